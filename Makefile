@@ -1,0 +1,44 @@
+# `make demo`, `make test`, `make bench` and `make check` each set up what they need and then do their job.
+.DEFAULT_GOAL := help
+SHELL := bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test bench check format codegen clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check --editable '.[trace,arrays,plot]'
+	touch $@
+
+demo: $(STAMP)  ## Compile the formulas from the torch modules and show what a page costs
+	$(BIN)/modelmeter compile --out build/codegen
+	$(BIN)/python examples/demo.py build/codegen
+
+test: $(STAMP)  ## Run the tests
+	$(BIN)/python -m pytest --numprocesses 2 tests
+
+bench: $(STAMP)  ## Run the benchmarks
+	$(BIN)/python -m tests.benchmarks
+
+check: $(STAMP)  ## Check format, lint, types, and that codegen/ is current
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/modelmeter compile --check
+
+format: $(STAMP)  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+codegen: $(STAMP)  ## Regenerate codegen/
+	$(BIN)/modelmeter compile --out codegen
+
+clean:  ## Remove the environment and everything built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

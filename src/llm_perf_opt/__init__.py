@@ -1,0 +1,1 @@
+"""The application on modelmeter: data models, reports and the command line."""

@@ -1,0 +1,1 @@
+"""Requests and summaries that other programs exchange with ours."""

@@ -1,0 +1,1 @@
+"""Analytic data models."""

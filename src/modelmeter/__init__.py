@@ -1,0 +1,1 @@
+"""A symbolic cost-model compiler: formulas, evaluators and pages from torch modules."""

@@ -1,0 +1,191 @@
+"""What work costs: elements moved, operators, and the six metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import sympy
+from attrs import fields, frozen
+
+from modelmeter import symbols
+from modelmeter.functions import Size
+
+Metric = Literal[
+    "tensor_core_flops", "cuda_core_flops", "io_bytes", "weight_bytes", "activation_bytes", "kv_cache_bytes"
+]
+
+METRICS: tuple[Metric, ...] = (
+    "tensor_core_flops",
+    "cuda_core_flops",
+    "io_bytes",
+    "weight_bytes",
+    "activation_bytes",
+    "kv_cache_bytes",
+)
+
+FLOWS: frozenset[Metric] = frozenset({"tensor_core_flops", "cuda_core_flops", "io_bytes"})
+"""Metrics that add over calls, steps and stages. The others are states."""
+
+INDEX_BITS = 64
+"""Token ids, positions and expert numbers are 64-bit integers in PyTorch, whatever the activations are."""
+
+
+@frozen(kw_only=True)
+class Precision:
+    """How many bits store one element of each kind; formulas by default."""
+
+    weight_bits: Size = symbols.symbol("weight_bits")
+    activation_bits: Size = symbols.symbol("activation_bits")
+    kv_bits: Size = symbols.symbol("kv_bits")
+
+
+@frozen(kw_only=True)
+class Elements:
+    """Numbers of elements by what stores them: activations, parameters, the KV cache, 64-bit indices."""
+
+    activation: Size = 0
+    weight: Size = 0
+    kv: Size = 0
+    index: Size = 0
+
+    def __add__(self, other: Elements) -> Elements:
+        return Elements(
+            activation=self.activation + other.activation,
+            weight=self.weight + other.weight,
+            kv=self.kv + other.kv,
+            index=self.index + other.index,
+        )
+
+    def scale(self, factor: Size) -> Elements:
+        """Return these elements, ``factor`` times."""
+        return Elements(
+            activation=factor * self.activation,
+            weight=factor * self.weight,
+            kv=factor * self.kv,
+            index=factor * self.index,
+        )
+
+    def to_bytes(self, precision: Precision) -> Size:
+        """Return the bytes of these elements: an exact rational before the final rounding up."""
+        return bits_to_bytes(
+            self.activation * precision.activation_bits
+            + self.weight * precision.weight_bits
+            + self.kv * precision.kv_bits
+            + self.index * INDEX_BITS
+        )
+
+
+@frozen(kw_only=True)
+class Operator:
+    """One operator of a layer: it reads each input and weight once and writes its output once.
+
+    Parameters
+    ----------
+    name
+        The PyTorch function or leaf module (``Linear``, ``add``, ``scaled_dot_product_attention``).
+    tensor_core_flops, cuda_core_flops
+        FLOPs of its matrix products, and of its other arithmetic.
+    reads, writes
+        Elements that it reads and writes.
+    """
+
+    name: str
+    tensor_core_flops: Size = 0
+    cuda_core_flops: Size = 0
+    reads: Elements = Elements()
+    writes: Elements = Elements()
+
+
+@frozen(kw_only=True)
+class Work:
+    """The summed flows of operators, before a precision turns elements into bytes."""
+
+    tensor_core_flops: Size = 0
+    cuda_core_flops: Size = 0
+    reads: Elements = Elements()
+    writes: Elements = Elements()
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            tensor_core_flops=self.tensor_core_flops + other.tensor_core_flops,
+            cuda_core_flops=self.cuda_core_flops + other.cuda_core_flops,
+            reads=self.reads + other.reads,
+            writes=self.writes + other.writes,
+        )
+
+    def scale(self, factor: Size) -> Work:
+        """Return this work, done ``factor`` times."""
+        return Work(
+            tensor_core_flops=factor * self.tensor_core_flops,
+            cuda_core_flops=factor * self.cuda_core_flops,
+            reads=self.reads.scale(factor),
+            writes=self.writes.scale(factor),
+        )
+
+    @classmethod
+    def of(cls, operators: Iterable[Operator]) -> Work:
+        """Return the sum over ``operators``."""
+        total = cls()
+        for operator in operators:
+            total = total + cls(
+                tensor_core_flops=operator.tensor_core_flops,
+                cuda_core_flops=operator.cuda_core_flops,
+                reads=operator.reads,
+                writes=operator.writes,
+            )
+        return total
+
+
+@frozen(kw_only=True)
+class Cost:
+    """The six metrics of a layer, a module or a stage. FLOPs are counts, the others bytes."""
+
+    tensor_core_flops: Size = 0
+    cuda_core_flops: Size = 0
+    io_bytes: Size = 0
+    weight_bytes: Size = 0
+    activation_bytes: Size = 0
+    kv_cache_bytes: Size = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(**{metric: self[metric] + other[metric] for metric in METRICS})
+
+    def __getitem__(self, metric: Metric) -> Size:
+        value: Size = getattr(self, metric)
+        return value
+
+    def scale(self, factor: Size) -> Cost:
+        """Return every metric times ``factor``."""
+        return Cost(**{metric: factor * self[metric] for metric in METRICS})
+
+    def as_dict(self) -> dict[Metric, Size]:
+        """Return the metrics by name, in their published order."""
+        return {metric: self[metric] for metric in METRICS}
+
+    @classmethod
+    def of(cls, *, work: Work, parameters: Size, kv_elements: Size, precision: Precision) -> Cost:
+        """Return the metrics of ``work`` by a module of ``parameters`` that caches ``kv_elements``.
+
+        Activations are what operators write, the cache apart: it is a state of its own.
+        """
+        written = work.writes
+        activations = Elements(activation=written.activation, index=written.index)
+        return cls(
+            tensor_core_flops=work.tensor_core_flops,
+            cuda_core_flops=work.cuda_core_flops,
+            io_bytes=(work.reads + work.writes).to_bytes(precision),
+            weight_bytes=bits_to_bytes(parameters * precision.weight_bits),
+            activation_bytes=activations.to_bytes(precision),
+            kv_cache_bytes=bits_to_bytes(kv_elements * precision.kv_bits),
+        )
+
+
+def bits_to_bytes(bits: Size) -> Size:
+    """Return ``bits / 8``: an int where it is whole, else an exact rational or a formula."""
+    if isinstance(bits, int) and bits % 8 == 0:
+        return bits // 8
+    return sympy.sympify(bits) / 8
+
+
+assert tuple(field.name for field in fields(Cost)) == METRICS  # one order everywhere

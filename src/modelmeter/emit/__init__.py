@@ -1,0 +1,1 @@
+"""From simplified totals to text: programs, packages, pages; one module writes files."""

@@ -1,0 +1,87 @@
+"""The errors that modelmeter raises: one base class, one line per message."""
+
+from __future__ import annotations
+
+
+class ModelMeterError(Exception):
+    """Base class of every error that modelmeter raises on purpose.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, as one clause.
+    place
+        Where: a module path (``model.layers.3.mlp``), a file, a field.
+    expected, found
+        The two sides of a comparison, where there is one.
+    remedy
+        What the reader can do about it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        place: str = "",
+        expected: object = None,
+        found: object = None,
+        remedy: str = "",
+    ) -> None:
+        self.problem = problem
+        self.place = place
+        self.expected = expected
+        self.found = found
+        self.remedy = remedy
+        parts = [f"{place}: {problem}" if place else problem]
+        if expected is not None:
+            parts.append(f"expected {_clip(expected)}")
+        if found is not None:
+            parts.append(f"found {_clip(found)}")
+        if remedy:
+            parts.append(remedy)
+        # One line whatever the parts hold: a file name or a value from outside may carry line breaks.
+        super().__init__(" ".join("; ".join(parts).split()))
+
+
+class ArchitectureError(ModelMeterError):
+    """A model configuration is missing, damaged, contradictory or not one that the layers describe."""
+
+
+class WorkloadError(ModelMeterError):
+    """A workload size is not a positive integer, or the sizes contradict each other."""
+
+
+class FormulaError(ModelMeterError):
+    """A formula cannot be built, evaluated, simplified or printed exactly."""
+
+
+class GraphError(ModelMeterError):
+    """A module graph is damaged, or its file cannot be read."""
+
+
+class TraceError(ModelMeterError):
+    """The torch modules could not be traced into a module graph."""
+
+
+class BindError(ModelMeterError):
+    """The module graph and the layer tree disagree."""
+
+
+class OutputError(ModelMeterError):
+    """A generated file cannot be written, or the files on disk are not the generated ones."""
+
+
+class CountError(ModelMeterError):
+    """An independent count met an operator that nothing accounts for."""
+
+
+def _clip(value: object, limit: int = 200) -> str:
+    """Return ``value`` as text, shortened so that a hostile value cannot flood the terminal."""
+    if isinstance(value, str):
+        text = value if len(value) <= limit else value[:limit] + "..."
+        return repr(text) if not text.isprintable() else text
+    if isinstance(value, int) and value.bit_length() > 1024:
+        # Python refuses to print integers of more than a few thousand digits.
+        return f"an integer of {value.bit_length()} bits"
+    text = str(value)
+    return text if len(text) <= limit else text[:limit] + "..."

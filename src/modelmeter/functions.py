@@ -1,0 +1,310 @@
+"""Integer-valued sympy functions that stay whole: rounding divisions, brackets, routed experts.
+
+Sympy's own ``floor`` and ``ceiling`` rewrite their arguments and print as floating-point code. These
+functions only evaluate on integers, so every formula keeps one readable, exactly printable atom.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+
+import sympy
+from sympy.printing.latex import LatexPrinter
+
+from modelmeter.errors import FormulaError
+
+Size: TypeAlias = int | sympy.Expr
+"""A size is a formula or a number: the same layer code gives either."""
+
+
+class IntegerFunction(sympy.Function):  # type: ignore[misc]  # sympy ships no types for Function
+    """Base class: a function from integers to a non-negative integer, opaque to the algebra.
+
+    Subclasses give ``compute`` (exact, on Python integers), ``python`` (the text of the same
+    computation) and ``_latex``.
+    """
+
+    is_integer = True
+    is_nonnegative = True
+    is_commutative = True
+    arity: ClassVar[int] = 2
+
+    @classmethod
+    def eval(cls, *arguments: sympy.Expr) -> sympy.Expr | None:
+        """Evaluate on integers; keep everything else as it is."""
+        if all(argument.is_Integer for argument in arguments):
+            return sympy.Integer(cls.compute(*(int(argument) for argument in arguments)))
+        return None
+
+    @staticmethod
+    def compute(*arguments: int) -> int:
+        """Return the value on Python integers, exactly."""
+        raise NotImplementedError
+
+    @staticmethod
+    def python(*arguments: str) -> str:
+        """Return Python source that computes the value from integer expressions.
+
+        Each argument arrives as an atom or in parentheses; so must the result.
+        """
+        raise NotImplementedError
+
+
+class CeilDiv(IntegerFunction):
+    """``ceil(a / b)`` for integers ``a >= 0`` and ``b > 0``."""
+
+    @classmethod
+    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
+        if b == 1:
+            return a
+        if a == b and a.is_positive:
+            return sympy.Integer(1)
+        if isinstance(a, CeilDiv) and b.is_Integer and a.args[1].is_Integer:
+            # ceil(ceil(x/m)/n) = ceil(x/(m n)) for positive integers m and n.
+            return CeilDiv(a.args[0], a.args[1] * b)
+        return super().eval(a, b)
+
+    @staticmethod
+    def compute(*arguments: int) -> int:
+        a, b = arguments
+        return -(-a // _positive(b))
+
+    @staticmethod
+    def python(*arguments: str) -> str:
+        a, b = arguments
+        return f"(-(-{a} // {b}))"
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        a, b = (printer.doprint(argument) for argument in self.args)
+        return rf"\left\lceil \frac{{{a}}}{{{b}}} \right\rceil"
+
+
+class FloorDiv(IntegerFunction):
+    """``floor(a / b)`` for integers ``a >= 0`` and ``b > 0``."""
+
+    @classmethod
+    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
+        if b == 1:
+            return a
+        if a == b and a.is_positive:
+            return sympy.Integer(1)
+        return super().eval(a, b)
+
+    @staticmethod
+    def compute(*arguments: int) -> int:
+        a, b = arguments
+        return a // _positive(b)
+
+    @staticmethod
+    def python(*arguments: str) -> str:
+        a, b = arguments
+        return f"({a} // {b})"
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        a, b = (printer.doprint(argument) for argument in self.args)
+        return rf"\left\lfloor \frac{{{a}}}{{{b}}} \right\rfloor"
+
+
+class Differs(IntegerFunction):
+    """Iverson bracket ``[a != b]``: 1 where a resize or a padding is needed, else 0."""
+
+    @classmethod
+    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
+        if a == b:
+            return sympy.Integer(0)
+        return super().eval(a, b)
+
+    @staticmethod
+    def compute(*arguments: int) -> int:
+        a, b = arguments
+        return int(a != b)
+
+    @staticmethod
+    def python(*arguments: str) -> str:
+        a, b = arguments
+        return f"(1 if {a} != {b} else 0)"
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        a, b = (printer.doprint(argument) for argument in self.args)
+        return rf"\left[ {a} \ne {b} \right]"
+
+
+class Equals(IntegerFunction):
+    """Iverson bracket ``[a = b]``. Its own function, so that no formula needs ``1 - [a != b]``:
+    without negative terms every formula grows with its dimensions."""
+
+    @classmethod
+    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
+        if a == b:
+            return sympy.Integer(1)
+        return super().eval(a, b)
+
+    @staticmethod
+    def compute(*arguments: int) -> int:
+        a, b = arguments
+        return int(a == b)
+
+    @staticmethod
+    def python(*arguments: str) -> str:
+        a, b = arguments
+        return f"(1 if {a} == {b} else 0)"
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        a, b = (printer.doprint(argument) for argument in self.args)
+        return rf"\left[ {a} = {b} \right]"
+
+
+class Exceeds(IntegerFunction):
+    """Iverson bracket ``[a > b]``: 1 where tiles are used, else 0."""
+
+    @staticmethod
+    def compute(*arguments: int) -> int:
+        a, b = arguments
+        return int(a > b)
+
+    @staticmethod
+    def python(*arguments: str) -> str:
+        a, b = arguments
+        return f"(1 if {a} > {b} else 0)"
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        a, b = (printer.doprint(argument) for argument in self.args)
+        return rf"\left[ {a} > {b} \right]"
+
+
+class Triangular(IntegerFunction):
+    """``1 + 2 + ... + n = n (n + 1) / 2``: the closed form of a decode loop."""
+
+    arity = 1
+
+    @staticmethod
+    def compute(*arguments: int) -> int:
+        (n,) = arguments
+        return n * (n + 1) // 2
+
+    @staticmethod
+    def python(*arguments: str) -> str:
+        (n,) = arguments
+        return f"({n} * ({n} + 1) // 2)"
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        n = printer.doprint(self.args[0])
+        return rf"\frac{{{n} \left({n} + 1\right)}}{{2}}"
+
+
+class RoutedReads(IntegerFunction):
+    r"""Weight elements that ``N`` tokens read from ``E`` experts of ``W`` parameters, ``k`` experts a token.
+
+    Under uniform routing the expected number of distinct experts is :math:`E (1 - (1 - k/E)^N)`. The
+    result is that number times ``W``, rounded to the nearest whole parameter, so it is an exact
+    integer for every ``N``.
+    """
+
+    arity = 4
+
+    @staticmethod
+    def compute(*arguments: int) -> int:
+        experts, per_token, tokens, weights = arguments
+        return expected_routed_reads(experts, per_token, tokens, weights)
+
+    @staticmethod
+    def python(*arguments: str) -> str:
+        return f"routed_reads({', '.join(arguments)}, expert_routing)"
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        experts, per_token, tokens, weights = (printer.doprint(argument) for argument in self.args)
+        return (
+            rf"\left\lfloor {experts} \left(1 - \left(1 - \frac{{{per_token}}}{{{experts}}}\right)"
+            rf"^{{{tokens}}}\right) \cdot \left({weights}\right) \right\rceil"
+        )
+
+
+INTEGER_FUNCTIONS: tuple[type[IntegerFunction], ...] = (
+    CeilDiv,
+    FloorDiv,
+    Differs,
+    Equals,
+    Exceeds,
+    Triangular,
+    RoutedReads,
+)
+
+
+def expected_routed_reads(experts: int, per_token: int, tokens: int, weights: int) -> int:
+    """Return ``round(E (1 - (1 - k/E)^N) W)`` exactly.
+
+    Parameters
+    ----------
+    experts, per_token, tokens, weights
+        ``E``, ``k``, ``N`` and the parameters of one expert ``W``; ``0 <= k <= E``.
+    """
+    if not 0 <= per_token <= experts:
+        raise FormulaError("a token cannot choose more experts than there are", expected=experts, found=per_token)
+    everything = experts * weights
+    # (1 - k/E)^N <= exp(-k N / E). Once that is below 1 / (2 E W), rounding gives E W: powers of
+    # thousands of bits are never built. bit_length >= log2 > ln, so the test errs to the safe side.
+    if per_token * tokens > experts * (2 * everything).bit_length():
+        return everything
+    whole = experts**tokens
+    missed = (experts - per_token) ** tokens
+    return (2 * everything * (whole - missed) + whole) // (2 * whole)
+
+
+def bounded_routed_reads(experts: int, per_token: int, tokens: int, weights: int) -> int:
+    """Return ``min(E, k N) W``: every assignment a different expert, as the even split routes."""
+    return min(experts, per_token * tokens) * weights
+
+
+def ceil_div(a: Size, b: Size) -> Size:
+    """Return ``ceil(a / b)`` as an int for ints, else as a formula."""
+    if isinstance(a, int) and isinstance(b, int):
+        return CeilDiv.compute(a, b)
+    return CeilDiv(sympy.sympify(a), sympy.sympify(b))
+
+
+def floor_div(a: Size, b: Size) -> Size:
+    """Return ``floor(a / b)`` as an int for ints, else as a formula."""
+    if isinstance(a, int) and isinstance(b, int):
+        return FloorDiv.compute(a, b)
+    return FloorDiv(sympy.sympify(a), sympy.sympify(b))
+
+
+def divide(a: Size, b: Size) -> Size:
+    """Return the exact quotient ``a / b``: an int where it is one, else a rational or a formula."""
+    if isinstance(a, int) and isinstance(b, int) and a % _positive(b) == 0:
+        return a // b
+    return sympy.sympify(a) / sympy.sympify(b)
+
+
+def differs(a: Size, b: Size) -> Size:
+    """Return ``[a != b]``."""
+    return _call(Differs, a, b)
+
+
+def equals(a: Size, b: Size) -> Size:
+    """Return ``[a = b]``."""
+    return _call(Equals, a, b)
+
+
+def exceeds(a: Size, b: Size) -> Size:
+    """Return ``[a > b]``."""
+    return _call(Exceeds, a, b)
+
+
+def routed_reads(experts: Size, per_token: Size, tokens: Size, weights: Size) -> Size:
+    """Return the expected weight elements read from routed experts; see :class:`RoutedReads`."""
+    return _call(RoutedReads, experts, per_token, tokens, weights)
+
+
+def _call(function: type[IntegerFunction], *arguments: Size) -> Size:
+    if all(isinstance(argument, int) for argument in arguments):
+        return function.compute(*(int(argument) for argument in arguments))
+    result: Any = function(*(sympy.sympify(argument) for argument in arguments))
+    expression: sympy.Expr = result
+    return expression
+
+
+def _positive(divisor: int) -> int:
+    if divisor <= 0:
+        raise FormulaError("a divisor must be positive", expected="a positive integer", found=divisor)
+    return divisor

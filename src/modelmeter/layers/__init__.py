@@ -1,0 +1,1 @@
+"""The layer library: primitives with costs of their own, and the base class."""

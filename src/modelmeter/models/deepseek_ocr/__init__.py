@@ -1,0 +1,1 @@
+"""DeepSeek-OCR: SAM, CLIP, a linear projector and a mixture-of-experts decoder."""

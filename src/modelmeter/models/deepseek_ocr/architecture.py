@@ -1,0 +1,118 @@
+"""The sizes of a DeepSeek-OCR model: one record, from the checkpoint's config or by hand."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from modelmeter import symbols
+from modelmeter.errors import ArchitectureError
+
+IMAGE_CHANNELS = 3
+
+
+@frozen(kw_only=True)
+class DeepSeekOCRArchitecture:
+    """Sizes of the SAM tower, the CLIP tower, the projector and the MoE decoder.
+
+    The field names are the dimensions of :mod:`modelmeter.symbols`; the defaults are the published
+    checkpoint's. ``sam_global_attn_indexes`` holds the SAM blocks whose attention is not windowed.
+
+    Raises
+    ------
+    ArchitectureError
+        If a size is not a positive integer, or two sizes contradict each other.
+    """
+
+    hidden_size: int = 1280
+    intermediate_size: int = 6848
+    moe_intermediate_size: int = 896
+    num_hidden_layers: int = 12
+    first_k_dense_replace: int = 1
+    num_attention_heads: int = 10
+    num_key_value_heads: int = 10
+    n_routed_experts: int = 64
+    n_shared_experts: int = 2
+    num_experts_per_tok: int = 6
+    vocab_size: int = 129280
+    sam_image_size: int = 1024
+    sam_patch_size: int = 16
+    sam_hidden_size: int = 768
+    sam_num_hidden_layers: int = 12
+    sam_global_attn_indexes: tuple[int, ...] = field(default=(2, 5, 8, 11), converter=tuple)
+    sam_num_attention_heads: int = 12
+    sam_intermediate_size: int = 3072
+    sam_window_size: int = 14
+    sam_neck_channels: int = 256
+    sam_downsample_channels: int = 512
+    clip_image_size: int = 224
+    clip_patch_size: int = 14
+    clip_hidden_size: int = 1024
+    clip_num_hidden_layers: int = 24
+    clip_num_attention_heads: int = 16
+    clip_intermediate_size: int = 4096
+
+    def __attrs_post_init__(self) -> None:
+        for name, dimension in symbols.ARCHITECTURE.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < dimension.minimum:
+                raise ArchitectureError(
+                    "a size is not a whole number in range",
+                    place=name,
+                    expected=f"an integer of at least {dimension.minimum}",
+                    found=value,
+                )
+        _check_heads("hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads)
+        _check_heads("sam_hidden_size", self.sam_hidden_size, "sam_num_attention_heads", self.sam_num_attention_heads)
+        _check_heads(
+            "clip_hidden_size", self.clip_hidden_size, "clip_num_attention_heads", self.clip_num_attention_heads
+        )
+        if (self.hidden_size // self.num_attention_heads) % 2:
+            raise ArchitectureError(
+                "the rotary embedding turns pairs of channels", place="hidden_size / num_attention_heads",
+                expected="an even head size", found=self.hidden_size // self.num_attention_heads,
+            )  # fmt: skip
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ArchitectureError(
+                "query heads do not share the key and value heads evenly", place="num_key_value_heads",
+                expected=f"a divisor of {self.num_attention_heads}", found=self.num_key_value_heads,
+            )  # fmt: skip
+        _check_at_most("num_experts_per_tok", self.num_experts_per_tok, "n_routed_experts", self.n_routed_experts)
+        _check_at_most("first_k_dense_replace", self.first_k_dense_replace, "num_hidden_layers", self.num_hidden_layers)
+        indexes = self.sam_global_attn_indexes
+        if len(set(indexes)) != len(indexes) or any(
+            type(index) is not int or not 0 <= index < self.sam_num_hidden_layers for index in indexes
+        ):
+            raise ArchitectureError(
+                "the global attention blocks are not distinct block numbers", place="sam_global_attn_indexes",
+                expected=f"distinct integers from 0 to {self.sam_num_hidden_layers - 1}", found=list(indexes),
+            )  # fmt: skip
+        for side, patch in (("sam_image_size", "sam_patch_size"), ("clip_image_size", "clip_patch_size")):
+            if getattr(self, side) < getattr(self, patch):
+                raise ArchitectureError(
+                    "an image is smaller than one patch", place=side,
+                    expected=f"at least {getattr(self, patch)}", found=getattr(self, side),
+                )  # fmt: skip
+
+    @property
+    def sam_num_global_layers(self) -> int:
+        """Number of SAM blocks with global attention."""
+        return len(self.sam_global_attn_indexes)
+
+    def dimension_values(self) -> dict[str, int]:
+        """Return every architecture dimension of :mod:`modelmeter.symbols` with its value."""
+        return {name: getattr(self, name) for name in symbols.ARCHITECTURE}
+
+
+def _check_heads(width_name: str, width: int, heads_name: str, heads: int) -> None:
+    if width % heads:
+        raise ArchitectureError(
+            "the heads do not divide the width", place=heads_name, expected=f"a divisor of {width_name} = {width}",
+            found=heads,
+        )  # fmt: skip
+
+
+def _check_at_most(name: str, value: int, limit_name: str, limit: int) -> None:
+    if value > limit:
+        raise ArchitectureError(
+            "a size exceeds what it is a part of", place=name, expected=f"at most {limit_name} = {limit}", found=value
+        )

@@ -1,0 +1,1 @@
+"""SAM, CLIP and the projector."""

@@ -1,0 +1,308 @@
+"""The vision towers of DeepSeek-OCR as torch modules: SAM ViT-B, CLIP-L, and the linear projector."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import handle_torch_function, has_torch_function
+
+from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
+
+SAM_NORM_EPS = 1e-6
+CLIP_NORM_EPS = 1e-5
+
+
+def resize_grid(grid: Tensor, side: int) -> Tensor:
+    """Resize a grid (1, channels, g, g) to (1, channels, side, side), bicubic with antialiasing."""
+    return functional.interpolate(
+        grid.to(torch.float32), size=(side, side), mode="bicubic", antialias=True, align_corners=False
+    ).to(grid.dtype)
+
+
+def decomposed_relative_attention(query: Tensor, key: Tensor, value: Tensor, rel_h: Tensor, rel_w: Tensor) -> Tensor:
+    """Attend with a bias that is a sum of a row term and a column term; one fused operator.
+
+    ``query``, ``key``, ``value`` are (batch, heads, h x w, head_dim), ``rel_h`` is (batch x heads, h, w, h) and
+    ``rel_w`` is (batch x heads, h, w, w). A fused kernel never stores the q x kv bias, so counters that
+    work on torch functions see this function, not its body.
+    """
+    operands = (query, key, value, rel_h, rel_w)
+    if has_torch_function(operands):
+        return cast(Tensor, handle_torch_function(decomposed_relative_attention, operands, *operands))
+    bias = rel_h.unsqueeze(-1) + rel_w.unsqueeze(-2)
+    return functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=bias.reshape(query.shape[0], query.shape[1], query.shape[2], key.shape[2])
+    )
+
+
+class PatchEmbed(nn.Module):
+    """Non-overlapping patches to channels-last embeddings."""
+
+    def __init__(self, patch_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(IMAGE_CHANNELS, hidden_size, kernel_size=patch_size, stride=patch_size)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return cast(Tensor, self.proj(pixels)).permute(0, 2, 3, 1)
+
+
+class LayerNorm2d(nn.Module):
+    """Layer norm over the channels of (batch, channels, height, width)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = SAM_NORM_EPS
+
+    def forward(self, features: Tensor) -> Tensor:
+        mean = features.mean(1, keepdim=True)
+        variance = (features - mean).pow(2).mean(1, keepdim=True)
+        normalised = (features - mean) / torch.sqrt(variance + self.eps)
+        return self.weight[:, None, None] * normalised + self.bias[:, None, None]
+
+
+class MLPBlock(nn.Module):
+    """SAM's MLP."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int) -> None:
+        super().__init__()
+        self.lin1 = nn.Linear(hidden_size, intermediate_size)
+        self.lin2 = nn.Linear(intermediate_size, hidden_size)
+        self.act = nn.GELU()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return cast(Tensor, self.lin2(self.act(self.lin1(features))))
+
+
+class Attention(nn.Module):
+    """SAM's attention over a square grid, with decomposed relative positions."""
+
+    def __init__(self, hidden_size: int, num_heads: int, pretrain_grid_size: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        head_dim = hidden_size // num_heads
+        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
+        self.proj = nn.Linear(hidden_size, hidden_size)
+        self.rel_pos_h = nn.Parameter(torch.zeros(2 * pretrain_grid_size - 1, head_dim))
+        self.rel_pos_w = nn.Parameter(torch.zeros(2 * pretrain_grid_size - 1, head_dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        batch_size, height, width, _ = features.shape
+        positions = height * width
+        qkv = self.qkv(features).view(batch_size, positions, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.unbind(0)
+        # One product for every row offset and one for every column offset.
+        grid = query.reshape(batch_size * self.num_heads, height, width, -1)
+        rel_h = torch.einsum("bhwc,hkc->bhwk", grid, self._relative_positions(self.rel_pos_h, height))
+        rel_w = torch.einsum("bhwc,wkc->bhwk", grid, self._relative_positions(self.rel_pos_w, width))
+        attended = decomposed_relative_attention(query, key, value, rel_h, rel_w)
+        attended = attended.permute(0, 2, 1, 3).reshape(batch_size, height, width, -1)
+        return cast(Tensor, self.proj(attended))
+
+    def _relative_positions(self, table: Tensor, side: int) -> Tensor:
+        """Return the embeddings (side, side, head_dim) of all offsets, resizing the table where it must."""
+        offsets = 2 * side - 1
+        if table.shape[0] != offsets:
+            resized = functional.interpolate(table.to(torch.float32).t().unsqueeze(0), size=offsets, mode="linear")
+            table = resized.squeeze(0).t().to(table.dtype)
+        coordinates = torch.arange(side, device=table.device)
+        return table[coordinates[:, None] - coordinates[None, :] + (side - 1)]
+
+
+class Block(nn.Module):
+    """SAM's block: attention in windows, or over the whole grid, then the MLP."""
+
+    def __init__(self, architecture: DeepSeekOCRArchitecture, *, is_global: bool) -> None:
+        super().__init__()
+        hidden_size = architecture.sam_hidden_size
+        pretrain_grid_size = architecture.sam_image_size // architecture.sam_patch_size
+        self.window_size = 0 if is_global else architecture.sam_window_size
+        self.norm1 = nn.LayerNorm(hidden_size, eps=SAM_NORM_EPS)
+        self.attn = Attention(
+            hidden_size, architecture.sam_num_attention_heads, pretrain_grid_size if is_global else self.window_size
+        )
+        self.norm2 = nn.LayerNorm(hidden_size, eps=SAM_NORM_EPS)
+        self.mlp = MLPBlock(hidden_size, architecture.sam_intermediate_size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        normalised = self.norm1(features)
+        attended = self._attend_in_windows(normalised) if self.window_size else self.attn(normalised)
+        features = features + attended
+        return features + cast(Tensor, self.mlp(self.norm2(features)))
+
+    def _attend_in_windows(self, features: Tensor) -> Tensor:
+        """Pad the grid to whole windows, attend inside each, and cut the padding off again."""
+        batch_size, height, width, _ = features.shape
+        side = self.window_size
+        pad_h, pad_w = -height % side, -width % side
+        if pad_h or pad_w:
+            features = functional.pad(features, (0, 0, 0, pad_w, 0, pad_h))
+        rows, columns = (height + pad_h) // side, (width + pad_w) // side
+        windows = features.view(batch_size, rows, side, columns, side, -1).permute(0, 1, 3, 2, 4, 5)
+        attended = self.attn(windows.reshape(batch_size * rows * columns, side, side, -1))
+        attended = attended.view(batch_size, rows, columns, side, side, -1).permute(0, 1, 3, 2, 4, 5)
+        return cast(Tensor, attended.reshape(batch_size, rows * side, columns * side, -1)[:, :height, :width])
+
+
+class ImageEncoderViT(nn.Module):
+    """SAM ViT-B with a neck and two stride-2 convolutions: pixels to (n, clip_hidden_size, g, g)."""
+
+    def __init__(self, architecture: DeepSeekOCRArchitecture) -> None:
+        super().__init__()
+        hidden_size, neck_channels = architecture.sam_hidden_size, architecture.sam_neck_channels
+        grid_size = architecture.sam_image_size // architecture.sam_patch_size
+        self.patch_embed = PatchEmbed(architecture.sam_patch_size, hidden_size)
+        self.pos_embed = nn.Parameter(torch.zeros(1, grid_size, grid_size, hidden_size))
+        self.blocks = nn.ModuleList(
+            Block(architecture, is_global=index in architecture.sam_global_attn_indexes)
+            for index in range(architecture.sam_num_hidden_layers)
+        )
+        self.neck = nn.Sequential(
+            nn.Conv2d(hidden_size, neck_channels, kernel_size=1, bias=False),
+            LayerNorm2d(neck_channels),
+            nn.Conv2d(neck_channels, neck_channels, kernel_size=3, padding=1, bias=False),
+            LayerNorm2d(neck_channels),
+        )
+        self.net_2 = nn.Conv2d(
+            neck_channels, architecture.sam_downsample_channels, kernel_size=3, stride=2, padding=1, bias=False
+        )
+        self.net_3 = nn.Conv2d(
+            architecture.sam_downsample_channels,
+            architecture.clip_hidden_size,
+            kernel_size=3,
+            stride=2,
+            padding=1,
+            bias=False,
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        features = self.patch_embed(pixels)
+        side = features.shape[1]
+        positions: Tensor = self.pos_embed
+        if positions.shape[1] != side:
+            positions = resize_grid(positions.permute(0, 3, 1, 2), side).permute(0, 2, 3, 1)
+        features = features + positions
+        for block in self.blocks:
+            features = block(features)
+        features = self.neck(features.permute(0, 3, 1, 2))
+        return cast(Tensor, self.net_3(self.net_2(features)))
+
+
+class CLIPVisionEmbeddings(nn.Module):
+    """SAM's features as patches, a class token before them, positions added."""
+
+    position_ids: Tensor
+
+    def __init__(self, architecture: DeepSeekOCRArchitecture) -> None:
+        super().__init__()
+        hidden_size, patch_size = architecture.clip_hidden_size, architecture.clip_patch_size
+        self.side = architecture.clip_image_size // patch_size
+        self.class_embedding = nn.Parameter(torch.randn(hidden_size))
+        # Stored in the checkpoint, never called: the patches come from SAM.
+        self.patch_embedding = nn.Conv2d(
+            IMAGE_CHANNELS, hidden_size, kernel_size=patch_size, stride=patch_size, bias=False
+        )
+        self.position_embedding = nn.Embedding(self.side**2 + 1, hidden_size)
+        self.register_buffer("position_ids", torch.arange(self.side**2 + 1).unsqueeze(0), persistent=False)
+
+    def forward(self, pixels: Tensor, patch_embeds: Tensor) -> Tensor:
+        side = patch_embeds.shape[-1]
+        patches = patch_embeds.flatten(2).transpose(1, 2)
+        class_token = self.class_embedding.expand(patches.shape[0], 1, -1)
+        embeddings = torch.cat((class_token, patches), dim=1)
+        positions = self.position_embedding(self.position_ids)
+        if side != self.side:
+            grid = positions[:, 1:].unflatten(1, (self.side, self.side)).permute(0, 3, 1, 2)
+            resized = resize_grid(grid, side).flatten(2).transpose(1, 2)
+            positions = torch.cat((positions[:, :1], resized), dim=1)
+        return embeddings + positions
+
+
+class NoTPAttention(nn.Module):
+    """CLIP's attention over all positions."""
+
+    def __init__(self, hidden_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv_proj = nn.Linear(hidden_size, 3 * hidden_size)
+        self.out_proj = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        batch_size, positions, _ = hidden_states.shape
+        qkv = self.qkv_proj(hidden_states).view(batch_size, positions, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.unbind(0)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        return cast(Tensor, self.out_proj(attended.transpose(1, 2).reshape(batch_size, positions, -1)))
+
+
+class NoTPFeedForward(nn.Module):
+    """CLIP's MLP with the quick GELU: x * sigmoid(1.702 x)."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(hidden_size, intermediate_size)
+        self.fc2 = nn.Linear(intermediate_size, hidden_size)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        hidden_states = self.fc1(hidden_states)
+        return cast(Tensor, self.fc2(hidden_states * torch.sigmoid(1.702 * hidden_states)))
+
+
+class NoTPTransformerBlock(nn.Module):
+    """CLIP's block: attention and MLP, each behind a norm and with a residual add."""
+
+    def __init__(self, architecture: DeepSeekOCRArchitecture) -> None:
+        super().__init__()
+        hidden_size = architecture.clip_hidden_size
+        self.self_attn = NoTPAttention(hidden_size, architecture.clip_num_attention_heads)
+        self.mlp = NoTPFeedForward(hidden_size, architecture.clip_intermediate_size)
+        self.layer_norm1 = nn.LayerNorm(hidden_size, eps=CLIP_NORM_EPS)
+        self.layer_norm2 = nn.LayerNorm(hidden_size, eps=CLIP_NORM_EPS)
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        hidden_states = hidden_states + self.self_attn(self.layer_norm1(hidden_states))
+        return hidden_states + cast(Tensor, self.mlp(self.layer_norm2(hidden_states)))
+
+
+class NoTPTransformer(nn.Module):
+    """CLIP's stack of blocks."""
+
+    def __init__(self, architecture: DeepSeekOCRArchitecture) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            NoTPTransformerBlock(architecture) for _ in range(architecture.clip_num_hidden_layers)
+        )
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        for layer in self.layers:
+            hidden_states = layer(hidden_states)
+        return hidden_states
+
+
+class VitModel(nn.Module):
+    """CLIP-L over SAM's features: (n, 1 + g x g, clip_hidden_size)."""
+
+    def __init__(self, architecture: DeepSeekOCRArchitecture) -> None:
+        super().__init__()
+        self.embeddings = CLIPVisionEmbeddings(architecture)
+        self.transformer = NoTPTransformer(architecture)
+        # The vendor's spelling; the checkpoint has it so.
+        self.pre_layrnorm = nn.LayerNorm(architecture.clip_hidden_size, eps=CLIP_NORM_EPS)
+
+    def forward(self, pixels: Tensor, patch_embeds: Tensor) -> Tensor:
+        return cast(Tensor, self.transformer(self.pre_layrnorm(self.embeddings(pixels, patch_embeds))))
+
+
+class MlpProjector(nn.Module):
+    """One linear layer from vision features to decoder channels."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.layers = nn.Linear(in_features, out_features)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return cast(Tensor, self.layers(features))

@@ -1,0 +1,100 @@
+"""The published table of vector arithmetic: FLOPs per element of every operator that is no matrix product.
+
+One addition, subtraction, multiplication, division, comparison or function value (exp, cos, erf, square
+root) is one FLOP. Layers price their formulas from this table, and the independent count in
+``modelmeter.verify`` weighs the ATen operators that it sees with the same one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from modelmeter.errors import FormulaError
+from modelmeter.functions import Size
+
+Basis = Literal["input", "output", "score"]
+
+
+@frozen(kw_only=True)
+class OperatorWeight:
+    """What one element of an operator costs.
+
+    Parameters
+    ----------
+    flops
+        FLOPs per element.
+    basis
+        Which elements count: those of the first input, of the output, or the q x kv attention scores.
+    reason
+        The arithmetic behind the number.
+    """
+
+    flops: int
+    basis: Basis
+    reason: str
+
+
+VECTOR_FLOPS: dict[str, OperatorWeight] = {
+    name: OperatorWeight(flops=flops, basis=basis, reason=reason)
+    for name, flops, basis, reason in (
+        ("add", 1, "output", "one sum"),
+        ("sub", 1, "output", "one difference"),
+        ("mul", 1, "output", "one product"),
+        ("div", 1, "output", "one quotient"),
+        ("neg", 1, "output", "one sign"),
+        ("pow", 1, "output", "one square"),
+        ("sqrt", 1, "output", "one square root"),
+        ("rsqrt", 1, "output", "one reciprocal square root"),
+        ("cos", 1, "output", "one cosine"),
+        ("sin", 1, "output", "one sine"),
+        ("mean", 1, "input", "one sum per input element"),
+        ("sum", 1, "input", "one sum per input element"),
+        ("topk", 1, "input", "one comparison per input element"),
+        ("sigmoid", 4, "output", "sign, exp, sum, reciprocal"),
+        ("silu", 4, "output", "sign, exp, sum, quotient"),
+        ("gelu", 5, "output", "scale, erf, sum, two products"),
+        ("_softmax", 5, "output", "maximum, difference, exp, sum, quotient"),
+        ("native_layer_norm", 7, "output", "mean, difference, square, variance, scale, weight, bias"),
+        ("upsample_linear1d", 3, "output", "two products and a sum"),
+        ("_upsample_bicubic2d_aa", 31, "output", "sixteen products and fifteen sums"),
+        ("scaled_dot_product_attention", 6, "score", "scale, and the five of a softmax"),
+        ("scaled_dot_product_attention_bias", 1, "score", "the sum with an additive attention mask"),
+    )
+}
+
+MATRIX_OPERATORS: frozenset[str] = frozenset({"mm", "addmm", "bmm", "baddbmm", "convolution"})
+"""ATen operators that ``tensor_core_flops`` counts; the bias that ``addmm`` adds is not counted anywhere."""
+
+FREE_OPERATORS: frozenset[str] = frozenset(
+    {
+        # layout and type: no arithmetic
+        "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "expand",
+        "slice", "select", "split", "split_with_sizes", "unbind", "clone", "_to_copy", "detach", "alias",
+        "as_strided", "_reshape_alias",
+        # data movement: bytes, but no arithmetic
+        "copy_", "cat", "constant_pad_nd", "embedding", "index", "index_put_", "gather", "stack",
+        # fresh memory
+        "empty", "empty_like", "new_empty", "zeros", "new_zeros", "ones", "arange", "full", "fill_",
+        "scalar_tensor", "lift_fresh", "zeros_like",
+        # integer bookkeeping of the router: positions and counts, not floating-point work
+        "scatter_", "argsort", "sort", "floor_divide",
+    }
+)  # fmt: skip
+"""ATen operators without floating-point arithmetic. What is in none of these lists is an error."""
+
+
+def vector_flops(operator: str, elements: Size) -> Size:
+    """Return the FLOPs of ``operator`` over ``elements`` elements of its basis.
+
+    Raises
+    ------
+    FormulaError
+        If the table does not have the operator.
+    """
+    if operator not in VECTOR_FLOPS:
+        raise FormulaError(
+            "the table has no weight for this operator", found=operator, remedy="add it to modelmeter.operator_table"
+        )
+    return VECTOR_FLOPS[operator].flops * elements

@@ -1,0 +1,1 @@
+"""Closed-form studies of the totals."""

@@ -1,0 +1,1 @@
+"""Independent counts that the formulas must equal."""

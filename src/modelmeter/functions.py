@@ -131,7 +131,8 @@ class Differs(IntegerFunction):
 
 class Equals(IntegerFunction):
     """Iverson bracket ``[a = b]``. Its own function, so that no formula needs ``1 - [a != b]``:
-    without negative terms every formula grows with its dimensions."""
+    without negative terms every formula grows with its dimensions.
+    """
 
     @classmethod
     def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:

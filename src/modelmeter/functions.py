@@ -57,7 +57,7 @@ class CeilDiv(IntegerFunction):
     def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
         if b == 1:
             return a
-        if a == b and a.is_positive:
+        if a == b:
             return sympy.Integer(1)
         if isinstance(a, CeilDiv) and b.is_Integer and a.args[1].is_Integer:
             # ceil(ceil(x/m)/n) = ceil(x/(m n)) for positive integers m and n.
@@ -86,7 +86,7 @@ class FloorDiv(IntegerFunction):
     def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
         if b == 1:
             return a
-        if a == b and a.is_positive:
+        if a == b:
             return sympy.Integer(1)
         return super().eval(a, b)
 
@@ -248,7 +248,8 @@ def expected_routed_reads(experts: int, per_token: int, tokens: int, weights: in
         return everything
     whole = experts**tokens
     missed = (experts - per_token) ** tokens
-    return (2 * everything * (whole - missed) + whole) // (2 * whole)
+    rounded: int = (2 * everything * (whole - missed) + whole) // (2 * whole)
+    return rounded
 
 
 def bounded_routed_reads(experts: int, per_token: int, tokens: int, weights: int) -> int:

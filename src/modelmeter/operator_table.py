@@ -36,32 +36,33 @@ class OperatorWeight:
     reason: str
 
 
+_ROWS: tuple[tuple[str, int, Basis, str], ...] = (
+    ("add", 1, "output", "one sum"),
+    ("sub", 1, "output", "one difference"),
+    ("mul", 1, "output", "one product"),
+    ("div", 1, "output", "one quotient"),
+    ("neg", 1, "output", "one sign"),
+    ("pow", 1, "output", "one square"),
+    ("sqrt", 1, "output", "one square root"),
+    ("rsqrt", 1, "output", "one reciprocal square root"),
+    ("cos", 1, "output", "one cosine"),
+    ("sin", 1, "output", "one sine"),
+    ("mean", 1, "input", "one sum per input element"),
+    ("sum", 1, "input", "one sum per input element"),
+    ("topk", 1, "input", "one comparison per input element"),
+    ("sigmoid", 4, "output", "sign, exp, sum, reciprocal"),
+    ("silu", 4, "output", "sign, exp, sum, quotient"),
+    ("gelu", 5, "output", "scale, erf, sum, two products"),
+    ("_softmax", 5, "output", "maximum, difference, exp, sum, quotient"),
+    ("native_layer_norm", 7, "output", "mean, difference, square, variance, scale, weight, bias"),
+    ("upsample_linear1d", 3, "output", "two products and a sum"),
+    ("_upsample_bicubic2d_aa", 31, "output", "sixteen products and fifteen sums"),
+    ("scaled_dot_product_attention", 6, "score", "scale, and the five of a softmax"),
+    ("scaled_dot_product_attention_bias", 1, "score", "the sum with an additive attention mask"),
+)
+
 VECTOR_FLOPS: dict[str, OperatorWeight] = {
-    name: OperatorWeight(flops=flops, basis=basis, reason=reason)
-    for name, flops, basis, reason in (
-        ("add", 1, "output", "one sum"),
-        ("sub", 1, "output", "one difference"),
-        ("mul", 1, "output", "one product"),
-        ("div", 1, "output", "one quotient"),
-        ("neg", 1, "output", "one sign"),
-        ("pow", 1, "output", "one square"),
-        ("sqrt", 1, "output", "one square root"),
-        ("rsqrt", 1, "output", "one reciprocal square root"),
-        ("cos", 1, "output", "one cosine"),
-        ("sin", 1, "output", "one sine"),
-        ("mean", 1, "input", "one sum per input element"),
-        ("sum", 1, "input", "one sum per input element"),
-        ("topk", 1, "input", "one comparison per input element"),
-        ("sigmoid", 4, "output", "sign, exp, sum, reciprocal"),
-        ("silu", 4, "output", "sign, exp, sum, quotient"),
-        ("gelu", 5, "output", "scale, erf, sum, two products"),
-        ("_softmax", 5, "output", "maximum, difference, exp, sum, quotient"),
-        ("native_layer_norm", 7, "output", "mean, difference, square, variance, scale, weight, bias"),
-        ("upsample_linear1d", 3, "output", "two products and a sum"),
-        ("_upsample_bicubic2d_aa", 31, "output", "sixteen products and fifteen sums"),
-        ("scaled_dot_product_attention", 6, "score", "scale, and the five of a softmax"),
-        ("scaled_dot_product_attention_bias", 1, "score", "the sum with an additive attention mask"),
-    )
+    name: OperatorWeight(flops=flops, basis=basis, reason=reason) for name, flops, basis, reason in _ROWS
 }
 
 MATRIX_OPERATORS: frozenset[str] = frozenset({"mm", "addmm", "bmm", "baddbmm", "convolution"})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from attrs import field, frozen
 
 from modelmeter import symbols
 from modelmeter.errors import ArchitectureError
+from modelmeter.models.deepseek_ocr.hf_config import KEY_PATHS, load_config, parse_sizes
 
 IMAGE_CHANNELS = 3
 
@@ -79,8 +82,8 @@ class DeepSeekOCRArchitecture:
         _check_at_most("num_experts_per_tok", self.num_experts_per_tok, "n_routed_experts", self.n_routed_experts)
         _check_at_most("first_k_dense_replace", self.first_k_dense_replace, "num_hidden_layers", self.num_hidden_layers)
         indexes = self.sam_global_attn_indexes
-        if len(set(indexes)) != len(indexes) or any(
-            type(index) is not int or not 0 <= index < self.sam_num_hidden_layers for index in indexes
+        if any(type(index) is not int or not 0 <= index < self.sam_num_hidden_layers for index in indexes) or (
+            len(set(indexes)) != len(indexes)
         ):
             raise ArchitectureError(
                 "the global attention blocks are not distinct block numbers", place="sam_global_attn_indexes",
@@ -93,6 +96,26 @@ class DeepSeekOCRArchitecture:
                     expected=f"at least {getattr(self, patch)}", found=getattr(self, side),
                 )  # fmt: skip
 
+    @classmethod
+    def from_hf_config(cls, path: str | os.PathLike[str]) -> DeepSeekOCRArchitecture:
+        """Read the sizes from a checkpoint's ``config.json``.
+
+        Raises
+        ------
+        ArchitectureError
+            If the file cannot be read, a size in it is missing, wrong or contradicts another, or the model
+            is not one that the layers describe. The place is the file and the path of the key.
+        """
+        try:
+            sizes = parse_sizes(load_config(path))
+        except ArchitectureError as error:
+            raise _place_in_file(error, path, error.place) from error
+        try:
+            return cls(**sizes)
+        except ArchitectureError as error:
+            # The file's author knows the key, not the field that it fills.
+            raise _place_in_file(error, path, KEY_PATHS.get(error.place, error.place)) from error
+
     @property
     def sam_num_global_layers(self) -> int:
         """Number of SAM blocks with global attention."""
@@ -101,6 +124,16 @@ class DeepSeekOCRArchitecture:
     def dimension_values(self) -> dict[str, int]:
         """Return every architecture dimension of :mod:`modelmeter.symbols` with its value."""
         return {name: getattr(self, name) for name in symbols.ARCHITECTURE}
+
+
+def _place_in_file(error: ArchitectureError, path: str | os.PathLike[str], place: str) -> ArchitectureError:
+    return ArchitectureError(
+        error.problem,
+        place=f"{path}: {place}" if place else str(path),
+        expected=error.expected,
+        found=error.found,
+        remedy=error.remedy,
+    )
 
 
 def _check_heads(width_name: str, width: int, heads_name: str, heads: int) -> None:

@@ -102,13 +102,13 @@ class LlamaRotaryEmbedding(nn.Module):
         self.register_buffer("inv_freq", 1.0 / (ROPE_THETA**exponents), persistent=False)
         self.attention_scaling = 1.0
 
-    def forward(self, value_states: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, position_ids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         frequencies = self.inv_freq[None, :, None].expand(position_ids.shape[0], -1, 1).float()
         angles = (frequencies @ position_ids[:, None, :].float()).transpose(1, 2)
         both_halves = torch.cat((angles, angles), dim=-1)
         cos = both_halves.cos() * self.attention_scaling
         sin = both_halves.sin() * self.attention_scaling
-        return cos.to(value_states.dtype), sin.to(value_states.dtype)
+        return cos.to(dtype), sin.to(dtype)
 
 
 def rotate_half(states: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class LlamaFlashAttention2(nn.Module):
         key = self.k_proj(hidden_states).view(batch_size, positions, self.num_key_value_heads, self.head_dim)
         value = self.v_proj(hidden_states).view(batch_size, positions, self.num_key_value_heads, self.head_dim)
         query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-        cos, sin = self.rotary_emb(value, position_ids)
+        cos, sin = self.rotary_emb(position_ids, value.dtype)
         query, key = apply_rotary_pos_emb(query, key, cos, sin)
         if cache.length and positions > 1:
             raise TraceError(
@@ -287,7 +287,7 @@ class DeepseekOCRModel(nn.Module):
         clip_features = self.vision_model(views, sam_features)
         grid = sam_features.shape[-1]
         features = torch.cat((clip_features[:, 1:], sam_features.flatten(2).permute(0, 2, 1)), dim=-1)
-        return cast(Tensor, self.projector(features)).unflatten(1, (grid, grid))
+        return cast(Tensor, self.projector(features)).view(views.shape[0], grid, grid, -1)
 
     def encode_images(self, global_views: Tensor, tiles: Tensor | None, num_width_tiles: int) -> Tensor:
         """Return the image tokens (batch, tokens, hidden_size): tiles, global view, separator.
@@ -299,7 +299,7 @@ class DeepseekOCRModel(nn.Module):
         if tiles is not None:
             features = self.encode_views(tiles)
             grid = features.shape[1]
-            pages = features.unflatten(0, (batch_size, -1, num_width_tiles))
+            pages = features.view(batch_size, -1, num_width_tiles, grid, grid, features.shape[-1])
             # (batch, tile rows, tile columns, g, g, channels) -> one grid a page
             rows = pages.transpose(2, 3).reshape(batch_size, -1, num_width_tiles * grid, features.shape[-1])
             parts.append(self._end_rows(rows))

@@ -31,7 +31,7 @@ def decomposed_relative_attention(query: Tensor, key: Tensor, value: Tensor, rel
     """
     operands = (query, key, value, rel_h, rel_w)
     if has_torch_function(operands):
-        return cast(Tensor, handle_torch_function(decomposed_relative_attention, operands, *operands))
+        return handle_torch_function(decomposed_relative_attention, operands, *operands)
     bias = rel_h.unsqueeze(-1) + rel_w.unsqueeze(-2)
     return functional.scaled_dot_product_attention(
         query, key, value, attn_mask=bias.reshape(query.shape[0], query.shape[1], query.shape[2], key.shape[2])
@@ -214,9 +214,9 @@ class CLIPVisionEmbeddings(nn.Module):
         patches = patch_embeds.flatten(2).transpose(1, 2)
         class_token = self.class_embedding.expand(patches.shape[0], 1, -1)
         embeddings = torch.cat((class_token, patches), dim=1)
-        positions = self.position_embedding(self.position_ids)
+        positions: Tensor = self.position_embedding(self.position_ids)
         if side != self.side:
-            grid = positions[:, 1:].unflatten(1, (self.side, self.side)).permute(0, 3, 1, 2)
+            grid = positions[:, 1:].view(1, self.side, self.side, -1).permute(0, 3, 1, 2)
             resized = resize_grid(grid, side).flatten(2).transpose(1, 2)
             positions = torch.cat((positions[:, :1], resized), dim=1)
         return embeddings + positions

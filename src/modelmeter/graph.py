@@ -1,0 +1,387 @@
+"""The module graph: the modules of a model and their calls, as one frozen record with JSON in and out.
+
+A path joins attribute names with dots. Alike siblings share one node, and its name lists the ranges of
+their numbers: ``model.layers.1-11.mlp.experts.0-63``. The parent of a node is its path without the last
+name, so a file has no way to say that a module contains itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, get_args, get_origin
+
+import networkx as nx
+from attrs import field, frozen
+from cattrs import ClassValidationError, Converter, transform_error
+from cattrs.cols import list_structure_factory
+
+from modelmeter.errors import GraphError, OutputError
+
+Shape = tuple[int, ...]
+"""Sizes of a tensor's dimensions."""
+
+Repetition = Literal["none", "for", "parfor"]
+"""``for``: some sibling reads, directly or through others, what another one made. ``parfor``: none does."""
+
+SCHEMA_VERSION: Final = 1
+LARGEST_SIZE: Final = 2**63 - 1
+"""torch counts in signed 64-bit integers."""
+
+_NAME = re.compile(r"[\w-]{1,100}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+_CLASS = re.compile(r"[\w.<>]{1,500}")
+
+
+@frozen(kw_only=True)
+class Call:
+    """One call of a module.
+
+    Parameters
+    ----------
+    run
+        The forward that it was part of: ``prefill`` or ``decode`` for DeepSeek-OCR.
+    input_shapes
+        The tensors among the positional arguments, then among the keyword arguments.
+    output_shape
+        The first tensor of the output.
+    """
+
+    run: str
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+
+
+@frozen(kw_only=True)
+class ModuleNode:
+    """A module, or a group of alike siblings, described by its first member.
+
+    Parameters
+    ----------
+    path
+        Names from the root, joined with dots; empty for the root.
+    members
+        Attribute names of the siblings that it stands for; the empty name for the root.
+    class_name, qualified_class_name
+        ``Linear`` and ``torch.nn.modules.linear.Linear``.
+    parameter_count
+        Elements of all parameters of one member and of everything in it, each parameter once.
+    own_parameter_count
+        Elements of the parameters that one member holds itself.
+    calls
+        In order; empty for a module that is never called.
+    repetition, repetition_count
+        How the members run, and how many they are.
+    is_torch_builtin
+        Whether the class is torch's own.
+    """
+
+    path: str
+    members: tuple[str, ...]
+    class_name: str
+    qualified_class_name: str
+    parameter_count: int
+    own_parameter_count: int
+    calls: tuple[Call, ...]
+    repetition: Repetition
+    repetition_count: int
+    is_torch_builtin: bool
+
+
+def is_number(name: str) -> bool:
+    """Tell whether an attribute name is an index: ``0``, ``1``, ``12``, but not ``01``."""
+    return _NUMBER.fullmatch(name) is not None
+
+
+def name_group(members: Iterable[str]) -> str:
+    """Return the name that siblings share: ``("0", "1", "3", "4", "9")`` become ``0-1,3-4,9``."""
+    names = list(members)
+    if len(names) == 1:
+        return names[0]
+    numbers = [int(name) for name in names]
+    starts = [0, *(index for index in range(1, len(numbers)) if numbers[index] != numbers[index - 1] + 1)]
+    runs = [names[start:stop] for start, stop in pairwise([*starts, len(names)])]
+    return ",".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def join_path(parent: str, name: str) -> str:
+    """Return the path of ``name`` below ``parent``."""
+    return f"{parent}.{name}" if parent else name
+
+
+def _freeze(sizes: Mapping[str, int]) -> Mapping[str, int]:
+    return MappingProxyType(dict(sizes))
+
+
+@frozen(kw_only=True)
+class ModuleGraph:
+    """All modules of a model, and what they were traced with.
+
+    Parameters
+    ----------
+    nodes
+        Depth first, a parent before its children, siblings in the order of their registration.
+    call_order
+        Paths of the nodes that are called, in the order in which their first calls start.
+    workload, architecture, sam_global_attn_indexes
+        The sizes that the model was traced with, by dimension; empty where the tracer was not told.
+
+    Attributes
+    ----------
+    digraph
+        The containment as a frozen networkx graph: an edge from each parent to each of its children, in order;
+        the attribute ``node`` of a path is its :class:`ModuleNode`.
+
+    Raises
+    ------
+    GraphError
+        If the nodes are not such a tree, or a name or a size in them is not possible.
+    """
+
+    workload: Mapping[str, int] = field(converter=_freeze)
+    architecture: Mapping[str, int] = field(converter=_freeze)
+    sam_global_attn_indexes: tuple[int, ...]
+    call_order: tuple[str, ...]
+    nodes: tuple[ModuleNode, ...]
+    digraph: nx.DiGraph[str] = field(init=False, eq=False, repr=False)
+
+    @digraph.default
+    def _connect(self) -> nx.DiGraph[str]:
+        digraph: nx.DiGraph[str] = nx.DiGraph()
+        for index, node in enumerate(self.nodes):
+            place = f"nodes[{index}]"
+            _check_node(node, place)
+            if node.path in digraph:
+                raise GraphError("two nodes have the same path", place=place, found=node.path)
+            parent, _, name = node.path.rpartition(".")
+            if name != name_group(node.members):
+                raise GraphError(
+                    "the path does not end with the name of the members", place=place,
+                    expected=name_group(node.members), found=node.path,
+                )  # fmt: skip
+            digraph.add_node(node.path, node=node)
+            if index:
+                if parent not in digraph or parent == node.path:
+                    raise GraphError("no node before it is its parent", place=place, found=node.path)
+                digraph.add_edge(parent, node.path)
+        return nx.freeze(digraph)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.nodes or self.nodes[0].path:
+            raise GraphError("the first node is not the root", place="nodes", expected="the empty path")
+        for index, (node, walked) in enumerate(zip(self.nodes, self.walk(), strict=True)):
+            if node != walked:
+                raise GraphError(
+                    "the nodes are not listed depth first", place=f"nodes[{index}]", expected=walked.path,
+                    found=node.path,
+                )  # fmt: skip
+            _check_children(node, self.children(node.path), place=f"nodes[{index}]")
+        called = sorted(node.path for node in self.nodes if node.calls)
+        if sorted(self.call_order) != called:
+            raise GraphError("it does not list every node that is called once", place="call_order")
+        for name in ("workload", "architecture"):
+            for key, size in getattr(self, name).items():
+                _check_name(key, name)
+                _check_size(size, f"{name}.{key}")
+        for index in self.sam_global_attn_indexes:
+            _check_size(index, "sam_global_attn_indexes")
+
+    @property
+    def root(self) -> ModuleNode:
+        """The model itself."""
+        return self.nodes[0]
+
+    def node(self, path: str) -> ModuleNode:
+        """Return the node with this path.
+
+        Raises
+        ------
+        GraphError
+            If there is none.
+        """
+        if path not in self.digraph:
+            raise GraphError("the graph has no such module", found=path)
+        node: ModuleNode = self.digraph.nodes[path]["node"]
+        return node
+
+    def children(self, path: str) -> tuple[ModuleNode, ...]:
+        """Return the nodes directly below ``path``, in the order of their registration."""
+        return tuple(self.node(child) for child in self.digraph.successors(self.node(path).path))
+
+    def parent(self, path: str) -> ModuleNode | None:
+        """Return the node that contains ``path``; none for the root."""
+        return next((self.node(parent) for parent in self.digraph.predecessors(self.node(path).path)), None)
+
+    def walk(self) -> Iterator[ModuleNode]:
+        """Yield every node, depth first, parents before their children."""
+        return (self.node(path) for path in nx.dfs_preorder_nodes(self.digraph, self.root.path))
+
+    def to_json(self) -> str:
+        """Return the graph as JSON, a node per line; the same bytes for the same graph."""
+        document = {"schema_version": SCHEMA_VERSION, **_CONVERTER.unstructure(self)}
+        nodes = ",\n".join(f"  {json.dumps(node)}" for node in document.pop("nodes"))
+        lines = [f' "{key}": {json.dumps(value)}' for key, value in document.items()]
+        return ",\n".join(["{\n" + lines[0], *lines[1:], f' "nodes": [\n{nodes}\n ]\n}}\n'])
+
+    @classmethod
+    def from_json(cls, text: str) -> ModuleGraph:
+        """Return the graph that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        GraphError
+            If the text is not JSON, or not a module graph; the place is the path of the value in it.
+        """
+        try:
+            document = json.loads(text, object_pairs_hook=_refuse_repeated_keys)
+        except RecursionError:
+            raise GraphError("the JSON is nested too deeply") from None
+        except ValueError as error:
+            # Broken syntax, but also an integer of more digits than Python reads.
+            raise GraphError("this is not JSON", found=str(error)) from None
+        if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
+            raise GraphError(
+                "this is not a module graph that this version reads", place="schema_version", expected=SCHEMA_VERSION,
+                found=document.get("schema_version") if isinstance(document, dict) else type(document).__name__,
+                remedy="trace the model again",
+            )  # fmt: skip
+        del document["schema_version"]
+        try:
+            return _CONVERTER.structure(document, cls)
+        except ClassValidationError as error:
+            cause = error.exceptions[0]
+            if isinstance(cause, GraphError):
+                raise cause from None
+            problem, _, place = transform_error(error)[0].rpartition(" @ $.")
+            raise GraphError("a value is missing or of another kind", place=place[:200], found=problem) from None
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> ModuleGraph:
+        """Return the graph in a file.
+
+        Raises
+        ------
+        GraphError
+            If the file cannot be read or holds no module graph.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise GraphError("the file cannot be read as text", place=str(path), found=str(error)) from None
+        try:
+            return cls.from_json(text)
+        except GraphError as error:
+            raise GraphError(
+                error.problem, place=f"{path}: {error.place}" if error.place else str(path),
+                expected=error.expected, found=error.found, remedy=error.remedy,
+            ) from None  # fmt: skip
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the graph to a file, whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written.
+        """
+        target = Path(path)
+        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            unfinished.write_text(self.to_json(), encoding="utf-8", newline="\n")
+            os.replace(unfinished, target)
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise OutputError("the module graph cannot be written", place=str(path), found=str(error)) from None
+
+
+def _check_node(node: ModuleNode, place: str) -> None:
+    """Refuse what no traced module can have."""
+    if node.path:
+        for member in node.members:
+            _check_name(member, f"{place}.members")
+    numbers = [int(member) for member in node.members if is_number(member)]
+    alone = len(node.members) == 1 and (node.members == ("",)) == (not node.path)
+    if not alone and (len(numbers) < 2 or len(numbers) < len(node.members) or sorted(set(numbers)) != numbers):
+        raise GraphError(
+            "the members are neither one name nor ascending numbers", place=f"{place}.members", found=node.members
+        )
+    if node.repetition_count != len(node.members) or (node.repetition == "none") != alone:
+        raise GraphError(
+            "the repetition does not fit the members", place=f"{place}.repetition_count", expected=len(node.members),
+            found=f"{node.repetition} {node.repetition_count}",
+        )  # fmt: skip
+    qualified = node.qualified_class_name
+    if not _CLASS.fullmatch(qualified) or qualified.rpartition(".")[2] != node.class_name:
+        raise GraphError(
+            "this is not a class and its qualified name", place=f"{place}.qualified_class_name",
+            expected=node.class_name, found=qualified,
+        )  # fmt: skip
+    if node.is_torch_builtin != qualified.startswith("torch."):
+        raise GraphError("torch's own classes are those in torch", place=f"{place}.is_torch_builtin", found=qualified)
+    _check_size(node.parameter_count, f"{place}.parameter_count")
+    _check_size(node.own_parameter_count, f"{place}.own_parameter_count")
+    for index, call in enumerate(node.calls):
+        _check_name(call.run, f"{place}.calls[{index}].run")
+        for size in (*call.output_shape, *(size for shape in call.input_shapes for size in shape)):
+            _check_size(size, f"{place}.calls[{index}]")
+
+
+def _check_children(node: ModuleNode, children: tuple[ModuleNode, ...], place: str) -> None:
+    """Refuse a module that is the child of its parent twice, and parameters that do not add up."""
+    members = [member for child in children for member in child.members]
+    if len(set(members)) != len(members):
+        raise GraphError("two children have the same name", place=place, found=node.path)
+    held = [node.own_parameter_count, *(child.parameter_count for child in children for _ in child.members)]
+    # Parameters that two modules share count once, so the whole may be less than the sum of its parts.
+    if not max(held) <= node.parameter_count <= sum(held):
+        raise GraphError(
+            "the parameters do not add up over the module and its children", place=f"{place}.parameter_count",
+            expected=f"from {max(held)} to {sum(held)}", found=node.parameter_count,
+        )  # fmt: skip
+
+
+def _check_name(name: str, place: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise GraphError("this cannot be a name", place=place, found=name)
+
+
+def _check_size(size: int, place: str) -> None:
+    if not 0 <= size <= LARGEST_SIZE:
+        raise GraphError("a size is out of range", place=place, expected=f"0 to {LARGEST_SIZE}", found=size)
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) < len(pairs):
+        raise GraphError("an object has the same key twice", found=[key for key, _ in pairs])
+    return keys
+
+
+def _make_converter() -> Converter:
+    """Return a converter that takes each value as it is: cattrs would turn "3" and 3.5 into 3, and a text into a list."""
+    converter = Converter(forbid_extra_keys=True)
+
+    def take(value: object, kind: type) -> object:
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__}")
+        return value
+
+    for kind in (int, str, bool):
+        converter.register_structure_hook(kind, take)
+
+    def structure_tuples(kind: Any, inner: Converter) -> Callable[[object, Any], tuple[Any, ...]]:
+        structure_list = list_structure_factory(list[get_args(kind)[0]], inner)
+        return lambda value, _: tuple(structure_list(take(value, list), kind))
+
+    converter.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple, structure_tuples)
+    return converter
+
+
+_CONVERTER = _make_converter()

@@ -1,0 +1,50 @@
+"""Activation modules of ``torch.nn``."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from modelmeter.cost import Elements, Operator
+from modelmeter.layers.base import BaseLayer, Shape, multiply
+from modelmeter.operator_table import vector_flops
+from modelmeter.symbols import symbol
+
+
+def _row_shape() -> Shape:
+    return (symbol("num_tokens"), symbol("hidden_size"))
+
+
+@frozen(kw_only=True, slots=False)
+class Activation(BaseLayer):
+    """Base class of activation modules: one output element for each input element, ``shape`` of them."""
+
+    shape: Shape = field(metadata={"canonical": _row_shape})
+
+    @classmethod
+    def function_name(cls) -> str:
+        return cls.__name__.lower()
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.shape
+
+    def operators(self) -> tuple[Operator, ...]:
+        elements = multiply(self.shape)
+        return (
+            Operator(
+                name=self.torch_class(),
+                cuda_core_flops=vector_flops(self.torch_class().lower(), elements),
+                reads=Elements(activation=elements),
+                writes=Elements(activation=elements),
+            ),
+        )
+
+
+@frozen(kw_only=True, slots=False)
+class GELU(Activation):
+    """``x Phi(x)`` with the error function (``torch.nn.functional.gelu``)."""
+
+
+@frozen(kw_only=True, slots=False)
+class SiLU(Activation):
+    """``x / (1 + exp(-x))`` (``torch.nn.functional.silu``)."""

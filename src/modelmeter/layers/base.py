@@ -1,0 +1,236 @@
+"""The base class of every layer: what a layer states, and the one place where costs add up."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Literal, Self
+
+from attrs import NOTHING, evolve, field, fields, frozen
+
+from modelmeter.cost import Cost, Operator, Precision, Work
+from modelmeter.functions import Size, routed_reads
+from modelmeter.symbols import symbol
+
+Shape = tuple[Size, ...]
+Repetition = Literal["none", "for", "parfor"]
+
+
+@frozen(kw_only=True)
+class Routing:
+    """How tokens choose among alike siblings, which decides whose weights are read.
+
+    ``num_tokens`` tokens choose ``num_experts_per_tok`` of ``n_routed_experts`` each.
+    """
+
+    n_routed_experts: Size
+    num_experts_per_tok: Size
+    num_tokens: Size
+
+    def read_weights(self, weight: Size) -> Size:
+        """Return the expected elements read when each sibling has ``weight`` of them."""
+        return routed_reads(self.n_routed_experts, self.num_experts_per_tok, self.num_tokens, weight)
+
+
+@frozen(kw_only=True)
+class Child:
+    """A module below a layer, or several alike.
+
+    Parameters
+    ----------
+    calls
+        A layer for each call, with the sizes of that call, and how often it happens: 0 for a module
+        that is stored but never called. All calls share the parameters of the first.
+    repetition, count
+        ``for``: ``count`` alike siblings one after the other; ``parfor``: side by side.
+    routing
+        Set where tokens are routed to the siblings: then only chosen siblings read their weights.
+    """
+
+    calls: tuple[tuple[BaseLayer, Size], ...]
+    repetition: Repetition = "none"
+    count: Size = 1
+    routing: Routing | None = None
+
+    @property
+    def layer(self) -> BaseLayer:
+        """The layer of the first call."""
+        return self.calls[0][0]
+
+    def work_under(self, routing: Routing | None) -> Work:
+        """Return the work of all calls of all siblings; ``routing`` is what holds above this child."""
+        total = Work()
+        for layer, times in self.calls:
+            work = layer.work_under(self.routing or routing)
+            siblings = work.scale(self.count)
+            if self.routing is not None:
+                # The routed reads are those of all siblings together.
+                siblings = evolve(siblings, reads=evolve(siblings.reads, weight=work.reads.weight))
+            total = total + siblings.scale(times)
+        return total
+
+
+def once(layer: BaseLayer) -> Child:
+    """Return a child that is called once."""
+    return Child(calls=((layer, 1),))
+
+
+def never(layer: BaseLayer) -> Child:
+    """Return a child whose weights are stored but that is never called."""
+    return Child(calls=((layer, 0),))
+
+
+def repeat(layer: BaseLayer, count: Size) -> Child:
+    """Return ``count`` alike children that run one after the other."""
+    return Child(calls=((layer, 1),), repetition="for", count=count)
+
+
+# slots=False: cached properties live in the instance's dictionary.
+@frozen(kw_only=True, slots=False)
+class BaseLayer(ABC):
+    """A layer at given sizes, which are formulas or numbers.
+
+    A layer states its output shape, its children, the operators that its own forward calls, its own
+    parameters and what it caches. All metrics follow from these, here and nowhere else.
+
+    Parameters
+    ----------
+    precision
+        Bits per element; used by the layer whose metrics are asked for, for everything below it.
+    """
+
+    precision: Precision = field(factory=Precision)
+
+    @classmethod
+    def torch_class(cls) -> str:
+        """Return the class name of the torch module that this layer models."""
+        return cls.__name__
+
+    @classmethod
+    def function_name(cls) -> str:
+        """Return the name of the layer's evaluator and page: that of its module."""
+        return cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def canonical(cls) -> Self:
+        """Return the layer with a symbol for each size, named like the field."""
+        sizes = {}
+        for size in fields(cls):
+            if "canonical" in size.metadata:
+                sizes[size.name] = size.metadata["canonical"]()
+            elif size.default is NOTHING:
+                sizes[size.name] = symbol(size.name)
+        return cls(**sizes)
+
+    @property
+    @abstractmethod
+    def output_shape(self) -> Shape:
+        """Shape of the first output tensor."""
+
+    def build_children(self) -> Mapping[str, Child]:
+        """Return the modules below this one by attribute name, in the order of their registration."""
+        return {}
+
+    def operators(self) -> tuple[Operator, ...]:
+        """Return the operators of this module's own forward, in the order of their calls."""
+        return ()
+
+    @property
+    def own_parameters(self) -> Size:
+        """Elements of the parameters that this module holds itself."""
+        return 0
+
+    @property
+    def own_kv_elements(self) -> Size:
+        """Elements that this module keeps in the KV cache after its forward."""
+        return 0
+
+    @cached_property
+    def children(self) -> Mapping[str, Child]:
+        """The modules below this one by attribute name."""
+        return self.build_children()
+
+    def own_work_under(self, routing: Routing | None) -> Work:
+        """Return the work of this module's own operators, for one sibling or for all routed ones.
+
+        Under a routing, weights are read by the chosen siblings only: the weight reads of each operator are
+        the expected ones of all siblings together.
+        """
+        operators = self.operators()
+        if routing is not None:
+            operators = tuple(
+                evolve(operator, reads=evolve(operator.reads, weight=routing.read_weights(operator.reads.weight)))
+                for operator in operators
+            )
+        return Work.of(operators)
+
+    def work_under(self, routing: Routing | None) -> Work:
+        """Return the work of one forward, own operators and all children, as :meth:`own_work_under`."""
+        total = self.own_work_under(routing)
+        for child in self.children.values():
+            total = total + child.work_under(routing)
+        return total
+
+    @cached_property
+    def parameters(self) -> Size:
+        """Elements of all parameters, each once however often it is used."""
+        total = self.own_parameters
+        for child in self.children.values():
+            total = total + child.count * child.layer.parameters
+        return total
+
+    @cached_property
+    def kv_elements(self) -> Size:
+        """Elements in the KV cache after one forward."""
+        total = self.own_kv_elements
+        for child in self.children.values():
+            total = total + child.count * child.layer.kv_elements
+        return total
+
+    @cached_property
+    def cost(self) -> Cost:
+        """All six metrics of one forward."""
+        return Cost.of(
+            work=self.work_under(None),
+            parameters=self.parameters,
+            kv_elements=self.kv_elements,
+            precision=self.precision,
+        )
+
+    def forward_tensor_core_flops(self) -> Size:
+        """Return the FLOPs of all matrix products, as ``FlopCounterMode`` counts them."""
+        return self.cost.tensor_core_flops
+
+    def forward_cuda_core_flops(self) -> Size:
+        """Return the FLOPs of all other arithmetic, weighted by :mod:`modelmeter.operator_table`."""
+        return self.cost.cuda_core_flops
+
+    def forward_io_bytes(self) -> Size:
+        """Return the bytes that the operators read and write."""
+        return self.cost.io_bytes
+
+    def forward_weight_bytes(self) -> Size:
+        """Return the bytes of the parameters."""
+        return self.cost.weight_bytes
+
+    def forward_activation_bytes(self) -> Size:
+        """Return the bytes of all operator outputs of one forward."""
+        return self.cost.activation_bytes
+
+    def forward_kv_cache_bytes(self) -> Size:
+        """Return the bytes of keys and values that stand in the cache after the forward."""
+        return self.cost.kv_cache_bytes
+
+
+def multiply(shape: Shape) -> Size:
+    """Return the number of elements of ``shape``."""
+    total: Size = 1
+    for size in shape:
+        total = total * size
+    return total
+
+
+def token_shape() -> Shape:
+    """Return the canonical leading shape of a layer that works on rows: ``(num_tokens,)``."""
+    return (symbol("num_tokens"),)

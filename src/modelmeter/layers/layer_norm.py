@@ -1,0 +1,40 @@
+"""``torch.nn.LayerNorm``."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from modelmeter.cost import Elements, Operator
+from modelmeter.functions import Size
+from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
+from modelmeter.operator_table import vector_flops
+
+
+@frozen(kw_only=True, slots=False)
+class LayerNorm(BaseLayer):
+    """Layer norm with weight and bias over the last dimension (``torch.nn.functional.layer_norm``).
+
+    Input and output (*leading_shape, hidden_size).
+    """
+
+    leading_shape: Shape = field(metadata={"canonical": token_shape})
+    hidden_size: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (*self.leading_shape, self.hidden_size)
+
+    @property
+    def own_parameters(self) -> Size:
+        return 2 * self.hidden_size
+
+    def operators(self) -> tuple[Operator, ...]:
+        elements = multiply(self.output_shape)
+        return (
+            Operator(
+                name="LayerNorm",
+                cuda_core_flops=vector_flops("native_layer_norm", elements),
+                reads=Elements(activation=elements, weight=self.own_parameters),
+                writes=Elements(activation=elements),
+            ),
+        )

@@ -1,0 +1,85 @@
+"""Operators that several layers call: priced once, from the published table."""
+
+from __future__ import annotations
+
+from modelmeter.cost import Elements, Operator
+from modelmeter.functions import Size, equals
+from modelmeter.operator_table import vector_flops
+
+
+def apply_pointwise(name: str, output: Size, *, reads: Elements) -> Operator:
+    """Return an elementwise operator with ``output`` output elements."""
+    return Operator(
+        name=name, cuda_core_flops=vector_flops(name, output), reads=reads, writes=Elements(activation=output)
+    )
+
+
+def add_residual(elements: Size) -> Operator:
+    """Return the sum of two activations of ``elements`` elements each."""
+    return apply_pointwise("add", elements, reads=Elements(activation=2 * elements))
+
+
+def concatenate(output: Size, *, reads: Elements | None = None) -> Operator:
+    """Return a concatenation into ``output`` elements; it reads as many activations unless told otherwise."""
+    return Operator(
+        name="cat", reads=Elements(activation=output) if reads is None else reads, writes=Elements(activation=output)
+    )
+
+
+def gather_rows(output: Size, *, indices: Size, reads: Elements | None = None) -> Operator:
+    """Return a row gather: it reads the rows that it takes and the indices."""
+    rows = Elements(activation=output) if reads is None else reads
+    return Operator(name="index", reads=rows + Elements(index=indices), writes=Elements(activation=output))
+
+
+def resize_table(table: str, *, source: Size, target: Size, needed: Size, reads: Elements) -> Operator:
+    """Return the resize of a position table from ``source`` to ``target`` elements, where it is needed.
+
+    ``table`` is the ATen operator; ``reads`` says what stores the source, before ``needed`` (0 or 1).
+    """
+    return Operator(
+        name="interpolate",
+        cuda_core_flops=vector_flops(table, needed * target),
+        reads=reads.scale(needed),
+        writes=Elements(activation=needed * target),
+    )
+
+
+def read_table(elements: Size, *, side: Size, pretrain_side: Size, needed: Size) -> Elements:
+    """Return the reads of ``elements`` of a position table: of the parameter, or of its resized copy."""
+    return Elements(activation=needed * elements, weight=equals(side, pretrain_side) * elements)
+
+
+def attend(
+    *,
+    sequences: Size,
+    queries: Size,
+    keys: Size,
+    num_heads: Size,
+    query_width: Size,
+    key_width: Size,
+    is_cached: bool = False,
+) -> Operator:
+    """Return scaled-dot-product attention as one fused operator: q x kv is computed but never stored.
+
+    Parameters
+    ----------
+    sequences, queries, keys
+        Batch, and the two sides of the full q x kv rectangle (no causal discount).
+    num_heads, query_width, key_width
+        Query heads; heads x head size of the queries, and of the keys and values.
+    is_cached
+        Whether keys and values are read from the KV cache.
+    """
+    query_elements = sequences * queries * query_width
+    key_value_elements = 2 * sequences * keys * key_width
+    scores = sequences * num_heads * queries * keys
+    stored = Elements(kv=key_value_elements) if is_cached else Elements(activation=key_value_elements)
+    return Operator(
+        name="scaled_dot_product_attention",
+        # Two products over the rectangle: q k^T and p v.
+        tensor_core_flops=4 * sequences * queries * keys * query_width,
+        cuda_core_flops=vector_flops("scaled_dot_product_attention", scores),
+        reads=Elements(activation=query_elements) + stored,
+        writes=Elements(activation=query_elements),
+    )

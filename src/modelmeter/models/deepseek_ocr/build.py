@@ -1,0 +1,81 @@
+"""The layer trees of DeepSeek-OCR: one for the prefill run, one for a decode step; and their stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from attrs import fields
+
+from modelmeter.functions import Size
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.container import Idle
+from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_for_causal_lm import DeepseekOCRForCausalLM
+from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_model import DeepseekOCRModel
+from modelmeter.models.deepseek_ocr.layers.decoder.decoder_stack import DecoderStack
+from modelmeter.models.deepseek_ocr.layers.decoder.lm_head import LMHead
+from modelmeter.models.deepseek_ocr.layers.vision.vision_tower import VisionTower
+from modelmeter.symbols import DIMENSIONS, symbol
+
+L = TypeVar("L", bound=BaseLayer)
+Run = Literal["prefill", "decode"]
+Stage = Literal["vision", "projector", "prefill", "decode"]
+
+STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
+
+
+def symbolic_sizes() -> dict[str, Size]:
+    """Return a symbol for every dimension, and for the index of a decode step."""
+    return {name: symbol(name) for name in (*DIMENSIONS, "decode_step")}
+
+
+def build_layers(sizes: Mapping[str, Size]) -> dict[Run, DeepseekOCRForCausalLM]:
+    """Return the layer tree of each run.
+
+    Parameters
+    ----------
+    sizes
+        Every workload and architecture dimension, and ``decode_step``: formulas or numbers. The decode
+        run is step ``decode_step``, which sees ``seq_len + decode_step`` keys.
+    """
+    vision = _make(VisionTower, sizes)
+    prompt = {"num_queries": sizes["seq_len"], "num_keys": sizes["seq_len"]}
+    step: dict[str, Size] = {"num_queries": 1, "num_keys": sizes["seq_len"] + sizes["decode_step"]}
+    return {
+        "prefill": DeepseekOCRForCausalLM(
+            model=DeepseekOCRModel(vision_layer=vision, decoder_layer=_make(DecoderStack, {**sizes, **prompt})),
+            lm_head=_build_lm_head(sizes, sizes["logits_tokens"]),
+        ),
+        "decode": DeepseekOCRForCausalLM(
+            model=DeepseekOCRModel(vision_layer=Idle(), decoder_layer=_make(DecoderStack, {**sizes, **step})),
+            lm_head=_build_lm_head(sizes, 1),
+        ),
+    }
+
+
+def stage_of(run: str, path: str) -> Stage:
+    """Return the stage that the own work of the module at ``path`` belongs to.
+
+    The model's own operators join image tokens and write them into the prompt: the projector stage.
+    """
+    if run == "decode":
+        return "decode"
+    if path.startswith(("model.sam_model", "model.vision_model")):
+        return "vision"
+    if path == "model" or path.startswith("model.projector"):
+        return "projector"
+    return "prefill"
+
+
+def _build_lm_head(sizes: Mapping[str, Size], logits_tokens: Size) -> LMHead:
+    return LMHead(
+        leading_shape=(sizes["batch_size"], logits_tokens),
+        in_features=sizes["hidden_size"],
+        out_features=sizes["vocab_size"],
+    )
+
+
+def _make(layer: type[L], sizes: Mapping[str, Size]) -> L:
+    """Return ``layer`` with the sizes that it has fields for; a missing one is a KeyError, not a default."""
+    chosen: dict[str, Any] = {field.name: sizes[field.name] for field in fields(layer) if field.name != "precision"}
+    return layer(**chosen)

@@ -1,0 +1,103 @@
+"""Causal attention with grouped key/value heads (vendor module ``LlamaFlashAttention2``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from modelmeter.cost import Elements, Operator
+from modelmeter.functions import Size, divide, floor_div
+from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.linear import Linear
+from modelmeter.layers.operators import apply_pointwise, attend, concatenate
+from modelmeter.models.deepseek_ocr.layers.llama.llama_rotary_embedding import LlamaRotaryEmbedding
+
+
+@frozen(kw_only=True, slots=False)
+class LlamaFlashAttention2(BaseLayer):
+    """Attention of ``num_queries`` new positions over ``num_keys`` cached ones, the new included.
+
+    Input and output (batch_size, num_queries, hidden_size). FLOPs count the full num_queries x num_keys
+    rectangle, without a causal discount. New keys and values are appended to a cache in place.
+    """
+
+    batch_size: Size
+    num_queries: Size
+    num_keys: Size
+    hidden_size: Size
+    num_attention_heads: Size
+    num_key_value_heads: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.batch_size, self.num_queries, self.hidden_size)
+
+    @property
+    def head_dim(self) -> Size:
+        """Channels of one head."""
+        return floor_div(self.hidden_size, self.num_attention_heads)
+
+    @property
+    def key_value_size(self) -> Size:
+        """Channels of all key heads, and of all value heads."""
+        return self.num_key_value_heads * self.head_dim
+
+    @property
+    def own_kv_elements(self) -> Size:
+        return 2 * self.batch_size * self.num_keys * self.key_value_size
+
+    def _project(self, in_features: Size, out_features: Size) -> Child:
+        return once(
+            Linear(
+                leading_shape=(self.batch_size, self.num_queries),
+                in_features=in_features,
+                out_features=out_features,
+                bias=False,
+            )
+        )
+
+    def build_children(self) -> Mapping[str, Child]:
+        return {
+            "q_proj": self._project(self.hidden_size, self.hidden_size),
+            "k_proj": self._project(self.hidden_size, self.key_value_size),
+            "v_proj": self._project(self.hidden_size, self.key_value_size),
+            "o_proj": self._project(self.hidden_size, self.hidden_size),
+            "rotary_emb": once(
+                LlamaRotaryEmbedding(batch_size=self.batch_size, num_queries=self.num_queries, head_dim=self.head_dim)
+            ),
+        }
+
+    def operators(self) -> tuple[Operator, ...]:
+        new_elements = self.batch_size * self.num_queries * self.key_value_size
+        append = Operator(name="copy_", reads=Elements(activation=new_elements), writes=Elements(kv=new_elements))
+        return (
+            *self._rotate(self.hidden_size),
+            *self._rotate(self.key_value_size),
+            append,
+            append,
+            attend(
+                sequences=self.batch_size,
+                queries=self.num_queries,
+                keys=self.num_keys,
+                num_heads=self.num_attention_heads,
+                query_width=self.hidden_size,
+                key_width=self.key_value_size,
+                is_cached=True,
+            ),
+        )
+
+    def _rotate(self, width: Size) -> tuple[Operator, ...]:
+        """Return the rotation ``x cos + rotate_half(x) sin`` of heads of ``width`` channels in all."""
+        positions = self.batch_size * self.num_queries
+        elements = positions * width
+        # The angles are shared by all heads.
+        scaled = Elements(activation=elements + positions * self.head_dim)
+        half = divide(elements, 2)
+        return (
+            apply_pointwise("mul", elements, reads=scaled),
+            apply_pointwise("neg", half, reads=Elements(activation=half)),
+            concatenate(elements),
+            apply_pointwise("mul", elements, reads=scaled),
+            apply_pointwise("add", elements, reads=Elements(activation=2 * elements)),
+        )

@@ -1,0 +1,74 @@
+"""SAM's block (vendor module ``deepencoder.Block``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from modelmeter.cost import Elements, Operator
+from modelmeter.functions import Size, ceil_div, differs
+from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.layer_norm import LayerNorm
+from modelmeter.layers.operators import add_residual
+from modelmeter.models.deepseek_ocr.layers.vision.attention import Attention
+from modelmeter.models.deepseek_ocr.layers.vision.mlp_block import MLPBlock
+
+
+@frozen(kw_only=True, slots=False)
+class Block(BaseLayer):
+    """Attention in windows and an MLP, each behind a norm and with a residual add.
+
+    Input and output (num_views, grid_size, grid_size, hidden_size). The grid is padded to
+    ceil(grid_size / window_size) whole windows a side. A block with global attention is the same with
+    ``window_size = grid_size`` and the relative positions of the whole pretraining grid.
+    """
+
+    num_views: Size
+    grid_size: Size
+    window_size: Size
+    pretrain_grid_size: Size
+    hidden_size: Size
+    num_heads: Size
+    intermediate_size: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.num_views, self.grid_size, self.grid_size, self.hidden_size)
+
+    def build_children(self) -> Mapping[str, Child]:
+        leading_shape = (self.num_views, self.grid_size, self.grid_size)
+        windows_per_side = ceil_div(self.grid_size, self.window_size)
+        norm = LayerNorm(leading_shape=leading_shape, hidden_size=self.hidden_size)
+        return {
+            # The norm's output is partitioned into windows, so attention sees windows as its batch.
+            "norm1": once(norm),
+            "attn": once(
+                Attention(
+                    num_windows=self.num_views * windows_per_side**2,
+                    window_size=self.window_size,
+                    pretrain_grid_size=self.pretrain_grid_size,
+                    hidden_size=self.hidden_size,
+                    num_heads=self.num_heads,
+                )
+            ),
+            "norm2": once(norm),
+            "mlp": once(
+                MLPBlock(
+                    leading_shape=leading_shape,
+                    hidden_size=self.hidden_size,
+                    intermediate_size=self.intermediate_size,
+                )
+            ),
+        }
+
+    def operators(self) -> tuple[Operator, ...]:
+        elements = self.num_views * self.grid_size**2 * self.hidden_size
+        padded_size = ceil_div(self.grid_size, self.window_size) * self.window_size
+        is_padded = differs(padded_size, self.grid_size)
+        pad = Operator(
+            name="pad",
+            reads=Elements(activation=is_padded * elements),
+            writes=Elements(activation=is_padded * self.num_views * padded_size**2 * self.hidden_size),
+        )
+        return (pad, add_residual(elements), add_residual(elements))

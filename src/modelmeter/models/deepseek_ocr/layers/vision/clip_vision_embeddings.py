@@ -1,0 +1,91 @@
+"""CLIP's embeddings (vendor module ``deepencoder.CLIPVisionEmbeddings``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from modelmeter.cost import Elements, Operator
+from modelmeter.functions import Size, differs
+from modelmeter.layers.base import BaseLayer, Child, Shape, never, once
+from modelmeter.layers.conv2d import Conv2d
+from modelmeter.layers.embedding import Embedding
+from modelmeter.layers.operators import apply_pointwise, concatenate, resize_table
+
+
+@frozen(kw_only=True, slots=False)
+class CLIPVisionEmbeddings(BaseLayer):
+    """SAM's features as patches, behind a class token, with positions added.
+
+    Input (num_views, hidden_size, grid_size, grid_size); output (num_views, 1 + grid_size^2, hidden_size).
+    The checkpoint stores CLIP's own patch convolution, which is never called.
+    """
+
+    num_views: Size
+    grid_size: Size
+    pretrain_grid_size: Size
+    hidden_size: Size
+    patch_size: Size
+    image_channels: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.num_views, 1 + self.grid_size**2, self.hidden_size)
+
+    @property
+    def own_parameters(self) -> Size:
+        return self.hidden_size
+
+    def build_children(self) -> Mapping[str, Child]:
+        pretrain_size = self.pretrain_grid_size * self.patch_size
+        stored_positions = self.pretrain_grid_size**2 + 1
+        return {
+            "patch_embedding": never(
+                Conv2d(
+                    batch_size=self.num_views,
+                    in_channels=self.image_channels,
+                    out_channels=self.hidden_size,
+                    height=pretrain_size,
+                    width=pretrain_size,
+                    kernel_size=self.patch_size,
+                    stride=self.patch_size,
+                    padding=0,
+                    bias=False,
+                )
+            ),
+            "position_embedding": once(
+                Embedding(
+                    leading_shape=(1, stored_positions),
+                    num_embeddings=stored_positions,
+                    embedding_dim=self.hidden_size,
+                )
+            ),
+        }
+
+    def operators(self) -> tuple[Operator, ...]:
+        hidden_size = self.hidden_size
+        patches = self.grid_size**2 * hidden_size
+        positions = patches + hidden_size
+        needed = differs(self.grid_size, self.pretrain_grid_size)
+        stored = self.pretrain_grid_size**2 * hidden_size
+        return (
+            # The class token is expanded over the views: one row is read.
+            concatenate(
+                self.num_views * positions,
+                reads=Elements(activation=self.num_views * patches, weight=hidden_size),
+            ),
+            resize_table(
+                "_upsample_bicubic2d_aa",
+                source=stored,
+                target=patches,
+                needed=needed,
+                reads=Elements(activation=stored),
+            ),
+            concatenate(needed * positions),
+            apply_pointwise(
+                "add",
+                self.num_views * positions,
+                reads=Elements(activation=self.num_views * positions + positions),
+            ),
+        )

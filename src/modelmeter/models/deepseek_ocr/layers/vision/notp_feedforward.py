@@ -1,0 +1,48 @@
+"""CLIP's MLP (vendor module ``deepencoder.NoTPFeedForward``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from modelmeter.cost import Elements, Operator
+from modelmeter.functions import Size
+from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once, token_shape
+from modelmeter.layers.linear import Linear
+from modelmeter.layers.operators import apply_pointwise
+
+
+@frozen(kw_only=True, slots=False)
+class NoTPFeedForward(BaseLayer):
+    """``fc2(h sigmoid(1.702 h))`` with ``h = fc1(x)``, on (*leading_shape, hidden_size)."""
+
+    leading_shape: Shape = field(metadata={"canonical": token_shape})
+    hidden_size: Size
+    intermediate_size: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (*self.leading_shape, self.hidden_size)
+
+    def build_children(self) -> Mapping[str, Child]:
+        return {
+            "fc1": once(
+                Linear(
+                    leading_shape=self.leading_shape, in_features=self.hidden_size, out_features=self.intermediate_size
+                )
+            ),
+            "fc2": once(
+                Linear(
+                    leading_shape=self.leading_shape, in_features=self.intermediate_size, out_features=self.hidden_size
+                )
+            ),
+        }
+
+    def operators(self) -> tuple[Operator, ...]:
+        elements = multiply(self.leading_shape) * self.intermediate_size
+        return (
+            apply_pointwise("mul", elements, reads=Elements(activation=elements)),
+            apply_pointwise("sigmoid", elements, reads=Elements(activation=elements)),
+            apply_pointwise("mul", elements, reads=Elements(activation=2 * elements)),
+        )

@@ -1,0 +1,57 @@
+"""CLIP's block (vendor module ``deepencoder.NoTPTransformerBlock``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from modelmeter.cost import Operator
+from modelmeter.functions import Size
+from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.layer_norm import LayerNorm
+from modelmeter.layers.operators import add_residual
+from modelmeter.models.deepseek_ocr.layers.vision.notp_attention import NoTPAttention
+from modelmeter.models.deepseek_ocr.layers.vision.notp_feedforward import NoTPFeedForward
+
+
+@frozen(kw_only=True, slots=False)
+class NoTPTransformerBlock(BaseLayer):
+    """Attention and MLP, each behind a norm and with a residual add; (num_views, num_queries, hidden_size)."""
+
+    num_views: Size
+    num_queries: Size
+    hidden_size: Size
+    num_heads: Size
+    intermediate_size: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.num_views, self.num_queries, self.hidden_size)
+
+    def build_children(self) -> Mapping[str, Child]:
+        leading_shape = (self.num_views, self.num_queries)
+        norm = LayerNorm(leading_shape=leading_shape, hidden_size=self.hidden_size)
+        return {
+            "self_attn": once(
+                NoTPAttention(
+                    num_views=self.num_views,
+                    num_queries=self.num_queries,
+                    hidden_size=self.hidden_size,
+                    num_heads=self.num_heads,
+                )
+            ),
+            "mlp": once(
+                NoTPFeedForward(
+                    leading_shape=leading_shape,
+                    hidden_size=self.hidden_size,
+                    intermediate_size=self.intermediate_size,
+                )
+            ),
+            "layer_norm1": once(norm),
+            "layer_norm2": once(norm),
+        }
+
+    def operators(self) -> tuple[Operator, ...]:
+        elements = self.num_views * self.num_queries * self.hidden_size
+        return (add_residual(elements), add_residual(elements))

@@ -1,0 +1,146 @@
+"""What is to be costed: the pages, their prompt, the tokens to generate, and the storage widths."""
+
+from __future__ import annotations
+
+from attrs import Attribute, Converter, field, frozen
+
+from modelmeter import symbols
+from modelmeter.errors import WorkloadError
+from modelmeter.models.deepseek_ocr import vision_tokens
+from modelmeter.symbols import Dimension
+
+_DIMENSIONS: dict[str, Dimension] = {**symbols.WORKLOAD, **symbols.STORAGE}
+
+A4_GRID = (2, 3)
+"""Tiles across and down an A4 page in the tiled modes."""
+
+
+def _check_size(value: int, attribute: Attribute[int]) -> int:
+    minimum = _DIMENSIONS[attribute.name].minimum
+    if type(value) is not int or value < minimum:
+        raise WorkloadError(
+            "a size is not a whole number in range",
+            place=attribute.name,
+            expected=f"an integer of at least {minimum}",
+            found=value,
+        )
+    return value
+
+
+def _check_sizes(_: type, attributes: list[Attribute[int]]) -> list[Attribute[int]]:
+    """Check every size as it is set: a converter runs before the defaults that are made of earlier sizes."""
+    return [attribute.evolve(converter=Converter(_check_size, takes_field=True)) for attribute in attributes]
+
+
+@frozen(kw_only=True, field_transformer=_check_sizes)
+class Workload:
+    """The workload and storage dimensions of :mod:`modelmeter.symbols`.
+
+    The defaults are one A4 page in gundam mode. ``seq_len``, ``logits_tokens`` and ``decode_steps`` follow
+    from the other sizes where they are not given: the image tokens and the prompt, all of the prompt, and
+    one step for every new token but the first, which the prefill makes.
+
+    Raises
+    ------
+    WorkloadError
+        If a size is not an integer in its range, a side is shorter than a patch, ``seq_len`` does not hold
+        the image tokens, or there are more logits than positions.
+    """
+
+    batch_size: int = 1
+    base_size: int = 1024
+    image_size: int = 640
+    num_width_tiles: int = A4_GRID[0]
+    num_height_tiles: int = A4_GRID[1]
+    prompt_tokens: int = 10
+    seq_len: int = field()
+    logits_tokens: int = field()
+    max_new_tokens: int = 1024
+    decode_steps: int = field()
+    weight_bits: int = 16
+    activation_bits: int = 16
+    kv_bits: int = 16
+
+    @seq_len.default
+    def _default_seq_len(self) -> int:
+        return self.image_tokens + self.prompt_tokens
+
+    @logits_tokens.default
+    def _default_logits_tokens(self) -> int:
+        return self.seq_len
+
+    @decode_steps.default
+    def _default_decode_steps(self) -> int:
+        return self.max_new_tokens - 1
+
+    def __attrs_post_init__(self) -> None:
+        patch = vision_tokens.PATCH_SIZE
+        for name, holds, rule in (
+            ("base_size", self.base_size >= patch, f"at least one patch, {patch}"),
+            ("image_size", self.image_size >= patch, f"at least one patch, {patch}"),
+            ("seq_len", self.seq_len >= self.image_tokens, f"at least the image tokens, {self.image_tokens}"),
+            ("logits_tokens", self.logits_tokens <= self.seq_len, f"at most seq_len, {self.seq_len}"),
+        ):
+            if not holds:
+                raise WorkloadError(
+                    "the sizes contradict each other", place=name, expected=rule, found=getattr(self, name)
+                )
+
+    @classmethod
+    def for_mode(
+        cls,
+        name: str,
+        *,
+        num_width_tiles: int | None = None,
+        num_height_tiles: int | None = None,
+        **sizes: int,
+    ) -> Workload:
+        """Return the workload of a page in a published mode.
+
+        Parameters
+        ----------
+        name
+            A key of ``vision_tokens.MODES``.
+        num_width_tiles, num_height_tiles
+            The tile grid of a tiled mode; an A4 page's by default.
+        sizes
+            Any other dimension, but the sides, which are the mode's.
+
+        Raises
+        ------
+        WorkloadError
+            If there is no such mode, it has no tiles and tiles are given, or a size is out of range.
+        """
+        mode = vision_tokens.find_mode(name)
+        across, down = A4_GRID if mode.is_tiled else (1, 1)
+        workload = cls(
+            base_size=mode.base_size,
+            image_size=mode.image_size,
+            num_width_tiles=across if num_width_tiles is None else num_width_tiles,
+            num_height_tiles=down if num_height_tiles is None else num_height_tiles,
+            **sizes,
+        )
+        if workload.tiles and not mode.is_tiled:
+            raise WorkloadError(
+                "this mode has no tiles",
+                place=name,
+                expected="a 1 x 1 grid",
+                found=f"{workload.num_width_tiles} x {workload.num_height_tiles}",
+            )
+        return workload
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens of one page."""
+        return int(
+            vision_tokens.image_tokens(self.base_size, self.image_size, self.num_width_tiles, self.num_height_tiles)
+        )
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of one page; 0 where it has its global view only."""
+        return int(vision_tokens.count_tiles(self.num_width_tiles, self.num_height_tiles))
+
+    def dimension_values(self) -> dict[str, int]:
+        """Return every workload and storage dimension with its value, in the order of the documentation."""
+        return {name: getattr(self, name) for name in _DIMENSIONS}

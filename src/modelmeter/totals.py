@@ -1,0 +1,177 @@
+"""Totals of a bound model: by module, by class, by stage, with repetition and calls applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import sympy
+from attrs import frozen
+
+from modelmeter.bind import BoundModule
+from modelmeter.cost import FLOWS, METRICS, Cost, Metric, Precision, Work, bits_to_bytes
+from modelmeter.errors import FormulaError
+from modelmeter.functions import Size, Triangular, exceeds
+from modelmeter.symbols import symbol
+
+StageRule = Callable[[str, str], str]
+"""Returns the stage of a module's own work, from the run and the module's path."""
+
+
+@frozen(kw_only=True)
+class Totals:
+    """Costs as formulas over the workload, the storage widths and the architecture.
+
+    Parameters
+    ----------
+    by_stage
+        Each stage; for ``decode``, all its steps in closed form. They add up to ``total``.
+    by_module
+        Each module path with everything below it, by stage.
+    by_class
+        Each torch class, over all its modules with everything below them, by stage. A module below
+        another of its class is part of that one, not counted twice.
+    total
+        All stages chained: flows add up, parameters count once, the largest activations and the final
+        cache stand.
+    """
+
+    by_stage: Mapping[str, Cost]
+    by_module: Mapping[str, Mapping[str, Cost]]
+    by_class: Mapping[str, Mapping[str, Cost]]
+    total: Cost
+
+
+@frozen(kw_only=True)
+class _Tally:
+    """What a set of modules does in one stage."""
+
+    work: Work = Work()
+    parameters: Size = 0
+    kv_elements: Size = 0
+
+    def __add__(self, other: _Tally) -> _Tally:
+        return _Tally(
+            work=self.work + other.work,
+            parameters=self.parameters + other.parameters,
+            kv_elements=self.kv_elements + other.kv_elements,
+        )
+
+    def to_cost(self, stage: str, *, looped_stage: str) -> Cost:
+        cost = Cost.of(work=self.work, parameters=self.parameters, kv_elements=self.kv_elements, precision=Precision())
+        return close_loop(cost) if stage == looped_stage else cost
+
+
+def add_up(model: BoundModule, stage_of: StageRule, *, looped_stage: str = "decode") -> Totals:
+    """Add up a bound model.
+
+    Parameters
+    ----------
+    model
+        The root of the bound modules.
+    stage_of
+        Assigns own work to stages.
+    looped_stage
+        The stage whose run is one step, ``decode_step``, of ``decode_steps``.
+    """
+    by_module: dict[str, dict[str, _Tally]] = {}
+    _tally_modules(model, stage_of, by_module)
+    by_class: dict[str, dict[str, _Tally]] = {}
+    _tally_classes(model, by_module, by_class, above=frozenset())
+    stages = _to_costs(by_module[model.node.path], looped_stage)
+    return Totals(
+        by_stage=stages,
+        by_module={path: _to_costs(tallies, looped_stage) for path, tallies in by_module.items()},
+        by_class={name: _to_costs(tallies, looped_stage) for name, tallies in by_class.items()},
+        total=chain_stages(stages, parameters=model.layer.parameters, last_stage=looped_stage),
+    )
+
+
+def close_loop(step: Cost) -> Cost:
+    """Return the cost of ``decode_steps`` steps from the cost of step ``decode_step``.
+
+    Flows are summed in closed form. The cache is that after the last step, and activations are those
+    of one step; without a step there are none.
+    """
+    steps, index = symbol("decode_steps"), symbol("decode_step")
+    closed: dict[Metric, Size] = {}
+    for metric in METRICS:
+        if metric in FLOWS:
+            closed[metric] = sum_over_steps(step[metric])
+        else:
+            closed[metric] = sympy.sympify(step[metric]).xreplace({index: steps})
+    closed["activation_bytes"] = exceeds(steps, 0) * closed["activation_bytes"]
+    return Cost(**closed)
+
+
+def sum_over_steps(flow: Size) -> sympy.Expr:
+    """Return the sum of ``flow`` over ``decode_step`` = 1 ... ``decode_steps``.
+
+    Raises
+    ------
+    FormulaError
+        If ``flow`` is not linear in ``decode_step``.
+    """
+    steps, index = symbol("decode_steps"), symbol("decode_step")
+    expanded = sympy.sympify(flow).expand()
+    slope = expanded.coeff(index, 1)
+    constant = expanded.coeff(index, 0)
+    if index in slope.free_symbols | constant.free_symbols or (constant + slope * index - expanded).expand() != 0:
+        raise FormulaError("a decode step is not linear in its index", place="decode", found=flow)
+    return constant * steps + slope * Triangular(steps)
+
+
+def chain_stages(stages: Mapping[str, Cost], *, parameters: Size, last_stage: str) -> Cost:
+    """Return the cost of all stages one after the other."""
+    flows = {metric: sum(cost[metric] for cost in stages.values()) for metric in METRICS if metric in FLOWS}
+    return Cost(
+        tensor_core_flops=flows["tensor_core_flops"],
+        cuda_core_flops=flows["cuda_core_flops"],
+        io_bytes=flows["io_bytes"],
+        weight_bytes=bits_to_bytes(parameters * symbol("weight_bits")),
+        activation_bytes=sympy.Max(*(cost.activation_bytes for cost in stages.values()), evaluate=False),
+        kv_cache_bytes=stages[last_stage].kv_cache_bytes,
+    )
+
+
+def _tally_modules(bound: BoundModule, stage_of: StageRule, tallies: dict[str, dict[str, _Tally]]) -> dict[str, _Tally]:
+    """Fill ``tallies`` for ``bound`` and all below it, and return its own with everything below."""
+    path = bound.node.path
+    inclusive: dict[str, _Tally] = {}
+    tallies[path] = inclusive  # parents first, as people read
+    for stage in dict.fromkeys(stage_of(call.run, path) for call in bound.calls):
+        calls = [call for call in bound.calls if stage_of(call.run, path) == stage]
+        own = _Tally(
+            # Parameters and cache are states: they stand once, however many calls there are.
+            parameters=bound.count * calls[0].layer.own_parameters,
+            kv_elements=bound.count * calls[0].layer.own_kv_elements,
+        )
+        for call in calls:
+            own = own + _Tally(work=call.own_work())
+        _merge(inclusive, {stage: own})
+    for child in bound.children:
+        _merge(inclusive, _tally_modules(child, stage_of, tallies))
+    return inclusive
+
+
+def _tally_classes(
+    bound: BoundModule,
+    by_module: Mapping[str, Mapping[str, _Tally]],
+    tallies: dict[str, dict[str, _Tally]],
+    *,
+    above: frozenset[str],
+) -> None:
+    """Add each module to the tally of its class, unless it is inside another of that class."""
+    name = bound.node.class_name
+    if name not in above:
+        _merge(tallies.setdefault(name, {}), by_module[bound.node.path])
+    for child in bound.children:
+        _tally_classes(child, by_module, tallies, above=above | {name})
+
+
+def _merge(into: dict[str, _Tally], tallies: Mapping[str, _Tally]) -> None:
+    for stage, tally in tallies.items():
+        into[stage] = into.get(stage, _Tally()) + tally
+
+
+def _to_costs(tallies: Mapping[str, _Tally], looped_stage: str) -> dict[str, Cost]:
+    return {stage: tally.to_cost(stage, looped_stage=looped_stage) for stage, tally in tallies.items()}

@@ -10,18 +10,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Final, Literal
 
 import networkx as nx
 from attrs import field, frozen
-from cattrs import ClassValidationError, Converter, transform_error
-from cattrs.cols import list_structure_factory
+from cattrs import ClassValidationError
 
+from modelmeter import strict_json
 from modelmeter.errors import GraphError, OutputError
 
 Shape = tuple[int, ...]
@@ -170,7 +170,8 @@ class ModuleGraph:
                 if parent not in digraph or parent == node.path:
                     raise GraphError("no node before it is its parent", place=place, found=node.path)
                 digraph.add_edge(parent, node.path)
-        return nx.freeze(digraph)
+        nx.freeze(digraph)
+        return digraph
 
     def __attrs_post_init__(self) -> None:
         if not self.nodes or self.nodes[0].path:
@@ -239,26 +240,21 @@ class ModuleGraph:
             If the text is not JSON, or not a module graph; the place is the path of the value in it.
         """
         try:
-            document = json.loads(text, object_pairs_hook=_refuse_repeated_keys)
-        except RecursionError:
-            raise GraphError("the JSON is nested too deeply") from None
+            document = strict_json.parse_object(text)
         except ValueError as error:
-            # Broken syntax, but also an integer of more digits than Python reads.
-            raise GraphError("this is not JSON", found=str(error)) from None
-        if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
+            raise GraphError("this is not a JSON object", found=str(error)) from None
+        version = document.pop("schema_version", None)
+        if type(version) is not int or version != SCHEMA_VERSION:
             raise GraphError(
                 "this is not a module graph that this version reads", place="schema_version", expected=SCHEMA_VERSION,
-                found=document.get("schema_version") if isinstance(document, dict) else type(document).__name__,
-                remedy="trace the model again",
+                found=version, remedy="trace the model again",
             )  # fmt: skip
-        del document["schema_version"]
         try:
             return _CONVERTER.structure(document, cls)
         except ClassValidationError as error:
-            cause = error.exceptions[0]
-            if isinstance(cause, GraphError):
-                raise cause from None
-            problem, _, place = transform_error(error)[0].rpartition(" @ $.")
+            if isinstance(error.exceptions[0], GraphError):  # from the checks above, once all values are of their kind
+                raise error.exceptions[0] from None
+            place, problem = strict_json.first_problem(error)
             raise GraphError("a value is missing or of another kind", place=place[:200], found=problem) from None
 
     @classmethod
@@ -357,31 +353,4 @@ def _check_size(size: int, place: str) -> None:
         raise GraphError("a size is out of range", place=place, expected=f"0 to {LARGEST_SIZE}", found=size)
 
 
-def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) < len(pairs):
-        raise GraphError("an object has the same key twice", found=[key for key, _ in pairs])
-    return keys
-
-
-def _make_converter() -> Converter:
-    """Return a converter that takes each value as it is: cattrs would turn "3" and 3.5 into 3, and a text into a list."""
-    converter = Converter(forbid_extra_keys=True)
-
-    def take(value: object, kind: type) -> object:
-        if type(value) is not kind:
-            raise TypeError(f"expected {kind.__name__}")
-        return value
-
-    for kind in (int, str, bool):
-        converter.register_structure_hook(kind, take)
-
-    def structure_tuples(kind: Any, inner: Converter) -> Callable[[object, Any], tuple[Any, ...]]:
-        structure_list = list_structure_factory(list[get_args(kind)[0]], inner)
-        return lambda value, _: tuple(structure_list(take(value, list), kind))
-
-    converter.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple, structure_tuples)
-    return converter
-
-
-_CONVERTER = _make_converter()
+_CONVERTER = strict_json.make_converter()

@@ -174,9 +174,9 @@ def describe(name: str) -> Dimension:
     return found
 
 
-def symbols_of(expression: sympy.Expr) -> list[str]:
+def symbols_of(expression: sympy.Expr | int) -> list[str]:
     """Return the names of the free symbols of ``expression``, in the order of the documentation."""
-    present = {free.name for free in expression.free_symbols}
+    present = {free.name for free in sympy.sympify(expression).free_symbols}
     ordered = [name for name in _SYMBOLS if name in present]
     unknown = present.difference(ordered)
     if unknown:

@@ -128,7 +128,7 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ArchitectureError("the file is not UTF-8 text", place=f"byte {error.start}") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
-        raise ArchitectureError(f"the file is not complete JSON: {error.msg}", place=place) from error
+        raise ArchitectureError(f"the file is not valid JSON: {error.msg}", place=place) from error
     except ValueError as error:  # a file name with a null character
         raise ArchitectureError(f"the file cannot be read: {error}") from error
     except RecursionError:

@@ -37,7 +37,8 @@ class LlamaRotaryEmbedding(BaseLayer):
                 # 2 FLOPs x (head_dim / 2) frequencies x positions; the inner size is 1.
                 tensor_core_flops=angles,
                 cuda_core_flops=flops,
-                reads=Elements(activation=divide(self.head_dim, 2), index=positions),
+                # One row of positions is expanded over the sequences: it is read once.
+                reads=Elements(activation=divide(self.head_dim, 2), index=self.num_queries),
                 writes=Elements(activation=2 * angles),
             ),
         )

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, ceil_div, exceeds, floor_div
+from modelmeter.functions import Size, exceeds, floor_div
 from modelmeter.layers.base import BaseLayer, Child, Shape
 from modelmeter.layers.operators import concatenate
 from modelmeter.models.deepseek_ocr.layers.vision.image_encoder_vit import ImageEncoderViT
 from modelmeter.models.deepseek_ocr.layers.vision.mlp_projector import MlpProjector
 from modelmeter.models.deepseek_ocr.layers.vision.vit_model import VitModel
+from modelmeter.models.deepseek_ocr.vision_tokens import global_view_tokens, grid_size, tile_tokens
 
 IMAGE_CHANNELS = 3
 
@@ -62,24 +63,22 @@ class VisionTower(BaseLayer):
 
     def side(self, view_size: Size) -> Size:
         """Return the side of the feature grid of a view."""
-        return ceil_div(floor_div(view_size, self.sam_patch_size), 4)
+        return grid_size(view_size, self.sam_patch_size)
 
     @property
     def global_tokens(self) -> Size:
-        """Tokens of the global view with its newlines."""
-        side = self.side(self.base_size)
-        return side * (side + 1)
+        """Tokens of the global view with its newlines and its separator."""
+        return global_view_tokens(self.base_size, self.sam_patch_size)
 
     @property
     def tile_tokens(self) -> Size:
-        """Tokens of the tiles, joined into one grid with newlines."""
-        side = self.side(self.image_size)
-        return self.num_height_tiles * side * (self.num_width_tiles * side + 1)
+        """Tokens of the tiles, joined into one grid with newlines; 0 without tiles."""
+        return tile_tokens(self.image_size, self.num_width_tiles, self.num_height_tiles, self.sam_patch_size)
 
     @property
     def image_tokens(self) -> Size:
-        """Tokens of the page: tiles, global view and one separator."""
-        return self.has_tiles * self.tile_tokens + self.global_tokens + 1
+        """Tokens of the page: tiles, global view and separator."""
+        return self.tile_tokens + self.global_tokens
 
     @property
     def output_shape(self) -> Shape:
@@ -148,8 +147,8 @@ class VisionTower(BaseLayer):
         global_features = self.batch_size * global_side**2 * 2 * self.clip_hidden_size
         tile_channels = has_tiles * self.num_tile_views * tile_side**2 * self.hidden_size
         global_channels = self.batch_size * global_side**2 * self.hidden_size
-        rows_of_tiles = has_tiles * self.batch_size * self.tile_tokens * self.hidden_size
-        rows_of_global = self.batch_size * self.global_tokens * self.hidden_size
+        rows_of_tiles = self.batch_size * self.tile_tokens * self.hidden_size
+        rows_of_global = self.batch_size * (self.global_tokens - 1) * self.hidden_size
         tokens = self.batch_size * self.image_tokens * self.hidden_size
         return (
             concatenate(tile_features),

@@ -1,0 +1,130 @@
+"""The layer catalogue: every layer class of a bound model, with its formula in its own sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from attrs import fields, frozen
+
+from modelmeter.bind import BoundCall, BoundModule
+from modelmeter.cost import METRICS, Cost
+from modelmeter.errors import FormulaError
+from modelmeter.evaluate import evaluate
+from modelmeter.functions import Size
+from modelmeter.layers.base import BaseLayer, multiply
+from modelmeter.layers.container import ModuleList, Sequential
+from modelmeter.symbols import symbols_of
+from modelmeter.totals import StageRule
+
+
+@frozen(kw_only=True)
+class Occurrence:
+    """A place where a layer class is called.
+
+    ``times`` is how often it is called there in one run, over all siblings that the path stands for.
+    """
+
+    path: str
+    run: str
+    stage: str
+    times: Size
+
+
+@frozen(kw_only=True)
+class LayerEntry:
+    """One layer class.
+
+    Parameters
+    ----------
+    name
+        Name of its evaluator and page (``deepseek_v2_moe``).
+    class_name
+        Name of the torch class that it models.
+    layer
+        The layer with a symbol for each of its sizes.
+    cost
+        One forward of it, in those symbols.
+    sizes
+        A value for each symbol of ``cost``: the sizes of its first call at the default workload.
+    occurrences
+        Every place where the model calls it.
+    """
+
+    name: str
+    class_name: str
+    layer: BaseLayer
+    cost: Cost
+    sizes: Mapping[str, int]
+    occurrences: tuple[Occurrence, ...]
+
+
+def build_catalogue(model: BoundModule, sizes: Mapping[str, int], stage_of: StageRule) -> tuple[LayerEntry, ...]:
+    """Return an entry for each layer class that ``model`` calls, in the order of its modules.
+
+    Containers have no work of their own and get no entry.
+
+    Parameters
+    ----------
+    model
+        The root of the bound modules.
+    sizes
+        The default workload, storage widths and architecture, and ``decode_step``.
+    """
+    calls: dict[type[BaseLayer], list[tuple[BoundModule, BoundCall]]] = {}
+    for bound in model.walk():
+        for call in bound.calls:
+            if not isinstance(call.layer, ModuleList | Sequential):
+                calls.setdefault(type(call.layer), []).append((bound, call))
+    return tuple(_make_entry(layer_class, found, sizes, stage_of) for layer_class, found in calls.items())
+
+
+def _make_entry(
+    layer_class: type[BaseLayer],
+    calls: list[tuple[BoundModule, BoundCall]],
+    sizes: Mapping[str, int],
+    stage_of: StageRule,
+) -> LayerEntry:
+    holds_layers = any(isinstance(value, BaseLayer) for value in _values(calls[0][1].layer).values())
+    # A layer made of given layers has no sizes of its own: its formula is that of its place in the model.
+    layer = calls[0][1].layer if holds_layers else layer_class.canonical()
+    cost = layer.cost
+    local = {**sizes} if holds_layers else {**sizes, **_first_whole_sizes(calls, sizes)}
+    needed = {name for metric in METRICS for name in symbols_of(cost[metric])}
+    return LayerEntry(
+        name=layer_class.function_name(),
+        class_name=layer_class.torch_class(),
+        layer=layer,
+        cost=cost,
+        sizes={name: value for name, value in local.items() if name in needed},
+        occurrences=tuple(
+            Occurrence(
+                path=bound.node.path, run=call.run, stage=stage_of(call.run, bound.node.path), times=call.times
+            )
+            for bound, call in calls
+        ),
+    )
+
+
+def _first_whole_sizes(calls: list[tuple[BoundModule, BoundCall]], sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the sizes of the first call whose sizes are whole (an expert's mean share need not be)."""
+    for _, call in calls:
+        values: dict[str, int | Fraction] = {}
+        for field in fields(type(call.layer)):
+            value = getattr(call.layer, field.name)
+            if "canonical" in field.metadata:
+                # The first symbol of a canonical shape stands for all leading sizes together.
+                first, *others = field.metadata["canonical"]()
+                split = len(value) - len(others)
+                values[first.name] = evaluate(multiply(value[:split]), sizes)
+                for other, size in zip(others, value[split:], strict=True):
+                    values[other.name] = evaluate(size, sizes)
+            elif not isinstance(value, bool) and field.name != "precision":
+                values[field.name] = evaluate(value, sizes)
+        if not any(isinstance(value, Fraction) for value in values.values()):
+            return {name: int(value) for name, value in values.items()}
+    raise FormulaError("no call of this layer has whole sizes", place=type(calls[0][1].layer).__name__)
+
+
+def _values(layer: BaseLayer) -> dict[str, object]:
+    return {field.name: getattr(layer, field.name) for field in fields(type(layer))}

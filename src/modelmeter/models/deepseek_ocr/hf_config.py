@@ -120,7 +120,6 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
             content.decode("utf-8"),
             object_pairs_hook=_unique_keys,
             parse_constant=_refuse_constant,
-            parse_int=_parse_int,
         )
     except OSError as error:
         raise ArchitectureError(f"the file cannot be read: {error.strerror}") from error
@@ -129,7 +128,7 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise ArchitectureError(f"the file is not valid JSON: {error.msg}", place=place) from error
-    except ValueError as error:  # a file name with a null character
+    except ValueError as error:  # a null character in the name, or a number of thousands of digits
         raise ArchitectureError(f"the file cannot be read: {error}") from error
     except RecursionError:
         raise ArchitectureError("the file nests too deeply") from None
@@ -276,10 +275,3 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(text: str) -> NoReturn:
     raise ArchitectureError("the file has a number that JSON does not have", found=text)
-
-
-def _parse_int(digits: str) -> int:
-    try:
-        return int(digits)
-    except ValueError:  # Python converts a few thousand digits at most
-        raise ArchitectureError("the file has an absurd number", found=f"an integer of {len(digits)} digits") from None

@@ -154,7 +154,7 @@ class LlamaFlashAttention2(nn.Module):
             )  # fmt: skip
         keys, values = cache.update(self.layer_index, key, value)
         attended = functional.scaled_dot_product_attention(
-            query, keys, values, is_causal=positions > 1, enable_gqa=self.num_heads != self.num_key_value_heads
+            query, keys, values, is_causal=bool(positions > 1), enable_gqa=self.num_heads != self.num_key_value_heads
         )
         return cast(Tensor, self.o_proj(attended.transpose(1, 2).reshape(batch_size, positions, -1)))
 

@@ -1,0 +1,152 @@
+"""Trace the reference model of DeepSeek-OCR: the prefill of a page with tiles, and one decode step after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from itertools import count
+from math import gcd
+
+import torch
+from attrs import asdict, evolve, frozen
+
+from modelmeter import symbols
+from modelmeter.errors import WorkloadError
+from modelmeter.functions import ceil_div
+from modelmeter.graph import ModuleGraph
+from modelmeter.models.deepseek_ocr import vision_tokens
+from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.reference import KeyValueCache, build_reference
+from modelmeter.trace import trace_modules
+
+
+@frozen(kw_only=True)
+class TraceWorkload:
+    """The sizes of a trace, named as the dimensions of :mod:`modelmeter.symbols`.
+
+    Raises
+    ------
+    WorkloadError
+        If a size is not an integer in its range, or more positions get logits than there are.
+    """
+
+    batch_size: int
+    base_size: int
+    image_size: int
+    num_width_tiles: int
+    num_height_tiles: int
+    seq_len: int
+    logits_tokens: int
+
+    def __attrs_post_init__(self) -> None:
+        for name, size in asdict(self).items():
+            minimum = symbols.WORKLOAD[name].minimum
+            if type(size) is not int or size < minimum:
+                raise WorkloadError(
+                    "a size is not a whole number in range", place=name, expected=f"an integer of at least {minimum}",
+                    found=size,
+                )  # fmt: skip
+        if self.logits_tokens > self.seq_len:
+            raise WorkloadError(
+                "more positions get logits than there are", place="logits_tokens",
+                expected=f"at most seq_len = {self.seq_len}", found=self.logits_tokens,
+            )  # fmt: skip
+
+    @classmethod
+    def for_architecture(cls, architecture: DeepSeekOCRArchitecture) -> TraceWorkload:
+        """Choose sizes that differ from each other and from the architecture's, and that take no shortcut.
+
+        * At least two pages, and as many tokens for each expert, in the prefill and in a decode step.
+        * Both kinds of view have several attention windows and a part of one. Their grids are odd, so that
+          the stride-2 convolutions round up, and both towers resize their position embeddings.
+        * The tile grid is not square, and not every position gets logits.
+        """
+        taken = {1, *architecture.dimension_values().values()}
+
+        def take(sizes: Iterable[int]) -> int:
+            size = next(size for size in sizes if size not in taken)
+            taken.add(size)
+            return size
+
+        patch_size, window_size = architecture.sam_patch_size, architecture.sam_window_size
+        pretrain_grid_size = architecture.sam_image_size // patch_size
+        clip_grid_size = architecture.clip_image_size // architecture.clip_patch_size
+
+        def view_sizes(smallest_grid: int) -> Iterable[int]:
+            for grid_size in count(smallest_grid | 1, 2):
+                is_padded = window_size == 1 or grid_size % window_size
+                is_resized = grid_size != pretrain_grid_size and ceil_div(grid_size, 4) != clip_grid_size
+                if is_padded and is_resized:
+                    yield grid_size * patch_size
+
+        experts = architecture.n_routed_experts
+        # The smallest number of pages whose assignments the experts share evenly, or a multiple of it.
+        fair_batch_size = experts // gcd(experts, architecture.num_experts_per_tok)
+        batch_size = take(count(fair_batch_size, fair_batch_size))
+        image_size = take(view_sizes(2 * window_size))
+        # Another window more, and another row of image tokens.
+        base_size = take(view_sizes(image_size // patch_size + max(window_size, 4)))
+        num_width_tiles, num_height_tiles = take(count(3, 2)), take(count(3, 2))
+        tokens = vision_tokens.image_tokens(base_size, image_size, num_width_tiles, num_height_tiles, patch_size)
+        return cls(
+            batch_size=batch_size,
+            base_size=base_size,
+            image_size=image_size,
+            num_width_tiles=num_width_tiles,
+            num_height_tiles=num_height_tiles,
+            logits_tokens=take(count(3, 2)),
+            seq_len=take(count(int(tokens) + 2 | 1, 2)),
+        )
+
+
+def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorkload | None = None) -> ModuleGraph:
+    """Trace the runs ``prefill`` and ``decode`` of the reference model on the meta device.
+
+    The decode step is one token on the cache that the prefill has left. The experts take even shares of the
+    tokens: an even share for each makes them one node.
+
+    Parameters
+    ----------
+    architecture
+        Of the model; the graph keeps its dimensions.
+    workload
+        What to run, by default :meth:`TraceWorkload.for_architecture`; the graph keeps it.
+
+    Raises
+    ------
+    TraceError
+        If the prompt does not hold its image tokens, or a run fails otherwise.
+    """
+    workload = workload or TraceWorkload.for_architecture(architecture)
+    model = build_reference(architecture, expert_routing="even")
+    dtype = model.lm_head.weight.dtype
+    cache = KeyValueCache(
+        architecture, batch_size=workload.batch_size, capacity=workload.seq_len + 1, device="meta", dtype=dtype
+    )
+    make_ids = partial(torch.empty, dtype=torch.int64, device="meta")
+    tiles = int(vision_tokens.count_tiles(workload.num_width_tiles, workload.num_height_tiles))
+
+    def make_views(views: int, side: int) -> torch.Tensor:
+        shape = (workload.batch_size * views, IMAGE_CHANNELS, side, side)
+        return torch.empty(shape, dtype=dtype, device="meta")
+
+    def prefill() -> object:
+        return model(
+            make_ids(workload.batch_size, workload.seq_len),
+            cache,
+            global_views=make_views(1, workload.base_size),
+            tiles=make_views(tiles, workload.image_size) if tiles else None,
+            num_width_tiles=workload.num_width_tiles,
+            logits_tokens=workload.logits_tokens,
+        )
+
+    def decode() -> object:
+        return model(make_ids(workload.batch_size, 1), cache)
+
+    graph = trace_modules(model, {"prefill": prefill, "decode": decode})
+    return evolve(
+        graph,
+        workload=asdict(workload),
+        architecture=architecture.dimension_values(),
+        sam_global_attn_indexes=architecture.sam_global_attn_indexes,
+    )

@@ -1,0 +1,163 @@
+"""Workloads: the documented defaults, the sizes that follow from others, and the refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelmeter import symbols
+from modelmeter.errors import WorkloadError
+from modelmeter.models.deepseek_ocr.vision_tokens import MODES
+from modelmeter.models.deepseek_ocr.workload import Workload
+
+DIMENSIONS = {**symbols.WORKLOAD, **symbols.STORAGE}
+
+
+def test_the_default_is_an_a4_page_in_gundam_mode() -> None:
+    assert Workload().dimension_values() == {
+        "batch_size": 1,
+        "base_size": 1024,
+        "image_size": 640,
+        "num_width_tiles": 2,
+        "num_height_tiles": 3,
+        "prompt_tokens": 10,
+        "seq_len": 913,  # 16 x 17 + 1 + 30 x 21 = 903 image tokens, and 10
+        "logits_tokens": 913,
+        "decode_steps": 1023,
+        "max_new_tokens": 1024,
+        "weight_bits": 16,
+        "activation_bits": 16,
+        "kv_bits": 16,
+    }
+    assert Workload().image_tokens == 903
+    assert Workload().tiles == 6
+    assert Workload() == Workload.for_mode("gundam")
+
+
+def test_dimensions_come_in_the_order_of_the_documentation() -> None:
+    assert list(Workload().dimension_values()) == list(DIMENSIONS)
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "base_size": st.integers(16, 2000),
+            "image_size": st.integers(16, 2000),
+            "num_width_tiles": st.integers(0, 9),
+            "num_height_tiles": st.integers(0, 9),
+            "prompt_tokens": st.integers(0, 10**6),
+            "max_new_tokens": st.integers(1, 10**6),
+        }
+    )
+)
+def test_what_is_not_given_follows_from_the_rest(sizes: dict[str, int]) -> None:
+    workload = Workload(**sizes)
+    assert workload.seq_len == workload.image_tokens + sizes["prompt_tokens"]
+    assert workload.logits_tokens == workload.seq_len
+    assert workload.decode_steps == sizes["max_new_tokens"] - 1
+    assert workload.dimension_values().items() >= sizes.items()
+
+
+def test_what_is_given_stands() -> None:
+    workload = Workload(seq_len=1009, logits_tokens=1, decode_steps=101, max_new_tokens=7, prompt_tokens=3)
+    assert (workload.seq_len, workload.logits_tokens, workload.decode_steps) == (1009, 1, 101)
+
+
+@pytest.mark.parametrize(
+    ("grid", "tiles", "tokens"),
+    [
+        ((1, 1), 0, 273),
+        ((0, 0), 0, 273),
+        ((0, 7), 0, 273),
+        ((1, 2), 2, 273 + 20 * 11),
+        ((3, 1), 3, 273 + 10 * 31),
+    ],
+)
+def test_a_grid_of_one_tile_has_none(grid: tuple[int, int], tiles: int, tokens: int) -> None:
+    workload = Workload(num_width_tiles=grid[0], num_height_tiles=grid[1])
+    assert (workload.tiles, workload.image_tokens) == (tiles, tokens)
+
+
+@pytest.mark.parametrize(
+    ("name", "seq_len"),
+    [
+        ("tiny", 8 * 9 + 1 + 10),
+        ("small", 10 * 11 + 1 + 10),
+        ("base", 16 * 17 + 1 + 10),
+        ("large", 20 * 21 + 1 + 10),
+        ("gundam", 16 * 17 + 1 + 30 * 21 + 10),
+        ("gundam-m", 20 * 21 + 1 + 48 * 33 + 10),
+    ],
+)
+def test_every_mode_has_its_prompt_length(name: str, seq_len: int) -> None:
+    workload = Workload.for_mode(name)
+    assert workload.seq_len == seq_len
+    assert workload.tiles == (6 if MODES[name].is_tiled else 0)
+
+
+def test_a_mode_takes_a_grid_and_other_sizes() -> None:
+    workload = Workload.for_mode("gundam", num_width_tiles=3, num_height_tiles=1, prompt_tokens=7, kv_bits=8)
+    assert workload == Workload(num_width_tiles=3, num_height_tiles=1, prompt_tokens=7, kv_bits=8)
+
+
+def test_a_mode_without_tiles_refuses_them() -> None:
+    assert Workload.for_mode("base", num_width_tiles=0, num_height_tiles=0).tiles == 0
+    with pytest.raises(WorkloadError, match=r"^base: this mode has no tiles; .*found 1 x 2"):
+        Workload.for_mode("base", num_height_tiles=2)
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(WorkloadError, match="no mode has this name"):
+        Workload.for_mode("huge")
+
+
+@pytest.mark.parametrize("value", [-1, True, False, 1.0, "1", None, [], float("nan"), -(10**400)])
+@pytest.mark.parametrize("name", DIMENSIONS)
+def test_a_size_that_is_no_whole_number_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(WorkloadError, match=f"^{name}: "):
+        Workload(**{name: value})
+
+
+@pytest.mark.parametrize("name", DIMENSIONS)
+def test_zero_is_accepted_only_where_it_has_a_meaning(name: str) -> None:
+    if name in ("num_width_tiles", "num_height_tiles", "prompt_tokens", "decode_steps"):
+        assert Workload(**{name: 0}).dimension_values()[name] == 0
+    else:
+        with pytest.raises(WorkloadError, match=f"^{name}: "):
+            Workload(**{name: 0})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "name"),
+    [
+        ({"base_size": 15}, "base_size"),
+        ({"image_size": 15}, "image_size"),
+        ({"seq_len": 902}, "seq_len"),
+        ({"num_height_tiles": 4, "seq_len": 913}, "seq_len"),
+        ({"logits_tokens": 914}, "logits_tokens"),
+        ({"seq_len": 903, "logits_tokens": 904}, "logits_tokens"),
+    ],
+)
+def test_sizes_that_contradict_each_other_are_refused(sizes: dict[str, int], name: str) -> None:
+    with pytest.raises(WorkloadError, match=f"^{name}: the sizes contradict each other"):
+        Workload(**sizes)
+
+
+def test_the_limits_themselves_are_accepted() -> None:
+    workload = Workload(base_size=16, image_size=16, num_width_tiles=1, num_height_tiles=1, seq_len=3)
+    assert workload.image_tokens == 3
+    assert Workload(max_new_tokens=1).decode_steps == 0
+
+
+def test_a_size_may_have_any_number_of_digits() -> None:
+    assert Workload(batch_size=10**400).dimension_values()["batch_size"] == 10**400
+
+
+def test_a_workload_cannot_change() -> None:
+    workload = Workload()
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        workload.batch_size = 2  # type: ignore[misc]  # that it is refused is the point

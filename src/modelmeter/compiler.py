@@ -10,7 +10,7 @@ from modelmeter.bind import BoundModule, bind
 from modelmeter.catalogue import LayerEntry, build_catalogue
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.totals import Totals, add_up
 
@@ -58,7 +58,7 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
     # module graph + layers -> the same modules, each with its formulas, checked at the traced sizes
     model = bind(graph, layers, {**graph.architecture, **graph.workload, "decode_step": 1})
     # formulas of modules -> totals by stage, by module, by class; the decode loop in closed form
-    totals = add_up(model, stage_of)
+    totals = add_up(model, stage_of, stages=STAGES)
     defaults = _default_sizes(architecture)
     # every layer class once, in its own sizes
     catalogue = build_catalogue(model, defaults, stage_of)

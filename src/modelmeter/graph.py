@@ -149,7 +149,8 @@ class ModuleGraph:
     sam_global_attn_indexes: tuple[int, ...]
     call_order: tuple[str, ...]
     nodes: tuple[ModuleNode, ...]
-    digraph: nx.DiGraph[str] = field(init=False, eq=False, repr=False)
+    # cattrs reads this annotation at run time, where networkx's class has no parameters.
+    digraph: nx.DiGraph = field(init=False, eq=False, repr=False)  # type: ignore[type-arg]
 
     @digraph.default
     def _connect(self) -> nx.DiGraph[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import sympy
 from attrs import frozen
@@ -61,7 +61,9 @@ class _Tally:
         return close_loop(cost) if stage == looped_stage else cost
 
 
-def add_up(model: BoundModule, stage_of: StageRule, *, looped_stage: str = "decode") -> Totals:
+def add_up(
+    model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], looped_stage: str = "decode"
+) -> Totals:
     """Add up a bound model.
 
     Parameters
@@ -70,6 +72,8 @@ def add_up(model: BoundModule, stage_of: StageRule, *, looped_stage: str = "deco
         The root of the bound modules.
     stage_of
         Assigns own work to stages.
+    stages
+        The stages in the order in which they run.
     looped_stage
         The stage whose run is one step, ``decode_step``, of ``decode_steps``.
     """
@@ -77,12 +81,13 @@ def add_up(model: BoundModule, stage_of: StageRule, *, looped_stage: str = "deco
     _tally_modules(model, stage_of, by_module)
     by_class: dict[str, dict[str, _Tally]] = {}
     _tally_classes(model, by_module, by_class, above=frozenset())
-    stages = _to_costs(by_module[model.node.path], looped_stage)
+    costs = _to_costs(by_module[model.node.path], looped_stage)
+    by_stage = {stage: costs[stage] for stage in stages}
     return Totals(
-        by_stage=stages,
+        by_stage=by_stage,
         by_module={path: _to_costs(tallies, looped_stage) for path, tallies in by_module.items()},
         by_class={name: _to_costs(tallies, looped_stage) for name, tallies in by_class.items()},
-        total=chain_stages(stages, parameters=model.layer.parameters, last_stage=looped_stage),
+        total=chain_stages(by_stage, parameters=model.layer.parameters, last_stage=looped_stage),
     )
 
 

@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import count
 from typing import Any
 
-import torch
-from attrs import field, frozen
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode  # what torch's own counters are made of
@@ -28,7 +27,8 @@ from torchinfo import summary
 from torchinfo.torchinfo import clear_cached_forward_pass
 
 from modelmeter.errors import ModelMeterError, TraceError
-from modelmeter.graph import Call, ModuleGraph, ModuleNode, Repetition, Shape, is_number, join_path, name_group
+from modelmeter.graph import Call, ModuleGraph, ModuleNode, Shape, is_number
+from modelmeter.merge import merge_siblings
 
 
 def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) -> ModuleGraph:
@@ -62,7 +62,7 @@ def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) ->
     try:
         with recorder:
             # No device, or it would move the model; no cache, which goes by the name of the class alone.
-            rows = summary(_Runs(model, runs, recorder), input_data=(), verbose=0, cache_forward_pass=False)
+            statistics = summary(_Runs(model, runs, recorder), input_data=(), verbose=0, cache_forward_pass=False)
     except RuntimeError as error:
         if isinstance(error.__cause__, ModelMeterError):
             raise error.__cause__ from None
@@ -74,8 +74,16 @@ def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) ->
         clear_cached_forward_pass()  # it keeps the model alive even if the cache is off
         for module, mode in training.items():
             module.training = mode  # TorchInfo sets the mode of all modules to that of the outermost
-    _check_rows(_read_rows(rows.summary_list, model), recorder)
-    return _Merger(paths, recorder).merge()
+    rows = _read_rows(statistics.summary_list, model, paths)
+    graph = ModuleGraph(
+        nodes=tuple(_describe(path, module, rows[path], recorder) for module, path in paths.items()),
+        call_order=tuple(recorder.call_order),
+        workload={},
+        architecture={},
+        sam_global_attn_indexes=(),
+    )
+    sequences = {path for module, path in paths.items() if isinstance(module, nn.Sequential)}
+    return merge_siblings(graph, details=_held_shapes(paths), sequences=sequences, depend=recorder.depend)
 
 
 class _Runs(nn.Module):
@@ -94,7 +102,7 @@ class _Runs(nn.Module):
             run()
 
 
-class _DataFlow(TorchDispatchMode):
+class _DataFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Follows which numbered siblings took part in making each tensor. A set of siblings is a bit mask.
 
     Attributes
@@ -106,7 +114,7 @@ class _DataFlow(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # the same
         self.active = 0
         self.reads: defaultdict[int, int] = defaultdict(int)
         self._makers: dict[StorageWeakRef, int] = {}
@@ -140,18 +148,18 @@ class _Recorder:
         self.calls: defaultdict[str, list[Call]] = defaultdict(list)
         self.outputs: defaultdict[str, list[tuple[Shape, ...]]] = defaultdict(list)
         """Every tensor that each call returned; :attr:`calls` has the first."""
-        self.order: dict[str, int] = {}
-        """When each module was first called."""
+        self.call_order: dict[str, None] = {}
+        """The modules that are called, in the order of their first calls."""
         self.flow = _DataFlow()
-        self.siblings: dict[str, int] = {}
-        """A bit for each numbered module."""
+        self._bits: dict[str, int] = {}
+        """A bit for each module with a number for a name."""
         self._around: dict[str, int] = {}
-        """The numbered modules that each module is or is in."""
+        """The bits of each module and of what it is in."""
+        bits = (1 << position for position in count())
         for path in paths.values():
             parent, _, name = path.rpartition(".")
-            if is_number(name):
-                self.siblings[path] = 1 << len(self.siblings)
-            self._around[path] = self.siblings.get(path, 0) | self._around.get(parent, 0)
+            self._bits[path] = next(bits) if is_number(name) else 0
+            self._around[path] = self._bits[path] | self._around.get(parent, 0)
         self._run = ""
         self._stack: list[tuple[str, int, tuple[Shape, ...]]] = []
         self._exit = ExitStack()
@@ -165,6 +173,11 @@ class _Recorder:
         """Begin a run."""
         self._run = run
         self.flow.forget()
+
+    def depend(self, siblings: Iterable[str]) -> bool:
+        """Tell whether, in one run, one of ``siblings`` read what another one made."""
+        group = sum(self._bits[path] for path in siblings)
+        return any(active & group and makers & group & ~active for active, makers in self.flow.reads.items())
 
     def __enter__(self) -> None:
         for module in self.paths:
@@ -180,7 +193,7 @@ class _Recorder:
 
     def _enter_module(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         path = self.paths[module]
-        self.order.setdefault(path, len(self.order))
+        self.call_order[path] = None
         self._stack.append((path, self.flow.active, _shapes((args, kwargs))))
         self.flow.active |= self._around[path]
 
@@ -203,104 +216,83 @@ def _shapes(values: object) -> tuple[Shape, ...]:
 
 def _storages(values: object) -> set[StorageWeakRef]:
     """Return weak references, which keep the identity of a storage from being used again but not its memory."""
-    return {StorageWeakRef(tensor.untyped_storage()) for tensor in _tensors(values)}
+    return {
+        StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # the same
+        for tensor in _tensors(values)
+    }
 
 
-def _read_rows(rows: Sequence[Any], paths: Mapping[nn.Module, str], model: nn.Module) -> dict[str, list[Any]]:
-    """Return TorchInfo's rows by the path of their module.
+def _read_rows(summary_list: Sequence[Any], model: nn.Module, paths: Mapping[nn.Module, str]) -> dict[str, list[Any]]:
+    """Return TorchInfo's rows by module.
 
-    A row has its depth and its own name; the rows above it have the rest of its path. Its parent_info and its
-    children are of no use: the one is a placeholder, the others are all descendants.
+    The path of a row is its own name after those of the rows above it: its parent_info is a placeholder, and
+    its children are all descendants.
     """
-    all_names: defaultdict[nn.Module, set[str]] = defaultdict(set)
+    names: defaultdict[nn.Module, set[str]] = defaultdict(set)
     for name, module in model.named_modules(remove_duplicate=False):
-        all_names[module].add(name)
-    found: defaultdict[str, list[Any]] = defaultdict(list)
-    names: list[str] = []
+        names[module].add(name)
+    rows: dict[str, list[Any]] = {path: [] for path in paths.values()}
+    above: list[str] = []
+    for row in summary_list[1:]:  # the first row is _Runs
+        above[row.depth - 1 :] = [row.var_name]
+        place = ".".join(above[1:])
+        if place not in names[row.module]:
+            raise TraceError(
+                "TorchInfo has a module in another place", place=place, expected=sorted(names[row.module]),
+                found=row.class_name,
+            )  # fmt: skip
+        rows[paths[row.module]].append(row)
+    return rows
+
+
+def _describe(path: str, module: nn.Module, rows: list[Any], recorder: _Recorder) -> ModuleNode:
+    """Return the node of one module, after checking that TorchInfo, the module and the hooks agree on it."""
+    parameter_count = _count_elements(module.parameters())
     for row in rows:
-        names[row.depth :] = [row.var_name]
-        path = ".".join(names[2:])  # below the rows of _Runs and of the model
-        if row.depth:
-            if path not in all_names[row.module]:
-                raise TraceError(
-                    "TorchInfo has the module in another place", place=path, expected=sorted(all_names[row.module])
-                )
-            found[paths[row.module]].append(row)
-    return found
+        _expect_equal("number of parameters", path, parameter_count, row.num_params)
+    # A list has rows without a call of its own, above the calls of its children.
+    calls = [row for row in rows if row.executed]
+    _expect_equal("number of calls", path, len(recorder.calls[path]), len(calls))
+    for row, outputs in zip(calls, recorder.outputs[path], strict=True):
+        # Of an output that is not a tensor it records one of the tensors in it, or none.
+        if row.output_size and tuple(row.output_size) not in outputs:
+            _expect_equal("output", path, outputs, row.output_size)
+    kind = type(module)
+    return ModuleNode(
+        path=path,
+        members=(path.rpartition(".")[2],),
+        class_name=rows[0].class_name if rows else kind.__name__,
+        qualified_class_name=f"{kind.__module__}.{kind.__qualname__}",
+        parameter_count=parameter_count,
+        own_parameter_count=_count_elements(module.parameters(recurse=False)),
+        calls=tuple(recorder.calls[path]),
+        repetition="none",
+        repetition_count=1,
+        is_torch_builtin=kind.__module__.partition(".")[0] == "torch",
+    )
 
 
-def _check_rows(rows: Mapping[str, list[Any]], recorder: _Recorder) -> None:
-    """Check that TorchInfo and the modules agree on parameters, and TorchInfo and the hooks on calls."""
-    for module, path in recorder.paths.items():
-        # A list has rows without a call, above each stretch of calls of its children.
-        calls = [row for row in rows.get(path, []) if row.executed]
-        for what, seen, known in (
-            ("parameters", {row.num_params for row in rows.get(path, [])}, _count(module.parameters())),
-            ("calls", {len(calls)}, len(recorder.outputs[path])),
-        ):
-            if seen - {known}:
-                raise TraceError(f"TorchInfo counts other {what}", place=path, expected=known, found=sorted(seen))
-        for row, shapes in zip(calls, recorder.outputs[path], strict=True):
-            # Of an output that is not a tensor it records one tensor, not always the first, or none.
-            if row.output_size and tuple(row.output_size) not in shapes:
-                raise TraceError(
-                    "TorchInfo saw another output", place=path, expected=list(shapes), found=row.output_size
-                )
+def _expect_equal(what: str, path: str, known: object, seen: object) -> None:
+    if known != seen:
+        raise TraceError(f"TorchInfo has another {what}", place=path, expected=known, found=seen)
 
 
-class _Merger:
-    """Makes the nodes, bottom up, and one node of the siblings that are alike."""
-
-    def __init__(self, recorder: _Recorder) -> None:
-        self.recorder = recorder
-        self.modules = {path: module for module, path in recorder.paths.items()}
-        self.children: defaultdict[str, list[str]] = defaultdict(list)
-        for path in self.modules:
-            if path:
-                self.children[path.rpartition(".")[0]].append(path)
-        self.holders = Counter(
-            parameter for module in recorder.paths for parameter in module.parameters(recurse=False)
+def _held_shapes(paths: Mapping[nn.Module, str]) -> dict[str, Hashable]:
+    """Return the shapes of what each module holds itself; a module that shares a parameter is like no other."""
+    holders = Counter(parameter for module in paths for parameter in module.parameters(recurse=False))
+    return {
+        path: (
+            tuple((name, tuple(tensor.shape)) for name, tensor in _own_tensors(module)),
+            path if any(holders[parameter] > 1 for parameter in module.parameters(recurse=False)) else "",
         )
-        self.groups: dict[str, list[_Group]] = {}
-        self._kinds: dict[str, int] = {}
-        """Alike modules have the same number; a module in which nothing is called has one of its own."""
-        numbers: dict[Hashable, int] = {}
-        for path in reversed(self.modules):
-            self.groups[path] = list(self._group(path))
-            self._kinds[path] = numbers.setdefault(self._describe(path), len(numbers))
+        for module, path in paths.items()
+    }
 
-    def merge(self) -> ModuleGraph:
-        """Return the graph."""
-        nodes = dict(self._walk(_Group(paths=("",), repetition="none"), path=""))
-        called = [(self.recorder.order[first], node.path) for first, node in nodes.items() if node.calls]
-        return ModuleGraph(
-            nodes=tuple(nodes.values()), call_order=tuple(path for _, path in sorted(called)), workload={},
-            architecture={}, sam_global_attn_indexes=(),
-        )  # fmt: skip
 
-    def _walk(self, group: _Group, path: str) -> Iterator[tuple[str, ModuleNode]]:
-        """Yield the nodes from ``group`` down, each with the path of its first module."""
-        module = self.modules[group.first]
-        kind = type(module)
-        yield group.first, ModuleNode(
-            path=path, members=group.members, class_name=kind.__name__,
-            qualified_class_name=f"{kind.__module__}.{kind.__qualname__}",
-            parameter_count=_count(module.parameters()), own_parameter_count=_count(module.parameters(recurse=False)),
-            calls=tuple(self.recorder.calls[group.first]), repetition=group.repetition,
-            repetition_count=len(group.members), is_torch_builtin=kind.__module__.split(".")[0] == "torch",
-        )  # fmt: skip
-        for below in self.groups[group.first]:
-            yield from self._walk(below, join_path(path, name_group(below.members)))
+def _own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters(recurse=False)
+    yield from module.named_buffers(recurse=False)
 
-    def _group(self, path: str) -> Iterator[_Group]:
-        """Yield the children of ``path``, alike ones together."""
-        is_sequence = isinstance(self.modules[path], nn.Sequential)
-        together: defaultdict[Hashable, list[str]] = defaultdict(list)
-        stretch, previous = 0, None
-        for child in self.children[path]:
-            kind = self._kinds[child]
-            stretch += is_sequence and kind != previous
-            previous = kind
-            together[stretch, kind, not is_number(_name(child)) and child].append(child)
-        for paths in together.values():
-            ...
+
+def _count_elements(parameters: Iterable[Tensor]) -> int:
+    return sum(parameter.numel() for parameter in parameters)

@@ -29,7 +29,7 @@ def symbolic_sizes() -> dict[str, Size]:
     return {name: symbol(name) for name in (*DIMENSIONS, "decode_step")}
 
 
-def build_layers(sizes: Mapping[str, Size]) -> dict[Run, DeepseekOCRForCausalLM]:
+def build_layers(sizes: Mapping[str, Size]) -> dict[str, BaseLayer]:
     """Return the layer tree of each run.
 
     Parameters

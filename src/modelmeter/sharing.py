@@ -1,0 +1,71 @@
+"""Greedy search for pairs of items that occur together in many groups."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any, TypeAlias
+
+Item: TypeAlias = Any
+"""Whatever the groups hold; comparable, so that the result does not depend on hashes."""
+
+Key: TypeAlias = tuple[Any, ...]
+"""What two pairs have in common when one new item can stand for both."""
+
+
+def share_pairs(
+    groups: list[list[Item]],
+    key_of: Callable[[int, Item, Item], Key],
+    define: Callable[[Key], Callable[[Item, Item], Item]],
+) -> None:
+    """Replace, while some pair occurs at least twice, the most frequent pair by a new item, in place.
+
+    Parameters
+    ----------
+    groups
+        Lists of items whose order means nothing.
+    key_of
+        From the number of a group and two of its items to the key of the pair.
+    define
+        Makes what a key stands for, once, and returns the function from a pair to the item replacing it.
+    """
+    counts: Counter[Key] = Counter()
+    holders: defaultdict[Key, set[int]] = defaultdict(set)
+    heap: list[tuple[int, Key]] = []
+
+    def count(number: int, item: Item, others: list[Item], change: int) -> None:
+        for other in others:
+            key = key_of(number, item, other)
+            counts[key] += change
+            if change > 0:
+                holders[key].add(number)
+            if counts[key] > 1:
+                heapq.heappush(heap, (-counts[key], key))
+
+    for number, group in enumerate(groups):
+        for position, item in enumerate(group):
+            count(number, item, group[:position], 1)
+    while heap:
+        negative, key = heapq.heappop(heap)
+        if counts[key] != -negative:
+            continue  # an entry from before the count changed
+        replacement = define(key)
+        for number in sorted(holders[key]):
+            for pair in iter(lambda: _find(groups[number], number, key, key_of), None):
+                group = groups[number]
+                for item in pair:
+                    group.remove(item)
+                    count(number, item, group, -1)
+                new = replacement(*pair)
+                count(number, new, group, 1)
+                group.append(new)
+        counts[key] = 0
+
+
+def _find(
+    group: list[Item], number: int, key: Key, key_of: Callable[[int, Item, Item], Key]
+) -> tuple[Item, Item] | None:
+    """Return the first pair of the group with this key."""
+    return next((pair for pair in combinations(group, 2) if key_of(number, *pair) == key), None)

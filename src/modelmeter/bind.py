@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from attrs import evolve, field, frozen
 
-from modelmeter.cost import Work
+from modelmeter.cost import Operator, Work
 from modelmeter.errors import BindError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size
@@ -44,17 +44,23 @@ class BoundCall:
     weight_times: Size = 1
     routing: Routing | None = None
 
+    def own_operators(self) -> tuple[Operator, ...]:
+        """Return the module's own operators, each with its work over all siblings and calls."""
+        return tuple(self._spread(operator) for operator in self.layer.operators_under(self.routing))
+
     def own_work(self) -> Work:
-        """Return the work of the module's own operators, over all siblings."""
-        return self._spread(self.layer.own_work_under(self.routing))
+        """Return the work of the module's own operators, over all siblings and calls."""
+        return Work.of(self.own_operators())
 
-    def work(self) -> Work:
-        """Return the work of the module and everything below it, over all siblings."""
-        return self._spread(self.layer.work_under(self.routing))
-
-    def _spread(self, work: Work) -> Work:
-        spread = work.scale(self.times)
-        return evolve(spread, reads=evolve(spread.reads, weight=self.weight_times * work.reads.weight))
+    def _spread(self, operator: Operator) -> Operator:
+        reads = operator.reads.scale(self.times)
+        return evolve(
+            operator,
+            tensor_core_flops=self.times * operator.tensor_core_flops,
+            cuda_core_flops=self.times * operator.cuda_core_flops,
+            reads=evolve(reads, weight=self.weight_times * operator.reads.weight),
+            writes=operator.writes.scale(self.times),
+        )
 
     def enter(self, child: Child, layer: BaseLayer, times: Size) -> BoundCall:
         """Return the call that ``child`` gets, ``times`` times, inside this one."""

@@ -154,6 +154,8 @@ class ModuleGraph:
 
     @digraph.default
     def _connect(self) -> nx.DiGraph[str]:
+        if not self.nodes or self.nodes[0].path:
+            raise GraphError("the first node is not the root", place="nodes", expected="the empty path")
         digraph: nx.DiGraph[str] = nx.DiGraph()
         for index, node in enumerate(self.nodes):
             place = f"nodes[{index}]"
@@ -168,15 +170,13 @@ class ModuleGraph:
                 )  # fmt: skip
             digraph.add_node(node.path, node=node)
             if index:
-                if parent not in digraph or parent == node.path:
+                if parent not in digraph:
                     raise GraphError("no node before it is its parent", place=place, found=node.path)
                 digraph.add_edge(parent, node.path)
         nx.freeze(digraph)
         return digraph
 
     def __attrs_post_init__(self) -> None:
-        if not self.nodes or self.nodes[0].path:
-            raise GraphError("the first node is not the root", place="nodes", expected="the empty path")
         for index, (node, walked) in enumerate(zip(self.nodes, self.walk(), strict=True)):
             if node != walked:
                 raise GraphError(

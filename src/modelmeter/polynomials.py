@@ -97,9 +97,7 @@ class _Reader:
             return
         self._visited.add(node)
         if node.is_Symbol:
-            self._canonical[node] = (
-                sympy.Integer(self._constants[node.name]) if node.name in self._constants else node
-            )
+            self._canonical[node] = sympy.Integer(self._constants[node.name]) if node.name in self._constants else node
         elif isinstance(node, IntegerFunction):
             for argument in node.args:
                 self._visit(argument)

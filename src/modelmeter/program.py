@@ -88,23 +88,27 @@ def select(program: Program, *names: str) -> Program:
 
 
 def tidy(inputs: Sequence[str], steps: Sequence[tuple[str, Node]], outputs: Sequence[Output]) -> Program:
-    """Return the program without dead steps and inputs, and with steps that are used once put in their place."""
+    """Return the program without dead steps and inputs, and with steps that are used once put in their place.
+
+    The steps that stay are named ``x1``, ``x2`` and so on.
+    """
     uses = Counter(name for output in outputs for name in names_in(output.numerator))
     for name, node in reversed(steps):
         if uses[name]:
             uses.update(names_in(node))
     kept: list[tuple[str, Node]] = []
-    inlined: dict[str, Node] = {}
+    stand_ins: dict[str, Node] = {}
     for name, node in steps:
-        node = _put_in(node, inlined)
+        node = _put_in(node, stand_ins)
         if uses[name] == 1:
-            inlined[name] = node
+            stand_ins[name] = node
         elif uses[name]:
-            kept.append((name, node))
+            stand_ins[name] = f"x{len(kept) + 1}"
+            kept.append((f"x{len(kept) + 1}", node))
     return Program(
         inputs=tuple(name for name in inputs if uses[name]),
         steps=tuple(kept),
-        outputs=tuple(output._replace(numerator=_put_in(output.numerator, inlined)) for output in outputs),
+        outputs=tuple(output._replace(numerator=_put_in(output.numerator, stand_ins)) for output in outputs),
     )
 
 
@@ -134,9 +138,9 @@ def _operations(node: Node) -> Iterator[Operation]:
             yield from _operations(operand)
 
 
-def _put_in(node: Node, inlined: dict[str, Node]) -> Node:
+def _put_in(node: Node, stand_ins: dict[str, Node]) -> Node:
     if isinstance(node, str):
-        return inlined.get(node, node)
+        return stand_ins.get(node, node)
     if isinstance(node, Operation):
-        return node._replace(operands=tuple(_put_in(operand, inlined) for operand in node.operands))
+        return node._replace(operands=tuple(_put_in(operand, stand_ins) for operand in node.operands))
     return node

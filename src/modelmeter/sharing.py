@@ -18,7 +18,8 @@ Key: TypeAlias = tuple[Any, ...]
 def share_pairs(
     groups: list[list[Item]],
     key_of: Callable[[int, Item, Item], Key],
-    define: Callable[[Key], Callable[[Item, Item], Item]],
+    define: Callable[[Key], int],
+    replace: Callable[[Item, Item, int], Item],
 ) -> None:
     """Replace, while some pair occurs at least twice, the most frequent pair by a new item, in place.
 
@@ -29,7 +30,9 @@ def share_pairs(
     key_of
         From the number of a group and two of its items to the key of the pair.
     define
-        Makes what a key stands for, once, and returns the function from a pair to the item replacing it.
+        Makes what a key stands for, once, and returns its number.
+    replace
+        From two items and the number of their key to the item that takes their place.
     """
     counts: Counter[Key] = Counter()
     holders: defaultdict[Key, set[int]] = defaultdict(set)
@@ -51,14 +54,14 @@ def share_pairs(
         negative, key = heapq.heappop(heap)
         if counts[key] != -negative:
             continue  # an entry from before the count changed
-        replacement = define(key)
+        name = define(key)
         for number in sorted(holders[key]):
             for pair in iter(lambda: _find(groups[number], number, key, key_of), None):
                 group = groups[number]
                 for item in pair:
                     group.remove(item)
                     count(number, item, group, -1)
-                new = replacement(*pair)
+                new = replace(*pair, name)
                 count(number, new, group, 1)
                 group.append(new)
         counts[key] = 0

@@ -151,23 +151,22 @@ class BaseLayer(ABC):
         """The modules below this one by attribute name."""
         return self.build_children()
 
-    def own_work_under(self, routing: Routing | None) -> Work:
-        """Return the work of this module's own operators, for one sibling or for all routed ones.
+    def operators_under(self, routing: Routing | None) -> tuple[Operator, ...]:
+        """Return the operators of this module's own forward, for one sibling or for all routed ones.
 
         Under a routing, weights are read by the chosen siblings only: the weight reads of each operator are
         the expected ones of all siblings together.
         """
-        operators = self.operators()
-        if routing is not None:
-            operators = tuple(
-                evolve(operator, reads=evolve(operator.reads, weight=routing.read_weights(operator.reads.weight)))
-                for operator in operators
-            )
-        return Work.of(operators)
+        if routing is None:
+            return self.operators()
+        return tuple(
+            evolve(operator, reads=evolve(operator.reads, weight=routing.read_weights(operator.reads.weight)))
+            for operator in self.operators()
+        )
 
     def work_under(self, routing: Routing | None) -> Work:
-        """Return the work of one forward, own operators and all children, as :meth:`own_work_under`."""
-        total = self.own_work_under(routing)
+        """Return the work of one forward, own operators and all children, as :meth:`operators_under`."""
+        total = Work.of(self.operators_under(routing))
         for child in self.children.values():
             total = total + child.work_under(routing)
         return total

@@ -1,0 +1,100 @@
+"""The finest totals: what every operator of every module does in every stage."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from modelmeter.bind import BoundModule
+from modelmeter.cost import Cost, Operator, Precision, Work, bits_to_bytes
+from modelmeter.functions import Size
+from modelmeter.symbols import symbol
+from modelmeter.totals import StageRule, close_loop, sum_over_steps
+
+
+@frozen(kw_only=True)
+class OperatorRow:
+    """All calls of one operator of one module in one stage.
+
+    Parameters
+    ----------
+    stage, path, class_name
+        Where: the module, over all the siblings that its path stands for.
+    operator
+        The torch function, or the class of a leaf module.
+    calls
+        How often it runs; an operator that a size makes unnecessary (no padding needed) counts too.
+    cost
+        Its flows, and the activations that it writes.
+    """
+
+    stage: str
+    path: str
+    class_name: str
+    operator: str
+    calls: Size
+    cost: Cost
+
+
+@frozen(kw_only=True)
+class StateRow:
+    """What one module holds itself in one stage: parameters and cache."""
+
+    stage: str
+    path: str
+    class_name: str
+    weight_bytes: Size
+    kv_cache_bytes: Size
+
+
+def list_operators(model: BoundModule, stage_of: StageRule, *, looped_stage: str = "decode") -> tuple[OperatorRow, ...]:
+    """Return a row for each operator of each module and stage, parents first.
+
+    The rows of a stage add up to its flows and to its activations.
+    """
+    rows: dict[tuple[str, str, str], OperatorRow] = {}
+    for bound in model.walk():
+        for call in bound.calls:
+            stage = stage_of(call.run, bound.node.path)
+            for operator in call.own_operators():
+                key = (stage, bound.node.path, operator.name)
+                seen = rows.get(key) or OperatorRow(
+                    stage=stage,
+                    path=bound.node.path,
+                    class_name=bound.node.class_name,
+                    operator=operator.name,
+                    calls=0,
+                    cost=Cost(),
+                )
+                rows[key] = evolve(seen, calls=seen.calls + call.times, cost=seen.cost + _cost_of(operator))
+    return tuple(_close(row) if row.stage == looped_stage else row for row in rows.values())
+
+
+def list_states(model: BoundModule, stage_of: StageRule) -> tuple[StateRow, ...]:
+    """Return what each module holds itself, by stage, where it holds anything."""
+    steps, index = symbol("decode_steps"), symbol("decode_step")
+    precision = Precision()
+    rows: dict[tuple[str, str], StateRow] = {}
+    for bound in model.walk():
+        for call in bound.calls:
+            layer = call.layer
+            held = (bound.count * layer.own_parameters, bound.count * layer.own_kv_elements)
+            key = (stage_of(call.run, bound.node.path), bound.node.path)
+            if key in rows or held == (0, 0):
+                continue  # a module called twice holds its parameters once
+            cached = bits_to_bytes(held[1] * precision.kv_bits)
+            rows[key] = StateRow(
+                stage=key[0],
+                path=key[1],
+                class_name=bound.node.class_name,
+                weight_bytes=bits_to_bytes(held[0] * precision.weight_bits),
+                kv_cache_bytes=cached if isinstance(cached, int) else cached.xreplace({index: steps}),
+            )
+    return tuple(rows.values())
+
+
+def _cost_of(operator: Operator) -> Cost:
+    return Cost.of(work=Work.of([operator]), parameters=0, kv_elements=0, precision=Precision())
+
+
+def _close(row: OperatorRow) -> OperatorRow:
+    return evolve(row, calls=sum_over_steps(row.calls), cost=close_loop(row.cost))

@@ -14,6 +14,9 @@ from torch.utils._pytree import tree_leaves
 from modelmeter.errors import CountError
 from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
 
+OVERWRITING = frozenset({"copy_", "fill_", "index_put_"})
+"""ATen operators that write their first tensor without reading it."""
+
 
 def tensors_in(*tree: object) -> list[Tensor]:
     """Return the tensors in nested tuples, lists and dictionaries, in order."""
@@ -87,10 +90,10 @@ class AtenCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
                 return result
         result = func(*args, **kwargs)
         self.calls[name] += 1
-        self._count(name, func._schema.is_mutable, tensors_in(args, kwargs), tensors_in(result))
+        self._count(name, tensors_in(args, kwargs), tensors_in(result))
         return result
 
-    def _count(self, name: str, is_mutable: bool, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+    def _count(self, name: str, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         tally = self.tally
         is_integer_work = not any(tensor.is_floating_point() for tensor in inputs + outputs)
         is_arithmetic = name not in FREE_OPERATORS and not is_integer_work
@@ -104,9 +107,12 @@ class AtenCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         is_bias = tally.is_linear and name == "add"
         if is_arithmetic and name not in MATRIX_OPERATORS and not is_bias:
             tally.cuda_core_flops += _vector_flops(name, inputs, outputs)
-        touched = {storage_key(tensor) for tensor in inputs}
-        tally.read |= touched - tally.written
-        tally.written |= {storage_key(tensor) for tensor in outputs if is_mutable or storage_key(tensor) not in touched}
+        read = {storage_key(tensor) for tensor in inputs[1 if name in OVERWRITING else 0 :]}
+        written = {storage_key(tensor) for tensor in outputs} - read
+        if outputs and not written:
+            return  # a view: it only shares memory
+        tally.read |= read - tally.written
+        tally.written |= written
 
 
 def _is_listed(name: str) -> bool:

@@ -44,8 +44,6 @@ FREE_FUNCTIONS = frozenset(
 FRESH_MEMORY = frozenset({"empty", "empty_like"})
 """Torch functions that only reserve memory: free too, but what they return is no copy of their input."""
 
-ALIASES = {"__radd__": "add", "__rsub__": "sub", "rsub": "sub", "__rmul__": "mul", "__matmul__": "matmul"}
-
 
 @frozen(kw_only=True)
 class CountedOperator(Operator):
@@ -246,4 +244,4 @@ def _name(func: Callable[..., Any], args: tuple[Any, ...]) -> str:
         if name == "__getitem__":
             return "index" if is_chosen else "getitem"
         return "index_put" if is_chosen else "setitem"
-    return ALIASES.get(name, name)
+    return name

@@ -12,7 +12,6 @@ from attrs import converters, field, frozen
 from llm_perf_opt.data import rules
 from llm_perf_opt.data.modules import Stage
 from llm_perf_opt.data.report import check_ratio
-from llm_perf_opt.data import rules
 
 
 @frozen(kw_only=True)

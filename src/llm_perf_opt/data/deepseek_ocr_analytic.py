@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from llm_perf_opt.data.modules import AnalyticModuleNode, ModuleMetricsSnapshot, OperatorMetrics, Repetition, Stage
-from llm_perf_opt.data.operators import OPERATOR_CATEGORIES, OperatorCategory, OperatorSpec, TargetOperatorList
 from llm_perf_opt.data.report import AnalyticModelReport
-from llm_perf_opt.data.workload import DeepSeekOCRModelSpec, DocumentKind, OCRWorkloadProfile, VisionBackbone
+from llm_perf_opt.data.specification import DeepSeekOCRModelSpec, DocumentKind, OCRWorkloadProfile, VisionBackbone
+from llm_perf_opt.data.target_operators import OPERATOR_CATEGORIES, OperatorCategory, OperatorSpec, TargetOperatorList
 
 __all__ = [
     "OPERATOR_CATEGORIES",

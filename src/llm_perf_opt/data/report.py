@@ -9,9 +9,8 @@ from attrs import converters, field, frozen
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.data.modules import AnalyticModuleNode, ModuleMetricsSnapshot, check_module_tree
-from llm_perf_opt.data.operators import OperatorCategory
-from llm_perf_opt.data import rules
-from llm_perf_opt.data.workload import DeepSeekOCRModelSpec, OCRWorkloadProfile
+from llm_perf_opt.data.specification import DeepSeekOCRModelSpec, OCRWorkloadProfile
+from llm_perf_opt.data.target_operators import OperatorCategory
 from llm_perf_opt.errors import RecordError
 
 

@@ -53,6 +53,7 @@ class Rule:
         self.check_parts(value, place)
 
     def __call__(self, record: object, attribute: Attribute[Any], value: object) -> None:
+        """Check the value of a field that attrs is about to set."""
         self.check(value, attribute.name)
 
 

@@ -19,6 +19,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
 from llm_perf_opt.data.yaml_text import dump_yaml, load_yaml
 from llm_perf_opt.errors import RecordError
+from modelmeter.strict_json import parse_object
 
 T = TypeVar("T")
 VERSION_KEY = "schema_version"
@@ -77,11 +78,11 @@ def from_json(text: str, record_type: type[T], *, extra_keys: bool = False) -> T
     Raises
     ------
     RecordError
-        If the text is not JSON, gives a key twice, or as :func:`structure`.
+        If the text is not a JSON object, gives a key twice, or as :func:`structure`.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as error:  # a number with too many digits is no JSONDecodeError
+        data = parse_object(text)
+    except ValueError as error:
         raise RecordError(f"not readable as JSON: {error}") from error
     return structure(data, record_type, extra_keys=extra_keys)
 
@@ -136,14 +137,6 @@ def moved(error: RecordError, prefix: str) -> RecordError:
         found=error.found,
         remedy=error.remedy,
     )
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise RecordError("the key is given twice", place=next(name for name in names if names.count(name) > 1))
-    return keys
 
 
 def _located(error: Exception, path: str) -> RecordError:
@@ -212,12 +205,16 @@ def _tuple_hook(tuple_type: Any, converter: Converter) -> Callable[[Any, Any], A
     return structure_tuple
 
 
+def _is_made_of(hint: Any, *origins: Any) -> bool:
+    return get_origin(hint) in origins
+
+
 def _converter(*, extra_keys: bool) -> Converter:
     converter = Converter(forbid_extra_keys=not extra_keys, unstruct_collection_overrides={tuple: list})
     for scalar in (str, int, float, bool):
         converter.register_structure_hook(scalar, _as_it_is)
-    converter.register_structure_hook_func(lambda hint: get_origin(hint) in (Literal, Mapping), _as_it_is)
-    converter.register_structure_hook_factory(lambda hint: get_origin(hint) is tuple, _tuple_hook)
+    converter.register_structure_hook_func(lambda hint: _is_made_of(hint, Literal, Mapping), _as_it_is)
+    converter.register_structure_hook_factory(lambda hint: _is_made_of(hint, tuple), _tuple_hook)
     converter.register_structure_hook_factory(attrs.has, _record_hook)
     converter.register_unstructure_hook_factory(attrs.has, _plain_hook)
     return converter

@@ -37,7 +37,9 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         mapping = super().construct_mapping(node, deep)
         if len(mapping) < len(node.value):
-            raise yaml.constructor.ConstructorError("while reading keys", node.start_mark, "a key is given twice")
+            keys = [key.value for key, _ in node.value]
+            repeated = next((key for key, _ in reversed(node.value) if keys.count(key.value) > 1), node)
+            raise yaml.constructor.ConstructorError(None, None, "a key is given twice", repeated.start_mark)
         return mapping
 
 
@@ -47,7 +49,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        # PyYAML loses these line breaks in any style that does not escape them.
+        style = '"' if re.search("[\x85\u2028\u2029]", data) else None
+        return self.represent_scalar(_PREFIX + "str", data, style=style)
 
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 for _name, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(_PREFIX + _name, _pattern, _first)
 _Dumper.add_implicit_resolver(_PREFIX + "float", _FLOAT, list("-+.0123456789"))

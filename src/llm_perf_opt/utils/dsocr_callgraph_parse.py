@@ -7,9 +7,8 @@ import os
 from attrs import field, frozen
 
 from llm_perf_opt.data import rules
-from llm_perf_opt.data.operators import OperatorSpec, TargetOperatorList, category_of
-from llm_perf_opt.data import rules
 from llm_perf_opt.data.serialization import read_record
+from llm_perf_opt.data.target_operators import OperatorSpec, TargetOperatorList, category_of
 from llm_perf_opt.errors import RecordError
 
 LAYERS_JSON = "torchinfo-unique-layers.json"

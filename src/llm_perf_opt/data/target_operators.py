@@ -59,7 +59,8 @@ OPERATOR_CATEGORIES: tuple[OperatorCategory, ...] = tuple(
             "normalization",
             "Normalization",
             "Every token scaled to a common size.",
-            "LayerNorm LayerNorm2d RMSNorm DeepseekV2RMSNorm LlamaRMSNorm GroupNorm BatchNorm1d BatchNorm2d BatchNorm3d",
+            "LayerNorm LayerNorm2d RMSNorm DeepseekV2RMSNorm LlamaRMSNorm GroupNorm "
+            "BatchNorm1d BatchNorm2d BatchNorm3d",
         ),
         (
             "activation",

@@ -106,7 +106,7 @@ class OCRWorkloadProfile:
             raise RecordError(
                 "tiles without crop mode", place="num_width_tiles", expected="no tiles", found=f"{width} x {height}"
             )
-        least = self._image_tokens(width, height)
+        least = self._count(width, height)
         if self.seq_len < least:
             raise RecordError(
                 "the prompt cannot hold its image tokens",
@@ -133,7 +133,7 @@ class OCRWorkloadProfile:
         return self._stated_grid
 
     @property
-    def image_tokens(self) -> int:
+    def num_image_tokens(self) -> int:
         """Image tokens of one page.
 
         Raises
@@ -141,14 +141,14 @@ class OCRWorkloadProfile:
         RecordError
             As :attr:`tile_grid`.
         """
-        return self._image_tokens(*self.tile_grid)
+        return self._count(*self.tile_grid)
 
     @property
     def _stated_grid(self) -> tuple[int, int]:
         """The tiles that are certain: where the profile does not say, those of the global view only, none."""
         return self.num_width_tiles or 0, self.num_height_tiles or 0
 
-    def _image_tokens(self, width: int, height: int) -> int:
+    def _count(self, width: int, height: int) -> int:
         return image_tokens(
             base_size=self.base_size, image_size=self.image_size, num_width_tiles=width, num_height_tiles=height
         )

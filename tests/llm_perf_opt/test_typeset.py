@@ -1,0 +1,114 @@
+"""What is written in the terminal is the formula: the text is read back and computed."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+from itertools import count
+
+import pytest
+import sympy
+
+from llm_perf_opt.typeset import Line, typeset
+from modelmeter.compiler import CompiledModel
+from modelmeter.errors import FormulaError
+from modelmeter.evaluate import evaluate
+from modelmeter.functions import (
+    CeilDiv,
+    Differs,
+    Equals,
+    Exceeds,
+    FloorDiv,
+    RoutedReads,
+    Triangular,
+    expected_routed_reads,
+)
+from modelmeter.symbols import symbols_of
+
+B, S, H = (sympy.Symbol(name, integer=True, positive=True) for name in ("batch_size", "seq_len", "hidden_size"))
+
+
+def text_of(formula: sympy.Expr, *, width: int = 200, unicode: bool = True) -> str:
+    return " ".join(line.text for line in typeset(formula, width=width, unicode=unicode))
+
+
+def read_back(text: str, sizes: dict[str, int]) -> Fraction:
+    """Compute an ASCII formula with Python's own operators. An Iverson bracket becomes a call."""
+    python = re.sub(r"\b\d+\b", lambda digits: f"F({digits[0]})", text.replace("^", "**"))
+    python = python.replace(" = ", " == ").replace("[", "F(").replace("]", ")")
+    names = {
+        "F": Fraction, "ceil": math.ceil, "floor": math.floor, "max": max,
+        "routed_reads": lambda *arguments: expected_routed_reads(*(int(argument) for argument in arguments)),
+    }  # fmt: skip
+    return Fraction(eval(python, names, {name: Fraction(value) for name, value in sizes.items()}))
+
+
+@pytest.mark.parametrize("width", [30, 78, 10_000])
+def test_every_formula_of_the_model_reads_back_to_its_value(compiled: CompiledModel, width: int) -> None:
+    """All layers and stages, opened over many lines or not; a value for each size that no other size has."""
+    costs = [entry.cost for entry in compiled.catalogue]
+    costs += [*compiled.totals.by_stage.values(), compiled.totals.total]
+    for formula in {sympy.sympify(value) for cost in costs for value in cost.as_dict().values()}:
+        primes = (number for number in count(11, 2) if sympy.isprime(number))
+        sizes = dict(zip(symbols_of(formula), primes, strict=False))
+        choices = formula.args if isinstance(formula, sympy.Max) else [formula]
+        expected = max(evaluate(choice, _possible(sizes)) for choice in choices)
+        assert read_back(text_of(formula, width=width, unicode=False), _possible(sizes)) == expected
+
+
+def _possible(sizes: dict[str, int]) -> dict[str, int]:
+    """A token cannot choose more experts than there are."""
+    return {**sizes, **({"num_experts_per_tok": 7} if "num_experts_per_tok" in sizes else {})}
+
+
+@pytest.mark.parametrize(
+    ("formula", "in_unicode", "in_ascii"),
+    [
+        (sympy.Integer(0), "0", "0"),
+        (2 * B * S**2, "2 · batch_size · seq_len²", "2 * batch_size * seq_len^2"),
+        (sympy.Rational(7, 2) * B / H, "7 · batch_size / (2 · hidden_size)", "7 * batch_size / (2 * hidden_size)"),
+        (1 / H, "1 / hidden_size", "1 / hidden_size"),
+        (sympy.Rational(3, 8), "3 / 8", "3 / 8"),
+        (-B + S, "seq_len - batch_size", "seq_len - batch_size"),
+        (-B - 5, "- batch_size - 5", "- batch_size - 5"),
+        (B * (S - 1), "batch_size · (seq_len - 1)", "batch_size * (seq_len - 1)"),
+        ((B + S) ** 10, "(batch_size + seq_len)¹⁰", "(batch_size + seq_len)^10"),
+        (CeilDiv(B * S, 64), "⌈(batch_size · seq_len) / 64⌉", "ceil((batch_size * seq_len) / 64)"),
+        (FloorDiv(S, 16) ** 2, "⌊seq_len / 16⌋²", "floor(seq_len / 16)^2"),
+        (Differs(B, S + 1), "[batch_size ≠ seq_len + 1]", "[batch_size != seq_len + 1]"),
+        (Equals(B, S), "[batch_size = seq_len]", "[batch_size = seq_len]"),
+        (Exceeds(B * S, 1), "[batch_size · seq_len > 1]", "[batch_size * seq_len > 1]"),
+        (Triangular(S + 1), "((seq_len + 1) · ((seq_len + 1) + 1) / 2)", "((seq_len + 1) * ((seq_len + 1) + 1) / 2)"),
+        (RoutedReads(64, 6, B * S, H), "routed_reads(64, 6, batch_size · seq_len, hidden_size)",
+         "routed_reads(64, 6, batch_size * seq_len, hidden_size)"),
+    ],
+)  # fmt: skip
+def test_writes_each_part_of_a_formula(formula: sympy.Expr, in_unicode: str, in_ascii: str) -> None:
+    assert text_of(formula) == in_unicode
+    assert text_of(formula, unicode=False) == in_ascii
+    assert in_ascii.isascii()
+
+
+def test_opens_the_longest_sum_of_a_term_that_is_too_long() -> None:
+    """Each term inside gets a line, two columns further in; a denominator stays behind the sum."""
+    channels = [sympy.Symbol(name, integer=True, positive=True) for name in ("intermediate_size", "vocab_size")]
+    formula = B * (S + 1) * (S * channels[0] + H * channels[1] + 3) / 8
+    assert typeset(formula, width=60, unicode=True) == [
+        Line(0, "batch_size · (seq_len + 1) · ("),
+        Line(1, "hidden_size · vocab_size"),
+        Line(1, "+ intermediate_size · seq_len"),
+        Line(1, "+ 3"),
+        Line(0, ") / 8"),
+    ]
+    assert len(typeset(formula, width=100, unicode=True)) == 1
+
+
+def test_a_maximum_lists_its_choices() -> None:
+    assert text_of(sympy.Max(B * S, H, evaluate=False)) == "max( hidden_size , batch_size · seq_len )"
+
+
+@pytest.mark.parametrize("formula", [sympy.sqrt(B), sympy.floor(B / 2), sympy.Float("0.5") * B])
+def test_refuses_what_no_formula_of_ours_has(formula: sympy.Expr) -> None:
+    with pytest.raises(FormulaError, match="no way to write"):
+        typeset(formula, width=80, unicode=True)

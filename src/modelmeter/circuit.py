@@ -41,6 +41,10 @@ class Circuit:
             self._numbers[key] = self._append(function, list(ordered))
         return self._numbers[key]
 
+    def add_anew(self, function: str, operands: Sequence[int]) -> int:
+        """Return a new node even where an equal one exists: the old one may come to be an operand-list of the new."""
+        return self._append(function, list(operands))
+
     def combine(self, name: str, function: str, names: Iterable[str]) -> None:
         """Make the sum or the maximum of outputs an output too."""
         parts = [self.outputs[part] for part in names]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-import sympy
 from attrs import frozen
 from sympy.polys.rings import PolyElement
 
 from modelmeter.errors import FormulaError
-from modelmeter.functions import FloorDiv, IntegerFunction
+from modelmeter.functions import IntegerFunction
 from modelmeter.polynomials import Polynomials
 
 Monomial: TypeAlias = tuple[int, ...]
@@ -73,85 +72,39 @@ class Draft:
         return calls + divisions + sum(_count_operations(polynomial) for polynomial in self.polynomials())
 
 
-def draft_polynomials(names: list[str], polynomials: Polynomials, quotients: Mapping[str, str]) -> Draft:
-    """Clear the denominators of ``polynomials``.
-
-    A number that divides goes to the end of its formula, as one division. A symbol that divides,
-    as in ``hidden_size / num_attention_heads``, becomes a call of ``FloorDiv`` that leaves no rest.
-
-    Parameters
-    ----------
-    names
-        A name for each output.
-    quotients
-        The symbols that may divide, each with the symbol that is always its multiple.
+def draft_polynomials(names: Iterable[str], polynomials: Polynomials) -> Draft:
+    """Give the outputs of ``polynomials`` names, and clear their denominators.
 
     Raises
     ------
     FormulaError
-        If a symbol divides what is not known to be its multiple, or an argument is not whole.
+        If a formula divides by a symbol, or the argument of an integer function is not whole.
     """
-    return _Drafting(polynomials, quotients).draft(names)
-
-
-class _Drafting:
-    def __init__(self, polynomials: Polynomials, quotients: Mapping[str, str]) -> None:
-        self._polynomials = polynomials
-        self._generators = polynomials.generators
-        self._numbers = {str(generator): number for number, generator in enumerate(self._generators)}
-        self._quotients = quotients
-        # Divisor -> the number of its quotient, which comes after the generators.
-        self._used: dict[int, int] = {}
-
-    def draft(self, names: list[str]) -> Draft:
-        outputs = {}
-        for name, polynomial in zip(names, self._polynomials.outputs, strict=True):
-            denominator, whole = polynomial.clear_denoms()
-            outputs[name] = (self._rewrite(whole), int(denominator))
-        unknowns = [self._unknown(generator) for generator in self._generators]
-        quotients = [
-            Call(FloorDiv.__name__, ({(self._dividend(divisor),): 1}, {(divisor,): 1})) for divisor in self._used
-        ]
-        return Draft(unknowns=(*unknowns, *quotients), outputs=outputs)
-
-    def _unknown(self, generator: sympy.Expr) -> str | Call:
-        if not isinstance(generator, IntegerFunction):
-            return str(generator)
-        arguments = self._polynomials.arguments[generator]
-        for argument in arguments:
-            if any(coefficient.denominator != 1 for coefficient in argument.coeffs()):
+    unknowns: list[str | Call] = []
+    for generator in polynomials.generators:
+        if isinstance(generator, IntegerFunction):
+            arguments = [_clear_denominator(argument) for argument in polynomials.arguments[generator]]
+            if any(denominator != 1 for _, denominator in arguments):
                 raise FormulaError("the argument of an integer function is not whole", found=generator)
-        return Call(type(generator).__name__, tuple(self._rewrite(argument) for argument in arguments))
+            unknowns.append(Call(type(generator).__name__, tuple(argument for argument, _ in arguments)))
+        else:
+            unknowns.append(str(generator))
+    outputs = {
+        name: _clear_denominator(polynomial) for name, polynomial in zip(names, polynomials.outputs, strict=True)
+    }
+    return Draft(unknowns=tuple(unknowns), outputs=outputs)
 
-    def _rewrite(self, polynomial: PolyElement) -> Polynomial:
-        """Return the polynomial over numbered unknowns, negative exponents replaced by quotients."""
-        rewritten: Polynomial = {}
-        for dense, coefficient in polynomial.terms():
-            exponents = list(dense)
-            quotients: list[int] = []
-            for divisor, exponent in enumerate(dense):
-                if exponent < 0:
-                    dividend = self._dividend(divisor)
-                    quotients += [self._quotient(divisor)] * -exponent
-                    exponents[dividend] += exponent
-                    exponents[divisor] = 0
-            if min(exponents, default=0) < 0:
-                raise FormulaError("a quotient is not known to be whole", found=polynomial.as_expr())
-            powers = [number for number, exponent in enumerate(exponents) for _ in range(exponent)]
-            rewritten[(*powers, *sorted(quotients))] = int(coefficient)
-        return rewritten
 
-    def _dividend(self, divisor: int) -> int:
-        name = str(self._generators[divisor])
-        if self._quotients.get(name) not in self._numbers:
-            raise FormulaError(
-                "a formula divides by a size that is not known to divide anything", found=name,
-                remedy="name its multiple in quotients",
-            )  # fmt: skip
-        return self._numbers[self._quotients[name]]
-
-    def _quotient(self, divisor: int) -> int:
-        return self._used.setdefault(divisor, len(self._generators) + len(self._used))
+def _clear_denominator(polynomial: PolyElement) -> tuple[Polynomial, int]:
+    """Return a multiple of ``polynomial`` with integer coefficients, and the number to divide it by."""
+    denominator, whole = polynomial.clear_denoms()
+    numerator: Polynomial = {}
+    for exponents, coefficient in whole.terms():
+        if min(exponents, default=0) < 0:
+            raise FormulaError("a quotient of sizes is not known to be whole", found=polynomial.as_expr())
+        monomial = tuple(number for number, exponent in enumerate(exponents) for _ in range(exponent))
+        numerator[monomial] = int(coefficient)
+    return numerator, int(denominator)
 
 
 def _count_operations(polynomial: Polynomial) -> int:

@@ -36,7 +36,7 @@ def evaluate(
     ------
     FormulaError
         If a symbol has no value or one that is not an integer, or if the formula holds anything but
-        exact sums, products, integer powers and integer functions.
+        exact sums, products, maxima, integer powers and integer functions.
     """
     return _simplest(_Evaluator(values, routed_reads).value(sympy.sympify(expression)))
 
@@ -70,6 +70,8 @@ class _Evaluator:
             return product
         if node.is_Pow and node.exp.is_Integer:
             return _power(self.value(node.base), int(node.exp))
+        if isinstance(node, sympy.Max):
+            return max(self.value(candidate) for candidate in node.args)
         if isinstance(node, IntegerFunction):
             arguments = [self._integer(argument) for argument in node.args]
             return self._routed_reads(*arguments) if isinstance(node, RoutedReads) else node.compute(*arguments)

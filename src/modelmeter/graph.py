@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
 import networkx as nx
 from attrs import field, frozen
@@ -23,96 +21,22 @@ from cattrs import ClassValidationError
 
 from modelmeter import strict_json
 from modelmeter.errors import GraphError, OutputError
+from modelmeter.module_node import (
+    Call,
+    ModuleNode,
+    Repetition,
+    Shape,
+    check_name,
+    check_node,
+    check_size,
+    is_number,
+    join_path,
+    name_group,
+)
 
-Shape = tuple[int, ...]
-"""Sizes of a tensor's dimensions."""
-
-Repetition = Literal["none", "for", "parfor"]
-"""``for``: some sibling reads, directly or through others, what another one made. ``parfor``: none does."""
+__all__ = ["Call", "ModuleGraph", "ModuleNode", "Repetition", "Shape", "is_number", "join_path", "name_group"]
 
 SCHEMA_VERSION: Final = 1
-LARGEST_SIZE: Final = 2**63 - 1
-"""torch counts in signed 64-bit integers."""
-
-_NAME = re.compile(r"[\w-]{1,100}")
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
-_CLASS = re.compile(r"[\w.<>]{1,500}")
-
-
-@frozen(kw_only=True)
-class Call:
-    """One call of a module.
-
-    Parameters
-    ----------
-    run
-        The forward that it was part of: ``prefill`` or ``decode`` for DeepSeek-OCR.
-    input_shapes
-        The tensors among the positional arguments, then among the keyword arguments.
-    output_shape
-        The first tensor of the output.
-    """
-
-    run: str
-    input_shapes: tuple[Shape, ...]
-    output_shape: Shape
-
-
-@frozen(kw_only=True)
-class ModuleNode:
-    """A module, or a group of alike siblings, described by its first member.
-
-    Parameters
-    ----------
-    path
-        Names from the root, joined with dots; empty for the root.
-    members
-        Attribute names of the siblings that it stands for; the empty name for the root.
-    class_name, qualified_class_name
-        ``Linear`` and ``torch.nn.modules.linear.Linear``.
-    parameter_count
-        Elements of all parameters of one member and of everything in it, each parameter once.
-    own_parameter_count
-        Elements of the parameters that one member holds itself.
-    calls
-        In order; empty for a module that is never called.
-    repetition, repetition_count
-        How the members run, and how many they are.
-    is_torch_builtin
-        Whether the class is torch's own.
-    """
-
-    path: str
-    members: tuple[str, ...]
-    class_name: str
-    qualified_class_name: str
-    parameter_count: int
-    own_parameter_count: int
-    calls: tuple[Call, ...]
-    repetition: Repetition
-    repetition_count: int
-    is_torch_builtin: bool
-
-
-def is_number(name: str) -> bool:
-    """Tell whether an attribute name is an index: ``0``, ``1``, ``12``, but not ``01``."""
-    return _NUMBER.fullmatch(name) is not None
-
-
-def name_group(members: Iterable[str]) -> str:
-    """Return the name that siblings share: ``("0", "1", "3", "4", "9")`` become ``0-1,3-4,9``."""
-    names = list(members)
-    if len(names) == 1:
-        return names[0]
-    numbers = [int(name) for name in names]
-    starts = [0, *(index for index in range(1, len(numbers)) if numbers[index] != numbers[index - 1] + 1)]
-    runs = [names[start:stop] for start, stop in pairwise([*starts, len(names)])]
-    return ",".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-
-
-def join_path(parent: str, name: str) -> str:
-    """Return the path of ``name`` below ``parent``."""
-    return f"{parent}.{name}" if parent else name
 
 
 def _freeze(sizes: Mapping[str, int]) -> Mapping[str, int]:
@@ -159,7 +83,7 @@ class ModuleGraph:
         digraph: nx.DiGraph[str] = nx.DiGraph()
         for index, node in enumerate(self.nodes):
             place = f"nodes[{index}]"
-            _check_node(node, place)
+            check_node(node, place)
             if node.path in digraph:
                 raise GraphError("two nodes have the same path", place=place, found=node.path)
             parent, _, name = node.path.rpartition(".")
@@ -189,10 +113,10 @@ class ModuleGraph:
             raise GraphError("it does not list every node that is called once", place="call_order")
         for name in ("workload", "architecture"):
             for key, size in getattr(self, name).items():
-                _check_name(key, name)
-                _check_size(size, f"{name}.{key}")
+                check_name(key, name)
+                check_size(size, f"{name}.{key}")
         for index in self.sam_global_attn_indexes:
-            _check_size(index, "sam_global_attn_indexes")
+            check_size(index, "sam_global_attn_indexes")
 
     @property
     def root(self) -> ModuleNode:
@@ -288,46 +212,14 @@ class ModuleGraph:
             If the file cannot be written.
         """
         target = Path(path)
-        unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+        unfinished = target.parent / f".{target.name}.{os.getpid()}"
         try:
             unfinished.write_text(self.to_json(), encoding="utf-8", newline="\n")
             os.replace(unfinished, target)
-        except OSError as error:
-            with suppress(OSError):
+        except (OSError, ValueError) as error:
+            with suppress(OSError, ValueError):
                 unfinished.unlink()
             raise OutputError("the module graph cannot be written", place=str(path), found=str(error)) from None
-
-
-def _check_node(node: ModuleNode, place: str) -> None:
-    """Refuse what no traced module can have."""
-    if node.path:
-        for member in node.members:
-            _check_name(member, f"{place}.members")
-    numbers = [int(member) for member in node.members if is_number(member)]
-    alone = len(node.members) == 1 and (node.members == ("",)) == (not node.path)
-    if not alone and (len(numbers) < 2 or len(numbers) < len(node.members) or sorted(set(numbers)) != numbers):
-        raise GraphError(
-            "the members are neither one name nor ascending numbers", place=f"{place}.members", found=node.members
-        )
-    if node.repetition_count != len(node.members) or (node.repetition == "none") != alone:
-        raise GraphError(
-            "the repetition does not fit the members", place=f"{place}.repetition_count", expected=len(node.members),
-            found=f"{node.repetition} {node.repetition_count}",
-        )  # fmt: skip
-    qualified = node.qualified_class_name
-    if not _CLASS.fullmatch(qualified) or qualified.rpartition(".")[2] != node.class_name:
-        raise GraphError(
-            "this is not a class and its qualified name", place=f"{place}.qualified_class_name",
-            expected=node.class_name, found=qualified,
-        )  # fmt: skip
-    if node.is_torch_builtin != qualified.startswith("torch."):
-        raise GraphError("torch's own classes are those in torch", place=f"{place}.is_torch_builtin", found=qualified)
-    _check_size(node.parameter_count, f"{place}.parameter_count")
-    _check_size(node.own_parameter_count, f"{place}.own_parameter_count")
-    for index, call in enumerate(node.calls):
-        _check_name(call.run, f"{place}.calls[{index}].run")
-        for size in (*call.output_shape, *(size for shape in call.input_shapes for size in shape)):
-            _check_size(size, f"{place}.calls[{index}]")
 
 
 def _check_children(node: ModuleNode, children: tuple[ModuleNode, ...], place: str) -> None:
@@ -342,16 +234,6 @@ def _check_children(node: ModuleNode, children: tuple[ModuleNode, ...], place: s
             "the parameters do not add up over the module and its children", place=f"{place}.parameter_count",
             expected=f"from {max(held)} to {sum(held)}", found=node.parameter_count,
         )  # fmt: skip
-
-
-def _check_name(name: str, place: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise GraphError("this cannot be a name", place=place, found=name)
-
-
-def _check_size(size: int, place: str) -> None:
-    if not 0 <= size <= LARGEST_SIZE:
-        raise GraphError("a size is out of range", place=place, expected=f"0 to {LARGEST_SIZE}", found=size)
 
 
 _CONVERTER = strict_json.make_converter()

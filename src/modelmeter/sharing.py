@@ -56,8 +56,8 @@ def share_pairs(
             continue  # an entry from before the count changed
         name = define(key)
         for number in sorted(holders[key]):
-            for pair in iter(lambda: _find(groups[number], number, key, key_of), None):
-                group = groups[number]
+            group = groups[number]
+            while pair := _find(group, number, key, key_of):
                 for item in pair:
                     group.remove(item)
                     count(number, item, group, -1)

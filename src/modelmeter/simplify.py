@@ -13,12 +13,15 @@ from functools import lru_cache
 import sympy
 from attrs import frozen
 
+from modelmeter.circuit import Circuit, nest
 from modelmeter.draft import Call, Draft, Monomial, Polynomial, draft_polynomials
 from modelmeter.functions import Differs, Equals, Exceeds, IntegerFunction, Size
-from modelmeter.circuit import Circuit, nest
 from modelmeter.polynomials import Polynomials, read_polynomials
 from modelmeter.program import Program
+from modelmeter.readable import factor_readably
 from modelmeter.sharing import share_pairs
+
+__all__ = ["Combination", "SimplifyReport", "build_program", "count_built", "factor_readably", "simplify"]
 
 _BRACKETS = frozenset(function.__name__ for function in (Differs, Equals, Exceeds))
 
@@ -52,17 +55,15 @@ def build_program(
     outputs: Mapping[str, Size | Combination],
     *,
     constants: Mapping[str, int] | None = None,
-    quotients: Mapping[str, str] | None = None,
 ) -> Program:
     """Return one program for all ``outputs``; see :func:`simplify`."""
-    return simplify(outputs, constants=constants, quotients=quotients)[0]
+    return simplify(outputs, constants=constants)[0]
 
 
 def simplify(
     outputs: Mapping[str, Size | Combination],
     *,
     constants: Mapping[str, int] | None = None,
-    quotients: Mapping[str, str] | None = None,
 ) -> tuple[Program, SimplifyReport]:
     """Return one program for all ``outputs``, and what each rule did.
 
@@ -72,9 +73,6 @@ def simplify(
         Formulas by name. An output may also be the sum or the maximum of other outputs.
     constants
         Symbols that become numbers, such as a known architecture.
-    quotients
-        For every symbol that divides in a formula, the symbol that is always its multiple:
-        ``{"num_attention_heads": "hidden_size"}``.
 
     Raises
     ------
@@ -85,7 +83,7 @@ def simplify(
     rows = [("as_built", sum(count_built(sympy.sympify(formula)) for formula in formulas.values()))]
 
     polynomials = collect_terms(formulas, constants or {})
-    draft = clear_denominators(list(formulas), polynomials, quotients or {})
+    draft = clear_denominators(formulas, polynomials)
     rows.append(("collect_terms", draft.operations))
     draft = flatten_brackets(draft)
     rows.append(("flatten_brackets", draft.operations))
@@ -107,9 +105,9 @@ def collect_terms(formulas: Mapping[str, Size], constants: Mapping[str, int]) ->
     return read_polynomials(list(formulas.values()), constants)
 
 
-def clear_denominators(names: list[str], polynomials: Polynomials, quotients: Mapping[str, str]) -> Draft:
-    """Divide once, at the end, by a number; turn a quotient of symbols into a call without a rest."""
-    return draft_polynomials(names, polynomials, quotients)
+def clear_denominators(formulas: Mapping[str, Size], polynomials: Polynomials) -> Draft:
+    """Divide once, at the end of each formula, by one integer."""
+    return draft_polynomials(formulas, polynomials)
 
 
 def flatten_brackets(draft: Draft) -> Draft:
@@ -175,7 +173,7 @@ def share_operations(circuit: Circuit) -> None:
     share_pairs(
         [operands for _, operands in groups],
         key_of=lambda number, one, other: (groups[number][0], *sorted((one, other))),
-        define=lambda key: circuit.add(key[0], key[1:]),
+        define=lambda key: circuit.add_anew(key[0], key[1:]),
         replace=lambda _one, _other, name: name,
     )
 

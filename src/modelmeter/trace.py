@@ -55,6 +55,8 @@ def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) ->
     TraceError
         If a run fails, a module returns no tensor, or TorchInfo contradicts the modules or the hooks. An error
         of our own that a run raises passes through.
+    GraphError
+        If the name of a module cannot be a part of a path.
     """
     paths = {module: path for path, module in model.named_modules()}
     recorder = _Recorder(paths)
@@ -114,7 +116,7 @@ class _DataFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # the same
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.active = 0
         self.reads: defaultdict[int, int] = defaultdict(int)
         self._makers: dict[StorageWeakRef, int] = {}
@@ -217,7 +219,7 @@ def _shapes(values: object) -> tuple[Shape, ...]:
 def _storages(values: object) -> set[StorageWeakRef]:
     """Return weak references, which keep the identity of a storage from being used again but not its memory."""
     return {
-        StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # the same
+        StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # torch leaves it untyped
         for tensor in _tensors(values)
     }
 

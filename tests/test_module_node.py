@@ -1,0 +1,30 @@
+"""How groups of siblings are named."""
+
+import pytest
+
+from modelmeter.module_node import is_number, join_path, name_group
+
+
+@pytest.mark.parametrize(
+    ("members", "name"),
+    [
+        (("lm_head",), "lm_head"),
+        (("7",), "7"),
+        (("0", "1"), "0-1"),
+        (("0", "2"), "0,2"),
+        (("0", "1", "3", "4", "6", "7", "9", "10"), "0-1,3-4,6-7,9-10"),
+        (("2", "5", "8", "11"), "2,5,8,11"),
+        (("1", "9", "10", "11"), "1,9-11"),
+    ],
+)
+def test_a_group_is_named_by_the_ranges_of_its_members(members: tuple[str, ...], name: str) -> None:
+    assert name_group(members) == name
+
+
+def test_only_plain_indexes_are_numbers() -> None:
+    assert [name for name in ("0", "10", "01", "", "-1", "1a", "٣", "1" * 5000) if is_number(name)] == ["0", "10"]
+
+
+def test_a_path_joins_names_with_dots() -> None:
+    assert join_path("", "model") == "model"
+    assert join_path("model.layers", "1-11") == "model.layers.1-11"

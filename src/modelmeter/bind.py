@@ -131,7 +131,7 @@ def bind(graph: ModuleGraph, layers: Mapping[str, BaseLayer], sizes: Mapping[str
         raise BindError("a run of the graph has no layers", place="", expected=runs, found=sorted(unknown))
     binder = _Binder(graph=graph, sizes=sizes, main_run=runs[0])
     calls = tuple(BoundCall(run=run, layer=layer) for run, layer in layers.items())
-    return binder.bind(graph.root, layers[runs[0]], count=1, siblings=1, calls=calls)
+    return binder.bind(graph.root, layers[runs[0]], count=1, calls=calls)
 
 
 @frozen(kw_only=True)
@@ -140,27 +140,35 @@ class _Binder:
     sizes: Mapping[str, int]
     main_run: str
 
-    def bind(
-        self, node: ModuleNode, layer: BaseLayer, *, count: Size, siblings: Size, calls: tuple[BoundCall, ...]
-    ) -> BoundModule:
-        """Check ``node`` against ``layer`` and its ``calls``, then bind what is below."""
-        self._expect(node, "class", layer.torch_class(), node.class_name)
-        self._expect(node, "siblings", self._value(node, siblings), node.repetition_count)
-        self._expect(node, "parameters", self._value(node, layer.parameters), node.parameter_count)
+    def bind(self, node: ModuleNode, layer: BaseLayer, *, count: Size, calls: tuple[BoundCall, ...]) -> BoundModule:
+        """Check ``node`` against ``layer`` and its ``calls``, and bind what is below."""
+        for call in calls:
+            self._expect(node, "class", call.layer.torch_class(), node.class_name)
+            self._check_names(node, layer, call)
         self._expect(node, "own parameters", self._value(node, layer.own_parameters), node.own_parameter_count)
         self._check_calls(node, calls)
         children = []
         for child_node, name, child in self._match_children(node, layer):
-            child_calls = tuple(
-                call.enter(inner, inner_layer, times)
-                for call in calls
-                for inner in _child_of(call, name, child_node, self.main_run)
-                for inner_layer, times in inner.calls
-            )
-            children.append(
-                self.bind(child_node, child.layer, count=count * child.count, siblings=child.count, calls=child_calls)
-            )
+            child_calls: list[BoundCall] = []
+            for call in calls:
+                for inner in _child_of(call, name, child_node, self.main_run):
+                    self._expect(
+                        child_node, "siblings", self._value(child_node, inner.count), child_node.repetition_count
+                    )
+                    child_calls.extend(call.enter(inner, inner_layer, times) for inner_layer, times in inner.calls)
+            children.append(self.bind(child_node, child.layer, count=count * child.count, calls=tuple(child_calls)))
+        # What is below comes first: an error names the module itself, not all that contain it.
+        self._expect(node, "parameters", self._value(node, layer.parameters), node.parameter_count)
         return BoundModule(node=node, layer=layer, count=count, calls=calls, children=tuple(children))
+
+    def _check_names(self, node: ModuleNode, layer: BaseLayer, call: BoundCall) -> None:
+        """Check that the layer of a later run has no child that ``layer``, that of the first run, lacks."""
+        extra = sorted(call.layer.children.keys() - layer.children.keys())
+        if extra:
+            raise BindError(
+                "the layers of a run have a child that those of the first run lack", place=_name(node),
+                expected=sorted(layer.children), found=f"{', '.join(extra)} in run {call.run!r}",
+            )  # fmt: skip
 
     def _match_children(self, node: ModuleNode, layer: BaseLayer) -> Iterator[tuple[ModuleNode, str, Child]]:
         """Yield each module below ``node`` with the name and the child that model it; fail on any left over."""
@@ -181,7 +189,7 @@ class _Binder:
         for name, child in remaining.items():
             if self._value(node, child.count) != 0:
                 raise BindError(
-                    "the layer has a child that the torch module lacks", place=node.path,
+                    "the layer has a child that the torch module lacks", place=_name(node),
                     expected=f"{name} ({child.layer.torch_class()})",
                     found=[below.members[0] for below in self.graph.children(node.path)],
                 )  # fmt: skip
@@ -222,16 +230,21 @@ class _Binder:
 
     def _expect(self, node: ModuleNode, what: str, ours: object, traced: object) -> None:
         if ours != traced:
-            raise BindError(f"the {what} of layer and module differ", place=node.path, expected=traced, found=ours)
+            raise BindError(f"the {what} of layer and module differ", place=_name(node), expected=traced, found=ours)
 
     def _value(self, node: ModuleNode, size: Size) -> int:
         value = evaluate(size, self.sizes)
         if isinstance(value, Fraction):
             raise BindError(
-                "a size is not whole at the traced workload", place=node.path, expected="an integer", found=value,
+                "a size is not whole at the traced workload", place=_name(node), expected="an integer", found=value,
                 remedy="trace a workload that the experts share evenly",
             )  # fmt: skip
         return value
+
+
+def _name(node: ModuleNode) -> str:
+    """Return what messages call ``node``: its path, or the class of the root, whose path is empty."""
+    return node.path or node.class_name
 
 
 def _child_of(call: BoundCall, name: str, node: ModuleNode, main_run: str) -> tuple[Child, ...]:

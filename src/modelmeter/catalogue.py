@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 from modelmeter.bind import BoundCall, BoundModule
 from modelmeter.cost import METRICS, Cost
@@ -87,31 +88,35 @@ def _make_entry(
 ) -> LayerEntry:
     holds_layers = any(isinstance(value, BaseLayer) for value in _values(calls[0][1].layer).values())
     # A layer made of given layers has no sizes of its own: its formula is that of its place in the model.
-    layer = calls[0][1].layer if holds_layers else layer_class.canonical()
+    layer, local = (calls[0][1].layer, {}) if holds_layers else _choose_call(layer_class.canonical(), calls, sizes)
     cost = layer.cost
-    local = {**sizes} if holds_layers else {**sizes, **_first_whole_sizes(calls, sizes)}
     needed = {name for metric in METRICS for name in symbols_of(cost[metric])}
     return LayerEntry(
         name=layer_class.function_name(),
         class_name=layer_class.torch_class(),
         layer=layer,
         cost=cost,
-        sizes={name: value for name, value in local.items() if name in needed},
+        sizes={name: value for name, value in {**sizes, **local}.items() if name in needed},
         occurrences=tuple(
-            Occurrence(
-                path=bound.node.path, run=call.run, stage=stage_of(call.run, bound.node.path), times=call.times
-            )
+            Occurrence(path=bound.node.path, run=call.run, stage=stage_of(call.run, bound.node.path), times=call.times)
             for bound, call in calls
         ),
     )
 
 
-def _first_whole_sizes(calls: list[tuple[BoundModule, BoundCall]], sizes: Mapping[str, int]) -> dict[str, int]:
-    """Return the sizes of the first call whose sizes are whole (an expert's mean share need not be)."""
-    for _, call in calls:
+def _choose_call(
+    canonical: BaseLayer, calls: list[tuple[BoundModule, BoundCall]], sizes: Mapping[str, int]
+) -> tuple[BaseLayer, dict[str, int]]:
+    """Return the layer in symbols, and the sizes of the first call that it describes.
+
+    Calls whose sizes are not whole (an expert's mean share) are left out. Those with the flags of the canonical
+    layer (``bias``, ``is_sparse``) come first; where there are none, the layer takes the flags of the call.
+    """
+    layers = sorted((call.layer for _, call in calls), key=lambda layer: _flags(layer) != _flags(canonical))
+    for layer in layers:
         values: dict[str, int | Fraction] = {}
-        for field in fields(type(call.layer)):
-            value = getattr(call.layer, field.name)
+        for field in fields(type(layer)):
+            value = getattr(layer, field.name)
             if "canonical" in field.metadata:
                 # The first symbol of a canonical shape stands for all leading sizes together.
                 first, *others = field.metadata["canonical"]()
@@ -122,8 +127,13 @@ def _first_whole_sizes(calls: list[tuple[BoundModule, BoundCall]], sizes: Mappin
             elif not isinstance(value, bool) and field.name != "precision":
                 values[field.name] = evaluate(value, sizes)
         if not any(isinstance(value, Fraction) for value in values.values()):
-            return {name: int(value) for name, value in values.items()}
-    raise FormulaError("no call of this layer has whole sizes", place=type(calls[0][1].layer).__name__)
+            return evolve(canonical, **_flags(layer)), {name: int(value) for name, value in values.items()}
+    raise FormulaError("no call of this layer has whole sizes", place=type(canonical).__name__)
+
+
+def _flags(layer: BaseLayer) -> dict[str, Any]:
+    """Return the fields that say which of two forms the layer has."""
+    return {name: value for name, value in _values(layer).items() if isinstance(value, bool)}
 
 
 def _values(layer: BaseLayer) -> dict[str, object]:

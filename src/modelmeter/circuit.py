@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from math import lcm
 
 from modelmeter.draft import Call, Draft, Monomial, Polynomial
-from modelmeter.program import PRODUCT, SUM, Node, Operation, Output, Program, tidy
+from modelmeter.program import PRODUCT, SUM, Node, Output, Program, arrange, tidy
 
 
 class Circuit:
@@ -85,12 +85,8 @@ class Circuit:
         if number in self._values:
             return self._values[number]
         if number not in steps:
-            function = self._functions[number]
             operands = [self._write(operand, steps) for operand in self._operands[number]]
-            if function in (SUM, PRODUCT):
-                # As people write it: integers last in a sum, first in a product.
-                operands.sort(key=lambda operand: isinstance(operand, int) == (function == SUM))
-            steps[number] = (f"node {number}", Operation(function, tuple(operands)))
+            steps[number] = (f"node {number}", arrange(self._functions[number], operands))
         return steps[number][0]
 
 
@@ -119,7 +115,10 @@ class _Nesting:
         occurrences = Counter(number for monomial in polynomial for number in set(monomial))
         most = max(occurrences, key=lambda number: (occurrences[number], -number), default=None)
         if most is None or occurrences[most] == 1:
-            return [self._product(monomial, coefficient) for monomial, coefficient in polynomial.items()]
+            by_coefficient: defaultdict[int, list[Monomial]] = defaultdict(list)
+            for monomial, coefficient in polynomial.items():
+                by_coefficient[coefficient].append(monomial)
+            return [node for item in by_coefficient.items() for node in self._multiples(*item)]
         having = {monomial: coefficient for monomial, coefficient in polynomial.items() if most in monomial}
         others = {monomial: coefficient for monomial, coefficient in polynomial.items() if most not in monomial}
         return [self._factored(having), *self._summands(others)]
@@ -132,6 +131,13 @@ class _Nesting:
             common = common & factors
         inner = {_divide(monomial, common): coefficient for monomial, coefficient in polynomial.items()}
         return self.circuit.add(PRODUCT, [*map(self._node, common.elements()), self.sum(inner)])
+
+    def _multiples(self, coefficient: int, monomials: list[Monomial]) -> list[int]:
+        """Return summands that make ``coefficient`` times the sum of ``monomials``."""
+        if coefficient == 1 or len(monomials) == 1:
+            return [self._product(monomial, coefficient) for monomial in monomials]
+        total = self.circuit.add(SUM, [self._product(monomial, 1) for monomial in monomials])
+        return [self.circuit.add(PRODUCT, [total, self.circuit.leaf(coefficient)])]
 
     def _product(self, monomial: Monomial, coefficient: int) -> int:
         factors = [self._node(number) for number in monomial]

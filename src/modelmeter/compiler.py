@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from importlib.metadata import version
 
 from attrs import frozen
 
 from modelmeter.bind import BoundModule, bind
+from modelmeter.breakdown import list_operators, list_states
 from modelmeter.catalogue import LayerEntry, build_catalogue
+from modelmeter.emit.breakdown import BreakdownSpec, list_modules
+from modelmeter.emit.conventions import CONVENTIONS
+from modelmeter.emit.pages import render_pages
+from modelmeter.emit.render import render_package
+from modelmeter.emit.spec import LayerFormula, PackageSpec
+from modelmeter.emit.text import describe, to_plain
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.totals import Totals, add_up
+
+PACKAGE = "deepseek_ocr_costs"
+PAGES = "formulas"
 
 
 @frozen(kw_only=True)
@@ -64,6 +77,60 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
     catalogue = build_catalogue(model, defaults, stage_of)
     return CompiledModel(
         architecture=architecture, graph=graph, model=model, totals=totals, catalogue=catalogue, defaults=defaults
+    )
+
+
+def emit_files(compiled: CompiledModel) -> dict[str, str]:
+    """Return every generated file: the evaluator package and the formula pages, as text by path.
+
+    Nothing is read or written, and the text is the same on every run, machine and hash seed.
+    """
+    # formulas -> small integer programs -> Python
+    breakdown = BreakdownSpec(
+        modules=list_modules(compiled.model, compiled.architecture.dimension_values()),
+        operators=list_operators(compiled.model, stage_of),
+        states=list_states(compiled.model, stage_of),
+    )
+    package = render_package(_describe_package(compiled), breakdown)
+    # the same formulas, factored for people -> Markdown and LaTeX
+    pages = render_pages(
+        model=compiled.model, totals=compiled.totals, catalogue=compiled.catalogue, defaults=compiled.defaults
+    )
+    return {
+        **{f"{PACKAGE}/{path}": text for path, text in package.items()},
+        **{f"{PAGES}/{path}": text for path, text in pages.items()},
+    }
+
+
+def _describe_package(compiled: CompiledModel) -> PackageSpec:
+    symbols = symbolic_sizes()
+    return PackageSpec(
+        stages=compiled.totals.by_stage,
+        layers=tuple(
+            LayerFormula(
+                name=entry.name,
+                class_name=entry.class_name,
+                doc=to_plain(" ".join(describe(type(entry.layer)))),
+                cost=entry.cost,
+                sizes=entry.sizes,
+            )
+            for entry in compiled.catalogue
+        ),
+        image_tokens=image_tokens(
+            symbols["base_size"],
+            symbols["image_size"],
+            symbols["num_width_tiles"],
+            symbols["num_height_tiles"],
+            symbols["sam_patch_size"],
+        ),
+        architecture=compiled.architecture.dimension_values(),
+        defaults=Workload().dimension_values(),
+        # Code has no need of the notation that the pages explain.
+        conventions=tuple(f"{rule.name}: {to_plain(rule.text)}" for rule in CONVENTIONS if rule.name != "Brackets"),
+        provenance={
+            "modelmeter": version("modelmeter"),
+            "module graph": f"sha256:{hashlib.sha256(compiled.graph.to_json().encode()).hexdigest()}",
+        },
     )
 
 

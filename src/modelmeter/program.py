@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from attrs import frozen
@@ -62,6 +62,20 @@ class Program:
         """Return whether some operation is ``function``."""
         nodes = [node for _, node in self.steps] + [output.numerator for output in self.outputs]
         return any(operation.function == function for node in nodes for operation in _operations(node))
+
+
+def arrange(function: str, operands: Iterable[Node]) -> Operation:
+    """Return an operation as people write it.
+
+    A sum in a sum is one sum, and integers come last; a product in a product is one product, and integers come first.
+    """
+    if function not in (SUM, PRODUCT):
+        return Operation(function, tuple(operands))
+    flat: list[Node] = []
+    for operand in operands:
+        is_same = isinstance(operand, Operation) and operand.function == function
+        flat += operand.operands if is_same else [operand]
+    return Operation(function, tuple(sorted(flat, key=lambda node: isinstance(node, int) == (function == SUM))))
 
 
 def count_operations(node: Node) -> int:
@@ -142,5 +156,5 @@ def _put_in(node: Node, stand_ins: dict[str, Node]) -> Node:
     if isinstance(node, str):
         return stand_ins.get(node, node)
     if isinstance(node, Operation):
-        return node._replace(operands=tuple(_put_in(operand, stand_ins) for operand in node.operands))
+        return arrange(node.function, [_put_in(operand, stand_ins) for operand in node.operands])
     return node

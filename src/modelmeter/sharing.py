@@ -14,10 +14,13 @@ Item: TypeAlias = Any
 Key: TypeAlias = tuple[Any, ...]
 """What two pairs have in common when one new item can stand for both."""
 
+KeyOf: TypeAlias = Callable[[int, Item, Item], Key]
+"""From the number of a group and two of its items to the key of the pair."""
+
 
 def share_pairs(
     groups: list[list[Item]],
-    key_of: Callable[[int, Item, Item], Key],
+    key_of: KeyOf,
     define: Callable[[Key], int],
     replace: Callable[[Item, Item, int], Item],
 ) -> None:
@@ -28,7 +31,7 @@ def share_pairs(
     groups
         Lists of items whose order means nothing.
     key_of
-        From the number of a group and two of its items to the key of the pair.
+        Tells which pairs are alike.
     define
         Makes what a key stands for, once, and returns its number.
     replace
@@ -54,21 +57,31 @@ def share_pairs(
         negative, key = heapq.heappop(heap)
         if counts[key] != -negative:
             continue  # an entry from before the count changed
+        pairs = [
+            (number, pair)
+            for number in sorted(holders[key])
+            for pair in _find_pairs(groups[number], number, key, key_of)
+        ]
+        counts[key] = 0
+        if len(pairs) < 2:
+            continue  # in x * x * y, x * y is counted twice but occurs once
         name = define(key)
-        for number in sorted(holders[key]):
+        for number, pair in pairs:
             group = groups[number]
-            while pair := _find(group, number, key, key_of):
-                for item in pair:
-                    group.remove(item)
-                    count(number, item, group, -1)
-                new = replace(*pair, name)
-                count(number, new, group, 1)
-                group.append(new)
+            for item in pair:
+                group.remove(item)
+                count(number, item, group, -1)
+            new = replace(*pair, name)
+            count(number, new, group, 1)
+            group.append(new)
         counts[key] = 0
 
 
-def _find(
-    group: list[Item], number: int, key: Key, key_of: Callable[[int, Item, Item], Key]
-) -> tuple[Item, Item] | None:
-    """Return the first pair of the group with this key."""
-    return next((pair for pair in combinations(group, 2) if key_of(number, *pair) == key), None)
+def _find_pairs(group: list[Item], number: int, key: Key, key_of: KeyOf) -> list[tuple[Item, Item]]:
+    """Return the pairs of a group that have this key, no item in two of them."""
+    left, found = list(group), []
+    while pair := next((pair for pair in combinations(left, 2) if key_of(number, *pair) == key), None):
+        found.append(pair)
+        for item in pair:
+            left.remove(item)
+    return found

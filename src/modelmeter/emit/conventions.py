@@ -1,0 +1,134 @@
+"""What the pages say about every formula: the metrics, the counting rules, the stages, the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import sympy
+from attrs import frozen
+
+from modelmeter.cost import INDEX_BITS, Metric
+from modelmeter.functions import RoutedReads
+from modelmeter.layers.base import BaseLayer
+
+
+@frozen(kw_only=True)
+class Convention:
+    """A counting rule: its name, and its text with inline code and formulas."""
+
+    name: str
+    text: str
+
+
+METRIC_MEANINGS: Final[Mapping[Metric, str]] = MappingProxyType(
+    {
+        "tensor_core_flops": "FLOPs of matrix products",
+        "cuda_core_flops": "FLOPs of all other arithmetic",
+        "io_bytes": "bytes that operators read and write",
+        "weight_bytes": "bytes of the parameters",
+        "activation_bytes": "bytes of all operator outputs of one forward",
+        "kv_cache_bytes": "bytes of the keys and values that are kept",
+    }
+)
+
+CONVENTIONS: Final = (
+    Convention(
+        name="FLOPs",
+        text="One multiply-accumulate is 2 FLOPs. Every count is an exact integer, however large.",
+    ),
+    Convention(
+        name="Matrix products",
+        text="``tensor_core_flops`` counts linear layers, convolutions, matrix products and einsum. Attention counts "
+        "both of its products over all pairs of a query and a key, without a discount for the causal mask. A bias "
+        "that a matrix operator adds is not counted.",
+    ),
+    Convention(
+        name="Other arithmetic",
+        text="``cuda_core_flops`` counts everything else, operator by operator, with the weights in the table of "
+        "vector operators.",
+    ),
+    Convention(
+        name="Operators",
+        text="An operator is a leaf module or a torch function that the forward of a larger module calls. It reads "
+        "each of its inputs and weights once and writes its output once. A dimension that is expanded, not stored, "
+        "is read once. A look-up or gather reads the rows that it takes and their indices. Attention is one fused "
+        "operator: scores are computed but never stored. Changes of layout or type, and functions of integers only, "
+        "are free.",
+    ),
+    Convention(
+        name="Bytes",
+        text="Elements have four kinds: parameters take ``weight_bits`` each, cached keys and values ``kv_bits``, "
+        f"integer indices {INDEX_BITS} bits, and every other tensor ``activation_bits``. A byte formula is an eighth "
+        "of the sum of these bits: exact, and rounded up to whole bytes only at the end of an evaluation.",
+    ),
+    Convention(
+        name="Flows and states",
+        text="FLOPs and ``io_bytes`` are flows: they add up over calls, steps and stages. The other three are states: "
+        "a parameter counts once however often it is used, ``activation_bytes`` is that of one forward (of a request: "
+        "of its largest stage; of decode: of the last step), and ``kv_cache_bytes`` is what stands at the end.",
+    ),
+    Convention(
+        name="Expert weights",
+        text="A layer of experts reads the weights of the experts that are chosen. With uniform routing, $N$ tokens "
+        r"that choose $k$ of $E$ experts each are expected to choose $E \left(1 - (1 - k/E)^N\right)$ distinct ones. "
+        "The weights read of one matrix of the experts are that number times the size of the matrix, rounded to the "
+        r"nearest whole parameter. Called with ``expert_routing='even'``, the evaluators take the upper bound "
+        r"$\min(E, k N)$ instead. FLOPs do not depend on this: each of the $k N$ assignments is computed once, "
+        "whoever takes it.",
+    ),
+    Convention(
+        name="Brackets",
+        text=r"$\lfloor x \rfloor$ rounds down, $\lceil x \rceil$ up, and $\lfloor x \rceil$ to the nearest integer. "
+        r"$[a \ne b]$ is 1 where the condition holds and 0 where not: a resize, a padding or the tiles that only some "
+        "sizes need.",
+    ),
+)
+
+MEANINGS_IN_A_LAYER: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "batch_size": "sequences or images side by side",
+        "hidden_size": "width of the layer",
+        "intermediate_size": "width between the two linear layers of the MLP",
+    }
+)
+"""What a size stands for on the page of any layer, where elsewhere it is one of the decoder's."""
+
+STAGE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "vision": "SAM and CLIP, on the global view of each page and on its tiles, where it has any.",
+        "projector": "The projector, and what makes the prompt of its output: features side by side, newlines, the "
+        "separator, and the image tokens written over the embeddings.",
+        "prefill": "The decoder over the whole prompt, and the LM head over the positions that get logits.",
+        "decode": "All decode steps in closed form: each takes one token, and step ``decode_step`` sees "
+        "``seq_len`` + ``decode_step`` keys.",
+        "request": "All stages, one after the other.",
+    }
+)
+
+
+def describe_checks(layer: BaseLayer) -> str:
+    """Return how the project's tests check a layer class."""
+    path = type(layer).__module__.split(".")
+    file = f"layers/test_{path[-1]}" if path[1] == "layers" else f"{'/'.join(path[1:3])}/test_layers"
+    checks = (
+        f"``tests/{file}.py`` runs the torch module on the meta device at several sizes and counts, independently of "
+        "the formulas: matrix products with ``torch.utils.flop_counter.FlopCounterMode``, other arithmetic as the ATen "
+        "operators that PyTorch dispatches, weighed by the published table, and the elements that every operator reads "
+        "and writes. All six metrics must equal that count with difference 0."
+    )
+    if sympy.sympify(layer.cost.io_bytes).has(RoutedReads):
+        checks += " There the experts take even shares, so the reads of their weights are compared as the upper bound."
+    return checks
+
+
+STAGE_CHECKS: Final = (
+    "Every module of the stage was matched by name and class with the traced torch modules, and its parameters and "
+    "output shapes with theirs. The stage is the sum of these modules; their pages say how each was checked."
+)
+
+REQUEST_CHECKS: Final = (
+    "The request is made of its stages: flows are added up, parameters count once, and the largest activations and "
+    "the final cache stand. The pages of the stages say how each was checked."
+)

@@ -1,0 +1,216 @@
+"""A compiled model as the pages read it: its formulas, their values at the defaults, and where things are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from math import ceil
+from types import MappingProxyType
+from typing import Final
+
+import sympy
+from attrs import fields, frozen
+
+from modelmeter.bind import BoundModule
+from modelmeter.catalogue import LayerEntry
+from modelmeter.cost import FLOWS, Metric, bits_to_bytes
+from modelmeter.emit.formula import Formula, Part, arrange_part, typeset
+from modelmeter.emit.latex import FormulaPrinter
+from modelmeter.emit.latex_names import LATEX_NAMES
+from modelmeter.emit.page_spec import FormulaSection, Link, MetricBlock, PartRow, SizeRow
+from modelmeter.emit.quantities import Quantity, name_parts, used_quantities
+from modelmeter.evaluate import evaluate
+from modelmeter.functions import RoutedReads, Size
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.base import multiply as multiply_shape
+from modelmeter.symbols import ARCHITECTURE, describe, symbol, symbols_of
+from modelmeter.totals import Totals
+
+_NO_MEANINGS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@frozen(kw_only=True, slots=False)
+class PageInput:
+    """What the pages are made of.
+
+    Parameters
+    ----------
+    model, totals, catalogue
+        The bound modules, their totals and the layer classes.
+    defaults
+        A value for every dimension, and for ``decode_step``.
+    looped_stage
+        The stage whose run is one of ``decode_steps`` steps.
+    """
+
+    model: BoundModule
+    totals: Totals
+    catalogue: tuple[LayerEntry, ...]
+    defaults: Mapping[str, int]
+    looped_stage: str = "decode"
+
+    @cached_property
+    def modules(self) -> dict[str, BoundModule]:
+        """Every module by its path."""
+        return {bound.node.path: bound for bound in self.model.walk()}
+
+    @cached_property
+    def architecture(self) -> dict[str, int]:
+        """The value of every architecture size."""
+        return {name: self.defaults[name] for name in ARCHITECTURE}
+
+    @cached_property
+    def entries(self) -> dict[type[BaseLayer], LayerEntry]:
+        """Every entry of the catalogue by its layer class."""
+        return {type(entry.layer): entry for entry in self.catalogue}
+
+    @cached_property
+    def _parts(self) -> dict[tuple[Size, str, Metric], Part]:
+        return {}
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str, Metric], int | Fraction]:
+        return {}
+
+    def fill(self, formula: Size) -> sympy.Expr:
+        """Return ``formula`` with the architecture's sizes filled in."""
+        numbers = {symbol(name): sympy.Integer(value) for name, value in self.architecture.items()}
+        filled: sympy.Expr = sympy.sympify(formula).xreplace(numbers)
+        return filled
+
+    def arrange_stage(self, path: str, stage: str, metric: Metric) -> Part:
+        """Return what a module costs in a stage as pages show it, the architecture's sizes filled in."""
+        formula = self.totals.by_module[path][stage][metric]
+        key = (formula, stage, metric)
+        if key not in self._parts:  # several pages show the same stage
+            self._parts[key] = arrange_part(metric, self.fill(formula), label=stage, may_split_views=True)
+        return self._parts[key]
+
+    def value(self, formula: Size) -> int | Fraction:
+        """Return the value of ``formula`` at the defaults."""
+        return evaluate(formula, self.defaults)
+
+    def module_value(self, path: str, stage: str, metric: Metric) -> int | Fraction:
+        """Return what a module and everything below it cost in a stage: 0 where it takes no part."""
+        key = (path, stage, metric)
+        if key not in self._values:
+            costs = self.totals.by_module[path]
+            self._values[key] = self.value(costs[stage][metric]) if stage in costs else 0
+        return self._values[key]
+
+    def stage_value(self, stage: str, metric: Metric) -> int | Fraction:
+        """Return what a stage costs."""
+        return self.module_value(self.model.node.path, stage, metric)
+
+    def request_value(self, metric: Metric, paths: Iterable[str] | None = None) -> int | Fraction | None:
+        """Return what the modules at ``paths``, or all of them, cost in a request; None for activations of some.
+
+        The paths do not contain each other.
+        """
+        stages = self.totals.by_stage
+        if metric == "activation_bytes":
+            return max(self.stage_value(stage, metric) for stage in stages) if paths is None else None
+        roots = [self.model.node.path] if paths is None else list(paths)
+        if metric in FLOWS:
+            return sum(self.module_value(path, stage, metric) for path in roots for stage in stages)
+        if metric == "kv_cache_bytes":
+            return sum(self.module_value(path, self.looped_stage, metric) for path in roots)
+        held = [self.modules[path] for path in roots]
+        return sum(
+            self.value(bits_to_bytes(bound.count * bound.layer.parameters * symbol("weight_bits"))) for bound in held
+        )
+
+    def link(self, layer: BaseLayer) -> Link:
+        """Return the page of a layer; containers have none."""
+        entry = self.entries.get(type(layer))
+        return Link(title=type(layer).__name__, page=f"layers/{entry.name}.md" if entry else "")
+
+
+def make_printer(
+    formulas: Sequence[Formula], filled_in: Mapping[str, int]
+) -> tuple[FormulaPrinter, tuple[Quantity, ...]]:
+    """Return a printer that names the parts of ``formulas``, whose sizes are ``filled_in``, and these parts."""
+    quantities = name_parts(formulas, filled_in)
+    return FormulaPrinter({quantity.expression: quantity.latex for quantity in quantities}), quantities
+
+
+def build_section(
+    formulas: Sequence[Formula],
+    printer: FormulaPrinter,
+    quantities: Iterable[Quantity],
+    values: Mapping[str, int],
+    *,
+    beside: Iterable[Size] = (),
+    meanings: Mapping[str, str] = _NO_MEANINGS,
+) -> FormulaSection:
+    """Return all metrics of one thing as a page shows them.
+
+    Parameters
+    ----------
+    values
+        The default sizes; one that the thing has no default for may be missing if it is only in ``beside``.
+    beside
+        What else the page prints, for the sizes in it.
+    meanings
+        What sizes stand for, where it is not what :mod:`modelmeter.symbols` says.
+    """
+    metrics = tuple(
+        MetricBlock(formula=formula, blocks=typeset(formula, printer), value=_value(formula, values))
+        for formula in formulas
+    )
+    parts = used_quantities(quantities, printer)
+    printed = [expression for block in metrics for expression in block.formula.printed]
+    return FormulaSection(
+        metrics=metrics,
+        sizes=tuple(size_row(name, values, meanings) for name in symbols_of(sympy.Tuple(*printed, *beside))),
+        parts=tuple(
+            PartRow(latex=quantity.latex, definition=definition, meaning=quantity.meaning)
+            for quantity, definition in parts
+        ),
+        routes_experts=any(expression.has(RoutedReads) for expression in printed),
+    )
+
+
+def size_row(name: str, values: Mapping[str, int], meanings: Mapping[str, str] = _NO_MEANINGS) -> SizeRow:
+    """Return the row of a size; ``meanings`` go before what it stands for elsewhere."""
+    dimension = describe(name)
+    return SizeRow(
+        latex=LATEX_NAMES[name],
+        name=name,
+        unit=dimension.unit,
+        meaning=meanings.get(name, dimension.meaning),
+        value=values.get(name),
+    )
+
+
+def read_sizes(layer: BaseLayer) -> dict[str, Size]:
+    """Return the sizes of a layer by the symbols of its canonical form."""
+    sizes: dict[str, Size] = {}
+    for field in fields(type(layer)):
+        value = getattr(layer, field.name)
+        if "canonical" in field.metadata:
+            # The first symbol of a canonical shape stands for all leading sizes together.
+            first, *others = field.metadata["canonical"]()
+            split = len(value) - len(others)
+            sizes[first.name] = multiply_shape(value[:split])
+            sizes.update({other.name: size for other, size in zip(others, value[split:], strict=True)})
+        elif not isinstance(value, bool | BaseLayer) and field.name != "precision":
+            sizes[field.name] = value
+    return sizes
+
+
+def holds_layers(layer: BaseLayer) -> bool:
+    """Tell whether a layer is made of given layers, so that it has no sizes of its own."""
+    return any(isinstance(getattr(layer, field.name), BaseLayer) for field in fields(type(layer)))
+
+
+def read_flags(layer: BaseLayer) -> tuple[str, ...]:
+    """Return the switches of a layer, such as ``bias=False``."""
+    values = ((field.name, getattr(layer, field.name)) for field in fields(type(layer)))
+    return tuple(f"{name}={value}" for name, value in values if isinstance(value, bool))
+
+
+def _value(formula: Formula, values: Mapping[str, int]) -> int:
+    parts = [evaluate(part.source, values) for part in formula.parts]
+    return ceil(sum(parts) if formula.combination == "sum" else max(parts))

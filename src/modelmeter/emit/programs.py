@@ -1,0 +1,156 @@
+"""The programs behind the functions of the generated package, and what each function takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import sympy
+from attrs import frozen
+
+from modelmeter.bounds import bound_operands
+from modelmeter.cost import METRICS, Metric
+from modelmeter.emit.function import IMAGE_TOKENS, Derivation, Parameter, Signature
+from modelmeter.emit.spec import LayerFormula, PackageSpec
+from modelmeter.errors import FormulaError
+from modelmeter.functions import CeilDiv, FloorDiv, RoutedReads, Size
+from modelmeter.program import MAXIMUM, SUM, Program, select
+from modelmeter.simplify import Combination, build_program
+from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES
+
+REQUEST = "request"
+
+_ALL_LOGITS = Derivation(code="seq_len", words="all of ``seq_len``")
+STAGE_DERIVATIONS = {"logits_tokens": _ALL_LOGITS}
+_REQUEST_DERIVATIONS = {
+    "seq_len": Derivation(code="image_tokens + prompt_tokens", words="the image tokens and ``prompt_tokens``"),
+    "logits_tokens": _ALL_LOGITS,
+    "decode_steps": Derivation(code="max_new_tokens - 1", words="``max_new_tokens - 1``"),
+}
+_REQUEST_SIZES = ("prompt_tokens", "max_new_tokens")
+"""Sizes that are in no formula, but that others follow from."""
+
+
+@frozen(kw_only=True)
+class Stages:
+    """Every metric of every stage and of the request in one program, so that they share their work.
+
+    Parameters
+    ----------
+    names
+        The stages, then the request.
+    program
+        Its outputs are the image tokens, and ``vision_tensor_core_flops`` and so on.
+    formulas
+        What each of these outputs is, or is the maximum of.
+    constants, defaults
+        Sizes that are numbers in the program, and the defaults of all sizes.
+    """
+
+    names: tuple[str, ...]
+    program: Program
+    formulas: Mapping[str, tuple[Size, ...]]
+    constants: Mapping[str, int]
+    defaults: Mapping[str, int]
+
+    def part(self, stage: str, *metrics: Metric) -> Program:
+        """Return the program of some metrics of a stage; of the request, with the image tokens."""
+        tokens = [IMAGE_TOKENS] if stage == REQUEST else []
+        return select(self.program, *tokens, *(f"{stage}_{metric}" for metric in metrics))
+
+    def signature(self, stage: str) -> Signature:
+        """Return what the functions of a stage take: the sizes in any of its formulas."""
+        program = self.part(stage, *METRICS)
+        is_request = stage == REQUEST
+        derivations = _REQUEST_DERIVATIONS if is_request else STAGE_DERIVATIONS
+        names = {*program.inputs, *(_REQUEST_SIZES if is_request else ())}
+        return Signature(
+            parameters=make_parameters(names, self.defaults, derivations),
+            has_routing=program.calls(RoutedReads.__name__),
+            constants=self.constants,
+            image_tokens=is_request,
+        )
+
+    def bounds(self, *outputs: str) -> Program:
+        """Return a program for the largest of all numbers that must not overflow on the way to ``outputs``."""
+        by_name = {output.name: output for output in self.program.outputs}
+        numerators = [by_name[name].denominator * formula for name in outputs for formula in self.formulas[name]]
+        bounds = bound_operands(numerators, self.constants)
+        names = [f"bound_{number}" for number in range(len(bounds))]
+        largest = Combination(MAXIMUM, tuple(names))
+        formulas: dict[str, Size | Combination] = dict(zip(names, bounds, strict=True))
+        return select(build_program({**formulas, "bound": largest}, constants=self.constants), "bound")
+
+
+def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
+    """Return the program of all stages; sizes that are not in ``constants`` are parameters.
+
+    In a request flows add up, ``weight_bytes`` counts the decoder once, and the largest activations and the last
+    cache stand.
+    """
+    *earlier, last = spec.stages
+    outputs: dict[str, Size | Combination] = {IMAGE_TOKENS: spec.image_tokens}
+    formulas: dict[str, tuple[Size, ...]] = {IMAGE_TOKENS: (spec.image_tokens,)}
+    for stage, cost in spec.stages.items():
+        for metric in METRICS:
+            outputs[f"{stage}_{metric}"] = cost[metric]
+            formulas[f"{stage}_{metric}"] = (cost[metric],)
+    for metric in METRICS:
+        stages = earlier if metric == "weight_bytes" else [last] if metric == "kv_cache_bytes" else [*earlier, last]
+        parts = tuple(spec.stages[stage][metric] for stage in stages)
+        function = MAXIMUM if metric == "activation_bytes" else SUM
+        outputs[f"{REQUEST}_{metric}"] = Combination(function, tuple(f"{stage}_{metric}" for stage in stages))
+        formulas[f"{REQUEST}_{metric}"] = parts if function == MAXIMUM else (sympy.Add(*parts),)
+    return Stages(
+        names=(*spec.stages, REQUEST),
+        program=build_program(outputs, constants=constants),
+        formulas=formulas,
+        constants=constants,
+        defaults={**spec.architecture, **spec.defaults},
+    )
+
+
+@frozen(kw_only=True)
+class Layer:
+    """A layer class: what its function takes, its program, and what must not be negative in it.
+
+    A quotient whose dividend has negative terms, as the output side of a convolution, has to be at least 1.
+    """
+
+    signature: Signature
+    program: Program
+    guards: Mapping[str, str]
+
+
+def build_layer(layer: LayerFormula) -> Layer:
+    """Return the program of a layer class, its sizes as parameters."""
+    formulas = {metric: sympy.sympify(layer.cost[metric]) for metric in METRICS}
+    quotients = {quotient for formula in formulas.values() for quotient in formula.atoms(FloorDiv, CeilDiv)}
+    rests = [quotient.args[0] - quotient.args[1] for quotient in sorted(quotients, key=str) if _may_fail(quotient)]
+    guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
+    program = build_program({**formulas, **guards})
+    signature = Signature(
+        parameters=make_parameters(program.inputs, layer.sizes, {}),
+        has_routing=program.calls(RoutedReads.__name__),
+        constants={},
+    )
+    return Layer(signature=signature, program=program, guards={name: str(rest) for name, rest in guards.items()})
+
+
+def _may_fail(quotient: sympy.Expr) -> bool:
+    """Tell whether the dividend may be less than nothing."""
+    return any(term.could_extract_minus_sign() for term in sympy.Add.make_args(quotient.args[0]))
+
+
+def make_parameters(
+    names: Iterable[str], defaults: Mapping[str, int], derivations: Mapping[str, Derivation]
+) -> tuple[Parameter, ...]:
+    """Return parameters in the order of the documentation."""
+    needed = set(names)
+    unknown = sorted(needed - defaults.keys())
+    if unknown:
+        raise FormulaError("a formula has sizes without a default", found=", ".join(unknown))
+    return tuple(
+        Parameter(name=name, default=defaults[name], derivation=derivations.get(name))
+        for name in (*DIMENSIONS, *LOCAL_SIZES)
+        if name in needed
+    )

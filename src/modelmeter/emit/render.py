@@ -1,0 +1,261 @@
+"""The evaluator package as text: formulas in, ``{path: text}`` out, nothing read and nothing written."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from modelmeter.cost import METRICS, Metric
+from modelmeter.emit.array_function import ArrayFunction, write_array_function
+from modelmeter.emit.breakdown import BreakdownSpec, write_breakdown
+from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_cost, write_metric, write_stages
+from modelmeter.emit.printer import LINE_LENGTH
+from modelmeter.emit.programs import REQUEST, Stages, build_layer, build_stages, make_parameters
+from modelmeter.emit.spec import LayerFormula, PackageSpec
+from modelmeter.errors import FormulaError
+from modelmeter.program import select
+from modelmeter.symbols import DIMENSIONS
+
+_TEMPLATES = Path(__file__).parent / "templates" / "package"
+
+_HELPERS = ("CostError", "check_routing", "check_size", "no_multiple", "routed_reads", "too_large", "too_small")
+
+_STAGE_WORDS = {
+    "vision": "SAM and CLIP, on the global view of each page and on its tiles",
+    "projector": "the projector, and of making the prompt of its output",
+    "prefill": "the decoder over the prompt, and the LM head over the positions that get logits",
+    "decode": "all decode steps of one token each; step t sees seq_len + t keys",
+    REQUEST: "all stages, one after the other",
+}
+
+_METRIC_WORDS: Mapping[Metric, str] = {
+    "tensor_core_flops": "FLOPs of matrix products",
+    "cuda_core_flops": "FLOPs of all other arithmetic",
+    "io_bytes": "Bytes that operators read and write",
+    "weight_bytes": "Bytes of the parameters",
+    "activation_bytes": "Bytes of all operator outputs of one forward",
+    "kv_cache_bytes": "Bytes of the keys and values that are kept",
+}
+
+
+def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str]:
+    """Return the files of the evaluator package: text by path, the same for the same formulas.
+
+    Raises
+    ------
+    FormulaError
+        If a formula cannot be printed exactly, or has a size without a default, or a text is not plain.
+    """
+    for text in (spec.model, *spec.conventions, *(layer.doc for layer in spec.layers)):
+        if not text.isprintable() or "\\" in text or '"""' in text:
+            raise FormulaError("this text cannot stand in a docstring", found=text)
+    stages = build_stages(spec, spec.architecture)
+    functions = {
+        "_stages.py": [*_cost_functions(stages, spec.model), _all_stages(stages, spec.model)],
+        "_metrics.py": [
+            *(_metric_function(stages, stage, metric) for stage in stages.names for metric in METRICS),
+            _tokens_function(stages, spec.model),
+        ],
+        "general.py": _cost_functions(build_stages(spec, {}), f"a model like {spec.model}"),
+        "layers.py": [_layer_function(layer) for layer in spec.layers],
+    }
+    package = _Package(spec, stages)
+    files = {path: package.functions(path, found) for path, found in functions.items()}
+    files["breakdown.py"] = package.functions(
+        "breakdown.py", write_breakdown(spec, breakdown), modules=breakdown.modules
+    )
+    files["arrays.py"] = package.arrays([_array_function(stages, stage, spec.model) for stage in stages.names])
+    return {
+        "__init__.py": package.front([function.name for function in functions["_metrics.py"]]),
+        "_array_runtime.py": package.render("array_runtime.py.jinja"),
+        "_facts.py": package.facts(files),
+        "_runtime.py": package.render("runtime.py.jinja"),
+        **files,
+        "py.typed": "",
+    }
+
+
+def _cost_functions(stages: Stages, model: str) -> list[Function]:
+    return [
+        Function(
+            name=stage,
+            summary=f"Return the cost of {_STAGE_WORDS[stage]}.",
+            notes=f"The formulas are those of {model}.",
+            signature=stages.signature(stage),
+            body=write_cost(stages.signature(stage), stages.part(stage, *METRICS), _outputs(stage)),
+            result="Cost",
+            operations=stages.part(stage, *METRICS).operations,
+        )
+        for stage in stages.names
+    ]
+
+
+def _all_stages(stages: Stages, model: str) -> Function:
+    signature = stages.signature(REQUEST)
+    return Function(
+        name="stages",
+        summary="Return the costs of each stage and of the request, in less time than one by one.",
+        notes=f"The formulas are those of {model}.",
+        signature=signature,
+        body=write_stages(signature, stages.program, {stage: _outputs(stage) for stage in stages.names}),
+        result="Stages",
+        operations=stages.program.operations,
+    )
+
+
+def _metric_function(stages: Stages, stage: str, metric: Metric) -> Function:
+    name, program = f"{stage}_{metric}", stages.part(stage, metric)
+    return Function(
+        name=name,
+        summary=f"Return ``{metric}`` of ``{stage}`` with the same arguments.",
+        notes=f"{_METRIC_WORDS[metric]}.",
+        signature=stages.signature(stage),
+        body=write_metric(stages.signature(stage), program, name),
+        result="int",
+        operations=program.operations,
+    )
+
+
+def _tokens_function(stages: Stages, model: str) -> Function:
+    program = select(stages.program, IMAGE_TOKENS)
+    signature = Signature(
+        parameters=make_parameters(program.inputs, stages.defaults, {}), has_routing=False, constants=stages.constants
+    )
+    return Function(
+        name=IMAGE_TOKENS,
+        summary="Return the tokens of the image of one page: of its global view and of its tiles.",
+        notes=f"The formula is that of {model}.",
+        signature=signature,
+        body=write_metric(signature, program, IMAGE_TOKENS),
+        result="int",
+        operations=program.operations,
+    )
+
+
+def _layer_function(formula: LayerFormula) -> Function:
+    layer = build_layer(formula)
+    return Function(
+        name=formula.name,
+        summary=f"Return the cost of one forward of ``{formula.class_name}``.",
+        notes=formula.doc,
+        signature=layer.signature,
+        body=write_cost(layer.signature, layer.program, {metric: metric for metric in METRICS}, layer.guards),
+        result="Cost",
+        operations=layer.program.operations,
+    )
+
+
+def _array_function(stages: Stages, stage: str, model: str) -> ArrayFunction:
+    return write_array_function(
+        stage,
+        f"Return the cost of {_STAGE_WORDS[stage]}.",
+        stages.signature(stage),
+        stages.part(stage, *METRICS),
+        _outputs(stage),
+        tokens_bound=stages.bounds(IMAGE_TOKENS) if stage == REQUEST else None,
+        bound=stages.bounds(*_outputs(stage).values()),
+    )
+
+
+def _outputs(stage: str) -> dict[str, str]:
+    """Return the output of each metric of a stage."""
+    return {metric: f"{stage}_{metric}" for metric in METRICS}
+
+
+class _Package:
+    """The templates, and what they all show."""
+
+    def __init__(self, spec: PackageSpec, stages: Stages) -> None:
+        self._spec = spec
+        self._stages = stages
+        self._environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            autoescape=False,  # the text is Python: outside text is checked above, or becomes a literal
+        )
+        self._environment.filters |= {"wrap": _wrap, "literal": _literal, "long_literal": _long_literal}
+
+    def render(self, template: str, **values: object) -> str:
+        """Return a rendered template."""
+        return self._environment.get_template(template).render(
+            template=f"templates/package/{template}",
+            spec=self._spec,
+            stages=[(name, _STAGE_WORDS[name]) for name in self._stages.names],
+            metrics=_METRIC_WORDS,
+            **values,
+        )
+
+    def front(self, metric_functions: Iterable[str]) -> str:
+        """Return the module that people import."""
+        lazy = {
+            **dict.fromkeys(("CONVENTIONS", "DIMENSIONS", "PROVENANCE", "Dimension"), "_facts"),
+            **{name: name for name in ("arrays", "breakdown", "general", "layers")},
+            **dict.fromkeys(metric_functions, "_metrics"),
+        }
+        eager = ("Cost", "CostError", "Stages", "stages", *self._stages.names)
+        return self.render(
+            "init.py.jinja",
+            metric_functions=sorted(metric_functions),
+            exported=sorted({*eager, *lazy}, key=_order),
+            lazy=sorted(lazy.items(), key=lambda item: _order(item[0])),
+        )
+
+    def functions(self, path: str, functions: Sequence[Function], **values: object) -> str:
+        """Return a module of functions on integers."""
+        lines = "\n".join(line for function in functions for line in function.body)
+        results = {function.result for function in functions} & {"Cost", "Stages"}
+        used = results | {name for name in ("Cost", *_HELPERS) if re.search(rf"\b{name}\(", lines)}
+        return self.render(f"{path.lstrip('_')}.jinja", functions=functions, imports=sorted(used, key=_order), **values)
+
+    def arrays(self, functions: Sequence[ArrayFunction]) -> str:
+        """Return the module of functions over arrays."""
+        lines = "\n".join(line for found in functions for helper in (found, *found.helpers) for line in helper.body)
+        helpers = ("as_cost", "as_routing", "as_size", "check_at_most", "check_fits", "largest", "largest_of")
+        used = [helper for helper in (*helpers, "routed_reads", "shape_of") if f" {helper}(" in lines]
+        imports = sorted(["Cost", "Integers", *used], key=_order)
+        return self.render("arrays.py.jinja", functions=functions, imports=imports)
+
+    def facts(self, files: Mapping[str, str]) -> str:
+        """Return the module of data about the package; its digest covers the text of ``files``."""
+        digest = hashlib.sha256("".join(text for _, text in sorted(files.items())).encode()).hexdigest()
+        defaults = {**self._spec.architecture, **self._spec.defaults}
+        return self.render(
+            "facts.py.jinja",
+            dimensions=[(name, defaults[name], DIMENSIONS[name]) for name in DIMENSIONS if name in defaults],
+            provenance={**self._spec.provenance, "evaluators": f"sha256:{digest}"},
+        )
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Sort constants, then classes, then functions."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+
+def _wrap(text: str, indent: int) -> str:
+    """Return ``text`` in lines that fit after ``indent`` columns; all but the first are indented."""
+    lines = textwrap.wrap(text, LINE_LENGTH - indent, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * indent}".join(lines)
+
+
+def _literal(text: str) -> str:
+    """Return a Python literal of ``text`` in ASCII, quoted as the formatter would."""
+    quote = "'" if '"' in text and "'" not in text else '"'
+    escaped = text.encode("unicode_escape").decode().replace(quote, f"\\{quote}")
+    return f"{quote}{escaped}{quote}"
+
+
+def _long_literal(text: str) -> str:
+    """Return a literal of ``text`` as an item of a list, in several lines where it is long."""
+    if len(_literal(text)) <= LINE_LENGTH - 5:
+        return _literal(text)
+    words = textwrap.wrap(text, LINE_LENGTH - 30, break_on_hyphens=False)
+    lines = [*(f"{line} " for line in words[:-1]), words[-1]]
+    return "\n".join(["(", *(f"        {_literal(line)}" for line in lines), "    )"])

@@ -1,0 +1,147 @@
+"""The page of one stage, or of the whole request: its formulas, and what its modules and layers are of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+
+from modelmeter.bind import BoundModule
+from modelmeter.cost import FLOWS, METRICS, Metric
+from modelmeter.emit.conventions import REQUEST_CHECKS, STAGE_CHECKS, STAGE_MEANINGS
+from modelmeter.emit.formula import Formula, arrange_part
+from modelmeter.emit.latex_names import LATEX_NAMES
+from modelmeter.emit.layer_page import outermost_paths
+from modelmeter.emit.page_input import PageInput, build_section, holds_layers, make_printer
+from modelmeter.emit.page_spec import Link, ModuleRow, PartRow, Share, ShareRow, StagePage
+from modelmeter.functions import Size
+from modelmeter.layers.container import ModuleList
+from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
+from modelmeter.symbols import symbol
+
+REQUEST = "request"
+
+
+def build_stage_page(source: PageInput, stage: str, evidence: Mapping[str, str]) -> StagePage:
+    """Return the page of a stage; ``evidence`` may say how it was checked."""
+    root = source.model.node.path
+    formulas = [Formula(metric=metric, parts=(source.arrange_stage(root, stage, metric),)) for metric in METRICS]
+    printer, quantities = make_printer(formulas, source.architecture)
+    return StagePage(
+        name=stage,
+        description=STAGE_MEANINGS[stage],
+        section=build_section(formulas, printer, quantities, source.defaults),
+        chained=(),
+        shares=tuple(
+            ShareRow(
+                metric=metric,
+                stages=(),
+                # The largest stage is the request's, so a stage is no share of it.
+                request=None
+                if metric == "activation_bytes"
+                else Share(value=source.stage_value(stage, metric), total=source.request_value(metric)),
+            )
+            for metric in METRICS
+        ),
+        modules=tuple(_module_rows(source, stage)),
+        classes=tuple(_class_rows(source, stage)),
+        evidence=evidence.get(stage) or STAGE_CHECKS,
+    )
+
+
+def build_request_page(source: PageInput, evidence: Mapping[str, str]) -> StagePage:
+    """Return the page of all stages together, with the sizes that follow from others in a request."""
+    formulas = [_request_formula(source, metric) for metric in METRICS]
+    chained = chain_sizes(source)
+    printer, quantities = make_printer(formulas, source.architecture)
+    rows = tuple(
+        PartRow(latex=LATEX_NAMES[name], definition=printer.print(formula), meaning=meaning)
+        for name, (formula, meaning) in chained.items()
+    )
+    return StagePage(
+        name=REQUEST,
+        description=STAGE_MEANINGS[REQUEST],
+        section=build_section(
+            formulas, printer, quantities, source.defaults, beside=[formula for formula, _ in chained.values()]
+        ),
+        chained=rows,
+        shares=(),
+        modules=tuple(
+            ModuleRow(
+                title=stage,
+                layer=Link(title=stage, page=f"stages/{stage}.md"),
+                shares=tuple(
+                    Share(
+                        value=source.stage_value(stage, metric),
+                        total=source.request_value(metric) if metric in FLOWS else None,
+                    )
+                    for metric in METRICS
+                ),
+            )
+            for stage in source.totals.by_stage
+        ),
+        classes=(),
+        evidence=evidence.get(REQUEST) or REQUEST_CHECKS,
+    )
+
+
+def chain_sizes(source: PageInput) -> dict[str, tuple[Size, str]]:
+    """Return the sizes that a request has unless they are given, and why."""
+    tokens = image_tokens(
+        symbol("base_size"),
+        symbol("image_size"),
+        symbol("num_width_tiles"),
+        symbol("num_height_tiles"),
+        source.architecture["sam_patch_size"],
+    )
+    return {
+        "seq_len": (tokens + symbol("prompt_tokens"), "image tokens of the global view and of the tiles, and the text"),
+        "logits_tokens": (symbol("seq_len"), "every position gets logits"),
+        "decode_steps": (symbol("max_new_tokens") - 1, "the prefill makes the first token"),
+    }
+
+
+def _request_formula(source: PageInput, metric: Metric) -> Formula:
+    if metric in ("weight_bytes", "kv_cache_bytes"):
+        return Formula(metric=metric, parts=(arrange_part(metric, source.fill(source.totals.total[metric])),))
+    stages = [stage for stage, cost in source.totals.by_stage.items() if cost[metric] != 0]
+    return Formula(
+        metric=metric,
+        parts=tuple(source.arrange_stage(source.model.node.path, stage, metric) for stage in stages),
+        combination="sum" if metric in FLOWS else "max",
+    )
+
+
+def _module_rows(source: PageInput, stage: str) -> Iterator[ModuleRow]:
+    """Yield the top-level modules of a stage, and the own operators of what contains them."""
+    for title, bound, values in _walk_top(source, source.model, stage):
+        if any(values(metric) for metric in METRICS):
+            shares = tuple(Share(value=values(metric), total=source.stage_value(stage, metric)) for metric in METRICS)
+            yield ModuleRow(title=title, layer=source.link(bound.layer), shares=shares)
+
+
+def _walk_top(
+    source: PageInput, bound: BoundModule, stage: str
+) -> Iterator[tuple[str, BoundModule, Callable[[Metric], int | Fraction]]]:
+    """Yield each top-level module with a function that returns its metrics."""
+    path = bound.node.path
+    if not isinstance(bound.layer, ModuleList) and not holds_layers(bound.layer):
+        yield path, bound, lambda metric: source.module_value(path, stage, metric)
+        return
+    for child in bound.children:
+        yield from _walk_top(source, child, stage)
+
+    def own(metric: Metric) -> int | Fraction:
+        below = sum(source.module_value(child.node.path, stage, metric) for child in bound.children)
+        return source.module_value(path, stage, metric) - below
+
+    yield f"{path} (its own operators)" if path else "(the model's own operators)", bound, own
+
+
+def _class_rows(source: PageInput, stage: str) -> Iterator[ModuleRow]:
+    """Yield the layer classes of a stage, each with everything inside it."""
+    for entry in source.catalogue:
+        paths = outermost_paths(entry)
+        values = {metric: sum(source.module_value(path, stage, metric) for path in paths) for metric in METRICS}
+        if not holds_layers(entry.layer) and any(values.values()):
+            shares = tuple(Share(value=values[metric], total=source.stage_value(stage, metric)) for metric in METRICS)
+            yield ModuleRow(title=type(entry.layer).__name__, layer=source.link(entry.layer), shares=shares)

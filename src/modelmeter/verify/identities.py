@@ -1,0 +1,206 @@
+"""Identities that carry a proof on two layers and one view over to every depth, to tiles and to the layer pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import sympy
+from attrs import evolve, fields, frozen
+
+from modelmeter.bind import BoundModule
+from modelmeter.cost import FLOWS, METRICS, Cost, Metric
+from modelmeter.functions import Size, exceeds
+from modelmeter.layers.base import BaseLayer, multiply
+from modelmeter.layers.container import ModuleList, Sequential
+from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.symbols import symbol
+from modelmeter.verify.cases import NO_TILES
+from modelmeter.verify.integer_facts import Domain, resolve
+from modelmeter.verify.our_formulas import OurFormulas, map_cost
+from modelmeter.verify.proof import Case, Progress, Verdict, ignore_progress
+
+ADDITIVE: tuple[Metric, ...] = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "activation_bytes")
+
+
+@frozen(kw_only=True)
+class Growth:
+    """An architecture and the same with one more layer.
+
+    ``layer`` is the path of the layer that is new, ``dimensions`` are the depths that grow by one.
+    """
+
+    smaller: DeepSeekOCRArchitecture
+    larger: DeepSeekOCRArchitecture
+    dimensions: tuple[str, ...]
+    layer: str
+    class_name: str
+    stages: tuple[str, ...]
+
+
+def list_growths(architecture: DeepSeekOCRArchitecture) -> Iterator[Growth]:
+    """Yield a growth for each kind of layer. ``architecture`` has one dense layer, and a last block that is global."""
+    layers, blocks = architecture.num_hidden_layers, architecture.sam_num_hidden_layers
+    indexes = architecture.sam_global_attn_indexes
+
+    def grow(layer: str, class_name: str, *dimensions: str, **larger: Any) -> Growth:
+        stage = "prefill" if class_name == "DeepseekV2DecoderLayer" else "vision"
+        return Growth(
+            smaller=architecture, larger=evolve(architecture, **larger), dimensions=dimensions, layer=layer,
+            class_name=class_name, stages=(stage,),
+        )  # fmt: skip
+
+    yield grow(
+        f"model.layers.{layers}", "DeepseekV2DecoderLayer", "num_hidden_layers", num_hidden_layers=layers + 1
+    )
+    dense = architecture.first_k_dense_replace
+    yield grow(
+        f"model.layers.{dense}", "DeepseekV2DecoderLayer", "num_hidden_layers", "first_k_dense_replace",
+        num_hidden_layers=layers + 1, first_k_dense_replace=dense + 1,
+    )  # fmt: skip
+    yield grow(
+        f"model.sam_model.blocks.{blocks}", "Block", "sam_num_hidden_layers", sam_num_hidden_layers=blocks + 1
+    )
+    yield grow(
+        f"model.sam_model.blocks.{blocks}", "Block", "sam_num_hidden_layers", "sam_num_global_layers",
+        sam_num_hidden_layers=blocks + 1, sam_global_attn_indexes=(*indexes, blocks),
+    )  # fmt: skip
+    clip = architecture.clip_num_hidden_layers
+    yield grow(
+        f"model.vision_model.transformer.layers.{clip}", "NoTPTransformerBlock", "clip_num_hidden_layers",
+        clip_num_hidden_layers=clip + 1,
+    )  # fmt: skip
+
+
+def prove_growth(
+    growth: Growth,
+    formulas: OurFormulas,
+    make_case: Callable[[DeepSeekOCRArchitecture], Case],
+    *,
+    progress: Progress = ignore_progress,
+) -> Iterator[Verdict]:
+    """Yield a verdict on each metric: one more layer adds what the trace of that layer has, whatever the depth.
+
+    Ours is the difference of the whole model's formulas at n + 1 and at n layers, with n a symbol. Theirs is the
+    new layer in a trace of the larger model, which also has to be the difference of the two traces.
+
+    Parameters
+    ----------
+    formulas
+        Of the smaller architecture, with symbols for the depths.
+    make_case
+        Makes the forward that is traced.
+    """
+    case, larger = make_case(growth.smaller), make_case(growth.larger)
+    progress(f"one more layer at {growth.layer}")
+    before, after = case.run(), larger.run()
+    depths = growth.smaller.dimension_values()
+    others = {name: size for name, size in depths.items() if name not in growth.dimensions}
+    grown = {name: symbol(name) + 1 for name in growth.dimensions}
+    ours_before = formulas.cost("", case.stages, {**others, **case.sizes}, after.domain)
+    ours_after = formulas.cost("", case.stages, {**others, **case.sizes, **grown}, after.domain)
+    for metric in METRICS:
+        ours = sympy.expand(ours_after[metric] - ours_before[metric])
+        theirs = after.costs[growth.layer][metric]
+        between = sympy.expand(after.costs[""][metric] - before.costs[""][metric])
+        yield Verdict(
+            implementation="reference",
+            subject=growth.layer,
+            class_name=growth.class_name,
+            stages="+".join(growth.stages),
+            metric=metric,
+            kind="identity",
+            domain=f"{' and '.join(growth.dimensions)} grow by one, from any depth",
+            ours=ours,
+            theirs=theirs,
+            # Both have to be 0; with opposite signs they must not cancel.
+            difference=sympy.expand(ours - theirs) or sympy.expand(between - theirs),
+            note="one more layer adds exactly one layer",
+        )
+
+
+def prove_tiles(formulas: OurFormulas) -> Iterator[Verdict]:
+    """Yield verdicts: with tiles, the towers cost what they cost on the tiles and on the global views, as plain views.
+
+    So the traces of plain views, of any number and any side, are proofs for tiles. ``formulas`` have symbols for the
+    workload.
+    """
+    batch_size, tiles = symbol("batch_size"), symbol("num_width_tiles") * symbol("num_height_tiles")
+    stages, anywhere = ("vision", "projector"), Domain()
+    for bound, _ in formulas.members():
+        path = bound.node.path
+        if not path.startswith(("model.sam_model", "model.vision_model", "model.projector")):
+            continue
+        whole = formulas.cost(path, stages, {}, anywhere)
+        plain = formulas.cost(path, stages, NO_TILES, anywhere)
+        of_tiles = {symbol("batch_size"): batch_size * tiles, symbol("base_size"): symbol("image_size")}
+        for metric in ADDITIVE:
+            parts = exceeds(tiles, 1) * plain[metric].xreplace(of_tiles) + plain[metric]
+            yield _compare_forms(
+                bound, stages, metric, whole[metric], parts, domain="any sizes and any grid of tiles",
+                note="tiles are batch_size num_width_tiles num_height_tiles views of image_size more",
+            )  # fmt: skip
+
+
+def prove_layer_formulas(model: BoundModule, *, progress: Progress = ignore_progress) -> Iterator[Verdict]:
+    """Yield verdicts: the formula of a layer class, in its own sizes, is the one that the model adds up.
+
+    That is what a layer's page and its evaluator say, at every place where the model calls the layer.
+    """
+    progress("layer formulas in their own sizes")
+    for bound in model.walk():
+        for call in bound.calls:
+            layer = call.layer
+            if isinstance(layer, ModuleList | Sequential) or _holds_layers(layer):
+                continue
+            canonical, sizes = put_in_own_sizes(layer)
+            own = map_cost(canonical.cost, lambda size: resolve(size.xreplace(sizes), Domain()))  # noqa: B023  # used at once
+            used = map_cost(layer.cost, lambda size: resolve(size, Domain()))
+            for metric in METRICS:
+                yield _compare_forms(
+                    bound, (call.run,), metric, own[metric], used[metric], domain="all sizes",
+                    note=f"{type(layer).__name__} in its own sizes",
+                )  # fmt: skip
+
+
+def put_in_own_sizes(layer: BaseLayer) -> tuple[BaseLayer, dict[sympy.Symbol, sympy.Expr]]:
+    """Return the layer with a symbol for each of its sizes, and what ``layer`` has for each symbol."""
+    canonical = type(layer).canonical()
+    sizes: dict[sympy.Symbol, Size] = {}
+    flags: dict[str, bool] = {}
+    for attribute in fields(type(layer)):
+        value, own = getattr(layer, attribute.name), getattr(canonical, attribute.name)
+        if attribute.name == "precision":
+            continue
+        if isinstance(value, bool):
+            flags[attribute.name] = value
+        elif isinstance(own, tuple):
+            # The first symbol of a shape stands for all leading sizes together.
+            split = len(value) - len(own) + 1
+            sizes.update(zip(own, (multiply(value[:split]), *value[split:]), strict=True))
+        else:
+            sizes[own] = value
+    return evolve(canonical, **flags), {own: sympy.sympify(size) for own, size in sizes.items()}
+
+
+def _holds_layers(layer: BaseLayer) -> bool:
+    """Tell whether a layer is made of given layers: then it has no sizes of its own."""
+    return any(isinstance(getattr(layer, attribute.name), BaseLayer) for attribute in fields(type(layer)))
+
+
+def _compare_forms(
+    bound: BoundModule, stages: Sequence[str], metric: Metric, ours: Size, theirs: Size, *, domain: str, note: str
+) -> Verdict:
+    return Verdict(
+        implementation="formulas",
+        subject=bound.node.path,
+        class_name=bound.node.class_name,
+        stages="+".join(stages),
+        metric=metric,
+        kind="identity",
+        domain=domain,
+        ours=sympy.sympify(ours),
+        theirs=sympy.sympify(theirs),
+        difference=sympy.expand(ours - theirs),
+        note=note,
+    )

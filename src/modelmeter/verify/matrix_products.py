@@ -1,0 +1,91 @@
+"""Counts the matrix products of any forward by module path, and refuses operators that nothing accounts for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from modelmeter.errors import CountError
+from modelmeter.graph import join_path
+from modelmeter.operator_table import FREE_OPERATORS, VECTOR_FLOPS
+
+WITHOUT_PRODUCTS = frozenset({"_safe_softmax", "_unsafe_index", "new_ones", "tril"})
+"""ATen operators of other implementations that are no matrix products, and that carry no tag which says so."""
+
+TAGGED_WITHOUT_PRODUCTS = (torch.Tag.pointwise, torch.Tag.reduction)
+
+
+class _Root(nn.Module):
+    """Calls a function as the forward of a module, so that every path starts at one known name."""
+
+    def __init__(self, model: nn.Module, run: Callable[[], object]) -> None:
+        super().__init__()
+        self.model = model
+        self.run = run
+
+    def forward(self) -> None:
+        self.run()
+
+
+class _OperatorGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Lets only operators pass that are counted, or are known to hold no matrix product."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if not _is_accounted_for(func):
+            raise CountError(
+                "an operator that nothing accounts for", found=str(func),
+                remedy="give FlopCounterMode a formula for it, or add it to modelmeter.verify.matrix_products",
+            )  # fmt: skip
+        return func(*args, **(kwargs or {}))
+
+
+def count_matrix_products(model: nn.Module, run: Callable[[], object]) -> dict[str, int]:
+    """Run ``run`` under FlopCounterMode, and return the FLOPs of each module with all below it, by path.
+
+    The model itself is at the empty path. ``run`` calls it, or modules in it.
+
+    Raises
+    ------
+    CountError
+        If an operator is neither counted nor known to hold no matrix product, or FLOPs are outside the model.
+    """
+    counter = FlopCounterMode(display=False)
+    root = _Root(model, run)
+    # FlopCounterMode knows the operators of attention's math path on every device. It decomposes what it does
+    # not know, so the guard beneath it sees what is left.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _OperatorGuard(), counter:  # type: ignore[no-untyped-call]
+        root()
+    counts = counter.get_flop_counts()
+    by_path: dict[str, int] = {}
+    # Children before their parents: a module that is not called, like a list, has what its children have.
+    for path, module in reversed(list(root.named_modules())):
+        counted = counts.get(join_path(type(root).__name__, path))
+        below = (by_path[join_path(path, name)] for name, _ in module.named_children())
+        by_path[path] = sum(below) if counted is None else sum(counted.values())
+    if bool(by_path["model"] != counter.get_total_flops()):
+        raise CountError(
+            "matrix products outside all modules", place=type(model).__name__, expected=counter.get_total_flops(),
+            found=by_path["model"],
+        )  # fmt: skip
+    return {path.removeprefix("model").removeprefix("."): flops for path, flops in by_path.items() if path}
+
+
+def _is_accounted_for(func: Any) -> bool:
+    name: str = func._overloadpacket.__name__
+    return (
+        func.namespace == "prim"  # a look at a tensor's device or layout
+        or func._overloadpacket in flop_registry
+        or func.is_view
+        or any(tag in func.tags for tag in TAGGED_WITHOUT_PRODUCTS)
+        or name in VECTOR_FLOPS
+        or name in FREE_OPERATORS
+        or name in WITHOUT_PRODUCTS
+    )

@@ -1,0 +1,135 @@
+"""Our side of a proof: the formulas of every module, at the sizes of a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+import sympy
+from attrs import evolve, field, frozen
+
+from modelmeter.bind import BoundModule, bind
+from modelmeter.cost import FLOWS, METRICS, Cost, Precision, bits_to_bytes
+from modelmeter.errors import CountError
+from modelmeter.functions import RoutedReads, Size
+from modelmeter.graph import ModuleGraph, join_path
+from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
+from modelmeter.symbols import symbol
+from modelmeter.totals import add_up
+from modelmeter.verify.integer_facts import Domain, EvenReads, resolve
+
+LOOPED_STAGE = "decode"
+
+
+@frozen(kw_only=True)
+class OurFormulas:
+    """The totals of each module of a model, as :func:`modelmeter.totals.add_up` makes them, ready to be compared.
+
+    Parameters
+    ----------
+    model
+        The bound modules.
+    costs
+        By path and stage. A decode is its step ``decode_step``; the experts' weights are read as the traced
+        model routes, in even shares; parameters count wherever a module takes part.
+    """
+
+    model: BoundModule
+    costs: Mapping[str, Mapping[str, Cost]] = field(repr=False)
+
+    def put_in(self, sizes: Mapping[str, Size]) -> OurFormulas:
+        """Return the formulas with ``sizes`` in place of the symbols of those names."""
+        return evolve(
+            self,
+            costs={
+                path: {stage: _put_in(cost, sizes) for stage, cost in by_stage.items()}
+                for path, by_stage in self.costs.items()
+            },
+        )
+
+    def cost(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> Cost:
+        """Return what the module at ``path`` costs over ``stages`` at ``sizes``, multiplied out."""
+        found = [_put_in(cost, sizes) for stage, cost in self.costs[path].items() if stage in stages]
+        if not found:
+            return Cost()
+        # Parameters stand once, in however many stages they are used.
+        total = evolve(sum(found[1:], start=found[0]), weight_bytes=found[0].weight_bytes)
+        return map_cost(total, lambda size: resolve(size, domain))
+
+    def members(self) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:
+        """Yield every bound module with the paths of the modules that it stands for, parents first."""
+        yield from _walk_members(self.model, ("",))
+
+
+def build_formulas(graph: ModuleGraph) -> OurFormulas:
+    """Bind and add up the formulas of the modules in ``graph``, with a symbol for every dimension.
+
+    Raises
+    ------
+    BindError
+        If the graph and the layers disagree.
+    CountError
+        If no decode steps cost something.
+    """
+    model = bind(graph, build_layers(symbolic_sizes()), {**graph.architecture, **graph.workload, "decode_step": 1})
+    totals = add_up(model, stage_of, stages=STAGES, looped_stage=LOOPED_STAGE)
+    costs: dict[str, dict[str, Cost]] = {}
+    for bound in model.walk():
+        path = bound.node.path
+        weight_bytes = bits_to_bytes(bound.count * bound.layer.parameters * Precision().weight_bits)
+        costs[path] = {
+            stage: evolve(
+                map_cost(open_loop(cost, path) if stage == LOOPED_STAGE else cost, share_evenly),
+                weight_bytes=weight_bytes,
+            )
+            for stage, cost in totals.by_module[path].items()
+        }
+    return OurFormulas(model=model, costs=costs)
+
+
+def open_loop(looped: Cost, place: str) -> Cost:
+    """Return the cost of step ``decode_step`` from the closed form over ``decode_steps`` steps.
+
+    A closed form D is right if D(0) = 0 and D(t) - D(t - 1) is the cost of step t, by induction. So this
+    difference is what a trace has to equal. States are those after the last step, t.
+
+    Raises
+    ------
+    CountError
+        If D(0) is not 0.
+    """
+    steps, step = symbol("decode_steps"), symbol("decode_step")
+
+    def at(size: Size, count: Size) -> sympy.Expr:
+        return resolve(sympy.sympify(size).xreplace({steps: sympy.sympify(count)}), Domain())
+
+    for metric in FLOWS:
+        if at(looped[metric], 0) != 0:
+            raise CountError("no decode steps cost something", place=place, expected=0, found=looped[metric])
+    return Cost(
+        **{
+            metric: at(looped[metric], step) - (at(looped[metric], step - 1) if metric in FLOWS else 0)
+            for metric in METRICS
+        }
+    )
+
+
+def share_evenly(size: sympy.Expr) -> sympy.Expr:
+    """Return a formula with the weight reads of even shares in place of the expected ones."""
+    return size.replace(RoutedReads, EvenReads)
+
+
+def map_cost(cost: Cost, change: Callable[[sympy.Expr], sympy.Expr]) -> Cost:
+    """Return ``cost`` with every metric changed."""
+    return Cost(**{metric: change(sympy.sympify(cost[metric])) for metric in METRICS})
+
+
+def _put_in(cost: Cost, sizes: Mapping[str, Size]) -> Cost:
+    values = {symbol(name): sympy.sympify(size) for name, size in sizes.items()}
+    return map_cost(cost, lambda size: size.xreplace(values))
+
+
+def _walk_members(bound: BoundModule, above: tuple[str, ...]) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:
+    members = tuple(join_path(parent, name) for parent in above for name in bound.node.members)
+    yield bound, members
+    for child in bound.children:
+        yield from _walk_members(child, members)

@@ -1,0 +1,301 @@
+"""Runs a torch forward with symbols for sizes, and returns what it costs as formulas, module by module.
+
+The modules are the real ones, unmodified; the tensors have sizes like ``16 (28 k + 5)``. torch may decide a
+comparison of sizes by an example, and go on as if it held for all: it then keeps a guard. Each guard is read
+here: one that holds on the whole domain is no loss, one that leaves out single points makes the domain smaller,
+and anything else makes the trace invalid.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import sympy
+import torch
+from attrs import asdict, evolve, field, frozen
+from sympy.core.relational import Relational
+from torch import nn
+from torch._dispatch.python import enable_python_dispatcher
+from torch._dynamo.source import ConstantSource
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+from torch.utils._sympy.functions import IntTrueDiv
+
+from modelmeter.cost import METRICS, Cost, Elements, Metric, Precision, Work
+from modelmeter.errors import CountError
+from modelmeter.verify.counting import count_forward
+from modelmeter.verify.integer_facts import Domain, find_zeros, is_at_least
+from modelmeter.verify.matrix_products import count_matrix_products
+from modelmeter.verify.symbolic_modules import symbolic_modules
+from modelmeter.verify.sympy_facts import exact_quotients
+
+LEAST_SIZE = 2
+"""torch reasons about a symbolic size as if it were at least 2; sizes of 1 need a trace of their own."""
+
+LARGE_EXAMPLES = (1009, 2003, 3001, 4001, 5003, 6007, 7001, 8009, 9001, 10007, 11003, 12007, 13001, 14009, 15013, 16001)
+SMALL_EXAMPLES = (61, 67, 71, 73)
+"""Values by which torch decides what it cannot prove: primes, unlike any size of a model. The small ones are for
+symbols whose domain ends before the large ones."""
+
+TorchSize = int | torch.SymInt
+
+Assumed = Sequence[Relational]
+
+
+@frozen(kw_only=True)
+class Forward:
+    """What to run.
+
+    Parameters
+    ----------
+    model
+        The module at which paths start.
+    run
+        Calls it.
+    cache
+        The tensors of the KV cache by the path of the module that owns them.
+    """
+
+    model: nn.Module
+    run: Callable[[], object]
+    cache: Mapping[str, Sequence[torch.Tensor]] = field(factory=dict)
+
+
+Prepare = Callable[[Mapping[str, TorchSize]], Forward]
+"""Builds the model and its inputs from the sizes, by the names of their symbols, on the meta device."""
+
+
+@frozen(kw_only=True)
+class SymbolicTrace:
+    """What a forward costs, as formulas that hold on a domain.
+
+    Parameters
+    ----------
+    costs
+        By module path, with everything below it; the module that was run is at the empty path.
+    metrics
+        Which metrics were counted; the others are 0 in ``costs``.
+    domain
+        The values of the symbols that the formulas hold for.
+    seconds
+        How long the trace took.
+    """
+
+    costs: Mapping[str, Cost]
+    metrics: tuple[Metric, ...]
+    domain: Domain
+    seconds: float
+
+
+def trace_everything(
+    prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()
+) -> SymbolicTrace:
+    """Trace all metrics of a forward whose operators :mod:`modelmeter.verify.operators` knows.
+
+    Parameters
+    ----------
+    prepare
+        Called with a size for each symbol.
+    symbols
+        Integers of at least 2. Each must take part in the result.
+    assumed
+        Relations that hold in the domain, and for the examples.
+
+    Raises
+    ------
+    CountError
+        If nothing accounts for an operator, a size was pinned, a guard leaves out more than single points, or a
+        symbol takes no part.
+    """
+
+    def count(forward: Forward) -> Iterator[tuple[str, _Counted]]:
+        tensors = [tensor for owned in forward.cache.values() for tensor in owned]
+        counted = count_forward(forward.model, forward.run, cache=tensors)
+        if len(counted.cached_shapes) != len(tensors):
+            raise CountError(
+                "a tensor of the cache is not used", expected=len(tensors), found=len(counted.cached_shapes)
+            )
+        shapes = iter(counted.cached_shapes)
+        cached = {path: sum(prod(next(shapes)) for _ in owned) for path, owned in forward.cache.items()}
+        work = counted.by_path()
+        for path, module in forward.model.named_modules():
+            yield path, _Counted(
+                work=work.get(path, Work()),
+                parameters=sum(parameter.numel() for parameter in module.parameters()),
+                kv_elements=sum(size for owner, size in cached.items() if _is_inside(owner, path)),
+            )
+
+    return _trace(prepare, symbols, assumed, count, METRICS)
+
+
+def trace_matrix_products(
+    prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()
+) -> SymbolicTrace:
+    """Trace only ``tensor_core_flops``, of any forward; otherwise as :func:`trace_everything`."""
+
+    def count(forward: Forward) -> Iterator[tuple[str, _Counted]]:
+        for path, flops in count_matrix_products(forward.model, forward.run).items():
+            yield path, _Counted(work=Work(tensor_core_flops=flops))
+
+    return _trace(prepare, symbols, assumed, count, ("tensor_core_flops",))
+
+
+Trace = Callable[[Prepare, Sequence[sympy.Symbol], Assumed], SymbolicTrace]
+"""One of the two functions above."""
+
+
+@frozen(kw_only=True)
+class _Counted:
+    """What a module did, in torch's sizes."""
+
+    work: Work
+    parameters: TorchSize = 0
+    kv_elements: TorchSize = 0
+
+
+def _trace(
+    prepare: Prepare,
+    symbols: Sequence[sympy.Symbol],
+    assumed: Assumed,
+    count: Callable[[Forward], Iterator[tuple[str, _Counted]]],
+    metrics: tuple[Metric, ...],
+) -> SymbolicTrace:
+    started = time.perf_counter()
+    with _symbolic_mode() as environment:
+        sizes, names = _make_sizes(environment, symbols, assumed)
+        counted = dict(count(prepare(sizes)))
+        domain = _read_domain(environment, names, assumed)
+        costs = {path: _read_cost(module, names) for path, module in counted.items()}
+    taking_part = {symbol for metric in metrics for symbol in sympy.sympify(costs[""][metric]).free_symbols}
+    missing = [symbol.name for symbol in symbols if symbol not in taking_part]
+    if missing:
+        raise CountError("a symbolic size takes no part in the result", found=missing, remedy="was it pinned?")
+    return SymbolicTrace(costs=costs, metrics=metrics, domain=domain, seconds=time.perf_counter() - started)
+
+
+@contextmanager
+def _symbolic_mode() -> Iterator[ShapeEnv]:
+    """Make new tensors fake ones on the meta device, with sizes that may be symbols."""
+    environment = ShapeEnv()
+    mode = FakeTensorMode(shape_env=environment, allow_non_fake_inputs=True)
+    mode.cache_enabled = False  # keeping results by symbolic shape takes longer than computing them
+    # Only with the Python dispatcher do padding and resizing keep symbols; their C++ code takes the example.
+    with exact_quotients(), symbolic_modules(), mode, enable_python_dispatcher(), torch.device("meta"):
+        yield environment
+
+
+def _make_sizes(
+    environment: ShapeEnv, symbols: Sequence[sympy.Symbol], assumed: Assumed
+) -> tuple[dict[str, TorchSize], dict[sympy.Symbol, sympy.Symbol]]:
+    """Return a size for each symbol, and our symbol for each of torch's."""
+    sizes: dict[str, TorchSize] = {}
+    names: dict[sympy.Symbol, sympy.Symbol] = {}
+    for symbol, example in _choose_examples(symbols, assumed).items():
+        source = ConstantSource(symbol.name)
+        torch_symbol = environment.create_symbol(example, source=source, dynamic_dim=DimDynamic.DYNAMIC)
+        sizes[symbol.name] = environment.create_symintnode(torch_symbol, hint=example, source=source)
+        names[torch_symbol] = symbol
+    return sizes, names
+
+
+def _choose_examples(symbols: Sequence[sympy.Symbol], assumed: Assumed) -> dict[sympy.Symbol, int]:
+    """Return an example of each symbol, for which all assumptions hold."""
+    examples = dict(zip(symbols, LARGE_EXAMPLES[: len(symbols)], strict=True))
+    for relation in assumed:
+        if relation.xreplace(examples) == sympy.false:
+            examples.update(zip(sorted(relation.free_symbols, key=str), SMALL_EXAMPLES, strict=False))
+    broken = [relation for relation in assumed if relation.xreplace(examples) == sympy.false]
+    if broken:
+        raise CountError("no example fits an assumption", expected=broken, found=examples)
+    return examples
+
+
+def _read_domain(
+    environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol], assumed: Assumed
+) -> Domain:
+    """Return the domain that the guards leave."""
+    if environment.replacements or environment.deferred_runtime_asserts:
+        pinned = {str(names.get(symbol, symbol)): value for symbol, value in environment.replacements.items()}
+        raise CountError(
+            "a symbolic size was pinned", found=pinned or environment.deferred_runtime_asserts,
+            remedy="find the code that turns a size into a number",
+        )  # fmt: skip
+    domain = Domain(least=dict.fromkeys(names.values(), LEAST_SIZE), assumed=tuple(assumed))
+    excluded: dict[sympy.Symbol, frozenset[int]] = {}
+    for guard in environment.guards:
+        condition = guard.expr.xreplace(names)
+        points = _excluded_points(condition, domain)
+        if points is None:
+            raise CountError("a guard leaves out more than single points", expected="none", found=condition)
+        for symbol in condition.free_symbols if points else ():
+            excluded[symbol] = excluded.get(symbol, frozenset()) | points
+    return evolve(domain, excluded=excluded)
+
+
+def _excluded_points(condition: sympy.Basic, domain: Domain) -> frozenset[int] | None:
+    """Return the points of the domain where ``condition`` does not hold, or None where they are not known."""
+    if condition in (sympy.true, sympy.false):
+        return frozenset() if condition else None
+    # x / x as a float: the transformers model compares it with 1.
+    condition = condition.replace(IntTrueDiv, lambda a, b: sympy.Integer(1) if a == b else IntTrueDiv(a, b))
+    if condition == sympy.true:
+        return frozenset()
+    if condition in domain.assumed:
+        return frozenset()
+    if isinstance(condition, sympy.And):
+        parts = [_excluded_points(part, domain) for part in condition.args]
+        # Points of different symbols would be mixed up, so a part may not exclude any.
+        return frozenset() if all(points == frozenset() for points in parts) else None
+    if not isinstance(condition, Relational):
+        return None
+    difference = sympy.expand(condition.lhs - condition.rhs)
+    match condition:
+        case sympy.Ne():
+            return find_zeros(difference, domain)
+        case sympy.Eq():
+            holds = difference == 0
+        case sympy.Ge():
+            holds = is_at_least(difference, 0, domain)
+        case sympy.Gt():
+            holds = is_at_least(difference, 1, domain)
+        case sympy.Le():
+            holds = is_at_least(-difference, 0, domain)
+        case _:
+            holds = is_at_least(-difference, 1, domain)
+    return frozenset() if holds else None
+
+
+def _read_cost(counted: _Counted, names: Mapping[sympy.Symbol, sympy.Symbol]) -> Cost:
+    """Return the metrics of a module as formulas in our symbols."""
+
+    def read(size: Any) -> sympy.Expr:
+        expression = sympy.sympify(size.node.expr if isinstance(size, torch.SymInt) else size).xreplace(names)
+        unknown = expression.free_symbols.difference(names.values())
+        if unknown or not expression.is_polynomial():
+            raise CountError("a counted size is no polynomial in the symbolic sizes", found=expression)
+        return sympy.expand(expression)
+
+    def read_elements(elements: Elements) -> Elements:
+        return Elements(**{name: read(size) for name, size in asdict(elements).items()})
+
+    work = Work(
+        tensor_core_flops=read(counted.work.tensor_core_flops),
+        cuda_core_flops=read(counted.work.cuda_core_flops),
+        reads=read_elements(counted.work.reads),
+        writes=read_elements(counted.work.writes),
+    )
+    return Cost.of(
+        work=work,
+        parameters=read(counted.parameters),
+        kv_elements=read(counted.kv_elements),
+        precision=Precision(),
+    )
+
+
+def _is_inside(path: str, outer: str) -> bool:
+    return not outer or path == outer or path.startswith(f"{outer}.")
+

@@ -1,0 +1,166 @@
+"""What is traced of the transformers implementation: the matrix products of the same prompts, steps and views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy
+import torch
+from sympy.core.relational import Relational
+
+from modelmeter.functions import Size
+from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
+from modelmeter.verify.cases import (
+    BATCH_SIZE,
+    CACHED_TOKENS,
+    EVERY_PROMPT,
+    EVERY_STEP,
+    NO_TILES,
+    PROMPT,
+    STEP,
+    Least,
+    Sizes,
+)
+from modelmeter.verify.oracle import build_oracle, symbolic_integers
+from modelmeter.verify.proof import Case
+from modelmeter.verify.symbolic_trace import Forward, TorchSize, trace_matrix_products
+
+TorchSizes = Mapping[str, TorchSize]
+
+
+def make_prefill_case(
+    architecture: DeepSeekOCRArchitecture,
+    symbolic: Sizes | None = None,
+    *,
+    least: Least = EVERY_PROMPT,
+    assumed: tuple[Relational, ...] = (),
+) -> Case:
+    """Return the case of a prompt without images; ``symbolic`` are sizes of the architecture to trace as symbols."""
+
+    def build(sizes: TorchSizes) -> Forward:
+        model: Any = build_oracle(architecture, sizes)
+        tokens = torch.empty(sizes["batch_size"], sizes["seq_len"], dtype=torch.int64)
+
+        def run() -> None:
+            states = model.model(input_ids=tokens).last_hidden_state
+            model.lm_head(states[:, sizes["seq_len"] - sizes["logits_tokens"] :])
+
+        return Forward(model=model, run=run)
+
+    sizes = {**(symbolic or {}), **PROMPT}
+    return Case(
+        name="prefill in transformers",
+        trace=trace_matrix_products,
+        inputs=sizes,
+        build=build,
+        sizes=sizes,
+        stages=("prefill",),
+        least=least,
+        assumed=assumed,
+    )
+
+
+def make_decode_case(
+    architecture: DeepSeekOCRArchitecture,
+    symbolic: Sizes | None = None,
+    *,
+    least: Least = EVERY_STEP,
+    assumed: tuple[Relational, ...] = (),
+) -> Case:
+    """Return the case of a decode step."""
+
+    def build(sizes: TorchSizes) -> Forward:
+        from transformers import DynamicCache
+
+        model: Any = build_oracle(architecture, sizes)
+        text = model.config.text_config
+        cached = torch.empty(
+            sizes["batch_size"], text.num_key_value_heads, sizes["cached_tokens"], text.head_dim
+        )
+        cache = DynamicCache()
+        for index in range(architecture.num_hidden_layers):
+            cache.update(cached, cached, index)
+        tokens = torch.empty(sizes["batch_size"], 1, dtype=torch.int64)
+
+        def run() -> None:
+            model.lm_head(model.model(input_ids=tokens, past_key_values=cache).last_hidden_state)
+
+        return Forward(model=model, run=run)
+
+    return Case(
+        name="decode step in transformers",
+        trace=trace_matrix_products,
+        inputs={**(symbolic or {}), "batch_size": BATCH_SIZE, "cached_tokens": CACHED_TOKENS},
+        build=build,
+        sizes={**(symbolic or {}), **STEP},
+        stages=("decode",),
+        least=least,
+        assumed=assumed,
+    )
+
+
+def make_views_case(
+    architecture: DeepSeekOCRArchitecture,
+    base_size: Size,
+    *,
+    symbolic: Sizes | None = None,
+    least: Least | None = None,
+    assumed: tuple[Relational, ...] = (),
+) -> Case:
+    """Return the case of the vision towers and the projector on square views of ``base_size`` pixels."""
+
+    def build(sizes: TorchSizes) -> Forward:
+        model: Any = build_oracle(architecture, sizes)
+        views = torch.empty(sizes["batch_size"], IMAGE_CHANNELS, sizes["base_size"], sizes["base_size"])
+
+        def run() -> None:
+            with symbolic_integers():
+                model.model.multi_modal_projector(model.model.vision_tower(views).last_hidden_state)
+
+        return Forward(model=model, run=run)
+
+    inputs = {**(symbolic or {}), "batch_size": BATCH_SIZE, "base_size": base_size}
+    return Case(
+        name=f"views of {base_size} pixels in transformers",
+        trace=trace_matrix_products,
+        inputs=inputs,
+        build=build,
+        sizes={**inputs, **NO_TILES},
+        stages=("vision", "projector"),
+        least=least or {},
+        assumed=assumed,
+    )
+
+
+def make_window_case(
+    architecture: DeepSeekOCRArchitecture, symbolic: Sizes, grid_size: Size, *, least: Least
+) -> Case:
+    """Return the case of the first SAM layer, on its own: one with windows."""
+
+    def build(sizes: TorchSizes) -> Forward:
+        model: Any = build_oracle(architecture, sizes).model.vision_tower.sam_encoder
+        grid = sizes["grid_size"]
+        features = torch.empty(sizes["batch_size"], grid, grid, model.config.hidden_size)
+
+        def run() -> None:
+            with symbolic_integers():
+                model.layers[0](features)
+
+        return Forward(model=model.layers[0], run=run)
+
+    return Case(
+        name=f"windows on a grid of {grid_size} in transformers",
+        trace=trace_matrix_products,
+        inputs={**symbolic, "batch_size": BATCH_SIZE, "grid_size": grid_size},
+        build=build,
+        sizes={
+            **symbolic,
+            "batch_size": BATCH_SIZE,
+            "base_size": sympy.expand(grid_size * architecture.sam_patch_size),
+            **NO_TILES,
+        },
+        stages=("vision",),
+        root="model.sam_model.blocks.0",
+        least=least,
+    )

@@ -1,0 +1,112 @@
+"""Printing formulas as LaTeX: names, order, grouping, and line breaks that lose nothing."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import sympy
+from latex_reader import Reader, clean
+
+from modelmeter.emit.latex import (
+    FormulaPrinter,
+    align,
+    break_lines,
+    group_digits,
+    multiply,
+    visible_width,
+)
+from modelmeter.emit.latex_names import LATEX_NAMES
+from modelmeter.errors import FormulaError
+from modelmeter.evaluate import evaluate
+from modelmeter.functions import ceil_div, equals, exceeds, floor_div, routed_reads
+from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES, symbol
+
+n, i, o, d, b = (symbol(name) for name in ("num_tokens", "in_features", "out_features", "hidden_size", "weight_bits"))
+
+
+def test_every_size_has_a_name_and_no_two_sizes_share_one() -> None:
+    assert set(LATEX_NAMES) == {*DIMENSIONS, *LOCAL_SIZES}
+    assert len(set(LATEX_NAMES.values())) == len(LATEX_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("formula", "latex"),
+    [
+        (2 * o * n * i, r"2 \, N \, d_{\mathrm{in}} \, d_{\mathrm{out}}"),
+        (sympy.Integer(1234567), r"1\,234\,567"),
+        (sympy.Integer(0), "0"),
+        (i / 2 - n, r"\tfrac{1}{2} \, d_{\mathrm{in}} - N"),
+        (-n * i, r"-N \, d_{\mathrm{in}}"),
+        (n**2 * (i + 1), r"N^{2} \, \left(d_{\mathrm{in}} + 1\right)"),
+        (n * i / d, r"\frac{N \, d_{\mathrm{in}}}{d}"),
+        (1 / d, r"\frac{1}{d}"),
+        ((n + 1) ** 2, r"\left(N + 1\right)^{2}"),
+        (ceil_div(n, 14) ** 2, r"\left\lceil \frac{N}{14} \right\rceil^{2}"),
+        (b * n + 64 * n**3, r"b_{\mathrm{w}} \, N + 64 \, N^{3}"),
+        (sympy.Max(i, n), r"\max\left(N, d_{\mathrm{in}}\right)"),
+    ],
+)
+def test_formulas_print_as_people_write_them(formula: sympy.Expr, latex: str) -> None:
+    assert FormulaPrinter().print(formula) == latex
+
+
+def test_a_symbol_without_a_name_is_refused() -> None:
+    with pytest.raises(FormulaError, match=r"no LaTeX name.*mystery"):
+        FormulaPrinter().print(sympy.Symbol("mystery"))
+
+
+def test_a_power_that_is_no_whole_number_is_refused() -> None:
+    with pytest.raises(FormulaError, match="power"):
+        FormulaPrinter().print(sympy.sqrt(n))
+
+
+def test_an_abbreviation_stands_wherever_its_part_does_and_is_defined_in_full() -> None:
+    grid = floor_div(n, 16)
+    printer = FormulaPrinter({grid: "g", ceil_div(grid, 4): "t"})
+    assert printer.print(3 * grid**2 + ceil_div(grid, 4)) == r"3 \, g^{2} + t"
+    assert printer.define(ceil_div(grid, 4)) == r"\left\lceil \frac{g}{4} \right\rceil"
+    assert printer.used == {grid, ceil_div(grid, 4)}
+
+
+def test_a_number_stays_in_front_of_its_bracket() -> None:
+    assert multiply([3, n + 1]).args == (3, n + 1)
+    assert multiply([sympy.Rational(1, 8), 8, n + 1]) == n + 1
+    assert multiply([0, n + 1]) == 0
+
+
+def test_digits_come_in_threes() -> None:
+    assert group_digits(1139967033344, "'") == "1'139'967'033'344"
+    assert group_digits(999, "'") == "999"
+
+
+def long_formula() -> sympy.Expr:
+    names = [symbol(name) for name in list(LATEX_NAMES)[:24]]
+    inner = sympy.Add(*(7 * one * other for one, other in pairwise(names)))
+    reads = routed_reads(n, 2, i, o)
+    return sympy.Mul(5, n, inner - 3 * i * exceeds(n, 1) + equals(n, d), evaluate=False) + reads * (inner + 1) - n * d
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 10_000])
+def test_breaking_a_formula_into_lines_loses_nothing(width: int) -> None:
+    formula, printer = long_formula(), FormulaPrinter()
+    lines = break_lines(formula, printer, width)
+    assert (len(lines) == 1) == (width == 10_000)
+    # A broken product has its longest bracket last; nothing else moves.
+    assert sorted(clean(align(lines)).replace(" ", "")) == sorted(clean(printer.print(formula)).replace(" ", ""))
+
+
+def test_a_broken_line_is_hardly_wider_than_it_may_be() -> None:
+    lines = break_lines(long_formula(), FormulaPrinter(), 80)
+    assert max(map(visible_width, lines)) <= 90
+    assert len(lines) <= 24, "short terms stand side by side"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 10_000])
+def test_what_is_printed_is_the_formula(width: int) -> None:
+    """Read back at sizes that all differ, the text has the value of the formula."""
+    sizes = {name: 3 + 2 * place for place, name in enumerate(LATEX_NAMES)}
+    text = align(break_lines(long_formula(), FormulaPrinter(), width))
+    assert Reader({LATEX_NAMES[name]: size for name, size in sizes.items()}).read(text) == evaluate(
+        long_formula(), sizes
+    )

@@ -1,0 +1,137 @@
+"""Layer pages: their text has the value of the layer, and their tables add up to it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from attrs import evolve
+from page_reader import WORKLOADS, build, entries, name_of, odd_sizes, open_page, read_metric
+
+from modelmeter.catalogue import LayerEntry
+from modelmeter.compiler import CompiledModel
+from modelmeter.cost import METRICS, Cost
+from modelmeter.emit.latex_names import LATEX_NAMES
+from modelmeter.emit.page_spec import Pages
+from modelmeter.evaluate import evaluate
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=["tiles", "no tiles", "one column"])
+def test_a_reader_of_a_layer_page_gets_its_exact_cost(
+    compiled: CompiledModel, pages: Pages, workload: dict[str, int]
+) -> None:
+    sizes = odd_sizes(compiled, workload)
+    for page in pages.layers:
+        cost = entries(compiled)[page.name].cost
+        for metric in METRICS:
+            assert read_metric(page.section, metric, sizes) == evaluate(cost[metric], sizes), (page.name, metric)
+
+
+def test_a_variant_shows_exactly_the_metrics_that_differ(compiled: CompiledModel, pages: Pages) -> None:
+    sizes = odd_sizes(compiled, WORKLOADS[0])
+    seen = {}
+    for page in pages.layers:
+        for variant in page.variants:
+            layer = find_variant(compiled, entries(compiled)[page.name], variant.flags)
+            seen[page.name, variant.flags] = [block.metric for block in variant.section.metrics]
+            for block in variant.section.metrics:
+                assert read_metric(variant.section, block.metric, sizes) == evaluate(layer[block.metric], sizes)
+    # A bias is read and stored; the sparse layer differs from the dense one in all but the cache.
+    assert seen["linear", ("bias=False",)] == ["io_bytes", "weight_bytes"]
+    assert seen["conv2d", ("bias=False",)] == ["io_bytes", "weight_bytes"]
+    assert seen["deepseek_v2_decoder_layer", ("is_sparse=False",)] == list(METRICS[:-1])
+    assert len(seen) == 3
+
+
+def find_variant(model: CompiledModel, entry: LayerEntry, flags: tuple[str, ...]) -> Cost:
+    return evolve(entry.layer, **{flag.partition("=")[0]: flag.endswith("True") for flag in flags}).cost
+
+
+def test_operators_and_modules_inside_add_up_to_the_layer(compiled: CompiledModel, pages: Pages) -> None:
+    """The FLOPs of a layer are those in its operator table, and those on the pages of its modules."""
+    sizes = odd_sizes(compiled, WORKLOADS[0])
+    by_page = {f"layers/{page.name}.md": page for page in pages.layers}
+    for page in pages.layers:
+        if page.is_placed:  # its modules are called at other sizes in every stage
+            continue
+        reader = open_page(page.section, sizes)
+        for metric in ("tensor_core_flops", "cuda_core_flops"):
+            own = sum((row.count * reader.read(getattr(row, metric)) for row in page.operators), start=Fraction(0))
+            below = Fraction(0)
+            for row in page.children:
+                # Sizes that are not listed are those of this layer, named parts included.
+                inner = {name: reader.values.get(LATEX_NAMES[name], size) for name, size in sizes.items()}
+                for size in row.sizes:
+                    latex, _, formula = size.partition(" = ")
+                    inner[name_of(latex)] = reader.read(formula)  # type: ignore[assignment]  # a share may be broken
+                calls = reader.read(row.count) * reader.read(row.times)
+                below += calls * read_metric(by_page[row.layer.page].section, metric, inner) if calls else 0
+            assert own + below == read_metric(page.section, metric, sizes), (page.name, metric)
+
+
+def test_the_elements_in_the_operator_table_are_the_layers_own(compiled: CompiledModel, pages: Pages) -> None:
+    sizes = odd_sizes(compiled, WORKLOADS[0])
+    kinds = {"activations": "activation", "weights": "weight", "KV cache": "kv", "indices": "index"}
+    for page in pages.layers:
+        layer, reader = entries(compiled)[page.name].layer, open_page(page.section, sizes)
+        for side in ("reads", "writes"):
+            seen = dict.fromkeys(kinds.values(), Fraction(0))
+            for row in page.operators:
+                for kind, latex in getattr(row, side):
+                    seen[kinds[kind]] += row.count * reader.read(latex)
+            expected = {
+                kind: sum(
+                    (Fraction(evaluate(getattr(getattr(each, side), kind), sizes)) for each in layer.operators()),
+                    start=Fraction(0),
+                )
+                for kind in kinds.values()
+            }
+            assert seen == expected, (page.name, side)
+
+
+def test_a_layers_share_is_the_total_of_its_class(compiled: CompiledModel, pages: Pages) -> None:
+    by_class = compiled.totals.by_class
+    for page in pages.layers:
+        entry = entries(compiled)[page.name]
+        if entry.class_name == "Linear":  # the LM head is one too, on a page of its own
+            continue
+        for row in page.shares:
+            for stage, share in zip(page.stages, row.stages, strict=True):
+                assert share.value == evaluate(by_class[entry.class_name][stage][row.metric], compiled.defaults)
+                assert share.total == evaluate(compiled.totals.by_stage[stage][row.metric], compiled.defaults)
+
+
+def test_weights_of_a_request_count_once(published: CompiledModel) -> None:
+    """Prefill and decode use the same layers. All parameters: 3,336,106,240 at 2 bytes, as in the checkpoint."""
+    pages = build(published)
+    shares = {page.name: {row.metric: row.request for row in page.shares} for page in pages.layers}
+    whole = shares["deepseek_ocr_for_causal_lm"]["weight_bytes"]
+    assert whole is not None
+    assert whole.value == whole.total == 2 * 3_336_106_240
+    experts = shares["deepseek_v2_moe"]["weight_bytes"]
+    assert experts is not None
+    # 11 layers of 64 + 2 experts of three 1280 x 896 matrices, and a gate of 64 x 1280.
+    assert experts.value == 2 * 11 * (66 * 3 * 1280 * 896 + 64 * 1280)
+
+
+def test_occurrences_count_every_call_of_a_request(published: CompiledModel) -> None:
+    pages = build(published)
+    rows = {page.name: page.occurrences for page in pages.layers}
+    calls = {name: [(row.path, row.stage, row.times) for row in found] for name, found in rows.items()}
+    # 8 windowed and 4 global blocks, on the tiles and on the global view.
+    assert [times for _, _, times in calls["block"]] == [8, 8, 4, 4]
+    # The first decoder layer is dense; the other 11 run once in the prefill and in each of 1023 steps.
+    assert calls["deepseek_v2_moe"] == [
+        ("model.layers.1-11.mlp", "prefill", 11), ("model.layers.1-11.mlp", "decode", 11 * 1023)
+    ]  # fmt: skip
+    assert ("model.layers.1-11.mlp.experts.0-63", "prefill", 704) in calls["deepseek_v2_mlp"]
+    # CLIP's own patch convolution is stored but never called.
+    assert ("model.vision_model.embeddings.patch_embedding", "vision", 0) in calls["conv2d"]
+
+
+def test_values_at_the_defaults_are_rounded_up_to_bytes(compiled: CompiledModel, pages: Pages) -> None:
+    for page in pages.layers:
+        entry = entries(compiled)[page.name]
+        for block in page.section.metrics:
+            assert block.value == ceil(evaluate(entry.cost[block.metric], entry.sizes)), (page.name, block.metric)

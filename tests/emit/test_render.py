@@ -1,0 +1,278 @@
+"""The evaluator package: the same values as its formulas, exact at any size, and clear errors."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from math import ceil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_package import (
+    ARCHITECTURE,
+    DEFAULTS,
+    load_package,
+    load_small_package,
+    make_breakdown,
+    make_spec,
+    render_small_package,
+)
+
+from modelmeter.compiler import PACKAGE, CompiledModel, emit_files
+from modelmeter.cost import METRICS, Cost
+from modelmeter.emit.render import render_package
+from modelmeter.errors import FormulaError
+from modelmeter.evaluate import evaluate
+from modelmeter.functions import bounded_routed_reads, expected_routed_reads
+
+SPEC = make_spec()
+RULES = {"uniform": expected_routed_reads, "even": bounded_routed_reads}
+STAGES = ("vision", "projector", "prefill", "decode")
+HUGE = 10**30
+
+workloads = st.fixed_dictionaries(
+    {
+        "batch_size": st.integers(1, HUGE),
+        # Around the trained side and whole windows, and far beyond.
+        "base_size": st.one_of(st.integers(9, 400), st.integers(9, HUGE)),
+        "image_size": st.one_of(st.integers(9, 400), st.integers(9, HUGE)),
+        "num_width_tiles": st.one_of(st.integers(0, 3), st.integers(0, HUGE)),
+        "num_height_tiles": st.one_of(st.integers(0, 3), st.integers(0, HUGE)),
+        "seq_len": st.one_of(st.integers(2, 50), st.integers(2, HUGE)),
+        "logits_tokens": st.integers(1, 2),
+        "decode_steps": st.one_of(st.integers(0, 2), st.integers(0, HUGE)),
+        "weight_bits": st.integers(1, 17),
+        "activation_bits": st.integers(1, 17),
+        "kv_bits": st.integers(1, 17),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return load_small_package(tmp_path_factory.mktemp("package"))
+
+
+def expect(cost: Cost, sizes: dict[str, int], routing: str = "uniform") -> tuple[int, ...]:
+    """Evaluate formulas one by one, the slow way."""
+    return tuple(ceil(evaluate(cost[metric], sizes, routed_reads=RULES[routing])) for metric in METRICS)
+
+
+def arguments_of(function: Any, sizes: dict[str, int], routing: str) -> dict[str, Any]:
+    return {name: {**sizes, "expert_routing": routing}[name] for name in inspect.signature(function).parameters}
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=workloads, routing=st.sampled_from(sorted(RULES)))
+def test_every_function_of_every_stage_equals_its_formula(
+    costs: ModuleType, sizes: dict[str, int], routing: str
+) -> None:
+    for stage in STAGES:
+        expected = expect(SPEC.stages[stage], {**ARCHITECTURE, **sizes}, routing)
+        function = getattr(costs, stage)
+        given_sizes = arguments_of(function, sizes, routing)
+        assert function(**given_sizes) == expected
+        assert getattr(costs.general, stage)(**given_sizes) == expected
+        for metric, value in zip(METRICS, expected, strict=True):
+            assert getattr(costs, f"{stage}_{metric}")(**given_sizes) == value
+
+
+def test_architecture_sizes_of_general_functions_are_the_formulas_own(costs: ModuleType) -> None:
+    architecture = {
+        "hidden_size": 70, "intermediate_size": 31, "moe_intermediate_size": 19, "num_hidden_layers": 7,
+        "first_k_dense_replace": 3, "num_attention_heads": 5, "num_key_value_heads": 5, "n_routed_experts": 13,
+        "num_experts_per_tok": 2, "vocab_size": 97, "sam_image_size": 144, "sam_patch_size": 8, "sam_hidden_size": 21,
+        "sam_num_attention_heads": 7, "sam_window_size": 5,
+    }  # fmt: skip
+    for stage in STAGES:
+        function = getattr(costs.general, stage)
+        given_sizes = arguments_of(function, {**DEFAULTS, **architecture}, "uniform")
+        assert function(**given_sizes) == expect(SPEC.stages[stage], {**DEFAULTS, **architecture})
+
+
+def test_a_request_is_its_stages_chained(costs: ModuleType) -> None:
+    """Flows add up before the rounding, the decoder's weights count once, the largest activations stand."""
+    tokens = evaluate(SPEC.image_tokens, {**ARCHITECTURE, **DEFAULTS})
+    # Grids of 19 and 12 patches are 5 and 3 tokens a side: 5 * 6 + 1 + 3 * 3 * (2 * 3 + 1).
+    assert tokens == 31 + 63
+    sizes = {**ARCHITECTURE, **DEFAULTS, "seq_len": 94 + 13, "logits_tokens": 94 + 13, "decode_steps": 28}
+    exact = {stage: [evaluate(SPEC.stages[stage][metric], sizes) for metric in METRICS] for stage in STAGES}
+    flows = [ceil(sum(exact[stage][place] for stage in STAGES)) for place in range(3)]
+    weights = ceil(sum(exact[stage][3] for stage in STAGES[:3]))
+    activations = ceil(max(exact[stage][4] for stage in STAGES))
+    assert costs.request() == (*flows, weights, activations, ceil(exact["decode"][5]))
+    assert flows[2] != sum(ceil(exact[stage][2]) for stage in STAGES), "the sizes must tell the roundings apart"
+
+
+def test_all_stages_at_once_are_the_stages_one_by_one(costs: ModuleType) -> None:
+    sizes = {"batch_size": 3, "base_size": 171, "num_width_tiles": 1, "num_height_tiles": 1, "weight_bits": 7}
+    chained = {"seq_len": 31 + 13}
+    found = costs.stages(**sizes)
+    for stage in (*STAGES, "request"):
+        function = getattr(costs, stage)
+        taken = {
+            name: size for name, size in {**sizes, **chained}.items() if name in inspect.signature(function).parameters
+        }
+        assert getattr(found, stage) == function(**taken), stage
+
+
+def test_layer_functions_equal_their_formulas(costs: ModuleType) -> None:
+    (layer,) = SPEC.layers
+    assert costs.layers.__all__ == ["square_convolution"]
+    assert costs.layers.square_convolution() == expect(layer.cost, dict(layer.sizes))
+    other = {**layer.sizes, "height": 29, "kernel_size": 29}
+    assert costs.layers.square_convolution(height=29, kernel_size=29) == expect(layer.cost, other)
+
+
+@pytest.mark.parametrize("model", ["published", "other"])
+def test_the_package_of_a_traced_model_equals_its_formulas(
+    model: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    compiled: CompiledModel = request.getfixturevalue(model)
+    files = {path: text for path, text in emit_files(compiled).items() if path.startswith(PACKAGE)}
+    package = load_package(tmp_path, {Path(path).name: text for path, text in files.items()}, f"{model}_costs")
+    architecture = compiled.architecture.dimension_values()
+    sizes = {
+        **compiled.defaults, "batch_size": 3, "base_size": 1000, "image_size": 649, "num_width_tiles": 3,
+        "seq_len": 1511, "logits_tokens": 7, "decode_steps": 11, "weight_bits": 5, "activation_bits": 11, "kv_bits": 3,
+    }  # fmt: skip
+    for stage, cost in compiled.totals.by_stage.items():
+        for functions in (package, package.general):
+            function = getattr(functions, stage)
+            assert function(**arguments_of(function, {**sizes, **architecture}, "even")) == expect(cost, sizes, "even")
+    for entry in compiled.catalogue:
+        assert getattr(package.layers, entry.name)() == expect(entry.cost, dict(entry.sizes)), entry.name
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "error", "message"),
+    [
+        ("prefill", {"seq_len": 0}, "CostError", "seq_len must be at least 1, not 0"),
+        ("prefill", {"seq_len": -(10**5000)}, "CostError", "seq_len must be at least 1, not an integer of"),
+        ("prefill", {"seq_len": True}, "TypeError", "seq_len must be an integer, not True"),
+        ("prefill", {"seq_len": 5.0}, "TypeError", "seq_len must be an integer, not float 5.0"),
+        ("prefill", {"seq_len": "5" * 999}, "TypeError", "seq_len must be an integer, not str '555"),
+        ("prefill", {"logits_tokens": 0}, "CostError", "logits_tokens must be at least 1, not 0"),
+        ("prefill", {"seq_len": 5, "logits_tokens": 6}, "CostError", "logits_tokens must be at most seq_len: 6 > 5"),
+        ("prefill", {"expert_routing": "odd"}, "CostError", "must be \"uniform\" or \"even\", not 'odd'"),
+        ("prefill", {"speed": 5}, "TypeError", "unexpected keyword argument 'speed'"),
+        ("vision", {"base_size": 8}, "CostError", "base_size must be at least sam_patch_size: 8 < 9"),
+        ("vision", {"num_width_tiles": -1}, "CostError", "num_width_tiles must be at least 0, not -1"),
+        ("request", {"seq_len": 93}, "CostError", "seq_len must be at least image_tokens: 93 < 94"),
+        ("request", {"decode_steps": -1}, "CostError", "decode_steps must be at least 0, not -1"),
+        ("prefill_weight_bytes", {"seq_len": 0}, "CostError", "seq_len must be at least 1, not 0"),
+        ("general.prefill", {"hidden_size": 45}, "CostError", "must be a multiple of 2 * num_attention_heads"),
+        ("general.prefill", {"num_key_value_heads": 2}, "CostError", "multiple of num_key_value_heads: 3 and 2"),
+        ("general.prefill", {"num_experts_per_tok": 12}, "CostError", "must be at most n_routed_experts: 12 > 11"),
+        ("general.decode", {"first_k_dense_replace": 6}, "CostError", "must be at most num_hidden_layers: 6 > 5"),
+        ("layers.square_convolution", {"height": 3}, "CostError", "make height - kernel_size negative"),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_named(
+    costs: ModuleType, function: str, arguments: dict[str, Any], error: str, message: str
+) -> None:
+    found: Any = costs
+    for name in function.split("."):
+        found = getattr(found, name)
+    with pytest.raises((TypeError, costs.CostError)) as caught:
+        found(**arguments)
+    assert type(caught.value).__name__ == error
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 200
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_say_they_are_integers_are_sizes(costs: ModuleType) -> None:
+    numpy = pytest.importorskip("numpy")
+    assert costs.prefill(seq_len=numpy.int32(77)) == costs.prefill(seq_len=77)
+    with pytest.raises(TypeError, match="seq_len"):
+        costs.prefill(seq_len=numpy.float64(77))
+
+
+def test_a_cost_is_a_tuple_with_names(costs: ModuleType) -> None:
+    cost = costs.prefill(seq_len=77)
+    assert isinstance(cost, tuple)
+    assert cost._asdict() == dict(zip(METRICS, cost, strict=True))
+    assert [getattr(cost, metric) for metric in METRICS] == list(cost)
+    assert repr(cost) == f"Cost({', '.join(f'{name}={value}' for name, value in cost._asdict().items())})"
+    assert "integer of" in repr(costs.prefill(seq_len=10**5000)), "Python prints no integer of that many digits"
+
+
+def test_the_facts_are_those_of_the_spec(costs: ModuleType) -> None:
+    assert {name: size.default for name, size in costs.DIMENSIONS.items()} == {**DEFAULTS, **ARCHITECTURE}
+    assert costs.DIMENSIONS["num_width_tiles"].minimum == 0
+    assert SPEC.conventions == costs.CONVENTIONS
+    assert costs.PROVENANCE["source"] == 'a "test"'
+    assert costs.PROVENANCE["evaluators"].startswith("sha256:")
+
+
+def test_a_name_that_the_package_lacks_is_an_error(costs: ModuleType) -> None:
+    with pytest.raises(AttributeError, match="no attribute 'prefil'"):
+        costs.prefil  # noqa: B018  # the access is what is tested
+    assert set(costs.__all__) <= set(dir(costs))
+    for name in costs.__all__:
+        assert getattr(costs, name) is not None
+
+
+def test_the_same_spec_gives_the_same_bytes_under_any_hash_seed() -> None:
+    script = (
+        "import hashlib; from small_package import render_small_package; "
+        "print(hashlib.sha256(repr(render_small_package()).encode()).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+            cwd=folder, capture_output=True, text=True, check=True,
+        ).stdout
+        for seed, folder in (("1", "/"), ("2", str(Path(__file__).parent)))
+    }  # fmt: skip
+    assert len(digests) == 1
+
+
+def test_the_package_is_formatted_linted_and_typed(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    root, settings_file = tmp_path / "small_costs", Path(__file__).parents[2] / "pyproject.toml"
+    root.mkdir()
+    for path, text in render_small_package().items():
+        (root / path).write_text(text, encoding="utf-8")
+        assert text == "" or text.startswith("# Generated by modelmeter from templates/package/")
+    ruff = [sys.executable, "-m", "ruff"]
+    for command in (
+        [*ruff, "check", "--no-cache", "--config", str(settings_file), str(root)],
+        [*ruff, "format", "--no-cache", "--check", "--config", str(settings_file), str(root)],
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-incremental", str(root)],
+    ):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_importing_and_evaluating_needs_the_standard_library_only(costs: ModuleType) -> None:
+    """Isolated Python without site-packages: also typing and its like stay out of the way of a quick start."""
+    folder = Path(str(costs.__file__)).parents[1]
+    script = (
+        f"import sys; sys.path.insert(0, {str(folder)!r}); before = set(sys.modules); import small_costs as c; "
+        "c.prefill(); c.request_io_bytes(); c.layers.square_convolution(); c.general.decode(); "
+        "print(*sorted(name.partition('.')[0] for name in set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"small_costs", "importlib", "warnings"}
+
+
+def test_a_formula_without_a_default_for_a_size_is_refused() -> None:
+    defaults = {name: size for name, size in DEFAULTS.items() if name != "kv_bits"}
+    with pytest.raises(FormulaError, match="kv_bits"):
+        render_package(evolve(SPEC, defaults=defaults), make_breakdown(SPEC))
+
+
+@pytest.mark.parametrize("text", ['ends the """ docstring', "a \\ backslash", "two\nlines"])
+def test_text_that_would_not_stay_text_is_refused(text: str) -> None:
+    with pytest.raises(FormulaError, match="docstring"):
+        render_package(evolve(SPEC, conventions=(text,)), make_breakdown(SPEC))

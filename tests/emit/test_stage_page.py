@@ -1,0 +1,109 @@
+"""Stage pages: their text has the value of the totals, and their tables add up."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from page_reader import WORKLOADS, build, name_of, odd_sizes, open_page, read_metric
+
+from modelmeter.compiler import CompiledModel
+from modelmeter.cost import FLOWS, METRICS, Metric
+from modelmeter.emit.formula import Formula
+from modelmeter.emit.page_spec import Pages
+from modelmeter.emit.pages import build_pages
+from modelmeter.evaluate import evaluate
+from modelmeter.models.deepseek_ocr.workload import Workload
+
+
+def test_the_sources_of_the_stage_pages_are_the_totals(compiled: CompiledModel, pages: Pages) -> None:
+    for page in pages.stages[:-1]:
+        for block in page.section.metrics:
+            for workload in WORKLOADS:
+                sizes = odd_sizes(compiled, workload)
+                expected = evaluate(compiled.totals.by_stage[page.name][block.metric], sizes)
+                assert sum_of_sources(block.formula, sizes) == expected, (page.name, block.metric)
+
+
+def sum_of_sources(formula: Formula, sizes: dict[str, int]) -> int | Fraction:
+    return sum((evaluate(part.source, sizes) for part in formula.parts), start=Fraction(0))
+
+
+def cost_of_request(model: CompiledModel, metric: Metric, sizes: dict[str, int]) -> int | Fraction:
+    if metric == "activation_bytes":
+        return max(evaluate(cost.activation_bytes, sizes) for cost in model.totals.by_stage.values())
+    return evaluate(model.totals.total[metric], sizes)
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=["tiles", "no tiles", "one column"])
+def test_a_reader_of_a_stage_page_gets_its_exact_cost(
+    compiled: CompiledModel, pages: Pages, workload: dict[str, int]
+) -> None:
+    """Nothing but the text of the formulas, the parts that it names and values for its sizes is used."""
+    sizes = odd_sizes(compiled, workload)
+    for page in pages.stages:
+        for metric in METRICS:
+            if page.name == "request":
+                expected = cost_of_request(compiled, metric, sizes)
+            else:
+                expected = evaluate(compiled.totals.by_stage[page.name][metric], sizes)
+            assert read_metric(page.section, metric, sizes) == expected, (page.name, metric)
+
+
+def test_the_published_views_cost_what_pytorch_counts(published: CompiledModel) -> None:
+    """A view through vision and projector, read off the page: FlopCounterMode's counts of the published model."""
+    stages = {page.name: page.section for page in build(published).stages}
+    for side, expected in ((640, 388_149_837_824), (1024, 1_139_967_033_344)):
+        sizes = odd_sizes(published, {**WORKLOADS[1], "batch_size": 1, "base_size": side})
+        assert expected == sum(
+            read_metric(stages[stage], "tensor_core_flops", sizes) for stage in ("vision", "projector")
+        )
+
+
+def test_the_request_page_says_which_sizes_follow_from_others(compiled: CompiledModel, pages: Pages) -> None:
+    page = pages.stages[-1]
+    assert compiled.architecture.sam_patch_size == 16, "what Workload counts image tokens for"
+    default = Workload()
+    for workload in (
+        default,
+        Workload(base_size=1063, image_size=457, num_width_tiles=5, num_height_tiles=2, prompt_tokens=3),
+        Workload(num_width_tiles=1, num_height_tiles=1, max_new_tokens=7),
+    ):
+        sizes = {**odd_sizes(compiled, WORKLOADS[0]), **workload.dimension_values()}
+        reader = open_page(page.section, sizes)
+        for part in page.chained:
+            assert reader.read(part.definition) == sizes[name_of(part.latex)], part
+
+
+def test_the_modules_of_a_stage_add_up_to_it(compiled: CompiledModel, pages: Pages) -> None:
+    for page in pages.stages[:-1]:
+        for metric, shares in zip(METRICS, zip(*(row.shares for row in page.modules), strict=True), strict=True):
+            expected = evaluate(compiled.totals.by_stage[page.name][metric], compiled.defaults)
+            assert sum(share.value for share in shares) == expected
+            assert {share.total for share in shares} == {expected}
+
+
+def test_the_stages_add_up_to_the_flows_of_the_request(compiled: CompiledModel, pages: Pages) -> None:
+    page = pages.stages[-1]
+    for metric, shares in zip(METRICS, zip(*(row.shares for row in page.modules), strict=True), strict=True):
+        if metric in FLOWS:
+            expected = cost_of_request(compiled, metric, dict(compiled.defaults))
+            assert sum(share.value for share in shares) == expected
+            assert {share.total for share in shares} == {expected}
+        else:
+            assert {share.total for share in shares} == {None}, "states do not add up"
+
+
+def test_values_are_rounded_up_to_whole_bytes(published: CompiledModel) -> None:
+    sizes = {**published.defaults, "weight_bits": 5, "activation_bits": 11, "kv_bits": 3}
+    pages = build_pages(
+        model=published.model, totals=published.totals, catalogue=published.catalogue, defaults=sizes
+    )  # fmt: skip
+    is_broken = False
+    for page in pages.stages[:-1]:
+        for block in page.section.metrics:
+            exact = evaluate(published.totals.by_stage[page.name][block.metric], sizes)
+            assert block.value == ceil(exact)
+            is_broken = is_broken or block.value != exact
+    assert is_broken, "no value had to be rounded"

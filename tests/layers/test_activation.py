@@ -1,0 +1,43 @@
+"""``torch.nn.GELU`` and ``torch.nn.SiLU``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from sympy import expand
+from torch import nn
+
+from modelmeter.layers.activation import GELU, Activation, SiLU
+from modelmeter.symbols import symbol
+
+n, c, a = symbol("num_tokens"), symbol("hidden_size"), symbol("activation_bits")
+
+# gelu: scale, erf, sum, two products; silu: sign, exp, sum, quotient
+LAYERS = [(GELU, nn.GELU, 5), (SiLU, nn.SiLU, 4)]
+
+
+@pytest.mark.parametrize(("layer", "module", "flops"), LAYERS)
+def test_the_formulas_are_the_products_written_by_hand(
+    layer: type[Activation], module: type[nn.Module], flops: int
+) -> None:
+    cost = layer.canonical().cost
+    assert cost.cuda_core_flops == flops * n * c
+    assert cost.tensor_core_flops == cost.weight_bytes == 0
+    assert expand(cost.io_bytes - 2 * n * c * a / 8) == 0
+    assert expand(cost.activation_bytes - n * c * a / 8) == 0
+
+
+@pytest.mark.parametrize(("layer", "module", "flops"), LAYERS)
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (11, 13)])
+def test_it_counts_what_torch_does(
+    check_layer: Callable[..., None], layer: type[Activation], module: type[nn.Module], flops: int, shape: tuple[int]
+) -> None:
+    activation = module()
+    features = torch.empty(shape, device="meta")
+    check_layer(layer(shape=shape), {}, activation, lambda: activation(features))
+
+
+def test_each_activation_has_an_evaluator_of_its_own() -> None:
+    assert [layer.function_name() for layer, *_ in LAYERS] == ["gelu", "silu"]

@@ -1,0 +1,147 @@
+"""What a layer states, and the one place where costs add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+import pytest
+from attrs import evolve, frozen
+
+from modelmeter.cost import METRICS, Elements, Operator, Precision
+from modelmeter.errors import FormulaError
+from modelmeter.functions import Size, expected_routed_reads
+from modelmeter.layers.base import BaseLayer, Child, Routing, Shape, never, once, repeat
+from modelmeter.layers.linear import Linear
+
+
+@frozen(kw_only=True, slots=False)
+class Leaf(BaseLayer):
+    """One operator that reads and writes ``size`` elements of every kind, and as many FLOPs, parameters, ..."""
+
+    size: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.size,)
+
+    @property
+    def own_parameters(self) -> Size:
+        return self.size
+
+    @property
+    def own_kv_elements(self) -> Size:
+        return self.size
+
+    def operators(self) -> tuple[Operator, ...]:
+        every = Elements(activation=self.size, weight=self.size, kv=self.size, index=self.size)
+        return (
+            Operator(name="leaf", tensor_core_flops=self.size, cuda_core_flops=self.size, reads=every, writes=every),
+        )
+
+
+@frozen(kw_only=True, slots=False)
+class Parent(BaseLayer):
+    """A layer with given children and no work of its own."""
+
+    given: Mapping[str, Child]
+
+    @property
+    def output_shape(self) -> Shape:
+        return (1,)
+
+    def build_children(self) -> Mapping[str, Child]:
+        return self.given
+
+
+LEAF = Leaf(size=7)
+NUMBERS = Precision(weight_bits=3, activation_bits=5, kv_bits=11)
+
+
+def costs(child: Child) -> dict[str, Fraction]:
+    """Return the metrics of a parent with this child only."""
+    cost = Parent(given={"child": child}, precision=NUMBERS).cost
+    return {metric: Fraction(str(cost[metric])) for metric in METRICS}
+
+
+# One leaf of 7: bits of one element of each kind are 3 + 5 + 11 + 64 = 83, read and written.
+ONCE = {
+    "tensor_core_flops": 7,
+    "cuda_core_flops": 7,
+    "io_bytes": Fraction(7 * 83 * 2, 8),
+    "weight_bytes": Fraction(7 * 3, 8),
+    "activation_bytes": Fraction(7 * (5 + 64), 8),  # what is written, but for the cache
+    "kv_cache_bytes": Fraction(7 * 11, 8),
+}
+FLOWS_AND_ACTIVATIONS = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "activation_bytes")
+
+
+def test_a_child_that_is_called_once_is_all_that_its_parent_costs() -> None:
+    assert costs(once(LEAF)) == ONCE
+
+
+def test_alike_siblings_multiply_everything() -> None:
+    assert costs(repeat(LEAF, 5)) == {metric: 5 * value for metric, value in ONCE.items()}
+
+
+def test_a_second_call_does_work_again_but_holds_no_second_weights_or_cache() -> None:
+    """The calls may differ in size: 7, and 13 three times."""
+    twice = costs(Child(calls=((LEAF, 1), (Leaf(size=13), 3))))
+    assert twice == ONCE | {metric: ONCE[metric] * Fraction(7 + 3 * 13, 7) for metric in FLOWS_AND_ACTIVATIONS}
+
+
+def test_a_child_that_is_never_called_is_only_stored() -> None:
+    idle = costs(never(LEAF))
+    assert idle["weight_bytes"] == ONCE["weight_bytes"]
+    assert all(idle[metric] == 0 for metric in FLOWS_AND_ACTIVATIONS)
+
+
+def test_the_precision_of_the_layer_that_is_asked_holds_below() -> None:
+    inner = Parent(given={"leaf": once(LEAF)}, precision=Precision(weight_bits=99, activation_bits=99, kv_bits=99))
+    assert costs(once(inner)) == ONCE
+
+
+def test_routed_siblings_all_work_but_only_the_chosen_ones_read_their_weights() -> None:
+    """Five tokens choose two of eleven siblings each; each of the eleven sees its mean share."""
+    routing = Routing(n_routed_experts=11, num_experts_per_tok=2, num_tokens=5)
+    routed = costs(Child(calls=((LEAF, 1),), repetition="parfor", count=11, routing=routing))
+    repeated = costs(repeat(LEAF, 11))
+    weights_read = expected_routed_reads(11, 2, 5, 7)
+    assert 0 < weights_read < 11 * 7
+    difference = repeated.pop("io_bytes") - routed.pop("io_bytes")
+    assert difference == Fraction((11 * 7 - weights_read) * NUMBERS.weight_bits, 8)
+    assert routed == repeated
+
+
+def test_routing_holds_for_everything_below_the_routed_siblings() -> None:
+    """Also for what is repeated inside of each: three leaves in each of eleven siblings."""
+    routing = Routing(n_routed_experts=11, num_experts_per_tok=2, num_tokens=5)
+    expert = Parent(given={"leaves": repeat(LEAF, 3)})
+    routed = costs(Child(calls=((expert, 1),), repetition="parfor", count=11, routing=routing))
+    one = Child(calls=((LEAF, 1),), repetition="parfor", count=11, routing=routing)
+    assert routed["io_bytes"] == 3 * costs(one)["io_bytes"]
+
+
+def test_costs_add_up_over_children_of_different_kinds() -> None:
+    parent = Parent(given={"a": once(LEAF), "b": repeat(Leaf(size=2), 4), "c": never(Leaf(size=17))})
+    assert parent.cost.tensor_core_flops == 7 + 4 * 2
+    assert parent.parameters == 7 + 4 * 2 + 17
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_each_metric_has_a_method_of_the_seed_contract(metric: str) -> None:
+    layer = evolve(LEAF, precision=NUMBERS)
+    assert Fraction(str(getattr(layer, f"forward_{metric}")())) == ONCE[metric]
+
+
+def test_the_canonical_layer_has_a_symbol_for_each_size_named_like_the_field() -> None:
+    layer = Linear.canonical()
+    assert [size.name for size in (*layer.leading_shape, layer.in_features, layer.out_features)] == [
+        "num_tokens", "in_features", "out_features",
+    ]  # fmt: skip
+    assert layer.bias is True
+
+
+def test_a_field_that_names_no_dimension_has_no_canonical_layer() -> None:
+    with pytest.raises(FormulaError, match="no dimension has this name; found size"):
+        Leaf.canonical()

@@ -1,0 +1,85 @@
+"""``torch.nn.Sequential``, ``torch.nn.ModuleList``, and what takes no part in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+
+from modelmeter.cost import METRICS
+from modelmeter.functions import Size
+from modelmeter.layers.activation import GELU
+from modelmeter.layers.base import BaseLayer, Child, Shape, never, once, repeat
+from modelmeter.layers.container import Idle, ModuleList, Sequential
+from modelmeter.layers.linear import Linear
+from modelmeter.symbols import symbol
+
+i, o = symbol("in_features"), symbol("out_features")
+
+
+def test_a_sequence_adds_up_its_layers_and_ends_as_the_last_does(check_layer: Callable[..., None]) -> None:
+    module = nn.Sequential(nn.Linear(5, 7), nn.GELU(), nn.Linear(7, 11, bias=False)).to("meta")
+    shape = (2, 3)
+    layer = Sequential(
+        layers=(
+            Linear(leading_shape=shape, in_features=i, out_features=o),
+            GELU(shape=(*shape, o)),
+            Linear(leading_shape=shape, in_features=o, out_features=11, bias=False),
+        )
+    )
+    rows = torch.empty(2, 3, 5, device="meta")
+    check_layer(layer, {"in_features": 5, "out_features": 7}, module, lambda: module(rows))
+
+
+class Stack(nn.Module):
+    """Three square layers, then two wider ones that nothing calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([*(nn.Linear(5, 5) for _ in range(3)), *(nn.Linear(5, 7) for _ in range(2))])
+
+    def forward(self, rows: Tensor) -> Tensor:
+        for layer in self.layers[:3]:
+            rows = layer(rows)
+        return rows
+
+
+@frozen(kw_only=True, slots=False)
+class StackLayer(BaseLayer):
+    """The layer of ``Stack``."""
+
+    square: Linear
+    unused: Linear
+    num_layers: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.square.output_shape
+
+    def build_children(self) -> Mapping[str, Child]:
+        return {"layers": once(ModuleList(groups=(repeat(self.square, self.num_layers), *[never(self.unused)] * 2)))}
+
+
+def test_a_list_multiplies_a_group_by_its_siblings_and_stores_what_is_never_called(
+    check_layer: Callable[..., None],
+) -> None:
+    layer = StackLayer(
+        square=Linear(leading_shape=(3,), in_features=i, out_features=i),
+        unused=Linear(leading_shape=(3,), in_features=i, out_features=o),
+        num_layers=symbol("num_layers"),
+    )
+    stack, rows = Stack().to("meta"), torch.empty(3, 5, device="meta")
+    sizes = {"in_features": 5, "out_features": 7, "num_layers": 3}
+    check_layer(layer, sizes, stack, lambda: stack(rows))
+
+
+def test_a_list_is_as_the_last_of_its_groups() -> None:
+    groups = tuple(repeat(Linear(leading_shape=(3,), in_features=i, out_features=size), 2) for size in (5, 7))
+    assert ModuleList(groups=groups).output_shape == (3, 7)
+
+
+def test_nothing_costs_nothing() -> None:
+    assert all(Idle().cost[metric] == 0 for metric in METRICS)
+    assert Idle().output_shape == ()

@@ -1,0 +1,43 @@
+"""``torch.nn.Linear``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from attrs import evolve
+from sympy import expand
+from torch import nn
+
+from modelmeter.layers.linear import Linear
+from modelmeter.symbols import symbol
+
+n, i, o = symbol("num_tokens"), symbol("in_features"), symbol("out_features")
+w, a = symbol("weight_bits"), symbol("activation_bits")
+
+
+def test_the_formulas_are_the_products_written_by_hand() -> None:
+    cost = Linear.canonical().cost
+    assert cost.tensor_core_flops == 2 * n * i * o
+    assert cost.cuda_core_flops == 0, "the bias is added inside the matrix operator"
+    assert expand(cost.io_bytes - (n * i * a + (i * o + o) * w + n * o * a) / 8) == 0
+    assert expand(cost.weight_bytes - (i * o + o) * w / 8) == 0
+    assert expand(cost.activation_bytes - n * o * a / 8) == 0
+    assert cost.kv_cache_bytes == 0
+
+
+def test_without_a_bias_there_is_one_parameter_less_for_each_output() -> None:
+    with_bias = Linear.canonical()
+    assert expand(with_bias.parameters - evolve(with_bias, bias=False).parameters) == o
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("shape", "in_features", "out_features"), [((2, 3, 5), 7, 11), ((13,), 3, 2), ((1, 1), 1, 1)])
+def test_it_counts_what_torch_does(
+    check_layer: Callable[..., None], shape: tuple[int, ...], in_features: int, out_features: int, bias: bool
+) -> None:
+    linear = nn.Linear(in_features, out_features, bias=bias, device="meta")
+    rows = torch.empty(*shape, in_features, device="meta")
+    layer = Linear(leading_shape=shape, in_features=i, out_features=o, bias=bias)
+    check_layer(layer, {"in_features": in_features, "out_features": out_features}, linear, lambda: linear(rows))

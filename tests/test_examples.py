@@ -1,0 +1,102 @@
+"""The examples run as their first lines say, and what they print is right."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+CODEGEN = ROOT / "codegen"
+
+
+def run_example(name: str, *arguments: object, folder: Path) -> str:
+    """Run an example in a folder of its own, and return what it prints."""
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
+        capture_output=True, text=True, timeout=240, check=False, cwd=folder, env={**os.environ, "COLUMNS": "80"},
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_is_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_cost_a_page_in_every_mode(tmp_path: Path) -> None:
+    """Image tokens: g (g + 1) + 1 for the page, and 3 g (2 g + 1) for 2 x 3 tiles; a side of s gives g = s / 64."""
+    header, *rows = [line.split() for line in run_example("cost_a_page.py", folder=tmp_path).splitlines()]
+    assert header[0] == "mode"
+    assert {row[0]: int(row[1].replace(",", "")) for row in rows} == {
+        "tiny": 8 * 9 + 1,
+        "small": 10 * 11 + 1,
+        "base": 16 * 17 + 1,
+        "large": 20 * 21 + 1,
+        "gundam": 16 * 17 + 1 + 30 * 21,
+        "gundam-m": 20 * 21 + 1 + 48 * 33,
+    }
+    # The cache at the end: 12 layers, keys and values of 1280 channels, 2 bytes each, 10 tokens of text, 1023 steps.
+    gundam = next(row for row in rows if row[0] == "gundam")
+    assert float(gundam[4]) == pytest.approx(12 * 2 * 1280 * 2 * (903 + 10 + 1023) / 1e9, abs=0.0005)
+
+
+def test_attention_overtakes_the_mlps(tmp_path: Path) -> None:
+    """Equal where 4 d S^2 L = 6 d S (6848 + 11 (6 + 2) 896) + 2 d S 11 * 64, for 12 layers of which 11 have experts.
+
+    That is S = (6 * 6848 + 11 * (6 * 8 * 896 + 2 * 64)) / 48 = 515584 / 48 = 32224 / 3 = 10741.33...
+    """
+    out = run_example("attention_overtakes_mlp.py", "picture.png", folder=tmp_path)
+    assert "num_hidden_layers" in out
+    assert "is 32224/3: attention costs more from 10742 tokens on." in out
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_formula_page_is_the_published_one(tmp_path: Path) -> None:
+    run_example("write_formula_page.py", "moe_gate", tmp_path, folder=tmp_path)
+    written = (tmp_path / "moe_gate.md").read_bytes()
+    assert written == (CODEGEN / "formulas" / "layers" / "moe_gate.md").read_bytes()
+    assert b"tensor\\_core\\_flops" in written
+
+
+def test_the_demo_compares_every_stage_with_a_count(tmp_path: Path) -> None:
+    out = run_example("demo.py", CODEGEN, folder=tmp_path)
+    compared = out[out.index("FlopCounterMode") :].splitlines()[2:]
+    differences = {line[:17].strip(): line.split()[-1] for line in compared if line.endswith(" 0")}
+    assert list(differences) == [
+        "vision", "projector", "prefill", "decode step 1", "decode step 512", "decode step 1023",
+    ]  # fmt: skip
+    # The page through both towers, and the six tiles: the two counts that are known by heart, less the projector's
+    # 2 x 2048 x 1280 FLOPs for each of 16 x 16 and 10 x 10 image tokens.
+    vision = 1_139_967_033_344 + 6 * 388_149_837_824 - 2 * 2048 * 1280 * (16 * 16 + 6 * 10 * 10)
+    assert f"vision             {vision:,}  {vision:,}           0" in out
+    assert f"{CODEGEN}/deepseek_ocr_costs" in out
+    assert max(map(len, out.splitlines()[:20])) <= 80
+
+
+def test_the_demo_fails_where_the_count_differs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = _import_example("demo.py")
+    monkeypatch.setattr(sys, "argv", ["demo.py", str(CODEGEN)])
+    monkeypatch.setattr(demo, "count_flops", lambda: {"projector": 4_487_905_280 - 1})
+    with pytest.raises(SystemExit) as ended:
+        demo.main()
+    assert ended.value.code == 1
+    assert "4,487,905,279           1" in " ".join(capsys.readouterr().out.split(" "))
+
+
+def _import_example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("example", EXAMPLES / name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,175 @@
+"""Integer functions: exact on integers, opaque on formulas, and the same as the Python text they print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil, floor
+
+import pytest
+import sympy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelmeter.errors import FormulaError
+from modelmeter.functions import (
+    INTEGER_FUNCTIONS,
+    CeilDiv,
+    Differs,
+    Equals,
+    Exceeds,
+    FloorDiv,
+    IntegerFunction,
+    RoutedReads,
+    Size,
+    Triangular,
+    bounded_routed_reads,
+    ceil_div,
+    differs,
+    divide,
+    equals,
+    exceeds,
+    expected_routed_reads,
+    floor_div,
+    routed_reads,
+)
+
+x, y = sympy.symbols("x y", integer=True, positive=True)
+numbers, divisors = st.integers(0, 10**25), st.integers(1, 10**25)
+small = st.integers(1, 9)
+
+BINARY: list[tuple[type[IntegerFunction], Callable[[Size, Size], Size], Callable[[int, int], int]]] = [
+    (CeilDiv, ceil_div, lambda a, b: ceil(Fraction(a, b))),
+    (FloorDiv, floor_div, lambda a, b: floor(Fraction(a, b))),
+    (Differs, differs, lambda a, b: 1 if a != b else 0),
+    (Equals, equals, lambda a, b: 1 if a == b else 0),
+    (Exceeds, exceeds, lambda a, b: 1 if a > b else 0),
+]
+
+
+@pytest.mark.parametrize(("function", "build", "expected"), BINARY)
+@given(a=numbers, b=divisors)
+def test_numbers_give_the_number_in_every_way_of_asking(
+    function: type[IntegerFunction],
+    build: Callable[[Size, Size], Size],
+    expected: Callable[[int, int], int],
+    a: int,
+    b: int,
+) -> None:
+    """Also beyond what a double holds; ints stay ints, and a formula gives the same once its symbols have values."""
+    for first, second in ((a, b), (b, b), (a * b, b), (a * b + 1, b)):
+        value = expected(first, second)
+        assert build(first, second) == value
+        assert type(build(first, second)) is int
+        assert build(x, y).subs({x: first, y: second}) == value
+        assert eval(function.python(f"({first})", f"({second})")) == value
+
+
+@given(n=st.integers(0, 10**12))
+def test_triangular_numbers(n: int) -> None:
+    assert Triangular(sympy.Integer(n)) == Fraction(n * (n + 1), 2)
+    assert eval(Triangular.python(f"({n})")) == Fraction(n * (n + 1), 2)
+    assert Triangular(x).subs(x, n) == Fraction(n * (n + 1), 2)
+
+
+def test_triangular_numbers_are_sums() -> None:
+    assert [Triangular.compute(n) for n in range(7)] == [sum(range(n + 1)) for n in range(7)]
+
+
+@given(a=st.integers(0, 10**6), m=st.integers(1, 50), n=st.integers(1, 50))
+def test_nested_roundings_become_one(a: int, m: int, n: int) -> None:
+    nested = ceil_div(ceil_div(x, m), n)
+    assert nested == CeilDiv(x, m * n)
+    assert nested.subs(x, a) == ceil(Fraction(ceil(Fraction(a, m)), n))
+
+
+def test_what_is_known_without_numbers_is_simplified_and_nothing_else() -> None:
+    assert CeilDiv(x, 1) == FloorDiv(x, 1) == x
+    assert CeilDiv(x, x) == FloorDiv(x, x) == Equals(x, x) == 1
+    assert Differs(x, x) == 0
+    for unknown in (CeilDiv(x, y), FloorDiv(2 * x, 2 * y), Differs(x, y), Equals(x, 3), Exceeds(x, y), CeilDiv(x, 3)):
+        assert isinstance(unknown, IntegerFunction)
+
+
+def test_results_are_known_to_be_whole_and_not_negative() -> None:
+    for function in INTEGER_FUNCTIONS:
+        atom = function(*[x] * function.arity) if function.arity != 2 else function(x, y)
+        assert isinstance(atom, function)
+        assert atom.is_integer
+        assert atom.is_nonnegative
+
+
+@pytest.mark.parametrize("build", [ceil_div, floor_div, divide])
+def test_a_divisor_that_is_not_positive_is_refused(build: Callable[[Size, Size], Size]) -> None:
+    for divisor in (0, -3):
+        with pytest.raises(FormulaError, match=f"a divisor must be positive; .*found {divisor}"):
+            build(7, divisor)
+
+
+@given(a=numbers, b=divisors)
+def test_an_exact_quotient_is_an_int_where_it_is_one_and_never_a_float(a: int, b: int) -> None:
+    assert divide(a * b, b) == a
+    assert type(divide(a * b, b)) is int
+    assert Fraction(str(divide(a, b))) == Fraction(a, b)
+    assert divide(x, 2).subs(x, a) == sympy.Rational(a, 2)
+
+
+# --- routed experts ----------------------------------------------------------------------------------------
+
+
+def expected_reads(experts: int, per_token: int, tokens: int, weights: int) -> int:
+    """E (1 - (1 - k/E)^N) W in exact fractions, rounded to the nearest integer, halves up."""
+    exact = experts * (1 - (1 - Fraction(per_token, experts)) ** tokens) * weights
+    return floor(exact + Fraction(1, 2))
+
+
+@given(experts=small, choice=small, tokens=st.integers(0, 400), weights=st.integers(0, 10**9))
+def test_expected_reads_are_exact(experts: int, choice: int, tokens: int, weights: int) -> None:
+    """Also past the point from which the powers are not built any more."""
+    per_token = min(choice, experts)
+    seen = expected_routed_reads(experts, per_token, tokens, weights)
+    assert seen == expected_reads(experts, per_token, tokens, weights)
+    assert routed_reads(experts, per_token, tokens, weights) == seen
+    assert routed_reads(x, per_token, tokens, weights).subs(x, experts) == seen
+
+
+def test_the_published_experts_at_one_token_at_a_prompt_and_at_a_book() -> None:
+    weights = 3 * 1280 * 896
+    assert expected_routed_reads(64, 6, 1, weights) == 6 * weights
+    # (58/64)^913 is about 10^-39: less than half a parameter of 64 experts is missing.
+    assert expected_routed_reads(64, 6, 913, weights) == 64 * weights
+    assert expected_routed_reads(64, 6, 10**400, weights) == 64 * weights
+    assert expected_routed_reads(64, 6, 29, weights) == expected_reads(64, 6, 29, weights) < 64 * weights
+
+
+def test_expected_reads_lie_below_the_bound_and_both_below_all_experts() -> None:
+    for tokens in range(40):
+        expected, bound = (rule(11, 3, tokens, 1009) for rule in (expected_routed_reads, bounded_routed_reads))
+        assert expected <= bound <= 11 * 1009
+    assert expected_routed_reads(11, 3, 0, 1009) == bounded_routed_reads(11, 3, 0, 1009) == 0
+    # Every assignment another expert: 3 tokens of 3, then all 11.
+    assert bounded_routed_reads(11, 3, 3, 1009) == 9 * 1009
+    assert bounded_routed_reads(11, 3, 4, 1009) == 11 * 1009
+
+
+def test_choosing_more_experts_than_there_are_is_refused() -> None:
+    with pytest.raises(FormulaError, match="a token cannot choose more experts than there are"):
+        expected_routed_reads(5, 6, 1, 7)
+
+
+# --- text --------------------------------------------------------------------------------------------------
+
+
+def test_the_latex_of_each_function() -> None:
+    assert sympy.latex(CeilDiv(x, 4)) == r"\left\lceil \frac{x}{4} \right\rceil"
+    assert sympy.latex(FloorDiv(x, y)) == r"\left\lfloor \frac{x}{y} \right\rfloor"
+    assert sympy.latex(Differs(x, y)) == r"\left[ x \ne y \right]"
+    assert sympy.latex(Equals(x, y)) == r"\left[ x = y \right]"
+    assert sympy.latex(Exceeds(x, 1)) == r"\left[ x > 1 \right]"
+    assert sympy.latex(Triangular(x)) == r"\frac{x \left(x + 1\right)}{2}"
+    assert r"\left(1 - \frac{y}{x}\right)^{3}" in sympy.latex(RoutedReads(x, y, 3, 7))
+
+
+def test_the_text_of_routed_reads_asks_for_the_rule() -> None:
+    names = {"routed_reads": lambda *sizes: sizes, "expert_routing": "even"}
+    assert eval(RoutedReads.python("64", "6", "(2 * 3)", "7"), names) == (64, 6, 6, 7, "even")

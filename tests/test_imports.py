@@ -1,0 +1,135 @@
+"""Imports go down the floors only, and torch stays where torch modules are traced."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).parents[1] / "src"
+
+FLOORS: tuple[tuple[str, int], ...] = (
+    # words
+    (r"modelmeter", 0),
+    (r"modelmeter\.(errors|functions|symbols|cost|evaluate|operator_table|strict_json)", 0),
+    # layers
+    (r"modelmeter\.layers(\..+)?", 1),
+    # the model; what traces it needs the graph
+    (r"modelmeter\.models\.deepseek_ocr\.trace_reference", 3),
+    (r"modelmeter\.models(\..+)?", 2),
+    # structure
+    (r"modelmeter\.(module_node|graph|merge|trace)", 3),
+    # structure and formulas together
+    (r"modelmeter\.(bind|totals|catalogue|breakdown)", 4),
+    # algebra
+    (r"modelmeter\.(simplify|polynomials|program|draft|circuit|sharing|readable|bounds)", 5),
+    # text
+    (r"modelmeter\.emit(\..+)?", 6),
+    # everything in order, and what stands beside it
+    (r"modelmeter\.compiler", 7),
+    (r"modelmeter\.(verify|scaling)(\..+)?", 7),
+    # the application
+    (r"llm_perf_opt\.cli", 9),
+    (r"llm_perf_opt(\..+)?", 8),
+)
+"""The first pattern that a module's whole name matches says its floor; a module may import from its own."""
+
+WITH_TORCH = (
+    "modelmeter.trace",
+    "modelmeter.models.deepseek_ocr.trace_reference",
+    "modelmeter.models.deepseek_ocr.reference*",
+    "modelmeter.verify*",
+)
+
+
+def name_module(path: Path) -> str:
+    parts = path.relative_to(SOURCES).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_module(path): path for path in sorted(SOURCES.rglob("*.py"))}
+
+
+def read_imports(path: Path) -> Iterator[str]:
+    """Yield the full name of everything that a file imports, inside of functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{path}: imports are absolute here"
+            assert not node.level, f"{path}: imports are absolute here"
+            for alias in node.names:
+                below = f"{node.module}.{alias.name}"
+                yield below if below in MODULES else node.module
+
+
+def floor_of(module: str) -> int:
+    for pattern, floor in FLOORS:
+        if re.fullmatch(pattern, module):
+            return floor
+    raise AssertionError(f"{module} is on no floor; add it to FLOORS")
+
+
+def uses_torch(module: str) -> bool:
+    return any(fnmatchcase(module, pattern) for pattern in WITH_TORCH)
+
+
+def test_there_is_something_to_check() -> None:
+    assert {"modelmeter.compiler", "modelmeter.layers.base", "modelmeter.trace"} <= MODULES.keys()
+    assert "modelmeter.symbols" in set(read_imports(MODULES["modelmeter.cost"])), "imported from the package"
+    assert "modelmeter.models.deepseek_ocr.trace_reference" in set(read_imports(MODULES["modelmeter.compiler"]))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_from_its_floor_or_below(module: str) -> None:
+    climbing = {
+        imported: floor_of(imported)
+        for imported in read_imports(MODULES[module])
+        if imported in MODULES and floor_of(imported) > floor_of(module)
+    }
+    assert not climbing, f"{module} on floor {floor_of(module)}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.split(".")[0] == "modelmeter"])
+def test_the_library_knows_neither_the_application_nor_what_it_generates(module: str) -> None:
+    roots = {imported.split(".")[0] for imported in read_imports(MODULES[module])}
+    assert not roots & {"llm_perf_opt", "deepseek_ocr_costs", "transformers", "tests"}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not uses_torch(name)])
+def test_torch_is_used_only_where_modules_are_traced_or_counted(module: str) -> None:
+    roots = {imported.split(".")[0] for imported in read_imports(MODULES[module])}
+    assert not roots & {"torch", "torchinfo", "torchvision"}
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_everything_but_the_tracer_and_the_counters_imports_no_torch() -> None:
+    """Also not by way of a module that does: compiling from a saved graph works where there is no torch."""
+    names = [name for name in MODULES if name.split(".")[0] == "modelmeter" and not uses_torch(name)]
+    assert "modelmeter.compiler" in names
+    loaded = run_python(
+        "import sys\n"
+        + "".join(f"import {name}\n" for name in names)
+        + "print(sorted({'torch', 'torchinfo', 'transformers', 'numpy', 'llm_perf_opt'} & sys.modules.keys()))"
+    )
+    assert loaded == "[]"
+
+
+def test_the_words_need_sympy_and_attrs_only() -> None:
+    """What every formula is made of starts fast, and works without the packages of the upper floors."""
+    loaded = run_python(
+        "import sys, modelmeter.cost, modelmeter.operator_table, modelmeter.evaluate\n"
+        "print(sorted({'networkx', 'jinja2', 'cattrs', 'yaml', 'typer', 'rich'} & sys.modules.keys()))"
+    )
+    assert loaded == "[]"

@@ -1,0 +1,56 @@
+"""From which prompt length on does the decoder spend more on attention than on its MLPs?
+
+Both are sums of formulas of the compiled model. Attention grows with the square of the prompt and the MLPs with its
+length, so there is one length at which they are equal: it is solved for, exactly.
+
+Run it with: python examples/attention_overtakes_mlp.py [picture.png]
+"""
+
+import sys
+from importlib.resources import files
+from math import floor
+
+import sympy
+from matplotlib.figure import Figure
+
+from modelmeter.breakdown import list_operators
+from modelmeter.compiler import compile_model
+from modelmeter.evaluate import evaluate
+from modelmeter.graph import ModuleGraph
+from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.build import stage_of
+from modelmeter.symbols import symbol
+
+
+def main() -> None:
+    """Print the crossing as a formula and as a number, and draw the two costs."""
+    # Start from the module graph that the evaluators were compiled from: tracing it again would take torch.
+    graph = ModuleGraph.read(str(files("deepseek_ocr_costs") / "module_graph.json"))
+    compiled = compile_model(DeepSeekOCRArchitecture(), graph)
+
+    # The operators of a prefill: the two products of attention, and everything inside the MLPs.
+    rows = [row for row in list_operators(compiled.model, stage_of) if row.stage == "prefill"]
+    attention = sum(r.cost.tensor_core_flops for r in rows if r.operator == "scaled_dot_product_attention")
+    mlps = sum(r.cost.tensor_core_flops for r in rows if ".mlp" in r.path)
+
+    seq_len = symbol("seq_len")
+    (crossing,) = sympy.solve(sympy.Eq(attention, mlps), seq_len)
+    exact = evaluate(crossing, compiled.defaults)
+    print(f"They cost the same at seq_len = {sympy.factor(crossing)}")
+    print(f"For DeepSeek-OCR that is {exact}: attention costs more from {floor(exact) + 1} tokens on.")
+
+    axes = (figure := Figure()).subplots()
+    lengths = range(64, 2 * int(exact), 64)
+    for label, formula in (("attention", attention), ("MLPs", mlps)):
+        costs = [evaluate(formula, {**compiled.defaults, "seq_len": length}) for length in lengths]
+        axes.plot(lengths, [cost / 1e12 for cost in costs], label=label)
+    axes.axvline(float(exact), linestyle=":", color="grey")
+    axes.set(xlabel="seq_len in tokens", ylabel="TFLOP of a prefill")
+    axes.legend()
+    picture = sys.argv[1] if len(sys.argv) > 1 else "attention_overtakes_mlp.png"
+    figure.savefig(picture)
+    print(f"Drawn in {picture}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The command line ``modelmeter``: parses arguments and prints. What is heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelmeter.errors import ModelMeterError
+
+app = typer.Typer(
+    name="modelmeter",
+    help="Exact cost formulas of DeepSeek-OCR: compiled from its torch modules, shown, and evaluated.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help and usage errors: no boxes as wide as the terminal, and the same text in a pipe.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+GraphOption = Annotated[
+    Path | None, typer.Option("--graph", metavar="FILE", help="Start from this saved module graph; without torch.")
+]
+
+
+@app.command("compile")
+def compile_model(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("codegen"),
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file in DIR would change.")] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="The config.json of another model of this family.")
+    ] = None,
+    graph: GraphOption = None,
+    save_graph: Annotated[
+        Path | None, typer.Option("--save-graph", metavar="FILE", help="Also save the module graph here.")
+    ] = None,
+) -> None:
+    """Compile the evaluators and the formula pages."""
+    from llm_perf_opt.terminal import show_progress
+
+    with show_progress() as begin:
+        begin("load the compiler")
+        from llm_perf_opt.commands.compile import compile_files, describe_files
+        from modelmeter.emit.write import StaleError, check_files, write_files
+
+        compilation = compile_files(config, graph, begin)
+        begin("compare the files" if check else "write the files")
+        if save_graph is not None:
+            compilation.graph.write(save_graph)
+        try:
+            (check_files if check else write_files)(compilation.files, out)
+        except StaleError as stale:
+            typer.echo(stale.diff)
+            _print_error(stale)
+            raise typer.Exit(1) from None
+    typer.echo(describe_files(compilation.files, out, "current" if check else "written"))
+
+
+@app.command("show")
+def show_formulas(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A layer, its torch class, or a stage.")],
+    metric: Annotated[str | None, typer.Option("--metric", metavar="METRIC", help="Only this metric.")] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    graph: GraphOption = None,
+) -> None:
+    """Show the formulas of a layer or a stage, and their values."""
+    from llm_perf_opt.commands import show
+    from llm_perf_opt.commands.sources import compile_graph, read_graph
+    from llm_perf_opt.terminal import has_unicode, open_console
+
+    metrics = show.find_metrics(metric)
+    found = show.find_formulas(compile_graph(read_graph(graph)), name)
+    console = open_console()
+    for formulas in found:
+        if latex:
+            typer.echo(show.render_latex(formulas, metrics))
+        else:
+            console.print(*show.render(formulas, metrics, width=console.width, unicode=has_unicode(console)), sep="\n")
+
+
+@app.command("tree")
+def print_tree(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the module graph as JSON.")] = False,
+    graph: GraphOption = None,
+) -> None:
+    """Show the modules: classes, repetitions, parameters, calls."""
+    from llm_perf_opt.commands.sources import read_graph
+    from llm_perf_opt.commands.tree import draw_tree
+    from llm_perf_opt.terminal import open_console
+
+    modules = read_graph(graph)
+    if as_json:
+        typer.echo(modules.to_json(), nl=False)
+    else:
+        open_console().print(draw_tree(modules))
+
+
+@app.command("eval")
+def evaluate(
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage, or a layer.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Its sizes; the others have their defaults.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with exact integers.")] = False,
+) -> None:
+    """Evaluate a stage or a layer with the generated evaluators."""
+    from llm_perf_opt.commands.evaluate import evaluate as evaluate_arguments
+    from llm_perf_opt.terminal import open_console
+
+    evaluation = evaluate_arguments(stage, arguments or [])
+    if as_json:
+        typer.echo(evaluation.to_json())
+    else:
+        open_console().print(evaluation.render())
+
+
+def main() -> None:
+    """Run the command line. An error of ours ends in one line and exit code 2; a failed check in exit code 1."""
+    try:
+        app()
+    except ModelMeterError as error:
+        _print_error(error)
+        sys.exit(2)
+
+
+def _print_error(error: ModelMeterError) -> None:
+    # A file from elsewhere could steer the terminal with what is quoted from it.
+    message = "".join(character if character.isprintable() else "?" for character in str(error))
+    typer.echo(f"error: {message}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands of ``modelmeter``: what each does once its arguments are parsed."""

@@ -1,0 +1,57 @@
+"""``modelmeter compile``: from a model to the files of ``codegen/``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE, read_architecture
+from modelmeter.compiler import compile_model, emit_files
+from modelmeter.graph import ModuleGraph
+
+
+@frozen(kw_only=True)
+class Compilation:
+    """The module graph that was compiled, and the text of every file that came out of it, by path."""
+
+    graph: ModuleGraph
+    files: Mapping[str, str]
+
+
+def compile_files(config: Path | None, graph_file: Path | None, begin: Callable[[str], None]) -> Compilation:
+    """Compile a model, without writing anything.
+
+    Parameters
+    ----------
+    config, graph_file
+        The config of a checkpoint, and a saved module graph. Both may be left out; if both are given they must agree.
+    begin
+        Is called with the name of each step as it begins.
+
+    Raises
+    ------
+    ModelMeterError
+        From the step that fails.
+    """
+    graph = ModuleGraph.read(graph_file) if graph_file else None
+    architecture = read_architecture(config, graph)
+    if graph is None:
+        begin("trace the torch modules")
+        # The compiler would do the same; here it is a step of its own. Nothing else in a compilation imports torch.
+        from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
+
+        graph = trace_reference(architecture)
+    begin("bind the layers and add up")
+    compiled = compile_model(architecture, graph)
+    begin("emit the evaluators and the pages")
+    files = {**emit_files(compiled), f"{PACKAGE}/{GRAPH_FILE}": graph.to_json()}
+    return Compilation(graph=graph, files=files)
+
+
+def describe_files(files: Mapping[str, str], directory: Path, state: str) -> str:
+    """Return a line for each folder in ``directory``: how many files it has and in which state they are."""
+    counts = Counter(path.partition("/")[0] for path in files)
+    return "\n".join(f"{directory / folder}: {count} files {state}" for folder, count in counts.items())

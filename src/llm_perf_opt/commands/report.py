@@ -1,0 +1,102 @@
+"""``modelmeter report``: what a workload costs on a card, module by module, as a folder of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from llm_perf_opt.runners.dsocr_analyzer import AnalyticRun
+
+WORKLOAD: Final = "dsocr-standard-v1"
+HARDWARE: Final = "h100-sxm"
+DTYPE: Final = "bfloat16"
+TOP_MODULES: Final = 6
+
+WorkloadOption = Annotated[
+    str, typer.Option("--workload", metavar="ID|FILE", help="A shipped workload profile, or a YAML file.")
+]
+HardwareOption = Annotated[str, typer.Option("--hardware", metavar="ID|FILE", help="A shipped card, or a YAML file.")]
+DtypeOption = Annotated[str, typer.Option("--dtype", help="PyTorch's name of the type of everything stored.")]
+EfficiencyOption = Annotated[float, typer.Option("--efficiency", help="The part of the peak rates that is reached.")]
+RunIdOption = Annotated[str | None, typer.Option("--run-id", metavar="ID", help="The run that the report is for.")]
+MeasuredOption = Annotated[
+    float | None, typer.Option("--measured-ms", metavar="MS", help="What that run took, to compare with.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else in tmp/.")]
+ForceOption = Annotated[bool, typer.Option("--force-rebuild", help="Write a report anew that is there already.")]
+TimestampOption = Annotated[bool, typer.Option("--timestamp", help="Note the time of day in the report.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+
+
+def report(
+    workload: WorkloadOption = WORKLOAD,
+    hardware: HardwareOption = HARDWARE,
+    dtype: DtypeOption = DTYPE,
+    efficiency: EfficiencyOption = 1.0,
+    run_id: RunIdOption = None,
+    measured_ms: MeasuredOption = None,
+    out: OutOption = None,
+    force_rebuild: ForceOption = False,
+    timestamp: TimestampOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict what a workload costs on a card, module by module, and write the report."""
+    from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
+    from llm_perf_opt.data.serialization import to_json
+    from llm_perf_opt.reporting.build import MODEL_VARIANT
+    from llm_perf_opt.reporting.evaluation import MODEL_ID
+    from llm_perf_opt.reporting.summary import summarize
+    from llm_perf_opt.runners.dsocr_analyzer import analyze
+
+    run = analyze(
+        DeepSeekOCRAnalyticRequest(
+            model_id=MODEL_ID,
+            model_variant=MODEL_VARIANT,
+            workload_profile_id=workload,
+            profile_run_id=run_id,
+            force_rebuild=force_rebuild,
+        ),
+        hardware=hardware,
+        dtype=dtype,
+        efficiency=efficiency,
+        measured_total_time_ms=measured_ms,
+        written_at=read_clock() if timestamp else None,
+        out=out,
+    )
+    if as_json:
+        typer.echo(to_json(summarize(run.report)), nl=False)
+    else:
+        _print(run)
+
+
+def read_clock() -> str:
+    """Return the time of day in UTC, to the second."""
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _print(run: AnalyticRun) -> None:
+    from llm_perf_opt.reporting.memory import measure_memory
+    from llm_perf_opt.terminal import open_console
+    from llm_perf_opt.visualize import report_tables
+
+    prediction = run.report.prediction
+    assert prediction is not None  # build_report always gives one
+    memory = measure_memory(prediction)
+    console = open_console()
+    typer.echo(
+        f"{run.report.workload.profile_id} on {prediction.hardware.name}: "
+        f"{report_tables.format_time(run.report.predicted_total_time_ms)} ms "
+        f"({prediction.dtype}, efficiency {prediction.efficiency:g})\n"
+    )
+    stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "bound by")
+    top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share", "bound by")
+    console.print(stages.to_rich(), "", top.to_rich(), sep="\n")
+    typer.echo(
+        f"\nmemory: {memory.total_bytes / 2**30:.2f} of {memory.memory_bytes / 2**30:.2f} GiB, {memory.verdict}\n"
+        f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}"
+    )

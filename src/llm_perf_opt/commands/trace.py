@@ -1,0 +1,59 @@
+"""``modelmeter trace``: the files of a TorchInfo run of the reference model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llm_perf_opt.commands.report import WORKLOAD, TimestampOption, WorkloadOption, read_clock
+from modelmeter.errors import TraceError
+
+if TYPE_CHECKING:
+    from llm_perf_opt.data import OCRWorkloadProfile
+
+
+def trace(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")],
+    workload: WorkloadOption = WORKLOAD,
+    timestamp: TimestampOption = False,
+) -> None:
+    """Run the reference model under TorchInfo, on the meta device, and write what it saw."""
+    from llm_perf_opt.profiles import find_profile
+    from llm_perf_opt.reporting.folder import write_folder
+
+    files = make_files(find_profile(workload), read_clock() if timestamp else None)
+    write_folder(out, files)
+    typer.echo("\n".join(str(out / name) for name in files))
+
+
+def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> dict[str, str]:
+    """Return the files of a TorchInfo run of a workload, by name.
+
+    Raises
+    ------
+    RecordError
+        If the profile has crop mode but does not say how many tiles.
+    TraceError
+        If torch or torchinfo is not installed, or the run fails.
+    """
+    num_width_tiles, num_height_tiles = profile.tile_grid
+    try:
+        from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+        from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload
+        from modelmeter.trace_artifacts import trace_artifacts
+    except ModuleNotFoundError as error:
+        raise TraceError(
+            "tracing needs torch and torchinfo", found=str(error), remedy="pip install 'modelmeter[trace]'"
+        ) from None
+    sizes = TraceWorkload(
+        batch_size=profile.num_pages,
+        base_size=profile.base_size,
+        image_size=profile.image_size,
+        num_width_tiles=num_width_tiles,
+        num_height_tiles=num_height_tiles,
+        seq_len=profile.seq_len,
+        logits_tokens=profile.seq_len,
+    )
+    return trace_artifacts(DeepSeekOCRArchitecture(), sizes, generated_at)

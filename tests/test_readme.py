@@ -1,0 +1,66 @@
+"""Everything that the README shows is so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import deepseek_ocr_costs as costs
+from llm_perf_opt.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def find_blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_stage_table_is_what_the_evaluators_return() -> None:
+    """Each row of the table has the six metrics of one stage of the default request, to the last digit."""
+    rows = re.findall(r"^\| (\w+) \| ([\d,]+ (?:\| [\d,]+ ){5})\|$", README, re.MULTILINE)
+    shown = {stage: tuple(int(cell.replace(",", "")) for cell in cells.split(" | ")) for stage, cells in rows}
+    assert shown == {stage: tuple(cost) for stage, cost in costs.stages()._asdict().items()}
+
+
+def test_the_python_code_runs() -> None:
+    """Every line of every Python block runs; all of them are calls of the evaluators."""
+    (block,) = find_blocks("python")
+    names: dict[str, object] = {}
+    for line in block.splitlines():
+        exec(line, names)  # our own README
+    assert names["costs"] is costs
+
+
+@pytest.mark.parametrize(
+    "command", [line for line in "".join(find_blocks("bash")).splitlines() if line.startswith("modelmeter")]
+)
+def test_the_commands_run(command: str) -> None:
+    """Every modelmeter command that the README shows succeeds and prints something."""
+    result = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert result.exit_code == 0, result.output
+    assert result.output.strip()
+
+
+def test_every_make_target_exists() -> None:
+    """The README names no make target that the Makefile lacks."""
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"make (\w+)", README)) <= set(targets)
+
+
+def test_the_formula_is_that_of_its_page() -> None:
+    """The formula is on the layer's page, letter for letter."""
+    (formula,) = find_blocks("math")
+    page = (ROOT / "codegen/formulas/layers/llama_flash_attention2.md").read_text(encoding="utf-8")
+    assert formula.strip() in page
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Every relative link names a file of the project."""
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

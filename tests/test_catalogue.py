@@ -64,6 +64,15 @@ def test_the_formula_in_its_own_sizes_is_that_of_its_place_in_the_model(
         assert seen == places[0], entry.name
 
 
+def test_of_two_forms_the_canonical_one_is_shown_at_a_place_that_has_it(published: CompiledModel) -> None:
+    """The decoder's linear layers come first but have no bias; SAM's first is from 768 channels to 3 x 768."""
+    entries = by_name(published)
+    assert entries["linear"].layer.bias
+    assert (entries["linear"].sizes["in_features"], entries["linear"].sizes["out_features"]) == (768, 3 * 768)
+    assert entries["deepseek_v2_decoder_layer"].layer.is_sparse
+    assert not entries["lm_head"].layer.bias
+
+
 def flags(layer: BaseLayer) -> dict[str, bool]:
     """Return the fields that say which of two forms a layer has: with a bias or not, sparse or dense."""
     held = {each.name: getattr(layer, each.name) for each in fields(type(layer))}

@@ -293,7 +293,7 @@ def vision(
     )
     cuda_core_flops = batch_size * x84 + (12 * x44 - 6 * x45) * x47 + 31 * (x49 + clip_hidden_size * x53)
     x85 = (
-        sam_hidden_size * (sam_num_global_layers * (-1 * x57 - 12 * x20) + sam_num_hidden_layers * x57 + 12 * x58)
+        sam_hidden_size * (sam_num_global_layers * (-x57 - 12 * x20) + sam_num_hidden_layers * x57 + 12 * x58)
         + clip_hidden_size * (22 * x59 + 7 * x10 + 5 * x33)
         + 3 * (base_size * base_size + image_size * image_size * x14)
         + 8 * x37
@@ -326,17 +326,20 @@ def vision(
     )
     x90 = weight_bits * x89
     weight_bytes = -(-x90 // 8)
-    x91 = (sam_num_global_layers * (-1 * x56 - 5 * x18) + sam_num_hidden_layers * x56) * x19 + 5 * x58
-    x92 = sam_hidden_size * x91 + clip_hidden_size * (4 * x10 + 10 * x59 + 3 * x33) + 4 * (x37 + x60)
-    x93 = (
+    x91 = (
+        sam_hidden_size * ((sam_num_global_layers * (-x56 - 5 * x18) + sam_num_hidden_layers * x56) * x19 + 5 * x58)
+        + clip_hidden_size * (4 * x10 + 10 * x59 + 3 * x33)
+        + 4 * (x37 + x60)
+    )
+    x92 = (
         x70
-        + batch_size * x92
+        + batch_size * x91
         + sam_num_global_layers * (x46 * x61 - 2 * x64)
         + clip_hidden_size * (x63 * x66 + 2 * x53)
         + 2 * x69
     )
-    x94 = activation_bits * x93
-    activation_bytes = -(-x94 // 8)
+    x93 = activation_bits * x92
+    activation_bytes = -(-x93 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -631,7 +634,7 @@ def prefill(
     x41 = x40 + x38
     x42 = batch_size * x35 + weight_bits * x41 + 128 * seq_len * (batch_size + num_hidden_layers) + activation_bits * x9
     io_bytes = -(-x42 // 16)
-    x43 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - 1 * n_routed_experts
+    x43 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - n_routed_experts
     x44 = (
         x19
         + first_k_dense_replace * x43
@@ -846,7 +849,7 @@ def decode(
     x42 = decode_steps * x41
     x43 = x42 + x23 * x22
     io_bytes = -(-x43 // 16)
-    x44 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - 1 * n_routed_experts
+    x44 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - n_routed_experts
     x45 = (
         x17
         + first_k_dense_replace * x44
@@ -1320,7 +1323,7 @@ def request(
     x145 = x117 + x119 * routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x118, expert_routing)
     x146 = x121 + batch_size * x144 + weight_bits * x145 + x120
     x147 = (
-        sam_hidden_size * (sam_num_global_layers * (-1 * x59 - 12 * x22) + sam_num_hidden_layers * x59 + 12 * x60)
+        sam_hidden_size * (sam_num_global_layers * (-x59 - 12 * x22) + sam_num_hidden_layers * x59 + 12 * x60)
         + clip_hidden_size * (22 * x61 + x62 + 5 * x35)
         + 3 * (base_size * base_size + image_size * image_size * x16)
         + 8 * x39
@@ -1363,7 +1366,7 @@ def request(
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
         + x78
     )
-    x155 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - 1 * n_routed_experts
+    x155 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - n_routed_experts
     x156 = (
         x113
         + first_k_dense_replace * x155
@@ -1372,19 +1375,22 @@ def request(
     )
     x157 = weight_bits * x154 + (2 * clip_hidden_size + 3) * x85 + x156 * x85
     weight_bytes = -(-x157 // 8)
-    x158 = (sam_num_global_layers * (-1 * x58 - 5 * x20) + sam_num_hidden_layers * x58) * x21 + 5 * x60
-    x159 = sam_hidden_size * x158 + clip_hidden_size * (x82 + 10 * x61 + 3 * x35) + 4 * (x39 + x63)
-    x160 = (
+    x158 = (
+        sam_hidden_size * ((sam_num_global_layers * (-x58 - 5 * x20) + sam_num_hidden_layers * x58) * x21 + 5 * x60)
+        + clip_hidden_size * (x82 + 10 * x61 + 3 * x35)
+        + 4 * (x39 + x63)
+    )
+    x159 = (
         x73
-        + batch_size * x159
+        + batch_size * x158
         + sam_num_global_layers * (x48 * x64 - 2 * x67)
         + clip_hidden_size * (x66 * x69 + 2 * x55)
         + 2 * x72
     )
-    x161 = 2 * activation_bits * x160
-    x162 = batch_size * (x124 + activation_bits * (x96 + x123)) if decode_steps > 0 else 0
-    x163 = batch_size * (seq_len * (activation_bits * x123 + x124) + x96 * x110)
-    x164 = max(x161, 2 * (hidden_size * (x82 + 3 * x12 + 2) + 2 * x83) * x84, x163, x162)
-    activation_bytes = -(-x164 // 16)
+    x160 = 2 * activation_bits * x159
+    x161 = batch_size * (x124 + activation_bits * (x96 + x123)) if decode_steps > 0 else 0
+    x162 = batch_size * (seq_len * (activation_bits * x123 + x124) + x96 * x110)
+    x163 = max(x160, 2 * (hidden_size * (x82 + 3 * x12 + 2) + 2 * x83) * x84, x162, x161)
+    activation_bytes = -(-x163 // 16)
     kv_cache_bytes = -(-(num_hidden_layers * (seq_len + decode_steps) * x127) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))

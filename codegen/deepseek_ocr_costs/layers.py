@@ -507,7 +507,7 @@ def deepseek_ocr_for_causal_lm(
     io_bytes = -(-x130 // 16)
     x131 = (
         num_hidden_layers * (n_routed_experts + 2 * x95 + 3 * x109)
-        + first_k_dense_replace * (3 * intermediate_size - 3 * x109 - 1 * n_routed_experts)
+        + first_k_dense_replace * (3 * intermediate_size - 3 * x109 - n_routed_experts)
         + x53
         + 4
     )
@@ -970,7 +970,7 @@ def deepseek_ocr_model(
     io_bytes = -(-x128 // 16)
     x129 = (
         num_hidden_layers * (n_routed_experts + 2 * x93 + 3 * x107)
-        + first_k_dense_replace * (3 * intermediate_size - 3 * x107 - 1 * n_routed_experts)
+        + first_k_dense_replace * (3 * intermediate_size - 3 * x107 - n_routed_experts)
         + vocab_size
         + 4
     )
@@ -1366,9 +1366,9 @@ def llama_rotary_embedding(
 ) -> Cost:
     """Return the cost of one forward of ``LlamaRotaryEmbedding``.
 
-    Cosines and sines (2104.09864) of the angles position x frequency. Output: two tensors (batch_size, num_queries,
-    head_dim). The angles are a matrix product of head_dim / 2 frequencies with the positions of each sequence, in every
-    decoder layer.
+    Cosines and sines (arXiv:2104.09864) of the angles position x frequency. Output: two tensors (batch_size,
+    num_queries, head_dim). The angles are a matrix product of head_dim / 2 frequencies with the positions of each
+    sequence, in every decoder layer.
 
     Parameters
     ----------
@@ -1528,7 +1528,7 @@ def deepseek_v2_rms_norm(
 ) -> Cost:
     """Return the cost of one forward of ``DeepseekV2RMSNorm``.
 
-    Root-mean-square norm (1910.07467) over the last dimension of (*leading_shape, hidden_size).
+    Root-mean-square norm (arXiv:1910.07467) over the last dimension of (*leading_shape, hidden_size).
 
     Parameters
     ----------
@@ -2077,7 +2077,7 @@ def conv2d(
         height = check_size("height", height, 1)
     if not (type(width) is int and width > 0):
         width = check_size("width", width, 1)
-    x1 = -1 * kernel_size + 2 * padding
+    x1 = -kernel_size + 2 * padding
     if width + x1 < 0:
         raise CostError("the sizes make -kernel_size + 2*padding + width negative")
     if height + x1 < 0:
@@ -2266,7 +2266,7 @@ def attention(
 
     Attention inside num_windows square windows of window_size x window_size patches. Input and output (num_windows,
     window_size, window_size, hidden_size). The bias of a score is the sum of a row term and a column term (decomposed
-    relative positions, MViTv2, 2112.01526): two products of the queries with tables of 2 pretrain_grid_size - 1
+    relative positions, MViTv2, arXiv:2112.01526): two products of the queries with tables of 2 pretrain_grid_size - 1
     offsets, which are resized where the window has another side. Global attention is one window over the whole grid.
 
     Parameters
@@ -2328,7 +2328,7 @@ def attention(
     x10 = activation_bits * (x5 + x4 + 6 * x6) + (x3 * weight_bits if window_size == pretrain_grid_size else 0) + 64
     x11 = window_size * x10
     x12 = x11 + 2 * x7
-    x13 = window_size * x12 + weight_bits * (x8 * x4 + x9) - 1 * x7
+    x13 = window_size * x12 + weight_bits * (x8 * x4 + x9) - x7
     io_bytes = -(-x13 // 4)
     weight_bytes = -(-(weight_bits * (x9 + x3 * x8)) // 4)
     activation_bytes = -(-(activation_bits * (window_size * (window_size * (x5 + 5 * x6) + 4 * x4) - 2 * x4)) // 8)

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from math import lcm
 
 from modelmeter.draft import Call, Draft, Monomial, Polynomial
-from modelmeter.program import PRODUCT, SUM, Node, Output, Program, arrange, tidy
+from modelmeter.program import PRODUCT, SUM, Node, Output, Program, arrange, count_own_operations, tidy
 
 
 class Circuit:
-    """Numbered nodes, each an integer, an input or an operation on nodes with smaller numbers or none.
+    """Numbered nodes, each an integer, an input or an operation on other nodes.
 
-    Two equal operations are one node. Operands of sums and products are lists, so that a rule can
-    replace some of them; a list of one operand is that operand.
+    Two equal operations are one node. Operands are lists, so that a rule can replace some of them; a sum or
+    a product that is left with one operand is that operand.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Circuit:
         return self._numbers[key]
 
     def add_anew(self, function: str, operands: Sequence[int]) -> int:
-        """Return a new node even where an equal one exists: the old one may come to be an operand-list of the new."""
+        """Return a new node even where an equal one exists, so that the old one can have the new as its operand."""
         return self._append(function, list(operands))
 
     def combine(self, name: str, function: str, names: Iterable[str]) -> None:
@@ -62,6 +62,22 @@ class Circuit:
             for function, operands in zip(self._functions, self._operands, strict=True)
             if function in (SUM, PRODUCT)
         ]
+
+    def count_operations(self, names: Iterable[str]) -> int:
+        """Return the operations of the program for the outputs ``names``."""
+        outputs = [self.outputs[name] for name in names]
+        pending = [numerator for numerator, _ in outputs]
+        needed: set[int] = set()
+        while pending:
+            number = pending.pop()
+            if number not in needed:
+                needed.add(number)
+                pending += self._operands[number]
+        operations = sum(
+            count_own_operations(self._functions[number], len(self._operands[number]))
+            for number in needed - self._values.keys()
+        )
+        return operations + sum(denominator != 1 for _, denominator in outputs)
 
     def program(self, names: Iterable[str]) -> Program:
         """Return the program that computes the outputs ``names``."""

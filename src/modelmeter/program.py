@@ -73,17 +73,21 @@ def arrange(function: str, operands: Iterable[Node]) -> Operation:
         return Operation(function, tuple(operands))
     flat: list[Node] = []
     for operand in operands:
-        is_same = isinstance(operand, Operation) and operand.function == function
-        flat += operand.operands if is_same else [operand]
+        if isinstance(operand, Operation) and operand.function == function:
+            flat += operand.operands
+        else:
+            flat.append(operand)
     return Operation(function, tuple(sorted(flat, key=lambda node: isinstance(node, int) == (function == SUM))))
 
 
 def count_operations(node: Node) -> int:
-    """Return the operations of one node: n operands of a sum or product are n - 1 operations, a call is one."""
-    return sum(
-        len(operation.operands) - 1 if operation.function in (SUM, PRODUCT, MAXIMUM) else 1
-        for operation in _operations(node)
-    )
+    """Return the operations of one node."""
+    return sum(count_own_operations(operation.function, len(operation.operands)) for operation in _operations(node))
+
+
+def count_own_operations(function: str, operands: int) -> int:
+    """Return the operations of one operation: a sum or product of n operands is n - 1 of them, a call is one."""
+    return operands - 1 if function in (SUM, PRODUCT, MAXIMUM) else 1
 
 
 def select(program: Program, *names: str) -> Program:
@@ -110,13 +114,14 @@ def tidy(inputs: Sequence[str], steps: Sequence[tuple[str, Node]], outputs: Sequ
     for name, node in reversed(steps):
         if uses[name]:
             uses.update(names_in(node))
+    live = [(name, node) for name, node in steps if uses[name]]
     kept: list[tuple[str, Node]] = []
     stand_ins: dict[str, Node] = {}
-    for name, node in steps:
+    for name, node in live:
         node = _put_in(node, stand_ins)
         if uses[name] == 1:
             stand_ins[name] = node
-        elif uses[name]:
+        else:
             stand_ins[name] = f"x{len(kept) + 1}"
             kept.append((f"x{len(kept) + 1}", node))
     return Program(

@@ -12,6 +12,7 @@ from sympy.polys.rings import PolyElement
 
 from modelmeter.functions import Size
 from modelmeter.polynomials import read_polynomials
+from modelmeter.symbols import describe
 
 Terms = dict[tuple[int, ...], int]
 """Coefficients by exponents."""
@@ -22,7 +23,7 @@ def factor_readably(formula: Size) -> sympy.Expr:
 
     Of a sum, the size in most of its terms is taken out with all that these terms share, and again from
     what is left. Where ``a - b`` counts something, such as the layers that are not dense, it stays a
-    factor. The result depends on the formula only, and
+    factor; ``a`` and ``b`` have one unit then. The result depends on the formula only, and
     :func:`~modelmeter.polynomials.prove_equal` holds for the two.
 
     Raises
@@ -33,8 +34,9 @@ def factor_readably(formula: Size) -> sympy.Expr:
     read = read_polynomials((formula,))
     denominator, polynomial = read.outputs[0].clear_denoms()
     generators = list(read.generators)
-    sizes = [place for place, generator in enumerate(generators) if generator.is_Symbol]
-    while pair := next(_differences(polynomial, sizes), None):
+    units = {place: describe(size.name).unit for place, size in enumerate(generators) if size.is_Symbol}
+    pairs = [(one, other) for one, other in permutations(units, 2) if units[one] == units[other]]
+    while pair := next(_differences(polynomial, pairs), None):
         minuend, subtrahend = pair
         polynomial = _write_as_rest(polynomial, minuend, subtrahend)
         generators[minuend] -= read.generators[subtrahend]
@@ -66,11 +68,11 @@ def _monomial(exponents: tuple[int, ...], generators: Sequence[sympy.Expr]) -> s
     )
 
 
-def _differences(polynomial: PolyElement, sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield pairs (a, b) of ``sizes`` such that, written in a - b and b, fewer terms are negative."""
+def _differences(polynomial: PolyElement, pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield those (a, b) of ``pairs`` for which, written in a - b and b, fewer terms are negative."""
     negative = [exponents for exponents, coefficient in polynomial.terms() if coefficient < 0]
     for exponents in negative:
-        for minuend, subtrahend in permutations(sizes, 2):
+        for minuend, subtrahend in pairs:
             if not exponents[subtrahend]:
                 continue
             # - m b comes from m (a - b), so there must be a term m a.

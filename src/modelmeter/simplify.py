@@ -93,7 +93,7 @@ def simplify(
     for name, value in outputs.items():
         if isinstance(value, Combination):
             circuit.combine(name, value.function, value.names)
-    rows.append(("nest_products", circuit.program(outputs).operations))
+    rows.append(("nest_products", circuit.count_operations(outputs)))
     share_operations(circuit)
     program = circuit.program(outputs)
     rows.append(("share_operations", program.operations))
@@ -178,25 +178,27 @@ def share_operations(circuit: Circuit) -> None:
     )
 
 
+@lru_cache(maxsize=65536)  # formulas share most of their parts
 def count_built(expression: sympy.Expr) -> int:
     """Return the operations of a formula as it was built, with nothing shared."""
-    return _count_built(expression)
-
-
-@lru_cache(maxsize=65536)  # formulas share most of their parts
-def _count_built(node: sympy.Expr) -> int:
-    below = sum(_count_built(argument) for argument in node.args)
-    if node.is_Add or node.is_Mul:
-        return below + len(node.args) - 1
-    if node.is_Pow:
-        return below + max(1, abs(int(node.exp)) - 1)
-    return below + isinstance(node, IntegerFunction)
+    below = sum(count_built(argument) for argument in expression.args)
+    if expression.is_Add or expression.is_Mul:
+        return below + len(expression.args) - 1
+    if expression.is_Pow:
+        return below + max(1, abs(int(expression.exp)) - 1)
+    return below + isinstance(expression, IntegerFunction)
 
 
 @lru_cache(maxsize=65536)  # the same pairs meet again in every output
 def _split_common(one: Monomial, other: Monomial) -> tuple[Monomial, Monomial, Monomial]:
     """Return the common factors of two monomials and the two rests, the smaller rest first."""
-    first, second = Counter(one), Counter(other)
-    common = first & second
-    smaller, larger = sorted(tuple(sorted((rest - common).elements())) for rest in (first, second))
-    return tuple(sorted(common.elements())), smaller, larger
+    common, rest = [], list(other)
+    left = []
+    for number in one:
+        if number in rest:
+            rest.remove(number)
+            common.append(number)
+        else:
+            left.append(number)
+    smaller, larger = sorted((tuple(left), tuple(rest)))
+    return tuple(common), smaller, larger

@@ -117,6 +117,8 @@ def sum_over_steps(flow: Size) -> sympy.Expr:
         If ``flow`` is not linear in ``decode_step``.
     """
     steps, index = symbol("decode_steps"), symbol("decode_step")
+    if index not in sympy.sympify(flow).free_symbols:  # most operators do the same in every step
+        return flow * steps
     expanded = sympy.sympify(flow).expand()
     slope = expanded.coeff(index, 1)
     constant = expanded.coeff(index, 0)

@@ -19,7 +19,7 @@ from torch import nn
 from torchinfo import ModelStatistics, summary
 from torchinfo.torchinfo import clear_cached_forward_pass
 
-from modelmeter.errors import TraceError
+from modelmeter.errors import ModelMeterError, TraceError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, stage_of
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, prepare_runs
@@ -113,7 +113,9 @@ def _run(name: str, model: nn.Module, function: Callable[[], object]) -> _Traced
             cache_forward_pass=False,
         )
     except RuntimeError as error:
-        cause = error.__cause__ or error
+        cause = error.__cause__ or error  # TorchInfo wraps what a forward raises
+        if isinstance(cause, ModelMeterError):
+            raise cause from None
         raise TraceError(
             "the forward fails under TorchInfo", place=name, found=f"{type(cause).__name__}: {cause}"
         ) from cause

@@ -99,13 +99,16 @@ def strip_parentheses(text: str) -> str:
 
 @frozen
 class _Expressions:
-    """Prints nodes; ``brackets`` are the names of steps that are 0 or 1."""
+    """Prints nodes; ``brackets`` are the names of steps that are 0 or 1, known before they are used."""
 
     dialect: Dialect
     brackets: set[str] = field(factory=set)
+    _printed: dict[Node, str] = field(factory=dict)
 
     def print(self, node: Node) -> str:
-        return strip_parentheses(self._print(node))
+        if node not in self._printed:
+            self._printed[node] = strip_parentheses(self._print(node))
+        return self._printed[node]
 
     def _print(self, node: Node) -> str:
         """Return a node as an atom, or in parentheses."""
@@ -124,7 +127,7 @@ class _Expressions:
         return separator.join([first, *signed])
 
     def _print_summand(self, node: Node) -> str:
-        """Return a summand: sums and products need no parentheses in a sum, choices and calls keep theirs."""
+        """Return a summand: sums and products need no parentheses in a sum; choices, which bind looser, keep theirs."""
         is_open = not isinstance(node, Operation) or node.function == SUM or self._is_plain_product(node)
         return self.print(node) if is_open else self._print(node)
 
@@ -137,10 +140,12 @@ class _Expressions:
             place = next(place for place, operand in enumerate(node.operands) if self.is_bracket(operand))
             rest = (*node.operands[:place], *node.operands[place + 1 :])
             chosen = rest[0] if len(rest) == 1 else Operation(PRODUCT, rest)
-            return f"({self.print(chosen)} if {self._print_condition(node.operands[place])} else 0)"
+            return f"({self._print_summand(chosen)} if {self._print_condition(node.operands[place])} else 0)"
         first, *others = node.operands
-        factors = [str(first) if isinstance(first, int) else self._print(first), *map(self._print, others)]
-        return f"({' * '.join(factors)})"
+        text = " * ".join(map(self._print, others))
+        if first == -1:
+            return f"(-{text})"
+        return f"({first if isinstance(first, int) else self._print(first)} * {text})"
 
     def is_bracket(self, node: Node) -> bool:
         """Tell whether a node is 0 or 1."""
@@ -205,8 +210,8 @@ class StatementPrinter:
             return
         assert isinstance(node, Operation)
         if len(text) > _room("    "):
-            text = self._expressions.print_sum(node, "\n        ")
-        self.lines += [f"    {start}(", f"        {text}", "    )"]
+            text = self._expressions.print_sum(node, "\n")
+        self.lines += [f"    {start}(", *(f"        {line}" for line in text.split("\n")), "    )"]
 
     def _fit(self, node: Node, room: int) -> Node:
         """Return ``node`` so that it fits into ``room`` columns, or is a sum of terms that each fit into a line.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import sympy
-from attrs import frozen
+from attrs import define, frozen
 
 from modelmeter.bounds import bound_operands
 from modelmeter.cost import METRICS, Metric
@@ -30,7 +31,7 @@ _REQUEST_SIZES = ("prompt_tokens", "max_new_tokens")
 """Sizes that are in no formula, but that others follow from."""
 
 
-@frozen(kw_only=True)
+@define(kw_only=True, frozen=True, slots=False)  # the signatures are worked out once, into the dictionary
 class Stages:
     """Every metric of every stage and of the request in one program, so that they share their work.
 
@@ -59,6 +60,13 @@ class Stages:
 
     def signature(self, stage: str) -> Signature:
         """Return what the functions of a stage take: the sizes in any of its formulas."""
+        return self._signatures[stage]
+
+    @cached_property
+    def _signatures(self) -> dict[str, Signature]:
+        return {stage: self._make_signature(stage) for stage in self.names}
+
+    def _make_signature(self, stage: str) -> Signature:
         program = self.part(stage, *METRICS)
         is_request = stage == REQUEST
         derivations = _REQUEST_DERIVATIONS if is_request else STAGE_DERIVATIONS
@@ -123,7 +131,7 @@ class Layer:
 
 def build_layer(layer: LayerFormula) -> Layer:
     """Return the program of a layer class, its sizes as parameters."""
-    formulas = {metric: sympy.sympify(layer.cost[metric]) for metric in METRICS}
+    formulas: dict[str, sympy.Expr] = {metric: sympy.sympify(layer.cost[metric]) for metric in METRICS}
     quotients = {quotient for formula in formulas.values() for quotient in formula.atoms(FloorDiv, CeilDiv)}
     rests = [quotient.args[0] - quotient.args[1] for quotient in sorted(quotients, key=str) if _may_fail(quotient)]
     guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}

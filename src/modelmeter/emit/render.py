@@ -81,18 +81,20 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
 
 
 def _cost_functions(stages: Stages, model: str) -> list[Function]:
-    return [
-        Function(
-            name=stage,
-            summary=f"Return the cost of {_STAGE_WORDS[stage]}.",
-            notes=f"The formulas are those of {model}.",
-            signature=stages.signature(stage),
-            body=write_cost(stages.signature(stage), stages.part(stage, *METRICS), _outputs(stage)),
-            result="Cost",
-            operations=stages.part(stage, *METRICS).operations,
-        )
-        for stage in stages.names
-    ]
+    return [_cost_function(stages, stage, model) for stage in stages.names]
+
+
+def _cost_function(stages: Stages, stage: str, model: str) -> Function:
+    signature, program = stages.signature(stage), stages.part(stage, *METRICS)
+    return Function(
+        name=stage,
+        summary=f"Return the cost of {_STAGE_WORDS[stage]}.",
+        notes=f"The formulas are those of {model}.",
+        signature=signature,
+        body=write_cost(signature, program, _outputs(stage)),
+        result="Cost",
+        operations=program.operations,
+    )
 
 
 def _all_stages(stages: Stages, model: str) -> Function:
@@ -217,7 +219,8 @@ class _Package:
 
     def arrays(self, functions: Sequence[ArrayFunction]) -> str:
         """Return the module of functions over arrays."""
-        lines = "\n".join(line for found in functions for helper in (found, *found.helpers) for line in helper.body)
+        bodies = [body for function in functions for body in (function.body, *(part.body for part in function.helpers))]
+        lines = "\n".join(line for body in bodies for line in body)
         helpers = ("as_cost", "as_routing", "as_size", "check_at_most", "check_fits", "largest", "largest_of")
         used = [helper for helper in (*helpers, "routed_reads", "shape_of") if f" {helper}(" in lines]
         imports = sorted(["Cost", "Integers", *used], key=_order)

@@ -7,7 +7,7 @@ what goes out is escaped for where it goes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -28,6 +28,19 @@ _SPECIAL_IN_LATEX: Final = {
 _INLINE = re.compile(r"``(?P<code>.+?)``|\$(?P<math>[^$]+)\$|\barXiv:(?P<arxiv>\d{4}\.\d{4,5})")
 _SECTION = re.compile(r"\n\n[A-Z][a-z]+\n-{3,}\n")
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+
+
+_PLAIN: Final[Mapping[str, str]] = {
+    r"\lfloor ": "⌊",
+    r" \rfloor": "⌋",
+    r"\lceil ": "⌈",
+    r" \rceil": "⌉",
+    r"\left": "",
+    r"\right": "",
+    r"\min": "min",
+    r"\ne": "≠",
+}
+"""LaTeX commands in our texts, as plain characters."""
 
 
 def format_number(value: int | Fraction) -> str:
@@ -99,8 +112,8 @@ def to_latex(text: str) -> str:
 
 def to_plain(text: str) -> str:
     """Return text with code and formulas as plain characters, for docstrings."""
-    plain = _INLINE.sub(lambda match: match[str(match.lastgroup)], text)
-    for latex, characters in ((r"\left", ""), (r"\right", ""), (r"\min", "min")):
+    plain = _INLINE.sub(lambda match: match[0] if match.lastgroup == "arxiv" else match[str(match.lastgroup)], text)
+    for latex, characters in _PLAIN.items():
         plain = plain.replace(latex, characters)
     return plain
 

@@ -9,7 +9,7 @@ import sympy
 from attrs import evolve, fields, frozen
 
 from modelmeter.bind import BoundModule
-from modelmeter.cost import FLOWS, METRICS, Cost, Metric
+from modelmeter.cost import METRICS, Metric
 from modelmeter.functions import Size, exceeds
 from modelmeter.layers.base import BaseLayer, multiply
 from modelmeter.layers.container import ModuleList, Sequential
@@ -18,7 +18,7 @@ from modelmeter.symbols import symbol
 from modelmeter.verify.cases import NO_TILES
 from modelmeter.verify.integer_facts import Domain, resolve
 from modelmeter.verify.our_formulas import OurFormulas, map_cost
-from modelmeter.verify.proof import Case, Progress, Verdict, ignore_progress
+from modelmeter.verify.proof import Case, Verdict
 
 ADDITIVE: tuple[Metric, ...] = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "activation_bytes")
 
@@ -76,8 +76,6 @@ def prove_growth(
     growth: Growth,
     formulas: OurFormulas,
     make_case: Callable[[DeepSeekOCRArchitecture], Case],
-    *,
-    progress: Progress = ignore_progress,
 ) -> Iterator[Verdict]:
     """Yield a verdict on each metric: one more layer adds what the trace of that layer has, whatever the depth.
 
@@ -92,7 +90,6 @@ def prove_growth(
         Makes the forward that is traced.
     """
     case, larger = make_case(growth.smaller), make_case(growth.larger)
-    progress(f"one more layer at {growth.layer}")
     before, after = case.run(), larger.run()
     depths = growth.smaller.dimension_values()
     others = {name: size for name, size in depths.items() if name not in growth.dimensions}
@@ -142,12 +139,11 @@ def prove_tiles(formulas: OurFormulas) -> Iterator[Verdict]:
             )  # fmt: skip
 
 
-def prove_layer_formulas(model: BoundModule, *, progress: Progress = ignore_progress) -> Iterator[Verdict]:
+def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
     """Yield verdicts: the formula of a layer class, in its own sizes, is the one that the model adds up.
 
     That is what a layer's page and its evaluator say, at every place where the model calls the layer.
     """
-    progress("layer formulas in their own sizes")
     for bound in model.walk():
         for call in bound.calls:
             layer = call.layer

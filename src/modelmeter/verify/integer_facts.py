@@ -145,8 +145,13 @@ Sizes = Sequence[sympy.Expr]
 
 
 def _floor_of_a_quotient(sizes: Sizes, domain: Domain) -> sympy.Expr | None:
-    """``floor((n a + b) / n) = a`` for ``0 <= b < n``."""
-    return find_floor(sizes[0], sizes[1], domain)
+    """``floor((n a + b) / n) = a`` for ``0 <= b < n``; else ``floor((a + n - 1) / n) = ceil(a / n)`` for a number n."""
+    dividend, divisor = sizes
+    floor = find_floor(dividend, divisor, domain)
+    constant, rest = dividend.as_coeff_Add()
+    if floor is None and divisor.is_Integer and constant == divisor - 1:
+        return functions.CeilDiv(rest, divisor)
+    return floor
 
 
 def _ceiling_is_a_floor(sizes: Sizes, domain: Domain) -> sympy.Expr | None:

@@ -1,0 +1,185 @@
+"""All proofs: what is traced for a quick check and for a full one, and how a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from attrs import evolve
+
+from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
+from modelmeter.verify import reference_cases, transformers_cases
+from modelmeter.verify.architecture_cases import (
+    CaseSet,
+    keep_two_layers,
+    list_decoder_sets,
+    list_expert_sets,
+    list_vision_sets,
+    list_window_sets,
+    take_all_experts,
+)
+from modelmeter.verify.cases import BATCH_SIZE, RESIDUES, Sizes, grid_of_residue, list_grids, positive
+from modelmeter.verify.identities import list_growths, prove_growth, prove_layer_formulas, prove_tiles
+from modelmeter.verify.oracle import TRANSFORMERS
+from modelmeter.verify.our_formulas import OurFormulas, build_formulas
+from modelmeter.verify.proof import Case, Progress, Verdict, ignore_progress, prove
+
+DEPTHS = frozenset(
+    {
+        "num_hidden_layers", "first_k_dense_replace", "sam_num_hidden_layers", "sam_num_global_layers",
+        "clip_num_hidden_layers",
+    }
+)  # fmt: skip
+
+Proof = Callable[[Progress], Iterator[Verdict]]
+"""A part of a run."""
+
+QUICK_RESIDUE = 5
+
+
+def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
+    """Yield the proofs that take seconds: sizes as symbols, one residue class, no corners."""
+    two = keep_two_layers(architecture)
+    shared = take_all_experts(two)
+    side = _side(two, QUICK_RESIDUE)
+    yield _prove_set(
+        CaseSet(
+            name="workload",
+            architecture=shared,
+            cases=(
+                reference_cases.make_prefill_case(shared, least={}),
+                reference_cases.make_decode_case(shared, least={}),
+                reference_cases.make_page_case(shared, side),
+            ),
+        )
+    )
+    yield _prove_set(
+        CaseSet(
+            name="workload in transformers",
+            architecture=two,
+            cases=(
+                transformers_cases.make_prefill_case(two, least={}),
+                transformers_cases.make_decode_case(two, least={}),
+                transformers_cases.make_views_case(two, side),
+            ),
+            counterparts=TRANSFORMERS,
+        )
+    )
+    yield partial(_prove_identities, shared)
+
+
+def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
+    """Yield all proofs: every workload and every size of the architecture, in both implementations.
+
+    They take minutes. A proof does not need those before it, so they may run side by side.
+    """
+    two = keep_two_layers(architecture)
+    shared = take_all_experts(two)
+    yield partial(_prove_identities, shared)
+    for growth in list_growths(shared):
+        yield partial(_prove_growth, shared, growth)
+    for case in (reference_cases.make_prefill_case(shared), reference_cases.make_decode_case(shared)):
+        yield _prove_set(CaseSet(name=case.name, architecture=shared, cases=(case,)))
+    for case in (transformers_cases.make_prefill_case(two), transformers_cases.make_decode_case(two)):
+        yield _prove_set(CaseSet(name=case.name, architecture=two, cases=(case,), counterparts=TRANSFORMERS))
+    yield _prove_set(
+        CaseSet(name="experts", architecture=two, cases=tuple(reference_cases.list_experts_cases(two)))
+    )
+    # The experts take no part in what a page's own case is for: its vision.
+    dense = evolve(shared, num_hidden_layers=1)
+    for grid, least in list_grids():
+        page = reference_cases.make_page_case(dense, two.sam_patch_size * grid, least=least)
+        views = transformers_cases.make_views_case(two, two.sam_patch_size * grid, least=least)
+        yield _prove_set(CaseSet(name=page.name, architecture=dense, cases=(page,)))
+        yield _prove_set(CaseSet(name=views.name, architecture=two, cases=(views,), counterparts=TRANSFORMERS))
+    yield _prove_set(CaseSet(name="tiles", architecture=dense, cases=tuple(list_tile_cases(dense))))
+    yield _prove_set(
+        CaseSet(name="patches", architecture=dense, cases=tuple(reference_cases.list_patch_cases(dense)))
+    )
+    for case_set in (
+        *list_decoder_sets(two),
+        *list_expert_sets(two),
+        *list_vision_sets(two, tuple(range(RESIDUES))),
+        *list_window_sets(two, is_every_corner=True),
+    ):
+        yield _prove_set(case_set)
+    yield _prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
+
+
+def list_tile_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
+    """Yield pages with tiles: two residue classes of sides, and the default sides with every shape of grid."""
+    width, height, j = map(positive, ("num_width_tiles", "num_height_tiles", "j"))
+    patch_size = architecture.sam_patch_size
+    grid: Sizes = {"num_width_tiles": width, "num_height_tiles": height}
+    symbolic = {"image_size": patch_size * (RESIDUES * j + 12), **grid}
+    yield reference_cases.make_page_case(
+        architecture, _side(architecture, QUICK_RESIDUE), tiles=symbolic, least={BATCH_SIZE: 1}
+    )
+    yield reference_cases.make_page_case(
+        architecture, 1024, tiles={"image_size": 640, **grid}, least={BATCH_SIZE: 1, width: 1, height: 1}
+    )
+
+
+def list_deep_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
+    """Yield cases of the whole model in its own depth, on batches that its experts share evenly."""
+    batch_size = {"batch_size": architecture.n_routed_experts * positive("n")}
+    for case in (
+        reference_cases.make_page_case(architecture, _side(architecture, QUICK_RESIDUE)),
+        reference_cases.make_decode_case(architecture, least={}),
+    ):
+        yield evolve(
+            case,
+            name=f"{case.name}, full depth",
+            inputs={**case.inputs, **batch_size},
+            sizes={**case.sizes, **batch_size},
+        )
+
+
+def run_proofs(proofs: Iterator[Proof], *, progress: Progress = ignore_progress) -> Iterator[Verdict]:
+    """Run ``proofs`` in turn, and yield their verdicts as they come.
+
+    Raises
+    ------
+    CountError
+        If a trace is not valid.
+    """
+    for proof in proofs:
+        yield from proof(progress)
+
+
+def _prove_set(case_set: CaseSet) -> Proof:
+    def proof(progress: Progress) -> Iterator[Verdict]:
+        formulas = formulas_of(case_set.architecture, symbolic=case_set.symbolic)
+        yield from prove(formulas, case_set.cases, counterparts=case_set.counterparts, progress=progress)
+
+    return proof
+
+
+def _prove_identities(architecture: DeepSeekOCRArchitecture, progress: Progress) -> Iterator[Verdict]:
+    formulas = build_formulas(trace_reference(architecture))
+    progress("layer formulas in their own sizes")
+    yield from prove_layer_formulas(formulas.model)
+    progress("tiles as views")
+    yield from prove_tiles(formulas)
+
+
+def _prove_growth(architecture: DeepSeekOCRArchitecture, growth, progress: Progress) -> Iterator[Verdict]:
+    formulas = formulas_of(architecture, symbolic=DEPTHS)
+    progress(f"one more layer at {growth.layer}")
+    # Of a residue class; the proofs of pages say that a layer's formula holds in all of them.
+    make_case = partial(reference_cases.make_page_case, base_size=_side(architecture, QUICK_RESIDUE))
+    yield from prove_growth(growth, formulas, make_case)
+
+
+def formulas_of(architecture: DeepSeekOCRArchitecture, *, symbolic: frozenset[str] = frozenset()) -> OurFormulas:
+    """Return our formulas for the modules of ``architecture`` at its sizes, except those that stay symbols."""
+    sizes = architecture.dimension_values()
+    return build_formulas(trace_reference(architecture)).put_in(
+        {name: size for name, size in sizes.items() if name not in symbolic}
+    )
+
+
+def _side(architecture: DeepSeekOCRArchitecture, residue: int):
+    grid, _ = grid_of_residue(residue)
+    return architecture.sam_patch_size * grid

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios and parts, never asserted by a test. Run them with ``make bench``."""

@@ -1,0 +1,72 @@
+"""The programs of the package: one for all stages, parts of it, bounds, and what each function takes."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from small_package import ARCHITECTURE, DEFAULTS, make_spec
+
+from modelmeter.cost import METRICS
+from modelmeter.emit.function import IMAGE_TOKENS
+from modelmeter.emit.programs import REQUEST, build_layer, build_stages
+from modelmeter.errors import FormulaError
+
+SPEC = make_spec()
+STAGES = build_stages(SPEC, SPEC.architecture)
+
+
+def names_of(stage: str) -> list[str]:
+    return [parameter.name for parameter in STAGES.signature(stage).parameters]
+
+
+def test_a_stage_takes_the_sizes_in_its_formulas_in_the_order_of_the_documentation() -> None:
+    assert names_of("prefill") == [
+        "batch_size", "seq_len", "logits_tokens", "weight_bits", "activation_bits", "kv_bits",
+    ]  # fmt: skip
+    assert names_of("projector") == [
+        "batch_size", "base_size", "image_size", "num_width_tiles", "num_height_tiles", "weight_bits",
+        "activation_bits",
+    ]  # fmt: skip
+    assert STAGES.signature("prefill").has_routing
+    assert not STAGES.signature("vision").has_routing
+
+
+def test_a_request_takes_all_of_them_and_what_others_follow_from() -> None:
+    assert set(names_of(REQUEST)) == DEFAULTS.keys()
+    derived = {size.name for size in STAGES.signature(REQUEST).parameters if size.derivation}
+    assert derived == {"seq_len", "logits_tokens", "decode_steps"}
+
+
+def test_the_general_program_takes_the_architecture_too() -> None:
+    general = build_stages(SPEC, {})
+    taken = {size.name for size in general.signature(REQUEST).parameters}
+    assert taken == DEFAULTS.keys() | ARCHITECTURE.keys()
+
+
+def test_a_part_has_only_its_outputs() -> None:
+    part = STAGES.part("decode", "kv_cache_bytes")
+    assert [output.name for output in part.outputs] == ["decode_kv_cache_bytes"]
+    assert set(part.inputs) == {"batch_size", "seq_len", "decode_steps", "kv_bits"}
+    assert STAGES.part(REQUEST, *METRICS).outputs[0].name == IMAGE_TOKENS
+
+
+def test_bounds_cover_the_numerators_of_all_outputs() -> None:
+    # The weights of the projector, 65 * 42 / 8 bytes a bit, have the numerator 1365 weight_bits.
+    bound = STAGES.bounds("projector_weight_bytes")
+    assert bound.inputs == ("weight_bits",)
+    assert bound.outputs[0].denominator == 1
+    assert "1365" in str(bound.outputs[0].numerator)
+
+
+def test_a_dividend_with_negative_terms_is_guarded() -> None:
+    layer = build_layer(SPEC.layers[0])
+    # floor((height - kernel_size + stride) / stride) is at least 1 where the kernel fits.
+    assert list(layer.guards.values()) == ["height - kernel_size"]
+    assert [size.default for size in layer.signature.parameters if size.name == "stride"] == [3]
+
+
+def test_every_size_needs_a_default() -> None:
+    layer = SPEC.layers[0]
+    sizes = {name: size for name, size in layer.sizes.items() if name != "stride"}
+    with pytest.raises(FormulaError, match="stride"):
+        build_layer(evolve(layer, sizes=sizes))

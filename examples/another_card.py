@@ -12,7 +12,7 @@ from pathlib import Path
 CARDS = {
     "NVIDIA A100 SXM4 80GB": (312e12, 19.5e12, 2.039e12, 80 * 2**30),
     "NVIDIA L40S 48GB": (362.05e12, 91.6e12, 864e9, 48 * 2**30),
-    "half a card of yours": (100e12, 10e12, 1e12, 6 * 2**30),
+    "a small card of yours": (100e12, 10e12, 1e12, 6 * 2**30),
 }
 
 

@@ -16,7 +16,7 @@ from modelmeter.graph import Call, ModuleGraph, ModuleNode, Shape, join_path, na
 from modelmeter.layers.activation import SiLU
 from modelmeter.layers.base import BaseLayer, Child, Routing, never, once, repeat
 from modelmeter.layers.base import Shape as LayerShape
-from modelmeter.layers.container import ModuleList
+from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.layers.embedding import Embedding
 from modelmeter.layers.linear import Linear
 from modelmeter.symbols import symbol
@@ -309,6 +309,14 @@ def test_a_group_of_no_siblings_needs_no_modules() -> None:
     net = NET.change("blocks/0,2-3", remove)
     bound = {module.node.path: module for module in bind_net(net, make_layers(bias=False, count=width - 5)).walk()}
     assert [path for path in bound if path.startswith("blocks.")] == ["blocks.1,4", "blocks.1,4.inner"]
+
+
+def test_alike_neighbours_of_a_sequence_are_not_taken_for_the_first_of_them() -> None:
+    """A trace makes one node of them, and a ``Sequential`` has a child for each."""
+    inner = Linear(leading_shape=(batch, tokens), in_features=width, out_features=width)
+    graph = to_graph(Module(("",), "Sequential", (PROMPT,), children=[Module(("0", "1"), "Linear", (PROMPT,), 30)]))
+    with pytest.raises(BindError, match=r"^0-1: no layer models this module; .*found 0/1"):
+        bind(graph, {"prefill": Sequential(layers=(inner, inner))}, SIZES)
 
 
 # --- layers of a later run that contradict the first -------------------------------------------------------

@@ -142,6 +142,14 @@ def test_the_published_experts_at_one_token_at_a_prompt_and_at_a_book() -> None:
     assert expected_routed_reads(64, 6, 29, weights) == expected_reads(64, 6, 29, weights) < 64 * weights
 
 
+@pytest.mark.parametrize(("experts", "per_token", "weights"), [(64, 6, 10**9), (7, 1, 3), (3, 2, 10**12)])
+def test_expected_reads_stay_exact_up_to_the_last_parameter(experts: int, per_token: int, weights: int) -> None:
+    """Through the point from which every parameter is read, where the powers stop being built."""
+    seen = [expected_routed_reads(experts, per_token, tokens, weights) for tokens in range(400)]
+    assert seen == [expected_reads(experts, per_token, tokens, weights) for tokens in range(400)]
+    assert seen[-1] == experts * weights
+
+
 def test_expected_reads_lie_below_the_bound_and_both_below_all_experts() -> None:
     for tokens in range(40):
         expected, bound = (rule(11, 3, tokens, 1009) for rule in (expected_routed_reads, bounded_routed_reads))

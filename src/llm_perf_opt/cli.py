@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from llm_perf_opt.commands import coverage, report, trace  # these bring their own options, and import late too
 from modelmeter.errors import ModelMeterError
 
 app = typer.Typer(
@@ -114,6 +115,11 @@ def evaluate(
         typer.echo(evaluation.to_json())
     else:
         open_console().print(evaluation.render())
+
+
+app.command("report")(report.report)
+app.command("trace")(trace.trace)
+app.command("coverage")(coverage.coverage)
 
 
 def main() -> None:

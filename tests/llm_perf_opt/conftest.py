@@ -1,15 +1,43 @@
-"""The published model, compiled from the shipped module graph: no torch, and a second instead of ten."""
+"""What the tests of the application share: the command line, and the published model without a trace."""
 
 from __future__ import annotations
 
-import pytest
+import sys
+from pathlib import Path
 
-from llm_perf_opt.commands.sources import architecture_of, read_graph
-from modelmeter.compiler import CompiledModel, compile_model
+import pytest
+from command_line import GRAPH, Result, Run, run_apart
+
+from llm_perf_opt import cli
+from llm_perf_opt.commands.sources import compile_graph, read_graph
+from modelmeter.compiler import CompiledModel
 
 
 @pytest.fixture(scope="session")
 def compiled() -> CompiledModel:
-    """The published model."""
-    graph = read_graph(None)
-    return compile_model(architecture_of(graph), graph)
+    """The published model, compiled from the shipped module graph: no torch, and a second instead of ten."""
+    return compile_graph(read_graph(None))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process."""
+
+    def run_arguments(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["modelmeter", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Result(code, *capsys.readouterr())
+
+    return run_arguments
+
+
+@pytest.fixture(scope="session")
+def compiled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``compile`` writes from the shipped graph in another Python, in which torch cannot be imported."""
+    folder = tmp_path_factory.mktemp("compiled")
+    result = run_apart("compile", "--graph", GRAPH, "--out", folder, forbidden=("torch", "torchinfo", "numpy"))
+    assert (result.returncode, result.stderr) == (0, "")
+    return folder

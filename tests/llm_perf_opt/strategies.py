@@ -73,7 +73,7 @@ model_specs = st.builds(
 
 @st.composite
 def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
-    """Profiles with views of up to 1280 pixels and up to 3 x 3 tiles.
+    """Profiles with views of a patch, 16 pixels, up to 1280 pixels, and up to 3 x 3 tiles.
 
     A side of 1280 pixels gives a grid of 20, so a page has at most 20 * 21 + 1 + 3 * 20 * (3 * 20 + 1) = 4081
     image tokens.
@@ -85,8 +85,8 @@ def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
         profile_id=draw(identifiers),
         description=draw(texts),
         seq_len=draw(st.integers(4081, 2**63 - 1)),
-        base_size=draw(st.integers(1, 1280)),
-        image_size=draw(st.integers(1, 1280)),
+        base_size=draw(st.integers(16, 1280)),
+        image_size=draw(st.integers(16, 1280)),
         crop_mode=crop_mode,
         max_new_tokens=draw(sizes),
         doc_kind=draw(st.sampled_from(("text_heavy", "mixed_layout", "image_rich", "synthetic"))),

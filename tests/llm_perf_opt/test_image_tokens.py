@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from llm_perf_opt.errors import RecordError
 from llm_perf_opt.utils.image_tokens import image_tokens
 
 
@@ -24,3 +25,8 @@ def test_a_page_has_these_tokens(base_size: int, image_size: int, width: int, he
         image_tokens(base_size=base_size, image_size=image_size, num_width_tiles=width, num_height_tiles=height)
         == tokens
     )
+
+
+def test_a_side_shorter_than_a_patch_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"^image_size must be at least .*: 15 < 16$"):
+        image_tokens(base_size=16, image_size=15, num_width_tiles=2, num_height_tiles=1)

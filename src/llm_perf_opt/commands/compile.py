@@ -10,7 +10,9 @@ from attrs import frozen
 
 from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE, read_architecture
 from modelmeter.compiler import compile_model, emit_files
+from modelmeter.errors import TraceError
 from modelmeter.graph import ModuleGraph
+from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
 
 @frozen(kw_only=True)
@@ -40,10 +42,7 @@ def compile_files(config: Path | None, graph_file: Path | None, begin: Callable[
     architecture = read_architecture(config, graph)
     if graph is None:
         begin("trace the torch modules")
-        # The compiler would do the same; here it is a step of its own. Nothing else in a compilation imports torch.
-        from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
-
-        graph = trace_reference(architecture)
+        graph = _trace(architecture)
     begin("bind the layers and add up")
     compiled = compile_model(architecture, graph)
     begin("emit the evaluators and the pages")
@@ -51,7 +50,19 @@ def compile_files(config: Path | None, graph_file: Path | None, begin: Callable[
     return Compilation(graph=graph, files=files)
 
 
+def _trace(architecture: DeepSeekOCRArchitecture) -> ModuleGraph:
+    """Do what the compiler would do, as a step of its own. Nothing else in a compilation imports torch."""
+    try:
+        from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
+    except ModuleNotFoundError as error:
+        raise TraceError(
+            "tracing needs torch and torchinfo", found=str(error),
+            remedy="pip install 'modelmeter[trace]', or start from a saved module graph with --graph",
+        ) from None  # fmt: skip
+    return trace_reference(architecture)
+
+
 def describe_files(files: Mapping[str, str], directory: Path, state: str) -> str:
     """Return a line for each folder in ``directory``: how many files it has and in which state they are."""
     counts = Counter(path.partition("/")[0] for path in files)
-    return "\n".join(f"{directory / folder}: {count} files {state}" for folder, count in counts.items())
+    return "\n".join(f"{directory / folder}: {count} files {state}" for folder, count in sorted(counts.items()))

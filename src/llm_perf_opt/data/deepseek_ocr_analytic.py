@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llm_perf_opt.data.modules import AnalyticModuleNode, ModuleMetricsSnapshot, OperatorMetrics, Repetition, Stage
+from llm_perf_opt.data.prediction import HardwareSource, HardwareSpec, OperatorCost, Prediction, StageCost
 from llm_perf_opt.data.report import AnalyticModelReport
 from llm_perf_opt.data.specification import DeepSeekOCRModelSpec, DocumentKind, OCRWorkloadProfile, VisionBackbone
 from llm_perf_opt.data.target_operators import OPERATOR_CATEGORIES, OperatorCategory, OperatorSpec, TargetOperatorList
@@ -13,13 +14,18 @@ __all__ = [
     "AnalyticModuleNode",
     "DeepSeekOCRModelSpec",
     "DocumentKind",
+    "HardwareSource",
+    "HardwareSpec",
     "ModuleMetricsSnapshot",
     "OCRWorkloadProfile",
     "OperatorCategory",
+    "OperatorCost",
     "OperatorMetrics",
     "OperatorSpec",
+    "Prediction",
     "Repetition",
     "Stage",
+    "StageCost",
     "TargetOperatorList",
     "VisionBackbone",
 ]

@@ -96,14 +96,16 @@ class OperatorMetrics:
 
 @frozen(kw_only=True)
 class ModuleMetricsSnapshot:
-    """What one module costs under one workload profile, with everything that it holds.
+    """What one module costs under one workload profile, apart from the modules that it holds.
+
+    So all snapshots together are the model, with every operator once.
 
     Parameters
     ----------
     module_id, profile_id
         The module and the workload profile, by their ids.
     calls
-        How often the module runs.
+        How often its own operators run: for a module without children, how often the module runs.
     total_time_ms
         Predicted time of all calls, in milliseconds.
     total_flops_tflops
@@ -111,7 +113,8 @@ class ModuleMetricsSnapshot:
     total_io_tb
         What all calls read and write, in terabits: 10^12 bits, not bytes.
     memory_weights_gb, memory_activations_gb, memory_kvcache_gb
-        Memory for parameters, operator outputs, and cached keys and values, in units of 2^30 bytes.
+        Memory for its own parameters, its operators' outputs in one forward, and its cached keys and values, in
+        units of 2^30 bytes. A module that works in two stages has a node, and its parameters, in both.
     share_of_model_time
         The module's part of the model's time, from 0 to 1.
     operator_breakdown

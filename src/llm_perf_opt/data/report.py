@@ -9,6 +9,7 @@ from attrs import converters, field, frozen
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.data.modules import AnalyticModuleNode, ModuleMetricsSnapshot, check_module_tree
+from llm_perf_opt.data.prediction import Prediction
 from llm_perf_opt.data.specification import DeepSeekOCRModelSpec, OCRWorkloadProfile
 from llm_perf_opt.data.target_operators import OperatorCategory
 from llm_perf_opt.errors import RecordError
@@ -42,6 +43,8 @@ class AnalyticModelReport:
         Anything else, for people.
     layer_docs_dir
         Absolute path of the folder with a page per module, if there is one.
+    prediction
+        What the predicted times are made of, with exact integers, if the report says so.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class AnalyticModelReport:
     )
     notes: str = field(default="", validator=rules.TEXT)
     layer_docs_dir: str | None = field(default=None, validator=rules.or_none(rules.ABSOLUTE_PATH))
+    prediction: Prediction | None = field(default=None, validator=rules.or_none(rules.record(Prediction)))
 
     def __attrs_post_init__(self) -> None:
         check_module_tree(self.modules)
@@ -103,6 +107,14 @@ class AnalyticModelReport:
                         place=f"{here}.operator_breakdown[{position}].category_id",
                         found=operators.category_id,
                     )
+        for index, row in enumerate(self.prediction.operators if self.prediction else ()):
+            here = f"prediction.operators[{index}]"
+            if row.module_id not in module_ids:
+                raise RecordError("no module has this id", place=f"{here}.module_id", found=row.module_id)
+            if row.category_id not in category_ids:
+                raise RecordError(
+                    "no operator category has this id", place=f"{here}.category_id", found=row.category_id
+                )
 
 
 def check_ratio(predicted: float, measured: float | None, ratio: float | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import count
 from math import gcd
@@ -16,7 +16,7 @@ from modelmeter.functions import ceil_div
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference import KeyValueCache, build_reference
+from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, KeyValueCache, build_reference
 from modelmeter.trace import trace_modules
 
 
@@ -100,10 +100,9 @@ class TraceWorkload:
 
 
 def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorkload | None = None) -> ModuleGraph:
-    """Trace the runs ``prefill`` and ``decode`` of the reference model on the meta device.
+    """Trace the runs ``prefill`` and ``decode`` of the reference model, as :func:`prepare_runs` makes them.
 
-    The decode step is one token on the cache that the prefill has left. The experts take even shares of the
-    tokens: an even share for each makes them one node.
+    An even share of the tokens for each expert makes the experts one node.
 
     Parameters
     ----------
@@ -118,6 +117,23 @@ def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorklo
         If the prompt does not hold its image tokens, or a run fails otherwise.
     """
     workload = workload or TraceWorkload.for_architecture(architecture)
+    graph = trace_modules(*prepare_runs(architecture, workload))
+    return evolve(
+        graph,
+        workload=asdict(workload),
+        architecture=architecture.dimension_values(),
+        sam_global_attn_indexes=architecture.sam_global_attn_indexes,
+    )
+
+
+def prepare_runs(
+    architecture: DeepSeekOCRArchitecture, workload: TraceWorkload
+) -> tuple[DeepseekOCRForCausalLM, Mapping[str, Callable[[], object]]]:
+    """Return the reference model on the meta device, and its runs ``prefill`` and ``decode``.
+
+    They run in this order: the decode step is one token on the cache that the prefill has left. The experts take
+    even shares of the tokens.
+    """
     model = build_reference(architecture, expert_routing="even")
     dtype = model.lm_head.weight.dtype
     cache = KeyValueCache(
@@ -143,10 +159,4 @@ def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorklo
     def decode() -> object:
         return model(make_ids(workload.batch_size, 1), cache)
 
-    graph = trace_modules(model, {"prefill": prefill, "decode": decode})
-    return evolve(
-        graph,
-        workload=asdict(workload),
-        architecture=architecture.dimension_values(),
-        sam_global_attn_indexes=architecture.sam_global_attn_indexes,
-    )
+    return model, {"prefill": prefill, "decode": decode}

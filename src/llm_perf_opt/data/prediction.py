@@ -1,0 +1,267 @@
+"""How a report's times come about: the hardware, what the evaluators were given, and the exact work of every operator.
+
+Everything that a time depends on is here, so a reader of the report can compute the times of other hardware.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from attrs import field, frozen
+
+from llm_perf_opt.data import rules
+from llm_perf_opt.errors import RecordError
+
+RunStage = Literal["vision", "projector", "prefill", "decode"]
+CostedStage = Literal[RunStage, "request"]
+Limit = Literal["tensor_cores", "cuda_cores", "memory"]
+
+DTYPE_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "float16": 16, "float8_e4m3fn": 8, "int8": 8}
+"""The bits of an element, by PyTorch's name of its type."""
+
+RATE = rules.Rule(
+    expected="a finite number above 0",
+    accepts=lambda value: type(value) is float and 0 < value < math.inf,
+    schema={"type": "number", "exclusiveMinimum": 0, "description": "per second"},
+)
+EFFICIENCY = rules.Rule(
+    expected="a number above 0, at most 1",
+    accepts=lambda value: type(value) is float and 0 < value <= 1,
+    schema={"type": "number", "exclusiveMinimum": 0, "maximum": 1, "description": "part of the peak rates"},
+)
+
+
+def mapping_of(key_rule: rules.Rule, value_rule: rules.Rule) -> rules.Rule:
+    """Return the rule of a mapping whose keys and values obey rules of their own."""
+
+    def check_items(items: Mapping[Any, Any], place: str) -> None:
+        for key, value in items.items():
+            key_rule.check(key, f"{place} (a name)")
+            value_rule.check(value, f"{place}.{key}")
+
+    return rules.Rule(
+        expected="at least one value by name",
+        accepts=lambda value: isinstance(value, Mapping) and len(value) > 0,
+        schema={
+            "type": "object",
+            "propertyNames": key_rule.schema,
+            "additionalProperties": value_rule.schema,
+            "minProperties": 1,
+        },
+        check_parts=check_items,
+    )
+
+
+def _as_rates(rates: Mapping[str, float]) -> Mapping[str, float]:
+    """Return a copy with whole rates as floats; the rule of the field refuses what is no mapping."""
+    return {key: rules.as_float(rate) for key, rate in rates.items()} if isinstance(rates, Mapping) else rates
+
+
+@frozen(kw_only=True)
+class HardwareSource:
+    """A public document of the vendor, and which numbers are from it.
+
+    Parameters
+    ----------
+    title, year
+        Of the document.
+    states
+        What was taken from it, and how.
+    """
+
+    title: str = field(validator=rules.IDENTIFIER)
+    year: int = field(validator=rules.whole_number(1))
+    states: str = field(validator=rules.IDENTIFIER)
+
+
+@frozen(kw_only=True)
+class HardwareSpec:
+    """The peak rates and the memory of one card.
+
+    Parameters
+    ----------
+    hardware_id, name
+        The id that users type, and the vendor's name.
+    tensor_flops_per_second
+        Dense peak of the tensor cores by type, without sparsity; one multiply-accumulate is two FLOPs.
+    vector_flops_per_second
+        FP32 peak outside the tensor cores.
+    memory_bytes_per_second, memory_bytes
+        Bandwidth and size of the card's memory.
+    sources
+        Where the numbers are from.
+
+    Raises
+    ------
+    RecordError
+        If a field breaks its rule.
+    """
+
+    hardware_id: str = field(validator=rules.IDENTIFIER)
+    name: str = field(validator=rules.IDENTIFIER)
+    tensor_flops_per_second: Mapping[str, float] = field(
+        converter=_as_rates, validator=mapping_of(rules.choice(*DTYPE_BITS), RATE)
+    )
+    vector_flops_per_second: float = field(converter=rules.as_float, validator=RATE)
+    memory_bytes_per_second: float = field(converter=rules.as_float, validator=RATE)
+    memory_bytes: int = field(validator=rules.whole_number(1))
+    sources: tuple[HardwareSource, ...] = field(
+        default=(), converter=rules.as_tuple, validator=rules.sequence(rules.record(HardwareSource))
+    )
+
+    def tensor_peak(self, dtype: str) -> float:
+        """Return the dense FLOP/s of the tensor cores for a type.
+
+        Raises
+        ------
+        RecordError
+            If the card has no peak for it.
+        """
+        if dtype not in self.tensor_flops_per_second:
+            raise RecordError(
+                "this card has no tensor cores for this type",
+                place=f"{self.hardware_id}: tensor_flops_per_second",
+                expected=", ".join(self.tensor_flops_per_second),
+                found=dtype,
+            )
+        return self.tensor_flops_per_second[dtype]
+
+
+@frozen(kw_only=True)
+class OperatorCost:
+    """All calls of one operator of one module in one stage; a module never counts what is inside another.
+
+    Parameters
+    ----------
+    stage, module_id
+        Where.
+    operator, category_id
+        The torch function or the class of the leaf module, and its category.
+    calls
+        How often it runs, over all siblings that the module stands for and all decode steps.
+    tensor_core_flops, cuda_core_flops
+        FLOPs of matrix products, and of all other arithmetic.
+    io_bits, activation_bits
+        What it reads and writes in bits, and what stays of that as its output; in decode, of the last step.
+    time_ms
+        Predicted time of all calls, in milliseconds.
+    bound_by
+        What the time is made of, for the most part.
+    """
+
+    stage: RunStage = field(validator=rules.choice(*get_args(RunStage)))
+    module_id: str = field(validator=rules.IDENTIFIER)
+    operator: str = field(validator=rules.IDENTIFIER)
+    category_id: str = field(validator=rules.IDENTIFIER)
+    calls: int = field(validator=rules.whole_number(1))
+    tensor_core_flops: int = field(validator=rules.whole_number())
+    cuda_core_flops: int = field(validator=rules.whole_number())
+    io_bits: int = field(validator=rules.whole_number())
+    activation_bits: int = field(validator=rules.whole_number())
+    time_ms: float = field(converter=rules.as_float, validator=rules.MILLISECONDS)
+    bound_by: Limit = field(validator=rules.choice(*get_args(Limit)))
+
+
+@frozen(kw_only=True)
+class StageCost:
+    """The exact cost of a stage, or of the whole request, as the evaluators return it, and its predicted time.
+
+    Parameters
+    ----------
+    stage
+        A stage, or ``request`` for all of them in turn.
+    tensor_core_flops, cuda_core_flops, io_bytes
+        Flows: those of the stages add up to the request's.
+    weight_bytes, activation_bytes, kv_cache_bytes
+        States: the parameters once, the outputs of one forward, the cache at the end of the stage.
+    time_ms
+        Predicted time in milliseconds.
+    share_of_model_time
+        The stage's part of the request's time, from 0 to 1.
+    """
+
+    stage: CostedStage = field(validator=rules.choice(*get_args(CostedStage)))
+    tensor_core_flops: int = field(validator=rules.whole_number())
+    cuda_core_flops: int = field(validator=rules.whole_number())
+    io_bytes: int = field(validator=rules.whole_number())
+    weight_bytes: int = field(validator=rules.whole_number())
+    activation_bytes: int = field(validator=rules.whole_number())
+    kv_cache_bytes: int = field(validator=rules.whole_number())
+    time_ms: float = field(converter=rules.as_float, validator=rules.MILLISECONDS)
+    share_of_model_time: float = field(converter=rules.as_float, validator=rules.SHARE)
+
+
+@frozen(kw_only=True)
+class Prediction:
+    """What the predicted times are made of.
+
+    The time of an operator is the longer of two: that of its arithmetic (tensor-core FLOPs by their peak plus
+    other FLOPs by theirs) and that of its bytes (by the bandwidth); both by the efficiency.
+
+    Parameters
+    ----------
+    hardware
+        The card.
+    dtype
+        The type of weights, activations and cache, whose tensor-core peak counts.
+    efficiency
+        The part of all peak rates that is reached.
+    sizes
+        What the evaluators were given, by dimension.
+    stages
+        The stages and the request.
+    operators
+        The work of every operator: of each stage, exactly what the evaluators return for it.
+
+    Raises
+    ------
+    RecordError
+        If a field breaks its rule, a stage appears twice, or the operators of a stage do not add up to it.
+    """
+
+    hardware: HardwareSpec = field(validator=rules.record(HardwareSpec))
+    dtype: str = field(validator=rules.choice(*DTYPE_BITS))
+    efficiency: float = field(converter=rules.as_float, validator=EFFICIENCY)
+    sizes: Mapping[str, int] = field(validator=mapping_of(rules.IDENTIFIER, rules.whole_number()))
+    stages: tuple[StageCost, ...] = field(
+        converter=rules.as_tuple, validator=rules.sequence(rules.record(StageCost), key="stage")
+    )
+    operators: tuple[OperatorCost, ...] = field(
+        converter=rules.as_tuple, validator=rules.sequence(rules.record(OperatorCost))
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self.hardware.tensor_peak(self.dtype)
+        for index, stage in enumerate(self.stages):
+            everything = stage.stage == "request"
+            rows = [row for row in self.operators if everything or row.stage == stage.stage]
+            _check_sums(stage, rows, f"stages[{index}]")
+
+    def stage(self, name: CostedStage) -> StageCost:
+        """Return the cost of a stage.
+
+        Raises
+        ------
+        KeyError
+            If the report lacks it.
+        """
+        return {stage.stage: stage for stage in self.stages}[name]
+
+
+def _check_sums(stage: StageCost, rows: Sequence[OperatorCost], place: str) -> None:
+    """Refuse a stage whose flows are not those of its operators."""
+    sums = {
+        "tensor_core_flops": sum(row.tensor_core_flops for row in rows),
+        "cuda_core_flops": sum(row.cuda_core_flops for row in rows),
+        "io_bytes": -(-sum(row.io_bits for row in rows) // 8),
+    }
+    for name, total in sums.items():
+        if getattr(stage, name) != total:
+            raise RecordError(
+                "the operators do not add up to the stage",
+                place=f"{place}.{name}",
+                expected=total,
+                found=getattr(stage, name),
+            )

@@ -1,0 +1,112 @@
+"""The report of a workload on a card, as a record."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib import resources
+from typing import Final
+
+from attrs import evolve, frozen
+
+from llm_perf_opt.data import AnalyticModelReport, DeepSeekOCRModelSpec, HardwareSpec, OCRWorkloadProfile
+from llm_perf_opt.data.serialization import to_json
+from llm_perf_opt.reporting.categories import REPORT_CATEGORIES
+from llm_perf_opt.reporting.evaluation import MODEL_ID, Evaluation, evaluate_workload
+from llm_perf_opt.reporting.metrics import measure_modules
+from llm_perf_opt.reporting.modules import build_modules
+from llm_perf_opt.reporting.roofline import Roofline
+from llm_perf_opt.reporting.work import predict
+
+MODEL_VARIANT: Final = "deepseek-ocr-v1-base"
+GRAPH_FILE: Final = "module_graph.json"
+"""In the generated package: the modules and the sizes of the model that it was generated from."""
+
+_METHOD: Final = (
+    "Predicted from exact operator counts with a roofline: see prediction. Pages are one batch. Every snapshot has "
+    "a module's own operators only, so that all of them add up to the model."
+)
+
+
+@frozen(kw_only=True)
+class ReportRequest:
+    """What a report is asked for.
+
+    Parameters
+    ----------
+    profile, hardware
+        The workload and the card.
+    dtype, efficiency
+        The type of everything stored, and the part of the peak rates that is reached.
+    model_variant
+        What the caller calls the model.
+    profile_run_id
+        The run that the report belongs to, if any.
+    measured_total_time_ms
+        What that run took, if it is known.
+    written_at
+        A time of day for the notes; none keeps equal requests equal to the byte.
+    """
+
+    profile: OCRWorkloadProfile
+    hardware: HardwareSpec
+    dtype: str = "bfloat16"
+    efficiency: float = 1.0
+    model_variant: str = MODEL_VARIANT
+    profile_run_id: str | None = None
+    measured_total_time_ms: float | None = None
+    written_at: str | None = None
+
+
+def build_report(request: ReportRequest) -> AnalyticModelReport:
+    """Return the report; its id is a digest of everything else in it but paths and times of day.
+
+    Raises
+    ------
+    ModelMeterError
+        If the workload or the card lacks something, or the generated package is not installed.
+    """
+    roofline = Roofline(hardware=request.hardware, dtype=request.dtype, efficiency=request.efficiency)
+    # workload -> exact work of every operator, from the generated evaluators
+    evaluation = evaluate_workload(request.profile, request.dtype)
+    # exact work, rates of the card -> time of every operator
+    prediction = predict(evaluation, roofline)
+    predicted, measured = prediction.stage("request").time_ms, request.measured_total_time_ms
+    report = AnalyticModelReport(
+        report_id="-",
+        model=_describe_model(evaluation, request.model_variant),
+        workload=request.profile,
+        modules=build_modules(evaluation),
+        operator_categories=REPORT_CATEGORIES,
+        module_metrics=measure_modules(evaluation, prediction, request.profile.profile_id),
+        profile_run_id=request.profile_run_id,
+        predicted_total_time_ms=predicted,
+        measured_total_time_ms=measured,
+        predicted_vs_measured_ratio=predicted / measured if measured else None,
+        notes=_METHOD,
+        prediction=prediction,
+    )
+    written_at = f" Written at {request.written_at}." if request.written_at else ""
+    identity = f"{request.profile.profile_id}-{request.hardware.hardware_id}-{_digest(report)}"
+    return evolve(report, report_id=identity, notes=_METHOD + written_at)
+
+
+def _digest(report: AnalyticModelReport) -> str:
+    nowhere = evolve(report, model=evolve(report.model, config_path="/"))
+    return hashlib.sha256(to_json(nowhere).encode()).hexdigest()[:12]
+
+
+def _describe_model(evaluation: Evaluation, model_variant: str) -> DeepSeekOCRModelSpec:
+    sizes = evaluation.architecture
+    return DeepSeekOCRModelSpec(
+        model_id=MODEL_ID,
+        model_variant=model_variant,
+        config_path=os.path.abspath(str(resources.files("deepseek_ocr_costs") / GRAPH_FILE)),
+        hidden_size=sizes["hidden_size"],
+        intermediate_size=sizes["intermediate_size"],
+        num_layers=sizes["num_hidden_layers"],
+        num_attention_heads=sizes["num_attention_heads"],
+        vision_backbone="sam_vit_b",
+        uses_moe=sizes["n_routed_experts"] > 0,
+        notes="The vision backbone is SAM ViT-B and CLIP-L, one after the other.",
+    )

@@ -1,0 +1,145 @@
+"""What the generated evaluators say about a workload, exactly; the one place that calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+from attrs import frozen
+
+from llm_perf_opt.data import OCRWorkloadProfile
+from llm_perf_opt.data.prediction import DTYPE_BITS, RunStage
+from modelmeter.errors import OutputError, WorkloadError
+
+if TYPE_CHECKING:
+    from deepseek_ocr_costs import Cost
+    from deepseek_ocr_costs.breakdown import Module, OperatorCost, StateCost
+
+MODEL_ID: Final = "deepseek-ai/DeepSeek-OCR"
+STAGES: Final[tuple[RunStage, ...]] = get_args(RunStage)
+
+_PIXELS: Final = ("base_size", "image_size", "num_width_tiles", "num_height_tiles")
+_WORK_SIZES: Final[Mapping[RunStage, tuple[str, ...]]] = {
+    "vision": ("batch_size", *_PIXELS, "weight_bits", "activation_bits"),
+    "projector": ("batch_size", *_PIXELS, "weight_bits", "activation_bits"),
+    "prefill": ("batch_size", "seq_len", "weight_bits", "activation_bits", "kv_bits"),
+    "decode": ("batch_size", "seq_len", "decode_steps", "weight_bits", "activation_bits", "kv_bits"),
+}
+"""What the work of a stage depends on."""
+
+_STATE_SIZES: Final[Mapping[RunStage, tuple[str, ...]]] = {
+    "vision": ("weight_bits",),
+    "projector": ("weight_bits",),
+    "prefill": ("batch_size", "seq_len", "weight_bits", "kv_bits"),
+    "decode": ("batch_size", "seq_len", "decode_steps", "weight_bits", "kv_bits"),
+}
+"""What its parameters and its cache depend on."""
+
+
+@frozen(kw_only=True)
+class StageEvaluation:
+    """One stage: its total, and the same by operator and by module."""
+
+    cost: Cost
+    operators: tuple[OperatorCost, ...]
+    states: tuple[StateCost, ...]
+
+
+@frozen(kw_only=True)
+class Evaluation:
+    """A workload on the model.
+
+    Parameters
+    ----------
+    sizes
+        What the evaluators were given, by dimension.
+    architecture
+        The model's own sizes.
+    modules
+        The modules, parents first.
+    stages
+        Every stage by name, in the order in which they run.
+    request
+        All stages together.
+    """
+
+    sizes: Mapping[str, int]
+    architecture: Mapping[str, int]
+    modules: tuple[Module, ...]
+    stages: Mapping[RunStage, StageEvaluation]
+    request: Cost
+
+
+def sizes_of(profile: OCRWorkloadProfile, dtype: str) -> dict[str, int]:
+    """Return the dimensions of a workload; its pages are one batch, and everything is stored in one type.
+
+    Raises
+    ------
+    RecordError
+        If the profile has crop mode but does not say how many tiles.
+    """
+    bits = DTYPE_BITS[dtype]
+    num_width_tiles, num_height_tiles = profile.tile_grid
+    return {
+        "batch_size": profile.num_pages,
+        "base_size": profile.base_size,
+        "image_size": profile.image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "seq_len": profile.seq_len,
+        # The prefill makes the first token.
+        "decode_steps": profile.max_new_tokens - 1,
+        "weight_bits": bits,
+        "activation_bits": bits,
+        "kv_bits": bits,
+    }
+
+
+def evaluate_workload(profile: OCRWorkloadProfile, dtype: str) -> Evaluation:
+    """Return what a workload costs.
+
+    Raises
+    ------
+    RecordError
+        As :func:`sizes_of`.
+    WorkloadError
+        If the evaluators refuse a size.
+    OutputError
+        If the generated package is not installed.
+    """
+    try:
+        import deepseek_ocr_costs as costs
+        from deepseek_ocr_costs import breakdown
+    except ImportError as error:
+        raise OutputError(
+            "the generated package is not installed", place="deepseek_ocr_costs", found=str(error),
+            remedy="run modelmeter compile",
+        ) from None  # fmt: skip
+    sizes: dict[str, Any] = dict(sizes_of(profile, dtype))  # keywords: some evaluators take texts too
+
+    def evaluate(stage: RunStage) -> StageEvaluation:
+        work = {name: sizes[name] for name in _WORK_SIZES[stage]}
+        state = {name: sizes[name] for name in _STATE_SIZES[stage]}
+        return StageEvaluation(
+            cost=getattr(costs, stage)(**work),
+            operators=breakdown.operators(stage, **work),
+            states=breakdown.states(stage, **state),
+        )
+
+    try:
+        return Evaluation(
+            sizes=sizes,
+            architecture={name: size.default for name, size in costs.DIMENSIONS.items()},
+            modules=breakdown.MODULES,
+            stages={stage: evaluate(stage) for stage in STAGES},
+            request=costs.request(**sizes),
+        )
+    except costs.CostError as error:
+        raise WorkloadError(str(error), place=profile.profile_id) from None
+
+
+def read_conventions() -> tuple[str, ...]:
+    """Return what the evaluators count and how, as lines of text."""
+    import deepseek_ocr_costs as costs
+
+    return costs.CONVENTIONS

@@ -1,0 +1,141 @@
+"""From a request to a report on disk: ``python -m llm_perf_opt.runners.dsocr_analyzer --mode analytic``."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from attrs import evolve, frozen
+
+from llm_perf_opt.commands import report as report_command
+from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
+from llm_perf_opt.data import AnalyticModelReport
+from llm_perf_opt.data.serialization import to_json
+from llm_perf_opt.hardware import find_hardware
+from llm_perf_opt.profiles import find_profile
+from llm_perf_opt.reporting.build import ReportRequest, build_report
+from llm_perf_opt.reporting.evaluation import MODEL_ID, read_conventions
+from llm_perf_opt.reporting.folder import write_folder
+from llm_perf_opt.utils.paths import analytic_model_dir
+from llm_perf_opt.visualize.pages import render_files
+from modelmeter.errors import ModelMeterError, WorkloadError
+
+
+@frozen(kw_only=True)
+class AnalyticRun:
+    """A report, the folder that holds it, and whether it was written now."""
+
+    report: AnalyticModelReport
+    folder: str
+    is_new: bool
+
+
+def analyze(
+    request: DeepSeekOCRAnalyticRequest,
+    *,
+    hardware: str = report_command.HARDWARE,
+    dtype: str = report_command.DTYPE,
+    efficiency: float = 1.0,
+    measured_total_time_ms: float | None = None,
+    written_at: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+) -> AnalyticRun:
+    """Predict the time of a workload and write the report.
+
+    Parameters
+    ----------
+    request
+        The model and the workload; ``workload_profile_id`` may also be the path of a YAML file.
+    hardware
+        The id of a card, or the path of a YAML file.
+    dtype, efficiency
+        The type of everything stored, and the part of the card's peak rates that is reached.
+    measured_total_time_ms
+        What the run took, to compare with.
+    written_at
+        A time of day for the report's notes.
+    out
+        The folder to write; by default that of the run, or of the report's own id where there is no run.
+
+    Raises
+    ------
+    ModelMeterError
+        If there is no such model, profile, card or type, or the folder cannot be written.
+    """
+    if request.model_id != MODEL_ID:
+        raise WorkloadError("no evaluators of this model", place="model_id", expected=MODEL_ID, found=request.model_id)
+    report = build_report(
+        ReportRequest(
+            profile=find_profile(request.workload_profile_id),
+            hardware=find_hardware(hardware),
+            dtype=dtype,
+            efficiency=efficiency,
+            model_variant=request.model_variant,
+            profile_run_id=request.profile_run_id,
+            measured_total_time_ms=measured_total_time_ms,
+            written_at=written_at,
+        )
+    )
+    folder = os.path.abspath(out if out is not None else analytic_model_dir(request.profile_run_id or report.report_id))
+    report = evolve(report, layer_docs_dir=os.path.join(folder, "layers"))
+    is_new = request.force_rebuild or not _holds(folder, report)
+    if is_new:
+        write_folder(folder, render_files(report, read_conventions()))
+    return AnalyticRun(report=report, folder=folder, is_new=is_new)
+
+
+def _holds(folder: str, report: AnalyticModelReport) -> bool:
+    """Tell whether the folder has exactly this report already."""
+    try:
+        return Path(folder, "report.json").read_text(encoding="utf-8") == to_json(report)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+class Mode(Enum):
+    """What to run."""
+
+    ANALYTIC = "analytic"
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def run(
+    workload_profile_id: Annotated[
+        str, typer.Option(metavar="ID|FILE", help="A shipped workload profile, or a YAML file.")
+    ] = report_command.WORKLOAD,
+    mode: Annotated[Mode, typer.Option(help="What to run.")] = Mode.ANALYTIC,
+    hardware: report_command.HardwareOption = report_command.HARDWARE,
+    dtype: report_command.DtypeOption = report_command.DTYPE,
+    efficiency: report_command.EfficiencyOption = 1.0,
+    run_id: report_command.RunIdOption = None,
+    measured_ms: report_command.MeasuredOption = None,
+    out: report_command.OutOption = None,
+    force_rebuild: report_command.ForceOption = False,
+    timestamp: report_command.TimestampOption = False,
+    as_json: report_command.JsonOption = False,
+) -> None:
+    """Predict what a workload costs on a card, module by module, and write the report."""
+    report_command.report(
+        workload_profile_id, hardware, dtype, efficiency, run_id, measured_ms, out, force_rebuild, timestamp, as_json
+    )
+
+
+def main() -> NoReturn:
+    """Run the command line; an error of ours becomes one line and exit code 2."""
+    try:
+        app()
+    except ModelMeterError as error:
+        # A file from elsewhere could steer the terminal with what is quoted from it.
+        message = "".join(character if character.isprintable() else "?" for character in str(error))
+        typer.echo(f"error: {message}", err=True)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

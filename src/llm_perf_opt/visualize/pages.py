@@ -1,0 +1,167 @@
+"""The files of a report: the record as JSON and YAML, a summary, and a page for each module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from attrs import frozen
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from llm_perf_opt.data import AnalyticModelReport, AnalyticModuleNode, OperatorCost, Prediction
+from llm_perf_opt.data.serialization import to_json, to_yaml
+from llm_perf_opt.reporting.memory import measure_memory
+from llm_perf_opt.reporting.work import total_time
+from llm_perf_opt.visualize import report_tables as tables
+
+TOP_MODULES: Final = 10
+
+
+def render_files(report: AnalyticModelReport, conventions: Sequence[str]) -> dict[str, str]:
+    """Return every file of a report by its path in the report's folder.
+
+    Parameters
+    ----------
+    report
+        A report with a prediction.
+    conventions
+        What is counted and how, as lines of text.
+    """
+    if report.prediction is None:
+        raise ValueError("a report without a prediction has no pages")
+    own = tables.own_operators(report)
+    pages = _Pages(report=report, prediction=report.prediction, own=own, inside=_add_up(report, own))
+    return {
+        "report.json": to_json(report),
+        "report.yaml": to_yaml(report),
+        "summary.md": pages.render_summary(conventions),
+        **{f"layers/{page_name(node.module_id)}": pages.render_module(node) for node in report.modules},
+    }
+
+
+def page_name(module_id: str) -> str:
+    """Return the file name of a module's page."""
+    return f"{module_id}.md"
+
+
+def _add_up(report: AnalyticModelReport, own: Mapping[str, Sequence[OperatorCost]]) -> dict[str, list[OperatorCost]]:
+    """Return the operators of each module and of everything in it."""
+    rows = {identity: list(operators) for identity, operators in own.items()}
+    for node in reversed(report.modules):  # a parent comes before its children
+        if node.parent_id is not None:
+            rows[node.parent_id] += rows[node.module_id]
+    return rows
+
+
+@frozen(kw_only=True)
+class _Pages:
+    """The pages of one report, with the operators of each module: its own, and those of everything in it."""
+
+    report: AnalyticModelReport
+    prediction: Prediction
+    own: Mapping[str, Sequence[OperatorCost]]
+    inside: Mapping[str, Sequence[OperatorCost]]
+
+    @property
+    def total(self) -> float:
+        return self.report.predicted_total_time_ms
+
+    @property
+    def category_names(self) -> Mapping[str, str]:
+        return {category.category_id: category.display_name for category in self.report.operator_categories}
+
+    def render_summary(self, conventions: Sequence[str]) -> str:
+        """Return the summary of the report."""
+        report, pages = self.report, self.report.workload.num_pages
+        return _render(
+            "summary.md.jinja",
+            report=report,
+            workload=report.workload,
+            prediction=self.prediction,
+            hardware=self.prediction.hardware,
+            pages="one page" if pages == 1 else f"a batch of {pages} pages",
+            stages=tables.stage_table(self.prediction).to_markdown(),
+            top=tables.top_table(
+                report, TOP_MODULES, link=lambda identity: f"[{identity}](layers/{page_name(identity)})"
+            ).to_markdown(),
+            categories=tables.category_table(
+                self.prediction.operators, self.category_names, self.total
+            ).to_markdown(),
+            memory=measure_memory(self.prediction),
+            exact=tables.exact_table(self.prediction).to_markdown(),
+            conventions=conventions,
+            nodes=list(self._list_nodes()),
+        )  # fmt: skip
+
+    def render_module(self, node: AnalyticModuleNode) -> str:
+        """Return the page of one module."""
+        by_id = {other.module_id: other for other in self.report.modules}
+        way = [node.name]
+        above = node.parent_id
+        while above is not None:
+            way.insert(0, _link(by_id[above]))
+            above = by_id[above].parent_id
+        own, inside = self.own[node.module_id], self.inside[node.module_id]
+        return _render(
+            "module.md.jinja",
+            node=node,
+            way=way,
+            snapshot=next((each for each in self.report.module_metrics if each.module_id == node.module_id), None),
+            own=tables.operator_table(own, self.category_names, self.total).to_markdown() if own else "",
+            time=total_time(inside),
+            share=self._share(node),
+            inside=tables.category_table(inside, self.category_names, self.total).to_markdown() if inside else "",
+            children=[
+                {"link": _link(child), "class_name": _class_name(child), "share": self._share(child)}
+                for child in (by_id[identity] for identity in node.children)
+            ],
+        )  # fmt: skip
+
+    def _list_nodes(self) -> Iterator[dict[str, Any]]:
+        depths: dict[str | None, int] = {None: -1}
+        for node in self.report.modules:
+            depths[node.module_id] = depths[node.parent_id] + 1
+            yield {
+                "depth": depths[node.module_id],
+                "name": node.name,
+                "page": f"layers/{page_name(node.module_id)}",
+                "class_name": _class_name(node),
+                "times": node.repetition_count,
+                "share": self._share(node),
+            }
+
+    def _share(self, node: AnalyticModuleNode) -> float:
+        return total_time(self.inside[node.module_id]) / self.total
+
+
+def _link(node: AnalyticModuleNode) -> str:
+    return f"[{node.name}]({page_name(node.module_id)})"
+
+
+def _class_name(node: AnalyticModuleNode) -> str:
+    return node.qualified_class_name.rpartition(".")[2]
+
+
+def _render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("llm_perf_opt.visualize"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown, not HTML
+    )
+    environment.filters.update(
+        time=tables.format_time,
+        share=tables.format_share,
+        quantity=lambda value: f"{value:.4g}",
+        gibibytes=lambda count: f"{count / 2**30:.2f}",
+        rate=lambda per_second: f"{per_second / 1e12:g}e12",
+    )
+    return environment

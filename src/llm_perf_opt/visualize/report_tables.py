@@ -1,0 +1,136 @@
+"""The tables of a report."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from llm_perf_opt.data import AnalyticModelReport, OperatorCost, Prediction
+from llm_perf_opt.reporting.work import total_time
+from llm_perf_opt.terminal import format_integer, format_quantity
+from llm_perf_opt.visualize.table import Table
+
+Link = Callable[[str], str]
+"""Returns what stands for a module in a cell."""
+
+LIMITS: Final = {"tensor_cores": "tensor cores", "cuda_cores": "CUDA cores", "memory": "memory"}
+
+
+def stage_table(prediction: Prediction) -> Table:
+    """Return the time of every stage and what binds it."""
+    rows = []
+    for stage in prediction.stages:
+        operators = [row for row in prediction.operators if stage.stage in (row.stage, "request")]
+        rows.append(
+            (
+                stage.stage,
+                format_time(stage.time_ms),
+                format_share(stage.share_of_model_time),
+                format_quantity(stage.tensor_core_flops, "FLOP"),
+                format_quantity(stage.cuda_core_flops, "FLOP"),
+                format_quantity(stage.io_bytes, "B"),
+                describe_limit(operators),
+            )
+        )
+    headers = ("stage", "time (ms)", "share", "tensor cores", "CUDA cores", "moved", "bound by")
+    return Table(headers=headers, rows=tuple(rows))
+
+
+def top_table(report: AnalyticModelReport, count: int, link: Link = str) -> Table:
+    """Return the modules whose own operators take the most time."""
+    rows_of = own_operators(report)
+    classes = {node.module_id: node.qualified_class_name.rpartition(".")[2] for node in report.modules}
+    slowest = sorted(report.module_metrics, key=lambda snapshot: -snapshot.total_time_ms)[:count]
+    return Table(
+        headers=("module", "class", "time (ms)", "share", "bound by"),
+        rows=tuple(
+            (
+                link(snapshot.module_id),
+                classes[snapshot.module_id],
+                format_time(snapshot.total_time_ms),
+                format_share(snapshot.share_of_model_time),
+                describe_limit(rows_of[snapshot.module_id]),
+            )
+            for snapshot in slowest
+        ),
+        text_columns=2,
+    )
+
+
+def category_table(operators: Sequence[OperatorCost], names: Mapping[str, str], total: float) -> Table:
+    """Return operators by category, the slowest first; ``names`` are those of the categories."""
+    members: defaultdict[str, list[OperatorCost]] = defaultdict(list)
+    for row in operators:
+        members[row.category_id].append(row)
+    ordered = sorted(members.items(), key=lambda item: -total_time(item[1]))
+    return Table(
+        headers=("category", "calls", "tensor cores", "CUDA cores", "moved", "time (ms)", "share", "bound by"),
+        rows=tuple((names[category], *_describe_work(rows, total)) for category, rows in ordered),
+    )
+
+
+def operator_table(operators: Sequence[OperatorCost], names: Mapping[str, str], total: float) -> Table:
+    """Return operators one by one."""
+    return Table(
+        headers=(
+            "operator", "category", "calls", "tensor cores", "CUDA cores", "moved", "time (ms)", "share", "bound by"
+        ),
+        rows=tuple((row.operator, names[row.category_id], *_describe_work([row], total)) for row in operators),
+        text_columns=2,
+    )  # fmt: skip
+
+
+def exact_table(prediction: Prediction) -> Table:
+    """Return the exact metrics of every stage."""
+    metrics = (
+        "tensor_core_flops", "cuda_core_flops", "io_bytes", "weight_bytes", "activation_bytes", "kv_cache_bytes"
+    )  # fmt: skip
+    return Table(
+        headers=("metric", *(stage.stage for stage in prediction.stages)),
+        rows=tuple(
+            (metric, *(format_integer(getattr(stage, metric)) for stage in prediction.stages)) for metric in metrics
+        ),
+    )
+
+
+def own_operators(report: AnalyticModelReport) -> Mapping[str, Sequence[OperatorCost]]:
+    """Return the operators of each module itself; none for a module that only holds others."""
+    rows: dict[str, list[OperatorCost]] = {node.module_id: [] for node in report.modules}
+    for row in report.prediction.operators if report.prediction else ():
+        rows[row.module_id].append(row)
+    return rows
+
+
+def describe_limit(operators: Sequence[OperatorCost]) -> str:
+    """Return what binds the most of the time of some operators, and how much of it."""
+    total = total_time(operators)
+    if not total:
+        return "-"
+    times = {limit: total_time(row for row in operators if row.bound_by == limit) for limit in LIMITS}
+    limit = max(times, key=lambda name: times[name])
+    return f"{LIMITS[limit]} {format_share(times[limit] / total)}"
+
+
+def format_time(milliseconds: float) -> str:
+    """Return milliseconds with four significant digits."""
+    return f"{milliseconds:.4g}"
+
+
+def format_share(share: float) -> str:
+    """Return a part of 1 in percent."""
+    percent = 100 * share
+    return f"{percent:.1f} %" if percent >= 0.1 else f"{percent:.1g} %"
+
+
+def _describe_work(operators: Sequence[OperatorCost], total: float) -> tuple[str, ...]:
+    time = total_time(operators)
+    return (
+        format_integer(sum(row.calls for row in operators)),
+        format_quantity(sum(row.tensor_core_flops for row in operators), "FLOP"),
+        format_quantity(sum(row.cuda_core_flops for row in operators), "FLOP"),
+        format_quantity(-(-sum(row.io_bits for row in operators) // 8), "B"),
+        format_time(time),
+        format_share(time / total),
+        describe_limit(operators),
+    )

@@ -1,0 +1,83 @@
+"""Small predictions written by hand, for tests that need one definite card or one definite sum of operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_perf_opt.data import HardwareSource, HardwareSpec, OperatorCost, Prediction, StageCost
+
+
+def make_hardware(**changes: Any) -> HardwareSpec:
+    """A card of 7000 tensor FLOP, 30 other FLOP and 200 bytes a second."""
+    fields: dict[str, Any] = {
+        "hardware_id": "abacus",
+        "name": "An abacus",
+        "tensor_flops_per_second": {"bfloat16": 7000.0, "int8": 11000.0},
+        "vector_flops_per_second": 30.0,
+        "memory_bytes_per_second": 200.0,
+        "memory_bytes": 1000,
+        "sources": [HardwareSource(title="Beads", year=1987, states="everything")],
+    }
+    return HardwareSpec(**(fields | changes))
+
+
+def make_operator(**changes: Any) -> OperatorCost:
+    """An operator of the module ``leaf`` in the decode stage."""
+    fields: dict[str, Any] = {
+        "stage": "decode",
+        "module_id": "leaf",
+        "operator": "Linear",
+        "category_id": "linear",
+        "calls": 3,
+        "tensor_core_flops": 1400,
+        "cuda_core_flops": 6,
+        "io_bits": 163,
+        "activation_bits": 77,
+        "time_ms": 400.0,
+        "bound_by": "tensor_cores",
+    }
+    return OperatorCost(**(fields | changes))
+
+
+def make_stage(stage: str, **changes: Any) -> StageCost:
+    """A stage without any work."""
+    fields: dict[str, Any] = {
+        "stage": stage,
+        "tensor_core_flops": 0,
+        "cuda_core_flops": 0,
+        "io_bytes": 0,
+        "weight_bytes": 17,
+        "activation_bytes": 19,
+        "kv_cache_bytes": 23,
+        "time_ms": 0.0,
+        "share_of_model_time": 0.0,
+    }
+    return StageCost(**(fields | changes))
+
+
+def make_prediction(**changes: Any) -> Prediction:
+    """Two operators in decode and one in vision.
+
+    FLOPs: 1400 + 100 = 1500 and 6 + 5 = 11 in decode, 13 and 2 in vision. Bits: 163 + 29 = 192, which is 24 bytes,
+    and 83, which is 10.375, rounded up to 11; together 275 bits, which is 34.375, rounded up to 35.
+    """
+    fields: dict[str, Any] = {
+        "hardware": make_hardware(),
+        "dtype": "bfloat16",
+        "efficiency": 0.75,
+        "sizes": {"batch_size": 1, "seq_len": 513},
+        "stages": [
+            make_stage("vision", tensor_core_flops=13, cuda_core_flops=2, io_bytes=11),
+            make_stage("decode", tensor_core_flops=1500, cuda_core_flops=11, io_bytes=24),
+            make_stage("request", tensor_core_flops=1513, cuda_core_flops=13, io_bytes=35, share_of_model_time=1.0),
+        ],
+        "operators": [
+            make_operator(),
+            make_operator(operator="add", tensor_core_flops=100, cuda_core_flops=5, io_bits=29),
+            make_operator(
+                stage="vision", module_id="right", tensor_core_flops=13, cuda_core_flops=2, io_bits=83,
+                bound_by="memory",
+            ),
+        ],
+    }  # fmt: skip
+    return Prediction(**(fields | changes))

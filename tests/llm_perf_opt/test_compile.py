@@ -1,0 +1,224 @@
+"""``modelmeter compile``: the files of ``codegen/``, all of them or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import CODEGEN, GRAPH, OTHER_CONFIG, Run, assert_refused, list_files, run_apart
+
+from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE
+
+
+def save_changed(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """Save the shipped module graph with a change."""
+    document = json.loads(GRAPH.read_text(encoding="utf-8"))
+    change(document)
+    path = folder / "graph.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def merge(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a config with some values changed, at any depth."""
+    return config | {
+        key: merge(config[key], value) if isinstance(value, dict) else value for key, value in changes.items()
+    }
+
+
+@pytest.fixture
+def emitted(monkeypatch: pytest.MonkeyPatch, compiled_folder: Path) -> None:
+    """Emit what was emitted before: for tests of what becomes of the files, since emission takes seconds."""
+    files = {path: content.decode() for path, content in list_files(compiled_folder).items()}
+    monkeypatch.setattr("llm_perf_opt.commands.compile.compile_model", lambda *_: None)
+    monkeypatch.setattr("llm_perf_opt.commands.compile.emit_files", lambda _: files)
+
+
+class TestCompile:
+    """``modelmeter compile``."""
+
+    def test_a_saved_graph_gives_the_files_of_the_project(self, compiled_folder: Path) -> None:
+        """Byte for byte, and without torch."""
+        generated = list_files(compiled_folder)
+        assert {path.partition(os.sep)[0] for path in generated} == {PACKAGE, "formulas"}
+        assert {path: (CODEGEN / path).read_bytes() for path in generated} == generated
+
+    @pytest.mark.parametrize("seed", ["1", "2"])
+    def test_no_hash_seed_and_no_working_directory_changes_a_byte(
+        self, compiled_folder: Path, tmp_path: Path, seed: str
+    ) -> None:
+        (folder := tmp_path / seed).mkdir()
+        result = run_apart("compile", "--graph", GRAPH, environment={"PYTHONHASHSEED": seed}, folder=folder)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert list_files(folder / "codegen") == list_files(compiled_folder)
+
+    @pytest.mark.usefixtures("emitted")
+    def test_says_how_many_files_are_where(self, run: Run, tmp_path: Path) -> None:
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path)
+        assert (result.code, result.err) == (0, "")
+        files = list_files(tmp_path)
+        assert result.out.splitlines() == [
+            f"{tmp_path / folder}: {sum(path.startswith(folder) for path in files)} files written"
+            for folder in (PACKAGE, "formulas")
+        ]
+
+    @pytest.mark.usefixtures("emitted")
+    def test_check_accepts_what_it_wrote(self, run: Run, compiled_folder: Path) -> None:
+        before = list_files(compiled_folder)
+        result = run("compile", "--graph", GRAPH, "--out", compiled_folder, "--check")
+        assert (result.code, result.err) == (0, "")
+        assert "files current" in result.out
+        assert list_files(compiled_folder) == before
+
+    @pytest.mark.usefixtures("emitted")
+    def test_check_shows_what_differs_and_writes_nothing(self, run: Run, compiled_folder: Path, tmp_path: Path) -> None:
+        shutil.copytree(compiled_folder, tmp_path, dirs_exist_ok=True)
+        changed = tmp_path / PACKAGE / "_stages.py"
+        changed.write_text(changed.read_text(encoding="utf-8") + "# by hand\n", encoding="utf-8")
+        before = list_files(tmp_path)
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path, "--check")
+        assert result.code == 1
+        assert "\n-# by hand\n" in result.out
+        assert result.err.startswith(f"error: {tmp_path}: ")
+        assert "_stages.py" in result.err
+        assert result.err.count("\n") == 1
+        assert list_files(tmp_path) == before
+
+    @pytest.mark.usefixtures("emitted")
+    def test_check_of_an_empty_folder_fails(self, run: Run, tmp_path: Path) -> None:
+        assert run("compile", "--graph", GRAPH, "--out", tmp_path / "none", "--check").code == 1
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.usefixtures("emitted")
+    def test_saves_the_graph_again_to_the_byte(self, run: Run, tmp_path: Path) -> None:
+        saved = tmp_path / "saved.json"
+        assert run("compile", "--graph", GRAPH, "--out", tmp_path, "--save-graph", saved).code == 0
+        assert saved.read_bytes() == GRAPH.read_bytes() == (tmp_path / PACKAGE / GRAPH_FILE).read_bytes()
+
+    def test_another_model_of_the_family(self, run: Run, tmp_path: Path) -> None:
+        """From its config: traced, compiled, and its evaluators have its sizes."""
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps(OTHER_CONFIG), encoding="utf-8")
+        result = run("compile", "--config", config, "--out", tmp_path / "out", "--save-graph", tmp_path / "graph.json")
+        assert (result.code, result.err) == (0, "")
+        tree = run("tree", "--graph", tmp_path / "graph.json").out
+        assert " 0-10  DeepseekV2MLP  parfor x11  " in tree
+        program = "import json, deepseek_ocr_costs as costs; print(costs.prefill(seq_len=29, logits_tokens=13)[0])"
+        flops = [
+            int(subprocess.run(
+                [sys.executable, "-c", program.replace("13", str(logits_tokens))], cwd=tmp_path / "out", check=True,
+                capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""},
+            ).stdout)
+            for logits_tokens in (13, 14)
+        ]  # fmt: skip
+        assert flops[1] - flops[0] == 2 * 60 * 101  # a position more in the LM head
+
+    def test_config_and_graph_of_the_same_model(self, run: Run, tmp_path: Path) -> None:
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps(OTHER_CONFIG), encoding="utf-8")
+        result = run("compile", "--config", config, "--graph", GRAPH, "--out", tmp_path / "out")
+        assert_refused(result, "hidden_size", "expected 1280", "found 60", "--config")
+        assert not (tmp_path / "out").exists()
+
+
+class TestBadInput:
+    """Whatever is wrong with the input: one line, exit code 2, and nothing written."""
+
+    def test_no_torch(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delitem(sys.modules, "modelmeter.models.deepseek_ocr.trace_reference", raising=False)
+        monkeypatch.delitem(sys.modules, "modelmeter.trace", raising=False)
+        monkeypatch.setitem(sys.modules, "torchinfo", None)
+        result = run("compile", "--out", tmp_path / "out")
+        assert_refused(result, "torchinfo", "pip install 'modelmeter[trace]'", "--graph")
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (None, ("config.json", "cannot be read")),
+            ("", ("config.json", "not valid JSON")),
+            (json.dumps({"model_type": "deepseek_vl_v2"})[:-9], ("config.json", "not valid JSON")),
+            ("[1, 2]", ("config.json", "JSON object")),
+            ({"architectures": ["LlamaForCausalLM"]}, ("config.json", "LlamaForCausalLM")),
+            ({"language_config": {"hidden_size": "60"}}, ("language_config.hidden_size", '"60"')),
+            ({"language_config": {"hidden_size": -60}}, ("language_config.hidden_size", "-60")),
+            ({"language_config": {"vocab_size": 10**400}}, ("language_config.vocab_size", "bits")),
+            ({"language_config": {"use_mla": True}}, ("language_config.use_mla", "do not model")),
+        ],
+    )
+    def test_config(self, run: Run, tmp_path: Path, content: object, words: tuple[str, ...]) -> None:
+        path = tmp_path / "config.json"
+        if isinstance(content, dict):
+            content = json.dumps(merge(OTHER_CONFIG, content))
+        if isinstance(content, str):
+            path.write_text(content, encoding="utf-8")
+        before = list_files(tmp_path)
+        assert_refused(run("compile", "--config", path, "--out", tmp_path / "out"), *words)
+        assert list_files(tmp_path) == before
+
+    @pytest.mark.parametrize("command", [("compile",), ("tree",), ("show", "linear")])
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (None, ("cannot be read",)),
+            (b"", ("JSON",)),
+            (b'{"schema_version": 1,', ("JSON",)),
+            (b"\xff\xfe", ("cannot be read",)),
+            (b"{}", ("schema_version",)),
+            (b"[" * 100_000, ("JSON",)),
+        ],
+    )
+    def test_graph(
+        self, run: Run, tmp_path: Path, command: tuple[str, ...], content: bytes | None, words: tuple[str, ...]
+    ) -> None:
+        path = tmp_path / "graph.json"
+        if content is not None:
+            path.write_bytes(content)
+        out = ("--out", tmp_path / "out") if command == ("compile",) else ()
+        assert_refused(run(*command, "--graph", path, *out), "graph.json", *words)
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            (lambda graph: graph["architecture"].pop("vocab_size"), ("sizes of this model", "vocab_size")),
+            (lambda graph: graph["architecture"].update(vocab_size=7), ("layer and module differ",)),
+            (lambda graph: graph["architecture"].update(sam_num_global_layers=7), ("sam_num_global_layers",)),
+            (lambda graph: graph["architecture"].update(hidden_size=2**62), ("hidden_size",)),
+            (lambda graph: graph["architecture"].update(stride=2), ("sizes of this model", "stride")),
+            (lambda graph: graph.update(sam_global_attn_indexes=[99]), ("sam_global_attn_indexes",)),
+            (lambda graph: graph["workload"].pop("seq_len"), ("seq_len",)),
+            (lambda graph: graph["nodes"][3].update(class_name="Evil\x1b[31m"), ("nodes[3]",)),
+        ],
+    )
+    def test_graph_of_another_model(
+        self, run: Run, tmp_path: Path, change: Callable[[dict[str, Any]], None], words: tuple[str, ...]
+    ) -> None:
+        path = save_changed(tmp_path, change)
+        result = run("compile", "--graph", path, "--out", tmp_path / "out")
+        assert_refused(result, *words)
+        assert "\x1b" not in result.err
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.usefixtures("emitted")
+    @pytest.mark.parametrize("out", ["file", "file/below", "/proc/modelmeter"])
+    def test_output_folder(self, run: Run, tmp_path: Path, out: str) -> None:
+        """A file, a path below it, and a folder in which not even root can write."""
+        (tmp_path / "file").write_text("mine", encoding="utf-8")
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path / out)
+        assert_refused(result, out.rpartition("/")[2], "cannot be written")
+        assert list_files(tmp_path) == {"file": b"mine"}
+
+    @pytest.mark.usefixtures("emitted")
+    def test_saved_graph(self, run: Run, tmp_path: Path) -> None:
+        """Where the graph cannot be saved, nothing else is written either."""
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path / "out", "--save-graph", tmp_path / "none" / "g")
+        assert_refused(result, "module graph cannot be written")
+        assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,88 @@
+"""The runner: from a request to a report on disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
+from llm_perf_opt.data import AnalyticModelReport
+from llm_perf_opt.data.serialization import read_record
+from llm_perf_opt.runners.dsocr_analyzer import analyze
+from llm_perf_opt.utils.paths import analytic_model_dir
+from modelmeter.errors import WorkloadError
+
+REQUEST = DeepSeekOCRAnalyticRequest(
+    model_id="deepseek-ai/DeepSeek-OCR", model_variant="a-variant", workload_profile_id="tiny", profile_run_id="r3"
+)
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LLM_PERF_OPT_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def test_a_request_becomes_a_report_in_the_folder_of_its_run() -> None:
+    run = analyze(REQUEST, hardware="l40s")
+    assert (run.folder, run.is_new) == (analytic_model_dir("r3"), True)
+    written = read_record(os.path.join(run.folder, "report.json"), AnalyticModelReport)
+    assert written == run.report
+    assert (written.model.model_variant, written.workload.profile_id, written.profile_run_id) == (
+        "a-variant",
+        "tiny",
+        "r3",
+    )
+    assert written.prediction is not None
+    assert written.prediction.hardware.hardware_id == "l40s"
+    assert os.path.isfile(written.model.config_path)
+
+
+def test_a_report_that_is_there_is_made_anew_only_by_force() -> None:
+    folder = analyze(REQUEST).folder
+    summary = Path(folder, "summary.md")
+    summary.write_text("scribbled over")
+    assert not analyze(REQUEST).is_new
+    assert summary.read_text() == "scribbled over"
+    forced = DeepSeekOCRAnalyticRequest(
+        model_id=REQUEST.model_id, model_variant="a-variant", workload_profile_id="tiny", profile_run_id="r3",
+        force_rebuild=True,
+    )  # fmt: skip
+    assert analyze(forced).is_new
+    assert summary.read_text().startswith("# deepseek-ai/DeepSeek-OCR, tiny")
+
+
+def test_a_damaged_report_is_made_anew() -> None:
+    folder = analyze(REQUEST).folder
+    Path(folder, "report.json").write_bytes(b"\xff")
+    assert analyze(REQUEST).is_new
+
+
+def test_another_model_is_refused() -> None:
+    other = DeepSeekOCRAnalyticRequest(model_id="a/b", model_variant="v", workload_profile_id="tiny")
+    with pytest.raises(WorkloadError, match="model_id: no evaluators of this model; expected deepseek-ai/DeepSeek-OCR"):
+        analyze(other)
+
+
+def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "llm_perf_opt.runners.dsocr_analyzer", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_it_runs_as_a_module(root: Path) -> None:
+    done = run_module("--mode", "analytic", "--workload-profile-id", "dsocr-standard-v1", "--run-id", "seed")
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = root / "tmp" / "profile-output" / "seed" / "static_analysis" / "analytic_model"
+    assert sorted(entry.name for entry in folder.iterdir()) == ["layers", "report.json", "report.yaml", "summary.md"]
+
+
+def test_an_error_is_one_line() -> None:
+    done = run_module("--workload-profile-id", "absent")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: there is no workload profile of this name; found absent")
+    assert done.stderr.count("\n") == 1
+    assert run_module("--mode", "measured").returncode == 2

@@ -1,0 +1,69 @@
+"""The shipped cards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from predictions import make_hardware
+
+from llm_perf_opt.commands.names import UnknownNameError
+from llm_perf_opt.data.serialization import to_yaml
+from llm_perf_opt.hardware import find_hardware, list_hardware
+
+# From the vendor's sheets, independently of the files: TFLOP/s for BF16 where a sheet has them with 2:4 sparsity, that
+# is twice the dense peak; then TFLOP/s for FP32, GB/s, GB.
+SPARSE = {
+    "h100-sxm": (1979, 67, 3350, 80),
+    "h100-pcie": (1513, 51, 2000, 80),
+    "h200-sxm": (1979, 67, 4800, 141),
+    "a100-sxm-80gb": (624, 19.5, 2039, 80),
+    "l40s": (733, 91.6, 864, 48),
+    "rtx-4090": (330.4, 82.6, 1008, 24),
+    "rtx-5090": (419, 104.8, 1792, 32),
+}
+
+
+def test_every_card_is_checked_here() -> None:
+    assert set(list_hardware()) == set(SPARSE)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_a_card_has_its_dense_peaks(name: str) -> None:
+    card = find_hardware(name)
+    sparse, vector, bandwidth, memory = SPARSE[name]
+    assert card.hardware_id == name
+    # Sheets round: 733 with sparsity beside 362.05 without.
+    assert card.tensor_peak("bfloat16") == pytest.approx(sparse / 2 * 1e12, rel=0.015)
+    assert card.tensor_peak("float16") == card.tensor_peak("bfloat16")
+    assert card.vector_flops_per_second == pytest.approx(vector * 1e12, rel=0.002)
+    assert card.memory_bytes_per_second == bandwidth * 1e9
+    assert card.memory_bytes == memory * 2**30
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_narrower_types_are_faster(name: str) -> None:
+    peaks = find_hardware(name).tensor_flops_per_second
+    for dtype in ("float8_e4m3fn", "int8"):
+        # 2, except where consumer cards run INT8 at four times the rate of BF16 with FP32 sums.
+        assert peaks.get(dtype, 2 * peaks["bfloat16"]) / peaks["bfloat16"] == pytest.approx(
+            4 if dtype == "int8" and name.startswith("rtx") else 2, rel=0.015
+        )
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_every_number_has_a_source(name: str) -> None:
+    sources = find_hardware(name).sources
+    assert sources
+    assert all(source.title.startswith("NVIDIA ") and 2020 <= source.year <= 2025 for source in sources)
+
+
+def test_users_bring_their_own(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(to_yaml(make_hardware()), encoding="utf-8")
+    assert find_hardware(str(mine)) == make_hardware()
+
+
+def test_an_unknown_card_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(UnknownNameError, match=r"no card .* found h100; did you mean h100-.*known are a100-sxm-80gb"):
+        find_hardware("h100")

@@ -1,0 +1,102 @@
+"""The files of a report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+import pytest
+from attrs import evolve
+from records import make_report
+
+from llm_perf_opt.data import AnalyticModelReport
+from llm_perf_opt.data.serialization import from_json, from_yaml
+from llm_perf_opt.hardware import find_hardware
+from llm_perf_opt.profiles import find_profile
+from llm_perf_opt.reporting.build import ReportRequest, build_report
+from llm_perf_opt.visualize.pages import render_files
+
+REPORT = build_report(ReportRequest(profile=find_profile("dsocr-standard-v1"), hardware=find_hardware("h100-sxm")))
+CONVENTIONS = ("One multiply-accumulate is 2 FLOPs.",)
+
+
+@pytest.fixture(scope="module")
+def files() -> Mapping[str, str]:
+    return render_files(REPORT, CONVENTIONS)
+
+
+def test_there_is_a_page_for_each_module(files: Mapping[str, str]) -> None:
+    assert set(files) == {
+        "report.json", "report.yaml", "summary.md", *(f"layers/{node.module_id}.md" for node in REPORT.modules)
+    }  # fmt: skip
+
+
+def test_the_records_are_the_report(files: Mapping[str, str]) -> None:
+    assert from_json(files["report.json"], AnalyticModelReport) == REPORT
+    assert from_yaml(files["report.yaml"], AnalyticModelReport) == REPORT
+
+
+def test_every_link_leads_to_a_page(files: Mapping[str, str]) -> None:
+    links = 0
+    for path, text in files.items():
+        if path.endswith(".md"):
+            for target in re.findall(r"\]\(([^)]+)\)", text):
+                assert str(PurePosixPath(path).parent / target) in files, f"{path}: {target}"
+                links += 1
+    assert links > 2 * len(REPORT.modules)
+
+
+def test_the_summary_says_what_it_is_about_and_how_it_was_made(files: Mapping[str, str]) -> None:
+    summary = files["summary.md"]
+    assert summary.startswith("# deepseek-ai/DeepSeek-OCR, dsocr-standard-v1, on NVIDIA H100 SXM5 80GB\n")
+    assert f"**{REPORT.predicted_total_time_ms:.4g} ms** for one page." in summary
+    assert "tensor_core_flops / 989.4e12 + cuda_core_flops / 66.9e12" in summary
+    assert "io_bytes / 3.35e12) / 1.0" in summary
+    assert "| efficiency | 1.0 |" in summary
+    assert "NVIDIA H100 Tensor Core GPU (datasheet), 2023" in summary
+    assert "- One multiply-accumulate is 2 FLOPs." in summary
+    assert "**fits**" in summary
+    assert "Measured" not in summary
+
+
+def test_every_page_ends_with_one_line_break_and_has_no_gap(files: Mapping[str, str]) -> None:
+    for path, text in files.items():
+        assert text.endswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        assert "\n\n\n" not in text, path
+
+
+def test_a_page_has_the_operators_of_the_module_and_of_everything_in_it(files: Mapping[str, str]) -> None:
+    """The mixture of experts: its own page sums what its children's pages list."""
+    page = files["layers/decode.model.layers.1-11.mlp.md"]
+    assert page.startswith("# decode.model.layers.1-11.mlp\n\n[request](request.md) / [decode](decode.md) / ")
+    own, inside = page.split("## Its own operators")[1].split("## With everything in it")
+    assert "index_put" in own
+    assert "Linear" not in own
+    assert "| Linear |" in inside
+    assert "[experts](decode.model.layers.1-11.mlp.experts.md) ModuleList" in inside
+    time = sum(
+        row.time_ms
+        for row in REPORT.prediction.operators  # type: ignore[union-attr] # it has one
+        if (row.module_id + ".").startswith("decode.model.layers.1-11.mlp.")
+    )
+    assert f"{time:.4g} ms, {100 * time / REPORT.predicted_total_time_ms:.1f} % of the request" in inside
+
+
+def test_a_module_that_only_holds_others_says_so(files: Mapping[str, str]) -> None:
+    assert "None: it only holds other modules." in files["layers/decode.model.layers.md"]
+    assert "None: it only holds other modules." not in files["layers/decode.lm_head.md"]
+
+
+def test_a_measurement_is_compared() -> None:
+    measured = evolve(
+        REPORT, measured_total_time_ms=400.0, predicted_vs_measured_ratio=REPORT.predicted_total_time_ms / 400
+    )
+    ratio = f"{REPORT.predicted_total_time_ms / 400:.4g}"
+    assert f"Measured: 400 ms, so that predicted / measured = {ratio}." in render_files(measured, ())["summary.md"]
+
+
+def test_a_report_without_a_prediction_has_no_pages() -> None:
+    with pytest.raises(ValueError, match="without a prediction"):
+        render_files(make_report(), ())

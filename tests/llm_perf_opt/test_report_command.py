@@ -1,0 +1,125 @@
+"""``modelmeter report``: what it writes, prints and refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from predictions import make_hardware
+from records import make_profile
+from typer.testing import CliRunner
+
+from llm_perf_opt import cli
+from llm_perf_opt.commands.report import report
+from llm_perf_opt.contracts import DeepSeekOCRAnalyticReportSummary
+from llm_perf_opt.data import AnalyticModelReport
+from llm_perf_opt.data.serialization import from_json, read_record, to_yaml
+from llm_perf_opt.profiles import list_profiles
+
+
+def run(*arguments: object) -> Any:
+    app = typer.Typer()
+    app.command()(report)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_command_line_has_the_commands_and_turns_an_error_into_a_line() -> None:
+    command = [sys.executable, "-m", "llm_perf_opt.cli", "report", "--workload", "absent"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: there is no workload profile of this name; found absent;")
+    assert {"report", "trace", "coverage"} <= {command.name for command in cli.app.registered_commands}
+
+
+@pytest.mark.parametrize("name", list_profiles())
+def test_every_profile_takes_well_under_five_seconds(tmp_path: Path, name: str) -> None:
+    start = time.process_time()
+    assert run("--workload", name, "--out", tmp_path / "out").exit_code == 0
+    assert time.process_time() - start < 3
+    written = read_record(tmp_path / "out" / "report.json", AnalyticModelReport)
+    assert written.workload.profile_id == name
+    assert written == read_record(tmp_path / "out" / "report.yaml", AnalyticModelReport)
+    assert written.layer_docs_dir == str(tmp_path / "out" / "layers")
+    assert {path.stem for path in (tmp_path / "out" / "layers").iterdir()} == {
+        node.module_id for node in written.modules
+    }
+
+
+def test_it_prints_stages_modules_and_what_binds(tmp_path: Path) -> None:
+    shown = run("--out", tmp_path / "out").stdout
+    for words in (
+        "dsocr-standard-v1 on NVIDIA H100 SXM5 80GB: ", "(bfloat16, efficiency 1)", "bound by", "vision", "projector",
+        "prefill", "decode", "request", "100.0 %", "decode.lm_head", "memory 100.0 %", "of 80.00 GiB, fits", "wrote: ",
+    ):  # fmt: skip
+        assert words in shown
+
+
+def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:
+    run("--out", tmp_path / "out", "--hardware", "l40s")
+    first = read_all(tmp_path / "out")
+    assert "unchanged: " in run("--out", tmp_path / "out", "--hardware", "l40s").stdout
+    assert "wrote: " in run("--out", tmp_path / "out", "--hardware", "l40s", "--force-rebuild").stdout
+    assert read_all(tmp_path / "out") == first
+    assert "wrote: " in run("--out", tmp_path / "out", "--hardware", "rtx-4090").stdout
+    assert read_all(tmp_path / "out") != first
+
+
+def test_a_time_of_day_is_noted_only_where_asked(tmp_path: Path) -> None:
+    run("--out", tmp_path / "out", "--timestamp")
+    assert "Written at 20" in json.loads((tmp_path / "out" / "report.json").read_text())["notes"]
+
+
+def test_it_goes_to_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_PERF_OPT_ROOT", str(tmp_path))
+    run("--run-id", "run-7")
+    folder = tmp_path / "tmp" / "profile-output" / "run-7" / "static_analysis" / "analytic_model"
+    assert read_record(folder / "report.json", AnalyticModelReport).profile_run_id == "run-7"
+    run()
+    (unnamed,) = set((tmp_path / "tmp" / "profile-output").iterdir()) - {tmp_path / "tmp" / "profile-output" / "run-7"}
+    written = read_record(unnamed / "static_analysis" / "analytic_model" / "report.json", AnalyticModelReport)
+    assert (written.report_id, written.profile_run_id) == (unnamed.name, None)
+
+
+def test_users_bring_workloads_and_cards(tmp_path: Path) -> None:
+    workload, card = tmp_path / "mine.yaml", tmp_path / "card.yaml"
+    workload.write_text(to_yaml(make_profile(profile_id="mine", seq_len=523)), encoding="utf-8")
+    card.write_text(to_yaml(make_hardware()), encoding="utf-8")
+    result = run("--workload", workload, "--hardware", card, "--out", tmp_path / "out", "--efficiency", "0.5")
+    assert "mine on An abacus: " in result.stdout
+    assert "does not fit" in result.stdout
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["prediction"]["efficiency"] == 0.5
+
+
+def test_the_summary_is_printed_as_json(tmp_path: Path) -> None:
+    result = run("--json", "--out", tmp_path / "out", "--measured-ms", "300")
+    summary = from_json(result.stdout, DeepSeekOCRAnalyticReportSummary)
+    assert summary.measured_total_time_ms == 300
+    assert len(summary.top_modules) == 10
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--workload", "absent"), ("--workload", "absent.yaml"), ("--hardware", "absent"), ("--efficiency", "0"),
+        ("--run-id", "../up"), ("--measured-ms", "0"), ("--dtype", "bfloat17"),
+        ("--dtype", "float8_e4m3fn", "--hardware", "a100-sxm-80gb"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("LLM_PERF_OPT_ROOT", str(tmp_path))
+    result = run(*arguments)
+    assert type(result.exception).__name__ in ("RecordError", "UnknownNameError", "PathError")
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,64 @@
+"""``modelmeter trace``: its folder is one that the loader reads and the layer library covers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from llm_perf_opt.commands.coverage import coverage
+from llm_perf_opt.commands.trace import make_files, trace
+from llm_perf_opt.profiles import find_profile
+from llm_perf_opt.utils.dsocr_callgraph_parse import load_target_operator_list
+from modelmeter.errors import TraceError
+
+pytest.importorskip("torchinfo")
+
+
+def run(command: Any, *arguments: object) -> Any:
+    app = typer.Typer()
+    app.command()(command)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run at full size, which takes seconds."""
+    out = tmp_path_factory.mktemp("trace") / "out"
+    result = run(trace, "--out", out, "--workload", "tiny")
+    assert result.exit_code == 0, result.exception
+    assert {Path(line) for line in result.stdout.splitlines()} == set(out.iterdir())
+    return out
+
+
+def test_it_leaves_the_five_files(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "torchinfo-layers.json", "torchinfo-stages.json", "torchinfo-summary.txt", "torchinfo-unique-layers.json",
+        "torchinfo-unique-layers.md",
+    ]  # fmt: skip
+
+
+def test_the_loader_reads_it_and_knows_every_class(folder: Path) -> None:
+    operators = load_target_operator_list(folder)
+    assert len(operators.operators) > 25
+    assert operators.uncategorized == ()
+    assert operators.snapshot_id.startswith("sha256:")
+    for path in (operators.layers_md_path, operators.layers_json_path, operators.stages_json_path):
+        assert Path(path).is_file()
+
+
+def test_the_layer_library_covers_it(folder: Path) -> None:
+    result = run(coverage, folder)
+    assert result.exit_code == 0
+    assert "unmodelled" not in result.stdout
+
+
+def test_without_torch_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "modelmeter.trace_artifacts", raising=False)
+    monkeypatch.setitem(sys.modules, "torchinfo", None)
+    with pytest.raises(TraceError, match=r"tracing needs torch and torchinfo.*pip install 'modelmeter\[trace\]'"):
+        make_files(find_profile("tiny"))

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from attrs import evolve
 
-from modelmeter.compiler import CompiledModel, compile_model
+from modelmeter.compiler import CompiledModel, compile_model, emit_files
+from modelmeter.errors import BindError
 from modelmeter.evaluate import evaluate
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -65,3 +67,20 @@ def test_every_number_of_global_blocks_and_dense_layers_compiles(other_architect
         compiled = compile_model(sizes)
         held = evaluate(compiled.totals.total.weight_bytes, {**compiled.defaults, "weight_bits": 8})
         assert held == compiled.graph.root.parameter_count
+
+
+def test_a_graph_of_another_architecture_is_refused_by_the_sizes_that_differ(published: CompiledModel) -> None:
+    with pytest.raises(BindError, match=r"^moe_intermediate_size, vocab_size: .*another architecture"):
+        compile_model(evolve(published.architecture, vocab_size=97, moe_intermediate_size=31), published.graph)
+
+
+def test_sizes_that_decide_about_layers_of_which_there_are_none_are_no_arguments() -> None:
+    """Without dense layers nothing was traced that ``first_k_dense_replace`` could count."""
+    compiled = compile_model(
+        DeepSeekOCRArchitecture(
+            first_k_dense_replace=0, num_hidden_layers=3, n_routed_experts=7, clip_num_hidden_layers=1, vocab_size=101
+        )
+    )
+    general = emit_files(compiled)["deepseek_ocr_costs/general.py"]
+    assert "    hidden_size: int = 1280,\n" in general
+    assert "first_k_dense_replace" not in general

@@ -17,11 +17,15 @@ from modelmeter.emit.pages import render_pages
 from modelmeter.emit.render import render_package
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.emit.text import describe, to_plain
+from modelmeter.errors import BindError
+from modelmeter.evaluate import evaluate
 from modelmeter.graph import ModuleGraph
+from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
+from modelmeter.symbols import symbols_of
 from modelmeter.totals import Totals, add_up
 
 PACKAGE = "deepseek_ocr_costs"
@@ -64,6 +68,14 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
     GraphError, TraceError, BindError, FormulaError
         From the step that fails, naming the module.
     """
+    if graph is not None and dict(graph.architecture) != architecture.dimension_values():
+        wanted = architecture.dimension_values()
+        differing = sorted(name for name, size in wanted.items() if graph.architecture.get(name) != size)
+        raise BindError(
+            "the module graph was traced from another architecture", place=", ".join(differing) or "architecture",
+            expected=[wanted[name] for name in differing], found=[graph.architecture.get(name) for name in differing],
+            remedy="trace this architecture, or compile the graph's own",
+        )  # fmt: skip
     # torch modules on the meta device -> TorchInfo -> module graph; torch is imported only here
     graph = graph or _trace(architecture)
     # vendor classes -> layers with a formula for every size
@@ -124,6 +136,7 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
             symbols["sam_patch_size"],
         ),
         architecture=compiled.architecture.dimension_values(),
+        fixed=_find_fixed_sizes(compiled),
         defaults=Workload().dimension_values(),
         # Code has no need of the notation that the pages explain.
         conventions=tuple(f"{rule.name}: {to_plain(rule.text)}" for rule in CONVENTIONS if rule.name != "Brackets"),
@@ -132,6 +145,17 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
             "module graph": f"sha256:{hashlib.sha256(compiled.graph.to_json().encode()).hexdigest()}",
         },
     )
+
+
+def _find_fixed_sizes(compiled: CompiledModel) -> frozenset[str]:
+    """Return the sizes that decide about layers of which the traced model has none.
+
+    Formulas say nothing about such layers, so these sizes must not vary.
+    """
+    sizes = compiled.architecture.dimension_values()
+    lists = (bound.layer for bound in compiled.model.walk() if isinstance(bound.layer, ModuleList))
+    absent = (group.count for layer in lists for group in layer.groups if set(symbols_of(group.count)) <= sizes.keys())
+    return frozenset(name for count in absent if evaluate(count, sizes) == 0 for name in symbols_of(count))
 
 
 def _trace(architecture: DeepSeekOCRArchitecture) -> ModuleGraph:

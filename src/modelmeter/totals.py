@@ -61,9 +61,7 @@ class _Tally:
         return close_loop(cost) if stage == looped_stage else cost
 
 
-def add_up(
-    model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], looped_stage: str = "decode"
-) -> Totals:
+def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], looped_stage: str = "decode") -> Totals:
     """Add up a bound model.
 
     Parameters

@@ -30,11 +30,13 @@ def test_what_is_written_passes_the_check(tmp_path: Path) -> None:
 
 
 def test_generated_files_that_are_no_longer_generated_go_and_others_stay(tmp_path: Path) -> None:
-    old = {path: FILES[page] for path, page in (("old.py", "package/__init__.py"), ("old.md", "pages/index.md"))}
-    write_files({**FILES, **old}, tmp_path)
+    """Only folders that the files fill are cleaned: the root may be a checkout with generated files elsewhere."""
+    old = {"package/old.py": FILES["package/__init__.py"], "pages/deep/old.md": FILES["pages/index.md"]}
+    elsewhere = {"elsewhere/kept.py": FILES["package/__init__.py"]}
+    write_files({**FILES, **old, **elsewhere}, tmp_path)
     (tmp_path / "package" / "by_hand.py").write_text("# Written by a person.\n")
     write_files(FILES, tmp_path)
-    assert read_all(tmp_path) == {**FILES, "package/by_hand.py": "# Written by a person.\n"}
+    assert read_all(tmp_path) == {**FILES, **elsewhere, "package/by_hand.py": "# Written by a person.\n"}
     check_files(FILES, tmp_path)
 
 

@@ -68,7 +68,9 @@ def write_breakdown(spec: PackageSpec, breakdown: BreakdownSpec) -> list[Functio
                 summary=f"Return what each module holds itself in ``{stage}``.",
                 record="StateCost",
                 keys=[(row.path,) for row in states],
-                values=[{"weight_bits": 8 * row.weight_bytes, "kv_cache_bits": 8 * row.kv_cache_bytes} for row in states],
+                values=[
+                    {"weight_bits": 8 * row.weight_bytes, "kv_cache_bits": 8 * row.kv_cache_bytes} for row in states
+                ],
             ),
         ]
     return functions

@@ -55,13 +55,14 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         if not text.isprintable() or "\\" in text or '"""' in text:
             raise FormulaError("this text cannot stand in a docstring", found=text)
     stages = build_stages(spec, spec.architecture)
+    fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
     functions = {
         "_stages.py": [*_cost_functions(stages, spec.model), _all_stages(stages, spec.model)],
         "_metrics.py": [
             *(_metric_function(stages, stage, metric) for stage in stages.names for metric in METRICS),
             _tokens_function(stages, spec.model),
         ],
-        "general.py": _cost_functions(build_stages(spec, {}), f"a model like {spec.model}"),
+        "general.py": _cost_functions(build_stages(spec, fixed), f"a model like {spec.model}"),
         "layers.py": [_layer_function(layer) for layer in spec.layers],
     }
     package = _Package(spec, stages)

@@ -82,6 +82,8 @@ class PackageSpec:
         Tokens of the images of one page, over the workload and the architecture.
     architecture
         The value of each architecture size.
+    fixed
+        The architecture sizes that are numbers in every formula, also where the others are arguments.
     defaults
         The default of each workload and storage size.
     conventions
@@ -99,4 +101,5 @@ class PackageSpec:
     defaults: Mapping[str, int]
     conventions: tuple[str, ...]
     provenance: Mapping[str, str]
+    fixed: frozenset[str] = frozenset()
     model: str = "DeepSeek-OCR"

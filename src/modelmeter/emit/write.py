@@ -122,8 +122,12 @@ def _compare(path: str, found: str | None, expected: str | None) -> list[str]:
 
 
 def _find_extra(files: Mapping[str, str], root: Path) -> Iterator[Path]:
-    """Yield the generated files below ``root`` that are not among ``files``."""
-    for path in sorted(root.rglob("*")):
+    """Yield the generated files that are not among ``files``, in the folders of ``root`` that ``files`` fill.
+
+    Whatever else stands in ``root``, such as a whole checkout, is nobody's business here.
+    """
+    folders = {path.partition("/")[0] for path in files if "/" in path}
+    for path in sorted(found for folder in folders for found in (root / folder).rglob("*")):
         if path.is_file() and path.relative_to(root).as_posix() not in files and _is_generated(path):
             yield path
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import sympy
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
+from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.verify import reference_cases, transformers_cases
-from modelmeter.verify.cases import BATCH_SIZE, K, Least, Sizes, grid_of_residue, positive
+from modelmeter.verify.case import Case
+from modelmeter.verify.integer_facts import Domain, resolve
 from modelmeter.verify.oracle import TRANSFORMERS
-from modelmeter.verify.proof import REFERENCE, Case, Counterparts
+from modelmeter.verify.proof import REFERENCE, Counterparts
+from modelmeter.verify.trace_sizes import BATCH_SIZE, Least, Sizes, make_grid, positive
 
 EXPERT_POINTS = ((2, 1), (2, 2), (3, 1), (3, 2), (4, 1), (4, 3))
 """Experts, and experts a token. Where all experts take tokens, costs are of degree 1 in each number, so that the
@@ -40,19 +44,19 @@ class CaseSet:
     architecture: DeepSeekOCRArchitecture
     cases: tuple[Case, ...]
     counterparts: Counterparts = REFERENCE
-    symbolic: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    symbolic: Collection[str] = ()
 
 
 def keep_two_layers(architecture: DeepSeekOCRArchitecture) -> DeepSeekOCRArchitecture:
     """Return the architecture with one layer of each kind: dense, with experts; windowed, global; CLIP's."""
-    return evolve(
-        architecture,
-        num_hidden_layers=2,
-        first_k_dense_replace=1,
-        sam_num_hidden_layers=2,
-        sam_global_attn_indexes=(1,),
-        clip_num_hidden_layers=1,
-    )
+    depths: dict[str, Any] = {
+        "num_hidden_layers": 2,
+        "first_k_dense_replace": 1,
+        "sam_num_hidden_layers": 2,
+        "sam_global_attn_indexes": (1,),
+        "clip_num_hidden_layers": 1,
+    }
+    return evolve(architecture, **depths)
 
 
 def take_all_experts(architecture: DeepSeekOCRArchitecture) -> DeepSeekOCRArchitecture:
@@ -74,7 +78,7 @@ def make_decoder_sizes() -> tuple[Sizes, Least]:
     return sizes, {groups: 1}
 
 
-def make_vision_sizes() -> Sizes:
+def make_vision_sizes(architecture: DeepSeekOCRArchitecture) -> Sizes:
     """Return the symbolic widths of the towers and the projector."""
     sam_heads, clip_heads = positive("sam_num_attention_heads"), positive("clip_num_attention_heads")
     return {
@@ -82,8 +86,8 @@ def make_vision_sizes() -> Sizes:
         "sam_num_attention_heads": sam_heads,
         "clip_hidden_size": clip_heads * positive("clip_head_dim"),
         "clip_num_attention_heads": clip_heads,
-        # The decoder that takes the features keeps its ten heads.
-        "hidden_size": 20 * positive("half_head_dim"),
+        # The decoder that takes the features keeps its heads.
+        "hidden_size": 2 * architecture.num_attention_heads * positive("half_head_dim"),
         **{name: positive(name) for name in (
             "sam_intermediate_size", "sam_neck_channels", "sam_downsample_channels", "clip_intermediate_size",
         )},
@@ -119,7 +123,7 @@ def list_decoder_sets(architecture: DeepSeekOCRArchitecture) -> Iterator[CaseSet
 
 
 def list_expert_sets(architecture: DeepSeekOCRArchitecture) -> Iterator[CaseSet]:
-    """Yield the decoder with numbers of experts, and symbols for its other sizes: the number of modules is no symbol."""
+    """Yield the decoder with numbers of experts, since a number of modules is no symbol; its other sizes are."""
     sizes, _ = make_decoder_sizes()
     for experts, per_token in EXPERT_POINTS:
         model = evolve(architecture, n_routed_experts=experts, num_experts_per_tok=per_token)
@@ -142,16 +146,16 @@ def list_expert_sets(architecture: DeepSeekOCRArchitecture) -> Iterator[CaseSet]
         )
 
 
-def list_vision_sets(architecture: DeepSeekOCRArchitecture, residues: tuple[int, ...]) -> Iterator[CaseSet]:
+def list_vision_sets(architecture: DeepSeekOCRArchitecture, residues: Sequence[int]) -> Iterator[CaseSet]:
     """Yield the towers with symbolic widths, patch size and trained grids, for grids of some residue classes.
 
-    Where a grid is the trained one, no resize is needed: those are cases of their own. Matrix products do not depend
-    on the trained grids, so transformers keeps them.
+    Where a grid is the trained one, no resize is needed: those are cases of their own, for the first class. Matrix
+    products do not depend on the trained grids, so transformers keeps them.
     """
     shared = take_all_experts(architecture)
     sam_grid, clip_grid = positive("sam_pretrain_grid_size"), positive("clip_pretrain_grid_size")
     patch_size = positive("sam_patch_size")
-    widths = make_vision_sizes()
+    widths = make_vision_sizes(architecture)
 
     def trained_on(sam: sympy.Expr, clip: sympy.Expr) -> dict[str, sympy.Expr]:
         return {
@@ -163,10 +167,13 @@ def list_vision_sets(architecture: DeepSeekOCRArchitecture, residues: tuple[int,
     pages, views = [], []
     vendor = {**widths, "sam_patch_size": patch_size, "sam_image_size": 64 * patch_size}
     for residue in residues:
-        grid, _ = grid_of_residue(residue)
-        tokens = 7 * K + -(-residue // 4)  # ceil((28 k + c) / 4)
+        grid = make_grid(architecture, residue)
+        tokens = resolve(vision_tokens.grid_size(grid, 1), Domain())
         side = sympy.expand(grid * patch_size)
-        for sam, clip in ((sam_grid, clip_grid), (grid, clip_grid), (sam_grid, tokens)):
+        trained_grids = [(sam_grid, clip_grid)]
+        if residue == residues[0]:
+            trained_grids += [(grid, clip_grid), (sam_grid, tokens)]
+        for sam, clip in trained_grids:
             resized = tuple(
                 sympy.Ne(trained, size) for trained, size in ((sam, grid), (clip, tokens)) if trained != size
             )
@@ -178,7 +185,7 @@ def list_vision_sets(architecture: DeepSeekOCRArchitecture, residues: tuple[int,
         views.append(transformers_cases.make_views_case(architecture, side, symbolic=vendor))
     yield CaseSet(
         name="tower sizes", architecture=shared, cases=tuple(pages),
-        symbolic={*widths, *trained_on(sam_grid, clip_grid)},
+        symbolic=[*widths, *trained_on(sam_grid, clip_grid)],
     )  # fmt: skip
     yield CaseSet(
         name="tower sizes in transformers", architecture=architecture, cases=tuple(views), counterparts=TRANSFORMERS,

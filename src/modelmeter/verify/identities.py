@@ -15,10 +15,11 @@ from modelmeter.layers.base import BaseLayer, multiply
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.symbols import symbol
-from modelmeter.verify.cases import NO_TILES
+from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain, resolve
 from modelmeter.verify.our_formulas import OurFormulas, map_cost
-from modelmeter.verify.proof import Case, Verdict
+from modelmeter.verify.proof import Verdict
+from modelmeter.verify.trace_sizes import NO_TILES
 
 ADDITIVE: tuple[Metric, ...] = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "activation_bytes")
 
@@ -50,17 +51,13 @@ def list_growths(architecture: DeepSeekOCRArchitecture) -> Iterator[Growth]:
             class_name=class_name, stages=(stage,),
         )  # fmt: skip
 
-    yield grow(
-        f"model.layers.{layers}", "DeepseekV2DecoderLayer", "num_hidden_layers", num_hidden_layers=layers + 1
-    )
+    yield grow(f"model.layers.{layers}", "DeepseekV2DecoderLayer", "num_hidden_layers", num_hidden_layers=layers + 1)
     dense = architecture.first_k_dense_replace
     yield grow(
         f"model.layers.{dense}", "DeepseekV2DecoderLayer", "num_hidden_layers", "first_k_dense_replace",
         num_hidden_layers=layers + 1, first_k_dense_replace=dense + 1,
     )  # fmt: skip
-    yield grow(
-        f"model.sam_model.blocks.{blocks}", "Block", "sam_num_hidden_layers", sam_num_hidden_layers=blocks + 1
-    )
+    yield grow(f"model.sam_model.blocks.{blocks}", "Block", "sam_num_hidden_layers", sam_num_hidden_layers=blocks + 1)
     yield grow(
         f"model.sam_model.blocks.{blocks}", "Block", "sam_num_hidden_layers", "sam_num_global_layers",
         sam_num_hidden_layers=blocks + 1, sam_global_attn_indexes=(*indexes, blocks),
@@ -112,6 +109,7 @@ def prove_growth(
             theirs=theirs,
             # Both have to be 0; with opposite signs they must not cancel.
             difference=sympy.expand(ours - theirs) or sympy.expand(between - theirs),
+            seconds=before.seconds + after.seconds,
             note="one more layer adds exactly one layer",
         )
 
@@ -132,7 +130,7 @@ def prove_tiles(formulas: OurFormulas) -> Iterator[Verdict]:
         plain = formulas.cost(path, stages, NO_TILES, anywhere)
         of_tiles = {symbol("batch_size"): batch_size * tiles, symbol("base_size"): symbol("image_size")}
         for metric in ADDITIVE:
-            parts = exceeds(tiles, 1) * plain[metric].xreplace(of_tiles) + plain[metric]
+            parts = exceeds(tiles, 1) * sympy.sympify(plain[metric]).xreplace(of_tiles) + plain[metric]
             yield _compare_forms(
                 bound, stages, metric, whole[metric], parts, domain="any sizes and any grid of tiles",
                 note="tiles are batch_size num_width_tiles num_height_tiles views of image_size more",
@@ -176,7 +174,8 @@ def put_in_own_sizes(layer: BaseLayer) -> tuple[BaseLayer, dict[sympy.Symbol, sy
             sizes.update(zip(own, (multiply(value[:split]), *value[split:]), strict=True))
         else:
             sizes[own] = value
-    return evolve(canonical, **flags), {own: sympy.sympify(size) for own, size in sizes.items()}
+    chosen: dict[str, Any] = {**flags}
+    return evolve(canonical, **chosen), {own: sympy.sympify(size) for own, size in sizes.items()}
 
 
 def _holds_layers(layer: BaseLayer) -> bool:
@@ -198,5 +197,6 @@ def _compare_forms(
         ours=sympy.sympify(ours),
         theirs=sympy.sympify(theirs),
         difference=sympy.expand(ours - theirs),
+        seconds=0.0,
         note=note,
     )

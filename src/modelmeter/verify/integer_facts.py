@@ -6,6 +6,7 @@ Every fact is a theorem about integers. Where none decides, the answer is that i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+
 import sympy
 from attrs import field, frozen
 from sympy.core.relational import Relational
@@ -121,11 +122,13 @@ def find_zeros(expression: sympy.Expr, domain: Domain) -> frozenset[int] | None:
     if len(symbols) != 1 or polynomial is None:
         return None
     (symbol,) = symbols
-    return frozenset(int(root) for root in polynomial.ground_roots() if root.is_integer and domain.has(symbol, int(root)))
+    return frozenset(
+        int(root) for root in polynomial.ground_roots() if root.is_integer and domain.has(symbol, int(root))
+    )
 
 
 def resolve(expression: Size, domain: Domain) -> sympy.Expr:
-    """Return ``expression`` with every integer function that the facts decide on the domain replaced, multiplied out."""
+    """Return ``expression`` multiplied out, without the integer functions that the facts decide on the domain."""
     known: dict[sympy.Expr, sympy.Expr] = {}
 
     def visit(node: sympy.Expr) -> sympy.Expr:

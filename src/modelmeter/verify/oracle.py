@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -67,7 +67,7 @@ _RENAMED = (
 """What it calls our modules; the first pattern that matches the start of a path counts."""
 
 _WITHOUT_COUNTERPART = (r"\.mlp\.experts\.\d", r"\.embeddings\.patch_embedding$", r"\.mlp\.act(_fn)?$")
-"""Its experts are one module; it leaves out the stored convolution that is never called; activations have no products."""
+"""Its experts are one module, it leaves out the convolution that is never called, and activations have no products."""
 
 
 def find_counterparts(path: str) -> tuple[str, ...]:
@@ -135,9 +135,9 @@ def build_oracle(architecture: DeepSeekOCRArchitecture, sizes: Mapping[str, Torc
     config._attn_implementation = "sdpa"
     config._experts_implementation = "batched_mm"
     with no_init_weights():
-        model = UnlimitedOcrForConditionalGeneration(config).eval()
+        model: nn.Module = UnlimitedOcrForConditionalGeneration(config)
     _fix_scales(model)
-    return cast(nn.Module, model)
+    return model.eval()
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache, partial
 
+import sympy
 from attrs import evolve
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -19,11 +20,12 @@ from modelmeter.verify.architecture_cases import (
     list_window_sets,
     take_all_experts,
 )
-from modelmeter.verify.cases import BATCH_SIZE, RESIDUES, Sizes, grid_of_residue, list_grids, positive
-from modelmeter.verify.identities import list_growths, prove_growth, prove_layer_formulas, prove_tiles
+from modelmeter.verify.case import Case
+from modelmeter.verify.identities import Growth, list_growths, prove_growth, prove_layer_formulas, prove_tiles
 from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas, build_formulas
-from modelmeter.verify.proof import Case, Progress, Verdict, ignore_progress, prove
+from modelmeter.verify.proof import Progress, Verdict, ignore_progress, prove
+from modelmeter.verify.trace_sizes import BATCH_SIZE, Sizes, count_residues, list_grids, make_grid, positive
 
 DEPTHS = frozenset(
     {
@@ -50,10 +52,11 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
             cases=(
                 reference_cases.make_prefill_case(shared, least={}),
                 reference_cases.make_decode_case(shared, least={}),
-                reference_cases.make_page_case(shared, side),
             ),
         )
     )
+    dense = _leave_out_experts(shared)
+    yield _prove_set(CaseSet(name="page", architecture=dense, cases=(reference_cases.make_page_case(dense, side),)))
     yield _prove_set(
         CaseSet(
             name="workload in transformers",
@@ -83,24 +86,19 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         yield _prove_set(CaseSet(name=case.name, architecture=shared, cases=(case,)))
     for case in (transformers_cases.make_prefill_case(two), transformers_cases.make_decode_case(two)):
         yield _prove_set(CaseSet(name=case.name, architecture=two, cases=(case,), counterparts=TRANSFORMERS))
-    yield _prove_set(
-        CaseSet(name="experts", architecture=two, cases=tuple(reference_cases.list_experts_cases(two)))
-    )
-    # The experts take no part in what a page's own case is for: its vision.
-    dense = evolve(shared, num_hidden_layers=1)
-    for grid, least in list_grids():
+    yield _prove_set(CaseSet(name="experts", architecture=two, cases=tuple(reference_cases.list_experts_cases(two))))
+    dense = _leave_out_experts(shared)
+    for grid, least in list_grids(two):
         page = reference_cases.make_page_case(dense, two.sam_patch_size * grid, least=least)
         views = transformers_cases.make_views_case(two, two.sam_patch_size * grid, least=least)
         yield _prove_set(CaseSet(name=page.name, architecture=dense, cases=(page,)))
         yield _prove_set(CaseSet(name=views.name, architecture=two, cases=(views,), counterparts=TRANSFORMERS))
     yield _prove_set(CaseSet(name="tiles", architecture=dense, cases=tuple(list_tile_cases(dense))))
-    yield _prove_set(
-        CaseSet(name="patches", architecture=dense, cases=tuple(reference_cases.list_patch_cases(dense)))
-    )
+    yield _prove_set(CaseSet(name="patches", architecture=dense, cases=tuple(reference_cases.list_patch_cases(dense))))
     for case_set in (
         *list_decoder_sets(two),
         *list_expert_sets(two),
-        *list_vision_sets(two, tuple(range(RESIDUES))),
+        *list_vision_sets(two, range(count_residues(two))),
         *list_window_sets(two, is_every_corner=True),
     ):
         yield _prove_set(case_set)
@@ -112,7 +110,7 @@ def list_tile_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
     width, height, j = map(positive, ("num_width_tiles", "num_height_tiles", "j"))
     patch_size = architecture.sam_patch_size
     grid: Sizes = {"num_width_tiles": width, "num_height_tiles": height}
-    symbolic = {"image_size": patch_size * (RESIDUES * j + 12), **grid}
+    symbolic = {"image_size": patch_size * (count_residues(architecture) * j + 12), **grid}
     yield reference_cases.make_page_case(
         architecture, _side(architecture, QUICK_RESIDUE), tiles=symbolic, least={BATCH_SIZE: 1}
     )
@@ -164,7 +162,7 @@ def _prove_identities(architecture: DeepSeekOCRArchitecture, progress: Progress)
     yield from prove_tiles(formulas)
 
 
-def _prove_growth(architecture: DeepSeekOCRArchitecture, growth, progress: Progress) -> Iterator[Verdict]:
+def _prove_growth(architecture: DeepSeekOCRArchitecture, growth: Growth, progress: Progress) -> Iterator[Verdict]:
     formulas = formulas_of(architecture, symbolic=DEPTHS)
     progress(f"one more layer at {growth.layer}")
     # Of a residue class; the proofs of pages say that a layer's formula holds in all of them.
@@ -172,14 +170,23 @@ def _prove_growth(architecture: DeepSeekOCRArchitecture, growth, progress: Progr
     yield from prove_growth(growth, formulas, make_case)
 
 
-def formulas_of(architecture: DeepSeekOCRArchitecture, *, symbolic: frozenset[str] = frozenset()) -> OurFormulas:
+def formulas_of(architecture: DeepSeekOCRArchitecture, *, symbolic: Collection[str] = ()) -> OurFormulas:
     """Return our formulas for the modules of ``architecture`` at its sizes, except those that stay symbols."""
+    return _put_in_sizes(architecture, frozenset(symbolic))
+
+
+@lru_cache(maxsize=8)  # the same formulas are compared with many traces
+def _put_in_sizes(architecture: DeepSeekOCRArchitecture, symbolic: frozenset[str]) -> OurFormulas:
     sizes = architecture.dimension_values()
     return build_formulas(trace_reference(architecture)).put_in(
         {name: size for name, size in sizes.items() if name not in symbolic}
     )
 
 
-def _side(architecture: DeepSeekOCRArchitecture, residue: int):
-    grid, _ = grid_of_residue(residue)
-    return architecture.sam_patch_size * grid
+def _leave_out_experts(architecture: DeepSeekOCRArchitecture) -> DeepSeekOCRArchitecture:
+    """Return the architecture with its dense layer only: the experts take no part in a page's vision."""
+    return evolve(architecture, num_hidden_layers=architecture.first_k_dense_replace)
+
+
+def _side(architecture: DeepSeekOCRArchitecture, residue: int) -> sympy.Expr:
+    return architecture.sam_patch_size * make_grid(architecture, residue)

@@ -17,7 +17,10 @@ from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, DeepseekV2MoE, KeyValueCache
 from modelmeter.models.deepseek_ocr.reference_vision import Block, PatchEmbed
-from modelmeter.verify.cases import (
+from modelmeter.verify.case import Case
+from modelmeter.verify.integer_facts import Domain, resolve
+from modelmeter.verify.symbolic_trace import LEAST_SIZE, Forward, TorchSize, trace_everything
+from modelmeter.verify.trace_sizes import (
     BATCH_SIZE,
     CACHED_TOKENS,
     EVERY_PROMPT,
@@ -31,9 +34,6 @@ from modelmeter.verify.cases import (
     patch_size_of,
     positive,
 )
-from modelmeter.verify.integer_facts import Domain, resolve
-from modelmeter.verify.proof import Case
-from modelmeter.verify.symbolic_trace import LEAST_SIZE, Forward, TorchSize, trace_everything
 
 TorchSizes = Mapping[str, TorchSize]
 
@@ -139,9 +139,7 @@ def make_experts_case(architecture: DeepSeekOCRArchitecture, num_tokens: Size, *
     )
 
 
-def make_window_case(
-    architecture: DeepSeekOCRArchitecture, symbolic: Sizes, grid_size: Size, *, least: Least
-) -> Case:
+def make_window_case(architecture: DeepSeekOCRArchitecture, symbolic: Sizes, grid_size: Size, *, least: Least) -> Case:
     """Return the case of the first SAM block, on its own: one with windows."""
 
     def build(sizes: TorchSizes) -> Forward:
@@ -199,11 +197,10 @@ def _prefill(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> Forwar
     model, cache = _build(architecture, sizes, capacity=seq_len)
     tokens = torch.empty(batch_size, seq_len, dtype=torch.int64)
     num_width_tiles = sizes.get("num_width_tiles", 0)
-    views = tiles = None
-    if "base_size" in sizes:
-        views = _make_views(batch_size, sizes["base_size"])
-    if num_width_tiles:
-        tiles = _make_views(batch_size * num_width_tiles * sizes["num_height_tiles"], sizes["image_size"])
+    tile_count = num_width_tiles * sizes.get("num_height_tiles", 0)
+    views = _make_views(batch_size, sizes["base_size"]) if "base_size" in sizes else None
+    # A grid of one tile stands for none.
+    tiles = _make_views(batch_size * tile_count, sizes["image_size"]) if tile_count > 1 else None
 
     def run() -> None:
         # The model says int; a symbolic size behaves like one.
@@ -249,9 +246,7 @@ def _resize(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> DeepSee
     dimensions = architecture.dimension_values()
     changed = {name: size for name, size in sizes.items() if name in dimensions}
     indexes = architecture.sam_global_attn_indexes
-    return cast(
-        DeepSeekOCRArchitecture, SimpleNamespace(**{**dimensions, **changed}, sam_global_attn_indexes=indexes)
-    )
+    return cast(DeepSeekOCRArchitecture, SimpleNamespace(**{**dimensions, **changed}, sam_global_attn_indexes=indexes))
 
 
 def _make_views(views: TorchSize, side: TorchSize) -> Tensor:

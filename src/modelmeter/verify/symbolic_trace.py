@@ -91,9 +91,7 @@ class SymbolicTrace:
     seconds: float
 
 
-def trace_everything(
-    prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()
-) -> SymbolicTrace:
+def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()) -> SymbolicTrace:
     """Trace all metrics of a forward whose operators :mod:`modelmeter.verify.operators` knows.
 
     Parameters
@@ -123,18 +121,19 @@ def trace_everything(
         cached = {path: sum(prod(next(shapes)) for _ in owned) for path, owned in forward.cache.items()}
         work = counted.by_path()
         for path, module in forward.model.named_modules():
-            yield path, _Counted(
-                work=work.get(path, Work()),
-                parameters=sum(parameter.numel() for parameter in module.parameters()),
-                kv_elements=sum(size for owner, size in cached.items() if _is_inside(owner, path)),
+            yield (
+                path,
+                _Counted(
+                    work=work.get(path, Work()),
+                    parameters=sum(parameter.numel() for parameter in module.parameters()),
+                    kv_elements=sum(size for owner, size in cached.items() if _is_inside(owner, path)),
+                ),
             )
 
     return _trace(prepare, symbols, assumed, count, METRICS)
 
 
-def trace_matrix_products(
-    prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()
-) -> SymbolicTrace:
+def trace_matrix_products(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()) -> SymbolicTrace:
     """Trace only ``tensor_core_flops``, of any forward; otherwise as :func:`trace_everything`."""
 
     def count(forward: Forward) -> Iterator[tuple[str, _Counted]]:
@@ -214,9 +213,7 @@ def _choose_examples(symbols: Sequence[sympy.Symbol], assumed: Assumed) -> dict[
     return examples
 
 
-def _read_domain(
-    environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol], assumed: Assumed
-) -> Domain:
+def _read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol], assumed: Assumed) -> Domain:
     """Return the domain that the guards leave."""
     if environment.replacements or environment.deferred_runtime_asserts:
         pinned = {str(names.get(symbol, symbol)): value for symbol, value in environment.replacements.items()}
@@ -298,4 +295,3 @@ def _read_cost(counted: _Counted, names: Mapping[sympy.Symbol, sympy.Symbol]) ->
 
 def _is_inside(path: str, outer: str) -> bool:
     return not outer or path == outer or path.startswith(f"{outer}.")
-

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import lcm
 from typing import TypeAlias
 
 import sympy
 
 from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.vision_tokens import DOWNSAMPLING
 
 Sizes: TypeAlias = Mapping[str, Size]
 """Dimensions by name: numbers, or polynomials in the symbols of a trace."""
 
 Least: TypeAlias = Mapping[sympy.Symbol, int]
 """Symbols whose least value is below 2."""
-
-RESIDUES = 28
-"""Grids of 28 k + c patches, for each c: windows of 14 and two halvings leave remainders that do not depend on k."""
 
 NO_TILES: Sizes = {"num_width_tiles": 0, "num_height_tiles": 0}
 
@@ -42,14 +41,23 @@ STEP: Sizes = {"batch_size": BATCH_SIZE, "seq_len": CACHED_TOKENS + 1 - DECODE_S
 EVERY_STEP: Least = {BATCH_SIZE: 1, CACHED_TOKENS: 1}
 
 
-def grid_of_residue(residue: int) -> tuple[sympy.Expr, Least]:
-    """Return the patches a side of one residue class, and where its ``k`` starts."""
-    return RESIDUES * K + residue, {BATCH_SIZE: 1, K: 0 if residue else 1}
+def count_residues(architecture: DeepSeekOCRArchitecture) -> int:
+    """Return the number of residue classes of grids: 28 for windows of 14 patches.
+
+    On a grid of 28 k + c patches, windows and two halvings leave remainders that depend on c only.
+    """
+    return lcm(architecture.sam_window_size, DOWNSAMPLING)
 
 
-def list_grids() -> Iterator[tuple[sympy.Expr, Least]]:
-    """Yield all residue classes: together they are every grid."""
-    return map(grid_of_residue, range(RESIDUES))
+def make_grid(architecture: DeepSeekOCRArchitecture, residue: int) -> sympy.Expr:
+    """Return the patches a side of a residue class, for each ``k``."""
+    return count_residues(architecture) * K + residue
+
+
+def list_grids(architecture: DeepSeekOCRArchitecture) -> Iterator[tuple[sympy.Expr, Least]]:
+    """Yield all residue classes, with all numbers of views: together they are every grid from one patch on."""
+    for residue in range(count_residues(architecture)):
+        yield make_grid(architecture, residue), {BATCH_SIZE: 1, K: 0 if residue else 1}
 
 
 def patch_size_of(architecture: DeepSeekOCRArchitecture, symbolic: Sizes) -> Size:

@@ -11,7 +11,10 @@ from sympy.core.relational import Relational
 
 from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
-from modelmeter.verify.cases import (
+from modelmeter.verify.case import Case
+from modelmeter.verify.oracle import build_oracle, symbolic_integers
+from modelmeter.verify.symbolic_trace import Forward, TorchSize, trace_matrix_products
+from modelmeter.verify.trace_sizes import (
     BATCH_SIZE,
     CACHED_TOKENS,
     EVERY_PROMPT,
@@ -22,9 +25,6 @@ from modelmeter.verify.cases import (
     Least,
     Sizes,
 )
-from modelmeter.verify.oracle import build_oracle, symbolic_integers
-from modelmeter.verify.proof import Case
-from modelmeter.verify.symbolic_trace import Forward, TorchSize, trace_matrix_products
 
 TorchSizes = Mapping[str, TorchSize]
 
@@ -75,9 +75,7 @@ def make_decode_case(
 
         model: Any = build_oracle(architecture, sizes)
         text = model.config.text_config
-        cached = torch.empty(
-            sizes["batch_size"], text.num_key_value_heads, sizes["cached_tokens"], text.head_dim
-        )
+        cached = torch.empty(sizes["batch_size"], text.num_key_value_heads, sizes["cached_tokens"], text.head_dim)
         cache = DynamicCache()
         for index in range(architecture.num_hidden_layers):
             cache.update(cached, cached, index)
@@ -133,13 +131,12 @@ def make_views_case(
     )
 
 
-def make_window_case(
-    architecture: DeepSeekOCRArchitecture, symbolic: Sizes, grid_size: Size, *, least: Least
-) -> Case:
+def make_window_case(architecture: DeepSeekOCRArchitecture, symbolic: Sizes, grid_size: Size, *, least: Least) -> Case:
     """Return the case of the first SAM layer, on its own: one with windows."""
 
     def build(sizes: TorchSizes) -> Forward:
-        model: Any = build_oracle(architecture, sizes).model.vision_tower.sam_encoder
+        whole: Any = build_oracle(architecture, sizes)
+        model = whole.model.vision_tower.sam_encoder
         grid = sizes["grid_size"]
         features = torch.empty(sizes["batch_size"], grid, grid, model.config.hidden_size)
 

@@ -22,6 +22,9 @@ MAX_CONFIG_BYTES: Final = 2**20
 MAX_SIZE: Final = 2**24
 """Largest size that is accepted: a hundred times the largest vocabulary, and far from what torch can count."""
 
+MAX_COUNT: Final = 2**12
+"""Most layers or experts that are accepted: each is a module to build and to trace."""
+
 _SAM = "vision_config.width.sam_vit_b"
 _CLIP = "vision_config.width.clip-l-14-224"
 _DECODER_SIZES = (
@@ -155,7 +158,10 @@ def parse_sizes(config: dict[str, Any]) -> dict[str, Any]:
     sizes: dict[str, Any] = {}
     for name, path in KEY_PATHS.items():
         value = _find(config, path)
-        sizes[name] = _read_list(path, value) if name in _LISTS else _read_size(path, value, _minimum(name))
+        if name in _LISTS:
+            sizes[name] = _read_list(path, value)
+        else:
+            sizes[name] = _read_size(path, value, _minimum(name), _maximum(name))
     for name in _DECODER_SIZES:
         if name in config:
             _check_agrees(name, _read_size(name, config[name], _minimum(name)), KEY_PATHS[name], sizes[name])
@@ -220,10 +226,10 @@ def _find_or_absent(config: dict[str, Any], path: str) -> Any:
     return value
 
 
-def _read_size(path: str, value: object, minimum: int) -> int:
+def _read_size(path: str, value: object, minimum: int, maximum: int = MAX_SIZE) -> int:
     # type() and not isinstance(): true is an int to Python.
-    if type(value) is not int or not minimum <= value <= MAX_SIZE:
-        expected = f"an integer from {minimum} to {MAX_SIZE}"
+    if type(value) is not int or not minimum <= value <= maximum:
+        expected = f"an integer from {minimum} to {maximum}"
         raise ArchitectureError("not a size", place=path, expected=expected, found=_show(value))
     return value
 
@@ -236,6 +242,10 @@ def _read_list(path: str, value: object) -> tuple[int, ...]:
 
 def _minimum(name: str) -> int:
     return symbols.ARCHITECTURE[name].minimum
+
+
+def _maximum(name: str) -> int:
+    return MAX_COUNT if symbols.ARCHITECTURE[name].unit in ("layers", "experts") else MAX_SIZE
 
 
 def _check_agrees(path: str, value: int, other_path: str, other: int) -> None:

@@ -1,0 +1,69 @@
+"""Proofs with symbols for the sizes of the architecture."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from tiny import TINY
+
+from modelmeter.verify.architecture_cases import (
+    EXPERT_POINTS,
+    CaseSet,
+    list_decoder_sets,
+    list_expert_sets,
+    list_vision_sets,
+)
+from modelmeter.verify.proof import Verdict, prove
+from modelmeter.verify.proofs import formulas_of
+
+
+def run_first(case_set: CaseSet, index: int = 0) -> list[Verdict]:
+    """Return the verdicts of one case of a set, without its corners."""
+    formulas = formulas_of(case_set.architecture, symbolic=case_set.symbolic)
+    case = evolve(case_set.cases[index], least={})
+    return list(prove(formulas, [case], counterparts=case_set.counterparts))
+
+
+def test_a_decoder_of_any_sizes() -> None:
+    reference, _ = list_decoder_sets(TINY)
+    verdicts = run_first(reference)
+    assert all(verdict.is_equal for verdict in verdicts)
+    assert "num_attention_heads = heads_per_key_value_head*num_key_value_heads;" in verdicts[0].domain
+    root = {symbol.name for verdict in verdicts if verdict.subject == "" for symbol in verdict.theirs.free_symbols}
+    assert {"half_head_dim", "intermediate_size", "moe_intermediate_size", "n_shared_experts", "vocab_size"} < root
+
+
+def test_experts_of_any_number_in_transformers() -> None:
+    _, transformers = list_decoder_sets(TINY)
+    assert [len(case.assumed) for case in transformers.cases] == [1, 1, 1, 1]
+    verdicts = run_first(transformers, index=2)
+    assert all(verdict.is_equal for verdict in verdicts)
+    (experts,) = [verdict for verdict in verdicts if verdict.subject.endswith("mlp.experts")]
+    assert {"num_experts_per_tok", "moe_intermediate_size"} < {symbol.name for symbol in experts.theirs.free_symbols}
+    assert experts.domain.endswith("2*half_head_dim <= 256")
+
+
+def test_numbers_of_experts_are_points_and_no_proof() -> None:
+    sets = list(list_expert_sets(TINY))
+    assert len(sets) == len(EXPERT_POINTS)
+    # Enough for a formula of degree 1 in each number: four points in a square.
+    assert {(2, 1), (2, 2), (3, 1), (3, 2)} <= set(EXPERT_POINTS)
+    verdicts = run_first(sets[3])
+    assert all(verdict.is_equal for verdict in verdicts)
+    assert {verdict.kind for verdict in verdicts} == {"exact at n points"}
+    assert "n_routed_experts = 3; num_experts_per_tok = 2;" in verdicts[0].domain
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["resized", "trained grid"])
+def test_towers_of_any_sizes(index: int) -> None:
+    reference, _ = list_vision_sets(TINY, [5])
+    verdicts = run_first(reference, index)
+    assert all(verdict.is_equal for verdict in verdicts)
+    assumptions = verdicts[0].domain.partition("text_tokens >= 2; ")[2]
+    assert (
+        assumptions
+        == {
+            0: "sam_pretrain_grid_size != 28*k + 5; clip_pretrain_grid_size != 7*k + 2",
+            1: "clip_pretrain_grid_size != 7*k + 2",
+        }[index]
+    )

@@ -1,0 +1,191 @@
+"""Proofs of a tiny model, and that every kind of wrong formula makes one fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+import sympy
+from attrs import evolve
+from tiny import SHALLOW, TINY
+
+from modelmeter.cost import METRICS, Cost, Metric
+from modelmeter.errors import CountError
+from modelmeter.functions import CeilDiv, FloorDiv, Size
+from modelmeter.symbols import symbol
+from modelmeter.verify import reference_cases, transformers_cases
+from modelmeter.verify.case import Case
+from modelmeter.verify.oracle import TRANSFORMERS
+from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.proof import Verdict, compare, gather_evidence, prove
+from modelmeter.verify.proofs import formulas_of
+from modelmeter.verify.symbolic_trace import Assumed, Prepare, SymbolicTrace, trace_everything
+from modelmeter.verify.trace_sizes import BATCH_SIZE, CACHED_TOKENS, EARLIER_TOKENS, LOGITS_TOKENS, K
+
+
+@pytest.fixture(scope="module")
+def formulas() -> OurFormulas:
+    return formulas_of(TINY)
+
+
+@pytest.fixture(scope="module")
+def shallow_formulas() -> OurFormulas:
+    return formulas_of(SHALLOW)
+
+
+@pytest.fixture(scope="module")
+def prefill() -> tuple[Case, SymbolicTrace]:
+    case = reference_cases.make_prefill_case(TINY, least={})
+    return case, case.run()
+
+
+@pytest.fixture(scope="module")
+def page() -> tuple[Case, SymbolicTrace]:
+    case = reference_cases.make_page_case(SHALLOW, 16 * (28 * K + 5))
+    return case, case.run()
+
+
+def different(verdicts: Iterator[Verdict]) -> set[tuple[str, Metric]]:
+    return {(verdict.subject, verdict.metric) for verdict in verdicts if not verdict.is_equal}
+
+
+def test_a_prompt_costs_what_the_formulas_say(formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace]) -> None:
+    case, trace = prefill
+    verdicts = list(compare(formulas, case, trace))
+    assert different(iter(verdicts)) == set()
+    assert {verdict.metric for verdict in verdicts} == set(METRICS)
+    assert {verdict.stages for verdict in verdicts} == {"prefill"}
+    assert {"", "model", "model.layers.1.mlp.experts.0-2.up_proj", "lm_head"} <= {
+        verdict.subject for verdict in verdicts
+    }
+    assert not any("sam_model" in verdict.subject for verdict in verdicts)
+    (root,) = [verdict for verdict in verdicts if verdict.subject == "" and verdict.metric == "tensor_core_flops"]
+    # The LM head: 2 B logits_tokens 24 * 53; attention: two layers of 4 B S^2 24.
+    assert root.theirs.coeff(BATCH_SIZE * LOGITS_TOKENS**2) == 2 * 4 * 24
+    assert {BATCH_SIZE, LOGITS_TOKENS, EARLIER_TOKENS} == root.ours.free_symbols
+
+
+def test_a_page_costs_what_the_formulas_say(shallow_formulas: OurFormulas, page: tuple[Case, SymbolicTrace]) -> None:
+    case, trace = page
+    verdicts = list(compare(shallow_formulas, case, trace))
+    assert different(iter(verdicts)) == set()
+    stages = {verdict.stages for verdict in verdicts if verdict.subject in ("", "model", "model.sam_model", "lm_head")}
+    assert stages == {"vision", "prefill", "vision+projector+prefill"}
+    # 28 k + 5 is never the 13 patches of the trained grid for k >= 2, and 7 k + 2 never the 7.
+    assert trace.domain.excluded == {}
+
+
+def test_a_decode_step_comes_down_to_the_cached_tokens(formulas: OurFormulas) -> None:
+    case = reference_cases.make_decode_case(TINY, least={})
+    verdicts = list(prove(formulas, [case]))
+    assert different(iter(verdicts)) == set()
+    assert all(symbol("decode_step") not in verdict.ours.free_symbols for verdict in verdicts)
+    assert {verdict.domain for verdict in verdicts} == {
+        "seq_len = cached_tokens - decode_step + 1; batch_size >= 2; cached_tokens >= 2"
+    }
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        transformers_cases.make_prefill_case(TINY, least={}),
+        transformers_cases.make_decode_case(TINY, least={}),
+        transformers_cases.make_views_case(TINY, 16 * 33),
+    ],
+    ids=lambda case: str(case.name),
+)
+def test_transformers_does_the_same_matrix_products(formulas: OurFormulas, case: Case) -> None:
+    verdicts = list(prove(formulas, [case], counterparts=TRANSFORMERS))
+    assert different(iter(verdicts)) == set()
+    assert {verdict.implementation for verdict in verdicts} == {"transformers"}
+    assert len({verdict.subject for verdict in verdicts}) > 20
+    assert not any("rotary" in verdict.subject for verdict in verdicts)
+    assert all("rotary" in verdict.note for verdict in verdicts)
+
+
+def damage(formulas: OurFormulas, path: str, stage: str, metric: Metric, change: Callable[[Size], Size]) -> OurFormulas:
+    """Return the formulas with one metric of one module changed."""
+    cost: Cost = formulas.costs[path][stage]
+    by_stage = {**formulas.costs[path], stage: evolve(cost, **{metric: change(sympy.sympify(cost[metric]))})}
+    return evolve(formulas, costs={**formulas.costs, path: by_stage})
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda size: size + 1,
+        lambda size: 2 * size,
+        lambda size: size.xreplace({symbol("seq_len"): symbol("seq_len") + 1}) + symbol("batch_size") - 1,
+    ],
+    ids=["a term", "a factor", "a size"],
+)
+def test_a_wrong_formula_is_found_at_its_module(
+    formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace], metric: Metric, change: Callable[[Size], Size]
+) -> None:
+    path = "model.layers.0.self_attn"
+    case, trace = prefill
+    assert different(compare(damage(formulas, path, "prefill", metric, change), case, trace)) == {(path, metric)}
+
+
+def test_a_wrong_ceiling_is_found(shallow_formulas: OurFormulas, page: tuple[Case, SymbolicTrace]) -> None:
+    case, trace = page
+    path = "model.sam_model.net_2"
+    floored = damage(
+        shallow_formulas, path, "vision", "tensor_core_flops", lambda size: size.replace(CeilDiv, FloorDiv)
+    )
+    assert different(compare(floored, case, trace)) == {(path, "tensor_core_flops")}
+
+
+def test_formulas_that_are_wrong_in_opposite_ways_are_found_though_their_sum_is_right(
+    formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace]
+) -> None:
+    case, trace = prefill
+    wrong = formulas
+    for path, sign in (("model.norm", 1), ("lm_head", -1)):
+        wrong = damage(wrong, path, "prefill", "io_bytes", lambda size, sign=sign: size + sign * symbol("batch_size"))
+    assert different(compare(wrong, case, trace)) == {("model.norm", "io_bytes"), ("lm_head", "io_bytes")}
+
+
+def test_a_stage_that_the_formulas_leave_out_is_found(
+    formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace]
+) -> None:
+    case, trace = prefill
+    without = evolve(formulas, costs={**formulas.costs, "model.norm": {}})
+    assert ("model.norm", "cuda_core_flops") in different(compare(without, case, trace))
+
+
+def test_a_module_that_was_not_traced_is_an_error(formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace]) -> None:
+    case, trace = prefill
+    costs = {path: cost for path, cost in trace.costs.items() if path != "model.norm"}
+    with pytest.raises(CountError, match=r"a module was not traced; found \['model.norm'\]"):
+        list(compare(formulas, case, evolve(trace, costs=costs)))
+
+
+def test_a_point_that_a_guard_leaves_out_is_traced_on_its_own(formulas: OurFormulas) -> None:
+    def leave_out_seven(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed) -> SymbolicTrace:
+        trace = trace_everything(prepare, symbols, assumed)
+        points = {CACHED_TOKENS: frozenset({7})} if CACHED_TOKENS in symbols else {}
+        return evolve(trace, domain=evolve(trace.domain, excluded=points))
+
+    case = evolve(reference_cases.make_decode_case(TINY, least={}), trace=leave_out_seven)
+    names: list[str] = []
+    verdicts = list(prove(formulas, [case], progress=names.append))
+    assert different(iter(verdicts)) == set()
+    assert names == ["decode step", "decode step, cached_tokens = 7"]
+    assert {domain for evidence in gather_evidence(verdicts) for domain in evidence.domains} == {
+        "seq_len = cached_tokens - decode_step + 1; batch_size >= 2; cached_tokens >= 2; cached_tokens != 7",
+        "seq_len = 8 - decode_step; batch_size >= 2",
+    }
+
+
+def test_evidence_gathers_the_domains_and_shows_a_difference_first(
+    formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace]
+) -> None:
+    case, trace = prefill
+    verdicts = [verdict for verdict in compare(formulas, case, trace) if verdict.subject == "lm_head"]
+    wrong = [evolve(verdict, difference=sympy.Integer(1), domain="elsewhere") for verdict in verdicts]
+    gathered = gather_evidence([*verdicts, *wrong])
+    assert len(gathered) == len(verdicts)
+    assert all(evidence.verdict.domain == "elsewhere" for evidence in gathered)
+    assert {evidence.domains for evidence in gathered} == {(verdicts[0].domain, "elsewhere")}

@@ -1,0 +1,89 @@
+"""The lists of proofs, without running what takes long."""
+
+from __future__ import annotations
+
+import pytest
+from tiny import TINY
+
+from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.verify import proofs
+from modelmeter.verify.case import Case
+from modelmeter.verify.proofs import list_deep_cases, list_full_proofs, list_quick_proofs, list_tile_cases, run_proofs
+from modelmeter.verify.symbolic_trace import SymbolicTrace
+from modelmeter.verify.trace_sizes import BATCH_SIZE, positive
+
+PUBLISHED = DeepSeekOCRArchitecture()
+
+
+class StoppedError(Exception):
+    """Ends a proof where its trace would begin."""
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the names of the cases in place of running them."""
+
+    def stop(case: Case) -> SymbolicTrace:
+        raise StoppedError
+
+    monkeypatch.setattr(Case, "run", stop)
+    monkeypatch.setattr(proofs, "formulas_of", lambda architecture, symbolic=(): None)
+    return []
+
+
+def test_a_full_run_has_every_residue_class_and_every_part(names: list[str]) -> None:
+    proofs = list(list_full_proofs(TINY))
+    for proof in proofs:
+        verdicts = proof(names.append)
+        try:
+            next(verdicts)
+        except StoppedError:
+            continue
+    for residue in range(28):
+        side = f"448*k + {16 * residue}" if residue else "448*k"
+        assert f"page of {side} pixels, 0 x 0 tiles" in names
+        assert f"views of {side} pixels in transformers" in names
+    parts = {"prefill", "decode step", "experts on n tokens", "patches of 16*n + 1 pixels", "1 of 2 experts"}
+    assert {part for part in parts if any(part in name for name in names)} == parts
+    assert sum(name.startswith("one more layer") for name in names) == 5
+
+
+def test_a_quick_run_proves_both_implementations_and_the_identities(names: list[str]) -> None:
+    *traced, identities = list_quick_proofs(TINY)
+    for proof in traced:
+        with pytest.raises(StoppedError):
+            next(proof(names.append))
+    next(identities(names.append))
+    assert names == [
+        "prefill",
+        "page of 448*k + 80 pixels, 0 x 0 tiles",
+        "prefill in transformers",
+        "layer formulas in their own sizes",
+    ]
+
+
+def test_tiles_cover_every_shape_of_grid() -> None:
+    _, default = list_tile_cases(TINY)
+    shapes = {(str(case.sizes["num_width_tiles"]), str(case.sizes["num_height_tiles"])) for case in default.corners()}
+    assert shapes == {(width, height) for width in ("num_width_tiles", "1") for height in ("num_height_tiles", "1")}
+
+
+def test_deep_cases_give_the_experts_even_shares() -> None:
+    for case in list_deep_cases(PUBLISHED):
+        assert case.inputs["batch_size"] == 64 * positive("n") == case.sizes["batch_size"]
+        assert BATCH_SIZE not in case.symbols
+
+
+def test_verdicts_come_as_the_proofs_run() -> None:
+    log: list[str] = []
+
+    def proof(progress):  # type: ignore[no-untyped-def]  # stands in for a proof
+        progress("first")
+        yield "verdict"
+        log.append("ran on")
+
+    verdicts = run_proofs(iter([proof, proof]), progress=log.append)
+    assert next(verdicts) == "verdict"
+    assert log == ["first"]
+    assert list(verdicts) == ["verdict"]
+    assert log == ["first", "ran on", "first", "ran on"]

@@ -1,0 +1,230 @@
+"""Symbolic traces of tiny modules, against formulas worked out by hand in the comments; and what makes one invalid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isqrt
+
+import pytest
+import sympy
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from modelmeter.cost import Cost
+from modelmeter.errors import CountError
+from modelmeter.symbols import symbol
+from modelmeter.verify.symbolic_trace import (
+    Assumed,
+    Forward,
+    SymbolicTrace,
+    TorchSize,
+    trace_everything,
+    trace_matrix_products,
+)
+
+rows, channels, k = (sympy.Symbol(name, integer=True, positive=True) for name in ("rows", "channels", "k"))
+ACTIVATION, WEIGHT, KV = symbol("activation_bits"), symbol("weight_bits"), symbol("kv_bits")
+
+Sizes = Mapping[str, TorchSize]
+
+
+class Composite(nn.Module):
+    """Calls ``function``, and a linear layer of five channels to three."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.linear = nn.Linear(5, 3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.function(self.linear(features))
+
+
+def trace(function: Callable[[Tensor], Tensor], *, assumed: Assumed = ()) -> SymbolicTrace:
+    """Trace a composite on (rows, 5)."""
+
+    def prepare(sizes: Sizes) -> Forward:
+        model = Composite(function)
+        return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)))
+
+    return trace_everything(prepare, [rows], assumed)
+
+
+def test_all_metrics_of_a_module_and_of_what_is_below_it_are_formulas() -> None:
+    traced = trace(lambda features: features + features)
+    # 5 rows elements in, 3 rows out, 15 weights and 3 biases; the sum reads one tensor once, and writes 3 rows.
+    linear = Cost(
+        tensor_core_flops=30 * rows,
+        io_bytes=(8 * rows * ACTIVATION + 18 * WEIGHT) / 8,
+        weight_bytes=18 * WEIGHT / 8,
+        activation_bytes=3 * rows * ACTIVATION / 8,
+    )
+    whole = Cost(
+        tensor_core_flops=30 * rows,
+        cuda_core_flops=3 * rows,
+        io_bytes=(14 * rows * ACTIVATION + 18 * WEIGHT) / 8,
+        weight_bytes=18 * WEIGHT / 8,
+        activation_bytes=6 * rows * ACTIVATION / 8,
+    )
+    assert list(traced.costs) == ["", "linear"]
+    for path, expected in (("linear", linear), ("", whole)):
+        for metric in traced.metrics:
+            assert sympy.expand(traced.costs[path][metric] - expected[metric]) == 0
+    assert traced.domain.least == {rows: 2}
+    assert traced.domain.excluded == {}
+    assert traced.seconds > 0
+
+
+class Caching(nn.Module):
+    """Appends its input to a cache, and attends over all that is cached."""
+
+    def __init__(self, length: TorchSize) -> None:
+        super().__init__()
+        self.length = length
+        self.child = nn.Identity()
+
+    def forward(self, states: Tensor, cache: Tensor) -> Tensor:
+        stop = self.length + states.shape[2]
+        cache[:, :, self.length : stop].copy_(states)
+        return functional.scaled_dot_product_attention(states, cache[:, :, :stop], cache[:, :, :stop])
+
+
+def test_a_cache_is_counted_as_far_as_it_is_filled() -> None:
+    def prepare(sizes: Sizes) -> Forward:
+        model = nn.Sequential(Caching(sizes["rows"]))
+        cache, states = torch.empty(2, 3, sizes["rows"] + 7, 4), torch.empty(2, 3, 5, 4)
+        return Forward(model=model, run=lambda: model[0](states, cache), cache={"0": [cache]})
+
+    traced = trace_everything(prepare, [rows])
+    # Two sequences, three heads, rows + 5 positions, four channels.
+    assert sympy.expand(traced.costs["0"].kv_cache_bytes - 24 * (rows + 5) * KV / 8) == 0
+    assert traced.costs[""].kv_cache_bytes == traced.costs["0"].kv_cache_bytes
+    assert traced.costs["0.child"].kv_cache_bytes == 0
+    # Two products of 2 * (2 * 3 * 5 * (rows + 5)) * 4.
+    assert traced.costs["0"].tensor_core_flops == 480 * rows + 2400
+
+
+def test_padding_to_whole_windows_keeps_its_symbols() -> None:
+    def cut_into_windows(features: Tensor) -> Tensor:
+        # 28 k + 5 rows and 9 of padding are 2 k + 1 windows of 14.
+        padded = functional.pad(features, (0, 0, 0, -features.shape[0] % 14))
+        windows = padded.view(padded.shape[0] // 14, 14, 3)
+        return windows @ windows.transpose(1, 2)
+
+    def prepare(sizes: Sizes) -> Forward:
+        model = Composite(cut_into_windows)
+        return Forward(model=model, run=lambda: model(torch.empty(28 * sizes["k"] + 5, 5)))
+
+    traced = trace_everything(prepare, [k])
+    # 2 (28 k + 5) 5 3, and 2 k + 1 products of 14 x 3 by 3 x 14.
+    expected = 30 * (28 * k + 5) + (2 * k + 1) * 2 * 14 * 3 * 14
+    assert sympy.expand(traced.costs[""].tensor_core_flops - expected) == 0
+    assert traced.domain.excluded == {}
+
+
+def test_sizes_of_modules_can_be_symbols_too() -> None:
+    def prepare(sizes: Sizes) -> Forward:
+        width = sizes["channels"]
+        model = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3), nn.Conv1d(3, width, 1), nn.Embedding(width, 7))
+        return Forward(model=model, run=lambda: model[1](model[0](torch.empty(sizes["rows"], width))))
+
+    traced = trace_everything(prepare, [rows, channels])
+    assert traced.costs["1"].tensor_core_flops == 6 * rows * channels
+    # Norm 2 c, linear 3 c + 3, convolution 3 c + c, embedding 7 c.
+    assert sympy.expand(traced.costs[""].weight_bytes - (16 * channels + 3) * WEIGHT / 8) == 0
+
+
+def test_matrix_products_alone_can_be_traced_of_any_module() -> None:
+    def prepare(sizes: Sizes) -> Forward:
+        # An exponential is in no table of ours.
+        model = Composite(torch.exp)
+        return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)))
+
+    traced = trace_matrix_products(prepare, [rows])
+    assert traced.metrics == ("tensor_core_flops",)
+    assert {path: cost.tensor_core_flops for path, cost in traced.costs.items()} == {"": 30 * rows, "linear": 30 * rows}
+    with pytest.raises(CountError, match=r"found aten\.exp"):
+        trace_everything(prepare, [rows])
+
+
+def test_a_guard_that_leaves_out_a_point_makes_the_domain_smaller() -> None:
+    # 3 rows = 51 for 17 rows; 3 rows = 50 for none.
+    traced = trace(lambda features: features if features.numel() == 51 else features + features)
+    assert traced.domain.excluded == {rows: frozenset({17})}
+    assert traced.costs[""].cuda_core_flops == 3 * rows
+    assert trace(lambda features: features if features.numel() == 50 else -features).domain.excluded == {}
+
+
+def test_a_guard_that_leaves_out_a_half_is_an_error_unless_it_is_assumed() -> None:
+    def branch(features: Tensor) -> Tensor:
+        return features + features if features.shape[0] > 1000 else features
+
+    with pytest.raises(
+        CountError, match="a guard leaves out more than single points; expected none; found rows > 1000"
+    ):
+        trace(branch)
+    assert trace(branch, assumed=[rows > 1000]).costs[""].cuda_core_flops == 3 * rows
+    below = trace(branch, assumed=[rows <= 1000])
+    assert below.costs[""].cuda_core_flops == 0
+    assert below.domain.assumed == (rows <= 1000,)
+
+
+def test_a_guard_that_holds_anyway_is_no_loss() -> None:
+    traced = trace(lambda features: features if features.shape[0] >= 2 and features.numel() > 5 else -features)
+    assert traced.costs[""].cuda_core_flops == 0
+    assert traced.domain.excluded == {}
+
+
+def test_an_assumption_that_no_example_fits_is_an_error() -> None:
+    with pytest.raises(CountError, match="no example fits an assumption"):
+        trace(lambda features: features, assumed=[rows < 7])
+
+
+def test_a_size_that_is_turned_into_a_number_is_an_error() -> None:
+    def pin(features: Tensor) -> Tensor:
+        return features.view(int(features.shape[0]), 3)
+
+    with pytest.raises(CountError, match=r"a symbolic size was pinned; found \{'rows': 1009\}"):
+        trace(pin)
+
+
+def test_a_cost_that_is_rounded_is_an_error() -> None:
+    def prepare(sizes: Sizes) -> Forward:
+        model = nn.Conv1d(3, 5, kernel_size=3, stride=2)
+        return Forward(model=model, run=lambda: model(torch.empty(2, 3, sizes["rows"] + 2)))
+
+    # (rows - 1) // 2 + 1 outputs; with 2 k rows it would be k of them.
+    with pytest.raises(CountError, match="a counted size is no polynomial in the symbolic sizes"):
+        trace_everything(prepare, [rows])
+
+
+def test_a_symbol_that_takes_no_part_is_an_error() -> None:
+    def prepare(sizes: Sizes) -> Forward:
+        model = Composite(torch.neg)
+        return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)))
+
+    with pytest.raises(CountError, match=r"a symbolic size takes no part in the result; found \['channels'\]"):
+        trace_everything(prepare, [rows, channels])
+
+
+def test_an_operator_that_nothing_accounts_for_is_an_error() -> None:
+    with pytest.raises(CountError, match=r"found aten\.cumsum"):
+        trace(lambda features: features.cumsum(0))
+
+
+def test_a_cache_that_nothing_touches_is_an_error() -> None:
+    def prepare(sizes: Sizes) -> Forward:
+        model, cache = Composite(torch.neg), torch.empty(3, 5)
+        return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)), cache={"linear": [cache]})
+
+    with pytest.raises(CountError, match="a tensor of the cache is not used"):
+        trace_everything(prepare, [rows])
+
+
+def test_examples_are_primes() -> None:
+    from modelmeter.verify.symbolic_trace import LARGE_EXAMPLES, SMALL_EXAMPLES
+
+    examples = [*LARGE_EXAMPLES, *SMALL_EXAMPLES]
+    assert all(example % divisor for example in examples for divisor in range(2, isqrt(example) + 1))
+    assert len(set(examples)) == len(examples)

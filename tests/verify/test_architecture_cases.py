@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from attrs import evolve
 from tiny import TINY
 
@@ -54,16 +53,16 @@ def test_numbers_of_experts_are_points_and_no_proof() -> None:
     assert "n_routed_experts = 3; num_experts_per_tok = 2;" in verdicts[0].domain
 
 
-@pytest.mark.parametrize("index", [0, 1], ids=["resized", "trained grid"])
-def test_towers_of_any_sizes(index: int) -> None:
+def test_towers_of_any_sizes() -> None:
     reference, _ = list_vision_sets(TINY, [5])
-    verdicts = run_first(reference, index)
+    verdicts = run_first(reference)
     assert all(verdict.is_equal for verdict in verdicts)
-    assumptions = verdicts[0].domain.partition("text_tokens >= 2; ")[2]
-    assert (
-        assumptions
-        == {
-            0: "sam_pretrain_grid_size != 28*k + 5; clip_pretrain_grid_size != 7*k + 2",
-            1: "clip_pretrain_grid_size != 7*k + 2",
-        }[index]
-    )
+    assert verdicts[0].domain.endswith("sam_pretrain_grid_size != 28*k + 5; clip_pretrain_grid_size != 7*k + 2")
+
+
+def test_trained_grids_are_cases_of_their_own_in_the_first_class() -> None:
+    reference, transformers = list_vision_sets(TINY, [5, 0])
+    assert [len(case.assumed) for case in reference.cases] == [2, 1, 1, 2]
+    assert str(reference.cases[1].inputs["sam_image_size"]) == "28*k*sam_patch_size + 5*sam_patch_size"
+    assert str(reference.cases[2].inputs["clip_image_size"]) == "77*k + 22"
+    assert len(transformers.cases) == 2

@@ -62,12 +62,10 @@ def test_pixels_that_are_no_whole_patch_cost_nothing() -> None:
 
 
 def test_a_window_of_any_size_with_any_padding() -> None:
-    reference, transformers = list_window_sets(TINY, is_every_corner=False)
-    for case_set in (reference, transformers):
-        formulas = formulas_of(case_set.architecture, symbolic=case_set.symbolic)
-        verdicts = list(prove(formulas, case_set.cases, counterparts=case_set.counterparts))
-        assert different(verdicts) == []
-        assert "sam_window_size = pad + rest + 1" in verdicts[0].domain
+    case_set, _ = list_window_sets(TINY, is_every_corner=False)
+    verdicts = list(prove(formulas_of(case_set.architecture, symbolic=case_set.symbolic), case_set.cases))
+    assert different(verdicts) == []
+    assert "sam_window_size = pad + rest + 1" in verdicts[0].domain
 
 
 def test_the_residue_classes_are_all_grids() -> None:

@@ -104,7 +104,7 @@ def prove_growth(
             stages="+".join(growth.stages),
             metric=metric,
             kind="identity",
-            domain=f"{' and '.join(growth.dimensions)} grow by one, from any depth",
+            domain=f"{' and '.join(growth.dimensions)} grow by one, from any depth; {case.describe(after.domain)}",
             ours=ours,
             theirs=theirs,
             # Both have to be 0; with opposite signs they must not cancel.

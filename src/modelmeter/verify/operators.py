@@ -207,7 +207,8 @@ class OperatorRecorder(TorchFunctionMode):
 
     def _elements(self, tensors: Iterable[Tensor]) -> Elements:
         """Return the elements of ``tensors`` by kind: equal views once, expanded dimensions once."""
-        views = {(storage_key(view), view.storage_offset(), view.shape, view.stride()): view for view in tensors}
+        # As text: a symbolic size has no hash.
+        views = {(storage_key(view), str((view.storage_offset(), view.shape, view.stride()))): view for view in tensors}
         total = Elements()
         for (key, *_), view in views.items():
             kind = self._kind(view)

@@ -29,7 +29,7 @@ RMS_NORM_EPS = 1e-6
 
 def split_evenly(assignments: int, experts: int) -> list[int]:
     """Return how many of ``assignments`` each of ``experts`` takes when they are split evenly."""
-    share, remainder = divmod(assignments, experts)
+    share, remainder = assignments // experts, assignments % experts
     return [share + 1] * remainder + [share] * (experts - remainder)
 
 
@@ -154,7 +154,12 @@ class LlamaFlashAttention2(nn.Module):
             )  # fmt: skip
         keys, values = cache.update(self.layer_index, key, value)
         attended = functional.scaled_dot_product_attention(
-            query, keys, values, is_causal=bool(positions > 1), enable_gqa=self.num_heads != self.num_key_value_heads
+            query,
+            keys,
+            values,
+            is_causal=bool(positions > 1),
+            # Symbolic sizes compare to symbolic truths.
+            enable_gqa=bool(self.num_heads != self.num_key_value_heads),
         )
         return cast(Tensor, self.o_proj(attended.transpose(1, 2).reshape(batch_size, positions, -1)))
 

@@ -138,6 +138,6 @@ def test_the_words_need_sympy_and_attrs_only() -> None:
 
 
 def test_no_two_test_files_have_one_name() -> None:
-    """pytest imports test files by their name alone; two of one name stop a run in a clean checkout."""
+    """Pytest imports test files by their name alone; two of one name stop a run in a clean checkout."""
     names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))

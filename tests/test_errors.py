@@ -41,3 +41,14 @@ def test_every_error_of_the_library_is_one_of_its_own() -> None:
     found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert len(found) > 5
     assert all(issubclass(value, ModelMeterError) for value in found)
+
+
+def test_nothing_steers_the_terminal() -> None:
+    """An escape sequence in a place or a remedy is written out, not obeyed."""
+    error = ModelMeterError("a size is wrong", place="layers.\x1b[31m0", remedy="ask \x07 again")
+    assert str(error) == "layers.\\x1b[31m0: a size is wrong; ask \\x07 again"
+
+
+def test_an_integer_that_cannot_be_printed_is_named_inside_a_container_too() -> None:
+    """Python refuses to print integers of more than a few thousand digits."""
+    assert str(ModelMeterError("wrong", found=[10**5000])) == "wrong; found a list too long to print"

@@ -40,7 +40,8 @@ class ModelMeterError(Exception):
         if remedy:
             parts.append(remedy)
         # One line whatever the parts hold: a file name or a value from outside may carry line breaks.
-        super().__init__(" ".join("; ".join(parts).split()))
+        line = " ".join("; ".join(parts).split())
+        super().__init__("".join(_escape(character) for character in line))
 
 
 class ArchitectureError(ModelMeterError):
@@ -83,5 +84,13 @@ def _clip(value: object, limit: int = 200) -> str:
     if isinstance(value, int) and value.bit_length() > 1024:
         # Python refuses to print integers of more than a few thousand digits.
         return f"an integer of {value.bit_length()} bits"
-    text = str(value)
+    try:
+        text = str(value)
+    except ValueError:  # such an integer inside a container
+        return f"a {type(value).__name__} too long to print"
     return text if len(text) <= limit else text[:limit] + "..."
+
+
+def _escape(character: str) -> str:
+    """Return ``character``, written out where it would steer the terminal."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sympy
 from attrs import evolve, frozen
 
 from modelmeter.bind import BoundModule
@@ -51,22 +52,26 @@ def list_operators(model: BoundModule, stage_of: StageRule, *, looped_stage: str
 
     The rows of a stage add up to its flows and to its activations.
     """
-    rows: dict[tuple[str, str, str], OperatorRow] = {}
+    class_names: dict[str, str] = {}
+    found: dict[tuple[str, str, str], list[tuple[Size, Operator]]] = {}
     for bound in model.walk():
+        class_names[bound.node.path] = bound.node.class_name
         for call in bound.calls:
             stage = stage_of(call.run, bound.node.path)
             for operator in call.own_operators():
-                key = (stage, bound.node.path, operator.name)
-                seen = rows.get(key) or OperatorRow(
-                    stage=stage,
-                    path=bound.node.path,
-                    class_name=bound.node.class_name,
-                    operator=operator.name,
-                    calls=0,
-                    cost=Cost(),
-                )
-                rows[key] = evolve(seen, calls=seen.calls + call.times, cost=seen.cost + _cost_of(operator))
-    return tuple(_close(row) if row.stage == looped_stage else row for row in rows.values())
+                found.setdefault((stage, bound.node.path, operator.name), []).append((call.times, operator))
+    rows = (
+        OperatorRow(
+            stage=stage,
+            path=path,
+            class_name=class_names[path],
+            operator=name,
+            calls=sympy.Add(*(times for times, _ in operators)),
+            cost=_cost_of([operator for _, operator in operators]),
+        )
+        for (stage, path, name), operators in found.items()
+    )
+    return tuple(_close(row) if row.stage == looped_stage else row for row in rows)
 
 
 def list_states(model: BoundModule, stage_of: StageRule) -> tuple[StateRow, ...]:
@@ -92,8 +97,8 @@ def list_states(model: BoundModule, stage_of: StageRule) -> tuple[StateRow, ...]
     return tuple(rows.values())
 
 
-def _cost_of(operator: Operator) -> Cost:
-    return Cost.of(work=Work.of([operator]), parameters=0, kv_elements=0, precision=Precision())
+def _cost_of(operators: list[Operator]) -> Cost:
+    return Cost.of(work=Work.of(operators), parameters=0, kv_elements=0, precision=Precision())
 
 
 def _close(row: OperatorRow) -> OperatorRow:

@@ -57,6 +57,17 @@ class Elements:
             index=self.index + other.index,
         )
 
+    @classmethod
+    def total(cls, parts: Iterable[Elements]) -> Elements:
+        """Return the sum over ``parts``."""
+        listed = list(parts)
+        return cls(
+            activation=add_sizes(part.activation for part in listed),
+            weight=add_sizes(part.weight for part in listed),
+            kv=add_sizes(part.kv for part in listed),
+            index=add_sizes(part.index for part in listed),
+        )
+
     def scale(self, factor: Size) -> Elements:
         """Return these elements, ``factor`` times."""
         return Elements(
@@ -124,17 +135,15 @@ class Work:
         )
 
     @classmethod
-    def of(cls, operators: Iterable[Operator]) -> Work:
-        """Return the sum over ``operators``."""
-        total = cls()
-        for operator in operators:
-            total = total + cls(
-                tensor_core_flops=operator.tensor_core_flops,
-                cuda_core_flops=operator.cuda_core_flops,
-                reads=operator.reads,
-                writes=operator.writes,
-            )
-        return total
+    def of(cls, parts: Iterable[Operator | Work]) -> Work:
+        """Return the sum over ``parts``."""
+        listed = list(parts)
+        return cls(
+            tensor_core_flops=add_sizes(part.tensor_core_flops for part in listed),
+            cuda_core_flops=add_sizes(part.cuda_core_flops for part in listed),
+            reads=Elements.total(part.reads for part in listed),
+            writes=Elements.total(part.writes for part in listed),
+        )
 
 
 @frozen(kw_only=True)
@@ -179,6 +188,14 @@ class Cost:
             activation_bytes=activations.to_bytes(precision),
             kv_cache_bytes=bits_to_bytes(kv_elements * precision.kv_bits),
         )
+
+
+def add_sizes(sizes: Iterable[Size]) -> Size:
+    """Return the sum of ``sizes``, built at once: sympy sorts the terms of a sum anew for every one added."""
+    terms = [size for size in sizes if not (isinstance(size, int) and size == 0)]
+    if all(isinstance(term, int) for term in terms):
+        return sum(terms)
+    return sympy.Add(*terms)
 
 
 def bits_to_bytes(bits: Size) -> Size:

@@ -166,10 +166,8 @@ class BaseLayer(ABC):
 
     def work_under(self, routing: Routing | None) -> Work:
         """Return the work of one forward, own operators and all children, as :meth:`operators_under`."""
-        total = Work.of(self.operators_under(routing))
-        for child in self.children.values():
-            total = total + child.work_under(routing)
-        return total
+        below = (child.work_under(routing) for child in self.children.values())
+        return Work.of([*self.operators_under(routing), *below])
 
     @cached_property
     def parameters(self) -> Size:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 
 from attrs import frozen
@@ -30,6 +32,18 @@ from modelmeter.totals import Totals, add_up
 
 PACKAGE = "deepseek_ocr_costs"
 PAGES = "formulas"
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep the garbage collector from walking through millions of terms that all stay alive."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @frozen(kw_only=True)
@@ -60,6 +74,7 @@ class CompiledModel:
     defaults: Mapping[str, int]
 
 
+@_without_collection()
 def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | None = None) -> CompiledModel:
     """Compile the formulas of ``architecture``; trace its modules unless their ``graph`` is given.
 
@@ -92,6 +107,7 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
     )
 
 
+@_without_collection()
 def emit_files(compiled: CompiledModel) -> dict[str, str]:
     """Return every generated file: the evaluator package and the formula pages, as text by path.
 

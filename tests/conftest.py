@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from modelmeter.compiler import CompiledModel
     from modelmeter.verify.counting import ForwardCount
 
-# A busy machine may take any time over an example; how fast things are is not what the tests are about.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# A busy machine may take any time over an example; how fast things are is not what the tests are about. The examples
+# are the same on every run, so that a change is judged by what it changed; HYPOTHESIS_PROFILE=explore draws new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 # Pairwise different and odd, so that no kind of element can be counted for another, and bytes are fractions.
 BITS = {"weight_bits": 5, "activation_bits": 11, "kv_bits": 3}

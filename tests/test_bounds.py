@@ -36,8 +36,10 @@ def test_no_value_and_no_operand_of_a_call_exceeds_the_largest_bound(
 
 def test_the_bounds_of_a_formula_are_its_numerator_and_its_operands() -> None:
     formula = (ceil_div(BATCH * PROMPT, 7) * differs(PROMPT, 5) - BATCH) / 8
-    # The numerator without the negative term and with the bracket at 1; the dividend; the compared size.
-    assert set(bound_operands([formula], {})) == {ceil_div(BATCH * PROMPT, 7), BATCH * PROMPT, PROMPT}
+    # The numerator without the negative term and with the bracket at 1; the dividend and the divisor; the compared sizes.
+    assert set(bound_operands([formula], {})) == {
+        ceil_div(BATCH * PROMPT, 7), BATCH * PROMPT, PROMPT, 5, 7,
+    }  # fmt: skip
 
 
 def test_the_product_before_a_halving_is_bounded() -> None:
@@ -45,8 +47,8 @@ def test_the_product_before_a_halving_is_bounded() -> None:
 
 
 def test_constants_are_put_in() -> None:
-    assert bound_operands([exceeds(BATCH, 1) * PROMPT], {"seq_len": 5}) == (BATCH,)
-    assert bound_operands([Fraction(1, 2) * PROMPT], {"seq_len": 5}) == ()
+    assert bound_operands([exceeds(BATCH, 1) * PROMPT], {"seq_len": 5}) == (5, BATCH, 1)
+    assert bound_operands([Fraction(1, 2) * PROMPT], {"seq_len": 5}) == (5,)
 
 
 def test_what_falls_as_a_size_grows_has_no_bound() -> None:

@@ -30,7 +30,7 @@ def bound_operands(formulas: Sequence[Size], constants: Mapping[str, int]) -> tu
     bounds = [bounding.bound(polynomial) for polynomial in (*numerators, *operands)]
     # n (n + 1) is divided by 2.
     bounds += [2 * bounding.bound_call(call) for call in read.arguments if isinstance(call, Triangular)]
-    return tuple(dict.fromkeys(bound for bound in bounds if not bound.is_Number))
+    return tuple(dict.fromkeys(bounds))
 
 
 class _Bounding:

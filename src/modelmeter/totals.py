@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import sympy
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.bind import BoundModule
 from modelmeter.cost import FLOWS, METRICS, Cost, Metric, Precision, Work, bits_to_bytes
@@ -61,6 +61,29 @@ class _Tally:
         return close_loop(cost) if stage == looped_stage else cost
 
 
+@frozen
+class _CostsOnDemand(Mapping[str, Mapping[str, Cost]]):
+    """The costs of each tally by stage, made formulas when they are first asked for: few of them ever are."""
+
+    _tallies: Mapping[str, Mapping[str, _Tally]]
+    _looped_stage: str
+    _made: dict[str, dict[str, Cost]] = field(init=False, factory=dict, repr=False, eq=False)
+
+    def __getitem__(self, key: str) -> Mapping[str, Cost]:
+        if key not in self._made:
+            self._made[key] = {
+                stage: tally.to_cost(stage, looped_stage=self._looped_stage)
+                for stage, tally in self._tallies[key].items()
+            }
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tallies)
+
+    def __len__(self) -> int:
+        return len(self._tallies)
+
+
 def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], looped_stage: str = "decode") -> Totals:
     """Add up a bound model.
 
@@ -79,12 +102,13 @@ def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], lo
     _tally_modules(model, stage_of, by_module)
     by_class: dict[str, dict[str, _Tally]] = {}
     _tally_classes(model, by_module, by_class, above=frozenset())
-    costs = _to_costs(by_module[model.node.path], looped_stage)
+    costs_by_module = _CostsOnDemand(by_module, looped_stage)
+    costs = costs_by_module[model.node.path]
     by_stage = {stage: costs[stage] for stage in stages}
     return Totals(
         by_stage=by_stage,
-        by_module={path: _to_costs(tallies, looped_stage) for path, tallies in by_module.items()},
-        by_class={name: _to_costs(tallies, looped_stage) for name, tallies in by_class.items()},
+        by_module=costs_by_module,
+        by_class=_CostsOnDemand(by_class, looped_stage),
         total=chain_stages(by_stage, parameters=model.layer.parameters, last_stage=looped_stage),
     )
 
@@ -176,7 +200,3 @@ def _tally_classes(
 def _merge(into: dict[str, _Tally], tallies: Mapping[str, _Tally]) -> None:
     for stage, tally in tallies.items():
         into[stage] = into.get(stage, _Tally()) + tally
-
-
-def _to_costs(tallies: Mapping[str, _Tally], looped_stage: str) -> dict[str, Cost]:
-    return {stage: tally.to_cost(stage, looped_stage=looped_stage) for stage, tally in tallies.items()}

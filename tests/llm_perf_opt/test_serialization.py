@@ -46,7 +46,7 @@ WRONG: dict[type, list[Any]] = {
 }
 OPTIONAL = {
     "hf_revision", "num_width_tiles", "num_height_tiles", "parent_id", "profile_run_id", "measured_total_time_ms",
-    "predicted_vs_measured_ratio", "notes", "layer_docs_dir",
+    "predicted_vs_measured_ratio", "notes", "layer_docs_dir", "prediction",
 }  # fmt: skip
 
 

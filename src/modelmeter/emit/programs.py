@@ -82,7 +82,7 @@ class Stages:
         """Return a program for the largest of all numbers that must not overflow on the way to ``outputs``."""
         by_name = {output.name: output for output in self.program.outputs}
         numerators = [by_name[name].denominator * formula for name in outputs for formula in self.formulas[name]]
-        bounds = bound_operands(numerators, self.constants)
+        bounds = [bound for bound in bound_operands(numerators, self.constants) if not _always_fits(bound)]
         names = [f"bound_{number}" for number in range(len(bounds))]
         largest = Combination(MAXIMUM, tuple(names))
         formulas: dict[str, Size | Combination] = dict(zip(names, bounds, strict=True))
@@ -115,6 +115,11 @@ def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
         constants=constants,
         defaults={**spec.architecture, **spec.defaults},
     )
+
+
+def _always_fits(bound: sympy.Expr) -> bool:
+    """Whether a bound is a number that a machine word holds, so that no size can make it overflow."""
+    return bool(bound.is_Integer) and int(bound) < 2**63
 
 
 @frozen(kw_only=True)

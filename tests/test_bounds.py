@@ -36,7 +36,7 @@ def test_no_value_and_no_operand_of_a_call_exceeds_the_largest_bound(
 
 def test_the_bounds_of_a_formula_are_its_numerator_and_its_operands() -> None:
     formula = (ceil_div(BATCH * PROMPT, 7) * differs(PROMPT, 5) - BATCH) / 8
-    # The numerator without the negative term and with the bracket at 1; the dividend and the divisor; the compared sizes.
+    # The numerator without its negative term, the bracket at 1; dividend and divisor; the compared sizes.
     assert set(bound_operands([formula], {})) == {
         ceil_div(BATCH * PROMPT, 7), BATCH * PROMPT, PROMPT, 5, 7,
     }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from llm_perf_opt.commands import coverage, report, trace  # these bring their own options, and import late too
+from llm_perf_opt.commands import coverage, report, trace, verify  # these bring their own options, and import late too
 from modelmeter.errors import ModelMeterError
 
 app = typer.Typer(
@@ -44,9 +44,10 @@ def compile_model(
     with show_progress() as begin:
         begin("load the compiler")
         from llm_perf_opt.commands.compile import compile_files, describe_files
+        from llm_perf_opt.commands.verify import EVIDENCE_FILE
         from modelmeter.emit.write import StaleError, check_files, write_files
 
-        compilation = compile_files(config, graph, begin)
+        compilation = compile_files(config, graph, begin, evidence_file=out / EVIDENCE_FILE)
         begin("compare the files" if check else "write the files")
         if save_graph is not None:
             compilation.graph.write(save_graph)
@@ -120,6 +121,7 @@ def evaluate(
 app.command("report")(report.report)
 app.command("trace")(trace.trace)
 app.command("coverage")(coverage.coverage)
+app.command("verify")(verify.verify)
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.emit.text import describe, to_plain
 from modelmeter.errors import BindError
 from modelmeter.evaluate import evaluate
+from modelmeter.evidence import Evidence
 from modelmeter.graph import ModuleGraph
 from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -108,10 +109,11 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
 
 
 @_without_collection()
-def emit_files(compiled: CompiledModel) -> dict[str, str]:
+def emit_files(compiled: CompiledModel, evidence: Evidence | None = None) -> dict[str, str]:
     """Return every generated file: the evaluator package and the formula pages, as text by path.
 
-    Nothing is read or written, and the text is the same on every run, machine and hash seed.
+    Nothing is read or written, and the text is the same on every run, machine and hash seed. Pages say what is in
+    ``evidence`` about their formulas.
     """
     # formulas -> small integer programs -> Python
     breakdown = BreakdownSpec(
@@ -122,12 +124,22 @@ def emit_files(compiled: CompiledModel) -> dict[str, str]:
     package = render_package(_describe_package(compiled), breakdown)
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
-        model=compiled.model, totals=compiled.totals, catalogue=compiled.catalogue, defaults=compiled.defaults
-    )
+        model=compiled.model, totals=compiled.totals, catalogue=compiled.catalogue, defaults=compiled.defaults,
+        evidence=_find_evidence(compiled, evidence),
+    )  # fmt: skip
     return {
         **{f"{PACKAGE}/{path}": text for path, text in package.items()},
         **{f"{PAGES}/{path}": text for path, text in pages.items()},
     }
+
+
+def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[str, tuple[str, ...]]:
+    """Return how each layer and stage was checked; nothing for those whose formulas have changed since."""
+    if evidence is None:
+        return {}
+    layers = {entry.name: evidence.describe_layer(entry.name, entry.cost) for entry in compiled.catalogue}
+    stages = {name: evidence.describe_stage(name, cost) for name, cost in compiled.totals.by_stage.items()}
+    return {**layers, **stages}
 
 
 def _describe_package(compiled: CompiledModel) -> PackageSpec:

@@ -72,6 +72,10 @@ class OutputError(ModelMeterError):
     """A generated file cannot be written, or the files on disk are not the generated ones."""
 
 
+class EvidenceError(ModelMeterError):
+    """A record of how formulas were checked is damaged, or lacks a check."""
+
+
 class CountError(ModelMeterError):
     """An independent count met an operator that nothing accounts for."""
 

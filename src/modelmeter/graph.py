@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -20,7 +19,8 @@ from attrs import field, frozen
 from cattrs import ClassValidationError
 
 from modelmeter import strict_json
-from modelmeter.errors import GraphError, OutputError
+from modelmeter.errors import GraphError
+from modelmeter.files import write_text
 from modelmeter.module_node import (
     Call,
     ModuleNode,
@@ -211,15 +211,7 @@ class ModuleGraph:
         OutputError
             If the file cannot be written.
         """
-        target = Path(path)
-        unfinished = target.parent / f".{target.name}.{os.getpid()}"
-        try:
-            unfinished.write_text(self.to_json(), encoding="utf-8", newline="\n")
-            os.replace(unfinished, target)
-        except (OSError, ValueError) as error:
-            with suppress(OSError, ValueError):
-                unfinished.unlink()
-            raise OutputError("the module graph cannot be written", place=str(path), found=str(error)) from None
+        write_text(path, self.to_json(), name="the module graph")
 
 
 def _check_children(node: ModuleNode, children: tuple[ModuleNode, ...], place: str) -> None:

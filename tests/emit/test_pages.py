@@ -212,13 +212,15 @@ def test_nothing_of_this_machine_is_in_the_text(texts: dict[str, str]) -> None:
 
 
 def test_what_was_given_as_evidence_replaces_the_default_and_is_escaped(published: CompiledModel) -> None:
-    evidence = {"linear": "``verify`` found | 0 <differences> & 100 % *sure*", "vision": "seen_"}
+    evidence = {"linear": ["first", "``verify`` found | 0 <differences> & 100 % *sure*"], "vision": ["seen_"]}
     texts = render(published, evidence=evidence)
-    assert texts["layers/linear.md"].endswith("\n`verify` found \\| 0 \\<differences\\> & 100 % \\*sure\\*\n")
+    assert texts["layers/linear.md"].endswith(
+        "\n- first\n- `verify` found \\| 0 \\<differences\\> & 100 % \\*sure\\*\n"
+    )
     assert "test_linear" not in texts["layers/linear.md"]
-    assert texts["stages/vision.md"].endswith("\nseen\\_\n")
+    assert texts["stages/vision.md"].endswith("\n- seen\\_\n")
     escaped = r"\texttt{verify} found \textbar{} 0 \textless{}differences\textgreater{} \& 100 \% *sure*"
-    assert f"How it was checked: {escaped}\n" in texts["formulas.tex"]
+    assert f"\\item {escaped}\n" in texts["formulas.tex"]
 
 
 def test_the_tests_that_a_page_names_exist(texts: dict[str, str]) -> None:

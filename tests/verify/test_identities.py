@@ -49,8 +49,8 @@ def test_a_layer_has_one_formula_in_its_own_sizes_and_in_the_model() -> None:
     # The decode run and the prefill run of a decoder of one layer, and both towers.
     verdicts = list(prove_layer_formulas(formulas_of(SHALLOW).model))
     assert all(verdict.is_equal for verdict in verdicts)
-    assert {"LlamaFlashAttention2", "Attention", "NoTPAttention", "Conv2d", "Linear"} <= {
-        verdict.class_name for verdict in verdicts
+    assert {"llama_flash_attention2", "attention", "notp_attention", "conv2d", "linear"} <= {
+        verdict.layer for verdict in verdicts
     }
 
 
@@ -69,7 +69,7 @@ def test_own_sizes_join_the_leading_sizes_and_keep_the_flags() -> None:
 
 def test_every_kind_of_layer_grows() -> None:
     growths = list(list_growths(TINY))
-    assert [(growth.class_name, growth.layer) for growth in growths] == [
+    assert [(growth.layer.__name__, growth.path) for growth in growths] == [
         ("DeepseekV2DecoderLayer", "model.layers.2"),
         ("DeepseekV2DecoderLayer", "model.layers.1"),
         ("Block", "model.sam_model.blocks.2"),

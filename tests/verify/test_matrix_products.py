@@ -30,7 +30,7 @@ def meta(*shape: int) -> Tensor:
 def test_each_module_has_its_products_and_those_below_it() -> None:
     model = Pair()
     # 11 rows: 2 * 11 * 5 * 3 = 330, 2 * 11 * 3 * 7 = 462; then 7 x 11 by 11 x 7: 2 * 7 * 11 * 7 = 1,078.
-    assert count_matrix_products(model, lambda: model(meta(11, 5))) == {
+    assert count_matrix_products(model, lambda: model(meta(11, 5))).by_path == {
         "": 330 + 462 + 1078, "both": 792, "both.0": 330, "both.1": 462
     }  # fmt: skip
 
@@ -38,7 +38,7 @@ def test_each_module_has_its_products_and_those_below_it() -> None:
 def test_a_model_of_which_only_parts_are_called() -> None:
     model = Pair()
     counted = count_matrix_products(model, lambda: model.both[1](meta(11, 3)))
-    assert counted == {"": 462, "both": 462, "both.0": 0, "both.1": 462}
+    assert counted.by_path == {"": 462, "both": 462, "both.0": 0, "both.1": 462}
 
 
 class Attend(nn.Module):
@@ -49,7 +49,9 @@ class Attend(nn.Module):
 def test_attention_is_counted() -> None:
     model = Attend()
     # Two products of 2 * (2 * 3 * 5 * 7) * 4.
-    assert count_matrix_products(model, lambda: model(meta(2, 3, 5, 4), meta(2, 3, 7, 4))) == {"": 2 * 2 * 210 * 4}
+    counted = count_matrix_products(model, lambda: model(meta(2, 3, 5, 4), meta(2, 3, 7, 4)))
+    assert counted.by_path == {"": 2 * 2 * 210 * 4}
+    assert counted.aten_calls["bmm"] == 2
 
 
 @pytest.mark.parametrize("product", [torch.mv, torch.dot], ids=["mv", "dot"])

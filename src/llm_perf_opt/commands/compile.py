@@ -11,6 +11,7 @@ from attrs import frozen
 from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE, read_architecture
 from modelmeter.compiler import compile_model, emit_files
 from modelmeter.errors import TraceError
+from modelmeter.evidence import Evidence
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
@@ -23,7 +24,9 @@ class Compilation:
     files: Mapping[str, str]
 
 
-def compile_files(config: Path | None, graph_file: Path | None, begin: Callable[[str], None]) -> Compilation:
+def compile_files(
+    config: Path | None, graph_file: Path | None, begin: Callable[[str], None], *, evidence_file: Path | None = None
+) -> Compilation:
     """Compile a model, without writing anything.
 
     Parameters
@@ -32,6 +35,8 @@ def compile_files(config: Path | None, graph_file: Path | None, begin: Callable[
         The config of a checkpoint, and a saved module graph. Both may be left out; if both are given they must agree.
     begin
         Is called with the name of each step as it begins.
+    evidence_file
+        What ``modelmeter verify --full`` wrote, if it did: the pages carry it.
 
     Raises
     ------
@@ -46,7 +51,8 @@ def compile_files(config: Path | None, graph_file: Path | None, begin: Callable[
     begin("bind the layers and add up")
     compiled = compile_model(architecture, graph)
     begin("emit the evaluators and the pages")
-    files = {**emit_files(compiled), f"{PACKAGE}/{GRAPH_FILE}": graph.to_json()}
+    evidence = Evidence.read(evidence_file) if evidence_file else None
+    files = {**emit_files(compiled, evidence), f"{PACKAGE}/{GRAPH_FILE}": graph.to_json()}
     return Compilation(graph=graph, files=files)
 
 

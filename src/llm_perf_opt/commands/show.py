@@ -47,14 +47,14 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
     )
     stages = (*compiled.totals.by_stage, REQUEST)
     if name in stages:
-        stage = build_request_page(source, {}) if name == REQUEST else build_stage_page(source, name, {})
+        stage = build_request_page(source) if name == REQUEST else build_stage_page(source, name, ())
         return [Formulas(name=name, description=stage.description.replace("``", ""), section=stage.section)]
     entries = [entry for entry in compiled.catalogue if entry.name == name]
     entries = entries or [entry for entry in compiled.catalogue if entry.class_name == name]
     if not entries:
         names = (*stages, *(entry.name for entry in compiled.catalogue))
         raise unknown_name("layer or stage", name, names, {entry.class_name for entry in compiled.catalogue})
-    pages = [build_layer_page(source, entry, {}) for entry in entries]
+    pages = [build_layer_page(source, entry, ()) for entry in entries]
     return [
         Formulas(name=page.name, description=page.description[0].replace("``", ""), section=page.section)
         for page in pages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -108,8 +108,8 @@ STAGE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def describe_checks(layer: BaseLayer) -> str:
-    """Return how the project's tests check a layer class."""
+def describe_checks(layer: BaseLayer, found: Sequence[str]) -> tuple[str, ...]:
+    """Return how a layer class was checked: what a verification ``found``, or else what the project's tests do."""
     path = type(layer).__module__.split(".")
     file = f"layers/test_{path[-1]}" if path[1] == "layers" else f"{'/'.join(path[1:3])}/test_layers"
     checks = (
@@ -119,11 +119,18 @@ def describe_checks(layer: BaseLayer) -> str:
         "and writes. All six metrics must equal that count with difference 0."
     )
     if sympy.sympify(layer.cost.io_bytes).has(RoutedReads):
-        checks += " There the experts take even shares, so the reads of their weights are compared as the upper bound."
-    return checks
+        even = "There the experts take even shares, so the reads of their weights are compared as the upper bound."
+        return (f"{VERIFIED} {even}", *found) if found else (f"{checks} {even}",)
+    return (VERIFIED, *found) if found else (checks,)
 
 
-STAGE_CHECKS: Final = (
+VERIFIED: Final = (
+    "``modelmeter verify --full`` traced torch modules with symbols for sizes, and compared the formulas with what it "
+    "counted there. ``evidence.json``, beside the index of these pages, has every module and the sizes of every "
+    "domain."
+)
+
+_STAGE_CHECKS: Final = (
     "Every module of the stage was matched by name and class with the traced torch modules, and its parameters and "
     "output shapes with theirs. The stage is the sum of these modules; their pages say how each was checked."
 )
@@ -132,3 +139,8 @@ REQUEST_CHECKS: Final = (
     "The request is made of its stages: flows are added up, parameters count once, and the largest activations and "
     "the final cache stand. The pages of the stages say how each was checked."
 )
+
+
+def describe_stage_checks(found: Sequence[str]) -> tuple[str, ...]:
+    """Return how a stage was checked, in the same way."""
+    return (_STAGE_CHECKS, VERIFIED, *found) if found else (_STAGE_CHECKS,)

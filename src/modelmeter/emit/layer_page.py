@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import sympy
@@ -36,8 +36,8 @@ _KINDS = {"activation": "activations", "weight": "weights", "kv": "KV cache", "i
 REPETITIONS = {"none": "", "for": "one after the other", "parfor": "side by side"}
 
 
-def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Mapping[str, str]) -> LayerPage:
-    """Return the page of a layer class; ``evidence`` may say how it was checked."""
+def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[str]) -> LayerPage:
+    """Return the page of a layer class; ``evidence`` is what a verification found."""
     is_placed = holds_layers(entry.layer)
     calls = [call for bound in source.model.walk() for call in bound.calls if type(call.layer) is type(entry.layer)]
     values = {**source.defaults, **entry.sizes}
@@ -62,7 +62,7 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Mapping[str
         ),
         stages=stages,
         shares=tuple(_share_rows(source, entry, stages)),
-        evidence=evidence.get(entry.name) or describe_checks(entry.layer),
+        evidence=describe_checks(entry.layer, evidence),
     )
 
 

@@ -141,7 +141,7 @@ class LayerPage:
     occurrences: tuple[OccurrenceRow, ...]
     stages: tuple[str, ...]
     shares: tuple[ShareRow, ...]
-    evidence: str
+    evidence: tuple[str, ...]
 
     @property
     def has_mean_sizes(self) -> bool:
@@ -169,7 +169,7 @@ class StagePage:
     shares: tuple[ShareRow, ...]
     modules: tuple[ModuleRow, ...]
     classes: tuple[ModuleRow, ...]
-    evidence: str
+    evidence: tuple[str, ...]
 
 
 @frozen(kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -30,7 +30,7 @@ def build_pages(
     totals: Totals,
     catalogue: tuple[LayerEntry, ...],
     defaults: Mapping[str, int],
-    evidence: Mapping[str, str] | None = None,
+    evidence: Mapping[str, Sequence[str]] | None = None,
 ) -> Pages:
     """Return what the pages say; the parameters are those of :func:`render_pages`."""
     source = PageInput(model=model, totals=totals, catalogue=catalogue, defaults=defaults)
@@ -41,11 +41,11 @@ def build_pages(
         ("Architecture", [size_row(name, defaults) for name in ARCHITECTURE]),
         ("One layer", [size_row(name, {}) for name in LOCAL_SIZES]),
     )
-    stages = [build_stage_page(source, stage, checks) for stage in totals.by_stage]
+    stages = [build_stage_page(source, stage, checks.get(stage, ())) for stage in totals.by_stage]
     return Pages(
         sizes=tuple((title, tuple(rows)) for title, rows in sizes),
-        layers=tuple(build_layer_page(source, entry, checks) for entry in catalogue),
-        stages=(*stages, build_request_page(source, checks)),
+        layers=tuple(build_layer_page(source, entry, checks.get(entry.name, ())) for entry in catalogue),
+        stages=(*stages, build_request_page(source)),
         tree=tuple(_tree_rows(source, model, 0)),
     )
 
@@ -56,7 +56,7 @@ def render_pages(
     totals: Totals,
     catalogue: tuple[LayerEntry, ...],
     defaults: Mapping[str, int],
-    evidence: Mapping[str, str] | None = None,
+    evidence: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, str]:
     """Return the formula pages as text by relative path: the same text for the same formulas.
 
@@ -67,8 +67,8 @@ def render_pages(
     defaults
         A value for every dimension, and for ``decode_step``: what the values and shares on the pages are of.
     evidence
-        By name of a layer or stage, how its formulas were checked: text with code in double backquotes. Where
-        there is none, the page names the tests.
+        By name of a layer or stage, how its formulas were checked: lines of text with code in double backquotes.
+        Where there are none, the page names the tests.
 
     Raises
     ------

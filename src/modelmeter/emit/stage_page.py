@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from modelmeter.bind import BoundModule
 from modelmeter.cost import FLOWS, METRICS, Metric
-from modelmeter.emit.conventions import REQUEST_CHECKS, STAGE_CHECKS, STAGE_MEANINGS
+from modelmeter.emit.conventions import REQUEST_CHECKS, STAGE_MEANINGS, describe_stage_checks
 from modelmeter.emit.formula import Formula, arrange_part
 from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.layer_page import outermost_paths
@@ -21,8 +21,8 @@ from modelmeter.symbols import symbol
 REQUEST = "request"
 
 
-def build_stage_page(source: PageInput, stage: str, evidence: Mapping[str, str]) -> StagePage:
-    """Return the page of a stage; ``evidence`` may say how it was checked."""
+def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> StagePage:
+    """Return the page of a stage; ``evidence`` is what a verification found."""
     root = source.model.node.path
     formulas = [Formula(metric=metric, parts=(source.arrange_stage(root, stage, metric),)) for metric in METRICS]
     printer, quantities = make_printer(formulas, source.architecture)
@@ -44,11 +44,11 @@ def build_stage_page(source: PageInput, stage: str, evidence: Mapping[str, str])
         ),
         modules=tuple(_module_rows(source, stage)),
         classes=tuple(_class_rows(source, stage)),
-        evidence=evidence.get(stage) or STAGE_CHECKS,
+        evidence=describe_stage_checks(evidence),
     )
 
 
-def build_request_page(source: PageInput, evidence: Mapping[str, str]) -> StagePage:
+def build_request_page(source: PageInput) -> StagePage:
     """Return the page of all stages together, with the sizes that follow from others in a request."""
     formulas = [_request_formula(source, metric) for metric in METRICS]
     chained = chain_sizes(source)
@@ -80,7 +80,7 @@ def build_request_page(source: PageInput, evidence: Mapping[str, str]) -> StageP
             for stage in source.totals.by_stage
         ),
         classes=(),
-        evidence=evidence.get(REQUEST) or REQUEST_CHECKS,
+        evidence=(REQUEST_CHECKS,),
     )
 
 

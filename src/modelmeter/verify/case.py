@@ -65,6 +65,11 @@ class Case:
         found = {free for size in self.inputs.values() for free in sympy.sympify(size).free_symbols}
         return tuple(sorted(found, key=str))
 
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The dimensions of our formulas that are not numbers."""
+        return tuple(name for name, size in self.sizes.items() if sympy.sympify(size).free_symbols)
+
     def at(self, chosen: sympy.Symbol, value: int) -> Case:
         """Return the case at one value of a symbol."""
         values = {chosen: sympy.Integer(value)}

@@ -14,6 +14,9 @@ from modelmeter.functions import Size, exceeds
 from modelmeter.layers.base import BaseLayer, multiply
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_decoder_layer import DeepseekV2DecoderLayer
+from modelmeter.models.deepseek_ocr.layers.vision.block import Block
+from modelmeter.models.deepseek_ocr.layers.vision.notp_transformer_block import NoTPTransformerBlock
 from modelmeter.symbols import symbol
 from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain, resolve
@@ -28,14 +31,14 @@ ADDITIVE: tuple[Metric, ...] = ("tensor_core_flops", "cuda_core_flops", "io_byte
 class Growth:
     """An architecture and the same with one more layer.
 
-    ``layer`` is the path of the layer that is new, ``dimensions`` are the depths that grow by one.
+    ``path`` is that of the new layer, ``layer`` its class, ``dimensions`` are the depths that grow by one.
     """
 
     smaller: DeepSeekOCRArchitecture
     larger: DeepSeekOCRArchitecture
     dimensions: tuple[str, ...]
-    layer: str
-    class_name: str
+    path: str
+    layer: type[BaseLayer]
     stages: tuple[str, ...]
 
 
@@ -44,27 +47,27 @@ def list_growths(architecture: DeepSeekOCRArchitecture) -> Iterator[Growth]:
     layers, blocks = architecture.num_hidden_layers, architecture.sam_num_hidden_layers
     indexes = architecture.sam_global_attn_indexes
 
-    def grow(layer: str, class_name: str, *dimensions: str, **larger: Any) -> Growth:
-        stage = "prefill" if class_name == "DeepseekV2DecoderLayer" else "vision"
+    def grow(path: str, layer: type[BaseLayer], *dimensions: str, **larger: Any) -> Growth:
+        stage = "prefill" if layer is DeepseekV2DecoderLayer else "vision"
         return Growth(
-            smaller=architecture, larger=evolve(architecture, **larger), dimensions=dimensions, layer=layer,
-            class_name=class_name, stages=(stage,),
+            smaller=architecture, larger=evolve(architecture, **larger), dimensions=dimensions, path=path, layer=layer,
+            stages=(stage,),
         )  # fmt: skip
 
-    yield grow(f"model.layers.{layers}", "DeepseekV2DecoderLayer", "num_hidden_layers", num_hidden_layers=layers + 1)
+    yield grow(f"model.layers.{layers}", DeepseekV2DecoderLayer, "num_hidden_layers", num_hidden_layers=layers + 1)
     dense = architecture.first_k_dense_replace
     yield grow(
-        f"model.layers.{dense}", "DeepseekV2DecoderLayer", "num_hidden_layers", "first_k_dense_replace",
+        f"model.layers.{dense}", DeepseekV2DecoderLayer, "num_hidden_layers", "first_k_dense_replace",
         num_hidden_layers=layers + 1, first_k_dense_replace=dense + 1,
     )  # fmt: skip
-    yield grow(f"model.sam_model.blocks.{blocks}", "Block", "sam_num_hidden_layers", sam_num_hidden_layers=blocks + 1)
+    yield grow(f"model.sam_model.blocks.{blocks}", Block, "sam_num_hidden_layers", sam_num_hidden_layers=blocks + 1)
     yield grow(
-        f"model.sam_model.blocks.{blocks}", "Block", "sam_num_hidden_layers", "sam_num_global_layers",
+        f"model.sam_model.blocks.{blocks}", Block, "sam_num_hidden_layers", "sam_num_global_layers",
         sam_num_hidden_layers=blocks + 1, sam_global_attn_indexes=(*indexes, blocks),
     )  # fmt: skip
     clip = architecture.clip_num_hidden_layers
     yield grow(
-        f"model.vision_model.transformer.layers.{clip}", "NoTPTransformerBlock", "clip_num_hidden_layers",
+        f"model.vision_model.transformer.layers.{clip}", NoTPTransformerBlock, "clip_num_hidden_layers",
         clip_num_hidden_layers=clip + 1,
     )  # fmt: skip
 
@@ -95,16 +98,17 @@ def prove_growth(
     ours_after = formulas.cost("", case.stages, {**others, **case.sizes, **grown}, after.domain)
     for metric in METRICS:
         ours = sympy.expand(ours_after[metric] - ours_before[metric])
-        theirs = after.costs[growth.layer][metric]
+        theirs = after.costs[growth.path][metric]
         between = sympy.expand(after.costs[""][metric] - before.costs[""][metric])
         yield Verdict(
             implementation="reference",
-            subject=growth.layer,
-            class_name=growth.class_name,
+            subject=growth.path,
+            layer=growth.layer.function_name(),
             stages="+".join(growth.stages),
             metric=metric,
             kind="identity",
             domain=f"{' and '.join(growth.dimensions)} grow by one, from any depth; {case.describe(after.domain)}",
+            dimensions=(*growth.dimensions, *case.dimensions),
             ours=ours,
             theirs=theirs,
             # Both have to be 0; with opposite signs they must not cancel.
@@ -189,11 +193,12 @@ def _compare_forms(
     return Verdict(
         implementation="formulas",
         subject=bound.node.path,
-        class_name=bound.node.class_name,
+        layer=type(bound.layer).function_name(),
         stages="+".join(stages),
         metric=metric,
         kind="identity",
         domain=domain,
+        dimensions=(),
         ours=sympy.sympify(ours),
         theirs=sympy.sympify(theirs),
         difference=sympy.expand(ours - theirs),

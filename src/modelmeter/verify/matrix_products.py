@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from attrs import frozen
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -33,8 +35,20 @@ class _Root(nn.Module):
         self.run()
 
 
+@frozen(kw_only=True)
+class MatrixProducts:
+    """FLOPs of each module with all below it, by path, and how often each ATen operator ran."""
+
+    by_path: Mapping[str, int]
+    aten_calls: Mapping[str, int]
+
+
 class _OperatorGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Lets only operators pass that are counted, or are known to hold no matrix product."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # the same
+        self.calls: Counter[str] = Counter()
 
     def __torch_dispatch__(
         self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -44,11 +58,12 @@ class _OperatorGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]  # tor
                 "an operator that nothing accounts for", found=str(func),
                 remedy="give FlopCounterMode a formula for it, or add it to modelmeter.verify.matrix_products",
             )  # fmt: skip
+        self.calls[func._overloadpacket.__name__] += 1
         return func(*args, **(kwargs or {}))
 
 
-def count_matrix_products(model: nn.Module, run: Callable[[], object]) -> dict[str, int]:
-    """Run ``run`` under FlopCounterMode, and return the FLOPs of each module with all below it, by path.
+def count_matrix_products(model: nn.Module, run: Callable[[], object]) -> MatrixProducts:
+    """Run ``run`` under FlopCounterMode, and return what it counts.
 
     The model itself is at the empty path. ``run`` calls it, or modules in it.
 
@@ -61,7 +76,8 @@ def count_matrix_products(model: nn.Module, run: Callable[[], object]) -> dict[s
     root = _Root(model, run)
     # FlopCounterMode knows the operators of attention's math path on every device. It decomposes what it does
     # not know, so the guard beneath it sees what is left.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _OperatorGuard(), counter:  # type: ignore[no-untyped-call]
+    guard = _OperatorGuard()
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), guard, counter:
         root()
     counts = counter.get_flop_counts()
     by_path: dict[str, int] = {}
@@ -75,7 +91,10 @@ def count_matrix_products(model: nn.Module, run: Callable[[], object]) -> dict[s
             "matrix products outside all modules", place=type(model).__name__, expected=counter.get_total_flops(),
             found=by_path["model"],
         )  # fmt: skip
-    return {path.removeprefix("model").removeprefix("."): flops for path, flops in by_path.items() if path}
+    return MatrixProducts(
+        by_path={path.removeprefix("model").removeprefix("."): flops for path, flops in by_path.items() if path},
+        aten_calls=dict(guard.calls),
+    )
 
 
 def _is_accounted_for(func: Any) -> bool:

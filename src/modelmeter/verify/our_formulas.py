@@ -31,10 +31,13 @@ class OurFormulas:
     costs
         By path and stage. A decode is its step ``decode_step``; the experts' weights are read as the traced
         model routes, in even shares; parameters count wherever a module takes part.
+    stages
+        The same of the whole model, with the parameters of each stage.
     """
 
     model: BoundModule
     costs: Mapping[str, Mapping[str, Cost]] = field(repr=False)
+    stages: Mapping[str, Cost] = field(repr=False)
 
     def put_in(self, sizes: Mapping[str, Size]) -> OurFormulas:
         """Return the formulas with ``sizes`` in place of the symbols of those names."""
@@ -44,6 +47,7 @@ class OurFormulas:
                 path: {stage: _put_in(cost, sizes) for stage, cost in by_stage.items()}
                 for path, by_stage in self.costs.items()
             },
+            stages={stage: _put_in(cost, sizes) for stage, cost in self.stages.items()},
         )
 
     def cost(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> Cost:
@@ -54,6 +58,10 @@ class OurFormulas:
         # Parameters stand once, in however many stages they are used.
         total = evolve(sum(found[1:], start=found[0]), weight_bytes=found[0].weight_bytes)
         return map_cost(total, lambda size: resolve(size, domain))
+
+    def stage_cost(self, stage: str, sizes: Mapping[str, Size], domain: Domain) -> Cost:
+        """Return what a stage costs at ``sizes``, multiplied out."""
+        return map_cost(_put_in(self.stages[stage], sizes), lambda size: resolve(size, domain))
 
     def members(self) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:
         """Yield every bound module with the paths of the modules that it stands for, parents first."""
@@ -83,7 +91,9 @@ def build_formulas(graph: ModuleGraph) -> OurFormulas:
             )
             for stage, cost in totals.by_module[path].items()
         }
-    return OurFormulas(model=model, costs=costs)
+    root = costs[model.node.path]
+    stages = {stage: evolve(root[stage], weight_bytes=cost.weight_bytes) for stage, cost in totals.by_stage.items()}
+    return OurFormulas(model=model, costs=costs, stages=stages)
 
 
 def open_loop(looped: Cost, place: str) -> Cost:

@@ -6,14 +6,16 @@ domain of the trace. Values that a trace leaves out (1, and points that guards e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 import sympy
-from attrs import frozen
+from attrs import field, frozen
 
+from modelmeter.bind import BoundModule
 from modelmeter.cost import METRICS, Cost, Metric
 from modelmeter.errors import CountError
+from modelmeter.models.deepseek_ocr.build import stage_of
 from modelmeter.verify.case import Case, Kind
 from modelmeter.verify.our_formulas import OurFormulas, map_cost
 from modelmeter.verify.symbolic_trace import SymbolicTrace
@@ -38,50 +40,46 @@ class Verdict:
     ----------
     implementation
         Whose code the other side is.
-    subject, class_name
-        The module with everything below it, by its path in the module graph, and its torch class.
+    subject, layer
+        The module with everything below it, by its path in the module graph, and its layer class, by the name of its
+        page.
     stages
         The stages whose costs were compared, joined with ``+``.
     metric, kind
         What was compared, and how.
     domain
         The sizes that it holds for.
+    dimensions
+        The dimensions that are symbols in it, or formulas of symbols; empty for all.
     ours, theirs, difference
         The formulas, and ours less theirs.
     seconds
         How long the trace took that theirs comes from.
     note
         What the implementation does differently, by name; it is left out of both sides.
+    operators
+        How often each ATen operator ran in the trace: only in verdicts on the module that was run.
     """
 
     implementation: Implementation
     subject: str
-    class_name: str
+    layer: str
     stages: str
     metric: Metric
     kind: Kind
     domain: str
+    dimensions: tuple[str, ...]
     ours: sympy.Expr
     theirs: sympy.Expr
     difference: sympy.Expr
     seconds: float
     note: str = ""
+    operators: Mapping[str, int] = field(factory=dict, repr=False)
 
     @property
     def is_equal(self) -> bool:
         """Whether nothing is left of the difference."""
         return bool(self.difference == 0)
-
-
-@frozen(kw_only=True)
-class Evidence:
-    """All verdicts on one metric of one subject, over their domains.
-
-    ``verdict`` is the first that found a difference, if any did, else the first.
-    """
-
-    verdict: Verdict
-    domains: tuple[str, ...]
 
 
 @frozen(kw_only=True)
@@ -140,12 +138,13 @@ def compare(
 ) -> Iterator[Verdict]:
     """Yield a verdict on every counted metric of every module that does something, on either side.
 
+    A run of several stages is also compared stage by stage, where the other side has all of our modules.
+
     Raises
     ------
     CountError
         If the trace lacks a module that it should have.
     """
-    domain = case.describe(trace.domain)
     (root,) = counterparts.find(case.root)
     for bound, members in formulas.members():
         path = bound.node.path
@@ -166,38 +165,53 @@ def compare(
             if below.node.class_name in counterparts.left_out:
                 left_out = formulas.cost(below.node.path, stages, case.sizes, trace.domain)
                 ours = ours + map_cost(left_out, lambda size: -size)
-        if _is_idle(ours) and _is_idle(theirs):
-            continue
-        for metric in trace.metrics:
-            yield Verdict(
-                implementation=counterparts.implementation,
-                subject=path,
-                class_name=bound.node.class_name,
-                stages="+".join(stages),
-                metric=metric,
-                kind=case.kind,
-                domain=domain,
-                ours=ours[metric],
-                theirs=theirs[metric],
-                difference=sympy.expand(ours[metric] - theirs[metric]),
-                seconds=trace.seconds,
-                note=counterparts.note,
-            )
+        yield from _judge(case, trace, counterparts, bound, stages, ours, theirs)
+    if len(case.stages) > 1 and counterparts is REFERENCE:
+        for stage in case.stages:
+            ours = formulas.stage_cost(stage, case.sizes, trace.domain)
+            yield from _judge(case, trace, counterparts, formulas.model, [stage], ours, _sum_stage(trace, stage))
 
 
-def gather_evidence(verdicts: Iterable[Verdict]) -> tuple[Evidence, ...]:
-    """Return one piece of evidence for all verdicts that differ only in their domain and formulas."""
-    groups: dict[tuple[str, ...], list[Verdict]] = {}
-    for verdict in verdicts:
-        key = (verdict.implementation, verdict.subject, verdict.stages, verdict.metric, verdict.kind)
-        groups.setdefault(key, []).append(verdict)
-    return tuple(
-        Evidence(
-            verdict=next((verdict for verdict in group if not verdict.is_equal), group[0]),
-            domains=tuple(dict.fromkeys(verdict.domain for verdict in group)),
+def _judge(
+    case: Case,
+    trace: SymbolicTrace,
+    counterparts: Counterparts,
+    bound: BoundModule,
+    stages: Collection[str],
+    ours: Cost,
+    theirs: Cost,
+) -> Iterator[Verdict]:
+    """Yield a verdict on each metric of a module, unless neither side does anything."""
+    if _is_idle(ours) and _is_idle(theirs):
+        return
+    for metric in trace.metrics:
+        yield Verdict(
+            implementation=counterparts.implementation,
+            subject=bound.node.path,
+            layer=type(bound.layer).function_name(),
+            stages="+".join(stages),
+            metric=metric,
+            kind=case.kind,
+            domain=case.describe(trace.domain),
+            dimensions=case.dimensions,
+            ours=ours[metric],
+            theirs=theirs[metric],
+            difference=sympy.expand(ours[metric] - theirs[metric]),
+            seconds=trace.seconds,
+            note=counterparts.note,
+            operators=trace.operators if bound.node.path == case.root else {},
         )
-        for group in groups.values()
-    )
+
+
+def _sum_stage(trace: SymbolicTrace, stage: str) -> Cost:
+    """Return what the modules of a stage did themselves in a traced prefill of the whole model."""
+    total = Cost()
+    for path, cost in trace.costs.items():
+        if stage_of("prefill", path) == stage:
+            total = total + cost
+        if path and stage_of("prefill", path.rpartition(".")[0]) == stage:
+            total = total + map_cost(cost, lambda size: -size)
+    return map_cost(total, sympy.expand)
 
 
 def _is_idle(cost: Cost) -> bool:

@@ -42,10 +42,11 @@ QUICK_RESIDUE = 5
 
 def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     """Yield the proofs that take seconds: sizes as symbols, one residue class, no corners."""
+    prove_set = partial(_prove_set, architecture)
     two = keep_two_layers(architecture)
     shared = take_all_experts(two)
     side = _side(two, QUICK_RESIDUE)
-    yield _prove_set(
+    yield prove_set(
         CaseSet(
             name="workload",
             architecture=shared,
@@ -56,8 +57,8 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         )
     )
     dense = _leave_out_experts(shared)
-    yield _prove_set(CaseSet(name="page", architecture=dense, cases=(reference_cases.make_page_case(dense, side),)))
-    yield _prove_set(
+    yield prove_set(CaseSet(name="page", architecture=dense, cases=(reference_cases.make_page_case(dense, side),)))
+    yield prove_set(
         CaseSet(
             name="workload in transformers",
             architecture=two,
@@ -77,32 +78,33 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
 
     They take minutes. A proof does not need those before it, so they may run side by side.
     """
+    prove_set = partial(_prove_set, architecture)
     two = keep_two_layers(architecture)
     shared = take_all_experts(two)
     yield partial(_prove_identities, shared)
     for growth in list_growths(shared):
         yield partial(_prove_growth, shared, growth)
     for case in (reference_cases.make_prefill_case(shared), reference_cases.make_decode_case(shared)):
-        yield _prove_set(CaseSet(name=case.name, architecture=shared, cases=(case,)))
+        yield prove_set(CaseSet(name=case.name, architecture=shared, cases=(case,)))
     for case in (transformers_cases.make_prefill_case(two), transformers_cases.make_decode_case(two)):
-        yield _prove_set(CaseSet(name=case.name, architecture=two, cases=(case,), counterparts=TRANSFORMERS))
-    yield _prove_set(CaseSet(name="experts", architecture=two, cases=tuple(reference_cases.list_experts_cases(two))))
+        yield prove_set(CaseSet(name=case.name, architecture=two, cases=(case,), counterparts=TRANSFORMERS))
+    yield prove_set(CaseSet(name="experts", architecture=two, cases=tuple(reference_cases.list_experts_cases(two))))
     dense = _leave_out_experts(shared)
     for grid, least in list_grids(two):
         page = reference_cases.make_page_case(dense, two.sam_patch_size * grid, least=least)
         views = transformers_cases.make_views_case(two, two.sam_patch_size * grid, least=least)
-        yield _prove_set(CaseSet(name=page.name, architecture=dense, cases=(page,)))
-        yield _prove_set(CaseSet(name=views.name, architecture=two, cases=(views,), counterparts=TRANSFORMERS))
-    yield _prove_set(CaseSet(name="tiles", architecture=dense, cases=tuple(list_tile_cases(dense))))
-    yield _prove_set(CaseSet(name="patches", architecture=dense, cases=tuple(reference_cases.list_patch_cases(dense))))
+        yield prove_set(CaseSet(name=page.name, architecture=dense, cases=(page,)))
+        yield prove_set(CaseSet(name=views.name, architecture=two, cases=(views,), counterparts=TRANSFORMERS))
+    yield prove_set(CaseSet(name="tiles", architecture=dense, cases=tuple(list_tile_cases(dense))))
+    yield prove_set(CaseSet(name="patches", architecture=dense, cases=tuple(reference_cases.list_patch_cases(dense))))
     for case_set in (
         *list_decoder_sets(two),
         *list_expert_sets(two),
         *list_vision_sets(two, range(count_residues(two))),
         *list_window_sets(two, is_every_corner=True),
     ):
-        yield _prove_set(case_set)
-    yield _prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
+        yield prove_set(case_set)
+    yield prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
 
 
 def list_tile_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
@@ -146,10 +148,17 @@ def run_proofs(proofs: Iterator[Proof], *, progress: Progress = ignore_progress)
         yield from proof(progress)
 
 
-def _prove_set(case_set: CaseSet) -> Proof:
+def _prove_set(published: DeepSeekOCRArchitecture, case_set: CaseSet) -> Proof:
+    sizes, others = case_set.architecture.dimension_values(), published.dimension_values()
+    changed = [
+        f"{name} = {size}" for name, size in sizes.items() if size != others[name] and name not in case_set.symbolic
+    ]
+    rest = "; ".join([*changed, "the architecture's other sizes"])
+
     def proof(progress: Progress) -> Iterator[Verdict]:
         formulas = formulas_of(case_set.architecture, symbolic=case_set.symbolic)
-        yield from prove(formulas, case_set.cases, counterparts=case_set.counterparts, progress=progress)
+        for verdict in prove(formulas, case_set.cases, counterparts=case_set.counterparts, progress=progress):
+            yield evolve(verdict, domain=f"{verdict.domain}; {rest}")
 
     return proof
 
@@ -164,7 +173,7 @@ def _prove_identities(architecture: DeepSeekOCRArchitecture, progress: Progress)
 
 def _prove_growth(architecture: DeepSeekOCRArchitecture, growth: Growth, progress: Progress) -> Iterator[Verdict]:
     formulas = formulas_of(architecture, symbolic=DEPTHS)
-    progress(f"one more layer at {growth.layer}")
+    progress(f"one more layer at {growth.path}")
     # Of a residue class; the proofs of pages say that a layer's formula holds in all of them.
     make_case = partial(reference_cases.make_page_case, base_size=_side(architecture, QUICK_RESIDUE))
     yield from prove_growth(growth, formulas, make_case)

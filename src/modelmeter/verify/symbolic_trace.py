@@ -83,12 +83,15 @@ class SymbolicTrace:
         The values of the symbols that the formulas hold for.
     seconds
         How long the trace took.
+    operators
+        How often each ATen operator ran.
     """
 
     costs: Mapping[str, Cost]
     metrics: tuple[Metric, ...]
     domain: Domain
     seconds: float
+    operators: Mapping[str, int]
 
 
 def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()) -> SymbolicTrace:
@@ -110,7 +113,7 @@ def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed:
         symbol takes no part.
     """
 
-    def count(forward: Forward) -> Iterator[tuple[str, _Counted]]:
+    def count(forward: Forward) -> _Count:
         tensors = [tensor for owned in forward.cache.values() for tensor in owned]
         counted = count_forward(forward.model, forward.run, cache=tensors)
         if len(counted.cached_shapes) != len(tensors):
@@ -120,15 +123,15 @@ def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed:
         shapes = iter(counted.cached_shapes)
         cached = {path: sum(prod(next(shapes)) for _ in owned) for path, owned in forward.cache.items()}
         work = counted.by_path()
-        for path, module in forward.model.named_modules():
-            yield (
-                path,
-                _Counted(
-                    work=work.get(path, Work()),
-                    parameters=sum(parameter.numel() for parameter in module.parameters()),
-                    kv_elements=sum(size for owner, size in cached.items() if _is_inside(owner, path)),
-                ),
+        modules = {
+            path: _Counted(
+                work=work.get(path, Work()),
+                parameters=sum(parameter.numel() for parameter in module.parameters()),
+                kv_elements=sum(size for owner, size in cached.items() if _is_inside(owner, path)),
             )
+            for path, module in forward.model.named_modules()
+        }
+        return _Count(modules=modules, operators=counted.aten_calls)
 
     return _trace(prepare, symbols, assumed, count, METRICS)
 
@@ -136,9 +139,10 @@ def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed:
 def trace_matrix_products(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()) -> SymbolicTrace:
     """Trace only ``tensor_core_flops``, of any forward; otherwise as :func:`trace_everything`."""
 
-    def count(forward: Forward) -> Iterator[tuple[str, _Counted]]:
-        for path, flops in count_matrix_products(forward.model, forward.run).items():
-            yield path, _Counted(work=Work(tensor_core_flops=flops))
+    def count(forward: Forward) -> _Count:
+        products = count_matrix_products(forward.model, forward.run)
+        modules = {path: _Counted(work=Work(tensor_core_flops=flops)) for path, flops in products.by_path.items()}
+        return _Count(modules=modules, operators=products.aten_calls)
 
     return _trace(prepare, symbols, assumed, count, ("tensor_core_flops",))
 
@@ -156,24 +160,34 @@ class _Counted:
     kv_elements: TorchSize = 0
 
 
+@frozen(kw_only=True)
+class _Count:
+    """What a forward did: each module by its path, and how often each ATen operator ran."""
+
+    modules: Mapping[str, _Counted]
+    operators: Mapping[str, int]
+
+
 def _trace(
     prepare: Prepare,
     symbols: Sequence[sympy.Symbol],
     assumed: Assumed,
-    count: Callable[[Forward], Iterator[tuple[str, _Counted]]],
+    count: Callable[[Forward], _Count],
     metrics: tuple[Metric, ...],
 ) -> SymbolicTrace:
     started = time.perf_counter()
     with _symbolic_mode() as environment:
         sizes, names = _make_sizes(environment, symbols, assumed)
-        counted = dict(count(prepare(sizes)))
+        counted = count(prepare(sizes))
         domain = _read_domain(environment, names, assumed)
-        costs = {path: _read_cost(module, names) for path, module in counted.items()}
+        costs = {path: _read_cost(module, names) for path, module in counted.modules.items()}
     taking_part = {symbol for metric in metrics for symbol in sympy.sympify(costs[""][metric]).free_symbols}
     missing = [symbol.name for symbol in symbols if symbol not in taking_part]
     if missing:
         raise CountError("a symbolic size takes no part in the result", found=missing, remedy="was it pinned?")
-    return SymbolicTrace(costs=costs, metrics=metrics, domain=domain, seconds=time.perf_counter() - started)
+    return SymbolicTrace(
+        costs=costs, metrics=metrics, domain=domain, seconds=time.perf_counter() - started, operators=counted.operators
+    )
 
 
 @contextmanager

@@ -1,0 +1,77 @@
+"""``modelmeter verify``: every formula against code that is not ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from modelmeter.verify.results import Row
+
+_PIPE_WIDTH = 160
+EVIDENCE_FILE = "formulas/evidence.json"
+"""Where pages look for their evidence, in the folder that they are compiled into."""
+
+
+def verify(
+    full: Annotated[
+        bool, typer.Option("--full/--quick", help="All sizes, in minutes, or some of each, in less than one.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write every row, with its domains, here.")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", metavar="NAME", help="Show only this layer, torch class or stage.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=f"A full run writes {EVIDENCE_FILE} here.")] = Path(
+        "codegen"
+    ),
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Processes side by side.")] = 1,
+) -> None:
+    """Prove the formulas: compare them with traces of torch modules; exit with 1 on any difference."""
+    from llm_perf_opt.commands.verification import Verification, run
+    from llm_perf_opt.terminal import open_console, show_progress
+    from modelmeter.files import write_text
+
+    with show_progress() as begin:
+        begin("load the proofs")
+        verification: Verification = run(is_full=full, name=layer, jobs=jobs, begin=begin)
+    console = open_console()
+    # A pipe has no width of its own, and a row is a line.
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    console.print(draw_rows(verification.rows))
+    if json_file is not None:
+        write_text(json_file, verification.to_json())
+    for line in verification.summary():
+        typer.echo(line)
+    if not verification.is_proved:
+        raise typer.Exit(1)
+    if verification.evidence is not None:
+        write_text(out / EVIDENCE_FILE, verification.evidence.to_json())
+        typer.echo(f"{out / EVIDENCE_FILE}: written; modelmeter compile puts it on the pages")
+
+
+def draw_rows(rows: tuple[Row, ...]) -> Table:
+    """Return a table of rows. Formulas are cut where they do not fit; the JSON has all of them."""
+    from rich.table import Column
+
+    from llm_perf_opt.terminal import make_table
+
+    table: Table = make_table("layer or stage", "metric", "against", "evidence", text_columns=4)
+    table.columns += [
+        Column("ours", no_wrap=True, overflow="ellipsis", max_width=28),
+        Column("theirs", no_wrap=True, overflow="ellipsis", max_width=28),
+        Column("difference", overflow="fold", justify="right"),
+        Column("seconds", no_wrap=True, justify="right"),
+    ]
+    for column in table.columns[:4]:
+        column.no_wrap = True
+    for row in rows:
+        formulas = (str(row.ours), str(row.theirs), str(row.difference))
+        table.add_row(row.name, row.metric, row.implementation, row.evidence, *formulas, f"{row.seconds:.1f}")
+    return table

@@ -1,0 +1,176 @@
+"""What a run of proofs found: rows for people, and the evidence that pages carry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Literal
+
+import sympy
+from attrs import evolve, frozen
+from torch.utils.flop_counter import flop_registry
+
+from modelmeter.catalogue import LayerEntry
+from modelmeter.cost import METRICS, Cost, Metric
+from modelmeter.evidence import Check, Evidence, Subject, fingerprint
+from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
+from modelmeter.verify.case import Kind
+from modelmeter.verify.proof import Implementation, Verdict
+
+Scope = Literal["layer", "stage"]
+
+_PROGRAMS = ("modelmeter", "sympy", "torch", "transformers")
+
+
+@frozen(kw_only=True)
+class Row:
+    """All verdicts on one metric of a layer class or a stage, of one kind, from one implementation.
+
+    Parameters
+    ----------
+    scope, name
+        Whether it is about a layer class or a stage, and which.
+    modules, domains, dimensions
+        Where it was compared, for which sizes, and which of these were symbols.
+    ours, theirs, difference
+        Those of the first verdict with a difference, else of the first.
+    seconds
+        How long the traces took, each of which serves many rows.
+    """
+
+    scope: Scope
+    name: str
+    metric: Metric
+    implementation: Implementation
+    kind: Kind
+    modules: tuple[str, ...]
+    domains: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    ours: sympy.Expr
+    theirs: sympy.Expr
+    difference: sympy.Expr
+    seconds: float
+    note: str
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether no verdict found a difference."""
+        return bool(self.difference == 0)
+
+    @property
+    def evidence(self) -> str:
+        """The kind of evidence, with the number of points where it is points."""
+        return self.kind.replace("n points", f"{len(self.domains)} points")
+
+
+def gather_rows(verdicts: Iterable[Verdict]) -> tuple[Row, ...]:
+    """Return the verdicts by layer class and, where they are on the whole model, by stage; metrics in their order."""
+    groups: dict[tuple[Scope, str, str, str, str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        rest = (verdict.metric, verdict.implementation, verdict.kind, verdict.note)
+        groups.setdefault(("layer", verdict.layer, *rest), []).append(verdict)
+        for stage in verdict.stages.split("+") if _is_of_stages(verdict) else ():
+            groups.setdefault(("stage", stage, *rest), []).append(verdict)
+    order = {key[:2]: number for number, key in reversed(list(enumerate(groups)))}
+    keys = sorted(groups, key=lambda key: (key[0], order[key[:2]], METRICS.index(groups[key][0].metric)))
+    return tuple(_make_row(key[0], key[1], groups[key]) for key in keys)
+
+
+def _is_of_stages(verdict: Verdict) -> bool:
+    """Tell whether a verdict is on the whole model, or on a part that a stage is the sum of."""
+    return verdict.implementation != "formulas" and verdict.subject == ""
+
+
+def _make_row(scope: Scope, name: str, verdicts: Sequence[Verdict]) -> Row:
+    shown = next((verdict for verdict in verdicts if not verdict.is_equal), verdicts[0])
+    traces = {verdict.domain: verdict.seconds for verdict in verdicts}
+    return Row(
+        scope=scope,
+        name=name,
+        metric=shown.metric,
+        implementation=shown.implementation,
+        kind=shown.kind,
+        modules=tuple(dict.fromkeys(verdict.subject for verdict in verdicts)),
+        domains=tuple(traces),
+        dimensions=tuple(dict.fromkeys(name for verdict in verdicts for name in verdict.dimensions)),
+        ours=shown.ours,
+        theirs=shown.theirs,
+        difference=shown.difference,
+        seconds=sum(traces.values()),
+        note=shown.note,
+    )
+
+
+def count_operators(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Counter[str]]]:
+    """Return how often each ATen operator ran in all traces, by implementation and by what it was counted as."""
+    found: dict[str, dict[str, Counter[str]]] = {}
+    for verdict in verdicts:
+        if verdict.operators and verdict.metric == METRICS[0]:
+            for name, calls in sorted(verdict.operators.items()):
+                by_use = found.setdefault(verdict.implementation, {})
+                by_use.setdefault(_use_of(name, verdict.implementation), Counter())[name] += calls
+    return found
+
+
+_PRODUCTS = frozenset(packet.__name__ for packet in flop_registry)
+
+
+def _use_of(name: str, implementation: Implementation) -> str:
+    """Return what an operator was counted as; counters refuse those that are nothing of this."""
+    if name in MATRIX_OPERATORS or name in _PRODUCTS:
+        return "matrix product"
+    if implementation != "reference":
+        return "no matrix product"
+    if name in VECTOR_FLOPS:
+        return "vector arithmetic"
+    return "free" if name in FREE_OPERATORS else "integers only"
+
+
+def make_evidence(
+    rows: Iterable[Row],
+    operators: Mapping[str, Mapping[str, Counter[str]]],
+    *,
+    catalogue: Sequence[LayerEntry],
+    stages: Mapping[str, Cost],
+) -> Evidence:
+    """Return the record of a full run whose rows are all equal; ``catalogue`` and ``stages`` are what was proved."""
+    rows = tuple(rows)
+    names: dict[tuple[str, ...], str] = {}  # of lists of domains, which many checks share
+
+    def gather(scope: Scope, name: str, cost: Cost) -> Subject:
+        metrics: dict[Check, list[str]] = {}
+        for row in rows:
+            if (row.scope, row.name) == (scope, name):
+                check = Check(
+                    metrics=(),
+                    implementation=row.implementation,
+                    kind=row.kind,
+                    modules=row.modules,
+                    dimensions=row.dimensions,
+                    domains=names.setdefault(row.domains, f"domains_{len(names) + 1}"),
+                    note=row.note,
+                )
+                metrics.setdefault(check, []).append(row.metric)
+        checks = (evolve(check, metrics=tuple(found)) for check, found in metrics.items())
+        return Subject(formulas=fingerprint(cost), checks=tuple(checks))
+
+    return Evidence(
+        versions={program: version(program) for program in _PROGRAMS},
+        layers={entry.name: gather("layer", entry.name, entry.cost) for entry in catalogue},
+        stages={name: gather("stage", name, cost) for name, cost in stages.items()},
+        domains={name: domains for domains, name in names.items()},
+        operators={
+            implementation: {use: tuple(sorted(calls)) for use, calls in by_use.items()}
+            for implementation, by_use in operators.items()
+        },
+    )
+
+
+def find_gaps(rows: Iterable[Row], *, layers: Iterable[str], stages: Iterable[str]) -> tuple[str, ...]:
+    """Return what has no comparison with torch modules: ``layer metric`` or ``stage metric``."""
+    found = {(row.scope, row.name, row.metric) for row in rows if row.implementation == "reference"}
+    wanted = [("layer", name) for name in layers] + [("stage", name) for name in stages]
+    return tuple(
+        f"{name} {metric}" for scope, name in wanted for metric in METRICS if (scope, name, metric) not in found
+    )

@@ -1,0 +1,61 @@
+"""``modelmeter verify`` as a command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from command_line import Run, assert_refused
+
+from llm_perf_opt.commands import verification
+from modelmeter.cost import METRICS
+from modelmeter.layers.operators import Operator
+from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
+from modelmeter.verify import proofs
+from modelmeter.verify.proofs import list_quick_proofs
+
+
+def test_the_quick_proofs_hold_and_cover_every_layer_and_metric(run: Run, tmp_path: Path) -> None:
+    result = run("verify", "--quick", "--json", str(tmp_path / "rows.json"), "--out", str(tmp_path))
+    assert (result.code, result.err) == (0, "")
+    assert ", 0 with a difference" in result.out
+    record = json.loads((tmp_path / "rows.json").read_text())
+    assert record["comparisons"] > 2000
+    assert (record["differences"], record["gaps"]) == (0, [])
+    assert {row["difference"] for row in record["rows"]} == {"0"}
+    assert {row["implementation"] for row in record["rows"]} == {"reference", "transformers", "formulas"}
+    assert {(row["name"], row["metric"]) for row in record["rows"] if row["name"] == "deepseek_v2_moe"} == {
+        ("deepseek_v2_moe", metric) for metric in METRICS
+    }
+    assert "mm" in record["operators"]["reference"]["matrix product"]
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.json"], "only a full run leaves evidence"
+
+
+def test_a_formula_changed_by_hand_fails_and_its_layer_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    operators = DeepseekV2RMSNorm.operators
+
+    def damaged(layer: DeepseekV2RMSNorm) -> Iterator[Operator]:
+        for operator in operators(layer):
+            yield evolve(operator, cuda_core_flops=operator.cuda_core_flops + 1)
+
+    monkeypatch.setattr(DeepseekV2RMSNorm, "operators", damaged)
+    monkeypatch.setattr(proofs, "_put_in_sizes", proofs._put_in_sizes.__wrapped__)  # not what other tests left there
+    # Of prompts and decode steps only: the first proof.
+    monkeypatch.setattr(verification, "list_quick_proofs", lambda sizes: [next(list_quick_proofs(sizes))])
+    result = run("verify", "--layer", "DeepseekV2RMSNorm")
+    assert result.code == 1
+    assert "DIFFERENCE in layer deepseek_v2_rms_norm, cuda_core_flops, at model.layers.0.input_layernorm" in result.out
+
+
+def test_a_layer_that_nothing_was_compared_with_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "list_quick_proofs", lambda sizes: [])
+    result = run("verify", "--layer", "attention")
+    assert result.code == 1
+    assert "NOT COMPARED: attention tensor_core_flops" in result.out
+
+
+def test_an_unknown_layer_is_refused(run: Run) -> None:
+    assert_refused(run("verify", "--layer", "attentoin"), "attentoin", "no layer, torch class or stage")

@@ -1,0 +1,117 @@
+"""Rows and evidence out of verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import sympy
+from attrs import evolve
+from tiny import SHALLOW
+
+from modelmeter.compiler import CompiledModel, compile_model
+from modelmeter.cost import METRICS
+from modelmeter.evidence import Evidence
+from modelmeter.verify.proof import Verdict
+from modelmeter.verify.results import count_operators, find_gaps, gather_rows, make_evidence
+
+X = sympy.Symbol("batch_size", integer=True, positive=True)
+
+
+def make_verdict(**changes: Any) -> Verdict:
+    verdict = Verdict(
+        implementation="reference", subject="lm_head", layer="lm_head", stages="prefill", metric="tensor_core_flops",
+        kind="identity", domain="batch_size >= 2", dimensions=("batch_size",), ours=3 * X, theirs=3 * X,
+        difference=sympy.Integer(0), seconds=2.0,
+    )  # fmt: skip
+    return evolve(verdict, **changes)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> CompiledModel:
+    return compile_model(SHALLOW)
+
+
+def test_verdicts_that_differ_in_place_and_domain_are_one_row() -> None:
+    (row,) = gather_rows(
+        [
+            make_verdict(),
+            make_verdict(subject="other", dimensions=("seq_len",)),
+            make_verdict(domain="batch_size = 1", dimensions=(), seconds=3.0),
+        ]
+    )
+    assert (row.scope, row.name) == ("layer", "lm_head")
+    assert row.modules == ("lm_head", "other")
+    assert row.domains == ("batch_size >= 2", "batch_size = 1")
+    assert row.dimensions == ("batch_size", "seq_len")
+    assert row.seconds == 5.0, "one trace of two modules took its time once"
+
+
+def test_a_difference_is_what_a_row_shows() -> None:
+    (row,) = gather_rows([make_verdict(), make_verdict(ours=4 * X, difference=X, domain="elsewhere"), make_verdict()])
+    assert not row.is_equal
+    assert (row.ours, row.theirs, row.difference) == (4 * X, 3 * X, X)
+
+
+def test_other_metrics_kinds_and_implementations_are_other_rows_in_the_order_of_metrics() -> None:
+    rows = gather_rows(
+        [
+            make_verdict(metric="io_bytes"),
+            make_verdict(),
+            make_verdict(kind="exact at n points"),
+            make_verdict(implementation="transformers"),
+        ]
+    )
+    assert [row.metric for row in rows] == ["tensor_core_flops"] * 3 + ["io_bytes"]
+    assert {row.evidence for row in rows} == {"identity", "exact at 1 points"}
+
+
+def test_verdicts_on_the_whole_model_are_on_their_stages_too() -> None:
+    rows = gather_rows([make_verdict(subject="", layer="whole", stages="vision+projector"), make_verdict()])
+    assert [(row.scope, row.name) for row in rows] == [
+        ("layer", "whole"), ("layer", "lm_head"), ("stage", "vision"), ("stage", "projector")
+    ]  # fmt: skip
+
+
+def test_operators_are_counted_once_a_trace_and_named_by_use() -> None:
+    seen = {"mm": 3, "add": 5, "view": 7, "floor_divide": 2}
+    verdicts = [
+        make_verdict(operators=seen),
+        make_verdict(operators=seen, metric="io_bytes"),  # the same trace
+        make_verdict(operators={"mm": 11, "clone": 2}, implementation="transformers"),
+        make_verdict(),
+    ]
+    assert count_operators(verdicts) == {
+        "reference": {
+            "matrix product": Counter(mm=3),
+            "vector arithmetic": Counter(add=5),
+            "free": Counter(view=7, floor_divide=2),
+        },
+        "transformers": {"matrix product": Counter(mm=11), "no matrix product": Counter(clone=2)},
+    }  # fmt: skip
+
+
+def test_gaps_are_metrics_that_no_torch_module_was_compared_with() -> None:
+    rows = gather_rows(
+        [make_verdict(metric=metric) for metric in METRICS[1:]] + [make_verdict(implementation="formulas")]
+    )
+    assert find_gaps(rows, layers=["lm_head"], stages=[]) == ("lm_head tensor_core_flops",)
+    assert find_gaps(rows, layers=[], stages=["vision"]) == tuple(f"vision {metric}" for metric in METRICS)
+
+
+def test_evidence_is_of_the_formulas_that_were_proved(compiled: CompiledModel) -> None:
+    verdicts = [make_verdict(metric=metric) for metric in METRICS] + [make_verdict(implementation="transformers")]
+    evidence = make_evidence(gather_rows(verdicts), {}, catalogue=compiled.catalogue, stages=compiled.totals.by_stage)
+    assert Evidence.from_json(evidence.to_json()) == evidence
+    ours, theirs = evidence.layers["lm_head"].checks
+    assert (set(ours.metrics), theirs.metrics) == (set(METRICS), ("tensor_core_flops",))
+    assert evidence.domains == {ours.domains: ("batch_size >= 2",)}
+    (entry,) = [entry for entry in compiled.catalogue if entry.name == "lm_head"]
+    first, _ = evidence.describe_layer("lm_head", entry.cost)
+    assert first == (
+        "Identity: ours less theirs, multiplied out, is 0: all metrics, against the torch modules of the reference "
+        "model; 1 module, 1 domain; symbols for ``batch_size``."
+    )
+    assert evidence.describe_layer("lm_head", evolve(entry.cost, io_bytes=entry.cost.io_bytes + 1)) == ()
+    assert evidence.describe_layer("unknown", entry.cost) == ()

@@ -24,6 +24,7 @@ _IMPLEMENTATIONS: Mapping[str, str] = {
     "reference": "the torch modules of the reference model",
     "transformers": "the independent implementation in transformers",
     "formulas": "another form of the formula",
+    "enumeration": "the mean over all cases, one by one",
 }
 _KINDS: Mapping[str, str] = {
     "identity": "Identity: ours less theirs, multiplied out, is 0",

@@ -20,9 +20,9 @@ from modelmeter.verify.case import Case, Kind
 from modelmeter.verify.our_formulas import OurFormulas, map_cost
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 
-Implementation = Literal["reference", "transformers", "formulas"]
+Implementation = Literal["reference", "transformers", "formulas", "enumeration"]
 """What our formulas were compared with: our torch modules, the independent implementation in the transformers
-package, or another form of the formulas themselves."""
+package, another form of the formulas themselves, or all cases one by one."""
 
 Progress = Callable[[str], None]
 """Is told the name of each case before it is traced."""

@@ -25,6 +25,7 @@ from modelmeter.verify.identities import Growth, list_growths, prove_growth, pro
 from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas, build_formulas
 from modelmeter.verify.proof import Progress, Verdict, ignore_progress, prove
+from modelmeter.verify.routing import prove_routing
 from modelmeter.verify.trace_sizes import BATCH_SIZE, Sizes, count_residues, list_grids, make_grid, positive
 
 DEPTHS = frozenset(
@@ -169,6 +170,8 @@ def _prove_identities(architecture: DeepSeekOCRArchitecture, progress: Progress)
     yield from prove_layer_formulas(formulas.model)
     progress("tiles as views")
     yield from prove_tiles(formulas)
+    progress("routings of a few tokens")
+    yield from prove_routing()
 
 
 def _prove_growth(architecture: DeepSeekOCRArchitecture, growth: Growth, progress: Progress) -> Iterator[Verdict]:

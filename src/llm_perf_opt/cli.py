@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from llm_perf_opt.commands import coverage, report, trace, verify  # these bring their own options, and import late too
+# These bring their own options, and import late too.
+from llm_perf_opt.commands import coverage, report, sweep, trace, verify
 from modelmeter.errors import ModelMeterError
 
 app = typer.Typer(
@@ -120,6 +121,7 @@ def evaluate(
 
 app.command("report")(report.report)
 app.command("trace")(trace.trace)
+app.command("sweep")(sweep.sweep)
 app.command("coverage")(coverage.coverage)
 app.command("verify")(verify.verify)
 

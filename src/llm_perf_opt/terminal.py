@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Context
-from typing import Final
+from typing import Final, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+
+Item = TypeVar("Item")
 
 _PREFIXES: Final = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E", 21: "Z", 24: "Y", 27: "R", 30: "Q"}
 
@@ -55,6 +65,15 @@ def show_progress() -> Iterator[Callable[[str], None]]:
 
         yield begin
         end()
+
+
+@contextmanager
+def track(items: Iterable[Item], *, total: int, description: str) -> Iterator[Iterable[Item]]:
+    """Show how many of ``total`` items were taken on stderr, on a terminal only; yields what to take them from."""
+    console = open_console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress.track(items, total=total, description=description)
 
 
 def format_integer(value: int) -> str:

@@ -65,14 +65,10 @@ def evaluate(name: str, assignments: Iterable[str]) -> Evaluation:
     """
     function = _find_function(name)
     parameters = inspect.signature(function).parameters
-    given: dict[str, int | str] = {}
-    for assignment in assignments:
-        key, value = _parse(assignment)
+    given = parse_arguments(assignments)
+    for key in given:
         if key not in parameters:
             raise unknown_name(f"argument of {name}", key, parameters)
-        if key in given:
-            raise WorkloadError("an argument is given twice", place=key)
-        given[key] = value
     try:
         cost = function(**given)
     except costs.CostError as error:
@@ -90,15 +86,36 @@ def _find_function(name: str) -> Callable[..., Any]:
     return functions[name]
 
 
-def _parse(assignment: str) -> tuple[str, int | str]:
-    key, separator, value = assignment.partition("=")
-    if not separator or not key:
-        raise WorkloadError("this is not an argument", expected="key=value", found=assignment)
-    if key == "expert_routing":
-        return key, value
+def parse_arguments(assignments: Iterable[str]) -> dict[str, int | str]:
+    """Return keyword arguments that are written ``key=value``.
+
+    Raises
+    ------
+    WorkloadError
+        If one is not written so, is given twice, or is not an integer.
+    """
+    given: dict[str, int | str] = {}
+    for assignment in assignments:
+        key, separator, value = assignment.partition("=")
+        if not separator or not key:
+            raise WorkloadError("this is not an argument", expected="key=value", found=assignment)
+        if key in given:
+            raise WorkloadError("an argument is given twice", place=key)
+        given[key] = value if key == "expert_routing" else parse_integer(key, value)
+    return given
+
+
+def parse_integer(key: str, value: str) -> int:
+    """Return the value of an argument.
+
+    Raises
+    ------
+    WorkloadError
+        If it is not written as an integer, or is too long to be a size.
+    """
     if len(value) > _LONGEST or not _INTEGER.fullmatch(value):
         raise WorkloadError(
             "the value is not an integer", place=key, expected=f"at most {_LONGEST} digits, perhaps with underscores",
             found=value,
         )  # fmt: skip
-    return key, int(value)
+    return int(value)

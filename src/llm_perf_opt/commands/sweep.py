@@ -1,0 +1,60 @@
+"""``modelmeter sweep``: the costs of a stage on a grid of sizes, as a file."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from modelmeter.errors import OutputError
+
+
+def sweep(
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Sizes that do not vary; others have defaults.")
+    ] = None,
+    *,
+    grid: Annotated[
+        list[str],
+        typer.Option(
+            "--grid",
+            metavar="AXIS",
+            help="A size that varies: name=1,2,4 or name=start:stop[:step], as Python's range without the stop. "
+            "Give one for each axis; the last varies fastest.",
+        ),
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="FILE", help="FILE.parquet or FILE.csv; - prints CSV.")],
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="METRIC", help="Only this metric; may be repeated.")
+    ] = None,
+    block_size: Annotated[
+        int | None, typer.Option("--block-size", metavar="POINTS", min=1, help="How many are computed at once.")
+    ] = None,
+) -> None:
+    """Evaluate a stage at every point of a grid, into a Parquet or CSV file."""
+    try:
+        import llm_perf_opt.sweep as sweeps
+    except ModuleNotFoundError as error:
+        raise OutputError(
+            "sweeps need NumPy and pyarrow", found=str(error), remedy="pip install 'modelmeter[sweep]'"
+        ) from None
+    from llm_perf_opt.commands.evaluate import parse_arguments
+    from llm_perf_opt.terminal import track
+
+    wanted = sweeps.Sweep(
+        stage=stage,
+        axes=tuple(map(sweeps.parse_axis, grid)),
+        fixed=parse_arguments(arguments or []),
+        metrics=tuple(metric) if metric else sweeps.METRICS,
+    )
+    # Batch systems end what takes too long with this signal: then too, what was written so far is to be removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    size = block_size or sweeps.BLOCK_SIZE
+    blocks = sweeps.compute_blocks(wanted, size)
+    with track(blocks, total=-(-wanted.num_points // size), description=f"sweep {stage}") as tracked:
+        sweeps.write_sweep(wanted, out, tracked)
+    if out != sweeps.STDOUT:
+        typer.echo(f"{out}: {wanted.num_points:,} points")

@@ -1,0 +1,149 @@
+"""A sweep: a stage over the grid of its axes, and the costs of any part of it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+import deepseek_ocr_costs as costs
+from llm_perf_opt.commands.evaluate import STAGES
+from llm_perf_opt.commands.names import unknown_name
+from llm_perf_opt.sweep.axes import Axis
+from modelmeter.errors import WorkloadError
+
+METRICS: Final = costs.Cost._fields
+
+BLOCK_SIZE: Final = 2**17
+"""Points that are computed at once, by default. More take more memory and are no faster."""
+
+Block: TypeAlias = dict[str, NDArray[np.int64]]
+"""The columns of consecutive points: the value on every axis, then the metrics."""
+
+
+@frozen(kw_only=True)
+class Sweep:
+    """A stage over the outer product of axes. The points are in order: the last axis varies fastest.
+
+    Parameters
+    ----------
+    stage
+        A stage: ``vision``, ``projector``, ``prefill``, ``decode`` or ``request``.
+    axes
+        The sizes that vary.
+    fixed
+        The arguments that do not, where they are not the default.
+    metrics
+        What is computed; everything by default.
+
+    Raises
+    ------
+    UnknownNameError
+        If the stage, a size or a metric does not exist.
+    WorkloadError
+        If a name is given twice, a size is out of range, sizes contradict each other somewhere on the grid, or a cost
+        may not fit into int64.
+    """
+
+    stage: str
+    axes: tuple[Axis, ...]
+    fixed: Mapping[str, int | str] = field(factory=dict)
+    metrics: tuple[str, ...] = METRICS
+
+    def __attrs_post_init__(self) -> None:
+        """Check the names, then the whole grid by its corners, so that what is wrong is found at the start."""
+        if self.stage not in STAGES:
+            raise unknown_name("stage", self.stage, STAGES)
+        parameters = inspect.signature(getattr(costs.arrays, self.stage)).parameters
+        sizes = [name for name in parameters if name in costs.DIMENSIONS]
+        _check_names(f"size of {self.stage}", [axis.name for axis in self.axes], sizes)
+        _check_names(f"argument of {self.stage}", [*self.fixed, *(axis.name for axis in self.axes)], parameters)
+        _check_names("metric", self.metrics, METRICS)
+        if self.num_points >= 2**63:
+            raise WorkloadError("the grid has more points than anyone can count", found=self.num_points)
+        # Limits between sizes, and costs, grow with every size: where all corners are in order, every point is.
+        bounds = np.ix_(*(np.array(axis.bounds) for axis in self.axes))
+        _evaluate(self, dict(zip((axis.name for axis in self.axes), bounds, strict=True)))
+
+    @classmethod
+    def over(
+        cls,
+        stage: str,
+        axes: Mapping[str, Iterable[int]],
+        *,
+        fixed: Mapping[str, int | str] | None = None,
+        metrics: Iterable[str] = METRICS,
+    ) -> Sweep:
+        """Return the sweep over ranges or other integers by the name of their size; see the class."""
+        return cls(
+            stage=stage,
+            axes=tuple(Axis.of(name, values) for name, values in axes.items()),
+            fixed=fixed or {},
+            metrics=tuple(metrics),
+        )
+
+    @property
+    def num_points(self) -> int:
+        """The number of points of the grid."""
+        return math.prod(axis.length for axis in self.axes)
+
+
+def compute_block(sweep: Sweep, points: range) -> Block:
+    """Return consecutive points of a sweep, as columns of that length.
+
+    It depends on nothing else, so blocks may be computed anywhere and in any order.
+
+    Raises
+    ------
+    WorkloadError
+        If the costs cannot be computed.
+    """
+    places = np.arange(points.start, points.stop, dtype=np.int64)  # on the grid of this axis and those before it
+    columns: Block = {}
+    sizes: dict[str, Any] = {}
+    for axis in reversed(sweep.axes):
+        before, along = np.divmod(places, axis.length)
+        values = columns[axis.name] = axis.take(along)
+        # Evaluators are faster with a number than with an array that has it everywhere.
+        sizes[axis.name] = int(values[0]) if places[0] == places[-1] else values
+        places = before
+    cost = _evaluate(sweep, sizes)
+    block = {axis.name: columns[axis.name] for axis in sweep.axes}
+    for metric in sweep.metrics:
+        block[metric] = np.ascontiguousarray(np.broadcast_to(getattr(cost, metric), len(points)))
+    return block
+
+
+def split(sweep: Sweep, block_size: int = BLOCK_SIZE) -> Iterator[range]:
+    """Yield the points of each block, of ``block_size`` but for the last, in order."""
+    points = range(sweep.num_points)
+    for start in points[::block_size]:
+        yield points[start : start + block_size]
+
+
+def compute_blocks(sweep: Sweep, block_size: int = BLOCK_SIZE) -> Iterator[Block]:
+    """Yield the blocks of a sweep in order, one at a time."""
+    for points in split(sweep, block_size):
+        yield compute_block(sweep, points)
+
+
+def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> Any:
+    try:
+        return getattr(costs.arrays, sweep.stage)(**sweep.fixed, **sizes)
+    except (costs.CostError, OverflowError) as error:
+        raise WorkloadError(str(error), place=sweep.stage) from None
+
+
+def _check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    known = list(known)
+    for name, count in Counter(names).items():
+        if name not in known:
+            raise unknown_name(kind, name, known)
+        if count > 1:
+            raise WorkloadError("this is given twice", place=name)

@@ -1,0 +1,137 @@
+"""Sweeps as files: Parquet or CSV, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from inspect import signature
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+import deepseek_ocr_costs as costs
+from llm_perf_opt.sweep.blocks import Block, Sweep, compute_blocks
+from modelmeter.errors import OutputError
+
+STDOUT: Final = "-"
+"""The path that stands for CSV on the standard output."""
+
+
+def write_sweep(sweep: Sweep, path: str | os.PathLike[str], blocks: Iterable[Block] | None = None) -> None:
+    """Write a sweep: a row for each point, a column of int64 for each axis and metric.
+
+    The rows are written beside the file as they are computed, under another name. The file is replaced at the end, in
+    one step; after an error or an interrupt it is as it was, and nothing is left beside it.
+
+    Parameters
+    ----------
+    sweep
+        What to compute.
+    path
+        A file that ends in ``.parquet`` or ``.csv``; ``-`` is CSV on the standard output. The schema of a Parquet file
+        has a description of the sweep as JSON under the key ``modelmeter``, and each block is a row group.
+    blocks
+        The blocks of the sweep, in order, where they come from elsewhere.
+
+    Raises
+    ------
+    OutputError
+        If the ending is another one, or the file cannot be written.
+    WorkloadError
+        If a block cannot be computed.
+    """
+    path = os.fspath(path)
+    ending = Path(path).suffix.lower()
+    if path != STDOUT and ending not in _WRITERS:
+        raise OutputError("the ending says nothing known", place=path, expected=" or ".join(_WRITERS), found=ending)
+    schema = _make_schema(sweep)
+    write = _write_csv if path == STDOUT else _WRITERS[ending]
+    with _open(path) as file:
+        write(file, schema, _as_tables(sweep, schema, blocks))
+
+
+def describe(sweep: Sweep) -> dict[str, Any]:
+    """Return what a sweep was of, as plain data: its grid, all other arguments, and what computed it."""
+    grid = dict(str(axis).split("=") for axis in sweep.axes)
+    parameters = signature(getattr(costs.arrays, sweep.stage)).parameters
+    used = {name: sweep.fixed.get(name, parameter.default) for name, parameter in parameters.items()}
+    fixed = {name: value for name, value in used.items() if name not in grid and value is not None}
+    return {"stage": sweep.stage, "grid": grid, "fixed": fixed, "provenance": costs.PROVENANCE}
+
+
+def _make_schema(sweep: Sweep) -> pa.Schema:
+    names = (*(axis.name for axis in sweep.axes), *sweep.metrics)
+    fields = [pa.field(name, pa.int64(), nullable=False) for name in names]
+    return pa.schema(fields, metadata={"modelmeter": json.dumps(describe(sweep))})
+
+
+def _as_tables(sweep: Sweep, schema: pa.Schema, blocks: Iterable[Block] | None) -> Iterator[pa.Table]:
+    for block in compute_blocks(sweep) if blocks is None else blocks:
+        yield pa.table(block, schema=schema)
+
+
+def _write_parquet(file: BinaryIO, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    with pyarrow.parquet.ParquetWriter(file, schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+
+
+def _write_csv(file: BinaryIO, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    file.write((",".join(schema.names) + "\n").encode())  # pyarrow would put quotes around names
+    options = pyarrow.csv.WriteOptions(include_header=False)
+    with pyarrow.csv.CSVWriter(file, schema, write_options=options) as writer:
+        for table in tables:
+            writer.write_table(table)
+
+
+_WRITERS: Final[dict[str, Callable[[BinaryIO, pa.Schema, Iterable[pa.Table]], None]]] = {
+    ".parquet": _write_parquet,
+    ".csv": _write_csv,
+}
+
+
+@contextmanager
+def _open(path: str) -> Iterator[BinaryIO]:
+    """Open the standard output, or a file that is whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If anything cannot be written. Where nobody reads the standard output any more, that is not worth a word: the
+        ``BrokenPipeError`` remains, which ends the command line quietly.
+    """
+    try:
+        if path == STDOUT:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        else:
+            with _replace(Path(path).resolve()) as file:  # through a link, which stays
+                yield file
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError("the sweep cannot be written", place=path, found=error.strerror or error) from None
+
+
+@contextmanager
+def _replace(target: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``target`` if all goes well, and else is gone."""
+    if target.exists() and not target.is_file():
+        raise OutputError("this is not a file", place=str(target))
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(handle)  # some file systems say only now that they are full
+        os.chmod(name, 0o644)  # mkstemp's own mode keeps others from reading
+        os.replace(name, target)
+    finally:
+        Path(name).unlink(missing_ok=True)

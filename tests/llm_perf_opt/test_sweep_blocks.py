@@ -1,0 +1,153 @@
+"""Sweeps: every row is what the scalar evaluators say, however the grid is cut into blocks."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import deepseek_ocr_costs as costs
+from llm_perf_opt.commands.names import UnknownNameError
+from llm_perf_opt.sweep import METRICS, Block, Sweep, compute_block, compute_blocks, split
+from modelmeter.cost import METRICS as PUBLISHED_METRICS
+from modelmeter.errors import ModelMeterError, WorkloadError
+
+GRIDS: dict[str, dict[str, Iterable[int]]] = {
+    "vision": {"base_size": range(16, 2000, 331), "num_width_tiles": [0, 1, 3], "batch_size": [5, 2]},
+    "projector": {"image_size": [640, 17], "num_height_tiles": range(4), "weight_bits": [3, 16]},
+    "prefill": {"seq_len": range(29, 900, 211), "batch_size": [7, 1, 3], "logits_tokens": [1, 29]},
+    "decode": {"decode_steps": range(0, 99, 31), "kv_bits": [4, 11], "seq_len": [913, 2]},
+    "request": {"num_width_tiles": [1, 2], "prompt_tokens": range(0, 50, 13), "max_new_tokens": [1, 101]},
+}
+
+
+def join(blocks: Iterable[Block]) -> dict[str, list[int]]:
+    blocks = list(blocks)
+    return {name: np.concatenate([block[name] for block in blocks]).tolist() for name in blocks[0]}
+
+
+@pytest.mark.parametrize("stage", GRIDS)
+@pytest.mark.parametrize("fixed", [{}, {"activation_bits": 9}])
+def test_rows_are_what_the_scalar_evaluators_say(stage: str, fixed: dict[str, int | str]) -> None:
+    """Every point, in the order in which nested loops over the axes meet them."""
+    sweep = Sweep.over(stage, GRIDS[stage], fixed=fixed)
+    columns = join(compute_blocks(sweep, 7))
+    assert tuple(columns) == (*GRIDS[stage], *PUBLISHED_METRICS)
+    points = [dict(zip(GRIDS[stage], point, strict=True)) for point in itertools.product(*GRIDS[stage].values())]
+    assert sweep.num_points == len(points)
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    evaluate = getattr(costs, stage)
+    assert rows == [{**point, **evaluate(**point, **fixed)._asdict()} for point in points]
+
+
+@given(st.data())
+@settings(max_examples=30)
+def test_blocks_of_any_size_hold_the_same_rows(data: st.DataObject) -> None:
+    sweep = Sweep.over("prefill", GRIDS["prefill"])
+    block_size = data.draw(st.integers(1, sweep.num_points + 1))
+    blocks = list(compute_blocks(sweep, block_size))
+    assert [len(block["seq_len"]) for block in blocks[:-1]] == [block_size] * (len(blocks) - 1)
+    assert join(blocks) == compare_with(sweep)
+
+
+def compare_with(sweep: Sweep) -> dict[str, list[int]]:
+    return join([compute_block(sweep, range(sweep.num_points))])
+
+
+def test_random_points_of_a_large_grid() -> None:
+    """Any block may be computed by itself, far into a grid of 6e14 points."""
+    axes = {"seq_len": range(1, 50_000, 3), "batch_size": range(1, 500, 7), "logits_tokens": [1],
+            "weight_bits": range(1, 65), "activation_bits": range(1, 65), "kv_bits": range(1, 129)}  # fmt: skip
+    sweep = Sweep.over("prefill", axes)
+    generator = np.random.default_rng(20261122)
+    for start in generator.integers(0, sweep.num_points - 11, 20).tolist():
+        block = compute_block(sweep, range(start, start + 11))
+        places = np.unravel_index(np.arange(start, start + 11), [len(list(values)) for values in axes.values()])
+        for row, place in enumerate(zip(*places, strict=True)):
+            point = {name: list(values)[index] for (name, values), index in zip(axes.items(), place, strict=True)}
+            assert {name: int(block[name][row]) for name in axes} == point
+            assert tuple(int(block[metric][row]) for metric in METRICS) == tuple(costs.prefill(**point))
+
+
+def test_every_size_of_a_stage_may_vary() -> None:
+    """The sizes that the scalar evaluator has, all at once."""
+    sizes = {
+        "batch_size": [2, 3], "base_size": [64, 1025], "image_size": [65], "num_width_tiles": [0, 2],
+        "num_height_tiles": [3], "prompt_tokens": [4], "seq_len": [2000, 3001], "logits_tokens": [5],
+        "decode_steps": [0, 7], "max_new_tokens": [8], "weight_bits": [9], "activation_bits": [11, 5], "kv_bits": [13],
+    }  # fmt: skip
+    assert compare_with(Sweep.over("request", sizes))["io_bytes"] == [
+        costs.request(**dict(zip(sizes, point, strict=True))).io_bytes for point in itertools.product(*sizes.values())
+    ]
+
+
+def test_metrics_are_those_that_are_asked_for() -> None:
+    sweep = Sweep.over("decode", {"seq_len": [3, 5]}, metrics=["kv_cache_bytes", "io_bytes"])
+    assert tuple(compute_block(sweep, range(2))) == ("seq_len", "kv_cache_bytes", "io_bytes")
+
+
+def test_the_bound_on_experts() -> None:
+    sweep = Sweep.over("decode", {"batch_size": [2, 3]}, fixed={"expert_routing": "even"}, metrics=["io_bytes"])
+    reads = [costs.decode(batch_size=size, expert_routing="even").io_bytes for size in (2, 3)]
+    assert compare_with(sweep)["io_bytes"] == reads
+
+
+def test_columns_are_plain_int64() -> None:
+    """Of their own: no view of one number, and nothing that another block shares."""
+    block = compute_block(Sweep.over("vision", {"batch_size": range(1, 6)}), range(1, 4))
+    for column in block.values():
+        assert (column.dtype, column.shape, column.flags.c_contiguous) == (np.int64, (3,), True)
+
+
+def test_blocks_cover_the_points_once() -> None:
+    sweep = Sweep.over("projector", {"batch_size": range(1, 24)})
+    assert list(split(sweep, 10)) == [range(10), range(10, 20), range(20, 23)]
+
+
+def test_a_sweep_can_be_sent() -> None:
+    """To a worker elsewhere, without evaluating anything there."""
+    sweep = Sweep.over("request", GRIDS["request"], fixed={"kv_bits": 8})
+    assert pickle.loads(pickle.dumps(sweep)) == sweep
+
+
+@pytest.mark.parametrize(
+    ("stage", "axes", "fixed", "metrics", "words"),
+    [
+        ("prefil", {}, {}, METRICS, ("stage", "did you mean prefill")),
+        ("stages", {}, {}, METRICS, ("stage", "vision")),
+        ("prefill", {"seqlen": [1]}, {}, METRICS, ("size of prefill", "did you mean seq_len", "kv_bits")),
+        ("vision", {"seq_len": [1]}, {}, METRICS, ("size of vision", "base_size")),
+        ("prefill", {"hidden_size": [1]}, {}, METRICS, ("size of prefill",)),
+        ("prefill", {"expert_routing": [1]}, {}, METRICS, ("size of prefill",)),
+        ("prefill", {"seq_len": []}, {}, METRICS, ("seq_len", "no value")),
+        ("prefill", {"seq_len": [1]}, {"seq_len": 1}, METRICS, ("seq_len", "given twice")),
+        ("prefill", {"seq_len": [1]}, {"kv_bit": 1}, METRICS, ("argument of prefill", "did you mean kv_bits")),
+        ("prefill", {"seq_len": [1]}, {"kv_bits": 0}, METRICS, ("prefill", "kv_bits must be at least 1")),
+        ("prefill", {"seq_len": [1]}, {"expert_routing": "odd"}, METRICS, ("expert_routing", "even")),
+        ("prefill", {"seq_len": [1]}, {}, ["io_byte"], ("metric", "did you mean io_bytes")),
+        ("prefill", {"seq_len": [1]}, {}, ["io_bytes"] * 2, ("io_bytes", "given twice")),
+        ("prefill", {"seq_len": [3, 0]}, {}, METRICS, ("seq_len must be at least 1, not 0",)),
+        ("vision", {"base_size": range(15, 99)}, {}, METRICS, ("sam_patch_size", "base_size", "16 > 15")),
+        # Only the points between the ends of one axis and of the other contradict themselves.
+        ("prefill", {"seq_len": [9, 3, 8], "logits_tokens": [1, 7, 2]}, {}, METRICS, ("at most seq_len: 7 > 3",)),
+        ("request", {"num_width_tiles": range(9), "seq_len": [9000, 800]}, {}, METRICS, ("image_tokens", "800")),
+        ("prefill", {"seq_len": [1, 10**9]}, {}, METRICS, ("prefill", "more than int64 holds")),
+        ("vision", {"batch_size": range(1, 2**62), "kv_bits": [1]}, {}, METRICS, ("size of vision", "kv_bits")),
+        ("prefill", {"weight_bits": range(1, 2**62), "kv_bits": range(1, 9)}, {}, METRICS, ("more points",)),
+    ],
+)
+def test_refuses_what_is_no_sweep(
+    stage: str, axes: Mapping[str, Any], fixed: Mapping[str, Any], metrics: Iterable[str], words: tuple[str, ...]
+) -> None:
+    """Whatever is wrong anywhere on the grid is said before anything is computed."""
+    with pytest.raises(ModelMeterError) as refused:
+        Sweep.over(stage, axes, fixed=fixed, metrics=metrics)
+    assert isinstance(refused.value, UnknownNameError | WorkloadError)
+    for word in words:
+        assert word in str(refused.value)

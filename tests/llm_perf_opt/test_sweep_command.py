@@ -1,0 +1,179 @@
+"""``modelmeter sweep``: grids in, files out, and one line about what is wrong."""
+
+from __future__ import annotations
+
+import os
+import pty
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from command_line import Result, Run, assert_refused, run_apart
+
+import deepseek_ocr_costs as costs
+
+COMMAND = [sys.executable, "-m", "llm_perf_opt.cli", "sweep"]
+SMALL = ("prefill", "--grid", "seq_len=1:300:7", "--grid", "batch_size=5,2")
+# More than anything here waits for: 32 million points.
+LONG = ("prefill", "--grid", "seq_len=1:1000001", "--grid", "batch_size=1:33", "--block-size", "10000")
+
+
+def test_rows_of_a_grid(run: Run, tmp_path: Path) -> None:
+    """The last axis varies fastest; what is fixed holds in every row."""
+    file = tmp_path / "sweep.parquet"
+    result = run("sweep", *SMALL, "kv_bits=8", "--out", file, "--metric", "io_bytes", "--metric", "kv_cache_bytes")
+    assert result == (0, f"{file}: 86 points\n", "")
+    expected = [
+        {"seq_len": n, "batch_size": b, "io_bytes": cost.io_bytes, "kv_cache_bytes": cost.kv_cache_bytes}
+        for n in range(1, 300, 7)
+        for b in (5, 2)
+        for cost in [costs.prefill(seq_len=n, batch_size=b, kv_bits=8)]
+    ]
+    assert pyarrow.parquet.read_table(file).to_pylist() == expected
+
+
+def test_block_size(run: Run, tmp_path: Path) -> None:
+    run("sweep", *SMALL, "--out", tmp_path / "sweep.parquet", "--block-size", 20)
+    assert pyarrow.parquet.read_metadata(tmp_path / "sweep.parquet").num_row_groups == 5
+
+
+def test_csv_on_the_standard_output(tmp_path: Path) -> None:
+    """Nothing but the table, and nothing on stderr: there is no progress in a pipe."""
+    result = run_apart("sweep", *SMALL, "--out", "-", forbidden=("torch", "sympy", "dask", "distributed"))
+    assert (result.returncode, result.stderr) == (0, "")
+    file = run_apart("sweep", *SMALL, "--out", "sweep.csv", folder=tmp_path)
+    assert (file.returncode, file.stdout, file.stderr) == (0, "sweep.csv: 86 points\n", "")
+    assert (tmp_path / "sweep.csv").read_text() == result.stdout
+
+
+def test_progress_on_a_terminal(tmp_path: Path) -> None:
+    """How much is done, on stderr."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *SMALL, "--out", "sweep.csv"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=follower,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+    )  # fmt: skip
+    os.close(follower)
+    out, _ = process.communicate(timeout=60)
+    shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    assert (process.returncode, out) == (0, b"sweep.csv: 86 points\n")
+    assert "sweep prefill" in shown
+    assert "100%" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("prefil", "--grid", "seq_len=1"), ("did you mean prefill",)),
+        (("prefill", "--grid", "seqlen=1"), ("did you mean seq_len", "logits_tokens")),
+        (("prefill", "--grid", "seq_len=1:1"), ("seq_len", "no value")),
+        (("prefill", "--grid", "seq_len=1:9:0"), ("seq_len", "step of 0")),
+        (("prefill", "--grid", "seq_len=1", "--grid", "seq_len=2"), ("seq_len", "given twice")),
+        (("prefill", "--grid", "seq_len=1.5"), ("seq_len", "not an integer")),
+        (("prefill", "--grid", "seq_len=0:9"), ("seq_len must be at least 1",)),
+        (("prefill", "--grid", "seq_len=1", "seq_len=4"), ("seq_len", "given twice")),
+        (("prefill", "--grid", "seq_len=1", "kv_bits"), ("key=value",)),
+        (("prefill", "--grid", "seq_len=1", "--metric", "flops"), ("metric", "tensor_core_flops")),
+        (("prefill", "--grid", "seq_len=1,1_000_000_000"), ("int64",)),
+        (("prefill", "--grid", "seq_len=\x1b[31m"), ("not an integer", "x1b[31m")),
+    ],
+)
+def test_refuses_what_is_no_sweep(run: Run, tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    result = run("sweep", *arguments, "--out", tmp_path / "sweep.csv")
+    assert_refused(result, *words)
+    assert "\x1b" not in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_ending(run: Run) -> None:
+    assert_refused(run("sweep", *SMALL, "--out", "sweep.xlsx"), "sweep.xlsx", ".parquet or .csv")
+
+
+@pytest.mark.parametrize("missing", [("--grid", "seq_len=1"), ("--out", "sweep.csv")])
+def test_grid_and_out_are_needed(run: Run, missing: tuple[str, ...]) -> None:
+    result = run("sweep", "prefill", *missing)
+    assert result.code == 2
+    assert "Missing option" in result.err
+
+
+def test_what_it_needs_is_said() -> None:
+    """Where an extra is not installed."""
+    program = (
+        "import sys; sys.modules['pyarrow'] = None; from llm_perf_opt.cli import main\n"
+        "sys.argv = ['modelmeter', 'sweep', 'prefill', '--grid', 'seq_len=1', '--out', 'x.csv']; main()"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: sweeps need NumPy and pyarrow")
+    assert "pip install 'modelmeter[sweep]'" in result.stderr
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    """As in ``modelmeter sweep ... --out - | head -n 1``."""
+    process = subprocess.Popen([*COMMAND, *LONG, "--out", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(b"seq_len,batch_size,")
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=60) in (0, 1)
+
+
+def test_a_standard_output_that_is_full() -> None:
+    """No broken pipe: this is worth a line."""
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run([*COMMAND, *SMALL, "--out", "-"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == 2
+    assert result.stderr == b"error: -: the sweep cannot be written; found No space left on device\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_an_interrupt_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int, ending: str) -> None:
+    """Nor does the end of a batch job."""
+    process = subprocess.Popen(
+        [*COMMAND, *LONG, "--out", f"sweep.{ending}"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not any(path.stat().st_size for path in tmp_path.iterdir()):
+        assert process.poll() is None, "it is still at work"
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, b"")
+    assert b"Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_limit_on_files_leaves_nothing(tmp_path: Path, ending: str) -> None:
+    """The system itself refuses to write on, in the middle of a block: one line, and the old file."""
+    (tmp_path / f"sweep.{ending}").write_text("what was there before")
+    result = subprocess.run(
+        [*COMMAND, *LONG, "--out", f"sweep.{ending}"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_003, 1_000_003)),
+    )  # fmt: skip
+    assert_refused(Result(result.returncode, result.stdout, result.stderr), f"sweep.{ending}", "File too large")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["what was there before"]
+
+
+def test_memory_does_not_grow_with_the_points(tmp_path: Path) -> None:
+    """Eight times the points take no more than a few row groups' worth of metadata; a block of one is 1.2 MB."""
+
+    def measure(points: int) -> int:
+        arguments = ["prefill", "--grid", f"seq_len=1:{points + 1}", "--block-size", "16384", "--out", "sweep.parquet"]
+        process = subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return usage.ru_maxrss * 1024
+
+    few, many = measure(2**17), measure(2**20)
+    # All rows of the larger sweep are 2**20 x 7 columns x 8 bytes = 58 MB.
+    assert many - few < 20_000_000

@@ -1,0 +1,169 @@
+"""Files of sweeps: the same rows whatever the blocks, and a whole file or none."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+import deepseek_ocr_costs as costs
+from llm_perf_opt.sweep import Block, Sweep, compute_blocks, write_sweep
+from modelmeter.errors import OutputError, WorkloadError
+
+ENDINGS = ("csv", "parquet")
+SWEEP = Sweep.over("decode", {"seq_len": range(1, 500, 3), "batch_size": [7, 2, 3]}, fixed={"kv_bits": 8})
+
+
+def test_csv_is_a_header_and_numbers(tmp_path: Path) -> None:
+    """Plain text that every reader takes: no quotes, no comments, nothing rounded."""
+    file = tmp_path / "sweep.csv"
+    write_sweep(SWEEP, file)
+    header = [
+        "seq_len,batch_size,tensor_core_flops,cuda_core_flops,io_bytes,weight_bytes,activation_bytes,kv_cache_bytes"
+    ]
+    rows = [
+        ",".join(map(str, (seq_len, batch_size, *costs.decode(seq_len=seq_len, batch_size=batch_size, kv_bits=8))))
+        for seq_len in range(1, 500, 3)
+        for batch_size in (7, 2, 3)
+    ]
+    assert file.read_bytes() == "".join(f"{line}\n" for line in header + rows).encode()
+
+
+def test_parquet_has_the_rows_and_says_what_they_are(tmp_path: Path) -> None:
+    write_sweep(SWEEP, tmp_path / "sweep.parquet")
+    table = pa.parquet.read_table(tmp_path / "sweep.parquet")
+    assert table.num_rows == SWEEP.num_points
+    assert {field.type for field in table.schema} == {pa.int64()}
+    for row in table.to_pylist()[::29]:
+        cost = costs.decode(seq_len=row.pop("seq_len"), batch_size=row.pop("batch_size"), kv_bits=8)
+        assert row == cost._asdict()
+    assert json.loads(table.schema.metadata[b"modelmeter"]) == {
+        "stage": "decode",
+        "grid": {"seq_len": "1:500:3", "batch_size": "7,2,3"},
+        "fixed": {
+            "decode_steps": 1023, "weight_bits": 16, "activation_bits": 16, "kv_bits": 8, "expert_routing": "uniform",
+        },
+        "provenance": costs.PROVENANCE,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("block_size", [1, 10, 501, 502])
+def test_the_size_of_blocks_is_not_seen(tmp_path: Path, block_size: int) -> None:
+    """Nor in the bytes of a CSV file; in Parquet it is that of the row groups."""
+    assert SWEEP.num_points == 501
+    for ending in ENDINGS:
+        write_sweep(SWEEP, tmp_path / f"one.{ending}")
+        write_sweep(SWEEP, tmp_path / f"many.{ending}", compute_blocks(SWEEP, block_size))
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "many.csv").read_bytes()
+    one, many = (pa.parquet.read_table(tmp_path / f"{name}.parquet") for name in ("one", "many"))
+    assert one.equals(many, check_metadata=True)
+    assert pa.parquet.read_metadata(tmp_path / "many.parquet").num_row_groups == -(-501 // block_size)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_same_bytes_on_every_run(tmp_path: Path, ending: str) -> None:
+    for name in ("first", "second"):
+        write_sweep(SWEEP, tmp_path / f"{name}.{ending}", compute_blocks(SWEEP, 100))
+    assert (tmp_path / f"first.{ending}").read_bytes() == (tmp_path / f"second.{ending}").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["sweep.csv", "sweep.parquet", "SWEEP.CSV"])
+def test_an_existing_file_is_replaced(tmp_path: Path, name: str) -> None:
+    """Also behind a link, which stays one; others may read it."""
+    target = tmp_path / name
+    target.write_text("something else")
+    link = tmp_path / f"link{target.suffix}"
+    link.symlink_to(target)
+    write_sweep(SWEEP, link)
+    assert link.is_symlink()
+    assert target.stat().st_size > 1000
+    assert target.stat().st_mode & 0o777 == 0o644
+
+
+def _stop(error: BaseException) -> Iterator[Block]:
+    """Yield two blocks, then raise."""
+    blocks = compute_blocks(SWEEP, 100)
+    yield next(blocks)
+    yield next(blocks)
+    raise error
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk that has only so many bytes left."""
+
+    left = 1000
+
+    def write(self, data: object) -> int:
+        """Write, or say that there is no room."""
+        self.left -= len(memoryview(data))  # type: ignore[arg-type]  # whatever buffer pyarrow hands over
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)  # type: ignore[arg-type]  # the same
+
+
+class TestFailures:
+    """Whatever happens, what was there before is there afterwards, and nothing else."""
+
+    @pytest.fixture(params=ENDINGS)
+    def target(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+        target = tmp_path / f"sweep.{request.param}"
+        target.write_text("what was there before")
+        yield target
+        assert [path.name for path in tmp_path.iterdir()] == [target.name]
+        assert target.read_text() == "what was there before"
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(143), WorkloadError("no"), ValueError("no")])
+    def test_an_error_between_blocks(self, target: Path, error: BaseException) -> None:
+        with pytest.raises(type(error)) as raised:
+            write_sweep(SWEEP, target, _stop(error))
+        assert raised.value is error
+
+    def test_a_full_disk(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "fdopen", lambda handle, _: io.BufferedWriter(FullDisk(handle, "w"), 16))
+        with pytest.raises(OutputError) as refused:
+            write_sweep(SWEEP, target, compute_blocks(SWEEP, 10))
+        assert str(refused.value) == f"{target}: the sweep cannot be written; found No space left on device"
+
+    def test_a_disk_that_is_full_at_the_end(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As where a file system keeps what is written for later."""
+
+        def fail(_: int) -> None:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(OutputError, match=os.strerror(errno.EDQUOT)):
+            write_sweep(SWEEP, target)
+
+    def test_a_file_that_cannot_take_its_name(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> None:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "replace", fail)
+        with pytest.raises(OutputError, match="not permitted"):
+            write_sweep(SWEEP, target)
+
+    def test_nothing_happens_before_the_first_block(self, target: Path) -> None:
+        """A refused place or ending costs no computation."""
+        for name, words in (("sweep.txt", ".parquet or .csv"), ("sweep", ".parquet or .csv"), ("no/a.csv", "No such")):
+            blocks = compute_blocks(SWEEP, 100)
+            with pytest.raises(OutputError, match=words):
+                write_sweep(SWEEP, target.parent / name, blocks)
+            assert next(blocks)["seq_len"][0] == 1, "none was taken"
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    folder, pipe = tmp_path / "folder.csv", tmp_path / "pipe.parquet"
+    folder.mkdir()
+    os.mkfifo(pipe)
+    for path in (folder, pipe):
+        with pytest.raises(OutputError, match="not a file"):
+            write_sweep(SWEEP, path)
+    assert folder.is_dir()
+    assert pipe.is_fifo()

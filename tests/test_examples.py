@@ -10,6 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.testing import CliRunner
+
+from llm_perf_opt.cli import app
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -64,6 +67,19 @@ def test_the_formula_page_is_the_published_one(tmp_path: Path) -> None:
     written = (tmp_path / "moe_gate.md").read_bytes()
     assert written == (CODEGEN / "formulas" / "layers" / "moe_gate.md").read_bytes()
     assert b"tensor\\_core\\_flops" in written
+
+
+def test_a_sweep_on_a_cluster_is_the_same_file(tmp_path: Path) -> None:
+    """6 batch sizes, 3 x 3 tile grids, 2048 lengths of prompt; the same from the command line."""
+    out = run_example("sweep_on_a_cluster.py", "cluster.parquet", folder=tmp_path)
+    assert out == f"{6 * 9 * 2048:,} points on 2 workers\nWritten to cluster.parquet.\n"
+    axes = ("batch_size=1,2,4,8,16,32", "num_width_tiles=1:4", "num_height_tiles=1:4", "prompt_tokens=0:32768:16")
+    metrics = ("tensor_core_flops", "io_bytes", "kv_cache_bytes")
+    options = [*(f"--grid={axis}" for axis in axes), *(f"--metric={metric}" for metric in metrics)]
+    command = ["sweep", "request", "max_new_tokens=512", *options, "--out", str(tmp_path / "plain.parquet")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "cluster.parquet").read_bytes() == (tmp_path / "plain.parquet").read_bytes()
 
 
 def test_the_demo_compares_every_stage_with_a_count(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_any_ranges(ranges: list[range]) -> None:
 @given(st.lists(SIZES, min_size=1))
 def test_of_values(values: list[int]) -> None:
     assert list_values(Axis.of("seq_len", values)) == values
+    assert Axis.of("seq_len", np.array(values)) == Axis.of("seq_len", values)
+
+
+def test_values_are_integers() -> None:
+    with pytest.raises(TypeError, match="integer"):
+        Axis.of("seq_len", [3, 4.5])  # type: ignore[list-item]  # what a reader of a table may have
 
 
 def test_a_long_axis_takes_no_memory() -> None:

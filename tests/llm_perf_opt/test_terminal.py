@@ -14,6 +14,7 @@ from llm_perf_opt.terminal import (
     make_table,
     open_console,
     show_progress,
+    track,
     unit_of,
 )
 
@@ -79,6 +80,21 @@ def test_progress_names_every_step_on_a_terminal(
     assert out == ""
     assert "trace" in err
     assert "write" in err
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_a_bar_for_items(
+    on_terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The items are the same; only a terminal, which rich takes the stream for here, sees how many there were."""
+    if on_terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    with track(iter("abc"), total=4, description="spell") as items:
+        assert list(items) == ["a", "b", "c"]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("spell" in err, "75%" in err) == (on_terminal, on_terminal)
+    assert bool(err) == on_terminal
 
 
 def test_ascii_terminals_are_told_apart() -> None:

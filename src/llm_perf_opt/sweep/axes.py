@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index
 from typing import Final
 
 import numpy as np
@@ -39,7 +40,7 @@ class Axis:
     @classmethod
     def of(cls, name: str, values: Iterable[int]) -> Axis:
         """Return the axis over a range, or over any other integers."""
-        return cls(name, (values,) if isinstance(values, range) else tuple(range(v, v + 1) for v in values))
+        return cls(name, (values,) if isinstance(values, range) else tuple(_range_of(index(each)) for each in values))
 
     def __str__(self) -> str:
         return f"{self.name}={','.join(map(_write, self.ranges))}"
@@ -87,10 +88,14 @@ def parse_axis(text: str) -> Axis:
 def _parse_range(name: str, text: str) -> range:
     numbers = [parse_integer(name, number) for number in text.split(":")]
     if len(numbers) == 1:
-        return range(numbers[0], numbers[0] + 1)
+        return _range_of(numbers[0])
     if len(numbers) > 3 or numbers[2:] == [0]:
         raise WorkloadError("this is not a range", place=name, expected="start:stop[:step], no step of 0", found=text)
     return range(*numbers)
+
+
+def _range_of(value: int) -> range:
+    return range(value, value + 1)
 
 
 def _write(values: range) -> str:

@@ -110,6 +110,17 @@ def test_blocks_cover_the_points_once() -> None:
     assert list(split(sweep, 10)) == [range(10), range(10, 20), range(20, 23)]
 
 
+def test_what_is_fixed_is_one_number() -> None:
+    """NumPy's too; but an array would be taken for a column."""
+    axes = {"seq_len": [3, 5]}
+    assert Sweep.over("decode", axes, fixed={"kv_bits": np.int32(8)}) == Sweep.over(
+        "decode", axes, fixed={"kv_bits": 8}
+    )
+    for value in ([4, 8], np.array([4, 8]), 4.0):
+        with pytest.raises(TypeError):
+            Sweep.over("decode", axes, fixed={"kv_bits": value})  # type: ignore[dict-item]  # what is refused
+
+
 def test_a_sweep_can_be_sent() -> None:
     """To a worker elsewhere, without evaluating anything there."""
     sweep = Sweep.over("request", GRIDS["request"], fixed={"kv_bits": 8})

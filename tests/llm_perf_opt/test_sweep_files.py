@@ -125,6 +125,13 @@ class TestFailures:
             write_sweep(SWEEP, target, _stop(error))
         assert raised.value is error
 
+    @pytest.mark.parametrize("taken", [slice(0), slice(5), slice(1, None), slice(6)])
+    def test_blocks_of_other_points(self, target: Path, taken: slice) -> None:
+        """One is missing, or one is there twice; six are all of them."""
+        blocks = list(compute_blocks(SWEEP, 100))
+        with pytest.raises(OutputError, match="not those of the sweep"):
+            write_sweep(SWEEP, target, [*blocks[taken], *(blocks[:1] if taken.stop == 6 else [])])
+
     def test_a_full_disk(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "fdopen", lambda handle, _: io.BufferedWriter(FullDisk(handle, "w"), 16))
         with pytest.raises(OutputError) as refused:
@@ -156,6 +163,14 @@ class TestFailures:
             with pytest.raises(OutputError, match=words):
                 write_sweep(SWEEP, target.parent / name, blocks)
             assert next(blocks)["seq_len"][0] == 1, "none was taken"
+
+
+def test_a_link_to_itself(tmp_path: Path) -> None:
+    """It leads to no file, so it becomes one."""
+    link = tmp_path / "link.csv"
+    link.symlink_to(link)
+    write_sweep(SWEEP, link)
+    assert not link.is_symlink()
 
 
 def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:

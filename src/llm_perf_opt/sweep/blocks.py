@@ -6,6 +6,7 @@ import inspect
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from operator import index
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -25,6 +26,11 @@ BLOCK_SIZE: Final = 2**17
 
 Block: TypeAlias = dict[str, NDArray[np.int64]]
 """The columns of consecutive points: the value on every axis, then the metrics."""
+
+
+def _as_scalars(arguments: Mapping[str, int | str]) -> dict[str, int | str]:
+    """Refuse arrays, which the evaluators would pair with the points."""
+    return {name: value if isinstance(value, int | str) else index(value) for name, value in arguments.items()}
 
 
 @frozen(kw_only=True)
@@ -53,7 +59,7 @@ class Sweep:
 
     stage: str
     axes: tuple[Axis, ...]
-    fixed: Mapping[str, int | str] = field(factory=dict)
+    fixed: Mapping[str, int | str] = field(factory=dict, converter=_as_scalars)
     metrics: tuple[str, ...] = METRICS
 
     def __attrs_post_init__(self) -> None:

@@ -43,7 +43,7 @@ def write_sweep(sweep: Sweep, path: str | os.PathLike[str], blocks: Iterable[Blo
     Raises
     ------
     OutputError
-        If the ending is another one, or the file cannot be written.
+        If the ending is another one, the file cannot be written, or the blocks are not all of the points.
     WorkloadError
         If a block cannot be computed.
     """
@@ -73,8 +73,13 @@ def _make_schema(sweep: Sweep) -> pa.Schema:
 
 
 def _as_tables(sweep: Sweep, schema: pa.Schema, blocks: Iterable[Block] | None) -> Iterator[pa.Table]:
+    missing = sweep.num_points
     for block in compute_blocks(sweep) if blocks is None else blocks:
-        yield pa.table(block, schema=schema)
+        table = pa.table(block, schema=schema)
+        missing -= table.num_rows
+        yield table
+    if missing:
+        raise OutputError("the blocks are not those of the sweep", expected=f"{missing:,} points more")
 
 
 def _write_parquet(file: BinaryIO, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
@@ -115,7 +120,7 @@ def _open(path: str) -> Iterator[BinaryIO]:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         else:
-            with _replace(Path(path).resolve()) as file:  # through a link, which stays
+            with _replace(Path(os.path.realpath(path))) as file:  # through a link, which stays
                 yield file
     except BrokenPipeError:
         raise

@@ -42,6 +42,7 @@ def test_the_python_code_runs() -> None:
 def test_the_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every modelmeter command that the README shows succeeds and prints something."""
     monkeypatch.setenv("LLM_PERF_OPT_ROOT", str(tmp_path))  # where reports go
+    monkeypatch.chdir(tmp_path)  # where sweeps go
     result = CliRunner().invoke(app, shlex.split(command)[1:])
     assert result.exit_code == 0, result.output
     assert result.output.strip()

@@ -54,7 +54,9 @@ def sweep(
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     size = block_size or sweeps.BLOCK_SIZE
     blocks = sweeps.compute_blocks(wanted, size)
+    if out == sweeps.STDOUT:
+        sweeps.write_sweep(wanted, out, blocks)
+        return
     with track(blocks, total=-(-wanted.num_points // size), description=f"sweep {stage}") as tracked:
         sweeps.write_sweep(wanted, out, tracked)
-    if out != sweeps.STDOUT:
-        typer.echo(f"{out}: {wanted.num_points:,} points")
+    typer.echo(f"{out}: {wanted.num_points:,} points")

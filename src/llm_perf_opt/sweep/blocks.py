@@ -66,7 +66,7 @@ class Sweep:
         """Check the names, then the whole grid by its corners, so that what is wrong is found at the start."""
         if self.stage not in STAGES:
             raise unknown_name("stage", self.stage, STAGES)
-        parameters = inspect.signature(getattr(costs.arrays, self.stage)).parameters
+        parameters = inspect.signature(getattr(costs, self.stage)).parameters
         sizes = [name for name in parameters if name in costs.DIMENSIONS]
         _check_names(f"size of {self.stage}", [axis.name for axis in self.axes], sizes)
         _check_names(f"argument of {self.stage}", [*self.fixed, *(axis.name for axis in self.axes)], parameters)

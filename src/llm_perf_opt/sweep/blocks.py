@@ -116,8 +116,8 @@ def compute_block(sweep: Sweep, points: range) -> Block:
     for axis in reversed(sweep.axes):
         before, along = np.divmod(places, axis.length)
         values = columns[axis.name] = axis.take(along)
-        # Evaluators are faster with a number than with an array that has it everywhere.
-        sizes[axis.name] = int(values[0]) if places[0] == places[-1] else values
+        # What follows from sizes with one value is computed once.
+        sizes[axis.name] = values[:1] if places[0] == places[-1] else values
         places = before
     cost = _evaluate(sweep, sizes)
     block = {axis.name: columns[axis.name] for axis in sweep.axes}

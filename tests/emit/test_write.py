@@ -40,6 +40,18 @@ def test_generated_files_that_are_no_longer_generated_go_and_others_stay(tmp_pat
     check_files(FILES, tmp_path)
 
 
+def test_pages_that_other_commands_write_stay(tmp_path: Path) -> None:
+    """They stand among the formula pages: what the counters say, and the evidence of the proofs."""
+    accuracy = Path(__file__).parents[2] / "codegen" / "formulas" / "accuracy.md"
+    others = {"pages/accuracy.md": accuracy.read_text(encoding="utf-8"), "pages/evidence.json": '{"verdicts": []}\n'}
+    for path, text in others.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    write_files(FILES, tmp_path)
+    assert read_all(tmp_path) == {**FILES, **others}
+    check_files(FILES, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("path", "text", "diff"),
     [

@@ -1,0 +1,31 @@
+"""The page about other counters, as text."""
+
+from __future__ import annotations
+
+from attrs import asdict
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from modelmeter.emit.text import escape_markdown, format_number
+from modelmeter.verify.other_counters.comparison import Comparison
+from modelmeter.verify.other_counters.counters import EXACT
+
+
+def render_page(comparison: Comparison) -> str:
+    """Return the page, the same for the same counts and versions."""
+    environment = Environment(
+        loader=PackageLoader("modelmeter.verify.other_counters"), autoescape=False, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters.update(number=_number, ratio=_ratio)
+    template = environment.get_template("accuracy.md.jinja")
+    return template.render(
+        exact=EXACT, comparison=comparison, workload=asdict(comparison.workload), stages=list(comparison.exact)
+    )
+
+
+def _number(value: int) -> str:
+    return f"\u2212{_number(-value)}" if value < 0 else escape_markdown(format_number(value))
+
+
+def _ratio(count: int, exact: int) -> str:
+    return f"{count / exact:.4f}"

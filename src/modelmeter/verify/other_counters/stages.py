@@ -1,0 +1,172 @@
+"""The stages of DeepSeek-OCR as modules of their own, which any counter of FLOPs can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from attrs import evolve, field, frozen
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from modelmeter.models.deepseek_ocr import vision_tokens
+from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, KeyValueCache
+from modelmeter.models.deepseek_ocr.workload import Workload
+
+
+@frozen(kw_only=True)
+class Stage:
+    """A stage to count.
+
+    Parameters
+    ----------
+    name
+        As in the formulas. ``decode`` is the first step.
+    module
+        Runs it.
+    inputs
+        The arguments of ``module`` by name, in their order.
+    """
+
+    name: str
+    module: nn.Module = field(repr=False)
+    inputs: Mapping[str, Tensor] = field(repr=False)
+
+    def run(self) -> None:
+        """Run it once."""
+        with torch.no_grad():
+            self.module(**self.inputs)
+
+
+def build_stages(
+    architecture: DeepSeekOCRArchitecture, workload: Workload, *, device: torch.device | str
+) -> dict[str, Stage]:
+    """Return the stages of one model by name. Its weights are whatever ``device`` gives; experts take even shares."""
+    with torch.device(device):
+        model = DeepseekOCRForCausalLM(architecture, "even").eval()
+        views = {"global": (1, workload.base_size), "tile": (workload.tiles, workload.image_size)}
+        images, features = {}, {}
+        for name, (count, side) in views.items():
+            if count:
+                number, grid = workload.batch_size * count, vision_tokens.grid_size(side, architecture.sam_patch_size)
+                images[f"{name}_views"] = torch.zeros(number, IMAGE_CHANNELS, side, side)
+                width = model.model.projector.layers.in_features
+                features[f"{name}_features"] = torch.zeros(number, int(grid) ** 2, width)
+
+        def decoder(name: str, *, cached: int, positions: int) -> Stage:
+            cache = KeyValueCache(
+                architecture, batch_size=workload.batch_size, capacity=cached + positions, device=device,
+                dtype=torch.float32,
+            )  # fmt: skip
+            token_ids = torch.zeros(workload.batch_size, positions, dtype=torch.int64)
+            return Stage(name=name, module=_Decoder(model, cache, cached), inputs={"input_ids": token_ids})
+
+        stages = (
+            Stage(name="vision", module=_Vision(model), inputs=images),
+            Stage(name="projector", module=_Projector(model), inputs=features),
+            decoder("prefill", cached=0, positions=workload.seq_len),
+            decoder("decode", cached=workload.seq_len, positions=1),
+        )
+    return {stage.name: stage for stage in stages}
+
+
+@contextmanager
+def stages_without_data(architecture: DeepSeekOCRArchitecture, workload: Workload) -> Iterator[dict[str, Stage]]:
+    """Give the stages on the CPU device with tensors that have no data: operators are chosen as for real ones."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        stages = build_stages(architecture, workload, device="cpu")
+        yield {name: evolve(stage, module=_WithoutData(stage.module)) for name, stage in stages.items()}
+
+
+class _Vision(nn.Module):
+    """Both towers, on the global views and on the tiles."""
+
+    def __init__(self, model: DeepseekOCRForCausalLM) -> None:
+        super().__init__()
+        self.sam_model, self.vision_model = model.model.sam_model, model.model.vision_model
+
+    def forward(self, global_views: Tensor, tile_views: Tensor | None = None) -> list[Tensor]:
+        views = [view for view in (global_views, tile_views) if view is not None]
+        return [self.vision_model(view, self.sam_model(view)) for view in views]
+
+
+class _Projector(nn.Module):
+    """The projector, on the features of the global views and of the tiles."""
+
+    def __init__(self, model: DeepseekOCRForCausalLM) -> None:
+        super().__init__()
+        self.projector = model.model.projector
+
+    def forward(self, global_features: Tensor, tile_features: Tensor | None = None) -> list[Tensor]:
+        return [self.projector(features) for features in (global_features, tile_features) if features is not None]
+
+
+class _Decoder(nn.Module):
+    """The decoder and the LM head, after ``cached`` tokens."""
+
+    def __init__(self, model: DeepseekOCRForCausalLM, cache: KeyValueCache, cached: int) -> None:
+        super().__init__()
+        # The towers take no part.
+        self.language_model = model
+        self.cache, self.cached = cache, cached
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        self.cache.length = self.cached
+        logits: Tensor = self.language_model(input_ids, self.cache)
+        return logits
+
+
+class _WithoutData(nn.Module):
+    """Runs a module on tensors without data, so that counters see of it what they would see of real ones."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def to(self, *args: Any, **kwargs: Any) -> _WithoutData:
+        """Stay: tensors without data cannot move, and counters only ask to move to the device at hand."""
+        return self
+
+    def forward(self, **inputs: Tensor) -> Any:
+        with _TorchBelow():
+            return self.module(**inputs)
+
+
+class _TorchBelow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    """Runs operators with torch's own functions in the places where a counter has put others.
+
+    Without data an operator is Python code that may call such a function, and the counter would count what is inside
+    of the operator too. With data it is C++ code, which calls none.
+    """
+
+    _ORIGINALS = tuple(
+        (owner, name, value)
+        for owner in (torch, torch.Tensor, functional)
+        for name, value in vars(owner).items()
+        if callable(value)
+    )
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # the same
+        self._replaced = [
+            (owner, name, value, vars(owner)[name])
+            for owner, name, value in self._ORIGINALS
+            if vars(owner)[name] is not value
+        ]
+
+    def __torch_dispatch__(
+        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run ``func``."""
+        for owner, name, original, _ in self._replaced:
+            setattr(owner, name, original)
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            for owner, name, _, replacement in self._replaced:
+                setattr(owner, name, replacement)

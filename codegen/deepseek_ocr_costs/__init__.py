@@ -11,6 +11,7 @@
 - ``layers``: one function for each layer class.
 - ``general``: the stages with the sizes of the architecture as arguments.
 - ``arrays``: the stages over NumPy arrays.
+- ``freeze``: a stage with some sizes put in once, as a short function of the others.
 - ``breakdown``: the work of every operator of every module.
 - ``image_tokens``: the tokens of the image of a page.
 - ``DIMENSIONS``, ``CONVENTIONS``, ``PROVENANCE``: the sizes, what is counted, and where it comes from.
@@ -47,6 +48,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import arrays, breakdown, general, layers
     from ._facts import CONVENTIONS, DIMENSIONS, PROVENANCE, Dimension
+    from ._freeze import freeze
     from ._metrics import (
         decode_activation_bytes,
         decode_cuda_core_flops,
@@ -98,6 +100,7 @@ __all__ = [
     "decode_kv_cache_bytes",
     "decode_tensor_core_flops",
     "decode_weight_bytes",
+    "freeze",
     "general",
     "image_tokens",
     "layers",
@@ -146,6 +149,7 @@ _LAZY = {
     "decode_kv_cache_bytes": "_metrics",
     "decode_tensor_core_flops": "_metrics",
     "decode_weight_bytes": "_metrics",
+    "freeze": "_freeze",
     "general": "general",
     "image_tokens": "_metrics",
     "layers": "layers",

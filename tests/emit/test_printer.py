@@ -10,9 +10,18 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmeter.emit.printer import ARRAYS, SCALARS, Dialect, StatementPrinter, print_node, print_quotient
+from modelmeter.emit.printer import FORMULAS, SCALARS, Dialect, StatementPrinter, print_node, print_quotient
 from modelmeter.evaluate import evaluate
-from modelmeter.functions import bounded_routed_reads, expected_routed_reads
+from modelmeter.functions import (
+    CeilDiv,
+    Differs,
+    Equals,
+    Exceeds,
+    FloorDiv,
+    Triangular,
+    bounded_routed_reads,
+    expected_routed_reads,
+)
 from modelmeter.program import MAXIMUM, PRODUCT, SUM, Node, Operation, Program
 from modelmeter.simplify import build_program
 from random_formulas import outputs, sizes
@@ -31,6 +40,8 @@ def run(program: Program, dialect: Dialect, values: dict[str, int], routing: str
         "routed_reads": lambda *arguments: ROUTED_READS[arguments[-1]](*arguments[:-1]),
         "expert_routing": routing,
         "largest": max,
+        **{"ceil_div": CeilDiv.compute, "floor_div": FloorDiv.compute, "triangular": Triangular.compute},
+        **{"differs": Differs.compute, "equals": Equals.compute, "exceeds": Exceeds.compute},
         **values,
     }
     exec("if True:\n" + "\n".join(printer.lines), names)  # our own text is what is tested
@@ -46,7 +57,7 @@ def test_printed_programs_have_the_values_of_their_formulas(
     }
     program = build_program(formulas)
     assert run(program, SCALARS, values, routing) == expected
-    assert run(program, ARRAYS, values, routing) == expected
+    assert run(program, FORMULAS, values, routing) == expected
 
 
 A_PLUS_B = Operation(SUM, ("a", "b"))
@@ -77,11 +88,13 @@ def test_nodes_print_with_no_more_parentheses_than_they_need(node: Node, text: s
     assert print_node(node) == text
 
 
-def test_brackets_of_arrays_are_integers() -> None:
-    """The sum of two arrays of booleans would be their logical or."""
-    assert print_node(Operation(SUM, (EXCEEDS, Operation(PRODUCT, ("b", EXCEEDS)))), ARRAYS) == (
-        "(1 * (a > 1)) + b * (1 * (a > 1))"
+def test_formulas_call_functions_by_name() -> None:
+    cells = Operation("CeilDiv", (Operation("FloorDiv", ("a", 16)), 14))
+    reads = Operation("RoutedReads", (64, 6, A_PLUS_B, 7))
+    assert print_node(Operation(SUM, (Operation(PRODUCT, (3, cells)), EXCEEDS, reads)), FORMULAS) == (
+        "3 * ceil_div(floor_div(a, 16), 14) + exceeds(a, 1) + routed_reads(64, 6, a + b, 7, expert_routing)"
     )
+    assert print_quotient("a + b", 8, FORMULAS) == "ceil_div(a + b, 8)"
 
 
 def test_quotients_round_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from attrs import field, frozen
@@ -25,11 +26,14 @@ class Dialect:
     ----------
     forms
         The form of each function.
+    quotient
+        The form of a printed expression divided by an integer, rounded up.
     chooses
         Whether a product with a bracket is printed as a choice, ``(x if a > b else 0)``, which is faster.
     """
 
     forms: Mapping[str, Form]
+    quotient: Callable[[str, int], str]
     chooses: bool
 
 
@@ -45,32 +49,42 @@ def _print_routed_reads(*operands: str) -> str:
     return f"({everything} if {tokens} > {enough} else {call})"
 
 
-_SCALAR_FORMS: Mapping[str, Form] = {
-    **{function.__name__: function.python for function in INTEGER_FUNCTIONS},
-    MAXIMUM: lambda *operands: f"max({', '.join(map(strip_parentheses, operands))})",
-}
+def _print_call(name: str, *arguments: str) -> Form:
+    """Return the form of a call by name, with further arguments."""
+    return lambda *operands: f"{name}({', '.join([*map(strip_parentheses, operands), *arguments])})"
 
-SCALARS = Dialect(forms={**_SCALAR_FORMS, RoutedReads.__name__: _print_routed_reads}, chooses=True)
-"""On Python integers."""
 
-BOUNDS = Dialect(
-    forms={**_SCALAR_FORMS, RoutedReads.__name__: lambda *operands: f"scalar_{RoutedReads.python(*operands)}"},
+def _snake(name: str) -> str:
+    """Return the name of a class as the name of a function."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _print_quotient(numerator: str, denominator: int) -> str:
+    is_atom = numerator.isidentifier() or numerator.isdecimal()
+    return f"-(-{numerator if is_atom else f'({numerator})'} // {denominator})"
+
+
+SCALARS = Dialect(
+    forms={
+        **{function.__name__: function.python for function in INTEGER_FUNCTIONS},
+        RoutedReads.__name__: _print_routed_reads,
+        MAXIMUM: _print_call("max"),
+    },
+    quotient=_print_quotient,
     chooses=True,
 )
-"""On Python integers, in a module where the plain names are of functions on arrays."""
+"""On Python integers."""
 
-ARRAYS = Dialect(
+FORMULAS = Dialect(
     forms={
-        **_SCALAR_FORMS,
-        # Comparisons of arrays give booleans, and the sum of booleans would be a logical or.
-        "Differs": lambda a, b: f"(1 * ({a} != {b}))",
-        "Equals": lambda a, b: f"(1 * ({a} == {b}))",
-        "Exceeds": lambda a, b: f"(1 * ({a} > {b}))",
-        MAXIMUM: lambda *operands: f"largest({', '.join(map(strip_parentheses, operands))})",
+        **{function.__name__: _print_call(_snake(function.__name__)) for function in INTEGER_FUNCTIONS},
+        RoutedReads.__name__: _print_call("routed_reads", "expert_routing"),
+        MAXIMUM: _print_call("largest"),
     },
+    quotient=lambda numerator, denominator: f"ceil_div({numerator}, {denominator})",
     chooses=False,
 )
-"""On Python integers and arrays of int64 alike; ``largest`` is a helper of the generated package."""
+"""On integers and on polynomials of sizes; the functions are those of the generated package."""
 
 
 def print_node(node: Node, dialect: Dialect = SCALARS) -> str:
@@ -78,12 +92,9 @@ def print_node(node: Node, dialect: Dialect = SCALARS) -> str:
     return _Expressions(dialect).print(node)
 
 
-def print_quotient(numerator: str, denominator: int) -> str:
+def print_quotient(numerator: str, denominator: int, dialect: Dialect = SCALARS) -> str:
     """Return the text of ``numerator / denominator`` rounded up; ``numerator`` is a printed expression."""
-    if denominator == 1:
-        return numerator
-    is_atom = numerator.isidentifier() or numerator.isdecimal()
-    return f"-(-{numerator if is_atom else f'({numerator})'} // {denominator})"
+    return numerator if denominator == 1 else dialect.quotient(numerator, denominator)
 
 
 def strip_parentheses(text: str) -> str:
@@ -201,10 +212,10 @@ class StatementPrinter:
         return name
 
     def _write(self, start: str, node: Node, denominator: int = 1) -> None:
-        if denominator != 1 and len(print_quotient(f"({self._text(node)})", denominator)) > _room(start):
+        if denominator != 1 and len(self._quotient(f"({self._text(node)})", denominator)) > _room(start):
             node = self._assign_next(node)
         node = self._fit(node, _room(start))
-        text = print_quotient(self._text(node), denominator)
+        text = self._quotient(self._text(node), denominator)
         if len(text) <= _room(start):
             self.lines.append(f"    {start}{text}")
             return
@@ -243,6 +254,9 @@ class StatementPrinter:
         if isinstance(node, Operation):
             return node._replace(operands=tuple(map(self._rename, node.operands)))
         return node
+
+    def _quotient(self, numerator: str, denominator: int) -> str:
+        return print_quotient(numerator, denominator, self._expressions.dialect)
 
     def _text(self, node: Node) -> str:
         return self._expressions.print(node)

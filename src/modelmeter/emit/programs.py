@@ -8,7 +8,6 @@ from functools import cached_property
 import sympy
 from attrs import define, frozen
 
-from modelmeter.bounds import bound_operands
 from modelmeter.cost import METRICS, Metric
 from modelmeter.emit.function import IMAGE_TOKENS, Derivation, Parameter, Signature
 from modelmeter.emit.spec import LayerFormula, PackageSpec
@@ -41,15 +40,12 @@ class Stages:
         The stages, then the request.
     program
         Its outputs are the image tokens, and ``vision_tensor_core_flops`` and so on.
-    formulas
-        What each of these outputs is, or is the maximum of.
     constants, defaults
         Sizes that are numbers in the program, and the defaults of all sizes.
     """
 
     names: tuple[str, ...]
     program: Program
-    formulas: Mapping[str, tuple[Size, ...]]
     constants: Mapping[str, int]
     defaults: Mapping[str, int]
 
@@ -78,16 +74,6 @@ class Stages:
             image_tokens=is_request,
         )
 
-    def bounds(self, *outputs: str) -> Program:
-        """Return a program for the largest of all numbers that must not overflow on the way to ``outputs``."""
-        by_name = {output.name: output for output in self.program.outputs}
-        numerators = [by_name[name].denominator * formula for name in outputs for formula in self.formulas[name]]
-        bounds = [bound for bound in bound_operands(numerators, self.constants) if not _always_fits(bound)]
-        names = [f"bound_{number}" for number in range(len(bounds))]
-        largest = Combination(MAXIMUM, tuple(names))
-        formulas: dict[str, Size | Combination] = dict(zip(names, bounds, strict=True))
-        return select(build_program({**formulas, "bound": largest}, constants=self.constants), "bound")
-
 
 def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
     """Return the program of all stages; sizes that are not in ``constants`` are parameters.
@@ -97,29 +83,19 @@ def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
     """
     *earlier, last = spec.stages
     outputs: dict[str, Size | Combination] = {IMAGE_TOKENS: spec.image_tokens}
-    formulas: dict[str, tuple[Size, ...]] = {IMAGE_TOKENS: (spec.image_tokens,)}
     for stage, cost in spec.stages.items():
         for metric in METRICS:
             outputs[f"{stage}_{metric}"] = cost[metric]
-            formulas[f"{stage}_{metric}"] = (cost[metric],)
     for metric in METRICS:
         stages = earlier if metric == "weight_bytes" else [last] if metric == "kv_cache_bytes" else [*earlier, last]
-        parts = tuple(spec.stages[stage][metric] for stage in stages)
         function = MAXIMUM if metric == "activation_bytes" else SUM
         outputs[f"{REQUEST}_{metric}"] = Combination(function, tuple(f"{stage}_{metric}" for stage in stages))
-        formulas[f"{REQUEST}_{metric}"] = parts if function == MAXIMUM else (sympy.Add(*parts),)
     return Stages(
         names=(*spec.stages, REQUEST),
         program=build_program(outputs, constants=constants),
-        formulas=formulas,
         constants=constants,
         defaults={**spec.architecture, **spec.defaults},
     )
-
-
-def _always_fits(bound: sympy.Expr) -> bool:
-    """Whether a bound is a number that a machine word holds, so that no size can make it overflow."""
-    return bool(bound.is_Integer) and int(bound) < 2**63
 
 
 @frozen(kw_only=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from modelmeter.cost import METRICS, Metric
-from modelmeter.emit.array_function import ArrayFunction, write_array_function
 from modelmeter.emit.breakdown import BreakdownSpec, write_breakdown
+from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
 from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_cost, write_metric, write_stages
 from modelmeter.emit.printer import LINE_LENGTH
 from modelmeter.emit.programs import REQUEST, Stages, build_layer, build_stages, make_parameters
@@ -24,6 +24,14 @@ from modelmeter.symbols import DIMENSIONS
 _TEMPLATES = Path(__file__).parent / "templates" / "package"
 
 _HELPERS = ("CostError", "check_routing", "check_size", "no_multiple", "routed_reads", "too_large", "too_small")
+
+_FORMULA_HELPERS = (
+    *("abbreviate", "at_most", "ceil_div", "differs", "equals", "exceeds", "floor_div", "largest"),
+    *("routed_reads", "triangular"),
+)
+
+_MACHINERY = ("symbolic", "program", "freeze", "tape", "blocks", "array_runtime")
+"""The hand-written modules behind arrays and frozen evaluators: they hold for any formulas."""
 
 _STAGE_WORDS = {
     "vision": "SAM and CLIP, on the global view of each page and on its tiles",
@@ -70,10 +78,12 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     files["breakdown.py"] = package.functions(
         "breakdown.py", write_breakdown(spec, breakdown), modules=breakdown.modules
     )
-    files["arrays.py"] = package.arrays([_array_function(stages, stage, spec.model) for stage in stages.names])
+    formulas = [_formula_function(stages, stage) for stage in stages.names]
+    files["arrays.py"] = package.render("arrays.py.jinja", functions=formulas)
+    files["_formulas.py"] = package.formulas(formulas)
+    files |= {f"_{name}.py": package.render(f"{name}.py.jinja") for name in _MACHINERY}
     return {
         "__init__.py": package.front([function.name for function in functions["_metrics.py"]]),
-        "_array_runtime.py": package.render("array_runtime.py.jinja"),
         "_facts.py": package.facts(files),
         "_runtime.py": package.render("runtime.py.jinja"),
         **files,
@@ -153,15 +163,13 @@ def _layer_function(formula: LayerFormula) -> Function:
     )
 
 
-def _array_function(stages: Stages, stage: str, model: str) -> ArrayFunction:
-    return write_array_function(
+def _formula_function(stages: Stages, stage: str) -> FormulaFunction:
+    return write_formula_function(
         stage,
         f"Return the cost of {_STAGE_WORDS[stage]}.",
         stages.signature(stage),
         stages.part(stage, *METRICS),
         _outputs(stage),
-        tokens_bound=stages.bounds(IMAGE_TOKENS) if stage == REQUEST else None,
-        bound=stages.bounds(*_outputs(stage).values()),
     )
 
 
@@ -202,6 +210,7 @@ class _Package:
             **dict.fromkeys(("CONVENTIONS", "DIMENSIONS", "PROVENANCE", "Dimension"), "_facts"),
             **{name: name for name in ("arrays", "breakdown", "general", "layers")},
             **dict.fromkeys(metric_functions, "_metrics"),
+            "freeze": "_freeze",
         }
         eager = ("Cost", "CostError", "Stages", "stages", *self._stages.names)
         return self.render(
@@ -218,14 +227,11 @@ class _Package:
         used = results | {name for name in ("Cost", *_HELPERS) if re.search(rf"\b{name}\(", lines)}
         return self.render(f"{path.lstrip('_')}.jinja", functions=functions, imports=sorted(used, key=_order), **values)
 
-    def arrays(self, functions: Sequence[ArrayFunction]) -> str:
-        """Return the module of functions over arrays."""
-        bodies = [body for function in functions for body in (function.body, *(part.body for part in function.helpers))]
-        lines = "\n".join(line for body in bodies for line in body)
-        helpers = ("as_cost", "as_routing", "as_size", "check_at_most", "check_fits", "largest", "largest_of")
-        used = [helper for helper in (*helpers, "routed_reads", "shape_of") if f" {helper}(" in lines]
-        imports = sorted(["Cost", "Integers", *used], key=_order)
-        return self.render("arrays.py.jinja", functions=functions, imports=imports)
+    def formulas(self, functions: Sequence[FormulaFunction]) -> str:
+        """Return the module of the formulas of unknown sizes."""
+        lines = "\n".join(line for function in functions for line in function.body)
+        used = [name for name in _FORMULA_HELPERS if re.search(rf"\b{name}\(", lines)]
+        return self.render("formulas.py.jinja", functions=functions, imports=sorted(["Value", *used], key=_order))
 
     def facts(self, files: Mapping[str, str]) -> str:
         """Return the module of data about the package; its digest covers the text of ``files``."""

@@ -1,0 +1,66 @@
+"""Functions of the generated package that hold for unknown sizes too: arrays and frozen evaluators come from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from modelmeter.emit.function import IMAGE_TOKENS, Signature
+from modelmeter.emit.printer import FORMULAS, StatementPrinter
+from modelmeter.emit.spec import Rule
+from modelmeter.errors import FormulaError
+from modelmeter.program import Program, split
+
+
+@frozen(kw_only=True)
+class FormulaFunction:
+    """A stage as a function of sizes that may be unknown."""
+
+    name: str
+    summary: str
+    signature: Signature
+    body: tuple[str, ...]
+
+
+def write_formula_function(
+    name: str, summary: str, signature: Signature, program: Program, results: Mapping[str, str]
+) -> FormulaFunction:
+    """Return a function that returns a tuple of metrics.
+
+    Parameters
+    ----------
+    results
+        The output of ``program`` for each metric.
+
+    Raises
+    ------
+    FormulaError
+        If there is no check for a rule between the sizes.
+    """
+    printer = StatementPrinter(FORMULAS)
+    lines = printer.lines
+    outputs = {output.name: output for output in program.outputs}
+    late = {size.name for size in signature.parameters if size.derivation} | {IMAGE_TOKENS}
+    rules = signature.rules()
+    lines += [_check_rule(rule, signature) for rule in rules if not {rule.a, rule.b} & late]
+    first, rest = split(program, *([IMAGE_TOKENS] if signature.image_tokens else []))
+    printer.assign_steps(first)
+    if signature.image_tokens:
+        printer.assign(IMAGE_TOKENS, outputs[IMAGE_TOKENS].numerator)
+    for size in signature.parameters:
+        if size.derivation is not None:
+            lines += [f"    if {size.name} is None:", f"        {size.name} = abbreviate({size.derivation.code})"]
+    lines += [_check_rule(rule, signature) for rule in rules if {rule.a, rule.b} & late]
+    printer.assign_steps(rest)
+    for metric, output in results.items():
+        printer.assign(metric, outputs[output].numerator, outputs[output].denominator)
+    lines.append(f"    return {', '.join(results)}")
+    return FormulaFunction(name=name, summary=summary, signature=signature, body=tuple(lines))
+
+
+def _check_rule(rule: Rule, signature: Signature) -> str:
+    if rule.relation != "at_most":
+        raise FormulaError("formulas of unknown sizes have no check for this rule", found=rule)
+    a, b = signature.operand(rule.a), signature.operand(rule.b)
+    return f'    at_most("{rule.a}", {a}, "{rule.b}", {b})'

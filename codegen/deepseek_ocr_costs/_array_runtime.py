@@ -2,7 +2,8 @@
 """What the evaluators over arrays share: conversion of sizes, and the choice of integers that hold the results."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,13 +11,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._blocks import Array, Routine
 from ._formulas import SIZES
+from ._fused import Fused
 from ._program import Formulas, trace
 from ._runtime import CostError, check_routing, check_size, show
 from ._symbolic import Range
 from ._tape import INT64_MAX, Axes, Recorder, Tape
 
+Engine: TypeAlias = Literal["auto", "numpy", "fused"]
+"""What computes: blocks of NumPy, or a loop that numba compiles; by default what is faster."""
+
 Overflow: TypeAlias = Literal["error", "float64", "exact"]
 """What happens where a number may not fit into int64."""
+
+PIECE = 65_536
+"""Elements that are looked at together."""
+
+SHORT = 256
+"""Below this length an axis is too short to be the last one in memory."""
 
 FLOAT64_RELATIVE_ERROR = 2.0**-45
 """The largest error of a result in float64, as a share of it: fewer than 2^8 roundings, each of at most 2^-53."""
@@ -52,13 +63,19 @@ def as_size(name: str, value: ArrayLike | None, minimum: int) -> Array | int | N
 
 def range_of_size(name: str, array: Array, minimum: int) -> Range:
     """Return the smallest and the largest value of an array that is not empty, checked."""
-    low, high = int(array.min()), int(array.max())
+    # In pieces, so that the second look at them is at the cache.
+    flat = array.reshape(-1)
+    pieces = [flat[start : start + PIECE] for start in range(0, flat.size, PIECE)]
+    ends = [(piece.min(), piece.max()) for piece in pieces]
+    low, high = int(min(low for low, _ in ends)), int(max(high for _, high in ends))
     if low < minimum:
         raise CostError(f"{name} must be at least {minimum}, not {show(low)}")
     return low, high
 
 
-def evaluate(stage: str, given: Mapping[str, ArrayLike | None], overflow: Overflow, expert_routing: str) -> Cost:
+def evaluate(
+    stage: str, given: Mapping[str, ArrayLike | None], overflow: Overflow, engine: Engine, expert_routing: str
+) -> Cost:
     """Return the cost of a stage over arrays.
 
     Raises
@@ -68,6 +85,8 @@ def evaluate(stage: str, given: Mapping[str, ArrayLike | None], overflow: Overfl
     """
     if overflow not in ("error", "float64", "exact"):
         raise CostError(f'overflow must be "error", "float64" or "exact", not {show(overflow)}')
+    if engine not in ("auto", "numpy", "fused"):
+        raise CostError(f'engine must be "auto", "numpy" or "fused", not {show(engine)}')
     check_routing(expert_routing)
     limits = SIZES[stage]
     sizes = {name: as_size(name, value, limits[name].minimum) for name, value in given.items()}
@@ -75,22 +94,36 @@ def evaluate(stage: str, given: Mapping[str, ArrayLike | None], overflow: Overfl
     shape = shape_of(arrays)
     if 0 in shape:
         return Cost(*np.empty((len(Cost._fields), *shape), dtype=np.int64))
-    ranges = {name: range_of_size(name, array, limits[name].minimum) for name, array in arrays.items()}
     known = tuple((name, size) for name, size in sizes.items() if not isinstance(size, np.ndarray))
+    is_flat = all(array.shape == shape for array in arrays.values())
+    order = tuple(range(len(shape))) if is_flat else _order_axes(shape)
+    laid = (prod(shape),) if is_flat else tuple(shape[axis] for axis in order)
+    arrays = {
+        name: array.reshape(laid) if is_flat else _lay(array, len(shape)).transpose(order)
+        for name, array in arrays.items()
+    }
+    axes = tuple((name, _axes_of(array)) for name, array in arrays.items())
+    lengths = () if is_flat else laid
+    if is_flat and arrays and engine != "numpy":
+        plan = _plan(stage, known, expert_routing, frozenset(), axes, lengths)
+        if engine == "fused" or plan.fused.pays(laid[0]):
+            metrics = plan.run_fused(arrays, laid[0])
+            if metrics is not None:
+                return Cost(*(_unfold(metric, shape, laid, order) for metric in metrics))
+    ranges = {name: range_of_size(name, array, limits[name].minimum) for name, array in arrays.items()}
     formulas = _trace(stage, known, expert_routing)
     fixed = frozenset((number, low) for number, (low, high) in enumerate(formulas.ranges(ranges)) if low == high)
-    axes = tuple((name, _axes_of(array, shape)) for name, array in arrays.items())
-    plan = _plan(stage, known, expert_routing, fixed, axes, shape if len(shape) > 1 else ())
-    kinds = plan.kinds(ranges, overflow)
-    metrics = plan.routine(kinds).run(_spread(arrays, len(shape)), shape)
-    return Cost(*(np.broadcast_to(metric, shape) for metric in metrics))
+    plan = _plan(stage, known, expert_routing, fixed, axes, lengths)
+    metrics = plan.run(arrays, laid, ranges, overflow)
+    return Cost(*(_unfold(metric, shape, laid, order) for metric in metrics))
 
 
 class Plan:
     """What is done for some sizes that are known and some that are arrays, whatever these hold."""
 
-    def __init__(self, formulas: Formulas, tape: Tape) -> None:
+    def __init__(self, formulas: Formulas, tape: Tape, minima: Mapping[str, int]) -> None:
         self._formulas = formulas
+        self._minima = minima
         self._tape = tape
         self._routines: dict[tuple[type, ...], Routine] = {}
 
@@ -107,12 +140,28 @@ class Plan:
         floats = self._tape.floats(sizes)
         return {name: np.float64 if name in floats else np.int64 for name in names}
 
-    def routine(self, kinds: dict[str, type]) -> Routine:
-        """Return the routine for sizes and steps of these types."""
+    def run(
+        self, arrays: Mapping[str, Array], shape: tuple[int, ...], ranges: Mapping[str, Range], overflow: Overflow
+    ) -> list[Array]:
+        """Return the metrics, computed in blocks."""
+        kinds = self.kinds(ranges, overflow)
         key = tuple(kinds.values())
         if key not in self._routines:
             self._routines[key] = Routine(self._tape, kinds)
-        return self._routines[key]
+        return self._routines[key].run(arrays, shape)
+
+    def run_fused(self, arrays: Mapping[str, Array], points: int) -> list[Array] | None:
+        """Return the metrics, computed in one loop; None where an argument is wrong or int64 may be too small."""
+        if any(array.dtype.kind not in "iu" or array.dtype == np.uint64 for array in arrays.values()):
+            return None
+        ranges, metrics = self.fused.run(arrays, points) or ({}, [])
+        too_small = any(low < self._minima[name] for name, (low, _) in ranges.items())
+        return None if too_small or not metrics or self._formulas.largest(ranges) > INT64_MAX else metrics
+
+    @cached_property
+    def fused(self) -> Fused:
+        """The loop over all points."""
+        return Fused(self._tape)
 
 
 @lru_cache(maxsize=64)
@@ -130,18 +179,33 @@ def _plan(
     shape: tuple[int, ...],
 ) -> Plan:
     formulas = _trace(stage, known, expert_routing).fold(dict(fixed))
-    return Plan(formulas, Recorder(dict(axes), shape or (1,)).record(formulas.program()))
+    tape = Recorder(dict(axes), shape or (1,)).record(formulas.program())
+    return Plan(formulas, tape, {name: size.minimum for name, size in SIZES[stage].items()})
 
 
-def _spread(arrays: Mapping[str, Array], dimensions: int) -> dict[str, Array]:
-    """Return all arrays with the same number of dimensions."""
-    return {name: array.reshape((1,) * (dimensions - array.ndim) + array.shape) for name, array in arrays.items()}
+def _order_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the axes in the order in which they lie in memory: NumPy is slow where the last one is short."""
+    axes = range(len(shape))
+    return tuple(axes) if shape[-1] >= SHORT else tuple(sorted(axes, key=lambda axis: shape[axis]))
 
 
-def _axes_of(array: Array, shape: tuple[int, ...]) -> Axes:
-    """Return the axes of the result along which an array has several elements."""
-    missing = len(shape) - array.ndim
-    return tuple(axis + missing for axis, length in enumerate(array.shape) if length > 1)
+def _unfold(metric: Array, shape: tuple[int, ...], laid: tuple[int, ...], order: tuple[int, ...]) -> Array:
+    """Return a metric in the shape of the result."""
+    if metric.ndim == 0:
+        return np.broadcast_to(metric, shape)
+    if len(laid) < len(shape):
+        return metric.reshape(shape)
+    return np.broadcast_to(metric, laid).transpose(np.argsort(order))
+
+
+def _lay(array: Array, dimensions: int) -> Array:
+    """Return an array with as many axes as the result has."""
+    return array.reshape((1,) * (dimensions - array.ndim) + array.shape)
+
+
+def _axes_of(array: Array) -> Axes:
+    """Return the axes along which an array has several elements."""
+    return tuple(axis for axis, length in enumerate(array.shape) if length > 1)
 
 
 def shape_of(arrays: Mapping[str, Array]) -> tuple[int, ...]:

@@ -131,7 +131,9 @@ class Pass:
 
     def _table(self, step: Step, kind: type) -> int:
         key = (kind, *step.constants)
-        return self._places[key] if key in self._places else self._add(key, _table(*step.constants).astype(kind))
+        return (
+            self._places[key] if key in self._places else self._add(key, table_of_reads(*step.constants).astype(kind))
+        )
 
     def _is_scratch(self, operand: Operand) -> bool:
         return self._places.get(operand) in self._scratch
@@ -185,7 +187,7 @@ def _constant(value: int, kind: type) -> object:
 
 
 @lru_cache
-def _table(experts: int, per_token: int, weights: int, expert_routing: str) -> Array:
+def table_of_reads(experts: int, per_token: int, weights: int, expert_routing: str) -> Array:
     """Return the weights that 0, 1, 2 ... tokens read, up to so many that more read no more."""
     most = routed_reads(experts, per_token, 2**62, weights, expert_routing)
     reads = [0]
@@ -229,6 +231,6 @@ _FLOAT_FUNCTIONS: dict[str, Function] = {
     "add": partial(np.add, dtype=np.float64),
     "multiply": partial(np.multiply, dtype=np.float64),
     "floor_divide": partial(np.floor_divide, dtype=np.float64),
-    "right_shift": lambda a, places, result: np.floor(np.ldexp(a, -places), out=result),
+    "right_shift": lambda a, places, result: np.floor(a * 2.0**-places, out=result),
     "maximum": _maximum,
 }

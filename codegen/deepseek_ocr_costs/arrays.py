@@ -6,6 +6,8 @@ bounds all numbers on the way to them. Where these may not fit into int64, ``ove
 is an ``OverflowError`` and no result; ``"float64"`` gives the metrics that may not fit in float64, each less than
 ``FLOAT64_RELATIVE_ERROR`` of itself away from the exact result; ``"exact"`` gives arrays of Python integers.
 
+:func:`grid` evaluates every combination of some sizes.
+
 Metrics that vary along all axes share one block of memory. One that does not is a view that cannot be written to.
 
 Conventions
@@ -35,12 +37,14 @@ Conventions
 
 from numpy.typing import ArrayLike
 
-from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Overflow, evaluate
+from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, Overflow, evaluate
+from ._grid import grid
 
 __all__ = [
     "FLOAT64_RELATIVE_ERROR",
     "Cost",
     "decode",
+    "grid",
     "prefill",
     "projector",
     "request",
@@ -58,6 +62,7 @@ def vision(
     weight_bits: ArrayLike = 16,
     activation_bits: ArrayLike = 16,
     overflow: Overflow = "error",
+    engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of SAM and CLIP, on the global view of each page and on its tiles.
 
@@ -80,6 +85,8 @@ def vision(
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
 
     Returns
     -------
@@ -104,7 +111,7 @@ def vision(
         "weight_bits": weight_bits,
         "activation_bits": activation_bits,
     }
-    return evaluate("vision", sizes, overflow, "uniform")
+    return evaluate("vision", sizes, overflow, engine, "uniform")
 
 
 def projector(
@@ -117,6 +124,7 @@ def projector(
     weight_bits: ArrayLike = 16,
     activation_bits: ArrayLike = 16,
     overflow: Overflow = "error",
+    engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of the projector, and of making the prompt of its output.
 
@@ -139,6 +147,8 @@ def projector(
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
 
     Returns
     -------
@@ -163,7 +173,7 @@ def projector(
         "weight_bits": weight_bits,
         "activation_bits": activation_bits,
     }
-    return evaluate("projector", sizes, overflow, "uniform")
+    return evaluate("projector", sizes, overflow, engine, "uniform")
 
 
 def prefill(
@@ -176,6 +186,7 @@ def prefill(
     kv_bits: ArrayLike = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
+    engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of the decoder over the prompt, and the LM head over the positions that get logits.
 
@@ -199,6 +210,8 @@ def prefill(
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
 
     Returns
     -------
@@ -222,7 +235,7 @@ def prefill(
         "activation_bits": activation_bits,
         "kv_bits": kv_bits,
     }
-    return evaluate("prefill", sizes, overflow, expert_routing)
+    return evaluate("prefill", sizes, overflow, engine, expert_routing)
 
 
 def decode(
@@ -235,6 +248,7 @@ def decode(
     kv_bits: ArrayLike = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
+    engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of all decode steps of one token each; step t sees seq_len + t keys.
 
@@ -258,6 +272,8 @@ def decode(
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
 
     Returns
     -------
@@ -281,7 +297,7 @@ def decode(
         "activation_bits": activation_bits,
         "kv_bits": kv_bits,
     }
-    return evaluate("decode", sizes, overflow, expert_routing)
+    return evaluate("decode", sizes, overflow, engine, expert_routing)
 
 
 def request(
@@ -301,6 +317,7 @@ def request(
     kv_bits: ArrayLike = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
+    engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of all stages, one after the other.
 
@@ -338,6 +355,8 @@ def request(
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
 
     Returns
     -------
@@ -368,4 +387,4 @@ def request(
         "activation_bits": activation_bits,
         "kv_bits": kv_bits,
     }
-    return evaluate("request", sizes, overflow, expert_routing)
+    return evaluate("request", sizes, overflow, engine, expert_routing)

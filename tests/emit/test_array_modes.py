@@ -1,0 +1,182 @@
+"""Arrays beyond int64: exact in Python integers, bounded in float64, refused by default; and in one compiled loop."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_package import ARCHITECTURE, load_small_package
+
+numpy = pytest.importorskip("numpy")
+
+INT64_MAX = 2**63 - 1
+TAKEN = {
+    "vision": ("batch_size", "base_size", "image_size", "num_width_tiles", "activation_bits", "weight_bits"),
+    "projector": ("batch_size", "base_size", "num_height_tiles", "activation_bits"),
+    "prefill": ("batch_size", "seq_len", "weight_bits"),
+    "decode": ("batch_size", "seq_len", "decode_steps", "kv_bits"),
+    "request": ("batch_size", "base_size", "num_width_tiles", "decode_steps", "prompt_tokens"),
+}
+SMALLEST = {"base_size": 9, "image_size": 9, "num_width_tiles": 0, "num_height_tiles": 0, "decode_steps": 0}
+SMALLEST |= {"prompt_tokens": 0}
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return load_small_package(tmp_path_factory.mktemp("package"))
+
+
+def scalar(costs: ModuleType, stage: str, sizes: dict[str, list[int]], **others: Any) -> list[tuple[int, ...]]:
+    """Return the costs of all points, one by one."""
+    (count,) = {len(values) for values in sizes.values()}
+    return [
+        tuple(getattr(costs, stage)(**{name: values[place] for name, values in sizes.items()}, **others))
+        for place in range(count)
+    ]
+
+
+def points(found: Any) -> list[tuple[int, ...]]:
+    """Return arrays of metrics as the costs of all points."""
+    return [tuple(int(metric[place]) for metric in found) for place in range(len(found[0]))]
+
+
+@st.composite
+def calls(draw: st.DrawFn, most: int = 10**31, exponents: tuple[int, ...] = (3, 31, 53, 63, 103)) -> Any:
+    """Draw a stage and some of its sizes as columns, small ones and ones around powers of 2."""
+    stage = draw(st.sampled_from(sorted(TAKEN)))
+    names = draw(st.lists(st.sampled_from(TAKEN[stage]), min_size=1, unique=True))
+    around = st.sampled_from(exponents).flatmap(lambda power: st.integers(2**power - 2, 2**power + 2))
+    count = draw(st.integers(1, 3))
+    sizes = {}
+    for name in names:
+        size = (st.integers(0, 400) | around).map(partial(_confine, SMALLEST.get(name, 1), most))
+        sizes[name] = draw(st.lists(size, min_size=count, max_size=count))
+    return stage, sizes
+
+
+def _confine(least: int, most: int, size: int) -> int:
+    return min(max(size, least), most)
+
+
+quickly = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@quickly
+@given(call=calls())
+def test_python_integers_are_exact_however_large(costs: ModuleType, call: Any) -> None:
+    """Sizes up to 10^31 are far beyond int64, and results are far beyond them."""
+    stage, sizes = call
+    found = getattr(costs.arrays, stage)(**sizes, overflow="exact")
+    assert points(found) == scalar(costs, stage, sizes)
+    kinds = {metric.dtype for metric in found}
+    assert kinds in ({numpy.dtype(object)}, {numpy.dtype(numpy.int64)})
+
+
+@quickly
+@given(call=calls(most=2**62, exponents=(3, 13, 20, 31, 40)))
+def test_int64_is_exact_or_refused_and_float64_is_within_its_bound(costs: ModuleType, call: Any) -> None:
+    stage, sizes = call
+    expected = scalar(costs, stage, sizes)
+    function = getattr(costs.arrays, stage)
+    try:
+        found = function(**sizes)
+    except OverflowError:
+        found = None
+    if found is not None:
+        assert points(found) == expected
+    rounded = function(**sizes, overflow="float64")
+    allowed = Fraction(costs.arrays.FLOAT64_RELATIVE_ERROR)
+    for place, cost in enumerate(expected):
+        for metric, exact in zip(rounded, cost, strict=True):
+            error = abs(Fraction(metric[place].item()) - exact)
+            assert error <= (0 if metric.dtype == numpy.int64 else allowed * exact)
+    if found is not None:
+        assert points(rounded) == expected
+
+
+@pytest.mark.parametrize("most", [2**31, 2**53, 2**63])
+def test_a_result_at_a_border_of_machine_numbers_is_exact(costs: ModuleType, most: int) -> None:
+    """42 heads' keys: the prefill keeps 2 * 5 * 1 * (42 // 3) * 3 / 8 = 52.5 bytes a token; sizes on both sides."""
+    tokens = [2 * most // 105 + step for step in (-2, -1, 0, 1, 2)]
+    found = costs.arrays.prefill(seq_len=tokens, overflow="exact")
+    expected = [-(-105 * token // 2) for token in tokens]
+    assert min(expected) < most < max(expected)
+    assert [int(number) for number in found.kv_cache_bytes] == expected
+    assert points(found) == scalar(costs, "prefill", {"seq_len": tokens})
+
+
+@pytest.mark.parametrize("engine", ["numpy", "fused"])
+def test_every_side_of_a_ceiling_is_exact(costs: ModuleType, engine: str) -> None:
+    """Patches of 9 pixels, 4 patches a token, windows of 7 patches: all sides up to 3 windows."""
+    if engine == "fused":
+        pytest.importorskip("numba")
+    sides = list(range(9, 3 * 7 * 9 + 2))
+    found = costs.arrays.vision(base_size=sides, image_size=sides[::-1], engine=engine)
+    assert points(found) == scalar(costs, "vision", {"base_size": sides, "image_size": sides[::-1]})
+
+
+@pytest.mark.parametrize("routing", ["uniform", "even"])
+@pytest.mark.parametrize("engine", ["numpy", "fused"])
+def test_every_number_of_tokens_reads_the_experts_that_the_function_on_integers_says(
+    costs: ModuleType, routing: str, engine: str
+) -> None:
+    """Up to where all 11 experts are read for sure: 4 N > 11 * bits of 2 * 11 * 42 * 17, 14 bits, so N > 38."""
+    if engine == "fused":
+        pytest.importorskip("numba")
+    assert (2 * ARCHITECTURE["n_routed_experts"] * ARCHITECTURE["hidden_size"] * 17).bit_length() == 14
+    tokens = list(range(1, 60))
+    found = costs.arrays.prefill(seq_len=tokens, expert_routing=routing, engine=engine)
+    assert points(found) == scalar(costs, "prefill", {"seq_len": tokens}, expert_routing=routing)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batch=st.lists(st.integers(1, 2**33), min_size=1, max_size=600), steps=st.integers(0, 999))
+def test_a_compiled_loop_gives_what_blocks_give(costs: ModuleType, batch: list[int], steps: int) -> None:
+    pytest.importorskip("numba")
+    sizes = {"batch_size": batch, "decode_steps": [steps + place for place in range(len(batch))]}
+    results = []
+    for engine in ("fused", "numpy"):
+        try:
+            results.append(points(costs.arrays.decode(**sizes, engine=engine)))
+        except OverflowError as error:
+            results.append([(str(error),)])
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"seq_len": [5, 0]}, "seq_len must be at least 1, not 0"),
+        ({"seq_len": [5, 9], "logits_tokens": [5, 10]}, "logits_tokens must be at most seq_len: 10 > 9"),
+        ({"seq_len": [5, 2**62]}, "more than int64 holds"),
+    ],
+)
+def test_a_compiled_loop_refuses_what_blocks_refuse(costs: ModuleType, sizes: dict[str, Any], message: str) -> None:
+    pytest.importorskip("numba")
+    with pytest.raises((OverflowError, costs.CostError), match=message):
+        costs.arrays.prefill(**sizes, engine="fused")
+
+
+def test_a_loop_is_compiled_only_where_it_pays(costs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few points never compile; many small calls with one formula do in the end."""
+    pytest.importorskip("numba")
+    fused = __import__(f"{costs.__name__}._fused", fromlist=["_"])
+    compiled: list[str] = []
+    compile_loop = fused._compile
+    monkeypatch.setattr(fused, "_compile", lambda source: compiled.append(source) or compile_loop(source))
+    monkeypatch.setattr(fused, "WORTH_CALLING", 5)
+    monkeypatch.setattr(fused, "WORTH_COMPILING", 17)
+    for number, expected in ((3, 0), (7, 0), (7, 0), (7, 1), (7, 2)):
+        costs.arrays.projector(weight_bits=list(range(1, number + 1)))
+        assert len(compiled) == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [("overflow", "wrap"), ("engine", "gpu")])
+def test_other_choices_are_refused(costs: ModuleType, name: str, value: str) -> None:
+    with pytest.raises(costs.CostError, match=f"{name} must be .*{value}"):
+        costs.arrays.prefill(**{name: value})

@@ -1,0 +1,141 @@
+"""Functions over arrays: what the functions on integers give, or an OverflowError; never a wrong number."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_package import load_small_package
+
+numpy = pytest.importorskip("numpy")
+
+STAGES = ("vision", "projector", "prefill", "decode", "request")
+INT64_MAX = 2**63 - 1
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return load_small_package(tmp_path_factory.mktemp("package"))
+
+
+def at(cost: Any, place: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the metrics at one place of the arrays."""
+    for metric in cost:
+        assert metric.dtype == numpy.int64
+    return tuple(int(metric[place]) for metric in cost)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_sizes_broadcast_and_every_element_is_exact(costs: ModuleType, stage: str) -> None:
+    """A row of batches against a column: of sides around the trained one, of prompts, or of tile grids."""
+    batches = [1, 3, 7, 10_007]
+    columns = {
+        "base_size": [9, 62, 63, 64, 170, 171, 179, 180, 1000],
+        "seq_len": [1, 2, 17, 331, 1_000_003],
+        "num_width_tiles": [0, 1, 2, 5],
+        "decode_steps": [0, 1, 28],
+    }
+    names = {"vision": ("base_size", "num_width_tiles"), "projector": ("base_size", "num_width_tiles"),
+             "prefill": ("seq_len",), "decode": ("seq_len", "decode_steps"),
+             "request": ("base_size", "num_width_tiles", "decode_steps")}[stage]  # fmt: skip
+    for name in names:
+        found = getattr(costs.arrays, stage)(batch_size=batches, **{name: numpy.array(columns[name])[:, None]})
+        assert found.tensor_core_flops.shape == (len(columns[name]), len(batches))
+        for row, size in enumerate(columns[name]):
+            for column, batch in enumerate(batches):
+                expected = getattr(costs, stage)(batch_size=batch, **{name: size})
+                assert at(found, (row, column)) == expected, (name, size, batch)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    stage=st.sampled_from(STAGES),
+    batch=st.lists(st.integers(1, 2**40), min_size=2, max_size=2),
+    base=st.lists(st.integers(9, 2**20), min_size=2, max_size=2),
+    width=st.lists(st.integers(0, 2**12), min_size=2, max_size=2),
+    steps=st.lists(st.integers(0, 2**20), min_size=2, max_size=2),
+    routing=st.sampled_from(("uniform", "even")),
+)
+def test_results_are_exact_or_refused_around_the_end_of_int64(
+    costs: ModuleType, stage: str, batch: list[int], base: list[int], width: list[int], steps: list[int], routing: str
+) -> None:
+    sizes = {"batch_size": batch, "base_size": base, "num_width_tiles": width, "seq_len": None, "decode_steps": steps}
+    taken = {
+        "vision": ("batch_size", "base_size", "num_width_tiles"),
+        "projector": ("batch_size", "base_size", "num_width_tiles"),
+        "prefill": ("batch_size",),
+        "decode": ("batch_size", "decode_steps"),
+        "request": ("batch_size", "base_size", "num_width_tiles", "decode_steps"),
+    }[stage]
+    given_sizes: dict[str, Any] = {name: sizes[name] for name in taken}
+    extra = {"expert_routing": routing} if stage in ("prefill", "decode", "request") else {}
+    expected = [
+        getattr(costs, stage)(**{name: values[place] for name, values in given_sizes.items()}, **extra)
+        for place in range(2)
+    ]
+    try:
+        found = getattr(costs.arrays, stage)(**given_sizes, **extra)
+    except OverflowError:
+        return
+    assert [at(found, (place,)) for place in range(2)] == expected
+
+
+def test_the_largest_results_that_fit_are_given_and_larger_ones_refused(costs: ModuleType) -> None:
+    """The projector has 65 * 42 weights of an eighth of a byte for each bit, 1365 / 4; what fits is given."""
+    most = 4 * INT64_MAX // 1365
+    found = costs.arrays.projector(weight_bits=[1, most])
+    assert at(found, (1,)) == costs.projector(weight_bits=most)
+    with pytest.raises(OverflowError, match="more than int64 holds"):
+        costs.arrays.projector(weight_bits=[1, most + 1])
+
+
+@pytest.mark.parametrize("kind", ["int8", "int32", "uint16", "int64", "uint64", "object"])
+def test_integers_of_any_width_are_widened(costs: ModuleType, kind: str) -> None:
+    found = costs.arrays.prefill(seq_len=numpy.array([5, 111], dtype=kind), batch_size=70_001)
+    assert at(found, (1,)) == costs.prefill(seq_len=111, batch_size=70_001)
+
+
+def test_scalars_give_arrays_without_dimensions(costs: ModuleType) -> None:
+    assert at(costs.arrays.request(batch_size=numpy.int32(3)), ()) == costs.request(batch_size=3)
+
+
+def test_arrays_may_be_empty(costs: ModuleType) -> None:
+    assert costs.arrays.prefill(seq_len=[]).io_bytes.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("stage", "sizes", "error", "message"),
+    [
+        ("prefill", {"seq_len": [5, 0]}, "CostError", "seq_len must be at least 1, not 0"),
+        ("prefill", {"seq_len": numpy.array([-3])}, "CostError", "seq_len must be at least 1, not -3"),
+        ("prefill", {"seq_len": [5.0]}, "TypeError", "seq_len must be an integer, not float 5.0"),
+        ("prefill", {"seq_len": [True]}, "TypeError", "seq_len must be an integer, not True"),
+        ("prefill", {"seq_len": numpy.array([5.0])}, "TypeError", "seq_len must hold integers, not float64"),
+        ("prefill", {"seq_len": numpy.array([True])}, "TypeError", "seq_len must hold integers, not bool"),
+        ("prefill", {"seq_len": [2**63]}, "OverflowError", "more than int64 holds"),
+        ("prefill", {"seq_len": numpy.array([2**63], dtype="uint64")}, "OverflowError", "more than int64 holds"),
+        ("prefill", {"seq_len": 10**30}, "OverflowError", "more than int64 holds"),
+        ("prefill", {"seq_len": [5, 9], "logits_tokens": [5, 10]}, "CostError", "at most seq_len: 10 > 9"),
+        (
+            "prefill",
+            {"seq_len": [5, 9], "batch_size": [1, 2, 3]},
+            "CostError",
+            "batch_size (3,), seq_len (2,)",
+        ),
+        ("prefill", {"expert_routing": "odd"}, "CostError", "expert_routing"),
+        ("request", {"seq_len": [500, 93]}, "CostError", "image_tokens must be at most seq_len: 94 > 93"),
+        ("request", {"base_size": [175, 2**33]}, "OverflowError", "more than int64 holds"),
+        ("request", {"prompt_tokens": INT64_MAX}, "OverflowError", "more than int64 holds"),
+        ("vision", {"base_size": [8]}, "CostError", "sam_patch_size must be at most base_size: 9 > 8"),
+    ],
+)
+def test_wrong_arguments_are_named(
+    costs: ModuleType, stage: str, sizes: dict[str, Any], error: str, message: str
+) -> None:
+    with pytest.raises((TypeError, OverflowError, costs.CostError)) as caught:
+        getattr(costs.arrays, stage)(**sizes)
+    assert type(caught.value).__name__ == error
+    assert message in str(caught.value)

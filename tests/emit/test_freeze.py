@@ -1,0 +1,109 @@
+"""Frozen evaluators: short functions of the sizes that are left, with the same results as the full ones."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_package import DEFAULTS, load_small_package
+
+STAGES = ("vision", "projector", "prefill", "decode", "request")
+LEAST = {"base_size": 9, "image_size": 9, "num_width_tiles": 0, "num_height_tiles": 0, "decode_steps": 0}
+LEAST |= {"prompt_tokens": 0}
+DERIVED = ("seq_len", "logits_tokens", "decode_steps")
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return load_small_package(tmp_path_factory.mktemp("package"))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), stage=st.sampled_from(STAGES))
+def test_a_frozen_stage_costs_what_the_stage_costs(costs: ModuleType, data: st.DataObject, stage: str) -> None:
+    """Any sizes are frozen, any others are free; results, and refusals, are those of the function of the stage."""
+    names = list(inspect.signature(getattr(costs, stage)).parameters)
+    routing = data.draw(st.sampled_from(("uniform", "even"))) if "expert_routing" in names else None
+    others = {"expert_routing": routing} if routing else {}
+    names = [name for name in names if name != "expert_routing"]
+    size = {name: st.integers(LEAST.get(name, 1), 400) | st.integers(10**9, 10**31) for name in names}
+    frozen = {name: data.draw(size[name]) for name in data.draw(st.lists(st.sampled_from(names), unique=True))}
+    rest = [name for name in names if name not in frozen]
+    free = data.draw(st.lists(st.sampled_from(rest), unique=True)) if rest else []
+    sizes = {name: data.draw(size[name]) for name in free}
+    try:
+        expected: Any = getattr(costs, stage)(**frozen, **sizes, **others)
+    except costs.CostError as error:
+        expected = type(error)
+    try:
+        found: Any = costs.freeze(stage, free=free, **frozen, **others)(**sizes)
+    except costs.CostError as error:
+        found = type(error)
+    assert found == expected
+
+
+@pytest.mark.parametrize("field", range(6))
+def test_one_metric_is_an_integer(costs: ModuleType, field: int) -> None:
+    metric = costs.Cost._fields[field]
+    function = costs.freeze("decode", metric=metric, batch_size=7)
+    assert function(seq_len=1009, decode_steps=31) == costs.decode(batch_size=7, seq_len=1009, decode_steps=31)[field]
+
+
+def test_in_one_size_the_matrix_flops_of_the_prefill_are_a_quadratic(costs: ModuleType) -> None:
+    """4 N^2 * 42 of attention, 6 N * 42 * (2 * 103 + 3 * 4 * 17) of layers and 2 N * 42 * 211 of the head: 121044 N."""
+    assert 6 * 42 * (2 * 103 + 3 * 4 * 17) + 2 * 42 * 211 == 121_044
+    function = costs.freeze("prefill", metric="tensor_core_flops", free=["seq_len"])
+    assert function.source.splitlines()[-1].strip() == "return seq_len * (168 * seq_len + 121044)"
+    assert function(1_000_003) == 168 * 1_000_003**2 + 121_044 * 1_000_003
+
+
+def test_the_docstring_says_what_is_frozen(costs: ModuleType) -> None:
+    function = costs.freeze("decode", free=["seq_len"], batch_size=1013)
+    assert "``decode``" in function.__doc__
+    assert "batch_size=1013" in function.__doc__
+    assert f"decode_steps={DEFAULTS['decode_steps']}" in function.__doc__
+    assert function.__doc__ in function.source
+
+
+def test_sizes_that_follow_from_others_do_so_unless_they_are_free(costs: ModuleType) -> None:
+    assert "logits_tokens" not in inspect.signature(costs.freeze("prefill")).parameters
+    both = costs.freeze("prefill", free=["seq_len", "logits_tokens"])
+    assert both(logits_tokens=1, seq_len=101) == costs.prefill(seq_len=101, logits_tokens=1)
+    with pytest.raises(TypeError, match="logits_tokens"):
+        both(seq_len=101)
+
+
+def test_arguments_are_checked_as_those_of_the_stage(costs: ModuleType) -> None:
+    function = costs.freeze("prefill", free=["seq_len"])
+    with pytest.raises(TypeError, match="seq_len must be an integer, not float"):
+        function(1.5)
+    with pytest.raises(costs.CostError, match="seq_len must be at least 1, not 0"):
+        function(0)
+    with pytest.raises(costs.CostError, match="at most seq_len: 7 > 5"):
+        costs.freeze("prefill", free=["seq_len"], logits_tokens=7)(5)
+
+
+@pytest.mark.parametrize(
+    ("stage", "arguments", "error", "message"),
+    [
+        ("pretrain", {}, "CostError", "there is no stage 'pretrain': there are vision"),
+        ("prefill", {"metric": "joules"}, "CostError", "there is no metric 'joules'"),
+        ("prefill", {"hidden_size": 5}, "TypeError", "prefill has no size 'hidden_size'"),
+        ("prefill", {"free": ["tokens"]}, "TypeError", "prefill has no size 'tokens'"),
+        ("prefill", {"free": ["seq_len"], "seq_len": 7}, "CostError", "seq_len is both frozen and free"),
+        ("prefill", {"seq_len": 0}, "CostError", "seq_len must be at least 1"),
+        ("prefill", {"seq_len": True}, "TypeError", "seq_len must be an integer"),
+        ("prefill", {"seq_len": 5, "logits_tokens": 6}, "CostError", "at most seq_len: 6 > 5"),
+        ("prefill", {"expert_routing": "odd"}, "CostError", "expert_routing"),
+    ],
+)
+def test_what_cannot_be_frozen_is_named(
+    costs: ModuleType, stage: str, arguments: dict[str, Any], error: str, message: str
+) -> None:
+    with pytest.raises((TypeError, costs.CostError), match=message) as caught:
+        costs.freeze(stage, **arguments)
+    assert type(caught.value).__name__ == error

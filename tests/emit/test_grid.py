@@ -1,0 +1,95 @@
+"""Grids: every combination of some sizes, with an axis for each in the order of the arguments."""
+
+from __future__ import annotations
+
+from itertools import product
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_package import load_small_package
+
+numpy = pytest.importorskip("numpy")
+
+AXES = {
+    "vision": ("base_size", "num_tiles", "batch_size", "image_size"),
+    "projector": ("num_tiles", "activation_bits", "base_size"),
+    "prefill": ("seq_len", "batch_size", "kv_bits"),
+    "decode": ("decode_steps", "batch_size", "seq_len", "weight_bits"),
+    "request": ("num_tiles", "prompt_tokens", "batch_size", "max_new_tokens"),
+}
+LEAST = {"base_size": 9, "image_size": 9, "prompt_tokens": 0, "decode_steps": 0}
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return load_small_package(tmp_path_factory.mktemp("package"))
+
+
+def check(costs: ModuleType, stage: str, axes: dict[str, Any]) -> None:
+    """Compare every point with the function on integers."""
+    found = costs.arrays.grid(stage, **axes)
+    assert found[0].shape == tuple(map(len, axes.values()))
+    for places in product(*(range(len(axis)) for axis in axes.values())):
+        sizes = {name: axis[place] for (name, axis), place in zip(axes.items(), places, strict=True)}
+        if "num_tiles" in sizes:
+            sizes["num_width_tiles"], sizes["num_height_tiles"] = sizes.pop("num_tiles")
+        assert tuple(int(metric[places]) for metric in found) == getattr(costs, stage)(**sizes), sizes
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), stage=st.sampled_from(sorted(AXES)))
+def test_every_point_costs_what_the_function_on_integers_says(
+    costs: ModuleType, data: st.DataObject, stage: str
+) -> None:
+    axes: dict[str, Any] = {}
+    for name in data.draw(st.lists(st.sampled_from(AXES[stage]), min_size=1, unique=True)):
+        side = st.integers(0, 4)
+        size = st.tuples(side, side) if name == "num_tiles" else st.integers(LEAST.get(name, 1), 700)
+        axes[name] = data.draw(st.lists(size, min_size=1, max_size=4))
+    check(costs, stage, axes)
+
+
+def test_axes_longer_than_a_block_are_cut_everywhere(costs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of 11 elements: of whole rows of 3, and of parts of rows of 29, with 2 planes outside of them."""
+    blocks = __import__(f"{costs.__name__}._blocks", fromlist=["_"])
+    monkeypatch.setattr(blocks, "BLOCK", 11)
+    monkeypatch.setattr(blocks._memory, "blocks", [], raising=False)
+    check(costs, "decode", {"batch_size": [1, 7], "decode_steps": [0, 1, 5, 8, 13], "seq_len": [2, 3, 331]})
+    check(costs, "decode", {"batch_size": [1, 7], "decode_steps": [0, 5, 8], "seq_len": list(range(1, 30))})
+
+
+def test_a_result_that_does_not_vary_along_an_axis_is_not_stored_along_it(costs: ModuleType) -> None:
+    found = costs.arrays.grid("decode", batch_size=[1, 2, 3], weight_bits=[4, 8], seq_len=list(range(1, 12)))
+    assert found.weight_bytes.strides == (0, 8, 0)
+    assert found.tensor_core_flops.shape == found.weight_bytes.shape == (3, 2, 11)
+
+
+def test_numbers_are_no_axes(costs: ModuleType) -> None:
+    found = costs.arrays.grid("vision", num_tiles=(2, 3), base_size=[170, 180], batch_size=5)
+    assert found.io_bytes.shape == (2,)
+    assert (
+        int(found.io_bytes[1])
+        == costs.vision(num_width_tiles=2, num_height_tiles=3, base_size=180, batch_size=5).io_bytes
+    )
+
+
+@pytest.mark.parametrize(
+    ("stage", "sizes", "error", "message"),
+    [
+        ("pretrain", {}, "CostError", "there is no stage 'pretrain'"),
+        ("prefill", {"num_tiles": [(1, 2)]}, "TypeError", "prefill has no size 'num_width_tiles'"),
+        ("vision", {"num_tiles": [(1, 2), (3,)]}, "CostError", "num_tiles must be pairs"),
+        ("vision", {"num_tiles": [(1, 2)], "num_width_tiles": 3}, "CostError", "num_width_tiles is given twice"),
+        ("vision", {"num_tiles": [(1, -2)]}, "CostError", "num_height_tiles must be at least 0, not -2"),
+        ("vision", {"num_tiles": [(1, 2.0)]}, "TypeError", "num_height_tiles must be an integer, not float"),
+        ("prefill", {"seq_len": [[1, 2], [3, 4]]}, "CostError", "seq_len must be one number or one axis"),
+        ("prefill", {"seq_len": [5, 9], "logits_tokens": [5, 6]}, "CostError", "at most seq_len: 6 > 5"),
+    ],
+)
+def test_wrong_axes_are_named(costs: ModuleType, stage: str, sizes: dict[str, Any], error: str, message: str) -> None:
+    with pytest.raises((TypeError, costs.CostError), match=message) as caught:
+        costs.arrays.grid(stage, **sizes)
+    assert type(caught.value).__name__ == error

@@ -159,7 +159,7 @@ def show(node: Node, written: dict[Node, str]) -> str:
         *factors, last = zip(node.operands, operands, atoms, strict=True)
         atoms = [atom for _, _, atom in factors]
         return " * ".join([last[1], *atoms] if isinstance(last[0], int) else [*atoms, last[2]])
-    return _CALLS[node.function](*atoms, *map(repr, node.constants))
+    return _CALLS[node.function](*atoms, *map(str, node.constants))
 
 
 _CALLS: dict[str, Callable[..., str]] = {
@@ -171,10 +171,16 @@ _CALLS: dict[str, Callable[..., str]] = {
     "equals": lambda a, b: f"1 if {a} == {b} else 0",
     "exceeds": lambda a, b: f"1 if {a} > {b} else 0",
     "largest": lambda *operands: f"max({', '.join(operands)})",
-    "routed_reads": lambda tokens, experts, per_token, weights, routing: (
-        f"routed_reads({experts}, {per_token}, {tokens}, {weights}, {routing})"
-    ),
+    "routed_reads": lambda tokens, *constants: _show_reads(tokens, *constants),
 }
+
+
+def _show_reads(tokens: str, experts: str, per_token: str, weights: str, routing: str) -> str:
+    """Return the call, after a comparison: so many tokens read every expert for sure."""
+    everything = int(experts) * int(weights)
+    enough = int(experts) * (2 * everything).bit_length() // int(per_token)
+    call = f'routed_reads({experts}, {per_token}, {tokens}, {weights}, "{routing}")'
+    return f"{everything} if {tokens} > {enough} else {call}"
 
 
 def number(value: int) -> str:

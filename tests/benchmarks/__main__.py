@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from rich.console import Console
-from tests.benchmarks import compile_parts, scalar_evaluators, sweeps
+from tests.benchmarks import array_evaluators, compile_parts, frozen, scalar_evaluators, sweeps
 from tests.benchmarks.tables import Table
 
 RESULTS = Path(__file__).parent / "results"
@@ -16,7 +16,7 @@ def main() -> None:
     """Run, print and write every benchmark."""
     console = Console()
     tables: list[Table] = []
-    for benchmark in (compile_parts, scalar_evaluators, sweeps):
+    for benchmark in (compile_parts, scalar_evaluators, frozen, array_evaluators, sweeps):
         with console.status(benchmark.__doc__ or ""):
             tables.append(benchmark.run())
         console.print(tables[-1].to_markdown(), markup=False, highlight=False)

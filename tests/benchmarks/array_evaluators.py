@@ -1,0 +1,155 @@
+"""Arrays and grids against sympy.lambdify, NumPy formulas as one writes them, and the speed of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from tests.benchmarks.lambdified import lambdify_stages
+from tests.benchmarks.tables import RUNS, Table, time_interleaved
+
+import deepseek_ocr_costs as costs
+from deepseek_ocr_costs import _array_runtime
+
+Columns = dict[str, NDArray[np.int64]]
+
+STAGES = ("vision", "projector", "prefill", "decode")
+RANGES = {
+    "batch_size": (1, 65), "seq_len": (1000, 8193), "decode_steps": (1, 1025), "num_width_tiles": (1, 4),
+    "num_height_tiles": (1, 4),
+}  # fmt: skip
+CASES = {
+    "prefill": ("batch_size", "seq_len"),
+    "decode": ("batch_size", "seq_len", "decode_steps"),
+    "vision": ("batch_size", "num_width_tiles", "num_height_tiles"),
+    "request": ("batch_size", "seq_len", "decode_steps"),
+}
+SLICE = 1_000_000
+"""Points that lambdify gets at once: it holds all its intermediate results."""
+
+
+def draw_columns(stage: str, points: int) -> Columns:
+    """Return sizes in random order."""
+    random = np.random.default_rng(7)
+    return {name: random.integers(*RANGES[name], points) for name in CASES[stage]}
+
+
+def write_straight(columns: Columns) -> list[Any]:
+    """Return the metrics of the prefill as one writes them with NumPy, line by line."""
+    batch, prompt = columns["batch_size"], columns["seq_len"]
+    tokens = batch * prompt
+    reads = np.rint(73_400_320 * (1 - (58 / 64) ** tokens)).astype(np.int64)
+    bits = tokens * (2_667_396 * 16 + 12_736) + 16 * (33 * reads + 347_045_120) + 768 * (16 + prompt)
+    return [
+        tokens * (61_440 * prompt + 1_148_192_256), tokens * (720 * prompt + 888_244), -(-bits // 8),
+        366_841_760 * 16, -(-tokens * (610_081 * 16 + 2_112) // 4), 3_840 * 16 * tokens,
+    ]  # fmt: skip
+
+
+def copy_streams(columns: Columns, written: int) -> NDArray[np.int64]:
+    """Read every column once, and write as many new ones as there are results: what memory allows."""
+    arrays = list(columns.values())
+    points = len(arrays[0])
+    block = np.empty((written, points), dtype=np.int64)
+    _COPIES[len(arrays), written](points, *arrays, *block)
+    return block
+
+
+def _make_copy(read: int, written: int) -> Callable[..., None]:
+    parameters = ", ".join(
+        ["points", *(f"a{number}" for number in range(read)), *(f"b{number}" for number in range(written))]
+    )
+    stores = "\n".join(f"        b{number}[i] = a{number % read}[i]" for number in range(written))
+    names: dict[str, Any] = {}
+    exec(f"def copy({parameters}):\n    for i in range(points):\n{stores}", names)  # our own text
+    loop: Callable[..., None] = numba.njit(names["copy"])
+    return loop
+
+
+_COPIES = {(read, written): _make_copy(read, written) for read in (2, 3) for written in (4, 5)}
+
+
+def guard(stage: str, columns: Columns) -> None:
+    """Do what stands between the arguments and the arithmetic: the ranges, and the bound of every result."""
+    ranges = {name: _array_runtime.range_of_size(name, column, 1) for name, column in columns.items()}
+    known = tuple((name, size.default) for name, size in _array_runtime.SIZES[stage].items() if name not in columns)
+    formulas = _array_runtime._trace(stage, known, "uniform")
+    formulas.ranges(ranges)
+    assert formulas.largest(ranges) < 2**63
+
+
+def time_case(stage: str, points: int) -> tuple[str, ...]:
+    """Return a row of the table."""
+    columns = draw_columns(stage, points)
+    function = getattr(costs.arrays, stage)
+    lambdified = lambdify_stages(STAGES if stage == "request" else (stage,), arrays=True)
+    results = function(**columns, engine="numpy")
+    for fused, exact in zip(function(**columns, engine="fused"), results, strict=True):
+        assert np.array_equal(fused, exact)
+    if stage == "prefill":
+        for straight, exact in zip(write_straight(columns), results, strict=True):
+            assert np.allclose(straight, exact, rtol=1e-12)
+    written = sum(0 not in metric.strides for metric in results)
+    del results, fused, exact
+
+    def lambdify() -> None:
+        for start in range(0, points, SLICE):
+            lambdified(**{name: column[start : start + SLICE] for name, column in columns.items()})
+
+    seconds = time_interleaved(
+        {
+            "numpy": lambda: function(**columns, engine="numpy"),
+            "fused": lambda: function(**columns, engine="fused"),
+            "copy": lambda: copy_streams(columns, written),
+            "lambdify": lambdify,
+            "guard": lambda: guard(stage, columns),
+            **({"straight": lambda: write_straight(columns)} if stage == "prefill" else {}),
+        }
+    )
+    straight = f"{seconds['straight'] / seconds['numpy']:.1f}" if "straight" in seconds else ""
+    return (
+        f"{stage}, {points:.0e} points", f"{seconds['lambdify'] / seconds['numpy']:.1f}", straight,
+        f"{seconds['copy'] / seconds['numpy']:.0%}", f"{seconds['copy'] / seconds['fused']:.0%}",
+        f"{seconds['guard'] / seconds['numpy']:.1%}",
+    )  # fmt: skip
+
+
+def time_grid(stage: str, axes: Columns) -> tuple[str, ...]:
+    """Return a row of the table; lambdify gets the mesh, which is made beforehand, slice by slice of the first axis."""
+    shape = tuple(map(len, axes.values()))
+    first, *others = axes
+    mesh = dict(zip(others, np.meshgrid(*(axes[name] for name in others), indexing="ij"), strict=True))
+    slices = [{first: np.full(shape[1:], size), **mesh} for size in axes[first].tolist()]
+    lambdified = lambdify_stages(STAGES if stage == "request" else (stage,), arrays=True)
+    seconds = time_interleaved(
+        {
+            "grid": lambda: costs.arrays.grid(stage, **axes),
+            "lambdify": lambda: [lambdified(**columns) for columns in slices],
+        }
+    )
+    ratio = f"{seconds['lambdify'] / seconds['grid']:.1f}"
+    return (f"grid of the {stage}, {np.prod(shape):.0e} points", ratio, "", "", "", "")
+
+
+def run() -> Table:
+    """Time the cases at three sizes, and two grids."""
+    rows = [time_case(stage, points) for points in (10**5, 10**6, 10**7) for stage in CASES]
+    batches, steps = np.arange(1, 51), np.arange(1, 101)
+    rows.append(time_grid("request", {"batch_size": batches, "decode_steps": steps, "seq_len": np.arange(1000, 3000)}))
+    tiles = {"num_width_tiles": np.arange(1, 11), "num_height_tiles": np.arange(1, 11)}
+    rows.append(time_grid("vision", {**tiles, "batch_size": np.arange(1, 100_001)}))
+    return Table(
+        title="Arrays: all metrics of a stage at many points",
+        note=f"Medians of {RUNS} interleaved runs. Every way makes new arrays for its results, the copy too. "
+        "lambdify is numpy with cse, over the sizes of the workload, in slices of 10^6 points: at 10^7 its intermediate "
+        "results do not fit into memory. The straight formulas are written for the prefill only. lambdify and the "
+        "straight formulas are not exact; the others are.",
+        columns=(
+            "case", "NumPy vs lambdify (times)", "NumPy vs straight NumPy (times)", "NumPy, share of the copy's speed",
+            "fused, share of the copy's speed", "overflow guard, share of NumPy",
+        ),
+        rows=tuple(rows),
+    )  # fmt: skip

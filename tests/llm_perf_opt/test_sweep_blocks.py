@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,48 @@ def test_columns_are_plain_int64() -> None:
     block = compute_block(Sweep.over("vision", {"batch_size": range(1, 6)}), range(1, 4))
     for column in block.values():
         assert (column.dtype, column.shape, column.flags.c_contiguous) == (np.int64, (3,), True)
+
+
+BEYOND: dict[str, Iterable[int]] = {"seq_len": [10**10 + 7, 19, 10**8], "batch_size": range(1, 6)}
+"""Products of matrices beyond int64 at some points; a cache that is always within it."""
+
+
+@pytest.mark.parametrize("block_size", [1, 4, 15])
+def test_exact_beyond_int64(block_size: int) -> None:
+    """Python integers in the columns that need them, in every block."""
+    sweep = Sweep.over("prefill", BEYOND, overflow="exact")
+    blocks = list(compute_blocks(sweep, block_size))
+    for block in blocks:
+        assert (block["tensor_core_flops"].dtype, block["kv_cache_bytes"].dtype) == (object, np.int64)
+        assert {type(value) for value in block["tensor_core_flops"]} == {int}
+    points = [dict(zip(BEYOND, point, strict=True)) for point in itertools.product(*BEYOND.values())]
+    columns = join(blocks)
+    for metric in METRICS:
+        assert columns[metric] == [getattr(costs.prefill(**point), metric) for point in points]
+    assert max(columns["tensor_core_flops"]) > 2**63 > max(columns["kv_cache_bytes"])
+
+
+@pytest.mark.parametrize("block_size", [1, 4, 15])
+def test_float64_beyond_int64(block_size: int) -> None:
+    """In columns that need it, in every block; the others are exact."""
+    sweep = Sweep.over("prefill", BEYOND, overflow="float64", metrics=["tensor_core_flops", "kv_cache_bytes"])
+    blocks = list(compute_blocks(sweep, block_size))
+    for block in blocks:
+        assert (block["tensor_core_flops"].dtype, block["kv_cache_bytes"].dtype) == (np.float64, np.int64)
+    columns = join(blocks)
+    for row, point in enumerate(itertools.product(*BEYOND.values())):
+        cost = costs.prefill(**dict(zip(BEYOND, point, strict=True)))
+        difference = abs(Fraction(columns["tensor_core_flops"][row]) - cost.tensor_core_flops)
+        assert difference <= Fraction(costs.arrays.FLOAT64_RELATIVE_ERROR) * cost.tensor_core_flops
+        assert columns["kv_cache_bytes"][row] == cost.kv_cache_bytes
+
+
+@pytest.mark.parametrize("overflow", ["error", "float64", "exact"])
+def test_what_fits_is_int64(overflow: str) -> None:
+    """Whatever was chosen for the rest."""
+    sweep = Sweep.over("request", GRIDS["request"], overflow=overflow)
+    assert {column.dtype for column in compute_block(sweep, range(sweep.num_points)).values()} == {np.dtype(np.int64)}
+    assert compare_with(sweep) == compare_with(Sweep.over("request", GRIDS["request"]))
 
 
 def test_blocks_cover_the_points_once() -> None:

@@ -37,6 +37,12 @@ def test_rows_of_a_grid(run: Run, tmp_path: Path) -> None:
     assert pyarrow.parquet.read_table(file).to_pylist() == expected
 
 
+def test_overflow(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.csv"
+    run("sweep", "prefill", "--grid", "seq_len=10_000_000_000", "--out", file, "--overflow", "exact")
+    assert file.read_text().splitlines()[1] == ",".join(map(str, (10**10, *costs.prefill(seq_len=10**10))))
+
+
 def test_block_size(run: Run, tmp_path: Path) -> None:
     run("sweep", *SMALL, "--out", tmp_path / "sweep.parquet", "--block-size", 20)
     assert pyarrow.parquet.read_metadata(tmp_path / "sweep.parquet").num_row_groups == 5
@@ -80,7 +86,8 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
         (("prefill", "--grid", "seq_len=1", "seq_len=4"), ("seq_len", "given twice")),
         (("prefill", "--grid", "seq_len=1", "kv_bits"), ("key=value",)),
         (("prefill", "--grid", "seq_len=1", "--metric", "flops"), ("metric", "tensor_core_flops")),
-        (("prefill", "--grid", "seq_len=1,1_000_000_000"), ("int64",)),
+        (("prefill", "--grid", "seq_len=1,1_000_000_000"), ("int64", "float64 or exact")),
+        (("prefill", "--grid", "seq_len=1", "--overflow", "wrap"), ("overflow", "float64", "wrap")),
         (("prefill", "--grid", "seq_len=\x1b[31m"), ("not an integer", "x1b[31m")),
     ],
 )

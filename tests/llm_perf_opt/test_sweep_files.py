@@ -74,6 +74,46 @@ def test_the_same_bytes_on_every_run(tmp_path: Path, ending: str) -> None:
     assert (tmp_path / f"first.{ending}").read_bytes() == (tmp_path / f"second.{ending}").read_bytes()
 
 
+def test_integers_beyond_int64(tmp_path: Path) -> None:
+    """Decimals that have every digit; each column as narrow as its largest value allows."""
+    axes = {"seq_len": [10**10 + 7, 3], "batch_size": [10**18, 5]}
+    sweep = Sweep.over("prefill", axes, fixed={"kv_bits": 7}, overflow="exact")
+    write_sweep(sweep, tmp_path / "sweep.parquet")
+    write_sweep(sweep, tmp_path / "sweep.csv")
+    rows = [
+        (seq_len, batch_size, *costs.prefill(seq_len=seq_len, batch_size=batch_size, kv_bits=7))
+        for seq_len in axes["seq_len"]
+        for batch_size in axes["batch_size"]
+    ]
+    table = pa.parquet.read_table(tmp_path / "sweep.parquet")
+    # The products take 12 layers x 4 x 1280 x seq_len^2 FLOPs and more for each of 10^18 pages: some 6e42.
+    assert table.schema.field("tensor_core_flops").type == pa.decimal256(76)
+    assert table.schema.field("io_bytes").type == pa.decimal128(38)
+    assert table.schema.field("weight_bytes").type == pa.int64()
+    assert [tuple(map(int, row.values())) for row in table.to_pylist()] == rows
+    lines = (tmp_path / "sweep.csv").read_text().splitlines()[1:]
+    assert lines == [",".join(map(str, row)) for row in rows]
+
+
+def test_integers_beyond_every_column(tmp_path: Path) -> None:
+    """The parameters alone are more than 10^9 times as many bits."""
+    sweep = Sweep.over("prefill", {"seq_len": [3]}, fixed={"weight_bits": 10**70}, overflow="exact")
+    with pytest.raises(OutputError, match="io_bytes: no column holds integers as large; expected at most 76 digits"):
+        write_sweep(sweep, tmp_path / "sweep.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_floats(tmp_path: Path) -> None:
+    """Every reader finds the same float again in the text."""
+    sweep = Sweep.over("prefill", {"seq_len": range(10**10, 10**10 + 97)}, overflow="float64")
+    write_sweep(sweep, tmp_path / "sweep.parquet")
+    write_sweep(sweep, tmp_path / "sweep.csv")
+    values = pa.parquet.read_table(tmp_path / "sweep.parquet")["tensor_core_flops"]
+    assert values.type == pa.float64()
+    lines = (tmp_path / "sweep.csv").read_text().splitlines()[1:]
+    assert [float(line.split(",")[1]) for line in lines] == values.to_pylist()
+
+
 @pytest.mark.parametrize("name", ["sweep.csv", "sweep.parquet", "SWEEP.CSV"])
 def test_an_existing_file_is_replaced(tmp_path: Path, name: str) -> None:
     """Also behind a link, which stays one; others may read it."""

@@ -30,6 +30,14 @@ def sweep(
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="METRIC", help="Only this metric; may be repeated.")
     ] = None,
+    overflow: Annotated[
+        str,
+        typer.Option(
+            "--overflow",
+            metavar="CHOICE",
+            help="Where costs may not fit into int64: error, float64, or exact, for decimals of up to 76 digits.",
+        ),
+    ] = "error",
     block_size: Annotated[
         int | None, typer.Option("--block-size", metavar="POINTS", min=1, help="How many are computed at once.")
     ] = None,
@@ -49,6 +57,7 @@ def sweep(
         axes=tuple(map(sweeps.parse_axis, grid)),
         fixed=parse_arguments(arguments or []),
         metrics=tuple(metric) if metric else sweeps.METRICS,
+        overflow=overflow,
     )
     # Batch systems end what takes too long with this signal: then too, what was written so far is to be removed.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

@@ -24,7 +24,7 @@ METRICS: Final = costs.Cost._fields
 BLOCK_SIZE: Final = 2**17
 """Points that are computed at once, by default. More take more memory and are no faster."""
 
-Block: TypeAlias = dict[str, NDArray[np.int64]]
+Block: TypeAlias = dict[str, NDArray[Any]]
 """The columns of consecutive points: the value on every axis, then the metrics."""
 
 
@@ -47,6 +47,9 @@ class Sweep:
         The arguments that do not, where they are not the default.
     metrics
         What is computed; everything by default.
+    overflow
+        What happens where a cost may not fit into int64, somewhere on the grid: ``"error"``; ``"float64"`` for columns
+        of float64, whose last digits may depend on the blocks; ``"exact"`` for columns of Python integers.
 
     Raises
     ------
@@ -61,6 +64,9 @@ class Sweep:
     axes: tuple[Axis, ...]
     fixed: Mapping[str, int | str] = field(factory=dict, converter=_as_scalars)
     metrics: tuple[str, ...] = METRICS
+    overflow: str = "error"
+    largest: Mapping[str, int | float] = field(init=False, eq=False)
+    """The largest value of each metric."""
 
     def __attrs_post_init__(self) -> None:
         """Check the names, then the whole grid by its corners, so that what is wrong is found at the start."""
@@ -75,7 +81,10 @@ class Sweep:
             raise WorkloadError("the grid has more points than anyone can count", found=self.num_points)
         # Limits between sizes, and costs, grow with every size: where all corners are in order, every point is.
         bounds = np.ix_(*(np.array(axis.bounds) for axis in self.axes))
-        _evaluate(self, dict(zip((axis.name for axis in self.axes), bounds, strict=True)))
+        corners = _evaluate(self, dict(zip((axis.name for axis in self.axes), bounds, strict=True)))
+        # Costs grow with every size too. This is how attrs sets a field of a frozen class.
+        largest = {metric: max(getattr(corners, metric).ravel().tolist()) for metric in self.metrics}
+        object.__setattr__(self, "largest", largest)
 
     @classmethod
     def over(
@@ -85,6 +94,7 @@ class Sweep:
         *,
         fixed: Mapping[str, int | str] | None = None,
         metrics: Iterable[str] = METRICS,
+        overflow: str = "error",
     ) -> Sweep:
         """Return the sweep over ranges or other integers by the name of their size; see the class."""
         return cls(
@@ -92,6 +102,7 @@ class Sweep:
             axes=tuple(Axis.of(name, values) for name, values in axes.items()),
             fixed=fixed or {},
             metrics=tuple(metrics),
+            overflow=overflow,
         )
 
     @property
@@ -122,7 +133,8 @@ def compute_block(sweep: Sweep, points: range) -> Block:
     cost = _evaluate(sweep, sizes)
     block = {axis.name: columns[axis.name] for axis in sweep.axes}
     for metric in sweep.metrics:
-        block[metric] = np.ascontiguousarray(np.broadcast_to(getattr(cost, metric), len(points)))
+        column = np.broadcast_to(getattr(cost, metric), len(points))
+        block[metric] = np.ascontiguousarray(column, dtype=_type_of(sweep.largest[metric]))
     return block
 
 
@@ -141,9 +153,18 @@ def compute_blocks(sweep: Sweep, block_size: int = BLOCK_SIZE) -> Iterator[Block
 
 def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> Any:
     try:
-        return getattr(costs.arrays, sweep.stage)(**sweep.fixed, **sizes)
-    except (costs.CostError, OverflowError) as error:
+        return getattr(costs.arrays, sweep.stage)(**sweep.fixed, **sizes, overflow=sweep.overflow)
+    except costs.CostError as error:
         raise WorkloadError(str(error), place=sweep.stage) from None
+    except OverflowError as error:
+        raise WorkloadError(str(error), place=sweep.stage, remedy="choose float64 or exact for overflow") from None
+
+
+def _type_of(largest: int | float) -> type:
+    """Return the type of a column, whatever that of a block of it would be."""
+    if isinstance(largest, float):
+        return np.float64
+    return np.int64 if largest < 2**63 else object
 
 
 def _check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:

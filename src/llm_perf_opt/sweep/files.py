@@ -25,7 +25,10 @@ STDOUT: Final = "-"
 
 
 def write_sweep(sweep: Sweep, path: str | os.PathLike[str], blocks: Iterable[Block] | None = None) -> None:
-    """Write a sweep: a row for each point, a column of int64 for each axis and metric.
+    """Write a sweep: a row for each point, a column for each axis and metric.
+
+    Columns are of int64, but for metrics for which another choice was made: those of float64, and decimals without
+    places, of 38 or of 76 digits, for larger integers.
 
     The rows are written beside the file as they are computed, under another name. The file is replaced at the end, in
     one step; after an error or an interrupt it is as it was, and nothing is left beside it.
@@ -67,9 +70,21 @@ def describe(sweep: Sweep) -> dict[str, Any]:
 
 
 def _make_schema(sweep: Sweep) -> pa.Schema:
-    names = (*(axis.name for axis in sweep.axes), *sweep.metrics)
-    fields = [pa.field(name, pa.int64(), nullable=False) for name in names]
+    types = {axis.name: pa.int64() for axis in sweep.axes}
+    types |= {metric: _find_type(metric, sweep.largest[metric]) for metric in sweep.metrics}
+    fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
     return pa.schema(fields, metadata={"modelmeter": json.dumps(describe(sweep))})
+
+
+def _find_type(metric: str, largest: int | float) -> pa.DataType:
+    """Return the smallest type that holds all values of a metric."""
+    if isinstance(largest, float):
+        return pa.float64()
+    types = {2**63: pa.int64(), 10**38: pa.decimal128(38), 10**76: pa.decimal256(76)}
+    for limit, kind in types.items():
+        if largest < limit:
+            return kind
+    raise OutputError("no column holds integers as large", place=metric, expected="at most 76 digits", found=largest)
 
 
 def _as_tables(sweep: Sweep, schema: pa.Schema, blocks: Iterable[Block] | None) -> Iterator[pa.Table]:
@@ -85,8 +100,8 @@ def _as_tables(sweep: Sweep, schema: pa.Schema, blocks: Iterable[Block] | None) 
 def _write_parquet(file: BinaryIO, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
     # Along an axis costs change by steady steps: differences take a fraction of the time and of the room that a
     # dictionary of values would, which is the default.
-    encoding = {"use_dictionary": False, "column_encoding": "DELTA_BINARY_PACKED"}
-    with pyarrow.parquet.ParquetWriter(file, schema, **encoding) as writer:
+    encoding = {field.name: "DELTA_BINARY_PACKED" for field in schema if field.type == pa.int64()}
+    with pyarrow.parquet.ParquetWriter(file, schema, use_dictionary=False, column_encoding=encoding) as writer:
         for table in tables:
             writer.write_table(table)
 

@@ -125,29 +125,29 @@ class Plan:
         self._formulas = formulas
         self._minima = minima
         self._tape = tape
-        self._routines: dict[tuple[type, ...], Routine] = {}
+        self._routines: dict[tuple[object, ...], Routine] = {}
 
-    def kinds(self, sizes: Mapping[str, Range], overflow: Overflow) -> dict[str, type]:
-        """Return the type of each size and of each step."""
+    def kinds(self, sizes: Mapping[str, Range], overflow: Overflow) -> tuple[dict[str, type], bool]:
+        """Return the type of each size and of each step, and whether all of them are Python integers."""
         names = (*sizes, *self._tape.steps)
         largest = self._formulas.largest(sizes)
         if largest <= INT64_MAX:
-            return dict.fromkeys(names, np.int64)
+            return dict.fromkeys(names, np.int64), False
         if overflow == "exact":
-            return dict.fromkeys(names, object)
+            return dict.fromkeys(names, object), True
         if overflow == "error":
             raise OverflowError(f"a number may be as large as {show(largest)}, more than int64 holds")
         floats = self._tape.floats(sizes)
-        return {name: np.float64 if name in floats else np.int64 for name in names}
+        return {name: np.float64 if name in floats else np.int64 for name in names}, False
 
     def run(
         self, arrays: Mapping[str, Array], shape: tuple[int, ...], ranges: Mapping[str, Range], overflow: Overflow
     ) -> list[Array]:
         """Return the metrics, computed in blocks."""
-        kinds = self.kinds(ranges, overflow)
-        key = tuple(kinds.values())
+        kinds, is_exact = self.kinds(ranges, overflow)
+        key = (*kinds.values(), is_exact)
         if key not in self._routines:
-            self._routines[key] = Routine(self._tape, kinds)
+            self._routines[key] = Routine(self._tape, kinds, is_exact)
         return self._routines[key].run(arrays, shape)
 
     def run_fused(self, arrays: Mapping[str, Array], points: int) -> list[Array] | None:

@@ -32,9 +32,11 @@ class Routine:
     ----------
     kinds
         The type of each size and of each result: int64, float64, or object for Python integers.
+    is_exact
+        Whether results are Python integers, also those that no array decides about.
     """
 
-    def __init__(self, tape: Tape, kinds: Mapping[str, type]) -> None:
+    def __init__(self, tape: Tape, kinds: Mapping[str, type], is_exact: bool) -> None:
         axes = {name: step.axes for name, step in tape.steps.items()}
         readers = [(step.axes, operand) for step in tape.steps.values() for operand in step.operands]
         readers += [(tape.axes_of(check), operand) for check in tape.checks for operand in (check.size, check.limit)]
@@ -42,6 +44,7 @@ class Routine:
         kept |= {metric for metric in tape.metrics if metric in axes}
         along = dict.fromkeys([*axes.values(), *map(tape.axes_of, tape.checks)])
         self.kinds = kinds
+        self.is_exact = is_exact
         self.metrics = tape.metrics
         self.passes = [Pass(tape, each, kept, kinds) for each in sorted(along, key=lambda each: (len(each), each))]
 
@@ -50,14 +53,14 @@ class Routine:
         values = dict(sizes)
         for each in self.passes:
             extent = tuple(length if axis in each.axes else 1 for axis, length in enumerate(shape))
-            rows = np.empty((len(each.kept), *extent), dtype=object if object in self.kinds.values() else np.int64)
+            rows = np.empty((len(each.kept), *extent), dtype=object if self.is_exact else np.int64)
             for name, row in zip(each.kept, rows, strict=True):
                 values[name] = row.view(self.kinds[name])
             each.run(values, extent)
         return [values[metric] if isinstance(metric, str) else self._constant(metric) for metric in self.metrics]
 
     def _constant(self, metric: int) -> Array:
-        if object in self.kinds.values():
+        if self.is_exact:
             return np.array(metric, dtype=object)
         return np.array(metric, dtype=np.int64 if metric < 2**63 else np.float64)
 

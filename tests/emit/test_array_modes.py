@@ -77,6 +77,12 @@ def test_python_integers_are_exact_however_large(costs: ModuleType, call: Any) -
     assert kinds in ({numpy.dtype(object)}, {numpy.dtype(numpy.int64)})
 
 
+def test_python_integers_are_exact_without_any_array(costs: ModuleType) -> None:
+    exact = costs.arrays.prefill(seq_len=10**12, overflow="exact")
+    assert tuple(metric.item() for metric in exact) == tuple(costs.prefill(seq_len=10**12))
+    assert {type(metric.item()) for metric in exact} == {int}
+
+
 @quickly
 @given(call=calls(most=2**62, exponents=(3, 13, 20, 31, 40)))
 def test_int64_is_exact_or_refused_and_float64_is_within_its_bound(costs: ModuleType, call: Any) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,13 @@ _points: Counter[str] = Counter()
 _compiled: set[str] = set()
 
 
+class Result(NamedTuple):
+    """Metrics that are right if, by the ranges of the sizes, no size is too small and no number leaves int64."""
+
+    ranges: dict[str, Range]
+    metrics: list[Array]
+
+
 class Fused:
     """The loop of a tape on int64, all of whose sizes have one shape."""
 
@@ -44,12 +51,10 @@ class Fused:
         _points[self.source] += points
         return self.source in _compiled or _points[self.source] >= WORTH_COMPILING
 
-    def run(self, sizes: Mapping[str, Array], points: int) -> tuple[dict[str, Range], list[Array]] | None:
-        """Return the ranges of the sizes and the metrics; None where sizes contradict each other.
-
-        The metrics are right if, by the ranges, no size is too small and no number leaves int64.
-        """
+    def run(self, sizes: Mapping[str, Array]) -> Result | None:
+        """Return the result for some sizes; None where they contradict each other."""
         _compiled.add(self.source)
+        points = len(sizes[self._sizes[0]])
         block = np.empty((len(self._rows), points), dtype=np.int64)
         ends = np.empty((2, len(self._sizes)), dtype=np.int64)
         numbers = np.array([(number + 2**63) % 2**64 - 2**63 for number in self._numbers], dtype=np.int64)
@@ -58,7 +63,8 @@ class Fused:
             return None
         ranges = {name: (low, high) for name, low, high in zip(self._sizes, *ends.tolist(), strict=True)}
         rows = dict(zip(self._rows, block, strict=True))
-        return ranges, [rows[metric] if isinstance(metric, str) else np.array(metric) for metric in self._tape.metrics]
+        metrics = [rows[metric] if isinstance(metric, str) else np.array(metric) for metric in self._tape.metrics]
+        return Result(ranges, metrics)
 
     def _write(self) -> str:
         """Return the source: look-ups go first, piece by piece, as no processor does several of them at once."""

@@ -9,13 +9,10 @@ from . import _formulas
 from ._symbolic import (
     Call,
     Monomial,
-    Range,
     Space,
     Value,
     apply,
     at_most,
-    range_of,
-    range_of_call,
     settle,
     terms_of,
 )
@@ -54,27 +51,6 @@ class Formulas(NamedTuple):
 
     space: Space
     metrics: tuple[Value, ...]
-
-    def ranges(self, sizes: Mapping[str, Range]) -> list[Range]:
-        """Return the ranges of all unknowns."""
-        ranges: list[Range] = []
-        for what in self.space.unknowns:
-            ranges.append(range_of_call(what, ranges) if isinstance(what, Call) else sizes[what])
-        return ranges
-
-    def largest(self, sizes: Mapping[str, Range]) -> int:
-        """Return the largest number that has to fit: of the metrics and the operands of calls; the others may wrap."""
-        ranges = self.ranges(sizes)
-        largest = max(range_of(metric, ranges)[1] for metric in self.metrics)
-        for what, (_, high) in zip(self.space.unknowns, ranges, strict=True):
-            if isinstance(what, Call):
-                operands = [range_of(operand, ranges)[1] for operand in what.operands]
-                if what.function == "triangular":
-                    operands.append(2 * high)
-                if what.function == "ceil_div":  # the dividend is raised by less than the divisor
-                    operands[0] += int(what.constants[0]) - 1
-                largest = max(largest, *operands)
-        return largest
 
     def fold(self, known: Mapping[int, int]) -> "Formulas":
         """Return the formulas with the unknowns put in that are ``known``, by number."""

@@ -233,35 +233,6 @@ def never_exceeds(value: Value, limit: Value) -> bool:
     return all(coefficient >= 0 for coefficient in terms_of(limit - value).values())
 
 
-def range_of(value: Value, ranges: list[Range]) -> Range:
-    """Return the range of a value from the ranges of the unknowns, none of which is negative."""
-    lowest = highest = 0
-    for monomial, coefficient in terms_of(value).items():
-        low = high = coefficient
-        for number in monomial:
-            low *= ranges[number][0]
-            high *= ranges[number][1]
-        lowest += low if coefficient > 0 else high
-        highest += high if coefficient > 0 else low
-    return lowest, highest
-
-
-def range_of_call(call: Call, ranges: list[Range]) -> Range:
-    """Return the range of a call; all functions but ``differs`` and ``equals`` grow with their operands."""
-    operands = [range_of(operand, ranges) for operand in call.operands]
-    if call.function == "exceeds":
-        (low, high), (limit_low, limit_high) = operands
-        return int(low > limit_high), int(high > limit_low)
-    if call.function in BRACKETS:
-        (low, high), (other_low, other_high) = operands
-        differ = (int(high < other_low or other_high < low), int(not low == high == other_low == other_high))
-        return differ if call.function == "differs" else (1 - differ[1], 1 - differ[0])
-    lowest, highest = (apply(call, *ends) for ends in zip(*operands, strict=True))
-    assert isinstance(lowest, int)
-    assert isinstance(highest, int)
-    return lowest, highest
-
-
 def apply(call: Call, *operands: Value) -> Value:
     """Return the function of a call, of other operands."""
     if call.function == "routed_reads":

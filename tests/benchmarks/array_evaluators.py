@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
+from platform import libc_ver
 from typing import Any
 
 import numba
@@ -12,7 +14,7 @@ from tests.benchmarks.lambdified import lambdify_stages
 from tests.benchmarks.tables import RUNS, Table, time_interleaved
 
 import deepseek_ocr_costs as costs
-from deepseek_ocr_costs import _array_runtime
+from deepseek_ocr_costs._array_runtime import SIZES, range_of_size, trace_bounded
 
 Columns = dict[str, NDArray[np.int64]]
 
@@ -74,11 +76,10 @@ _COPIES = {(read, written): _make_copy(read, written) for read in (2, 3) for wri
 
 def guard(stage: str, columns: Columns) -> None:
     """Do what stands between the arguments and the arithmetic: the ranges, and the bound of every result."""
-    ranges = {name: _array_runtime.range_of_size(name, column, 1) for name, column in columns.items()}
-    known = tuple((name, size.default) for name, size in _array_runtime.SIZES[stage].items() if name not in columns)
-    formulas = _array_runtime._trace(stage, known, "uniform")
-    formulas.ranges(ranges)
-    assert formulas.largest(ranges) < 2**63
+    ranges = {name: range_of_size(name, column, 1) for name, column in columns.items()}
+    known = tuple((name, size.default) for name, size in SIZES[stage].items() if name not in columns)
+    _, bound = trace_bounded(stage, known, "uniform")
+    assert bound(ranges).largest < 2**63
 
 
 def time_case(stage: str, points: int) -> tuple[str, ...]:
@@ -124,18 +125,32 @@ def time_grid(stage: str, axes: Columns) -> tuple[str, ...]:
     mesh = dict(zip(others, np.meshgrid(*(axes[name] for name in others), indexing="ij"), strict=True))
     slices = [{first: np.full(shape[1:], size), **mesh} for size in axes[first].tolist()]
     lambdified = lambdify_stages(STAGES if stage == "request" else (stage,), arrays=True)
+
+    def lambdify() -> None:
+        for columns in slices:
+            lambdified(**columns)
+
     seconds = time_interleaved(
         {
             "grid": lambda: costs.arrays.grid(stage, **axes),
-            "lambdify": lambda: [lambdified(**columns) for columns in slices],
+            "lambdify": lambdify,
         }
     )
     ratio = f"{seconds['lambdify'] / seconds['grid']:.1f}"
     return (f"grid of the {stage}, {np.prod(shape):.0e} points", ratio, "", "", "", "")
 
 
+def keep_memory() -> None:
+    """Let the C library keep what is freed, where it is GNU's; the parameters are M_MMAP_MAX and M_TRIM_THRESHOLD."""
+    if libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(-4, 0)
+        library.mallopt(-1, -1)
+
+
 def run() -> Table:
     """Time the cases at three sizes, and two grids."""
+    keep_memory()
     rows = [time_case(stage, points) for points in (10**5, 10**6, 10**7) for stage in CASES]
     batches, steps = np.arange(1, 51), np.arange(1, 101)
     rows.append(time_grid("request", {"batch_size": batches, "decode_steps": steps, "seq_len": np.arange(1000, 3000)}))
@@ -143,10 +158,11 @@ def run() -> Table:
     rows.append(time_grid("vision", {**tiles, "batch_size": np.arange(1, 100_001)}))
     return Table(
         title="Arrays: all metrics of a stage at many points",
-        note=f"Medians of {RUNS} interleaved runs. Every way makes new arrays for its results, the copy too. "
-        "lambdify is numpy with cse, over the sizes of the workload, in slices of 10^6 points: at 10^7 its "
-        "intermediate results do not fit into memory. The straight formulas are written for the prefill only. "
-        "lambdify and the straight formulas are not exact; the others are.",
+        note=f"Medians of {RUNS} interleaved runs. Every way makes new arrays for its results, the copy too, of memory "
+        "that the process keeps: how fast the system hands out pages is not measured. lambdify is numpy with cse, over the "
+        "sizes of the workload, in slices of 10^6 points: at 10^7 its intermediate results do not fit into memory. The "
+        "straight formulas are written for the prefill only. lambdify and the straight formulas are not exact; the "
+        "others are.",
         columns=(
             "case", "NumPy vs lambdify (times)", "NumPy vs straight NumPy (times)", "NumPy, share of the copy's speed",
             "fused, share of the copy's speed", "overflow guard, share of NumPy",

@@ -30,7 +30,7 @@ _FORMULA_HELPERS = (
     *("routed_reads", "triangular"),
 )
 
-_MACHINERY = ("symbolic", "program", "freeze", "tape", "blocks", "fused", "array_runtime", "grid")
+_MACHINERY = ("bounds", "symbolic", "program", "freeze", "tape", "blocks", "fused", "array_runtime", "grid")
 """The hand-written modules behind arrays and frozen evaluators: they hold for any formulas."""
 
 _STAGE_WORDS = {

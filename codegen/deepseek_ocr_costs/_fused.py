@@ -19,11 +19,8 @@ WORTH_COMPILING = 50_000_000
 WORTH_CALLING = 16_384
 """Points from which on a compiled loop is faster than blocks."""
 
-LOOK_UPS = 512
-"""Look-ups that are done before what is made of them."""
-
-_points: Counter[str] = Counter()
-_compiled: set[str] = set()
+_points: Counter[tuple[object, ...]] = Counter()
+_compiled: set[tuple[object, ...]] = set()
 
 
 class Result(NamedTuple):
@@ -40,26 +37,27 @@ class Fused:
         self._tape = tape
         self._rows = list(dict.fromkeys(metric for metric in tape.metrics if isinstance(metric, str)))
         self._numbers: list[int] = []
-        self._tables: list[Array] = []
+        self._tables: list[tuple[int | str, ...]] = []
         self._sizes = [str(name) for name in tape.axes if name not in tape.steps]
         self.source = self._write()
+        self._key = (self.source, *self._tables)
 
     def pays(self, points: int) -> bool:
         """Tell whether the loop is faster than blocks, counting the time to compile it and the points until now."""
         if find_spec("numba") is None or points < WORTH_CALLING:
             return False
-        _points[self.source] += points
-        return self.source in _compiled or _points[self.source] >= WORTH_COMPILING
+        _points[self._key] += points
+        return self._key in _compiled or _points[self._key] >= WORTH_COMPILING
 
     def run(self, sizes: Mapping[str, Array]) -> Result | None:
         """Return the result for some sizes; None where they contradict each other."""
-        _compiled.add(self.source)
+        _compiled.add(self._key)
         points = len(sizes[self._sizes[0]])
         block = np.empty((len(self._rows), points), dtype=np.int64)
         ends = np.empty((2, len(self._sizes)), dtype=np.int64)
         numbers = np.array([(number + 2**63) % 2**64 - 2**63 for number in self._numbers], dtype=np.int64)
         arrays = [sizes[name] for name in self._sizes]
-        if _compile(self.source)(points, ends, numbers, *self._tables, *arrays, *block):
+        if _compile(self.source, tuple(self._tables))(points, ends, numbers, *arrays, *block):
             return None
         ranges = {name: (low, high) for name, low, high in zip(self._sizes, *ends.tolist(), strict=True)}
         rows = dict(zip(self._rows, block, strict=True))
@@ -67,52 +65,34 @@ class Fused:
         return Result(ranges, metrics)
 
     def _write(self) -> str:
-        """Return the source: look-ups go first, piece by piece, as no processor does several of them at once."""
-        look_ups = {name: step for name, step in self._tape.steps.items() if step.function == "routed_reads"}
-        tables = [self._write_look_up(step) for step in look_ups.values()]
-        rest = {name: step for name, step in self._tape.steps.items() if name not in look_ups}
-        steps = [f"{name} = {self._write_step(step)}" for name, step in rest.items()]
+        steps = [f"{name} = {self._write_step(step)}" for name, step in self._tape.steps.items()]
         checks = [f"wrong |= {self._show(check.size)} > {self._show(check.limit)}" for check in self._tape.checks]
-        loads = [f"{name} = np.int64({name}_piece[i])" for name in self._sizes]
-        lows = [f"{name}_low = min({name}_low, {name})" for name in self._sizes]
-        highs = [f"{name}_high = max({name}_high, {name})" for name in self._sizes]
-        columns = [f"{name}_{what}" for what, names in (("array", self._sizes), ("row", self._rows)) for name in names]
-        parameters = ["points", "ends", "numbers", *(f"table{number}" for number in range(len(tables))), *columns]
-        lines = [
-            f"def loop({', '.join(parameters)}):",
-            "    wrong = False",
-            *(f"    c{number} = numbers[{number}]" for number in range(len(self._numbers))),
-            *(f"    {name}_low = {name}_high = np.int64({name}_array[0])" for name in self._sizes),
-            *(f"    {name}_read = np.empty({LOOK_UPS}, dtype=np.int64)" for name in look_ups),
-            f"    for start in range(0, points, {LOOK_UPS if look_ups else 'points'}):",
-            f"        length = min({LOOK_UPS if look_ups else 'points'}, points - start)",
-            *(f"        {name.rpartition('_')[0]}_piece = {name}[start : start + length]" for name in columns),
+        arrays = [f"{name}_array" for name in self._sizes]
+        rows = [f"{name}_row" for name in self._rows]
+        before = [f"c{number} = numbers[{number}]" for number in range(len(self._numbers))]
+        before += [f"{name}_low = {name}_high = np.int64({name}_array[0])" for name in self._sizes]
+        inside = [f"{name} = np.int64({name}_array[i])" for name in self._sizes]
+        inside += [f"{name}_low = min({name}_low, {name})" for name in self._sizes]
+        inside += [f"{name}_high = max({name}_high, {name})" for name in self._sizes]
+        inside += [*steps, *checks, *(f"{name}_row[i] = {name}" for name in self._rows)]
+        after = [
+            f"ends[0, {number}], ends[1, {number}] = {name}_low, {name}_high" for number, name in enumerate(self._sizes)
         ]
-        for number, (name, (needed, place)) in enumerate(zip(look_ups, tables, strict=True)):
-            lines += ["        for i in range(length):", *(f"            {line}" for line in needed)]
-            lines.append(f"            {name}_read[i] = table{number}[{place}]")
-        reads = [f"{name} = {name}_read[i]" for name in look_ups]
-        stores = [f"{name}_piece[i] = {name}" for name in self._rows]
-        inside = [*loads, *lows, *highs, *reads, *steps, *checks, *stores]
-        lines += ["        for i in range(length):", *(f"            {line}" for line in inside)]
-        for number, name in enumerate(self._sizes):
-            lines.append(f"    ends[0, {number}], ends[1, {number}] = {name}_low, {name}_high")
-        return "\n".join([*lines, "    return wrong", ""])
-
-    def _write_look_up(self, step: Step) -> tuple[list[str], str]:
-        """Return the lines before a look-up and its place, and remember its table."""
-        table = table_of_reads(*step.constants).astype(np.int64)
-        self._tables.append(table)
-        needed: set[Operand] = set(step.operands)
-        for name, earlier in reversed(self._tape.steps.items()):
-            if name in needed:
-                needed |= set(earlier.operands)
-        loads = [f"{name} = np.int64({name}_piece[i])" for name in self._sizes if name in needed]
-        steps = [f"{name} = {self._write_step(each)}" for name, each in self._tape.steps.items() if name in needed]
-        # The sizes are checked only after the loop. A place without a sign needs no wrapping around.
-        return [*loads, *steps], f"np.uint64(max(min({self._show(step.operands[0])}, {len(table) - 1}), 0))"
+        lines = [
+            f"def loop({', '.join(['points', 'ends', 'numbers', *arrays, *rows])}):",
+            *(f"    {line}" for line in ("wrong = False", *before, "for i in range(points):")),
+            *(f"        {line}" for line in inside),
+            *(f"    {line}" for line in (*after, "return wrong")),
+        ]
+        return "\n".join([*lines, ""])
 
     def _write_step(self, step: Step) -> str:
+        if step.function == "routed_reads":
+            if step.constants not in self._tables:
+                self._tables.append(step.constants)
+            number, last = self._tables.index(step.constants), len(table_of_reads(*step.constants)) - 1
+            # The sizes are checked only after the loop. A place without a sign needs no wrapping around.
+            return f"table{number}[np.uint64(max(min({self._show(step.operands[0])}, {last}), 0))]"
         if step.function in ("floor_divide", "right_shift"):  # faster by a number that is known when it is compiled
             return f"{self._show(step.operands[0])} {_SIGNS[step.function]} {step.operands[1]}"
         one, other = map(self._show, step.operands)
@@ -133,10 +113,12 @@ _SIGNS = {
 
 
 @lru_cache
-def _compile(source: str) -> Callable[..., bool]:
+def _compile(source: str, tables: tuple[tuple[int | str, ...], ...]) -> Callable[..., bool]:
+    """Return the loop; tables are constants in it, as what is written could otherwise change them while it runs."""
     import numba
 
     names: dict[str, Any] = {"np": np}
+    names |= {f"table{number}": table_of_reads(*each).astype(np.int64) for number, each in enumerate(tables)}
     # The text is made of our own steps.
     exec(compile(source, "<fused>", "exec"), names)
     loop: Callable[..., bool] = numba.njit(nogil=True, error_model="numpy")(names["loop"])

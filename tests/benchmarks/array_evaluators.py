@@ -159,9 +159,9 @@ def run() -> Table:
     return Table(
         title="Arrays: all metrics of a stage at many points",
         note=f"Medians of {RUNS} interleaved runs. Every way makes new arrays for its results, the copy too, of memory "
-        "that the process keeps: how fast the system hands out pages is not measured. lambdify is numpy with cse, over the "
-        "sizes of the workload, in slices of 10^6 points: at 10^7 its intermediate results do not fit into memory. The "
-        "straight formulas are written for the prefill only. lambdify and the straight formulas are not exact; the "
+        "that the process keeps: how fast the system hands out pages is not measured. lambdify is numpy with cse, over "
+        "the sizes of the workload, in slices of 10^6 points: at 10^7 its intermediate results do not fit into memory. "
+        "The straight formulas are written for the prefill only. lambdify and the straight formulas are not exact; the "
         "others are.",
         columns=(
             "case", "NumPy vs lambdify (times)", "NumPy vs straight NumPy (times)", "NumPy, share of the copy's speed",

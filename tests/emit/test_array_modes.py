@@ -172,9 +172,9 @@ def test_a_loop_is_compiled_only_where_it_pays(costs: ModuleType, monkeypatch: p
     """A few points never compile; many small calls with one formula do in the end."""
     pytest.importorskip("numba")
     fused = __import__(f"{costs.__name__}._fused", fromlist=["_"])
-    compiled: list[str] = []
+    compiled: list[object] = []
     compile_loop = fused._compile
-    monkeypatch.setattr(fused, "_compile", lambda source: compiled.append(source) or compile_loop(source))
+    monkeypatch.setattr(fused, "_compile", lambda *key: compiled.append(key) or compile_loop(*key))
     monkeypatch.setattr(fused, "WORTH_CALLING", 5)
     monkeypatch.setattr(fused, "WORTH_COMPILING", 17)
     for number, expected in ((3, 0), (7, 0), (7, 0), (7, 1), (7, 2)):

@@ -98,6 +98,17 @@ def test_integers_of_any_width_are_widened(costs: ModuleType, kind: str) -> None
     assert at(found, (1,)) == costs.prefill(seq_len=111, batch_size=70_001)
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_of_data_frames_are_arrays(costs: ModuleType, library: str) -> None:
+    series = pytest.importorskip(library).Series
+    found = costs.arrays.prefill(seq_len=series([5, 111]), batch_size=series([3, 70_001]))
+    assert at(found, (1,)) == costs.prefill(seq_len=111, batch_size=70_001)
+    with pytest.raises(TypeError, match="seq_len must"):
+        costs.arrays.prefill(seq_len=series([5, None]))
+    with pytest.raises(TypeError, match="seq_len must hold integers, not float64"):
+        costs.arrays.prefill(seq_len=series([5.0, 7.0]))
+
+
 def test_scalars_give_arrays_without_dimensions(costs: ModuleType) -> None:
     assert at(costs.arrays.request(batch_size=numpy.int32(3)), ()) == costs.request(batch_size=3)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -67,6 +69,19 @@ def test_the_docstring_says_what_is_frozen(costs: ModuleType) -> None:
     assert "batch_size=1013" in function.__doc__
     assert f"decode_steps={DEFAULTS['decode_steps']}" in function.__doc__
     assert function.__doc__ in function.source
+
+
+def test_freezing_imports_the_standard_library_only() -> None:
+    code = (
+        "import sys, deepseek_ocr_costs as c; c.freeze('request')(); print(*{n.partition('.')[0] for n in sys.modules})"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name for name in ran.stdout.split() if name not in sys.stdlib_module_names}
+    bare = subprocess.run(
+        [sys.executable, "-c", "import sys; print(*{n.partition('.')[0] for n in sys.modules})"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert loaded - set(bare.stdout.split()) == {"deepseek_ocr_costs"}
 
 
 def test_sizes_that_follow_from_others_do_so_unless_they_are_free(costs: ModuleType) -> None:

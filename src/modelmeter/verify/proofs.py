@@ -109,14 +109,19 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
 
 
 def list_tile_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
-    """Yield pages with tiles: two residue classes of sides, and the default sides with every shape of grid."""
-    width, height, j = map(positive, ("num_width_tiles", "num_height_tiles", "j"))
-    patch_size = architecture.sam_patch_size
+    """Yield pages with tiles: sides where each rounding matters, and the default sides with every shape of grid.
+
+    Of the views and of the tiles, one has a grid that two halvings round up, and one has pixels that fill no patch.
+    """
+    width, height = map(positive, ("num_width_tiles", "num_height_tiles"))
+    patch_size, tile_grid = architecture.sam_patch_size, count_residues(architecture) * positive("j")
     grid: Sizes = {"num_width_tiles": width, "num_height_tiles": height}
-    symbolic = {"image_size": patch_size * (count_residues(architecture) * j + 12), **grid}
-    yield reference_cases.make_page_case(
-        architecture, _side(architecture, QUICK_RESIDUE), tiles=symbolic, least={BATCH_SIZE: 1}
-    )
+    for base_size, image_size in (
+        (_side(architecture, 5), patch_size * (tile_grid + 12) + patch_size - 1),
+        (_side(architecture, 4) + patch_size - 1, patch_size * (tile_grid + 13)),
+    ):
+        tiles = {"image_size": image_size, **grid}
+        yield reference_cases.make_page_case(architecture, base_size, tiles=tiles, least={BATCH_SIZE: 1})
     yield reference_cases.make_page_case(
         architecture, 1024, tiles={"image_size": 640, **grid}, least={BATCH_SIZE: 1, width: 1, height: 1}
     )

@@ -44,6 +44,7 @@ CASES = [
     (2, 7, 3, 13, 17, 3, 1, 1),
     (1, 2, 3, 9, 14, 3, 2, 1),  # an odd and an even side
     (1, 2, 3, 19, 29, 5, 3, 1),  # neither patches nor "same"
+    (2, 5, 3, 17, 27, 7, 3, 2),  # the same, and a padding that is not its own square
 ]
 
 

@@ -113,7 +113,7 @@ class OperatorRecorder(TorchFunctionMode):
     ) -> Any:
         """Run ``func`` and record it, unless it is free or part of a leaf module."""
         kwargs = kwargs or {}
-        name = _name(func, args)
+        name = name_function(func, args)
         if self._aten.tally or name == "__get__":  # inside a leaf module, or the look-up of an attribute
             return func(*args, **kwargs)
         inputs = tensors_in(args, kwargs)
@@ -237,7 +237,7 @@ class OperatorRecorder(TorchFunctionMode):
                 self._remember(tensor, kind)
 
 
-def _name(func: Callable[..., Any], args: tuple[Any, ...]) -> str:
+def name_function(func: Callable[..., Any], args: tuple[Any, ...]) -> str:
     """Return the published name of a torch function; indexing goes by whether a tensor chooses the rows."""
     name: str = func.__name__
     if name in ("__getitem__", "__setitem__"):

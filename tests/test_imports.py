@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, int], ...] = (
     # structure and formulas together
     (r"modelmeter\.(bind|totals|catalogue|breakdown)", 4),
     # algebra
-    (r"modelmeter\.(simplify|polynomials|program|draft|circuit|sharing|readable)", 5),
+    (r"modelmeter\.(simplify|polynomials|program|draft|circuit|sharing|readable|ordering|peak)", 5),
     # text
     (r"modelmeter\.emit(\..+)?", 6),
     # everything in order, and what stands beside it

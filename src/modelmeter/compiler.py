@@ -28,6 +28,7 @@ from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
+from modelmeter.peak import Peak, find_peaks
 from modelmeter.symbols import symbols_of
 from modelmeter.totals import Totals, add_up
 
@@ -61,6 +62,8 @@ class CompiledModel:
         The same modules with their layers.
     totals
         Costs by stage, module and class, as formulas.
+    peaks
+        Peaks of the activations by stage, with the architecture's sizes put in.
     catalogue
         The formula of each layer class.
     defaults
@@ -71,6 +74,7 @@ class CompiledModel:
     graph: ModuleGraph
     model: BoundModule
     totals: Totals
+    peaks: Mapping[str, Peak]
     catalogue: tuple[LayerEntry, ...]
     defaults: Mapping[str, int]
 
@@ -100,11 +104,19 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
     model = bind(graph, layers, {**graph.architecture, **graph.workload, "decode_step": 1})
     # formulas of modules -> totals by stage, by module, by class; the decode loop in closed form
     totals = add_up(model, stage_of, stages=STAGES)
+    # the same layers at the sizes of the architecture -> what is alive beside each operator -> the largest by stage
+    peaks = find_peaks(build_layers({**symbolic_sizes(), **architecture.dimension_values()}), stage_of, stages=STAGES)
     defaults = _default_sizes(architecture)
     # every layer class once, in its own sizes
     catalogue = build_catalogue(model, defaults, stage_of)
     return CompiledModel(
-        architecture=architecture, graph=graph, model=model, totals=totals, catalogue=catalogue, defaults=defaults
+        architecture=architecture,
+        graph=graph,
+        model=model,
+        totals=totals,
+        peaks=peaks,
+        catalogue=catalogue,
+        defaults=defaults,
     )
 
 

@@ -299,6 +299,11 @@ def exceeds(a: Size, b: Size) -> Size:
     return _call(Exceeds, a, b)
 
 
+def exists(count: Size) -> Size:
+    """Return 1 where ``count`` is more than 0, else 0."""
+    return 1 if sympy.sympify(count).is_positive else exceeds(count, 0)
+
+
 def routed_reads(experts: Size, per_token: Size, tokens: Size, weights: Size) -> Size:
     """Return the expected weight elements read from routed experts; see :class:`RoutedReads`."""
     return _call(RoutedReads, experts, per_token, tokens, weights)

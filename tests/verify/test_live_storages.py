@@ -135,6 +135,12 @@ def test_what_is_returned_stays_to_the_end() -> None:
     ]  # fmt: skip
 
 
+def test_returned_integers_do_not_count() -> None:
+    # 15 + 15, with the numbers of the rows beside them.
+    found = watch(lambda _, rows, order: (rows[order], order + 1), meta(5, 3), meta(5, dtype=torch.int64))
+    assert found == [("index", 30)]
+
+
 def test_attention_stores_no_scores() -> None:
     def forward(_: Apply, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         return functional.scaled_dot_product_attention(query, key, value)

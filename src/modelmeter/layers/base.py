@@ -10,7 +10,9 @@ from typing import Literal, Self
 from attrs import NOTHING, evolve, field, fields, frozen
 
 from modelmeter.cost import Cost, Operator, Precision, Work
+from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, routed_reads
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.symbols import symbol
 
 Shape = tuple[Size, ...]
@@ -135,6 +137,24 @@ class BaseLayer(ABC):
     def operators(self) -> tuple[Operator, ...]:
         """Return the operators of this module's own forward, in the order of their calls."""
         return ()
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        """Record the operators of one forward on ``tape``, in the order of the reference model.
+
+        A layer that is one operator reads all its inputs and writes one output; the others say how they run.
+
+        Raises
+        ------
+        FormulaError
+            If this layer, or one below it, does not say in which order its operators run.
+        """
+        operators = self.operators()
+        if self.children or len(operators) != 1:
+            raise FormulaError(
+                "a layer does not say in which order its operators run", place=type(self).__name__,
+                remedy="give it a method replay",
+            )  # fmt: skip
+        return (tape.run(operators[0], *inputs),)
 
     @property
     def own_parameters(self) -> Size:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from modelmeter.functions import exists
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -21,6 +23,9 @@ class Sequential(BaseLayer):
 
     def build_children(self) -> Mapping[str, Child]:
         return {str(index): once(layer) for index, layer in enumerate(self.layers)}
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        return tape.call_in_turn(self, self.children, *inputs)
 
 
 @frozen(kw_only=True, slots=False)
@@ -39,6 +44,13 @@ class ModuleList(BaseLayer):
     def build_children(self) -> Mapping[str, Child]:
         return {str(index): group for index, group in enumerate(self.groups)}
 
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        """Record one sibling of each group, on the output of the group before: alike siblings do alike."""
+        for name, group in self.children.items():
+            with tape.only_if(exists(group.count)):
+                inputs = tape.call_all(self, name, *inputs)
+        return inputs
+
 
 @frozen(kw_only=True, slots=False)
 class Idle(BaseLayer):
@@ -47,3 +59,6 @@ class Idle(BaseLayer):
     @property
     def output_shape(self) -> Shape:
         return ()
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        return inputs

@@ -81,7 +81,7 @@ def watch_storages(
     watcher = _Watcher(model, cache)
     with torch.no_grad(), watcher.watch_modules(), watcher:
         returned = forward()
-    watcher.keep_to_the_end(tensors_in(returned))
+    watcher.keep_to_the_end(_floating(returned))
     return tuple(watcher.list_operators())
 
 

@@ -70,13 +70,14 @@ COLOURS = 3
 
 @frozen(kw_only=True)
 class Case:
-    """A layer in symbols, a value for each, and a forward of the torch module at these."""
+    """A layer in symbols, a value for each, and a forward of the torch module at these, which reads ``inputs``."""
 
     label: str
     layer: BaseLayer
     sizes: dict[str, int]
     module: nn.Module
     forward: Callable[[], Any]
+    inputs: tuple[Tensor, ...] = ()
     cache: tuple[Tensor, ...] = ()
     stored: tuple[Tensor, ...] | None = None
 
@@ -106,7 +107,8 @@ def make(
     numbers = {key: size for key, size in sizes.items() if type(size) is int}
     layer = evolve(LAYERS[name].canonical(), **{key: sizes[key] for key in sizes.keys() - numbers.keys()})
     label = ", ".join(f"{key} {size}" for key, size in sizes.items() if key not in DeepSeekOCRArchitecture.__slots__)
-    return Case(label=label, layer=layer, sizes=numbers, module=module, forward=lambda: module(*inputs))
+    read = tuple(each for each in inputs if isinstance(each, Tensor) and each.is_floating_point())
+    return Case(label=label, layer=layer, sizes=numbers, module=module, forward=lambda: module(*inputs), inputs=read)
 
 
 # --- the vision towers -------------------------------------------------------------------------------------
@@ -188,8 +190,11 @@ def clip(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
             "num_views": views, "grid_size": grid, "pretrain_grid_size": trained, "patch_size": patch,
             "image_channels": COLOURS,
         }  # fmt: skip
-        yield make("CLIPVisionEmbeddings", (architecture,), inputs, hidden_size=width, **sizes)
-        yield make("VitModel", (architecture,), inputs, **sizes, **stack, num_layers=layers)
+        for case in (
+            make("CLIPVisionEmbeddings", (architecture,), inputs, hidden_size=width, **sizes),
+            make("VitModel", (architecture,), inputs, **sizes, **stack, num_layers=layers),
+        ):
+            yield evolve(case, inputs=inputs[1:])
 
 
 # --- the decoder -------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -22,3 +23,6 @@ class DeepseekOCRForCausalLM(BaseLayer):
 
     def build_children(self) -> Mapping[str, Child]:
         return {"model": once(self.model), "lm_head": once(self.lm_head)}
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        return tape.call_in_turn(self, ("model", "lm_head"), *inputs)

@@ -9,6 +9,7 @@ from attrs import frozen
 from modelmeter.cost import Operator
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -45,3 +46,9 @@ class DeepseekOCRModel(BaseLayer):
 
     def operators(self) -> tuple[Operator, ...]:
         return (*self.vision_layer.operators(), *self.decoder_layer.operators())
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        # Images are written into the embeddings of the prompt.
+        prompt = tape.call(self, "embed_tokens")
+        self.vision_layer.replay(tape, prompt)
+        return (tape.call(self, "norm", tape.call(self, "layers", prompt)),)

@@ -10,6 +10,7 @@ from modelmeter.cost import Operator
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
 from modelmeter.layers.operators import add_residual
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_mlp import DeepseekV2MLP
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_moe import DeepseekV2MoE
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
@@ -76,3 +77,11 @@ class DeepseekV2DecoderLayer(BaseLayer):
     def operators(self) -> tuple[Operator, ...]:
         elements = self.batch_size * self.num_queries * self.hidden_size
         return (add_residual(elements), add_residual(elements))
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (hidden_states,) = inputs
+        add_attention, add_mlp = self.operators()
+        attended = tape.call(self, "self_attn", tape.call(self, "input_layernorm", hidden_states))
+        hidden_states = tape.run(add_attention, hidden_states, attended)
+        normed = tape.call(self, "post_attention_layernorm", hidden_states)
+        return (tape.run(add_mlp, hidden_states, tape.call(self, "mlp", normed)),)

@@ -12,6 +12,7 @@ from modelmeter.layers.activation import SiLU
 from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once, token_shape
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -50,3 +51,9 @@ class DeepseekV2MLP(BaseLayer):
     def operators(self) -> tuple[Operator, ...]:
         elements = multiply(self.leading_shape) * self.intermediate_size
         return (apply_pointwise("mul", elements, reads=Elements(activation=2 * elements)),)
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (multiply_gate,) = self.operators()
+        gate = tape.call(self, "act_fn", tape.call(self, "gate_proj", *inputs))
+        gated = tape.run(multiply_gate, gate, tape.call(self, "up_proj", *inputs))
+        return (tape.call(self, "down_proj", gated),)

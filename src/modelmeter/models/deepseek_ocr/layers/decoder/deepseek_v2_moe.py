@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, divide
+from modelmeter.functions import Size, ceil_div, differs, divide, equals, exists, floor_div
 from modelmeter.layers.base import BaseLayer, Child, Routing, Shape, multiply, once, token_shape
 from modelmeter.layers.container import ModuleList
 from modelmeter.layers.operators import add_residual, apply_pointwise, concatenate, gather_rows
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_mlp import DeepseekV2MLP
 from modelmeter.models.deepseek_ocr.layers.decoder.moe_gate import MoEGate
 from modelmeter.operator_table import vector_flops
@@ -40,14 +41,15 @@ class DeepseekV2MoE(BaseLayer):
         """Pairs of a token and an expert that it chose."""
         return multiply(self.leading_shape) * self.num_experts_per_tok
 
+    def _expert(self, num_tokens: Size) -> DeepseekV2MLP:
+        return DeepseekV2MLP(
+            leading_shape=(num_tokens,), hidden_size=self.hidden_size, intermediate_size=self.moe_intermediate_size
+        )
+
     def build_children(self) -> Mapping[str, Child]:
         # The mean share of an expert. All costs are linear in it, so their sum over the experts is exact
         # also where the shares differ by one.
-        expert = DeepseekV2MLP(
-            leading_shape=(divide(self.assignments, self.n_routed_experts),),
-            hidden_size=self.hidden_size,
-            intermediate_size=self.moe_intermediate_size,
-        )
+        expert = self._expert(divide(self.assignments, self.n_routed_experts))
         routing = Routing(
             n_routed_experts=self.n_routed_experts,
             num_experts_per_tok=self.num_experts_per_tok,
@@ -93,3 +95,40 @@ class DeepseekV2MoE(BaseLayer):
             ),
             add_residual(tokens),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (hidden_states,) = inputs
+        gather, join, put_back, weigh, combine, add_shared = self.operators()
+        weights = tape.call(self, "gate", hidden_states)
+        outputs = self._replay_experts(tape, tape.run(gather, hidden_states))
+        unsorted = tape.run(put_back, tape.run(join, outputs))
+        combined = tape.run(combine, tape.run(weigh, unsorted, weights))
+        return (tape.run(add_shared, combined, tape.call(self, "shared_experts", hidden_states)),)
+
+    def _replay_experts(self, tape: Tape, sorted_tokens: Buffer) -> Buffer:
+        """Record those experts that can be the peak under even shares, and return the outputs of all.
+
+        Outputs are held until all experts have theirs, so the later of two alike experts has more beside it; but the
+        last one of all is also the last to read the tokens. The first experts may take one token more than the
+        others, and if there is no token for the others, they are not called.
+        """
+        experts, assignments = self.n_routed_experts, self.assignments
+        larger, smaller = ceil_div(assignments, experts), floor_div(assignments, experts)
+        with tape.only_if(differs(larger, smaller) * exists(smaller)):
+            # The last of the first: (assignments - 1) mod experts come before it.
+            self._replay_expert(
+                tape, larger, sorted_tokens, earlier=(assignments - 1 - experts * (larger - 1)) * larger
+            )
+        last = smaller + equals(smaller, 0)
+        for earlier in (assignments - 2 * last, assignments - last):
+            self._replay_expert(tape, last, sorted_tokens, earlier=earlier)
+        return Buffer(assignments * self.hidden_size)
+
+    def _replay_expert(self, tape: Tape, num_tokens: Size, sorted_tokens: Buffer, *, earlier: Size) -> None:
+        """Record an expert on ``num_tokens``, beside the outputs of ``earlier`` ones."""
+        others = self.assignments - num_tokens
+        with (
+            tape.inside("experts"),
+            tape.holding(earlier * self.hidden_size, at_most=others * self.hidden_size),
+        ):
+            self._expert(num_tokens).replay(tape, sorted_tokens)

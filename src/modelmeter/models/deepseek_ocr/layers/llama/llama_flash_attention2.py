@@ -11,6 +11,7 @@ from modelmeter.functions import Size, divide, floor_div
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise, attend, concatenate
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.llama.llama_rotary_embedding import LlamaRotaryEmbedding
 
 
@@ -101,3 +102,20 @@ class LlamaFlashAttention2(BaseLayer):
             apply_pointwise("mul", elements, reads=scaled),
             apply_pointwise("add", elements, reads=Elements(activation=2 * elements)),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (hidden_states,) = inputs
+        *_, append_keys, append_values, attend_to_cache = self.operators()
+        query, key, value = (tape.call(self, name, hidden_states) for name in ("q_proj", "k_proj", "v_proj"))
+        angles = tape.call_all(self, "rotary_emb")
+        query = self._replay_rotation(tape, self.hidden_size, query, *angles)
+        key = self._replay_rotation(tape, self.key_value_size, key, *angles)
+        tape.run(append_keys, key)
+        tape.run(append_values, value)
+        return (tape.call(self, "o_proj", tape.run(attend_to_cache, query)),)
+
+    def _replay_rotation(self, tape: Tape, width: Size, states: Buffer, cos: Buffer, sin: Buffer) -> Buffer:
+        scale, negate, join, scale_rotated, add = self._rotate(width)
+        scaled = tape.run(scale, states, cos)
+        rotated = tape.run(join, states, tape.run(negate, states))
+        return tape.run(add, scaled, tape.run(scale_rotated, rotated, sin))

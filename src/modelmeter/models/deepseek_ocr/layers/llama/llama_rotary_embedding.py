@@ -6,7 +6,8 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, divide
-from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.base import BaseLayer, Shape, multiply
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.operator_table import vector_flops
 
 
@@ -42,3 +43,7 @@ class LlamaRotaryEmbedding(BaseLayer):
                 writes=Elements(activation=2 * angles),
             ),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        angles = multiply(self.output_shape)
+        return tape.run_all((angles, angles), *inputs)

@@ -11,6 +11,7 @@ from modelmeter.functions import Size, differs, floor_div
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import gather_rows, read_table, resize_table
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.operator_table import vector_flops
 
 
@@ -104,3 +105,12 @@ class Attention(BaseLayer):
             reads=Elements(activation=3 * positions * self.hidden_size + bias_terms),
             writes=Elements(activation=positions * self.hidden_size),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (features,) = inputs
+        resize_rows, pick_rows, multiply_rows, resize_columns, pick_columns, multiply_columns, attend = self.operators()
+        qkv = tape.call(self, "qkv", features)
+        row_terms = tape.run(multiply_rows, qkv, tape.run(pick_rows, tape.run(resize_rows)))
+        column_terms = tape.run(multiply_columns, qkv, tape.run(pick_columns, tape.run(resize_columns)))
+        attended = tape.run(attend, qkv, row_terms, column_terms)
+        return (tape.call(self, "proj", attended),)

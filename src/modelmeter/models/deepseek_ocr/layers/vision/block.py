@@ -11,6 +11,7 @@ from modelmeter.functions import Size, ceil_div, differs
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.operators import add_residual
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.attention import Attention
 from modelmeter.models.deepseek_ocr.layers.vision.mlp_block import MLPBlock
 
@@ -35,6 +36,11 @@ class Block(BaseLayer):
     @property
     def output_shape(self) -> Shape:
         return (self.num_views, self.grid_size, self.grid_size, self.hidden_size)
+
+    @property
+    def padded_size(self) -> Size:
+        """Side of the grid in whole windows."""
+        return ceil_div(self.grid_size, self.window_size) * self.window_size
 
     def build_children(self) -> Mapping[str, Child]:
         leading_shape = (self.num_views, self.grid_size, self.grid_size)
@@ -64,11 +70,20 @@ class Block(BaseLayer):
 
     def operators(self) -> tuple[Operator, ...]:
         elements = self.num_views * self.grid_size**2 * self.hidden_size
-        padded_size = ceil_div(self.grid_size, self.window_size) * self.window_size
-        is_padded = differs(padded_size, self.grid_size)
+        is_padded = differs(self.padded_size, self.grid_size)
         pad = Operator(
             name="pad",
             reads=Elements(activation=is_padded * elements),
-            writes=Elements(activation=is_padded * self.num_views * padded_size**2 * self.hidden_size),
+            writes=Elements(activation=is_padded * self.num_views * self.padded_size**2 * self.hidden_size),
         )
         return (pad, add_residual(elements), add_residual(elements))
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (features,) = inputs
+        _, add_attention, add_mlp = self.operators()
+        normed = tape.call(self, "norm1", features)
+        # Where nothing is padded, the windows are the norm's output: as many elements.
+        with tape.only_if(differs(self.padded_size, self.grid_size)):
+            windows = tape.run(self.num_views * self.padded_size**2 * self.hidden_size, normed)
+        features = tape.run(add_attention, features, tape.call(self, "attn", windows))
+        return (tape.run(add_mlp, features, tape.call(self, "mlp", tape.call(self, "norm2", features))),)

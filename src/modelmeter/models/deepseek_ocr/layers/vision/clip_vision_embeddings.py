@@ -12,6 +12,7 @@ from modelmeter.layers.base import BaseLayer, Child, Shape, never, once
 from modelmeter.layers.conv2d import Conv2d
 from modelmeter.layers.embedding import Embedding
 from modelmeter.layers.operators import apply_pointwise, concatenate, resize_table
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -89,3 +90,14 @@ class CLIPVisionEmbeddings(BaseLayer):
                 reads=Elements(activation=self.num_views * positions + positions),
             ),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (patches,) = inputs
+        join_class_token, resize, _, add_positions = self.operators()
+        embeddings = tape.run(join_class_token, patches)
+        positions = tape.call(self, "position_embedding")
+        # Where nothing is resized, these are the stored positions: as many elements.
+        with tape.only_if(differs(self.grid_size, self.pretrain_grid_size)):
+            resized = tape.run(resize, positions)
+            positions = tape.run((self.grid_size**2 + 1) * self.hidden_size, positions, resized)
+        return (tape.run(add_positions, embeddings, positions),)

@@ -12,6 +12,7 @@ from modelmeter.layers.base import BaseLayer, Child, Shape, once, repeat
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.layers.conv2d import Conv2d
 from modelmeter.layers.operators import apply_pointwise, read_table, resize_table
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.block import Block
 from modelmeter.models.deepseek_ocr.layers.vision.layer_norm2d import LayerNorm2d
 from modelmeter.models.deepseek_ocr.layers.vision.patch_embed import PatchEmbed
@@ -138,3 +139,10 @@ class ImageEncoderViT(BaseLayer):
                 "add", self.num_views * positions, reads=Elements(activation=self.num_views * positions) + added
             ),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (pixels,) = inputs
+        resize, add_positions = self.operators()
+        features = tape.call(self, "patch_embed", pixels)
+        features = tape.run(add_positions, features, tape.run(resize))
+        return tape.call_in_turn(self, ("blocks", "neck", "net_2", "net_3"), features)

@@ -10,6 +10,7 @@ from modelmeter.functions import Size
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Child, Shape, once, token_shape
 from modelmeter.layers.linear import Linear
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -39,3 +40,6 @@ class MLPBlock(BaseLayer):
             ),
             "act": once(GELU(shape=wide)),
         }
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        return tape.call_in_turn(self, ("lin1", "act", "lin2"), *inputs)

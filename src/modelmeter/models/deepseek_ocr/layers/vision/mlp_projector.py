@@ -9,6 +9,7 @@ from attrs import field, frozen
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape, once, token_shape
 from modelmeter.layers.linear import Linear
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -29,3 +30,6 @@ class MlpProjector(BaseLayer):
                 Linear(leading_shape=self.leading_shape, in_features=self.in_features, out_features=self.out_features)
             )
         }
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        return tape.call_in_turn(self, ("layers",), *inputs)

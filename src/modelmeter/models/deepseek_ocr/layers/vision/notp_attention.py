@@ -11,6 +11,7 @@ from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import attend
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -48,3 +49,8 @@ class NoTPAttention(BaseLayer):
                 key_width=self.hidden_size,
             ),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (attend,) = self.operators()
+        attended = tape.run(attend, tape.call(self, "qkv_proj", *inputs))
+        return (tape.call(self, "out_proj", attended),)

@@ -11,6 +11,7 @@ from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once, token_shape
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -46,3 +47,9 @@ class NoTPFeedForward(BaseLayer):
             apply_pointwise("sigmoid", elements, reads=Elements(activation=elements)),
             apply_pointwise("mul", elements, reads=Elements(activation=2 * elements)),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        scale, squash, gate = self.operators()
+        wide = tape.call(self, "fc1", *inputs)
+        gated = tape.run(gate, wide, tape.run(squash, tape.run(scale, wide)))
+        return (tape.call(self, "fc2", gated),)

@@ -9,6 +9,7 @@ from attrs import frozen
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape, once, repeat
 from modelmeter.layers.container import ModuleList
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.notp_transformer_block import NoTPTransformerBlock
 
 
@@ -36,3 +37,6 @@ class NoTPTransformer(BaseLayer):
             intermediate_size=self.intermediate_size,
         )
         return {"layers": once(ModuleList(groups=(repeat(block, self.num_layers),)))}
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        return tape.call_in_turn(self, ("layers",), *inputs)

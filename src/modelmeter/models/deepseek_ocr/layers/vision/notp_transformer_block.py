@@ -11,6 +11,7 @@ from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.operators import add_residual
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.notp_attention import NoTPAttention
 from modelmeter.models.deepseek_ocr.layers.vision.notp_feedforward import NoTPFeedForward
 
@@ -55,3 +56,11 @@ class NoTPTransformerBlock(BaseLayer):
     def operators(self) -> tuple[Operator, ...]:
         elements = self.num_views * self.num_queries * self.hidden_size
         return (add_residual(elements), add_residual(elements))
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (hidden_states,) = inputs
+        add_attention, add_mlp = self.operators()
+        attended = tape.call(self, "self_attn", tape.call(self, "layer_norm1", hidden_states))
+        hidden_states = tape.run(add_attention, hidden_states, attended)
+        normed = tape.call(self, "layer_norm2", hidden_states)
+        return (tape.run(add_mlp, hidden_states, tape.call(self, "mlp", normed)),)

@@ -9,6 +9,7 @@ from attrs import frozen
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
 from modelmeter.layers.conv2d import Conv2d, convolved_size
+from modelmeter.layers.tape import Buffer, Tape
 
 
 @frozen(kw_only=True, slots=False)
@@ -45,3 +46,6 @@ class PatchEmbed(BaseLayer):
                 )
             )
         }
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        return tape.call_in_turn(self, ("proj",), *inputs)

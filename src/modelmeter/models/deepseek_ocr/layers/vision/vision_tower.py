@@ -10,6 +10,7 @@ from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, exceeds, floor_div
 from modelmeter.layers.base import BaseLayer, Child, Shape
 from modelmeter.layers.operators import concatenate
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.image_encoder_vit import ImageEncoderViT
 from modelmeter.models.deepseek_ocr.layers.vision.mlp_projector import MlpProjector
 from modelmeter.models.deepseek_ocr.layers.vision.vit_model import VitModel
@@ -159,3 +160,23 @@ class VisionTower(BaseLayer):
             concatenate(tokens, reads=Elements(activation=rows_of_tiles + rows_of_global, weight=self.hidden_size)),
             Operator(name="copy_", reads=Elements(activation=tokens), writes=Elements(activation=tokens)),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (prompt,) = inputs
+        *_, join_views, _ = self.operators()
+        with tape.only_if(self.has_tiles):
+            tile_rows = self._replay_views(tape, self.num_tile_views, self.image_size, call=0)
+        global_rows = self._replay_views(tape, self.batch_size, self.base_size, call=1)
+        image_tokens = tape.run(join_views, tile_rows, global_rows)
+        # Written over embeddings of the prompt.
+        tape.run(0, prompt, image_tokens)
+        return (prompt,)
+
+    def _replay_views(self, tape: Tape, num_views: Size, view_size: Size, *, call: int) -> Buffer:
+        """Record the towers and the projector on the views of one kind; return the rows of their tokens."""
+        join_features, join_newlines = self.operators()[2 * call : 2 * call + 2]
+        pixels = Buffer(num_views * IMAGE_CHANNELS * view_size**2)
+        sam_features = tape.call(self, "sam_model", pixels, call=call)
+        clip_features = tape.call(self, "vision_model", sam_features, call=call)
+        features = tape.run(join_features, clip_features, sam_features)
+        return tape.run(join_newlines, tape.call(self, "projector", features, call=call))

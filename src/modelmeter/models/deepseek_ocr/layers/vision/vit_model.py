@@ -9,6 +9,7 @@ from attrs import frozen
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape, once
 from modelmeter.layers.layer_norm import LayerNorm
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.clip_vision_embeddings import CLIPVisionEmbeddings
 from modelmeter.models.deepseek_ocr.layers.vision.notp_transformer import NoTPTransformer
 
@@ -59,3 +60,6 @@ class VitModel(BaseLayer):
             ),
             "pre_layrnorm": once(LayerNorm(leading_shape=(self.num_views, num_queries), hidden_size=self.hidden_size)),
         }
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        return tape.call_in_turn(self, ("embeddings", "pre_layrnorm", "transformer"), *inputs)

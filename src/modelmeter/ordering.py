@@ -1,0 +1,180 @@
+"""Proves that one formula is never less than another, from the signs of the coefficients of their difference."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from fractions import Fraction
+from math import prod
+from random import Random
+
+import sympy
+from sympy.polys.rings import PolyElement
+
+from modelmeter.evaluate import evaluate
+from modelmeter.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv
+from modelmeter.polynomials import Polynomials
+from modelmeter.symbols import describe
+
+BRACKETS = (Differs, Equals, Exceeds)
+
+
+class Ordering:
+    """Compares polynomials over the generators of ``read``.
+
+    Every size is an integer that is not negative. What is between two bounds is replaced by the one that makes a
+    difference smallest; what is at least 1 is written as 1 and a rest: positive sizes, and the patches along a side
+    of a view. If no term is negative then, the difference is not. A proof may fail where the order holds: only what
+    is proved is used.
+    """
+
+    def __init__(self, read: Polynomials) -> None:
+        self._read = read
+        self._ring = read.outputs[0].ring
+        self._points = list(_make_points(read.generators))
+        self._samples: dict[PolyElement, list[int | Fraction]] = {}
+        self._unknowns = dict(zip(read.generators, self._ring.gens, strict=True))
+        # A call comes before those in its arguments, which its bounds are made of.
+        self._calls = sorted(read.arguments, key=lambda call: (-_depth(call), str(call)))
+        # The dividends that are symbols, each with a quotient: x < b (floor(x / b) + 1).
+        self._quotients = {
+            call.args[0]: call for call in self._calls if isinstance(call, FloorDiv) and call.args[0].is_Symbol
+        }
+
+    def is_at_least(self, larger: PolyElement, smaller: PolyElement) -> bool:
+        """Tell whether ``larger >= smaller`` is proved for all sizes."""
+        if any(one < other for one, other in zip(self._sample(larger), self._sample(smaller), strict=True)):
+            return False  # most pairs have no order, and a proof that fails is slow
+        rest = larger - smaller
+        units = list(self._find_units(rest))
+        # Bounds lose something, so the proof is tried with few of them first.
+        return any(self._is_never_negative(rest, units, signs) for signs in ((), (False,), (False, True)))
+
+    def _sample(self, polynomial: PolyElement) -> list[int | Fraction]:
+        """Return the values of a polynomial at the sample points."""
+        if polynomial not in self._samples:
+            terms = [
+                (Fraction(int(coefficient.numerator), int(coefficient.denominator)), exponents)
+                for exponents, coefficient in polynomial.terms()
+            ]
+            self._samples[polynomial] = [
+                sum(coefficient * prod(map(pow, point, exponents)) for coefficient, exponents in terms)
+                for point in self._points
+            ]
+        return self._samples[polynomial]
+
+    def _is_never_negative(
+        self, rest: PolyElement, units: Iterable[tuple[int, PolyElement]], signs: Collection[bool]
+    ) -> bool:
+        """Try a proof with bounds for what is only added (True) or only taken away (False)."""
+        for generator in (*self._calls, *self._quotients):
+            rest = self._put_bound(rest, generator, signs)
+        rest = _clear_divisors(rest)
+        # Only what is in a term that adds can make up for a term that takes away.
+        added = {place for exponents, coefficient in rest.terms() if coefficient > 0 for place in _support(exponents)}
+        shifted = [(unknown, unknown + 1) for place, unknown in units if place in added]
+        if shifted and not has_no_negative(rest):
+            rest = rest.compose(shifted)
+        for call in self._calls:
+            if isinstance(call, BRACKETS):  # a term that was mixed may have one sign now
+                rest = self._put_bound(rest, call, signs)
+        return has_no_negative(rest)
+
+    def _find_units(self, rest: PolyElement) -> Iterator[tuple[int, PolyElement]]:
+        """Yield the places and unknowns that are at least 1, or may be taken so because ``rest`` is 0 otherwise."""
+        positive = {generator for generator in self._unknowns if generator.is_Symbol and generator.is_positive}
+        positive.update(filter(_is_patch_count, self._calls))
+        for call in self._calls:
+            if isinstance(call, Exceeds) and all(exponents[self._place(call)] for exponents, _ in rest.terms()):
+                positive.update(sympy.Mul.make_args(call.args[0]))  # a product that exceeds something is not 0
+        for call in reversed(self._calls):
+            if isinstance(call, CeilDiv) and any(
+                positive.issuperset(sympy.Mul.make_args(term.as_coeff_Mul()[1]))
+                for term in sympy.Add.make_args(call.args[0])
+            ):
+                positive.add(call)
+        for place, (generator, unknown) in enumerate(self._unknowns.items()):
+            if generator in positive:
+                yield place, unknown
+
+    def _put_bound(self, rest: PolyElement, generator: sympy.Expr, signs: Collection[bool]) -> PolyElement:
+        """Return something that is at most ``rest``, without ``generator`` if its terms have one sign of ``signs``."""
+        place = self._place(generator)
+        found = {coefficient > 0 for exponents, coefficient in rest.terms() if exponents[place]}
+        if len(found) != 1 or not found.issubset(signs):
+            return rest
+        bound = self._lower_bound(generator) if found == {True} else self._upper_bound(generator)
+        return rest if bound is None else rest.compose(self._unknowns[generator], bound)
+
+    def _lower_bound(self, generator: sympy.Expr) -> PolyElement | None:
+        if isinstance(generator, BRACKETS):
+            return self._ring.zero
+        if isinstance(generator, CeilDiv):
+            return self._divide(*self._read.arguments[generator])
+        return None
+
+    def _upper_bound(self, generator: sympy.Expr) -> PolyElement | None:
+        if isinstance(generator, BRACKETS):
+            return self._ring.one
+        if isinstance(generator, FloorDiv):
+            return self._divide(*self._read.arguments[generator])
+        if isinstance(generator, CeilDiv):
+            dividend, divisor = self._read.arguments[generator]
+            return self._divide(dividend + divisor - 1, divisor)
+        if generator in self._quotients:
+            quotient = self._quotients[generator]
+            _, divisor = self._read.arguments[quotient]
+            return divisor * self._unknowns[quotient] + divisor - 1
+        return None
+
+    def _divide(self, dividend: PolyElement, divisor: PolyElement) -> PolyElement | None:
+        """Return the quotient where the divisor is one term; exponents may be negative."""
+        if len(divisor) != 1:
+            return None
+        ((exponents, coefficient),) = divisor.terms()
+        return dividend * self._ring.from_dict({tuple(-exponent for exponent in exponents): 1 / coefficient})
+
+    def _place(self, generator: sympy.Expr) -> int:
+        return self._read.generators.index(generator)
+
+
+def has_no_negative(polynomial: PolyElement) -> bool:
+    """Tell whether no term is negative; then no value is, since no size is."""
+    return all(coefficient >= 0 for coefficient in polynomial.coeffs())
+
+
+def _is_patch_count(generator: sympy.Expr) -> bool:
+    """Tell whether a generator counts the patches along a side: it is a quotient of pixels."""
+    return (
+        isinstance(generator, FloorDiv)
+        and generator.args[0].is_Symbol
+        and describe(generator.args[0].name).unit == "pixels"
+    )
+
+
+def _make_points(generators: Sequence[sympy.Expr]) -> Iterator[list[int | Fraction]]:
+    """Yield values of the generators: small sizes, large ones, and both."""
+    symbols = sorted({symbol.name for generator in generators for symbol in generator.free_symbols})
+    for seed in range(24):
+        random = Random(seed)
+        sizes = {name: random.randint(1, 4 ** random.randint(1, 6)) for name in symbols}
+        for generator in generators:
+            if _is_patch_count(generator):
+                sizes[generator.args[0].name] += int(evaluate(generator.args[1], sizes))
+        yield [evaluate(generator, sizes) for generator in generators]
+
+
+def _clear_divisors(polynomial: PolyElement) -> PolyElement:
+    """Return the polynomial times all that it divides by: its sign stays."""
+    lowest = [min(0, *powers) for powers in zip(*(exponents for exponents, _ in polynomial.terms()), strict=True)]
+    if not any(lowest):
+        return polynomial
+    return polynomial * polynomial.ring.from_dict({tuple(-power for power in lowest): polynomial.ring.domain.one})
+
+
+def _support(exponents: tuple[int, ...]) -> Iterator[int]:
+    """Yield the places of the unknowns in a term."""
+    return (place for place, power in enumerate(exponents) if power)
+
+
+def _depth(expression: sympy.Expr) -> int:
+    return 1 + max(map(_depth, expression.args), default=0)

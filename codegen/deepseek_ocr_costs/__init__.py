@@ -8,6 +8,7 @@
 - ``request``: the cost of all stages, one after the other.
 - ``stages``: all of these at once.
 - ``vision_tensor_core_flops`` and so on: one metric of one stage.
+- ``vision_peak_activation_bytes`` and so on: the most bytes of activations that are alive together in a stage.
 - ``layers``: one function for each layer class.
 - ``general``: the stages with the sizes of the architecture as arguments.
 - ``arrays``: the stages over NumPy arrays.
@@ -34,6 +35,13 @@ Conventions
 - Flows and states: FLOPs and io_bytes are flows: they add up over calls, steps and stages. The other three are states:
   a parameter counts once however often it is used, activation_bytes is that of one forward (of a request: of its
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
+- Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that are
+  alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in the
+  order of the model's forward, with experts that take even shares of the tokens. An activation is alive from the first
+  operator that writes or reads it to the last one, and changes of its layout or type are itself. So pixels count from
+  their first read on, and the embeddings of the prompt beside the towers, whose features are written into them.
+  Parameters, the cache and integers do not count. The peak of a request is that of its largest stage; peaks do not add
+  up, so they are no part of a cost.
 - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
@@ -82,6 +90,13 @@ if TYPE_CHECKING:
         vision_tensor_core_flops,
         vision_weight_bytes,
     )
+    from ._peaks import (
+        decode_peak_activation_bytes,
+        prefill_peak_activation_bytes,
+        projector_peak_activation_bytes,
+        request_peak_activation_bytes,
+        vision_peak_activation_bytes,
+    )
 
 __all__ = [
     "CONVENTIONS",
@@ -98,6 +113,7 @@ __all__ = [
     "decode_cuda_core_flops",
     "decode_io_bytes",
     "decode_kv_cache_bytes",
+    "decode_peak_activation_bytes",
     "decode_tensor_core_flops",
     "decode_weight_bytes",
     "freeze",
@@ -109,6 +125,7 @@ __all__ = [
     "prefill_cuda_core_flops",
     "prefill_io_bytes",
     "prefill_kv_cache_bytes",
+    "prefill_peak_activation_bytes",
     "prefill_tensor_core_flops",
     "prefill_weight_bytes",
     "projector",
@@ -116,6 +133,7 @@ __all__ = [
     "projector_cuda_core_flops",
     "projector_io_bytes",
     "projector_kv_cache_bytes",
+    "projector_peak_activation_bytes",
     "projector_tensor_core_flops",
     "projector_weight_bytes",
     "request",
@@ -123,6 +141,7 @@ __all__ = [
     "request_cuda_core_flops",
     "request_io_bytes",
     "request_kv_cache_bytes",
+    "request_peak_activation_bytes",
     "request_tensor_core_flops",
     "request_weight_bytes",
     "stages",
@@ -131,6 +150,7 @@ __all__ = [
     "vision_cuda_core_flops",
     "vision_io_bytes",
     "vision_kv_cache_bytes",
+    "vision_peak_activation_bytes",
     "vision_tensor_core_flops",
     "vision_weight_bytes",
 ]
@@ -147,6 +167,7 @@ _LAZY = {
     "decode_cuda_core_flops": "_metrics",
     "decode_io_bytes": "_metrics",
     "decode_kv_cache_bytes": "_metrics",
+    "decode_peak_activation_bytes": "_peaks",
     "decode_tensor_core_flops": "_metrics",
     "decode_weight_bytes": "_metrics",
     "freeze": "_freeze",
@@ -157,24 +178,28 @@ _LAZY = {
     "prefill_cuda_core_flops": "_metrics",
     "prefill_io_bytes": "_metrics",
     "prefill_kv_cache_bytes": "_metrics",
+    "prefill_peak_activation_bytes": "_peaks",
     "prefill_tensor_core_flops": "_metrics",
     "prefill_weight_bytes": "_metrics",
     "projector_activation_bytes": "_metrics",
     "projector_cuda_core_flops": "_metrics",
     "projector_io_bytes": "_metrics",
     "projector_kv_cache_bytes": "_metrics",
+    "projector_peak_activation_bytes": "_peaks",
     "projector_tensor_core_flops": "_metrics",
     "projector_weight_bytes": "_metrics",
     "request_activation_bytes": "_metrics",
     "request_cuda_core_flops": "_metrics",
     "request_io_bytes": "_metrics",
     "request_kv_cache_bytes": "_metrics",
+    "request_peak_activation_bytes": "_peaks",
     "request_tensor_core_flops": "_metrics",
     "request_weight_bytes": "_metrics",
     "vision_activation_bytes": "_metrics",
     "vision_cuda_core_flops": "_metrics",
     "vision_io_bytes": "_metrics",
     "vision_kv_cache_bytes": "_metrics",
+    "vision_peak_activation_bytes": "_peaks",
     "vision_tensor_core_flops": "_metrics",
     "vision_weight_bytes": "_metrics",
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import lcm
 
 from modelmeter.draft import Call, Draft, Monomial, Polynomial
-from modelmeter.program import PRODUCT, SUM, Node, Output, Program, arrange, count_own_operations, tidy
+from modelmeter.program import MAXIMUM, PRODUCT, SUM, Node, Output, Program, arrange, count_own_operations, tidy
 
 
 class Circuit:
@@ -32,8 +32,8 @@ class Circuit:
         return self._numbers[value]
 
     def add(self, function: str, operands: Sequence[int]) -> int:
-        """Return the node of an operation; of one operand, a sum or a product is that operand."""
-        if len(operands) == 1 and function in (SUM, PRODUCT):
+        """Return the node of an operation; of one operand, a sum, a product or a maximum is that operand."""
+        if len(operands) == 1 and function in (SUM, PRODUCT, MAXIMUM):
             return operands[0]
         ordered = tuple(sorted(operands)) if function in (SUM, PRODUCT) else tuple(operands)
         key = (function, ordered)

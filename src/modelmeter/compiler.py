@@ -168,6 +168,7 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
             )
             for entry in compiled.catalogue
         ),
+        peaks={stage: peak.candidates for stage, peak in compiled.peaks.items()},
         image_tokens=image_tokens(
             symbols["base_size"],
             symbols["image_size"],

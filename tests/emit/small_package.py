@@ -85,6 +85,7 @@ def make_spec() -> PackageSpec:
             ),
         },
         layers=(_convolution(),),
+        peaks=_peaks(),
         image_tokens=image_tokens,
         architecture=ARCHITECTURE,
         defaults=DEFAULTS,
@@ -144,6 +145,20 @@ def load_package(directory: Path, files: dict[str, str], name: str) -> ModuleTyp
 def load_small_package(directory: Path) -> ModuleType:
     """Import the small package."""
     return load_package(directory, render_small_package(), "small_costs")
+
+
+def _peaks() -> dict[str, tuple[Size, ...]]:
+    """Return sums of which each can be the largest; the embeddings of the prompt are alive beside the views."""
+    batch, prompt, side, steps = (symbol(name) for name in ("batch_size", "seq_len", "base_size", "decode_steps"))
+    hidden, bits = symbol("hidden_size"), symbol("activation_bits")
+    held = batch * prompt * hidden
+    elements: dict[str, tuple[Size, ...]] = {
+        "vision": (held + 3 * batch * side**2, held + 131 * batch * floor_div(side, symbol("sam_patch_size")) ** 2),
+        "projector": (2 * held,),
+        "prefill": (5 * held, batch * symbol("logits_tokens") * symbol("vocab_size")),
+        "decode": (exceeds(steps, 0) * 7 * batch * hidden,),
+    }
+    return {stage: tuple(bits_to_bytes(sum_ * bits) for sum_ in sums) for stage, sums in elements.items()}
 
 
 def _tokens(side: Size) -> Size:

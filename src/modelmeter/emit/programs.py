@@ -21,7 +21,7 @@ REQUEST = "request"
 
 _ALL_LOGITS = Derivation(code="seq_len", words="all of ``seq_len``")
 STAGE_DERIVATIONS = {"logits_tokens": _ALL_LOGITS}
-_REQUEST_DERIVATIONS = {
+REQUEST_DERIVATIONS = {
     "seq_len": Derivation(code="image_tokens + prompt_tokens", words="the image tokens and ``prompt_tokens``"),
     "logits_tokens": _ALL_LOGITS,
     "decode_steps": Derivation(code="max_new_tokens - 1", words="``max_new_tokens - 1``"),
@@ -65,7 +65,7 @@ class Stages:
     def _make_signature(self, stage: str) -> Signature:
         program = self.part(stage, *METRICS)
         is_request = stage == REQUEST
-        derivations = _REQUEST_DERIVATIONS if is_request else STAGE_DERIVATIONS
+        derivations = REQUEST_DERIVATIONS if is_request else STAGE_DERIVATIONS
         names = {*program.inputs, *(_REQUEST_SIZES if is_request else ())}
         return Signature(
             parameters=make_parameters(names, self.defaults, derivations),

@@ -14,6 +14,7 @@ from modelmeter.cost import METRICS, Metric
 from modelmeter.emit.breakdown import BreakdownSpec, write_breakdown
 from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
 from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_cost, write_metric, write_stages
+from modelmeter.emit.peaks import write_peaks
 from modelmeter.emit.printer import LINE_LENGTH
 from modelmeter.emit.programs import REQUEST, Stages, build_layer, build_stages, make_parameters
 from modelmeter.emit.spec import LayerFormula, PackageSpec
@@ -73,6 +74,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         "general.py": _cost_functions(build_stages(spec, fixed), f"a model like {spec.model}"),
         "layers.py": [_layer_function(layer) for layer in spec.layers],
     }
+    functions["_peaks.py"] = write_peaks(spec, stages)
     package = _Package(spec, stages)
     files = {path: package.functions(path, found) for path, found in functions.items()}
     files["breakdown.py"] = package.functions(
@@ -83,7 +85,9 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     files["_formulas.py"] = package.formulas(formulas)
     files |= {f"_{name}.py": package.render(f"{name}.py.jinja") for name in _MACHINERY}
     return {
-        "__init__.py": package.front([function.name for function in functions["_metrics.py"]]),
+        "__init__.py": package.front(
+            {path: [function.name for function in functions[f"{path}.py"]] for path in ("_metrics", "_peaks")}
+        ),
         "_facts.py": package.facts(files),
         "_runtime.py": package.render("runtime.py.jinja"),
         **files,
@@ -204,18 +208,18 @@ class _Package:
             **values,
         )
 
-    def front(self, metric_functions: Iterable[str]) -> str:
+    def front(self, lazy_functions: Mapping[str, Iterable[str]]) -> str:
         """Return the module that people import."""
         lazy = {
             **dict.fromkeys(("CONVENTIONS", "DIMENSIONS", "PROVENANCE", "Dimension"), "_facts"),
             **{name: name for name in ("arrays", "breakdown", "general", "layers")},
-            **dict.fromkeys(metric_functions, "_metrics"),
+            **{name: module for module, names in lazy_functions.items() for name in names},
             "freeze": "_freeze",
         }
         eager = ("Cost", "CostError", "Stages", "stages", *self._stages.names)
         return self.render(
             "init.py.jinja",
-            metric_functions=sorted(metric_functions),
+            lazy_functions={module: sorted(names) for module, names in lazy_functions.items()},
             exported=sorted({*eager, *lazy}, key=_order),
             lazy=sorted(lazy.items(), key=lambda item: _order(item[0])),
         )

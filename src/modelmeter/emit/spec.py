@@ -78,6 +78,9 @@ class PackageSpec:
         widths and the architecture.
     layers
         Formulas of the layer classes.
+    peaks
+        For each stage the bytes of activations that are alive together beside some operators; the largest are the
+        peak.
     image_tokens
         Tokens of the images of one page, over the workload and the architecture.
     architecture
@@ -96,6 +99,7 @@ class PackageSpec:
 
     stages: Mapping[str, Cost]
     layers: tuple[LayerFormula, ...]
+    peaks: Mapping[str, tuple[Size, ...]]
     image_tokens: Size
     architecture: Mapping[str, int]
     defaults: Mapping[str, int]

@@ -24,7 +24,11 @@ def main() -> None:
 
     # All pages, as text by path. Nothing is on disk yet.
     pages = render_pages(
-        model=compiled.model, totals=compiled.totals, catalogue=compiled.catalogue, defaults=compiled.defaults
+        model=compiled.model,
+        totals=compiled.totals,
+        peaks=compiled.peaks,
+        catalogue=compiled.catalogue,
+        defaults=compiled.defaults,
     )
     page = folder / f"{layer}.md"
     page.write_text(pages[f"layers/{layer}.md"], encoding="utf-8")

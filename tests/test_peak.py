@@ -28,7 +28,7 @@ B, S, BITS = map(symbol, ("batch_size", "seq_len", "activation_bits"))
 
 
 def live(path: str, elements: Size, at_most: Size | None = None) -> LiveOperator:
-    return LiveOperator(path=path, elements=elements, at_most=elements if at_most is None else at_most)
+    return LiveOperator(path=path, layer="Layer", elements=elements, at_most=elements if at_most is None else at_most)
 
 
 def kept(*operators: LiveOperator) -> list[str]:

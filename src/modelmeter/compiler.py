@@ -136,8 +136,8 @@ def emit_files(compiled: CompiledModel, evidence: Evidence | None = None) -> dic
     package = render_package(_describe_package(compiled), breakdown)
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
-        model=compiled.model, totals=compiled.totals, catalogue=compiled.catalogue, defaults=compiled.defaults,
-        evidence=_find_evidence(compiled, evidence),
+        model=compiled.model, totals=compiled.totals, peaks=compiled.peaks, catalogue=compiled.catalogue,
+        defaults=compiled.defaults, evidence=_find_evidence(compiled, evidence),
     )  # fmt: skip
     return {
         **{f"{PACKAGE}/{path}": text for path, text in package.items()},

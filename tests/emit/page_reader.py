@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -31,13 +31,20 @@ WORKLOADS = (
 
 def build(model: CompiledModel) -> Pages:
     """Return what the pages of a compiled model say."""
-    return build_pages(model=model.model, totals=model.totals, catalogue=model.catalogue, defaults=model.defaults)
+    return build_pages(
+        model=model.model, totals=model.totals, peaks=model.peaks, catalogue=model.catalogue, defaults=model.defaults
+    )
 
 
 def render(model: CompiledModel, **options: Any) -> dict[str, str]:
     """Return the text of the pages of a compiled model."""
     return render_pages(
-        model=model.model, totals=model.totals, catalogue=model.catalogue, defaults=model.defaults, **options
+        model=model.model,
+        totals=model.totals,
+        peaks=model.peaks,
+        catalogue=model.catalogue,
+        defaults=model.defaults,
+        **options,
     )
 
 
@@ -75,12 +82,17 @@ def open_page(section: FormulaSection, sizes: Mapping[str, int]) -> Reader:
 def read_metric(section: FormulaSection, metric: Metric, sizes: Mapping[str, int]) -> Number:
     """Return the value of a metric as the page's text has it."""
     blocks = next(block.blocks for block in section.metrics if block.metric == metric)
+    return read_blocks(section, metric, blocks, sizes)
+
+
+def read_blocks(section: FormulaSection, name: str, blocks: Sequence[str], sizes: Mapping[str, int]) -> Number:
+    """Return the value of what the first of ``blocks`` defines; the others are functions in it."""
     reader = open_page(section, sizes)
     for block in blocks[1:]:
         left, right = split_equation(block)
         reader.values[left.partition("(")[0]] = _function(section, right, sizes)
     left, right = split_equation(blocks[0])
-    assert left == rf"\mathtt{{{metric.replace('_', chr(92) + '_')}}}"
+    assert left == rf"\mathtt{{{name.replace('_', chr(92) + '_')}}}"
     return reader.read(right)
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import ceil
 
 import pytest
-from page_reader import WORKLOADS, build, name_of, odd_sizes, open_page, read_metric
+from page_reader import WORKLOADS, build, name_of, odd_sizes, open_page, read_blocks, read_metric
 
 from modelmeter.compiler import CompiledModel
 from modelmeter.cost import FLOWS, METRICS, Metric
@@ -15,6 +15,13 @@ from modelmeter.emit.page_spec import Pages
 from modelmeter.emit.pages import build_pages
 from modelmeter.evaluate import evaluate
 from modelmeter.models.deepseek_ocr.workload import Workload
+from modelmeter.peak import PEAK
+
+# Grids of 3 and 5 patches, of 15 and 131: other operators are the peak.
+SMALL_VIEWS = tuple(
+    {**WORKLOADS[0], "base_size": base, "image_size": image, "batch_size": pages, "logits_tokens": 1}
+    for base, image, pages in ((48, 80, 1), (240, 48, 5), (80, 240, 3), (48, 2096, 1), (2096, 48, 1))
+)
 
 
 def test_the_sources_of_the_stage_pages_are_the_totals(compiled: CompiledModel, pages: Pages) -> None:
@@ -49,6 +56,26 @@ def test_a_reader_of_a_stage_page_gets_its_exact_cost(
             else:
                 expected = evaluate(compiled.totals.by_stage[page.name][metric], sizes)
             assert read_metric(page.section, metric, sizes) == expected, (page.name, metric)
+
+
+@pytest.mark.parametrize("workload", [*WORKLOADS, *SMALL_VIEWS], ids=str)
+def test_a_reader_of_a_stage_page_gets_its_exact_peak(
+    compiled: CompiledModel, pages: Pages, workload: dict[str, int]
+) -> None:
+    sizes = odd_sizes(compiled, workload)
+    for page in pages.stages[:-1]:
+        expected = evaluate(compiled.peaks[page.name].formula, sizes)
+        assert read_blocks(page.section, PEAK, page.peak.blocks, sizes) == expected, page.name
+
+
+def test_stages_say_their_peak_and_the_layer_it_is_in(published: CompiledModel) -> None:
+    found = {page.name: page.peak for page in build(published).stages}
+    # Logits of all 913 positions beside the hidden states: 913 * (129,280 + 1,280) elements of 2 bytes.
+    assert (found["prefill"].value, found["prefill"].place.title) == (238_402_560, "LMHead")
+    # Six tiles of 40 x 40 patches: 768 channels beside twice four times as many, and the prompt: 913 * 1,280.
+    assert (found["vision"].value, found["vision"].place.title) == (2 * (6 * 1600 * 9 * 768 + 1_168_640), "GELU")
+    assert found["request"].value == max(peak.value for peak in found.values())
+    assert (found["request"].blocks, found["request"].place.page) == ((), "stages/prefill.md")
 
 
 def test_the_published_views_cost_what_pytorch_counts(published: CompiledModel) -> None:
@@ -98,7 +125,8 @@ def test_the_stages_add_up_to_the_flows_of_the_request(compiled: CompiledModel, 
 def test_values_are_rounded_up_to_whole_bytes(published: CompiledModel) -> None:
     sizes = {**published.defaults, "weight_bits": 5, "activation_bits": 11, "kv_bits": 3}
     pages = build_pages(
-        model=published.model, totals=published.totals, catalogue=published.catalogue, defaults=sizes
+        model=published.model, totals=published.totals, peaks=published.peaks, catalogue=published.catalogue,
+        defaults=sizes,
     )  # fmt: skip
     is_broken = False
     for page in pages.stages[:-1]:

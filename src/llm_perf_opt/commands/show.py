@@ -43,7 +43,11 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
         If there is none.
     """
     source = PageInput(
-        model=compiled.model, totals=compiled.totals, catalogue=compiled.catalogue, defaults=compiled.defaults
+        model=compiled.model,
+        totals=compiled.totals,
+        peaks=compiled.peaks,
+        catalogue=compiled.catalogue,
+        defaults=compiled.defaults,
     )
     stages = (*compiled.totals.by_stage, REQUEST)
     if name in stages:

@@ -34,7 +34,8 @@ from modelmeter.symbols import STORAGE, symbol
 TILES: Final = sympy.sympify(exceeds(symbol("num_width_tiles") * symbol("num_height_tiles"), 1))
 """1 where a page is cut into tiles, else 0."""
 
-_TILE_VIEWS = symbol("batch_size") * symbol("num_width_tiles") * symbol("num_height_tiles")
+TILE_VIEWS: Final = symbol("batch_size") * symbol("num_width_tiles") * symbol("num_height_tiles")
+"""Tiles of all pages."""
 
 _SHORT_NAMES: Final[Mapping[Metric, str]] = MappingProxyType(
     {
@@ -82,7 +83,7 @@ class Formula:
     @property
     def printed(self) -> tuple[sympy.Expr, ...]:
         """Every expression that the page prints, for its symbols and abbreviations."""
-        views = (TILES, _TILE_VIEWS, *map(symbol, ("base_size", "image_size", "view_size", "num_views")))
+        views = (TILES, TILE_VIEWS, *map(symbol, ("base_size", "image_size", "view_size", "num_views")))
         return tuple(
             expression
             for part in self.parts
@@ -119,6 +120,12 @@ def arrange(metric: Metric, source: Size) -> sympy.Expr:
         elements, bits = _split(read, bits, symbol(name))
         terms.append(multiply([symbol(name), _factor(read, elements)]))
     return add([*terms, _factor(read, bits)])
+
+
+def arrange_elements(elements: Size) -> sympy.Expr:
+    """Return a number of elements factored by meaning."""
+    read = read_polynomials((elements,))
+    return _factor(read, read.outputs[0])
 
 
 def is_bytes(metric: Metric) -> bool:
@@ -159,7 +166,7 @@ def _part_lines(metric: Metric, part: Part, printer: FormulaPrinter, width: int)
     function = _view_function(metric, part)
     batch, base, tile, views, tiles = (
         printer.print(size)
-        for size in (symbol("batch_size"), symbol("base_size"), symbol("image_size"), _TILE_VIEWS, TILES)
+        for size in (symbol("batch_size"), symbol("base_size"), symbol("image_size"), TILE_VIEWS, TILES)
     )
     return [rf"{function}({batch}, {base}) + {tiles} \, {function}({views}, {tile})"]
 
@@ -205,7 +212,7 @@ def _over_views(per_view: sympy.Expr) -> sympy.Expr:
     """Return the cost of all global views and all tiles from the cost of ``num_views`` views."""
     views, side = symbol("num_views"), symbol("view_size")
     global_views = per_view.xreplace({views: symbol("batch_size"), side: symbol("base_size")})
-    tiles = per_view.xreplace({views: _TILE_VIEWS, side: symbol("image_size")})
+    tiles = per_view.xreplace({views: TILE_VIEWS, side: symbol("image_size")})
     return add([global_views, multiply([TILES, tiles])])
 
 

@@ -24,6 +24,7 @@ from modelmeter.evaluate import evaluate
 from modelmeter.functions import RoutedReads, Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.base import multiply as multiply_shape
+from modelmeter.peak import Peak
 from modelmeter.symbols import ARCHITECTURE, describe, symbol, symbols_of
 from modelmeter.totals import Totals
 
@@ -36,8 +37,8 @@ class PageInput:
 
     Parameters
     ----------
-    model, totals, catalogue
-        The bound modules, their totals and the layer classes.
+    model, totals, peaks, catalogue
+        The bound modules, their totals, the peaks of their activations by stage, and the layer classes.
     defaults
         A value for every dimension, and for ``decode_step``.
     looped_stage
@@ -46,6 +47,7 @@ class PageInput:
 
     model: BoundModule
     totals: Totals
+    peaks: Mapping[str, Peak]
     catalogue: tuple[LayerEntry, ...]
     defaults: Mapping[str, int]
     looped_stage: str = "decode"
@@ -120,6 +122,10 @@ class PageInput:
         return sum(
             self.value(bits_to_bytes(bound.count * bound.layer.parameters * symbol("weight_bits"))) for bound in held
         )
+
+    def peak_value(self, stage: str) -> int | Fraction:
+        """Return the most activations that are alive together in a stage."""
+        return self.value(self.peaks[stage].formula)
 
     def link(self, layer: BaseLayer) -> Link:
         """Return the page of a layer; containers have none."""

@@ -48,6 +48,15 @@ class MetricBlock:
 
 
 @frozen(kw_only=True)
+class PeakBlock:
+    """The peak of the activations: its formula as displayed LaTeX, its value, and where most are alive by default."""
+
+    blocks: tuple[str, ...]
+    value: int
+    place: Link
+
+
+@frozen(kw_only=True)
 class FormulaSection:
     """All metrics of one thing, the sizes in them and the parts that they name."""
 
@@ -165,6 +174,7 @@ class StagePage:
     name: str
     description: str
     section: FormulaSection
+    peak: PeakBlock
     chained: tuple[PartRow, ...]
     shares: tuple[ShareRow, ...]
     modules: tuple[ModuleRow, ...]

@@ -18,6 +18,7 @@ from modelmeter.emit.page_input import PageInput, size_row
 from modelmeter.emit.page_spec import Pages, TreeRow
 from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_page
 from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
+from modelmeter.peak import PEAK, Peak
 from modelmeter.symbols import ARCHITECTURE, LOCAL_SIZES, STORAGE, WORKLOAD
 from modelmeter.totals import Totals
 
@@ -28,12 +29,13 @@ def build_pages(
     *,
     model: BoundModule,
     totals: Totals,
+    peaks: Mapping[str, Peak],
     catalogue: tuple[LayerEntry, ...],
     defaults: Mapping[str, int],
     evidence: Mapping[str, Sequence[str]] | None = None,
 ) -> Pages:
     """Return what the pages say; the parameters are those of :func:`render_pages`."""
-    source = PageInput(model=model, totals=totals, catalogue=catalogue, defaults=defaults)
+    source = PageInput(model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults)
     checks = evidence or {}
     sizes = (
         ("Workload", [size_row(name, defaults) for name in WORKLOAD]),
@@ -54,6 +56,7 @@ def render_pages(
     *,
     model: BoundModule,
     totals: Totals,
+    peaks: Mapping[str, Peak],
     catalogue: tuple[LayerEntry, ...],
     defaults: Mapping[str, int],
     evidence: Mapping[str, Sequence[str]] | None = None,
@@ -62,8 +65,8 @@ def render_pages(
 
     Parameters
     ----------
-    model, totals, catalogue
-        The bound modules, their totals, and the layer classes.
+    model, totals, peaks, catalogue
+        The bound modules, their totals, the peaks of their activations by stage, and the layer classes.
     defaults
         A value for every dimension, and for ``decode_step``: what the values and shares on the pages are of.
     evidence
@@ -75,7 +78,9 @@ def render_pages(
     FormulaError
         If a formula has a size without a LaTeX name, or one that cannot be printed or evaluated.
     """
-    pages = build_pages(model=model, totals=totals, catalogue=catalogue, defaults=defaults, evidence=evidence)
+    pages = build_pages(
+        model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults, evidence=evidence
+    )
     return _render(pages)
 
 
@@ -91,6 +96,9 @@ def _render(pages: Pages) -> dict[str, str]:
         "repetitions": REPETITIONS,
         "pages": pages,
         "request": REQUEST,
+        "peak": PEAK,
+        "peak_meaning": conventions.PEAK_MEANING,
+        "peak_checks": conventions.PEAK_CHECKS,
     }
     markdown, latex = _markdown_environment(), _latex_environment()
     texts = {"README.md": markdown.get_template("formula_index.md.jinja").render(**common)}

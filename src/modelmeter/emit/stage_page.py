@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from math import ceil
 
 from modelmeter.bind import BoundModule
 from modelmeter.cost import FLOWS, METRICS, Metric
@@ -12,7 +13,8 @@ from modelmeter.emit.formula import Formula, arrange_part
 from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.layer_page import outermost_paths
 from modelmeter.emit.page_input import PageInput, build_section, holds_layers, make_printer
-from modelmeter.emit.page_spec import Link, ModuleRow, PartRow, Share, ShareRow, StagePage
+from modelmeter.emit.page_spec import Link, ModuleRow, PartRow, PeakBlock, Share, ShareRow, StagePage
+from modelmeter.emit.peak_formula import arrange_peak
 from modelmeter.functions import Size
 from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
@@ -26,10 +28,13 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
     root = source.model.node.path
     formulas = [Formula(metric=metric, parts=(source.arrange_stage(root, stage, metric),)) for metric in METRICS]
     printer, quantities = make_printer(formulas, source.architecture)
+    peak = arrange_peak(stage, source.peaks[stage])
+    peak_blocks = peak.typeset(printer)  # before the section, which explains all that was printed
     return StagePage(
         name=stage,
         description=STAGE_MEANINGS[stage],
-        section=build_section(formulas, printer, quantities, source.defaults),
+        section=build_section(formulas, printer, quantities, source.defaults, beside=peak.printed),
+        peak=_build_peak(source, stage, peak_blocks),
         chained=(),
         shares=tuple(
             ShareRow(
@@ -63,6 +68,7 @@ def build_request_page(source: PageInput) -> StagePage:
         section=build_section(
             formulas, printer, quantities, source.defaults, beside=[formula for formula, _ in chained.values()]
         ),
+        peak=_find_request_peak(source),
         chained=rows,
         shares=(),
         modules=tuple(
@@ -82,6 +88,23 @@ def build_request_page(source: PageInput) -> StagePage:
         classes=(),
         evidence=(REQUEST_CHECKS,),
     )
+
+
+def _build_peak(source: PageInput, stage: str, blocks: tuple[str, ...]) -> PeakBlock:
+    largest = max(source.peaks[stage].operators, key=lambda operator: source.value(operator.elements))
+    entry = next((entry for entry in source.catalogue if type(entry.layer).__name__ == largest.layer), None)
+    return PeakBlock(
+        blocks=blocks,
+        value=ceil(source.peak_value(stage)),
+        place=Link(title=largest.layer, page=f"layers/{entry.name}.md" if entry else ""),
+    )
+
+
+def _find_request_peak(source: PageInput) -> PeakBlock:
+    """Return the largest peak of a stage; its formula is on the page of that stage."""
+    stage = max(source.peaks, key=source.peak_value)
+    place = Link(title=stage, page=f"stages/{stage}.md")
+    return PeakBlock(blocks=(), value=ceil(source.peak_value(stage)), place=place)
 
 
 def chain_sizes(source: PageInput) -> dict[str, tuple[Size, str]]:

@@ -35,8 +35,8 @@ class LiveOperator:
 
     Parameters
     ----------
-    path
-        The module whose forward calls it.
+    path, layer
+        The module whose forward calls it, and the name of that module's layer class.
     elements
         Elements of all buffers that are alive.
     at_most
@@ -44,6 +44,7 @@ class LiveOperator:
     """
 
     path: str
+    layer: str
     elements: Size
     at_most: Size
 
@@ -53,6 +54,7 @@ class _Recorded:
     """An operator as it was recorded; ``held`` is alive beside the buffers of the tape, and never exceeds ``limit``."""
 
     path: str
+    layer: str
     held: Size
     limit: Size
     factor: Size
@@ -66,6 +68,7 @@ class Tape:
         # The places of the first and of the last operator that touches a buffer.
         self._lives: dict[Buffer, tuple[int, int]] = {}
         self._names: list[str] = []
+        self._layers: list[str] = [""]
         self._held: Size = 0
         self._limit: Size = 0
         self._factor: Size = 1
@@ -82,7 +85,9 @@ class Tape:
         for buffer in (*reads, *outputs):
             first, _ = self._lives.get(buffer, (place, place))
             self._lives[buffer] = (first, place)
-        self._operators.append(_Recorded(".".join(self._names), self._held, self._limit, self._factor))
+        self._operators.append(
+            _Recorded(".".join(self._names), self._layers[-1], self._held, self._limit, self._factor)
+        )
         return outputs
 
     def call(self, layer: BaseLayer, name: str, *inputs: Buffer, call: int = 0) -> Buffer:
@@ -104,7 +109,7 @@ class Tape:
                 found=name,
             )  # fmt: skip
         called, _ = layer.children[name].calls[call]
-        with self.inside(name):
+        with self.inside(name, called):
             return called.replay(self, *inputs)
 
     def call_in_turn(self, layer: BaseLayer, names: Iterable[str], *inputs: Buffer) -> tuple[Buffer, ...]:
@@ -114,11 +119,13 @@ class Tape:
         return inputs
 
     @contextmanager
-    def inside(self, name: str) -> Iterator[None]:
-        """Record what the module of that name calls."""
+    def inside(self, name: str, layer: BaseLayer) -> Iterator[None]:
+        """Record what the module of that name, which is such a layer, calls."""
         self._names.append(name)
+        self._layers.append(type(layer).__name__)
         yield
         self._names.pop()
+        self._layers.pop()
 
     @contextmanager
     def holding(self, elements: Size, *, at_most: Size) -> Iterator[None]:
@@ -143,4 +150,4 @@ class Tape:
             elements, at_most = (
                 operator.factor * add_sizes([held, *alive]) for held in (operator.held, operator.limit)
             )
-            yield LiveOperator(path=operator.path, elements=elements, at_most=at_most)
+            yield LiveOperator(path=operator.path, layer=operator.layer, elements=elements, at_most=at_most)

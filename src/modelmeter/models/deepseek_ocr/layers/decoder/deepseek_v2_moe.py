@@ -126,9 +126,9 @@ class DeepseekV2MoE(BaseLayer):
 
     def _replay_expert(self, tape: Tape, num_tokens: Size, sorted_tokens: Buffer, *, earlier: Size) -> None:
         """Record an expert on ``num_tokens``, beside the outputs of ``earlier`` ones."""
-        others = self.assignments - num_tokens
+        expert, others = self._expert(num_tokens), self.assignments - num_tokens
         with (
-            tape.inside("experts"),
+            tape.inside("experts", expert),
             tape.holding(earlier * self.hidden_size, at_most=others * self.hidden_size),
         ):
-            self._expert(num_tokens).replay(tape, sorted_tokens)
+            expert.replay(tape, sorted_tokens)

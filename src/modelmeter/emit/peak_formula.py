@@ -1,0 +1,148 @@
+"""The peak of a stage's activations as a page shows it: what can be the largest, and in which layer.
+
+Where a stage does the same to both kinds of views, the page shows a function of one kind, beside what is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import and_
+
+import sympy
+from attrs import frozen
+from sympy.polys.rings import PolyElement
+
+from modelmeter.emit.formula import TILE_VIEWS, TILES, arrange_elements
+from modelmeter.emit.latex import WIDTH, FormulaPrinter, align, bracket, break_lines, multiply
+from modelmeter.layers.tape import LiveOperator
+from modelmeter.ordering import BRACKETS
+from modelmeter.peak import PEAK, Peak
+from modelmeter.polynomials import Polynomials, read_polynomials
+from modelmeter.symbols import symbol
+
+_NAME = rf"\mathtt{{{PEAK}}}".replace("_", r"\_")
+_BYTES = sympy.Mul(sympy.Rational(1, 8), symbol("activation_bits"), evaluate=False)
+_TO_VIEW = {symbol("batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
+_TO_TILE = {symbol("num_views"): TILE_VIEWS, symbol("view_size"): symbol("image_size")}
+
+Row = tuple[str, sympy.Expr]
+"""A sum of elements, and the layer that they are alive in."""
+
+
+@frozen(kw_only=True)
+class PeakFormula:
+    """A peak, arranged.
+
+    Parameters
+    ----------
+    stage
+        Whose peak it is.
+    rows
+        The sums that can be the largest.
+    held
+        Where both kinds of views go through the same layers: the elements held beside the global views, and beside
+        the tiles. The rows are then of ``num_views`` views of ``view_size`` pixels.
+    """
+
+    stage: str
+    rows: tuple[Row, ...]
+    held: tuple[sympy.Expr, sympy.Expr] | None = None
+
+    @property
+    def printed(self) -> tuple[sympy.Expr, ...]:
+        """Every expression that the page prints."""
+        of_views = (*self.held, TILES, *_TO_VIEW, *_TO_TILE, *_TO_TILE.values()) if self.held else ()
+        return (_BYTES, *(row for _, row in self.rows), *of_views)
+
+    def typeset(self, printer: FormulaPrinter) -> tuple[str, ...]:
+        """Return the displayed formulas: the peak, then the function that it uses."""
+        if self.held is None and len(self.rows) == 1:
+            ((_, row),) = self.rows
+            return (f"{_NAME} = {printer.print(multiply([_BYTES, row]))}",)
+        largest = rf"{_NAME} = {printer.print(_BYTES)} \, \max\bigl("
+        if self.held is None:
+            return (_list_rows(largest, [(layer, break_lines(row, printer, WIDTH - 24)) for layer, row in self.rows]),)
+        function = rf"F^{{\mathrm{{{self.stage}}}}}_{{\mathrm{{peak}}}}"
+        views, tiles, any_views = (
+            f"{function}({', '.join(map(printer.print, sizes))})" for sizes in (_TO_VIEW, _TO_TILE.values(), _TO_TILE)
+        )
+        beside_views, beside_tiles = (break_lines(held, printer, WIDTH - 24) for held in self.held)
+        kinds = [
+            ("views", _end(beside_views, f" + {views}")),
+            ("tiles", bracket(rf"{printer.print(TILES)} \, ", _end(beside_tiles, f" + {tiles}"))),
+        ]
+        rows = [(layer, break_lines(row, printer, WIDTH - 24)) for layer, row in self.rows]
+        return (_list_rows(largest, kinds), _list_rows(rf"{any_views} = \max\bigl(", rows))
+
+
+def arrange_peak(stage: str, peak: Peak) -> PeakFormula:
+    """Return the peak of a stage as its page shows it."""
+    layers = [operator.layer for operator in peak.operators]
+    found = _split_views(peak.operators)
+    if found is None:
+        sums = [arrange_elements(operator.elements) for operator in peak.operators]
+        return PeakFormula(stage=stage, rows=tuple(zip(layers, sums, strict=True)))
+    held, sums = found
+    return PeakFormula(stage=stage, rows=tuple(zip(layers, sums, strict=False)), held=held)
+
+
+def _list_rows(head: str, rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Return an opened maximum with all that it is of, each with its label."""
+    lines = [head]
+    for index, (label, (first, *others)) in enumerate(rows):
+        inner = _end([first, *others], r"\bigr)" if index == len(rows) - 1 else ",")
+        inner[0] += rf" && \text{{({label})}}"
+        lines += [rf"\quad {line}" for line in inner]
+    return align(lines)
+
+
+def _end(lines: Sequence[str], end: str) -> list[str]:
+    return [*lines[:-1], lines[-1] + end]
+
+
+def _split_views(
+    operators: Iterable[LiveOperator],
+) -> tuple[tuple[sympy.Expr, sympy.Expr], list[sympy.Expr]] | None:
+    """Return what is held beside global views and beside tiles, and the sums that are functions of a kind of views.
+
+    That is None where the operators on tiles are not those on the global views. A bracket around a whole sum is put
+    around its own part only: without it, what is held is left, and every other sum has that too.
+    """
+    read = read_polynomials([operator.elements for operator in operators])
+    split = [_take_brackets(read, polynomial) for polynomial in read.outputs]
+    views = [(brackets, inner) for brackets, inner in split if TILES not in brackets]
+    tiles = [(brackets - {TILES}, inner) for brackets, inner in split if TILES in brackets]
+    if len(views) < 2 or len(tiles) != len(views):
+        return None
+    held = _common_terms([inner for _, inner in views])
+    sums: list[sympy.Expr] = []
+    beside_tiles: set[sympy.Expr] = set()
+    for (brackets, inner), (tile_brackets, tile_inner) in zip(views, tiles, strict=True):
+        own = (inner - held).as_expr().xreplace(_TO_VIEW)
+        around = sympy.Mul(*brackets).xreplace(_TO_VIEW)
+        if around.xreplace(_TO_TILE) != sympy.Mul(*tile_brackets):
+            return None
+        sums.append(multiply([around, arrange_elements(own)]))
+        beside_tiles.add(sympy.expand(tile_inner.as_expr() - own.xreplace(_TO_TILE)))
+    if len(beside_tiles) != 1:
+        return None
+    return (arrange_elements(held.as_expr()), arrange_elements(beside_tiles.pop())), sums
+
+
+def _take_brackets(read: Polynomials, polynomial: PolyElement) -> tuple[set[sympy.Expr], PolyElement]:
+    """Return the brackets that multiply the whole polynomial, and what is inside of them."""
+    brackets = {
+        generator
+        for place, generator in enumerate(read.generators)
+        if isinstance(generator, BRACKETS) and all(exponents[place] for exponents, _ in polynomial.terms())
+    }
+    for bracket_ in brackets:
+        polynomial = polynomial.quo(polynomial.ring.gens[read.generators.index(bracket_)])
+    return brackets, polynomial
+
+
+def _common_terms(polynomials: Sequence[PolyElement]) -> PolyElement:
+    """Return the terms that all of them have."""
+    common = reduce(and_, (set(polynomial.terms()) for polynomial in polynomials))
+    return polynomials[0].ring.from_dict(dict(common))

@@ -112,4 +112,4 @@ def test_no_file_is_no_evidence_and_an_unreadable_one_is_refused(tmp_path: Path)
 def test_pages_say_nothing_of_formulas_that_have_changed(evidence: Evidence) -> None:
     changed = evolve(make_cost(), kv_cache_bytes=BATCH)
     assert evidence.describe_layer("linear", changed) == ()
-    assert evidence.describe_stage("linear", make_cost()) == (), "a layer is no stage"
+    assert evidence.describe_stage("linear", make_cost(), BATCH) == (), "a layer is no stage"

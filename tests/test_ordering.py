@@ -38,6 +38,8 @@ def is_at_least(larger: Size, smaller: Size) -> bool:
         (S, EXPERTS * floor_div(S, EXPERTS)),
         # ceil(6 n / 64) <= (6 n + 63) / 64, and n is at least 1.
         (18 * B * S, 16 * B * S + ceil_div(6 * B * S, 64)),
+        # At least 1 and at least g / 14, so its square is at least a mean of 1, g / 14 and its square.
+        (4 * 196 * ceil_div(GRID, 14) ** 2, GRID**2 + 14 * GRID + 392),
         # The pixels of a side: 16 g + 15 at most, for g patches, at least one.
         (31 * GRID, SIDE),
         (961 * GRID**2, SIDE**2),

@@ -150,7 +150,10 @@ def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[s
     if evidence is None:
         return {}
     layers = {entry.name: evidence.describe_layer(entry.name, entry.cost) for entry in compiled.catalogue}
-    stages = {name: evidence.describe_stage(name, cost) for name, cost in compiled.totals.by_stage.items()}
+    stages = {
+        name: evidence.describe_stage(name, cost, compiled.peaks[name].formula)
+        for name, cost in compiled.totals.by_stage.items()
+    }
     return {**layers, **stages}
 
 

@@ -149,12 +149,12 @@ class Evidence:
         """Return how a layer class was checked, a line each; nothing if its formulas were others."""
         return self._describe(self.layers.get(name), cost)
 
-    def describe_stage(self, name: str, cost: Cost) -> tuple[str, ...]:
-        """Return how a stage was checked, a line each; nothing if its formulas were others."""
-        return self._describe(self.stages.get(name), cost)
+    def describe_stage(self, name: str, cost: Cost, peak: Size) -> tuple[str, ...]:
+        """Return how a stage was checked, and its peak, a line each; nothing if their formulas were others."""
+        return self._describe(self.stages.get(name), cost, peak)
 
-    def _describe(self, subject: Subject | None, cost: Cost) -> tuple[str, ...]:
-        if subject is None or subject.formulas != fingerprint(cost):
+    def _describe(self, subject: Subject | None, cost: Cost, *beside: Size) -> tuple[str, ...]:
+        if subject is None or subject.formulas != fingerprint(cost, *beside):
             return ()
         return tuple(self._describe_check(check) for check in subject.checks)
 
@@ -171,10 +171,11 @@ class Evidence:
         return "; ".join(part for part in parts if part) + "."
 
 
-def fingerprint(cost: Cost) -> str:
-    """Return what tells the formulas of ``cost`` from others, on every machine and hash seed."""
+def fingerprint(cost: Cost, *beside: Size) -> str:
+    """Return what tells the formulas of ``cost`` and ``beside`` from others, on every machine and hash seed."""
     known: dict[sympy.Basic, bytes] = {}
-    digests = b"".join(_digest(sympy.sympify(cost[metric]), known) for metric in METRICS)
+    formulas = (*(cost[metric] for metric in METRICS), *beside)
+    digests = b"".join(_digest(sympy.sympify(formula), known) for formula in formulas)
     return hashlib.sha256(digests).hexdigest()[:32]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from random import Random
+from typing import Literal
 
 import sympy
 from sympy.polys.rings import PolyElement
@@ -16,6 +17,13 @@ from modelmeter.polynomials import Polynomials
 from modelmeter.symbols import describe
 
 BRACKETS = (Differs, Equals, Exceeds)
+
+
+Bound = Literal["upper", "lower", "mixed"]
+"""What may replace a generator: something larger or smaller; mixed, what is at least 1 and at least a quotient is
+replaced by a mean of the two."""
+
+_ATTEMPTS: tuple[tuple[Bound, ...], ...] = ((), ("upper",), ("upper", "lower"), ("upper", "lower", "mixed"))
 
 
 class Ordering:
@@ -45,9 +53,9 @@ class Ordering:
         if any(one < other for one, other in zip(self._sample(larger), self._sample(smaller), strict=True)):
             return False  # most pairs have no order, and a proof that fails is slow
         rest = larger - smaller
-        units = list(self._find_units(rest))
+        units = dict(self._find_units(rest))
         # Bounds lose something, so the proof is tried with few of them first.
-        return any(self._is_never_negative(rest, units, signs) for signs in ((), (False,), (False, True)))
+        return any(self._is_never_negative(rest, units, bounds) for bounds in _ATTEMPTS)
 
     def _sample(self, polynomial: PolyElement) -> list[int | Fraction]:
         """Return the values of a polynomial at the sample points."""
@@ -63,20 +71,20 @@ class Ordering:
         return self._samples[polynomial]
 
     def _is_never_negative(
-        self, rest: PolyElement, units: Iterable[tuple[int, PolyElement]], signs: Collection[bool]
+        self, rest: PolyElement, units: Mapping[int, PolyElement], bounds: Collection[Bound]
     ) -> bool:
-        """Try a proof with bounds for what is only added (True) or only taken away (False)."""
+        """Try a proof with such bounds."""
         for generator in (*self._calls, *self._quotients):
-            rest = self._put_bound(rest, generator, signs)
+            rest = self._put_bound(rest, generator, units, bounds)
         rest = _clear_divisors(rest)
         # Only what is in a term that adds can make up for a term that takes away.
         added = {place for exponents, coefficient in rest.terms() if coefficient > 0 for place in _support(exponents)}
-        shifted = [(unknown, unknown + 1) for place, unknown in units if place in added]
+        shifted = [(unknown, unknown + 1) for place, unknown in units.items() if place in added]
         if shifted and not has_no_negative(rest):
             rest = rest.compose(shifted)
         for call in self._calls:
             if isinstance(call, BRACKETS):  # a term that was mixed may have one sign now
-                rest = self._put_bound(rest, call, signs)
+                rest = self._put_bound(rest, call, units, bounds)
         return has_no_negative(rest)
 
     def _find_units(self, rest: PolyElement) -> Iterator[tuple[int, PolyElement]]:
@@ -87,23 +95,33 @@ class Ordering:
             if isinstance(call, Exceeds) and all(exponents[self._place(call)] for exponents, _ in rest.terms()):
                 positive.update(sympy.Mul.make_args(call.args[0]))  # a product that exceeds something is not 0
         for call in reversed(self._calls):
-            if isinstance(call, CeilDiv) and any(
-                positive.issuperset(sympy.Mul.make_args(term.as_coeff_Mul()[1]))
-                for term in sympy.Add.make_args(call.args[0])
-            ):
+            if isinstance(call, CeilDiv) and self._is_positive(self._read.arguments[call][0], positive):
                 positive.add(call)
         for place, (generator, unknown) in enumerate(self._unknowns.items()):
             if generator in positive:
                 yield place, unknown
 
-    def _put_bound(self, rest: PolyElement, generator: sympy.Expr, signs: Collection[bool]) -> PolyElement:
-        """Return something that is at most ``rest``, without ``generator`` if its terms have one sign of ``signs``."""
-        place = self._place(generator)
-        found = {coefficient > 0 for exponents, coefficient in rest.terms() if exponents[place]}
-        if len(found) != 1 or not found.issubset(signs):
+    def _is_positive(self, polynomial: PolyElement, positive: Collection[sympy.Expr]) -> bool:
+        """Tell whether some term of a polynomial without negative ones is made of positive generators only."""
+        return has_no_negative(polynomial) and any(
+            all(self._read.generators[place] in positive for place in _support(exponents))
+            for exponents, _ in polynomial.terms()
+        )
+
+    def _put_bound(
+        self, rest: PolyElement, generator: sympy.Expr, units: Mapping[int, PolyElement], bounds: Collection[Bound]
+    ) -> PolyElement:
+        """Return something that is at most ``rest``, without ``generator`` if it only adds or only takes away."""
+        place, unknown = self._place(generator), self._unknowns[generator]
+        signs = {coefficient > 0 for exponents, coefficient in rest.terms() if exponents[place]}
+        if len(signs) != 1 or (needed := "lower" if signs == {True} else "upper") not in bounds:
             return rest
-        bound = self._lower_bound(generator) if found == {True} else self._upper_bound(generator)
-        return rest if bound is None else rest.compose(self._unknowns[generator], bound)
+        bound = self._lower_bound(generator) if needed == "lower" else self._upper_bound(generator)
+        if bound is None:
+            return rest
+        if needed == "lower" and "mixed" in bounds and isinstance(generator, CeilDiv) and place in units:
+            return _put_mixed(rest, place, bound)
+        return rest.compose(unknown, bound)
 
     def _lower_bound(self, generator: sympy.Expr) -> PolyElement | None:
         if isinstance(generator, BRACKETS):
@@ -161,6 +179,21 @@ def _make_points(generators: Sequence[sympy.Expr]) -> Iterator[list[int | Fracti
             if _is_patch_count(generator):
                 sizes[generator.args[0].name] += int(evaluate(generator.args[1], sizes))
         yield [evaluate(generator, sizes) for generator in generators]
+
+
+def _put_mixed(polynomial: PolyElement, place: int, quotient: PolyElement) -> PolyElement:
+    """Return the polynomial with a mean of 1 and of powers of ``quotient`` for each power of an unknown.
+
+    The unknown is at least 1 and at least the quotient, so its k-th power is at least each of 1, q, ..., q^k.
+    """
+    ring = polynomial.ring
+    mixed = ring.zero
+    for exponents, coefficient in polynomial.terms():
+        power = exponents[place]
+        others = ring.from_dict({(*exponents[:place], 0, *exponents[place + 1 :]): coefficient})
+        powers = sum((quotient**lower for lower in range(1, power + 1)), start=ring.zero)
+        mixed += others if not power else others * (1 + powers * ring.domain(1, power)) * ring.domain(1, 2)
+    return mixed
 
 
 def _clear_divisors(polynomial: PolyElement) -> PolyElement:

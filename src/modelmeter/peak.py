@@ -11,6 +11,7 @@ peak does not add up, so it is no field of :class:`~modelmeter.cost.Cost`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal
 
 import sympy
 from attrs import evolve, frozen
@@ -26,7 +27,9 @@ from modelmeter.polynomials import Polynomials, read_polynomials
 from modelmeter.symbols import symbol
 from modelmeter.totals import StageRule
 
-PEAK = "peak_activation_bytes"
+PeakMetric = Literal["peak_activation_bytes"]
+
+PEAK: Final[PeakMetric] = "peak_activation_bytes"
 
 
 @frozen(kw_only=True)

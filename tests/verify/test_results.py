@@ -13,6 +13,7 @@ from tiny import SHALLOW
 from modelmeter.compiler import CompiledModel, compile_model
 from modelmeter.cost import METRICS
 from modelmeter.evidence import Evidence
+from modelmeter.peak import PEAK
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.results import count_operators, find_gaps, gather_rows, make_evidence
 
@@ -74,6 +75,16 @@ def test_verdicts_on_the_whole_model_are_on_their_stages_too() -> None:
     ]  # fmt: skip
 
 
+def test_a_verdict_on_a_stage_only_is_on_no_layer_and_comes_after_the_metrics() -> None:
+    whole = make_verdict(subject="", layer="whole", stages="prefill")
+    rows = gather_rows([make_verdict(subject="", layer="", stages="prefill", metric=PEAK), whole])
+    assert [(row.scope, row.name, row.metric) for row in rows] == [
+        ("layer", "whole", "tensor_core_flops"),
+        ("stage", "prefill", "tensor_core_flops"),
+        ("stage", "prefill", PEAK),
+    ]
+
+
 def test_operators_are_counted_once_a_trace_and_named_by_use() -> None:
     seen = {"mm": 3, "add": 5, "view": 7, "floor_divide": 2}
     verdicts = [
@@ -97,12 +108,14 @@ def test_gaps_are_metrics_that_no_torch_module_was_compared_with() -> None:
         [make_verdict(metric=metric) for metric in METRICS[1:]] + [make_verdict(implementation="formulas")]
     )
     assert find_gaps(rows, layers=["lm_head"], stages=[]) == ("lm_head tensor_core_flops",)
-    assert find_gaps(rows, layers=[], stages=["vision"]) == tuple(f"vision {metric}" for metric in METRICS)
+    assert find_gaps(rows, layers=[], stages=["vision"]) == tuple(f"vision {metric}" for metric in (*METRICS, PEAK))
 
 
 def test_evidence_is_of_the_formulas_that_were_proved(compiled: CompiledModel) -> None:
     verdicts = [make_verdict(metric=metric) for metric in METRICS] + [make_verdict(implementation="transformers")]
-    evidence = make_evidence(gather_rows(verdicts), {}, catalogue=compiled.catalogue, stages=compiled.totals.by_stage)
+    evidence = make_evidence(
+        gather_rows(verdicts), {}, catalogue=compiled.catalogue, stages=compiled.totals.by_stage, peaks=compiled.peaks
+    )
     assert Evidence.from_json(evidence.to_json()) == evidence
     ours, theirs = evidence.layers["lm_head"].checks
     assert (set(ours.metrics), theirs.metrics) == (set(METRICS), ("tensor_core_flops",))

@@ -122,7 +122,9 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
     gaps = find_gaps(rows, layers=layers, stages=stages)
     is_whole = is_full and not differences and not gaps
     evidence = (
-        make_evidence(rows, operators, catalogue=compiled.catalogue, stages=compiled.totals.by_stage)
+        make_evidence(
+            rows, operators, catalogue=compiled.catalogue, stages=compiled.totals.by_stage, peaks=compiled.peaks
+        )
         if is_whole
         else None
     )

@@ -163,6 +163,6 @@ def describe_stage_checks(found: Sequence[str]) -> tuple[str, ...]:
 
 PEAK_CHECKS: Final = (
     "The peak was compared with a walk over the live storages of the reference model on the meta device, by "
-    "``tests/models/deepseek_ocr/test_stage_peaks.py`` for whole stages and by ``test_replays.py`` for every layer "
-    "class: difference 0. That no other operator can be the peak is proved by the signs of coefficients."
+    "``tests/verify/test_stage_peaks.py`` for whole stages and by ``tests/models/deepseek_ocr/test_replays.py`` for "
+    "every layer class: difference 0. That no other operator can be the peak is proved by the signs of coefficients."
 )

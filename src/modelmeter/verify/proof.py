@@ -16,6 +16,7 @@ from modelmeter.bind import BoundModule
 from modelmeter.cost import METRICS, Cost, Metric
 from modelmeter.errors import CountError
 from modelmeter.models.deepseek_ocr.build import stage_of
+from modelmeter.peak import PeakMetric
 from modelmeter.verify.case import Case, Kind
 from modelmeter.verify.our_formulas import OurFormulas, map_cost
 from modelmeter.verify.symbolic_trace import SymbolicTrace
@@ -42,7 +43,7 @@ class Verdict:
         Whose code the other side is.
     subject, layer
         The module with everything below it, by its path in the module graph, and its layer class, by the name of its
-        page.
+        page; no layer where it is about a stage only.
     stages
         The stages whose costs were compared, joined with ``+``.
     metric, kind
@@ -65,7 +66,7 @@ class Verdict:
     subject: str
     layer: str
     stages: str
-    metric: Metric
+    metric: Metric | PeakMetric
     kind: Kind
     domain: str
     dimensions: tuple[str, ...]

@@ -26,6 +26,7 @@ from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas, build_formulas
 from modelmeter.verify.proof import Progress, Verdict, ignore_progress, prove
 from modelmeter.verify.routing import prove_routing
+from modelmeter.verify.stage_peaks import list_workloads, prove_peaks
 from modelmeter.verify.trace_sizes import BATCH_SIZE, Sizes, count_residues, list_grids, make_grid, positive
 
 DEPTHS = frozenset(
@@ -71,6 +72,7 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
             counterparts=TRANSFORMERS,
         )
     )
+    yield partial(prove_peaks, two, list(list_workloads(two.sam_patch_size))[:4])
     yield partial(_prove_identities, shared)
 
 
@@ -105,6 +107,8 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         *list_window_sets(two, is_every_corner=True),
     ):
         yield prove_set(case_set)
+    for workload in list_workloads(architecture.sam_patch_size):
+        yield partial(prove_peaks, architecture, [workload])
     yield prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
 
 

@@ -15,11 +15,13 @@ from modelmeter.catalogue import LayerEntry
 from modelmeter.cost import METRICS, Cost, Metric
 from modelmeter.evidence import Check, Evidence, Subject, fingerprint
 from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
+from modelmeter.peak import PEAK, Peak, PeakMetric
 from modelmeter.verify.case import Kind
 from modelmeter.verify.proof import Implementation, Verdict
 
 Scope = Literal["layer", "stage"]
 
+_ORDER = (*METRICS, PEAK)
 _PROGRAMS = ("modelmeter", "sympy", "torch", "transformers")
 
 
@@ -41,7 +43,7 @@ class Row:
 
     scope: Scope
     name: str
-    metric: Metric
+    metric: Metric | PeakMetric
     implementation: Implementation
     kind: Kind
     modules: tuple[str, ...]
@@ -69,11 +71,12 @@ def gather_rows(verdicts: Iterable[Verdict]) -> tuple[Row, ...]:
     groups: dict[tuple[Scope, str, str, str, str, str], list[Verdict]] = {}
     for verdict in verdicts:
         rest = (verdict.metric, verdict.implementation, verdict.kind, verdict.note)
-        groups.setdefault(("layer", verdict.layer, *rest), []).append(verdict)
+        if verdict.layer:
+            groups.setdefault(("layer", verdict.layer, *rest), []).append(verdict)
         for stage in verdict.stages.split("+") if _is_of_stages(verdict) else ():
             groups.setdefault(("stage", stage, *rest), []).append(verdict)
     order = {key[:2]: number for number, key in reversed(list(enumerate(groups)))}
-    keys = sorted(groups, key=lambda key: (key[0], order[key[:2]], METRICS.index(groups[key][0].metric)))
+    keys = sorted(groups, key=lambda key: (key[0], order[key[:2]], _ORDER.index(groups[key][0].metric)))
     return tuple(_make_row(key[0], key[1], groups[key]) for key in keys)
 
 
@@ -133,12 +136,13 @@ def make_evidence(
     *,
     catalogue: Sequence[LayerEntry],
     stages: Mapping[str, Cost],
+    peaks: Mapping[str, Peak],
 ) -> Evidence:
-    """Return the record of a full run whose rows are all equal; ``catalogue`` and ``stages`` are what was proved."""
+    """Return the record of a full run whose rows are all equal; the other parameters are what was proved."""
     rows = tuple(rows)
     names: dict[tuple[str, ...], str] = {}  # of lists of domains, which many checks share
 
-    def gather(scope: Scope, name: str, cost: Cost) -> Subject:
+    def gather(scope: Scope, name: str, cost: Cost, *beside: sympy.Expr) -> Subject:
         metrics: dict[Check, list[str]] = {}
         for row in rows:
             if (row.scope, row.name) == (scope, name):
@@ -153,12 +157,12 @@ def make_evidence(
                 )
                 metrics.setdefault(check, []).append(row.metric)
         checks = (evolve(check, metrics=tuple(found)) for check, found in metrics.items())
-        return Subject(formulas=fingerprint(cost), checks=tuple(checks))
+        return Subject(formulas=fingerprint(cost, *beside), checks=tuple(checks))
 
     return Evidence(
         versions={program: version(program) for program in _PROGRAMS},
         layers={entry.name: gather("layer", entry.name, entry.cost) for entry in catalogue},
-        stages={name: gather("stage", name, cost) for name, cost in stages.items()},
+        stages={name: gather("stage", name, cost, peaks[name].formula) for name, cost in stages.items()},
         domains={name: domains for domains, name in names.items()},
         operators={
             implementation: {use: tuple(sorted(calls)) for use, calls in by_use.items()}
@@ -170,7 +174,8 @@ def make_evidence(
 def find_gaps(rows: Iterable[Row], *, layers: Iterable[str], stages: Iterable[str]) -> tuple[str, ...]:
     """Return what has no comparison with torch modules: ``layer metric`` or ``stage metric``."""
     found = {(row.scope, row.name, row.metric) for row in rows if row.implementation == "reference"}
-    wanted = [("layer", name) for name in layers] + [("stage", name) for name in stages]
-    return tuple(
-        f"{name} {metric}" for scope, name in wanted for metric in METRICS if (scope, name, metric) not in found
-    )
+    wanted = [
+        *(("layer", name, metric) for name in layers for metric in METRICS),
+        *(("stage", name, metric) for name in stages for metric in _ORDER),
+    ]
+    return tuple(f"{name} {metric}" for scope, name, metric in wanted if (scope, name, metric) not in found)

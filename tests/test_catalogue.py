@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from attrs import evolve, fields
+from attrs import evolve
 
 from modelmeter.bind import BoundCall, BoundModule
 from modelmeter.catalogue import LayerEntry, build_catalogue
@@ -13,7 +13,6 @@ from modelmeter.errors import FormulaError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import divide
 from modelmeter.layers.activation import SiLU
-from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.module_node import ModuleNode
 from modelmeter.symbols import symbol, symbols_of
@@ -59,7 +58,7 @@ def test_the_formula_in_its_own_sizes_is_that_of_its_place_in_the_model(
             {metric: evaluate(call.layer.cost[metric], compiled.defaults) for metric in METRICS}
             for bound in compiled.model.walk()
             for call in bound.calls
-            if type(call.layer) is type(entry.layer) and flags(call.layer) == flags(entry.layer)
+            if type(call.layer) is type(entry.layer) and call.layer.flags == entry.layer.flags
         ]
         assert seen == places[0], entry.name
 
@@ -71,12 +70,6 @@ def test_of_two_forms_the_canonical_one_is_shown_at_a_place_that_has_it(publishe
     assert (entries["linear"].sizes["in_features"], entries["linear"].sizes["out_features"]) == (768, 3 * 768)
     assert entries["deepseek_v2_decoder_layer"].layer.is_sparse
     assert not entries["lm_head"].layer.bias
-
-
-def flags(layer: BaseLayer) -> dict[str, bool]:
-    """Return the fields that say which of two forms a layer has: with a bias or not, sparse or dense."""
-    held = {each.name: getattr(layer, each.name) for each in fields(type(layer))}
-    return {name: value for name, value in held.items() if isinstance(value, bool)}
 
 
 def test_a_class_occurs_as_often_as_it_is_called(published: CompiledModel) -> None:

@@ -112,7 +112,7 @@ def _choose_call(
     Calls whose sizes are not whole (an expert's mean share) are left out. Those with the flags of the canonical
     layer (``bias``, ``is_sparse``) come first; where there are none, the layer takes the flags of the call.
     """
-    layers = sorted((call.layer for _, call in calls), key=lambda layer: _flags(layer) != _flags(canonical))
+    layers = sorted((call.layer for _, call in calls), key=lambda layer: layer.flags != canonical.flags)
     for layer in layers:
         values: dict[str, int | Fraction] = {}
         for field in fields(type(layer)):
@@ -127,13 +127,9 @@ def _choose_call(
             elif not isinstance(value, bool) and field.name != "precision":
                 values[field.name] = evaluate(value, sizes)
         if not any(isinstance(value, Fraction) for value in values.values()):
-            return evolve(canonical, **_flags(layer)), {name: int(value) for name, value in values.items()}
+            flags: dict[str, Any] = {**layer.flags}
+            return evolve(canonical, **flags), {name: int(value) for name, value in values.items()}
     raise FormulaError("no call of this layer has whole sizes", place=type(canonical).__name__)
-
-
-def _flags(layer: BaseLayer) -> dict[str, Any]:
-    """Return the fields that say which of two forms the layer has."""
-    return {name: value for name, value in _values(layer).items() if isinstance(value, bool)}
 
 
 def _values(layer: BaseLayer) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import sympy
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 from modelmeter import symbols
 from modelmeter.functions import Size
@@ -87,9 +87,17 @@ class Elements:
         )
 
 
+LINEAR_OPERATORS: frozenset[str] = frozenset(
+    {"Embedding", "add", "cat", "copy_", "index", "index_put", "interpolate", "neg", "pad", "sum"}
+)
+"""Operators whose derivative does not depend on the numbers that they read."""
+
+
 @frozen(kw_only=True)
 class Operator:
     """One operator of a layer: it reads each input and weight once and writes its output once.
+
+    Its backward makes gradients of what it read from the gradient of what it wrote. See :attr:`backward`.
 
     Parameters
     ----------
@@ -99,6 +107,11 @@ class Operator:
         FLOPs of its matrix products, and of its other arithmetic.
     reads, writes
         Elements that it reads and writes.
+    backward_tensor_core_flops, backward_cuda_core_flops
+        The same FLOPs of its backward.
+    gradients
+        Elements of the gradients that its backward writes; by default one for all numbers that it reads. Pixels,
+        angles and indices have none.
     """
 
     name: str
@@ -106,6 +119,37 @@ class Operator:
     cuda_core_flops: Size = 0
     reads: Elements = Elements()
     writes: Elements = Elements()
+    backward_tensor_core_flops: Size = 0
+    backward_cuda_core_flops: Size = 0
+    gradients: Elements | None = None
+
+    @property
+    def backward(self) -> Work:
+        """What its backward does, without the sums of gradients of a tensor that others use too.
+
+        It reads the gradient of the output, and what the forward read, of which a linear operator needs only the
+        indices. It writes a gradient, in the kind of elements of what it is the gradient of.
+        """
+        reads = self.without_cache.reads
+        floats = Elements(activation=reads.activation, weight=reads.weight)
+        gradients = floats if self.gradients is None else self.gradients
+        if gradients == Elements():
+            return Work()
+        needed = Elements(index=reads.index) if self.name in LINEAR_OPERATORS else reads
+        return Work(
+            tensor_core_flops=self.backward_tensor_core_flops,
+            cuda_core_flops=self.backward_cuda_core_flops,
+            reads=needed + Elements(activation=self.writes.activation),
+            writes=gradients,
+        )
+
+    @property
+    def without_cache(self) -> Operator:
+        """The operator in training, where keys and values are activations, and nothing is appended to a cache."""
+        if self.writes.kv != 0:
+            return evolve(self, reads=Elements(), writes=Elements())
+        reads = self.reads
+        return evolve(self, reads=evolve(reads, activation=reads.activation + reads.kv, kv=0))
 
 
 @frozen(kw_only=True)

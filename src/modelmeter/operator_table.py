@@ -14,7 +14,7 @@ from attrs import frozen
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size
 
-Basis = Literal["input", "output", "score"]
+Basis = Literal["input", "output", "score", "values"]
 
 
 @frozen(kw_only=True)
@@ -26,7 +26,8 @@ class OperatorWeight:
     flops
         FLOPs per element.
     basis
-        Which elements count: those of the first input, of the output, or the q x kv attention scores.
+        Which elements count: those of the first input, of the output, the q x kv attention scores, or the values
+        that are put into a table. The first input of a backward operator is the gradient of the output.
     reason
         The arithmetic behind the number.
     """
@@ -42,7 +43,7 @@ _ROWS: tuple[tuple[str, int, Basis, str], ...] = (
     ("mul", 1, "output", "one product"),
     ("div", 1, "output", "one quotient"),
     ("neg", 1, "output", "one sign"),
-    ("pow", 1, "output", "one square"),
+    ("pow", 1, "output", "one power"),
     ("sqrt", 1, "output", "one square root"),
     ("rsqrt", 1, "output", "one reciprocal square root"),
     ("cos", 1, "output", "one cosine"),
@@ -59,13 +60,25 @@ _ROWS: tuple[tuple[str, int, Basis, str], ...] = (
     ("_upsample_bicubic2d_aa", 31, "output", "sixteen products and fifteen sums"),
     ("scaled_dot_product_attention", 6, "score", "scale, and the five of a softmax"),
     ("scaled_dot_product_attention_bias", 1, "score", "the sum with an additive attention mask"),
+    # the backward
+    ("sigmoid_backward", 3, "output", "difference, two products"),
+    ("silu_backward", 9, "output", "sign, exp, two sums, reciprocal, difference, three products"),
+    ("gelu_backward", 11, "output", "erf, exp, seven products, two sums"),
+    ("_softmax_backward_data", 4, "output", "product, sum, difference, product"),
+    ("native_layer_norm_backward", 13, "input", "six products, four sums, three differences"),
+    ("upsample_linear1d_backward", 4, "input", "two products, two sums"),
+    ("_upsample_bicubic2d_aa_backward", 32, "input", "sixteen products, sixteen sums"),
+    ("embedding_dense_backward", 1, "input", "one sum into the row that was taken"),
+    ("index_put", 1, "values", "one sum into the row that was taken"),
+    ("convolution_backward_bias", 1, "input", "one sum for the gradient of the bias"),
+    ("scaled_dot_product_attention_backward", 5, "score", "scale, and the four of a softmax's backward"),
 )
 
 VECTOR_FLOPS: dict[str, OperatorWeight] = {
     name: OperatorWeight(flops=flops, basis=basis, reason=reason) for name, flops, basis, reason in _ROWS
 }
 
-MATRIX_OPERATORS: frozenset[str] = frozenset({"mm", "addmm", "bmm", "baddbmm", "convolution"})
+MATRIX_OPERATORS: frozenset[str] = frozenset({"mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"})
 """ATen operators that ``tensor_core_flops`` counts; the bias that ``addmm`` adds is not counted anywhere."""
 
 FREE_OPERATORS: frozenset[str] = frozenset(
@@ -75,10 +88,11 @@ FREE_OPERATORS: frozenset[str] = frozenset(
         "slice", "select", "split", "split_with_sizes", "unbind", "clone", "_to_copy", "detach", "alias",
         "as_strided", "_reshape_alias",
         # data movement: bytes, but no arithmetic
-        "copy_", "cat", "constant_pad_nd", "embedding", "index", "index_put_", "gather", "stack",
+        "copy_", "cat", "constant_pad_nd", "embedding", "index", "index_put_", "gather", "stack", "slice_backward",
+        "select_backward", "scatter",
         # fresh memory
-        "empty", "empty_like", "new_empty", "zeros", "new_zeros", "ones", "arange", "full", "fill_",
-        "scalar_tensor", "lift_fresh", "zeros_like",
+        "empty", "empty_like", "new_empty", "new_empty_strided", "zeros", "new_zeros", "zeros_like", "ones", "arange",
+        "full", "fill_", "scalar_tensor", "lift_fresh",
         # integer bookkeeping of the router: positions and counts, not floating-point work
         "scatter_", "argsort", "sort", "floor_divide",
     }

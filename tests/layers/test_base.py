@@ -17,7 +17,7 @@ from modelmeter.layers.linear import Linear
 
 @frozen(kw_only=True, slots=False)
 class Leaf(BaseLayer):
-    """One operator that reads and writes ``size`` elements of every kind, and as many FLOPs, parameters, ..."""
+    """One operator that reads ``size`` elements of every kind and writes all but parameters; as many FLOPs, ..."""
 
     size: Size
 
@@ -35,8 +35,9 @@ class Leaf(BaseLayer):
 
     def operators(self) -> tuple[Operator, ...]:
         every = Elements(activation=self.size, weight=self.size, kv=self.size, index=self.size)
+        written = evolve(every, weight=0)
         return (
-            Operator(name="leaf", tensor_core_flops=self.size, cuda_core_flops=self.size, reads=every, writes=every),
+            Operator(name="leaf", tensor_core_flops=self.size, cuda_core_flops=self.size, reads=every, writes=written),
         )
 
 
@@ -64,11 +65,11 @@ def costs(child: Child) -> dict[str, Fraction]:
     return {metric: Fraction(str(cost[metric])) for metric in METRICS}
 
 
-# One leaf of 7: bits of one element of each kind are 3 + 5 + 11 + 64 = 83, read and written.
+# One leaf of 7: bits of one element of each kind are 3 + 5 + 11 + 64 = 83; all but the first 3 are written too.
 ONCE = {
     "tensor_core_flops": 7,
     "cuda_core_flops": 7,
-    "io_bytes": Fraction(7 * 83 * 2, 8),
+    "io_bytes": Fraction(7 * (83 + 80), 8),
     "weight_bytes": Fraction(7 * 3, 8),
     "activation_bytes": Fraction(7 * (5 + 64), 8),  # what is written, but for the cache
     "kv_cache_bytes": Fraction(7 * 11, 8),

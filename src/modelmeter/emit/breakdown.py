@@ -15,7 +15,7 @@ from modelmeter.emit.programs import STAGE_DERIVATIONS, make_parameters
 from modelmeter.emit.spec import PackageSpec
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import RoutedReads, Size
-from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.base import BaseLayer, is_backward_only
 from modelmeter.program import Program
 from modelmeter.simplify import build_program
 from modelmeter.symbols import symbols_of
@@ -176,6 +176,8 @@ def _constructor_params(layer: BaseLayer, sizes: Mapping[str, int]) -> dict[str,
     params: dict[str, int | bool] = {}
     for field in fields(type(layer)):
         value = getattr(layer, field.name)
+        if is_backward_only(field):
+            continue
         if isinstance(value, bool):
             params[field.name] = value
         elif isinstance(value, int | sympy.Expr) and set(symbols_of(value)) <= sizes.keys():

@@ -213,8 +213,7 @@ def holds_layers(layer: BaseLayer) -> bool:
 
 def read_flags(layer: BaseLayer) -> tuple[str, ...]:
     """Return the switches of a layer, such as ``bias=False``."""
-    values = ((field.name, getattr(layer, field.name)) for field in fields(type(layer)))
-    return tuple(f"{name}={value}" for name, value in values if isinstance(value, bool))
+    return tuple(f"{name}={value}" for name, value in layer.flags.items())
 
 
 def _value(formula: Formula, values: Mapping[str, int]) -> int:

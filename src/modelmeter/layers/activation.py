@@ -29,13 +29,14 @@ class Activation(BaseLayer):
         return self.shape
 
     def operators(self) -> tuple[Operator, ...]:
-        elements = multiply(self.shape)
+        elements, function = multiply(self.shape), self.torch_class().lower()
         return (
             Operator(
                 name=self.torch_class(),
-                cuda_core_flops=vector_flops(self.torch_class().lower(), elements),
+                cuda_core_flops=vector_flops(function, elements),
                 reads=Elements(activation=elements),
                 writes=Elements(activation=elements),
+                backward_cuda_core_flops=vector_flops(f"{function}_backward", elements),
             ),
         )
 

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from attrs import NOTHING, evolve, field, fields, frozen
+from attrs import NOTHING, Attribute, evolve, field, fields, frozen
 
-from modelmeter.cost import Cost, Operator, Precision, Work
+from modelmeter.cost import Cost, Elements, Operator, Precision, Work, add_sizes
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, routed_reads
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.operator_table import vector_flops
 from modelmeter.symbols import symbol
 
 Shape = tuple[Size, ...]
 Repetition = Literal["none", "for", "parfor"]
+Direction = Callable[[Operator], Operator | Work]
+"""Returns the part of the work of an operator that is asked for: its forward, or its backward."""
+
+
+def forward(operator: Operator) -> Operator:
+    """Return the forward of an operator, which is what it says of itself."""
+    return operator
+
+
+def backward(operator: Operator) -> Work:
+    """Return the backward of an operator."""
+    return operator.backward
 
 
 @frozen(kw_only=True)
@@ -60,17 +73,37 @@ class Child:
         """The layer of the first call."""
         return self.calls[0][0]
 
-    def work_under(self, routing: Routing | None) -> Work:
+    def work_under(self, routing: Routing | None, direction: Direction = forward) -> Work:
         """Return the work of all calls of all siblings; ``routing`` is what holds above this child."""
         total = Work()
         for layer, times in self.calls:
-            work = layer.work_under(self.routing or routing)
+            work = layer.work_under(self.routing or routing, direction)
             siblings = work.scale(self.count)
             if self.routing is not None:
-                # The routed reads are those of all siblings together.
-                siblings = evolve(siblings, reads=evolve(siblings.reads, weight=work.reads.weight))
+                # The routed weights, and their gradients, are those of all siblings together.
+                siblings = evolve(
+                    siblings,
+                    reads=evolve(siblings.reads, weight=work.reads.weight),
+                    writes=evolve(siblings.writes, weight=work.writes.weight),
+                )
             total = total + siblings.scale(times)
         return total
+
+    @property
+    def trained_parameters(self) -> Size:
+        """Elements of the parameters of all siblings that get a gradient: of those that are called."""
+        if all(times == 0 for _, times in self.calls):
+            return 0
+        parameters = self.layer.trained_parameters
+        return self.count * parameters if self.routing is None else self.routing.read_weights(parameters)
+
+    @property
+    def accumulated(self) -> Elements:
+        """Elements of the gradients that are added up inside all calls, and where a call is not the only one."""
+        inside = (layer.accumulated.scale(self.count * times) for layer, times in self.calls)
+        # Every call but the last, which is always there, adds its gradients of the parameters to another's.
+        earlier_calls = add_sizes(times for _, times in self.calls[:-1])
+        return Elements.total([*inside, Elements(weight=earlier_calls * self.trained_parameters)])
 
 
 def once(layer: BaseLayer) -> Child:
@@ -126,6 +159,12 @@ class BaseLayer(ABC):
         return cls(**sizes)
 
     @property
+    def flags(self) -> dict[str, bool]:
+        """The fields that say which of two forms the forward has, such as ``bias``."""
+        values = {size.name: getattr(self, size.name) for size in fields(type(self)) if not is_backward_only(size)}
+        return {name: value for name, value in values.items() if isinstance(value, bool)}
+
+    @property
     @abstractmethod
     def output_shape(self) -> Shape:
         """Shape of the first output tensor."""
@@ -166,6 +205,11 @@ class BaseLayer(ABC):
         """Elements that this module keeps in the KV cache after its forward."""
         return 0
 
+    @property
+    def own_accumulated(self) -> Elements:
+        """Elements of the gradients that are added up since this module's own forward uses a tensor again."""
+        return Elements()
+
     @cached_property
     def children(self) -> Mapping[str, Child]:
         """The modules below this one by attribute name."""
@@ -184,10 +228,14 @@ class BaseLayer(ABC):
             for operator in self.operators()
         )
 
-    def work_under(self, routing: Routing | None) -> Work:
-        """Return the work of one forward, own operators and all children, as :meth:`operators_under`."""
-        below = (child.work_under(routing) for child in self.children.values())
-        return Work.of([*self.operators_under(routing), *below])
+    def work_under(self, routing: Routing | None, direction: Direction = forward) -> Work:
+        """Return the work of one forward or backward, own operators and all children, as :meth:`operators_under`.
+
+        Sums of gradients are not part of it.
+        """
+        own = (direction(operator) for operator in self.operators_under(routing))
+        below = (child.work_under(routing, direction) for child in self.children.values())
+        return Work.of([*own, *below])
 
     @cached_property
     def parameters(self) -> Size:
@@ -204,6 +252,24 @@ class BaseLayer(ABC):
         for child in self.children.values():
             total = total + child.count * child.layer.kv_elements
         return total
+
+    @cached_property
+    def trained_parameters(self) -> Size:
+        """Elements of the parameters that get a gradient in a backward."""
+        return self.own_parameters + add_sizes(child.trained_parameters for child in self.children.values())
+
+    @cached_property
+    def accumulated(self) -> Elements:
+        """Elements of the gradients that are added up in a backward: one for each further use of a tensor."""
+        return Elements.total([self.own_accumulated, *(child.accumulated for child in self.children.values())])
+
+    @cached_property
+    def backward_work(self) -> Work:
+        """The work of one backward, from the gradient of the output to those of the input and of all parameters."""
+        sums = self.accumulated
+        return self.work_under(None, backward) + Work(
+            cuda_core_flops=vector_flops("add", sums.activation + sums.weight), reads=sums.scale(2), writes=sums
+        )
 
     @cached_property
     def cost(self) -> Cost:
@@ -223,6 +289,14 @@ class BaseLayer(ABC):
         """Return the FLOPs of all other arithmetic, weighted by :mod:`modelmeter.operator_table`."""
         return self.cost.cuda_core_flops
 
+    def backward_tensor_core_flops(self) -> Size:
+        """Return the FLOPs of all matrix products of a backward: one for each operand that wants a gradient."""
+        return self.backward_work.tensor_core_flops
+
+    def backward_cuda_core_flops(self) -> Size:
+        """Return the FLOPs of all other arithmetic of a backward, with the sums of gradients."""
+        return self.backward_work.cuda_core_flops
+
     def forward_io_bytes(self) -> Size:
         """Return the bytes that the operators read and write."""
         return self.cost.io_bytes
@@ -238,6 +312,11 @@ class BaseLayer(ABC):
     def forward_kv_cache_bytes(self) -> Size:
         """Return the bytes of keys and values that stand in the cache after the forward."""
         return self.cost.kv_cache_bytes
+
+
+def is_backward_only(size: Attribute[Any]) -> bool:
+    """Tell whether a field of a layer changes nothing in its forward."""
+    return "is_backward_only" in size.metadata
 
 
 def multiply(shape: Shape) -> Size:

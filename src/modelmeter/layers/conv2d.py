@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, ceil_div, floor_div
 from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.operator_table import vector_flops
 
 
 def convolved_size(size: Size, *, kernel_size: Size, stride: Size, padding: Size) -> Size:
@@ -38,6 +39,8 @@ class Conv2d(BaseLayer):
     stride: Size
     padding: Size
     bias: bool = True
+    # Data, unlike features, wants no gradient.
+    input_is_data: bool = field(default=False, metadata={"is_backward_only": True})
 
     def _convolve(self, size: Size) -> Size:
         return convolved_size(size, kernel_size=self.kernel_size, stride=self.stride, padding=self.padding)
@@ -53,14 +56,19 @@ class Conv2d(BaseLayer):
 
     def operators(self) -> tuple[Operator, ...]:
         positions = self.batch_size * self._convolve(self.height) * self._convolve(self.width)
+        product = 2 * positions * self.in_channels * self.out_channels * self.kernel_size**2
+        output = positions * self.out_channels
         return (
             Operator(
                 name="Conv2d",
-                tensor_core_flops=2 * positions * self.in_channels * self.out_channels * self.kernel_size**2,
+                tensor_core_flops=product,
                 reads=Elements(
                     activation=self.batch_size * self.in_channels * self.height * self.width,
                     weight=self.own_parameters,
                 ),
-                writes=Elements(activation=positions * self.out_channels),
+                writes=Elements(activation=output),
+                backward_tensor_core_flops=product if self.input_is_data else 2 * product,
+                backward_cuda_core_flops=vector_flops("convolution_backward_bias", output) if self.bias else 0,
+                gradients=Elements(weight=self.own_parameters) if self.input_is_data else None,
             ),
         )

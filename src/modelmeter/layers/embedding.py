@@ -7,6 +7,7 @@ from attrs import field, frozen
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
+from modelmeter.operator_table import vector_flops
 
 
 @frozen(kw_only=True, slots=False)
@@ -35,5 +36,6 @@ class Embedding(BaseLayer):
                 name="Embedding",
                 reads=Elements(weight=elements, index=multiply(self.leading_shape)),
                 writes=Elements(activation=elements),
+                backward_cuda_core_flops=vector_flops("embedding_dense_backward", elements),
             ),
         )

@@ -36,5 +36,6 @@ class LayerNorm(BaseLayer):
                 cuda_core_flops=vector_flops("native_layer_norm", elements),
                 reads=Elements(activation=elements, weight=self.own_parameters),
                 writes=Elements(activation=elements),
+                backward_cuda_core_flops=vector_flops("native_layer_norm_backward", elements),
             ),
         )

@@ -7,6 +7,7 @@ from attrs import field, frozen
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
+from modelmeter.operator_table import vector_flops
 
 
 @frozen(kw_only=True, slots=False)
@@ -32,11 +33,15 @@ class Linear(BaseLayer):
 
     def operators(self) -> tuple[Operator, ...]:
         rows = multiply(self.leading_shape)
+        product = 2 * rows * self.in_features * self.out_features
         return (
             Operator(
                 name="Linear",
-                tensor_core_flops=2 * rows * self.in_features * self.out_features,
+                tensor_core_flops=product,
                 reads=Elements(activation=rows * self.in_features, weight=self.own_parameters),
                 writes=Elements(activation=rows * self.out_features),
+                backward_tensor_core_flops=2 * product,
+                # The gradient of the bias is a sum over the rows.
+                backward_cuda_core_flops=vector_flops("sum", rows * self.out_features) if self.bias else 0,
             ),
         )

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, equals
+from modelmeter.functions import Size, differs, equals
 from modelmeter.operator_table import vector_flops
 
 
-def apply_pointwise(name: str, output: Size, *, reads: Elements) -> Operator:
+def apply_pointwise(
+    name: str,
+    output: Size,
+    *,
+    reads: Elements,
+    backward_cuda_core_flops: Size = 0,
+    gradients: Elements | None = None,
+) -> Operator:
     """Return an elementwise operator with ``output`` output elements."""
     return Operator(
-        name=name, cuda_core_flops=vector_flops(name, output), reads=reads, writes=Elements(activation=output)
+        name=name,
+        cuda_core_flops=vector_flops(name, output),
+        reads=reads,
+        writes=Elements(activation=output),
+        backward_cuda_core_flops=backward_cuda_core_flops,
+        gradients=gradients,
     )
+
+
+def sum_over(elements: Size, size: Size) -> Size:
+    """Return the FLOPs of the gradient of what was broadcast over a ``size``, to ``elements``: none over 1."""
+    return vector_flops("sum", differs(size, 1) * elements)
 
 
 def add_residual(elements: Size) -> Operator:
@@ -19,17 +36,28 @@ def add_residual(elements: Size) -> Operator:
     return apply_pointwise("add", elements, reads=Elements(activation=2 * elements))
 
 
-def concatenate(output: Size, *, reads: Elements | None = None) -> Operator:
-    """Return a concatenation into ``output`` elements; it reads as many activations unless told otherwise."""
+def concatenate(output: Size, *, reads: Elements | None = None, expanded: Size = 0) -> Operator:
+    """Return a concatenation into ``output`` elements; it reads as many activations unless told otherwise.
+
+    ``expanded`` of these elements are copies of one row, whose gradient is the sum of theirs.
+    """
     return Operator(
-        name="cat", reads=Elements(activation=output) if reads is None else reads, writes=Elements(activation=output)
+        name="cat",
+        reads=Elements(activation=output) if reads is None else reads,
+        writes=Elements(activation=output),
+        backward_cuda_core_flops=vector_flops("sum", expanded),
     )
 
 
 def gather_rows(output: Size, *, indices: Size, reads: Elements | None = None) -> Operator:
-    """Return a row gather: it reads the rows that it takes and the indices."""
+    """Return a row gather: it reads the rows that it takes and the indices; its backward adds to these rows."""
     rows = Elements(activation=output) if reads is None else reads
-    return Operator(name="index", reads=rows + Elements(index=indices), writes=Elements(activation=output))
+    return Operator(
+        name="index",
+        reads=rows + Elements(index=indices),
+        writes=Elements(activation=output),
+        backward_cuda_core_flops=vector_flops("index_put", output),
+    )
 
 
 def resize_table(table: str, *, source: Size, target: Size, needed: Size, reads: Elements) -> Operator:
@@ -42,6 +70,7 @@ def resize_table(table: str, *, source: Size, target: Size, needed: Size, reads:
         cuda_core_flops=vector_flops(table, needed * target),
         reads=reads.scale(needed),
         writes=Elements(activation=needed * target),
+        backward_cuda_core_flops=vector_flops(f"{table}_backward", needed * target),
     )
 
 
@@ -62,6 +91,9 @@ def attend(
 ) -> Operator:
     """Return scaled-dot-product attention as one fused operator: q x kv is computed but never stored.
 
+    Its backward is four products, as of the operators that it is made of. A kernel that does not store q x kv
+    computes q k^T again, which is a fifth.
+
     Parameters
     ----------
     sequences, queries, keys
@@ -75,11 +107,14 @@ def attend(
     key_value_elements = 2 * sequences * keys * key_width
     scores = sequences * num_heads * queries * keys
     stored = Elements(kv=key_value_elements) if is_cached else Elements(activation=key_value_elements)
+    # Two products over the rectangle: q k^T and p v.
+    products = 4 * sequences * queries * keys * query_width
     return Operator(
         name="scaled_dot_product_attention",
-        # Two products over the rectangle: q k^T and p v.
-        tensor_core_flops=4 * sequences * queries * keys * query_width,
+        tensor_core_flops=products,
         cuda_core_flops=vector_flops("scaled_dot_product_attention", scores),
         reads=Elements(activation=query_elements) + stored,
         writes=Elements(activation=query_elements),
+        backward_tensor_core_flops=2 * products,
+        backward_cuda_core_flops=vector_flops("scaled_dot_product_attention_backward", scores),
     )

@@ -107,7 +107,7 @@ class AtenCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         if tally is None:
             return
         is_bias = tally.is_linear and name == "add"
-        if is_arithmetic and name not in MATRIX_OPERATORS and not is_bias:
+        if is_arithmetic and not is_bias:
             tally.cuda_core_flops += _vector_flops(name, inputs, outputs)
         read = {storage_key(tensor) for tensor in inputs[1 if name in OVERWRITING else 0 :]}
         written = {storage_key(tensor) for tensor in outputs} - read
@@ -122,13 +122,24 @@ def _is_listed(name: str) -> bool:
 
 
 def _vector_flops(name: str, inputs: list[Tensor], outputs: list[Tensor]) -> int:
+    if name == "convolution_backward" and outputs[-1].dim() == 1:  # the gradient of a bias; a kernel's has four
+        return VECTOR_FLOPS[f"{name}_bias"].flops * inputs[0].numel()
+    if name in MATRIX_OPERATORS:
+        return 0
     weight = VECTOR_FLOPS[name]
     match weight.basis:
         case "input":
             return weight.flops * inputs[0].numel()
         case "output":
             return weight.flops * outputs[0].numel()
+        case "values":
+            return weight.flops * inputs[-1].numel()
         case "score":
             query, key, _, *mask = inputs
             bias = VECTOR_FLOPS[f"{name}_bias"].flops if mask else 0
-            return (weight.flops + bias) * prod(query.shape[:-1]) * key.shape[-2]
+            return (weight.flops + bias) * count_scores(query, key)
+
+
+def count_scores(query: Tensor, key: Tensor) -> int:
+    """Return the number of pairs of a query and a key, over all heads."""
+    return prod(query.shape[:-1]) * key.shape[-2]

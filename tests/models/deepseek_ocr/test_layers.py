@@ -19,12 +19,14 @@ import torch
 from attrs import evolve, fields, frozen
 from torch import Tensor, nn
 
+from modelmeter.evaluate import evaluate
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr import layers as vendor_layers
 from modelmeter.models.deepseek_ocr import reference, reference_vision
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
 from modelmeter.symbols import symbol
+from modelmeter.verify.backward import count_backward
 
 
 def find_vendor_classes() -> dict[str, type[BaseLayer]]:
@@ -70,7 +72,10 @@ COLOURS = 3
 
 @frozen(kw_only=True)
 class Case:
-    """A layer in symbols, a value for each, and a forward of the torch module at these, which reads ``inputs``."""
+    """A layer in symbols, a value for each, and a forward of the torch module at these, which reads ``inputs``.
+
+    ``train`` is the forward of a training step, which keeps no cache, where there is one.
+    """
 
     label: str
     layer: BaseLayer
@@ -80,9 +85,15 @@ class Case:
     inputs: tuple[Tensor, ...] = ()
     cache: tuple[Tensor, ...] = ()
     stored: tuple[Tensor, ...] | None = None
+    train: Callable[[], Any] | None = None
 
 
 def meta(*shape: int) -> Tensor:
+    """Return features, which want a gradient in a backward."""
+    return torch.empty(shape, dtype=torch.bfloat16, device="meta", requires_grad=True)
+
+
+def image(*shape: int) -> Tensor:
     return torch.empty(shape, dtype=torch.bfloat16, device="meta")
 
 
@@ -107,8 +118,16 @@ def make(
     numbers = {key: size for key, size in sizes.items() if type(size) is int}
     layer = evolve(LAYERS[name].canonical(), **{key: sizes[key] for key in sizes.keys() - numbers.keys()})
     label = ", ".join(f"{key} {size}" for key, size in sizes.items() if key not in DeepSeekOCRArchitecture.__slots__)
-    read = tuple(each for each in inputs if isinstance(each, Tensor) and each.is_floating_point())
-    return Case(label=label, layer=layer, sizes=numbers, module=module, forward=lambda: module(*inputs), inputs=read)
+    plain = [given.detach() if isinstance(given, Tensor) else given for given in inputs]
+    return Case(
+        label=label,
+        layer=layer,
+        sizes=numbers,
+        module=module,
+        forward=lambda: module(*plain),
+        inputs=tuple(each for each in plain if isinstance(each, Tensor) and each.is_floating_point()),
+        train=lambda: module(*inputs),
+    )
 
 
 # --- the vision towers -------------------------------------------------------------------------------------
@@ -117,7 +136,7 @@ def make(
 def vision_leaves() -> Iterator[Case]:
     for views, side, patch, width in ((2, 38, 5, 33), (3, 56, 7, 11)):
         yield make(
-            "PatchEmbed", (patch, width), (meta(views, COLOURS, side, side),), num_views=views, view_size=side,
+            "PatchEmbed", (patch, width), (image(views, COLOURS, side, side),), num_views=views, view_size=side,
             patch_size=patch, image_channels=COLOURS, hidden_size=width,
         )  # fmt: skip
     for views, channels, grid in ((2, 5, 7), (3, 11, 4)):
@@ -162,7 +181,7 @@ def sam(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
             )  # fmt: skip
     for views, side in ((2, patch * trained + 1), (3, patch * (trained + 2)), (1, patch * 2 * trained - 1)):
         yield make(
-            "ImageEncoderViT", (architecture,), (meta(views, COLOURS, side, side),), num_views=views, view_size=side,
+            "ImageEncoderViT", (architecture,), (image(views, COLOURS, side, side),), num_views=views, view_size=side,
             image_channels=COLOURS, patch_size=patch, pretrain_grid_size=trained, window_size=window,
             num_layers=architecture.sam_num_hidden_layers, num_global_layers=architecture.sam_num_global_layers,
             neck_channels=architecture.sam_neck_channels, downsample_channels=architecture.sam_downsample_channels,
@@ -185,7 +204,7 @@ def clip(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
     # As it was trained, then other grids, whose positions are resized.
     for views, grid in ((2, trained), (3, trained + 2), (1, trained - 1)):
         # The pixels are handed on, but nothing looks at them.
-        inputs = (meta(views, COLOURS, 8, 8), meta(views, width, grid, grid))
+        inputs = (image(views, COLOURS, 8, 8), meta(views, width, grid, grid))
         sizes = {
             "num_views": views, "grid_size": grid, "pretrain_grid_size": trained, "patch_size": patch,
             "image_channels": COLOURS,
@@ -262,7 +281,12 @@ def make_cached(
         **{size: value for size, value in architecture.dimension_values().items() if size in held}, **flags,
         batch_size=batch, num_queries=positions, num_keys=cached + positions,
     )  # fmt: skip
-    return evolve(case, cache=(*memory.keys, *memory.values))
+    inputs = (meta(batch, positions, architecture.hidden_size), ids, reference.WithoutCache())
+    return evolve(
+        case,
+        cache=(*memory.keys, *memory.values),
+        train=None if cached else lambda: case.module(*inputs),
+    )
 
 
 def build_cache(architecture: DeepSeekOCRArchitecture, batch: int, capacity: int) -> reference.KeyValueCache:
@@ -293,8 +317,8 @@ def runs(architecture: DeepSeekOCRArchitecture, page: dict[str, int]) -> Iterato
     batch, across = page["batch_size"], page["num_width_tiles"]
     tiles = across * page["num_height_tiles"]
     images = {
-        "global_views": meta(batch, COLOURS, page["base_size"], page["base_size"]),
-        "tiles": meta(batch * tiles, COLOURS, page["image_size"], page["image_size"]) if tiles > 1 else None,
+        "global_views": image(batch, COLOURS, page["base_size"], page["base_size"]),
+        "tiles": image(batch * tiles, COLOURS, page["image_size"], page["image_size"]) if tiles > 1 else None,
         "num_width_tiles": across,
     }
     seq_len, logits_tokens = whole.model.encode_images(*images.values()).shape[1] + 5, batch + 2
@@ -304,6 +328,9 @@ def runs(architecture: DeepSeekOCRArchitecture, page: dict[str, int]) -> Iterato
     decoder = tuple(parameter for name, parameter in whole.named_parameters() if not vision.match(name))
 
     def make_run(layer: BaseLayer, module: nn.Module, step: int = 0, **options: Any) -> Case:
+        def train() -> Any:
+            return module(ids_on_meta(batch, seq_len), reference.WithoutCache(), **options)
+
         def forward() -> Any:
             memory.length = seq_len + step - 1 if step else 0
             return module(ids_on_meta(batch, 1 if step else seq_len), memory, **options)
@@ -311,6 +338,7 @@ def runs(architecture: DeepSeekOCRArchitecture, page: dict[str, int]) -> Iterato
         return Case(
             label=f"{page}, seq_len {seq_len}, step {step}", layer=layer, sizes={**sizes, "decode_step": step},
             module=module, forward=forward, cache=(*memory.keys, *memory.values), stored=decoder if step else None,
+            train=None if step else train,
         )  # fmt: skip
 
     yield make_run(layers["prefill"], whole, logits_tokens=logits_tokens, **images)
@@ -330,6 +358,21 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{type(case.layer).__name__}({case.label})")
 def test_the_layer_is_what_the_counted_forward_does(case: Case, check_layer: Callable[..., None]) -> None:
     check_layer(case.layer, case.sizes, case.module, case.forward, cache=case.cache, stored=case.stored)
+
+
+WITHOUT_BACKWARD = {"LlamaRotaryEmbedding"}
+"""Nothing in it wants a gradient."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.train and type(case.layer).__name__ not in WITHOUT_BACKWARD],
+    ids=lambda case: f"{type(case.layer).__name__}({case.label})",
+)
+def test_the_backward_of_the_layer_is_what_autograd_does(case: Case) -> None:
+    seen = count_backward(case.train)
+    assert evaluate(case.layer.backward_tensor_core_flops(), case.sizes) == seen.tensor_core_flops
+    assert evaluate(case.layer.backward_cuda_core_flops(), case.sizes) == seen.cuda_core_flops
 
 
 # --- no class and no size is forgotten ---------------------------------------------------------------------

@@ -76,6 +76,20 @@ class KeyValueCache:
         self.length += positions
 
 
+class WithoutCache(KeyValueCache):
+    """Keeps nothing, as in training: every layer sees the keys and values of this forward, as they are."""
+
+    def __init__(self) -> None:
+        self.length = 0
+
+    def update(self, layer_index: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``key`` and ``value``."""
+        return key, value
+
+    def advance(self, positions: int) -> None:
+        """Stay empty."""
+
+
 class DeepseekV2RMSNorm(nn.Module):
     """Root-mean-square norm over the last dimension, in float32."""
 
@@ -222,13 +236,9 @@ class DeepseekV2MoE(nn.Module):
         """Sort the tokens by expert, run each expert on its run of them, and put the results back."""
         per_token = topk_index.shape[1]
         order = topk_index.view(-1).argsort()
-        sorted_tokens = tokens[order // per_token]
-        outputs = []
-        start = 0
-        for expert, count in zip(self.experts, self._count_tokens(topk_index), strict=True):
-            if count:
-                outputs.append(expert(sorted_tokens[start : start + count]))
-                start += count
+        counts = self._count_tokens(topk_index)
+        shares = torch.split(tokens[order // per_token], counts)
+        outputs = [expert(share) for expert, share, count in zip(self.experts, shares, counts, strict=True) if count]
         sorted_outputs = torch.cat(outputs, dim=0)
         unsorted = torch.empty_like(sorted_outputs)
         unsorted[order] = sorted_outputs

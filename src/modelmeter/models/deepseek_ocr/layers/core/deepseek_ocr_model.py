@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Operator
+from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Child, Shape
 from modelmeter.layers.tape import Buffer, Tape
@@ -34,6 +34,10 @@ class DeepseekOCRModel(BaseLayer):
     @property
     def own_kv_elements(self) -> Size:
         return self.vision_layer.own_kv_elements + self.decoder_layer.own_kv_elements
+
+    @property
+    def own_accumulated(self) -> Elements:
+        return self.vision_layer.own_accumulated + self.decoder_layer.own_accumulated
 
     def build_children(self) -> Mapping[str, Child]:
         vision, decoder = self.vision_layer.children, self.decoder_layer.children

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Operator
+from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once
 from modelmeter.layers.operators import add_residual
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_mlp import DeepseekV2MLP
@@ -74,8 +74,13 @@ class DeepseekV2DecoderLayer(BaseLayer):
             "post_attention_layernorm": once(norm),
         }
 
+    @property
+    def own_accumulated(self) -> Elements:
+        # Each residual is used twice.
+        return Elements(activation=2 * multiply(self.output_shape))
+
     def operators(self) -> tuple[Operator, ...]:
-        elements = self.batch_size * self.num_queries * self.hidden_size
+        elements = multiply(self.output_shape)
         return (add_residual(elements), add_residual(elements))
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:

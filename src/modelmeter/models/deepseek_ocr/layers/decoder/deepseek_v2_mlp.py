@@ -13,6 +13,7 @@ from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once, toke
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.operator_table import vector_flops
 
 
 @frozen(kw_only=True, slots=False)
@@ -48,9 +49,21 @@ class DeepseekV2MLP(BaseLayer):
             "act_fn": once(activation),
         }
 
+    @property
+    def own_accumulated(self) -> Elements:
+        # The input goes through the gate and up.
+        return Elements(activation=multiply(self.output_shape))
+
     def operators(self) -> tuple[Operator, ...]:
         elements = multiply(self.leading_shape) * self.intermediate_size
-        return (apply_pointwise("mul", elements, reads=Elements(activation=2 * elements)),)
+        return (
+            apply_pointwise(
+                "mul",
+                elements,
+                reads=Elements(activation=2 * elements),
+                backward_cuda_core_flops=vector_flops("mul", 2 * elements),
+            ),
+        )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (multiply_gate,) = self.operators()

@@ -75,6 +75,11 @@ class DeepseekV2MoE(BaseLayer):
             ),
         }
 
+    @property
+    def own_accumulated(self) -> Elements:
+        # The input goes to the gate, to the chosen experts and to the shared ones.
+        return Elements(activation=2 * multiply(self.output_shape))
+
     def operators(self) -> tuple[Operator, ...]:
         routed = self.assignments * self.hidden_size
         tokens = multiply(self.leading_shape) * self.hidden_size
@@ -86,7 +91,13 @@ class DeepseekV2MoE(BaseLayer):
                 reads=Elements(activation=routed, index=self.assignments),
                 writes=Elements(activation=routed),
             ),
-            apply_pointwise("mul", routed, reads=Elements(activation=routed + self.assignments)),
+            apply_pointwise(
+                "mul",
+                routed,
+                reads=Elements(activation=routed + self.assignments),
+                # The weight of an assignment is the same for all channels of a row.
+                backward_cuda_core_flops=vector_flops("mul", 2 * routed) + vector_flops("sum", routed),
+            ),
             Operator(
                 name="sum",
                 cuda_core_flops=vector_flops("sum", routed),

@@ -33,11 +33,18 @@ class DeepseekV2RMSNorm(BaseLayer):
         over_rows = ("add", "rsqrt")
         flops: Size = sum(vector_flops(name, elements) for name in over_elements)
         flops = flops + sum(vector_flops(name, rows) for name in over_rows)
+        # Of each product a product for either side, and a sum for the one that is broadcast; of rsqrt(m), a power
+        # and two products; of the mean, a quotient; of x^2, a power and two products; x is used twice.
+        back_elements = ("mul", "mul", "sum", "mul", "mul", "sum", "div", "pow", "mul", "mul", "add")
+        back_rows = ("pow", "mul", "mul")
+        back: Size = sum(vector_flops(name, elements) for name in back_elements)
+        back = back + sum(vector_flops(name, rows) for name in back_rows)
         return (
             Operator(
                 name="DeepseekV2RMSNorm",
                 cuda_core_flops=flops,
                 reads=Elements(activation=elements, weight=self.hidden_size),
                 writes=Elements(activation=elements),
+                backward_cuda_core_flops=back,
             ),
         )

@@ -35,14 +35,17 @@ class MoEGate(BaseLayer):
         num_tokens = multiply(self.leading_shape)
         scores = num_tokens * self.n_routed_experts
         chosen = num_tokens * self.num_experts_per_tok
+        product = 2 * scores * self.hidden_size
         return (
             Operator(
                 name="MoEGate",
-                tensor_core_flops=2 * scores * self.hidden_size,
+                tensor_core_flops=product,
                 cuda_core_flops=vector_flops("_softmax", scores)
                 + vector_flops("topk", scores)
                 + vector_flops("mul", chosen),
                 reads=Elements(activation=num_tokens * self.hidden_size, weight=self.own_parameters),
                 writes=Elements(activation=chosen, index=chosen),
+                backward_tensor_core_flops=2 * product,
+                backward_cuda_core_flops=vector_flops("_softmax_backward_data", scores) + vector_flops("mul", chosen),
             ),
         )

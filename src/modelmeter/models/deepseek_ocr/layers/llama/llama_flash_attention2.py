@@ -13,6 +13,7 @@ from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise, attend, concatenate
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.llama.llama_rotary_embedding import LlamaRotaryEmbedding
+from modelmeter.operator_table import vector_flops
 
 
 @frozen(kw_only=True, slots=False)
@@ -69,6 +70,12 @@ class LlamaFlashAttention2(BaseLayer):
             ),
         }
 
+    @property
+    def own_accumulated(self) -> Elements:
+        # The input goes through three projections. Queries and keys are rotated as a whole and by halves.
+        positions = self.batch_size * self.num_queries
+        return Elements(activation=2 * positions * (2 * self.hidden_size + self.key_value_size))
+
     def operators(self) -> tuple[Operator, ...]:
         new_elements = self.batch_size * self.num_queries * self.key_value_size
         append = Operator(name="copy_", reads=Elements(activation=new_elements), writes=Elements(kv=new_elements))
@@ -93,13 +100,22 @@ class LlamaFlashAttention2(BaseLayer):
         positions = self.batch_size * self.num_queries
         elements = positions * width
         # The angles are shared by all heads.
-        scaled = Elements(activation=elements + positions * self.head_dim)
         half = divide(elements, 2)
+        scale = apply_pointwise(
+            "mul",
+            elements,
+            reads=Elements(activation=elements + positions * self.head_dim),
+            backward_cuda_core_flops=vector_flops("mul", elements),
+            gradients=Elements(activation=elements),
+        )
+        negate = apply_pointwise(
+            "neg", half, reads=Elements(activation=half), backward_cuda_core_flops=vector_flops("neg", half)
+        )
         return (
-            apply_pointwise("mul", elements, reads=scaled),
-            apply_pointwise("neg", half, reads=Elements(activation=half)),
+            scale,
+            negate,
             concatenate(elements),
-            apply_pointwise("mul", elements, reads=scaled),
+            scale,
             apply_pointwise("add", elements, reads=Elements(activation=2 * elements)),
         )
 

@@ -41,6 +41,7 @@ class LlamaRotaryEmbedding(BaseLayer):
                 # One row of positions is expanded over the sequences: it is read once.
                 reads=Elements(activation=divide(self.head_dim, 2), index=self.num_queries),
                 writes=Elements(activation=2 * angles),
+                gradients=Elements(),  # angles are not learned
             ),
         )
 

@@ -8,9 +8,9 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, differs, floor_div
-from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once
 from modelmeter.layers.linear import Linear
-from modelmeter.layers.operators import gather_rows, read_table, resize_table
+from modelmeter.layers.operators import gather_rows, read_table, resize_table, sum_over
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.operator_table import vector_flops
 
@@ -60,6 +60,11 @@ class Attention(BaseLayer):
             ),
         }
 
+    @property
+    def own_accumulated(self) -> Elements:
+        # The queries go into the two products of relative positions, and into the attention.
+        return Elements(activation=2 * multiply(self.output_shape))
+
     def operators(self) -> tuple[Operator, ...]:
         return (*self._relative_products(), *self._relative_products(), self._attend())
 
@@ -70,6 +75,7 @@ class Attention(BaseLayer):
         positions = self.num_windows * side**2
         picked = side**2 * self.head_dim
         terms = positions * self.num_heads * side
+        product = 2 * positions * self.hidden_size * side
         return (
             resize_table(
                 "upsample_linear1d",
@@ -85,9 +91,10 @@ class Attention(BaseLayer):
             ),
             Operator(
                 name="einsum",
-                tensor_core_flops=2 * positions * self.hidden_size * side,
+                tensor_core_flops=product,
                 reads=Elements(activation=positions * self.hidden_size + picked),
                 writes=Elements(activation=terms),
+                backward_tensor_core_flops=2 * product,
             ),
         )
 
@@ -96,14 +103,19 @@ class Attention(BaseLayer):
         positions = self.num_windows * self.window_size**2
         scores = positions * self.num_heads * self.window_size**2
         bias_terms = 2 * positions * self.num_heads * self.window_size
+        products = 4 * positions * self.window_size**2 * self.hidden_size
         return Operator(
             name="decomposed_relative_attention",
-            tensor_core_flops=4 * positions * self.window_size**2 * self.hidden_size,
+            tensor_core_flops=products,
             cuda_core_flops=vector_flops("add", scores)
             + vector_flops("scaled_dot_product_attention", scores)
             + vector_flops("scaled_dot_product_attention_bias", scores),
             reads=Elements(activation=3 * positions * self.hidden_size + bias_terms),
             writes=Elements(activation=positions * self.hidden_size),
+            backward_tensor_core_flops=2 * products,
+            # A row term is broadcast over the columns of the keys, a column term over their rows.
+            backward_cuda_core_flops=vector_flops("scaled_dot_product_attention_backward", scores)
+            + 2 * sum_over(scores, self.window_size),
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, ceil_div, differs
-from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.operators import add_residual
 from modelmeter.layers.tape import Buffer, Tape
@@ -67,6 +67,11 @@ class Block(BaseLayer):
                 )
             ),
         }
+
+    @property
+    def own_accumulated(self) -> Elements:
+        # Each residual is used twice.
+        return Elements(activation=2 * multiply(self.output_shape))
 
     def operators(self) -> tuple[Operator, ...]:
         elements = self.num_views * self.grid_size**2 * self.hidden_size

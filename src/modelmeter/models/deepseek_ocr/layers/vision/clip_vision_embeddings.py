@@ -11,7 +11,7 @@ from modelmeter.functions import Size, differs
 from modelmeter.layers.base import BaseLayer, Child, Shape, never, once
 from modelmeter.layers.conv2d import Conv2d
 from modelmeter.layers.embedding import Embedding
-from modelmeter.layers.operators import apply_pointwise, concatenate, resize_table
+from modelmeter.layers.operators import apply_pointwise, concatenate, resize_table, sum_over
 from modelmeter.layers.tape import Buffer, Tape
 
 
@@ -64,6 +64,12 @@ class CLIPVisionEmbeddings(BaseLayer):
             ),
         }
 
+    @property
+    def own_accumulated(self) -> Elements:
+        # A resize takes the stored positions apart, into that of the class token and those of the patches.
+        needed = differs(self.grid_size, self.pretrain_grid_size)
+        return Elements(activation=needed * (self.pretrain_grid_size**2 + 1) * self.hidden_size)
+
     def operators(self) -> tuple[Operator, ...]:
         hidden_size = self.hidden_size
         patches = self.grid_size**2 * hidden_size
@@ -75,6 +81,7 @@ class CLIPVisionEmbeddings(BaseLayer):
             concatenate(
                 self.num_views * positions,
                 reads=Elements(activation=self.num_views * patches, weight=hidden_size),
+                expanded=self.num_views * hidden_size,
             ),
             resize_table(
                 "_upsample_bicubic2d_aa",
@@ -88,6 +95,7 @@ class CLIPVisionEmbeddings(BaseLayer):
                 "add",
                 self.num_views * positions,
                 reads=Elements(activation=self.num_views * positions + positions),
+                backward_cuda_core_flops=sum_over(self.num_views * positions, self.num_views),
             ),
         )
 

@@ -11,7 +11,7 @@ from modelmeter.functions import Size, ceil_div, differs, floor_div
 from modelmeter.layers.base import BaseLayer, Child, Shape, once, repeat
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.layers.conv2d import Conv2d
-from modelmeter.layers.operators import apply_pointwise, read_table, resize_table
+from modelmeter.layers.operators import apply_pointwise, read_table, resize_table, sum_over
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.block import Block
 from modelmeter.models.deepseek_ocr.layers.vision.layer_norm2d import LayerNorm2d
@@ -136,7 +136,10 @@ class ImageEncoderViT(BaseLayer):
                 reads=Elements(weight=table),
             ),
             apply_pointwise(
-                "add", self.num_views * positions, reads=Elements(activation=self.num_views * positions) + added
+                "add",
+                self.num_views * positions,
+                reads=Elements(activation=self.num_views * positions) + added,
+                backward_cuda_core_flops=sum_over(self.num_views * positions, self.num_views),
             ),
         )
 

@@ -12,6 +12,7 @@ from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once, toke
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.operator_table import vector_flops
 
 
 @frozen(kw_only=True, slots=False)
@@ -40,12 +41,20 @@ class NoTPFeedForward(BaseLayer):
             ),
         }
 
+    @property
+    def own_accumulated(self) -> Elements:
+        # h is used twice.
+        return Elements(activation=multiply(self.leading_shape) * self.intermediate_size)
+
     def operators(self) -> tuple[Operator, ...]:
         elements = multiply(self.leading_shape) * self.intermediate_size
+        one, two = Elements(activation=elements), Elements(activation=2 * elements)
+        product = vector_flops("mul", elements)
+        slope = vector_flops("sigmoid_backward", elements)
         return (
-            apply_pointwise("mul", elements, reads=Elements(activation=elements)),
-            apply_pointwise("sigmoid", elements, reads=Elements(activation=elements)),
-            apply_pointwise("mul", elements, reads=Elements(activation=2 * elements)),
+            apply_pointwise("mul", elements, reads=one, backward_cuda_core_flops=product),
+            apply_pointwise("sigmoid", elements, reads=one, backward_cuda_core_flops=slope),
+            apply_pointwise("mul", elements, reads=two, backward_cuda_core_flops=2 * product),
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Operator
+from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.operators import add_residual
 from modelmeter.layers.tape import Buffer, Tape
@@ -53,8 +53,13 @@ class NoTPTransformerBlock(BaseLayer):
             "layer_norm2": once(norm),
         }
 
+    @property
+    def own_accumulated(self) -> Elements:
+        # Each residual is used twice.
+        return Elements(activation=2 * multiply(self.output_shape))
+
     def operators(self) -> tuple[Operator, ...]:
-        elements = self.num_views * self.num_queries * self.hidden_size
+        elements = multiply(self.output_shape)
         return (add_residual(elements), add_residual(elements))
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:

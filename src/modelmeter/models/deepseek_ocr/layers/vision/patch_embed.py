@@ -43,6 +43,7 @@ class PatchEmbed(BaseLayer):
                     kernel_size=self.patch_size,
                     stride=self.patch_size,
                     padding=0,
+                    input_is_data=True,
                 )
             )
         }

@@ -140,6 +140,13 @@ class VisionTower(BaseLayer):
             )
         }
 
+    @property
+    def own_accumulated(self) -> Elements:
+        # SAM's features go into CLIP and beside CLIP's; the newline ends rows of tiles and of the global view.
+        tile_positions = self.has_tiles * self.num_tile_views * self.side(self.image_size) ** 2
+        positions = tile_positions + self.batch_size * self.side(self.base_size) ** 2
+        return Elements(activation=positions * self.clip_hidden_size, weight=self.has_tiles * self.hidden_size)
+
     def operators(self) -> tuple[Operator, ...]:
         has_tiles, newline = self.has_tiles, self.hidden_size
         tile_side, global_side = self.side(self.image_size), self.side(self.base_size)
@@ -154,10 +161,22 @@ class VisionTower(BaseLayer):
         return (
             concatenate(tile_features),
             # The newline is expanded over all rows: it is read once.
-            concatenate(rows_of_tiles, reads=Elements(activation=tile_channels, weight=has_tiles * newline)),
+            concatenate(
+                rows_of_tiles,
+                reads=Elements(activation=tile_channels, weight=has_tiles * newline),
+                expanded=has_tiles * self.batch_size * self.num_height_tiles * tile_side * newline,
+            ),
             concatenate(global_features),
-            concatenate(rows_of_global, reads=Elements(activation=global_channels, weight=newline)),
-            concatenate(tokens, reads=Elements(activation=rows_of_tiles + rows_of_global, weight=self.hidden_size)),
+            concatenate(
+                rows_of_global,
+                reads=Elements(activation=global_channels, weight=newline),
+                expanded=self.batch_size * global_side * newline,
+            ),
+            concatenate(
+                tokens,
+                reads=Elements(activation=rows_of_tiles + rows_of_global, weight=self.hidden_size),
+                expanded=self.batch_size * self.hidden_size,
+            ),
             Operator(name="copy_", reads=Elements(activation=tokens), writes=Elements(activation=tokens)),
         )
 

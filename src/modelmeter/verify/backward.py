@@ -1,0 +1,149 @@
+"""Counts what a backward does by watching autograd run it: independent of every formula of the cost model.
+
+``FlopCounterMode`` counts the matrix products. A dispatch mode weighs all other arithmetic with the published
+table. Attention, which autograd takes apart, is one entry of that table: what the nodes do that its forward made
+is left out, and its scores are counted instead. The sums of gradients are read off autograd's graph, since it is
+not known which node they belong to, and have to be all the sums that are seen.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from modelmeter.errors import CountError
+from modelmeter.operator_table import vector_flops
+from modelmeter.verify.aten import AtenCounter, Tally, count_scores, tensors_in
+from modelmeter.verify.gradient_graph import GradientGraph, Meeting
+
+SUMS = frozenset({"add", "add_"})
+
+ATTENTION_BACKWARD = "scaled_dot_product_attention_backward"
+
+
+@frozen(kw_only=True)
+class BackwardCount:
+    """What one backward was seen to do.
+
+    Parameters
+    ----------
+    tensor_core_flops, cuda_core_flops
+        FLOPs of matrix products, and of all other arithmetic.
+    aten_calls
+        How often each ATen operator ran outside attention.
+    """
+
+    tensor_core_flops: int
+    cuda_core_flops: int
+    aten_calls: Mapping[str, int]
+
+
+@frozen
+class _Attention:
+    """An attention: the autograd nodes that it made, from one sequence number up to another, and its scores."""
+
+    start: int
+    stop: int
+    scores: int
+
+
+@contextmanager
+def note_attention() -> Iterator[list[_Attention]]:
+    """Yield what the context's calls of attention are noted in, one after the other.
+
+    The function is replaced, because a torch-function mode does not see inside a function that it was given.
+    """
+    original = functional.scaled_dot_product_attention
+    noted: list[_Attention] = []
+
+    def attend(query: Tensor, key: Tensor, *others: Any, **options: Any) -> Tensor:
+        start = torch._C._autograd._get_sequence_nr()
+        result = original(query, key, *others, **options)
+        noted.append(_Attention(start, torch._C._autograd._get_sequence_nr(), count_scores(query, key)))
+        return result
+
+    functional.scaled_dot_product_attention = attend
+    try:
+        yield noted
+    finally:
+        functional.scaled_dot_product_attention = original
+
+
+class BackwardCounter(AtenCounter):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+    """Counts the ATen operators of a backward, but for sums and for what ``attentions`` do.
+
+    Raises
+    ------
+    CountError
+        As :class:`AtenCounter`.
+    """
+
+    def __init__(self, attentions: Sequence[_Attention]) -> None:
+        super().__init__()
+        self.total = self.tally = Tally(path="", name="backward")
+        self.summed = 0
+        self._attentions = attentions
+
+    def __torch_dispatch__(
+        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run ``func``, and count it unless attention does it."""
+        if func._overloadpacket.__name__ in SUMS:
+            result = func(*args, **(kwargs or {}))
+            self.summed += result.numel()
+            return result
+        node = torch._C._current_autograd_node()
+        if node is not None and find_attention(node._sequence_nr(), self._attentions) is not None:
+            return func(*args, **(kwargs or {}))
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+
+def find_attention(number: int, attentions: Sequence[_Attention]) -> int | None:
+    """Return the index of the attention that made the node with this sequence number, if one did."""
+    index = bisect_right(attentions, number, key=lambda attention: attention.start) - 1
+    return index if index >= 0 and number < attentions[index].stop else None
+
+
+def count_backward(forward: Callable[[], object]) -> BackwardCount:
+    """Run ``forward``, then the backward of its output to all that requires gradients, and count the backward.
+
+    Raises
+    ------
+    CountError
+        When nothing requires a gradient, or the backward does something that nothing accounts for.
+    """
+    # As in a forward: only the math path is made of operators that FlopCounterMode knows on every device.
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), note_attention() as attentions:
+        outputs = [tensor for tensor in tensors_in(forward()) if tensor.requires_grad]
+    if not outputs:
+        raise CountError("a forward without a backward", found="no output that requires a gradient")
+    graph = GradientGraph.of(outputs)
+    gradients = [torch.empty_like(output) for output in outputs]
+    counter, flops = BackwardCounter(attentions), FlopCounterMode(display=False)
+    with flops, counter:
+        torch.autograd.grad(outputs, graph.leaves, gradients)
+    expected = sum(meeting.sums * meeting.elements for meeting in graph.meetings)
+    if counter.summed != expected:
+        raise CountError("a sum that is none of gradients", expected=expected, found=counter.summed)
+    sums = sum(meeting.sums * meeting.elements for meeting in graph.meetings if not _is_inside(meeting, attentions))
+    entries = sum(vector_flops(ATTENTION_BACKWARD, attention.scores) for attention in attentions)
+    return BackwardCount(
+        tensor_core_flops=flops.get_total_flops(),
+        cuda_core_flops=counter.total.cuda_core_flops + int(entries + vector_flops("add", sums)),
+        aten_calls=dict(counter.calls),
+    )
+
+
+def _is_inside(meeting: Meeting, attentions: Sequence[_Attention]) -> bool:
+    """Tell whether all gradients that meet come from one attention."""
+    places = {find_attention(number, attentions) for number in meeting.numbers}
+    return len(places) == 1 and None not in places

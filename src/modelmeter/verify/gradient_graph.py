@@ -1,0 +1,91 @@
+"""The graph that autograd goes back through: its leaves, and where gradients of one tensor meet."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from math import prod
+
+from attrs import frozen
+from torch import Tensor
+from torch.autograd.graph import Node
+
+
+@frozen(kw_only=True)
+class Meeting:
+    """Gradients of one tensor that several nodes make, and that are added up.
+
+    Parameters
+    ----------
+    numbers
+        The sequence numbers of these nodes, which say when in the forward they were made.
+    elements
+        Of the tensor.
+    leaf
+        The tensor, where it is a parameter or an input.
+    """
+
+    numbers: tuple[int, ...]
+    elements: int
+    leaf: Tensor | None
+
+    @property
+    def sums(self) -> int:
+        """How often two of the gradients are added."""
+        return len(self.numbers) - 1
+
+
+@frozen
+class GradientGraph:
+    """What the gradients of some tensors go back through.
+
+    Parameters
+    ----------
+    leaves
+        The parameters and inputs that they are made of and that require gradients.
+    meetings
+        All of them.
+    """
+
+    leaves: tuple[Tensor, ...]
+    meetings: tuple[Meeting, ...]
+
+    @classmethod
+    def of(cls, outputs: Iterable[Tensor]) -> GradientGraph:
+        """Walk back from ``outputs``, which require gradients."""
+        sources: defaultdict[tuple[Node, int], list[int]] = defaultdict(list)
+        nodes = list(_walk(output.grad_fn for output in outputs if output.grad_fn is not None))
+        for node in nodes:
+            for below, number in node.next_functions:
+                if below is not None:
+                    sources[below, number].append(node._sequence_nr())
+        return cls(
+            tuple(leaf for leaf in map(_leaf_of, nodes) if leaf is not None),
+            tuple(
+                Meeting(numbers=tuple(numbers), elements=_count_elements(*place), leaf=_leaf_of(place[0]))
+                for place, numbers in sources.items()
+                if len(numbers) > 1
+            ),
+        )
+
+
+def _walk(roots: Iterable[Node]) -> Iterator[Node]:
+    waiting = list(roots)
+    seen: set[Node] = set()
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node
+        waiting.extend(below for below, _ in node.next_functions if below is not None)
+
+
+def _leaf_of(node: Node) -> Tensor | None:
+    leaf: Tensor | None = getattr(node, "variable", None)
+    return leaf
+
+
+def _count_elements(node: Node, number: int) -> int:
+    leaf = _leaf_of(node)
+    return prod(node._input_metadata[number].shape if leaf is None else leaf.shape)

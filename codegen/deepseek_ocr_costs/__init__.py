@@ -7,6 +7,7 @@
 - ``decode``: the cost of all decode steps of one token each; step t sees seq_len + t keys.
 - ``request``: the cost of all stages, one after the other.
 - ``stages``: all of these at once.
+- ``training_step``: the cost of a forward over images and prompt, and of the backward of it.
 - ``vision_tensor_core_flops`` and so on: one metric of one stage.
 - ``vision_peak_activation_bytes`` and so on: the most bytes of activations that are alive together in a stage.
 - ``layers``: one function for each layer class.
@@ -97,6 +98,15 @@ if TYPE_CHECKING:
         request_peak_activation_bytes,
         vision_peak_activation_bytes,
     )
+    from ._training import (
+        training_step,
+        training_step_activation_bytes,
+        training_step_cuda_core_flops,
+        training_step_io_bytes,
+        training_step_kv_cache_bytes,
+        training_step_tensor_core_flops,
+        training_step_weight_bytes,
+    )
 
 __all__ = [
     "CONVENTIONS",
@@ -145,6 +155,13 @@ __all__ = [
     "request_tensor_core_flops",
     "request_weight_bytes",
     "stages",
+    "training_step",
+    "training_step_activation_bytes",
+    "training_step_cuda_core_flops",
+    "training_step_io_bytes",
+    "training_step_kv_cache_bytes",
+    "training_step_tensor_core_flops",
+    "training_step_weight_bytes",
     "vision",
     "vision_activation_bytes",
     "vision_cuda_core_flops",
@@ -195,6 +212,13 @@ _LAZY = {
     "request_peak_activation_bytes": "_peaks",
     "request_tensor_core_flops": "_metrics",
     "request_weight_bytes": "_metrics",
+    "training_step": "_training",
+    "training_step_activation_bytes": "_training",
+    "training_step_cuda_core_flops": "_training",
+    "training_step_io_bytes": "_training",
+    "training_step_kv_cache_bytes": "_training",
+    "training_step_tensor_core_flops": "_training",
+    "training_step_weight_bytes": "_training",
     "vision_activation_bytes": "_metrics",
     "vision_cuda_core_flops": "_metrics",
     "vision_io_bytes": "_metrics",

@@ -40,6 +40,7 @@ __all__ = [
     "prefill",
     "projector",
     "request",
+    "training_step",
     "vision",
 ]
 
@@ -1400,4 +1401,550 @@ def request(
     x163 = max(x160, 2 * (hidden_size * (x82 + 3 * x12 + 2) + 2 * x83) * x84, x162, x161)
     activation_bytes = -(-x163 // 16)
     kv_cache_bytes = -(-(num_hidden_layers * (seq_len + decode_steps) * x127) // 4)
+    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+
+
+def training_step(
+    *,
+    batch_size: int = 1,
+    base_size: int = 1024,
+    image_size: int = 640,
+    num_width_tiles: int = 2,
+    num_height_tiles: int = 3,
+    prompt_tokens: int = 10,
+    seq_len: int | None = None,
+    logits_tokens: int | None = None,
+    weight_bits: int = 16,
+    activation_bits: int = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    moe_intermediate_size: int = 896,
+    num_hidden_layers: int = 12,
+    first_k_dense_replace: int = 1,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    vocab_size: int = 129280,
+    sam_image_size: int = 1024,
+    sam_patch_size: int = 16,
+    sam_hidden_size: int = 768,
+    sam_num_hidden_layers: int = 12,
+    sam_num_global_layers: int = 4,
+    sam_num_attention_heads: int = 12,
+    sam_intermediate_size: int = 3072,
+    sam_window_size: int = 14,
+    sam_neck_channels: int = 256,
+    sam_downsample_channels: int = 512,
+    clip_image_size: int = 224,
+    clip_patch_size: int = 14,
+    clip_hidden_size: int = 1024,
+    clip_num_hidden_layers: int = 24,
+    clip_num_attention_heads: int = 16,
+    clip_intermediate_size: int = 4096,
+    expert_routing: str = "uniform",
+) -> Cost:
+    """Return the cost of a forward over images and prompt, and of the backward of it.
+
+    FLOPs and io_bytes are those of the forward and the backward. The backward starts at the gradients of the logits and
+    makes those of all parameters that are used. No layer is computed again; the loss and the optimiser are not counted.
+    weight_bytes are the parameters without their gradients, activation_bytes all operator outputs of the forward, which
+    are kept for the backward, and kv_cache_bytes is 0: training keeps no cache. The formulas are those of a model like
+    DeepSeek-OCR.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    weight_bits
+        Bits that store one parameter (bits, at least 1).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    intermediate_size
+        MLP width of a dense decoder layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_hidden_layers
+        Decoder layers (layers, at least 1).
+    first_k_dense_replace
+        Leading decoder layers with a dense MLP (layers, at least 0).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    vocab_size
+        Rows of the embedding and of the LM head (tokens, at least 1).
+    sam_image_size
+        Image side that SAM's position embeddings were trained at (pixels, at least 1).
+    sam_patch_size
+        Side of a SAM patch (pixels, at least 1).
+    sam_hidden_size
+        Width of SAM (channels, at least 1).
+    sam_num_hidden_layers
+        SAM blocks (layers, at least 1).
+    sam_num_global_layers
+        SAM blocks with global attention (layers, at least 0).
+    sam_num_attention_heads
+        Heads of a SAM block (heads, at least 1).
+    sam_intermediate_size
+        MLP width of a SAM block (channels, at least 1).
+    sam_window_size
+        Side of a SAM attention window (patches, at least 1).
+    sam_neck_channels
+        Channels of SAM's neck (channels, at least 1).
+    sam_downsample_channels
+        Channels between the two stride-2 convolutions (channels, at least 1).
+    clip_image_size
+        Image side that CLIP's position embeddings were trained at (pixels, at least 1).
+    clip_patch_size
+        Side of a CLIP patch; its convolution is stored but never called (pixels, at least 1).
+    clip_hidden_size
+        Width of CLIP, and channels that SAM hands to it (channels, at least 1).
+    clip_num_hidden_layers
+        CLIP blocks (layers, at least 1).
+    clip_num_attention_heads
+        Heads of a CLIP block (heads, at least 1).
+    clip_intermediate_size
+        MLP width of a CLIP block (channels, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    Cost
+        From 682 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(base_size) is int and base_size > 0):
+        base_size = check_size("base_size", base_size, 1)
+    if not (type(image_size) is int and image_size > 0):
+        image_size = check_size("image_size", image_size, 1)
+    if not (type(num_width_tiles) is int and num_width_tiles >= 0):
+        num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
+    if not (type(num_height_tiles) is int and num_height_tiles >= 0):
+        num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
+    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+        prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
+    if not (type(weight_bits) is int and weight_bits > 0):
+        weight_bits = check_size("weight_bits", weight_bits, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_hidden_layers) is int and num_hidden_layers > 0):
+        num_hidden_layers = check_size("num_hidden_layers", num_hidden_layers, 1)
+    if not (type(first_k_dense_replace) is int and first_k_dense_replace >= 0):
+        first_k_dense_replace = check_size("first_k_dense_replace", first_k_dense_replace, 0)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(vocab_size) is int and vocab_size > 0):
+        vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (type(sam_image_size) is int and sam_image_size > 0):
+        sam_image_size = check_size("sam_image_size", sam_image_size, 1)
+    if not (type(sam_patch_size) is int and sam_patch_size > 0):
+        sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
+    if not (type(sam_hidden_size) is int and sam_hidden_size > 0):
+        sam_hidden_size = check_size("sam_hidden_size", sam_hidden_size, 1)
+    if not (type(sam_num_hidden_layers) is int and sam_num_hidden_layers > 0):
+        sam_num_hidden_layers = check_size("sam_num_hidden_layers", sam_num_hidden_layers, 1)
+    if not (type(sam_num_global_layers) is int and sam_num_global_layers >= 0):
+        sam_num_global_layers = check_size("sam_num_global_layers", sam_num_global_layers, 0)
+    if not (type(sam_num_attention_heads) is int and sam_num_attention_heads > 0):
+        sam_num_attention_heads = check_size("sam_num_attention_heads", sam_num_attention_heads, 1)
+    if not (type(sam_intermediate_size) is int and sam_intermediate_size > 0):
+        sam_intermediate_size = check_size("sam_intermediate_size", sam_intermediate_size, 1)
+    if not (type(sam_window_size) is int and sam_window_size > 0):
+        sam_window_size = check_size("sam_window_size", sam_window_size, 1)
+    if not (type(sam_neck_channels) is int and sam_neck_channels > 0):
+        sam_neck_channels = check_size("sam_neck_channels", sam_neck_channels, 1)
+    if not (type(sam_downsample_channels) is int and sam_downsample_channels > 0):
+        sam_downsample_channels = check_size("sam_downsample_channels", sam_downsample_channels, 1)
+    if not (type(clip_image_size) is int and clip_image_size > 0):
+        clip_image_size = check_size("clip_image_size", clip_image_size, 1)
+    if not (type(clip_patch_size) is int and clip_patch_size > 0):
+        clip_patch_size = check_size("clip_patch_size", clip_patch_size, 1)
+    if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
+        clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(clip_num_hidden_layers) is int and clip_num_hidden_layers > 0):
+        clip_num_hidden_layers = check_size("clip_num_hidden_layers", clip_num_hidden_layers, 1)
+    if not (type(clip_num_attention_heads) is int and clip_num_attention_heads > 0):
+        clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
+    if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
+        clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if sam_patch_size > base_size:
+        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
+    if sam_patch_size > image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if first_k_dense_replace > num_hidden_layers:
+        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if sam_num_global_layers > sam_num_hidden_layers:
+        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
+    if sam_hidden_size % sam_num_attention_heads:
+        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
+    if sam_patch_size > sam_image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
+    if clip_hidden_size % clip_num_attention_heads:
+        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
+    if clip_patch_size > clip_image_size:
+        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // sam_patch_size
+    x7 = -(-x6 // 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
+    image_tokens = x13
+    if seq_len is None:
+        seq_len = image_tokens + prompt_tokens
+    elif not (type(seq_len) is int and seq_len > 0):
+        seq_len = check_size("seq_len", seq_len, 1)
+    if logits_tokens is None:
+        logits_tokens = seq_len
+    elif not (type(logits_tokens) is int and logits_tokens > 0):
+        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
+    if logits_tokens > seq_len:
+        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
+    if seq_len < image_tokens:
+        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
+    x14 = sam_window_size * (sam_window_size + 1)
+    x15 = -(-x1 // sam_window_size)
+    x16 = x3 if x4 else 0
+    x17 = x15 * x15 * x16
+    x18 = -(-x6 // sam_window_size)
+    x19 = x18 * x18
+    x20 = x17 + x19
+    x21 = sam_window_size * sam_window_size
+    x22 = x20 * x21
+    x23 = x1 if x4 else 0
+    x24 = x1 * x23
+    x25 = x3 * x24
+    x26 = x1 * x25
+    x27 = x6 * x6
+    x28 = x26 + x6 * x27
+    x29 = x1 * x26
+    x30 = x27 * x27
+    x31 = x29 + x30
+    x32 = x25 + x27
+    x33 = sam_patch_size * sam_patch_size
+    x34 = sam_num_hidden_layers * sam_intermediate_size
+    x35 = sam_num_hidden_layers * x22
+    x36 = x35 + sam_num_global_layers * x32
+    x37 = hidden_size // num_attention_heads
+    x38 = hidden_size + num_key_value_heads * x37
+    x39 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x40 = -6 * n_routed_experts
+    x41 = first_k_dense_replace * intermediate_size
+    x42 = x41 + num_hidden_layers * x39
+    x43 = num_hidden_layers * x37
+    x44 = x16 + 1
+    x45 = x2 * x2
+    x46 = x44 + x45 * x10 + x11 * x11
+    x47 = x12 + x44
+    x48 = clip_num_hidden_layers * x47
+    x49 = clip_intermediate_size * x48
+    x50 = x12 * hidden_size + x49
+    x51 = x32 * sam_neck_channels
+    x52 = -(-x1 // 2)
+    x53 = -(-x6 // 2)
+    x54 = sam_downsample_channels * (x52 * x52 * x16 + x53 * x53)
+    x55 = logits_tokens * vocab_size
+    x56 = 6 * hidden_size
+    x57 = -2 * num_experts_per_tok
+    x58 = 1 if (batch_size * x3) != 1 else 0
+    x59 = 1 if batch_size != 1 else 0
+    x60 = sam_num_hidden_layers * x21
+    x61 = sam_image_size // sam_patch_size
+    x62 = x61 * x61
+    x63 = clip_image_size // clip_patch_size
+    x64 = x63 * x63
+    x65 = sam_hidden_size + x34
+    x66 = clip_num_hidden_layers * clip_intermediate_size
+    x67 = x65 + sam_hidden_size * sam_neck_channels + x66
+    x68 = sam_hidden_size * sam_num_hidden_layers
+    x69 = sam_intermediate_size * x68 + clip_hidden_size * (hidden_size + x66)
+    x70 = clip_hidden_size * clip_num_hidden_layers
+    x71 = sam_hidden_size * x68 + clip_hidden_size * x70
+    x72 = sam_neck_channels + x71
+    x73 = sam_hidden_size // sam_num_attention_heads
+    x74 = sam_window_size * sam_num_hidden_layers + sam_num_global_layers * x61
+    x75 = sam_num_global_layers * sam_window_size
+    x76 = sam_neck_channels + clip_hidden_size
+    x77 = x68 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x76 + x70
+    x78 = x73 * (-2 * sam_num_hidden_layers + 4 * x74 - 4 * x75) + 9 * x77
+    x79 = x27 + x24
+    x80 = 1 if x6 != x61 else 0
+    x81 = 1 if x1 != x61 else 0
+    x82 = (x6 if x80 else 0) + (x23 if x81 else 0)
+    x83 = x80 + (x81 if x4 else 0)
+    x84 = batch_size * sam_num_attention_heads
+    x85 = x4 + 1
+    x86 = x73 * x85
+    x87 = (x22 * x84 if sam_window_size != 1 else 0) + x86
+    x88 = x64 + 1
+    x89 = 1 if x7 != x63 else 0
+    x90 = 1 if x2 != x63 else 0
+    x91 = x89 + (x90 if x4 else 0)
+    x92 = (x11 if x89 else 0) + (x9 if x90 else 0)
+    x93 = (x27 if x80 else 0) + (x24 if x81 else 0)
+    x94 = sam_hidden_size * x93
+    x95 = -10 * num_experts_per_tok
+    x96 = num_key_value_heads * x43
+    x97 = 1 if (sam_window_size * x18) != x6 else 0
+    x98 = 1 if (sam_window_size * x15) != x1 else 0
+    x99 = (x17 if x98 else 0) + (x19 if x97 else 0)
+    x100 = (x27 if x97 else 0) + (x25 if x98 else 0) + x99 * x21
+    x101 = x51 + seq_len * x42
+    x102 = x54 + seq_len * num_hidden_layers * num_experts_per_tok
+    x103 = 8 * x85
+    x104 = x86 + sam_window_size * x20 * x84
+    x105 = x104 * x21
+    x106 = batch_size * hidden_size + clip_hidden_size * x92
+    x107 = sam_num_global_layers * x79
+    x108 = batch_size * seq_len
+    x109 = x73 * x107 + sam_num_global_layers * x28 * x84 + x108 * x43 + x104 * x60
+    x110 = moe_intermediate_size * n_shared_experts
+    x111 = (x27 if x6 == x61 else 0) + (x24 if x1 == x61 else 0)
+    x112 = hidden_size * num_hidden_layers
+    x113 = x69 + (x38 + 1) * x112
+    x114 = x112 * x110 + hidden_size * x41 + sam_hidden_size * x33
+    x115 = x67 + n_routed_experts * x112
+    x116 = 128 * num_hidden_layers
+    x117 = (
+        sam_num_global_layers * ((-24 * sam_hidden_size - 12 * x14) * x22 + 12 * (x28 + x31))
+        + x32 * (12 * (x33 + x34) + 6 * sam_neck_channels)
+        + 12 * x14 * x35
+        + 24 * sam_hidden_size * x36
+    )
+    x118 = (
+        num_hidden_layers * (12 * (seq_len + x38) + 6 * n_routed_experts)
+        + first_k_dense_replace * (-18 * x39 + x40)
+        + 18 * x42
+    )
+    x119 = hidden_size * x118
+    x120 = x119 + x43
+    x121 = (
+        clip_num_hidden_layers * (12 * x46 + 24 * (x12 + clip_hidden_size * x47))
+        + 12 * x50
+        + 54 * x12 * sam_downsample_channels
+    )
+    x122 = (
+        sam_hidden_size * x117
+        + seq_len * x120
+        + clip_hidden_size * x121
+        + 54 * sam_neck_channels * (x51 + x54)
+        + x55 * x56
+    )
+    tensor_core_flops = batch_size * x122
+    x123 = (
+        hidden_size * (7 * num_experts_per_tok + 48)
+        + x37 * (8 * num_key_value_heads + 4)
+        + 2 * num_experts_per_tok
+        + 11 * seq_len * num_attention_heads
+        + 10 * (n_routed_experts + 1)
+    )
+    x124 = hidden_size * (-7 * num_experts_per_tok - 3) + x57 - 16 * x39 - 10 * n_routed_experts
+    x125 = num_hidden_layers * x123 + first_k_dense_replace * x124 + 16 * (hidden_size + x42) + 5
+    x126 = (
+        x32 * (45 * sam_num_hidden_layers + 2)
+        + (x25 if x58 else 0)
+        + (x27 if x59 else 0)
+        + 6 * x36
+        - 6 * sam_num_global_layers * x22
+    )
+    x127 = ((x45 + 1) * x16 if x58 else 0) + (x11 + 1 if x59 else 0) + x47 * (49 * clip_num_hidden_layers + 22)
+    x128 = sam_num_global_layers * (2 * ((x29 if x1 != 1 else 0) + (x30 if x6 != 1 else 0)) + 13 * x31 - 13 * x21 * x22)
+    x129 = x128 + 13 * x22 * x60
+    x130 = clip_num_attention_heads * (22 * x12 + 11 * x46) + 14 * x47 * clip_intermediate_size
+    x131 = (
+        seq_len * x125
+        + sam_hidden_size * x126
+        + clip_hidden_size * x127
+        + sam_num_attention_heads * x129
+        + x32 * (sam_neck_channels * ((6 if sam_neck_channels != 1 else 0) + 52) + 17 * x34 + 10)
+        + clip_num_hidden_layers * x130
+        + x13 * hidden_size
+    )
+    x132 = (
+        sam_hidden_size * (x62 + 3 * x33)
+        + clip_hidden_size * (2 * x64 + 5)
+        + x67
+        + 2 * (hidden_size + x69)
+        + 4 * x72
+        + x78
+    )
+    cuda_core_flops = (
+        batch_size * x131
+        + (x132 if x4 else 0)
+        + sam_num_global_layers * (x73 * (2 * x79 + 28 * x82 - 14 * x83) - 2 * x87 * x21)
+        + clip_hidden_size * (x88 * (x91 + 1) + 63 * x92)
+        + 2 * x87 * x60
+        + 63 * x94
+    )
+    x133 = (
+        num_hidden_layers * (60 * num_experts_per_tok + 222)
+        + first_k_dense_replace * (-60 * num_experts_per_tok - 34)
+        + 14
+    )
+    x134 = hidden_size * x133 + first_k_dense_replace * (-40 * x39 + x95) + 76 * x96
+    x135 = (
+        sam_num_hidden_layers * (4 * x100 + 66 * x32)
+        + sam_num_global_layers * (-4 * x100 - 74 * x22)
+        + 74 * x36
+        + 18 * x32
+    )
+    x136 = (
+        seq_len * x134
+        + sam_hidden_size * x135
+        + hidden_size * (28 * x12 + 20 * x8 + 6 * logits_tokens)
+        + clip_hidden_size * (116 * x48 + 64 * x12 + 22 * x44)
+        + 12 * (base_size * base_size + image_size * image_size * x16)
+        + 4 * x55
+        + 20 * x32 * x34
+        + 40 * x101
+        + 10 * x102
+        + 50 * x49
+    )
+    x137 = (
+        x43
+        + batch_size * x136
+        + clip_hidden_size * ((4 * x85 + 10 * x91) * x64 + 4 * (x11 + x9) + 14 * x91 + x103)
+        + sam_num_global_layers * (x73 * (8 * x93 - 8 * x83 + 16 * x82) - 20 * x105)
+        + 12 * x106
+        + 20 * x109
+        + 8 * x94
+    )
+    x138 = (
+        x73 * (24 * x74 - 12 * sam_num_hidden_layers - 24 * x75)
+        + sam_hidden_size * (6 * x62 + 36 * x33)
+        + clip_hidden_size * (10 * x64 + 44)
+        + 12 * x67
+        + 22 * hidden_size
+        + 24 * x69
+        + 48 * x72
+        + 108 * x77
+    )
+    x139 = hidden_size * moe_intermediate_size
+    x140 = routed_reads(n_routed_experts, num_experts_per_tok, x108, x139, expert_routing)
+    x141 = (
+        (x138 if x4 else 0)
+        + hidden_size * (first_k_dense_replace * (x40 - 18 * x110) + 4 * x108 + 6 * vocab_size + 20)
+        + x73 * (sam_num_global_layers * (x83 * (16 * x61 - 8) + 8 * x111 - 8 * x85 * x21) + x60 * x103)
+        + 4 * sam_hidden_size * (x111 + x83 * x62)
+        + clip_hidden_size * (4 * x64 + 20)
+        + x140 * (18 * num_hidden_layers - 18 * first_k_dense_replace)
+        + 12 * x113
+        + 18 * x114
+        + 6 * x115
+        + 24 * x72
+        + 54 * x77
+    )
+    x142 = batch_size * (num_experts_per_tok * (640 * num_hidden_layers - 640 * first_k_dense_replace) + 256) + x116
+    x143 = (
+        activation_bits * x137
+        + weight_bits * x141
+        + seq_len * x142
+        + x85 * ((512 * sam_num_hidden_layers - 512 * sam_num_global_layers) * x21 + 256 * x88)
+        + 512 * x107
+    )
+    io_bytes = -(-x143 // 16)
+    x144 = -3 * first_k_dense_replace * (n_routed_experts + n_shared_experts) + 3 * num_hidden_layers * n_routed_experts
+    x145 = moe_intermediate_size * x144 + 2 * vocab_size - n_routed_experts * first_k_dense_replace + 4
+    x146 = (
+        x115
+        + hidden_size * x145
+        + clip_hidden_size * (x64 + 3 * clip_patch_size * clip_patch_size)
+        + 2 * x113
+        + 3 * x114
+        + sam_hidden_size * x62
+        + 4 * (x71 + x76)
+        + x78
+    )
+    x147 = weight_bits * x146
+    weight_bytes = -(-x147 // 8)
+    x148 = (
+        hidden_size * (num_hidden_layers * (10 * num_experts_per_tok + 29) + first_k_dense_replace * (x95 - 4) + 4)
+        + first_k_dense_replace * (x57 - 8 * x39)
+        + 13 * x96
+    )
+    x149 = (sam_num_global_layers * (-2 * x99 - 10 * x20) + 2 * sam_num_hidden_layers * x99) * x21
+    x150 = x149 + 10 * (x36 + x32 * sam_num_hidden_layers)
+    x151 = (
+        seq_len * x148
+        + sam_hidden_size * x150
+        + clip_hidden_size * (20 * x48 + 12 * x12 + 6 * x44)
+        + 8 * (x50 + x101)
+        + 2 * (x102 + x55)
+        + 4 * x32 * x65
+        + x8 * x56
+    )
+    x152 = (
+        batch_size * x151
+        + sam_num_global_layers * (x73 * (8 * x82 - 4 * x83) - 4 * x105)
+        + 2 * clip_hidden_size * (x91 + x85 * x88)
+        + 2 * x94
+        + 4 * (x106 + x109)
+    )
+    x153 = activation_bits * x152
+    x154 = x153 + num_experts_per_tok * (x116 - 128 * first_k_dense_replace) * x108
+    activation_bytes = -(-x154 // 16)
+    kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))

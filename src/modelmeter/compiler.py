@@ -13,6 +13,7 @@ from attrs import frozen
 from modelmeter.bind import BoundModule, bind
 from modelmeter.breakdown import list_operators, list_states
 from modelmeter.catalogue import LayerEntry, build_catalogue
+from modelmeter.cost import Cost
 from modelmeter.emit.breakdown import BreakdownSpec, list_modules
 from modelmeter.emit.conventions import CONVENTIONS
 from modelmeter.emit.pages import render_pages
@@ -64,6 +65,8 @@ class CompiledModel:
         Costs by stage, module and class, as formulas.
     peaks
         Peaks of the activations by stage, with the architecture's sizes put in.
+    training_step
+        The cost of a forward without a cache and the backward of it.
     catalogue
         The formula of each layer class.
     defaults
@@ -75,6 +78,7 @@ class CompiledModel:
     model: BoundModule
     totals: Totals
     peaks: Mapping[str, Peak]
+    training_step: Cost
     catalogue: tuple[LayerEntry, ...]
     defaults: Mapping[str, int]
 
@@ -106,6 +110,8 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
     totals = add_up(model, stage_of, stages=STAGES)
     # the same layers at the sizes of the architecture -> what is alive beside each operator -> the largest by stage
     peaks = find_peaks(build_layers({**symbolic_sizes(), **architecture.dimension_values()}), stage_of, stages=STAGES)
+    # the layers of a whole prompt -> a forward of them and the backward of it
+    training_step = layers["prefill"].training_cost
     defaults = _default_sizes(architecture)
     # every layer class once, in its own sizes
     catalogue = build_catalogue(model, defaults, stage_of)
@@ -115,6 +121,7 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
         model=model,
         totals=totals,
         peaks=peaks,
+        training_step=training_step,
         catalogue=catalogue,
         defaults=defaults,
     )
@@ -161,6 +168,7 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
     symbols = symbolic_sizes()
     return PackageSpec(
         stages=compiled.totals.by_stage,
+        training_step=compiled.training_step,
         layers=tuple(
             LayerFormula(
                 name=entry.name,

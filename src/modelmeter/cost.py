@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import sympy
-from attrs import evolve, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from modelmeter import symbols
 from modelmeter.functions import Size
@@ -112,6 +112,8 @@ class Operator:
     gradients
         Elements of the gradients that its backward writes; by default one for all numbers that it reads. Pixels,
         angles and indices have none.
+    is_linear
+        Whether its backward needs none of the numbers that it read; by default what ``LINEAR_OPERATORS`` says.
     """
 
     name: str
@@ -122,6 +124,11 @@ class Operator:
     backward_tensor_core_flops: Size = 0
     backward_cuda_core_flops: Size = 0
     gradients: Elements | None = None
+    is_linear: bool = field()
+
+    @is_linear.default
+    def _is_linear(self) -> bool:
+        return self.name in LINEAR_OPERATORS
 
     @property
     def backward(self) -> Work:
@@ -135,7 +142,7 @@ class Operator:
         gradients = floats if self.gradients is None else self.gradients
         if gradients == Elements():
             return Work()
-        needed = Elements(index=reads.index) if self.name in LINEAR_OPERATORS else reads
+        needed = Elements(index=reads.index) if self.is_linear else reads
         return Work(
             tensor_core_flops=self.backward_tensor_core_flops,
             cuda_core_flops=self.backward_cuda_core_flops,

@@ -84,6 +84,13 @@ def make_spec() -> PackageSpec:
                 kv_cache_bytes=bits_to_bytes(kept * (prompt + steps) * symbol("kv_bits")),
             ),
         },
+        training_step=Cost(
+            tensor_core_flops=3 * (_layer_flops(batch * prompt) + logits) + 2 * projected * hidden,
+            cuda_core_flops=differs(batch, 1) * batch * prompt * hidden,
+            io_bytes=bits_to_bytes(2 * _routed(batch * prompt) * symbol("weight_bits") + prompt * hidden * activations),
+            weight_bytes=bits_to_bytes((vision_weights + decoder_weights) * symbol("weight_bits")),
+            activation_bytes=bits_to_bytes(batch * (prompt + image_tokens) * hidden * activations),
+        ),
         layers=(_convolution(),),
         peaks=_peaks(),
         image_tokens=image_tokens,

@@ -111,6 +111,26 @@ def test_a_request_is_its_stages_chained(costs: ModuleType) -> None:
     assert flows[2] != sum(ceil(exact[stage][2]) for stage in STAGES), "the sizes must tell the roundings apart"
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=workloads, routing=st.sampled_from(sorted(RULES)))
+def test_a_training_step_equals_its_formula(costs: ModuleType, sizes: dict[str, int], routing: str) -> None:
+    """Its prompt holds the image tokens, as that of a request."""
+    tokens = evaluate(SPEC.image_tokens, {**ARCHITECTURE, **sizes})
+    sizes = {**sizes, "seq_len": sizes["seq_len"] + tokens, "prompt_tokens": 13}
+    expected = expect(SPEC.training_step, {**ARCHITECTURE, **sizes}, routing)
+    given_sizes = arguments_of(costs.training_step, sizes, routing)
+    assert costs.training_step(**given_sizes) == costs.general.training_step(**given_sizes) == expected
+    for metric, value in zip(METRICS, expected, strict=True):
+        assert getattr(costs, f"training_step_{metric}")(**given_sizes) == value
+
+
+def test_the_prompt_of_a_training_step_follows_from_the_images(costs: ModuleType) -> None:
+    sizes = {**ARCHITECTURE, **DEFAULTS, "seq_len": 94 + 13, "logits_tokens": 94 + 13}  # 94 as of a request
+    assert costs.training_step() == expect(SPEC.training_step, sizes)
+    with pytest.raises(costs.CostError, match="seq_len must be at least image_tokens: 93 < 94"):
+        costs.training_step(seq_len=93)
+
+
 def test_all_stages_at_once_are_the_stages_one_by_one(costs: ModuleType) -> None:
     sizes = {"batch_size": 3, "base_size": 171, "num_width_tiles": 1, "num_height_tiles": 1, "weight_bits": 7}
     chained = {"seq_len": 31 + 13}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_metric
-from modelmeter.emit.programs import REQUEST, REQUEST_DERIVATIONS, Stages, make_parameters
+from modelmeter.emit.programs import CHAINED_DERIVATIONS, REQUEST, Stages, make_parameters
 from modelmeter.emit.spec import PackageSpec
 from modelmeter.functions import Size
 from modelmeter.peak import PEAK
@@ -65,6 +65,6 @@ class _Peaks:
         inputs = {*select(self.program, f"{stage}_{PEAK}").inputs}
         if stage == REQUEST or inputs <= needed:
             return own, own.image_tokens
-        derivations = {"seq_len": REQUEST_DERIVATIONS["seq_len"]}
+        derivations = {"seq_len": CHAINED_DERIVATIONS["seq_len"]}
         parameters = make_parameters(needed | inputs | {"prompt_tokens"}, self.stages.defaults, derivations)
         return evolve(own, parameters=parameters, image_tokens=True), True

@@ -18,16 +18,17 @@ from modelmeter.simplify import Combination, build_program
 from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES
 
 REQUEST = "request"
+TRAINING_STEP = "training_step"
 
 _ALL_LOGITS = Derivation(code="seq_len", words="all of ``seq_len``")
 STAGE_DERIVATIONS = {"logits_tokens": _ALL_LOGITS}
-REQUEST_DERIVATIONS = {
+CHAINED_DERIVATIONS = {
     "seq_len": Derivation(code="image_tokens + prompt_tokens", words="the image tokens and ``prompt_tokens``"),
     "logits_tokens": _ALL_LOGITS,
     "decode_steps": Derivation(code="max_new_tokens - 1", words="``max_new_tokens - 1``"),
 }
-_REQUEST_SIZES = ("prompt_tokens", "max_new_tokens")
-"""Sizes that are in no formula, but that others follow from."""
+_CHAINED_SIZES = {REQUEST: ("prompt_tokens", "max_new_tokens"), TRAINING_STEP: ("prompt_tokens",)}
+"""Sizes that are in no formula, but that others follow from, where the prompt holds the image tokens."""
 
 
 @define(kw_only=True, frozen=True, slots=False)  # the signatures are worked out once, into the dictionary
@@ -37,7 +38,7 @@ class Stages:
     Parameters
     ----------
     names
-        The stages, then the request.
+        The stages, then the request; or a training step.
     program
         Its outputs are the image tokens, and ``vision_tensor_core_flops`` and so on.
     constants, defaults
@@ -50,8 +51,8 @@ class Stages:
     defaults: Mapping[str, int]
 
     def part(self, stage: str, *metrics: Metric) -> Program:
-        """Return the program of some metrics of a stage; of the request, with the image tokens."""
-        tokens = [IMAGE_TOKENS] if stage == REQUEST else []
+        """Return the program of some metrics of a stage; of the request or a training step, with the image tokens."""
+        tokens = [IMAGE_TOKENS] if stage in _CHAINED_SIZES else []
         return select(self.program, *tokens, *(f"{stage}_{metric}" for metric in metrics))
 
     def signature(self, stage: str) -> Signature:
@@ -64,14 +65,14 @@ class Stages:
 
     def _make_signature(self, stage: str) -> Signature:
         program = self.part(stage, *METRICS)
-        is_request = stage == REQUEST
-        derivations = REQUEST_DERIVATIONS if is_request else STAGE_DERIVATIONS
-        names = {*program.inputs, *(_REQUEST_SIZES if is_request else ())}
+        is_chained = stage in _CHAINED_SIZES
+        derivations = CHAINED_DERIVATIONS if is_chained else STAGE_DERIVATIONS
+        names = {*program.inputs, *_CHAINED_SIZES.get(stage, ())}
         return Signature(
             parameters=make_parameters(names, self.defaults, derivations),
             has_routing=program.calls(RoutedReads.__name__),
             constants=self.constants,
-            image_tokens=is_request,
+            image_tokens=is_chained,
         )
 
 
@@ -93,6 +94,17 @@ def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
     return Stages(
         names=(*spec.stages, REQUEST),
         program=build_program(outputs, constants=constants),
+        constants=constants,
+        defaults={**spec.architecture, **spec.defaults},
+    )
+
+
+def build_training_step(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
+    """Return the program of the training step, which shares no work with the stages."""
+    metrics = {f"{TRAINING_STEP}_{metric}": spec.training_step[metric] for metric in METRICS}
+    return Stages(
+        names=(TRAINING_STEP,),
+        program=build_program({IMAGE_TOKENS: spec.image_tokens, **metrics}, constants=constants),
         constants=constants,
         defaults={**spec.architecture, **spec.defaults},
     )

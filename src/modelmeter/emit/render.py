@@ -16,7 +16,15 @@ from modelmeter.emit.formula_function import FormulaFunction, write_formula_func
 from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_cost, write_metric, write_stages
 from modelmeter.emit.peaks import write_peaks
 from modelmeter.emit.printer import LINE_LENGTH
-from modelmeter.emit.programs import REQUEST, Stages, build_layer, build_stages, make_parameters
+from modelmeter.emit.programs import (
+    REQUEST,
+    TRAINING_STEP,
+    Stages,
+    build_layer,
+    build_stages,
+    build_training_step,
+    make_parameters,
+)
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
 from modelmeter.program import select
@@ -40,7 +48,15 @@ _STAGE_WORDS = {
     "prefill": "the decoder over the prompt, and the LM head over the positions that get logits",
     "decode": "all decode steps of one token each; step t sees seq_len + t keys",
     REQUEST: "all stages, one after the other",
+    TRAINING_STEP: "a forward over images and prompt, and of the backward of it",
 }
+
+_TRAINING_NOTES = (
+    "FLOPs and io_bytes are those of the forward and the backward. The backward starts at the gradients of the logits "
+    "and makes those of all parameters that are used. No layer is computed again; the loss and the optimiser are not "
+    "counted. weight_bytes are the parameters without their gradients, activation_bytes all operator outputs of the "
+    "forward, which are kept for the backward, and kv_cache_bytes is 0: training keeps no cache."
+)
 
 _METRIC_WORDS: Mapping[Metric, str] = {
     "tensor_core_flops": "FLOPs of matrix products",
@@ -64,6 +80,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         if not text.isprintable() or "\\" in text or '"""' in text:
             raise FormulaError("this text cannot stand in a docstring", found=text)
     stages = build_stages(spec, spec.architecture)
+    training = build_training_step(spec, spec.architecture)
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
     functions = {
         "_stages.py": [*_cost_functions(stages, spec.model), _all_stages(stages, spec.model)],
@@ -71,7 +88,14 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
             *(_metric_function(stages, stage, metric) for stage in stages.names for metric in METRICS),
             _tokens_function(stages, spec.model),
         ],
-        "general.py": _cost_functions(build_stages(spec, fixed), f"a model like {spec.model}"),
+        "_training.py": [
+            *_cost_functions(training, spec.model, _TRAINING_NOTES),
+            *(_metric_function(training, TRAINING_STEP, metric) for metric in METRICS),
+        ],
+        "general.py": [
+            *_cost_functions(build_stages(spec, fixed), f"a model like {spec.model}"),
+            *_cost_functions(build_training_step(spec, fixed), f"a model like {spec.model}", _TRAINING_NOTES),
+        ],
         "layers.py": [_layer_function(layer) for layer in spec.layers],
     }
     functions["_peaks.py"] = write_peaks(spec, stages)
@@ -86,7 +110,10 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     files |= {f"_{name}.py": package.render(f"{name}.py.jinja") for name in _MACHINERY}
     return {
         "__init__.py": package.front(
-            {path: [function.name for function in functions[f"{path}.py"]] for path in ("_metrics", "_peaks")}
+            {
+                module: [function.name for function in functions[f"{module}.py"]]
+                for module in ("_metrics", "_peaks", "_training")
+            }
         ),
         "_facts.py": package.facts(files),
         "_runtime.py": package.render("runtime.py.jinja"),
@@ -95,16 +122,16 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     }
 
 
-def _cost_functions(stages: Stages, model: str) -> list[Function]:
-    return [_cost_function(stages, stage, model) for stage in stages.names]
+def _cost_functions(stages: Stages, model: str, notes: str = "") -> list[Function]:
+    return [_cost_function(stages, stage, model, notes) for stage in stages.names]
 
 
-def _cost_function(stages: Stages, stage: str, model: str) -> Function:
+def _cost_function(stages: Stages, stage: str, model: str, notes: str) -> Function:
     signature, program = stages.signature(stage), stages.part(stage, *METRICS)
     return Function(
         name=stage,
         summary=f"Return the cost of {_STAGE_WORDS[stage]}.",
-        notes=f"The formulas are those of {model}.",
+        notes=f"{notes} The formulas are those of {model}.".lstrip(),
         signature=signature,
         body=write_cost(signature, program, _outputs(stage)),
         result="Cost",
@@ -208,18 +235,19 @@ class _Package:
             **values,
         )
 
-    def front(self, lazy_functions: Mapping[str, Iterable[str]]) -> str:
-        """Return the module that people import."""
+    def front(self, functions: Mapping[str, Iterable[str]]) -> str:
+        """Return the module that people import; ``functions`` are names by the module that has them."""
         lazy = {
             **dict.fromkeys(("CONVENTIONS", "DIMENSIONS", "PROVENANCE", "Dimension"), "_facts"),
             **{name: name for name in ("arrays", "breakdown", "general", "layers")},
-            **{name: module for module, names in lazy_functions.items() for name in names},
             "freeze": "_freeze",
+            **{name: module for module, names in functions.items() for name in names},
         }
         eager = ("Cost", "CostError", "Stages", "stages", *self._stages.names)
         return self.render(
             "init.py.jinja",
-            lazy_functions={module: sorted(names) for module, names in lazy_functions.items()},
+            functions={module: sorted(names) for module, names in functions.items()},
+            training=(TRAINING_STEP, _STAGE_WORDS[TRAINING_STEP]),
             exported=sorted({*eager, *lazy}, key=_order),
             lazy=sorted(lazy.items(), key=lambda item: _order(item[0])),
         )

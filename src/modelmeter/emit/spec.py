@@ -76,6 +76,8 @@ class PackageSpec:
     stages
         Formulas of ``vision``, ``projector``, ``prefill`` and ``decode``, over the workload, the storage
         widths and the architecture.
+    training_step
+        Formulas of a training step, over the same sizes.
     layers
         Formulas of the layer classes.
     peaks
@@ -98,6 +100,7 @@ class PackageSpec:
     """
 
     stages: Mapping[str, Cost]
+    training_step: Cost
     layers: tuple[LayerFormula, ...]
     peaks: Mapping[str, tuple[Size, ...]]
     image_tokens: Size

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from attrs import NOTHING, Attribute, evolve, field, fields, frozen
 
-from modelmeter.cost import Cost, Elements, Operator, Precision, Work, add_sizes
+from modelmeter.cost import FLOWS, METRICS, Cost, Elements, Operator, Precision, Work, add_sizes
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, routed_reads
 from modelmeter.layers.tape import Buffer, Tape
@@ -25,6 +25,11 @@ Direction = Callable[[Operator], Operator | Work]
 def forward(operator: Operator) -> Operator:
     """Return the forward of an operator, which is what it says of itself."""
     return operator
+
+
+def forward_without_cache(operator: Operator) -> Operator:
+    """Return the forward of an operator in training."""
+    return operator.without_cache
 
 
 def backward(operator: Operator) -> Work:
@@ -280,6 +285,17 @@ class BaseLayer(ABC):
             kv_elements=self.kv_elements,
             precision=self.precision,
         )
+
+    @cached_property
+    def training_cost(self) -> Cost:
+        """All six metrics of one forward that keeps no cache, and the backward of it.
+
+        Flows are of both. Activations are those of the forward, which are all kept for the backward.
+        """
+        forward = self.work_under(None, forward_without_cache)
+        states = Cost.of(work=forward, parameters=self.parameters, kv_elements=0, precision=self.precision)
+        both = Cost.of(work=forward + self.backward_work, parameters=0, kv_elements=0, precision=self.precision)
+        return evolve(states, **{metric: both[metric] for metric in METRICS if metric in FLOWS})
 
     def forward_tensor_core_flops(self) -> Size:
         """Return the FLOPs of all matrix products, as ``FlopCounterMode`` counts them."""

@@ -6,6 +6,7 @@ from collections import Counter
 from math import prod
 from typing import Any
 
+import torch
 from attrs import define, field
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -27,6 +28,12 @@ def storage_key(tensor: Tensor) -> int:
     """Return what identifies the memory behind ``tensor`` while it is alive, also on the meta device."""
     key: int = tensor.untyped_storage()._cdata
     return key
+
+
+def next_node_number() -> int:
+    """Return the sequence number that the next autograd node of a forward will get."""
+    number: int = torch._C._autograd._get_sequence_nr()
+    return number
 
 
 @define(kw_only=True)
@@ -62,8 +69,9 @@ class AtenCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
     """Counts every ATen operator, and adds what it does to the tally that is open.
 
     Operators that :mod:`modelmeter.operator_table` lists are taken whole; all others are decomposed as far
-    as ATen can. It has to run in inference mode: with the autograd keys out of the way, attention arrives
-    here as one operator, before its decomposition.
+    as ATen can. For its arithmetic it has to run in inference mode: with the autograd keys out of the way,
+    attention arrives here as one operator, before its decomposition. Where gradients are wanted, attention
+    arrives in parts; while ``in_attention`` is set, the memory that they touch is noted, and no arithmetic.
 
     Raises
     ------
@@ -76,6 +84,7 @@ class AtenCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         super().__init__()  # type: ignore[no-untyped-call]  # the same
         self.calls: Counter[str] = Counter()
         self.tally: Tally | None = None
+        self.in_attention = False
 
     def __torch_dispatch__(
         self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -85,17 +94,20 @@ class AtenCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         name: str = func._overloadpacket.__name__
         if func.namespace == "prim":  # fake tensors are asked for their device
             return func(*args, **kwargs)
-        if not _is_listed(name):
+        if not _is_listed(name) and not self.in_attention:
             with self:
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
         result = func(*args, **kwargs)
         self.calls[name] += 1
-        self._count(name, tensors_in(args, kwargs), tensors_in(result))
+        inputs, outputs = tensors_in(args, kwargs), tensors_in(result)
+        if not self.in_attention:
+            self._weigh(name, inputs, outputs)
+        self._touch(name, inputs, outputs)
         return result
 
-    def _count(self, name: str, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+    def _weigh(self, name: str, inputs: list[Tensor], outputs: list[Tensor]) -> None:
         tally = self.tally
         is_integer_work = not any(tensor.is_floating_point() for tensor in inputs + outputs)
         is_arithmetic = name not in FREE_OPERATORS and not is_integer_work
@@ -104,11 +116,13 @@ class AtenCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
                 "arithmetic that nothing accounts for", place=tally.place if tally else "between operators",
                 found=f"aten.{name}", remedy="add the operator to modelmeter.operator_table, or to verify.operators",
             )  # fmt: skip
+        if tally is not None and is_arithmetic and not (tally.is_linear and name == "add"):
+            tally.cuda_core_flops += _vector_flops(name, inputs, outputs)
+
+    def _touch(self, name: str, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+        tally = self.tally
         if tally is None:
             return
-        is_bias = tally.is_linear and name == "add"
-        if is_arithmetic and not is_bias:
-            tally.cuda_core_flops += _vector_flops(name, inputs, outputs)
         read = {storage_key(tensor) for tensor in inputs[1 if name in OVERWRITING else 0 :]}
         written = {storage_key(tensor) for tensor in outputs} - read
         if outputs and not written:

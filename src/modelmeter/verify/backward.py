@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.errors import CountError
 from modelmeter.operator_table import vector_flops
-from modelmeter.verify.aten import AtenCounter, Tally, count_scores, tensors_in
+from modelmeter.verify.aten import AtenCounter, Tally, count_scores, next_node_number, tensors_in
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
 
 SUMS = frozenset({"add", "add_"})
@@ -48,7 +48,7 @@ class BackwardCount:
 
 
 @frozen
-class _Attention:
+class Attention:
     """An attention: the autograd nodes that it made, from one sequence number up to another, and its scores."""
 
     start: int
@@ -57,18 +57,20 @@ class _Attention:
 
 
 @contextmanager
-def note_attention() -> Iterator[list[_Attention]]:
-    """Yield what the context's calls of attention are noted in, one after the other.
+def note_attention(aten: AtenCounter | None = None) -> Iterator[list[Attention]]:
+    """Yield what the context's calls of attention are noted in, one after the other; ``aten`` is told of them.
 
     The function is replaced, because a torch-function mode does not see inside a function that it was given.
     """
+    aten = aten or AtenCounter()
     original = functional.scaled_dot_product_attention
-    noted: list[_Attention] = []
+    noted: list[Attention] = []
 
     def attend(query: Tensor, key: Tensor, *others: Any, **options: Any) -> Tensor:
-        start = torch._C._autograd._get_sequence_nr()
+        start, aten.in_attention = next_node_number(), True
         result = original(query, key, *others, **options)
-        noted.append(_Attention(start, torch._C._autograd._get_sequence_nr(), count_scores(query, key)))
+        aten.in_attention = False
+        noted.append(Attention(start, next_node_number(), count_scores(query, key)))
         return result
 
     functional.scaled_dot_product_attention = attend
@@ -87,7 +89,7 @@ class BackwardCounter(AtenCounter):  # type: ignore[no-untyped-call]  # torch le
         As :class:`AtenCounter`.
     """
 
-    def __init__(self, attentions: Sequence[_Attention]) -> None:
+    def __init__(self, attentions: Sequence[Attention]) -> None:
         super().__init__()
         self.total = self.tally = Tally(path="", name="backward")
         self.summed = 0
@@ -107,7 +109,7 @@ class BackwardCounter(AtenCounter):  # type: ignore[no-untyped-call]  # torch le
         return super().__torch_dispatch__(func, types, args, kwargs)
 
 
-def find_attention(number: int, attentions: Sequence[_Attention]) -> int | None:
+def find_attention(number: int, attentions: Sequence[Attention]) -> int | None:
     """Return the index of the attention that made the node with this sequence number, if one did."""
     index = bisect_right(attentions, number, key=lambda attention: attention.start) - 1
     return index if index >= 0 and number < attentions[index].stop else None
@@ -123,10 +125,32 @@ def count_backward(forward: Callable[[], object]) -> BackwardCount:
     """
     # As in a forward: only the math path is made of operators that FlopCounterMode knows on every device.
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), note_attention() as attentions:
-        outputs = [tensor for tensor in tensors_in(forward()) if tensor.requires_grad]
+        outputs = find_learned(forward())
+    return run_backward(outputs, GradientGraph.of(outputs), attentions)
+
+
+def find_learned(result: object) -> list[Tensor]:
+    """Return the tensors in the result of a forward that require gradients.
+
+    Raises
+    ------
+    CountError
+        When there is none.
+    """
+    outputs = [tensor for tensor in tensors_in(result) if tensor.requires_grad]
     if not outputs:
         raise CountError("a forward without a backward", found="no output that requires a gradient")
-    graph = GradientGraph.of(outputs)
+    return outputs
+
+
+def run_backward(outputs: Sequence[Tensor], graph: GradientGraph, attentions: Sequence[Attention]) -> BackwardCount:
+    """Run the backward of ``outputs``, from gradients of the same shape, and count it.
+
+    Raises
+    ------
+    CountError
+        When it does something that nothing accounts for.
+    """
     gradients = [torch.empty_like(output) for output in outputs]
     counter, flops = BackwardCounter(attentions), FlopCounterMode(display=False)
     with flops, counter:
@@ -143,7 +167,7 @@ def count_backward(forward: Callable[[], object]) -> BackwardCount:
     )
 
 
-def _is_inside(meeting: Meeting, attentions: Sequence[_Attention]) -> bool:
+def _is_inside(meeting: Meeting, attentions: Sequence[Attention]) -> bool:
     """Tell whether all gradients that meet come from one attention."""
     places = {find_attention(number, attentions) for number in meeting.numbers}
     return len(places) == 1 and None not in places

@@ -10,6 +10,8 @@ from attrs import frozen
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from modelmeter.verify.aten import tensors_in
+
 
 @frozen(kw_only=True)
 class Meeting:
@@ -45,10 +47,13 @@ class GradientGraph:
         The parameters and inputs that they are made of and that require gradients.
     meetings
         All of them.
+    saving
+        The sequence numbers of the nodes that keep floating-point tensors of the forward.
     """
 
     leaves: tuple[Tensor, ...]
     meetings: tuple[Meeting, ...]
+    saving: frozenset[int]
 
     @classmethod
     def of(cls, outputs: Iterable[Tensor]) -> GradientGraph:
@@ -66,6 +71,7 @@ class GradientGraph:
                 for place, numbers in sources.items()
                 if len(numbers) > 1
             ),
+            frozenset(node._sequence_nr() for node in nodes if _saves_numbers(node)),
         )
 
 
@@ -79,6 +85,12 @@ def _walk(roots: Iterable[Node]) -> Iterator[Node]:
         seen.add(node)
         yield node
         waiting.extend(below for below, _ in node.next_functions if below is not None)
+
+
+def _saves_numbers(node: Node) -> bool:
+    """Tell whether a node keeps a tensor of floating-point numbers; a lone one is a constant."""
+    saved = (getattr(node, name) for name in dir(node) if name.startswith("_saved_"))
+    return any(tensor.is_floating_point() and tensor.dim() > 0 for tensor in tensors_in(*saved))
 
 
 def _leaf_of(node: Node) -> Tensor | None:

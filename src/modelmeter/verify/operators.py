@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, Literal
 
 import torch
-from attrs import frozen
+from attrs import evolve, field, frozen
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.errors import CountError
-from modelmeter.verify.aten import AtenCounter, Tally, storage_key, tensors_in
+from modelmeter.verify.aten import AtenCounter, Tally, next_node_number, storage_key, tensors_in
 
 Kind = Literal["activation", "weight", "kv", "index"]
 
@@ -49,11 +49,25 @@ FRESH_MEMORY = frozenset({"empty", "empty_like"})
 class CountedOperator(Operator):
     """An operator as it was seen to run; all its numbers are integers.
 
-    ``path`` is the qualified name of the module whose forward called it. A leaf module is an operator at
-    its own path.
+    Parameters
+    ----------
+    path
+        The qualified name of the module whose forward called it. A leaf module is an operator at its own path.
+    nodes
+        The sequence numbers of the autograd nodes that it made.
     """
 
     path: str
+    nodes: range = field(default=range(0), eq=False)
+
+
+@frozen(kw_only=True)
+class _Moved:
+    """What an operator moves; ``wanted`` is what it reads that requires a gradient."""
+
+    reads: Elements
+    writes: Elements
+    wanted: Elements
 
 
 class OperatorRecorder(TorchFunctionMode):
@@ -85,7 +99,7 @@ class OperatorRecorder(TorchFunctionMode):
         self.operators: list[CountedOperator] = []
         self.cached_shapes: dict[int, tuple[int, ...]] = {}
         self._aten, self._flops = aten, flops
-        self._flops_before = 0
+        self._flops_before = self._nodes_before = 0
         self._paths = {module: path for path, module in model.named_modules()}
         self._running: list[str] = []
         self._kinds: dict[int, Kind] = {}
@@ -126,7 +140,7 @@ class OperatorRecorder(TorchFunctionMode):
         result = func(*args, **kwargs)
         outputs = tensors_in(result)
         if any(tensor.is_floating_point() for tensor in inputs + outputs):
-            self._close(tally, *self._move(tally, inputs, outputs))
+            self._close(tally, self._move(tally, inputs, outputs))
         self._aten.tally = None  # work on integers only is free
         return result
 
@@ -150,60 +164,73 @@ class OperatorRecorder(TorchFunctionMode):
         outputs = tensors_in(result)
         writes = self._elements(tensor for tensor in outputs if storage_key(tensor) in tally.written)
         if isinstance(module, nn.Embedding):
-            reads = self._taken_rows(module.weight, tensors_in(args, kwargs), outputs)
+            moved = self._take_rows(module.weight, tensors_in(args, kwargs), outputs)
         else:
-            reads = self._read_elements(tally, inputs)
-        self._close(tally, reads, writes)
+            moved = self._read(tally, inputs, writes)
+        self._close(tally, moved)
 
     def _open(self, tally: Tally) -> Tally:
         self._aten.tally = tally
         self._flops_before = self._flops.get_total_flops()
+        self._nodes_before = next_node_number()
         return tally
 
-    def _close(self, tally: Tally, reads: Elements, writes: Elements) -> None:
+    def _close(self, tally: Tally, moved: _Moved) -> None:
         self.operators.append(
             CountedOperator(
                 path=tally.path,
                 name=tally.name,
-                reads=reads,
-                writes=writes,
+                reads=moved.reads,
+                writes=moved.writes,
+                gradients=moved.wanted if torch.is_grad_enabled() else None,
+                nodes=range(self._nodes_before, next_node_number()),
                 cuda_core_flops=tally.cuda_core_flops,
                 tensor_core_flops=self._flops.get_total_flops() - self._flops_before,
             )
         )
         self._aten.tally = None
 
-    def _move(self, tally: Tally, inputs: list[Tensor], outputs: list[Tensor]) -> tuple[Elements, Elements]:
+    def _move(self, tally: Tally, inputs: list[Tensor], outputs: list[Tensor]) -> _Moved:
         """Return what a function reads and writes."""
         match tally.name:
             case "copy_":
                 target, source = inputs
-                return self._elements([source]), self._elements([target])
+                return self._pass(self._elements([source]), self._elements([target]), source)
             case "index":
                 table, *indices = inputs
-                return self._taken_rows(table, indices, outputs), self._elements(outputs)
+                return self._take_rows(table, indices, outputs)
             case "index_put":
                 target, *indices, values = inputs
                 if len(indices) != 1 or values.shape != indices[0].shape + target.shape[1:]:
                     raise CountError(
                         "only whole rows that one tensor of row numbers chooses can be assigned", place=tally.place
                     )
-                return self._elements([values, *indices]), Elements(**{self._kind(target): values.numel()})
+                written = Elements(**{self._kind(target): values.numel()})
+                return self._pass(self._elements([values, *indices]), written, values)
             case name if name in FUNCTIONAL_OPERATORS:
-                return self._read_elements(tally, inputs), self._elements(outputs)
+                return self._read(tally, inputs, self._elements(outputs))
         raise CountError(
             "a torch function that nothing accounts for", place=tally.path, found=tally.name,
             remedy="add it to the lists in modelmeter.verify.operators",
         )  # fmt: skip
 
-    def _taken_rows(self, table: Tensor, indices: list[Tensor], outputs: list[Tensor]) -> Elements:
+    def _take_rows(self, table: Tensor, indices: list[Tensor], outputs: list[Tensor]) -> _Moved:
         """Return the rows of ``table`` that make up the output, and the indices that choose them."""
-        return Elements(**{self._kind(table): outputs[0].numel()}) + self._elements(indices)
+        rows = Elements(**{self._kind(table): outputs[0].numel()})
+        return self._pass(rows + self._elements(indices), self._elements(outputs), table)
 
-    def _read_elements(self, tally: Tally, inputs: list[Tensor]) -> Elements:
+    def _pass(self, reads: Elements, writes: Elements, source: Tensor) -> _Moved:
+        """Return what an operator moves whose floating numbers all come from ``source``."""
+        wanted = evolve(reads, index=0) if source.requires_grad else Elements()
+        return _Moved(reads=reads, writes=writes, wanted=wanted)
+
+    def _read(self, tally: Tally, inputs: list[Tensor], writes: Elements) -> _Moved:
+        """Return what an operator moves that reads of its inputs what ATen operators touch."""
         if tally.read - {storage_key(tensor) for tensor in inputs}:
             raise CountError("an operator reads a tensor that is not among its inputs", place=tally.place)
-        return self._elements(tensor for tensor in inputs if storage_key(tensor) in tally.read)
+        read = [tensor for tensor in inputs if storage_key(tensor) in tally.read]
+        wanted = self._elements(tensor for tensor in read if tensor.requires_grad)
+        return _Moved(reads=self._elements(read), writes=writes, wanted=wanted)
 
     def _elements(self, tensors: Iterable[Tensor]) -> Elements:
         """Return the elements of ``tensors`` by kind: equal views once, expanded dimensions once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
@@ -52,7 +52,8 @@ class NoTPFeedForward(BaseLayer):
         product = vector_flops("mul", elements)
         slope = vector_flops("sigmoid_backward", elements)
         return (
-            apply_pointwise("mul", elements, reads=one, backward_cuda_core_flops=product),
+            # The factor is a constant, so the gradient does not depend on h.
+            evolve(apply_pointwise("mul", elements, reads=one, backward_cuda_core_flops=product), is_linear=True),
             apply_pointwise("sigmoid", elements, reads=one, backward_cuda_core_flops=slope),
             apply_pointwise("mul", elements, reads=two, backward_cuda_core_flops=2 * product),
         )

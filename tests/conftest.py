@@ -13,7 +13,7 @@ import pytest
 from attrs import fields, frozen
 from hypothesis import settings
 
-from modelmeter.cost import METRICS, Cost, Elements, Metric, Work
+from modelmeter.cost import FLOWS, METRICS, Cost, Elements, Metric, Work
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size, bounded_routed_reads
 from modelmeter.layers.base import BaseLayer, Routing
@@ -40,6 +40,12 @@ BITS = {"weight_bits": 5, "activation_bits": 11, "kv_bits": 3}
 def check_layer() -> Callable[..., None]:
     """The comparison of a layer with a forward; see :func:`_check_layer`."""
     return _check_layer
+
+
+@pytest.fixture(scope="session")
+def check_training() -> Callable[..., None]:
+    """The comparison of a layer with a training step; see :func:`_check_training`."""
+    return _check_training
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +132,36 @@ def _check_layer(
     expected = _metrics(seen.work, parameters, seen.kv_elements, BITS)
     assert _value(layer.cost, sizes, routed_reads=bounded_routed_reads) == expected
     assert _value(_in_numbers(layer, sizes).cost, {}) == _value(layer.cost, sizes), "numbers give what formulas give"
+
+
+def _check_training(layer: BaseLayer, sizes: dict[str, int], module: nn.Module, forward: Callable[[], Any]) -> None:
+    """Check the backward of ``layer`` and a training step of it against ``forward`` of ``module`` and its backward.
+
+    FLOPs, and the elements of every kind that the backward reads and writes; then all six metrics of the step, whose
+    forward has the FLOPs of any forward.
+    """
+    from modelmeter.verify.training import count_training_step
+
+    sizes = {**sizes, **BITS}
+    seen = count_training_step(module, forward)
+
+    def number(size: Size) -> int | Fraction:
+        return evaluate(size, sizes, routed_reads=bounded_routed_reads)
+
+    assert number(layer.backward_tensor_core_flops()) == seen.backward.tensor_core_flops
+    assert number(layer.backward_cuda_core_flops()) == seen.backward.cuda_core_flops
+    assert _map_elements(layer.backward_work.reads, number) == seen.backward.reads
+    assert _map_elements(layer.backward_work.writes, number) == seen.backward.writes
+    ahead = Work(
+        tensor_core_flops=number(layer.forward_tensor_core_flops()),
+        cuda_core_flops=number(layer.forward_cuda_core_flops()),
+        reads=Elements.total(operator.reads for operator in seen.operators),
+        writes=Elements.total(operator.writes for operator in seen.operators),
+    )
+    stored = sum(parameter.numel() for parameter in module.parameters())
+    both, states = (_metrics(work, stored, 0, BITS) for work in (ahead + seen.backward, ahead))
+    expected = {metric: (both if metric in FLOWS else states)[metric] for metric in METRICS}
+    assert _value(layer.training_cost, sizes, routed_reads=bounded_routed_reads) == expected
 
 
 def _metrics(work: Work, parameters: int, kv_elements: int, bits: dict[str, int]) -> dict[Metric, Fraction]:

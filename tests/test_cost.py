@@ -74,3 +74,43 @@ def test_costs_add_and_scale_metric_by_metric() -> None:
     cost = Cost(**{metric: 10**index for index, metric in enumerate(METRICS)})
     assert (cost + cost.scale(2)).as_dict() == {metric: 3 * 10**index for index, metric in enumerate(METRICS)}
     assert cost["kv_cache_bytes"] == 10**5
+
+
+def test_a_backward_reads_what_was_read_and_a_gradient_and_writes_one_for_every_number() -> None:
+    """Of indices there are no gradients."""
+    operator = Operator(
+        name="mul", reads=Elements(activation=2, weight=11, index=17), writes=Elements(activation=19, index=31),
+        backward_tensor_core_flops=37, backward_cuda_core_flops=41,
+    )  # fmt: skip
+    assert operator.backward == Work(
+        tensor_core_flops=37,
+        cuda_core_flops=41,
+        reads=Elements(activation=2 + 19, weight=11, index=17),
+        writes=Elements(activation=2, weight=11),
+    )
+
+
+def test_the_backward_of_a_linear_operator_needs_only_the_indices_and_the_gradient() -> None:
+    reads = Elements(activation=2, weight=11, index=17)
+    for options in ({"name": "index"}, {"name": "mul", "is_linear": True}):
+        backward = Operator(reads=reads, writes=Elements(activation=19), **options).backward
+        assert backward.reads == Elements(activation=19, index=17)
+        assert backward.writes == Elements(activation=2, weight=11)
+
+
+def test_what_wants_no_gradient_gets_none_and_without_any_there_is_no_backward() -> None:
+    sizes = {"reads": Elements(activation=2, weight=11), "writes": Elements(activation=19)}
+    pixels = Operator(name="Conv2d", gradients=Elements(weight=11), **sizes)
+    assert pixels.backward.writes == Elements(weight=11)
+    assert pixels.backward.reads == Elements(activation=2 + 19, weight=11)
+    assert Operator(name="angles", gradients=Elements(), backward_cuda_core_flops=0, **sizes).backward == Work()
+
+
+def test_training_keeps_no_cache() -> None:
+    """Keys and values are read as activations, and get gradients; nothing is appended."""
+    attention = Operator(name="attention", reads=Elements(activation=2, kv=13), writes=Elements(activation=19))
+    assert attention.without_cache.reads == Elements(activation=2 + 13)
+    assert attention.backward.reads == Elements(activation=2 + 13 + 19)
+    assert attention.backward.writes == Elements(activation=2 + 13)
+    append = Operator(name="copy_", reads=Elements(activation=13), writes=Elements(kv=13))
+    assert Work.of([append.without_cache, append.backward]) == Work()

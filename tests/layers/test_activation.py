@@ -41,3 +41,12 @@ def test_it_counts_what_torch_does(
 
 def test_each_activation_has_an_evaluator_of_its_own() -> None:
     assert [layer.function_name() for layer, *_ in LAYERS] == ["gelu", "silu"]
+
+
+@pytest.mark.parametrize(("layer", "module", "flops"), LAYERS)
+def test_the_backward_is_what_autograd_does(
+    check_training: Callable[..., None], layer: type[Activation], module: type[nn.Module], flops: int
+) -> None:
+    activation = module()
+    features = torch.empty(2, 3, 5, 7, device="meta", requires_grad=True)
+    check_training(layer(shape=(2, 3, 5, 7)), {}, activation, lambda: activation(features))

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 from attrs import evolve, frozen
 
-from modelmeter.cost import METRICS, Elements, Operator, Precision
+from modelmeter.cost import METRICS, Elements, Operator, Precision, Work
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, expected_routed_reads
 from modelmeter.layers.base import BaseLayer, Child, Routing, Shape, never, once, repeat
@@ -146,3 +146,85 @@ def test_the_canonical_layer_has_a_symbol_for_each_size_named_like_the_field() -
 def test_a_field_that_names_no_dimension_has_no_canonical_layer() -> None:
     with pytest.raises(FormulaError, match="no dimension has this name; found size"):
         Leaf.canonical()
+
+
+@frozen(kw_only=True, slots=False)
+class Learner(BaseLayer):
+    """One operator with a backward of ``size`` matrix FLOPs and twice that of others; its input is used twice."""
+
+    size: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.size,)
+
+    @property
+    def own_parameters(self) -> Size:
+        return self.size
+
+    @property
+    def own_accumulated(self) -> Elements:
+        return Elements(activation=self.size)
+
+    def operators(self) -> tuple[Operator, ...]:
+        return (
+            Operator(
+                name="learner", backward_tensor_core_flops=self.size, backward_cuda_core_flops=2 * self.size,
+                reads=Elements(activation=self.size, weight=self.size), writes=Elements(activation=self.size),
+            ),
+        )  # fmt: skip
+
+
+def backward_of(child: Child) -> Work:
+    return Parent(given={"child": child}).backward_work
+
+
+# A learner of 7: reads input, weights and gradient, writes two gradients; a sum of 7 reads 14 and writes 7.
+ONE_BACKWARD = Work(
+    tensor_core_flops=7,
+    cuda_core_flops=2 * 7 + 7,
+    reads=Elements(activation=2 * 7 + 14, weight=7),
+    writes=Elements(activation=7 + 7, weight=7),
+)
+
+
+def test_the_backward_of_a_child_is_its_own_with_the_sums_of_its_gradients() -> None:
+    assert backward_of(once(Learner(size=7))) == ONE_BACKWARD
+    assert backward_of(repeat(Learner(size=7), 5)) == ONE_BACKWARD.scale(5)
+    parent = Parent(given={"child": once(Learner(size=7))})
+    assert (parent.backward_tensor_core_flops(), parent.backward_cuda_core_flops()) == (7, 21)
+
+
+def test_a_second_call_adds_its_gradients_of_the_parameters_to_those_of_the_first() -> None:
+    twice = backward_of(Child(calls=((Learner(size=7), 1), (Learner(size=7), 1))))
+    sums = Work(cuda_core_flops=7, reads=Elements(weight=14), writes=Elements(weight=7))
+    assert twice == ONE_BACKWARD.scale(2) + sums
+    # A call that does not happen adds nothing.
+    assert backward_of(Child(calls=((Learner(size=7), 0), (Learner(size=7), 1)))) == ONE_BACKWARD
+
+
+def test_what_is_never_called_has_no_backward_and_its_parameters_get_no_gradients() -> None:
+    assert backward_of(never(Learner(size=7))) == Work()
+    idle = Parent(given={"idle": never(Learner(size=7)), "learner": once(Learner(size=3))})
+    assert (idle.parameters, idle.trained_parameters) == (10, 3)
+
+
+def test_only_chosen_siblings_read_weights_and_write_gradients_of_them() -> None:
+    """Five tokens choose two of eleven siblings each; each of the eleven sees its mean share."""
+    routing = Routing(n_routed_experts=11, num_experts_per_tok=2, num_tokens=5)
+    routed = backward_of(Child(calls=((Learner(size=7), 1),), repetition="parfor", count=11, routing=routing))
+    everyone = ONE_BACKWARD.scale(11)
+    chosen = expected_routed_reads(11, 2, 5, 7)
+    assert routed == evolve(
+        everyone, reads=evolve(everyone.reads, weight=chosen), writes=evolve(everyone.writes, weight=chosen)
+    )
+
+
+def test_a_training_step_is_a_forward_and_a_backward_and_keeps_the_activations_of_the_forward() -> None:
+    cost = Parent(given={"child": once(Learner(size=7))}, precision=NUMBERS).training_cost
+    # Forward: 7 activations and 7 weights read, 7 activations written; backward as above. 5 and 3 bits an element.
+    activations, weights = 2 * 7 + 28 + 14, 7 + 7 + 7
+    assert Fraction(str(cost.io_bytes)) == Fraction(activations * 5 + weights * 3, 8)
+    assert Fraction(str(cost.activation_bytes)) == Fraction(7 * 5, 8)
+    assert Fraction(str(cost.weight_bytes)) == Fraction(7 * 3, 8)
+    assert (cost.tensor_core_flops, cost.cuda_core_flops, cost.kv_cache_bytes) == (7, 21, 0)

@@ -61,3 +61,19 @@ def test_it_counts_what_torch_does(check_layer: Callable[..., None], case: tuple
     outer = {name: symbol(name) for name in NAMES}
     for given in (outer, outer | {name: sizes[name] for name in ("kernel_size", "stride", "padding")}):
         check_layer(Conv2d(**given, bias=bias), sizes, convolution, lambda: convolution(pixels))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("is_data", [True, False])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_its_backward_is_what_autograd_does(
+    check_training: Callable[..., None], case: tuple[int, ...], bias: bool, is_data: bool
+) -> None:
+    sizes = dict(zip(NAMES, case, strict=True))
+    convolution = nn.Conv2d(
+        sizes["in_channels"], sizes["out_channels"], sizes["kernel_size"], sizes["stride"], sizes["padding"],
+        bias=bias, device="meta",
+    )  # fmt: skip
+    pixels = torch.empty(case[0], case[1], case[3], case[4], device="meta", requires_grad=not is_data)
+    layer = Conv2d(**{name: symbol(name) for name in NAMES}, bias=bias, input_is_data=is_data)
+    check_training(layer, sizes, convolution, lambda: convolution(pixels))

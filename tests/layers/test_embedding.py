@@ -35,3 +35,15 @@ def test_it_counts_what_torch_does(
         Embedding(leading_shape=shape, num_embeddings=rows, embedding_dim=c),
         {"num_embeddings": num_embeddings, "embedding_dim": embedding_dim}, embedding, lambda: embedding(ids),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "num_embeddings", "embedding_dim"), [((2, 3), 5, 7), ((13,), 3, 11)])
+def test_its_backward_is_what_autograd_does(
+    check_training: Callable[..., None], shape: tuple[int, ...], num_embeddings: int, embedding_dim: int
+) -> None:
+    embedding = nn.Embedding(num_embeddings, embedding_dim, device="meta")
+    ids = torch.zeros(shape, dtype=torch.int64, device="meta")
+    check_training(
+        Embedding(leading_shape=shape, num_embeddings=rows, embedding_dim=c),
+        {"num_embeddings": num_embeddings, "embedding_dim": embedding_dim}, embedding, lambda: embedding(ids),
+    )  # fmt: skip

@@ -31,3 +31,13 @@ def test_it_counts_what_torch_does(check_layer: Callable[..., None], shape: tupl
     norm = nn.LayerNorm(hidden_size, device="meta")
     rows = torch.empty(*shape, hidden_size, device="meta")
     check_layer(LayerNorm(leading_shape=shape, hidden_size=c), {"hidden_size": hidden_size}, norm, lambda: norm(rows))
+
+
+@pytest.mark.parametrize(("shape", "hidden_size"), [((2, 3), 5), ((7,), 11)])
+def test_its_backward_is_what_autograd_does(
+    check_training: Callable[..., None], shape: tuple[int, ...], hidden_size: int
+) -> None:
+    norm = nn.LayerNorm(hidden_size, device="meta")
+    rows = torch.empty(*shape, hidden_size, device="meta", requires_grad=True)
+    layer = LayerNorm(leading_shape=shape, hidden_size=c)
+    check_training(layer, {"hidden_size": hidden_size}, norm, lambda: norm(rows))

@@ -41,3 +41,17 @@ def test_it_counts_what_torch_does(
     rows = torch.empty(*shape, in_features, device="meta")
     layer = Linear(leading_shape=shape, in_features=i, out_features=o, bias=bias)
     check_layer(layer, {"in_features": in_features, "out_features": out_features}, linear, lambda: linear(rows))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_its_backward_is_what_autograd_does(check_training: Callable[..., None], bias: bool) -> None:
+    linear = nn.Linear(7, 11, bias=bias, device="meta")
+    rows = torch.empty(2, 3, 5, 7, device="meta", requires_grad=True)
+    layer = Linear(leading_shape=(2, 3, 5), in_features=i, out_features=o, bias=bias)
+    check_training(layer, {"in_features": 7, "out_features": 11}, linear, lambda: linear(rows))
+
+
+def test_the_backward_is_a_product_for_the_input_and_one_for_the_weight() -> None:
+    layer = Linear.canonical()
+    assert layer.backward_tensor_core_flops() == 2 * (2 * n * i * o)
+    assert layer.backward_cuda_core_flops() == n * o, "the gradient of the bias is a sum over the rows"

@@ -10,26 +10,21 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from importlib import import_module
 from itertools import chain
 from typing import Any
 
 import pytest
 import torch
-from attrs import asdict, evolve, fields, frozen
+from attrs import evolve, fields, frozen
 from torch import Tensor, nn
 
-from modelmeter.cost import FLOWS, METRICS, Elements, Metric, Work
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size, bounded_routed_reads
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr import layers as vendor_layers
 from modelmeter.models.deepseek_ocr import reference, reference_vision
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
 from modelmeter.symbols import symbol
-from modelmeter.verify.training import count_training_step
 
 
 def find_vendor_classes() -> dict[str, type[BaseLayer]]:
@@ -363,7 +358,6 @@ def test_the_layer_is_what_the_counted_forward_does(case: Case, check_layer: Cal
     check_layer(case.layer, case.sizes, case.module, case.forward, cache=case.cache, stored=case.stored)
 
 
-BITS = {"weight_bits": 5, "activation_bits": 11, "kv_bits": 3}
 WITHOUT_BACKWARD = {"LlamaRotaryEmbedding"}
 """Nothing in it wants a gradient."""
 
@@ -373,38 +367,8 @@ WITHOUT_BACKWARD = {"LlamaRotaryEmbedding"}
     [case for case in CASES if case.train and type(case.layer).__name__ not in WITHOUT_BACKWARD],
     ids=lambda case: f"{type(case.layer).__name__}({case.label})",
 )
-def test_the_backward_of_the_layer_is_what_autograd_does(
-    case: Case, expected_metrics: Callable[..., dict[Metric, Fraction]]
-) -> None:
-    """In FLOPs, and in the elements of every kind that it reads and writes; so is a training step."""
-    assert case.train is not None
-    seen = count_training_step(case.module, case.train)
-
-    def number(size: Size) -> int | Fraction:
-        return evaluate(size, case.sizes, routed_reads=bounded_routed_reads)
-
-    ours = case.layer.backward_work
-    assert number(case.layer.backward_tensor_core_flops()) == seen.backward.tensor_core_flops
-    assert number(case.layer.backward_cuda_core_flops()) == seen.backward.cuda_core_flops
-    assert map_sizes(ours.reads, number) == seen.backward.reads
-    assert map_sizes(ours.writes, number) == seen.backward.writes
-    forward = Work(
-        tensor_core_flops=int(number(case.layer.forward_tensor_core_flops())),
-        cuda_core_flops=int(number(case.layer.forward_cuda_core_flops())),
-        reads=Elements.total(operator.reads for operator in seen.operators),
-        writes=Elements.total(operator.writes for operator in seen.operators),
-    )
-    stored = sum(parameter.numel() for parameter in case.module.parameters())
-    flows = expected_metrics(forward + seen.backward, stored, 0, BITS)
-    states = expected_metrics(forward, stored, 0, BITS)
-    sizes = {**case.sizes, **BITS}
-    for metric in METRICS:
-        step = evaluate(case.layer.training_cost[metric], sizes, routed_reads=bounded_routed_reads)
-        assert step == (flows if metric in FLOWS else states)[metric], metric
-
-
-def map_sizes(elements: Elements, number: Callable[[Size], int | Fraction]) -> Elements:
-    return Elements(**{kind: number(size) for kind, size in asdict(elements).items()})
+def test_the_backward_of_the_layer_is_what_autograd_does(case: Case, check_training: Callable[..., None]) -> None:
+    check_training(case.layer, case.sizes, case.module, case.train)
 
 
 # --- no class and no size is forgotten ---------------------------------------------------------------------

@@ -38,7 +38,8 @@ def test_every_formula_that_is_shown_is_proved_equal_to_the_compiled_one(pages: 
 def test_there_is_a_page_for_everything(compiled: CompiledModel, texts: dict[str, str]) -> None:
     expected = {"README.md", "formulas.tex"}
     expected |= {f"layers/{entry.name}.md" for entry in compiled.catalogue}
-    expected |= {f"stages/{stage}.md" for stage in ("vision", "projector", "prefill", "decode", "request")}
+    stages = ("vision", "projector", "prefill", "decode", "request", "training_step")
+    expected |= {f"stages/{stage}.md" for stage in stages}
     assert set(texts) == expected
 
 

@@ -9,9 +9,9 @@ import pytest
 from page_reader import WORKLOADS, build, name_of, odd_sizes, open_page, read_blocks, read_metric
 
 from modelmeter.compiler import CompiledModel
-from modelmeter.cost import FLOWS, METRICS, Metric
+from modelmeter.cost import FLOWS, METRICS, Cost, Metric
 from modelmeter.emit.formula import Formula
-from modelmeter.emit.page_spec import Pages
+from modelmeter.emit.page_spec import Pages, StagePage
 from modelmeter.emit.pages import build_pages
 from modelmeter.evaluate import evaluate
 from modelmeter.models.deepseek_ocr.workload import Workload
@@ -25,12 +25,26 @@ SMALL_VIEWS = tuple(
 
 
 def test_the_sources_of_the_stage_pages_are_the_totals(compiled: CompiledModel, pages: Pages) -> None:
-    for page in pages.stages[:-1]:
+    for page in list_own_pages(pages):
         for block in page.section.metrics:
             for workload in WORKLOADS:
                 sizes = odd_sizes(compiled, workload)
-                expected = evaluate(compiled.totals.by_stage[page.name][block.metric], sizes)
+                expected = evaluate(costs_by_page(compiled)[page.name][block.metric], sizes)
                 assert sum_of_sources(block.formula, sizes) == expected, (page.name, block.metric)
+
+
+def costs_by_page(model: CompiledModel) -> dict[str, Cost]:
+    """Return the cost that each page shows which is not made of others."""
+    return {**model.totals.by_stage, "training_step": model.training_step}
+
+
+def list_own_pages(pages: Pages) -> list[StagePage]:
+    return [page for page in pages.stages if page.name != "request"]
+
+
+def find_request_page(pages: Pages) -> StagePage:
+    (request,) = (page for page in pages.stages if page.name == "request")
+    return request
 
 
 def sum_of_sources(formula: Formula, sizes: dict[str, int]) -> int | Fraction:
@@ -54,7 +68,7 @@ def test_a_reader_of_a_stage_page_gets_its_exact_cost(
             if page.name == "request":
                 expected = cost_of_request(compiled, metric, sizes)
             else:
-                expected = evaluate(compiled.totals.by_stage[page.name][metric], sizes)
+                expected = evaluate(costs_by_page(compiled)[page.name][metric], sizes)
             assert read_metric(page.section, metric, sizes) == expected, (page.name, metric)
 
 
@@ -89,7 +103,7 @@ def test_the_published_views_cost_what_pytorch_counts(published: CompiledModel) 
 
 
 def test_the_request_page_says_which_sizes_follow_from_others(compiled: CompiledModel, pages: Pages) -> None:
-    page = pages.stages[-1]
+    page = find_request_page(pages)
     assert compiled.architecture.sam_patch_size == 16, "what Workload counts image tokens for"
     default = Workload()
     for workload in (
@@ -104,15 +118,15 @@ def test_the_request_page_says_which_sizes_follow_from_others(compiled: Compiled
 
 
 def test_the_modules_of_a_stage_add_up_to_it(compiled: CompiledModel, pages: Pages) -> None:
-    for page in pages.stages[:-1]:
+    for page in list_own_pages(pages):
         for metric, shares in zip(METRICS, zip(*(row.shares for row in page.modules), strict=True), strict=True):
-            expected = evaluate(compiled.totals.by_stage[page.name][metric], compiled.defaults)
+            expected = evaluate(costs_by_page(compiled)[page.name][metric], compiled.defaults)
             assert sum(share.value for share in shares) == expected
             assert {share.total for share in shares} == {expected}
 
 
 def test_the_stages_add_up_to_the_flows_of_the_request(compiled: CompiledModel, pages: Pages) -> None:
-    page = pages.stages[-1]
+    page = find_request_page(pages)
     for metric, shares in zip(METRICS, zip(*(row.shares for row in page.modules), strict=True), strict=True):
         if metric in FLOWS:
             expected = cost_of_request(compiled, metric, dict(compiled.defaults))
@@ -129,9 +143,9 @@ def test_values_are_rounded_up_to_whole_bytes(published: CompiledModel) -> None:
         defaults=sizes,
     )  # fmt: skip
     is_broken = False
-    for page in pages.stages[:-1]:
+    for page in list_own_pages(pages):
         for block in page.section.metrics:
-            exact = evaluate(published.totals.by_stage[page.name][block.metric], sizes)
+            exact = evaluate(costs_by_page(published)[page.name][block.metric], sizes)
             assert block.value == ceil(exact)
             is_broken = is_broken or block.value != exact
     assert is_broken, "no value had to be rounded"

@@ -94,6 +94,15 @@ CONVENTIONS: Final = (
         "whoever takes it.",
     ),
     Convention(
+        name="Training",
+        text="A matrix product has one product in the backward for each operand that wants a gradient. Attention has "
+        "four, as of the operators that it is made of; a kernel that computes the scores again has a fifth. The "
+        "backward of an operator reads the gradient of its output and what the forward read, or only the indices "
+        "where the derivative does not depend on the numbers (sums, copies, look-ups). It writes a gradient, in the "
+        "kind of its element, of each number read that wants one. Where a tensor is used again, its gradients are "
+        "added up: each sum is one FLOP, reads two and writes one.",
+    ),
+    Convention(
         name="Brackets",
         text=r"$\lfloor x \rfloor$ rounds down, $\lceil x \rceil$ up, and $\lfloor x \rceil$ to the nearest integer. "
         r"$[a \ne b]$ is 1 where the condition holds and 0 where not: a resize, a padding or the tiles that only some "
@@ -119,6 +128,11 @@ STAGE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "decode": "All decode steps in closed form: each takes one token, and step ``decode_step`` sees "
         "``seq_len`` + ``decode_step`` keys.",
         "request": "All stages, one after the other.",
+        "training_step": "A forward of vision, projector and decoder over the prompt, and the backward of it, from "
+        "the gradients of the logits to those of all parameters that are used. Pixels, positions and token ids get "
+        "none. No layer is computed again to save memory; the loss and the optimiser are not counted. "
+        "``weight_bytes`` are the parameters without their gradients. ``activation_bytes`` are all operator outputs "
+        "of the forward, which are kept for the backward. ``kv_cache_bytes`` is 0: training keeps no cache.",
     }
 )
 
@@ -153,6 +167,17 @@ _STAGE_CHECKS: Final = (
 REQUEST_CHECKS: Final = (
     "The request is made of its stages: flows are added up, parameters count once, and the largest activations and "
     "the final cache stand. The pages of the stages say how each was checked."
+)
+
+
+TRAINING_CHECKS: Final = (
+    "``tests/models/deepseek_ocr/test_training_step.py`` runs the reference model and its backward on the meta device, "
+    "for whole pages of two architectures, and counts independently of the formulas: matrix products with "
+    "``torch.utils.flop_counter.FlopCounterMode``, other arithmetic as the ATen operators that autograd dispatches, "
+    "weighed by the published table, and the elements that every operator and its backward read and write. All six "
+    "metrics must equal that count with difference 0. ``test_layers.py`` beside it does so for every layer class. "
+    "There the experts take even shares, so the reads of their weights, and the writes of their gradients, are "
+    "compared as the upper bound."
 )
 
 

@@ -17,6 +17,7 @@ from modelmeter.emit.layer_page import REPETITIONS, build_layer_page
 from modelmeter.emit.page_input import PageInput, size_row
 from modelmeter.emit.page_spec import Pages, TreeRow
 from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_page
+from modelmeter.emit.training_page import TRAINING_STEP, build_training_page
 from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
 from modelmeter.peak import PEAK, Peak
 from modelmeter.symbols import ARCHITECTURE, LOCAL_SIZES, STORAGE, WORKLOAD
@@ -47,7 +48,7 @@ def build_pages(
     return Pages(
         sizes=tuple((title, tuple(rows)) for title, rows in sizes),
         layers=tuple(build_layer_page(source, entry, checks.get(entry.name, ())) for entry in catalogue),
-        stages=(*stages, build_request_page(source)),
+        stages=(*stages, build_request_page(source), build_training_page(source)),
         tree=tuple(_tree_rows(source, model, 0)),
     )
 
@@ -99,6 +100,7 @@ def _render(pages: Pages) -> dict[str, str]:
         "peak": PEAK,
         "peak_meaning": conventions.PEAK_MEANING,
         "peak_checks": conventions.PEAK_CHECKS,
+        "training": TRAINING_STEP,
     }
     markdown, latex = _markdown_environment(), _latex_environment()
     texts = {"README.md": markdown.get_template("formula_index.md.jinja").render(**common)}

@@ -110,6 +110,15 @@ class Child:
         earlier_calls = add_sizes(times for _, times in self.calls[:-1])
         return Elements.total([*inside, Elements(weight=earlier_calls * self.trained_parameters)])
 
+    def train(self, precision: Precision) -> Cost:
+        """Return what all calls of all siblings cost in a training step; see :attr:`BaseLayer.training_cost`."""
+        return _train(
+            self.work_under(None, forward_without_cache),
+            self.work_under(None, backward) + _add_gradients(self.accumulated),
+            parameters=self.count * self.layer.parameters,
+            precision=precision,
+        )
+
 
 def once(layer: BaseLayer) -> Child:
     """Return a child that is called once."""
@@ -271,10 +280,7 @@ class BaseLayer(ABC):
     @cached_property
     def backward_work(self) -> Work:
         """The work of one backward, from the gradient of the output to those of the input and of all parameters."""
-        sums = self.accumulated
-        return self.work_under(None, backward) + Work(
-            cuda_core_flops=vector_flops("add", sums.activation + sums.weight), reads=sums.scale(2), writes=sums
-        )
+        return self.work_under(None, backward) + _add_gradients(self.accumulated)
 
     @cached_property
     def cost(self) -> Cost:
@@ -292,10 +298,12 @@ class BaseLayer(ABC):
 
         Flows are of both. Activations are those of the forward, which are all kept for the backward.
         """
-        forward = self.work_under(None, forward_without_cache)
-        states = Cost.of(work=forward, parameters=self.parameters, kv_elements=0, precision=self.precision)
-        both = Cost.of(work=forward + self.backward_work, parameters=0, kv_elements=0, precision=self.precision)
-        return evolve(states, **{metric: both[metric] for metric in METRICS if metric in FLOWS})
+        return _train(
+            self.work_under(None, forward_without_cache),
+            self.backward_work,
+            parameters=self.parameters,
+            precision=self.precision,
+        )
 
     def forward_tensor_core_flops(self) -> Size:
         """Return the FLOPs of all matrix products, as ``FlopCounterMode`` counts them."""
@@ -328,6 +336,18 @@ class BaseLayer(ABC):
     def forward_kv_cache_bytes(self) -> Size:
         """Return the bytes of keys and values that stand in the cache after the forward."""
         return self.cost.kv_cache_bytes
+
+
+def _add_gradients(sums: Elements) -> Work:
+    """Return the work of adding as many elements of gradients to others."""
+    return Work(cuda_core_flops=vector_flops("add", sums.activation + sums.weight), reads=sums.scale(2), writes=sums)
+
+
+def _train(forward: Work, backward: Work, *, parameters: Size, precision: Precision) -> Cost:
+    """Return the cost of a forward and its backward: the flows of both, and the activations of the forward."""
+    states = Cost.of(work=forward, parameters=parameters, kv_elements=0, precision=precision)
+    both = Cost.of(work=forward + backward, parameters=0, kv_elements=0, precision=precision)
+    return evolve(states, **{metric: both[metric] for metric in METRICS if metric in FLOWS})
 
 
 def is_backward_only(size: Attribute[Any]) -> bool:

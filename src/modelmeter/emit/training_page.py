@@ -1,0 +1,69 @@
+"""The page of a training step: its formulas, and what the modules are of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from modelmeter.cost import METRICS, Cost, Metric, Precision
+from modelmeter.emit.conventions import STAGE_MEANINGS, TRAINING_CHECKS
+from modelmeter.emit.formula import Formula, arrange_part
+from modelmeter.emit.latex_names import LATEX_NAMES
+from modelmeter.emit.page_input import PageInput, build_section, holds_layers, make_printer
+from modelmeter.emit.page_spec import ModuleRow, PartRow, Share, StagePage
+from modelmeter.emit.stage_page import chain_sizes
+from modelmeter.layers.base import BaseLayer
+
+TRAINING_STEP = "training_step"
+
+
+def build_training_page(source: PageInput) -> StagePage:
+    """Return the page of a training step, with the sizes that follow from others in it."""
+    cost = source.model.layer.training_cost
+    formulas = [Formula(metric=metric, parts=(arrange_part(metric, source.fill(cost[metric])),)) for metric in METRICS]
+    chained = {name: size for name, size in chain_sizes(source).items() if name != "decode_steps"}
+    printer, quantities = make_printer(formulas, source.architecture)
+    totals = _evaluate(source, cost)
+    return StagePage(
+        name=TRAINING_STEP,
+        description=STAGE_MEANINGS[TRAINING_STEP],
+        section=build_section(
+            formulas, printer, quantities, source.defaults, beside=[formula for formula, _ in chained.values()]
+        ),
+        chained=tuple(
+            PartRow(latex=LATEX_NAMES[name], definition=printer.print(formula), meaning=meaning)
+            for name, (formula, meaning) in chained.items()
+        ),
+        shares=(),
+        modules=tuple(
+            ModuleRow(
+                title=title,
+                layer=source.link(layer),
+                shares=tuple(Share(value=values[metric], total=totals[metric]) for metric in METRICS),
+            )
+            for title, layer, values in _walk_top(source, source.model.layer, "")
+            if any(values.values())
+        ),
+        classes=(),
+        evidence=(TRAINING_CHECKS,),
+    )
+
+
+def _walk_top(
+    source: PageInput, layer: BaseLayer, path: str
+) -> Iterator[tuple[str, BaseLayer, dict[Metric, int | Fraction]]]:
+    """Yield each top-level module with its metrics, and what a module that contains some does itself."""
+    own = _evaluate(source, layer.training_cost)
+    for name, child in layer.children.items():
+        below = f"{path}.{name}".removeprefix(".")
+        values = _evaluate(source, child.train(Precision()))
+        own = {metric: own[metric] - values[metric] for metric in METRICS}
+        if holds_layers(child.layer):
+            yield from _walk_top(source, child.layer, below)
+        else:
+            yield below, child.layer, values
+    yield f"{path} (its own operators)" if path else "(the model's own operators)", layer, own
+
+
+def _evaluate(source: PageInput, cost: Cost) -> dict[Metric, int | Fraction]:
+    return {metric: source.value(cost[metric]) for metric in METRICS}

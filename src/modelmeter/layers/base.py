@@ -201,7 +201,7 @@ class BaseLayer(ABC):
         FormulaError
             If this layer, or one below it, does not say in which order its operators run.
         """
-        operators = self.operators()
+        operators = tuple(self.operators())
         if self.children or len(operators) != 1:
             raise FormulaError(
                 "a layer does not say in which order its operators run", place=type(self).__name__,

@@ -31,6 +31,12 @@ Conventions
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
   with expert_routing='even', the evaluators take the upper bound min(E, k N) instead. FLOPs do not depend on this: each
   of the k N assignments is computed once, whoever takes it.
+- Training: A matrix product has one product in the backward for each operand that wants a gradient. Attention has four,
+  as of the operators that it is made of; a kernel that computes the scores again has a fifth. The backward of an
+  operator reads the gradient of its output and what the forward read, or only the indices where the derivative does not
+  depend on the numbers (sums, copies, look-ups). It writes a gradient, in the kind of its element, of each number read
+  that wants one. Where a tensor is used again, its gradients are added up: each sum is one FLOP, reads two and writes
+  one.
 """
 
 from ._runtime import check_routing, check_size, too_large, too_small

@@ -169,12 +169,12 @@ class ModuleRow:
 
 @frozen(kw_only=True)
 class StagePage:
-    """The page of a stage, or of the whole request."""
+    """The page of a stage, of the whole request, or of a training step, which has no peak."""
 
     name: str
     description: str
     section: FormulaSection
-    peak: PeakBlock
+    peak: PeakBlock | None
     chained: tuple[PartRow, ...]
     shares: tuple[ShareRow, ...]
     modules: tuple[ModuleRow, ...]

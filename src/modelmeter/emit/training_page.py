@@ -30,6 +30,7 @@ def build_training_page(source: PageInput) -> StagePage:
         section=build_section(
             formulas, printer, quantities, source.defaults, beside=[formula for formula, _ in chained.values()]
         ),
+        peak=None,  # a training step keeps the activations for its backward
         chained=tuple(
             PartRow(latex=LATEX_NAMES[name], definition=printer.print(formula), meaning=meaning)
             for name, (formula, meaning) in chained.items()

@@ -77,7 +77,7 @@ def test_a_reader_of_a_stage_page_gets_its_exact_peak(
     compiled: CompiledModel, pages: Pages, workload: dict[str, int]
 ) -> None:
     sizes = odd_sizes(compiled, workload)
-    for page in pages.stages[:-1]:
+    for page in (page for page in pages.stages if page.name in compiled.peaks):
         expected = evaluate(compiled.peaks[page.name].formula, sizes)
         assert read_blocks(page.section, PEAK, page.peak.blocks, sizes) == expected, page.name
 

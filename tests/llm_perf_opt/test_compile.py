@@ -38,7 +38,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch, compiled_folder: Path) -> None:
     """Emit what was emitted before: for tests of what becomes of the files, since emission takes seconds."""
     files = {path: content.decode() for path, content in list_files(compiled_folder).items()}
     monkeypatch.setattr("llm_perf_opt.commands.compile.compile_model", lambda *_: None)
-    monkeypatch.setattr("llm_perf_opt.commands.compile.emit_files", lambda _: files)
+    monkeypatch.setattr("llm_perf_opt.commands.compile.emit_files", lambda *_: files)
 
 
 class TestCompile:

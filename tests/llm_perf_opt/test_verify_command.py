@@ -26,7 +26,7 @@ def test_the_quick_proofs_hold_and_cover_every_layer_and_metric(run: Run, tmp_pa
     assert record["comparisons"] > 2000
     assert (record["differences"], record["gaps"]) == (0, [])
     assert {row["difference"] for row in record["rows"]} == {"0"}
-    assert {row["implementation"] for row in record["rows"]} == {"reference", "transformers", "formulas"}
+    assert {row["implementation"] for row in record["rows"]} == {"reference", "transformers", "formulas", "enumeration"}
     assert {(row["name"], row["metric"]) for row in record["rows"] if row["name"] == "deepseek_v2_moe"} == {
         ("deepseek_v2_moe", metric) for metric in METRICS
     }

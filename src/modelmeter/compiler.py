@@ -46,6 +46,9 @@ def _without_collection() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            if not gc.get_freeze_count():  # what a caller has frozen would not stay so
+                gc.freeze()
+                gc.unfreeze()  # all that is new counts as old now, and is not walked through at once
             gc.enable()
 
 

@@ -101,10 +101,12 @@ def keep_largest(operators: Iterable[LiveOperator]) -> tuple[LiveOperator, ...]:
     read = read_polynomials([size for pair in distinct for size in pair])
     outputs = [_flatten(read, polynomial) for polynomial in read.outputs]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
-    # Terms are compared first: that is fast, and leaves few sums for proofs.
+    # Terms are compared first: that is fast, and leaves few sums for proofs. Sums of many terms are the likely largest.
     for is_at_least in (_has_larger_terms, Ordering(read).is_at_least):
         for elements, at_most in list(limits.items()):
-            if any(other != elements and is_at_least(other, at_most) for other in limits):
+            if any(
+                other != elements and is_at_least(other, at_most) for other in sorted(limits, key=len, reverse=True)
+            ):
                 del limits[elements]
     return tuple(
         evolve(operator, elements=elements.as_expr(), at_most=limits.pop(elements).as_expr())

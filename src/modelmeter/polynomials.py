@@ -5,8 +5,9 @@ Two formulas are equal wherever their polynomials are, so this is also where equ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import sympy
 from attrs import frozen
@@ -153,14 +154,29 @@ class _Conversion:
         if node in self._canonical:
             return self.convert(self._canonical[node])
         if node.is_Add:
-            return sum((self.convert(term) for term in node.args), start=self._ring.zero)
+            return self._add(map(self.convert, node.args))
         if node.is_Mul:
-            product = self._ring.one
-            for factor in node.args:
-                product = product * self.convert(factor)
-            return product
+            return self._multiply(map(self.convert, node.args))
         base, exponent = self.convert(node.base), int(node.exp)
         return base**exponent if exponent >= 0 else self._invert(base, node) ** -exponent
+
+    def _add(self, terms: Iterable[PolyElement]) -> PolyElement:
+        """Return the sum of many polynomials, without one for each partial sum."""
+        total: dict[tuple[int, ...], Any] = {}
+        for term in terms:
+            for exponents, coefficient in term.items():
+                total[exponents] = total[exponents] + coefficient if exponents in total else coefficient
+        return self._ring.from_dict(total)
+
+    def _multiply(self, factors: Iterable[PolyElement]) -> PolyElement:
+        """Return the product of polynomials, most of which have one term: these are multiplied with each other."""
+        single, product = self._ring.one, None
+        for factor in factors:
+            if len(factor) == 1:
+                single = single.mul_term(*factor.items())
+            else:
+                product = factor if product is None else product * factor
+        return single if product is None else product.mul_term(*single.items())
 
     def _invert(self, divisor: PolyElement, node: sympy.Expr) -> PolyElement:
         """Return ``1 / divisor``. The ring only ever adds exponents, so negative ones are safe in it."""

@@ -141,12 +141,13 @@ def sum_over_steps(flow: Size) -> sympy.Expr:
     steps, index = symbol("decode_steps"), symbol("decode_step")
     if index not in sympy.sympify(flow).free_symbols:  # most operators do the same in every step
         return flow * steps
-    expanded = sympy.sympify(flow).expand()
-    slope = expanded.coeff(index, 1)
-    constant = expanded.coeff(index, 0)
-    if index in slope.free_symbols | constant.free_symbols or (constant + slope * index - expanded).expand() != 0:
-        raise FormulaError("a decode step is not linear in its index", place="decode", found=flow)
-    return constant * steps + slope * Triangular(steps)
+    terms: dict[sympy.Expr, list[sympy.Expr]] = {sympy.S.One: [], index: []}
+    for term in sympy.Add.make_args(sympy.sympify(flow).expand()):
+        rest, power = term.as_independent(index, as_Add=False)
+        if power not in terms:
+            raise FormulaError("a decode step is not linear in its index", place="decode", found=flow)
+        terms[power].append(rest)
+    return sympy.Add(*terms[sympy.S.One]) * steps + sympy.Add(*terms[index]) * Triangular(steps)
 
 
 def chain_stages(stages: Mapping[str, Cost], *, parameters: Size, last_stage: str) -> Cost:

@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -38,6 +39,8 @@ _FORMULA_HELPERS = (
     *("abbreviate", "at_most", "ceil_div", "differs", "equals", "exceeds", "floor_div", "largest"),
     *("routed_reads", "triangular"),
 )
+
+_HEADER = '{% import "macros.jinja" as macros %}\n{{ macros.header(template) }}\n'
 
 _MACHINERY = ("bounds", "symbolic", "program", "freeze", "tape", "blocks", "fused", "array_runtime", "grid")
 """The hand-written modules behind arrays and frozen evaluators: they hold for any formulas."""
@@ -107,7 +110,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     formulas = [_formula_function(stages, stage) for stage in stages.names]
     files["arrays.py"] = package.render("arrays.py.jinja", functions=formulas)
     files["_formulas.py"] = package.formulas(formulas)
-    files |= {f"_{name}.py": package.render(f"{name}.py.jinja") for name in _MACHINERY}
+    files |= {f"_{name}.py": package.copy(f"{name}.py.jinja") for name in _MACHINERY}
     return {
         "__init__.py": package.front(
             {
@@ -234,6 +237,15 @@ class _Package:
             metrics=_METRIC_WORDS,
             **values,
         )
+
+    def copy(self, template: str) -> str:
+        """Return a template that has only its header to fill in; to compile it would take longer than all others."""
+        macros: Any = self._environment.get_template("macros.jinja").module
+        source = (_TEMPLATES / template).read_text(encoding="utf-8")
+        body = source.removeprefix(_HEADER)
+        if body == source or "{{" in body or "{%" in body:
+            raise FormulaError("a module of the package has more than its header to fill in", place=template)
+        return f"{macros.header(f'templates/package/{template}')}\n{body}"
 
     def front(self, functions: Mapping[str, Iterable[str]]) -> str:
         """Return the module that people import; ``functions`` are names by the module that has them."""

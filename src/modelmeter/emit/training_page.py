@@ -13,6 +13,7 @@ from modelmeter.emit.page_input import PageInput, build_section, holds_layers, m
 from modelmeter.emit.page_spec import ModuleRow, PartRow, Share, StagePage
 from modelmeter.emit.stage_page import chain_sizes
 from modelmeter.layers.base import BaseLayer
+from modelmeter.models.deepseek_ocr.build import build_layers
 
 TRAINING_STEP = "training_step"
 
@@ -20,10 +21,12 @@ TRAINING_STEP = "training_step"
 def build_training_page(source: PageInput) -> StagePage:
     """Return the page of a training step, with the sizes that follow from others in it."""
     cost = source.model.layer.training_cost
+    # Values need no formulas: the same layers at the default sizes are numbers.
+    whole = build_layers(source.defaults)["prefill"]
     formulas = [Formula(metric=metric, parts=(arrange_part(metric, source.fill(cost[metric])),)) for metric in METRICS]
     chained = {name: size for name, size in chain_sizes(source).items() if name != "decode_steps"}
     printer, quantities = make_printer(formulas, source.architecture)
-    totals = _evaluate(source, cost)
+    totals = _evaluate(source, whole.training_cost)
     return StagePage(
         name=TRAINING_STEP,
         description=STAGE_MEANINGS[TRAINING_STEP],
@@ -42,7 +45,7 @@ def build_training_page(source: PageInput) -> StagePage:
                 layer=source.link(layer),
                 shares=tuple(Share(value=values[metric], total=totals[metric]) for metric in METRICS),
             )
-            for title, layer, values in _walk_top(source, source.model.layer, "")
+            for title, layer, values in _walk_top(source, whole, "")
             if any(values.values())
         ),
         classes=(),

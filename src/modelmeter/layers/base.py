@@ -201,7 +201,7 @@ class BaseLayer(ABC):
         FormulaError
             If this layer, or one below it, does not say in which order its operators run.
         """
-        operators = tuple(self.operators())
+        operators = self._own_operators
         if self.children or len(operators) != 1:
             raise FormulaError(
                 "a layer does not say in which order its operators run", place=type(self).__name__,
@@ -236,11 +236,16 @@ class BaseLayer(ABC):
         the expected ones of all siblings together.
         """
         if routing is None:
-            return self.operators()
+            return self._own_operators
         return tuple(
             evolve(operator, reads=evolve(operator.reads, weight=routing.read_weights(operator.reads.weight)))
-            for operator in self.operators()
+            for operator in self._own_operators
         )
+
+    @cached_property
+    def _own_operators(self) -> tuple[Operator, ...]:
+        """What :meth:`operators` gives, made once: formulas take their time."""
+        return tuple(self.operators())
 
     def work_under(self, routing: Routing | None, direction: Direction = forward) -> Work:
         """Return the work of one forward or backward, own operators and all children, as :meth:`operators_under`.

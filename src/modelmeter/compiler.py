@@ -26,7 +26,7 @@ from modelmeter.evidence import Evidence
 from modelmeter.graph import ModuleGraph
 from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_layers, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.peak import Peak, find_peaks
@@ -164,7 +164,7 @@ def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[s
         name: evidence.describe_stage(name, cost, compiled.peaks[name].formula)
         for name, cost in compiled.totals.by_stage.items()
     }
-    return {**layers, **stages}
+    return {**layers, **stages, TRAINING_STEP: evidence.describe_stage(TRAINING_STEP, compiled.training_step)}
 
 
 def _describe_package(compiled: CompiledModel) -> PackageSpec:

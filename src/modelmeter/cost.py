@@ -27,6 +27,11 @@ METRICS: tuple[Metric, ...] = (
 FLOWS: frozenset[Metric] = frozenset({"tensor_core_flops", "cuda_core_flops", "io_bytes"})
 """Metrics that add over calls, steps and stages. The others are states."""
 
+BackwardMetric = Literal["backward_tensor_core_flops", "backward_cuda_core_flops"]
+
+BACKWARD_METRICS: tuple[BackwardMetric, ...] = ("backward_tensor_core_flops", "backward_cuda_core_flops")
+"""FLOPs of the backward of a layer."""
+
 INDEX_BITS = 64
 """Token ids, positions and expert numbers are 64-bit integers in PyTorch, whatever the activations are."""
 

@@ -135,7 +135,7 @@ class Evidence:
         """
         try:
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise EvidenceError("the evidence cannot be read", place=str(path), found=error) from None
@@ -149,9 +149,9 @@ class Evidence:
         """Return how a layer class was checked, a line each; nothing if its formulas were others."""
         return self._describe(self.layers.get(name), cost)
 
-    def describe_stage(self, name: str, cost: Cost, peak: Size) -> tuple[str, ...]:
-        """Return how a stage was checked, and its peak, a line each; nothing if their formulas were others."""
-        return self._describe(self.stages.get(name), cost, peak)
+    def describe_stage(self, name: str, cost: Cost, *beside: Size) -> tuple[str, ...]:
+        """Return how a stage was checked, in the same way; ``beside`` is its peak, where it has one."""
+        return self._describe(self.stages.get(name), cost, *beside)
 
     def _describe(self, subject: Subject | None, cost: Cost, *beside: Size) -> tuple[str, ...]:
         if subject is None or subject.formulas != fingerprint(cost, *beside):
@@ -161,7 +161,7 @@ class Evidence:
     def _describe_check(self, check: Check) -> str:
         domains = self.domains[check.domains]
         kind = _KINDS.get(check.kind, f"Exact at {_count(domains, 'point')}")
-        metrics = "all metrics" if set(check.metrics) >= set(METRICS) else ", ".join(f"``{m}``" for m in check.metrics)
+        metrics = "all metrics" if set(check.metrics) == set(METRICS) else ", ".join(f"``{m}``" for m in check.metrics)
         parts = [
             f"{kind}: {metrics}, against {_IMPLEMENTATIONS[check.implementation]}",
             f"{_count(check.modules, 'module')}, {_count(domains, 'domain')}",

@@ -17,7 +17,13 @@ from modelmeter.evaluate import evaluate
 @pytest.fixture(scope="module")
 def page(other: CompiledModel) -> StagePage:
     return build_training_page(
-        PageInput(model=other.model, totals=other.totals, catalogue=other.catalogue, defaults=other.defaults)
+        PageInput(
+            model=other.model,
+            totals=other.totals,
+            peaks=other.peaks,
+            catalogue=other.catalogue,
+            defaults=other.defaults,
+        )
     )
 
 

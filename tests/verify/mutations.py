@@ -29,6 +29,9 @@ KINDS: tuple[Kind, ...] = ("factor", "term", "exponent", "rounding", "swap")
 STATEMENTS = ("operators", "own_parameters", "own_kv_elements", "build_children")
 """What a layer overrides of :class:`BaseLayer` to state what it costs."""
 
+BACKWARD_FIELDS = ("backward_tensor_core_flops", "backward_cuda_core_flops", "gradients")
+"""What an operator states of its backward, of which a trace of a forward says nothing."""
+
 _CONTAINERS = (ModuleList, Sequential)
 _OTHER_ROUNDING = {CeilDiv: FloorDiv, FloorDiv: CeilDiv}
 _INDICATORS = (Differs, Equals, Exceeds)
@@ -95,7 +98,11 @@ class Mutant:
             _, sizes = put_in_own_sizes(layer)
             return _replace(state(layer), self.path, self.after.xreplace(sizes))
 
-        with patch.object(layer_class, self.statement, property(damaged) if state is not original else damaged):
+        with (
+            patch.object(layer_class, self.statement, property(damaged) if state is not original else damaged),
+            # Layers that were there before must not remember what they stated then.
+            patch.object(BaseLayer, "_own_operators", property(lambda layer: tuple(layer.operators()))),
+        ):
             yield
 
 
@@ -188,7 +195,7 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
         for field in fields(type(value)):
             part = getattr(value, field.name)
             is_given = isinstance(part, BaseLayer) and not isinstance(value, _CONTAINERS)
-            if field.name != "precision" and not is_given:
+            if field.name not in ("precision", *BACKWARD_FIELDS) and not is_given:
                 yield field.name, part
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from tiny import TINY
 
@@ -49,15 +51,15 @@ def test_a_full_run_has_every_residue_class_and_every_part(names: list[str]) -> 
 
 
 def test_a_quick_run_proves_both_implementations_and_the_identities(names: list[str]) -> None:
-    *traced, identities = list_quick_proofs(TINY)
-    for proof in traced:
-        with pytest.raises(StoppedError):
+    for proof in list_quick_proofs(TINY):
+        with suppress(StoppedError):
             next(proof(names.append))
-    next(identities(names.append))
-    assert names == [
+    assert [name.partition(" at ")[0] for name in names] == [
         "prefill",
         "page of 448*k + 80 pixels, 0 x 0 tiles",
         "prefill in transformers",
+        "live storages",
+        "training step",
         "layer formulas in their own sizes",
     ]
 

@@ -11,11 +11,11 @@ from attrs import evolve
 from tiny import SHALLOW
 
 from modelmeter.compiler import CompiledModel, compile_model
-from modelmeter.cost import METRICS
+from modelmeter.cost import BACKWARD_METRICS, METRICS
 from modelmeter.evidence import Evidence
 from modelmeter.peak import PEAK
 from modelmeter.verify.proof import Verdict
-from modelmeter.verify.results import count_operators, find_gaps, gather_rows, make_evidence
+from modelmeter.verify.results import Row, count_operators, find_gaps, gather_rows, make_evidence
 
 X = sympy.Symbol("batch_size", integer=True, positive=True)
 
@@ -107,15 +107,47 @@ def test_gaps_are_metrics_that_no_torch_module_was_compared_with() -> None:
     rows = gather_rows(
         [make_verdict(metric=metric) for metric in METRICS[1:]] + [make_verdict(implementation="formulas")]
     )
-    assert find_gaps(rows, layers=["lm_head"], stages=[]) == ("lm_head tensor_core_flops",)
-    assert find_gaps(rows, layers=[], stages=["vision"]) == tuple(f"vision {metric}" for metric in (*METRICS, PEAK))
+    backward = tuple(f"lm_head {metric}" for metric in BACKWARD_METRICS)
+    step = tuple(f"training_step {metric}" for metric in METRICS)
+    assert find_gaps(rows, layers=["lm_head"], stages=[]) == ("lm_head tensor_core_flops", *backward, *step)
+    vision = tuple(f"vision {metric}" for metric in (*METRICS, PEAK))
+    assert find_gaps(rows, layers=[], stages=["vision"]) == (*vision, *step)
+
+
+def test_backwards_are_rows_of_their_layer_and_evidence_of_the_training_step(compiled: CompiledModel) -> None:
+    points = {"stages": "training_step", "kind": "exact at n points"}
+    verdicts = [
+        make_verdict(metric=BACKWARD_METRICS[0], **points),
+        make_verdict(metric=BACKWARD_METRICS[0], subject="model.norm", layer="deepseek_v2_rms_norm", **points),
+        make_verdict(metric="io_bytes", subject="", layer="", **points),
+    ]
+    rows = gather_rows(verdicts)
+    assert {(row.scope, row.name, row.metric) for row in rows} == {
+        ("layer", "lm_head", BACKWARD_METRICS[0]), ("layer", "deepseek_v2_rms_norm", BACKWARD_METRICS[0]),
+        ("stage", "training_step", BACKWARD_METRICS[0]), ("stage", "training_step", "io_bytes"),
+    }  # fmt: skip
+    evidence = make_record(compiled, rows)
+    assert evidence.layers["lm_head"].checks == ()
+    assert {check.metrics: check.modules for check in evidence.stages["training_step"].checks} == {
+        ("io_bytes",): ("",), (BACKWARD_METRICS[0],): ("lm_head", "model.norm")
+    }  # fmt: skip
+    assert len(evidence.describe_stage("training_step", compiled.training_step)) == 2
+
+
+def make_record(compiled: CompiledModel, rows: tuple[Row, ...]) -> Evidence:
+    return make_evidence(
+        rows,
+        {},
+        catalogue=compiled.catalogue,
+        stages=compiled.totals.by_stage,
+        peaks=compiled.peaks,
+        training_step=compiled.training_step,
+    )
 
 
 def test_evidence_is_of_the_formulas_that_were_proved(compiled: CompiledModel) -> None:
     verdicts = [make_verdict(metric=metric) for metric in METRICS] + [make_verdict(implementation="transformers")]
-    evidence = make_evidence(
-        gather_rows(verdicts), {}, catalogue=compiled.catalogue, stages=compiled.totals.by_stage, peaks=compiled.peaks
-    )
+    evidence = make_record(compiled, gather_rows(verdicts))
     assert Evidence.from_json(evidence.to_json()) == evidence
     ours, theirs = evidence.layers["lm_head"].checks
     assert (set(ours.metrics), theirs.metrics) == (set(METRICS), ("tensor_core_flops",))

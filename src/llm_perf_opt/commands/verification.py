@@ -14,6 +14,7 @@ from modelmeter.compiler import compile_model
 from modelmeter.errors import EvidenceError, TraceError
 from modelmeter.evidence import Evidence
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 
 try:
     from modelmeter.verify.proof import Verdict
@@ -123,7 +124,12 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
     is_whole = is_full and not differences and not gaps
     evidence = (
         make_evidence(
-            rows, operators, catalogue=compiled.catalogue, stages=compiled.totals.by_stage, peaks=compiled.peaks
+            rows,
+            operators,
+            catalogue=compiled.catalogue,
+            stages=compiled.totals.by_stage,
+            peaks=compiled.peaks,
+            training_step=compiled.training_step,
         )
         if is_whole
         else None
@@ -139,11 +145,12 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
 
 
 def _find_names(name: str | None, layers: Mapping[str, str], stages: tuple[str, ...]) -> set[str]:
+    named = (*stages, TRAINING_STEP)
     if name is None:
-        return {*layers, *stages}
-    found = {layer for layer, class_name in layers.items() if name in (layer, class_name)} | {name} & set(stages)
+        return {*layers, *named}
+    found = {layer for layer, class_name in layers.items() if name in (layer, class_name)} | {name}.intersection(named)
     if not found:
-        raise EvidenceError("no layer, torch class or stage has this name", found=name, expected=[*layers, *stages])
+        raise EvidenceError("no layer, torch class or stage has this name", found=name, expected=[*layers, *named])
     return found
 
 

@@ -181,9 +181,9 @@ TRAINING_CHECKS: Final = (
 )
 
 
-def describe_stage_checks(found: Sequence[str]) -> tuple[str, ...]:
-    """Return how a stage was checked, in the same way."""
-    return (_STAGE_CHECKS, VERIFIED, *found) if found else (_STAGE_CHECKS,)
+def describe_stage_checks(found: Sequence[str], checks: str = _STAGE_CHECKS) -> tuple[str, ...]:
+    """Return how a stage was checked: its own ``checks``, and what a verification ``found``."""
+    return (checks, VERIFIED, *found) if found else (checks,)
 
 
 PEAK_CHECKS: Final = (

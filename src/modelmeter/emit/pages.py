@@ -17,7 +17,8 @@ from modelmeter.emit.layer_page import REPETITIONS, build_layer_page
 from modelmeter.emit.page_input import PageInput, size_row
 from modelmeter.emit.page_spec import Pages, TreeRow
 from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_page
-from modelmeter.emit.training_page import TRAINING_STEP, build_training_page
+from modelmeter.emit.training_page import build_training_page
+from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
 from modelmeter.peak import PEAK, Peak
 from modelmeter.symbols import ARCHITECTURE, LOCAL_SIZES, STORAGE, WORKLOAD
@@ -48,7 +49,7 @@ def build_pages(
     return Pages(
         sizes=tuple((title, tuple(rows)) for title, rows in sizes),
         layers=tuple(build_layer_page(source, entry, checks.get(entry.name, ())) for entry in catalogue),
-        stages=(*stages, build_request_page(source), build_training_page(source)),
+        stages=(*stages, build_request_page(source), build_training_page(source, checks.get(TRAINING_STEP, ()))),
         tree=tuple(_tree_rows(source, model, 0)),
     )
 

@@ -13,12 +13,12 @@ from modelmeter.emit.function import IMAGE_TOKENS, Derivation, Parameter, Signat
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
 from modelmeter.functions import CeilDiv, FloorDiv, RoutedReads, Size
+from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.program import MAXIMUM, SUM, Program, select
 from modelmeter.simplify import Combination, build_program
 from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES
 
 REQUEST = "request"
-TRAINING_STEP = "training_step"
 
 _ALL_LOGITS = Derivation(code="seq_len", words="all of ``seq_len``")
 STAGE_DERIVATIONS = {"logits_tokens": _ALL_LOGITS}

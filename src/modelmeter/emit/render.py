@@ -19,7 +19,6 @@ from modelmeter.emit.peaks import write_peaks
 from modelmeter.emit.printer import LINE_LENGTH
 from modelmeter.emit.programs import (
     REQUEST,
-    TRAINING_STEP,
     Stages,
     build_layer,
     build_stages,
@@ -28,6 +27,7 @@ from modelmeter.emit.programs import (
 )
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
+from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.program import select
 from modelmeter.symbols import DIMENSIONS
 

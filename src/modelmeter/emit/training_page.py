@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from modelmeter.cost import METRICS, Cost, Metric, Precision
-from modelmeter.emit.conventions import STAGE_MEANINGS, TRAINING_CHECKS
+from modelmeter.emit.conventions import STAGE_MEANINGS, TRAINING_CHECKS, describe_stage_checks
 from modelmeter.emit.formula import Formula, arrange_part
 from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.page_input import PageInput, build_section, holds_layers, make_printer
 from modelmeter.emit.page_spec import ModuleRow, PartRow, Share, StagePage
 from modelmeter.emit.stage_page import chain_sizes
 from modelmeter.layers.base import BaseLayer
-from modelmeter.models.deepseek_ocr.build import build_layers
-
-TRAINING_STEP = "training_step"
+from modelmeter.models.deepseek_ocr.build import TRAINING_STEP, build_layers
 
 
-def build_training_page(source: PageInput) -> StagePage:
+def build_training_page(source: PageInput, evidence: Sequence[str] = ()) -> StagePage:
     """Return the page of a training step, with the sizes that follow from others in it."""
     cost = source.model.layer.training_cost
     # Values need no formulas: the same layers at the default sizes are numbers.
@@ -49,7 +47,7 @@ def build_training_page(source: PageInput) -> StagePage:
             if any(values.values())
         ),
         classes=(),
-        evidence=(TRAINING_CHECKS,),
+        evidence=describe_stage_checks(evidence, TRAINING_CHECKS),
     )
 
 

@@ -13,7 +13,7 @@ import sympy
 from attrs import field, frozen
 
 from modelmeter.bind import BoundModule
-from modelmeter.cost import METRICS, Cost, Metric
+from modelmeter.cost import METRICS, BackwardMetric, Cost, Metric
 from modelmeter.errors import CountError
 from modelmeter.models.deepseek_ocr.build import stage_of
 from modelmeter.peak import PeakMetric
@@ -24,6 +24,9 @@ from modelmeter.verify.symbolic_trace import SymbolicTrace
 Implementation = Literal["reference", "transformers", "formulas", "enumeration"]
 """What our formulas were compared with: our torch modules, the independent implementation in the transformers
 package, another form of the formulas themselves, or all cases one by one."""
+
+Quantity = Metric | PeakMetric | BackwardMetric
+"""What a verdict is on."""
 
 Progress = Callable[[str], None]
 """Is told the name of each case before it is traced."""
@@ -66,7 +69,7 @@ class Verdict:
     subject: str
     layer: str
     stages: str
-    metric: Metric | PeakMetric
+    metric: Quantity
     kind: Kind
     domain: str
     dimensions: tuple[str, ...]

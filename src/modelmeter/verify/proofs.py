@@ -9,7 +9,7 @@ import sympy
 from attrs import evolve
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
+from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_reference
 from modelmeter.verify import reference_cases, transformers_cases
 from modelmeter.verify.architecture_cases import (
     CaseSet,
@@ -28,6 +28,7 @@ from modelmeter.verify.proof import Progress, Verdict, ignore_progress, prove
 from modelmeter.verify.routing import prove_routing
 from modelmeter.verify.stage_peaks import list_workloads, prove_peaks
 from modelmeter.verify.trace_sizes import BATCH_SIZE, Sizes, count_residues, list_grids, make_grid, positive
+from modelmeter.verify.training_points import prove_training
 
 DEPTHS = frozenset(
     {
@@ -72,7 +73,9 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
             counterparts=TRANSFORMERS,
         )
     )
-    yield partial(prove_peaks, two, list(list_workloads(two.sam_patch_size))[:4])
+    workloads = list(list_workloads(two.sam_patch_size))
+    yield partial(prove_peaks, two, workloads[:4])
+    yield partial(_prove_training, shared, workloads[2:4])
     yield partial(_prove_identities, shared)
 
 
@@ -109,6 +112,7 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         yield prove_set(case_set)
     for workload in list_workloads(architecture.sam_patch_size):
         yield partial(prove_peaks, architecture, [workload])
+        yield partial(_prove_training, shared, [workload])
     yield prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
 
 
@@ -181,6 +185,13 @@ def _prove_identities(architecture: DeepSeekOCRArchitecture, progress: Progress)
     yield from prove_tiles(formulas)
     progress("routings of a few tokens")
     yield from prove_routing()
+
+
+def _prove_training(
+    architecture: DeepSeekOCRArchitecture, workloads: list[TraceWorkload], progress: Progress
+) -> Iterator[Verdict]:
+    formulas = build_formulas(trace_reference(architecture))
+    yield from prove_training(architecture, formulas, workloads, progress)
 
 
 def _prove_growth(architecture: DeepSeekOCRArchitecture, growth: Growth, progress: Progress) -> Iterator[Verdict]:

@@ -12,16 +12,17 @@ from attrs import evolve, frozen
 from torch.utils.flop_counter import flop_registry
 
 from modelmeter.catalogue import LayerEntry
-from modelmeter.cost import METRICS, Cost, Metric
+from modelmeter.cost import BACKWARD_METRICS, METRICS, Cost
 from modelmeter.evidence import Check, Evidence, Subject, fingerprint
+from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
-from modelmeter.peak import PEAK, Peak, PeakMetric
+from modelmeter.peak import PEAK, Peak
 from modelmeter.verify.case import Kind
-from modelmeter.verify.proof import Implementation, Verdict
+from modelmeter.verify.proof import Implementation, Quantity, Verdict
 
 Scope = Literal["layer", "stage"]
 
-_ORDER = (*METRICS, PEAK)
+_ORDER = (*METRICS, *BACKWARD_METRICS, PEAK)
 _PROGRAMS = ("modelmeter", "sympy", "torch", "transformers")
 
 
@@ -43,7 +44,7 @@ class Row:
 
     scope: Scope
     name: str
-    metric: Metric | PeakMetric
+    metric: Quantity
     implementation: Implementation
     kind: Kind
     modules: tuple[str, ...]
@@ -81,8 +82,8 @@ def gather_rows(verdicts: Iterable[Verdict]) -> tuple[Row, ...]:
 
 
 def _is_of_stages(verdict: Verdict) -> bool:
-    """Tell whether a verdict is on the whole model, or on a part that a stage is the sum of."""
-    return verdict.implementation != "formulas" and verdict.subject == ""
+    """Tell whether a verdict is on the whole model, or on a backward, of which a training step is the sum."""
+    return verdict.metric in BACKWARD_METRICS or (verdict.implementation != "formulas" and verdict.subject == "")
 
 
 def _make_row(scope: Scope, name: str, verdicts: Sequence[Verdict]) -> Row:
@@ -137,6 +138,7 @@ def make_evidence(
     catalogue: Sequence[LayerEntry],
     stages: Mapping[str, Cost],
     peaks: Mapping[str, Peak],
+    training_step: Cost,
 ) -> Evidence:
     """Return the record of a full run whose rows are all equal; the other parameters are what was proved."""
     rows = tuple(rows)
@@ -145,7 +147,8 @@ def make_evidence(
     def gather(scope: Scope, name: str, cost: Cost, *beside: sympy.Expr) -> Subject:
         metrics: dict[Check, list[str]] = {}
         for row in rows:
-            if (row.scope, row.name) == (scope, name):
+            # What is known of backwards belongs to the training step, whose formulas they are.
+            if (row.scope, row.name) == (scope, name) and (scope == "stage" or row.metric not in BACKWARD_METRICS):
                 check = Check(
                     metrics=(),
                     implementation=row.implementation,
@@ -162,7 +165,10 @@ def make_evidence(
     return Evidence(
         versions={program: version(program) for program in _PROGRAMS},
         layers={entry.name: gather("layer", entry.name, entry.cost) for entry in catalogue},
-        stages={name: gather("stage", name, cost, peaks[name].formula) for name, cost in stages.items()},
+        stages={
+            **{name: gather("stage", name, cost, peaks[name].formula) for name, cost in stages.items()},
+            TRAINING_STEP: gather("stage", TRAINING_STEP, training_step),
+        },
         domains={name: domains for domains, name in names.items()},
         operators={
             implementation: {use: tuple(sorted(calls)) for use, calls in by_use.items()}
@@ -175,7 +181,8 @@ def find_gaps(rows: Iterable[Row], *, layers: Iterable[str], stages: Iterable[st
     """Return what has no comparison with torch modules: ``layer metric`` or ``stage metric``."""
     found = {(row.scope, row.name, row.metric) for row in rows if row.implementation == "reference"}
     wanted = [
-        *(("layer", name, metric) for name in layers for metric in METRICS),
-        *(("stage", name, metric) for name in stages for metric in _ORDER),
+        *(("layer", name, metric) for name in layers for metric in (*METRICS, *BACKWARD_METRICS)),
+        *(("stage", name, metric) for name in stages for metric in (*METRICS, PEAK)),
+        *(("stage", TRAINING_STEP, metric) for metric in METRICS),
     ]
     return tuple(f"{name} {metric}" for scope, name, metric in wanted if (scope, name, metric) not in found)

@@ -1,0 +1,180 @@
+"""Training steps and the backwards of all layers, against what autograd is seen to do, at points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
+from time import perf_counter
+from typing import Any
+
+import sympy
+import torch
+from attrs import asdict
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from modelmeter.cost import BACKWARD_METRICS, FLOWS, METRICS, Cost, Precision, Work
+from modelmeter.errors import CountError
+from modelmeter.evaluate import evaluate
+from modelmeter.functions import Size, bounded_routed_reads
+from modelmeter.layers.base import BaseLayer
+from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
+from modelmeter.models.deepseek_ocr.reference import WithoutCache, build_reference
+from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload
+from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles
+from modelmeter.verify.aten import tensors_in
+from modelmeter.verify.backward import count_backward
+from modelmeter.verify.counting import count_forward
+from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.proof import Progress, Verdict
+from modelmeter.verify.training import count_training_step
+
+# Pairwise different and odd: no kind of element can stand for another.
+BITS = {"weight_bits": 7, "activation_bits": 13, "kv_bits": 3}
+_PRECISION = Precision(**BITS)
+
+Call = Callable[[], Any]
+
+
+def prove_training(
+    architecture: DeepSeekOCRArchitecture,
+    formulas: OurFormulas,
+    workloads: Iterable[TraceWorkload],
+    progress: Progress,
+) -> Iterator[Verdict]:
+    """Yield verdicts on a training step at each workload, and on the backward of every layer where no tiles are.
+
+    Parameters
+    ----------
+    architecture
+        Its experts take every token, so that their shares are whole.
+    formulas
+        Of this architecture, with symbols for all sizes.
+    """
+    for workload in workloads:
+        sizes = {**architecture.dimension_values(), **asdict(workload), **BITS}
+        domain = "; ".join(f"{name} = {size}" for name, size in asdict(workload).items())
+        progress(f"training step at {domain}")
+        start = perf_counter()
+        model = build_reference(architecture, expert_routing="even")
+        forward = _make_forward(model, workload)
+        theirs = _count_step(model, forward)
+        seconds = perf_counter() - start
+        ours = formulas.model.layer.training_cost
+        for metric in METRICS:
+            yield _judge("", "", metric, _number(ours[metric], sizes), theirs[metric], domain, seconds)
+        if not count_tiles(workload.num_width_tiles, workload.num_height_tiles):
+            yield from _prove_layers(model, forward, formulas, sizes, domain)
+
+
+def _prove_layers(
+    model: nn.Module, forward: Call, formulas: OurFormulas, sizes: Mapping[str, int], domain: str
+) -> Iterator[Verdict]:
+    calls = _record_calls(model, forward)
+    for bound, members in formulas.members():
+        # Without tiles their calls do not happen.
+        happen = (call.layer for call in bound.calls if call.run == "prefill" and _number(call.times, sizes))
+        layer = next(happen, None)
+        if layer is None or members[0] not in calls:
+            continue
+        start = perf_counter()
+        theirs = _count_layer(calls[members[0]])
+        seconds = perf_counter() - start
+        for metric, flops in zip(BACKWARD_METRICS, theirs, strict=True):
+            ours = _number(_backward(layer)[metric], sizes)
+            name = type(layer).function_name()
+            yield _judge(bound.node.path, name, metric, ours, Fraction(flops), domain, seconds)
+
+
+def _backward(layer: BaseLayer) -> dict[str, Size]:
+    return {metric: getattr(layer, metric)() for metric in BACKWARD_METRICS}
+
+
+def _make_forward(model: nn.Module, workload: TraceWorkload) -> Call:
+    batch_size = workload.batch_size
+    tiles = int(count_tiles(workload.num_width_tiles, workload.num_height_tiles))
+    ids = torch.zeros(batch_size, workload.seq_len, dtype=torch.int64, device="meta")
+
+    def make_views(views: int, side: int) -> Tensor:
+        return torch.empty(batch_size * views, IMAGE_CHANNELS, side, side, dtype=torch.bfloat16, device="meta")
+
+    return lambda: model(
+        ids,
+        WithoutCache(),
+        make_views(1, workload.base_size),
+        make_views(tiles, workload.image_size) if tiles else None,
+        workload.num_width_tiles,
+        logits_tokens=workload.logits_tokens,
+    )
+
+
+def _count_step(model: nn.Module, forward: Call) -> dict[str, Fraction]:
+    """Return the metrics of a step: flows of both directions, and states of the forward."""
+    ahead, step = count_forward(model, forward), count_training_step(model, forward)
+    if Work.of(step.operators).reads != ahead.work.reads:
+        raise CountError("two forwards of one model differ", place=type(model).__name__)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    both, states = (_weigh(work, parameters) for work in (ahead.work + step.backward, ahead.work))
+    return {metric: Fraction(str((both if metric in FLOWS else states)[metric])) for metric in METRICS}
+
+
+def _weigh(work: Work, parameters: int) -> Cost:
+    return Cost.of(work=work, parameters=parameters, kv_elements=0, precision=_PRECISION)
+
+
+def _record_calls(model: nn.Module, forward: Call) -> dict[str, Call]:
+    """Return the first call of each module, on inputs of its own that want the same gradients."""
+    paths = {module: path for path, module in model.named_modules()}
+    calls: dict[str, Call] = {}
+
+    def record(module: nn.Module, args: Any, kwargs: Any) -> None:
+        if paths[module] not in calls:
+            own_args, own_kwargs = tree_map(_copy, (args, kwargs))
+            calls[paths[module]] = lambda: module(*own_args, **own_kwargs)
+
+    hooks = [module.register_forward_pre_hook(record, with_kwargs=True) for module in paths]
+    try:
+        with torch.enable_grad():
+            forward()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return calls
+
+
+def _copy(value: Any) -> Any:
+    return value.detach().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value
+
+
+def _count_layer(call: Call) -> tuple[int, int]:
+    """Return the FLOPs of a backward; none where nothing wants a gradient, as with angles."""
+    with torch.enable_grad():
+        if not any(tensor.requires_grad for tensor in tensors_in(call())):
+            return (0, 0)
+    seen = count_backward(call)
+    return (seen.tensor_core_flops, seen.cuda_core_flops)
+
+
+def _number(size: Size, sizes: Mapping[str, int]) -> Fraction:
+    return Fraction(evaluate(size, sizes, routed_reads=bounded_routed_reads))
+
+
+def _judge(
+    subject: str, layer: str, metric: Any, ours: Fraction, theirs: Fraction, domain: str, seconds: float
+) -> Verdict:
+    return Verdict(
+        implementation="reference",
+        subject=subject,
+        layer=layer,
+        stages=TRAINING_STEP,
+        metric=metric,
+        kind="exact at n points",
+        domain=domain,
+        dimensions=tuple(part.partition(" = ")[0] for part in domain.split("; ")),
+        ours=sympy.Rational(ours),
+        theirs=sympy.Rational(theirs),
+        difference=sympy.Rational(ours - theirs),
+        seconds=seconds,
+        note="even shares of the tokens for the experts",
+    )

@@ -112,7 +112,8 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         yield prove_set(case_set)
     for workload in list_workloads(architecture.sam_patch_size):
         yield partial(prove_peaks, architecture, [workload])
-        yield partial(_prove_training, shared, [workload])
+        plain = evolve(workload, num_width_tiles=0, num_height_tiles=0)  # where layers are compared one by one
+        yield partial(_prove_training, shared, [workload, plain] if workload != plain else [plain])
     yield prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
 
 

@@ -16,7 +16,8 @@ from hypothesis import settings
 from modelmeter.cost import FLOWS, METRICS, Cost, Elements, Metric, Work
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size, bounded_routed_reads
-from modelmeter.layers.base import BaseLayer, Routing
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.child import Routing
 from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 

@@ -14,8 +14,9 @@ from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size, divide
 from modelmeter.graph import Call, ModuleGraph, ModuleNode, Shape, join_path, name_group
 from modelmeter.layers.activation import SiLU
-from modelmeter.layers.base import BaseLayer, Child, Routing, never, once, repeat
+from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.base import Shape as LayerShape
+from modelmeter.layers.child import Child, Routing, never, once, repeat
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.layers.embedding import Embedding
 from modelmeter.layers.linear import Linear

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from modelmeter.errors import FormulaError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child, once
 from modelmeter.layers.container import Idle
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, LiveOperator, Tape

@@ -12,7 +12,8 @@ from modelmeter.errors import BindError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size
 from modelmeter.graph import ModuleGraph, ModuleNode
-from modelmeter.layers.base import BaseLayer, Child, Routing
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.child import Child, Routing
 from modelmeter.layers.container import ModuleList
 
 

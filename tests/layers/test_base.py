@@ -11,7 +11,8 @@ from attrs import evolve, frozen
 from modelmeter.cost import METRICS, Elements, Operator, Precision, Work
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, expected_routed_reads
-from modelmeter.layers.base import BaseLayer, Child, Routing, Shape, never, once, repeat
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child, Routing, never, once, repeat
 from modelmeter.layers.linear import Linear
 
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from modelmeter.cost import METRICS
 from modelmeter.functions import Size
 from modelmeter.layers.activation import GELU
-from modelmeter.layers.base import BaseLayer, Child, Shape, never, once, repeat
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child, never, once, repeat
 from modelmeter.layers.container import Idle, ModuleList, Sequential
 from modelmeter.layers.linear import Linear
 from modelmeter.symbols import symbol

@@ -8,7 +8,8 @@ from attrs import frozen
 from modelmeter.cost import Elements, Operator
 from modelmeter.errors import FormulaError
 from modelmeter.layers.activation import GELU
-from modelmeter.layers.base import BaseLayer, once, repeat
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.child import once, repeat
 from modelmeter.layers.container import Idle, ModuleList, Sequential
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, Tape

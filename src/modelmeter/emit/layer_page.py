@@ -28,7 +28,8 @@ from modelmeter.emit.text import describe
 from modelmeter.errors import FormulaError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Child
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.child import Child
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.readable import factor_readably
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child, once
 from modelmeter.layers.tape import Buffer, Tape
 
 

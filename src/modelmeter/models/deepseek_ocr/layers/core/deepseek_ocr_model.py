@@ -8,7 +8,8 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Child, Shape
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child
 from modelmeter.layers.tape import Buffer, Tape
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Child, Shape, once, repeat
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child, once, repeat
 from modelmeter.layers.container import ModuleList
 from modelmeter.layers.embedding import Embedding
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_decoder_layer import DeepseekV2DecoderLayer

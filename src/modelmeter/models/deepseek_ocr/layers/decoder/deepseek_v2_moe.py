@@ -8,7 +8,8 @@ from attrs import field, frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, ceil_div, differs, divide, equals, exists, floor_div
-from modelmeter.layers.base import BaseLayer, Child, Routing, Shape, multiply, once, token_shape
+from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
+from modelmeter.layers.child import Child, Routing, once
 from modelmeter.layers.container import ModuleList
 from modelmeter.layers.operators import add_residual, apply_pointwise, concatenate, gather_rows
 from modelmeter.layers.tape import Buffer, Tape

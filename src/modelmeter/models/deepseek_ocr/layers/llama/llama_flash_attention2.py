@@ -8,7 +8,8 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, divide, floor_div
-from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise, attend, concatenate
 from modelmeter.layers.tape import Buffer, Tape

@@ -8,7 +8,8 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, differs, floor_div
-from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once
+from modelmeter.layers.base import BaseLayer, Shape, multiply
+from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import gather_rows, read_table, resize_table, sum_over
 from modelmeter.layers.tape import Buffer, Tape

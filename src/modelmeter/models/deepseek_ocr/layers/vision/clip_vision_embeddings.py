@@ -8,7 +8,8 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, differs
-from modelmeter.layers.base import BaseLayer, Child, Shape, never, once
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child, never, once
 from modelmeter.layers.conv2d import Conv2d
 from modelmeter.layers.embedding import Embedding
 from modelmeter.layers.operators import apply_pointwise, concatenate, resize_table, sum_over

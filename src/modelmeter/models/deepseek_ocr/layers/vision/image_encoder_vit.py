@@ -8,7 +8,8 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, ceil_div, differs, floor_div
-from modelmeter.layers.base import BaseLayer, Child, Shape, once, repeat
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child, once, repeat
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.layers.conv2d import Conv2d
 from modelmeter.layers.operators import apply_pointwise, read_table, resize_table, sum_over

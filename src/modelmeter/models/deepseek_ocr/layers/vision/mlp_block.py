@@ -8,7 +8,8 @@ from attrs import field, frozen
 
 from modelmeter.functions import Size
 from modelmeter.layers.activation import GELU
-from modelmeter.layers.base import BaseLayer, Child, Shape, once, token_shape
+from modelmeter.layers.base import BaseLayer, Shape, token_shape
+from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, Tape
 

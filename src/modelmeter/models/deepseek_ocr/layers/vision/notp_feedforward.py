@@ -8,7 +8,8 @@ from attrs import evolve, field, frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once, token_shape
+from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
+from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import apply_pointwise
 from modelmeter.layers.tape import Buffer, Tape

@@ -8,7 +8,8 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Child, Shape, multiply, once
+from modelmeter.layers.base import BaseLayer, Shape, multiply
+from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.operators import add_residual
 from modelmeter.layers.tape import Buffer, Tape

@@ -8,7 +8,8 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, exceeds, floor_div
-from modelmeter.layers.base import BaseLayer, Child, Shape
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child
 from modelmeter.layers.operators import concatenate
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.image_encoder_vit import ImageEncoderViT

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Child, Shape, once
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.clip_vision_embeddings import CLIPVisionEmbeddings

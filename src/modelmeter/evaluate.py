@@ -38,18 +38,22 @@ def evaluate(
         If a symbol has no value or one that is not an integer, or if the formula holds anything but
         exact sums, products, maxima, integer powers and integer functions.
     """
-    return _simplest(_Evaluator(values, routed_reads).value(sympy.sympify(expression)))
+    return Evaluator(values, routed_reads)(expression)
 
 
-class _Evaluator:
-    """One evaluation; what occurs twice in the formula is computed once."""
+class Evaluator:
+    """Evaluates formulas at the same values, as :func:`evaluate`; what occurs twice in them is computed once."""
 
-    def __init__(self, values: Mapping[str, int], routed_reads: RoutedReadsRule) -> None:
+    def __init__(self, values: Mapping[str, int], routed_reads: RoutedReadsRule = expected_routed_reads) -> None:
         self._values = values
         self._routed_reads = routed_reads
         self._known: dict[sympy.Expr, int | Fraction] = {}
 
-    def value(self, node: sympy.Expr) -> int | Fraction:
+    def __call__(self, expression: Size) -> int | Fraction:
+        """Return the exact value of a formula."""
+        return _simplest(self._value(sympy.sympify(expression)))
+
+    def _value(self, node: sympy.Expr) -> int | Fraction:
         if node not in self._known:
             self._known[node] = self._compute(node)
         return self._known[node]
@@ -62,16 +66,16 @@ class _Evaluator:
         if node.is_Symbol:
             return self._look_up(node.name)
         if node.is_Add:
-            return sum((self.value(term) for term in node.args), start=0)
+            return sum((self._value(term) for term in node.args), start=0)
         if node.is_Mul:
             product: int | Fraction = 1
             for factor in node.args:
-                product *= self.value(factor)
+                product *= self._value(factor)
             return product
         if node.is_Pow and node.exp.is_Integer:
-            return _power(self.value(node.base), int(node.exp))
+            return _power(self._value(node.base), int(node.exp))
         if isinstance(node, sympy.Max):
-            return max(self.value(candidate) for candidate in node.args)
+            return max(self._value(candidate) for candidate in node.args)
         if isinstance(node, IntegerFunction):
             arguments = [self._integer(argument) for argument in node.args]
             return self._routed_reads(*arguments) if isinstance(node, RoutedReads) else node.compute(*arguments)
@@ -86,7 +90,7 @@ class _Evaluator:
         return value
 
     def _integer(self, argument: sympy.Expr) -> int:
-        value = _simplest(self.value(argument))
+        value = _simplest(self._value(argument))
         if isinstance(value, Fraction):
             raise FormulaError("an integer function got a fraction", place=str(argument), found=value)
         return value

@@ -20,7 +20,7 @@ from modelmeter.emit.latex import FormulaPrinter
 from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.page_spec import FormulaSection, Link, MetricBlock, PartRow, SizeRow
 from modelmeter.emit.quantities import Quantity, name_parts, used_quantities
-from modelmeter.evaluate import evaluate
+from modelmeter.evaluate import Evaluator, evaluate
 from modelmeter.functions import RoutedReads, Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.base import multiply as multiply_shape
@@ -72,6 +72,10 @@ class PageInput:
         return {}
 
     @cached_property
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(self.defaults)
+
+    @cached_property
     def _values(self) -> dict[tuple[str, str, Metric], int | Fraction]:
         return {}
 
@@ -91,7 +95,7 @@ class PageInput:
 
     def value(self, formula: Size) -> int | Fraction:
         """Return the value of ``formula`` at the defaults."""
-        return evaluate(formula, self.defaults)
+        return self._evaluator(formula)
 
     def module_value(self, path: str, stage: str, metric: Metric) -> int | Fraction:
         """Return what a module and everything below it cost in a stage: 0 where it takes no part."""

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from modelmeter.cost import Cost
+from modelmeter.compiler import CompiledModel
+from modelmeter.cost import METRICS, Cost
 from modelmeter.errors import EvidenceError
 from modelmeter.evidence import Check, Evidence, Subject, fingerprint
 from modelmeter.functions import CeilDiv, ceil_div
 from modelmeter.symbols import symbol
 
+PUBLISHED = Path(__file__).parents[1] / "codegen" / "formulas" / "evidence.json"
 BATCH, PROMPT = symbol("batch_size"), symbol("seq_len")
 
 
@@ -74,7 +76,7 @@ def test_the_fingerprint_is_the_same_in_another_process() -> None:
 def test_points_are_counted_and_sizes_named(evidence: Evidence) -> None:
     assert evidence.describe_layer("linear", make_cost()) == (
         "Exact at 2 points: ``io_bytes``, against the torch modules of the reference model; 2 modules, 2 domains; "
-        "symbols for ``seq_len``.",
+        "varied ``seq_len``.",
     )
 
 
@@ -107,6 +109,22 @@ def test_no_file_is_no_evidence_and_an_unreadable_one_is_refused(tmp_path: Path)
     (tmp_path / "text.json").write_text("{")
     with pytest.raises(EvidenceError, match="not JSON"):
         Evidence.read(tmp_path / "text.json")
+
+
+def test_the_published_evidence_is_of_the_published_formulas_and_covers_every_metric(published: CompiledModel) -> None:
+    """A formula that changes needs a new ``modelmeter verify --full``."""
+    evidence = Evidence.read(PUBLISHED)
+    assert evidence is not None
+    for entry in published.catalogue:
+        assert evidence.layers[entry.name].formulas == fingerprint(entry.cost), entry.name
+    for name, cost in published.totals.by_stage.items():
+        assert evidence.stages[name].formulas == fingerprint(cost, published.peaks[name].formula), name
+    assert evidence.stages["training_step"].formulas == fingerprint(published.training_step)
+    for name, subject in (*evidence.layers.items(), *evidence.stages.items()):
+        compared = {
+            metric for check in subject.checks if check.implementation == "reference" for metric in check.metrics
+        }
+        assert compared >= set(METRICS), name
 
 
 def test_pages_say_nothing_of_formulas_that_have_changed(evidence: Evidence) -> None:

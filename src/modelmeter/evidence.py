@@ -162,10 +162,11 @@ class Evidence:
         domains = self.domains[check.domains]
         kind = _KINDS.get(check.kind, f"Exact at {_count(domains, 'point')}")
         metrics = "all metrics" if set(check.metrics) == set(METRICS) else ", ".join(f"``{m}``" for m in check.metrics)
+        names = ", ".join(f"``{name}``" for name in check.dimensions)
         parts = [
             f"{kind}: {metrics}, against {_IMPLEMENTATIONS[check.implementation]}",
             f"{_count(check.modules, 'module')}, {_count(domains, 'domain')}",
-            f"symbols for {', '.join(f'``{name}``' for name in check.dimensions)}" if check.dimensions else "all sizes",
+            f"{'varied' if check.kind == AT_POINTS else 'symbols for'} {names}" if check.dimensions else "all sizes",
             check.note,
         ]
         return "; ".join(part for part in parts if part) + "."

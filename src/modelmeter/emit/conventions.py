@@ -183,7 +183,7 @@ TRAINING_CHECKS: Final = (
 
 def describe_stage_checks(found: Sequence[str], checks: str = _STAGE_CHECKS) -> tuple[str, ...]:
     """Return how a stage was checked: its own ``checks``, and what a verification ``found``."""
-    return (checks, VERIFIED, *found) if found else (checks,)
+    return (f"{checks} {VERIFIED}", *found) if found else (checks,)
 
 
 PEAK_CHECKS: Final = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE
+from llm_perf_opt.commands.verify import EVIDENCE_FILE
 
 CODEGEN = Path(__file__).parents[2] / "codegen"
 GRAPH = CODEGEN / PACKAGE / GRAPH_FILE
@@ -83,4 +85,13 @@ def run_apart(
 
 
 def list_files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files.pop(EVIDENCE_FILE, None)  # which a compilation reads
+    return files
+
+
+def add_evidence(folder: Path) -> None:
+    """Put the project's evidence where a compilation into ``folder`` looks for it."""
+    target = folder / EVIDENCE_FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(CODEGEN / EVIDENCE_FILE, target)

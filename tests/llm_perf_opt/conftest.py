@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import GRAPH, Result, Run, run_apart
+from command_line import GRAPH, Result, Run, add_evidence, run_apart
 
 from llm_perf_opt import cli
 from llm_perf_opt.commands.sources import compile_graph, read_graph
@@ -38,6 +38,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def compiled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``compile`` writes from the shipped graph in another Python, in which torch cannot be imported."""
     folder = tmp_path_factory.mktemp("compiled")
+    add_evidence(folder)
     result = run_apart("compile", "--graph", GRAPH, "--out", folder, forbidden=("torch", "torchinfo", "numpy"))
     assert (result.returncode, result.stderr) == (0, "")
     return folder

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import CODEGEN, GRAPH, OTHER_CONFIG, Run, assert_refused, list_files, run_apart
+from command_line import CODEGEN, GRAPH, OTHER_CONFIG, Run, add_evidence, assert_refused, list_files, run_apart
 
 from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE
 
@@ -54,7 +54,7 @@ class TestCompile:
     def test_no_hash_seed_and_no_working_directory_changes_a_byte(
         self, compiled_folder: Path, tmp_path: Path, seed: str
     ) -> None:
-        (folder := tmp_path / seed).mkdir()
+        add_evidence((folder := tmp_path / seed) / "codegen")
         result = run_apart("compile", "--graph", GRAPH, environment={"PYTHONHASHSEED": seed}, folder=folder)
         assert (result.returncode, result.stderr) == (0, "")
         assert list_files(folder / "codegen") == list_files(compiled_folder)

@@ -28,7 +28,7 @@ _IMPLEMENTATIONS: Mapping[str, str] = {
 }
 _KINDS: Mapping[str, str] = {
     "identity": "Identity: ours less theirs, multiplied out, is 0",
-    "polynomial identity test": "Polynomial identity test: equal at random points",
+    "polynomial identity test": "Polynomial identity test, equal at all of {points} drawn at random",
 }
 AT_POINTS = "exact at n points"
 """The kind of check that compares numbers, at the points that its domains are."""
@@ -160,13 +160,14 @@ class Evidence:
 
     def _describe_check(self, check: Check) -> str:
         domains = self.domains[check.domains]
-        kind = _KINDS.get(check.kind, f"Exact at {_count(domains, 'point')}")
+        points = _count(domains, "point")
+        kind = _KINDS.get(check.kind, "Exact at {points}").format(points=points)
         metrics = "all metrics" if set(check.metrics) == set(METRICS) else ", ".join(f"``{m}``" for m in check.metrics)
         names = ", ".join(f"``{name}``" for name in check.dimensions)
         parts = [
             f"{kind}: {metrics}, against {_IMPLEMENTATIONS[check.implementation]}",
             f"{_count(check.modules, 'module')}, {_count(domains, 'domain')}",
-            f"{'varied' if check.kind == AT_POINTS else 'symbols for'} {names}" if check.dimensions else "all sizes",
+            f"{'symbols for' if check.kind == 'identity' else 'varied'} {names}" if check.dimensions else "all sizes",
             check.note,
         ]
         return "; ".join(part for part in parts if part) + "."

@@ -60,6 +60,7 @@ def test_a_quick_run_proves_both_implementations_and_the_identities(names: list[
         "prefill in transformers",
         "live storages",
         "training step",
+        "training step",
         "layer formulas in their own sizes",
     ]
 

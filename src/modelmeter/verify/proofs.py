@@ -25,6 +25,7 @@ from modelmeter.verify.identities import Growth, list_growths, prove_growth, pro
 from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas, build_formulas
 from modelmeter.verify.proof import Progress, Verdict, ignore_progress, prove
+from modelmeter.verify.random_points import prove_at_random
 from modelmeter.verify.routing import prove_routing
 from modelmeter.verify.stage_peaks import list_workloads, prove_peaks
 from modelmeter.verify.trace_sizes import BATCH_SIZE, Sizes, count_residues, list_grids, make_grid, positive
@@ -41,6 +42,7 @@ Proof = Callable[[Progress], Iterator[Verdict]]
 """A part of a run."""
 
 QUICK_RESIDUE = 5
+RANDOM_POINTS = 12
 
 
 def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
@@ -76,6 +78,7 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     workloads = list(list_workloads(two.sam_patch_size))
     yield partial(prove_peaks, two, workloads[:4])
     yield partial(_prove_training, shared, workloads[2:4])
+    yield partial(prove_at_random, two, 0)
     yield partial(_prove_identities, shared)
 
 
@@ -114,6 +117,8 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         yield partial(prove_peaks, architecture, [workload])
         plain = evolve(workload, num_width_tiles=0, num_height_tiles=0)  # where layers are compared one by one
         yield partial(_prove_training, shared, [workload, plain] if workload != plain else [plain])
+    for seed in range(RANDOM_POINTS):
+        yield partial(prove_at_random, two, seed)
     yield prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
 
 

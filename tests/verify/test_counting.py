@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
+from nets import Apply
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,20 +14,6 @@ from modelmeter.errors import CountError
 from modelmeter.models.deepseek_ocr.reference_vision import decomposed_relative_attention
 from modelmeter.verify.counting import ForwardCount, count_forward
 from modelmeter.verify.operators import CountedOperator
-
-
-class Apply(nn.Module):
-    """A composite module, because it has a child, whose forward calls ``function``."""
-
-    def __init__(self, function: Callable[..., object], **parameters: Tensor) -> None:
-        super().__init__()
-        self.function = function
-        self.child = nn.Identity()
-        for name, value in parameters.items():
-            self.register_parameter(name, nn.Parameter(value))
-
-    def forward(self, *inputs: Tensor) -> object:
-        return self.function(*inputs)
 
 
 def meta(*shape: int) -> Tensor:

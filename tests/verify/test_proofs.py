@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 import pytest
@@ -10,7 +11,15 @@ from tiny import TINY
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.verify import proofs
 from modelmeter.verify.case import Case
-from modelmeter.verify.proofs import list_deep_cases, list_full_proofs, list_quick_proofs, list_tile_cases, run_proofs
+from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.proofs import (
+    formulas_of,
+    list_deep_cases,
+    list_full_proofs,
+    list_quick_proofs,
+    list_tile_cases,
+    run_proofs,
+)
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 from modelmeter.verify.trace_sizes import BATCH_SIZE, positive
 
@@ -28,8 +37,12 @@ def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def stop(case: Case) -> SymbolicTrace:
         raise StoppedError
 
+    def build(architecture: DeepSeekOCRArchitecture, *, symbolic: Collection[str] = ()) -> OurFormulas | None:
+        # Only training steps come to their formulas: they are no case.
+        return formulas_of(architecture, symbolic=symbolic) if symbolic == architecture.dimension_values() else None
+
     monkeypatch.setattr(Case, "run", stop)
-    monkeypatch.setattr(proofs, "formulas_of", lambda architecture, symbolic=(): None)
+    monkeypatch.setattr(proofs, "formulas_of", build)
     return []
 
 

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
+from nets import Apply
 from torch import Tensor, nn
 from torch.nn import functional
 
 from modelmeter.cost import Elements
 from modelmeter.errors import CountError
 from modelmeter.verify.training import TrainingCount, count_training_step
-
-
-class Apply(nn.Module):
-    """A composite module, because it has a child, whose forward calls ``function``."""
-
-    def __init__(self, function: Callable[..., object], **parameters: Tensor) -> None:
-        super().__init__()
-        self.function = function
-        self.child = nn.Identity()
-        for name, value in parameters.items():
-            self.register_parameter(name, nn.Parameter(value))
-
-    def forward(self, *inputs: Tensor) -> object:
-        return self.function(*inputs)
 
 
 def learned(*shape: int) -> Tensor:

@@ -9,8 +9,6 @@ from attrs import evolve
 from tiny import TINY
 
 from modelmeter.cost import BACKWARD_METRICS, METRICS
-from modelmeter.layers.operators import Operator
-from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_reference
 from modelmeter.verify.our_formulas import build_formulas
 from modelmeter.verify.proof import Verdict
@@ -45,16 +43,8 @@ def test_a_training_step_and_every_backward_are_what_autograd_does() -> None:
     assert angles == 0
 
 
-def test_a_wrong_backward_is_found_in_its_layer_and_in_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    operators = DeepseekV2RMSNorm.operators
-
-    def damaged(layer: DeepseekV2RMSNorm) -> tuple[Operator, ...]:
-        return tuple(
-            evolve(operator, backward_cuda_core_flops=operator.backward_cuda_core_flops + 1)
-            for operator in operators(layer)
-        )
-
-    monkeypatch.setattr(DeepseekV2RMSNorm, "operators", damaged)
+@pytest.mark.usefixtures("wrong_backward")
+def test_a_wrong_backward_is_found_in_its_layer_and_in_the_step() -> None:
     different = {(verdict.layer, verdict.metric) for verdict in prove(PAGE) if not verdict.is_equal}
     holders = {"deepseek_v2_decoder_layer", "container", "deepseek_ocr_model", "deepseek_ocr_for_causal_lm"}
     assert different == {

@@ -10,17 +10,15 @@ it, the copy is the same storage here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from attrs import define, frozen
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.overrides import TorchFunctionMode
 
 from modelmeter.errors import CountError
 from modelmeter.verify.aten import storage_key, tensors_in
+from modelmeter.verify.module_calls import ModuleFollower
 from modelmeter.verify.operators import FREE_FUNCTIONS, FRESH_MEMORY, FUNCTIONAL_OPERATORS, name_function
 
 
@@ -85,14 +83,12 @@ def watch_storages(
     return tuple(watcher.list_operators())
 
 
-class _Watcher(TorchFunctionMode):
+class _Watcher(ModuleFollower):
     """Notes for every storage when it is touched."""
 
     def __init__(self, model: nn.Module, cache: Iterable[Tensor]) -> None:
-        super().__init__()
-        self._paths = {module: path for path, module in model.named_modules()}
-        self._running: list[str] = []
-        self._leaf: nn.Module | None = None
+        super().__init__(model)
+        self._is_in_leaf = False
         self._operators: list[tuple[str, str]] = []
         self._storages: list[_Storage] = []
         # By the key of the memory; None is what is no activation.
@@ -101,14 +97,6 @@ class _Watcher(TorchFunctionMode):
         self._kept: list[Tensor] = []
         for tensor in (*model.parameters(), *model.buffers(), *cache):
             self._remember(tensor, None)
-
-    @contextmanager
-    def watch_modules(self) -> Iterator[None]:
-        """Follow module calls while the context is open."""
-        with ExitStack() as hooks:
-            hooks.callback(register_module_forward_pre_hook(self._enter).remove)
-            hooks.callback(register_module_forward_hook(self._leave, with_kwargs=True).remove)
-            yield
 
     def __torch_function__(
         self,
@@ -121,18 +109,18 @@ class _Watcher(TorchFunctionMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         name = name_function(func, args)
-        if self._leaf is not None or name == "__get__" or name in FRESH_MEMORY:
+        if self._is_in_leaf or name == "__get__" or name in FRESH_MEMORY:
             return result
         inputs, outputs = _floating(args, kwargs), _floating(result)
         if name in FREE_FUNCTIONS:
             self._take_over(inputs, outputs)
         elif name in FUNCTIONAL_OPERATORS:
             if inputs or outputs:  # work on integers only is free
-                self._note(self._running[-1] if self._running else "", name, (*inputs, *outputs))
+                self._note(self.path, name, (*inputs, *outputs))
         elif inputs or outputs:
             raise CountError(
-                "a torch function that nothing accounts for", place=self._running[-1] if self._running else "",
-                found=name, remedy="add it to the lists in modelmeter.verify.operators",
+                "a torch function that nothing accounts for", place=self.path, found=name,
+                remedy="add it to the lists in modelmeter.verify.operators",
             )  # fmt: skip
         return result
 
@@ -147,22 +135,18 @@ class _Watcher(TorchFunctionMode):
             alive = (storage.elements for storage in self._storages if storage.is_alive(place))
             yield LiveOperator(path=path, name=name, elements=sum(alive))
 
-    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if self._leaf is not None or module not in self._paths:
-            raise CountError(
-                "a module runs inside an operator, or is not part of the model", place=type(module).__name__
-            )
-        if next(module.children(), None) is None:
-            self._leaf = module
-        else:
-            self._running.append(self._paths[module])
+    def is_inside_operator(self) -> bool:
+        """Tell whether a leaf module runs; functions are noted when they have ended."""
+        return self._is_in_leaf
 
-    def _leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object) -> None:
-        if self._leaf is None:
-            self._running.pop()
-            return
-        self._note(self._paths[module], type(module).__name__, _floating(args, kwargs, result))
-        self._leaf = None  # only now: the functions that _note calls are none of the forward's
+    def begin_leaf(self, path: str, module: nn.Module) -> None:
+        """Leave the functions that a leaf module calls unnoted."""
+        self._is_in_leaf = True
+
+    def end_leaf(self, path: str, module: nn.Module, inputs: tuple[Any, Any], result: object) -> None:
+        """Note a leaf module and what it touched."""
+        self._note(path, type(module).__name__, _floating(inputs, result))
+        self._is_in_leaf = False  # only now: the functions that _note calls are none of the forward's
 
     def _note(self, path: str, name: str, tensors: Iterable[Tensor]) -> None:
         """Note an operator, and that it touches ``tensors``."""

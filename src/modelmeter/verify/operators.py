@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any, Literal
 
 import torch
 from attrs import evolve, field, frozen
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.errors import CountError
 from modelmeter.verify.aten import AtenCounter, Tally, next_node_number, storage_key, tensors_in
+from modelmeter.verify.module_calls import ModuleFollower
 
 Kind = Literal["activation", "weight", "kv", "index"]
 
@@ -70,7 +68,7 @@ class _Moved:
     wanted: Elements
 
 
-class OperatorRecorder(TorchFunctionMode):
+class OperatorRecorder(ModuleFollower):
     """Records leaf modules and the torch functions that composite modules call, in the order of their end.
 
     An operator reads those of its inputs (a leaf module's parameters and buffers too) that ATen operators
@@ -95,13 +93,11 @@ class OperatorRecorder(TorchFunctionMode):
     """
 
     def __init__(self, model: nn.Module, cache: Iterable[Tensor], aten: AtenCounter, flops: FlopCounterMode) -> None:
-        super().__init__()
+        super().__init__(model)
         self.operators: list[CountedOperator] = []
         self.cached_shapes: dict[int, tuple[int, ...]] = {}
         self._aten, self._flops = aten, flops
         self._flops_before = self._nodes_before = 0
-        self._paths = {module: path for path, module in model.named_modules()}
-        self._running: list[str] = []
         self._kinds: dict[int, Kind] = {}
         # Kept alive, so that no other tensor can get the memory that a kind is known for.
         self._kept: list[Tensor] = []
@@ -109,14 +105,6 @@ class OperatorRecorder(TorchFunctionMode):
             self._remember(parameter, "weight")
         for tensor in cache:
             self._remember(tensor, "kv")
-
-    @contextmanager
-    def watch_modules(self) -> Iterator[None]:
-        """Follow module calls while the context is open."""
-        with ExitStack() as hooks:
-            hooks.callback(register_module_forward_pre_hook(self._enter).remove)
-            hooks.callback(register_module_forward_hook(self._leave, with_kwargs=True).remove)
-            yield
 
     def __torch_function__(
         self,
@@ -128,7 +116,7 @@ class OperatorRecorder(TorchFunctionMode):
         """Run ``func`` and record it, unless it is free or part of a leaf module."""
         kwargs = kwargs or {}
         name = name_function(func, args)
-        if self._aten.tally or name == "__get__":  # inside a leaf module, or the look-up of an attribute
+        if self.is_inside_operator() or name == "__get__":  # inside a leaf module, or the look-up of an attribute
             return func(*args, **kwargs)
         inputs = tensors_in(args, kwargs)
         if name in FREE_FUNCTIONS or name in FRESH_MEMORY:
@@ -136,7 +124,7 @@ class OperatorRecorder(TorchFunctionMode):
             if name not in FRESH_MEMORY:
                 self._inherit(inputs, tensors_in(result))
             return result
-        tally = self._open(Tally(path=self._running[-1] if self._running else "", name=name))
+        tally = self._open(Tally(path=self.path, name=name))
         result = func(*args, **kwargs)
         outputs = tensors_in(result)
         if any(tensor.is_floating_point() for tensor in inputs + outputs):
@@ -144,29 +132,25 @@ class OperatorRecorder(TorchFunctionMode):
         self._aten.tally = None  # work on integers only is free
         return result
 
-    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if self._aten.tally or module not in self._paths:
-            raise CountError(
-                "a module runs inside an operator, or is not part of the model", place=type(module).__name__
-            )
-        path = self._paths[module]
-        if next(module.children(), None) is None:
-            self._open(Tally(path=path, name=type(module).__name__, is_linear=isinstance(module, nn.Linear)))
-        else:
-            self._running.append(path)
+    def is_inside_operator(self) -> bool:
+        """Tell whether what ATen does is counted for an operator."""
+        return self._aten.tally is not None
 
-    def _leave(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: object) -> None:
+    def begin_leaf(self, path: str, module: nn.Module) -> None:
+        """Let ATen count for a leaf module."""
+        self._open(Tally(path=path, name=type(module).__name__, is_linear=isinstance(module, nn.Linear)))
+
+    def end_leaf(self, path: str, module: nn.Module, inputs: tuple[Any, Any], result: object) -> None:
+        """Record a leaf module."""
         tally = self._aten.tally
-        if tally is None:
-            self._running.pop()
-            return
-        inputs = [*tensors_in(args, kwargs), *module.parameters(), *module.buffers()]
+        assert tally is not None  # or nothing would be inside an operator
+        read = [*tensors_in(inputs), *module.parameters(), *module.buffers()]
         outputs = tensors_in(result)
         writes = self._elements(tensor for tensor in outputs if storage_key(tensor) in tally.written)
         if isinstance(module, nn.Embedding):
-            moved = self._take_rows(module.weight, tensors_in(args, kwargs), outputs)
+            moved = self._take_rows(module.weight, tensors_in(inputs), outputs)
         else:
-            moved = self._read(tally, inputs, writes)
+            moved = self._read(tally, read, writes)
         self._close(tally, moved)
 
     def _open(self, tally: Tally) -> Tally:

@@ -196,7 +196,7 @@ def _prove_identities(architecture: DeepSeekOCRArchitecture, progress: Progress)
 def _prove_training(
     architecture: DeepSeekOCRArchitecture, workloads: list[TraceWorkload], progress: Progress
 ) -> Iterator[Verdict]:
-    formulas = build_formulas(trace_reference(architecture))
+    formulas = formulas_of(architecture, symbolic=architecture.dimension_values())
     yield from prove_training(architecture, formulas, workloads, progress)
 
 

@@ -6,16 +6,13 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter
 
 import sympy
-import torch
 from attrs import asdict
-from torch import Tensor
 
 from modelmeter.evaluate import evaluate
-from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, Stage, build_layers, stage_of, symbolic_sizes
-from modelmeter.models.deepseek_ocr.reference import KeyValueCache, build_reference
-from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload
-from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles, image_tokens
+from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, make_cache, prepare_runs
+from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.peak import PEAK, find_peaks
 from modelmeter.verify.live_storages import watch_storages
 from modelmeter.verify.proof import Progress, Verdict
@@ -48,29 +45,10 @@ def list_workloads(patch_size: int) -> Iterator[TraceWorkload]:
 
 def watch_stages(architecture: DeepSeekOCRArchitecture, workload: TraceWorkload) -> dict[Stage, int]:
     """Return the most elements that are alive beside an operator of each stage, in a prefill and a decode step."""
-    model = build_reference(architecture, expert_routing="even")
-    cache = KeyValueCache(
-        architecture, batch_size=workload.batch_size, capacity=workload.seq_len + 1, device="meta", dtype=torch.bfloat16
-    )
-    ids = torch.empty(workload.batch_size, workload.seq_len, dtype=torch.int64, device="meta")
-    tiles = int(count_tiles(workload.num_width_tiles, workload.num_height_tiles))
-
-    def make_views(views: int, side: int) -> Tensor:
-        shape = (workload.batch_size * views, IMAGE_CHANNELS, side, side)
-        return torch.empty(shape, dtype=torch.bfloat16, device="meta")
-
-    def prefill() -> object:
-        return model(
-            ids,
-            cache,
-            make_views(1, workload.base_size),
-            make_views(tiles, workload.image_size) if tiles else None,
-            workload.num_width_tiles,
-            logits_tokens=workload.logits_tokens,
-        )
-
+    cache = make_cache(architecture, workload)
+    model, runs = prepare_runs(architecture, workload, cache)
     peaks = dict.fromkeys(STAGES, 0)
-    for run, forward in (("prefill", prefill), ("decode", lambda: model(ids[:, :1], cache))):
+    for run, forward in runs.items():
         for live in watch_storages(model, forward, cache=(*cache.keys, *cache.values)):
             stage = stage_of(run, live.path)
             peaks[stage] = max(peaks[stage], live.elements)

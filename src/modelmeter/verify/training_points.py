@@ -18,10 +18,10 @@ from modelmeter.errors import CountError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size, bounded_routed_reads
 from modelmeter.layers.base import BaseLayer
-from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.models.deepseek_ocr.reference import WithoutCache, build_reference
-from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload
+from modelmeter.models.deepseek_ocr.reference import WithoutCache
+from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles
 from modelmeter.verify.aten import tensors_in
 from modelmeter.verify.backward import count_backward
@@ -57,8 +57,8 @@ def prove_training(
         domain = "; ".join(f"{name} = {size}" for name, size in asdict(workload).items())
         progress(f"training step at {domain}")
         start = perf_counter()
-        model = build_reference(architecture, expert_routing="even")
-        forward = _make_forward(model, workload)
+        model, runs = prepare_runs(architecture, workload, WithoutCache())
+        forward = runs["prefill"]
         theirs = _count_step(model, forward)
         seconds = perf_counter() - start
         ours = formulas.model.layer.training_cost
@@ -91,24 +91,6 @@ def _backward(layer: BaseLayer) -> dict[str, Size]:
     return {metric: getattr(layer, metric)() for metric in BACKWARD_METRICS}
 
 
-def _make_forward(model: nn.Module, workload: TraceWorkload) -> Call:
-    batch_size = workload.batch_size
-    tiles = int(count_tiles(workload.num_width_tiles, workload.num_height_tiles))
-    ids = torch.zeros(batch_size, workload.seq_len, dtype=torch.int64, device="meta")
-
-    def make_views(views: int, side: int) -> Tensor:
-        return torch.empty(batch_size * views, IMAGE_CHANNELS, side, side, dtype=torch.bfloat16, device="meta")
-
-    return lambda: model(
-        ids,
-        WithoutCache(),
-        make_views(1, workload.base_size),
-        make_views(tiles, workload.image_size) if tiles else None,
-        workload.num_width_tiles,
-        logits_tokens=workload.logits_tokens,
-    )
-
-
 def _count_step(model: nn.Module, forward: Call) -> dict[str, Fraction]:
     """Return the metrics of a step: flows of both directions, and states of the forward."""
     ahead, step = count_forward(model, forward), count_training_step(model, forward)
@@ -116,7 +98,7 @@ def _count_step(model: nn.Module, forward: Call) -> dict[str, Fraction]:
         raise CountError("two forwards of one model differ", place=type(model).__name__)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     both, states = (_weigh(work, parameters) for work in (ahead.work + step.backward, ahead.work))
-    return {metric: Fraction(str((both if metric in FLOWS else states)[metric])) for metric in METRICS}
+    return {metric: _number((both if metric in FLOWS else states)[metric], {}) for metric in METRICS}
 
 
 def _weigh(work: Work, parameters: int) -> Cost:

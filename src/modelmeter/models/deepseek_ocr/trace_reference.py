@@ -19,6 +19,9 @@ from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeek
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, KeyValueCache, build_reference
 from modelmeter.trace import trace_modules
 
+DTYPE = torch.bfloat16
+"""What runs, and is cached, on the meta device; no cost depends on it."""
+
 
 @frozen(kw_only=True)
 class TraceWorkload:
@@ -127,24 +130,21 @@ def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorklo
 
 
 def prepare_runs(
-    architecture: DeepSeekOCRArchitecture, workload: TraceWorkload
+    architecture: DeepSeekOCRArchitecture, workload: TraceWorkload, cache: KeyValueCache | None = None
 ) -> tuple[DeepseekOCRForCausalLM, Mapping[str, Callable[[], object]]]:
     """Return the reference model on the meta device, and its runs ``prefill`` and ``decode``.
 
-    They run in this order: the decode step is one token on the cache that the prefill has left. The experts take
-    even shares of the tokens.
+    They run in this order: the decode step is one token on the cache that the prefill has left; by default that of
+    :func:`make_cache`. The experts take even shares of the tokens.
     """
-    model = build_reference(architecture, expert_routing="even")
-    dtype = model.lm_head.weight.dtype
-    cache = KeyValueCache(
-        architecture, batch_size=workload.batch_size, capacity=workload.seq_len + 1, device="meta", dtype=dtype
-    )
+    model = build_reference(architecture, expert_routing="even", dtype=DTYPE)
+    cache = cache or make_cache(architecture, workload)
     make_ids = partial(torch.empty, dtype=torch.int64, device="meta")
     tiles = int(vision_tokens.count_tiles(workload.num_width_tiles, workload.num_height_tiles))
 
     def make_views(views: int, side: int) -> torch.Tensor:
         shape = (workload.batch_size * views, IMAGE_CHANNELS, side, side)
-        return torch.empty(shape, dtype=dtype, device="meta")
+        return torch.empty(shape, dtype=DTYPE, device="meta")
 
     def prefill() -> object:
         return model(
@@ -160,3 +160,10 @@ def prepare_runs(
         return model(make_ids(workload.batch_size, 1), cache)
 
     return model, {"prefill": prefill, "decode": decode}
+
+
+def make_cache(architecture: DeepSeekOCRArchitecture, workload: TraceWorkload) -> KeyValueCache:
+    """Return an empty cache on the meta device, for the prompt and one decode step."""
+    return KeyValueCache(
+        architecture, batch_size=workload.batch_size, capacity=workload.seq_len + 1, device="meta", dtype=DTYPE
+    )

@@ -2,14 +2,14 @@
 """What the evaluators over arrays share: conversion of sizes, and the choice of integers that hold the results."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._blocks import Array, Routine
+from ._blocks import Array, Result, Routine, join_ranges, ranges_of
 from ._bounds import Bounds, compile_bounds
 from ._formulas import SIZES
 from ._fused import Fused
@@ -24,8 +24,11 @@ Engine: TypeAlias = Literal["auto", "numpy", "fused"]
 Overflow: TypeAlias = Literal["error", "float64", "exact"]
 """What happens where a number may not fit into int64."""
 
-PIECE = 65_536
-"""Elements that are looked at together."""
+MANY = 1_000_000
+"""Points whose sizes no longer fit into the cache, so that reading them twice costs more than running ahead."""
+
+SAMPLE = 256
+"""Elements whose values tell what all of them may look like."""
 
 SHORT = 256
 """Below this length an axis is too short to be the last one in memory."""
@@ -64,11 +67,7 @@ def as_size(name: str, value: ArrayLike | None, minimum: int) -> Array | int | N
 
 def range_of_size(name: str, array: Array, minimum: int) -> Range:
     """Return the smallest and the largest value of an array that is not empty, checked."""
-    # In pieces, so that the second look at them is at the cache.
-    flat = array.reshape(-1)
-    pieces = [flat[start : start + PIECE] for start in range(0, flat.size, PIECE)]
-    ends = [(piece.min(), piece.max()) for piece in pieces]
-    low, high = int(min(low for low, _ in ends)), int(max(high for _, high in ends))
+    low, high = join_ranges(ranges_of(array))
     if low < minimum:
         raise CostError(f"{name} must be at least {minimum}, not {show(low)}")
     return low, high
@@ -76,8 +75,8 @@ def range_of_size(name: str, array: Array, minimum: int) -> Range:
 
 def evaluate(
     stage: str, given: Mapping[str, ArrayLike | None], overflow: Overflow, engine: Engine, expert_routing: str
-) -> Cost:
-    """Return the cost of a stage over arrays.
+) -> list[Array]:
+    """Return the metrics of a stage over arrays, or of all stages.
 
     Raises
     ------
@@ -93,10 +92,10 @@ def evaluate(
     sizes = {name: as_size(name, value, minima[name]) for name, value in given.items()}
     arrays = {name: size for name, size in sizes.items() if isinstance(size, np.ndarray)}
     shape = shape_of(arrays)
-    if 0 in shape:
-        return Cost(*np.empty((len(Cost._fields), *shape), dtype=np.int64))
     known = tuple((name, size) for name, size in sizes.items() if not isinstance(size, np.ndarray))
-    _, bound = trace_bounded(stage, known, expert_routing)
+    formulas, bound = trace_bounded(stage, known, expert_routing)
+    if 0 in shape:
+        return [*np.empty((len(formulas.metrics), *shape), dtype=np.int64)]
     is_flat = all(array.shape == shape for array in arrays.values())
     order = tuple(range(len(shape))) if is_flat else _order_axes(shape)
     laid = (prod(shape),) if is_flat else tuple(shape[axis] for axis in order)
@@ -106,18 +105,15 @@ def evaluate(
     }
     axes = tuple((name, _axes_of(array)) for name, array in arrays.items())
     lengths = () if is_flat else laid
-    if is_flat and arrays and engine != "numpy":
-        plan = _plan(stage, known, expert_routing, frozenset(), axes, lengths)
-        if engine == "fused" or plan.fused.pays(laid[0]):
-            metrics = _run_fused(plan.fused, arrays, minima, bound)
-            if metrics is not None:
-                return Cost(*(_unfold(metric, shape, laid, order) for metric in metrics))
+    plan_of = partial(_plan, stage, known, expert_routing, axes, lengths)
+    if is_flat and arrays:
+        found = _run_ahead(plan_of, bound, arrays, minima, engine)
+        if found is not None:
+            return [_unfold(metric, shape, laid, order) for metric in found]
     ranges = {name: range_of_size(name, array, minima[name]) for name, array in arrays.items()}
     bounds = bound(ranges)
-    fixed = frozenset((number, low) for number, (low, high) in enumerate(bounds.ranges) if low == high)
-    plan = _plan(stage, known, expert_routing, fixed, axes, lengths)
-    metrics = plan.run(arrays, laid, ranges, overflow, bounds.largest)
-    return Cost(*(_unfold(metric, shape, laid, order) for metric in metrics))
+    metrics = plan_of(bounds.fixed).run(arrays, laid, ranges, overflow, bounds.largest)
+    return [_unfold(metric, shape, laid, order) for metric in metrics]
 
 
 class Plan:
@@ -149,10 +145,22 @@ class Plan:
     ) -> list[Array]:
         """Return the metrics, computed in blocks."""
         kinds, is_exact = self.kinds(ranges, overflow, largest)
+        return self._routine(kinds, is_exact=is_exact).run(arrays, shape)
+
+    def run_ahead(self, arrays: Mapping[str, Array]) -> Result | None:
+        """Return the metrics as if all of them fitted into int64; None where sizes contradict each other."""
+        shape = next(iter(arrays.values())).shape
+        routine = self._routine(dict.fromkeys((*arrays, *self._tape.steps), np.int64), is_exact=False)
+        try:
+            return routine.run_and_watch(arrays, shape)
+        except CostError:
+            return None
+
+    def _routine(self, kinds: dict[str, type], *, is_exact: bool) -> Routine:
         key = (*kinds.values(), is_exact)
         if key not in self._routines:
             self._routines[key] = Routine(self._tape, kinds, is_exact)
-        return self._routines[key].run(arrays, shape)
+        return self._routines[key]
 
     @cached_property
     def fused(self) -> Fused:
@@ -174,24 +182,53 @@ def _plan(
     stage: str,
     known: tuple[tuple[str, int | None], ...],
     expert_routing: str,
-    fixed: frozenset[tuple[int, int]],
     axes: tuple[tuple[str, Axes], ...],
     shape: tuple[int, ...],
+    fixed: frozenset[tuple[int, int]],
 ) -> Plan:
     formulas, _ = trace_bounded(stage, known, expert_routing)
     return Plan(Recorder(dict(axes), shape or (1,)).record(formulas.fold(dict(fixed)).program()))
 
 
-def _run_fused(
-    fused: Fused, arrays: Mapping[str, Array], minima: Mapping[str, int], bound: Callable[[Mapping[str, Range]], Bounds]
+def _run_ahead(
+    plan_of: Callable[[frozenset[tuple[int, int]]], Plan],
+    bound: Callable[[Mapping[str, Range]], Bounds],
+    arrays: Mapping[str, Array],
+    minima: Mapping[str, int],
+    engine: Engine,
 ) -> list[Array] | None:
-    """Return the metrics, computed in one loop; None where an argument is wrong or int64 may be too small."""
+    """Return the metrics, computed before the sizes are known to be right; None where it shows that they were not.
+
+    What computes looks at every size while it reads it: to look beforehand is to read everything twice.
+    """
     if any(array.dtype.kind not in "iu" or array.dtype == np.uint64 for array in arrays.values()):
         return None
-    found = fused.run(arrays)
-    if found is None or any(low < minima[name] for name, (low, _) in found.ranges.items()):
+    points = len(next(iter(arrays.values())))
+    fixed: frozenset[tuple[int, int]] = frozenset()
+    if engine != "numpy" and (engine == "fused" or plan_of(fixed).fused.pays(points)):
+        found = plan_of(fixed).fused.run(arrays)
+    elif points >= MANY:
+        # An odd step, so that it does not meet the same values of a repeated pattern again and again.
+        sample = {name: array[:: points // SAMPLE | 1] for name, array in arrays.items()}
+        bounds = _bound_right(bound, {name: join_ranges(ranges_of(array)) for name, array in sample.items()}, minima)
+        if bounds is None:
+            return None
+        fixed = bounds.fixed
+        found = plan_of(fixed).run_ahead(arrays)
+    else:
         return None
-    return found.metrics if bound(found.ranges).largest <= INT64_MAX else None
+    bounds = found and _bound_right(bound, found.ranges, minima)
+    return found.metrics if found and bounds and fixed <= bounds.fixed else None
+
+
+def _bound_right(
+    bound: Callable[[Mapping[str, Range]], Bounds], ranges: Mapping[str, Range], minima: Mapping[str, int]
+) -> Bounds | None:
+    """Return the bounds of sizes that are right; None where one is too small, or a number may leave int64."""
+    if any(low < minima[name] for name, (low, _) in ranges.items()):
+        return None
+    bounds = bound(ranges)
+    return bounds if bounds.largest <= INT64_MAX else None
 
 
 def _order_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -202,6 +239,8 @@ def _order_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _unfold(metric: Array, shape: tuple[int, ...], laid: tuple[int, ...], order: tuple[int, ...]) -> Array:
     """Return a metric in the shape of the result."""
+    if metric.shape == shape == laid:
+        return metric
     if metric.ndim == 0:
         return np.broadcast_to(metric, shape)
     if len(laid) < len(shape):

@@ -6,23 +6,37 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from itertools import product
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._runtime import routed_reads, too_large
+from ._symbolic import Range
 from ._tape import Axes, Check, Operand, Step, Tape
 
-BLOCK = 32_768
+BLOCK = 65_536
 """Elements of a block."""
 
+PIECE = 131_072
+"""Elements that are looked at together."""
+
 Array: TypeAlias = NDArray[Any]
+
+Ends: TypeAlias = dict[str, list[tuple[Any, Any]]]
+"""The smallest and the largest value of sizes, piece by piece."""
 
 Function: TypeAlias = Callable[[Any, Any, Any], object]
 """Takes two operands, and writes into the third."""
 
 _memory = threading.local()
+
+
+class Result(NamedTuple):
+    """Metrics that are right if, by the ranges of the sizes, no size is too small and no number leaves int64."""
+
+    ranges: dict[str, Range]
+    metrics: list[Array]
 
 
 class Routine:
@@ -48,16 +62,29 @@ class Routine:
         self.metrics = tape.metrics
         self.passes = [Pass(tape, each, kept, kinds) for each in sorted(along, key=lambda each: (len(each), each))]
 
-    def run(self, sizes: Mapping[str, Array], shape: tuple[int, ...]) -> list[Array]:
-        """Return the metrics as arrays that broadcast to ``shape``; those of that shape share one block of memory."""
+    def run(self, sizes: Mapping[str, Array], shape: tuple[int, ...], ends: Ends | None = None) -> list[Array]:
+        """Return the metrics as arrays that broadcast to ``shape``; those of that shape share one block of memory.
+
+        Parameters
+        ----------
+        ends
+            Sizes whose smallest and largest value in each block are wanted, and the lists that take them.
+        """
         values = dict(sizes)
         for each in self.passes:
             extent = tuple(length if axis in each.axes else 1 for axis, length in enumerate(shape))
             rows = np.empty((len(each.kept), *extent), dtype=object if self.is_exact else np.int64)
             for name, row in zip(each.kept, rows, strict=True):
                 values[name] = row.view(self.kinds[name])
-            each.run(values, extent)
+            each.run(values, extent, ends or {})
         return [values[metric] if isinstance(metric, str) else self._constant(metric) for metric in self.metrics]
+
+    def run_and_watch(self, sizes: Mapping[str, Array], shape: tuple[int, ...]) -> Result:
+        """Return the metrics, and the ranges of the sizes as they were read: reading them before takes longer."""
+        ends: Ends = {name: [] for name in sizes}
+        metrics = self.run(sizes, shape, ends)
+        ranges = {name: join_ranges(found or ranges_of(sizes[name])) for name, found in ends.items()}
+        return Result(ranges, metrics)
 
     def _constant(self, metric: int) -> Array:
         if self.is_exact:
@@ -97,10 +124,16 @@ class Pass:
             places = [self._place(operand, object) for operand in (check.size, check.limit)]
             self.steps.append((partial(_check, check), places[0], places[1], places[0]))
 
-    def run(self, values: Mapping[str, Array], extent: tuple[int, ...]) -> None:
-        """Run the steps on every block of ``extent``."""
+    def run(self, values: Mapping[str, Array], extent: tuple[int, ...], ends: Ends) -> None:
+        """Run the steps on every block of ``extent``, and look for the ``ends`` of sizes in it."""
         cells = list(self._cells)
         scratch = _scratch(len(self._scratch), object in self._scratch.values())
+        read = [
+            (place, np.broadcast_to(values[name], extent), kind if values[name].dtype != kind else None)
+            for place, (name, kind) in self._read.items()
+        ]
+        kept = [(place, values[name]) for place, name in self._kept.items()]
+        watched = [(place, ends[name]) for place, (name, _) in self._read.items() if name in ends]
         before: tuple[int, ...] = ()
         for block in blocks(extent):
             lengths = tuple(piece.stop - piece.start for piece in block)
@@ -108,13 +141,12 @@ class Pass:
                 for (place, kind), memory in zip(self._scratch.items(), scratch, strict=True):
                     cells[place] = memory[: prod(lengths)].view(kind).reshape(lengths)
                 before = lengths
-            for place, (name, kind) in self._read.items():
-                array = values[name]
-                pieces = zip(block, array.shape, strict=True)
-                view = array[tuple(piece if length > 1 else slice(None) for piece, length in pieces)]
-                cells[place] = view if view.dtype == kind else view.astype(kind)
-            for place, name in self._kept.items():
-                cells[place] = values[name][block]
+            for place, array, converted in read:
+                cells[place] = array[block] if converted is None else array[block].astype(converted)
+            for place, array in kept:
+                cells[place] = array[block]
+            for place, found in watched:
+                found.append(_ends_of(cells[place]))
             for function, one, other, result in self.steps:
                 function(cells[one], cells[other], cells[result])
 
@@ -146,7 +178,8 @@ class Pass:
         if name in self.kept:
             self._kept[self._add(name)] = name
             return self._places[name]
-        for place in free:
+        # What was free last is in the cache.
+        for place in reversed(free):
             if self._scratch[place] == kind:
                 free.remove(place)
                 self._places[name] = place
@@ -166,11 +199,30 @@ def blocks(extent: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
     if axis == 0:
         yield whole
         return
-    length, most = extent[axis - 1], BLOCK // inner
+    length = extent[axis - 1]
+    # As long as each other: a short last piece would cost as many calls as a long one.
+    most = -(-length // -(-length * inner // BLOCK))
     for outer in product(*map(range, extent[: axis - 1])):
         for start in range(0, length, most):
             piece = slice(start, min(start + most, length))
             yield (*(slice(place, place + 1) for place in outer), piece, *whole)
+
+
+def ranges_of(array: Array) -> list[tuple[Any, Any]]:
+    """Return the smallest and the largest value of each piece of an array."""
+    # In pieces, so that the second look at them is at the cache.
+    flat = array.reshape(-1)
+    return [_ends_of(flat[start : start + PIECE]) for start in range(0, flat.size, PIECE)]
+
+
+def join_ranges(ends: list[tuple[Any, Any]]) -> Range:
+    """Return the smallest and the largest value of all pieces."""
+    return int(min(low for low, _ in ends)), int(max(high for _, high in ends))
+
+
+def _ends_of(piece: Any) -> tuple[Any, Any]:
+    # The methods of arrays do the same after a detour.
+    return np.minimum.reduce(piece, axis=None), np.maximum.reduce(piece, axis=None)
 
 
 def _scratch(count: int, is_object: bool) -> list[Array]:
@@ -184,9 +236,9 @@ def _scratch(count: int, is_object: bool) -> list[Array]:
 
 def _constant(value: int, kind: type) -> object:
     if kind is np.float64:
-        return np.float64(value)
-    # Sums and products are right modulo 2^64, whatever a factor is.
-    return np.int64((value + 2**63) % 2**64 - 2**63) if kind is np.int64 else value
+        return np.array(float(value))
+    # Sums and products are right modulo 2^64, whatever a factor is. NumPy takes an array faster than a scalar.
+    return np.array((value + 2**63) % 2**64 - 2**63) if kind is np.int64 else value
 
 
 @lru_cache

@@ -19,6 +19,11 @@ class Bounds(NamedTuple):
     ranges: list[Range]
     largest: int
 
+    @property
+    def fixed(self) -> frozenset[tuple[int, int]]:
+        """The unknowns that have one value only, by number."""
+        return frozenset((number, low) for number, (low, high) in enumerate(self.ranges) if low == high)
+
 
 def compile_bounds(space: Space, metrics: tuple[Value, ...]) -> Callable[[Mapping[str, Range]], Bounds]:
     """Return a function from the ranges of the sizes to the bounds of formulas; it stands before every evaluation."""

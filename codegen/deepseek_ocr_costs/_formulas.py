@@ -20,7 +20,7 @@ from ._symbolic import (
     triangular,
 )
 
-Metrics = tuple[Value, Value, Value, Value, Value, Value]
+Metrics = tuple[Value, ...]
 
 
 class Size(NamedTuple):
@@ -80,14 +80,53 @@ SIZES = {
         "activation_bits": Size(1, 16),
         "kv_bits": Size(1, 16),
     },
+    "training_step": {
+        "batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "prompt_tokens": Size(0, 10),
+        "seq_len": Size(1, None),
+        "logits_tokens": Size(1, None),
+        "weight_bits": Size(1, 16),
+        "activation_bits": Size(1, 16),
+    },
+    "stages": {
+        "batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "prompt_tokens": Size(0, 10),
+        "seq_len": Size(1, None),
+        "logits_tokens": Size(1, None),
+        "decode_steps": Size(0, None),
+        "max_new_tokens": Size(1, 1024),
+        "weight_bits": Size(1, 16),
+        "activation_bits": Size(1, 16),
+        "kv_bits": Size(1, 16),
+    },
 }
+
+STAGES = (
+    "vision",
+    "projector",
+    "prefill",
+    "decode",
+    "request",
+    "training_step",
+)
+"""The functions that return the six metrics of one cost."""
 
 ROUTED = (
     "prefill",
     "decode",
     "request",
+    "training_step",
+    "stages",
 )
-"""The stages that route tokens to experts."""
+"""The functions of stages that route tokens to experts."""
 
 
 def vision(
@@ -202,7 +241,14 @@ def vision(
     )
     activation_bytes = activation_bits * x48
     kv_cache_bytes = 0
-    return tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes
+    return (
+        tensor_core_flops,
+        cuda_core_flops,
+        io_bytes,
+        weight_bytes,
+        activation_bytes,
+        kv_cache_bytes,
+    )
 
 
 def projector(
@@ -232,7 +278,14 @@ def projector(
     weight_bytes = 328160 * weight_bits
     activation_bytes = (896 * x6 + 480 * x7 + 320) * x8
     kv_cache_bytes = 0
-    return tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes
+    return (
+        tensor_core_flops,
+        cuda_core_flops,
+        io_bytes,
+        weight_bytes,
+        activation_bytes,
+        kv_cache_bytes,
+    )
 
 
 def prefill(
@@ -263,7 +316,14 @@ def prefill(
     weight_bytes = 366841760 * weight_bits
     activation_bytes = ceil_div(batch_size * (seq_len * (545441 * activation_bits + 2112) + 64640 * x2), 4)
     kv_cache_bytes = 3840 * kv_bits * x1
-    return tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes
+    return (
+        tensor_core_flops,
+        cuda_core_flops,
+        io_bytes,
+        weight_bytes,
+        activation_bytes,
+        kv_cache_bytes,
+    )
 
 
 def decode(
@@ -292,7 +352,14 @@ def decode(
     weight_bytes = 366841760 * weight_bits
     activation_bytes = ceil_div(batch_size * exceeds(decode_steps, 0) * (610081 * activation_bits + 2112), 4)
     kv_cache_bytes = 3840 * (seq_len + decode_steps) * x2
-    return tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes
+    return (
+        tensor_core_flops,
+        cuda_core_flops,
+        io_bytes,
+        weight_bytes,
+        activation_bytes,
+        kv_cache_bytes,
+    )
 
 
 def request(
@@ -454,4 +521,399 @@ def request(
     x61 = largest(x58, 4 * (896 * x11 + 480 * x12 + 320) * x46, x60, x59)
     activation_bytes = ceil_div(x61, 4)
     kv_cache_bytes = 3840 * (seq_len + decode_steps) * x51
-    return tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes
+    return (
+        tensor_core_flops,
+        cuda_core_flops,
+        io_bytes,
+        weight_bytes,
+        activation_bytes,
+        kv_cache_bytes,
+    )
+
+
+def training_step(
+    *,
+    batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    prompt_tokens: Value,
+    seq_len: Value | None,
+    logits_tokens: Value | None,
+    weight_bits: Value,
+    activation_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return the cost of a forward over images and prompt, and of the backward of it."""
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = num_width_tiles * num_height_tiles
+    x2 = exceeds(x1, 1)
+    x3 = x2 * x1
+    x4 = floor_div(image_size, 16)
+    x5 = ceil_div(x4, 4)
+    x6 = x5 * x5
+    x7 = x3 * x6
+    x8 = floor_div(base_size, 16)
+    x9 = ceil_div(x8, 4)
+    x10 = x9 * x9
+    x11 = x7 + x10
+    x12 = x9 + num_height_tiles * x5 * x2
+    image_tokens = x11 + x12 + 1
+    if seq_len is None:
+        seq_len = abbreviate(image_tokens + prompt_tokens)
+    if logits_tokens is None:
+        logits_tokens = abbreviate(seq_len)
+    at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
+    at_most("image_tokens", image_tokens, "seq_len", seq_len)
+    x13 = ceil_div(x4, 14)
+    x14 = x13 * x13 * x3
+    x15 = ceil_div(x8, 14)
+    x16 = x15 * x15
+    x17 = x14 + x16
+    x18 = ceil_div(x4, 2)
+    x19 = ceil_div(x8, 2)
+    x20 = x18 * x18 * x3 + x19 * x19
+    x21 = x6 * x7 + x10 * x10
+    x22 = x4 * x4
+    x23 = x22 * x3
+    x24 = x8 * x8
+    x25 = x4 * x23 + x8 * x24
+    x26 = x24 * x24
+    x27 = x22 * x23 + x26
+    x28 = x23 + x24
+    x29 = differs(x9, 16)
+    x30 = x2 * differs(x5, 16)
+    x31 = x29 * x10 + x6 * x30
+    x32 = x29 + x30
+    x33 = differs(x8, 64)
+    x34 = x2 * differs(x4, 64)
+    x35 = x33 * x24 + x22 * x34
+    x36 = x8 * x33 + x4 * x34
+    x37 = x33 + x34
+    x38 = x24 + x2 * x22
+    x39 = differs(14 * x13, x4)
+    x40 = differs(14 * x15, x8)
+    x41 = x39 * x14 + x40 * x16
+    x42 = x38 + batch_size * x20
+    x43 = batch_size * seq_len
+    x44 = x2 + 1
+    x45 = (
+        seq_len * (184320 * seq_len + 2451703296)
+        + 25230901248 * x17
+        + 7077888 * x20
+        + 294912 * x21
+        + 1856569344 * x11
+        + 36864 * (x25 + x27)
+        + 403439616 * x28
+        + 1812234240 * (x3 + 1)
+        + 992870400 * logits_tokens
+    )
+    tensor_core_flops = batch_size * x45
+    x46 = (
+        (differs(batch_size * x1, 1) * (1024 * (x6 + 1) + 768 * x22) + 96 * differs(x4, 1) * x22 * x22 + 2607232) * x3
+        + differs(batch_size, 1) * (1024 * (x10 + 1) + 768 * x24)
+        + seq_len * (1320 * seq_len + 2852737)
+        + 62544384 * x17
+        + 4224 * x21
+        + 2612736 * x11
+        + 96 * differs(x8, 1) * x26
+        + 624 * x27
+        + 1076234 * x28
+        + 1280 * x12
+        + 2608512
+    )
+    cuda_core_flops = (
+        batch_size * x46
+        + 64512 * x31
+        + 263168 * x32
+        + 48384 * x35
+        + 7168 * x36
+        - 3584 * x37
+        + 512 * x38
+        + 401232640 * x2
+        + 463872
+    )
+    x47 = (
+        (6 * image_size * image_size + 12288 * x39 * x22 + 3894272) * x3
+        + 6 * base_size * base_size
+        + 2408448 * x41
+        + 47190528 * x17
+        + 3933696 * x11
+        + 12288 * x40 * x24
+        + 480 * x25
+        + 798464 * x28
+        + 12800 * x12
+        + 6539850 * seq_len
+        + 262400 * logits_tokens
+        + 3901952
+    )
+    x48 = (
+        batch_size * x47
+        + x2 * (2048 * x6 + 1531904)
+        + 2560 * x42
+        + 6144 * x31
+        + 2048 * (x10 + x36)
+        + 1317888 * x32
+        + 4096 * x35
+        - 1024 * x37
+        + 1532672
+    )
+    x49 = (
+        x2 * (2560 * equals(x4, 64) * x22 + 2395033344)
+        + 2560 * (x43 + equals(x8, 64) * x24)
+        + 6421504 * x37
+        + 99 * routed_reads(64, 6, x43, 1146880, expert_routing)
+        + 2233864960
+    )
+    x50 = activation_bits * x48 + weight_bits * x49 + seq_len * (21248 * batch_size + 768) + 1024 * x38 + 434304 * x44
+    io_bytes = ceil_div(x50, 8)
+    weight_bytes = 417013280 * weight_bits
+    x51 = (
+        602112 * x41
+        + 3273984 * x17
+        + 325120 * x11
+        + 48 * x25
+        + 68864 * x28
+        + 321024 * x3
+        + 1920 * x12
+        + 545441 * seq_len
+        + 64640 * logits_tokens
+        + 322304
+    )
+    x52 = batch_size * x51 + 256 * x42 + 1024 * x31 + 512 * (x32 + x36) + 384 * x35 - 256 * x37 + 231936 * x44
+    x53 = activation_bits * x52
+    x54 = x53 + 2112 * x43
+    activation_bytes = ceil_div(x54, 4)
+    kv_cache_bytes = 0
+    return (
+        tensor_core_flops,
+        cuda_core_flops,
+        io_bytes,
+        weight_bytes,
+        activation_bytes,
+        kv_cache_bytes,
+    )
+
+
+def stages(
+    *,
+    batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    prompt_tokens: Value,
+    seq_len: Value | None,
+    logits_tokens: Value | None,
+    decode_steps: Value | None,
+    max_new_tokens: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return the costs of each stage and of the request."""
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = num_width_tiles * num_height_tiles
+    x2 = floor_div(image_size, 16)
+    x3 = ceil_div(x2, 4)
+    x4 = exceeds(x1, 1)
+    x5 = x3 * x4
+    x6 = x3 * x5
+    x7 = x1 * x6
+    x8 = floor_div(base_size, 16)
+    x9 = ceil_div(x8, 4)
+    x10 = x9 * x9
+    x11 = x7 + x10
+    x12 = x9 + num_height_tiles * x5
+    image_tokens = x11 + x12 + 1
+    if seq_len is None:
+        seq_len = abbreviate(image_tokens + prompt_tokens)
+    if logits_tokens is None:
+        logits_tokens = abbreviate(seq_len)
+    if decode_steps is None:
+        decode_steps = abbreviate(max_new_tokens - 1)
+    at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
+    at_most("image_tokens", image_tokens, "seq_len", seq_len)
+    x13 = ceil_div(x2, 14)
+    x14 = x4 * x1
+    x15 = x13 * x13 * x14
+    x16 = ceil_div(x8, 14)
+    x17 = x16 * x16
+    x18 = x15 + x17
+    x19 = ceil_div(x2, 2)
+    x20 = ceil_div(x8, 2)
+    x21 = x19 * x19 * x14 + x20 * x20
+    x22 = x3 * x3 * x7 + x10 * x10
+    x23 = x2 * x4
+    x24 = x2 * x23
+    x25 = x24 * x2 * x1
+    x26 = x8 * x8
+    x27 = x25 + x8 * x26
+    x28 = x2 * x25 + x26 * x26
+    x29 = x1 * x24 + x26
+    x30 = x14 + 1
+    x31 = (
+        8410300416 * x18
+        + 2359296 * x21
+        + 98304 * x22
+        + 613613568 * x11
+        + 12288 * (x27 + x28)
+        + 134873088 * x29
+        + 604078080 * x30
+    )
+    x32 = batch_size * x31
+    x33 = differs(x9, 16)
+    x34 = differs(x3, 16)
+    x35 = x33 * x10 + x34 * x6
+    x36 = differs(x8, 64)
+    x37 = differs(x2, 64)
+    x38 = x36 * x26 + x37 * x24
+    x39 = x8 * x36 + x37 * x23
+    x40 = x36 + x4 * x37
+    x41 = (
+        batch_size * (29503488 * x18 + 2304 * x22 + 995840 * x11 + 384 * x28 + 336644 * x29 + 993536 * x30)
+        + 31744 * x35
+        + 23808 * x38
+        + 3072 * x39
+        - 1536 * x40
+    )
+    x42 = differs(14 * x13, x2)
+    x43 = differs(14 * x16, x8)
+    x44 = x42 * x15 + x43 * x17
+    x45 = x26 + x24
+    x46 = batch_size * x21 + x45
+    x47 = x33 + x4 * x34
+    x48 = x4 + 1
+    x49 = (
+        (3 * image_size * image_size + 6144 * x2 * x2 * x42) * x14
+        + 3 * base_size * base_size
+        + 1204224 * x44
+        + 15504384 * x18
+        + 1432576 * x11
+        + 6144 * x43 * x26
+        + 192 * x27
+        + 300032 * x29
+        + 1430528 * x30
+    )
+    x50 = (
+        batch_size * x49
+        + 1024 * (x10 + x39 + x6 + x46)
+        + 3072 * x35
+        + 264192 * x47
+        + 2048 * x38
+        - 512 * x40
+        + 665600 * x48
+    )
+    x51 = (
+        activation_bits * x50
+        + weight_bits * (3210752 * x40 + 1280 * (equals(x8, 64) * x26 + equals(x2, 64) * x24) + 395107072 * x48)
+        + 512 * x45
+        + 217152 * x48
+    )
+    x52 = 49843360 * weight_bits
+    x53 = (
+        batch_size * (150528 * x44 + 818496 * x18 + 80384 * x11 + 12 * x27 + 17216 * x29 + 80256 * x30)
+        + 64 * x46
+        + 256 * x35
+        + 128 * (x39 + x47)
+        + 96 * x38
+        - 64 * x40
+        + 57984 * x48
+    )
+    x54 = activation_bits * x53
+    x55 = 5242880 * x11 * batch_size
+    x56 = batch_size * activation_bits
+    x57 = (1888 * x11 + 800 * x12 + 480) * x56 + weight_bits * (328000 * x4 + 328160)
+    x58 = 328160 * weight_bits
+    x59 = (896 * x11 + 480 * x12 + 320) * x56
+    x60 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
+    x61 = batch_size * seq_len
+    x62 = (720 * seq_len + 888244) * x61
+    x63 = 1280 * weight_bits + 12736
+    x64 = activation_bits * logits_tokens
+    x65 = (
+        batch_size * (seq_len * (2474116 * activation_bits + 61440 * kv_bits + x63) + 130560 * x64)
+        + weight_bits * (33 * routed_reads(64, 6, x61, 1146880, expert_routing) + 347045120)
+        + 768 * (activation_bits + seq_len)
+    )
+    x66 = 366841760 * weight_bits
+    x67 = batch_size * (seq_len * (545441 * activation_bits + 2112) + 64640 * x64)
+    x68 = seq_len * decode_steps + triangular(decode_steps)
+    x69 = batch_size * (61440 * x68 + 1148192256 * decode_steps)
+    x70 = batch_size * (720 * x68 + 888244 * decode_steps)
+    x71 = batch_size * kv_bits
+    x72 = (
+        batch_size * (30720 * kv_bits + 2604676 * activation_bits + x63)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + 347045120)
+        + 768 * (activation_bits + 1)
+    )
+    x73 = decode_steps * x72
+    x74 = x73 + 30720 * x68 * x71
+    x75 = batch_size * exceeds(decode_steps, 0) * (610081 * activation_bits + 2112)
+    x76 = 3840 * (seq_len + decode_steps) * x71
+    vision_tensor_core_flops = x32
+    vision_cuda_core_flops = x41
+    vision_io_bytes = ceil_div(x51, 8)
+    vision_weight_bytes = x52
+    vision_activation_bytes = x54
+    vision_kv_cache_bytes = 0
+    projector_tensor_core_flops = x55
+    projector_cuda_core_flops = 0
+    projector_io_bytes = x57
+    projector_weight_bytes = x58
+    projector_activation_bytes = x59
+    projector_kv_cache_bytes = 0
+    prefill_tensor_core_flops = x60
+    prefill_cuda_core_flops = x62
+    prefill_io_bytes = ceil_div(x65, 8)
+    prefill_weight_bytes = x66
+    prefill_activation_bytes = ceil_div(x67, 4)
+    prefill_kv_cache_bytes = 3840 * kv_bits * x61
+    decode_tensor_core_flops = x69
+    decode_cuda_core_flops = x70
+    decode_io_bytes = ceil_div(x74, 8)
+    decode_weight_bytes = x66
+    decode_activation_bytes = ceil_div(x75, 4)
+    decode_kv_cache_bytes = x76
+    request_tensor_core_flops = x32 + x55 + x60 + x69
+    request_cuda_core_flops = x41 + x62 + x70 + 0
+    request_io_bytes = ceil_div(x51 + x65 + x74 + 8 * x57, 8)
+    request_weight_bytes = x52 + x58 + x66
+    request_activation_bytes = ceil_div(largest(4 * x54, 4 * x59, x67, x75), 4)
+    request_kv_cache_bytes = x76
+    return (
+        vision_tensor_core_flops,
+        vision_cuda_core_flops,
+        vision_io_bytes,
+        vision_weight_bytes,
+        vision_activation_bytes,
+        vision_kv_cache_bytes,
+        projector_tensor_core_flops,
+        projector_cuda_core_flops,
+        projector_io_bytes,
+        projector_weight_bytes,
+        projector_activation_bytes,
+        projector_kv_cache_bytes,
+        prefill_tensor_core_flops,
+        prefill_cuda_core_flops,
+        prefill_io_bytes,
+        prefill_weight_bytes,
+        prefill_activation_bytes,
+        prefill_kv_cache_bytes,
+        decode_tensor_core_flops,
+        decode_cuda_core_flops,
+        decode_io_bytes,
+        decode_weight_bytes,
+        decode_activation_bytes,
+        decode_kv_cache_bytes,
+        request_tensor_core_flops,
+        request_cuda_core_flops,
+        request_io_bytes,
+        request_weight_bytes,
+        request_activation_bytes,
+        request_kv_cache_bytes,
+    )

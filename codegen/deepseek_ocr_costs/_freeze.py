@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import Protocol, TypeVar, cast, overload
 
-from ._formulas import SIZES
+from ._formulas import SIZES, STAGES
 from ._program import Node, Operation, Program, trace
 from ._runtime import Cost, CostError, check_routing, check_size, routed_reads, too_large
 
@@ -72,8 +72,8 @@ def freeze(
     CostError
         If a size is out of range, or sizes contradict each other, or there is no such stage or metric.
     """
-    if stage not in SIZES:
-        raise CostError(f"there is no stage {stage!r}: there are {', '.join(SIZES)}")
+    if stage not in STAGES:
+        raise CostError(f"there is no stage {stage!r}: there are {', '.join(STAGES)}")
     if metric is not None and metric not in Cost._fields:
         raise CostError(f"there is no metric {metric!r}: there are {', '.join(Cost._fields)}")
     check_routing(expert_routing)

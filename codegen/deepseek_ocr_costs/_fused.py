@@ -5,12 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ._blocks import Array, table_of_reads
-from ._symbolic import Range
+from ._blocks import Array, Result, table_of_reads
 from ._tape import Operand, Step, Tape
 
 WORTH_COMPILING = 50_000_000
@@ -21,13 +20,6 @@ WORTH_CALLING = 16_384
 
 _points: Counter[tuple[object, ...]] = Counter()
 _compiled: set[tuple[object, ...]] = set()
-
-
-class Result(NamedTuple):
-    """Metrics that are right if, by the ranges of the sizes, no size is too small and no number leaves int64."""
-
-    ranges: dict[str, Range]
-    metrics: list[Array]
 
 
 class Fused:

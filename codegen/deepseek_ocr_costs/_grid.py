@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from ._array_runtime import Cost, Overflow, as_size, evaluate
 from ._blocks import Array
-from ._formulas import SIZES
+from ._formulas import SIZES, STAGES
 from ._runtime import CostError
 
 
@@ -41,8 +41,8 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
     OverflowError
         If a number may not fit into int64, and there is no other choice.
     """
-    if stage not in SIZES:
-        raise CostError(f"there is no stage {stage!r}: there are {', '.join(SIZES)}")
+    if stage not in STAGES:
+        raise CostError(f"there is no stage {stage!r}: there are {', '.join(STAGES)}")
     known = SIZES[stage]
     axes: list[dict[str, Array]] = []
     given: dict[str, Any] = {}
@@ -62,7 +62,7 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
                 raise CostError(f"{column} must be one number or one axis, not an array of shape {values.shape}")
             given[column] = values.reshape((-1,) + (1,) * (len(axes) - 1 - number))
     defaults = {name: size.default for name, size in known.items()}
-    return evaluate(stage, defaults | given, overflow, "numpy", expert_routing)
+    return Cost(*evaluate(stage, defaults | given, overflow, "numpy", expert_routing))
 
 
 def _split_tiles(pairs: Any) -> dict[str, Any]:

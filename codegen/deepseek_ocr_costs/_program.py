@@ -2,7 +2,7 @@
 """From formulas in some unknown sizes to few operations: what is known is put in, what is common is taken out."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from . import _formulas
@@ -97,7 +97,12 @@ class Formulas(NamedTuple):
         checks = [
             Check(check.name, write(check.size), check.limit_name, write(check.limit)) for check in self.space.checks
         ]
-        return Program(tuple(steps), tuple(checks), tuple(map(write, self.metrics)))
+        metrics: list[Node] = []
+        for place, metric in enumerate(self.metrics):
+            parts, rest = _take_out(terms_of(metric), [terms_of(earlier) for earlier in self.metrics[:place]])
+            summands = [*(metrics[part] for part in parts), *([nest(rest, nodes)] if rest else [])]
+            metrics.append(Operation("+", tuple(summands)) if parts else summands[0] if summands else 0)
+        return Program(tuple(steps), tuple(checks), tuple(metrics))
 
     def _needed(self) -> set[int]:
         """Return the numbers of the unknowns that the metrics and the rules depend on."""
@@ -116,6 +121,20 @@ def trace(stage: str, known: Mapping[str, int | None], expert_routing: str) -> F
     sizes = {name: known[name] if name in known else space.unknown(name) for name in _formulas.SIZES[stage]}
     routing = {"expert_routing": expert_routing} if stage in _formulas.ROUTED else {}
     return Formulas(space, tuple(map(settle, function(**sizes, **routing))))
+
+
+def _take_out(
+    terms: Mapping[Monomial, int], sums: Sequence[Mapping[Monomial, int]]
+) -> tuple[list[int], Mapping[Monomial, int]]:
+    """Return which ``sums`` a sum of products holds, by their places, and what is left of it."""
+    parts: list[int] = []
+    for place, part in enumerate(sums):
+        shared = {monomial: terms.get(monomial, 0) - coefficient for monomial, coefficient in part.items()}
+        vanishing = sum(not coefficient for coefficient in shared.values())
+        if min(shared.values()) >= 0 and (vanishing > 1 or (vanishing == len(part) and any(part))):
+            terms = {monomial: coefficient for monomial, coefficient in {**terms, **shared}.items() if coefficient}
+            parts.append(place)
+    return parts, terms
 
 
 def nest(terms: Mapping[Monomial, int], nodes: list[Node]) -> Node:

@@ -48,6 +48,8 @@ Conventions
   one.
 """
 
+from typing import NamedTuple
+
 from numpy.typing import ArrayLike
 
 from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, Overflow, evaluate
@@ -56,13 +58,26 @@ from ._grid import grid
 __all__ = [
     "FLOAT64_RELATIVE_ERROR",
     "Cost",
+    "Stages",
     "decode",
     "grid",
     "prefill",
     "projector",
     "request",
+    "stages",
+    "training_step",
     "vision",
 ]
+
+
+class Stages(NamedTuple):
+    """The costs of the stages and of the request, as arrays."""
+
+    vision: Cost
+    projector: Cost
+    prefill: Cost
+    decode: Cost
+    request: Cost
 
 
 def vision(
@@ -124,7 +139,8 @@ def vision(
         "weight_bits": weight_bits,
         "activation_bits": activation_bits,
     }
-    return evaluate("vision", sizes, overflow, engine, "uniform")
+    metrics = evaluate("vision", sizes, overflow, engine, "uniform")
+    return Cost(*metrics)
 
 
 def projector(
@@ -186,7 +202,8 @@ def projector(
         "weight_bits": weight_bits,
         "activation_bits": activation_bits,
     }
-    return evaluate("projector", sizes, overflow, engine, "uniform")
+    metrics = evaluate("projector", sizes, overflow, engine, "uniform")
+    return Cost(*metrics)
 
 
 def prefill(
@@ -248,7 +265,8 @@ def prefill(
         "activation_bits": activation_bits,
         "kv_bits": kv_bits,
     }
-    return evaluate("prefill", sizes, overflow, engine, expert_routing)
+    metrics = evaluate("prefill", sizes, overflow, engine, expert_routing)
+    return Cost(*metrics)
 
 
 def decode(
@@ -310,7 +328,8 @@ def decode(
         "activation_bits": activation_bits,
         "kv_bits": kv_bits,
     }
-    return evaluate("decode", sizes, overflow, engine, expert_routing)
+    metrics = evaluate("decode", sizes, overflow, engine, expert_routing)
+    return Cost(*metrics)
 
 
 def request(
@@ -400,4 +419,176 @@ def request(
         "activation_bits": activation_bits,
         "kv_bits": kv_bits,
     }
-    return evaluate("request", sizes, overflow, engine, expert_routing)
+    metrics = evaluate("request", sizes, overflow, engine, expert_routing)
+    return Cost(*metrics)
+
+
+def training_step(
+    *,
+    batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    prompt_tokens: ArrayLike = 10,
+    seq_len: ArrayLike | None = None,
+    logits_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike = 16,
+    activation_bits: ArrayLike = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Cost:
+    """Return the cost of a forward over images and prompt, and of the backward of it.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    weight_bits
+        Bits that store one parameter (bits, at least 1).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Cost
+        Arrays of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "prompt_tokens": prompt_tokens,
+        "seq_len": seq_len,
+        "logits_tokens": logits_tokens,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+    }
+    metrics = evaluate("training_step", sizes, overflow, engine, expert_routing)
+    return Cost(*metrics)
+
+
+def stages(
+    *,
+    batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    prompt_tokens: ArrayLike = 10,
+    seq_len: ArrayLike | None = None,
+    logits_tokens: ArrayLike | None = None,
+    decode_steps: ArrayLike | None = None,
+    max_new_tokens: ArrayLike = 1024,
+    weight_bits: ArrayLike = 16,
+    activation_bits: ArrayLike = 16,
+    kv_bits: ArrayLike = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Stages:
+    """Return the costs of each stage and of the request.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    decode_steps
+        Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
+    max_new_tokens
+        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+    weight_bits
+        Bits that store one parameter (bits, at least 1).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Stages
+        Arrays of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "prompt_tokens": prompt_tokens,
+        "seq_len": seq_len,
+        "logits_tokens": logits_tokens,
+        "decode_steps": decode_steps,
+        "max_new_tokens": max_new_tokens,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("stages", sizes, overflow, engine, expert_routing)
+    count = len(Cost._fields)
+    return Stages(*(Cost(*metrics[first : first + count]) for first in range(0, len(metrics), count)))

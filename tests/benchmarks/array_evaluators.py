@@ -28,6 +28,7 @@ CASES = {
     "decode": ("batch_size", "seq_len", "decode_steps"),
     "vision": ("batch_size", "num_width_tiles", "num_height_tiles"),
     "request": ("batch_size", "seq_len", "decode_steps"),
+    "stages": ("batch_size", "seq_len", "decode_steps"),
 }
 SLICE = 1_000_000
 """Points that lambdify gets at once: it holds all its intermediate results."""

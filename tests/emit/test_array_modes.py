@@ -21,6 +21,7 @@ TAKEN = {
     "prefill": ("batch_size", "seq_len", "weight_bits"),
     "decode": ("batch_size", "seq_len", "decode_steps", "kv_bits"),
     "request": ("batch_size", "base_size", "num_width_tiles", "decode_steps", "prompt_tokens"),
+    "training_step": ("batch_size", "base_size", "prompt_tokens"),
 }
 SMALLEST = {"base_size": 9, "image_size": 9, "num_width_tiles": 0, "num_height_tiles": 0, "decode_steps": 0}
 SMALLEST |= {"prompt_tokens": 0}

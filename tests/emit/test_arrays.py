@@ -12,7 +12,7 @@ from small_package import load_small_package
 
 numpy = pytest.importorskip("numpy")
 
-STAGES = ("vision", "projector", "prefill", "decode", "request")
+STAGES = ("vision", "projector", "prefill", "decode", "request", "training_step")
 INT64_MAX = 2**63 - 1
 
 
@@ -40,7 +40,8 @@ def test_sizes_broadcast_and_every_element_is_exact(costs: ModuleType, stage: st
     }
     names = {"vision": ("base_size", "num_width_tiles"), "projector": ("base_size", "num_width_tiles"),
              "prefill": ("seq_len",), "decode": ("seq_len", "decode_steps"),
-             "request": ("base_size", "num_width_tiles", "decode_steps")}[stage]  # fmt: skip
+             "request": ("base_size", "num_width_tiles", "decode_steps"),
+             "training_step": ("base_size", "num_width_tiles")}[stage]  # fmt: skip
     for name in names:
         found = getattr(costs.arrays, stage)(batch_size=batches, **{name: numpy.array(columns[name])[:, None]})
         assert found.tensor_core_flops.shape == (len(columns[name]), len(batches))
@@ -69,9 +70,10 @@ def test_results_are_exact_or_refused_around_the_end_of_int64(
         "prefill": ("batch_size",),
         "decode": ("batch_size", "decode_steps"),
         "request": ("batch_size", "base_size", "num_width_tiles", "decode_steps"),
+        "training_step": ("batch_size", "base_size", "num_width_tiles"),
     }[stage]
     given_sizes: dict[str, Any] = {name: sizes[name] for name in taken}
-    extra = {"expert_routing": routing} if stage in ("prefill", "decode", "request") else {}
+    extra = {"expert_routing": routing} if stage not in ("vision", "projector") else {}
     expected = [
         getattr(costs, stage)(**{name: values[place] for name, values in given_sizes.items()}, **extra)
         for place in range(2)

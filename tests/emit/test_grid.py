@@ -19,6 +19,7 @@ AXES = {
     "prefill": ("seq_len", "batch_size", "kv_bits"),
     "decode": ("decode_steps", "batch_size", "seq_len", "weight_bits"),
     "request": ("num_tiles", "prompt_tokens", "batch_size", "max_new_tokens"),
+    "training_step": ("num_tiles", "prompt_tokens", "batch_size"),
 }
 LEAST = {"base_size": 9, "image_size": 9, "prompt_tokens": 0, "decode_steps": 0}
 

@@ -15,16 +15,23 @@ from modelmeter.program import Program, split
 
 @frozen(kw_only=True)
 class FormulaFunction:
-    """A stage as a function of sizes that may be unknown."""
+    """A stage, or all of them, as a function of sizes that may be unknown.
+
+    Parameters
+    ----------
+    result
+        The record that the metrics make: ``"Cost"`` or ``"Stages"``.
+    """
 
     name: str
     summary: str
     signature: Signature
     body: tuple[str, ...]
+    result: str
 
 
 def write_formula_function(
-    name: str, summary: str, signature: Signature, program: Program, results: Mapping[str, str]
+    name: str, summary: str, signature: Signature, program: Program, results: Mapping[str, str], result: str = "Cost"
 ) -> FormulaFunction:
     """Return a function that returns a tuple of metrics.
 
@@ -55,8 +62,8 @@ def write_formula_function(
     printer.assign_steps(rest)
     for metric, output in results.items():
         printer.assign(metric, outputs[output].numerator, outputs[output].denominator)
-    lines.append(f"    return {', '.join(results)}")
-    return FormulaFunction(name=name, summary=summary, signature=signature, body=tuple(lines))
+    lines += ["    return (", *(f"        {metric}," for metric in results), "    )"]
+    return FormulaFunction(name=name, summary=summary, signature=signature, body=tuple(lines), result=result)
 
 
 def _check_rule(rule: Rule, signature: Signature) -> str:

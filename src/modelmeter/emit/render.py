@@ -107,7 +107,11 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     files["breakdown.py"] = package.functions(
         "breakdown.py", write_breakdown(spec, breakdown), modules=breakdown.modules
     )
-    formulas = [_formula_function(stages, stage) for stage in stages.names]
+    formulas = [
+        *(_formula_function(stages, stage) for stage in stages.names),
+        _formula_function(training, TRAINING_STEP),
+        _all_formulas(stages),
+    ]
     files["arrays.py"] = package.render("arrays.py.jinja", functions=formulas)
     files["_formulas.py"] = package.formulas(formulas)
     files |= {f"_{name}.py": package.copy(f"{name}.py.jinja") for name in _MACHINERY}
@@ -204,6 +208,14 @@ def _formula_function(stages: Stages, stage: str) -> FormulaFunction:
         stages.signature(stage),
         stages.part(stage, *METRICS),
         _outputs(stage),
+    )
+
+
+def _all_formulas(stages: Stages) -> FormulaFunction:
+    outputs = {f"{stage}_{metric}": f"{stage}_{metric}" for stage in stages.names for metric in METRICS}
+    summary = "Return the costs of each stage and of the request."
+    return write_formula_function(
+        "stages", summary, stages.signature(REQUEST), stages.program, outputs, result="Stages"
     )
 
 

@@ -15,8 +15,11 @@ from ._runtime import routed_reads, too_large
 from ._symbolic import Range
 from ._tape import Axes, Check, Operand, Step, Tape
 
-BLOCK = 65_536
-"""Elements of a block."""
+WORKING_SET = 262_144
+"""Elements of a block, times the arrays that are worked on in it: measured; more leave the cache."""
+
+SMALLEST_BLOCK = 32_768
+"""Elements of a block however many arrays there are: with fewer, calls would take longer than what they do."""
 
 PIECE = 131_072
 """Elements that are looked at together."""
@@ -109,6 +112,7 @@ class Pass:
         last = {operand: name for name, step in own.items() for operand in step.operands}
         checks = [check for check in tape.checks if tape.axes_of(check) == axes]
         last |= {operand: "" for check in checks for operand in (check.size, check.limit)}
+        self._rows = self._find_rows(own, last)
         free: list[int] = []
         for name, step in own.items():
             one, *others = (self._place(operand, kinds[name]) for operand in step.operands)
@@ -127,7 +131,8 @@ class Pass:
     def run(self, values: Mapping[str, Array], extent: tuple[int, ...], ends: Ends) -> None:
         """Run the steps on every block of ``extent``, and look for the ``ends`` of sizes in it."""
         cells = list(self._cells)
-        scratch = _scratch(len(self._scratch), object in self._scratch.values())
+        size = max(SMALLEST_BLOCK, WORKING_SET // (len(self._scratch) + 1))
+        scratch = _scratch(len(self._scratch), size, object in self._scratch.values())
         read = [
             (place, np.broadcast_to(values[name], extent), kind if values[name].dtype != kind else None)
             for place, (name, kind) in self._read.items()
@@ -135,7 +140,7 @@ class Pass:
         kept = [(place, values[name]) for place, name in self._kept.items()]
         watched = [(place, ends[name]) for place, (name, _) in self._read.items() if name in ends]
         before: tuple[int, ...] = ()
-        for block in blocks(extent):
+        for block in blocks(extent, size):
             lengths = tuple(piece.stop - piece.start for piece in block)
             if lengths != before:
                 for (place, kind), memory in zip(self._scratch.items(), scratch, strict=True):
@@ -173,11 +178,26 @@ class Pass:
     def _is_scratch(self, operand: Operand) -> bool:
         return self._places.get(operand) in self._scratch
 
+    def _find_rows(self, own: Mapping[str, Step], last: Mapping[Operand, str]) -> dict[str, str]:
+        """Return the kept result in whose memory each step is done: those before it that nothing else needs, too."""
+        rows = {name: name for name in self.kept}
+        for name in reversed(own):
+            row = rows.get(name)
+            for operand in own[name].operands if row is not None else ():
+                is_free = operand in own and last[operand] == name and operand not in rows
+                if is_free and self._kinds[str(operand)] == self._kinds[str(row)]:
+                    rows[str(operand)] = str(row)
+                    break
+        return rows
+
     def _result(self, name: str, free: list[int]) -> int:
         kind = self._kinds[name]
-        if name in self.kept:
-            self._kept[self._add(name)] = name
-            return self._places[name]
+        row = self._rows.get(name)
+        if row is not None:
+            place = self._places[row] if row in self._places else self._add(row)
+            self._kept[place] = row
+            self._places[name] = place
+            return place
         # What was free last is in the cache.
         for place in reversed(free):
             if self._scratch[place] == kind:
@@ -188,11 +208,11 @@ class Pass:
         return self._places[name]
 
 
-def blocks(extent: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Yield the pieces of an array, each of about ``BLOCK`` elements that lie together."""
+def blocks(extent: tuple[int, ...], size: int) -> Iterator[tuple[slice, ...]]:
+    """Yield the pieces of an array, each of at most ``size`` elements that lie together."""
     axis = len(extent)
     inner = 1
-    while axis and inner * extent[axis - 1] <= BLOCK:
+    while axis and inner * extent[axis - 1] <= size:
         axis -= 1
         inner *= extent[axis]
     whole = tuple(slice(0, length) for length in extent[axis:])
@@ -201,7 +221,8 @@ def blocks(extent: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
         return
     length = extent[axis - 1]
     # As long as each other: a short last piece would cost as many calls as a long one.
-    most = -(-length // -(-length * inner // BLOCK))
+    pieces = -(-length // (size // inner))
+    most = -(-length // pieces)
     for outer in product(*map(range, extent[: axis - 1])):
         for start in range(0, length, most):
             piece = slice(start, min(start + most, length))
@@ -225,13 +246,14 @@ def _ends_of(piece: Any) -> tuple[Any, Any]:
     return np.minimum.reduce(piece, axis=None), np.maximum.reduce(piece, axis=None)
 
 
-def _scratch(count: int, is_object: bool) -> list[Array]:
+def _scratch(count: int, size: int, is_object: bool) -> Array:
     """Return the memory of this thread for ``count`` blocks."""
     if is_object:
-        return [np.empty(BLOCK, dtype=object) for _ in range(count)]
-    memory: list[Array] = _memory.__dict__.setdefault("blocks", [])
-    memory += [np.empty(BLOCK, dtype=np.int64) for _ in range(count - len(memory))]
-    return memory[:count]
+        return np.empty((count, size), dtype=object)
+    memory: Array | None = _memory.__dict__.get("blocks")
+    if memory is None or memory.size < count * size:
+        memory = _memory.blocks = np.empty(count * size, dtype=np.int64)
+    return memory[: count * size].reshape(count, size)
 
 
 def _constant(value: int, kind: type) -> object:

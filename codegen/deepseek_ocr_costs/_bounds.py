@@ -7,7 +7,7 @@ No size is negative, and sums of positive terms grow with all of them: one evalu
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ._symbolic import BRACKETS, Call, Range, Space, Value, apply, terms_of
+from ._symbolic import BRACKETS, Call, Range, Space, Value, bind, terms_of
 
 
 class Bounds(NamedTuple):
@@ -27,15 +27,20 @@ class Bounds(NamedTuple):
 
 def compile_bounds(space: Space, metrics: tuple[Value, ...]) -> Callable[[Mapping[str, Range]], Bounds]:
     """Return a function from the ranges of the sizes to the bounds of formulas; it stands before every evaluation."""
-    names: dict[str, Any] = {"Bounds": Bounds, "range_of_call": range_of_call}
+    names: dict[str, Any] = {"Bounds": Bounds, "range_of_bracket": range_of_bracket}
     lines = ["def bounds(sizes):"]
     numbers = [_write(metric, "high", "low") for metric in metrics]
     for number, what in enumerate(space.unknowns):
         if isinstance(what, Call):
-            names[f"call{number}"] = what
+            names |= {f"call{number}": what, f"function{number}": bind(what)}
             ends = [(_write(operand, "low", "high"), _write(operand, "high", "low")) for operand in what.operands]
-            operands = ", ".join(f"({low}, {high})" for low, high in ends)
-            lines.append(f"    low{number}, high{number} = range_of_call(call{number}, [{operands}])")
+            if what.function in BRACKETS:
+                operands = ", ".join(f"({low}, {high})" for low, high in ends)
+                lines.append(f"    low{number}, high{number} = range_of_bracket(call{number}, [{operands}])")
+            else:  # it grows with its operands
+                for place, end in enumerate(("low", "high")):
+                    operands = ", ".join(pair[place] for pair in ends)
+                    lines.append(f"    {end}{number} = function{number}({operands})")
             raised = int(what.constants[0]) - 1 if what.function == "ceil_div" else 0
             numbers += [f"{high} + {raised}" for _, high in ends]
             # n (n + 1) is divided by 2.
@@ -59,16 +64,10 @@ def _write(value: Value, end: str, other_end: str) -> str:
     return " + ".join(terms) or "0"
 
 
-def range_of_call(call: Call, operands: list[Range]) -> Range:
-    """Return the range of a call; all functions but ``differs`` and ``equals`` grow with their operands."""
+def range_of_bracket(call: Call, operands: list[Range]) -> Range:
+    """Return the range of a comparison."""
+    (low, high), (other_low, other_high) = operands
     if call.function == "exceeds":
-        (low, high), (limit_low, limit_high) = operands
-        return int(low > limit_high), int(high > limit_low)
-    if call.function in BRACKETS:
-        (low, high), (other_low, other_high) = operands
-        differ = (int(high < other_low or other_high < low), int(not low == high == other_low == other_high))
-        return differ if call.function == "differs" else (1 - differ[1], 1 - differ[0])
-    lowest, highest = (apply(call, *ends) for ends in zip(*operands, strict=True))
-    assert isinstance(lowest, int)
-    assert isinstance(highest, int)
-    return lowest, highest
+        return int(low > other_high), int(high > other_low)
+    differ = (int(high < other_low or other_high < low), int(not low == high == other_low == other_high))
+    return differ if call.function == "differs" else (1 - differ[1], 1 - differ[0])

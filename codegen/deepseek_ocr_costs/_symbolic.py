@@ -5,6 +5,7 @@ The functions of the formulas take either. On polynomials they are opaque unknow
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
@@ -237,17 +238,23 @@ def never_exceeds(value: Value, limit: Value) -> bool:
 
 def apply(call: Call, *operands: Value) -> Value:
     """Return the function of a call, of other operands."""
+    return bind(call)(*operands)
+
+
+def bind(call: Call) -> Callable[..., Value]:
+    """Return a call as a function of its operands."""
     if call.function == "routed_reads":
         experts, per_token, weights, expert_routing = call.constants
         assert isinstance(experts, int)
         assert isinstance(per_token, int)
         assert isinstance(weights, int)
-        return routed_reads(experts, per_token, operands[0], weights, str(expert_routing))
+        routing = str(expert_routing)
+        return lambda tokens: routed_reads(experts, per_token, tokens, weights, routing)
     if call.function in ("ceil_div", "floor_div"):
         (divisor,) = call.constants
         assert isinstance(divisor, int)
-        return (ceil_div if call.function == "ceil_div" else floor_div)(operands[0], divisor)
-    return _FUNCTIONS[call.function](*operands)
+        return partial(ceil_div if call.function == "ceil_div" else floor_div, divisor=divisor)
+    return _FUNCTIONS[call.function]
 
 
 _FUNCTIONS: dict[str, Callable[..., Value]] = {

@@ -56,10 +56,22 @@ def test_every_point_costs_what_the_function_on_integers_says(
 def test_axes_longer_than_a_block_are_cut_everywhere(costs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of 11 elements: of whole rows of 3, and of parts of rows of 29, with 2 planes outside of them."""
     blocks = __import__(f"{costs.__name__}._blocks", fromlist=["_"])
-    monkeypatch.setattr(blocks, "BLOCK", 11)
-    monkeypatch.setattr(blocks._memory, "blocks", [], raising=False)
+    monkeypatch.setattr(blocks, "WORKING_SET", 0)
+    monkeypatch.setattr(blocks, "SMALLEST_BLOCK", 11)
     check(costs, "decode", {"batch_size": [1, 7], "decode_steps": [0, 1, 5, 8, 13], "seq_len": [2, 3, 331]})
     check(costs, "decode", {"batch_size": [1, 7], "decode_steps": [0, 5, 8], "seq_len": list(range(1, 30))})
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(extent=st.lists(st.integers(1, 40), min_size=1, max_size=4))
+def test_blocks_are_small_enough_and_cover_every_element_once(costs: ModuleType, extent: list[int]) -> None:
+    """Blocks of up to 11 elements: the extents have rows, planes and single elements that do not divide them."""
+    blocks = __import__(f"{costs.__name__}._blocks", fromlist=["_"])
+    seen = numpy.zeros(extent, dtype=int)
+    for block in blocks.blocks(tuple(extent), 11):
+        assert 0 < seen[block].size <= 11
+        seen[block] += 1
+    assert (seen == 1).all()
 
 
 def test_a_result_that_does_not_vary_along_an_axis_is_not_stored_along_it(costs: ModuleType) -> None:

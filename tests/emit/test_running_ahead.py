@@ -24,8 +24,8 @@ def ran_ahead(costs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     runtime, blocks = (__import__(f"{costs.__name__}.{name}", fromlist=["_"]) for name in ("_array_runtime", "_blocks"))
     monkeypatch.setattr(runtime, "MANY", 2)
     monkeypatch.setattr(runtime, "SAMPLE", 2)
-    monkeypatch.setattr(blocks, "BLOCK", 4)
-    monkeypatch.setattr(blocks._memory, "blocks", [], raising=False)
+    monkeypatch.setattr(blocks, "WORKING_SET", 0)
+    monkeypatch.setattr(blocks, "SMALLEST_BLOCK", 4)
     done: list[bool] = []
     run_ahead = runtime._run_ahead
 

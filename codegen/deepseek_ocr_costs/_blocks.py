@@ -181,7 +181,7 @@ class Pass:
     def _find_rows(self, own: Mapping[str, Step], last: Mapping[Operand, str]) -> dict[str, str]:
         """Return the kept result in whose memory each step is done: those before it that nothing else needs, too."""
         rows = {name: name for name in self.kept}
-        for name in reversed(own):
+        for name in reversed(list(own)):
             row = rows.get(name)
             for operand in own[name].operands if row is not None else ():
                 is_free = operand in own and last[operand] == name and operand not in rows

@@ -190,6 +190,21 @@ def routed_reads(experts: int, per_token: int, tokens: int, weights: int, expert
     ``E (1 - (1 - k/E)^N)``, and its product with the weights is rounded to a whole number; ``"even"`` is the bound
     ``min(E, k N)``.
     """
+    key = (experts, per_token, tokens, weights, expert_routing)
+    reads = _known_reads.get(key)
+    if reads is None:
+        reads = _compute_reads(*key)
+        if len(_known_reads) < _MOST_KNOWN_READS:
+            _known_reads[key] = reads
+    return reads
+
+
+# Batches and prompts come again and again, and few of them read less than everything.
+_known_reads: dict[tuple[int, int, int, int, str], int] = {}
+_MOST_KNOWN_READS = 4096
+
+
+def _compute_reads(experts: int, per_token: int, tokens: int, weights: int, expert_routing: str) -> int:
     if expert_routing == "even":
         return min(experts, per_token * tokens) * weights
     everything = experts * weights

@@ -107,6 +107,59 @@ SIZES = {
         "activation_bits": Size(1, 16),
         "kv_bits": Size(1, 16),
     },
+    "vision_peak_activation_bytes": {
+        "batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "prompt_tokens": Size(0, 10),
+        "seq_len": Size(1, None),
+        "weight_bits": Size(1, 16),
+        "activation_bits": Size(1, 16),
+    },
+    "projector_peak_activation_bytes": {
+        "batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "prompt_tokens": Size(0, 10),
+        "seq_len": Size(1, None),
+        "weight_bits": Size(1, 16),
+        "activation_bits": Size(1, 16),
+    },
+    "prefill_peak_activation_bytes": {
+        "batch_size": Size(1, 1),
+        "seq_len": Size(1, 913),
+        "logits_tokens": Size(1, None),
+        "weight_bits": Size(1, 16),
+        "activation_bits": Size(1, 16),
+        "kv_bits": Size(1, 16),
+    },
+    "decode_peak_activation_bytes": {
+        "batch_size": Size(1, 1),
+        "seq_len": Size(1, 913),
+        "decode_steps": Size(0, 1023),
+        "weight_bits": Size(1, 16),
+        "activation_bits": Size(1, 16),
+        "kv_bits": Size(1, 16),
+    },
+    "request_peak_activation_bytes": {
+        "batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "prompt_tokens": Size(0, 10),
+        "seq_len": Size(1, None),
+        "logits_tokens": Size(1, None),
+        "decode_steps": Size(0, None),
+        "max_new_tokens": Size(1, 1024),
+        "weight_bits": Size(1, 16),
+        "activation_bits": Size(1, 16),
+        "kv_bits": Size(1, 16),
+    },
 }
 
 STAGES = (
@@ -125,6 +178,9 @@ ROUTED = (
     "request",
     "training_step",
     "stages",
+    "prefill_peak_activation_bytes",
+    "decode_peak_activation_bytes",
+    "request_peak_activation_bytes",
 )
 """The functions of stages that route tokens to experts."""
 
@@ -917,3 +973,171 @@ def stages(
         request_activation_bytes,
         request_kv_cache_bytes,
     )
+
+
+def vision_peak_activation_bytes(
+    *,
+    batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    prompt_tokens: Value,
+    seq_len: Value | None,
+    weight_bits: Value,
+    activation_bits: Value,
+) -> Metrics:
+    """Return the largest bytes of activations that are alive together in ``vision``."""
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = floor_div(image_size, 16)
+    x2 = ceil_div(x1, 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = exceeds(x3, 1)
+    x5 = num_height_tiles * x2 * x4 * (x2 * num_width_tiles + 1)
+    x6 = floor_div(base_size, 16)
+    x7 = ceil_div(x6, 4)
+    image_tokens = x5 + x7 * (x7 + 1) + 1
+    if seq_len is None:
+        seq_len = abbreviate(image_tokens + prompt_tokens)
+    at_most("image_tokens", image_tokens, "seq_len", seq_len)
+    x8 = ceil_div(x1, 14)
+    x9 = 160 * seq_len
+    x10 = batch_size * activation_bits
+    x11 = x4 * x10
+    x12 = x1 * x1 * x3
+    x13 = 160 * (x5 + seq_len)
+    x14 = ceil_div(x6, 14)
+    x15 = x6 * x6
+    x16 = ((83496 * x8 * x8 + 96 * x1 * x1) * x3 + x9) * x11
+    x17 = (x13 + 83496 * x14 * x14 + 96 * x15) * x10
+    x18 = (x13 + (3 * x6 + 480) * x15) * x10
+    x19 = (x9 + (3 * x1 + 480) * x12) * x11
+    peak_activation_bytes = largest(x16, (x9 + 864 * x12) * x11, x19, x17, (x13 + 864 * x15) * x10, x18)
+    return (peak_activation_bytes,)
+
+
+def projector_peak_activation_bytes(
+    *,
+    batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    prompt_tokens: Value,
+    seq_len: Value | None,
+    weight_bits: Value,
+    activation_bits: Value,
+) -> Metrics:
+    """Return the largest bytes of activations that are alive together in ``projector``."""
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = ceil_div(floor_div(image_size, 16), 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = exceeds(x2, 1)
+    x4 = num_height_tiles * x1 * x3 * (x1 * num_width_tiles + 1)
+    x5 = ceil_div(floor_div(base_size, 16), 4)
+    x6 = x4 + x5 * (x5 + 1)
+    image_tokens = x6 + 1
+    if seq_len is None:
+        seq_len = abbreviate(image_tokens + prompt_tokens)
+    at_most("image_tokens", image_tokens, "seq_len", seq_len)
+    x7 = batch_size * activation_bits
+    x8 = (160 * seq_len + (512 * x1 * x1 + 128) * x2) * x3 * x7
+    x9 = (160 * (x4 + seq_len) + 512 * x5 * x5 + 128) * x7
+    peak_activation_bytes = largest(x8, x9, (320 * x6 + 160 * (seq_len + 1)) * x7)
+    return (peak_activation_bytes,)
+
+
+def prefill_peak_activation_bytes(
+    *,
+    batch_size: Value,
+    seq_len: Value,
+    logits_tokens: Value | None,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return the largest bytes of activations that are alive together in ``prefill``."""
+    if logits_tokens is None:
+        logits_tokens = abbreviate(seq_len)
+    at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
+    x1 = batch_size * activation_bits
+    peak_activation_bytes = largest(2728 * seq_len * x1, (160 * seq_len + 16160 * logits_tokens) * x1)
+    return (peak_activation_bytes,)
+
+
+def decode_peak_activation_bytes(
+    *,
+    batch_size: Value,
+    seq_len: Value,
+    decode_steps: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return the largest bytes of activations that are alive together in ``decode``."""
+    peak_activation_bytes = 16320 * exceeds(decode_steps, 0) * batch_size * activation_bits
+    return (peak_activation_bytes,)
+
+
+def request_peak_activation_bytes(
+    *,
+    batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    prompt_tokens: Value,
+    seq_len: Value | None,
+    logits_tokens: Value | None,
+    decode_steps: Value | None,
+    max_new_tokens: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return the largest bytes of activations that are alive together in ``request``."""
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = floor_div(image_size, 16)
+    x2 = ceil_div(x1, 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = exceeds(x3, 1)
+    x5 = num_height_tiles * x2 * x4 * (x2 * num_width_tiles + 1)
+    x6 = floor_div(base_size, 16)
+    x7 = ceil_div(x6, 4)
+    x8 = x5 + x7 * (x7 + 1)
+    image_tokens = x8 + 1
+    if seq_len is None:
+        seq_len = abbreviate(image_tokens + prompt_tokens)
+    if logits_tokens is None:
+        logits_tokens = abbreviate(seq_len)
+    if decode_steps is None:
+        decode_steps = abbreviate(max_new_tokens - 1)
+    at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
+    at_most("image_tokens", image_tokens, "seq_len", seq_len)
+    x9 = ceil_div(x1, 14)
+    x10 = 160 * seq_len
+    x11 = batch_size * activation_bits
+    x12 = x4 * x11
+    x13 = x1 * x1 * x3
+    x14 = 160 * (x5 + seq_len)
+    x15 = ceil_div(x6, 14)
+    x16 = x6 * x6
+    x17 = ((83496 * x9 * x9 + 96 * x1 * x1) * x3 + x10) * x12
+    x18 = (x14 + 83496 * x15 * x15 + 96 * x16) * x11
+    x19 = (x10 + (512 * x2 * x2 + 128) * x3) * x12
+    x20 = (320 * x8 + 160 * (seq_len + 1)) * x11
+    x21 = 16320 * exceeds(decode_steps, 0) * x11
+    x22 = (x10 + 16160 * logits_tokens) * x11
+    x23 = (x10 + (3 * x1 + 480) * x13) * x12
+    x24 = (x14 + (3 * x6 + 480) * x16) * x11
+    x25 = (x14 + 512 * x7 * x7 + 128) * x11
+    x26 = (x10 + 864 * x13) * x12
+    x27 = (x14 + 864 * x16) * x11
+    peak_activation_bytes = largest(x17, x26, x23, x18, x27, x24, x19, x25, x20, 2728 * seq_len * x11, x22, x21)
+    return (peak_activation_bytes,)

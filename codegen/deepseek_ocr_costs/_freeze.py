@@ -2,10 +2,10 @@
 """Evaluators for some sizes only: the others are put into the formulas once, and the rest is multiplied out."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol, TypeVar, cast, overload
 
-from ._formulas import SIZES, STAGES
+from ._formulas import SIZES, STAGES, Size
 from ._program import Node, Operation, Program, trace
 from ._runtime import Cost, CostError, check_routing, check_size, routed_reads, too_large
 
@@ -74,10 +74,13 @@ def freeze(
     """
     if stage not in STAGES:
         raise CostError(f"there is no stage {stage!r}: there are {', '.join(STAGES)}")
-    if metric is not None and metric not in Cost._fields:
-        raise CostError(f"there is no metric {metric!r}: there are {', '.join(Cost._fields)}")
+    # Peaks are no part of a cost: they have functions of their own.
+    others = [name.removeprefix(f"{stage}_") for name in SIZES if name.startswith(f"{stage}_")]
+    if metric is not None and metric not in (*Cost._fields, *others):
+        raise CostError(f"there is no metric {metric!r}: there are {', '.join((*Cost._fields, *others))}")
+    formula = f"{stage}_{metric}" if metric in others else stage
     check_routing(expert_routing)
-    parameters = SIZES[stage]
+    parameters = SIZES[formula]
     for name in (*sizes, *(free or ())):
         if name not in parameters:
             raise TypeError(f"{stage} has no size {name!r}: its sizes are {', '.join(parameters)}")
@@ -90,13 +93,15 @@ def freeze(
         if name in known:
             raise CostError(f"{name} is both frozen and free")
     known |= {name: size.default for name, size in parameters.items() if name not in known and name not in free}
-    formulas = trace(stage, known, expert_routing)
-    if metric is not None:
+    formulas = trace(formula, known, expert_routing)
+    if metric in Cost._fields:
         formulas = formulas._replace(metrics=(formulas.metrics[Cost._fields.index(metric)],))
     name = stage if metric is None else f"{stage}_{metric}"
     frozen = [f"{name}={number(size)}" for name, size in known.items() if size is not None]
     open_sizes = sorted(free, key=lambda name: (parameters[name].default is not None, list(parameters).index(name)))
-    source = write_source(stage, name, open_sizes, frozen, formulas.program(), "Cost" if metric is None else "int")
+    sizes_left = {size: parameters[size] for size in open_sizes}
+    result = "Cost" if metric is None else "int"
+    source = write_source(stage, name, sizes_left, frozen, formulas.program(), result)
     names: dict[str, object] = {"Cost": Cost, "check_size": check_size, "too_large": too_large}
     names |= {"routed_reads": routed_reads, "__name__": __name__}
     # The text is made of our own formulas, and of integers and names that were checked.
@@ -106,9 +111,10 @@ def freeze(
     return function
 
 
-def write_source(stage: str, name: str, free: list[str], frozen: list[str], program: Program, result: str) -> str:
-    """Return the source of a frozen evaluator."""
-    sizes = {size: SIZES[stage][size] for size in free}
+def write_source(
+    stage: str, name: str, sizes: Mapping[str, Size], frozen: list[str], program: Program, result: str
+) -> str:
+    """Return the source of a frozen evaluator, a function of ``sizes``."""
     defaults = {size: "" if what.default is None else f" = {what.default}" for size, what in sizes.items()}
     parameters = ", ".join(f"{size}: int{default}" for size, default in defaults.items())
     what = "the cost" if result == "Cost" else f"``{name.removeprefix(f'{stage}_')}``"

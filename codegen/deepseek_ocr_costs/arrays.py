@@ -53,6 +53,7 @@ from typing import NamedTuple
 from numpy.typing import ArrayLike
 
 from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, Overflow, evaluate
+from ._blocks import Array
 from ._grid import grid
 
 __all__ = [
@@ -60,13 +61,18 @@ __all__ = [
     "Cost",
     "Stages",
     "decode",
+    "decode_peak_activation_bytes",
     "grid",
     "prefill",
+    "prefill_peak_activation_bytes",
     "projector",
+    "projector_peak_activation_bytes",
     "request",
+    "request_peak_activation_bytes",
     "stages",
     "training_step",
     "vision",
+    "vision_peak_activation_bytes",
 ]
 
 
@@ -592,3 +598,362 @@ def stages(
     metrics = evaluate("stages", sizes, overflow, engine, expert_routing)
     count = len(Cost._fields)
     return Stages(*(Cost(*metrics[first : first + count]) for first in range(0, len(metrics), count)))
+
+
+def vision_peak_activation_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    prompt_tokens: ArrayLike = 10,
+    seq_len: ArrayLike | None = None,
+    weight_bits: ArrayLike = 16,
+    activation_bits: ArrayLike = 16,
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return the largest bytes of activations that are alive together in ``vision``.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    weight_bits
+        Bits that store one parameter (bits, at least 1).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1).
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "prompt_tokens": prompt_tokens,
+        "seq_len": seq_len,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+    }
+    metrics = evaluate("vision_peak_activation_bytes", sizes, overflow, engine, "uniform")
+    return metrics[0]
+
+
+def projector_peak_activation_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    prompt_tokens: ArrayLike = 10,
+    seq_len: ArrayLike | None = None,
+    weight_bits: ArrayLike = 16,
+    activation_bits: ArrayLike = 16,
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return the largest bytes of activations that are alive together in ``projector``.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    weight_bits
+        Bits that store one parameter (bits, at least 1).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1).
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "prompt_tokens": prompt_tokens,
+        "seq_len": seq_len,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+    }
+    metrics = evaluate("projector_peak_activation_bytes", sizes, overflow, engine, "uniform")
+    return metrics[0]
+
+
+def prefill_peak_activation_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    seq_len: ArrayLike = 913,
+    logits_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike = 16,
+    activation_bits: ArrayLike = 16,
+    kv_bits: ArrayLike = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return the largest bytes of activations that are alive together in ``prefill``.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    weight_bits
+        Bits that store one parameter (bits, at least 1).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "logits_tokens": logits_tokens,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("prefill_peak_activation_bytes", sizes, overflow, engine, expert_routing)
+    return metrics[0]
+
+
+def decode_peak_activation_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    seq_len: ArrayLike = 913,
+    decode_steps: ArrayLike = 1023,
+    weight_bits: ArrayLike = 16,
+    activation_bits: ArrayLike = 16,
+    kv_bits: ArrayLike = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return the largest bytes of activations that are alive together in ``decode``.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    decode_steps
+        Decode steps of one token each (steps, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "decode_steps": decode_steps,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("decode_peak_activation_bytes", sizes, overflow, engine, expert_routing)
+    return metrics[0]
+
+
+def request_peak_activation_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    prompt_tokens: ArrayLike = 10,
+    seq_len: ArrayLike | None = None,
+    logits_tokens: ArrayLike | None = None,
+    decode_steps: ArrayLike | None = None,
+    max_new_tokens: ArrayLike = 1024,
+    weight_bits: ArrayLike = 16,
+    activation_bits: ArrayLike = 16,
+    kv_bits: ArrayLike = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return the largest bytes of activations that are alive together in ``request``.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    decode_steps
+        Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
+    max_new_tokens
+        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+    weight_bits
+        Bits that store one parameter (bits, at least 1).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "prompt_tokens": prompt_tokens,
+        "seq_len": seq_len,
+        "logits_tokens": logits_tokens,
+        "decode_steps": decode_steps,
+        "max_new_tokens": max_new_tokens,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("request_peak_activation_bytes", sizes, overflow, engine, expert_routing)
+    return metrics[0]

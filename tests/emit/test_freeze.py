@@ -55,6 +55,32 @@ def test_one_metric_is_an_integer(costs: ModuleType, field: int) -> None:
     assert function(seq_len=1009, decode_steps=31) == costs.decode(batch_size=7, seq_len=1009, decode_steps=31)[field]
 
 
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), stage=st.sampled_from(STAGES[:5]))
+def test_a_frozen_peak_and_its_array_are_those_on_integers(costs: ModuleType, data: st.DataObject, stage: str) -> None:
+    """A peak is no part of a cost, so it has a function of its own, of which the first size is frozen."""
+    name = f"{stage}_peak_activation_bytes"
+    function = getattr(costs, name)
+    names = [size for size in inspect.signature(function).parameters if size not in ("expert_routing", *DERIVED)]
+    sizes = {
+        size: data.draw(st.lists(st.integers(LEAST.get(size, 1), 400), min_size=2, max_size=2))
+        for size in data.draw(st.lists(st.sampled_from(names), unique=True, min_size=1))
+    }
+    expected = [function(**{size: column[place] for size, column in sizes.items()}) for place in range(2)]
+    (first, *columns) = sizes
+    frozen = [
+        costs.freeze(
+            stage, metric="peak_activation_bytes", free=columns, **{first: sizes[first][place]}
+        )(**{size: sizes[size][place] for size in columns})
+        for place in range(2)
+    ]  # fmt: skip
+    assert frozen == expected
+    numpy = pytest.importorskip("numpy")
+    found = getattr(costs.arrays, name)(**sizes)
+    assert found.dtype == numpy.int64
+    assert found.tolist() == expected
+
+
 def test_in_one_size_the_matrix_flops_of_the_prefill_are_a_quadratic(costs: ModuleType) -> None:
     """4 N^2 * 42 of attention, 6 N * 42 * (2 * 103 + 3 * 4 * 17) of layers and 2 N * 42 * 211 of the head: 121044 N."""
     assert 6 * 42 * (2 * 103 + 3 * 4 * 17) + 2 * 42 * 211 == 121_044
@@ -107,6 +133,7 @@ def test_arguments_are_checked_as_those_of_the_stage(costs: ModuleType) -> None:
     [
         ("pretrain", {}, "CostError", "there is no stage 'pretrain': there are vision"),
         ("prefill", {"metric": "joules"}, "CostError", "there is no metric 'joules'"),
+        ("training_step", {"metric": "peak_activation_bytes"}, "CostError", "there is no metric 'peak_activation_"),
         ("prefill", {"hidden_size": 5}, "TypeError", "prefill has no size 'hidden_size'"),
         ("prefill", {"free": ["tokens"]}, "TypeError", "prefill has no size 'tokens'"),
         ("prefill", {"free": ["seq_len"], "seq_len": 7}, "CostError", "seq_len is both frozen and free"),

@@ -20,7 +20,7 @@ class FormulaFunction:
     Parameters
     ----------
     result
-        The record that the metrics make: ``"Cost"`` or ``"Stages"``.
+        What the metrics make: a ``"Cost"``, ``"Stages"``, or one ``"Array"``.
     """
 
     name: str
@@ -62,7 +62,10 @@ def write_formula_function(
     printer.assign_steps(rest)
     for metric, output in results.items():
         printer.assign(metric, outputs[output].numerator, outputs[output].denominator)
-    lines += ["    return (", *(f"        {metric}," for metric in results), "    )"]
+    if len(results) > 1:
+        lines += ["    return (", *(f"        {metric}," for metric in results), "    )"]
+    else:
+        lines += [f"    return ({metric},)" for metric in results]
     return FormulaFunction(name=name, summary=summary, signature=signature, body=tuple(lines), result=result)
 
 

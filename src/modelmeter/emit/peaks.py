@@ -1,9 +1,10 @@
-"""The functions of the evaluator package that return the peak of a stage's activations."""
+"""The functions of the evaluator package that return the peak of a stage's activations, of sizes known or not."""
 
 from __future__ import annotations
 
 from attrs import evolve, frozen
 
+from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
 from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_metric
 from modelmeter.emit.programs import CHAINED_DERIVATIONS, REQUEST, Stages, make_parameters
 from modelmeter.emit.spec import PackageSpec
@@ -13,10 +14,9 @@ from modelmeter.program import MAXIMUM, Program, select
 from modelmeter.simplify import Combination, build_program
 
 
-def write_peaks(spec: PackageSpec, stages: Stages) -> list[Function]:
-    """Return a function for the peak of each stage, and one for that of the request: the largest of them."""
-    peaks = _Peaks(spec=spec, stages=stages, program=_build_program(spec, stages))
-    return [peaks.write(stage) for stage in stages.names]
+def build_peaks(spec: PackageSpec, stages: Stages) -> Peaks:
+    """Return the program of the peak of each stage, and of that of the request: the largest of them."""
+    return Peaks(stages=stages, program=_build_program(spec, stages))
 
 
 def _build_program(spec: PackageSpec, stages: Stages) -> Program:
@@ -34,25 +34,47 @@ def _build_program(spec: PackageSpec, stages: Stages) -> Program:
 
 
 @frozen(kw_only=True)
-class _Peaks:
-    spec: PackageSpec
+class Peaks:
+    """The peaks of all stages in one program.
+
+    Parameters
+    ----------
+    stages
+        What their functions take.
+    """
+
     stages: Stages
     program: Program
 
-    def write(self, stage: str) -> Function:
-        """Return the function of a stage."""
+    def write(self) -> list[Function]:
+        """Return the functions of the stages."""
+        return [self._write(stage) for stage in self.stages.names]
+
+    def write_formulas(self) -> list[FormulaFunction]:
+        """Return the functions of the stages, for sizes that may be unknown."""
+        return [self._write_formula(stage) for stage in self.stages.names]
+
+    def _write_formula(self, stage: str) -> FormulaFunction:
         name = f"{stage}_{PEAK}"
-        signature, has_views = self._signature(stage)
-        program = select(self.program, *([IMAGE_TOKENS] if has_views else []), name)
+        signature, program = self._select(stage)
+        return write_formula_function(name, _summary(stage), signature, program, {PEAK: name}, result="Array")
+
+    def _write(self, stage: str) -> Function:
+        name = f"{stage}_{PEAK}"
+        signature, program = self._select(stage)
         return Function(
             name=name,
-            summary=f"Return the largest bytes of activations that are alive together in ``{stage}``.",
+            summary=_summary(stage),
             notes="Without gradients, every buffer freed after its last use; experts take even shares of the tokens.",
             signature=signature,
             body=write_metric(signature, program, name),
             result="int",
             operations=program.operations,
         )
+
+    def _select(self, stage: str) -> tuple[Signature, Program]:
+        signature, has_views = self._signature(stage)
+        return signature, select(self.program, *([IMAGE_TOKENS] if has_views else []), f"{stage}_{PEAK}")
 
     def _signature(self, stage: str) -> tuple[Signature, bool]:
         """Return what a function takes, and whether it works out the tokens of the images.
@@ -68,3 +90,7 @@ class _Peaks:
         derivations = {"seq_len": CHAINED_DERIVATIONS["seq_len"]}
         parameters = make_parameters(needed | inputs | {"prompt_tokens"}, self.stages.defaults, derivations)
         return evolve(own, parameters=parameters, image_tokens=True), True
+
+
+def _summary(stage: str) -> str:
+    return f"Return the largest bytes of activations that are alive together in ``{stage}``."

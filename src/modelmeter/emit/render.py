@@ -15,7 +15,7 @@ from modelmeter.cost import METRICS, Metric
 from modelmeter.emit.breakdown import BreakdownSpec, write_breakdown
 from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
 from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_cost, write_metric, write_stages
-from modelmeter.emit.peaks import write_peaks
+from modelmeter.emit.peaks import build_peaks
 from modelmeter.emit.printer import LINE_LENGTH
 from modelmeter.emit.programs import (
     REQUEST,
@@ -101,7 +101,8 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         ],
         "layers.py": [_layer_function(layer) for layer in spec.layers],
     }
-    functions["_peaks.py"] = write_peaks(spec, stages)
+    peaks = build_peaks(spec, stages)
+    functions["_peaks.py"] = peaks.write()
     package = _Package(spec, stages)
     files = {path: package.functions(path, found) for path, found in functions.items()}
     files["breakdown.py"] = package.functions(
@@ -111,6 +112,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         *(_formula_function(stages, stage) for stage in stages.names),
         _formula_function(training, TRAINING_STEP),
         _all_formulas(stages),
+        *peaks.write_formulas(),
     ]
     files["arrays.py"] = package.render("arrays.py.jinja", functions=formulas)
     files["_formulas.py"] = package.formulas(formulas)

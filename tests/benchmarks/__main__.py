@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from rich.console import Console
-from tests.benchmarks import array_evaluators, compile_parts, frozen, scalar_evaluators, sweeps
+from tests.benchmarks import array_evaluators, compile_parts, frozen, imports, scalar_evaluators, sweeps
+from tests.benchmarks.gates import check_gates
 from tests.benchmarks.tables import Table
 
 RESULTS = Path(__file__).parent / "results"
@@ -16,10 +17,12 @@ def main() -> None:
     """Run, print and write every benchmark."""
     console = Console()
     tables: list[Table] = []
-    for benchmark in (compile_parts, scalar_evaluators, frozen, array_evaluators, sweeps):
+    for benchmark in (compile_parts, imports, scalar_evaluators, frozen, array_evaluators, sweeps):
         with console.status(benchmark.__doc__ or ""):
             tables.append(benchmark.run())
         console.print(tables[-1].to_markdown(), markup=False, highlight=False)
+    tables.append(check_gates(tables))
+    console.print(tables[-1].to_markdown(), markup=False, highlight=False)
     RESULTS.with_suffix(".md").write_text("\n".join(table.to_markdown() for table in tables), encoding="utf-8")
     RESULTS.with_suffix(".json").write_text(
         json.dumps([table.to_data() for table in tables], indent=2) + "\n", encoding="utf-8"

@@ -33,6 +33,24 @@ CASES = {
     "request": ("batch_size", "seq_len", "decode_steps"),
     "stages": ("batch_size", "seq_len", "decode_steps"),
 }
+TITLE = "Arrays: all metrics of a stage at many points"
+LAMBDIFY = "NumPy vs lambdify (times)"
+NUMPY_SHARE = "NumPy, share of the copy's speed"
+FUSED_SHARE = "fused, share of the copy's speed"
+GUARD_SHARE = "overflow guard, share of NumPy"
+
+POINTS = (10**5, 10**6, 10**7)
+GRIDS = {
+    "request": {
+        "batch_size": np.arange(1, 51), "decode_steps": np.arange(1, 101), "seq_len": np.arange(1000, 3000),
+    },
+    "vision": {
+        "num_width_tiles": np.arange(1, 11), "num_height_tiles": np.arange(1, 11),
+        "batch_size": np.arange(1, 100_001),
+    },
+}  # fmt: skip
+"""Axes of 10^7 points."""
+
 SLICE = 1_000_000
 """Points that lambdify gets at once: it holds all its intermediate results."""
 
@@ -98,6 +116,16 @@ def check_sizes(columns: Columns) -> None:
         range_of_size(name, column, 1)
 
 
+def name_case(stage: str, points: int) -> str:
+    """Return the name of a row of the table."""
+    return f"{stage}, {points:.0e} points"
+
+
+def name_grid(stage: str) -> str:
+    """Return the name of the row of a grid."""
+    return f"grid of the {stage}, 1e+07 points"
+
+
 def time_case(stage: str, points: int) -> tuple[str, ...]:
     """Return a row of the table."""
     columns = draw_columns(stage, points)
@@ -134,14 +162,16 @@ def time_case(stage: str, points: int) -> tuple[str, ...]:
     )
     straight = f"{seconds['straight'] / seconds['numpy']:.1f}" if "straight" in seconds else ""
     return (
-        f"{stage}, {points:.0e} points", f"{seconds['lambdify'] / seconds['numpy']:.1f}", straight,
-        f"{seconds['copy'] / seconds['numpy']:.0%}", f"{seconds['copy'] / seconds['fused']:.0%}",
+        name_case(stage, points), f"{seconds['lambdify'] / seconds['numpy']:.1f}", straight,
+        f"{seconds['copy'] / seconds['lambdify']:.1%}", f"{seconds['copy'] / seconds['numpy']:.0%}",
+        f"{seconds['copy'] / seconds['fused']:.0%}",
         f"{seconds['guard'] / seconds['numpy']:.1%}", f"{seconds['check'] / seconds['numpy']:.1%}",
     )  # fmt: skip
 
 
-def time_grid(stage: str, axes: Columns) -> tuple[str, ...]:
+def time_grid(stage: str) -> tuple[str, ...]:
     """Return a row of the table; lambdify gets the mesh, which is made beforehand, slice by slice of the first axis."""
+    axes = GRIDS[stage]
     shape = tuple(map(len, axes.values()))
     first, *others = axes
     mesh = dict(zip(others, np.meshgrid(*(axes[name] for name in others), indexing="ij"), strict=True))
@@ -159,7 +189,7 @@ def time_grid(stage: str, axes: Columns) -> tuple[str, ...]:
         }
     )
     ratio = f"{seconds['lambdify'] / seconds['grid']:.1f}"
-    return (f"grid of the {stage}, {np.prod(shape):.0e} points", ratio, "", "", "", "", "")
+    return (name_grid(stage), ratio, "", "", "", "", "", "")
 
 
 def keep_memory() -> None:
@@ -173,13 +203,10 @@ def keep_memory() -> None:
 def run() -> Table:
     """Time the cases at three sizes, and two grids."""
     keep_memory()
-    rows = [time_case(stage, points) for points in (10**5, 10**6, 10**7) for stage in CASES]
-    batches, steps = np.arange(1, 51), np.arange(1, 101)
-    rows.append(time_grid("request", {"batch_size": batches, "decode_steps": steps, "seq_len": np.arange(1000, 3000)}))
-    tiles = {"num_width_tiles": np.arange(1, 11), "num_height_tiles": np.arange(1, 11)}
-    rows.append(time_grid("vision", {**tiles, "batch_size": np.arange(1, 100_001)}))
+    rows = [time_case(stage, points) for points in POINTS for stage in CASES]
+    rows += [time_grid(stage) for stage in GRIDS]
     return Table(
-        title="Arrays: all metrics of a stage at many points",
+        title=TITLE,
         note=f"Medians of {RUNS} interleaved runs, of 10 calls each at 10^5 points. The stages are all stages and the "
         "request at once. Every way makes new arrays for its results, the copy too, of memory that the process keeps: "
         "how fast the system hands out pages is not measured. lambdify is numpy with cse, over the sizes of the "
@@ -188,8 +215,8 @@ def run() -> Table:
         "The overflow guard looks for the largest value of each size and bounds all results; the check of both ends "
         "of all sizes is there too, and from 10^6 points on it is done block by block, while they are read.",
         columns=(
-            "case", "NumPy vs lambdify (times)", "NumPy vs straight NumPy (times)", "NumPy, share of the copy's speed",
-            "fused, share of the copy's speed", "overflow guard, share of NumPy", "both ends of the sizes, share",
+            "case", LAMBDIFY, "NumPy vs straight NumPy (times)", "lambdify, share of the copy's speed", NUMPY_SHARE,
+            FUSED_SHARE, GUARD_SHARE, "both ends of the sizes, share",
         ),
         rows=tuple(rows),
     )  # fmt: skip

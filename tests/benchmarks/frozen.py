@@ -17,6 +17,7 @@ from modelmeter.models.deepseek_ocr.reference import KeyValueCache, build_refere
 from modelmeter.symbols import symbol
 
 PAGE = (1024, 640, 2, 3)
+TITLE = "One workload: all 24 metrics of the stages, and those of the request"
 STAGES = ("vision", "projector", "prefill", "decode")
 
 
@@ -79,7 +80,7 @@ def run() -> Table:
     seconds["FlopCounterMode on meta, one page up to its first token"] = sorted(counts)[RUNS // 2][0]
     unit = seconds["expert by hand, all stages and metrics"]
     return Table(
-        title="One workload: all 24 metrics of the stages, and those of the request",
+        title=TITLE,
         note=f"Median of at least {RUNS} interleaved runs, as a ratio to the hand-written function. Generated "
         "and frozen functions check their arguments; the others do not. FlopCounterMode counts matrix products only.",
         columns=("way", "ratio"),

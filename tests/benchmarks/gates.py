@@ -1,0 +1,74 @@
+"""What the evaluators have to reach, looked up in the tables of one run."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator
+
+from attrs import frozen
+from tests.benchmarks import array_evaluators, imports, sweeps
+from tests.benchmarks import frozen as scalar
+from tests.benchmarks.tables import Table
+
+
+@frozen
+class Gate:
+    """A cell of a table, and the number that it must not exceed or not fall short of."""
+
+    what: str
+    title: str
+    row: str
+    column: str
+    relation: str
+    limit: float
+
+    def check(self, cells: dict[tuple[str, str, str], str]) -> tuple[str, ...]:
+        """Return a row of the table of gates."""
+        cell = cells[self.title, self.row, self.column]
+        number = float(cell.rstrip("%").replace(",", ""))
+        holds = _RELATIONS[self.relation](number, self.limit)
+        return self.what, self.row, f"{self.relation} {self.limit:g}", cell, "yes" if holds else "no"
+
+
+_RELATIONS: dict[str, Callable[[float, float], bool]] = {"≤": operator.le, "≥": operator.ge}
+
+
+def list_gates() -> Iterator[Gate]:
+    """Yield all gates."""
+    one = scalar.TITLE
+    yield Gate("scalar ÷ expert by hand", one, "generated, all stages and metrics", "ratio", "≤", 1.10)
+    yield Gate("frozen ÷ expert by hand, all", one, "frozen in seq_len, one metric", "ratio", "≤", 0.05)
+    flops = "FlopCounterMode on meta, one page up to its first token"
+    yield Gate("FlopCounterMode ÷ all stages and metrics", one, flops, "ratio", "≥", 1e4)
+    many = array_evaluators.TITLE
+    for points in array_evaluators.POINTS:
+        for stage in array_evaluators.CASES:
+            row = array_evaluators.name_case(stage, points)
+            yield Gate("NumPy, times lambdify", many, row, array_evaluators.LAMBDIFY, "≥", 8)
+            if points == max(array_evaluators.POINTS):
+                yield Gate("NumPy, % of the copy", many, row, array_evaluators.NUMPY_SHARE, "≥", 30)
+            if points == max(array_evaluators.POINTS) and stage != "stages":  # up to six results
+                yield Gate("fused, % of the copy", many, row, array_evaluators.FUSED_SHARE, "≥", 85)
+            if points == min(array_evaluators.POINTS):
+                yield Gate("overflow guard, % of NumPy", many, row, array_evaluators.GUARD_SHARE, "≤", 10)
+    for stage in array_evaluators.GRIDS:
+        row = array_evaluators.name_grid(stage)
+        yield Gate("grid, times lambdify", many, row, array_evaluators.LAMBDIFY, "≥", 40)
+    yield Gate("import, milliseconds", imports.TITLE, imports.MODULE, imports.TIME, "≤", 2)
+    yield Gate("sweep of 10^8 points, MiB", sweeps.TITLE, "prefill to parquet", sweeps.MOST_MEMORY, "≤", 1024)
+
+
+def check_gates(tables: Iterable[Table]) -> Table:
+    """Return which gates hold."""
+    cells = {
+        (table.title, row[0], column): cell
+        for table in tables
+        for row in table.rows
+        for column, cell in zip(table.columns, row, strict=True)
+    }
+    return Table(
+        title="Gates",
+        note="What has to hold, in the tables above. One that does not says no: no gate is left out.",
+        columns=("what", "case", "gate", "measured", "holds"),
+        rows=tuple(gate.check(cells) for gate in list_gates()),
+    )

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._array_runtime import Cost, Overflow, as_size, evaluate
+from ._array_runtime import Cost, as_size, evaluate
 from ._blocks import Array
 from ._formulas import SIZES, STAGES
+from ._plan import Overflow
 from ._runtime import CostError
 
 

@@ -52,9 +52,10 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, Overflow, evaluate
+from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, evaluate
 from ._blocks import Array
 from ._grid import grid
+from ._plan import Overflow
 
 __all__ = [
     "FLOAT64_RELATIVE_ERROR",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from platform import libc_ver
 from typing import Any
@@ -15,9 +15,9 @@ from tests.benchmarks.lambdified import lambdify_stages
 from tests.benchmarks.tables import RUNS, Table, time_interleaved
 
 import deepseek_ocr_costs as costs
-from deepseek_ocr_costs._array_runtime import SIZES, range_of_size, trace_bounded
-from deepseek_ocr_costs._bounds import Bounds
-from deepseek_ocr_costs._symbolic import Range
+from deepseek_ocr_costs._array_runtime import range_of_size
+from deepseek_ocr_costs._formulas import SIZES
+from deepseek_ocr_costs._plan import Bound, trace_bounded
 
 Columns = dict[str, NDArray[np.int64]]
 
@@ -104,7 +104,7 @@ def count_rows(result: Any) -> int:
     return len({metric.__array_interface__["data"] for metric in list_metrics(result) if 0 not in metric.strides})
 
 
-def guard(bound: Callable[[Mapping[str, Range]], Bounds], columns: Columns) -> None:
+def guard(bound: Bound, columns: Columns) -> None:
     """Look for the largest value of every size, and bound every result."""
     ranges = {name: (1, int(np.maximum.reduce(column))) for name, column in columns.items()}
     assert bound(ranges).largest < 2**63

@@ -21,20 +21,21 @@ def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
 @pytest.fixture
 def ran_ahead(costs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Make a few points many, in blocks of 4 with a sample of 2, and collect whether they were computed ahead."""
-    runtime, blocks = (__import__(f"{costs.__name__}.{name}", fromlist=["_"]) for name in ("_array_runtime", "_blocks"))
-    monkeypatch.setattr(runtime, "MANY", 2)
-    monkeypatch.setattr(runtime, "SAMPLE", 2)
+    names = ("_array_runtime", "_ahead", "_blocks")
+    runtime, ahead, blocks = (__import__(f"{costs.__name__}.{name}", fromlist=["_"]) for name in names)
+    monkeypatch.setattr(ahead, "MANY", 2)
+    monkeypatch.setattr(ahead, "SAMPLE", 2)
     monkeypatch.setattr(blocks, "WORKING_SET", 0)
     monkeypatch.setattr(blocks, "SMALLEST_BLOCK", 4)
     done: list[bool] = []
-    run_ahead = runtime._run_ahead
+    run_ahead = runtime.run_ahead
 
     def watch(*arguments: Any) -> Any:
         metrics = run_ahead(*arguments)
         done.append(metrics is not None)
         return metrics
 
-    monkeypatch.setattr(runtime, "_run_ahead", watch)
+    monkeypatch.setattr(runtime, "run_ahead", watch)
     return done
 
 
@@ -89,11 +90,11 @@ def test_what_few_points_refuse_is_refused(
 def test_a_run_ahead_gives_what_a_checked_run_gives(
     costs: ModuleType, ran_ahead: list[bool], batch: list[int], steps: int, overflow: str
 ) -> None:
-    runtime = __import__(f"{costs.__name__}._array_runtime", fromlist=["_"])
+    ahead = __import__(f"{costs.__name__}._ahead", fromlist=["_"])
     results: list[Any] = []
     sizes = {"batch_size": numpy.array(batch), "decode_steps": numpy.array([steps] + [5] * (len(batch) - 1))}
     for many in (2, 10**9):
-        runtime.MANY = many  # the fixture puts it back
+        ahead.MANY = many  # the fixture puts it back
         try:
             found = costs.arrays.request(**sizes, overflow=overflow, engine="numpy")
         except (OverflowError, costs.CostError) as error:

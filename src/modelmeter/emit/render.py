@@ -42,7 +42,10 @@ _FORMULA_HELPERS = (
 
 _HEADER = '{% import "macros.jinja" as macros %}\n{{ macros.header(template) }}\n'
 
-_MACHINERY = ("bounds", "symbolic", "program", "freeze", "tape", "blocks", "fused", "array_runtime", "grid")
+_MACHINERY = (
+    *("symbolic", "program", "freeze", "bounds"),
+    *("tape", "blocks", "fused", "plan", "ahead", "array_runtime", "grid"),
+)
 """The hand-written modules behind arrays and frozen evaluators: they hold for any formulas."""
 
 _STAGE_WORDS = {

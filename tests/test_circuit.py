@@ -61,6 +61,15 @@ def test_outputs_are_combined_over_a_common_denominator() -> None:
     assert circuit.program(["largest"]).outputs == (Output("largest", Operation(MAXIMUM, ("a", four)), 8),)
 
 
+def test_nothing_is_added_where_an_output_is_0() -> None:
+    circuit = Circuit()
+    circuit.outputs = {"some": (circuit.leaf("a"), 1), "none": (circuit.leaf(0), 1)}
+    circuit.combine("sum", SUM, ("none", "some", "none"))
+    circuit.combine("nothing", SUM, ("none", "none"))
+    assert circuit.program(["sum"]).outputs == (Output("sum", "a", 1),)
+    assert circuit.program(["nothing"]).outputs == (Output("nothing", 0, 1),)
+
+
 def test_operands_can_be_replaced() -> None:
     """A sum of one operand is that operand."""
     circuit = Circuit()

@@ -521,7 +521,6 @@ def request(
         - 1536 * x38
         + (720 * seq_len + 888244) * x47
         + batch_size * (720 * x50 + 888244 * decode_steps)
-        + 0
     )
     x53 = (
         (3 * image_size * image_size + 6144 * x2 * x2 * x39) * x14
@@ -936,7 +935,7 @@ def stages(
     decode_activation_bytes = ceil_div(x75, 4)
     decode_kv_cache_bytes = x76
     request_tensor_core_flops = x32 + x55 + x60 + x69
-    request_cuda_core_flops = x41 + x62 + x70 + 0
+    request_cuda_core_flops = x41 + x62 + x70
     request_io_bytes = ceil_div(x51 + x65 + x74 + 8 * x57, 8)
     request_weight_bytes = x52 + x58 + x66
     request_activation_bytes = ceil_div(largest(4 * x54, 4 * x59, x67, x75), 4)

@@ -1979,7 +1979,7 @@ def request_cuda_core_flops(
     Returns
     -------
     int
-        From 86 operations on integers.
+        From 85 operations on integers.
 
     Raises
     ------
@@ -2067,7 +2067,6 @@ def request_cuda_core_flops(
         - 1536 * (x18 + (x19 if x4 else 0))
         + (720 * seq_len + 888244) * batch_size * seq_len
         + batch_size * x21
-        + 0
     )
 
 

@@ -504,7 +504,7 @@ def request(
     Returns
     -------
     Cost
-        From 303 operations on integers.
+        From 302 operations on integers.
 
     Raises
     ------
@@ -630,7 +630,6 @@ def request(
         - 1536 * x38
         + (720 * seq_len + 888244) * x47
         + batch_size * (720 * x50 + 888244 * decode_steps)
-        + 0
     )
     x53 = (
         (3 * image_size * image_size + (6144 * x2 * x2 if x39 else 0)) * x14
@@ -747,7 +746,7 @@ def stages(
     Returns
     -------
     Stages
-        From 310 operations on integers.
+        From 309 operations on integers.
 
     Raises
     ------
@@ -959,7 +958,7 @@ def stages(
     kv_cache_bytes = x78
     decode = Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
     tensor_core_flops = x32 + x55 + x60 + x70
-    cuda_core_flops = x41 + x62 + x71 + 0
+    cuda_core_flops = x41 + x62 + x71
     io_bytes = -(-(x51 + x66 + x76 + 8 * x57) // 8)
     weight_bytes = x52 + x58 + x67
     activation_bytes = -(-(max(4 * x54, 4 * x59, x68, x77)) // 4)

@@ -1026,7 +1026,7 @@ def request(
     Returns
     -------
     Cost
-        From 666 operations on integers.
+        From 664 operations on integers.
 
     Raises
     ------
@@ -1327,7 +1327,6 @@ def request(
         (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + x98) + x102) * x103
         + batch_size * x136
         + 2 * x139
-        + 2 * 0
     )
     cuda_core_flops = -(-x140 // 2)
     x141 = activation_bits * (hidden_size * (x105 + 6) + x106) + num_hidden_layers * (8 * x107 + x108) + x109

@@ -48,6 +48,8 @@ class Circuit:
     def combine(self, name: str, function: str, names: Iterable[str]) -> None:
         """Make the sum or the maximum of outputs an output too."""
         parts = [self.outputs[part] for part in names]
+        if function == SUM:
+            parts = [part for part in parts if part[0] != self.leaf(0)] or parts[:1]
         common = lcm(*(denominator for _, denominator in parts))
         scaled = [
             numerator if denominator == common else self.add(PRODUCT, [self.leaf(common // denominator), numerator])

@@ -16,7 +16,8 @@ def count_flops() -> dict[str, int]:
     import torch
 
     from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-    from modelmeter.models.deepseek_ocr.reference import KeyValueCache, build_reference
+    from modelmeter.models.deepseek_ocr.reference import build_reference
+    from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
     from modelmeter.verify.matrix_products import count_matrix_products
 
     with torch.device("meta"):

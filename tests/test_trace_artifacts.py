@@ -84,16 +84,16 @@ def test_every_module_is_counted_once(unique: dict[str, Any], model: nn.Module) 
 
 def test_a_class_knows_its_names_and_its_neighbours(unique: dict[str, Any]) -> None:
     gate = layer_of(unique, "MoEGate")
-    reference = "modelmeter.models.deepseek_ocr.reference"
-    assert gate["class_name_qualified"] == f"{reference}.MoEGate"
+    models = "modelmeter.models.deepseek_ocr"
+    assert gate["class_name_qualified"] == f"{models}.reference_decoder.MoEGate"
     # 5 layers, of which 2 are dense.
     assert (gate["count"], gate["var_name"], gate["is_torch_builtin"]) == (3, ["gate"], False)
-    assert gate["filepaths"] == ["modelmeter/models/deepseek_ocr/reference.py"]
-    assert (gate["parents"], gate["children"]) == ([f"{reference}.DeepseekV2MoE"], [])
+    assert gate["filepaths"] == ["modelmeter/models/deepseek_ocr/reference_decoder.py"]
+    assert (gate["parents"], gate["children"]) == ([f"{models}.reference_decoder.DeepseekV2MoE"], [])
     linear = layer_of(unique, "Linear")
     assert (linear["is_torch_builtin"], linear["filepaths"]) == (True, ["torch/nn/modules/linear.py"])
     assert layer_of(unique, "DeepseekOCRForCausalLM")["children"] == [
-        f"{reference}.DeepseekOCRModel", "torch.nn.modules.linear.Linear"
+        f"{models}.reference.DeepseekOCRModel", "torch.nn.modules.linear.Linear"
     ]  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import deepseek_ocr_costs as costs
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference import KeyValueCache, build_reference
+from modelmeter.models.deepseek_ocr.reference import build_reference
+from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
 from modelmeter.symbols import symbol
 
 PAGE = (1024, 640, 2, 3)

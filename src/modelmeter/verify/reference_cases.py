@@ -15,7 +15,8 @@ from torch import Tensor
 from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, DeepseekV2MoE, KeyValueCache
+from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM
+from modelmeter.models.deepseek_ocr.reference_decoder import DeepseekV2MoE, KeyValueCache
 from modelmeter.models.deepseek_ocr.reference_vision import Block, PatchEmbed
 from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain, resolve

@@ -20,7 +20,7 @@ from modelmeter.functions import Size, bounded_routed_reads
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.models.deepseek_ocr.reference import WithoutCache
+from modelmeter.models.deepseek_ocr.reference_decoder import WithoutCache
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles
 from modelmeter.verify.aten import tensors_in

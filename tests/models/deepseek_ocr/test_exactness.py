@@ -26,7 +26,8 @@ from modelmeter.cost import FLOWS, METRICS, Cost, Metric, Work
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import bounded_routed_reads
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, KeyValueCache, build_reference
+from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
+from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
 from modelmeter.models.deepseek_ocr.vision_tokens import MODES
 from modelmeter.verify.counting import ForwardCount, count_forward
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr import layers as vendor_layers
-from modelmeter.models.deepseek_ocr import reference, reference_vision
+from modelmeter.models.deepseek_ocr import reference, reference_decoder, reference_vision
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
 from modelmeter.symbols import symbol
@@ -39,7 +39,7 @@ def find_vendor_classes() -> dict[str, type[BaseLayer]]:
 
 
 LAYERS = find_vendor_classes()
-TORCH_CLASSES = {**vars(reference_vision), **vars(reference), "LMHead": nn.Linear}
+TORCH_CLASSES = {**vars(reference_vision), **vars(reference_decoder), **vars(reference), "LMHead": nn.Linear}
 
 NO_TORCH_MODULES = {"DecoderStack", "VisionTower"}
 """Parts of ``DeepseekOCRModel``, which has their children and operators; its cases are theirs."""
@@ -279,7 +279,7 @@ def make_cached(
         **{size: value for size, value in architecture.dimension_values().items() if size in held}, **flags,
         batch_size=batch, num_queries=positions, num_keys=cached + positions,
     )  # fmt: skip
-    inputs = (meta(batch, positions, architecture.hidden_size), ids, reference.WithoutCache())
+    inputs = (meta(batch, positions, architecture.hidden_size), ids, reference_decoder.WithoutCache())
     return evolve(
         case,
         cache=(*memory.keys, *memory.values),
@@ -287,8 +287,8 @@ def make_cached(
     )
 
 
-def build_cache(architecture: DeepSeekOCRArchitecture, batch: int, capacity: int) -> reference.KeyValueCache:
-    return reference.KeyValueCache(
+def build_cache(architecture: DeepSeekOCRArchitecture, batch: int, capacity: int) -> reference_decoder.KeyValueCache:
+    return reference_decoder.KeyValueCache(
         architecture, batch_size=batch, capacity=capacity, device="meta", dtype=torch.bfloat16
     )
 
@@ -327,7 +327,7 @@ def runs(architecture: DeepSeekOCRArchitecture, page: dict[str, int]) -> Iterato
 
     def make_run(layer: BaseLayer, module: nn.Module, step: int = 0, **options: Any) -> Case:
         def train() -> Any:
-            return module(ids_on_meta(batch, seq_len), reference.WithoutCache(), **options)
+            return module(ids_on_meta(batch, seq_len), reference_decoder.WithoutCache(), **options)
 
         def forward() -> Any:
             memory.length = seq_len + step - 1 if step else 0

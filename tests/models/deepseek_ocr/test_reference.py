@@ -15,13 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.errors import TraceError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference import (
-    DeepseekOCRForCausalLM,
-    ExpertRouting,
-    KeyValueCache,
-    build_reference,
-    split_evenly,
-)
+from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
+from modelmeter.models.deepseek_ocr.reference_decoder import ExpertRouting, KeyValueCache, split_evenly
 from modelmeter.verify.counting import ForwardCount, count_forward
 
 PUBLISHED = DeepSeekOCRArchitecture()

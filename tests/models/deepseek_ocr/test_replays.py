@@ -18,7 +18,7 @@ from modelmeter.evaluate import evaluate
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_moe import DeepseekV2MoE
-from modelmeter.models.deepseek_ocr.reference import DeepseekV2MoE as TorchMoE
+from modelmeter.models.deepseek_ocr.reference_decoder import DeepseekV2MoE as TorchMoE
 from modelmeter.verify.live_storages import watch_storages
 
 

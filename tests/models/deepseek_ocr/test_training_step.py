@@ -15,7 +15,8 @@ from modelmeter.compiler import CompiledModel
 from modelmeter.cost import FLOWS, METRICS, Metric, Work
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import bounded_routed_reads
-from modelmeter.models.deepseek_ocr.reference import WithoutCache, build_reference
+from modelmeter.models.deepseek_ocr.reference import build_reference
+from modelmeter.models.deepseek_ocr.reference_decoder import WithoutCache
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.training import count_training_step
 

@@ -16,7 +16,8 @@ from modelmeter.functions import ceil_div
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, KeyValueCache, build_reference
+from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
+from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
 from modelmeter.trace import trace_modules
 
 DTYPE = torch.bfloat16

@@ -15,7 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, KeyValueCache
+from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM
+from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
 from modelmeter.models.deepseek_ocr.workload import Workload
 
 

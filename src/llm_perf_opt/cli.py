@@ -102,17 +102,17 @@ def print_tree(
 
 @app.command("eval")
 def evaluate(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage, or a layer.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, training_step, or a layer.")],
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Its sizes; the others have their defaults.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with exact integers.")] = False,
 ) -> None:
-    """Evaluate a stage or a layer with the generated evaluators."""
+    """Evaluate a stage, a training step or a layer with the generated evaluators."""
     from llm_perf_opt.commands.evaluate import evaluate as evaluate_arguments
     from llm_perf_opt.terminal import open_console
 
-    evaluation = evaluate_arguments(stage, arguments or [])
+    evaluation = evaluate_arguments(name, arguments or [])
     if as_json:
         typer.echo(evaluation.to_json())
     else:

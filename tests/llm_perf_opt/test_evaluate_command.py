@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import pytest
 from command_line import Run, assert_refused
 
+import deepseek_ocr_costs as costs
+from llm_perf_opt.commands.evaluate import PEAK, STAGES
+from modelmeter import peak
 from modelmeter.cost import METRICS
 
 
@@ -47,6 +51,7 @@ class TestEval:
     def test_a_layer(self, run: Run) -> None:
         result = run("eval", "linear", "num_tokens=3", "in_features=5", "out_features=7", "--json")
         assert json.loads(result.out)["cost"]["tensor_core_flops"] == 2 * 3 * 5 * 7
+        assert PEAK not in result.out
 
     def test_the_bound_on_experts(self, run: Run) -> None:
         """One token reads 6 experts either way; two read 12 at most, but fewer are expected."""
@@ -60,10 +65,51 @@ class TestEval:
         assert reads[1, "even"] == reads[1, "uniform"]
         assert reads[2, "even"] > reads[2, "uniform"]
 
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_a_stage_has_a_peak_beside_its_cost(self, run: Run, stage: str) -> None:
+        """It is no part of the cost, and takes the same sizes; the table shows both."""
+        sizes = {"batch_size": 3, "activation_bits": 8}
+        found = json.loads(run("eval", stage, *(f"{name}={size}" for name, size in sizes.items()), "--json").out)
+        assert found["cost"] == getattr(costs, stage)(**sizes)._asdict()
+        assert found[PEAK] == getattr(costs, f"{stage}_{PEAK}")(**sizes)
+        rows = [line.split()[:2] for line in run("eval", stage, "batch_size=3", "activation_bits=8").out.splitlines()]
+        assert [row[0] for row in rows[-7:]] == [*METRICS, PEAK]
+        assert rows[-1][1] == f"{found[PEAK]:,}"
+
+    def test_the_peak_has_one_name(self) -> None:
+        """Here it is written out, since what knows it needs sympy."""
+        assert peak.PEAK == PEAK
+
+    @pytest.mark.parametrize("stage", STAGES)
+    def test_a_size_of_both_has_one_default(self, stage: str) -> None:
+        """So that what is shown is what both were given."""
+        cost, of_peak = (inspect.signature(getattr(costs, name)).parameters for name in (stage, f"{stage}_{PEAK}"))
+        assert {name: cost[name].default for name in cost} == {name: of_peak[name].default for name in cost}
+
+    def test_the_prompt_is_alive_beside_the_towers(self, run: Run) -> None:
+        """Each position of it takes 1280 channels of 2 bytes at the peak, and nothing of the cost."""
+        short, long = (json.loads(run("eval", "vision", f"seq_len={n}", "--json").out) for n in (907, 1913))
+        assert long["arguments"]["seq_len"] == 1913
+        assert long["cost"] == short["cost"]
+        assert long[PEAK] - short[PEAK] == (1913 - 907) * 1280 * 2
+
+    def test_a_training_step(self, run: Run) -> None:
+        """A position with logits takes three products with the weights of the LM head, of 2 FLOPs for each."""
+        few, many = (json.loads(run("eval", "training_step", f"logits_tokens={n}", "--json").out) for n in (3, 800))
+        assert list(few) == ["name", "arguments", "cost"]
+        assert list(few["cost"]) == list(METRICS)
+        more = many["cost"]["tensor_core_flops"] - few["cost"]["tensor_core_flops"]
+        assert more == 797 * 3 * 2 * 1280 * 129280
+        assert PEAK not in run("eval", "training_step").out
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (("prefil",), ("did you mean prefill", "vision, projector, prefill, decode, request")),
+            (("prefil",), ("did you mean prefill", "vision, projector, prefill, decode, request, training_step")),
+            (("training",), ("did you mean training_step",)),
+            (("training_step", "kv_bits=8"), ("argument of training_step", "weight_bits")),
+            (("vision", "logits_tokens=8"), ("argument of vision", "seq_len")),
+            (("vision", "seq_len=5"), ("seq_len", "903")),  # the peak refuses it; as below
             (("prefill", "seqlen=5"), ("argument of prefill", "did you mean seq_len")),
             (("prefill", "seq_len"), ("key=value", "seq_len")),
             (("prefill", "=5"), ("key=value",)),

@@ -18,6 +18,12 @@ from llm_perf_opt.terminal import format_integer, format_quantity, make_table, u
 from modelmeter.errors import WorkloadError
 
 STAGES: Final = ("vision", "projector", "prefill", "decode", "request")
+TRAINING_STEP: Final = "training_step"
+
+PEAK: Final = "peak_activation_bytes"
+"""What stages have beside their cost: peaks do not add up, so they are no part of one."""
+
+_COST: Final = "cost"
 
 _INTEGER: Final = re.compile(r"-?[0-9]+(_[0-9]+)*")
 _LONGEST: Final = 100
@@ -26,35 +32,44 @@ _LONGEST: Final = 100
 
 @frozen(kw_only=True)
 class Evaluation:
-    """What was evaluated, with which arguments (but for those that follow from others), and its six metrics."""
+    """What was evaluated, with which arguments (but for those that follow from others), and its six metrics.
+
+    ``peak_activation_bytes`` is None for a layer and for a training step.
+    """
 
     name: str
     arguments: Mapping[str, int | str]
     cost: Mapping[str, int]
+    peak_activation_bytes: int | None
 
     def to_json(self) -> str:
         """Return the evaluation as JSON; every number in it is an exact integer."""
-        document = {"name": self.name, "arguments": dict(self.arguments), "cost": dict(self.cost)}
+        document = {"name": self.name, "arguments": dict(self.arguments), _COST: dict(self.cost), **self._peak}
         return json.dumps(document, indent=1)
 
     def render(self) -> RenderableType:
         """Return what was evaluated, over a table of the metrics."""
         arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
         table = make_table("metric", "exact", "about")
-        for metric, value in self.cost.items():
+        for metric, value in {**self.cost, **self._peak}.items():
             table.add_row(metric, format_integer(value), format_quantity(value, unit_of(metric)))
         return Group(Text(f"{self.name}({arguments})\n"), table)
 
+    @property
+    def _peak(self) -> dict[str, int]:
+        return {} if self.peak_activation_bytes is None else {PEAK: self.peak_activation_bytes}
+
 
 def evaluate(name: str, assignments: Iterable[str]) -> Evaluation:
-    """Evaluate a stage or a layer.
+    """Evaluate a stage, a training step or a layer.
 
     Parameters
     ----------
     name
-        A stage, or a layer of ``deepseek_ocr_costs.layers``.
+        A stage, ``training_step``, or a layer of ``deepseek_ocr_costs.layers``.
     assignments
-        Its keyword arguments, as ``key=value``; the others have their default values.
+        Its keyword arguments, as ``key=value``; the others have their default values. Those of a stage are those of
+        its cost and of its peak, each of which gets its own.
 
     Raises
     ------
@@ -63,27 +78,37 @@ def evaluate(name: str, assignments: Iterable[str]) -> Evaluation:
     WorkloadError
         If an argument is not written ``key=value``, is given twice, is not an integer, or is refused.
     """
-    function = _find_function(name)
-    parameters = inspect.signature(function).parameters
+    functions = _find_functions(name)
+    takes = {result: inspect.signature(function).parameters for result, function in functions.items()}
+    parameters = {key: parameter for taken in takes.values() for key, parameter in taken.items()}
     given = parse_arguments(assignments)
     for key in given:
         if key not in parameters:
             raise unknown_name(f"argument of {name}", key, parameters)
     try:
-        cost = function(**given)
+        results = {
+            result: function(**{key: value for key, value in given.items() if key in takes[result]})
+            for result, function in functions.items()
+        }
     except costs.CostError as error:
         raise WorkloadError(str(error), place=name) from None
     used = {key: given.get(key, parameter.default) for key, parameter in parameters.items()}
     arguments = {key: value for key, value in used.items() if value is not None}
-    return Evaluation(name=name, arguments=arguments, cost=cost._asdict())
+    return Evaluation(
+        name=name, arguments=arguments, cost=results[_COST]._asdict(), peak_activation_bytes=results.get(PEAK)
+    )
 
 
-def _find_function(name: str) -> Callable[..., Any]:
-    functions: dict[str, Callable[..., Any]] = {stage: getattr(costs, stage) for stage in STAGES}
-    functions |= {layer: getattr(costs.layers, layer) for layer in costs.layers.__all__}
-    if name not in functions:
-        raise unknown_name("stage or layer", name, functions)
-    return functions[name]
+def _find_functions(name: str) -> dict[str, Callable[..., Any]]:
+    """Return the evaluators of a stage, a training step or a layer by what they return."""
+    if name in STAGES:
+        # The peak is first, as it takes more: what is alive beside a stage, too.
+        return {PEAK: getattr(costs, f"{name}_{PEAK}"), _COST: getattr(costs, name)}
+    if name == TRAINING_STEP:
+        return {_COST: costs.training_step}
+    if name in costs.layers.__all__:
+        return {_COST: getattr(costs.layers, name)}
+    raise unknown_name("stage or layer", name, (*STAGES, TRAINING_STEP, *costs.layers.__all__))
 
 
 def parse_arguments(assignments: Iterable[str]) -> dict[str, int | str]:

@@ -25,6 +25,7 @@ GRIDS: dict[str, dict[str, Iterable[int]]] = {
     "prefill": {"seq_len": range(29, 900, 211), "batch_size": [7, 1, 3], "logits_tokens": [1, 29]},
     "decode": {"decode_steps": range(0, 99, 31), "kv_bits": [4, 11], "seq_len": [913, 2]},
     "request": {"num_width_tiles": [1, 2], "prompt_tokens": range(0, 50, 13), "max_new_tokens": [1, 101]},
+    "training_step": {"base_size": [1024, 333], "logits_tokens": range(1, 90, 29), "batch_size": [3, 1]},
 }
 
 

@@ -37,6 +37,18 @@ def test_rows_of_a_grid(run: Run, tmp_path: Path) -> None:
     assert pyarrow.parquet.read_table(file).to_pylist() == expected
 
 
+def test_a_training_step(run: Run, tmp_path: Path) -> None:
+    """It has the same metrics; the parameters are there once, however many pages there are."""
+    file = tmp_path / "sweep.csv"
+    sweep = ("training_step", "--grid", "batch_size=5,3", "--metric", "weight_bytes", "--metric", "io_bytes")
+    assert run("sweep", *sweep, "--out", file) == (0, f"{file}: 2 points\n", "")
+    weight_bytes = costs.request().weight_bytes
+    assert file.read_text().splitlines() == [
+        "batch_size,weight_bytes,io_bytes",
+        *(f"{pages},{weight_bytes},{costs.training_step(batch_size=pages).io_bytes}" for pages in (5, 3)),
+    ]
+
+
 def test_overflow(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "sweep.csv"
     run("sweep", "prefill", "--grid", "seq_len=10_000_000_000", "--out", file, "--overflow", "exact")
@@ -76,7 +88,9 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("prefil", "--grid", "seq_len=1"), ("did you mean prefill",)),
+        (("prefil", "--grid", "seq_len=1"), ("did you mean prefill", "request, training_step")),
+        (("training_step", "--grid", "decode_steps=1"), ("size of training_step", "logits_tokens")),
+        (("training_step", "--grid", "seq_len=1:9"), ("seq_len", "903")),
         (("prefill", "--grid", "seqlen=1"), ("did you mean seq_len", "logits_tokens")),
         (("prefill", "--grid", "seq_len=1:1"), ("seq_len", "no value")),
         (("prefill", "--grid", "seq_len=1:9:0"), ("seq_len", "step of 0")),

@@ -12,7 +12,7 @@ from modelmeter.errors import OutputError
 
 
 def sweep(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage.")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="A stage, or training_step.")],
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Sizes that do not vary; others have defaults.")
     ] = None,
@@ -42,7 +42,7 @@ def sweep(
         int | None, typer.Option("--block-size", metavar="POINTS", min=1, help="How many are computed at once.")
     ] = None,
 ) -> None:
-    """Evaluate a stage at every point of a grid, into a Parquet or CSV file."""
+    """Evaluate a stage or a training step at every point of a grid, into a Parquet or CSV file."""
     try:
         import llm_perf_opt.sweep as sweeps
     except ModuleNotFoundError as error:

@@ -14,7 +14,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.evaluate import STAGES
+from llm_perf_opt.commands.evaluate import STAGES, TRAINING_STEP
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.sweep.axes import Axis
 from modelmeter.errors import WorkloadError
@@ -40,7 +40,7 @@ class Sweep:
     Parameters
     ----------
     stage
-        A stage: ``vision``, ``projector``, ``prefill``, ``decode`` or ``request``.
+        A stage: ``vision``, ``projector``, ``prefill``, ``decode`` or ``request``; or ``training_step``.
     axes
         The sizes that vary.
     fixed
@@ -70,8 +70,8 @@ class Sweep:
 
     def __attrs_post_init__(self) -> None:
         """Check the names, then the whole grid by its corners, so that what is wrong is found at the start."""
-        if self.stage not in STAGES:
-            raise unknown_name("stage", self.stage, STAGES)
+        if self.stage not in (*STAGES, TRAINING_STEP):
+            raise unknown_name("stage", self.stage, (*STAGES, TRAINING_STEP))
         parameters = inspect.signature(getattr(costs, self.stage)).parameters
         sizes = [name for name in parameters if name in costs.DIMENSIONS]
         _check_names(f"size of {self.stage}", [axis.name for axis in self.axes], sizes)

@@ -63,24 +63,25 @@ def compile_model(
 
 @app.command("show")
 def show_formulas(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A layer, its torch class, or a stage.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A layer, its torch class, a stage, or training_step.")],
     metric: Annotated[str | None, typer.Option("--metric", metavar="METRIC", help="Only this metric.")] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     graph: GraphOption = None,
 ) -> None:
-    """Show the formulas of a layer or a stage, and their values."""
+    """Show the formulas of a layer, a stage or a training step, and their values."""
     from llm_perf_opt.commands import show
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.terminal import has_unicode, open_console
 
-    metrics = show.find_metrics(metric)
     found = show.find_formulas(compile_graph(read_graph(graph)), name)
+    if metric is not None:
+        found = [show.choose_metric(formulas, metric) for formulas in found]
     console = open_console()
     for formulas in found:
         if latex:
-            typer.echo(show.render_latex(formulas, metrics))
+            typer.echo(show.render_latex(formulas))
         else:
-            console.print(*show.render(formulas, metrics, width=console.width, unicode=has_unicode(console)), sep="\n")
+            console.print(*show.render(formulas, width=console.width, unicode=has_unicode(console)), sep="\n")
 
 
 @app.command("tree")

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import pytest
 from command_line import Run, assert_refused, run_apart
+from read_back import read_peak
+from rich.text import Text
 
+import deepseek_ocr_costs as costs
+from llm_perf_opt.commands.evaluate import STAGES, TRAINING_STEP
+from llm_perf_opt.commands.show import choose_metric, find_formulas, render
+from modelmeter.compiler import CompiledModel
 from modelmeter.cost import METRICS
+from modelmeter.models.deepseek_ocr import build
+from modelmeter.peak import PEAK
 
 
 class TestShow:
@@ -50,7 +60,81 @@ class TestShow:
         assert out.endswith(f"\n{formula}\n")
         assert "% $N$: num_tokens" in out
 
-    @pytest.mark.parametrize("name", ["vision", "request", "deepseek_v2_decoder_layer"])
+    @pytest.mark.parametrize("name", STAGES)
+    def test_the_peak_of_a_stage_is_the_last_of_all_metrics(self, run: Run, name: str) -> None:
+        values = [line.split(" = ") for line in run("show", name).out.splitlines() if line.startswith((*METRICS, PEAK))]
+        assert [metric for metric, _ in values] == [*METRICS, PEAK]
+        assert values[-1][1].startswith(f"{getattr(costs, f'{name}_{PEAK}')():,} B (")
+
+    def test_only_the_peak(self, run: Run) -> None:
+        """The logits of 913 positions, 129,280 each, beside 1,280 hidden channels: 101 and 1 times 1,280."""
+        out = run("show", "prefill", "--metric", PEAK).out
+        assert f"\n{PEAK} = {913 * (129280 + 1280) * 2:,} B (238 MB), in LMHead\n" in out
+        assert "in LMHead:\n      1280 · batch_size · (101 · logits_tokens + seq_len)\n" in out
+        assert "io_bytes" not in out
+        in_table = [line.split()[0] for line in out.splitlines() if line.endswith((" 1", " 913", " 16"))]
+        assert in_table == ["batch_size", "seq_len", "logits_tokens", "activation_bits"]
+
+    def test_the_peak_of_a_request_is_that_of_a_stage(self, run: Run) -> None:
+        out = run("show", "request", "--metric", PEAK).out
+        assert f"{PEAK} = {costs.prefill_peak_activation_bytes():,} B (238 MB), in prefill\n  the largest" in out
+        latex = run("show", "request", "--metric", PEAK, "--latex").out
+        assert latex.endswith(f"\n% {PEAK}: the largest peak of the stages, by default that of prefill\n")
+
+    @pytest.mark.parametrize(
+        "sizes",
+        [
+            {"base_size": 1024, "image_size": 640, "num_width_tiles": 2, "num_height_tiles": 3},
+            {"base_size": 1024, "image_size": 640, "num_width_tiles": 1, "num_height_tiles": 1},
+            {"base_size": 48, "image_size": 80, "num_width_tiles": 5, "num_height_tiles": 3},
+            {"base_size": 2096, "image_size": 48, "num_width_tiles": 1, "num_height_tiles": 3},
+        ],
+        ids=lambda sizes: "-".join(map(str, sizes.values())),
+    )
+    @pytest.mark.parametrize("width", [40, 10_000])
+    def test_a_peak_reads_back_to_its_value(self, compiled: CompiledModel, sizes: dict[str, int], width: int) -> None:
+        """The peak of vision is in another operator for each of these; what is printed has the value of each."""
+        own = {
+            "vision": {**sizes, "seq_len": 1913},
+            "projector": {**sizes, "seq_len": 1913},
+            "prefill": {"seq_len": sizes["base_size"], "logits_tokens": 7},
+            "decode": {"decode_steps": sizes["num_height_tiles"] - 1},
+        }
+        for stage, arguments in own.items():
+            arguments |= {"batch_size": 3, "activation_bits": 11}
+            peak = choose_metric(*find_formulas(compiled, stage), PEAK)
+            _, _, formula, *_ = render(peak, width=width, unicode=False)
+            assert isinstance(formula, Text)
+            expected = getattr(costs, f"{stage}_{PEAK}")(**arguments)
+            assert ceil(read_peak(formula.plain, arguments)) == expected, stage
+
+    def test_latex_of_a_peak(self, run: Run) -> None:
+        """What is held beside the views, then their function."""
+        out = run("show", "vision", "--metric", PEAK, "--latex").out
+        displays = out.split("\n\\[\n")[1:]
+        assert [display.rstrip().endswith(r"\]") for display in displays] == [True, True]
+        assert r"\mathtt{peak\_activation\_bytes} = \tfrac{1}{8} \, b_{\mathrm{a}} \, \max\bigl(" in displays[0]
+        assert r"F^{\mathrm{vision}}_{\mathrm{peak}}(n, s) = \max\bigl(" in displays[1]
+
+    def test_a_training_step(self, run: Run) -> None:
+        """Each parameter once, used or not; a step has no peak."""
+        assert build.TRAINING_STEP == TRAINING_STEP
+        out = run("show", TRAINING_STEP).out
+        values = [line for line in out.splitlines() if line.startswith((*METRICS, PEAK))]
+        assert [value.split(" = ")[0] for value in values] == list(METRICS)
+        assert f"weight_bytes = {costs.training_step().weight_bytes:,} B" in out
+        latex = run("show", TRAINING_STEP, "--metric", "weight_bytes", "--latex").out
+        assert latex.count("\n\\[\n") == 1
+        assert r"\mathtt{weight\_bytes} = \tfrac{1}{8} \cdot 3\,336\,106\,240 \, b_{\mathrm{w}}" in latex
+
+    @pytest.mark.parametrize("name", ["linear", "training_step"])
+    def test_what_has_no_peak(self, run: Run, name: str) -> None:
+        assert_refused(run("show", name, "--metric", PEAK), f"metric of {name}", "did you mean activation_bytes")
+
+    def test_an_unknown_metric_of_a_stage(self, run: Run) -> None:
+        assert_refused(run("show", "decode", "--metric", "peak"), "metric of decode", ", ".join([*METRICS, PEAK]))
+
+    @pytest.mark.parametrize("name", ["vision", "projector", "request", TRAINING_STEP, "deepseek_v2_decoder_layer"])
     def test_fits_80_columns_without_colours(self, run: Run, name: str) -> None:
         out = run("show", name).out
         assert "\x1b" not in out
@@ -64,7 +148,7 @@ class TestShow:
 
     def test_an_unknown_name(self, run: Run) -> None:
         result = run("show", "deepseek_v2_mo")
-        assert_refused(result, "deepseek_v2_mo;", "did you mean deepseek_v2_moe", "known are vision, projector")
+        assert_refused(result, "deepseek_v2_mo;", "did you mean deepseek_v2_moe", "decode, request, training_step, ")
 
     def test_an_unknown_metric(self, run: Run) -> None:
         assert_refused(run("show", "linear", "--metric", "io_byte"), "did you mean io_bytes", ", ".join(METRICS))

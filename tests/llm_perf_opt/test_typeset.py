@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import re
-from fractions import Fraction
 from itertools import count
 
 import pytest
 import sympy
+from read_back import read_back
 
 from llm_perf_opt.typeset import Line, typeset
 from modelmeter.compiler import CompiledModel
@@ -22,7 +20,6 @@ from modelmeter.functions import (
     FloorDiv,
     RoutedReads,
     Triangular,
-    expected_routed_reads,
 )
 from modelmeter.symbols import symbols_of
 
@@ -31,17 +28,6 @@ B, S, H = (sympy.Symbol(name, integer=True, positive=True) for name in ("batch_s
 
 def text_of(formula: sympy.Expr, *, width: int = 200, unicode: bool = True) -> str:
     return " ".join(line.text for line in typeset(formula, width=width, unicode=unicode))
-
-
-def read_back(text: str, sizes: dict[str, int]) -> Fraction:
-    """Compute an ASCII formula with Python's own operators. An Iverson bracket becomes a call."""
-    python = re.sub(r"\b\d+\b", lambda digits: f"F({digits[0]})", text.replace("^", "**"))
-    python = python.replace(" = ", " == ").replace("[", "F(").replace("]", ")")
-    names = {
-        "F": Fraction, "ceil": math.ceil, "floor": math.floor, "max": max,
-        "routed_reads": lambda *arguments: expected_routed_reads(*(int(argument) for argument in arguments)),
-    }  # fmt: skip
-    return Fraction(eval(python, names, {name: Fraction(value) for name, value in sizes.items()}))
 
 
 @pytest.mark.parametrize("width", [30, 78, 10_000])

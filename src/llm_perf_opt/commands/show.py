@@ -1,12 +1,13 @@
-"""``modelmeter show``: the formulas of a layer or of a stage, as on their pages, with their default values."""
+"""``modelmeter show``: the formulas of a layer, a stage or a training step, as on their pages, with default values."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from textwrap import wrap
+from typing import Final
 
 import sympy
-from attrs import frozen
+from attrs import evolve, frozen
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -14,28 +15,35 @@ from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from llm_perf_opt.typeset import Line, typeset
 from modelmeter.compiler import CompiledModel
-from modelmeter.cost import METRICS, Metric
-from modelmeter.emit.formula import is_bytes
+from modelmeter.cost import METRICS
+from modelmeter.emit.formula import Formula, is_bytes
 from modelmeter.emit.latex import multiply
 from modelmeter.emit.layer_page import build_layer_page
 from modelmeter.emit.page_input import PageInput
-from modelmeter.emit.page_spec import FormulaSection, MetricBlock
+from modelmeter.emit.page_spec import FormulaSection, MetricBlock, PeakBlock, StagePage
+from modelmeter.emit.peak_formula import BYTES, PeakFormula
 from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_page
+from modelmeter.emit.training_page import build_training_page
 from modelmeter.functions import Differs, Equals, Exceeds, RoutedReads
+from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
+from modelmeter.peak import PEAK
 from modelmeter.symbols import symbols_of
+
+_LARGEST_STAGE: Final = "the largest peak of the stages"
 
 
 @frozen(kw_only=True)
 class Formulas:
-    """What a page says about a layer or a stage."""
+    """What a page says about a layer, a stage or a training step; only stages have a peak."""
 
     name: str
     description: str
     section: FormulaSection
+    peak: PeakBlock | None = None
 
 
 def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
-    """Return the stage or the layer of this name, or else the layers of this torch class.
+    """Return the stage, the training step or the layer of this name, or else the layers of this torch class.
 
     Raises
     ------
@@ -49,10 +57,15 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
         catalogue=compiled.catalogue,
         defaults=compiled.defaults,
     )
-    stages = (*compiled.totals.by_stage, REQUEST)
+    of_stages: dict[str, Callable[[PageInput], StagePage]] = {
+        REQUEST: build_request_page,
+        TRAINING_STEP: build_training_page,
+    }
+    stages = (*compiled.totals.by_stage, *of_stages)
     if name in stages:
-        stage = build_request_page(source) if name == REQUEST else build_stage_page(source, name, ())
-        return [Formulas(name=name, description=stage.description.replace("``", ""), section=stage.section)]
+        stage = of_stages[name](source) if name in of_stages else build_stage_page(source, name, ())
+        description = stage.description.replace("``", "")
+        return [Formulas(name=name, description=description, section=stage.section, peak=stage.peak)]
     entries = [entry for entry in compiled.catalogue if entry.name == name]
     entries = entries or [entry for entry in compiled.catalogue if entry.class_name == name]
     if not entries:
@@ -65,44 +78,51 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
     ]
 
 
-def find_metrics(name: str | None) -> tuple[Metric, ...]:
-    """Return the metric of this name; all of them for None.
+def choose_metric(formulas: Formulas, metric: str) -> Formulas:
+    """Return the formulas with one metric only.
 
     Raises
     ------
     UnknownNameError
-        If there is no such metric.
+        If they have no such metric.
     """
-    found = tuple(metric for metric in METRICS if name in (None, metric))
-    if not found:
-        raise unknown_name("metric", str(name), METRICS)
-    return found
+    blocks = tuple(block for block in formulas.section.metrics if block.metric == metric)
+    peak = formulas.peak if metric == PEAK else None
+    if not blocks and peak is None:
+        known = METRICS if formulas.peak is None else (*METRICS, PEAK)
+        raise unknown_name(f"metric of {formulas.name}", metric, known)
+    return evolve(formulas, section=evolve(formulas.section, metrics=blocks), peak=peak)
 
 
-def render_latex(formulas: Formulas, metrics: Collection[Metric]) -> str:
+def render_latex(formulas: Formulas) -> str:
     """Return the formulas as displayed LaTeX, after what the names in them stand for."""
     lines = [f"% {formulas.name}: {formulas.description}"]
     lines += [f"% ${size.latex}$: {size.name}, {size.meaning}" for size in formulas.section.sizes]
     lines += [f"% ${part.latex} = {part.definition}$: {part.meaning}" for part in formulas.section.parts]
-    for block in _blocks(formulas, metrics):
-        lines += [f"\\[\n{display}\n\\]" for display in block.blocks]
-    return "\n".join(lines)
+    displays = [display for block in formulas.section.metrics for display in block.blocks]
+    if formulas.peak is not None:
+        displays += formulas.peak.blocks
+        if formulas.peak.formula is None:
+            lines.append(f"% {PEAK}: {_LARGEST_STAGE}, by default that of {formulas.peak.place.title}")
+    return "\n".join([*lines, *(f"\\[\n{display}\n\\]" for display in displays)])
 
 
-def render(formulas: Formulas, metrics: Collection[Metric], *, width: int, unicode: bool) -> Iterator[RenderableType]:
+def render(formulas: Formulas, *, width: int, unicode: bool) -> Iterator[RenderableType]:
     """Yield the formulas with their values, then what is in them."""
-    blocks = _blocks(formulas, metrics)
     yield Text(formulas.name, style="bold").append(f": {formulas.description}\n", style="not bold")
-    for block in blocks:
-        unit = unit_of(block.metric)
-        about = f" ({format_quantity(block.value, unit)})" if block.value >= 1000 else ""
-        yield Text(f"{block.metric} = {format_integer(block.value)} {unit}{about}", style="cyan")
+    for block in formulas.section.metrics:
+        yield _write_value(block.metric, block.value)
         yield Text(_write_lines(_lay_out(block, width, unicode), width) + "\n")
-    yield from _explain(formulas.section, blocks)
+    if formulas.peak is not None:
+        yield _write_value(PEAK, formulas.peak.value).append(f", in {formulas.peak.place.title}")
+        yield Text(_write_lines(_lay_out_peak(formulas.peak.formula, width, unicode), width) + "\n")
+    yield from _explain(formulas)
 
 
-def _blocks(formulas: Formulas, metrics: Collection[Metric]) -> list[MetricBlock]:
-    return [block for block in formulas.section.metrics if block.metric in metrics]
+def _write_value(metric: str, value: int) -> Text:
+    unit = unit_of(metric)
+    about = f" ({format_quantity(value, unit)})" if value >= 1000 else ""
+    return Text(f"{metric} = {format_integer(value)} {unit}{about}", style="cyan")
 
 
 def _lay_out(block: MetricBlock, width: int, unicode: bool) -> Iterator[Line]:
@@ -116,15 +136,63 @@ def _lay_out(block: MetricBlock, width: int, unicode: bool) -> Iterator[Line]:
             yield Line(0, f"{part.label} =")
         formula = part.shown
         if part.per_view is not None:
-            dot = " · " if unicode else " * "
-            tiles = f"num_width_tiles{dot}num_height_tiles"
+            dot, tiles = _write_tiles(unicode)
             yield Line(1, f"{part.label}_of(batch_size, base_size)")
             yield Line(1, f"+ [{tiles} > 1]{dot}{part.label}_of(batch_size{dot}{tiles}, image_size)")
             yield Line(0, f"{part.label}_of(num_views, view_size) =")
             formula = part.per_view
         in_bytes = multiply([sympy.Rational(1, 8), formula]) if is_bytes(block.metric) else formula
-        for line in typeset(in_bytes, width=width - 2, unicode=unicode):
-            yield Line(line.depth + 1, line.text)
+        yield from _indent(typeset(in_bytes, width=width - 2, unicode=unicode))
+
+
+def _lay_out_peak(peak: PeakFormula | None, width: int, unicode: bool) -> Iterator[Line]:
+    """Yield the lines of a peak: what can be the largest, and where; then the function of views in it, if any."""
+    if peak is None:
+        yield Line(1, _LARGEST_STAGE)
+        return
+
+    def write(formula: sympy.Expr) -> list[Line]:
+        return typeset(formula, width=width - 6, unicode=unicode)
+
+    if peak.held is None and len(peak.rows) == 1:
+        yield from _indent(write(multiply([BYTES, peak.rows[0][1]])))
+        return
+    dot, tiles = _write_tiles(unicode)
+    (element,) = write(BYTES)
+    largest = f"{element.text}{dot}max("
+    rows = [(f"in {layer}", write(row)) for layer, row in peak.rows]
+    if peak.held is None:
+        yield from _list_rows(largest, rows)
+        return
+    beside_views, beside_tiles = map(write, peak.held)
+    of_tiles = [*beside_tiles, Line(0, f"+ peak_of(batch_size{dot}{tiles}, image_size)")]
+    kinds = [
+        ("of the views", [*beside_views, Line(0, "+ peak_of(batch_size, base_size)")]),
+        ("of the tiles", [Line(0, f"[{tiles} > 1]{dot}("), *_indent(of_tiles), Line(0, ")")]),
+    ]
+    yield from _list_rows(largest, kinds)
+    yield Line(0, "peak_of(num_views, view_size) =")
+    yield from _list_rows("max(", rows)
+
+
+def _list_rows(head: str, rows: Iterable[tuple[str, Iterable[Line]]]) -> Iterator[Line]:
+    """Yield the lines of a maximum, of each row after what it is."""
+    yield Line(1, head)
+    for label, lines in rows:
+        yield Line(2, f"{label}:")
+        yield from _indent(lines, 3)
+    yield Line(1, ")")
+
+
+def _write_tiles(unicode: bool) -> tuple[str, str]:
+    """Return what stands between factors, and the product of the tiles of a page."""
+    dot = " · " if unicode else " * "
+    return dot, f"num_width_tiles{dot}num_height_tiles"
+
+
+def _indent(lines: Iterable[Line], depth: int = 1) -> Iterator[Line]:
+    for line in lines:
+        yield Line(line.depth + depth, line.text)
 
 
 def _write_lines(lines: Iterable[Line], width: int) -> str:
@@ -139,13 +207,16 @@ def _write_lines(lines: Iterable[Line], width: int) -> str:
     )  # fmt: skip
 
 
-def _explain(section: FormulaSection, blocks: Collection[MetricBlock]) -> Iterator[RenderableType]:
-    """Yield what the formulas of ``blocks`` are made of."""
-    printed = sympy.Tuple(*(expression for block in blocks for expression in block.formula.printed))
+def _explain(formulas: Formulas) -> Iterator[RenderableType]:
+    """Yield what the formulas are made of."""
+    shown: list[Formula | PeakFormula] = [block.formula for block in formulas.section.metrics]
+    if formulas.peak is not None and formulas.peak.formula is not None:
+        shown.append(formulas.peak.formula)
+    printed = sympy.Tuple(*(expression for formula in shown for expression in formula.printed))
     used = symbols_of(printed)
     if used:
         table = make_table("size", "meaning", "unit", "default", text_columns=3)
-        for size in section.sizes:
+        for size in formulas.section.sizes:
             if size.name in used:
                 table.add_row(
                     size.name, size.meaning, size.unit, "" if size.value is None else format_integer(size.value)

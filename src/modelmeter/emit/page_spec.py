@@ -11,6 +11,7 @@ from attrs import frozen
 
 from modelmeter.cost import Metric
 from modelmeter.emit.formula import Formula
+from modelmeter.emit.peak_formula import PeakFormula
 
 
 @frozen(kw_only=True)
@@ -49,8 +50,12 @@ class MetricBlock:
 
 @frozen(kw_only=True)
 class PeakBlock:
-    """The peak of the activations: its formula as displayed LaTeX, its value, and where most are alive by default."""
+    """The peak of the activations: its formula, also as displayed LaTeX, its value, and where it is by default.
 
+    That of a request has no formula of its own: it is the largest of its stages.
+    """
+
+    formula: PeakFormula | None
     blocks: tuple[str, ...]
     value: int
     place: Link

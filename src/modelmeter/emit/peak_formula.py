@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import and_
+from typing import Final
 
 import sympy
 from attrs import frozen
@@ -21,8 +22,10 @@ from modelmeter.peak import PEAK, Peak
 from modelmeter.polynomials import Polynomials, read_polynomials
 from modelmeter.symbols import symbol
 
+BYTES: Final = sympy.Mul(sympy.Rational(1, 8), symbol("activation_bits"), evaluate=False)
+"""The bytes of one element."""
+
 _NAME = rf"\mathtt{{{PEAK}}}".replace("_", r"\_")
-_BYTES = sympy.Mul(sympy.Rational(1, 8), symbol("activation_bits"), evaluate=False)
 _TO_VIEW = {symbol("batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
 _TO_TILE = {symbol("num_views"): TILE_VIEWS, symbol("view_size"): symbol("image_size")}
 
@@ -53,14 +56,14 @@ class PeakFormula:
     def printed(self) -> tuple[sympy.Expr, ...]:
         """Every expression that the page prints."""
         of_views = (*self.held, TILES, *_TO_VIEW, *_TO_TILE, *_TO_TILE.values()) if self.held else ()
-        return (_BYTES, *(row for _, row in self.rows), *of_views)
+        return (BYTES, *(row for _, row in self.rows), *of_views)
 
     def typeset(self, printer: FormulaPrinter) -> tuple[str, ...]:
         """Return the displayed formulas: the peak, then the function that it uses."""
         if self.held is None and len(self.rows) == 1:
             ((_, row),) = self.rows
-            return (f"{_NAME} = {printer.print(multiply([_BYTES, row]))}",)
-        largest = rf"{_NAME} = {printer.print(_BYTES)} \, \max\bigl("
+            return (f"{_NAME} = {printer.print(multiply([BYTES, row]))}",)
+        largest = rf"{_NAME} = {printer.print(BYTES)} \, \max\bigl("
         if self.held is None:
             return (_list_rows(largest, [(layer, break_lines(row, printer, WIDTH - 24)) for layer, row in self.rows]),)
         function = rf"F^{{\mathrm{{{self.stage}}}}}_{{\mathrm{{peak}}}}"

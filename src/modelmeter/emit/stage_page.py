@@ -14,7 +14,7 @@ from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.layer_page import outermost_paths
 from modelmeter.emit.page_input import PageInput, build_section, holds_layers, make_printer
 from modelmeter.emit.page_spec import Link, ModuleRow, PartRow, PeakBlock, Share, ShareRow, StagePage
-from modelmeter.emit.peak_formula import arrange_peak
+from modelmeter.emit.peak_formula import PeakFormula, arrange_peak
 from modelmeter.functions import Size
 from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
@@ -34,7 +34,7 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
         name=stage,
         description=STAGE_MEANINGS[stage],
         section=build_section(formulas, printer, quantities, source.defaults, beside=peak.printed),
-        peak=_build_peak(source, stage, peak_blocks),
+        peak=_build_peak(source, stage, peak, peak_blocks),
         chained=(),
         shares=tuple(
             ShareRow(
@@ -90,10 +90,11 @@ def build_request_page(source: PageInput) -> StagePage:
     )
 
 
-def _build_peak(source: PageInput, stage: str, blocks: tuple[str, ...]) -> PeakBlock:
+def _build_peak(source: PageInput, stage: str, formula: PeakFormula, blocks: tuple[str, ...]) -> PeakBlock:
     largest = max(source.peaks[stage].operators, key=lambda operator: source.value(operator.elements))
     entry = next((entry for entry in source.catalogue if type(entry.layer).__name__ == largest.layer), None)
     return PeakBlock(
+        formula=formula,
         blocks=blocks,
         value=ceil(source.peak_value(stage)),
         place=Link(title=largest.layer, page=f"layers/{entry.name}.md" if entry else ""),
@@ -104,7 +105,7 @@ def _find_request_peak(source: PageInput) -> PeakBlock:
     """Return the largest peak of a stage; its formula is on the page of that stage."""
     stage = max(source.peaks, key=source.peak_value)
     place = Link(title=stage, page=f"stages/{stage}.md")
-    return PeakBlock(blocks=(), value=ceil(source.peak_value(stage)), place=place)
+    return PeakBlock(formula=None, blocks=(), value=ceil(source.peak_value(stage)), place=place)
 
 
 def chain_sizes(source: PageInput) -> dict[str, tuple[Size, str]]:

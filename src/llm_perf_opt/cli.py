@@ -44,11 +44,13 @@ def compile_model(
 
     with show_progress() as begin:
         begin("load the compiler")
-        from llm_perf_opt.commands.compile import compile_files, describe_files
+        from llm_perf_opt.commands.compile import ACCURACY_FILE, compile_files, describe_files
         from llm_perf_opt.commands.verify import EVIDENCE_FILE
         from modelmeter.emit.write import StaleError, check_files, write_files
 
-        compilation = compile_files(config, graph, begin, evidence_file=out / EVIDENCE_FILE)
+        compilation = compile_files(
+            config, graph, begin, evidence_file=out / EVIDENCE_FILE, accuracy_file=out / ACCURACY_FILE
+        )
         begin("compare the files" if check else "write the files")
         if save_graph is not None:
             compilation.graph.write(save_graph)

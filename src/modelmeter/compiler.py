@@ -131,11 +131,13 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
 
 
 @_without_collection()
-def emit_files(compiled: CompiledModel, evidence: Evidence | None = None) -> dict[str, str]:
+def emit_files(
+    compiled: CompiledModel, evidence: Evidence | None = None, *, has_accuracy: bool = False
+) -> dict[str, str]:
     """Return every generated file: the evaluator package and the formula pages, as text by path.
 
     Nothing is read or written, and the text is the same on every run, machine and hash seed. Pages say what is in
-    ``evidence`` about their formulas.
+    ``evidence`` about their formulas, and where ``has_accuracy``, link to the page about other counters beside them.
     """
     # formulas -> small integer programs -> Python
     breakdown = BreakdownSpec(
@@ -147,7 +149,7 @@ def emit_files(compiled: CompiledModel, evidence: Evidence | None = None) -> dic
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
         model=compiled.model, totals=compiled.totals, peaks=compiled.peaks, catalogue=compiled.catalogue,
-        defaults=compiled.defaults, evidence=_find_evidence(compiled, evidence),
+        defaults=compiled.defaults, evidence=_find_evidence(compiled, evidence), has_accuracy=has_accuracy,
     )  # fmt: skip
     return {
         **{f"{PACKAGE}/{path}": text for path, text in package.items()},

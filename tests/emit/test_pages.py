@@ -111,6 +111,12 @@ def test_every_link_leads_somewhere(texts: dict[str, str]) -> None:
     assert links > 200
 
 
+def test_the_index_links_to_what_other_counters_say_where_that_page_is(published: CompiledModel) -> None:
+    with_page, without = (render(published, has_accuracy=has_accuracy)["README.md"] for has_accuracy in (True, False))
+    assert "](accuracy.md)" in with_page
+    assert "accuracy.md" not in without
+
+
 def test_every_row_of_a_table_has_the_cells_of_its_heading(texts: dict[str, str]) -> None:
     for path, text in texts.items():
         cells = 0

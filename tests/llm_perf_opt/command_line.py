@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from llm_perf_opt.commands.compile import ACCURACY_FILE
 from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
 
 CODEGEN = Path(__file__).parents[2] / "codegen"
 GRAPH = CODEGEN / PACKAGE / GRAPH_FILE
+CHECKS = (EVIDENCE_FILE, ACCURACY_FILE)  # which a compilation does not write but reads
 
 # Another model of this family, the least that says so: other widths, depths, experts and heads everywhere.
 OTHER_CONFIG: dict[str, Any] = {
@@ -86,12 +88,12 @@ def run_apart(
 
 def list_files(folder: Path) -> dict[str, bytes]:
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    files.pop(EVIDENCE_FILE, None)  # which a compilation reads
-    return files
+    return {path: text for path, text in files.items() if path not in CHECKS}
 
 
 def add_evidence(folder: Path) -> None:
-    """Put the project's evidence where a compilation into ``folder`` looks for it."""
-    target = folder / EVIDENCE_FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(CODEGEN / EVIDENCE_FILE, target)
+    """Put the project's evidence, and its page about other counters, where a compilation into ``folder`` looks."""
+    for name in CHECKS:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CODEGEN / name, target)

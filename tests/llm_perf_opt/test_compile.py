@@ -38,7 +38,7 @@ def emitted(monkeypatch: pytest.MonkeyPatch, compiled_folder: Path) -> None:
     """Emit what was emitted before: for tests of what becomes of the files, since emission takes seconds."""
     files = {path: content.decode() for path, content in list_files(compiled_folder).items()}
     monkeypatch.setattr("llm_perf_opt.commands.compile.compile_model", lambda *_: None)
-    monkeypatch.setattr("llm_perf_opt.commands.compile.emit_files", lambda *_: files)
+    monkeypatch.setattr("llm_perf_opt.commands.compile.emit_files", lambda *_, **__: files)
 
 
 class TestCompile:
@@ -103,11 +103,13 @@ class TestCompile:
         assert saved.read_bytes() == GRAPH.read_bytes() == (tmp_path / PACKAGE / GRAPH_FILE).read_bytes()
 
     def test_another_model_of_the_family(self, run: Run, tmp_path: Path) -> None:
-        """From its config: traced, compiled, and its evaluators have its sizes."""
+        """From its config: traced, compiled, and its evaluators have its sizes; no check of another is its."""
+        add_evidence(tmp_path / "out")
         config = tmp_path / "config.json"
         config.write_text(json.dumps(OTHER_CONFIG), encoding="utf-8")
         result = run("compile", "--config", config, "--out", tmp_path / "out", "--save-graph", tmp_path / "graph.json")
         assert (result.code, result.err) == (0, "")
+        assert "accuracy.md" not in (tmp_path / "out/formulas/README.md").read_text(encoding="utf-8")
         tree = run("tree", "--graph", tmp_path / "graph.json").out
         assert " 0-10  DeepseekV2MLP  parfor x11  " in tree
         program = "import json, deepseek_ocr_costs as costs; print(costs.prefill(seq_len=29, logits_tokens=13)[0])"

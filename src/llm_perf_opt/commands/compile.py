@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from attrs import frozen
 
@@ -14,6 +15,9 @@ from modelmeter.errors import TraceError
 from modelmeter.evidence import Evidence
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+
+ACCURACY_FILE: Final = "formulas/accuracy.md"
+"""Beside the pages of the published model, if someone wrote it: what other counters say."""
 
 
 @frozen(kw_only=True)
@@ -25,7 +29,12 @@ class Compilation:
 
 
 def compile_files(
-    config: Path | None, graph_file: Path | None, begin: Callable[[str], None], *, evidence_file: Path | None = None
+    config: Path | None,
+    graph_file: Path | None,
+    begin: Callable[[str], None],
+    *,
+    evidence_file: Path | None = None,
+    accuracy_file: Path | None = None,
 ) -> Compilation:
     """Compile a model, without writing anything.
 
@@ -37,6 +46,8 @@ def compile_files(
         Is called with the name of each step as it begins.
     evidence_file
         What ``modelmeter verify --full`` wrote, if it did: the pages carry it.
+    accuracy_file
+        The page about other counters, if there is one: the index links to it. It is of the published model only.
 
     Raises
     ------
@@ -52,7 +63,8 @@ def compile_files(
     compiled = compile_model(architecture, graph)
     begin("emit the evaluators and the pages")
     evidence = Evidence.read(evidence_file) if evidence_file else None
-    files = {**emit_files(compiled, evidence), f"{PACKAGE}/{GRAPH_FILE}": graph.to_json()}
+    has_accuracy = accuracy_file is not None and accuracy_file.is_file() and architecture == DeepSeekOCRArchitecture()
+    files = {**emit_files(compiled, evidence, has_accuracy=has_accuracy), f"{PACKAGE}/{GRAPH_FILE}": graph.to_json()}
     return Compilation(graph=graph, files=files)
 
 

@@ -62,6 +62,7 @@ def render_pages(
     catalogue: tuple[LayerEntry, ...],
     defaults: Mapping[str, int],
     evidence: Mapping[str, Sequence[str]] | None = None,
+    has_accuracy: bool = False,
 ) -> dict[str, str]:
     """Return the formula pages as text by relative path: the same text for the same formulas.
 
@@ -74,6 +75,8 @@ def render_pages(
     evidence
         By name of a layer or stage, how its formulas were checked: lines of text with code in double backquotes.
         Where there are none, the page names the tests.
+    has_accuracy
+        Whether the page about other counters, ``accuracy.md``, stands beside these.
 
     Raises
     ------
@@ -83,10 +86,10 @@ def render_pages(
     pages = build_pages(
         model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults, evidence=evidence
     )
-    return _render(pages)
+    return _render(pages, has_accuracy=has_accuracy)
 
 
-def _render(pages: Pages) -> dict[str, str]:
+def _render(pages: Pages, *, has_accuracy: bool) -> dict[str, str]:
     common = {
         "metrics": METRICS,
         "flows": FLOWS,
@@ -97,6 +100,7 @@ def _render(pages: Pages) -> dict[str, str]:
         "free_operators": sorted(FREE_OPERATORS),
         "repetitions": REPETITIONS,
         "pages": pages,
+        "has_accuracy": has_accuracy,
         "request": REQUEST,
         "peak": PEAK,
         "peak_meaning": conventions.PEAK_MEANING,

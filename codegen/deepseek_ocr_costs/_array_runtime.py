@@ -13,6 +13,8 @@ from ._ahead import run_ahead
 from ._blocks import Array, join_ranges, ranges_of
 from ._formulas import SIZES
 from ._plan import Overflow, make_plan, trace_bounded
+from ._program import check_names, check_stage
+from ._runtime import Cost as IntegerCost
 from ._runtime import CostError, check_routing, check_size, show
 from ._symbolic import Range
 from ._tape import INT64_MAX, Axes
@@ -61,6 +63,48 @@ def range_of_size(name: str, array: Array, minimum: int) -> Range:
     if low < minimum:
         raise CostError(f"{name} must be at least {minimum}, not {show(low)}")
     return low, high
+
+
+def bound(stage: str, *, expert_routing: str = "uniform", **sizes: ArrayLike) -> IntegerCost:
+    """Return what no metric of a stage exceeds, however the sizes are combined.
+
+    Not every metric grows with every size: windows of a view are padded unless they fill it.
+
+    Parameters
+    ----------
+    stage
+        A stage, or ``"request"``.
+    expert_routing
+        As in the functions of the stages.
+    **sizes
+        Sizes of the stage. Of an array, a column or a list, all sizes between its smallest and its largest are meant.
+        Other sizes have their defaults.
+
+    Returns
+    -------
+    deepseek_ocr_costs.Cost
+        Integers. Metrics may be smaller everywhere.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer, or not a size of the stage.
+    CostError
+        If a size is out of range or empty, or sizes contradict each other, or there is no such stage.
+    """
+    check_stage(stage)
+    check_routing(expert_routing)
+    parameters = SIZES[stage]
+    check_names(stage, sizes, parameters)
+    given = {name: as_size(name, sizes.get(name, size.default), size.minimum) for name, size in parameters.items()}
+    arrays = {name: size for name, size in given.items() if isinstance(size, np.ndarray)}
+    known = tuple((name, size) for name, size in given.items() if not isinstance(size, np.ndarray))
+    for name, array in arrays.items():
+        if array.size == 0:
+            raise CostError(f"{name} has no elements")
+    _, find_bounds = trace_bounded(stage, known, expert_routing)
+    ranges = {name: range_of_size(name, array, parameters[name].minimum) for name, array in arrays.items()}
+    return IntegerCost(find_bounds(ranges).metrics)
 
 
 def evaluate(

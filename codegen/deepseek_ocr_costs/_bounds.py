@@ -11,12 +11,13 @@ from ._symbolic import BRACKETS, Call, Range, Space, Value, bind, terms_of
 
 
 class Bounds(NamedTuple):
-    """The ranges of all unknowns, and the largest number that has to fit into a machine word.
+    """The ranges of all unknowns, what no metric exceeds, and the largest number that has to fit into a machine word.
 
     The metrics have to, and the operands of calls; sums and products in between may wrap.
     """
 
     ranges: list[Range]
+    metrics: tuple[int, ...]
     largest: int
 
     @property
@@ -29,7 +30,7 @@ def compile_bounds(space: Space, metrics: tuple[Value, ...]) -> Callable[[Mappin
     """Return a function from the ranges of the sizes to the bounds of formulas; it stands before every evaluation."""
     names: dict[str, Any] = {"Bounds": Bounds, "range_of_bracket": range_of_bracket}
     lines = ["def bounds(sizes):"]
-    numbers = [_write(metric, "high", "low") for metric in metrics]
+    numbers: list[str] = []
     for number, what in enumerate(space.unknowns):
         if isinstance(what, Call):
             names |= {f"call{number}": what, f"function{number}": bind(what)}
@@ -48,7 +49,9 @@ def compile_bounds(space: Space, metrics: tuple[Value, ...]) -> Callable[[Mappin
         else:
             lines.append(f"    low{number}, high{number} = sizes[{what!r}]")
     ranges = ", ".join(f"(low{number}, high{number})" for number in range(len(space.unknowns)))
-    lines.append(f"    return Bounds([{ranges}], max([{', '.join(numbers)}]))")
+    highest = "".join(f"{_write(metric, 'high', 'low')}, " for metric in metrics)
+    lines.append(f"    metrics = ({highest})")
+    lines.append(f"    return Bounds([{ranges}], metrics, max([*metrics, {', '.join(numbers)}]))")
     # The text is made of our own formulas.
     exec("\n".join(lines), names)
     bounds: Callable[[Mapping[str, Range]], Bounds] = names["bounds"]

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol, TypeVar, cast, overload
 
-from ._formulas import SIZES, STAGES, Size
-from ._program import Node, Operation, Program, trace
+from ._formulas import SIZES, Size
+from ._program import Node, Operation, Program, check_names, check_stage, trace
 from ._runtime import Cost, CostError, check_routing, check_size, routed_reads, too_large
 
 Result = TypeVar("Result", covariant=True)
@@ -72,8 +72,7 @@ def freeze(
     CostError
         If a size is out of range, or sizes contradict each other, or there is no such stage or metric.
     """
-    if stage not in STAGES:
-        raise CostError(f"there is no stage {stage!r}: there are {', '.join(STAGES)}")
+    check_stage(stage)
     # Peaks are no part of a cost: they have functions of their own.
     others = [name.removeprefix(f"{stage}_") for name in SIZES if name.startswith(f"{stage}_")]
     if metric is not None and metric not in (*Cost._fields, *others):
@@ -81,9 +80,7 @@ def freeze(
     formula = f"{stage}_{metric}" if metric in others else stage
     check_routing(expert_routing)
     parameters = SIZES[formula]
-    for name in (*sizes, *(free or ())):
-        if name not in parameters:
-            raise TypeError(f"{stage} has no size {name!r}: its sizes are {', '.join(parameters)}")
+    check_names(stage, (*sizes, *(free or ())), parameters)
     known: dict[str, int | None] = {
         name: check_size(name, value, parameters[name].minimum) for name, value in sizes.items()
     }

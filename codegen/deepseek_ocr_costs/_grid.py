@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 
 from ._array_runtime import Cost, as_size, evaluate
 from ._blocks import Array
-from ._formulas import SIZES, STAGES
+from ._formulas import SIZES
 from ._plan import Overflow
+from ._program import check_names, check_stage
 from ._runtime import CostError
 
 
@@ -42,16 +43,14 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
     OverflowError
         If a number may not fit into int64, and there is no other choice.
     """
-    if stage not in STAGES:
-        raise CostError(f"there is no stage {stage!r}: there are {', '.join(STAGES)}")
+    check_stage(stage)
     known = SIZES[stage]
     axes: list[dict[str, Array]] = []
     given: dict[str, Any] = {}
     for name, value in sizes.items():
         columns = _split_tiles(value) if name == "num_tiles" else {name: value}
+        check_names(stage, columns, known)
         for column in columns:
-            if column not in known:
-                raise TypeError(f"{stage} has no size {column!r}: its sizes are {', '.join(known)}")
             if column in given:
                 raise CostError(f"{column} is given twice")
         given |= {column: as_size(column, values, known[column].minimum) for column, values in columns.items()}

@@ -2,10 +2,11 @@
 """From formulas in some unknown sizes to few operations: what is known is put in, what is common is taken out."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from . import _formulas
+from ._runtime import CostError
 from ._symbolic import (
     Call,
     Monomial,
@@ -135,6 +136,20 @@ def _take_out(
             terms = {monomial: coefficient for monomial, coefficient in {**terms, **shared}.items() if coefficient}
             parts.append(place)
     return parts, terms
+
+
+def check_stage(stage: str) -> None:
+    """Raise an error unless ``stage`` has a cost."""
+    if stage not in _formulas.STAGES:
+        raise CostError(f"there is no stage {stage!r}: there are {', '.join(_formulas.STAGES)}")
+
+
+def check_names(stage: str, names: Iterable[str], parameters: Iterable[str]) -> None:
+    """Raise an error unless all ``names`` are ``parameters`` of a stage."""
+    known = list(parameters)
+    for name in names:
+        if name not in known:
+            raise TypeError(f"{stage} has no size {name!r}: its sizes are {', '.join(known)}")
 
 
 def nest(terms: Mapping[Monomial, int], nodes: list[Node]) -> Node:

@@ -6,7 +6,7 @@ bounds all numbers on the way to them. Where these may not fit into int64, ``ove
 is an ``OverflowError`` and no result; ``"float64"`` gives the metrics that may not fit in float64, each less than
 ``FLOAT64_RELATIVE_ERROR`` of itself away from the exact result; ``"exact"`` gives arrays of Python integers.
 
-:func:`grid` evaluates every combination of some sizes.
+:func:`grid` evaluates every combination of some sizes, :func:`bound` says what no combination exceeds.
 
 Metrics that vary along all axes share one block of memory. One that does not is a view that cannot be written to.
 
@@ -52,7 +52,7 @@ from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
-from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, evaluate
+from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, bound, evaluate
 from ._blocks import Array
 from ._grid import grid
 from ._plan import Overflow
@@ -61,6 +61,7 @@ __all__ = [
     "FLOAT64_RELATIVE_ERROR",
     "Cost",
     "Stages",
+    "bound",
     "decode",
     "decode_peak_activation_bytes",
     "grid",

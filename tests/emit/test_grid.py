@@ -80,6 +80,30 @@ def test_a_result_that_does_not_vary_along_an_axis_is_not_stored_along_it(costs:
     assert found.tensor_core_flops.shape == found.weight_bytes.shape == (3, 2, 11)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), stage=st.sampled_from(sorted(AXES)))
+def test_no_point_exceeds_the_bound(costs: ModuleType, data: st.DataObject, stage: str) -> None:
+    """Of sizes between two values; with one value of each size, the bound is the cost."""
+    names = [name for name in AXES[stage] if name != "num_tiles"]
+    size = {name: st.integers(LEAST.get(name, 1), 700) for name in names}
+    ends = {name: data.draw(st.lists(size[name], min_size=2, max_size=2)) for name in names}
+    point = {name: data.draw(st.integers(min(both), max(both))) for name, both in ends.items()}
+    cost = getattr(costs, stage)(**point)
+    most = costs.arrays.bound(stage, **ends)
+    assert all(metric <= high for metric, high in zip(cost, most, strict=True))
+    assert costs.arrays.bound(stage, **{name: [size] for name, size in point.items()}) == cost
+
+
+def test_a_bound_is_of_sizes_that_are_right(costs: ModuleType) -> None:
+    for sizes, error, message in (
+        ({"batch_size": []}, costs.CostError, "batch_size has no elements"),
+        ({"batch_size": [3, 0]}, costs.CostError, "batch_size must be at least 1, not 0"),
+        ({"hidden_size": [3]}, TypeError, "prefill has no size 'hidden_size'"),
+    ):
+        with pytest.raises(error, match=message):
+            costs.arrays.bound("prefill", **sizes)
+
+
 def test_numbers_are_no_axes(costs: ModuleType) -> None:
     found = costs.arrays.grid("vision", num_tiles=(2, 3), base_size=[170, 180], batch_size=5)
     assert found.io_bytes.shape == (2,)

@@ -126,6 +126,18 @@ def test_exact_beyond_int64(block_size: int) -> None:
     assert max(columns["tensor_core_flops"]) > 2**63 > max(columns["kv_cache_bytes"])
 
 
+def test_exact_where_only_the_middle_of_the_grid_is_beyond_int64() -> None:
+    """2,000 pixels are 125 patches, in 9 windows of 14 that are padded; 126 patches fill them, and 124 are fewer."""
+    sides = range(1984, 2017, 16)
+    one, two = (costs.vision(base_size=2000, num_width_tiles=0, batch_size=n).activation_bytes for n in (1, 2))
+    batch_size = 2**63 // (two - one) + 1
+    fixed = {"num_width_tiles": 0, "batch_size": batch_size}
+    sweep = Sweep.over("vision", {"base_size": sides}, fixed=fixed, metrics=["activation_bytes"], overflow="exact")
+    expected = [costs.vision(base_size=side, **fixed).activation_bytes for side in sides]
+    assert expected[1] >= 2**63 > max(expected[0], expected[2])
+    assert join(compute_blocks(sweep, 2))["activation_bytes"] == expected
+
+
 @pytest.mark.parametrize("block_size", [1, 4, 15])
 def test_float64_beyond_int64(block_size: int) -> None:
     """In columns that need it, in every block; the others are exact."""

@@ -66,7 +66,7 @@ class Sweep:
     metrics: tuple[str, ...] = METRICS
     overflow: str = "error"
     largest: Mapping[str, int | float] = field(init=False, eq=False)
-    """The largest value of each metric."""
+    """What no value of a metric exceeds."""
 
     def __attrs_post_init__(self) -> None:
         """Check the names, then the whole grid by its corners, so that what is wrong is found at the start."""
@@ -79,11 +79,18 @@ class Sweep:
         _check_names("metric", self.metrics, METRICS)
         if self.num_points >= 2**63:
             raise WorkloadError("the grid has more points than anyone can count", found=self.num_points)
-        # Limits between sizes, and costs, grow with every size: where all corners are in order, every point is.
+        # Limits between sizes grow with every size: where all corners are in order, every point is.
         bounds = np.ix_(*(np.array(axis.bounds) for axis in self.axes))
         corners = _evaluate(self, dict(zip((axis.name for axis in self.axes), bounds, strict=True)))
-        # Costs grow with every size too. This is how attrs sets a field of a frozen class.
-        largest = {metric: max(getattr(corners, metric).ravel().tolist()) for metric in self.metrics}
+        # Costs do not: a view whose windows are full costs less than a smaller one.
+        ranges: dict[str, Any] = {axis.name: list(axis.bounds) for axis in self.axes}
+        most = costs.arrays.bound(self.stage, **ranges, **self.fixed)  # type: ignore[arg-type]  # names were checked
+        largest = {
+            metric: float(high) if getattr(corners, metric).dtype == np.float64 else high
+            for metric, high in most._asdict().items()
+            if metric in self.metrics
+        }
+        # This is how attrs sets a field of a frozen class.
         object.__setattr__(self, "largest", largest)
 
     @classmethod

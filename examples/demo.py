@@ -44,9 +44,8 @@ def main() -> None:
         table.add_row(metric, *(format_quantity(getattr(cost, metric), unit_of(metric)) for cost in stages.values()))
 
     flops = {stage: cost.tensor_core_flops for stage, cost in stages.items()}
-    for n in SAMPLED_STEPS:  # one step is what n steps cost more than n - 1
-        until, before = (costs.decode_tensor_core_flops(decode_steps=steps) for steps in (n, n - 1))
-        flops[f"decode step {n}"] = until - before
+    decode = costs.freeze("decode", metric="tensor_core_flops", free=["decode_steps"])
+    flops |= {f"decode step {n}": decode(n) - decode(n - 1) for n in SAMPLED_STEPS}
     check, counts = make_table("tensor_core_flops", "formula", "FlopCounterMode", "difference"), count_flops()
     for name, formula in flops.items():
         compared = (counts[name], formula - counts[name]) if name in counts else ()

@@ -23,6 +23,8 @@ TAKEN = {
     "request": ("batch_size", "base_size", "num_width_tiles", "decode_steps", "prompt_tokens"),
     "training_step": ("batch_size", "base_size", "prompt_tokens"),
 }
+STRIP = 64
+"""Points that a loop with many rows computes together."""
 SMALLEST = {"base_size": 9, "image_size": 9, "num_width_tiles": 0, "num_height_tiles": 0, "decode_steps": 0}
 SMALLEST |= {"prompt_tokens": 0}
 
@@ -167,6 +169,56 @@ def test_a_compiled_loop_refuses_what_blocks_refuse(costs: ModuleType, sizes: di
     pytest.importorskip("numba")
     with pytest.raises((OverflowError, costs.CostError), match=message):
         costs.arrays.prefill(**sizes, engine="fused")
+
+
+@pytest.mark.parametrize("count", [1, STRIP - 1, STRIP, STRIP + 1, 3 * STRIP + 7])
+def test_strips_of_many_rows_and_the_points_after_them_are_what_blocks_give(
+    costs: ModuleType, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Columns of every kind: of 16 bits, and with gaps between their elements."""
+    pytest.importorskip("numba")
+    fused = __import__(f"{costs.__name__}._fused", fromlist=["_"])
+    assert fused.STRIP == STRIP
+    place = numpy.arange(count)
+    sizes = {
+        "batch_size": (place * 37 % 101 + 1).astype(numpy.int16),
+        "seq_len": numpy.repeat(place * 53 % 1009 + 400, 3)[::3],
+        "decode_steps": place * 29 % 5,
+    }
+    results: list[Any] = []
+    run = fused.Fused.run
+    monkeypatch.setattr(fused.Fused, "run", lambda *call: results.append(run(*call)) or results[-1])
+    found, blocks = (costs.arrays.stages(**sizes, engine=engine) for engine in ("fused", "numpy"))
+    (result,) = results
+    assert len({metric.ctypes.data for metric in result.metrics}) > fused.FEW_ROWS
+    assert [points(cost) for cost in found] == [points(cost) for cost in blocks]
+    for point in range(0, count, 5):  # the functions on integers take long for all of them
+        expected = costs.stages(**{name: int(column[point]) for name, column in sizes.items()})
+        assert tuple(tuple(int(metric[point]) for metric in cost) for cost in found) == expected
+
+
+@pytest.mark.parametrize("place", [0, STRIP - 1, STRIP, 2 * STRIP, 2 * STRIP + 6])
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("batch_size", 0, "batch_size must be at least 1, not 0"),
+        ("seq_len", 3, "must be at most seq_len: .* > 3"),
+        ("batch_size", 2**62, "more than int64 holds"),
+    ],
+)
+def test_a_wrong_point_in_a_strip_or_after_all_strips_is_refused(
+    costs: ModuleType, place: int, name: str, size: int, message: str
+) -> None:
+    """Two strips and 7 points."""
+    pytest.importorskip("numba")
+    sizes = {"batch_size": numpy.full(2 * STRIP + 7, 5), "seq_len": numpy.full(2 * STRIP + 7, 997)}
+    sizes[name][place] = size
+    messages = []
+    for engine in ("fused", "numpy"):
+        with pytest.raises((OverflowError, costs.CostError), match=message) as refused:
+            costs.arrays.stages(**sizes, engine=engine)
+        messages.append(str(refused.value))
+    assert messages[0] == messages[1]
 
 
 def test_a_loop_is_compiled_only_where_it_pays(costs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

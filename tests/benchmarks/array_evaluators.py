@@ -74,7 +74,7 @@ def write_straight(columns: Columns) -> list[Any]:
 
 
 def copy_streams(columns: Columns, written: int) -> NDArray[np.int64]:
-    """Read every column once, and write as many new ones as there are results: what memory allows."""
+    """Read every column once, and write as many new ones as there are results, in a plain loop."""
     arrays = list(columns.values())
     points = len(arrays[0])
     block = np.empty((written, points), dtype=np.int64)
@@ -211,7 +211,8 @@ def run() -> Table:
         "request at once. Every way makes new arrays for its results, the copy too, of memory that the process keeps: "
         "how fast the system hands out pages is not measured. lambdify is numpy with cse, over the sizes of the "
         "workload, in slices of 10^6 points: at 10^7 its intermediate results do not fit into memory. The straight "
-        "formulas are written for the prefill only. lambdify and the straight formulas are not exact; the others are. "
+        "formulas are written for the prefill only. The copy is a plain compiled loop: with many results, one that "
+        "stores them past the cache can be faster. lambdify and the straight formulas are not exact; the others are. "
         "The overflow guard looks for the largest value of each size and bounds all results; the check of both ends "
         "of all sizes is there too, and from 10^6 points on it is done block by block, while they are read.",
         columns=(

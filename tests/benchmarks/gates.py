@@ -47,7 +47,6 @@ def list_gates() -> Iterator[Gate]:
             yield Gate("NumPy, times lambdify", many, row, array_evaluators.LAMBDIFY, "≥", 8)
             if points == max(array_evaluators.POINTS):
                 yield Gate("NumPy, % of the copy", many, row, array_evaluators.NUMPY_SHARE, "≥", 30)
-            if points == max(array_evaluators.POINTS) and stage != "stages":  # up to six results
                 yield Gate("fused, % of the copy", many, row, array_evaluators.FUSED_SHARE, "≥", 85)
             if points == min(array_evaluators.POINTS):
                 yield Gate("overflow guard, % of NumPy", many, row, array_evaluators.GUARD_SHARE, "≤", 10)

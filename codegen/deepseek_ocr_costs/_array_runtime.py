@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from functools import partial
 from math import prod
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,7 @@ from ._ahead import run_ahead
 from ._blocks import Array, join_ranges, ranges_of
 from ._formulas import SIZES
 from ._plan import Overflow, make_plan, trace_bounded
-from ._program import check_names, check_stage
+from ._program import check_names, find_formulas
 from ._runtime import Cost as IntegerCost
 from ._runtime import CostError, check_routing, check_size, show
 from ._symbolic import Range
@@ -65,7 +65,13 @@ def range_of_size(name: str, array: Array, minimum: int) -> Range:
     return low, high
 
 
-def bound(stage: str, *, expert_routing: str = "uniform", **sizes: ArrayLike) -> IntegerCost:
+@overload
+def bound(stage: str, *, metric: None = None, expert_routing: str = "uniform", **sizes: ArrayLike) -> IntegerCost: ...
+@overload
+def bound(stage: str, *, metric: str, expert_routing: str = "uniform", **sizes: ArrayLike) -> int: ...
+def bound(
+    stage: str, *, metric: str | None = None, expert_routing: str = "uniform", **sizes: ArrayLike
+) -> IntegerCost | int:
     """Return what no metric of a stage exceeds, however the sizes are combined.
 
     Not every metric grows with every size: windows of a view are padded unless they fill it.
@@ -74,6 +80,8 @@ def bound(stage: str, *, expert_routing: str = "uniform", **sizes: ArrayLike) ->
     ----------
     stage
         A stage, or ``"request"``.
+    metric
+        The only metric that is wanted, or ``"peak_activation_bytes"``.
     expert_routing
         As in the functions of the stages.
     **sizes
@@ -82,19 +90,19 @@ def bound(stage: str, *, expert_routing: str = "uniform", **sizes: ArrayLike) ->
 
     Returns
     -------
-    deepseek_ocr_costs.Cost
-        Integers. Metrics may be smaller everywhere.
+    deepseek_ocr_costs.Cost or int
+        Integers. The metrics themselves may be smaller everywhere.
 
     Raises
     ------
     TypeError
         If a size is not an integer, or not a size of the stage.
     CostError
-        If a size is out of range or empty, or sizes contradict each other, or there is no such stage.
+        If a size is out of range or empty, or sizes contradict each other, or there is no such stage or metric.
     """
-    check_stage(stage)
+    function, wanted = find_formulas(stage, metric)
     check_routing(expert_routing)
-    parameters = SIZES[stage]
+    parameters = SIZES[function]
     check_names(stage, sizes, parameters)
     given = {name: as_size(name, sizes.get(name, size.default), size.minimum) for name, size in parameters.items()}
     arrays = {name: size for name, size in given.items() if isinstance(size, np.ndarray)}
@@ -102,9 +110,10 @@ def bound(stage: str, *, expert_routing: str = "uniform", **sizes: ArrayLike) ->
     for name, array in arrays.items():
         if array.size == 0:
             raise CostError(f"{name} has no elements")
-    _, find_bounds = trace_bounded(stage, known, expert_routing)
+    _, find_bounds = trace_bounded(function, known, expert_routing)
     ranges = {name: range_of_size(name, array, parameters[name].minimum) for name, array in arrays.items()}
-    return IntegerCost(find_bounds(ranges).metrics)
+    highest = find_bounds(ranges).metrics[wanted]
+    return IntegerCost(highest) if metric is None else highest[0]
 
 
 def evaluate(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol, TypeVar, cast, overload
 
 from ._formulas import SIZES, Size
-from ._program import Node, Operation, Program, check_names, check_stage, trace
+from ._program import Node, Operation, Program, check_names, find_formulas, trace
 from ._runtime import Cost, CostError, check_routing, check_size, routed_reads, too_large
 
 Result = TypeVar("Result", covariant=True)
@@ -72,14 +72,9 @@ def freeze(
     CostError
         If a size is out of range, or sizes contradict each other, or there is no such stage or metric.
     """
-    check_stage(stage)
-    # Peaks are no part of a cost: they have functions of their own.
-    others = [name.removeprefix(f"{stage}_") for name in SIZES if name.startswith(f"{stage}_")]
-    if metric is not None and metric not in (*Cost._fields, *others):
-        raise CostError(f"there is no metric {metric!r}: there are {', '.join((*Cost._fields, *others))}")
-    formula = f"{stage}_{metric}" if metric in others else stage
+    function, wanted = find_formulas(stage, metric)
     check_routing(expert_routing)
-    parameters = SIZES[formula]
+    parameters = SIZES[function]
     check_names(stage, (*sizes, *(free or ())), parameters)
     known: dict[str, int | None] = {
         name: check_size(name, value, parameters[name].minimum) for name, value in sizes.items()
@@ -90,9 +85,8 @@ def freeze(
         if name in known:
             raise CostError(f"{name} is both frozen and free")
     known |= {name: size.default for name, size in parameters.items() if name not in known and name not in free}
-    formulas = trace(formula, known, expert_routing)
-    if metric in Cost._fields:
-        formulas = formulas._replace(metrics=(formulas.metrics[Cost._fields.index(metric)],))
+    formulas = trace(function, known, expert_routing)
+    formulas = formulas._replace(metrics=formulas.metrics[wanted])
     name = stage if metric is None else f"{stage}_{metric}"
     frozen = [f"{name}={number(size)}" for name, size in known.items() if size is not None]
     open_sizes = sorted(free, key=lambda name: (parameters[name].default is not None, list(parameters).index(name)))
@@ -103,9 +97,9 @@ def freeze(
     names |= {"routed_reads": routed_reads, "__name__": __name__}
     # The text is made of our own formulas, and of integers and names that were checked.
     exec(compile(source, f"<frozen {name}>", "exec"), names)
-    function = cast(Frozen[Cost], names[name])
-    function.source = source
-    return function
+    evaluator = cast(Frozen[Cost], names[name])
+    evaluator.source = source
+    return evaluator
 
 
 def write_source(

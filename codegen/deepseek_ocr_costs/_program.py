@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from . import _formulas
-from ._runtime import CostError
+from ._runtime import Cost, CostError
 from ._symbolic import (
     Call,
     Monomial,
@@ -142,6 +142,23 @@ def check_stage(stage: str) -> None:
     """Raise an error unless ``stage`` has a cost."""
     if stage not in _formulas.STAGES:
         raise CostError(f"there is no stage {stage!r}: there are {', '.join(_formulas.STAGES)}")
+
+
+def find_formulas(stage: str, metric: str | None) -> tuple[str, slice]:
+    """Return the function that has a metric of a stage, or all of its cost for None, and which of its results they are.
+
+    A peak is no part of a cost, and has a function of its own.
+    """
+    check_stage(stage)
+    others = [name.removeprefix(f"{stage}_") for name in _formulas.SIZES if name.startswith(f"{stage}_")]
+    if metric in others:
+        return f"{stage}_{metric}", slice(0, 1)
+    if metric is None:
+        return stage, slice(None)
+    if metric not in Cost._fields:
+        raise CostError(f"there is no metric {metric!r}: there are {', '.join((*Cost._fields, *others))}")
+    place = Cost._fields.index(metric)
+    return stage, slice(place, place + 1)
 
 
 def check_names(stage: str, names: Iterable[str], parameters: Iterable[str]) -> None:

@@ -92,6 +92,10 @@ def test_no_point_exceeds_the_bound(costs: ModuleType, data: st.DataObject, stag
     most = costs.arrays.bound(stage, **ends)
     assert all(metric <= high for metric, high in zip(cost, most, strict=True))
     assert costs.arrays.bound(stage, **{name: [size] for name, size in point.items()}) == cost
+    if stage != "training_step":
+        peak = getattr(costs, f"{stage}_peak_activation_bytes")(**point)
+        assert peak <= costs.arrays.bound(stage, metric="peak_activation_bytes", **ends)
+    assert cost.io_bytes <= costs.arrays.bound(stage, metric="io_bytes", **ends) == most.io_bytes
 
 
 def test_a_bound_is_of_sizes_that_are_right(costs: ModuleType) -> None:
@@ -99,6 +103,7 @@ def test_a_bound_is_of_sizes_that_are_right(costs: ModuleType) -> None:
         ({"batch_size": []}, costs.CostError, "batch_size has no elements"),
         ({"batch_size": [3, 0]}, costs.CostError, "batch_size must be at least 1, not 0"),
         ({"hidden_size": [3]}, TypeError, "prefill has no size 'hidden_size'"),
+        ({"metric": "joules"}, costs.CostError, "there is no metric 'joules'"),
     ):
         with pytest.raises(error, match=message):
             costs.arrays.bound("prefill", **sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import pickle
 from collections.abc import Iterable, Mapping
@@ -138,6 +139,24 @@ def test_exact_where_only_the_middle_of_the_grid_is_beyond_int64() -> None:
     assert join(compute_blocks(sweep, 2))["activation_bytes"] == expected
 
 
+@pytest.mark.parametrize("stage", ["vision", "prefill", "request"])
+def test_peaks_beside_the_metrics_of_a_cost(stage: str) -> None:
+    """The peak of the vision also has a prompt, which makes no difference to its cost."""
+    grid = {"activation_bits": [5, 16], "prompt_tokens" if stage != "prefill" else "seq_len": [3, 1009]}
+    grid |= {"base_size": [1000, 1024]} if stage != "prefill" else {}
+    metrics = ["peak_activation_bytes", "io_bytes"]
+    sweep = Sweep.over(stage, grid, metrics=metrics)
+    columns = join(compute_blocks(sweep, 3))
+    peak, cost = getattr(costs, f"{stage}_peak_activation_bytes"), getattr(costs, stage)
+    points = [dict(zip(grid, point, strict=True)) for point in itertools.product(*grid.values())]
+    assert columns["peak_activation_bytes"] == [peak(**point) for point in points]
+    taken = inspect.signature(cost).parameters
+    assert columns["io_bytes"] == [
+        cost(**{name: point[name] for name in point if name in taken}).io_bytes for point in points
+    ]
+    assert max(columns["peak_activation_bytes"]) <= sweep.largest["peak_activation_bytes"]
+
+
 @pytest.mark.parametrize("block_size", [1, 4, 15])
 def test_float64_beyond_int64(block_size: int) -> None:
     """In columns that need it, in every block; the others are exact."""
@@ -188,6 +207,8 @@ def test_a_sweep_can_be_sent() -> None:
     [
         ("prefil", {}, {}, METRICS, ("stage", "did you mean prefill")),
         ("stages", {}, {}, METRICS, ("stage", "vision")),
+        ("training_step", {}, {}, ["peak_activation_bytes"], ("metric", "activation_bytes")),
+        ("vision", {"prompt_tokens": [1]}, {}, METRICS, ("size of vision", "base_size")),
         ("prefill", {"seqlen": [1]}, {}, METRICS, ("size of prefill", "did you mean seq_len", "kv_bits")),
         ("vision", {"seq_len": [1]}, {}, METRICS, ("size of vision", "base_size")),
         ("prefill", {"hidden_size": [1]}, {}, METRICS, ("size of prefill",)),

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from operator import index
 from typing import Any, Final, TypeAlias
 
@@ -14,7 +15,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.evaluate import STAGES, TRAINING_STEP
+from llm_perf_opt.commands.evaluate import PEAK, STAGES, TRAINING_STEP
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.sweep.axes import Axis
 from modelmeter.errors import WorkloadError
@@ -46,7 +47,8 @@ class Sweep:
     fixed
         The arguments that do not, where they are not the default.
     metrics
-        What is computed; everything by default.
+        What is computed: the metrics of a cost, as by default, or ``peak_activation_bytes``. The sizes that a peak or a
+        cost does not have make no difference to it.
     overflow
         What happens where a cost may not fit into int64, somewhere on the grid: ``"error"``; ``"float64"`` for columns
         of float64, whose last digits may depend on the blocks; ``"exact"`` for columns of Python integers.
@@ -72,24 +74,23 @@ class Sweep:
         """Check the names, then the whole grid by its corners, so that what is wrong is found at the start."""
         if self.stage not in (*STAGES, TRAINING_STEP):
             raise unknown_name("stage", self.stage, (*STAGES, TRAINING_STEP))
-        parameters = inspect.signature(getattr(costs, self.stage)).parameters
+        _check_names("metric", self.metrics, [*METRICS, *([PEAK] if self.stage in STAGES else [])])
+        parameters = self.defaults
         sizes = [name for name in parameters if name in costs.DIMENSIONS]
         _check_names(f"size of {self.stage}", [axis.name for axis in self.axes], sizes)
         _check_names(f"argument of {self.stage}", [*self.fixed, *(axis.name for axis in self.axes)], parameters)
-        _check_names("metric", self.metrics, METRICS)
         if self.num_points >= 2**63:
             raise WorkloadError("the grid has more points than anyone can count", found=self.num_points)
         # Limits between sizes grow with every size: where all corners are in order, every point is.
         bounds = np.ix_(*(np.array(axis.bounds) for axis in self.axes))
         corners = _evaluate(self, dict(zip((axis.name for axis in self.axes), bounds, strict=True)))
         # Costs do not: a view whose windows are full costs less than a smaller one.
-        ranges: dict[str, Any] = {axis.name: list(axis.bounds) for axis in self.axes}
-        most = costs.arrays.bound(self.stage, **ranges, **self.fixed)  # type: ignore[arg-type]  # names were checked
-        largest = {
-            metric: float(high) if getattr(corners, metric).dtype == np.float64 else high
-            for metric, high in most._asdict().items()
-            if metric in self.metrics
-        }
+        ends: dict[str, Any] = {axis.name: list(axis.bounds) for axis in self.axes}
+        largest: dict[str, int | float] = {}
+        for metric in self.metrics:
+            given = self._arguments_of(f"{self.stage}_{PEAK}" if metric == PEAK else self.stage, ends)
+            high = costs.arrays.bound(self.stage, metric=metric, **given)
+            largest[metric] = float(high) if corners[metric].dtype == np.float64 else high
         # This is how attrs sets a field of a frozen class.
         object.__setattr__(self, "largest", largest)
 
@@ -111,6 +112,21 @@ class Sweep:
             metrics=tuple(metrics),
             overflow=overflow,
         )
+
+    @property
+    def defaults(self) -> dict[str, int | str | None]:
+        """The arguments of the metrics, and their defaults; None where they follow from others."""
+        return {name: default for function in self._functions for name, default in _parameters_of(function).items()}
+
+    @property
+    def _functions(self) -> list[str]:
+        """The names of the evaluators of the metrics."""
+        peaks = [f"{self.stage}_{PEAK}"] if PEAK in self.metrics else []
+        return [*peaks, *([self.stage] if {*self.metrics} - {PEAK} else [])]
+
+    def _arguments_of(self, function: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what an evaluator takes of the ``sizes``, and of the arguments that are fixed."""
+        return {name: value for name, value in {**self.fixed, **sizes}.items() if name in _parameters_of(function)}
 
     @property
     def num_points(self) -> int:
@@ -137,10 +153,10 @@ def compute_block(sweep: Sweep, points: range) -> Block:
         # What follows from sizes with one value is computed once.
         sizes[axis.name] = values[:1] if places[0] == places[-1] else values
         places = before
-    cost = _evaluate(sweep, sizes)
+    metrics = _evaluate(sweep, sizes)
     block = {axis.name: columns[axis.name] for axis in sweep.axes}
     for metric in sweep.metrics:
-        column = np.broadcast_to(getattr(cost, metric), len(points))
+        column = np.broadcast_to(metrics[metric], len(points))
         block[metric] = np.ascontiguousarray(column, dtype=_type_of(sweep.largest[metric]))
     return block
 
@@ -158,13 +174,25 @@ def compute_blocks(sweep: Sweep, block_size: int = BLOCK_SIZE) -> Iterator[Block
         yield compute_block(sweep, points)
 
 
-def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> Any:
+def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return the metrics of a sweep, and others, for some sizes."""
+    metrics: dict[str, NDArray[Any]] = {}
     try:
-        return getattr(costs.arrays, sweep.stage)(**sweep.fixed, **sizes, overflow=sweep.overflow)
+        for function in sweep._functions:
+            arguments = sweep._arguments_of(function, sizes)
+            found = getattr(costs.arrays, function)(**arguments, overflow=sweep.overflow)
+            metrics |= found._asdict() if function == sweep.stage else {PEAK: found}
+        return metrics
     except costs.CostError as error:
         raise WorkloadError(str(error), place=sweep.stage) from None
     except OverflowError as error:
         raise WorkloadError(str(error), place=sweep.stage, remedy="choose float64 or exact for overflow") from None
+
+
+@cache
+def _parameters_of(function: str) -> Mapping[str, int | str | None]:
+    parameters = inspect.signature(getattr(costs, function)).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
 
 
 def _type_of(largest: int | float) -> type:

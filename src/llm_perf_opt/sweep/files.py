@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from inspect import signature
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -63,8 +62,7 @@ def write_sweep(sweep: Sweep, path: str | os.PathLike[str], blocks: Iterable[Blo
 def describe(sweep: Sweep) -> dict[str, Any]:
     """Return what a sweep was of, as plain data: its grid, all other arguments, and what computed it."""
     grid = dict(str(axis).split("=") for axis in sweep.axes)
-    parameters = signature(getattr(costs, sweep.stage)).parameters
-    used = {name: sweep.fixed.get(name, parameter.default) for name, parameter in parameters.items()}
+    used = {name: sweep.fixed.get(name, default) for name, default in sweep.defaults.items()}
     fixed = {name: value for name, value in used.items() if name not in grid and value is not None}
     return {"stage": sweep.stage, "grid": grid, "fixed": fixed, "provenance": costs.PROVENANCE}
 

@@ -28,7 +28,7 @@ def sweep(
     ],
     out: Annotated[str, typer.Option("--out", metavar="FILE", help="FILE.parquet or FILE.csv; - prints CSV.")],
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", metavar="METRIC", help="Only this metric, peaks too; may be repeated.")
+        list[str] | None, typer.Option("--metric", metavar="METRIC", help="Only this metric; may be repeated.")
     ] = None,
     overflow: Annotated[
         str,

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ._blocks import Array, join_ranges, ranges_of
+from ._blocks import join_ranges, ranges_of
 from ._bounds import Bounds
+from ._operations import Array
 from ._plan import Bound, Plan
 from ._symbolic import Range
 from ._tape import INT64_MAX

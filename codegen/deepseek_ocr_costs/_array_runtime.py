@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._ahead import run_ahead
-from ._blocks import Array, join_ranges, ranges_of
+from ._blocks import join_ranges, ranges_of
 from ._formulas import SIZES
+from ._operations import Array
 from ._plan import Overflow, make_plan, trace_bounded
 from ._program import check_names, find_formulas
 from ._runtime import Cost as IntegerCost

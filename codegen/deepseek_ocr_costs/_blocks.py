@@ -2,18 +2,17 @@
 """Tapes on NumPy arrays, in blocks that stay in the cache: every step writes into memory that is used again."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ._runtime import routed_reads, too_large
+from ._operations import Array, Function, as_constant, check_limit, find_function, table_of_reads
 from ._symbolic import Range
-from ._tape import Axes, Check, Operand, Step, Tape
+from ._tape import Axes, Operand, Step, Tape
 
 WORKING_SET = 262_144
 """Elements of a block, times the arrays that are worked on in it: measured; more leave the cache."""
@@ -24,13 +23,8 @@ SMALLEST_BLOCK = 32_768
 PIECE = 131_072
 """Elements that are looked at together."""
 
-Array: TypeAlias = NDArray[Any]
-
 Ends: TypeAlias = dict[str, list[tuple[Any, Any]]]
 """The smallest and the largest value of sizes, piece by piece."""
-
-Function: TypeAlias = Callable[[Any, Any, Any], object]
-"""Takes two operands, and writes into the third."""
 
 _memory = threading.local()
 
@@ -122,11 +116,11 @@ class Pass:
                 if last[operand] == name and self._is_scratch(operand)
             ]
             other = others[0] if others else self._table(step, kinds[name])
-            functions = _FLOAT_FUNCTIONS if kinds[name] is np.float64 else _FUNCTIONS
-            self.steps.append((functions[step.function], one, other, self._result(name, free)))
+            function = find_function(step.function, kinds[name])
+            self.steps.append((function, one, other, self._result(name, free)))
         for check in checks:
             places = [self._place(operand, object) for operand in (check.size, check.limit)]
-            self.steps.append((partial(_check, check), places[0], places[1], places[0]))
+            self.steps.append((partial(check_limit, check), places[0], places[1], places[0]))
 
     def run(self, values: Mapping[str, Array], extent: tuple[int, ...], ends: Ends) -> None:
         """Run the steps on every block of ``extent``, and look for the ``ends`` of sizes in it."""
@@ -167,7 +161,7 @@ class Pass:
                 self._read[self._add(operand)] = (operand, self._kinds[operand])
             return self._places[operand]
         key = (kind, operand)
-        return self._places[key] if key in self._places else self._add(key, _constant(operand, kind))
+        return self._places[key] if key in self._places else self._add(key, as_constant(operand, kind))
 
     def _table(self, step: Step, kind: type) -> int:
         key = (kind, *step.constants)
@@ -254,60 +248,3 @@ def _scratch(count: int, size: int, is_object: bool) -> Array:
     if memory is None or memory.size < count * size:
         memory = _memory.blocks = np.empty(count * size, dtype=np.int64)
     return memory[: count * size].reshape(count, size)
-
-
-def _constant(value: int, kind: type) -> object:
-    if kind is np.float64:
-        return np.array(float(value))
-    # Sums and products are right modulo 2^64, whatever a factor is. NumPy takes an array faster than a scalar.
-    return np.array((value + 2**63) % 2**64 - 2**63) if kind is np.int64 else value
-
-
-@lru_cache
-def table_of_reads(experts: int, per_token: int, weights: int, expert_routing: str) -> Array:
-    """Return the weights that 0, 1, 2 ... tokens read, up to so many that more read no more."""
-    most = routed_reads(experts, per_token, 2**62, weights, expert_routing)
-    reads = [0]
-    while reads[-1] < most:
-        reads.append(routed_reads(experts, per_token, len(reads), weights, expert_routing))
-    return np.array(reads, dtype=object)
-
-
-def _look_up(places: Array, table: Array, result: Array) -> None:
-    if places.dtype != np.int64:
-        places = np.minimum(places, len(table) - 1).astype(np.int64)
-    np.take(table, places, out=result, mode="clip")
-
-
-def _check(check: Check, size: Any, limit: Any, _: object) -> None:
-    exceeds = np.asarray(size > limit)
-    if exceeds.any():
-        place = np.unravel_index(int(exceeds.argmax()), exceeds.shape)
-        numbers = [int(np.broadcast_to(side, exceeds.shape)[place]) for side in (size, limit)]
-        raise too_large(check.name, numbers[0], check.limit_name, numbers[1])
-
-
-def _maximum(one: Array, other: Array, result: Array) -> None:
-    np.maximum(one, other, out=result)
-
-
-_FUNCTIONS: dict[str, Function] = {
-    "add": np.add,
-    "multiply": np.multiply,
-    "floor_divide": np.floor_divide,
-    "right_shift": np.right_shift,
-    "maximum": _maximum,
-    "differs": np.not_equal,
-    "equals": np.equal,
-    "exceeds": np.greater,
-    "routed_reads": _look_up,
-}
-
-# Of int64 and a float, NumPy makes a float only at the end; here it has to be one before.
-_FLOAT_FUNCTIONS: dict[str, Function] = {
-    "add": partial(np.add, dtype=np.float64),
-    "multiply": partial(np.multiply, dtype=np.float64),
-    "floor_divide": partial(np.floor_divide, dtype=np.float64),
-    "right_shift": lambda a, places, result: np.floor(a * 2.0**-places, out=result),
-    "maximum": _maximum,
-}

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ._blocks import Array, Result, table_of_reads
+from ._blocks import Result
+from ._operations import Array, table_of_reads
 from ._tape import Operand, Step, Tape
 
 WORTH_COMPILING = 50_000_000

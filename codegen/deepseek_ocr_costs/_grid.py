@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._array_runtime import Cost, as_size, evaluate
-from ._blocks import Array
 from ._formulas import SIZES
+from ._operations import Array
 from ._plan import Overflow
 from ._program import check_names, check_stage
 from ._runtime import CostError

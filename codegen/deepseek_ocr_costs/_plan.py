@@ -7,9 +7,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ._blocks import Array, Result, Routine
+from ._blocks import Result, Routine
 from ._bounds import Bounds, compile_bounds
 from ._fused import Fused
+from ._operations import Array
 from ._program import Formulas, trace
 from ._runtime import CostError, show
 from ._symbolic import Range

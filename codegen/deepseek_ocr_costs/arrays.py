@@ -53,8 +53,8 @@ from typing import NamedTuple
 from numpy.typing import ArrayLike
 
 from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, bound, evaluate
-from ._blocks import Array
 from ._grid import grid
+from ._operations import Array
 from ._plan import Overflow
 
 __all__ = [

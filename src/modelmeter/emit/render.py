@@ -23,7 +23,7 @@ from modelmeter.program import select
 
 _MACHINERY = (
     *("symbolic", "program", "freeze", "bounds"),
-    *("tape", "blocks", "fused", "plan", "ahead", "array_runtime", "grid"),
+    *("tape", "operations", "blocks", "fused", "plan", "ahead", "array_runtime", "grid"),
 )
 """The hand-written modules behind arrays and frozen evaluators: they hold for any formulas."""
 

@@ -13,7 +13,7 @@ from ._ahead import run_ahead
 from ._blocks import join_ranges, ranges_of
 from ._formulas import SIZES
 from ._operations import Array
-from ._plan import Overflow, make_plan, trace_bounded
+from ._plan import Known, Overflow, make_plan, trace_bounded
 from ._program import check_names, find_formulas
 from ._runtime import Cost as IntegerCost
 from ._runtime import CostError, check_routing, check_size, show
@@ -56,6 +56,13 @@ def as_size(name: str, value: ArrayLike | None, minimum: int) -> Array | int | N
     if array.ndim == 0:
         return check_size(name, array.item(), minimum)
     return array
+
+
+def split_sizes(function: str, given: Mapping[str, ArrayLike | None]) -> tuple[dict[str, Array], Known]:
+    """Return the sizes of a function that are arrays, and those that are known beforehand."""
+    sizes = {name: as_size(name, value, SIZES[function][name].minimum) for name, value in given.items()}
+    arrays = {name: size for name, size in sizes.items() if isinstance(size, np.ndarray)}
+    return arrays, tuple((name, size) for name, size in sizes.items() if not isinstance(size, np.ndarray))
 
 
 def range_of_size(name: str, array: Array, minimum: int) -> Range:
@@ -105,9 +112,7 @@ def bound(
     check_routing(expert_routing)
     parameters = SIZES[function]
     check_names(stage, sizes, parameters)
-    given = {name: as_size(name, sizes.get(name, size.default), size.minimum) for name, size in parameters.items()}
-    arrays = {name: size for name, size in given.items() if isinstance(size, np.ndarray)}
-    known = tuple((name, size) for name, size in given.items() if not isinstance(size, np.ndarray))
+    arrays, known = split_sizes(function, {name: sizes.get(name, size.default) for name, size in parameters.items()})
     for name, array in arrays.items():
         if array.size == 0:
             raise CostError(f"{name} has no elements")
@@ -133,10 +138,8 @@ def evaluate(
         raise CostError(f'engine must be "auto", "numpy" or "fused", not {show(engine)}')
     check_routing(expert_routing)
     minima = {name: size.minimum for name, size in SIZES[stage].items()}
-    sizes = {name: as_size(name, value, minima[name]) for name, value in given.items()}
-    arrays = {name: size for name, size in sizes.items() if isinstance(size, np.ndarray)}
+    arrays, known = split_sizes(stage, given)
     shape = shape_of(arrays)
-    known = tuple((name, size) for name, size in sizes.items() if not isinstance(size, np.ndarray))
     formulas, bound = trace_bounded(stage, known, expert_routing)
     if 0 in shape:
         return [*np.empty((len(formulas.metrics), *shape), dtype=np.int64)]

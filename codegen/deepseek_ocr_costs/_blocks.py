@@ -244,7 +244,7 @@ def _scratch(count: int, size: int, is_object: bool) -> Array:
     """Return the memory of this thread for ``count`` blocks."""
     if is_object:
         return np.empty((count, size), dtype=object)
-    memory: Array | None = _memory.__dict__.get("blocks")
+    memory: Array | None = getattr(_memory, "blocks", None)
     if memory is None or memory.size < count * size:
         memory = _memory.blocks = np.empty(count * size, dtype=np.int64)
     return memory[: count * size].reshape(count, size)

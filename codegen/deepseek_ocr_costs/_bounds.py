@@ -33,12 +33,13 @@ def compile_bounds(space: Space, metrics: tuple[Value, ...]) -> Callable[[Mappin
     numbers: list[str] = []
     for number, what in enumerate(space.unknowns):
         if isinstance(what, Call):
-            names |= {f"call{number}": what, f"function{number}": bind(what)}
             ends = [(_write(operand, "low", "high"), _write(operand, "high", "low")) for operand in what.operands]
             if what.function in BRACKETS:
+                names[f"call{number}"] = what
                 operands = ", ".join(f"({low}, {high})" for low, high in ends)
                 lines.append(f"    low{number}, high{number} = range_of_bracket(call{number}, [{operands}])")
             else:  # it grows with its operands
+                names[f"function{number}"] = bind(what)
                 for place, end in enumerate(("low", "high")):
                     operands = ", ".join(pair[place] for pair in ends)
                     lines.append(f"    {end}{number} = function{number}({operands})")

@@ -19,6 +19,9 @@ from ._tape import INT64_MAX, Axes, Recorder, Tape
 Overflow: TypeAlias = Literal["error", "float64", "exact"]
 """What happens where a number may not fit into int64."""
 
+Known: TypeAlias = tuple[tuple[str, int | None], ...]
+"""Sizes that are known, by name; None for what follows from others."""
+
 Bound: TypeAlias = Callable[[Mapping[str, Range]], Bounds]
 """Returns the bounds of formulas from the ranges of their sizes."""
 
@@ -76,7 +79,7 @@ class Plan:
 
 
 @lru_cache(maxsize=64)
-def trace_bounded(stage: str, known: tuple[tuple[str, int | None], ...], expert_routing: str) -> tuple[Formulas, Bound]:
+def trace_bounded(stage: str, known: Known, expert_routing: str) -> tuple[Formulas, Bound]:
     """Return the formulas of the sizes that are not known, and their bounds."""
     formulas = trace(stage, dict(known), expert_routing)
     return formulas, compile_bounds(formulas.space, formulas.metrics)
@@ -85,7 +88,7 @@ def trace_bounded(stage: str, known: tuple[tuple[str, int | None], ...], expert_
 @lru_cache(maxsize=256)
 def make_plan(
     stage: str,
-    known: tuple[tuple[str, int | None], ...],
+    known: Known,
     expert_routing: str,
     axes: tuple[tuple[str, Axes], ...],
     shape: tuple[int, ...],

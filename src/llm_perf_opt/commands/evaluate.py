@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from attrs import frozen
@@ -18,7 +19,7 @@ from llm_perf_opt.terminal import format_integer, format_quantity, make_table, u
 from modelmeter.errors import WorkloadError
 
 STAGES: Final = ("vision", "projector", "prefill", "decode", "request")
-TRAINING_STEP: Final = "training_step"
+TRAINING_STEP: Final = "training_step"  # the names in modelmeter come with sympy, which takes long to import
 
 PEAK: Final = "peak_activation_bytes"
 """What stages have beside their cost: peaks do not add up, so they are no part of one."""
@@ -79,20 +80,16 @@ def evaluate(name: str, assignments: Iterable[str]) -> Evaluation:
         If an argument is not written ``key=value``, is given twice, is not an integer, or is refused.
     """
     functions = _find_functions(name)
-    takes = {result: inspect.signature(function).parameters for result, function in functions.items()}
-    parameters = {key: parameter for taken in takes.values() for key, parameter in taken.items()}
+    defaults = {key: default for function in functions.values() for key, default in find_defaults(function).items()}
     given = parse_arguments(assignments)
     for key in given:
-        if key not in parameters:
-            raise unknown_name(f"argument of {name}", key, parameters)
+        if key not in defaults:
+            raise unknown_name(f"argument of {name}", key, defaults)
     try:
-        results = {
-            result: function(**{key: value for key, value in given.items() if key in takes[result]})
-            for result, function in functions.items()
-        }
+        results = {result: function(**take_arguments(function, given)) for result, function in functions.items()}
     except costs.CostError as error:
         raise WorkloadError(str(error), place=name) from None
-    used = {key: given.get(key, parameter.default) for key, parameter in parameters.items()}
+    used = {key: given.get(key, default) for key, default in defaults.items()}
     arguments = {key: value for key, value in used.items() if value is not None}
     return Evaluation(
         name=name, arguments=arguments, cost=results[_COST]._asdict(), peak_activation_bytes=results.get(PEAK)
@@ -109,6 +106,17 @@ def _find_functions(name: str) -> dict[str, Callable[..., Any]]:
     if name in costs.layers.__all__:
         return {_COST: getattr(costs.layers, name)}
     raise unknown_name("stage or layer", name, (*STAGES, TRAINING_STEP, *costs.layers.__all__))
+
+
+@cache
+def find_defaults(function: Callable[..., Any]) -> dict[str, int | str | None]:
+    """Return the arguments of an evaluator and their defaults; None where they follow from others."""
+    return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
+
+
+def take_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the arguments that an evaluator has."""
+    return {name: value for name, value in given.items() if name in find_defaults(function)}
 
 
 def parse_arguments(assignments: Iterable[str]) -> dict[str, int | str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from operator import index
 from typing import Any, Final, TypeAlias
 
@@ -15,7 +13,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.evaluate import PEAK, STAGES, TRAINING_STEP
+from llm_perf_opt.commands.evaluate import PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.sweep.axes import Axis
 from modelmeter.errors import WorkloadError
@@ -116,7 +114,8 @@ class Sweep:
     @property
     def defaults(self) -> dict[str, int | str | None]:
         """The arguments of the metrics, and their defaults; None where they follow from others."""
-        return {name: default for function in self._functions for name, default in _parameters_of(function).items()}
+        functions = (getattr(costs, function) for function in self._functions)
+        return {name: default for function in functions for name, default in find_defaults(function).items()}
 
     @property
     def _functions(self) -> list[str]:
@@ -126,7 +125,7 @@ class Sweep:
 
     def _arguments_of(self, function: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an evaluator takes of the ``sizes``, and of the arguments that are fixed."""
-        return {name: value for name, value in {**self.fixed, **sizes}.items() if name in _parameters_of(function)}
+        return take_arguments(getattr(costs, function), {**self.fixed, **sizes})
 
     @property
     def num_points(self) -> int:
@@ -187,12 +186,6 @@ def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]
         raise WorkloadError(str(error), place=sweep.stage) from None
     except OverflowError as error:
         raise WorkloadError(str(error), place=sweep.stage, remedy="choose float64 or exact for overflow") from None
-
-
-@cache
-def _parameters_of(function: str) -> Mapping[str, int | str | None]:
-    parameters = inspect.signature(getattr(costs, function)).parameters
-    return {name: parameter.default for name, parameter in parameters.items()}
 
 
 def _type_of(largest: int | float) -> type:

@@ -22,12 +22,21 @@ from rich.table import Table
 
 Item = TypeVar("Item")
 
+_PIPE_WIDTH: Final = 200
 _PREFIXES: Final = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E", 21: "Z", 24: "Y", 27: "R", 30: "Q"}
 
 
 def open_console(*, stderr: bool = False) -> Console:
     """Return a console: in colours on a terminal, plain text in a pipe or a file."""
     return Console(stderr=stderr, highlight=False)
+
+
+def open_table_console() -> Console:
+    """Return a console for tables: in a pipe or a file, which have no width of their own, a row is a line."""
+    console = open_console()
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
 
 
 def has_unicode(console: Console) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -62,6 +63,17 @@ def test_it_prints_stages_modules_and_what_binds(tmp_path: Path) -> None:
         "prefill", "decode", "request", "100.0 %", "decode.lm_head", "memory 100.0 %", "of 80.00 GiB, fits", "wrote: ",
     ):  # fmt: skip
         assert words in shown
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_a_module_is_on_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_terminal: bool) -> None:
+    """Also on a terminal of 80 columns: a path that is folded cannot be searched for."""
+    monkeypatch.setenv("COLUMNS", "80")
+    if on_terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take a captured stream for a terminal
+    shown = run("--out", tmp_path / "out").stdout
+    assert ("\x1b" in shown) == on_terminal
+    assert re.search(r"^decode\.model\.layers\.1-11\.mlp\.experts\.0-63\.gate_proj +\d.*%$", shown, re.MULTILINE)
 
 
 def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:

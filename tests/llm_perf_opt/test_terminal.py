@@ -13,6 +13,7 @@ from llm_perf_opt.terminal import (
     has_unicode,
     make_table,
     open_console,
+    open_table_console,
     show_progress,
     track,
     unit_of,
@@ -60,6 +61,14 @@ def test_a_table_folds_a_number_that_does_not_fit() -> None:
 def test_a_pipe_gets_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
     open_console().print(make_table("stage"), "[bold]12 FLOP")
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_row_is_a_line_in_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = make_table("module", "class")
+    table.add_row("p" * 97, "Linear")
+    open_table_console().print(table)
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,9 @@ def test_the_quick_proofs_hold_and_cover_every_layer_and_metric(run: Run, tmp_pa
     result = run("verify", "--quick", "--json", str(tmp_path / "rows.json"), "--out", str(tmp_path))
     assert (result.code, result.err) == (0, "")
     assert ", 0 with a difference" in result.out
+    for name in ("deepseek_ocr_for_causal_lm  backward_tensor_core_flops  reference ", " transformers  identity "):
+        assert name in result.out, "no name is cut"
+    assert " exact at 1 point " in result.out
     record = json.loads((tmp_path / "rows.json").read_text())
     assert record["comparisons"] > 2000
     assert (record["differences"], record["gaps"]) == (0, [])

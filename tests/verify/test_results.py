@@ -65,7 +65,7 @@ def test_other_metrics_kinds_and_implementations_are_other_rows_in_the_order_of_
         ]
     )
     assert [row.metric for row in rows] == ["tensor_core_flops"] * 3 + ["io_bytes"]
-    assert {row.evidence for row in rows} == {"identity", "exact at 1 points"}
+    assert {row.evidence for row in rows} == {"identity", "exact at 1 point"}
 
 
 def test_verdicts_on_the_whole_model_are_on_their_stages_too() -> None:

@@ -15,7 +15,7 @@ def coverage(
     from collections import Counter
 
     from llm_perf_opt.reporting.coverage import compare_with_layers
-    from llm_perf_opt.terminal import open_console
+    from llm_perf_opt.terminal import open_table_console
     from llm_perf_opt.utils.dsocr_callgraph_parse import load_target_operator_list
     from llm_perf_opt.visualize.table import Table
 
@@ -25,7 +25,7 @@ def coverage(
         rows=tuple((entry.operator.class_name, entry.coverage, entry.reason) for entry in entries),
         text_columns=3,
     )
-    open_console().print(table.to_rich())
+    open_table_console().print(table.to_rich())
     counts = Counter(entry.coverage for entry in entries)
     typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
     if counts["unmodelled"]:

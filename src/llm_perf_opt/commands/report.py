@@ -81,21 +81,21 @@ def read_clock() -> str:
 
 def _print(run: AnalyticRun) -> None:
     from llm_perf_opt.reporting.memory import measure_memory
-    from llm_perf_opt.terminal import open_console
+    from llm_perf_opt.terminal import open_table_console
     from llm_perf_opt.visualize import report_tables
 
     prediction = run.report.prediction
     assert prediction is not None  # build_report always gives one
     memory = measure_memory(prediction)
-    console = open_console()
     typer.echo(
         f"{run.report.workload.profile_id} on {prediction.hardware.name}: "
         f"{report_tables.format_time(run.report.predicted_total_time_ms)} ms "
         f"({prediction.dtype}, efficiency {prediction.efficiency:g})\n"
     )
     stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "bound by")
-    top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share", "bound by")
-    console.print(stages.to_rich(), "", top.to_rich(), sep="\n")
+    # The paths of modules are long: with one more column they would be folded in a terminal.
+    top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
+    open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
     typer.echo(
         f"\nmemory: {memory.total_bytes / 2**30:.2f} of {memory.memory_bytes / 2**30:.2f} GiB, {memory.verdict}\n"
         f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}"

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from modelmeter.verify.results import Row
 
-_PIPE_WIDTH = 160
 EVIDENCE_FILE = "formulas/evidence.json"
 """Where pages look for their evidence, in the folder that they are compiled into."""
 
@@ -34,17 +33,13 @@ def verify(
 ) -> None:
     """Prove the formulas: compare them with traces of torch modules; exit with 1 on any difference."""
     from llm_perf_opt.commands.verification import Verification, run
-    from llm_perf_opt.terminal import open_console, show_progress
+    from llm_perf_opt.terminal import open_table_console, show_progress
     from modelmeter.files import write_text
 
     with show_progress() as begin:
         begin("load the proofs")
         verification: Verification = run(is_full=full, name=layer, jobs=jobs, begin=begin)
-    console = open_console()
-    # A pipe has no width of its own, and a row is a line.
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
-    console.print(draw_rows(verification.rows))
+    open_table_console().print(draw_rows(verification.rows))
     if json_file is not None:
         write_text(json_file, verification.to_json())
     for line in verification.summary():
@@ -57,7 +52,7 @@ def verify(
 
 
 def draw_rows(rows: tuple[Row, ...]) -> Table:
-    """Return a table of rows. Formulas are cut where they do not fit; the JSON has all of them."""
+    """Return a table of rows. What does not fit ends in an ellipsis; the JSON has all of it."""
     from rich.table import Column
 
     from llm_perf_opt.terminal import make_table
@@ -70,7 +65,7 @@ def draw_rows(rows: tuple[Row, ...]) -> Table:
         Column("seconds", no_wrap=True, justify="right"),
     ]
     for column in table.columns[:4]:
-        column.no_wrap = True
+        column.no_wrap, column.overflow = True, "ellipsis"
     for row in rows:
         formulas = (str(row.ours), str(row.theirs), str(row.difference))
         table.add_row(row.name, row.metric, row.implementation, row.evidence, *formulas, f"{row.seconds:.1f}")

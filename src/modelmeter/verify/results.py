@@ -64,7 +64,8 @@ class Row:
     @property
     def evidence(self) -> str:
         """The kind of evidence, with the number of points where it is points."""
-        return self.kind.replace("n points", f"{len(self.domains)} points")
+        count = len(self.domains)
+        return self.kind.replace("n points", f"{count} point{'' if count == 1 else 's'}")
 
 
 def gather_rows(verdicts: Iterable[Verdict]) -> tuple[Row, ...]:

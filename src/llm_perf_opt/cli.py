@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 # These bring their own options, and import late too.
 from llm_perf_opt.commands import coverage, report, sweep, trace, verify
-from modelmeter.errors import ModelMeterError
+from llm_perf_opt.commands.ending import print_error, run_to_end
 
 app = typer.Typer(
     name="modelmeter",
@@ -58,7 +57,7 @@ def compile_model(
             (check_files if check else write_files)(compilation.files, out)
         except StaleError as stale:
             typer.echo(stale.diff)
-            _print_error(stale)
+            print_error(stale)
             raise typer.Exit(1) from None
     typer.echo(describe_files(compilation.files, out, "current" if check else "written"))
 
@@ -129,19 +128,9 @@ app.command("coverage")(coverage.coverage)
 app.command("verify")(verify.verify)
 
 
-def main() -> None:
-    """Run the command line. An error of ours ends in one line and exit code 2; a failed check in exit code 1."""
-    try:
-        app()
-    except ModelMeterError as error:
-        _print_error(error)
-        sys.exit(2)
-
-
-def _print_error(error: ModelMeterError) -> None:
-    # A file from elsewhere could steer the terminal with what is quoted from it.
-    message = "".join(character if character.isprintable() else "?" for character in str(error))
-    typer.echo(f"error: {message}", err=True)
+def main() -> NoReturn:
+    """Run the command line."""
+    run_to_end(app)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from cattrs import ClassValidationError
 
 from modelmeter.cost import METRICS, Cost
 from modelmeter.errors import EvidenceError
+from modelmeter.files import describe_failure
 from modelmeter.functions import Size
 from modelmeter.strict_json import first_problem, make_converter, parse_object
 
@@ -138,7 +139,7 @@ class Evidence:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise EvidenceError("the evidence cannot be read", place=str(path), found=error) from None
+            raise EvidenceError("the evidence cannot be read", place=str(path), found=describe_failure(error)) from None
         except EvidenceError as error:
             raise EvidenceError(
                 error.problem, place=f"{path}: {error.place}".removesuffix(": "), found=error.found,

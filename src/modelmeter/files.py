@@ -25,4 +25,9 @@ def write_text(path: str | os.PathLike[str], text: str, *, name: str = "the file
     except (OSError, ValueError) as error:
         with suppress(OSError, ValueError):
             unfinished.unlink()
-        raise OutputError(f"{name} cannot be written", place=str(path), found=str(error)) from None
+        raise OutputError(f"{name} cannot be written", place=str(path), found=describe_failure(error)) from None
+
+
+def describe_failure(error: OSError | ValueError) -> str:
+    """Return what went wrong with a file, without its name and the number of the error."""
+    return str(getattr(error, "strerror", None) or error)

@@ -20,7 +20,7 @@ from cattrs import ClassValidationError
 
 from modelmeter import strict_json
 from modelmeter.errors import GraphError
-from modelmeter.files import write_text
+from modelmeter.files import describe_failure, write_text
 from modelmeter.module_node import (
     Call,
     ModuleNode,
@@ -194,7 +194,9 @@ class ModuleGraph:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise GraphError("the file cannot be read as text", place=str(path), found=str(error)) from None
+            raise GraphError(
+                "the file cannot be read as text", place=str(path), found=describe_failure(error)
+            ) from None
         try:
             return cls.from_json(text)
         except GraphError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import Run, run_apart
@@ -49,6 +50,18 @@ class TestEnd:
             assert process.stderr.read() == b""
             process.stderr.close()
             assert process.wait(timeout=60) in (0, 1)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file on a disk that is always full")
+    @pytest.mark.parametrize("command", [("--help",), ("tree",), ("eval", "vision"), ("coverage", "absent")])
+    def test_a_full_disk_is_one_line(self, command: tuple[str, ...]) -> None:
+        with open("/dev/full", "w") as full:
+            result = subprocess.run(
+                [sys.executable, "-m", "llm_perf_opt.cli", *command],
+                stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+            )  # fmt: skip
+        assert result.returncode == 2
+        assert result.stderr.startswith("error: ")
+        assert result.stderr.count("\n") == 1
 
     def test_an_interrupt_ends_in_130(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(_: object) -> None:

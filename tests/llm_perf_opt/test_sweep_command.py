@@ -147,6 +147,13 @@ def test_a_closed_pipe_is_quiet() -> None:
     assert process.wait(timeout=60) in (0, 1)
 
 
+def test_a_standard_output_that_is_closed() -> None:
+    """As in ``modelmeter sweep ... --out - >&-``."""
+    command = ["sh", "-c", '"$@" >&-', "sh", *COMMAND, *SMALL, "--out", "-"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (2, "error: -: the standard output is closed\n")
+
+
 def test_a_standard_output_that_is_full() -> None:
     """No broken pipe: this is worth a line."""
     with Path("/dev/full").open("wb") as full:

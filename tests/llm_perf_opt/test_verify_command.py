@@ -60,5 +60,14 @@ def test_a_layer_that_nothing_was_compared_with_fails(run: Run, monkeypatch: pyt
     assert "NOT COMPARED: attention tensor_core_flops" in result.out
 
 
+@pytest.mark.parametrize("options", [("--json", "absent/rows.json"), ("--full", "--out", "absent")])
+def test_a_file_that_cannot_be_is_refused_before_the_proofs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(verification, "run", None)
+    assert_refused(run("verify", *options), "absent", "the folder of this file does not exist")
+
+
 def test_an_unknown_layer_is_refused(run: Run) -> None:
     assert_refused(run("verify", "--layer", "attentoin"), "attentoin", "no layer, torch class or stage")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelmeter.errors import OutputError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,6 +38,9 @@ def verify(
     from llm_perf_opt.terminal import open_table_console, show_progress
     from modelmeter.files import write_text
 
+    for file in [json_file, out / EVIDENCE_FILE if full else None]:
+        if file is not None and not file.parent.is_dir():  # now, not after minutes of proofs
+            raise OutputError("the folder of this file does not exist", place=str(file))
     with show_progress() as begin:
         begin("load the proofs")
         verification: Verification = run(is_full=full, name=layer, jobs=jobs, begin=begin)

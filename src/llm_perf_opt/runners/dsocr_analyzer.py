@@ -11,6 +11,7 @@ import typer
 from attrs import evolve, frozen
 
 from llm_perf_opt.commands import report as report_command
+from llm_perf_opt.commands.ending import run_to_end
 from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
 from llm_perf_opt.data import AnalyticModelReport
 from llm_perf_opt.data.serialization import to_json
@@ -21,7 +22,7 @@ from llm_perf_opt.reporting.evaluation import MODEL_ID, read_conventions
 from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.utils.paths import analytic_model_dir
 from llm_perf_opt.visualize.pages import render_files
-from modelmeter.errors import ModelMeterError, WorkloadError
+from modelmeter.errors import WorkloadError
 
 
 @frozen(kw_only=True)
@@ -127,14 +128,8 @@ def run(
 
 
 def main() -> NoReturn:
-    """Run the command line; an error of ours becomes one line and exit code 2."""
-    try:
-        app()
-    except ModelMeterError as error:
-        # A file from elsewhere could steer the terminal with what is quoted from it.
-        message = "".join(character if character.isprintable() else "?" for character in str(error))
-        typer.echo(f"error: {message}", err=True)
-    raise SystemExit(2)
+    """Run the command line."""
+    run_to_end(app)
 
 
 if __name__ == "__main__":

@@ -130,6 +130,8 @@ def _open(path: str) -> Iterator[BinaryIO]:
     """
     try:
         if path == STDOUT:
+            if sys.stdout is None:
+                raise OutputError("the standard output is closed", place=path)
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         else:

@@ -128,7 +128,11 @@ _SIGNS = {
 @lru_cache
 def _compile(source: str, tables: tuple[tuple[int | str, ...], ...]) -> Callable[..., bool]:
     """Return the loop; tables are constants in it, as what is written could otherwise change them while it runs."""
-    import numba
+    try:
+        import numba
+    except ModuleNotFoundError as error:
+        problem = f'engine="fused" needs numba: pip install numba ({error})'
+        raise ModuleNotFoundError(problem, name=error.name) from None
 
     names: dict[str, Any] = {"np": np, "stream": _make_stream()}
     names |= {f"table{number}": table_of_reads(*each).astype(np.int64) for number, each in enumerate(tables)}

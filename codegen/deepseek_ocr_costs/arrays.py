@@ -50,7 +50,10 @@ Conventions
 
 from typing import NamedTuple
 
-from numpy.typing import ArrayLike
+try:
+    from numpy.typing import ArrayLike
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(f"arrays need NumPy: pip install numpy ({error})", name=error.name) from None
 
 from ._array_runtime import FLOAT64_RELATIVE_ERROR, Cost, Engine, bound, evaluate
 from ._grid import grid

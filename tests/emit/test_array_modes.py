@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -106,6 +109,16 @@ def test_int64_is_exact_or_refused_and_float64_is_within_its_bound(costs: Module
             assert error <= (0 if metric.dtype == numpy.int64 else allowed * exact)
     if found is not None:
         assert points(rounded) == expected
+
+
+def test_what_is_missing_is_named_with_a_remedy(costs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(str(costs.__file__)).parents[1]
+    script = f"import sys; sys.path.insert(0, {str(folder)!r}); import small_costs; small_costs.arrays"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr.endswith("arrays need NumPy: pip install numpy (No module named 'numpy')\n")
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(ModuleNotFoundError, match='engine="fused" needs numba: pip install numba'):
+        costs.arrays.prefill(seq_len=[3, 5], weight_bits=37, engine="fused")
 
 
 @pytest.mark.parametrize("most", [2**31, 2**53, 2**63])

@@ -33,7 +33,7 @@ def main(path: str) -> None:
     report = json.loads(Path(path).read_text(encoding="utf-8"))
     prediction = report["prediction"]
     request = next(stage for stage in prediction["stages"] if stage["stage"] == "request")
-    held = request["weight_bytes"] + request["kv_cache_bytes"] + request["activation_bytes"]
+    held = request["weight_bytes"] + request["kv_cache_bytes"] + request["peak_activation_bytes"]
     print(f"{prediction['hardware']['name']:<22} {report['predicted_total_time_ms']:10.3f} ms, as the report says")
     for name, (*rates, memory) in CARDS.items():
         time = predict_ms(prediction["operators"], *rates, prediction["efficiency"])

@@ -37,7 +37,7 @@ def _state(path: str, weight_bits: int, kv_cache_bits: int) -> SimpleNamespace:
 
 def make_evaluation() -> Evaluation:
     """A tower that looks in ``vision`` and a block, five times, that runs in ``prefill`` and ``decode``."""
-    nothing = StageEvaluation(cost=Cost(0, 0, 0, 0, 0, 0), operators=(), states=())
+    nothing = StageEvaluation(cost=Cost(0, 0, 0, 0, 0, 0), peak_activation_bytes=0, operators=(), states=())
     block: Any = (
         _operator("block.0-4", "add", 10, 0, 70, 1600, 64),
         _operator("block.0-4.fc", "Linear", 5, 14000, 0, 3200, 96),
@@ -64,12 +64,19 @@ def make_evaluation() -> Evaluation:
         ),
         stages={  # type: ignore[dict-item] # the same
             # 16000 bits are 2000 bytes; 800 are 100.
-            "vision": StageEvaluation(cost=Cost(700, 3, 2000, 2**29, 100, 0), operators=look, states=seen),
+            "vision": StageEvaluation(
+                cost=Cost(700, 3, 2000, 2**29, 100, 0), peak_activation_bytes=61, operators=look, states=seen
+            ),
             "projector": nothing,
             # 1600 + 3200 bits are 600 bytes; 64 + 96 are 20.
-            "prefill": StageEvaluation(cost=Cost(14000, 70, 600, 2**30, 20, 3), operators=block, states=held),
+            "prefill": StageEvaluation(
+                cost=Cost(14000, 70, 600, 2**30, 20, 3), peak_activation_bytes=17, operators=block, states=held
+            ),
             # 800 + 4800 bits are 700 bytes; 8 + 12 are 2.5.
-            "decode": StageEvaluation(cost=Cost(7000, 30, 700, 2**30, 3, 11), operators=step, states=later),
+            "decode": StageEvaluation(
+                cost=Cost(7000, 30, 700, 2**30, 3, 11), peak_activation_bytes=2, operators=step, states=later
+            ),
         },
         request=Cost(21700, 103, 3300, 2**30 + 2**29, 100, 11),  # type: ignore[arg-type] # the same
+        request_peak_activation_bytes=61,
     )

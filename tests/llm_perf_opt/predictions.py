@@ -49,6 +49,7 @@ def make_stage(stage: str, **changes: Any) -> StageCost:
         "weight_bytes": 17,
         "activation_bytes": 19,
         "kv_cache_bytes": 23,
+        "peak_activation_bytes": 7,
         "time_ms": 0.0,
         "share_of_model_time": 0.0,
     }

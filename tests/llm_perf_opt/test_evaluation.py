@@ -45,6 +45,15 @@ def test_every_stage_is_that_of_the_evaluators_and_of_its_rows() -> None:
         batch_size=7, seq_len=2851, decode_steps=10, kv_bits=8, **bits
     )
     assert evaluation.request == costs.request(**page, **bits, seq_len=2851, max_new_tokens=11, kv_bits=8)
+    assert [stage.peak_activation_bytes for stage in evaluation.stages.values()] == [
+        costs.vision_peak_activation_bytes(**page, **bits, seq_len=2851),
+        costs.projector_peak_activation_bytes(**page, **bits, seq_len=2851),
+        costs.prefill_peak_activation_bytes(batch_size=7, seq_len=2851, **bits),
+        costs.decode_peak_activation_bytes(batch_size=7, seq_len=2851, decode_steps=10, **bits),
+    ]
+    assert evaluation.request_peak_activation_bytes == max(
+        stage.peak_activation_bytes for stage in evaluation.stages.values()
+    )
     for stage in evaluation.stages.values():
         assert stage.cost == (
             sum(row.tensor_core_flops for row in stage.operators),

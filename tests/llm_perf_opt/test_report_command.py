@@ -60,7 +60,8 @@ def test_it_prints_stages_modules_and_what_binds(tmp_path: Path) -> None:
     shown = run("--out", tmp_path / "out").stdout
     for words in (
         "dsocr-standard-v1 on NVIDIA H100 SXM5 80GB: ", "(bfloat16, efficiency 1)", "bound by", "vision", "projector",
-        "prefill", "decode", "request", "100.0 %", "decode.lm_head", "memory 100.0 %", "of 80.00 GiB, fits", "wrote: ",
+        "prefill", "decode", "request", "100.0 %", "decode.lm_head", "memory 100.0 %",
+        "of 80.00 GiB at the peak, fits", "wrote: ",
     ):  # fmt: skip
         assert words in shown
 

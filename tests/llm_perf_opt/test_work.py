@@ -47,6 +47,7 @@ def test_stages_have_their_exact_costs_and_shares(prediction: Prediction) -> Non
     decode = prediction.stage("decode")
     assert (decode.tensor_core_flops, decode.cuda_core_flops, decode.io_bytes) == (7000, 30, 700)
     assert (decode.weight_bytes, decode.activation_bytes, decode.kv_cache_bytes) == (2**30, 3, 11)
+    assert [stage.peak_activation_bytes for stage in prediction.stages] == [61, 0, 17, 2, 61]
 
 
 def test_the_basis_is_kept(prediction: Prediction) -> None:

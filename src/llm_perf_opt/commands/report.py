@@ -97,6 +97,7 @@ def _print(run: AnalyticRun) -> None:
     top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
     open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
     typer.echo(
-        f"\nmemory: {memory.total_bytes / 2**30:.2f} of {memory.memory_bytes / 2**30:.2f} GiB, {memory.verdict}\n"
+        f"\nmemory: {memory.total_bytes / 2**30:.2f} of {memory.memory_bytes / 2**30:.2f} GiB at the peak, "
+        f"{memory.verdict}\n"
         f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}"
     )

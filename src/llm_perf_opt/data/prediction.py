@@ -176,6 +176,8 @@ class StageCost:
         Flows: those of the stages add up to the request's.
     weight_bytes, activation_bytes, kv_cache_bytes
         States: the parameters once, the outputs of one forward, the cache at the end of the stage.
+    peak_activation_bytes
+        The most bytes of activations that are alive at once, each freed after its last use.
     time_ms
         Predicted time in milliseconds.
     share_of_model_time
@@ -189,6 +191,7 @@ class StageCost:
     weight_bytes: int = field(validator=rules.whole_number())
     activation_bytes: int = field(validator=rules.whole_number())
     kv_cache_bytes: int = field(validator=rules.whole_number())
+    peak_activation_bytes: int = field(validator=rules.whole_number())
     time_ms: float = field(converter=rules.as_float, validator=rules.MILLISECONDS)
     share_of_model_time: float = field(converter=rules.as_float, validator=rules.SHARE)
 

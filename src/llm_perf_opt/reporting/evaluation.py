@@ -35,12 +35,20 @@ _STATE_SIZES: Final[Mapping[RunStage, tuple[str, ...]]] = {
 }
 """What its parameters and its cache depend on."""
 
+_PEAK_SIZES: Final[Mapping[RunStage, tuple[str, ...]]] = {
+    **_WORK_SIZES,
+    # The embeddings of the prompt are alive beside the towers.
+    **{stage: (*_WORK_SIZES[stage], "seq_len") for stage in ("vision", "projector")},
+}
+"""What the most depends on that is alive at once."""
+
 
 @frozen(kw_only=True)
 class StageEvaluation:
-    """One stage: its total, and the same by operator and by module."""
+    """One stage: its total and its peak, and the total by operator and by module."""
 
     cost: Cost
+    peak_activation_bytes: int
     operators: tuple[OperatorCost, ...]
     states: tuple[StateCost, ...]
 
@@ -59,7 +67,7 @@ class Evaluation:
         The modules, parents first.
     stages
         Every stage by name, in the order in which they run.
-    request
+    request, request_peak_activation_bytes
         All stages together.
     """
 
@@ -68,6 +76,7 @@ class Evaluation:
     modules: tuple[Module, ...]
     stages: Mapping[RunStage, StageEvaluation]
     request: Cost
+    request_peak_activation_bytes: int
 
 
 def sizes_of(profile: OCRWorkloadProfile, dtype: str) -> dict[str, int]:
@@ -120,8 +129,10 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str) -> Evaluation:
     def evaluate(stage: RunStage) -> StageEvaluation:
         work = {name: sizes[name] for name in _WORK_SIZES[stage]}
         state = {name: sizes[name] for name in _STATE_SIZES[stage]}
+        peak = {name: sizes[name] for name in _PEAK_SIZES[stage]}
         return StageEvaluation(
             cost=getattr(costs, stage)(**work),
+            peak_activation_bytes=getattr(costs, f"{stage}_peak_activation_bytes")(**peak),
             operators=breakdown.operators(stage, **work),
             states=breakdown.states(stage, **state),
         )
@@ -133,6 +144,7 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str) -> Evaluation:
             modules=breakdown.MODULES,
             stages={stage: evaluate(stage) for stage in STAGES},
             request=costs.request(**sizes),
+            request_peak_activation_bytes=costs.request_peak_activation_bytes(**sizes),
         )
     except costs.CostError as error:
         raise WorkloadError(str(error), place=profile.profile_id) from None

@@ -15,31 +15,37 @@ class MemoryNeed:
     ----------
     weight_bytes, kv_cache_bytes
         All parameters, and the cache after the last step.
+    peak_activation_bytes
+        The most bytes of activations that are alive at once, each freed after its last use.
     activation_bytes
-        The outputs of all operators of one forward, of the stage with the most. That is more than any allocator
-        needs, since most are freed before the forward ends: what fits here fits.
+        The outputs of all operators of one forward, of the stage with the most: what activations take if none is freed
+        before the forward ends.
     memory_bytes
         What the card has.
     """
 
     weight_bytes: int
     kv_cache_bytes: int
+    peak_activation_bytes: int
     activation_bytes: int
     memory_bytes: int
 
     @property
     def total_bytes(self) -> int:
-        """The three together."""
-        return self.weight_bytes + self.kv_cache_bytes + self.activation_bytes
+        """Weights, cache and activations at their peak."""
+        return self.weight_bytes + self.kv_cache_bytes + self.peak_activation_bytes
 
     @property
     def verdict(self) -> str:
         """Whether it fits, as far as these numbers tell."""
-        if self.total_bytes <= self.memory_bytes:
-            return "fits"
-        if self.weight_bytes + self.kv_cache_bytes > self.memory_bytes:
+        held = self.weight_bytes + self.kv_cache_bytes
+        if held > self.memory_bytes:
             return "does not fit: weights and cache alone are larger"
-        return "may fit: only if enough activations are freed early"
+        if self.total_bytes > self.memory_bytes:
+            return "does not fit"
+        if held + self.activation_bytes > self.memory_bytes:
+            return "fits, if activations are freed after their last use"
+        return "fits"
 
 
 def measure_memory(prediction: Prediction) -> MemoryNeed:
@@ -48,6 +54,7 @@ def measure_memory(prediction: Prediction) -> MemoryNeed:
     return MemoryNeed(
         weight_bytes=request.weight_bytes,
         kv_cache_bytes=request.kv_cache_bytes,
+        peak_activation_bytes=request.peak_activation_bytes,
         activation_bytes=request.activation_bytes,
         memory_bytes=prediction.hardware.memory_bytes,
     )

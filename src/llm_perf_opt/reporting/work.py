@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from llm_perf_opt.data import OperatorCost, Prediction, StageCost
+from llm_perf_opt.data.prediction import CostedStage
 from llm_perf_opt.reporting.categories import categorize
 from llm_perf_opt.reporting.evaluation import Evaluation
 from llm_perf_opt.reporting.roofline import Roofline
+
+if TYPE_CHECKING:
+    from deepseek_ocr_costs import Cost
 
 
 def module_id(stage: str, path: str) -> str:
@@ -26,17 +31,23 @@ def predict(evaluation: Evaluation, roofline: Roofline) -> Prediction:
     """
     operators = tuple(_list_operators(evaluation, roofline))
     total = total_time(operators)
-    stages = []
-    for name, stage in evaluation.stages.items():
-        time = total_time(row for row in operators if row.stage == name)
-        stages.append(StageCost(stage=name, **stage.cost._asdict(), time_ms=time, share_of_model_time=time / total))
-    stages.append(StageCost(stage="request", **evaluation.request._asdict(), time_ms=total, share_of_model_time=1.0))
+    costs: dict[CostedStage, tuple[Cost, int, float]] = {
+        name: (stage.cost, stage.peak_activation_bytes, total_time(row for row in operators if row.stage == name))
+        for name, stage in evaluation.stages.items()
+    }
+    costs["request"] = evaluation.request, evaluation.request_peak_activation_bytes, total
+    stages = tuple(
+        StageCost(
+            stage=name, **cost._asdict(), peak_activation_bytes=peak, time_ms=time, share_of_model_time=time / total
+        )
+        for name, (cost, peak, time) in costs.items()
+    )
     return Prediction(
         hardware=roofline.hardware,
         dtype=roofline.dtype,
         efficiency=roofline.efficiency,
         sizes=evaluation.sizes,
-        stages=tuple(stages),
+        stages=stages,
         operators=operators,
     )
 

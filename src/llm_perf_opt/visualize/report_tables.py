@@ -84,7 +84,8 @@ def operator_table(operators: Sequence[OperatorCost], names: Mapping[str, str], 
 def exact_table(prediction: Prediction) -> Table:
     """Return the exact metrics of every stage."""
     metrics = (
-        "tensor_core_flops", "cuda_core_flops", "io_bytes", "weight_bytes", "activation_bytes", "kv_cache_bytes"
+        "tensor_core_flops", "cuda_core_flops", "io_bytes", "weight_bytes", "activation_bytes", "kv_cache_bytes",
+        "peak_activation_bytes",
     )  # fmt: skip
     return Table(
         headers=("metric", *(stage.stage for stage in prediction.stages)),

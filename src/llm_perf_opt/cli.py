@@ -14,6 +14,10 @@ from llm_perf_opt.commands.ending import print_error, run_to_end
 app = typer.Typer(
     name="modelmeter",
     help="Exact cost formulas of DeepSeek-OCR: compiled from its torch modules, shown, and evaluated.",
+    epilog="""\b
+What a page costs:      modelmeter eval request batch_size=4
+How that grows:         modelmeter show prefill
+How long, what fits:    modelmeter report --workload gundam --hardware h100-sxm""",
     no_args_is_help=True,
     add_completion=False,
     # Plain help and usage errors: no boxes as wide as the terminal, and the same text in a pipe.
@@ -69,7 +73,7 @@ def show_formulas(
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     graph: GraphOption = None,
 ) -> None:
-    """Show the formulas of a layer, a stage or a training step, and their values."""
+    """Show the formulas of a layer, stage or training step."""
     from llm_perf_opt.commands import show
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.terminal import has_unicode, open_console
@@ -110,7 +114,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with exact integers.")] = False,
 ) -> None:
-    """Evaluate a stage, a training step or a layer with the generated evaluators."""
+    """Evaluate a stage, a training step or a layer, exactly."""
     from llm_perf_opt.commands.evaluate import evaluate as evaluate_arguments
     from llm_perf_opt.terminal import open_console
 

@@ -35,6 +35,15 @@ class TestImports:
         assert "sympy is imported" in result.stderr
 
 
+def test_the_help_is_whole_and_its_examples_run(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_PERF_OPT_ROOT", str(tmp_path))  # where reports go
+    _, *shown = run("--help").out.splitlines()
+    assert "..." not in "".join(shown), "no summary of a command is cut"
+    examples = [line.partition(" modelmeter ")[2] for line in shown if " modelmeter " in line]
+    assert len(examples) == 3
+    assert [run(*example.split()).code for example in examples] == [0, 0, 0]
+
+
 class TestEnd:
     """How a command ends that is wrong or cut short."""
 

@@ -17,10 +17,12 @@ from records import make_profile
 from typer.testing import CliRunner
 
 from llm_perf_opt import cli
-from llm_perf_opt.commands.report import report
+from llm_perf_opt.commands.report import DTYPE_HELP, HARDWARE_HELP, WORKLOAD_HELP, report
 from llm_perf_opt.contracts import DeepSeekOCRAnalyticReportSummary
 from llm_perf_opt.data import AnalyticModelReport
+from llm_perf_opt.data.prediction import DTYPE_BITS
 from llm_perf_opt.data.serialization import from_json, read_record, to_yaml
+from llm_perf_opt.hardware import list_hardware
 from llm_perf_opt.profiles import list_profiles
 
 
@@ -111,6 +113,27 @@ def test_users_bring_workloads_and_cards(tmp_path: Path) -> None:
     assert "mine on An abacus: " in result.stdout
     assert "does not fit" in result.stdout
     assert json.loads((tmp_path / "out" / "report.json").read_text())["prediction"]["efficiency"] == 0.5
+
+
+def test_pages_in_one_batch(tmp_path: Path) -> None:
+    """Seven pages cache seven times as much as the one page of the profile."""
+    caches = []
+    for options, words in (((), "tiny on NVIDIA"), (("--num-pages", "7"), "tiny, 7 pages, on NVIDIA")):
+        assert run("--workload", "tiny", *options, "--out", tmp_path / "out").stdout.startswith(words)
+        written = read_record(tmp_path / "out" / "report.json", AnalyticModelReport)
+        assert written.prediction is not None
+        caches.append(written.prediction.stage("request").kv_cache_bytes)
+    assert written.workload.num_pages == 7
+    assert caches[1] == 7 * caches[0]
+    assert "for a batch of 7 pages" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert run("--num-pages", "0", "--out", tmp_path / "none").exit_code == 2
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_help_names_what_is_shipped() -> None:
+    for words, names in ((WORKLOAD_HELP, list_profiles()), (HARDWARE_HELP, list_hardware())):
+        assert words.split(": ")[1].split(", ") == [*names, "or a YAML file of your own."]
+    assert all(name in DTYPE_HELP for name in DTYPE_BITS)
 
 
 def test_the_summary_is_printed_as_json(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 def coverage(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `modelmeter trace` wrote, or alike.")],
 ) -> None:
-    """Show which layer models each module class; exit with 1 if a class has none and needs one."""
+    """Show which layer models each module class. Exits with 1 if a class has none and needs one."""
     from collections import Counter
 
     from llm_perf_opt.reporting.coverage import compare_with_layers

@@ -15,17 +15,31 @@ HARDWARE: Final = "h100-sxm"
 DTYPE: Final = "bfloat16"
 TOP_MODULES: Final = 6
 
-WorkloadOption = Annotated[
-    str, typer.Option("--workload", metavar="ID|FILE", help="A shipped workload profile, or a YAML file.")
+# Written out, as reading the folders takes what no other command needs; a test compares them.
+WORKLOAD_HELP: Final = (
+    "A page: base, dsocr-standard-v1, gundam, gundam-m, large, small, tiny, or a YAML file of your own."
+)
+HARDWARE_HELP: Final = (
+    "A card: a100-sxm-80gb, h100-pcie, h100-sxm, h200-sxm, l40s, rtx-4090, rtx-5090, or a YAML file of your own."
+)
+DTYPE_HELP: Final = "The type of everything stored: float32, bfloat16, float16, float8_e4m3fn or int8."
+
+WorkloadOption = Annotated[str, typer.Option("--workload", metavar="ID|FILE", help=WORKLOAD_HELP)]
+NumPagesOption = Annotated[
+    int | None, typer.Option("--num-pages", metavar="N", min=1, help="Pages in one batch; else as the workload says.")
 ]
-HardwareOption = Annotated[str, typer.Option("--hardware", metavar="ID|FILE", help="A shipped card, or a YAML file.")]
-DtypeOption = Annotated[str, typer.Option("--dtype", help="PyTorch's name of the type of everything stored.")]
-EfficiencyOption = Annotated[float, typer.Option("--efficiency", help="The part of the peak rates that is reached.")]
+HardwareOption = Annotated[str, typer.Option("--hardware", metavar="ID|FILE", help=HARDWARE_HELP)]
+DtypeOption = Annotated[str, typer.Option("--dtype", metavar="TYPE", help=DTYPE_HELP)]
+EfficiencyOption = Annotated[
+    float, typer.Option("--efficiency", metavar="PART", help="The part of the peak rates that is reached, at most 1.")
+]
 RunIdOption = Annotated[str | None, typer.Option("--run-id", metavar="ID", help="The run that the report is for.")]
 MeasuredOption = Annotated[
     float | None, typer.Option("--measured-ms", metavar="MS", help="What that run took, to compare with.")
 ]
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else in tmp/.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else a folder of its own, in tmp/.")
+]
 ForceOption = Annotated[bool, typer.Option("--force-rebuild", help="Write a report anew that is there already.")]
 TimestampOption = Annotated[bool, typer.Option("--timestamp", help="Note the time of day in the report.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
@@ -33,6 +47,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as J
 
 def report(
     workload: WorkloadOption = WORKLOAD,
+    num_pages: NumPagesOption = None,
     hardware: HardwareOption = HARDWARE,
     dtype: DtypeOption = DTYPE,
     efficiency: EfficiencyOption = 1.0,
@@ -43,7 +58,7 @@ def report(
     timestamp: TimestampOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict what a workload costs on a card, module by module, and write the report."""
+    """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
     from llm_perf_opt.data.serialization import to_json
     from llm_perf_opt.reporting.build import MODEL_VARIANT
@@ -59,6 +74,7 @@ def report(
             profile_run_id=run_id,
             force_rebuild=force_rebuild,
         ),
+        num_pages=num_pages,
         hardware=hardware,
         dtype=dtype,
         efficiency=efficiency,
@@ -87,8 +103,9 @@ def _print(run: AnalyticRun) -> None:
     prediction = run.report.prediction
     assert prediction is not None  # build_report always gives one
     memory = measure_memory(prediction)
+    pages = run.report.workload.num_pages
     typer.echo(
-        f"{run.report.workload.profile_id} on {prediction.hardware.name}: "
+        f"{run.report.workload.profile_id}{f', {pages} pages,' if pages > 1 else ''} on {prediction.hardware.name}: "
         f"{report_tables.format_time(run.report.predicted_total_time_ms)} ms "
         f"({prediction.dtype}, efficiency {prediction.efficiency:g})\n"
     )

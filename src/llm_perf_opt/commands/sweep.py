@@ -42,7 +42,7 @@ def sweep(
         int | None, typer.Option("--block-size", metavar="POINTS", min=1, help="How many are computed at once.")
     ] = None,
 ) -> None:
-    """Evaluate a stage or a training step at every point of a grid, into a Parquet or CSV file."""
+    """Evaluate a stage or a training step on a grid, into a file."""
     try:
         import llm_perf_opt.sweep as sweeps
     except ModuleNotFoundError as error:

@@ -19,7 +19,7 @@ def trace(
     workload: WorkloadOption = WORKLOAD,
     timestamp: TimestampOption = False,
 ) -> None:
-    """Run the reference model under TorchInfo, on the meta device, and write what it saw."""
+    """Write what TorchInfo sees of the reference model. It runs on the meta device."""
     from llm_perf_opt.profiles import find_profile
     from llm_perf_opt.reporting.folder import write_folder
 

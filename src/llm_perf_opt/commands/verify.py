@@ -33,7 +33,7 @@ def verify(
     ),
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Processes side by side.")] = 1,
 ) -> None:
-    """Prove the formulas: compare them with traces of torch modules; exit with 1 on any difference."""
+    """Compare the formulas with traces of torch modules. Exits with 1 on any difference."""
     from llm_perf_opt.commands.verification import Verification, run
     from llm_perf_opt.terminal import open_table_console, show_progress
     from modelmeter.files import write_text

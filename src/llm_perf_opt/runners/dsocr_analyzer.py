@@ -37,6 +37,7 @@ class AnalyticRun:
 def analyze(
     request: DeepSeekOCRAnalyticRequest,
     *,
+    num_pages: int | None = None,
     hardware: str = report_command.HARDWARE,
     dtype: str = report_command.DTYPE,
     efficiency: float = 1.0,
@@ -50,6 +51,8 @@ def analyze(
     ----------
     request
         The model and the workload; ``workload_profile_id`` may also be the path of a YAML file.
+    num_pages
+        Pages in one batch; without it, those of the workload.
     hardware
         The id of a card, or the path of a YAML file.
     dtype, efficiency
@@ -68,9 +71,10 @@ def analyze(
     """
     if request.model_id != MODEL_ID:
         raise WorkloadError("no evaluators of this model", place="model_id", expected=MODEL_ID, found=request.model_id)
+    profile = find_profile(request.workload_profile_id)
     report = build_report(
         ReportRequest(
-            profile=find_profile(request.workload_profile_id),
+            profile=profile if num_pages is None else evolve(profile, num_pages=num_pages),
             hardware=find_hardware(hardware),
             dtype=dtype,
             efficiency=efficiency,
@@ -108,9 +112,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def run(
     workload_profile_id: Annotated[
-        str, typer.Option(metavar="ID|FILE", help="A shipped workload profile, or a YAML file.")
+        str, typer.Option(metavar="ID|FILE", help=report_command.WORKLOAD_HELP)
     ] = report_command.WORKLOAD,
     mode: Annotated[Mode, typer.Option(help="What to run.")] = Mode.ANALYTIC,
+    num_pages: report_command.NumPagesOption = None,
     hardware: report_command.HardwareOption = report_command.HARDWARE,
     dtype: report_command.DtypeOption = report_command.DTYPE,
     efficiency: report_command.EfficiencyOption = 1.0,
@@ -121,9 +126,19 @@ def run(
     timestamp: report_command.TimestampOption = False,
     as_json: report_command.JsonOption = False,
 ) -> None:
-    """Predict what a workload costs on a card, module by module, and write the report."""
+    """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     report_command.report(
-        workload_profile_id, hardware, dtype, efficiency, run_id, measured_ms, out, force_rebuild, timestamp, as_json
+        workload_profile_id,
+        num_pages,
+        hardware,
+        dtype,
+        efficiency,
+        run_id,
+        measured_ms,
+        out,
+        force_rebuild,
+        timestamp,
+        as_json,
     )
 
 

@@ -9,7 +9,6 @@ import pytest
 from modelmeter.emit.text import (
     describe,
     escape_latex,
-    escape_markdown,
     format_magnitude,
     format_number,
     format_share,
@@ -60,15 +59,6 @@ def test_shares_are_rounded_to_a_hundredth_of_a_percent(part: int | Fraction, wh
 
 
 HOSTILE = r"a|b <i> *x* _y_ `z` [l](u) #1 $m$ {c} back\slash ~ ^ % &"
-
-
-def test_markdown_is_escaped_so_that_it_shows_as_it_is() -> None:
-    escaped = escape_markdown(HOSTILE)
-    assert escaped == (r"a\|b \<i\> \*x\* \_y\_ \`z\` \[l\](u) \#1 \$m\$ \{c\} back\\slash \~ ^ % &")
-
-
-def test_an_underscore_inside_a_word_is_left_alone_in_markdown() -> None:
-    assert escape_markdown("seq_len _softmax view_") == r"seq_len \_softmax view\_"
 
 
 def test_latex_is_escaped_so_that_it_shows_as_it_is() -> None:

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 from records import make_report
 
-from llm_perf_opt.data import AnalyticModelReport
+from llm_perf_opt.data import AnalyticModelReport, HardwareSource
 from llm_perf_opt.data.serialization import from_json, from_yaml
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
@@ -58,6 +58,22 @@ def test_the_summary_says_what_it_is_about_and_how_it_was_made(files: Mapping[st
     assert "- One multiply-accumulate is 2 FLOPs." in summary
     assert "**fits**" in summary
     assert "Measured" not in summary
+
+
+def test_what_users_wrote_is_shown_as_it_is() -> None:
+    """In their own profiles and cards: neither HTML nor Markdown, nor another row of a table."""
+    words = "<script>a</script> | ![b](c) `d` **e**"
+    shown = r"\<script\>a\</script\> \| !\[b\](c) \`d\` \*\*e\*\*"
+    profile = evolve(find_profile("tiny"), profile_id=words, description=f"{words}\n\n# f")
+    source = HardwareSource(title=words, year=1987, states=words)
+    hardware = evolve(find_hardware("l40s"), hardware_id=words, name=words, sources=[source])
+    summary = render_files(build_report(ReportRequest(profile=profile, hardware=hardware)), CONVENTIONS)["summary.md"]
+    assert words not in summary
+    for line in (
+        f"# deepseek-ai/DeepSeek-OCR, {shown}, on {shown}", rf"{shown} \# f.", f"| {shown} | 48.00 |",
+        f"- {shown}, 1987: {shown}",
+    ):  # fmt: skip
+        assert f"\n{line}\n" in f"\n{summary}"
 
 
 def test_every_page_ends_with_one_line_break_and_has_no_gap(files: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from llm_perf_opt.data.serialization import to_json, to_yaml
 from llm_perf_opt.reporting.memory import measure_memory
 from llm_perf_opt.reporting.work import total_time
 from llm_perf_opt.visualize import report_tables as tables
+from modelmeter.markdown import escape_markdown
 
 TOP_MODULES: Final = 10
 
@@ -158,6 +159,7 @@ def _environment() -> Environment:
         autoescape=False,  # Markdown, not HTML
     )
     environment.filters.update(
+        text=lambda text: escape_markdown(" ".join(text.split())),
         time=tables.format_time,
         share=tables.format_share,
         quantity=lambda value: f"{value:.4g}",

@@ -18,6 +18,7 @@ from modelmeter.emit.page_input import PageInput, size_row
 from modelmeter.emit.page_spec import Pages, TreeRow
 from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_page
 from modelmeter.emit.training_page import build_training_page
+from modelmeter.markdown import escape_markdown
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
 from modelmeter.peak import PEAK, Peak
@@ -128,8 +129,8 @@ def _markdown_environment() -> Environment:
         loader=_TEMPLATES, autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters.update(_number_filters(text.escape_markdown))
-    environment.filters.update(markdown=text.to_markdown, plain=text.escape_markdown)
+    environment.filters.update(_number_filters(escape_markdown))
+    environment.filters.update(markdown=text.to_markdown, plain=escape_markdown)
     return environment
 
 

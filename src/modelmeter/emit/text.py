@@ -14,12 +14,11 @@ from typing import Final
 
 from modelmeter.emit.latex import group_digits
 from modelmeter.errors import FormulaError
+from modelmeter.markdown import escape_markdown
 
 NARROW_SPACE: Final = "\u202f"
 """The no-break space between groups of digits."""
 
-# An underscore inside a word is none of Markdown's.
-_SPECIAL_IN_MARKDOWN = re.compile(r"([\\`*{}\[\]<>#|$~]|(?<![^\W_])_|_(?![^\W_]))")
 _SPECIAL_IN_LATEX: Final = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -87,11 +86,6 @@ def describe(documented: type) -> list[str]:
         raise FormulaError("a layer class has no docstring", place=documented.__name__, remedy="run python without -OO")
     prose = _SECTION.split("\n".join(line.strip() for line in documented.__doc__.strip().splitlines()))[0]
     return [" ".join(paragraph.split()) for paragraph in prose.split("\n\n")]
-
-
-def escape_markdown(text: str) -> str:
-    """Return ``text`` so that Markdown shows it as it is, also in a table."""
-    return _SPECIAL_IN_MARKDOWN.sub(r"\\\1", text)
 
 
 def escape_latex(text: str) -> str:

@@ -51,6 +51,24 @@ def test_cost_a_page_in_every_mode(tmp_path: Path) -> None:
     assert float(gundam[4]) == pytest.approx(12 * 2 * 1280 * 2 * (903 + 10 + 1023) / 1e9, abs=0.0005)
 
 
+def test_fill_a_card(tmp_path: Path) -> None:
+    """In mode base a page has 273 + 10 tokens of prompt and 1023 steps, and 2 bytes for everything.
+
+    It caches keys and values of 1280 channels in 12 layers, and is at its peak in the LM head: 1280 channels in and
+    129,280 logits out for each token of the prompt. The parameters are 3,336,106,240.
+    """
+    cache, peak = 12 * 2 * 1280 * 2 * (283 + 1023), (1280 + 129_280) * 283 * 2
+    num_pages = (80 * 2**30 - 2 * 3_336_106_240) // (cache + peak)
+    _, _, *rows = run_example("fill_a_card.py", folder=tmp_path).splitlines()
+    assert [row.split()[0] for row in rows] == ["tiny", "small", "base", "large", "gundam", "gundam-m"]
+    _, pages, _, seconds, rate = rows[2].split()
+    assert int(pages) == num_pages
+    assert float(rate) == pytest.approx(num_pages / float(seconds), abs=0.1)
+    card = (ROOT / "src/llm_perf_opt/hardware/l40s.yaml").read_text(encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(card.replace("51539607552", str(2**30)), encoding="utf-8")
+    assert run_example("fill_a_card.py", tmp_path / "small.yaml", folder=tmp_path).count(" 0   6.") == 6
+
+
 def test_attention_overtakes_the_mlps(tmp_path: Path) -> None:
     """Equal where 4 d S^2 L = 6 d S (6848 + 11 (6 + 2) 896) + 2 d S 11 * 64, for 12 layers of which 11 have experts.
 

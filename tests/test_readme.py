@@ -54,6 +54,28 @@ def test_the_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.Monk
     assert result.output.strip()
 
 
+def test_the_report_is_what_it_prints(tmp_path: Path) -> None:
+    """Every line of it, in this order; an ellipsis stands for what is left out."""
+    (block,) = find_blocks("text")
+    (command,) = (line for line in "".join(find_blocks("bash")).splitlines() if line.startswith("modelmeter report"))
+    result = CliRunner().invoke(app, [*shlex.split(command)[1:], "--out", str(tmp_path / "report")])
+    shown, hidden = block.rstrip("\n").split("\n...\n")
+    assert result.output.startswith(shown + "\n")
+    assert hidden + "\n" in result.output
+
+
+def test_the_pages_that_fit_on_the_card() -> None:
+    """The cache of 913 tokens and 1023 steps, and the LM head on 913 tokens: see test_examples.py."""
+    one_page = 12 * 2 * 1280 * 2 * (913 + 1023) + (1280 + 129_280) * 913 * 2
+    assert f"says that {(80 * 2**30 - 2 * 3_336_106_240) // one_page} of these pages fit" in README
+
+
+def test_what_is_left_of_a_frozen_formula() -> None:
+    """The comment behind the source that it asks for is what that returns."""
+    call, comment = re.findall(r"^(costs\.freeze\(.*\.source)  # (.*)$", README, re.MULTILINE)[0]
+    assert eval(call, {"costs": costs}).endswith(f"    return {comment}\n")  # our own README
+
+
 def test_every_make_target_exists() -> None:
     """The README names no make target that the Makefile lacks."""
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)

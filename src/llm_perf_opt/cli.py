@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -28,6 +29,21 @@ How long, what fits:    modelmeter report --workload gundam --hardware h100-sxm"
 GraphOption = Annotated[
     Path | None, typer.Option("--graph", metavar="FILE", help="Start from this saved module graph; without torch.")
 ]
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"modelmeter {version('modelmeter')}")
+        raise typer.Exit
+
+
+@app.callback()
+def take_options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and exit.")
+    ] = False,
+) -> None:
+    """Take what is no option of a command."""
 
 
 @app.command("compile")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ class TestImports:
         result = run_apart("show", "linear", forbidden=("sympy",))
         assert result.returncode == 1
         assert "sympy is imported" in result.stderr
+
+
+def test_the_version_is_that_of_the_project(run: Run) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert run("--version").out == f"modelmeter {project['version']}\n"
 
 
 def test_the_help_is_whole_and_its_examples_run(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,17 @@ def other(other_architecture: DeepSeekOCRArchitecture) -> CompiledModel:
     return compile_model(other_architecture)
 
 
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Let no file grow past 1,000 bytes while the test runs: what a disk without room does, from inside a process."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 @frozen
 class _Entry:
     """An operator at a module path, in numbers; the numbers of alike siblings are left out of the path."""

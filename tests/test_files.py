@@ -1,13 +1,16 @@
-"""Single files on disk."""
+"""Files on disk: whole or not at all, whatever goes wrong."""
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from modelmeter.errors import OutputError
-from modelmeter.files import write_text
+from modelmeter.files import explain_failure, replace_files, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -18,12 +21,117 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"missing.a\.txt: the list cannot be written; found No such file[a-z ]+$"):
-        write_text(tmp_path / "missing" / "a.txt", "text", name="the list")
+def test_a_link_stays_one(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_text(tmp_path / "folder", "text")
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_text(tmp_path / "a.txt", "\ud800")
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    link = tmp_path / "link.txt"
+    link.symlink_to(tmp_path / "folder" / "a.txt")
+    write_text(link, "text")
+    assert link.is_symlink()
+    assert (tmp_path / "folder" / "a.txt").read_text() == "text"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o007])
+def test_permissions_are_those_that_open_gives(tmp_path: Path, mask: int) -> None:
+    former = os.umask(mask)
+    try:
+        with (tmp_path / "opened").open("wb"):
+            write_text(tmp_path / "written", "")
+    finally:
+        os.umask(former)
+    assert (tmp_path / "written").stat().st_mode == (tmp_path / "opened").stat().st_mode
+
+
+def test_permissions_of_a_file_stay(tmp_path: Path) -> None:
+    """A file that its owner alone reads is not opened to all by a new version of it."""
+    file = tmp_path / "a.txt"
+    file.touch(0o600)
+    write_text(file, "secret")
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_several_files_appear_together(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "old")
+    with replace_files("the list") as open_file:
+        for name in ("a", "b"):
+            with open_file(tmp_path / name) as file:
+                file.write(b"new")
+            assert (tmp_path / "a").read_text() == "old"
+            assert not (tmp_path / "b").exists()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "new", "b": "new"}
+
+
+class TestFailures:
+    """What was there before is there afterwards, and nothing else."""
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path) -> Iterator[Path]:
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "a.txt").write_text("old")
+        yield tmp_path
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "folder"]
+        assert (tmp_path / "a.txt").read_text() == "old"
+
+    @pytest.mark.parametrize(
+        ("path", "found"),
+        [
+            ("missing/a.txt", "No such file or directory"),
+            ("a.txt/b.txt", "Not a directory"),
+            ("folder", "something that is not a file"),
+            ("x" * 300, "File name too long"),
+            ("a\0b", "embedded null byte"),
+        ],
+    )
+    def test_a_place_for_no_file(self, folder: Path, path: str, found: str) -> None:
+        with pytest.raises(OutputError, match=f"the list cannot be written; found {found}$"):
+            write_text(folder / path, "text", name="the list")
+
+    def test_text_that_is_not_unicode(self, folder: Path) -> None:
+        with pytest.raises(OutputError, match=r"cannot be written; found .* surrogates not allowed"):
+            write_text(folder / "a.txt", "\ud800")
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(143), ValueError("no")])
+    @pytest.mark.parametrize("is_open", [True, False])
+    def test_an_error_of_who_writes(self, folder: Path, error: BaseException, is_open: bool) -> None:
+        """It comes out as it is, from the middle of a file or from between two."""
+
+        def write() -> None:
+            with replace_files("the list") as open_file:
+                with open_file(folder / "a.txt") as file:
+                    file.write(b"new")
+                    if is_open:
+                        raise error
+                raise error
+
+        with pytest.raises(type(error)) as raised:
+            write()
+        assert raised.value is error
+
+    @pytest.mark.usefixtures("full_disk")
+    def test_a_full_disk(self, folder: Path) -> None:
+        """Also for the files that were complete."""
+
+        def write() -> None:
+            with replace_files("the list") as open_file:
+                for path, text in ((folder / "b.txt", b"new"), (folder / "a.txt", b"." * 1001)):
+                    with open_file(path) as file:
+                        file.write(text)
+
+        with pytest.raises(OutputError, match=r"a\.txt: the list cannot be written; found File too large"):
+            write()
+
+    @pytest.mark.parametrize("function", ["fsync", "replace"])
+    def test_a_disk_that_fails_at_the_end(self, folder: Path, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+        """As where a file system keeps what is written for later."""
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+        monkeypatch.setattr(os, function, fail)
+        with pytest.raises(OutputError, match=os.strerror(errno.EDQUOT)):
+            write_text(folder / "a.txt", "new")
+
+
+def test_a_pipe_that_nobody_reads_keeps_its_error() -> None:
+    """The command line ends quietly on it, as commands in pipes do."""
+    with pytest.raises(BrokenPipeError), explain_failure("the list", "-"):
+        raise BrokenPipeError

@@ -1,33 +1,107 @@
-"""Single files, written whole or not at all."""
+"""Files on disk, written whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, TypeAlias
 
 from modelmeter.errors import OutputError
 
+OpenFile: TypeAlias = Callable[[str | os.PathLike[str]], AbstractContextManager[BinaryIO]]
+"""Opens a file to write bytes into, by its path."""
+
+
+@contextmanager
+def replace_files(name: str) -> Iterator[OpenFile]:
+    """Give a function that opens files to write, which appear together when the block ends.
+
+    Each is written beside its place, under another name, and takes its own name in one step: a reader finds the old
+    file or the new one, never a half. After an error or an interrupt, nothing that was written is left. A link stays
+    one, and what it leads to is replaced. Permissions are those of the file before, and of a new file those that a
+    plain ``open`` gives it.
+
+    Parameters
+    ----------
+    name
+        What messages call the files.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written, or something other than a file has its name.
+    """
+    unfinished: dict[Path, Path] = {}
+
+    @contextmanager
+    def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+        with explain_failure(name, path):
+            target = _follow_links(path)
+            if target.exists() and not target.is_file():
+                raise OutputError(f"{name} cannot be written", place=str(path), found="something that is not a file")
+            # Known before it exists, so that an interrupt between the two leaves nothing behind.
+            beside = unfinished[target] = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+            with beside.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # some file systems say only now that they are full
+            if target.exists():
+                shutil.copymode(target, beside)
+
+    try:
+        yield open_file
+        for target, beside in unfinished.items():
+            with explain_failure(name, target):
+                os.replace(beside, target)
+    finally:
+        for beside in unfinished.values():
+            with suppress(OSError):  # what went wrong before says more
+                beside.unlink()
+
 
 def write_text(path: str | os.PathLike[str], text: str, *, name: str = "the file") -> None:
-    """Write ``text`` to a temporary name beside ``path``, and then give it that name.
+    """Write ``text`` as UTF-8, whole or not at all.
 
     Raises
     ------
     OutputError
         If the file cannot be written; ``name`` is what the message calls it.
     """
-    target = Path(path)
-    unfinished = target.parent / f".{target.name}.{os.getpid()}"
+    with replace_files(name) as open_file, open_file(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def explain_failure(name: str, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say in one line which file could not be written, and why.
+
+    Where nobody reads a pipe any more, that is not worth a word: the ``BrokenPipeError`` remains.
+
+    Raises
+    ------
+    OutputError
+        If the system refuses to write, or a text has characters that UTF-8 has not.
+    """
     try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(unfinished, target)
-    except (OSError, ValueError) as error:
-        with suppress(OSError, ValueError):
-            unfinished.unlink()
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, UnicodeError) as error:
         raise OutputError(f"{name} cannot be written", place=str(path), found=describe_failure(error)) from None
 
 
 def describe_failure(error: OSError | ValueError) -> str:
     """Return what went wrong with a file, without its name and the number of the error."""
     return str(getattr(error, "strerror", None) or error)
+
+
+def _follow_links(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:  # no file can have this name
+        raise OSError(errno.EINVAL, str(error)) from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import io
 import json
 import os
 from collections.abc import Iterator
@@ -135,19 +133,6 @@ def _stop(error: BaseException) -> Iterator[Block]:
     raise error
 
 
-class FullDisk(io.FileIO):
-    """A file on a disk that has only so many bytes left."""
-
-    left = 1000
-
-    def write(self, data: object) -> int:
-        """Write, or say that there is no room."""
-        self.left -= len(memoryview(data))  # type: ignore[arg-type]  # whatever buffer pyarrow hands over
-        if self.left < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return super().write(data)  # type: ignore[arg-type]  # the same
-
-
 class TestFailures:
     """Whatever happens, what was there before is there afterwards, and nothing else."""
 
@@ -172,29 +157,11 @@ class TestFailures:
         with pytest.raises(OutputError, match="not those of the sweep"):
             write_sweep(SWEEP, target, [*blocks[taken], *(blocks[:1] if taken.stop == 6 else [])])
 
-    def test_a_full_disk(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "fdopen", lambda handle, _: io.BufferedWriter(FullDisk(handle, "w"), 16))
+    @pytest.mark.usefixtures("full_disk")
+    def test_a_full_disk(self, target: Path) -> None:
         with pytest.raises(OutputError) as refused:
             write_sweep(SWEEP, target, compute_blocks(SWEEP, 10))
-        assert str(refused.value) == f"{target}: the sweep cannot be written; found No space left on device"
-
-    def test_a_disk_that_is_full_at_the_end(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As where a file system keeps what is written for later."""
-
-        def fail(_: int) -> None:
-            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
-
-        monkeypatch.setattr(os, "fsync", fail)
-        with pytest.raises(OutputError, match=os.strerror(errno.EDQUOT)):
-            write_sweep(SWEEP, target)
-
-    def test_a_file_that_cannot_take_its_name(self, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(*_: object) -> None:
-            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-
-        monkeypatch.setattr(os, "replace", fail)
-        with pytest.raises(OutputError, match="not permitted"):
-            write_sweep(SWEEP, target)
+        assert str(refused.value) == f"{target}: the sweep cannot be written; found File too large"
 
     def test_nothing_happens_before_the_first_block(self, target: Path) -> None:
         """A refused place or ending costs no computation."""

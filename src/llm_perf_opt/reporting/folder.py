@@ -39,11 +39,11 @@ def write_folder(target: str | os.PathLike[str], files: Mapping[str, str]) -> No
                 file = finished / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, encoding="utf-8", newline="\n")
-            if folder.exists():
-                os.replace(folder, former)
             try:
+                if folder.exists():
+                    os.replace(folder, former)
                 os.replace(finished, folder)
-            except OSError:
+            except BaseException:  # an interrupt too may come while the former folder is away
                 with suppress(OSError):
                     os.replace(former, folder)
                 raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow.parquet
 import deepseek_ocr_costs as costs
 from llm_perf_opt.sweep.blocks import Block, Sweep, compute_blocks
 from modelmeter.errors import OutputError
+from modelmeter.files import explain_failure, replace_files
 
 STDOUT: Final = "-"
 """The path that stands for CSV on the standard output."""
@@ -120,41 +120,14 @@ _WRITERS: Final[dict[str, Callable[[BinaryIO, pa.Schema, Iterable[pa.Table]], No
 
 @contextmanager
 def _open(path: str) -> Iterator[BinaryIO]:
-    """Open the standard output, or a file that is whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If anything cannot be written. Where nobody reads the standard output any more, that is not worth a word: the
-        ``BrokenPipeError`` remains, which ends the command line quietly.
-    """
-    try:
-        if path == STDOUT:
-            if sys.stdout is None:
-                raise OutputError("the standard output is closed", place=path)
+    """Open the standard output, or a file that is whole or not at all."""
+    name = "the sweep"
+    if path == STDOUT:
+        if sys.stdout is None:
+            raise OutputError("the standard output is closed", place=path)
+        with explain_failure(name, path):
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
-        else:
-            with _replace(Path(os.path.realpath(path))) as file:  # through a link, which stays
-                yield file
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError("the sweep cannot be written", place=path, found=error.strerror or error) from None
-
-
-@contextmanager
-def _replace(target: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of ``target`` if all goes well, and else is gone."""
-    if target.exists() and not target.is_file():
-        raise OutputError("this is not a file", place=str(target))
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
+    else:
+        with replace_files(name) as open_file, open_file(path) as file:
             yield file
-            file.flush()
-            os.fsync(handle)  # some file systems say only now that they are full
-        os.chmod(name, 0o644)  # mkstemp's own mode keeps others from reading
-        os.replace(name, target)
-    finally:
-        Path(name).unlink(missing_ok=True)

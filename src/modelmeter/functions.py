@@ -20,14 +20,16 @@ Size: TypeAlias = int | sympy.Expr
 class IntegerFunction(sympy.Function):  # type: ignore[misc]  # sympy ships no types for Function
     """Base class: a function from integers to a non-negative integer, opaque to the algebra.
 
-    Subclasses give ``compute`` (exact, on Python integers), ``python`` (the text of the same
-    computation) and ``_latex``.
+    Subclasses give ``compute``, and two texts with places for the arguments: ``python_text`` is Python source of the
+    same computation, and ``latex_text`` is LaTeX. In source, arguments are atoms or in parentheses, and so is the text.
     """
 
     is_integer = True
     is_nonnegative = True
     is_commutative = True
     arity: ClassVar[int] = 2
+    python_text: ClassVar[str]
+    latex_text: ClassVar[str]
 
     @classmethod
     def eval(cls, *arguments: sympy.Expr) -> sympy.Expr | None:
@@ -41,17 +43,17 @@ class IntegerFunction(sympy.Function):  # type: ignore[misc]  # sympy ships no t
         """Return the value on Python integers, exactly."""
         raise NotImplementedError
 
-    @staticmethod
-    def python(*arguments: str) -> str:
-        """Return Python source that computes the value from integer expressions.
+    @classmethod
+    def python(cls, *arguments: str) -> str:
+        """Return Python source that computes the value from that of the arguments."""
+        return cls.python_text.format(*arguments)
 
-        Each argument arrives as an atom or in parentheses; so must the result.
-        """
-        raise NotImplementedError
+    def _latex(self, printer: LatexPrinter) -> str:
+        return self.latex_text.format(*(printer.doprint(argument) for argument in self.args))
 
 
-class CeilDiv(IntegerFunction):
-    """``ceil(a / b)`` for integers ``a >= 0`` and ``b > 0``."""
+class _Rounded(IntegerFunction):
+    """A quotient rounded to an integer, of integers ``a >= 0`` and ``b > 0``."""
 
     @classmethod
     def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
@@ -59,6 +61,17 @@ class CeilDiv(IntegerFunction):
             return a
         if a == b:
             return sympy.Integer(1)
+        return super().eval(a, b)
+
+
+class CeilDiv(_Rounded):
+    """``ceil(a / b)`` for integers ``a >= 0`` and ``b > 0``."""
+
+    python_text = "(-(-{0} // {1}))"
+    latex_text = r"\left\lceil \frac{{{0}}}{{{1}}} \right\rceil"
+
+    @classmethod
+    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
         if isinstance(a, CeilDiv) and b.is_Integer and a.args[1].is_Integer:
             # ceil(ceil(x/m)/n) = ceil(x/(m n)) for positive integers m and n.
             return CeilDiv(a.args[0], a.args[1] * b)
@@ -69,44 +82,24 @@ class CeilDiv(IntegerFunction):
         a, b = arguments
         return -(-a // _positive(b))
 
-    @staticmethod
-    def python(*arguments: str) -> str:
-        a, b = arguments
-        return f"(-(-{a} // {b}))"
 
-    def _latex(self, printer: LatexPrinter) -> str:
-        a, b = (printer.doprint(argument) for argument in self.args)
-        return rf"\left\lceil \frac{{{a}}}{{{b}}} \right\rceil"
-
-
-class FloorDiv(IntegerFunction):
+class FloorDiv(_Rounded):
     """``floor(a / b)`` for integers ``a >= 0`` and ``b > 0``."""
 
-    @classmethod
-    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
-        if b == 1:
-            return a
-        if a == b:
-            return sympy.Integer(1)
-        return super().eval(a, b)
+    python_text = "({0} // {1})"
+    latex_text = r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor"
 
     @staticmethod
     def compute(*arguments: int) -> int:
         a, b = arguments
         return a // _positive(b)
 
-    @staticmethod
-    def python(*arguments: str) -> str:
-        a, b = arguments
-        return f"({a} // {b})"
-
-    def _latex(self, printer: LatexPrinter) -> str:
-        a, b = (printer.doprint(argument) for argument in self.args)
-        return rf"\left\lfloor \frac{{{a}}}{{{b}}} \right\rfloor"
-
 
 class Differs(IntegerFunction):
     """Iverson bracket ``[a != b]``: 1 where a resize or a padding is needed, else 0."""
+
+    python_text = "(1 if {0} != {1} else 0)"
+    latex_text = r"\left[ {0} \ne {1} \right]"
 
     @classmethod
     def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
@@ -119,20 +112,14 @@ class Differs(IntegerFunction):
         a, b = arguments
         return int(a != b)
 
-    @staticmethod
-    def python(*arguments: str) -> str:
-        a, b = arguments
-        return f"(1 if {a} != {b} else 0)"
-
-    def _latex(self, printer: LatexPrinter) -> str:
-        a, b = (printer.doprint(argument) for argument in self.args)
-        return rf"\left[ {a} \ne {b} \right]"
-
 
 class Equals(IntegerFunction):
     """Iverson bracket ``[a = b]``. Its own function, so that no formula needs ``1 - [a != b]``:
     without negative terms every formula grows with its dimensions.
     """
+
+    python_text = "(1 if {0} == {1} else 0)"
+    latex_text = r"\left[ {0} = {1} \right]"
 
     @classmethod
     def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
@@ -145,52 +132,30 @@ class Equals(IntegerFunction):
         a, b = arguments
         return int(a == b)
 
-    @staticmethod
-    def python(*arguments: str) -> str:
-        a, b = arguments
-        return f"(1 if {a} == {b} else 0)"
-
-    def _latex(self, printer: LatexPrinter) -> str:
-        a, b = (printer.doprint(argument) for argument in self.args)
-        return rf"\left[ {a} = {b} \right]"
-
 
 class Exceeds(IntegerFunction):
     """Iverson bracket ``[a > b]``: 1 where tiles are used, else 0."""
+
+    python_text = "(1 if {0} > {1} else 0)"
+    latex_text = r"\left[ {0} > {1} \right]"
 
     @staticmethod
     def compute(*arguments: int) -> int:
         a, b = arguments
         return int(a > b)
 
-    @staticmethod
-    def python(*arguments: str) -> str:
-        a, b = arguments
-        return f"(1 if {a} > {b} else 0)"
-
-    def _latex(self, printer: LatexPrinter) -> str:
-        a, b = (printer.doprint(argument) for argument in self.args)
-        return rf"\left[ {a} > {b} \right]"
-
 
 class Triangular(IntegerFunction):
     """``1 + 2 + ... + n = n (n + 1) / 2``: the closed form of a decode loop."""
 
     arity = 1
+    python_text = "({0} * ({0} + 1) // 2)"
+    latex_text = r"\frac{{{0} \left({0} + 1\right)}}{{2}}"
 
     @staticmethod
     def compute(*arguments: int) -> int:
         (n,) = arguments
         return n * (n + 1) // 2
-
-    @staticmethod
-    def python(*arguments: str) -> str:
-        (n,) = arguments
-        return f"({n} * ({n} + 1) // 2)"
-
-    def _latex(self, printer: LatexPrinter) -> str:
-        n = printer.doprint(self.args[0])
-        return rf"\frac{{{n} \left({n} + 1\right)}}{{2}}"
 
 
 class RoutedReads(IntegerFunction):
@@ -202,6 +167,11 @@ class RoutedReads(IntegerFunction):
     """
 
     arity = 4
+    python_text = "routed_reads({0}, {1}, {2}, {3}, expert_routing)"
+    latex_text = (
+        r"\left\lfloor {0} \left(1 - \left(1 - \frac{{{1}}}{{{0}}}\right)^{{{2}}}\right)"
+        r" \cdot \left({3}\right) \right\rceil"
+    )
 
     @classmethod
     def eval(cls, *arguments: sympy.Expr) -> sympy.Expr | None:
@@ -213,17 +183,6 @@ class RoutedReads(IntegerFunction):
     def compute(*arguments: int) -> int:
         experts, per_token, tokens, weights = arguments
         return expected_routed_reads(experts, per_token, tokens, weights)
-
-    @staticmethod
-    def python(*arguments: str) -> str:
-        return f"routed_reads({', '.join(arguments)}, expert_routing)"
-
-    def _latex(self, printer: LatexPrinter) -> str:
-        experts, per_token, tokens, weights = (printer.doprint(argument) for argument in self.args)
-        return (
-            rf"\left\lfloor {experts} \left(1 - \left(1 - \frac{{{per_token}}}{{{experts}}}\right)"
-            rf"^{{{tokens}}}\right) \cdot \left({weights}\right) \right\rceil"
-        )
 
 
 INTEGER_FUNCTIONS: tuple[type[IntegerFunction], ...] = (
@@ -265,16 +224,12 @@ def bounded_routed_reads(experts: int, per_token: int, tokens: int, weights: int
 
 def ceil_div(a: Size, b: Size) -> Size:
     """Return ``ceil(a / b)`` as an int for ints, else as a formula."""
-    if isinstance(a, int) and isinstance(b, int):
-        return CeilDiv.compute(a, b)
-    return CeilDiv(sympy.sympify(a), sympy.sympify(b))
+    return _call(CeilDiv, a, b)
 
 
 def floor_div(a: Size, b: Size) -> Size:
     """Return ``floor(a / b)`` as an int for ints, else as a formula."""
-    if isinstance(a, int) and isinstance(b, int):
-        return FloorDiv.compute(a, b)
-    return FloorDiv(sympy.sympify(a), sympy.sympify(b))
+    return _call(FloorDiv, a, b)
 
 
 def divide(a: Size, b: Size) -> Size:

@@ -1,10 +1,17 @@
-"""Tiny nets that several test files share."""
+"""Tiny nets that several test files share, and a symbolic trace of one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import sympy
+import torch
 from torch import Tensor, nn
+
+from modelmeter.verify.guards import Assumed
+from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSize, trace_everything
+
+rows = sympy.Symbol("rows", integer=True, positive=True)
 
 
 class Apply(nn.Module):
@@ -19,3 +26,25 @@ class Apply(nn.Module):
 
     def forward(self, *inputs: Tensor) -> object:
         return self.function(*inputs)
+
+
+class AfterLinear(nn.Module):
+    """Calls ``function`` on the output of a linear layer of five channels to three."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.linear = nn.Linear(5, 3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.function(self.linear(features))
+
+
+def trace_rows(function: Callable[[Tensor], Tensor], *, assumed: Assumed = ()) -> SymbolicTrace:
+    """Trace ``function`` after a linear layer on (rows, 5)."""
+
+    def prepare(sizes: Mapping[str, TorchSize]) -> Forward:
+        model = AfterLinear(function)
+        return Forward(model=model, run=lambda: model(torch.empty(sizes[rows.name], 5)))
+
+    return trace_everything(prepare, [rows], assumed)

@@ -15,11 +15,12 @@ from modelmeter.functions import CeilDiv, FloorDiv, Size
 from modelmeter.symbols import symbol
 from modelmeter.verify import reference_cases, transformers_cases
 from modelmeter.verify.case import Case
+from modelmeter.verify.guards import Assumed
 from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas
 from modelmeter.verify.proof import Verdict, compare, prove
 from modelmeter.verify.proofs import formulas_of
-from modelmeter.verify.symbolic_trace import Assumed, Prepare, SymbolicTrace, trace_everything
+from modelmeter.verify.symbolic_trace import Prepare, SymbolicTrace, trace_everything
 from modelmeter.verify.trace_sizes import BATCH_SIZE, CACHED_TOKENS, EARLIER_TOKENS, LOGITS_TOKENS, K
 
 

@@ -1,13 +1,14 @@
-"""Symbolic traces of tiny modules, against formulas worked out by hand in the comments; and what makes one invalid."""
+"""Symbolic traces of tiny modules, against formulas worked out by hand in the comments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import isqrt
 
 import pytest
 import sympy
 import torch
+from nets import AfterLinear, rows, trace_rows
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,44 +16,22 @@ from modelmeter.cost import Cost
 from modelmeter.errors import CountError
 from modelmeter.symbols import symbol
 from modelmeter.verify.symbolic_trace import (
-    Assumed,
+    LARGE_EXAMPLES,
+    SMALL_EXAMPLES,
     Forward,
-    SymbolicTrace,
     TorchSize,
     trace_everything,
     trace_matrix_products,
 )
 
-rows, channels, k = (sympy.Symbol(name, integer=True, positive=True) for name in ("rows", "channels", "k"))
+channels, k = (sympy.Symbol(name, integer=True, positive=True) for name in ("channels", "k"))
 ACTIVATION, WEIGHT, KV = symbol("activation_bits"), symbol("weight_bits"), symbol("kv_bits")
 
 Sizes = Mapping[str, TorchSize]
 
 
-class Composite(nn.Module):
-    """Calls ``function``, and a linear layer of five channels to three."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-        self.linear = nn.Linear(5, 3)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.function(self.linear(features))
-
-
-def trace(function: Callable[[Tensor], Tensor], *, assumed: Assumed = ()) -> SymbolicTrace:
-    """Trace a composite on (rows, 5)."""
-
-    def prepare(sizes: Sizes) -> Forward:
-        model = Composite(function)
-        return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)))
-
-    return trace_everything(prepare, [rows], assumed)
-
-
 def test_all_metrics_of_a_module_and_of_what_is_below_it_are_formulas() -> None:
-    traced = trace(lambda features: features + features)
+    traced = trace_rows(lambda features: features + features)
     # 5 rows elements in, 3 rows out, 15 weights and 3 biases; the sum reads one tensor once, and writes 3 rows.
     linear = Cost(
         tensor_core_flops=30 * rows,
@@ -113,7 +92,7 @@ def test_padding_to_whole_windows_keeps_its_symbols() -> None:
         return windows @ windows.transpose(1, 2)
 
     def prepare(sizes: Sizes) -> Forward:
-        model = Composite(cut_into_windows)
+        model = AfterLinear(cut_into_windows)
         return Forward(model=model, run=lambda: model(torch.empty(28 * sizes["k"] + 5, 5)))
 
     traced = trace_everything(prepare, [k])
@@ -138,7 +117,7 @@ def test_sizes_of_modules_can_be_symbols_too() -> None:
 def test_matrix_products_alone_can_be_traced_of_any_module() -> None:
     def prepare(sizes: Sizes) -> Forward:
         # An exponential is in no table of ours.
-        model = Composite(torch.exp)
+        model = AfterLinear(torch.exp)
         return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)))
 
     traced = trace_matrix_products(prepare, [rows])
@@ -148,45 +127,9 @@ def test_matrix_products_alone_can_be_traced_of_any_module() -> None:
         trace_everything(prepare, [rows])
 
 
-def test_a_guard_that_leaves_out_a_point_makes_the_domain_smaller() -> None:
-    # 3 rows = 51 for 17 rows; 3 rows = 50 for none.
-    traced = trace(lambda features: features if features.numel() == 51 else features + features)
-    assert traced.domain.excluded == {rows: frozenset({17})}
-    assert traced.costs[""].cuda_core_flops == 3 * rows
-    assert trace(lambda features: features if features.numel() == 50 else -features).domain.excluded == {}
-
-
-def test_a_guard_that_leaves_out_a_half_is_an_error_unless_it_is_assumed() -> None:
-    def branch(features: Tensor) -> Tensor:
-        return features + features if features.shape[0] > 1000 else features
-
-    with pytest.raises(
-        CountError, match="a guard leaves out more than single points; expected none; found rows > 1000"
-    ):
-        trace(branch)
-    assert trace(branch, assumed=[rows > 1000]).costs[""].cuda_core_flops == 3 * rows
-    below = trace(branch, assumed=[rows <= 1000])
-    assert below.costs[""].cuda_core_flops == 0
-    assert below.domain.assumed == (rows <= 1000,)
-
-
-def test_a_guard_that_holds_anyway_is_no_loss() -> None:
-    traced = trace(lambda features: features if features.shape[0] >= 2 and features.numel() > 5 else -features)
-    assert traced.costs[""].cuda_core_flops == 0
-    assert traced.domain.excluded == {}
-
-
 def test_an_assumption_that_no_example_fits_is_an_error() -> None:
     with pytest.raises(CountError, match="no example fits an assumption"):
-        trace(lambda features: features, assumed=[rows < 7])
-
-
-def test_a_size_that_is_turned_into_a_number_is_an_error() -> None:
-    def pin(features: Tensor) -> Tensor:
-        return features.view(int(features.shape[0]), 3)
-
-    with pytest.raises(CountError, match=r"a symbolic size was pinned; found \{'rows': 1009\}"):
-        trace(pin)
+        trace_rows(lambda features: features, assumed=[rows < 7])
 
 
 def test_a_cost_that_is_rounded_is_an_error() -> None:
@@ -201,7 +144,7 @@ def test_a_cost_that_is_rounded_is_an_error() -> None:
 
 def test_a_symbol_that_takes_no_part_is_an_error() -> None:
     def prepare(sizes: Sizes) -> Forward:
-        model = Composite(torch.neg)
+        model = AfterLinear(torch.neg)
         return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)))
 
     with pytest.raises(CountError, match=r"a symbolic size takes no part in the result; found \['channels'\]"):
@@ -210,12 +153,12 @@ def test_a_symbol_that_takes_no_part_is_an_error() -> None:
 
 def test_an_operator_that_nothing_accounts_for_is_an_error() -> None:
     with pytest.raises(CountError, match=r"found aten\.cumsum"):
-        trace(lambda features: features.cumsum(0))
+        trace_rows(lambda features: features.cumsum(0))
 
 
 def test_a_cache_that_nothing_touches_is_an_error() -> None:
     def prepare(sizes: Sizes) -> Forward:
-        model, cache = Composite(torch.neg), torch.empty(3, 5)
+        model, cache = AfterLinear(torch.neg), torch.empty(3, 5)
         return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)), cache={"linear": [cache]})
 
     with pytest.raises(CountError, match="a tensor of the cache is not used"):
@@ -223,8 +166,6 @@ def test_a_cache_that_nothing_touches_is_an_error() -> None:
 
 
 def test_examples_are_primes() -> None:
-    from modelmeter.verify.symbolic_trace import LARGE_EXAMPLES, SMALL_EXAMPLES
-
     examples = [*LARGE_EXAMPLES, *SMALL_EXAMPLES]
     assert all(example % divisor for example in examples for divisor in range(2, isqrt(example) + 1))
     assert len(set(examples)) == len(examples)

@@ -12,8 +12,9 @@ from sympy.core.relational import Relational
 
 from modelmeter.errors import CountError
 from modelmeter.functions import Size
+from modelmeter.verify.guards import LEAST_SIZE
 from modelmeter.verify.integer_facts import Domain
-from modelmeter.verify.symbolic_trace import LEAST_SIZE, Forward, SymbolicTrace, TorchSize, Trace
+from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSize, Trace
 
 Kind = Literal["identity", "polynomial identity test", "exact at n points"]
 """``identity``: the difference of two formulas is 0. The others compare numbers: at random points, where a wrong

@@ -19,8 +19,9 @@ from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM
 from modelmeter.models.deepseek_ocr.reference_decoder import DeepseekV2MoE, KeyValueCache
 from modelmeter.models.deepseek_ocr.reference_vision import Block, PatchEmbed
 from modelmeter.verify.case import Case
+from modelmeter.verify.guards import LEAST_SIZE
 from modelmeter.verify.integer_facts import Domain, resolve
-from modelmeter.verify.symbolic_trace import LEAST_SIZE, Forward, TorchSize, trace_everything
+from modelmeter.verify.symbolic_trace import Forward, TorchSize, trace_everything
 from modelmeter.verify.trace_sizes import (
     BATCH_SIZE,
     CACHED_TOKENS,

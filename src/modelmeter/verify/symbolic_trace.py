@@ -1,9 +1,7 @@
 """Runs a torch forward with symbols for sizes, and returns what it costs as formulas, module by module.
 
-The modules are the real ones, unmodified; the tensors have sizes like ``16 (28 k + 5)``. torch may decide a
-comparison of sizes by an example, and go on as if it held for all: it then keeps a guard. Each guard is read
-here: one that holds on the whole domain is no loss, one that leaves out single points makes the domain smaller,
-and anything else makes the trace invalid.
+The modules are the real ones, unmodified; the tensors have sizes like ``16 (28 k + 5)``. What torch decides by an
+example, and not for all sizes, makes the domain of the formulas smaller or the trace invalid; see :mod:`.guards`.
 """
 
 from __future__ import annotations
@@ -16,25 +14,21 @@ from typing import Any
 
 import sympy
 import torch
-from attrs import asdict, evolve, field, frozen
-from sympy.core.relational import Relational
+from attrs import asdict, field, frozen
 from torch import nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
-from torch.utils._sympy.functions import IntTrueDiv
 
 from modelmeter.cost import METRICS, Cost, Elements, Metric, Precision, Work
 from modelmeter.errors import CountError
 from modelmeter.verify.counting import count_forward
-from modelmeter.verify.integer_facts import Domain, find_zeros, is_at_least
+from modelmeter.verify.guards import Assumed, read_domain
+from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.matrix_products import count_matrix_products
 from modelmeter.verify.symbolic_modules import symbolic_modules
 from modelmeter.verify.sympy_facts import exact_quotients
-
-LEAST_SIZE = 2
-"""torch reasons about a symbolic size as if it were at least 2; sizes of 1 need a trace of their own."""
 
 LARGE_EXAMPLES = (1009, 2003, 3001, 4001, 5003, 6007, 7001, 8009, 9001, 10007, 11003, 12007, 13001, 14009, 15013, 16001)
 SMALL_EXAMPLES = (61, 67, 71, 73)
@@ -42,8 +36,6 @@ SMALL_EXAMPLES = (61, 67, 71, 73)
 symbols whose domain ends before the large ones."""
 
 TorchSize = int | torch.SymInt
-
-Assumed = Sequence[Relational]
 
 
 @frozen(kw_only=True)
@@ -179,7 +171,7 @@ def _trace(
     with _symbolic_mode() as environment:
         sizes, names = _make_sizes(environment, symbols, assumed)
         counted = count(prepare(sizes))
-        domain = _read_domain(environment, names, assumed)
+        domain = read_domain(environment, names, assumed)
         costs = {path: _read_cost(module, names) for path, module in counted.modules.items()}
     taking_part = {symbol for metric in metrics for symbol in sympy.sympify(costs[""][metric]).free_symbols}
     missing = [symbol.name for symbol in symbols if symbol not in taking_part]
@@ -225,59 +217,6 @@ def _choose_examples(symbols: Sequence[sympy.Symbol], assumed: Assumed) -> dict[
     if broken:
         raise CountError("no example fits an assumption", expected=broken, found=examples)
     return examples
-
-
-def _read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol], assumed: Assumed) -> Domain:
-    """Return the domain that the guards leave."""
-    if environment.replacements or environment.deferred_runtime_asserts:
-        pinned = {str(names.get(symbol, symbol)): value for symbol, value in environment.replacements.items()}
-        raise CountError(
-            "a symbolic size was pinned", found=pinned or environment.deferred_runtime_asserts,
-            remedy="find the code that turns a size into a number",
-        )  # fmt: skip
-    domain = Domain(least=dict.fromkeys(names.values(), LEAST_SIZE), assumed=tuple(assumed))
-    excluded: dict[sympy.Symbol, frozenset[int]] = {}
-    for guard in environment.guards:
-        condition = guard.expr.xreplace(names)
-        points = _excluded_points(condition, domain)
-        if points is None:
-            raise CountError("a guard leaves out more than single points", expected="none", found=condition)
-        for symbol in condition.free_symbols if points else ():
-            excluded[symbol] = excluded.get(symbol, frozenset()) | points
-    return evolve(domain, excluded=excluded)
-
-
-def _excluded_points(condition: sympy.Basic, domain: Domain) -> frozenset[int] | None:
-    """Return the points of the domain where ``condition`` does not hold, or None where they are not known."""
-    if condition in (sympy.true, sympy.false):
-        return frozenset() if condition else None
-    # x / x as a float: the transformers model compares it with 1.
-    condition = condition.replace(IntTrueDiv, lambda a, b: sympy.Integer(1) if a == b else IntTrueDiv(a, b))
-    if condition == sympy.true:
-        return frozenset()
-    if condition in domain.assumed:
-        return frozenset()
-    if isinstance(condition, sympy.And):
-        parts = [_excluded_points(part, domain) for part in condition.args]
-        # Points of different symbols would be mixed up, so a part may not exclude any.
-        return frozenset() if all(points == frozenset() for points in parts) else None
-    if not isinstance(condition, Relational):
-        return None
-    difference = sympy.expand(condition.lhs - condition.rhs)
-    match condition:
-        case sympy.Ne():
-            return find_zeros(difference, domain)
-        case sympy.Eq():
-            holds = difference == 0
-        case sympy.Ge():
-            holds = is_at_least(difference, 0, domain)
-        case sympy.Gt():
-            holds = is_at_least(difference, 1, domain)
-        case sympy.Le():
-            holds = is_at_least(-difference, 0, domain)
-        case _:
-            holds = is_at_least(-difference, 1, domain)
-    return frozenset() if holds else None
 
 
 def _read_cost(counted: _Counted, names: Mapping[sympy.Symbol, sympy.Symbol]) -> Cost:

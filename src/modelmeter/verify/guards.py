@@ -1,0 +1,92 @@
+"""Guards of a symbolic trace: what torch decided by an example, and for which sizes it holds.
+
+torch may decide a comparison of sizes by an example, and go on as if it held for all: it then keeps a guard. One that
+holds on the whole domain is no loss, one that leaves out single points makes the domain smaller, and anything else
+makes the trace invalid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sympy
+from attrs import evolve
+from sympy.core.relational import Relational
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch.utils._sympy.functions import IntTrueDiv
+
+from modelmeter.errors import CountError
+from modelmeter.verify.integer_facts import Domain, find_zeros, is_at_least
+
+LEAST_SIZE = 2
+"""torch reasons about a symbolic size as if it were at least 2; sizes of 1 need a trace of their own."""
+
+Assumed = Sequence[Relational]
+
+
+def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol], assumed: Assumed) -> Domain:
+    """Return the domain that the guards leave.
+
+    Parameters
+    ----------
+    environment
+        Of a forward that has run.
+    names
+        Our symbol for each of torch's.
+    assumed
+        Relations that hold in the domain.
+
+    Raises
+    ------
+    CountError
+        If a size was pinned to a number, or a guard leaves out more than single points.
+    """
+    if environment.replacements or environment.deferred_runtime_asserts:
+        pinned = {str(names.get(symbol, symbol)): value for symbol, value in environment.replacements.items()}
+        raise CountError(
+            "a symbolic size was pinned", found=pinned or environment.deferred_runtime_asserts,
+            remedy="find the code that turns a size into a number",
+        )  # fmt: skip
+    domain = Domain(least=dict.fromkeys(names.values(), LEAST_SIZE), assumed=tuple(assumed))
+    excluded: dict[sympy.Symbol, frozenset[int]] = {}
+    for guard in environment.guards:
+        condition = guard.expr.xreplace(names)
+        points = _find_excluded(condition, domain)
+        if points is None:
+            raise CountError("a guard leaves out more than single points", expected="none", found=condition)
+        for symbol in condition.free_symbols if points else ():
+            excluded[symbol] = excluded.get(symbol, frozenset()) | points
+    return evolve(domain, excluded=excluded)
+
+
+def _find_excluded(condition: sympy.Basic, domain: Domain) -> frozenset[int] | None:
+    """Return the points of the domain where ``condition`` does not hold, or None where they are not known."""
+    if condition in (sympy.true, sympy.false):
+        return frozenset() if condition else None
+    # x / x as a float: the transformers model compares it with 1.
+    condition = condition.replace(IntTrueDiv, lambda a, b: sympy.Integer(1) if a == b else IntTrueDiv(a, b))
+    if condition == sympy.true:
+        return frozenset()
+    if condition in domain.assumed:
+        return frozenset()
+    if isinstance(condition, sympy.And):
+        parts = [_find_excluded(part, domain) for part in condition.args]
+        # Points of different symbols would be mixed up, so a part may not exclude any.
+        return frozenset() if all(points == frozenset() for points in parts) else None
+    if not isinstance(condition, Relational):
+        return None
+    difference = sympy.expand(condition.lhs - condition.rhs)
+    match condition:
+        case sympy.Ne():
+            return find_zeros(difference, domain)
+        case sympy.Eq():
+            holds = difference == 0
+        case sympy.Ge():
+            holds = is_at_least(difference, 0, domain)
+        case sympy.Gt():
+            holds = is_at_least(difference, 1, domain)
+        case sympy.Le():
+            holds = is_at_least(-difference, 0, domain)
+        case _:
+            holds = is_at_least(-difference, 1, domain)
+    return frozenset() if holds else None

@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.errors import CountError
-from modelmeter.models.deepseek_ocr.reference_vision import decomposed_relative_attention
+from modelmeter.models.deepseek_ocr.reference_functions import decomposed_relative_attention
 from modelmeter.verify.backward import BackwardCount, count_backward
 
 

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.cost import Elements
 from modelmeter.errors import CountError
-from modelmeter.models.deepseek_ocr.reference_vision import decomposed_relative_attention
+from modelmeter.models.deepseek_ocr.reference_functions import decomposed_relative_attention
 from modelmeter.verify.counting import ForwardCount, count_forward
 from modelmeter.verify.operators import CountedOperator
 

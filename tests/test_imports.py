@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, int], ...] = (
     (r"modelmeter\.models\.deepseek_ocr\.trace_reference", 3),
     (r"modelmeter\.models(\..+)?", 2),
     # structure
-    (r"modelmeter\.(module_node|graph|merge|trace|trace_artifacts)", 3),
+    (r"modelmeter\.(module_node|graph|merge|forward_recorder|trace|trace_artifacts)", 3),
     # structure and formulas together
     (r"modelmeter\.(bind|totals|catalogue|breakdown)", 4),
     # algebra
@@ -41,6 +41,7 @@ FLOORS: tuple[tuple[str, int], ...] = (
 """The first pattern that a module's whole name matches says its floor; a module may import from its own."""
 
 WITH_TORCH = (
+    "modelmeter.forward_recorder",
     "modelmeter.trace",
     "modelmeter.trace_artifacts",
     "modelmeter.models.deepseek_ocr.trace_reference",

@@ -15,19 +15,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from itertools import count
 from typing import Any
 
 from torch import Tensor, nn
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode  # what torch's own counters are made of
-from torch.utils._pytree import tree_leaves  # knows every container that torch modules pass around
 from torchinfo import summary
 from torchinfo.torchinfo import clear_cached_forward_pass
 
 from modelmeter.errors import ModelMeterError, TraceError
-from modelmeter.graph import Call, ModuleGraph, ModuleNode, Shape, is_number
+from modelmeter.forward_recorder import ForwardRecorder
+from modelmeter.graph import ModuleGraph, ModuleNode
 from modelmeter.merge import merge_siblings
 
 
@@ -59,7 +55,7 @@ def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) ->
         If the name of a module cannot be a part of a path.
     """
     paths = {module: path for path, module in model.named_modules()}
-    recorder = _Recorder(paths)
+    recorder = ForwardRecorder(paths)
     training = {module: module.training for module in paths}
     try:
         with recorder:
@@ -91,7 +87,7 @@ def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) ->
 class _Runs(nn.Module):
     """Runs everything in turn, so that one TorchInfo summary covers all of it."""
 
-    def __init__(self, model: nn.Module, runs: Mapping[str, Callable[[], object]], recorder: _Recorder) -> None:
+    def __init__(self, model: nn.Module, runs: Mapping[str, Callable[[], object]], recorder: ForwardRecorder) -> None:
         super().__init__()
         self.model = model
         self.runs = runs
@@ -102,126 +98,6 @@ class _Runs(nn.Module):
         for name, run in self.runs.items():
             self.recorder.begin(name)
             run()
-
-
-class _DataFlow(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    """Follows which numbered siblings took part in making each tensor. A set of siblings is a bit mask.
-
-    Attributes
-    ----------
-    active
-        The siblings inside whose calls the next operator runs.
-    reads
-        By set of active siblings, the siblings that made what operators read there.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self.active = 0
-        self.reads: defaultdict[int, int] = defaultdict(int)
-        self._makers: dict[StorageWeakRef, int] = {}
-
-    def forget(self) -> None:
-        """Begin a run: what an earlier one left behind does not order the siblings of this one."""
-        self._makers.clear()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        read = _storages((args, kwargs))
-        makers = 0
-        for storage in read:
-            makers |= self._makers.get(storage, 0)
-        self.reads[self.active] |= makers
-        # A view makes nothing, and its result is in the storage that it reads. Operators that write into their
-        # arguments return them, or nothing at all.
-        written = _storages(args if result is None else result)
-        for storage in written if func._schema.is_mutable else written - read:
-            self._makers[storage] = self._makers.get(storage, 0) | makers | self.active
-        return result
-
-
-class _Recorder:
-    """Hooks every module and records its calls while it is entered as a context."""
-
-    def __init__(self, paths: Mapping[nn.Module, str]) -> None:
-        self.paths = paths
-        self.calls: defaultdict[str, list[Call]] = defaultdict(list)
-        self.outputs: defaultdict[str, list[tuple[Shape, ...]]] = defaultdict(list)
-        """Every tensor that each call returned; :attr:`calls` has the first."""
-        self.call_order: dict[str, None] = {}
-        """The modules that are called, in the order of their first calls."""
-        self.flow = _DataFlow()
-        self._bits: dict[str, int] = {}
-        """A bit for each module with a number for a name."""
-        self._around: dict[str, int] = {}
-        """The bits of each module and of what it is in."""
-        bits = (1 << position for position in count())
-        for path in paths.values():
-            parent, _, name = path.rpartition(".")
-            self._bits[path] = next(bits) if is_number(name) else 0
-            self._around[path] = self._bits[path] | self._around.get(parent, 0)
-        self._run = ""
-        self._stack: list[tuple[str, int, tuple[Shape, ...]]] = []
-        self._exit = ExitStack()
-
-    @property
-    def place(self) -> str:
-        """The run and the module that are being executed."""
-        return " ".join(name for name in (self._run, self._stack[-1][0] if self._stack else "") if name)
-
-    def begin(self, run: str) -> None:
-        """Begin a run."""
-        self._run = run
-        self.flow.forget()
-
-    def depend(self, siblings: Iterable[str]) -> bool:
-        """Tell whether, in one run, one of ``siblings`` read what another one made."""
-        group = sum(self._bits[path] for path in siblings)
-        return any(active & group and makers & group & ~active for active, makers in self.flow.reads.items())
-
-    def __enter__(self) -> None:
-        for module in self.paths:
-            for handle in (
-                module.register_forward_pre_hook(self._enter_module, with_kwargs=True),
-                module.register_forward_hook(self._leave_module, with_kwargs=True),
-            ):
-                self._exit.callback(handle.remove)
-        self._exit.enter_context(self.flow)
-
-    def __exit__(self, *failure: Any) -> None:
-        self._exit.close()
-
-    def _enter_module(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
-        path = self.paths[module]
-        self.call_order[path] = None
-        self._stack.append((path, self.flow.active, _shapes((args, kwargs))))
-        self.flow.active |= self._around[path]
-
-    def _leave_module(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: object) -> None:
-        outputs = _shapes(output)
-        if not outputs:
-            raise TraceError("a module returns no tensor", place=self.place, found=type(output).__name__)
-        path, self.flow.active, inputs = self._stack.pop()
-        self.calls[path].append(Call(run=self._run, input_shapes=inputs, output_shape=outputs[0]))
-        self.outputs[path].append(outputs)
-
-
-def _tensors(values: object) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
-
-
-def _shapes(values: object) -> tuple[Shape, ...]:
-    return tuple(tuple(tensor.shape) for tensor in _tensors(values))
-
-
-def _storages(values: object) -> set[StorageWeakRef]:
-    """Return weak references, which keep the identity of a storage from being used again but not its memory."""
-    return {
-        StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        for tensor in _tensors(values)
-    }
 
 
 def _read_rows(summary_list: Sequence[Any], model: nn.Module, paths: Mapping[nn.Module, str]) -> dict[str, list[Any]]:
@@ -247,7 +123,7 @@ def _read_rows(summary_list: Sequence[Any], model: nn.Module, paths: Mapping[nn.
     return rows
 
 
-def _describe(path: str, module: nn.Module, rows: list[Any], recorder: _Recorder) -> ModuleNode:
+def _describe(path: str, module: nn.Module, rows: list[Any], recorder: ForwardRecorder) -> ModuleNode:
     """Return the node of one module, after checking that TorchInfo, the module and the hooks agree on it."""
     parameter_count = _count_elements(module.parameters())
     for row in rows:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 import torch
-from attrs import frozen
+from model_inputs import Page
 from torch import Tensor
 from transformers import UnlimitedOcrConfig, UnlimitedOcrForConditionalGeneration
 
@@ -49,34 +49,11 @@ TINY = DeepSeekOCRArchitecture(
 IMAGE_TOKEN = 51
 
 
-@frozen(kw_only=True)
-class Page:
-    """Sides of the two kinds of views in pixels, and the tile grid; one for every sequence of a batch."""
-
-    base_size: int
-    image_size: int
-    num_width_tiles: int
-    num_height_tiles: int
-
-    @property
-    def tiles(self) -> int:
-        return self.num_width_tiles * self.num_height_tiles
-
-    def draw(self, batch_size: int, dtype: torch.dtype, device: str) -> tuple[Tensor, Tensor | None]:
-        """Return random global views and tiles."""
-        views = torch.randn(batch_size, 3, self.base_size, self.base_size, dtype=dtype, device=device)
-        if self.tiles < 2:
-            return views, None
-        return views, torch.randn(
-            batch_size * self.tiles, 3, self.image_size, self.image_size, dtype=dtype, device=device
-        )
-
-
 # Grids of 11 and 7 patches: every table of positions is resized, and windows of 3 need padding.
-RESIZED = Page(base_size=55, image_size=35, num_width_tiles=2, num_height_tiles=3)
+RESIZED = Page(55, 35, 2, 3, batch_size=2)
 # A global view of 13 patches, as in pretraining: no table is resized. Tiles of 14: only SAM's tables are.
-NATIVE = Page(base_size=65, image_size=70, num_width_tiles=3, num_height_tiles=1)
-UNTILED = Page(base_size=50, image_size=50, num_width_tiles=1, num_height_tiles=1)
+NATIVE = Page(65, 70, 3, 1, batch_size=2)
+UNTILED = Page(50, 50, batch_size=2)
 
 SAM, CLIP, DECODER = "vision_tower.sam_encoder", "vision_tower.vision_encoder", "language_model"
 

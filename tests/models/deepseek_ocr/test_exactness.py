@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 import torch
-from attrs import frozen
+from model_inputs import Page, build_cache, ids_on_meta
 from oracle import build_oracle
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import UnlimitedOcrForConditionalGeneration
 
@@ -27,40 +26,11 @@ from modelmeter.evaluate import evaluate
 from modelmeter.functions import bounded_routed_reads
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
-from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
 from modelmeter.models.deepseek_ocr.vision_tokens import MODES
 from modelmeter.verify.counting import ForwardCount, count_forward
 
 # Pairwise different and odd: no kind of element can stand for another.
 BITS = {"weight_bits": 7, "activation_bits": 13, "kv_bits": 3}
-
-
-@frozen
-class Page:
-    """The sides of the two kinds of views in pixels, the tile grid, and how many pages there are."""
-
-    base_size: int
-    image_size: int
-    num_width_tiles: int = 1
-    num_height_tiles: int = 1
-    batch_size: int = 1
-
-    @property
-    def tiles(self) -> int:
-        """Tiles of one page: a grid of one tile has none."""
-        cells = self.num_width_tiles * self.num_height_tiles
-        return cells if cells > 1 else 0
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        names = ("batch_size", "base_size", "image_size", "num_width_tiles", "num_height_tiles")
-        return {name: getattr(self, name) for name in names}
-
-    def views(self) -> tuple[Tensor, Tensor | None]:
-        def empty(count: int, side: int) -> Tensor:
-            return torch.empty(self.batch_size * count, 3, side, side, dtype=torch.bfloat16, device="meta")
-
-        return empty(1, self.base_size), empty(self.tiles, self.image_size) if self.tiles else None
 
 
 def in_mode(name: str, *grid: int, batch_size: int = 1) -> Page:
@@ -139,22 +109,14 @@ OTHER_PAGES = [
 )
 def test_vision_and_projector_equal_both_implementations(model: CompiledModel, page: Page) -> None:
     reference, oracle = build_models(model.architecture)
-    views, tiles = page.views()
+    views, tiles = page.draw()
     vision, projector = (matrix_flops(model, stage, page.sizes) for stage in ("vision", "projector"))
 
     seen, _ = count_flops(lambda: reference.model.encode_images(views, tiles, page.num_width_tiles))
     assert seen["ImageEncoderViT"] + seen["VitModel"] == vision
     assert seen["MlpProjector"] == projector
 
-    grids = {
-        "num_local_patches": [page.tiles] * page.batch_size,
-        "patches_grid": [[page.num_width_tiles, page.num_height_tiles]] * page.batch_size,
-    }
-    seen, _ = count_flops(
-        lambda: oracle.get_image_features(
-            pixel_values=views, pixel_values_local=tiles, **({} if tiles is None else grids)
-        )
-    )
+    seen, _ = count_flops(lambda: oracle.get_image_features(pixel_values=views, pixel_values_local=tiles, **page.grids))
     assert seen["UnlimitedOcrVisionModel"] == vision
     assert seen["Linear"] == projector
 
@@ -174,14 +136,6 @@ def test_one_view_costs_what_was_measured_elsewhere(published: CompiledModel, si
 
 # Sequences, prompt, positions with logits, decode steps.
 PROMPTS = [(1, 913, 913, 1), (3, 257, 101, 5), (5, 31, 7, 0), (1, 1, 1, 3)]
-
-
-def build_cache(architecture: DeepSeekOCRArchitecture, batch_size: int, capacity: int) -> KeyValueCache:
-    return KeyValueCache(architecture, batch_size=batch_size, capacity=capacity, device="meta", dtype=torch.bfloat16)
-
-
-def ids_on_meta(*shape: int) -> Tensor:
-    return torch.zeros(shape, dtype=torch.int64, device="meta")
 
 
 @pytest.mark.parametrize("model", ["published", "other"], indirect=True)
@@ -273,7 +227,7 @@ def test_all_six_metrics_of_every_stage_equal_the_counters(
 ) -> None:
     """With even routing, which the counted forward has, and two decode steps."""
     reference, _ = build_models(model.architecture)
-    views, tiles = page.views()
+    views, tiles = page.draw()
     tokens = reference.model.encode_images(views, tiles, page.num_width_tiles).shape[1]
     seq_len, steps = tokens + 10, 2
     memory = build_cache(model.architecture, page.batch_size, seq_len + steps)

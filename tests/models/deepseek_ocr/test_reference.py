@@ -9,14 +9,14 @@ from collections.abc import Callable
 import pytest
 import torch
 from attrs import evolve
-from oracle import IMAGE_TOKEN, NATIVE, RESIZED, TINY, UNTILED, Page, build_oracle, copy_weights
-from torch import Tensor
+from model_inputs import Page, build_cache, ids_on_meta, record_calls
+from oracle import IMAGE_TOKEN, NATIVE, RESIZED, TINY, UNTILED, build_oracle, copy_weights
 from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.errors import TraceError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
-from modelmeter.models.deepseek_ocr.reference_decoder import ExpertRouting, KeyValueCache, split_evenly
+from modelmeter.models.deepseek_ocr.reference_decoder import ExpertRouting
 from modelmeter.verify.counting import ForwardCount, count_forward
 
 PUBLISHED = DeepSeekOCRArchitecture()
@@ -31,26 +31,6 @@ def build_real(dtype: torch.dtype, routing: ExpertRouting = "learned") -> Deepse
             parameter.normal_(std=0.3)
         model.model.embed_tokens.weight.normal_(std=2.0)  # tokens unlike each other choose unlike experts
     return model
-
-
-def build_cache(
-    architecture: DeepSeekOCRArchitecture, batch_size: int, capacity: int, like: Tensor | None = None
-) -> KeyValueCache:
-    device, dtype = ("meta", torch.bfloat16) if like is None else (like.device, like.dtype)
-    return KeyValueCache(architecture, batch_size=batch_size, capacity=capacity, device=device, dtype=dtype)
-
-
-def record_calls(model: torch.nn.Module, pattern: str) -> set[str]:
-    """Return a set that gets the names of the modules like ``pattern`` when they are called."""
-    called: set[str] = set()
-    for name, module in model.named_modules():
-        if re.fullmatch(pattern, name):
-            module.register_forward_hook(lambda *_, name=name: called.add(name))
-    return called
-
-
-def ids_on_meta(batch_size: int, positions: int) -> Tensor:
-    return torch.zeros(batch_size, positions, dtype=torch.int64, device="meta")
 
 
 # --- the state ---------------------------------------------------------------------------------------------
@@ -143,14 +123,8 @@ def test_features_logits_and_a_cached_step_equal_the_independent_implementation(
         TINY, image_token_id=IMAGE_TOKEN, experts_implementation="eager", device="cpu", dtype=torch.float64
     )
     copy_weights(reference, oracle)
-    views, tiles = page.draw(2, torch.float64, "cpu")
-    images = {"pixel_values": views}
-    if tiles is not None:
-        images |= {
-            "pixel_values_local": tiles,
-            "num_local_patches": [page.tiles] * 2,
-            "patches_grid": [[page.num_width_tiles, page.num_height_tiles]] * 2,
-        }
+    views, tiles = page.draw(torch.float64, "cpu")
+    images = {"pixel_values": views, "pixel_values_local": tiles, **page.grids}
     with torch.no_grad():
         image_tokens = reference.model.encode_images(views, tiles, page.num_width_tiles)
         expected_tokens = torch.stack(oracle.get_image_features(**images).pooler_output)
@@ -192,16 +166,20 @@ def count_matrix_flops(forward: Callable[[], object]) -> tuple[int, object]:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "page", "batch_size", "seq_len"),
+    ("architecture", "page", "seq_len"),
     [
-        (TINY, RESIZED, 3, 17),
-        (evolve(TINY, num_key_value_heads=3, n_routed_experts=5, num_hidden_layers=3), NATIVE, 1, 19),
-        (PUBLISHED, Page(base_size=1024, image_size=640, num_width_tiles=2, num_height_tiles=3), 1, 913),
+        (TINY, evolve(RESIZED, batch_size=3), 17),
+        (
+            evolve(TINY, num_key_value_heads=3, n_routed_experts=5, num_hidden_layers=3),
+            evolve(NATIVE, batch_size=1),
+            19,
+        ),
+        (PUBLISHED, Page(1024, 640, 2, 3), 913),
     ],
     ids=["tiny", "other", "published"],
 )
 def test_matrix_flops_equal_the_independent_implementation(
-    architecture: DeepSeekOCRArchitecture, page: Page, batch_size: int, seq_len: int
+    architecture: DeepSeekOCRArchitecture, page: Page, seq_len: int
 ) -> None:
     """Only the rotary angles differ: the reference multiplies matrices, once a layer, where the oracle does not."""
     reference = build_reference(architecture, expert_routing="even")
@@ -209,27 +187,22 @@ def test_matrix_flops_equal_the_independent_implementation(
     oracle = build_oracle(
         architecture, image_token_id=0, experts_implementation="batched_mm", device="meta", dtype=torch.bfloat16
     )
-    views, tiles = page.draw(batch_size, torch.bfloat16, "meta")
+    views, tiles = page.draw()
     vision, _ = count_matrix_flops(lambda: reference.model.encode_images(views, tiles, page.num_width_tiles))
     oracle_vision, _ = count_matrix_flops(
-        lambda: oracle.get_image_features(
-            pixel_values=views,
-            pixel_values_local=tiles,
-            num_local_patches=[page.tiles] * batch_size,
-            patches_grid=[[page.num_width_tiles, page.num_height_tiles]] * batch_size,
-        )
+        lambda: oracle.get_image_features(pixel_values=views, pixel_values_local=tiles, **page.grids)
     )
     assert vision == oracle_vision
 
     # Prefill, then one step: (head_dim / 2 frequencies) x (positions), 2 FLOPs each, per layer and sequence.
-    cache, past = build_cache(architecture, batch_size, seq_len + 1), None
+    cache, past = build_cache(architecture, page.batch_size, seq_len + 1), None
     head_dim = architecture.hidden_size // architecture.num_attention_heads
     for positions in (seq_len, 1):
-        ids = ids_on_meta(batch_size, positions)
+        ids = ids_on_meta(page.batch_size, positions)
         ours, _ = count_matrix_flops(lambda ids=ids: reference(ids, cache))
         theirs, output = count_matrix_flops(lambda ids=ids, past=past: oracle(input_ids=ids, past_key_values=past))
         past = output.past_key_values
-        assert ours - theirs == architecture.num_hidden_layers * batch_size * positions * head_dim
+        assert ours - theirs == architecture.num_hidden_layers * page.batch_size * positions * head_dim
 
 
 @pytest.mark.parametrize(("side", "flops"), [(640, 388_149_837_824), (1024, 1_139_967_033_344)])
@@ -246,7 +219,7 @@ def test_published_matrix_flops_of_one_view(side: int, flops: int) -> None:
 def count_stages(device: str, dtype: torch.dtype) -> list[ForwardCount]:
     """Count a prefill of 67 positions with images, and one step after it."""
     model = build_reference(TINY, expert_routing="even", device=device, dtype=dtype)
-    views, tiles = RESIZED.draw(2, dtype, device)
+    views, tiles = RESIZED.draw(dtype, device)
     cache = build_cache(TINY, 2, 71, like=views)
     ids = torch.zeros(2, 67, dtype=torch.int64, device=device)
     return [
@@ -269,51 +242,14 @@ def test_the_counters_see_the_same_on_meta_as_on_real_tensors() -> None:
 def test_counted_matrix_flops_are_what_flop_counter_mode_counts_alone() -> None:
     model = build_reference(TINY, expert_routing="even")
     cache = build_cache(TINY, 2, 67)
-    views, tiles = RESIZED.draw(2, torch.bfloat16, "meta")
+    views, tiles = RESIZED.draw()
     alone, _ = count_matrix_flops(lambda: model(ids_on_meta(2, 67), cache, views, tiles, RESIZED.num_width_tiles))
     assert count_stages("meta", torch.bfloat16)[0].work.tensor_core_flops == alone
 
 
-# --- expert routing and refusals ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("experts", [1, 3, 7, 64])
-def test_an_even_split_gives_everything_away_and_differs_by_one_at_most(experts: int) -> None:
-    for assignments in range(150):
-        shares = split_evenly(assignments, experts)
-        assert len(shares) == experts
-        assert sum(shares) == assignments
-        assert max(shares) - min(shares) <= 1
-        assert shares == sorted(shares, reverse=True), "the first experts take the remainder"
-
-
-def test_an_expert_without_a_token_is_not_called_but_is_stored() -> None:
-    model = build_reference(TINY, expert_routing="even")
-    experts = "model.layers.2.mlp.experts"
-    called = record_calls(model, rf"{experts}\.\d+")
-    model(ids_on_meta(1, 1), build_cache(TINY, 1, 1))
-    # One token, two experts a token: the first two of seven.
-    assert called == {f"{experts}.0", f"{experts}.1"}
-    assert f"{experts}.6.down_proj.weight" in model.state_dict()
-
-
-def test_learned_routing_on_meta_is_refused_with_a_remedy() -> None:
-    model = build_reference(TINY, expert_routing="learned")
-    with pytest.raises(TraceError, match=r'learned routing depends on data.*expert_routing="even"'):
-        model(ids_on_meta(1, 5), build_cache(TINY, 1, 5))
-
-
 def test_a_prompt_shorter_than_its_image_tokens_is_refused() -> None:
     model = build_reference(TINY, expert_routing="even")
-    views, _ = UNTILED.draw(1, torch.bfloat16, "meta")
+    views, _ = evolve(UNTILED, batch_size=1).draw()
     # 10 patches a side, then 5, then 3: 3 rows of 3 tokens and a newline, and the separator make 13.
     with pytest.raises(TraceError, match="shorter than its image tokens; expected at least 13 positions; found 12"):
         model(ids_on_meta(1, 12), build_cache(TINY, 1, 12), views)
-
-
-def test_a_second_prefill_is_refused() -> None:
-    model = build_reference(TINY, expert_routing="even")
-    cache = build_cache(TINY, 1, 11)
-    model(ids_on_meta(1, 5), cache)
-    with pytest.raises(TraceError, match="one token at a time; expected one position; found 3"):
-        model(ids_on_meta(1, 3), cache)

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import pytest
 import torch
 from attrs import evolve
-from test_layers import CASES, GROUPED, LAYERS, NO_TORCH_MODULES, UNGROUPED, Case, meta
+from layer_case import GROUPED, LAYERS, UNGROUPED, Case, meta
+from layer_cases import CASES, NO_TORCH_MODULES
 
 from modelmeter.evaluate import evaluate
 from modelmeter.layers.tape import Buffer, Tape

@@ -1,0 +1,24 @@
+"""The cases of every vendor class.
+
+Each class has cases at two sizes or more, and every size of it is varied, so that neither a swapped dimension nor a
+swapped exponent can pass. Experts take even shares.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from decoder_cases import decoder_layers, decoder_leaves, experts
+from layer_case import ARCHITECTURES
+from model_cases import models
+from vision_cases import clip, sam, vision_leaves
+
+NO_TORCH_MODULES = {"DecoderStack", "VisionTower"}
+"""Parts of ``DeepseekOCRModel``, which has their children and operators; its cases are theirs."""
+
+PER_ARCHITECTURE = (sam, clip, experts, decoder_layers, models)
+CASES = [
+    *vision_leaves(),
+    *decoder_leaves(),
+    *chain.from_iterable(make_cases(architecture) for make_cases in PER_ARCHITECTURE for architecture in ARCHITECTURES),
+]

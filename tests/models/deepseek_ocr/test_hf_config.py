@@ -1,4 +1,4 @@
-"""Reading the file of a config: whatever is no JSON object gives one typed error. The keys: test_architecture."""
+"""Reading the file of a config: whatever is no JSON object gives one typed error. The keys: test_hf_config_sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiny nets that several test files share, and a symbolic trace of one."""
+"""Tiny nets that several test files share, and a count and a symbolic trace of one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,26 @@ import sympy
 import torch
 from torch import Tensor, nn
 
+from modelmeter.verify.counting import ForwardCount, count_forward
 from modelmeter.verify.guards import Assumed
+from modelmeter.verify.operators import CountedOperator
 from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSize, trace_everything
 
 rows = sympy.Symbol("rows", integer=True, positive=True)
+
+
+def meta(*shape: int) -> Tensor:
+    return torch.empty(shape, device="meta")
+
+
+def count(module: nn.Module, *inputs: Tensor) -> ForwardCount:
+    return count_forward(module, lambda: module(*inputs))
+
+
+def count_one(module: nn.Module, *inputs: Tensor) -> CountedOperator:
+    """Count a forward that must be one operator."""
+    (operator,) = count(module, *inputs).operators
+    return operator
 
 
 class Apply(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from nets import meta
 from torch import Tensor, nn
 
 from modelmeter.errors import CountError
@@ -21,10 +22,6 @@ class Pair(nn.Module):
         for linear in self.both:
             rows = linear(rows)
         return rows.t() @ rows
-
-
-def meta(*shape: int) -> Tensor:
-    return torch.empty(shape, device="meta")
 
 
 def test_each_module_has_its_products_and_those_below_it() -> None:

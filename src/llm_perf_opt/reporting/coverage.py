@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from inspect import isabstract
 from typing import Final, Literal
 
 from attrs import frozen
@@ -75,5 +76,5 @@ def _walk(layer: BaseLayer) -> Iterator[BaseLayer]:
 
 def _models_builtin(layer: BaseLayer) -> bool:
     """Tell whether a layer models one of PyTorch's own classes: the primitives, and those made from them."""
-    kinds = (kind for kind in type(layer).__mro__ if kind is not BaseLayer)
+    kinds = (kind for kind in type(layer).__mro__ if not isabstract(kind))  # a base class models nothing by itself
     return any(kind.__module__.startswith("modelmeter.layers.") for kind in kinds)

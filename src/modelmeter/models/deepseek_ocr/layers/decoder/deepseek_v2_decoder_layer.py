@@ -6,12 +6,10 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Shape, multiply
+from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
-from modelmeter.layers.operators import add_residual
-from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.layers.residual import ResidualBlock
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_mlp import DeepseekV2MLP
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_moe import DeepseekV2MoE
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
@@ -19,11 +17,13 @@ from modelmeter.models.deepseek_ocr.layers.llama.llama_flash_attention2 import L
 
 
 @frozen(kw_only=True, slots=False)
-class DeepseekV2DecoderLayer(BaseLayer):
+class DeepseekV2DecoderLayer(ResidualBlock):
     """Attention and MLP, each behind a norm and with a residual add; (batch_size, num_queries, hidden_size).
 
     ``is_sparse`` says whether the MLP is a mixture of experts or dense.
     """
+
+    branches = (("input_layernorm", "self_attn"), ("post_attention_layernorm", "mlp"))
 
     batch_size: Size
     num_queries: Size
@@ -74,20 +74,3 @@ class DeepseekV2DecoderLayer(BaseLayer):
             "input_layernorm": once(norm),
             "post_attention_layernorm": once(norm),
         }
-
-    @property
-    def own_accumulated(self) -> Elements:
-        # Each residual is used twice.
-        return Elements(activation=2 * multiply(self.output_shape))
-
-    def operators(self) -> tuple[Operator, ...]:
-        elements = multiply(self.output_shape)
-        return (add_residual(elements), add_residual(elements))
-
-    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        (hidden_states,) = inputs
-        add_attention, add_mlp = self.operators()
-        attended = tape.call(self, "self_attn", tape.call(self, "input_layernorm", hidden_states))
-        hidden_states = tape.run(add_attention, hidden_states, attended)
-        normed = tape.call(self, "post_attention_layernorm", hidden_states)
-        return (tape.run(add_mlp, hidden_states, tape.call(self, "mlp", normed)),)

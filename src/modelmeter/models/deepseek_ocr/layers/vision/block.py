@@ -8,23 +8,25 @@ from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size, ceil_div, differs
-from modelmeter.layers.base import BaseLayer, Shape, multiply
+from modelmeter.layers.base import Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
-from modelmeter.layers.operators import add_residual
+from modelmeter.layers.residual import ResidualBlock
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.attention import Attention
 from modelmeter.models.deepseek_ocr.layers.vision.mlp_block import MLPBlock
 
 
 @frozen(kw_only=True, slots=False)
-class Block(BaseLayer):
+class Block(ResidualBlock):
     """Attention in windows and an MLP, each behind a norm and with a residual add.
 
     Input and output (num_views, grid_size, grid_size, hidden_size). The grid is padded to
     ceil(grid_size / window_size) whole windows a side. A block with global attention is the same with
     ``window_size = grid_size`` and the relative positions of the whole pretraining grid.
     """
+
+    branches = (("norm1", "attn"), ("norm2", "mlp"))
 
     num_views: Size
     grid_size: Size
@@ -69,11 +71,6 @@ class Block(BaseLayer):
             ),
         }
 
-    @property
-    def own_accumulated(self) -> Elements:
-        # Each residual is used twice.
-        return Elements(activation=2 * multiply(self.output_shape))
-
     def operators(self) -> tuple[Operator, ...]:
         elements = self.num_views * self.grid_size**2 * self.hidden_size
         is_padded = differs(self.padded_size, self.grid_size)
@@ -82,7 +79,7 @@ class Block(BaseLayer):
             reads=Elements(activation=is_padded * elements),
             writes=Elements(activation=is_padded * self.num_views * self.padded_size**2 * self.hidden_size),
         )
-        return (pad, add_residual(elements), add_residual(elements))
+        return (pad, *super().operators())
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (features,) = inputs

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, Shape, multiply
+from modelmeter.layers.base import Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
-from modelmeter.layers.operators import add_residual
-from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.layers.residual import ResidualBlock
 from modelmeter.models.deepseek_ocr.layers.vision.notp_attention import NoTPAttention
 from modelmeter.models.deepseek_ocr.layers.vision.notp_feedforward import NoTPFeedForward
 
 
 @frozen(kw_only=True, slots=False)
-class NoTPTransformerBlock(BaseLayer):
+class NoTPTransformerBlock(ResidualBlock):
     """Attention and MLP, each behind a norm and with a residual add; (num_views, num_queries, hidden_size)."""
+
+    branches = (("layer_norm1", "self_attn"), ("layer_norm2", "mlp"))
 
     num_views: Size
     num_queries: Size
@@ -53,20 +53,3 @@ class NoTPTransformerBlock(BaseLayer):
             "layer_norm1": once(norm),
             "layer_norm2": once(norm),
         }
-
-    @property
-    def own_accumulated(self) -> Elements:
-        # Each residual is used twice.
-        return Elements(activation=2 * multiply(self.output_shape))
-
-    def operators(self) -> tuple[Operator, ...]:
-        elements = multiply(self.output_shape)
-        return (add_residual(elements), add_residual(elements))
-
-    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        (hidden_states,) = inputs
-        add_attention, add_mlp = self.operators()
-        attended = tape.call(self, "self_attn", tape.call(self, "layer_norm1", hidden_states))
-        hidden_states = tape.run(add_attention, hidden_states, attended)
-        normed = tape.call(self, "layer_norm2", hidden_states)
-        return (tape.run(add_mlp, hidden_states, tape.call(self, "mlp", normed)),)

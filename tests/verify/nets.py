@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import sympy
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from modelmeter.verify.counting import ForwardCount, count_forward
 from modelmeter.verify.guards import Assumed
 from modelmeter.verify.operators import CountedOperator
-from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSize, trace_everything
+from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSizes, trace_everything
 
 rows = sympy.Symbol("rows", integer=True, positive=True)
 
@@ -59,7 +59,7 @@ class AfterLinear(nn.Module):
 def trace_rows(function: Callable[[Tensor], Tensor], *, assumed: Assumed = ()) -> SymbolicTrace:
     """Trace ``function`` after a linear layer on (rows, 5)."""
 
-    def prepare(sizes: Mapping[str, TorchSize]) -> Forward:
+    def prepare(sizes: TorchSizes) -> Forward:
         model = AfterLinear(function)
         return Forward(model=model, run=lambda: model(torch.empty(sizes[rows.name], 5)))
 

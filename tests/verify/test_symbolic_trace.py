@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import isqrt
 
 import pytest
@@ -20,14 +19,13 @@ from modelmeter.verify.symbolic_trace import (
     SMALL_EXAMPLES,
     Forward,
     TorchSize,
+    TorchSizes,
     trace_everything,
     trace_matrix_products,
 )
 
 channels, k = (sympy.Symbol(name, integer=True, positive=True) for name in ("channels", "k"))
 ACTIVATION, WEIGHT, KV = symbol("activation_bits"), symbol("weight_bits"), symbol("kv_bits")
-
-Sizes = Mapping[str, TorchSize]
 
 
 def test_all_metrics_of_a_module_and_of_what_is_below_it_are_formulas() -> None:
@@ -70,7 +68,7 @@ class Caching(nn.Module):
 
 
 def test_a_cache_is_counted_as_far_as_it_is_filled() -> None:
-    def prepare(sizes: Sizes) -> Forward:
+    def prepare(sizes: TorchSizes) -> Forward:
         model = nn.Sequential(Caching(sizes["rows"]))
         cache, states = torch.empty(2, 3, sizes["rows"] + 7, 4), torch.empty(2, 3, 5, 4)
         return Forward(model=model, run=lambda: model[0](states, cache), cache={"0": [cache]})
@@ -91,7 +89,7 @@ def test_padding_to_whole_windows_keeps_its_symbols() -> None:
         windows = padded.view(padded.shape[0] // 14, 14, 3)
         return windows @ windows.transpose(1, 2)
 
-    def prepare(sizes: Sizes) -> Forward:
+    def prepare(sizes: TorchSizes) -> Forward:
         model = AfterLinear(cut_into_windows)
         return Forward(model=model, run=lambda: model(torch.empty(28 * sizes["k"] + 5, 5)))
 
@@ -103,7 +101,7 @@ def test_padding_to_whole_windows_keeps_its_symbols() -> None:
 
 
 def test_sizes_of_modules_can_be_symbols_too() -> None:
-    def prepare(sizes: Sizes) -> Forward:
+    def prepare(sizes: TorchSizes) -> Forward:
         width = sizes["channels"]
         model = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 3), nn.Conv1d(3, width, 1), nn.Embedding(width, 7))
         return Forward(model=model, run=lambda: model[1](model[0](torch.empty(sizes["rows"], width))))
@@ -115,7 +113,7 @@ def test_sizes_of_modules_can_be_symbols_too() -> None:
 
 
 def test_matrix_products_alone_can_be_traced_of_any_module() -> None:
-    def prepare(sizes: Sizes) -> Forward:
+    def prepare(sizes: TorchSizes) -> Forward:
         # An exponential is in no table of ours.
         model = AfterLinear(torch.exp)
         return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)))
@@ -133,7 +131,7 @@ def test_an_assumption_that_no_example_fits_is_an_error() -> None:
 
 
 def test_a_cost_that_is_rounded_is_an_error() -> None:
-    def prepare(sizes: Sizes) -> Forward:
+    def prepare(sizes: TorchSizes) -> Forward:
         model = nn.Conv1d(3, 5, kernel_size=3, stride=2)
         return Forward(model=model, run=lambda: model(torch.empty(2, 3, sizes["rows"] + 2)))
 
@@ -143,7 +141,7 @@ def test_a_cost_that_is_rounded_is_an_error() -> None:
 
 
 def test_a_symbol_that_takes_no_part_is_an_error() -> None:
-    def prepare(sizes: Sizes) -> Forward:
+    def prepare(sizes: TorchSizes) -> Forward:
         model = AfterLinear(torch.neg)
         return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)))
 
@@ -157,7 +155,7 @@ def test_an_operator_that_nothing_accounts_for_is_an_error() -> None:
 
 
 def test_a_cache_that_nothing_touches_is_an_error() -> None:
-    def prepare(sizes: Sizes) -> Forward:
+    def prepare(sizes: TorchSizes) -> Forward:
         model, cache = AfterLinear(torch.neg), torch.empty(3, 5)
         return Forward(model=model, run=lambda: model(torch.empty(sizes["rows"], 5)), cache={"linear": [cache]})
 

@@ -14,7 +14,7 @@ from modelmeter.errors import CountError
 from modelmeter.functions import Size
 from modelmeter.verify.guards import LEAST_SIZE
 from modelmeter.verify.integer_facts import Domain
-from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSize, Trace
+from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSize, TorchSizes, Trace
 
 Kind = Literal["identity", "polynomial identity test", "exact at n points"]
 """``identity``: the difference of two formulas is 0. The others compare numbers: at random points, where a wrong
@@ -52,7 +52,7 @@ class Case:
     name: str
     trace: Trace
     inputs: Mapping[str, Size]
-    build: Callable[[Mapping[str, TorchSize]], Forward]
+    build: Callable[[TorchSizes], Forward]
     sizes: Mapping[str, Size]
     stages: tuple[str, ...]
     root: str = ""
@@ -102,7 +102,7 @@ class Case:
     def run(self) -> SymbolicTrace:
         """Trace the forward."""
 
-        def prepare(sizes: Mapping[str, TorchSize]) -> Forward:
+        def prepare(sizes: TorchSizes) -> Forward:
             return self.build({name: _to_torch(size, sizes) for name, size in self.inputs.items()})
 
         return self.trace(prepare, self.symbols, self.assumed)
@@ -119,7 +119,7 @@ def _describe_relation(relation: Relational) -> str:
     return f"{relation.lhs} {relation.rel_op} {relation.rhs}"
 
 
-def _to_torch(size: Size, sizes: Mapping[str, TorchSize]) -> TorchSize:
+def _to_torch(size: Size, sizes: TorchSizes) -> TorchSize:
     """Return the value of a polynomial at sizes of torch."""
     expression = sympy.sympify(size)
     if expression.is_Integer:

@@ -6,7 +6,7 @@ Its sizes can be symbols, which its configuration would not accept: they are wri
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,7 @@ from torch import nn
 from modelmeter.errors import CountError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.verify.proof import Counterparts
-from modelmeter.verify.symbolic_trace import TorchSize
+from modelmeter.verify.symbolic_trace import TorchSizes
 
 TEXT_KEYS = {
     name: name
@@ -92,7 +92,7 @@ TRANSFORMERS = Counterparts(
 )
 
 
-def build_oracle(architecture: DeepSeekOCRArchitecture, sizes: Mapping[str, TorchSize]) -> nn.Module:
+def build_oracle(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> nn.Module:
     """Build it with full attention in every layer and every token's experts in one batched product.
 
     Parameters
@@ -160,7 +160,7 @@ def _fix_scales(model: nn.Module) -> None:
                 setattr(module, name, 1.0)
 
 
-def _write_sizes(config: Any, sizes: Mapping[str, TorchSize]) -> None:
+def _write_sizes(config: Any, sizes: TorchSizes) -> None:
     """Write sizes past the checks of the configuration, which only take ints."""
     text, vision = config.text_config, config.vision_config
     for part, keys in ((text, TEXT_KEYS), (vision.sam_config, SAM_KEYS), (vision.encoder_config, CLIP_KEYS)):

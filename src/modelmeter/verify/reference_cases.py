@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import gcd
 from types import SimpleNamespace
 from typing import cast
@@ -21,7 +21,7 @@ from modelmeter.models.deepseek_ocr.reference_vision import Block, PatchEmbed
 from modelmeter.verify.case import Case
 from modelmeter.verify.guards import LEAST_SIZE
 from modelmeter.verify.integer_facts import Domain, resolve
-from modelmeter.verify.symbolic_trace import Forward, TorchSize, trace_everything
+from modelmeter.verify.symbolic_trace import Forward, TorchSize, TorchSizes, trace_everything
 from modelmeter.verify.trace_sizes import (
     BATCH_SIZE,
     CACHED_TOKENS,
@@ -36,8 +36,6 @@ from modelmeter.verify.trace_sizes import (
     patch_size_of,
     positive,
 )
-
-TorchSizes = Mapping[str, TorchSize]
 
 
 def make_prefill_case(

@@ -36,6 +36,7 @@ SMALL_EXAMPLES = (61, 67, 71, 73)
 symbols whose domain ends before the large ones."""
 
 TorchSize = int | torch.SymInt
+TorchSizes = Mapping[str, TorchSize]
 
 
 @frozen(kw_only=True)
@@ -57,7 +58,7 @@ class Forward:
     cache: Mapping[str, Sequence[torch.Tensor]] = field(factory=dict)
 
 
-Prepare = Callable[[Mapping[str, TorchSize]], Forward]
+Prepare = Callable[[TorchSizes], Forward]
 """Builds the model and its inputs from the sizes, by the names of their symbols, on the meta device."""
 
 

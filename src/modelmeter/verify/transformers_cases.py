@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
-import sympy
 import torch
+from attrs import evolve
 from sympy.core.relational import Relational
 
 from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
+from modelmeter.verify import reference_cases
 from modelmeter.verify.case import Case
 from modelmeter.verify.oracle import build_oracle, symbolic_integers
-from modelmeter.verify.symbolic_trace import Forward, TorchSize, trace_matrix_products
+from modelmeter.verify.symbolic_trace import Forward, TorchSizes, trace_matrix_products
 from modelmeter.verify.trace_sizes import (
     BATCH_SIZE,
-    CACHED_TOKENS,
     EVERY_PROMPT,
     EVERY_STEP,
     NO_TILES,
-    PROMPT,
-    STEP,
     Least,
     Sizes,
 )
-
-TorchSizes = Mapping[str, TorchSize]
 
 
 def make_prefill_case(
@@ -48,17 +44,8 @@ def make_prefill_case(
 
         return Forward(model=model, run=run)
 
-    sizes = {**(symbolic or {}), **PROMPT}
-    return Case(
-        name="prefill in transformers",
-        trace=trace_matrix_products,
-        inputs=sizes,
-        build=build,
-        sizes=sizes,
-        stages=("prefill",),
-        least=least,
-        assumed=assumed,
-    )
+    case = reference_cases.make_prefill_case(architecture, symbolic, least=least)
+    return _run_in_transformers(case, build, assumed=assumed)
 
 
 def make_decode_case(
@@ -86,16 +73,8 @@ def make_decode_case(
 
         return Forward(model=model, run=run)
 
-    return Case(
-        name="decode step in transformers",
-        trace=trace_matrix_products,
-        inputs={**(symbolic or {}), "batch_size": BATCH_SIZE, "cached_tokens": CACHED_TOKENS},
-        build=build,
-        sizes={**(symbolic or {}), **STEP},
-        stages=("decode",),
-        least=least,
-        assumed=assumed,
-    )
+    case = reference_cases.make_decode_case(architecture, symbolic, least=least)
+    return _run_in_transformers(case, build, assumed=assumed)
 
 
 def make_views_case(
@@ -146,18 +125,13 @@ def make_window_case(architecture: DeepSeekOCRArchitecture, symbolic: Sizes, gri
 
         return Forward(model=model.layers[0], run=run)
 
-    return Case(
-        name=f"windows on a grid of {grid_size} in transformers",
-        trace=trace_matrix_products,
-        inputs={**symbolic, "batch_size": BATCH_SIZE, "grid_size": grid_size},
-        build=build,
-        sizes={
-            **symbolic,
-            "batch_size": BATCH_SIZE,
-            "base_size": sympy.expand(grid_size * architecture.sam_patch_size),
-            **NO_TILES,
-        },
-        stages=("vision",),
-        root="model.sam_model.blocks.0",
-        least=least,
-    )
+    case = reference_cases.make_window_case(architecture, symbolic, grid_size, least=least)
+    return _run_in_transformers(case, build)
+
+
+def _run_in_transformers(
+    case: Case, build: Callable[[TorchSizes], Forward], *, assumed: tuple[Relational, ...] = ()
+) -> Case:
+    """Return the case of the same sizes, of which the transformers implementation has the forward."""
+    name = f"{case.name} in transformers"
+    return evolve(case, name=name, trace=trace_matrix_products, build=build, assumed=assumed)

@@ -18,7 +18,6 @@ from modelmeter.verify.proofs import (
     list_full_proofs,
     list_quick_proofs,
     list_tile_cases,
-    run_proofs,
 )
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 from modelmeter.verify.trace_sizes import BATCH_SIZE, positive
@@ -88,18 +87,3 @@ def test_deep_cases_give_the_experts_even_shares() -> None:
     for case in list_deep_cases(PUBLISHED):
         assert case.inputs["batch_size"] == 64 * positive("n") == case.sizes["batch_size"]
         assert BATCH_SIZE not in case.symbols
-
-
-def test_verdicts_come_as_the_proofs_run() -> None:
-    log: list[str] = []
-
-    def proof(progress):  # type: ignore[no-untyped-def]  # stands in for a proof
-        progress("first")
-        yield "verdict"
-        log.append("ran on")
-
-    verdicts = run_proofs(iter([proof, proof]), progress=log.append)
-    assert next(verdicts) == "verdict"
-    assert log == ["first"]
-    assert list(verdicts) == ["verdict"]
-    assert log == ["first", "ran on", "first", "ran on"]

@@ -1,4 +1,4 @@
-"""All proofs: what is traced for a quick check and for a full one, and how a run goes on."""
+"""All proofs: what is traced for a quick check and for a full one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from modelmeter.verify.case import Case
 from modelmeter.verify.identities import Growth, list_growths, prove_growth, prove_layer_formulas, prove_tiles
 from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas, build_formulas
-from modelmeter.verify.proof import Progress, Verdict, ignore_progress, prove
+from modelmeter.verify.proof import Progress, Verdict, prove
 from modelmeter.verify.random_points import prove_at_random
 from modelmeter.verify.routing import prove_routing
 from modelmeter.verify.stage_peaks import list_workloads, prove_peaks
@@ -154,18 +154,6 @@ def list_deep_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
             inputs={**case.inputs, **batch_size},
             sizes={**case.sizes, **batch_size},
         )
-
-
-def run_proofs(proofs: Iterator[Proof], *, progress: Progress = ignore_progress) -> Iterator[Verdict]:
-    """Run ``proofs`` in turn, and yield their verdicts as they come.
-
-    Raises
-    ------
-    CountError
-        If a trace is not valid.
-    """
-    for proof in proofs:
-        yield from proof(progress)
 
 
 def _prove_set(published: DeepSeekOCRArchitecture, case_set: CaseSet) -> Proof:

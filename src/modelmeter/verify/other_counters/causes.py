@@ -71,9 +71,10 @@ def _without_product(calls: StageCalls) -> int:
     return sum(2 * elements(call) for call in calls.modules)
 
 
-_FUSED_ATTENTION = "has no rule for `scaled_dot_product_attention`, and reports it nowhere"
+_CPU_ATTENTION = (
+    "has no rule for the operator that attention is on the CPU, `_scaled_dot_product_flash_attention_for_cpu`"
+)
 _BIAS = "counts each sum with a bias as a multiply-add"
-
 _NUMPY = "reads the size of an `einsum` in a text of `numpy.einsum_path`, which rounds it to four digits"
 
 CAUSES: Mapping[str, tuple[Cause, ...]] = {
@@ -148,19 +149,9 @@ CAUSES: Mapping[str, tuple[Cause, ...]] = {
         ),
     ),
     "ptflops (aten)": (
-        _leave_out(
-            "has no rule for the operator that attention is on the CPU, `_scaled_dot_product_flash_attention_for_cpu`; "
-            "only with `verbose` it says so",
-            *ATTENTION,
-        ),
+        _leave_out(f"{_CPU_ATTENTION}; only with `verbose` it says so", *ATTENTION),
         Cause(text=_BIAS, flops=lambda calls: 2 * _outputs(_biased(calls))),
     ),
-    "FlopCounterMode on the CPU": (
-        _leave_out(
-            "has no rule for the operator that attention is on the CPU, `_scaled_dot_product_flash_attention_for_cpu`, "
-            "and reports it nowhere",
-            *ATTENTION,
-        ),
-    ),
+    "FlopCounterMode on the CPU": (_leave_out(f"{_CPU_ATTENTION}, and reports it nowhere", *ATTENTION),),
 }
 """By the name of the counter."""

@@ -195,6 +195,9 @@ INTEGER_FUNCTIONS: tuple[type[IntegerFunction], ...] = (
     RoutedReads,
 )
 
+BRACKETS: tuple[type[IntegerFunction], ...] = (Differs, Equals, Exceeds)
+"""Iverson brackets: 1 where a comparison holds, else 0."""
+
 
 def expected_routed_reads(experts: int, per_token: int, tokens: int, weights: int) -> int:
     """Return ``round(E (1 - (1 - k/E)^N) W)`` exactly.

@@ -12,12 +12,9 @@ import sympy
 from sympy.polys.rings import PolyElement
 
 from modelmeter.evaluate import evaluate
-from modelmeter.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv
+from modelmeter.functions import BRACKETS, CeilDiv, Exceeds, FloorDiv
 from modelmeter.polynomials import Polynomials
 from modelmeter.symbols import describe
-
-BRACKETS = (Differs, Equals, Exceeds)
-
 
 Bound = Literal["upper", "lower", "mixed"]
 """What may replace a generator: something larger or smaller; mixed, what is at least 1 and at least a quotient is

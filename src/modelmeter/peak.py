@@ -19,10 +19,10 @@ from sympy.polys.rings import PolyElement
 
 from modelmeter.cost import bits_to_bytes
 from modelmeter.errors import FormulaError
-from modelmeter.functions import Size, exceeds
+from modelmeter.functions import BRACKETS, Size, exceeds
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.tape import LiveOperator, Tape
-from modelmeter.ordering import BRACKETS, Ordering, has_no_negative
+from modelmeter.ordering import Ordering, has_no_negative
 from modelmeter.polynomials import Polynomials, read_polynomials
 from modelmeter.symbols import symbol
 from modelmeter.totals import StageRule

@@ -15,15 +15,12 @@ from attrs import frozen
 
 from modelmeter.circuit import Circuit, nest
 from modelmeter.draft import Call, Draft, Monomial, Polynomial, draft_polynomials
-from modelmeter.functions import Differs, Equals, Exceeds, IntegerFunction, Size
+from modelmeter.functions import BRACKETS, IntegerFunction, Size
 from modelmeter.polynomials import Polynomials, read_polynomials
 from modelmeter.program import Program
-from modelmeter.readable import factor_readably
 from modelmeter.sharing import share_pairs
 
-__all__ = ["Combination", "SimplifyReport", "build_program", "count_built", "factor_readably", "simplify"]
-
-_BRACKETS = frozenset(function.__name__ for function in (Differs, Equals, Exceeds))
+_BRACKETS = frozenset(function.__name__ for function in BRACKETS)
 
 
 @frozen

@@ -17,7 +17,7 @@ import sympy
 from attrs import evolve, fields, frozen, has
 
 from modelmeter.bind import BoundModule
-from modelmeter.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, Size
+from modelmeter.functions import BRACKETS, CeilDiv, FloorDiv, Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Idle, ModuleList, Sequential
 from modelmeter.verify.identities import put_in_own_sizes
@@ -34,7 +34,6 @@ BACKWARD_FIELDS = ("backward_tensor_core_flops", "backward_cuda_core_flops", "gr
 
 _CONTAINERS = (ModuleList, Sequential)
 _OTHER_ROUNDING = {CeilDiv: FloorDiv, FloorDiv: CeilDiv}
-_INDICATORS = (Differs, Equals, Exceeds)
 
 
 @frozen(kw_only=True)
@@ -231,7 +230,7 @@ def _list_changes(size: sympy.Expr, own: Sequence[sympy.Symbol]) -> Iterator[tup
             yield "exponent", size.xreplace({part: part**2})
         elif type(part) in _OTHER_ROUNDING:
             yield "rounding", size.xreplace({part: _OTHER_ROUNDING[type(part)](*part.args)})
-        elif isinstance(part, _INDICATORS):
+        elif isinstance(part, BRACKETS):
             yield "rounding", size.xreplace({part: sympy.Integer(1)})
     for symbol in symbols:
         others = [other for other in own if other != symbol]

@@ -24,7 +24,7 @@ from modelmeter.emit.page_spec import FormulaSection, MetricBlock, PeakBlock, St
 from modelmeter.emit.peak_formula import BYTES, PeakFormula
 from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_page
 from modelmeter.emit.training_page import build_training_page
-from modelmeter.functions import Differs, Equals, Exceeds, RoutedReads
+from modelmeter.functions import BRACKETS, RoutedReads
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.peak import PEAK
 from modelmeter.symbols import symbols_of
@@ -222,7 +222,7 @@ def _explain(formulas: Formulas) -> Iterator[RenderableType]:
                     size.name, size.meaning, size.unit, "" if size.value is None else format_integer(size.value)
                 )
         yield table
-    if printed.has(Differs, Equals, Exceeds):
+    if printed.has(*BRACKETS):
         yield Text("[a > b] is 1 where it holds, else 0.")
     if printed.has(RoutedReads):
         yield Text(

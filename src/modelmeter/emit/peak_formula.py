@@ -16,8 +16,8 @@ from sympy.polys.rings import PolyElement
 
 from modelmeter.emit.formula import TILE_VIEWS, TILES, arrange_elements
 from modelmeter.emit.latex import WIDTH, FormulaPrinter, align, bracket, break_lines, multiply
+from modelmeter.functions import BRACKETS
 from modelmeter.layers.tape import LiveOperator
-from modelmeter.ordering import BRACKETS
 from modelmeter.peak import PEAK, Peak
 from modelmeter.polynomials import Polynomials, read_polynomials
 from modelmeter.symbols import symbol

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import field, frozen
 
-from modelmeter.functions import INTEGER_FUNCTIONS, Differs, Equals, Exceeds, RoutedReads
+from modelmeter.functions import BRACKETS, INTEGER_FUNCTIONS, RoutedReads
 from modelmeter.program import MAXIMUM, PRODUCT, SUM, Node, Operation
 
 LINE_LENGTH = 120
 
-_BRACKETS = {function.__name__ for function in (Differs, Equals, Exceeds)}
+_BRACKETS = {function.__name__ for function in BRACKETS}
 
 Form = Callable[..., str]
 """From the printed operands, each an atom or in parentheses, to the printed call, an atom too."""

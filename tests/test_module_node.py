@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelmeter.module_node import is_number, join_path, name_group
+from modelmeter.module_node import is_inside, is_number, join_path, name_group
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,12 @@ def test_only_plain_indexes_are_numbers() -> None:
 def test_a_path_joins_names_with_dots() -> None:
     assert join_path("", "model") == "model"
     assert join_path("model.layers", "1-11") == "model.layers.1-11"
+
+
+def test_a_module_is_inside_itself_and_what_contains_it_but_not_a_namesake() -> None:
+    """A path that only begins with the same letters is another module's."""
+    inside = {outer: is_inside("model.layers.1", outer) for outer in ("", "model", "model.layers.1", "model.layer")}
+    assert inside == {"": True, "model": True, "model.layers.1": True, "model.layer": False}
+    assert is_inside("", "")
+    assert not is_inside("", "model")
+    assert not is_inside("model.layers.11", "model.layers.1")

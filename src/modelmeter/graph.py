@@ -29,12 +29,15 @@ from modelmeter.module_node import (
     check_name,
     check_node,
     check_size,
+    is_inside,
     is_number,
     join_path,
     name_group,
 )
 
-__all__ = ["Call", "ModuleGraph", "ModuleNode", "Repetition", "Shape", "is_number", "join_path", "name_group"]
+__all__ = [
+    "Call", "ModuleGraph", "ModuleNode", "Repetition", "Shape", "is_inside", "is_number", "join_path", "name_group"
+]  # fmt: skip
 
 SCHEMA_VERSION: Final = 1
 

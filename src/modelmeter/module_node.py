@@ -101,6 +101,11 @@ def join_path(parent: str, name: str) -> str:
     return f"{parent}.{name}" if parent else name
 
 
+def is_inside(path: str, outer: str) -> bool:
+    """Tell whether the module at ``path`` is the one at ``outer`` or inside it."""
+    return not outer or f"{path}.".startswith(f"{outer}.")
+
+
 def check_node(node: ModuleNode, place: str) -> None:
     """Raise a GraphError for what no traced module can have."""
     if node.path:

@@ -28,6 +28,7 @@ from modelmeter.emit.text import describe
 from modelmeter.errors import FormulaError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size
+from modelmeter.graph import is_inside
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child
 from modelmeter.layers.container import ModuleList, Sequential
@@ -196,11 +197,6 @@ def outermost_paths(entry: LayerEntry) -> list[str]:
     """Return the modules of a class that are not inside another of it, in the model's order."""
     paths = list(dict.fromkeys(occurrence.path for occurrence in entry.occurrences))
     return [path for path in paths if not any(path != other and is_inside(path, other) for other in paths)]
-
-
-def is_inside(path: str, outer: str) -> bool:
-    """Tell whether the module at ``path`` is the one at ``outer`` or inside it."""
-    return not outer or f"{path}.".startswith(f"{outer}.")
 
 
 def _takes_part(source: PageInput, entry: LayerEntry, stage: str) -> bool:

@@ -12,6 +12,7 @@ from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.page_input import PageInput, build_section, holds_layers, make_printer
 from modelmeter.emit.page_spec import ModuleRow, PartRow, Share, StagePage
 from modelmeter.emit.stage_page import chain_sizes
+from modelmeter.graph import join_path
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP, build_layers
 
@@ -57,7 +58,7 @@ def _walk_top(
     """Yield each top-level module with its metrics, and what a module that contains some does itself."""
     own = _evaluate(source, layer.training_cost)
     for name, child in layer.children.items():
-        below = f"{path}.{name}".removeprefix(".")
+        below = join_path(path, name)
         values = _evaluate(source, child.train(Precision()))
         own = {metric: own[metric] - values[metric] for metric in METRICS}
         if holds_layers(child.layer):

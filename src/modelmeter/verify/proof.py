@@ -15,6 +15,7 @@ from attrs import field, frozen
 from modelmeter.bind import BoundModule
 from modelmeter.cost import METRICS, BackwardMetric, Cost, Metric
 from modelmeter.errors import CountError
+from modelmeter.graph import is_inside
 from modelmeter.models.deepseek_ocr.build import stage_of
 from modelmeter.peak import PeakMetric
 from modelmeter.verify.case import Case, Kind
@@ -156,7 +157,7 @@ def compare(
     for bound, members in formulas.members():
         path = bound.node.path
         if bound.node.class_name in counterparts.left_out or not any(
-            _is_inside(member, case.root) for member in members
+            is_inside(member, case.root) for member in members
         ):
             continue
         found = [name for member in members for name in counterparts.find(member)]
@@ -224,10 +225,6 @@ def _sum_stage(trace: SymbolicTrace, stage: str) -> Cost:
 def _is_idle(cost: Cost) -> bool:
     """Tell whether a module does nothing; what it stores does not count."""
     return all(cost[metric] == 0 for metric in METRICS if metric != "weight_bytes")
-
-
-def _is_inside(path: str, root: str) -> bool:
-    return not root or path == root or path.startswith(f"{root}.")
 
 
 def _below(path: str, root: str) -> str:

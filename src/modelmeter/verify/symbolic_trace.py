@@ -23,6 +23,7 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
 from modelmeter.cost import METRICS, Cost, Elements, Metric, Precision, Work
 from modelmeter.errors import CountError
+from modelmeter.graph import is_inside
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.guards import Assumed, read_domain
 from modelmeter.verify.integer_facts import Domain
@@ -120,7 +121,7 @@ def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed:
             path: _Counted(
                 work=work.get(path, Work()),
                 parameters=sum(parameter.numel() for parameter in module.parameters()),
-                kv_elements=sum(size for owner, size in cached.items() if _is_inside(owner, path)),
+                kv_elements=sum(size for owner, size in cached.items() if is_inside(owner, path)),
             )
             for path, module in forward.model.named_modules()
         }
@@ -245,7 +246,3 @@ def _read_cost(counted: _Counted, names: Mapping[sympy.Symbol, sympy.Symbol]) ->
         kv_elements=read(counted.kv_elements),
         precision=Precision(),
     )
-
-
-def _is_inside(path: str, outer: str) -> bool:
-    return not outer or path == outer or path.startswith(f"{outer}.")

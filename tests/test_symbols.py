@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from modelmeter.errors import FormulaError
+from modelmeter.errors import FormulaError, WorkloadError
 from modelmeter.symbols import ARCHITECTURE, DIMENSIONS, LOCAL_SIZES, STORAGE, WORKLOAD, describe, symbol, symbols_of
 
 # The published names; other tools write them in files.
@@ -66,3 +66,14 @@ def test_the_symbols_of_a_formula_are_in_the_order_of_the_documentation() -> Non
 def test_a_symbol_that_was_made_elsewhere_is_refused() -> None:
     with pytest.raises(FormulaError, match=r"did not make; found \['stranger'\]"):
         symbols_of(symbol("seq_len") + sympy.Symbol("stranger"))
+
+
+@pytest.mark.parametrize(("name", "least"), [("seq_len", 1), ("num_width_tiles", 0)])
+def test_a_value_is_a_whole_number_in_range(name: str, least: int) -> None:
+    dimension = WORKLOAD[name]
+    for value in (least, least + 1, 10**30):
+        dimension.check(value, WorkloadError)
+    for value in (least - 1, 7.0, True, "7", None):
+        message = rf"^{name}: a size is not a whole number in range; expected an integer of at least {least}"
+        with pytest.raises(WorkloadError, match=message):
+            dimension.check(value, WorkloadError)

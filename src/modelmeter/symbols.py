@@ -11,7 +11,7 @@ from typing import Literal
 import sympy
 from attrs import frozen
 
-from modelmeter.errors import FormulaError
+from modelmeter.errors import FormulaError, ModelMeterError
 
 Kind = Literal["workload", "storage", "architecture", "local"]
 
@@ -44,6 +44,14 @@ class Dimension:
         if self.minimum > 0:
             return sympy.Symbol(self.name, integer=True, positive=True)
         return sympy.Symbol(self.name, integer=True, nonnegative=True)
+
+    def check(self, value: object, error: type[ModelMeterError]) -> None:
+        """Raise ``error`` for what is no value of this size: anything but an int, and one that is too small."""
+        if type(value) is not int or value < self.minimum:  # not isinstance: true is an int to Python
+            raise error(
+                "a size is not a whole number in range", place=self.name,
+                expected=f"an integer of at least {self.minimum}", found=value,
+            )  # fmt: skip
 
 
 def _dimensions(kind: Kind, *rows: tuple[str, str, str] | tuple[str, str, str, int]) -> dict[str, Dimension]:

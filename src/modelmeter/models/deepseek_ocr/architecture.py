@@ -56,14 +56,7 @@ class DeepSeekOCRArchitecture:
 
     def __attrs_post_init__(self) -> None:
         for name, dimension in symbols.ARCHITECTURE.items():
-            value = getattr(self, name)
-            if type(value) is not int or value < dimension.minimum:
-                raise ArchitectureError(
-                    "a size is not a whole number in range",
-                    place=name,
-                    expected=f"an integer of at least {dimension.minimum}",
-                    found=value,
-                )
+            dimension.check(getattr(self, name), ArchitectureError)
         _check_heads("hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads)
         _check_heads("sam_hidden_size", self.sam_hidden_size, "sam_num_attention_heads", self.sam_num_attention_heads)
         _check_heads(

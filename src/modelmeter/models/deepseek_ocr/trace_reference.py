@@ -44,12 +44,7 @@ class TraceWorkload:
 
     def __attrs_post_init__(self) -> None:
         for name, size in asdict(self).items():
-            minimum = symbols.WORKLOAD[name].minimum
-            if type(size) is not int or size < minimum:
-                raise WorkloadError(
-                    "a size is not a whole number in range", place=name, expected=f"an integer of at least {minimum}",
-                    found=size,
-                )  # fmt: skip
+            symbols.WORKLOAD[name].check(size, WorkloadError)
         if self.logits_tokens > self.seq_len:
             raise WorkloadError(
                 "more positions get logits than there are", place="logits_tokens",

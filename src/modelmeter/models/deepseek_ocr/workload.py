@@ -16,14 +16,7 @@ A4_GRID = (2, 3)
 
 
 def _check_size(value: int, attribute: Attribute[int]) -> int:
-    minimum = _DIMENSIONS[attribute.name].minimum
-    if type(value) is not int or value < minimum:
-        raise WorkloadError(
-            "a size is not a whole number in range",
-            place=attribute.name,
-            expected=f"an integer of at least {minimum}",
-            found=value,
-        )
+    _DIMENSIONS[attribute.name].check(value, WorkloadError)
     return value
 
 

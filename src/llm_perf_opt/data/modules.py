@@ -63,6 +63,11 @@ class AnalyticModuleNode:
                 "the module does not repeat", place="repetition_count", expected=1, found=self.repetition_count
             )
 
+    @property
+    def class_name(self) -> str:
+        """The class without its package."""
+        return self.qualified_class_name.rpartition(".")[2]
+
 
 @frozen(kw_only=True)
 class OperatorMetrics:

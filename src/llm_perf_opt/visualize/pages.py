@@ -114,7 +114,7 @@ class _Pages:
             share=self._share(node),
             inside=tables.category_table(inside, self.category_names, self.total).to_markdown() if inside else "",
             children=[
-                {"link": _link(child), "class_name": _class_name(child), "share": self._share(child)}
+                {"link": _link(child), "class_name": child.class_name, "share": self._share(child)}
                 for child in (by_id[identity] for identity in node.children)
             ],
         )  # fmt: skip
@@ -127,7 +127,7 @@ class _Pages:
                 "depth": depths[node.module_id],
                 "name": node.name,
                 "page": f"layers/{page_name(node.module_id)}",
-                "class_name": _class_name(node),
+                "class_name": node.class_name,
                 "times": node.repetition_count,
                 "share": self._share(node),
             }
@@ -138,10 +138,6 @@ class _Pages:
 
 def _link(node: AnalyticModuleNode) -> str:
     return f"[{node.name}]({page_name(node.module_id)})"
-
-
-def _class_name(node: AnalyticModuleNode) -> str:
-    return node.qualified_class_name.rpartition(".")[2]
 
 
 def _render(template: str, **values: Any) -> str:

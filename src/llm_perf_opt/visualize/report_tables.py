@@ -40,7 +40,7 @@ def stage_table(prediction: Prediction) -> Table:
 def top_table(report: AnalyticModelReport, count: int, link: Link = str) -> Table:
     """Return the modules whose own operators take the most time."""
     rows_of = own_operators(report)
-    classes = {node.module_id: node.qualified_class_name.rpartition(".")[2] for node in report.modules}
+    classes = {node.module_id: node.class_name for node in report.modules}
     slowest = sorted(report.module_metrics, key=lambda snapshot: -snapshot.total_time_ms)[:count]
     return Table(
         headers=("module", "class", "time (ms)", "share", "bound by"),

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from attrs import evolve, fields, frozen
+from attrs import evolve, frozen
 
 from modelmeter.bind import BoundCall, BoundModule
 from modelmeter.cost import METRICS, Cost
 from modelmeter.errors import FormulaError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size
-from modelmeter.layers.base import BaseLayer, multiply
+from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.symbols import symbols_of
 from modelmeter.totals import StageRule
@@ -86,9 +86,9 @@ def _make_entry(
     sizes: Mapping[str, int],
     stage_of: StageRule,
 ) -> LayerEntry:
-    holds_layers = any(isinstance(value, BaseLayer) for value in _values(calls[0][1].layer).values())
+    first = calls[0][1].layer
     # A layer made of given layers has no sizes of its own: its formula is that of its place in the model.
-    layer, local = (calls[0][1].layer, {}) if holds_layers else _choose_call(layer_class.canonical(), calls, sizes)
+    layer, local = (first, {}) if first.holds_layers else _choose_call(layer_class.canonical(), calls, sizes)
     cost = layer.cost
     needed = {name for metric in METRICS for name in symbols_of(cost[metric])}
     return LayerEntry(
@@ -114,23 +114,8 @@ def _choose_call(
     """
     layers = sorted((call.layer for _, call in calls), key=lambda layer: layer.flags != canonical.flags)
     for layer in layers:
-        values: dict[str, int | Fraction] = {}
-        for field in fields(type(layer)):
-            value = getattr(layer, field.name)
-            if "canonical" in field.metadata:
-                # The first symbol of a canonical shape stands for all leading sizes together.
-                first, *others = field.metadata["canonical"]()
-                split = len(value) - len(others)
-                values[first.name] = evaluate(multiply(value[:split]), sizes)
-                for other, size in zip(others, value[split:], strict=True):
-                    values[other.name] = evaluate(size, sizes)
-            elif not isinstance(value, bool) and field.name != "precision":
-                values[field.name] = evaluate(value, sizes)
+        values = {name: evaluate(size, sizes) for name, size in layer.own_sizes.items()}
         if not any(isinstance(value, Fraction) for value in values.values()):
             flags: dict[str, Any] = {**layer.flags}
             return evolve(canonical, **flags), {name: int(value) for name, value in values.items()}
     raise FormulaError("no call of this layer has whole sizes", place=type(canonical).__name__)
-
-
-def _values(layer: BaseLayer) -> dict[str, object]:
-    return {field.name: getattr(layer, field.name) for field in fields(type(layer))}

@@ -11,9 +11,11 @@ from attrs import evolve, frozen
 from modelmeter.cost import METRICS, Elements, Operator, Precision, Work
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, expected_routed_reads
+from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, Routing, never, once, repeat
 from modelmeter.layers.linear import Linear
+from modelmeter.symbols import symbol
 
 
 @frozen(kw_only=True, slots=False)
@@ -142,6 +144,36 @@ def test_the_canonical_layer_has_a_symbol_for_each_size_named_like_the_field() -
         "num_tokens", "in_features", "out_features",
     ]  # fmt: skip
     assert layer.bias is True
+
+
+def test_own_sizes_go_by_the_symbols_of_the_canonical_layer() -> None:
+    """Leading sizes are one: 2 x 3 rows. Switches, the precision and given layers are no sizes."""
+    linear = Linear(leading_shape=(2, 3), in_features=5, out_features=7, bias=False)
+    assert linear.own_sizes == {"num_tokens": 6, "in_features": 5, "out_features": 7}
+    gelu = GELU(shape=(2, 3, 11))
+    assert gelu.own_sizes == {"num_tokens": 6, "hidden_size": 11}
+    canonical = {name: symbol(name) for name in linear.own_sizes}
+    assert Linear.canonical().own_sizes == canonical
+
+
+@frozen(kw_only=True, slots=False)
+class Holder(BaseLayer):
+    """A layer that is given another one."""
+
+    inner: BaseLayer
+    num_tokens: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.num_tokens,)
+
+
+def test_a_layer_made_of_given_layers_is_told_from_others() -> None:
+    inner = Leaf(size=7)
+    assert Holder(inner=inner, num_tokens=3).holds_layers
+    assert Holder(inner=inner, num_tokens=3).own_sizes == {"num_tokens": 3}
+    assert not inner.holds_layers
+    assert not Parent(given={"inner": once(inner)}).holds_layers, "children that it names itself"
 
 
 def test_a_field_that_names_no_dimension_has_no_canonical_layer() -> None:

@@ -18,10 +18,8 @@ from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.page_input import (
     PageInput,
     build_section,
-    holds_layers,
     make_printer,
     read_flags,
-    read_sizes,
 )
 from modelmeter.emit.page_spec import ChildRow, LayerPage, OccurrenceRow, OperatorRow, Share, ShareRow, Variant
 from modelmeter.emit.text import describe
@@ -40,7 +38,7 @@ REPETITIONS = {"none": "", "for": "one after the other", "parfor": "side by side
 
 def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[str]) -> LayerPage:
     """Return the page of a layer class; ``evidence`` is what a verification found."""
-    is_placed = holds_layers(entry.layer)
+    is_placed = entry.layer.holds_layers
     calls = [call for bound in source.model.walk() for call in bound.calls if type(call.layer) is type(entry.layer)]
     values = {**source.defaults, **entry.sizes}
     formulas = _place_formulas(source, entry) if is_placed else _formulas(entry.layer)
@@ -98,7 +96,7 @@ def _variants(source: PageInput, entry: LayerEntry, calls: list[BoundCall]) -> I
     seen = {canonical}
     for call in calls:
         flags = read_flags(call.layer)
-        values = {name: evaluate(size, source.defaults) for name, size in read_sizes(call.layer).items()}
+        values = {name: evaluate(size, source.defaults) for name, size in call.layer.own_sizes.items()}
         if flags in seen or any(isinstance(value, Fraction) for value in values.values()):
             continue
         seen.add(flags)
@@ -155,7 +153,7 @@ class _Rows:
 
     def _child_row(self, path: str, child: Child, called: BaseLayer, times: Size) -> ChildRow:
         entry = self._source.entries.get(type(called))
-        sizes = ((LATEX_NAMES[name], self._print(size)) for name, size in read_sizes(called).items())
+        sizes = ((LATEX_NAMES[name], self._print(size)) for name, size in called.own_sizes.items())
         return ChildRow(
             name=path,
             layer=self._source.link(called),
@@ -188,7 +186,7 @@ def _occurrence_row(
         path=occurrence.path,
         stage=occurrence.stage,
         times=times,
-        sizes=tuple((LATEX_NAMES[name], source.value(size)) for name, size in read_sizes(call.layer).items()),
+        sizes=tuple((LATEX_NAMES[name], source.value(size)) for name, size in call.layer.own_sizes.items()),
         flags=tuple(flag for flag in read_flags(call.layer) if flag not in canonical),
     )
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 import sympy
-from attrs import fields, frozen
+from attrs import frozen
 
 from modelmeter.bind import BoundModule
 from modelmeter.catalogue import LayerEntry
@@ -23,7 +23,6 @@ from modelmeter.emit.quantities import Quantity, name_parts, used_quantities
 from modelmeter.evaluate import Evaluator, evaluate
 from modelmeter.functions import RoutedReads, Size
 from modelmeter.layers.base import BaseLayer
-from modelmeter.layers.base import multiply as multiply_shape
 from modelmeter.peak import Peak
 from modelmeter.symbols import ARCHITECTURE, describe, symbol, symbols_of
 from modelmeter.totals import Totals
@@ -192,27 +191,6 @@ def size_row(name: str, values: Mapping[str, int], meanings: Mapping[str, str] =
         meaning=meanings.get(name, dimension.meaning),
         value=values.get(name),
     )
-
-
-def read_sizes(layer: BaseLayer) -> dict[str, Size]:
-    """Return the sizes of a layer by the symbols of its canonical form."""
-    sizes: dict[str, Size] = {}
-    for field in fields(type(layer)):
-        value = getattr(layer, field.name)
-        if "canonical" in field.metadata:
-            # The first symbol of a canonical shape stands for all leading sizes together.
-            first, *others = field.metadata["canonical"]()
-            split = len(value) - len(others)
-            sizes[first.name] = multiply_shape(value[:split])
-            sizes.update({other.name: size for other, size in zip(others, value[split:], strict=True)})
-        elif not isinstance(value, bool | BaseLayer) and field.name != "precision":
-            sizes[field.name] = value
-    return sizes
-
-
-def holds_layers(layer: BaseLayer) -> bool:
-    """Tell whether a layer is made of given layers, so that it has no sizes of its own."""
-    return any(isinstance(getattr(layer, field.name), BaseLayer) for field in fields(type(layer)))
 
 
 def read_flags(layer: BaseLayer) -> tuple[str, ...]:

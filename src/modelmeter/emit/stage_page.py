@@ -12,7 +12,7 @@ from modelmeter.emit.conventions import REQUEST_CHECKS, STAGE_MEANINGS, describe
 from modelmeter.emit.formula import Formula, arrange_part
 from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.layer_page import outermost_paths
-from modelmeter.emit.page_input import PageInput, build_section, holds_layers, make_printer
+from modelmeter.emit.page_input import PageInput, build_section, make_printer
 from modelmeter.emit.page_spec import Link, ModuleRow, PartRow, PeakBlock, Share, ShareRow, StagePage
 from modelmeter.emit.peak_formula import PeakFormula, arrange_peak
 from modelmeter.functions import Size
@@ -148,7 +148,7 @@ def _walk_top(
 ) -> Iterator[tuple[str, BoundModule, Callable[[Metric], int | Fraction]]]:
     """Yield each top-level module with a function that returns its metrics."""
     path = bound.node.path
-    if not isinstance(bound.layer, ModuleList) and not holds_layers(bound.layer):
+    if not isinstance(bound.layer, ModuleList) and not bound.layer.holds_layers:
         yield path, bound, lambda metric: source.module_value(path, stage, metric)
         return
     for child in bound.children:
@@ -166,6 +166,6 @@ def _class_rows(source: PageInput, stage: str) -> Iterator[ModuleRow]:
     for entry in source.catalogue:
         paths = outermost_paths(entry)
         values = {metric: sum(source.module_value(path, stage, metric) for path in paths) for metric in METRICS}
-        if not holds_layers(entry.layer) and any(values.values()):
+        if not entry.layer.holds_layers and any(values.values()):
             shares = tuple(Share(value=values[metric], total=source.stage_value(stage, metric)) for metric in METRICS)
             yield ModuleRow(title=type(entry.layer).__name__, layer=source.link(entry.layer), shares=shares)

@@ -9,7 +9,7 @@ from modelmeter.cost import METRICS, Cost, Metric, Precision
 from modelmeter.emit.conventions import STAGE_MEANINGS, TRAINING_CHECKS, describe_stage_checks
 from modelmeter.emit.formula import Formula, arrange_part
 from modelmeter.emit.latex_names import LATEX_NAMES
-from modelmeter.emit.page_input import PageInput, build_section, holds_layers, make_printer
+from modelmeter.emit.page_input import PageInput, build_section, make_printer
 from modelmeter.emit.page_spec import ModuleRow, PartRow, Share, StagePage
 from modelmeter.emit.stage_page import chain_sizes
 from modelmeter.graph import join_path
@@ -61,7 +61,7 @@ def _walk_top(
         below = join_path(path, name)
         values = _evaluate(source, child.train(Precision()))
         own = {metric: own[metric] - values[metric] for metric in METRICS}
-        if holds_layers(child.layer):
+        if child.layer.holds_layers:
             yield from _walk_top(source, child.layer, below)
         else:
             yield below, child.layer, values

@@ -72,6 +72,25 @@ class BaseLayer(ABC):
         return {name: value for name, value in values.items() if isinstance(value, bool)}
 
     @property
+    def own_sizes(self) -> dict[str, Size]:
+        """The sizes by their symbols in the canonical layer; of a shape, the first stands for all leading sizes."""
+        sizes: dict[str, Size] = {}
+        for size in fields(type(self)):
+            value = getattr(self, size.name)
+            if "canonical" in size.metadata:
+                names = [own.name for own in size.metadata["canonical"]()]
+                split = len(value) - len(names) + 1
+                sizes.update(zip(names, (multiply(value[:split]), *value[split:]), strict=True))
+            elif size.name != "precision" and not isinstance(value, bool | BaseLayer):
+                sizes[size.name] = value
+        return sizes
+
+    @property
+    def holds_layers(self) -> bool:
+        """Whether the layer is made of given layers: then it has no sizes of its own."""
+        return any(isinstance(getattr(self, size.name), BaseLayer) for size in fields(type(self)))
+
+    @property
     @abstractmethod
     def output_shape(self) -> Shape:
         """Shape of the first output tensor."""

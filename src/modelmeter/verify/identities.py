@@ -11,7 +11,7 @@ from attrs import evolve, fields, frozen
 from modelmeter.bind import BoundModule
 from modelmeter.cost import METRICS, Metric
 from modelmeter.functions import Size, exceeds
-from modelmeter.layers.base import BaseLayer, multiply
+from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_decoder_layer import DeepseekV2DecoderLayer
@@ -149,7 +149,7 @@ def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
     for bound in model.walk():
         for call in bound.calls:
             layer = call.layer
-            if isinstance(layer, ModuleList | Sequential) or _holds_layers(layer):
+            if isinstance(layer, ModuleList | Sequential) or layer.holds_layers:
                 continue
             canonical, sizes = put_in_own_sizes(layer)
             own = map_cost(canonical.cost, lambda size: resolve(size.xreplace(sizes), Domain()))  # noqa: B023  # used at once
@@ -163,28 +163,10 @@ def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
 
 def put_in_own_sizes(layer: BaseLayer) -> tuple[BaseLayer, dict[sympy.Symbol, sympy.Expr]]:
     """Return the layer with a symbol for each of its sizes, and what ``layer`` has for each symbol."""
-    canonical = type(layer).canonical()
-    sizes: dict[sympy.Symbol, Size] = {}
-    flags: dict[str, bool] = {}
-    for attribute in fields(type(layer)):
-        value, own = getattr(layer, attribute.name), getattr(canonical, attribute.name)
-        if attribute.name == "precision":
-            continue
-        if isinstance(value, bool):
-            flags[attribute.name] = value
-        elif isinstance(own, tuple):
-            # The first symbol of a shape stands for all leading sizes together.
-            split = len(value) - len(own) + 1
-            sizes.update(zip(own, (multiply(value[:split]), *value[split:]), strict=True))
-        else:
-            sizes[own] = value
-    chosen: dict[str, Any] = {**flags}
-    return evolve(canonical, **chosen), {own: sympy.sympify(size) for own, size in sizes.items()}
-
-
-def _holds_layers(layer: BaseLayer) -> bool:
-    """Tell whether a layer is made of given layers: then it has no sizes of its own."""
-    return any(isinstance(getattr(layer, attribute.name), BaseLayer) for attribute in fields(type(layer)))
+    values = {attribute.name: getattr(layer, attribute.name) for attribute in fields(type(layer))}
+    switches: dict[str, Any] = {name: value for name, value in values.items() if isinstance(value, bool)}
+    sizes = {symbol(name): sympy.sympify(size) for name, size in layer.own_sizes.items()}
+    return evolve(type(layer).canonical(), **switches), sizes
 
 
 def _compare_forms(

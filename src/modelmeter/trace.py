@@ -100,20 +100,26 @@ class _Runs(nn.Module):
             run()
 
 
-def _read_rows(summary_list: Sequence[Any], model: nn.Module, paths: Mapping[nn.Module, str]) -> dict[str, list[Any]]:
-    """Return TorchInfo's rows by module.
+def name_rows(summary_list: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield TorchInfo's rows, each after the path of its module in the model.
 
-    The path of a row is its own name after those of the rows above it: its parent_info is a placeholder, and
-    its children are all descendants.
+    The first row is left out: it is the module that runs the model, which the second row is. The path of a row is
+    its own name after those of the rows above it: its parent_info is a placeholder, and its children are all
+    descendants.
     """
+    above: list[str] = []
+    for row in summary_list[1:]:
+        above[row.depth - 1 :] = [row.var_name]
+        yield ".".join(above[1:]), row
+
+
+def _read_rows(summary_list: Sequence[Any], model: nn.Module, paths: Mapping[nn.Module, str]) -> dict[str, list[Any]]:
+    """Return TorchInfo's rows by module."""
     names: defaultdict[nn.Module, set[str]] = defaultdict(set)
     for name, module in model.named_modules(remove_duplicate=False):
         names[module].add(name)
     rows: dict[str, list[Any]] = {path: [] for path in paths.values()}
-    above: list[str] = []
-    for row in summary_list[1:]:  # the first row is _Runs
-        above[row.depth - 1 :] = [row.var_name]
-        place = ".".join(above[1:])
+    for place, row in name_rows(summary_list):
         if place not in names[row.module]:
             raise TraceError(
                 "TorchInfo has a module in another place", place=place, expected=sorted(names[row.module]),

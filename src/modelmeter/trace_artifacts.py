@@ -23,6 +23,7 @@ from modelmeter.errors import ModelMeterError, TraceError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, stage_of
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, prepare_runs
+from modelmeter.trace import name_rows
 
 SUMMARY_TXT: Final = "torchinfo-summary.txt"
 LAYERS_JSON: Final = "torchinfo-layers.json"
@@ -125,10 +126,7 @@ def _run(name: str, model: nn.Module, function: Callable[[], object]) -> _Traced
 
 
 def _list_rows(run: str, statistics: ModelStatistics) -> Iterator[Record]:
-    above: list[str] = []
-    for row in statistics.summary_list[1:]:  # the first row is Run
-        above[row.depth - 1 :] = [row.var_name]
-        path = ".".join(above[1:])
+    for path, row in name_rows(statistics.summary_list):
         kind = type(row.module)
         yield {
             "run": run,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._ahead import run_ahead
 from ._blocks import join_ranges, ranges_of
-from ._formulas import SIZES
+from ._formulas import SIZES, Size
 from ._operations import Array
 from ._plan import Known, Overflow, make_plan, trace_bounded
 from ._program import check_names, find_formulas
@@ -41,26 +41,30 @@ class Cost(NamedTuple):
     kv_cache_bytes: NDArray[Any]
 
 
-def as_size(name: str, value: ArrayLike | None, minimum: int) -> Array | int | None:
-    """Return a size as an int or an array of integers; what is not given stays None."""
+def as_size(name: str, value: ArrayLike | None, size: Size) -> Array | int | None:
+    """Return a size as an int or an array of integers; what is not given, and follows from others, stays None."""
+    if value is None and size.default is None:
+        return None
     if value is None or isinstance(value, int):
-        return value if value is None else check_size(name, value, minimum)
+        return check_size(name, value, size.minimum)
+    if np.ma.is_masked(value):  # an array without the mask would be of numbers that are not meant
+        raise TypeError(f"{name} must hold integers everywhere, and some elements are masked")
     # In a list, NumPy would take true for 1, and round what does not fit.
     array = np.asarray(value, dtype=object) if isinstance(value, list | tuple) else np.asarray(value)
     if array.dtype == object:
-        sizes = [check_size(name, item, minimum) for item in array.flat]
+        sizes = [check_size(name, item, size.minimum) for item in array.flat]
         kind = np.int64 if max(sizes, default=0) <= INT64_MAX else object
-        return np.array(sizes, dtype=kind).reshape(array.shape)
-    if array.dtype.kind not in "iu":
+        array = np.array(sizes, dtype=kind).reshape(array.shape)
+    elif array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, not {array.dtype}")
     if array.ndim == 0:
-        return check_size(name, array.item(), minimum)
-    return array
+        return check_size(name, array.item(), size.minimum)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def split_sizes(function: str, given: Mapping[str, ArrayLike | None]) -> tuple[dict[str, Array], Known]:
     """Return the sizes of a function that are arrays, and those that are known beforehand."""
-    sizes = {name: as_size(name, value, SIZES[function][name].minimum) for name, value in given.items()}
+    sizes = {name: as_size(name, value, SIZES[function][name]) for name, value in given.items()}
     arrays = {name: size for name, size in sizes.items() if isinstance(size, np.ndarray)}
     return arrays, tuple((name, size) for name, size in sizes.items() if not isinstance(size, np.ndarray))
 

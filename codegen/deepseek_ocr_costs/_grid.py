@@ -53,7 +53,7 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
         for column in columns:
             if column in given:
                 raise CostError(f"{column} is given twice")
-        given |= {column: as_size(column, values, known[column].minimum) for column, values in columns.items()}
+        given |= {column: as_size(column, values, known[column]) for column, values in columns.items()}
         if isinstance(given[next(iter(columns))], np.ndarray):
             axes.append({column: given[column] for column in columns})
     for number, axis in enumerate(axes):

@@ -214,8 +214,11 @@ def routed_reads(experts: int, per_token: int, tokens: Value, weights: int, expe
 
 
 def abbreviate(value: Value) -> Value:
-    """Return ``value``, under a name of its own if it is long: multiplied out, its powers would be longer yet."""
-    if isinstance(value, int) or len(value.terms) < 4:
+    """Return ``value``, under a name of its own if it is long or takes something away.
+
+    Multiplied out, its powers would be longer yet, and float64 would lose the difference of two large terms.
+    """
+    if isinstance(value, int) or (len(value.terms) < 4 and min(value.terms.values()) > 0):
         return value
     return value.space.unknown(Call("abbreviate", (value,)))
 

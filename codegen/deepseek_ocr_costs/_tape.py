@@ -67,13 +67,14 @@ class Tape(NamedTuple):
             If float64 could not tell whether two numbers differ, or could not hold a number at all.
         """
         floats: set[Operand] = set()
-        for name, (_, high) in self.ranges(sizes).items():
-            if high >= 2**1023:
-                raise OverflowError(f"a number may be as large as {show(high)}, more than float64 holds")
+        for name, ends in self.ranges(sizes).items():
+            largest = max(map(abs, ends))  # what is taken away from others is negative
+            if largest >= 2**1023:
+                raise OverflowError(f"a number may be as large as {show(largest)}, more than float64 holds")
             step = self.steps.get(str(name))
             has_floats = step is not None and not floats.isdisjoint(step.operands)
             if step is None or step.function not in (*BRACKETS, "routed_reads"):
-                floats |= {name} if has_floats or high > INT64_MAX else set()
+                floats |= {name} if has_floats or largest > INT64_MAX else set()
             elif has_floats and step.function in ("differs", "equals"):
                 raise OverflowError("these sizes are too large to be compared in float64")
         return floats

@@ -77,7 +77,8 @@ def make_spec() -> PackageSpec:
                 tensor_core_flops=_layer_flops(batch * steps) + 4 * batch * hidden * attended,
                 cuda_core_flops=6 * batch * symbol("num_attention_heads") * attended,
                 io_bytes=bits_to_bytes(
-                    steps * _routed(batch) * symbol("weight_bits") + kept * attended * symbol("kv_bits")
+                    steps * (_routed(batch) * symbol("weight_bits") + (batch + 1) * hidden * activations)
+                    + kept * attended * symbol("kv_bits")
                 ),
                 weight_bytes=bits_to_bytes(decoder_weights * symbol("weight_bits")),
                 activation_bytes=bits_to_bytes(batch * hidden * exceeds(steps, 0) * activations),
@@ -177,7 +178,9 @@ def _view(views: Size, side: Size) -> Cost:
     grid, trained = (floor_div(size, symbol("sam_patch_size")) for size in (side, symbol("sam_image_size")))
     window, hidden = symbol("sam_window_size"), symbol("sam_hidden_size")
     windows = ceil_div(grid, window)
-    resized = differs(grid, trained) * (grid * (2 * grid - 1)) * floor_div(hidden, symbol("sam_num_attention_heads"))
+    resized = (
+        differs(grid, trained) * (grid * (2 * grid - 1) - 1) * floor_div(hidden, symbol("sam_num_attention_heads"))
+    )
     padded = differs(windows * window, grid) * views * windows**2 * window**2 * hidden
     table = equals(grid, trained) * grid**2 * hidden
     return Cost(

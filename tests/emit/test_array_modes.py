@@ -121,6 +121,27 @@ def test_what_is_missing_is_named_with_a_remedy(costs: ModuleType, monkeypatch: 
         costs.arrays.prefill(seq_len=[3, 5], weight_bits=37, engine="fused")
 
 
+@pytest.mark.parametrize(
+    ("stage", "sizes"),
+    [
+        # Of one token to generate, the prefill makes all.
+        ("decode", {"max_new_tokens": [1, 2, 2**70], "activation_bits": 10**16 + 61}),
+        # Patches of 9 pixels: the embeddings of a view that is not of 19 x 19 patches are resized.
+        ("vision", {"base_size": [9 * 19, 9 * 18], "activation_bits": 10**30}),
+    ],
+)
+def test_float64_is_within_its_bound_where_something_is_taken_away(
+    costs: ModuleType, stage: str, sizes: dict[str, Any]
+) -> None:
+    rounded = getattr(costs.arrays.stages(**sizes, overflow="float64"), stage)
+    assert any(metric.dtype == numpy.float64 for metric in rounded)
+    allowed = Fraction(costs.arrays.FLOAT64_RELATIVE_ERROR)
+    for place in range(len(next(iter(sizes.values())))):
+        point = {name: size[place] if isinstance(size, list) else size for name, size in sizes.items()}
+        for metric, exact in zip(rounded, getattr(costs.stages(**point), stage), strict=True):
+            assert abs(Fraction(metric[place].item()) - exact) <= allowed * exact
+
+
 @pytest.mark.parametrize("most", [2**31, 2**53, 2**63])
 def test_a_result_at_a_border_of_machine_numbers_is_exact(costs: ModuleType, most: int) -> None:
     """42 heads' keys: the prefill keeps 2 * 5 * 1 * (42 // 3) * 3 / 8 = 52.5 bytes a token; sizes on both sides."""
@@ -182,6 +203,19 @@ def test_a_compiled_loop_refuses_what_blocks_refuse(costs: ModuleType, sizes: di
     pytest.importorskip("numba")
     with pytest.raises((OverflowError, costs.CostError), match=message):
         costs.arrays.prefill(**sizes, engine="fused")
+
+
+@pytest.mark.parametrize("kind", [">i2", ">i8", ">u8"])
+def test_a_compiled_loop_takes_bytes_in_any_order(costs: ModuleType, kind: str) -> None:
+    pytest.importorskip("numba")
+    found = costs.arrays.prefill(seq_len=numpy.array([5, 331], dtype=kind), engine="fused")
+    assert points(found) == scalar(costs, "prefill", {"seq_len": [5, 331]})
+
+
+def test_a_compiled_loop_is_not_for_a_single_point_without_dimensions(costs: ModuleType) -> None:
+    pytest.importorskip("numba")
+    found = costs.arrays.prefill(seq_len=numpy.array(331, dtype=object), engine="fused")
+    assert tuple(metric.item() for metric in found) == costs.prefill(seq_len=331)
 
 
 @pytest.mark.parametrize("count", [1, STRIP - 1, STRIP, STRIP + 1, 3 * STRIP + 7])

@@ -111,8 +111,21 @@ def test_columns_of_data_frames_are_arrays(costs: ModuleType, library: str) -> N
         costs.arrays.prefill(seq_len=series([5.0, 7.0]))
 
 
-def test_scalars_give_arrays_without_dimensions(costs: ModuleType) -> None:
-    assert at(costs.arrays.request(batch_size=numpy.int32(3)), ()) == costs.request(batch_size=3)
+@pytest.mark.parametrize("scalar", [numpy.int32(3), numpy.array(3), numpy.array(3, dtype=object)])
+def test_scalars_give_arrays_without_dimensions(costs: ModuleType, scalar: Any) -> None:
+    assert at(costs.arrays.request(batch_size=scalar), ()) == costs.request(batch_size=3)
+    assert at(costs.arrays.request(batch_size=scalar, decode_steps=[5, 7]), (1,)) == costs.request(
+        batch_size=3, decode_steps=7
+    )
+
+
+def test_masked_elements_are_no_sizes(costs: ModuleType) -> None:
+    """What lies below a mask is not meant, and results have no mask that could say so."""
+    seq_len = numpy.ma.array([5, 111])
+    assert at(costs.arrays.prefill(seq_len=seq_len), (1,)) == costs.prefill(seq_len=111)
+    seq_len[0] = numpy.ma.masked
+    with pytest.raises(TypeError, match="seq_len must hold integers everywhere"):
+        costs.arrays.prefill(seq_len=seq_len)
 
 
 def test_arrays_may_be_empty(costs: ModuleType) -> None:
@@ -124,6 +137,7 @@ def test_arrays_may_be_empty(costs: ModuleType) -> None:
     [
         ("prefill", {"seq_len": [5, 0]}, "CostError", "seq_len must be at least 1, not 0"),
         ("prefill", {"seq_len": numpy.array([-3])}, "CostError", "seq_len must be at least 1, not -3"),
+        ("prefill", {"seq_len": None}, "TypeError", "seq_len must be an integer, not NoneType"),
         ("prefill", {"seq_len": [5.0]}, "TypeError", "seq_len must be an integer, not float 5.0"),
         ("prefill", {"seq_len": [True]}, "TypeError", "seq_len must be an integer, not True"),
         ("prefill", {"seq_len": numpy.array([5.0])}, "TypeError", "seq_len must hold integers, not float64"),

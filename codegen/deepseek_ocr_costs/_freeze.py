@@ -156,7 +156,8 @@ def show(node: Node, written: dict[Node, str]) -> str:
         *factors, last = zip(node.operands, operands, atoms, strict=True)
         atoms = [atom for _, _, atom in factors]
         return " * ".join([last[1], *atoms] if isinstance(last[0], int) else [*atoms, last[2]])
-    return _CALLS[node.function](*atoms, *map(str, node.constants))
+    is_alone = node.function in ("abbreviate", "largest")
+    return _CALLS[node.function](*(operands if is_alone else atoms), *map(str, node.constants))
 
 
 _CALLS: dict[str, Callable[..., str]] = {

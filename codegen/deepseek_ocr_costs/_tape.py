@@ -64,10 +64,11 @@ class Tape(NamedTuple):
         Raises
         ------
         OverflowError
-            If float64 could not tell whether two numbers differ, or could not hold a number at all.
+            If float64 could not tell which of two numbers is larger, or could not hold a number at all.
         """
         floats: set[Operand] = set()
-        for name, ends in self.ranges(sizes).items():
+        ranges = self.ranges(sizes)
+        for name, ends in ranges.items():
             largest = max(map(abs, ends))  # what is taken away from others is negative
             if largest >= 2**1023:
                 raise OverflowError(f"a number may be as large as {show(largest)}, more than float64 holds")
@@ -77,6 +78,10 @@ class Tape(NamedTuple):
                 floats |= {name} if has_floats or largest > INT64_MAX else set()
             elif has_floats and step.function in ("differs", "equals"):
                 raise OverflowError("these sizes are too large to be compared in float64")
+        for check in self.checks:
+            (_, most), (least, _) = (ranges.get(side, (side, side)) for side in (check.size, check.limit))
+            if int(most) > int(least) and not floats.isdisjoint((check.size, check.limit)):
+                raise OverflowError(f"{check.name} and {check.limit_name} are too large to be compared in float64")
         return floats
 
 

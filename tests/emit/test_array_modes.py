@@ -142,6 +142,15 @@ def test_float64_is_within_its_bound_where_something_is_taken_away(
             assert abs(Fraction(metric[place].item()) - exact) <= allowed * exact
 
 
+def test_float64_does_not_guess_whether_sizes_contradict_each_other(costs: ModuleType) -> None:
+    """The next number of float64 after 10^20 is 2^14 more."""
+    sizes = {"seq_len": [10**20, 10**20 + 1], "logits_tokens": [10**20 + 1, 1]}
+    with pytest.raises(OverflowError, match="logits_tokens and seq_len are too large to be compared in float64"):
+        costs.arrays.prefill(**sizes, overflow="float64")
+    sizes["logits_tokens"] = [1, 10**20]
+    assert costs.arrays.prefill(**sizes, overflow="float64").io_bytes.dtype == numpy.float64
+
+
 @pytest.mark.parametrize("most", [2**31, 2**53, 2**63])
 def test_a_result_at_a_border_of_machine_numbers_is_exact(costs: ModuleType, most: int) -> None:
     """42 heads' keys: the prefill keeps 2 * 5 * 1 * (42 // 3) * 3 / 8 = 52.5 bytes a token; sizes on both sides."""

@@ -67,10 +67,11 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
 
 def _split_tiles(pairs: Any) -> dict[str, Any]:
     """Return the widths and the heights of one pair, or of a list or an array of them."""
-    is_array = isinstance(pairs, np.ndarray)
-    rows = pairs if is_array else list(pairs)
-    if len(rows) == 2 and not any(isinstance(side, list | tuple | np.ndarray) for side in rows):
+    # To iterate over a data frame is to see the names of its columns; an array of it has its rows.
+    rows = pairs if isinstance(pairs, list | tuple | np.ndarray) else np.asarray(pairs)
+    is_one = getattr(rows, "ndim", 1) == 0
+    if not is_one and len(rows) == 2 and not any(isinstance(side, list | tuple | np.ndarray) for side in rows):
         return {"num_width_tiles": rows[0], "num_height_tiles": rows[1]}
-    if any(not isinstance(row, list | tuple | np.ndarray) or len(row) != 2 for row in rows):
+    if is_one or any(not isinstance(row, list | tuple | np.ndarray) or len(row) != 2 for row in rows):
         raise CostError("num_tiles must be pairs of num_width_tiles and num_height_tiles")
     return {"num_width_tiles": [row[0] for row in rows], "num_height_tiles": [row[1] for row in rows]}

@@ -118,12 +118,25 @@ def test_numbers_are_no_axes(costs: ModuleType) -> None:
     )
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_the_rows_of_a_data_frame_are_pairs(costs: ModuleType, library: str) -> None:
+    frame = pytest.importorskip(library).DataFrame
+    pairs = [(1, 1), (2, 5)]
+    table = frame(pairs, schema=["across", "down"], orient="row") if library == "polars" else frame(pairs)
+    found = costs.arrays.grid("vision", num_tiles=table)
+    assert [int(number) for number in found.io_bytes] == [
+        costs.vision(num_width_tiles=width, num_height_tiles=height).io_bytes for width, height in pairs
+    ]
+
+
 @pytest.mark.parametrize(
     ("stage", "sizes", "error", "message"),
     [
         ("pretrain", {}, "CostError", "there is no stage 'pretrain'"),
         ("prefill", {"num_tiles": [(1, 2)]}, "TypeError", "prefill has no size 'num_width_tiles'"),
         ("vision", {"num_tiles": [(1, 2), (3,)]}, "CostError", "num_tiles must be pairs"),
+        ("vision", {"num_tiles": 5}, "CostError", "num_tiles must be pairs"),
+        ("vision", {"num_tiles": {1: 2, 3: 4}}, "CostError", "num_tiles must be pairs"),
         ("vision", {"num_tiles": [(1, 2)], "num_width_tiles": 3}, "CostError", "num_width_tiles is given twice"),
         ("vision", {"num_tiles": [(1, -2)]}, "CostError", "num_height_tiles must be at least 0, not -2"),
         ("vision", {"num_tiles": [(1, 2.0)]}, "TypeError", "num_height_tiles must be an integer, not float"),

@@ -157,13 +157,14 @@ def evaluate(
     axes = tuple((name, _axes_of(array)) for name, array in arrays.items())
     lengths = () if is_flat else laid
     plan_of = partial(make_plan, stage, known, expert_routing, axes, lengths)
-    if is_flat and arrays:
-        found = run_ahead(plan_of, bound, arrays, minima, engine)
-        if found is not None:
-            return [_unfold(metric, shape, laid, order) for metric in found]
-    ranges = {name: range_of_size(name, array, minima[name]) for name, array in arrays.items()}
-    bounds = bound(ranges)
-    metrics = plan_of(bounds.fixed).run(arrays, laid, ranges, overflow, bounds.largest)
+    metrics = run_ahead(plan_of, bound, arrays, minima, engine) if is_flat and arrays else None
+    if metrics is None:
+        ranges = {name: range_of_size(name, array, minima[name]) for name, array in arrays.items()}
+        bounds = bound(ranges)
+        metrics = plan_of(bounds.fixed).run(arrays, laid, ranges, overflow, bounds.largest)
+    for number, metric in enumerate(metrics):
+        if any(metric is earlier for earlier in metrics[:number]):
+            metric.flags.writeable = False  # who changed one would change the other
     return [_unfold(metric, shape, laid, order) for metric in metrics]
 
 

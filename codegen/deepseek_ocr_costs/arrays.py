@@ -8,7 +8,8 @@ is an ``OverflowError`` and no result; ``"float64"`` gives the metrics that may 
 
 :func:`grid` evaluates every combination of some sizes, :func:`bound` says what no combination exceeds.
 
-Metrics that vary along all axes share one block of memory. One that does not is a view that cannot be written to.
+Metrics that vary along all axes share one block of memory. One that does not, or that is the same in two stages, is a
+view that cannot be written to.
 
 Conventions
 -----------

@@ -113,6 +113,19 @@ def test_all_stages_at_once_cost_what_they_cost_on_integers(costs: ModuleType) -
         assert tuple(tuple(int(metric[place]) for metric in cost) for cost in found) == expected
 
 
+def test_who_changes_a_metric_of_one_stage_changes_no_other(costs: ModuleType) -> None:
+    """The decoder's weights are those of two stages, and the cache at the end is that of the request too."""
+    found = costs.arrays.stages(batch_size=[3, 5], weight_bits=[4, 7])
+    expected = costs.stages(batch_size=5, weight_bits=7)
+    for stage, cost in zip(found, expected, strict=True):
+        for metric, number in zip(stage, cost, strict=True):
+            assert metric[1] == number
+            if metric.flags.writeable:
+                metric[:] = -1
+    assert not found.decode.weight_bytes.flags.writeable
+    assert found.decode.io_bytes[1] == -1
+
+
 def test_all_stages_of_no_points_are_empty(costs: ModuleType) -> None:
     found = costs.arrays.stages(batch_size=numpy.array([], dtype=numpy.int64))
     assert [[len(metric) for metric in cost] for cost in found] == [[0] * 6] * 5

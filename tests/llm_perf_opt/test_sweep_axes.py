@@ -28,6 +28,7 @@ def list_values(axis: Axis) -> list[int]:
         ("seq_len=9:0:-4", [9, 5, 1]),
         ("seq_len=1_000,5:11:3,0", [1000, 5, 8, 0]),
         (f"seq_len={2**63 - 1}", [2**63 - 1]),
+        (f"seq_len=0:{2**63}:{2**63 - 1},5:6:{10**20}", [0, 2**63 - 1, 5]),
     ],
 )
 def test_an_axis_is_as_it_is_written(text: str, values: list[int]) -> None:

@@ -97,6 +97,7 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
         (("prefill", "--grid", "seq_len=1", "--grid", "seq_len=2"), ("seq_len", "given twice")),
         (("prefill", "--grid", "seq_len=1.5"), ("seq_len", "not an integer")),
         (("prefill", "--grid", "seq_len=0:9"), ("seq_len must be at least 1",)),
+        (("decode", "--grid", f"decode_steps=0:{2**63}"), ("more points", str(2**63))),
         (("prefill", "--grid", "seq_len=1", "seq_len=4"), ("seq_len", "given twice")),
         (("prefill", "--grid", "seq_len=1", "kv_bits"), ("key=value",)),
         (("prefill", "--grid", "seq_len=1", "--metric", "flops"), ("metric", "tensor_core_flops")),

@@ -48,7 +48,7 @@ class Axis:
     @property
     def length(self) -> int:
         """The number of values."""
-        return sum(map(len, self.ranges))
+        return sum(map(_count, self.ranges))
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -58,10 +58,12 @@ class Axis:
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the values at ``indices``, each from 0 to the length of the axis less one."""
-        starts, steps, lengths = np.array([(r.start, r.step, len(r)) for r in self.ranges], dtype=np.int64).T
-        ends = np.cumsum(lengths)
-        which = np.searchsorted(ends, indices, side="right")
-        values: NDArray[np.int64] = starts[which] + (indices - (ends - lengths)[which]) * steps[which]
+        starts, ends, lengths = np.array([(r[0], r[-1], _count(r)) for r in self.ranges], dtype=np.int64).T
+        # A step of a range with one value leads nowhere, and may be of any size.
+        steps = (ends - starts) // np.maximum(lengths - 1, 1)
+        counts = np.cumsum(lengths)
+        which = np.searchsorted(counts, indices, side="right")
+        values: NDArray[np.int64] = starts[which] + (indices - (counts - lengths)[which]) * steps[which]
         return values
 
 
@@ -94,12 +96,17 @@ def _parse_range(name: str, text: str) -> range:
     return range(*numbers)
 
 
+def _count(values: range) -> int:
+    """Return the number of values; ``len`` has none beyond 2**63 - 1."""
+    return (values[-1] - values[0]) // values.step + 1
+
+
 def _range_of(value: int) -> range:
     return range(value, value + 1)
 
 
 def _write(values: range) -> str:
-    if len(values) == 1:
+    if values and values[0] == values[-1]:
         return str(values[0])
     step = f":{values.step}" if values.step != 1 else ""
     return f"{values.start}:{values.stop}{step}"

@@ -126,7 +126,8 @@ class Pass:
         """Run the steps on every block of ``extent``, and look for the ``ends`` of sizes in it."""
         cells = list(self._cells)
         size = max(SMALLEST_BLOCK, WORKING_SET // (len(self._scratch) + 1))
-        scratch = _scratch(len(self._scratch), size, object in self._scratch.values())
+        memory = _take_memory(len(self._scratch) * size, object if object in self._scratch.values() else np.int64)
+        scratch = memory[: len(self._scratch) * size].reshape(-1, size)
         read = [
             (place, np.broadcast_to(values[name], extent), kind if values[name].dtype != kind else None)
             for place, (name, kind) in self._read.items()
@@ -137,8 +138,8 @@ class Pass:
         for block in blocks(extent, size):
             lengths = tuple(piece.stop - piece.start for piece in block)
             if lengths != before:
-                for (place, kind), memory in zip(self._scratch.items(), scratch, strict=True):
-                    cells[place] = memory[: prod(lengths)].view(kind).reshape(lengths)
+                for (place, kind), row in zip(self._scratch.items(), scratch, strict=True):
+                    cells[place] = row[: prod(lengths)].view(kind).reshape(lengths)
                 before = lengths
             for place, array, converted in read:
                 cells[place] = array[block] if converted is None else array[block].astype(converted)
@@ -148,6 +149,8 @@ class Pass:
                 found.append(_ends_of(cells[place]))
             for function, one, other, result in self.steps:
                 function(cells[one], cells[other], cells[result])
+        if memory.dtype == np.int64:
+            _memory.blocks = memory
 
     def _add(self, key: object, cell: object = None) -> int:
         self._places[key] = len(self._cells)
@@ -240,11 +243,7 @@ def _ends_of(piece: Any) -> tuple[Any, Any]:
     return np.minimum.reduce(piece, axis=None), np.maximum.reduce(piece, axis=None)
 
 
-def _scratch(count: int, size: int, is_object: bool) -> Array:
-    """Return the memory of this thread for ``count`` blocks."""
-    if is_object:
-        return np.empty((count, size), dtype=object)
-    memory: Array | None = getattr(_memory, "blocks", None)
-    if memory is None or memory.size < count * size:
-        memory = _memory.blocks = np.empty(count * size, dtype=np.int64)
-    return memory[: count * size].reshape(count, size)
+def _take_memory(size: int, kind: type) -> Array:
+    """Return the memory that this thread left, or new memory: what interrupts a run, as a signal does, has its own."""
+    memory: Array | None = _memory.__dict__.pop("blocks", None) if kind is np.int64 else None
+    return np.empty(size, dtype=kind) if memory is None or memory.size < size else memory

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_package import load_small_package
+from small_package import load_package, load_small_package, render_small_package
 
 numpy = pytest.importorskip("numpy")
 
@@ -126,6 +128,27 @@ def test_masked_elements_are_no_sizes(costs: ModuleType) -> None:
     seq_len[0] = numpy.ma.masked
     with pytest.raises(TypeError, match="seq_len must hold integers everywhere"):
         costs.arrays.prefill(seq_len=seq_len)
+
+
+def test_a_call_between_two_operations_of_another_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler of signals may make one: here, every sum does."""
+    costs = load_package(tmp_path, render_small_package(), "interrupted_costs")
+    operations = importlib.import_module("interrupted_costs._operations")
+    interrupting: list[bool] = []
+
+    def add(one: Any, other: Any, result: Any) -> None:
+        numpy.add(one, other, result)
+        if not interrupting:
+            interrupting.append(True)
+            costs.arrays.prefill(seq_len=[9, 17], batch_size=[5, 3])
+            interrupting.pop()
+
+    monkeypatch.setitem(operations._FUNCTIONS, "add", add)
+    found = costs.arrays.prefill(seq_len=[5, 111], batch_size=[3, 70_001])
+    assert at(found, (0,)) == costs.prefill(seq_len=5, batch_size=3)
+    assert at(found, (1,)) == costs.prefill(seq_len=111, batch_size=70_001)
 
 
 def test_arrays_may_be_empty(costs: ModuleType) -> None:

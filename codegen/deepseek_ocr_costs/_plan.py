@@ -42,7 +42,7 @@ class Plan:
             return dict.fromkeys(names, object), True
         if overflow == "error":
             raise OverflowError(f"a number may be as large as {show(largest)}, more than int64 holds")
-        floats = self._tape.floats(sizes)
+        floats = self._tape.floats(sizes, largest)
         return {name: np.float64 if name in floats else np.int64 for name in names}, False
 
     def run(

@@ -58,8 +58,13 @@ class Tape(NamedTuple):
             ranges[name] = _range_of(step, [(int(low), int(high)) for low, high in ends])
         return ranges
 
-    def floats(self, sizes: Mapping[str, Range]) -> set[Operand]:
+    def floats(self, sizes: Mapping[str, Range], largest: int) -> set[Operand]:
         """Return the sizes and the steps that do not fit into int64 with all that they are made of.
+
+        Parameters
+        ----------
+        largest
+            What no metric exceeds.
 
         Raises
         ------
@@ -68,14 +73,15 @@ class Tape(NamedTuple):
         """
         floats: set[Operand] = set()
         ranges = self.ranges(sizes)
-        for name, ends in ranges.items():
-            largest = max(map(abs, ends))  # what is taken away from others is negative
-            if largest >= 2**1023:
-                raise OverflowError(f"a number may be as large as {show(largest)}, more than float64 holds")
+        magnitudes = {name: max(map(abs, ends)) for name, ends in ranges.items()}  # what is taken away is negative
+        largest = max([largest, *magnitudes.values()])
+        if largest >= 2**1023:
+            raise OverflowError(f"a number may be as large as {show(largest)}, more than float64 holds")
+        for name, magnitude in magnitudes.items():
             step = self.steps.get(str(name))
             has_floats = step is not None and not floats.isdisjoint(step.operands)
             if step is None or step.function not in (*BRACKETS, "routed_reads"):
-                floats |= {name} if has_floats or largest > INT64_MAX else set()
+                floats |= {name} if has_floats or magnitude > INT64_MAX else set()
             elif has_floats and step.function in ("differs", "equals"):
                 raise OverflowError("these sizes are too large to be compared in float64")
         for check in self.checks:

@@ -142,6 +142,12 @@ def test_float64_is_within_its_bound_where_something_is_taken_away(
             assert abs(Fraction(metric[place].item()) - exact) <= allowed * exact
 
 
+@pytest.mark.parametrize("prompt", [10**308, [10**308, 5]], ids=["known", "column"])
+def test_what_float64_cannot_hold_is_refused(costs: ModuleType, prompt: Any) -> None:
+    with pytest.raises(OverflowError, match="more than float64 holds"):
+        costs.arrays.prefill(seq_len=prompt, overflow="float64")
+
+
 def test_float64_does_not_guess_whether_sizes_contradict_each_other(costs: ModuleType) -> None:
     """The next number of float64 after 10^20 is 2^14 more."""
     sizes = {"seq_len": [10**20, 10**20 + 1], "logits_tokens": [10**20 + 1, 1]}

@@ -20,10 +20,10 @@ def main() -> None:
     for benchmark in (compile_parts, imports, scalar_evaluators, frozen, array_evaluators, sweeps):
         with console.status(benchmark.__doc__ or ""):
             tables.append(benchmark.run())
-        console.print(tables[-1].to_markdown(), markup=False, highlight=False)
+        console.print(tables[-1].to_markdown(), markup=False, highlight=False, soft_wrap=True)
     for table in check_gates(tables):
         tables.append(table)
-        console.print(table.to_markdown(), markup=False, highlight=False)
+        console.print(table.to_markdown(), markup=False, highlight=False, soft_wrap=True)
     RESULTS.with_suffix(".md").write_text("\n".join(table.to_markdown() for table in tables), encoding="utf-8")
     RESULTS.with_suffix(".json").write_text(
         json.dumps([table.to_data() for table in tables], indent=2) + "\n", encoding="utf-8"

@@ -51,6 +51,11 @@ def test_narrower_types_are_faster(name: str) -> None:
         )
 
 
+@pytest.mark.parametrize("name", sorted(set(SPARSE) - {"a100-sxm-80gb"}))
+def test_every_card_since_hopper_and_ada_has_eight_bit_floats(name: str) -> None:
+    assert "float8_e4m3fn" in find_hardware(name).tensor_flops_per_second
+
+
 @pytest.mark.parametrize("name", SPARSE)
 def test_every_number_has_a_source(name: str) -> None:
     sources = find_hardware(name).sources

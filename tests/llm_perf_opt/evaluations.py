@@ -20,8 +20,11 @@ class Cost(NamedTuple):
 
 
 def _module(path: str, class_name: str, parent: str | None, count: int = 1, **params: Any) -> SimpleNamespace:
+    name = path.rpartition(".")[2]
+    if count > 1:
+        name = ",".join(map(str, range(count)))  # the names of all that it stands for, as in the generated package
     return SimpleNamespace(
-        path=path, name=path.rpartition(".")[2], class_name=class_name, qualified_class_name=f"tower.{class_name}",
+        path=path, name=name, class_name=class_name, qualified_class_name=f"tower.{class_name}",
         parent=parent, repetition="none" if count == 1 else "for", repetition_count=count, constructor_params=params,
     )  # fmt: skip
 

@@ -50,7 +50,7 @@ def test_every_link_leads_to_a_page(files: Mapping[str, str]) -> None:
 def test_the_summary_says_what_it_is_about_and_how_it_was_made(files: Mapping[str, str]) -> None:
     summary = files["summary.md"]
     assert summary.startswith("# deepseek-ai/DeepSeek-OCR, dsocr-standard-v1, on NVIDIA H100 SXM5 80GB\n")
-    assert f"**{REPORT.predicted_total_time_ms:.4g} ms** for one page." in summary
+    assert f"**{REPORT.predicted_total_time_ms:#.4g} ms** for one page." in summary
     assert "tensor_core_flops / 989.4e12 + cuda_core_flops / 66.9e12" in summary
     assert "io_bytes / 3.35e12) / 1.0" in summary
     assert "| efficiency | 1.0 |" in summary
@@ -97,7 +97,7 @@ def test_a_page_has_the_operators_of_the_module_and_of_everything_in_it(files: M
         for row in REPORT.prediction.operators  # type: ignore[union-attr] # it has one
         if (row.module_id + ".").startswith("decode.model.layers.1-11.mlp.")
     )
-    assert f"{time:.4g} ms, {100 * time / REPORT.predicted_total_time_ms:.1f} % of the request" in inside
+    assert f"{time:#.4g} ms, {100 * time / REPORT.predicted_total_time_ms:.1f} % of the request" in inside
 
 
 def test_a_module_that_only_holds_others_says_so(files: Mapping[str, str]) -> None:
@@ -105,12 +105,41 @@ def test_a_module_that_only_holds_others_says_so(files: Mapping[str, str]) -> No
     assert "None: it only holds other modules." not in files["layers/decode.lm_head.md"]
 
 
+def test_a_module_that_never_runs_says_so(files: Mapping[str, str]) -> None:
+    """CLIP's own patch convolution: SAM's features stand for it, so that its weights are only stored."""
+    page = files["layers/vision.model.vision_model.embeddings.patch_embedding.md"]
+    assert "None: it does not run in this workload." in page
+    assert "| own weights | 1.20 MB |" in page  # 1024 x 3 x 14 x 14 = 602,112 weights of two bytes
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("lm_head", "one module"),
+        ("model.layers.1-11", "11 alike modules, in turn"),
+        ("model.layers.1-11.self_attn", "one module in each of 11 alike"),
+        ("model.layers.1-11.mlp.experts.0-63", "64 alike modules, side by side, in each of 11 alike"),
+        ("model.layers.1-11.mlp.experts.0-63.up_proj", "one module in each of 704 alike"),
+    ],
+)
+def test_a_page_says_how_many_modules_its_numbers_are_of(files: Mapping[str, str], module: str, text: str) -> None:
+    assert f"| stands for | {text} |" in files[f"layers/decode.{module}.md"]
+
+
+def test_a_batch_has_a_time_for_a_page() -> None:
+    profile = evolve(find_profile("tiny"), num_pages=7)
+    report = build_report(ReportRequest(profile=profile, hardware=find_hardware("l40s")))
+    predicted = report.predicted_total_time_ms
+    summary = render_files(report, CONVENTIONS)["summary.md"]
+    assert f"**{predicted:,.0f} ms** for a batch of 7 pages, {predicted / 7:#.4g} ms a page." in summary
+
+
 def test_a_measurement_is_compared() -> None:
     measured = evolve(
         REPORT, measured_total_time_ms=400.0, predicted_vs_measured_ratio=REPORT.predicted_total_time_ms / 400
     )
-    ratio = f"{REPORT.predicted_total_time_ms / 400:.4g}"
-    assert f"Measured: 400 ms, so that predicted / measured = {ratio}." in render_files(measured, ())["summary.md"]
+    ratio = f"{REPORT.predicted_total_time_ms / 400:#.4g}"
+    assert f"Measured: 400.0 ms, so that predicted / measured = {ratio}." in render_files(measured, ())["summary.md"]
 
 
 def test_a_report_without_a_prediction_has_no_pages() -> None:

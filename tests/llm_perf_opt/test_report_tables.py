@@ -21,8 +21,8 @@ PREDICTION = make_prediction(
 
 def test_stages() -> None:
     assert tables.stage_table(PREDICTION).rows == (
-        ("decode", "800", "66.7 %", "1.50 kFLOP", "11 FLOP", "24 B", "tensor cores 100.0 %"),
-        ("request", "1200", "100.0 %", "1.51 kFLOP", "13 FLOP", "35 B", "tensor cores 66.7 %"),
+        ("decode", "800.0", "66.7 %", "1.50 kFLOP", "11 FLOP", "24 B", "tensor cores 100.0 %"),
+        ("request", "1,200", "100.0 %", "1.51 kFLOP", "13 FLOP", "35 B", "tensor cores 66.7 %"),
     )
 
 
@@ -37,8 +37,8 @@ def test_top_modules() -> None:
     )
     table = tables.top_table(report, 2, link=lambda identity: f"<{identity}>")
     assert table.rows == (
-        ("<leaf>", "leaf", "800", "60.0 %", "tensor cores 100.0 %"),
-        ("<right>", "right", "400", "40.0 %", "memory 100.0 %"),
+        ("<leaf>", "leaf", "800.0", "60.0 %", "tensor cores 100.0 %"),
+        ("<right>", "right", "400.0", "40.0 %", "memory 100.0 %"),
     )
     assert tables.own_operators(report) == {
         "root": [], "left": [], "leaf": list(PREDICTION.operators[:2]), "right": [PREDICTION.operators[2]]
@@ -49,8 +49,8 @@ def test_categories_are_the_slowest_first() -> None:
     rows = [make_operator(), make_operator(category_id="other", io_bits=9, time_ms=1000.0, bound_by="memory")]
     table = tables.category_table(rows, {"linear": "Linear", "other": "Others"}, 2000.0)
     assert table.rows == (
-        ("Others", "3", "1.40 kFLOP", "6 FLOP", "2 B", "1000", "50.0 %", "memory 100.0 %"),
-        ("Linear", "3", "1.40 kFLOP", "6 FLOP", "21 B", "400", "20.0 %", "tensor cores 100.0 %"),
+        ("Others", "3", "1.40 kFLOP", "6 FLOP", "2 B", "1,000", "50.0 %", "memory 100.0 %"),
+        ("Linear", "3", "1.40 kFLOP", "6 FLOP", "21 B", "400.0", "20.0 %", "tensor cores 100.0 %"),
     )
     assert [row[:3] for row in tables.operator_table(rows, {"linear": "Linear", "other": "Others"}, 2000.0).rows] == [
         ("Linear", "Linear", "3"), ("Linear", "Others", "3")
@@ -67,7 +67,25 @@ def test_nothing_is_bound_by_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.0, "0 %"), (0.000123, "0.01 %"), (0.001, "0.1 %"), (0.1234, "12.3 %"), (1.0, "100.0 %")]
+    ("share", "text"),
+    [(0.0, "0 %"), (3e-7, "< 0.001 %"), (0.000123, "0.01 %"), (0.001, "0.1 %"), (0.1234, "12.3 %"), (1.0, "100.0 %")],
 )
 def test_a_small_share_is_not_nothing(share: float, text: str) -> None:
     assert tables.format_share(share) == text
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (0.0, "0"),
+        (0.0112349, "0.01123"),
+        (3.36, "3.360"),
+        (379.0, "379.0"),
+        (999.94, "999.9"),
+        (999.96, "1,000"),
+        (366042.4, "366,042"),
+    ],
+)
+def test_a_time_has_four_digits_or_all_whole_ones(milliseconds: float, text: str) -> None:
+    """So that times of a column are as exact as each other, and a long one is not in powers of ten."""
+    assert tables.format_time(milliseconds) == text

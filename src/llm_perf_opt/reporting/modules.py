@@ -49,7 +49,7 @@ def _nodes(evaluation: Evaluation, stage: RunStage, work: StageEvaluation) -> li
     return [
         AnalyticModuleNode(
             module_id=module_id(stage, module.path),
-            name=module.name or stage,
+            name=module.path.rpartition(".")[2] or stage,
             qualified_class_name=module.qualified_class_name,
             stage=stage,
             parent_id=ROOT if module.parent is None else module_id(stage, module.parent),

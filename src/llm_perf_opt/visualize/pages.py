@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
@@ -13,6 +14,7 @@ from llm_perf_opt.data import AnalyticModelReport, AnalyticModuleNode, OperatorC
 from llm_perf_opt.data.serialization import to_json, to_yaml
 from llm_perf_opt.reporting.memory import measure_memory
 from llm_perf_opt.reporting.work import total_time
+from llm_perf_opt.terminal import format_quantity
 from llm_perf_opt.visualize import report_tables as tables
 from modelmeter.markdown import escape_markdown
 
@@ -98,16 +100,13 @@ class _Pages:
     def render_module(self, node: AnalyticModuleNode) -> str:
         """Return the page of one module."""
         by_id = {other.module_id: other for other in self.report.modules}
-        way = [node.name]
-        above = node.parent_id
-        while above is not None:
-            way.insert(0, _link(by_id[above]))
-            above = by_id[above].parent_id
+        above = list(_climb(node, by_id))
         own, inside = self.own[node.module_id], self.inside[node.module_id]
         return _render(
             "module.md.jinja",
             node=node,
-            way=way,
+            way=[*(_link(holder) for holder in reversed(above)), node.name],
+            copies=math.prod(holder.repetition_count for holder in above),
             snapshot=next((each for each in self.report.module_metrics if each.module_id == node.module_id), None),
             own=tables.operator_table(own, self.category_names, self.total).to_markdown() if own else "",
             time=total_time(inside),
@@ -136,6 +135,13 @@ class _Pages:
         return total_time(self.inside[node.module_id]) / self.total
 
 
+def _climb(node: AnalyticModuleNode, by_id: Mapping[str, AnalyticModuleNode]) -> Iterator[AnalyticModuleNode]:
+    """Yield what holds a module, from the inside out."""
+    while node.parent_id is not None:
+        node = by_id[node.parent_id]
+        yield node
+
+
 def _link(node: AnalyticModuleNode) -> str:
     return f"[{node.name}]({page_name(node.module_id)})"
 
@@ -158,7 +164,7 @@ def _environment() -> Environment:
         text=lambda text: escape_markdown(" ".join(text.split())),
         time=tables.format_time,
         share=tables.format_share,
-        quantity=lambda value: f"{value:.4g}",
+        memory=lambda gibibytes: format_quantity(math.ceil(gibibytes * 2**30), "B"),
         gibibytes=lambda count: f"{count / 2**30:.2f}",
         rate=lambda per_second: f"{per_second / 1e12:g}e12",
     )

@@ -114,13 +114,17 @@ def describe_limit(operators: Sequence[OperatorCost]) -> str:
 
 
 def format_time(milliseconds: float) -> str:
-    """Return milliseconds with four significant digits."""
-    return f"{milliseconds:.4g}"
+    """Return milliseconds with four significant digits, and never fewer than all whole ones."""
+    if milliseconds >= 999.95:  # which rounds to four digits before the point
+        return f"{milliseconds:,.0f}"
+    return f"{milliseconds:#.4g}" if milliseconds else "0"
 
 
 def format_share(share: float) -> str:
     """Return a part of 1 in percent."""
     percent = 100 * share
+    if 0 < percent < 0.001:
+        return "< 0.001 %"
     return f"{percent:.1f} %" if percent >= 0.1 else f"{percent:.1g} %"
 
 

@@ -1096,12 +1096,12 @@ def deepseek_v2_decoder_layer(
     """Return the cost of one forward of ``DeepseekV2DecoderLayer``.
 
     Attention and MLP, each behind a norm and with a residual add; (batch_size, num_queries, hidden_size). is_sparse
-    says whether the MLP is a mixture of experts or dense.
+    says whether the MLP is a mixture of experts or dense. Here with is_sparse=True.
 
     Parameters
     ----------
     batch_size
-        Pages processed side by side (pages, at least 1).
+        Sequences or images side by side (items, at least 1).
     weight_bits
         Bits that store one parameter (bits, at least 1).
     activation_bits
@@ -1109,7 +1109,7 @@ def deepseek_v2_decoder_layer(
     kv_bits
         Bits that store one cached key or value element (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     moe_intermediate_size
         MLP width of one expert (channels, at least 1).
     num_attention_heads
@@ -1241,7 +1241,7 @@ def llama_flash_attention2(
     Parameters
     ----------
     batch_size
-        Pages processed side by side (pages, at least 1).
+        Sequences or images side by side (items, at least 1).
     weight_bits
         Bits that store one parameter (bits, at least 1).
     activation_bits
@@ -1249,7 +1249,7 @@ def llama_flash_attention2(
     kv_bits
         Bits that store one cached key or value element (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     num_attention_heads
         Query heads of a decoder layer (heads, at least 1).
     num_key_value_heads
@@ -1322,7 +1322,8 @@ def linear(
     """Return the cost of one forward of ``Linear``.
 
     y = x W^T + b on the last dimension (torch.nn.functional.linear). x is (*leading_shape, in_features), y is
-    (*leading_shape, out_features). The bias is added inside the matrix operator and costs no FLOPs.
+    (*leading_shape, out_features). The bias is added inside the matrix operator and costs no FLOPs. Here with
+    bias=True.
 
     Parameters
     ----------
@@ -1386,7 +1387,7 @@ def llama_rotary_embedding(
     Parameters
     ----------
     batch_size
-        Pages processed side by side (pages, at least 1).
+        Sequences or images side by side (items, at least 1).
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     num_queries
@@ -1444,9 +1445,9 @@ def deepseek_v2_mlp(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     intermediate_size
-        MLP width of a dense decoder layer (channels, at least 1).
+        Width inside the MLP (channels, at least 1).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
 
@@ -1499,7 +1500,7 @@ def silu(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
 
@@ -1550,7 +1551,7 @@ def deepseek_v2_rms_norm(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
 
@@ -1609,7 +1610,7 @@ def deepseek_v2_moe(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     moe_intermediate_size
         MLP width of one expert (channels, at least 1).
     n_routed_experts
@@ -1701,7 +1702,7 @@ def moe_gate(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     n_routed_experts
         Routed experts of an MoE layer (experts, at least 1).
     num_experts_per_tok
@@ -1778,9 +1779,9 @@ def image_encoder_vit(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     intermediate_size
-        MLP width of a dense decoder layer (channels, at least 1).
+        Width inside the MLP (channels, at least 1).
     num_views
         Square images that go through the tower side by side (views, at least 1).
     view_size
@@ -1964,7 +1965,7 @@ def patch_embed(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     num_views
         Square images that go through the tower side by side (views, at least 1).
     view_size
@@ -2033,12 +2034,12 @@ def conv2d(
 
     Two-dimensional convolution with a square kernel (torch.nn.functional.conv2d). Input (batch_size, in_channels,
     height, width); output (batch_size, out_channels, h', w'). The bias is added inside the matrix operator and costs no
-    FLOPs.
+    FLOPs. Here with bias=True.
 
     Parameters
     ----------
     batch_size
-        Pages processed side by side (pages, at least 1).
+        Sequences or images side by side (items, at least 1).
     weight_bits
         Bits that store one parameter (bits, at least 1).
     activation_bits
@@ -2134,9 +2135,9 @@ def block(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     intermediate_size
-        MLP width of a dense decoder layer (channels, at least 1).
+        Width inside the MLP (channels, at least 1).
     num_views
         Square images that go through the tower side by side (views, at least 1).
     grid_size
@@ -2231,7 +2232,7 @@ def layer_norm(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
 
@@ -2289,7 +2290,7 @@ def attention(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     num_windows
         Attention windows side by side, over all views (windows, at least 1).
     window_size
@@ -2368,9 +2369,9 @@ def mlp_block(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     intermediate_size
-        MLP width of a dense decoder layer (channels, at least 1).
+        Width inside the MLP (channels, at least 1).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
 
@@ -2423,7 +2424,7 @@ def gelu(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
 
@@ -2540,9 +2541,9 @@ def vit_model(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     intermediate_size
-        MLP width of a dense decoder layer (channels, at least 1).
+        Width inside the MLP (channels, at least 1).
     num_views
         Square images that go through the tower side by side (views, at least 1).
     grid_size
@@ -2646,7 +2647,7 @@ def clip_vision_embeddings(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     num_views
         Square images that go through the tower side by side (views, at least 1).
     grid_size
@@ -2728,9 +2729,9 @@ def notp_transformer(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     intermediate_size
-        MLP width of a dense decoder layer (channels, at least 1).
+        Width inside the MLP (channels, at least 1).
     num_queries
         Query positions of one sequence (tokens, at least 1).
     num_views
@@ -2804,9 +2805,9 @@ def notp_transformer_block(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     intermediate_size
-        MLP width of a dense decoder layer (channels, at least 1).
+        Width inside the MLP (channels, at least 1).
     num_queries
         Query positions of one sequence (tokens, at least 1).
     num_views
@@ -2875,7 +2876,7 @@ def notp_attention(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     num_queries
         Query positions of one sequence (tokens, at least 1).
     num_views
@@ -2941,9 +2942,9 @@ def notp_feedforward(
     activation_bits
         Bits that store one floating-point activation (bits, at least 1).
     hidden_size
-        Width of the decoder (channels, at least 1).
+        Width of the layer (channels, at least 1).
     intermediate_size
-        MLP width of a dense decoder layer (channels, at least 1).
+        Width inside the MLP (channels, at least 1).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
 
@@ -3049,7 +3050,8 @@ def lm_head(
 ) -> Cost:
     """Return the cost of one forward of ``Linear``.
 
-    Logits over the vocabulary: a linear layer without bias on (batch_size, logits_tokens, hidden_size).
+    Logits over the vocabulary: a linear layer without bias on (batch_size, logits_tokens, hidden_size). Here with
+    bias=False.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from modelmeter.catalogue import LayerEntry, build_catalogue
 from modelmeter.cost import Cost
 from modelmeter.emit.breakdown import BreakdownSpec, list_modules
 from modelmeter.emit.conventions import CONVENTIONS
+from modelmeter.emit.page_input import read_flags
 from modelmeter.emit.pages import render_pages
 from modelmeter.emit.render import render_package
 from modelmeter.emit.spec import LayerFormula, PackageSpec
@@ -24,6 +25,7 @@ from modelmeter.errors import BindError
 from modelmeter.evaluate import evaluate
 from modelmeter.evidence import Evidence
 from modelmeter.graph import ModuleGraph
+from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_layers, stage_of, symbolic_sizes
@@ -169,6 +171,12 @@ def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[s
     return {**layers, **stages, TRAINING_STEP: evidence.describe_stage(TRAINING_STEP, compiled.training_step)}
 
 
+def _state_form(layer: BaseLayer) -> Iterator[str]:
+    """Yield which form of a layer an evaluator is of, where it has several."""
+    if flags := read_flags(layer):
+        yield f"Here with {', '.join(flags)}."
+
+
 def _describe_package(compiled: CompiledModel) -> PackageSpec:
     symbols = symbolic_sizes()
     return PackageSpec(
@@ -178,9 +186,10 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
             LayerFormula(
                 name=entry.name,
                 class_name=entry.class_name,
-                doc=to_plain(" ".join(describe(type(entry.layer)))),
+                doc=to_plain(" ".join((*describe(type(entry.layer)), *_state_form(entry.layer)))),
                 cost=entry.cost,
                 sizes=entry.sizes,
+                holds_layers=entry.layer.holds_layers,
             )
             for entry in compiled.catalogue
         ),

@@ -135,3 +135,21 @@ def test_values_at_the_defaults_are_rounded_up_to_bytes(compiled: CompiledModel,
         entry = entries(compiled)[page.name]
         for block in page.section.metrics:
             assert block.value == ceil(evaluate(entry.cost[block.metric], entry.sizes)), (page.name, block.metric)
+
+
+def test_a_page_says_which_form_its_evaluator_has(pages: Pages) -> None:
+    flags = {page.name: page.flags for page in pages.layers if page.flags}
+    assert flags == {
+        "linear": ("bias=True",), "conv2d": ("bias=True",), "lm_head": ("bias=False",),
+        "deepseek_v2_decoder_layer": ("is_sparse=True",),
+    }  # fmt: skip
+
+
+def test_the_sizes_of_a_layer_are_its_own(pages: Pages) -> None:
+    """A batch of tiles is not one of pages; that of the whole model is."""
+    units = {
+        page.name: size.unit for page in pages.layers for size in page.section.sizes if size.name == "batch_size"
+    }  # fmt: skip
+    assert units.pop("deepseek_ocr_for_causal_lm") == units.pop("deepseek_ocr_model") == "pages"
+    assert set(units.values()) == {"items"}
+    assert {"conv2d", "llama_flash_attention2"} <= set(units)

@@ -62,3 +62,18 @@ def test_every_size_needs_a_default() -> None:
     sizes = {name: size for name, size in layer.sizes.items() if name != "stride"}
     with pytest.raises(FormulaError, match="stride"):
         build_layer(evolve(layer, sizes=sizes))
+
+
+def test_the_sizes_of_a_layer_are_said_to_be_its_own() -> None:
+    """But a layer that is made of a whole model has the model's."""
+    layer = next(layer for layer in SPEC.layers if "batch_size" in layer.sizes)
+    words = {
+        whole: next(
+            size.words
+            for size in build_layer(evolve(layer, holds_layers=whole)).signature.parameters
+            if size.name == "batch_size"
+        )
+        for whole in (False, True)
+    }
+    assert words[False] == "Sequences or images side by side (items, at least 1)."
+    assert words[True] == "Pages processed side by side (pages, at least 1)."

@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import Final
 
 import sympy
-from attrs import frozen
+from attrs import evolve, frozen
 
 from modelmeter.cost import INDEX_BITS, Metric
 from modelmeter.functions import RoutedReads
 from modelmeter.layers.base import BaseLayer
+from modelmeter.symbols import Dimension, describe
 
 
 @frozen(kw_only=True)
@@ -110,14 +111,14 @@ CONVENTIONS: Final = (
     ),
 )
 
-MEANINGS_IN_A_LAYER: Final[Mapping[str, str]] = MappingProxyType(
+SIZES_IN_A_LAYER: Final[Mapping[str, Dimension]] = MappingProxyType(
     {
-        "batch_size": "sequences or images side by side",
-        "hidden_size": "width of the layer",
-        "intermediate_size": "width between the two linear layers of the MLP",
+        "batch_size": evolve(describe("batch_size"), unit="items", meaning="sequences or images side by side"),
+        "hidden_size": evolve(describe("hidden_size"), meaning="width of the layer"),
+        "intermediate_size": evolve(describe("intermediate_size"), meaning="width inside the MLP"),
     }
 )
-"""What a size stands for on the page of any layer, where elsewhere it is one of the decoder's."""
+"""Sizes of any layer that elsewhere are the whole model's or the decoder's."""
 
 STAGE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {

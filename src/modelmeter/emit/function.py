@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from modelmeter.emit.printer import StatementPrinter
 from modelmeter.emit.spec import RULES, Rule
 from modelmeter.program import Program, split
-from modelmeter.symbols import describe
+from modelmeter.symbols import Dimension, describe
 
 ROUTING = "expert_routing"
 IMAGE_TOKENS = "image_tokens"
@@ -33,16 +33,19 @@ class Parameter:
         Its default value; of a derived one, the value that it has by default.
     derivation
         Where it is not given, it follows from other parameters.
+    dimension
+        What it is; by default what :mod:`modelmeter.symbols` says.
     """
 
     name: str
     default: int
     derivation: Derivation | None = None
+    dimension: Dimension = field(default=Factory(lambda self: describe(self.name), takes_self=True))
 
     @property
     def minimum(self) -> int:
         """The smallest value that has a meaning."""
-        return describe(self.name).minimum
+        return self.dimension.minimum
 
     @property
     def signature(self) -> str:
@@ -59,7 +62,7 @@ class Parameter:
     @property
     def words(self) -> str:
         """What the parameter is, for people."""
-        dimension = describe(self.name)
+        dimension = self.dimension
         default = f" By default {self.derivation.words}." if self.derivation else ""
         meaning = dimension.meaning[0].upper() + dimension.meaning[1:]
         return f"{meaning} ({dimension.unit}, at least {dimension.minimum}).{default}"

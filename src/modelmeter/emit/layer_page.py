@@ -11,7 +11,7 @@ from attrs import evolve
 from modelmeter.bind import BoundCall
 from modelmeter.catalogue import LayerEntry, Occurrence
 from modelmeter.cost import METRICS, Elements, Operator
-from modelmeter.emit.conventions import MEANINGS_IN_A_LAYER, describe_checks
+from modelmeter.emit.conventions import SIZES_IN_A_LAYER, describe_checks
 from modelmeter.emit.formula import Formula, arrange_part
 from modelmeter.emit.latex import FormulaPrinter
 from modelmeter.emit.latex_names import LATEX_NAMES
@@ -38,7 +38,7 @@ REPETITIONS = {"none": "", "for": "one after the other", "parfor": "side by side
 
 def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[str]) -> LayerPage:
     """Return the page of a layer class; ``evidence`` is what a verification found."""
-    is_placed = entry.layer.holds_layers
+    is_placed, flags = entry.layer.holds_layers, read_flags(entry.layer)
     calls = [call for bound in source.model.walk() for call in bound.calls if type(call.layer) is type(entry.layer)]
     values = {**source.defaults, **entry.sizes}
     formulas = _place_formulas(source, entry) if is_placed else _formulas(entry.layer)
@@ -51,13 +51,21 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[st
         name=entry.name,
         title=type(entry.layer).__name__,
         description=tuple(describe(type(entry.layer))),
+        flags=flags,
         is_placed=is_placed,
-        section=build_section(formulas, printer, quantities, values, beside=rows.printed, meanings=MEANINGS_IN_A_LAYER),
+        section=build_section(
+            formulas,
+            printer,
+            quantities,
+            values,
+            beside=rows.printed,
+            dimensions={} if is_placed else SIZES_IN_A_LAYER,
+        ),
         variants=tuple(_variants(source, entry, calls)),
         operators=operators,
         children=children,
         occurrences=tuple(
-            _occurrence_row(source, occurrence, call, read_flags(entry.layer))
+            _occurrence_row(source, occurrence, call, flags)
             for occurrence, call in zip(entry.occurrences, calls, strict=True)
         ),
         stages=stages,
@@ -110,7 +118,7 @@ def _variants(source: PageInput, entry: LayerEntry, calls: list[BoundCall]) -> I
         yield Variant(
             flags=tuple(flag for flag in flags if flag not in canonical),
             section=build_section(
-                formulas, printer, quantities, {**source.defaults, **whole}, meanings=MEANINGS_IN_A_LAYER
+                formulas, printer, quantities, {**source.defaults, **whole}, dimensions=SIZES_IN_A_LAYER
             ),
         )
 

@@ -24,10 +24,10 @@ from modelmeter.evaluate import Evaluator, evaluate
 from modelmeter.functions import RoutedReads, Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.peak import Peak
-from modelmeter.symbols import ARCHITECTURE, describe, symbol, symbols_of
+from modelmeter.symbols import ARCHITECTURE, Dimension, describe, symbol, symbols_of
 from modelmeter.totals import Totals
 
-_NO_MEANINGS: Final[Mapping[str, str]] = MappingProxyType({})
+_AS_THEY_ARE: Final[Mapping[str, Dimension]] = MappingProxyType({})
 
 
 @frozen(kw_only=True, slots=False)
@@ -151,7 +151,7 @@ def build_section(
     values: Mapping[str, int],
     *,
     beside: Iterable[Size] = (),
-    meanings: Mapping[str, str] = _NO_MEANINGS,
+    dimensions: Mapping[str, Dimension] = _AS_THEY_ARE,
 ) -> FormulaSection:
     """Return all metrics of one thing as a page shows them.
 
@@ -161,8 +161,8 @@ def build_section(
         The default sizes; one that the thing has no default for may be missing if it is only in ``beside``.
     beside
         What else the page prints, for the sizes in it.
-    meanings
-        What sizes stand for, where it is not what :mod:`modelmeter.symbols` says.
+    dimensions
+        Sizes that are not what :mod:`modelmeter.symbols` says.
     """
     metrics = tuple(
         MetricBlock(formula=formula, blocks=typeset(formula, printer), value=_value(formula, values))
@@ -172,7 +172,7 @@ def build_section(
     printed = [expression for block in metrics for expression in block.formula.printed]
     return FormulaSection(
         metrics=metrics,
-        sizes=tuple(size_row(name, values, meanings) for name in symbols_of(sympy.Tuple(*printed, *beside))),
+        sizes=tuple(size_row(name, values, dimensions) for name in symbols_of(sympy.Tuple(*printed, *beside))),
         parts=tuple(
             PartRow(latex=quantity.latex, definition=definition, meaning=quantity.meaning)
             for quantity, definition in parts
@@ -181,14 +181,14 @@ def build_section(
     )
 
 
-def size_row(name: str, values: Mapping[str, int], meanings: Mapping[str, str] = _NO_MEANINGS) -> SizeRow:
-    """Return the row of a size; ``meanings`` go before what it stands for elsewhere."""
-    dimension = describe(name)
+def size_row(name: str, values: Mapping[str, int], dimensions: Mapping[str, Dimension] = _AS_THEY_ARE) -> SizeRow:
+    """Return the row of a size; ``dimensions`` go before what it is elsewhere."""
+    dimension = dimensions.get(name) or describe(name)
     return SizeRow(
         latex=LATEX_NAMES[name],
         name=name,
         unit=dimension.unit,
-        meaning=meanings.get(name, dimension.meaning),
+        meaning=dimension.meaning,
         value=values.get(name),
     )
 

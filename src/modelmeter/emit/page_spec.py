@@ -142,11 +142,12 @@ class Variant:
 
 @frozen(kw_only=True)
 class LayerPage:
-    """The page of a layer class."""
+    """The page of a layer class; ``flags`` say which of its forms the formulas and the evaluator are of."""
 
     name: str
     title: str
     description: tuple[str, ...]
+    flags: tuple[str, ...]
     is_placed: bool
     section: FormulaSection
     variants: tuple[Variant, ...]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 import sympy
 from attrs import define, frozen
 
 from modelmeter.cost import METRICS, Metric
+from modelmeter.emit.conventions import SIZES_IN_A_LAYER
 from modelmeter.emit.function import IMAGE_TOKENS, Derivation, Parameter, Signature
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
@@ -16,7 +18,7 @@ from modelmeter.functions import CeilDiv, FloorDiv, RoutedReads, Size
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.program import MAXIMUM, SUM, Program, select
 from modelmeter.simplify import Combination, build_program
-from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES
+from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES, Dimension, describe
 
 REQUEST = "request"
 
@@ -130,7 +132,7 @@ def build_layer(layer: LayerFormula) -> Layer:
     guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
     program = build_program({**formulas, **guards})
     signature = Signature(
-        parameters=make_parameters(program.inputs, layer.sizes, {}),
+        parameters=make_parameters(program.inputs, layer.sizes, {}, {} if layer.holds_layers else SIZES_IN_A_LAYER),
         has_routing=program.calls(RoutedReads.__name__),
         constants={},
     )
@@ -143,15 +145,21 @@ def _may_fail(quotient: sympy.Expr) -> bool:
 
 
 def make_parameters(
-    names: Iterable[str], defaults: Mapping[str, int], derivations: Mapping[str, Derivation]
+    names: Iterable[str],
+    defaults: Mapping[str, int],
+    derivations: Mapping[str, Derivation],
+    dimensions: Mapping[str, Dimension] = MappingProxyType({}),
 ) -> tuple[Parameter, ...]:
-    """Return parameters in the order of the documentation."""
+    """Return parameters in the order of the documentation; ``dimensions`` are those that are not as elsewhere."""
     needed = set(names)
     unknown = sorted(needed - defaults.keys())
     if unknown:
         raise FormulaError("a formula has sizes without a default", found=", ".join(unknown))
     return tuple(
-        Parameter(name=name, default=defaults[name], derivation=derivations.get(name))
+        Parameter(
+            name=name, default=defaults[name], derivation=derivations.get(name),
+            dimension=dimensions.get(name) or describe(name),
+        )
         for name in (*DIMENSIONS, *LOCAL_SIZES)
         if name in needed
-    )
+    )  # fmt: skip

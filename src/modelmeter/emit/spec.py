@@ -58,6 +58,8 @@ class LayerFormula:
         Its formulas.
     sizes
         A default for each size in them.
+    holds_layers
+        Whether it is made of the layers of a whole model, so that its sizes are the model's.
     """
 
     name: str
@@ -65,6 +67,7 @@ class LayerFormula:
     doc: str
     cost: Cost
     sizes: Mapping[str, int]
+    holds_layers: bool = False
 
 
 @frozen(kw_only=True)

@@ -119,7 +119,9 @@ def test_pages_in_one_batch(tmp_path: Path) -> None:
     """Seven pages cache seven times as much as the one page of the profile."""
     caches = []
     for options, words in (((), "tiny on NVIDIA"), (("--num-pages", "7"), "tiny, 7 pages, on NVIDIA")):
-        assert run("--workload", "tiny", *options, "--out", tmp_path / "out").stdout.startswith(words)
+        printed = run("--workload", "tiny", *options, "--out", tmp_path / "out").stdout
+        assert printed.startswith(words)
+        assert (" ms a page (bfloat16" in printed) == bool(options)
         written = read_record(tmp_path / "out" / "report.json", AnalyticModelReport)
         assert written.prediction is not None
         caches.append(written.prediction.stage("request").kv_cache_bytes)

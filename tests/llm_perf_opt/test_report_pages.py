@@ -60,6 +60,18 @@ def test_the_summary_says_what_it_is_about_and_how_it_was_made(files: Mapping[st
     assert "Measured" not in summary
 
 
+def test_the_rates_of_a_card_have_all_their_digits() -> None:
+    """So that the times can be computed again from the page."""
+    hardware = evolve(
+        find_hardware("l40s"), vector_flops_per_second=91.60625e12, memory_bytes_per_second=864.0e9,
+        tensor_flops_per_second={"bfloat16": 362.0512345e12},
+    )  # fmt: skip
+    report = build_report(ReportRequest(profile=find_profile("tiny"), hardware=hardware))
+    summary = render_files(report, CONVENTIONS)["summary.md"]
+    assert "tensor_core_flops / 362.0512345e12 + cuda_core_flops / 91.60625e12,\n" in summary
+    assert " io_bytes / 864e9) / 1.0\n" in summary
+
+
 def test_what_users_wrote_is_shown_as_it_is() -> None:
     """In their own profiles and cards: neither HTML nor Markdown, nor another row of a table."""
     words = "<script>a</script> | ![b](c) `d` **e**"

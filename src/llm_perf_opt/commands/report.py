@@ -103,10 +103,11 @@ def _print(run: AnalyticRun) -> None:
     prediction = run.report.prediction
     assert prediction is not None  # build_report always gives one
     memory = measure_memory(prediction)
-    pages = run.report.workload.num_pages
+    predicted, pages = run.report.predicted_total_time_ms, run.report.workload.num_pages
+    each = f", {report_tables.format_time(predicted / pages)} ms a page" if pages > 1 else ""
     typer.echo(
         f"{run.report.workload.profile_id}{f', {pages} pages,' if pages > 1 else ''} on {prediction.hardware.name}: "
-        f"{report_tables.format_time(run.report.predicted_total_time_ms)} ms "
+        f"{report_tables.format_time(predicted)} ms{each} "
         f"({prediction.dtype}, efficiency {prediction.efficiency:g})\n"
     )
     stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "bound by")

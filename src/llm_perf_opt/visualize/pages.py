@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
@@ -150,6 +151,11 @@ def _render(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(values)
 
 
+def _format_rate(per_second: float) -> str:
+    """Return every digit of a rate, in powers of a thousand: ``989.4e12``."""
+    return Decimal(str(per_second)).normalize().to_eng_string().replace("E+", "e")
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -166,6 +172,6 @@ def _environment() -> Environment:
         share=tables.format_share,
         memory=lambda gibibytes: format_quantity(math.ceil(gibibytes * 2**30), "B"),
         gibibytes=lambda count: f"{count / 2**30:.2f}",
-        rate=lambda per_second: f"{per_second / 1e12:g}e12",
+        rate=_format_rate,
     )
     return environment

@@ -243,3 +243,10 @@ def test_a_model_of_dense_layers_only_has_pages(published: CompiledModel) -> Non
     texts = render(dense)
     assert "layers/deepseek_v2_moe.md" not in texts
     assert "expert" not in texts["stages/prefill.md"].lower()
+
+
+def test_one_module_is_not_one_after_the_other(texts: dict[str, str]) -> None:
+    """As the dense layer before the layers with experts."""
+    page = texts["layers/deepseek_ocr_model.md"]
+    assert "$`1`$, " not in page
+    assert ", one after the other |" in page

@@ -39,7 +39,7 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, CostError, check_routing, check_size, no_multiple, routed_reads, too_large
+from ._runtime import Cost, CostError, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
 
 __all__ = [
     "attention",
@@ -202,7 +202,7 @@ def deepseek_ocr_for_causal_lm(
     Returns
     -------
     Cost
-        From 565 operations on integers.
+        From 566 operations on integers.
 
     Raises
     ------
@@ -311,249 +311,253 @@ def deepseek_ocr_for_causal_lm(
         raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
-    x1 = sam_window_size * (sam_window_size + 1)
-    x2 = image_size // sam_patch_size
-    x3 = -(-x2 // sam_window_size)
-    x4 = num_width_tiles * num_height_tiles
-    x5 = 1 if x4 > 1 else 0
-    x6 = x4 if x5 else 0
-    x7 = x3 * x3 * x6
-    x8 = base_size // sam_patch_size
-    x9 = -(-x8 // sam_window_size)
+    x1 = image_size // sam_patch_size
+    x2 = num_width_tiles * num_height_tiles
+    x3 = 1 if x2 > 1 else 0
+    x4 = base_size // sam_patch_size
+    x5 = -(-x1 // 4)
+    x6 = x5 if x3 else 0
+    x7 = x5 * x6
+    x8 = x2 * x7
+    x9 = -(-x4 // 4)
     x10 = x9 * x9
-    x11 = x7 + x10
-    x12 = sam_window_size * sam_window_size
-    x13 = x11 * x12
-    x14 = x2 if x5 else 0
-    x15 = x2 * x14
-    x16 = x4 * x15
-    x17 = x2 * x16
-    x18 = x8 * x8
-    x19 = x17 + x8 * x18
-    x20 = x2 * x17 + x18 * x18
-    x21 = x16 + x18
-    x22 = 4 * sam_num_hidden_layers
-    x23 = 6 * sam_patch_size * sam_patch_size
-    x24 = sam_num_hidden_layers * x13
-    x25 = sam_hidden_size * (x24 + sam_num_global_layers * x21)
-    x26 = hidden_size // num_attention_heads
-    x27 = num_key_value_heads * x26
-    x28 = hidden_size + x27
-    x29 = 2 * n_routed_experts
-    x30 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x31 = -2 * n_routed_experts
-    x32 = first_k_dense_replace * intermediate_size + num_hidden_layers * x30
-    x33 = num_hidden_layers * x26
-    x34 = x6 + 1
-    x35 = -(-x2 // 4)
-    x36 = x35 if x5 else 0
-    x37 = x35 * x36
-    x38 = x4 * x37
-    x39 = -(-x8 // 4)
-    x40 = x39 * x39
-    x41 = x34 + x35 * x35 * x38 + x40 * x40
-    x42 = x38 + x40
-    x43 = x34 + x42
-    x44 = clip_hidden_size * x43
-    x45 = hidden_size * x42
-    x46 = clip_num_hidden_layers * x43
-    x47 = clip_intermediate_size * x46
-    x48 = x45 + x47
-    x49 = x21 * sam_neck_channels
-    x50 = -(-x2 // 2)
-    x51 = -(-x8 // 2)
-    x52 = sam_downsample_channels * (x50 * x50 * x6 + x51 * x51)
-    x53 = 2 * vocab_size
-    x54 = logits_tokens * x53
-    x55 = -4 * num_experts_per_tok
-    x56 = -2 * num_experts_per_tok
-    x57 = sam_num_hidden_layers * sam_intermediate_size
-    x58 = sam_image_size // sam_patch_size
-    x59 = 1 if x8 != x58 else 0
-    x60 = 1 if x2 != x58 else 0
-    x61 = (x8 if x59 else 0) + (x14 if x60 else 0)
-    x62 = x59 + (x60 if x5 else 0)
-    x63 = sam_hidden_size // sam_num_attention_heads
-    x64 = sam_num_global_layers * x63
-    x65 = (x18 if x59 else 0) + (x15 if x60 else 0)
-    x66 = sam_hidden_size * x65
-    x67 = clip_image_size // clip_patch_size
-    x68 = 1 if x39 != x67 else 0
-    x69 = 1 if x35 != x67 else 0
-    x70 = clip_hidden_size * ((x40 if x68 else 0) + (x37 if x69 else 0))
-    x71 = 1 if (sam_window_size * x9) != x8 else 0
-    x72 = 1 if (sam_window_size * x3) != x2 else 0
-    x73 = ((x7 if x72 else 0) + (x10 if x71 else 0)) * x12
-    x74 = sam_hidden_size * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers)
-    x75 = seq_len * hidden_size
-    x76 = num_hidden_layers * num_experts_per_tok
-    x77 = sam_hidden_size * sam_num_hidden_layers
-    x78 = x25 + x75 * x76 + x21 * x77
-    x79 = first_k_dense_replace * num_experts_per_tok
-    x80 = x75 * x79 + sam_hidden_size * sam_num_global_layers * x13
-    x81 = x49 + seq_len * x32
-    x82 = hidden_size * x39 + num_height_tiles * hidden_size * x36 + clip_hidden_size * x34
-    x83 = 8 * x61 - 4 * x62
-    x84 = batch_size * sam_num_attention_heads
-    x85 = x5 + 1
-    x86 = (sam_window_size * x11 * x84 + x63 * x85) * x12
-    x87 = x85 + x68 + (x69 if x5 else 0)
-    x88 = x67 * x67
-    x89 = x70 + batch_size * hidden_size * (seq_len + 1)
-    x90 = sam_hidden_size + x57
-    x91 = x18 + x15
-    x92 = sam_num_global_layers * x19 * x84 + sam_num_hidden_layers * x86 + batch_size * x21 * x90 + x91 * x64
-    x93 = batch_size * seq_len
-    x94 = x66 + x93 * x76 + batch_size * x52 + clip_hidden_size * x87
-    x95 = x28 + 1
-    x96 = x67 * clip_hidden_size * x67
-    x97 = clip_num_hidden_layers * clip_intermediate_size
-    x98 = sam_hidden_size * sam_neck_channels + x96 + x90 + x97
-    x99 = sam_neck_channels + clip_hidden_size
-    x100 = clip_hidden_size * clip_num_hidden_layers
-    x101 = x99 + sam_hidden_size * x77 + clip_hidden_size * x100
-    x102 = sam_intermediate_size * x77 + clip_hidden_size * (hidden_size + x97)
-    x103 = x77 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x99 + x100
-    x104 = (x18 if x8 == x58 else 0) + (x15 if x2 == x58 else 0)
-    x105 = x58 * x58
-    x106 = hidden_size * moe_intermediate_size
-    x107 = kv_bits * x27
-    x108 = 128 * num_hidden_layers
-    x109 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x110 = (
-        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x1) * x13 + 4 * (x19 + x20))
-        + x21 * (sam_intermediate_size * x22 + x23 + 2 * sam_neck_channels)
-        + x13 * x22 * x1
-        + 8 * x25
+    x11 = x8 + x10
+    x12 = x9 + num_height_tiles * x6
+    image_tokens = x11 + x12 + 1
+    if seq_len < image_tokens:
+        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
+    x13 = sam_window_size * (sam_window_size + 1)
+    x14 = -(-x1 // sam_window_size)
+    x15 = x2 if x3 else 0
+    x16 = x14 * x14 * x15
+    x17 = -(-x4 // sam_window_size)
+    x18 = x17 * x17
+    x19 = x16 + x18
+    x20 = sam_window_size * sam_window_size
+    x21 = x19 * x20
+    x22 = x1 if x3 else 0
+    x23 = x1 * x22
+    x24 = x2 * x23
+    x25 = x1 * x24
+    x26 = x4 * x4
+    x27 = x25 + x4 * x26
+    x28 = x1 * x25 + x26 * x26
+    x29 = x24 + x26
+    x30 = 4 * sam_num_hidden_layers
+    x31 = 6 * sam_patch_size * sam_patch_size
+    x32 = sam_num_hidden_layers * x21
+    x33 = sam_hidden_size * (x32 + sam_num_global_layers * x29)
+    x34 = hidden_size // num_attention_heads
+    x35 = num_key_value_heads * x34
+    x36 = hidden_size + x35
+    x37 = 2 * n_routed_experts
+    x38 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x39 = -2 * n_routed_experts
+    x40 = first_k_dense_replace * intermediate_size + num_hidden_layers * x38
+    x41 = num_hidden_layers * x34
+    x42 = x15 + 1
+    x43 = x42 + x5 * x5 * x8 + x10 * x10
+    x44 = x42 + x11
+    x45 = clip_hidden_size * x44
+    x46 = hidden_size * x11
+    x47 = clip_num_hidden_layers * x44
+    x48 = clip_intermediate_size * x47
+    x49 = x46 + x48
+    x50 = x29 * sam_neck_channels
+    x51 = -(-x1 // 2)
+    x52 = -(-x4 // 2)
+    x53 = sam_downsample_channels * (x51 * x51 * x15 + x52 * x52)
+    x54 = 2 * vocab_size
+    x55 = logits_tokens * x54
+    x56 = -4 * num_experts_per_tok
+    x57 = -2 * num_experts_per_tok
+    x58 = sam_num_hidden_layers * sam_intermediate_size
+    x59 = sam_image_size // sam_patch_size
+    x60 = 1 if x4 != x59 else 0
+    x61 = 1 if x1 != x59 else 0
+    x62 = (x4 if x60 else 0) + (x22 if x61 else 0)
+    x63 = x60 + (x61 if x3 else 0)
+    x64 = sam_hidden_size // sam_num_attention_heads
+    x65 = sam_num_global_layers * x64
+    x66 = (x26 if x60 else 0) + (x23 if x61 else 0)
+    x67 = sam_hidden_size * x66
+    x68 = clip_image_size // clip_patch_size
+    x69 = 1 if x9 != x68 else 0
+    x70 = 1 if x5 != x68 else 0
+    x71 = clip_hidden_size * ((x10 if x69 else 0) + (x7 if x70 else 0))
+    x72 = 1 if (sam_window_size * x17) != x4 else 0
+    x73 = 1 if (sam_window_size * x14) != x1 else 0
+    x74 = ((x16 if x73 else 0) + (x18 if x72 else 0)) * x20
+    x75 = sam_hidden_size * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers)
+    x76 = seq_len * hidden_size
+    x77 = num_hidden_layers * num_experts_per_tok
+    x78 = sam_hidden_size * sam_num_hidden_layers
+    x79 = x33 + x76 * x77 + x29 * x78
+    x80 = first_k_dense_replace * num_experts_per_tok
+    x81 = x76 * x80 + sam_hidden_size * sam_num_global_layers * x21
+    x82 = x50 + seq_len * x40
+    x83 = hidden_size * x12 + clip_hidden_size * x42
+    x84 = 8 * x62 - 4 * x63
+    x85 = batch_size * sam_num_attention_heads
+    x86 = x3 + 1
+    x87 = (sam_window_size * x19 * x85 + x64 * x86) * x20
+    x88 = x86 + x69 + (x70 if x3 else 0)
+    x89 = x68 * x68
+    x90 = x71 + batch_size * hidden_size * (seq_len + 1)
+    x91 = sam_hidden_size + x58
+    x92 = x26 + x23
+    x93 = sam_num_global_layers * x27 * x85 + sam_num_hidden_layers * x87 + batch_size * x29 * x91 + x92 * x65
+    x94 = batch_size * seq_len
+    x95 = x67 + x94 * x77 + batch_size * x53 + clip_hidden_size * x88
+    x96 = x36 + 1
+    x97 = x68 * clip_hidden_size * x68
+    x98 = clip_num_hidden_layers * clip_intermediate_size
+    x99 = sam_hidden_size * sam_neck_channels + x97 + x91 + x98
+    x100 = sam_neck_channels + clip_hidden_size
+    x101 = clip_hidden_size * clip_num_hidden_layers
+    x102 = x100 + sam_hidden_size * x78 + clip_hidden_size * x101
+    x103 = sam_intermediate_size * x78 + clip_hidden_size * (hidden_size + x98)
+    x104 = x78 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x100 + x101
+    x105 = (x26 if x4 == x59 else 0) + (x23 if x1 == x59 else 0)
+    x106 = x59 * x59
+    x107 = hidden_size * moe_intermediate_size
+    x108 = kv_bits * x35
+    x109 = 128 * num_hidden_layers
+    x110 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x111 = (
+        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x13) * x21 + 4 * (x27 + x28))
+        + x29 * (sam_intermediate_size * x30 + x31 + 2 * sam_neck_channels)
+        + x21 * x30 * x13
+        + 8 * x33
     )
-    x111 = num_hidden_layers * (4 * (seq_len + x28) + x29) + first_k_dense_replace * (-6 * x30 + x31) + 6 * x32
-    x112 = hidden_size * x111
-    x113 = x112 + x33
-    x114 = clip_num_hidden_layers * (4 * x41 + 8 * (x42 + x44)) + 4 * x48 + 18 * x42 * sam_downsample_channels
-    x115 = (
-        sam_hidden_size * x110
-        + seq_len * x113
-        + clip_hidden_size * x114
-        + 18 * sam_neck_channels * (x49 + x52)
-        + hidden_size * x54
-    )
-    tensor_core_flops = batch_size * x115
+    x112 = num_hidden_layers * (4 * (seq_len + x36) + x37) + first_k_dense_replace * (-6 * x38 + x39) + 6 * x40
+    x113 = hidden_size * x112
+    x114 = x113 + x41
+    x115 = clip_num_hidden_layers * (4 * x43 + 8 * (x11 + x45)) + 4 * x49 + 18 * x11 * sam_downsample_channels
     x116 = (
+        sam_hidden_size * x111
+        + seq_len * x114
+        + clip_hidden_size * x115
+        + 18 * sam_neck_channels * (x50 + x53)
+        + hidden_size * x55
+    )
+    tensor_core_flops = batch_size * x116
+    x117 = (
         hidden_size * (4 * num_experts_per_tok + 29)
-        + x26 * (7 * num_key_value_heads + 8)
+        + x34 * (7 * num_key_value_heads + 8)
         + 2 * num_experts_per_tok
         + 12 * (n_routed_experts + seq_len * num_attention_heads)
         + 8
     )
-    x117 = (
-        num_hidden_layers * x116
-        + first_k_dense_replace * (hidden_size * (x55 - 2) + x56 - 10 * x30 - 12 * n_routed_experts)
-        + 10 * x32
+    x118 = (
+        num_hidden_layers * x117
+        + first_k_dense_replace * (hidden_size * (x56 - 2) + x57 - 10 * x38 - 12 * n_routed_experts)
+        + 10 * x40
         + 8 * hidden_size
         + 4
     )
-    x118 = x43 * (32 * clip_hidden_size + 12 * clip_intermediate_size)
-    x119 = clip_num_attention_heads * (12 * x41 + 24 * x42) + x118
-    x120 = (
-        seq_len * x117
-        + x21 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 32 * sam_neck_channels + 10 * x57 + 8)
-        + clip_num_hidden_layers * x119
-        + sam_num_attention_heads * (sam_num_global_layers * (16 * x20 - 16 * x12 * x13) + 16 * x12 * x24)
-        + 16 * x44
+    x119 = x44 * (32 * clip_hidden_size + 12 * clip_intermediate_size)
+    x120 = clip_num_attention_heads * (12 * x43 + 24 * x11) + x119
+    x121 = (
+        seq_len * x118
+        + x29 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 32 * sam_neck_channels + 10 * x58 + 8)
+        + clip_num_hidden_layers * x120
+        + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x20 * x21) + 16 * x20 * x32)
+        + 16 * x45
     )
-    x121 = batch_size * x120 + (24 * x61 - 12 * x62) * x64 + 62 * (x66 + x70)
-    cuda_core_flops = -(-x121 // 2)
-    x122 = num_hidden_layers * (x26 * (28 * num_key_value_heads + 12) + 72 * hidden_size)
-    x123 = x122 + first_k_dense_replace * (x55 - 10 * hidden_size - 16 * x30)
-    x124 = (
-        seq_len * x123
-        + 2 * logits_tokens * (hidden_size + vocab_size)
-        + ((x18 if x71 else 0) + (x16 if x72 else 0) + x73) * x74
-        + clip_hidden_size * (44 * x46 + 26 * x42)
-        + 6 * (base_size * base_size + image_size * image_size * x6)
-        + 14 * x45
-        + 24 * x78
-        - 24 * x80
-        + 16 * x81
-        + 10 * x82
-        + 18 * x47
-    )
+    x122 = batch_size * x121 + (24 * x62 - 12 * x63) * x65 + 62 * (x67 + x71)
+    cuda_core_flops = -(-x122 // 2)
+    x123 = num_hidden_layers * (x34 * (28 * num_key_value_heads + 12) + 72 * hidden_size)
+    x124 = x123 + first_k_dense_replace * (x56 - 10 * hidden_size - 16 * x38)
     x125 = (
-        x33
-        + batch_size * x124
-        + sam_num_global_layers * (x63 * (4 * x65 + x83) - 8 * x86)
-        + 2 * clip_hidden_size * (x40 + x37 + x87 * x88)
-        + 6 * x89
-        + 8 * x92
-        + 4 * x94
+        seq_len * x124
+        + 2 * logits_tokens * (hidden_size + vocab_size)
+        + ((x26 if x72 else 0) + (x24 if x73 else 0) + x74) * x75
+        + clip_hidden_size * (44 * x47 + 26 * x11)
+        + 6 * (base_size * base_size + image_size * image_size * x15)
+        + 14 * x46
+        + 24 * x79
+        - 24 * x81
+        + 16 * x82
+        + 10 * x83
+        + 18 * x48
     )
     x126 = (
-        num_hidden_layers * (x29 + 4 * x95)
-        + first_k_dense_replace * (x31 + 6 * intermediate_size)
-        + 2 * (vocab_size + x93)
-        + (4 if x5 else 0)
-        + 8
+        x41
+        + batch_size * x125
+        + sam_num_global_layers * (x64 * (4 * x66 + x84) - 8 * x87)
+        + 2 * clip_hidden_size * (x10 + x7 + x88 * x89)
+        + 6 * x90
+        + 8 * x93
+        + 4 * x95
     )
     x127 = (
-        x63 * (x22 - 4 * sam_num_global_layers) * x12
-        + sam_hidden_size * x23
-        + 2 * x98
-        + 8 * x101
-        + 4 * x102
-        + 18 * x103
+        num_hidden_layers * (x37 + 4 * x96)
+        + first_k_dense_replace * (x39 + 6 * intermediate_size)
+        + 2 * (vocab_size + x94)
+        + (4 if x3 else 0)
+        + 8
     )
-    x128 = n_shared_experts * x106 + routed_reads(n_routed_experts, num_experts_per_tok, x93, x106, expert_routing)
-    x129 = (
-        hidden_size * x126
-        + x85 * x127
-        + (x62 * (8 * x58 - 4) + 4 * x104) * x64
-        + 2 * sam_hidden_size * (x104 + x62 * x105)
-        + x128 * (6 * num_hidden_layers - 6 * first_k_dense_replace)
+    x128 = (
+        x64 * (x30 - 4 * sam_num_global_layers) * x20
+        + sam_hidden_size * x31
+        + 2 * x99
+        + 8 * x102
+        + 4 * x103
+        + 18 * x104
     )
+    x129 = n_shared_experts * x107 + routed_reads(n_routed_experts, num_experts_per_tok, x94, x107, expert_routing)
     x130 = (
-        activation_bits * x125
-        + weight_bits * x129
-        + seq_len * (batch_size * (num_hidden_layers * (8 * x107 + 384 * num_experts_per_tok) - 384 * x79 + 128) + x108)
-        + x85 * ((256 * sam_num_hidden_layers - 256 * sam_num_global_layers) * x12 + 128 * (x88 + 1))
-        + 256 * sam_num_global_layers * x91
+        hidden_size * x127
+        + x86 * x128
+        + (x63 * (8 * x59 - 4) + 4 * x105) * x65
+        + 2 * sam_hidden_size * (x105 + x63 * x106)
+        + x129 * (6 * num_hidden_layers - 6 * first_k_dense_replace)
     )
-    io_bytes = -(-x130 // 16)
     x131 = (
-        num_hidden_layers * (n_routed_experts + 2 * x95 + 3 * x109)
-        + first_k_dense_replace * (3 * intermediate_size - 3 * x109 - n_routed_experts)
-        + x53
+        activation_bits * x126
+        + weight_bits * x130
+        + seq_len * (batch_size * (num_hidden_layers * (8 * x108 + 384 * num_experts_per_tok) - 384 * x80 + 128) + x109)
+        + x86 * ((256 * sam_num_hidden_layers - 256 * sam_num_global_layers) * x20 + 128 * (x89 + 1))
+        + 256 * sam_num_global_layers * x92
+    )
+    io_bytes = -(-x131 // 16)
+    x132 = (
+        num_hidden_layers * (n_routed_experts + 2 * x96 + 3 * x110)
+        + first_k_dense_replace * (3 * intermediate_size - 3 * x110 - n_routed_experts)
+        + x54
         + 4
     )
-    x132 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (4 * x58 - 4 * sam_window_size)
-    x133 = (
-        x98
-        + hidden_size * x131
-        + x63 * x132
-        + sam_hidden_size * (3 * sam_patch_size * sam_patch_size + x105)
-        + 2 * x102
+    x133 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (4 * x59 - 4 * sam_window_size)
+    x134 = (
+        x99
+        + hidden_size * x132
+        + x64 * x133
+        + sam_hidden_size * (3 * sam_patch_size * sam_patch_size + x106)
+        + 2 * x103
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + 4 * x101
-        + 9 * x103
+        + 4 * x102
+        + 9 * x104
     )
-    x134 = weight_bits * x133
-    weight_bytes = -(-x134 // 8)
-    x135 = num_hidden_layers * (x26 * (13 * num_key_value_heads + 4) + 29 * hidden_size)
-    x136 = x135 + first_k_dense_replace * (x56 - 4 * hidden_size - 8 * x30)
-    x137 = (
-        seq_len * x136
-        + x74 * x73
-        + clip_hidden_size * (20 * x46 + 12 * x42)
-        + 8 * (x48 + x81)
-        + x54
-        + 10 * x78
-        - 10 * x80
-        + 6 * x82
+    x135 = weight_bits * x134
+    weight_bytes = -(-x135 // 8)
+    x136 = num_hidden_layers * (x34 * (13 * num_key_value_heads + 4) + 29 * hidden_size)
+    x137 = x136 + first_k_dense_replace * (x57 - 4 * hidden_size - 8 * x38)
+    x138 = (
+        seq_len * x137
+        + x75 * x74
+        + clip_hidden_size * (20 * x47 + 12 * x11)
+        + 8 * (x49 + x82)
+        + x55
+        + 10 * x79
+        - 10 * x81
+        + 6 * x83
     )
-    x138 = batch_size * x137 + sam_num_global_layers * (x63 * x83 - 4 * x86) + 2 * (x94 + x85 * x96) + 4 * (x89 + x92)
-    x139 = activation_bits * x138
-    x140 = x139 + num_experts_per_tok * (x108 - 128 * first_k_dense_replace) * x93
-    activation_bytes = -(-x140 // 16)
-    kv_cache_bytes = -(-(num_hidden_layers * x93 * x107) // 4)
+    x139 = batch_size * x138 + sam_num_global_layers * (x64 * x84 - 4 * x87) + 2 * (x95 + x86 * x97) + 4 * (x90 + x93)
+    x140 = activation_bits * x139
+    x141 = x140 + num_experts_per_tok * (x109 - 128 * first_k_dense_replace) * x94
+    activation_bytes = -(-x141 // 16)
+    kv_cache_bytes = -(-(num_hidden_layers * x94 * x108) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
@@ -683,7 +687,7 @@ def deepseek_ocr_model(
     Returns
     -------
     Cost
-        From 555 operations on integers.
+        From 556 operations on integers.
 
     Raises
     ------
@@ -788,234 +792,243 @@ def deepseek_ocr_model(
         raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
-    x1 = sam_window_size * (sam_window_size + 1)
-    x2 = image_size // sam_patch_size
-    x3 = -(-x2 // sam_window_size)
-    x4 = num_width_tiles * num_height_tiles
-    x5 = 1 if x4 > 1 else 0
-    x6 = x4 if x5 else 0
-    x7 = x3 * x3 * x6
-    x8 = base_size // sam_patch_size
-    x9 = -(-x8 // sam_window_size)
+    x1 = image_size // sam_patch_size
+    x2 = num_width_tiles * num_height_tiles
+    x3 = 1 if x2 > 1 else 0
+    x4 = base_size // sam_patch_size
+    x5 = -(-x1 // 4)
+    x6 = x5 if x3 else 0
+    x7 = x5 * x6
+    x8 = x2 * x7
+    x9 = -(-x4 // 4)
     x10 = x9 * x9
-    x11 = x7 + x10
-    x12 = sam_window_size * sam_window_size
-    x13 = x11 * x12
-    x14 = x2 if x5 else 0
-    x15 = x2 * x14
-    x16 = x4 * x15
-    x17 = x2 * x16
-    x18 = x8 * x8
-    x19 = x17 + x8 * x18
-    x20 = x2 * x17 + x18 * x18
-    x21 = x16 + x18
-    x22 = 4 * sam_num_hidden_layers
-    x23 = 6 * sam_patch_size * sam_patch_size
-    x24 = sam_num_hidden_layers * x13
-    x25 = sam_hidden_size * (x24 + sam_num_global_layers * x21)
-    x26 = hidden_size // num_attention_heads
-    x27 = num_key_value_heads * x26
-    x28 = hidden_size + x27
-    x29 = 2 * n_routed_experts
-    x30 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x31 = -2 * n_routed_experts
-    x32 = first_k_dense_replace * intermediate_size + num_hidden_layers * x30
-    x33 = num_hidden_layers * x26
-    x34 = x6 + 1
-    x35 = -(-x2 // 4)
-    x36 = x35 if x5 else 0
-    x37 = x35 * x36
-    x38 = x4 * x37
-    x39 = -(-x8 // 4)
-    x40 = x39 * x39
-    x41 = x34 + x35 * x35 * x38 + x40 * x40
-    x42 = x38 + x40
-    x43 = x34 + x42
-    x44 = clip_hidden_size * x43
-    x45 = hidden_size * x42
-    x46 = clip_num_hidden_layers * x43
-    x47 = clip_intermediate_size * x46
-    x48 = x45 + x47
-    x49 = x21 * sam_neck_channels
-    x50 = -(-x2 // 2)
-    x51 = -(-x8 // 2)
-    x52 = sam_downsample_channels * (x50 * x50 * x6 + x51 * x51)
-    x53 = -4 * num_experts_per_tok
-    x54 = -2 * num_experts_per_tok
-    x55 = sam_num_hidden_layers * sam_intermediate_size
-    x56 = sam_image_size // sam_patch_size
-    x57 = 1 if x8 != x56 else 0
-    x58 = 1 if x2 != x56 else 0
-    x59 = (x8 if x57 else 0) + (x14 if x58 else 0)
-    x60 = x57 + (x58 if x5 else 0)
-    x61 = sam_hidden_size // sam_num_attention_heads
-    x62 = sam_num_global_layers * x61
-    x63 = (x18 if x57 else 0) + (x15 if x58 else 0)
-    x64 = sam_hidden_size * x63
-    x65 = clip_image_size // clip_patch_size
-    x66 = 1 if x39 != x65 else 0
-    x67 = 1 if x35 != x65 else 0
-    x68 = clip_hidden_size * ((x40 if x66 else 0) + (x37 if x67 else 0))
-    x69 = 1 if (sam_window_size * x9) != x8 else 0
-    x70 = 1 if (sam_window_size * x3) != x2 else 0
-    x71 = ((x7 if x70 else 0) + (x10 if x69 else 0)) * x12
-    x72 = sam_hidden_size * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers)
-    x73 = seq_len * hidden_size
-    x74 = num_hidden_layers * num_experts_per_tok
-    x75 = sam_hidden_size * sam_num_hidden_layers
-    x76 = x25 + x73 * x74 + x21 * x75
-    x77 = first_k_dense_replace * num_experts_per_tok
-    x78 = x73 * x77 + sam_hidden_size * sam_num_global_layers * x13
-    x79 = x49 + seq_len * x32
-    x80 = hidden_size * x39 + num_height_tiles * hidden_size * x36 + clip_hidden_size * x34
-    x81 = 8 * x59 - 4 * x60
-    x82 = batch_size * sam_num_attention_heads
-    x83 = x5 + 1
-    x84 = (sam_window_size * x11 * x82 + x61 * x83) * x12
-    x85 = x83 + x66 + (x67 if x5 else 0)
-    x86 = x65 * x65
-    x87 = x68 + batch_size * hidden_size * (seq_len + 1)
-    x88 = sam_hidden_size + x55
-    x89 = x18 + x15
-    x90 = sam_num_global_layers * x19 * x82 + sam_num_hidden_layers * x84 + batch_size * x21 * x88 + x89 * x62
-    x91 = batch_size * seq_len
-    x92 = x64 + x91 * x74 + batch_size * x52 + clip_hidden_size * x85
-    x93 = x28 + 1
-    x94 = x65 * clip_hidden_size * x65
-    x95 = clip_num_hidden_layers * clip_intermediate_size
-    x96 = sam_hidden_size * sam_neck_channels + x94 + x88 + x95
-    x97 = sam_neck_channels + clip_hidden_size
-    x98 = clip_hidden_size * clip_num_hidden_layers
-    x99 = x97 + sam_hidden_size * x75 + clip_hidden_size * x98
-    x100 = sam_intermediate_size * x75 + clip_hidden_size * (hidden_size + x95)
-    x101 = x75 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x97 + x98
-    x102 = (x18 if x8 == x56 else 0) + (x15 if x2 == x56 else 0)
-    x103 = x56 * x56
-    x104 = hidden_size * moe_intermediate_size
-    x105 = kv_bits * x27
-    x106 = 128 * num_hidden_layers
-    x107 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x108 = (
-        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x1) * x13 + 4 * (x19 + x20))
-        + x21 * (sam_intermediate_size * x22 + x23 + 2 * sam_neck_channels)
-        + x13 * x22 * x1
-        + 8 * x25
+    x11 = x8 + x10
+    x12 = x9 + num_height_tiles * x6
+    image_tokens = x11 + x12 + 1
+    if seq_len < image_tokens:
+        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
+    x13 = sam_window_size * (sam_window_size + 1)
+    x14 = -(-x1 // sam_window_size)
+    x15 = x2 if x3 else 0
+    x16 = x14 * x14 * x15
+    x17 = -(-x4 // sam_window_size)
+    x18 = x17 * x17
+    x19 = x16 + x18
+    x20 = sam_window_size * sam_window_size
+    x21 = x19 * x20
+    x22 = x1 if x3 else 0
+    x23 = x1 * x22
+    x24 = x2 * x23
+    x25 = x1 * x24
+    x26 = x4 * x4
+    x27 = x25 + x4 * x26
+    x28 = x1 * x25 + x26 * x26
+    x29 = x24 + x26
+    x30 = 4 * sam_num_hidden_layers
+    x31 = 6 * sam_patch_size * sam_patch_size
+    x32 = sam_num_hidden_layers * x21
+    x33 = sam_hidden_size * (x32 + sam_num_global_layers * x29)
+    x34 = hidden_size // num_attention_heads
+    x35 = num_key_value_heads * x34
+    x36 = hidden_size + x35
+    x37 = 2 * n_routed_experts
+    x38 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x39 = -2 * n_routed_experts
+    x40 = first_k_dense_replace * intermediate_size + num_hidden_layers * x38
+    x41 = num_hidden_layers * x34
+    x42 = x15 + 1
+    x43 = x42 + x5 * x5 * x8 + x10 * x10
+    x44 = x42 + x11
+    x45 = clip_hidden_size * x44
+    x46 = hidden_size * x11
+    x47 = clip_num_hidden_layers * x44
+    x48 = clip_intermediate_size * x47
+    x49 = x46 + x48
+    x50 = x29 * sam_neck_channels
+    x51 = -(-x1 // 2)
+    x52 = -(-x4 // 2)
+    x53 = sam_downsample_channels * (x51 * x51 * x15 + x52 * x52)
+    x54 = -4 * num_experts_per_tok
+    x55 = -2 * num_experts_per_tok
+    x56 = sam_num_hidden_layers * sam_intermediate_size
+    x57 = sam_image_size // sam_patch_size
+    x58 = 1 if x4 != x57 else 0
+    x59 = 1 if x1 != x57 else 0
+    x60 = (x4 if x58 else 0) + (x22 if x59 else 0)
+    x61 = x58 + (x59 if x3 else 0)
+    x62 = sam_hidden_size // sam_num_attention_heads
+    x63 = sam_num_global_layers * x62
+    x64 = (x26 if x58 else 0) + (x23 if x59 else 0)
+    x65 = sam_hidden_size * x64
+    x66 = clip_image_size // clip_patch_size
+    x67 = 1 if x9 != x66 else 0
+    x68 = 1 if x5 != x66 else 0
+    x69 = clip_hidden_size * ((x10 if x67 else 0) + (x7 if x68 else 0))
+    x70 = 1 if (sam_window_size * x17) != x4 else 0
+    x71 = 1 if (sam_window_size * x14) != x1 else 0
+    x72 = ((x16 if x71 else 0) + (x18 if x70 else 0)) * x20
+    x73 = sam_hidden_size * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers)
+    x74 = seq_len * hidden_size
+    x75 = num_hidden_layers * num_experts_per_tok
+    x76 = sam_hidden_size * sam_num_hidden_layers
+    x77 = x33 + x74 * x75 + x29 * x76
+    x78 = first_k_dense_replace * num_experts_per_tok
+    x79 = x74 * x78 + sam_hidden_size * sam_num_global_layers * x21
+    x80 = x50 + seq_len * x40
+    x81 = hidden_size * x12 + clip_hidden_size * x42
+    x82 = 8 * x60 - 4 * x61
+    x83 = batch_size * sam_num_attention_heads
+    x84 = x3 + 1
+    x85 = (sam_window_size * x19 * x83 + x62 * x84) * x20
+    x86 = x84 + x67 + (x68 if x3 else 0)
+    x87 = x66 * x66
+    x88 = x69 + batch_size * hidden_size * (seq_len + 1)
+    x89 = sam_hidden_size + x56
+    x90 = x26 + x23
+    x91 = sam_num_global_layers * x27 * x83 + sam_num_hidden_layers * x85 + batch_size * x29 * x89 + x90 * x63
+    x92 = batch_size * seq_len
+    x93 = x65 + x92 * x75 + batch_size * x53 + clip_hidden_size * x86
+    x94 = x36 + 1
+    x95 = x66 * clip_hidden_size * x66
+    x96 = clip_num_hidden_layers * clip_intermediate_size
+    x97 = sam_hidden_size * sam_neck_channels + x95 + x89 + x96
+    x98 = sam_neck_channels + clip_hidden_size
+    x99 = clip_hidden_size * clip_num_hidden_layers
+    x100 = x98 + sam_hidden_size * x76 + clip_hidden_size * x99
+    x101 = sam_intermediate_size * x76 + clip_hidden_size * (hidden_size + x96)
+    x102 = x76 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x98 + x99
+    x103 = (x26 if x4 == x57 else 0) + (x23 if x1 == x57 else 0)
+    x104 = x57 * x57
+    x105 = hidden_size * moe_intermediate_size
+    x106 = kv_bits * x35
+    x107 = 128 * num_hidden_layers
+    x108 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x109 = (
+        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x13) * x21 + 4 * (x27 + x28))
+        + x29 * (sam_intermediate_size * x30 + x31 + 2 * sam_neck_channels)
+        + x21 * x30 * x13
+        + 8 * x33
     )
-    x109 = num_hidden_layers * (4 * (seq_len + x28) + x29) + first_k_dense_replace * (-6 * x30 + x31) + 6 * x32
-    x110 = hidden_size * x109
-    x111 = x110 + x33
-    x112 = clip_num_hidden_layers * (4 * x41 + 8 * (x42 + x44)) + 4 * x48 + 18 * x42 * sam_downsample_channels
-    x113 = sam_hidden_size * x108 + seq_len * x111 + clip_hidden_size * x112 + 18 * sam_neck_channels * (x49 + x52)
-    tensor_core_flops = batch_size * x113
-    x114 = (
+    x110 = num_hidden_layers * (4 * (seq_len + x36) + x37) + first_k_dense_replace * (-6 * x38 + x39) + 6 * x40
+    x111 = hidden_size * x110
+    x112 = x111 + x41
+    x113 = clip_num_hidden_layers * (4 * x43 + 8 * (x11 + x45)) + 4 * x49 + 18 * x11 * sam_downsample_channels
+    x114 = sam_hidden_size * x109 + seq_len * x112 + clip_hidden_size * x113 + 18 * sam_neck_channels * (x50 + x53)
+    tensor_core_flops = batch_size * x114
+    x115 = (
         hidden_size * (4 * num_experts_per_tok + 29)
-        + x26 * (7 * num_key_value_heads + 8)
+        + x34 * (7 * num_key_value_heads + 8)
         + 2 * num_experts_per_tok
         + 12 * (n_routed_experts + seq_len * num_attention_heads)
         + 8
     )
-    x115 = (
-        num_hidden_layers * x114
-        + first_k_dense_replace * (hidden_size * (x53 - 2) + x54 - 10 * x30 - 12 * n_routed_experts)
-        + 10 * x32
+    x116 = (
+        num_hidden_layers * x115
+        + first_k_dense_replace * (hidden_size * (x54 - 2) + x55 - 10 * x38 - 12 * n_routed_experts)
+        + 10 * x40
         + 8 * hidden_size
         + 4
     )
-    x116 = x43 * (32 * clip_hidden_size + 12 * clip_intermediate_size)
-    x117 = clip_num_attention_heads * (12 * x41 + 24 * x42) + x116
-    x118 = (
-        seq_len * x115
-        + x21 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 32 * sam_neck_channels + 10 * x55 + 8)
-        + clip_num_hidden_layers * x117
-        + sam_num_attention_heads * (sam_num_global_layers * (16 * x20 - 16 * x12 * x13) + 16 * x12 * x24)
-        + 16 * x44
+    x117 = x44 * (32 * clip_hidden_size + 12 * clip_intermediate_size)
+    x118 = clip_num_attention_heads * (12 * x43 + 24 * x11) + x117
+    x119 = (
+        seq_len * x116
+        + x29 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 32 * sam_neck_channels + 10 * x56 + 8)
+        + clip_num_hidden_layers * x118
+        + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x20 * x21) + 16 * x20 * x32)
+        + 16 * x45
     )
-    x119 = batch_size * x118 + (24 * x59 - 12 * x60) * x62 + 62 * (x64 + x68)
-    cuda_core_flops = -(-x119 // 2)
-    x120 = num_hidden_layers * (x26 * (28 * num_key_value_heads + 12) + 72 * hidden_size)
-    x121 = x120 + first_k_dense_replace * (x53 - 10 * hidden_size - 16 * x30)
-    x122 = (
-        seq_len * x121
-        + ((x18 if x69 else 0) + (x16 if x70 else 0) + x71) * x72
-        + clip_hidden_size * (44 * x46 + 26 * x42)
-        + 6 * (base_size * base_size + image_size * image_size * x6)
-        + 14 * x45
-        + 24 * x76
-        - 24 * x78
-        + 16 * x79
-        + 10 * x80
-        + 18 * x47
-    )
+    x120 = batch_size * x119 + (24 * x60 - 12 * x61) * x63 + 62 * (x65 + x69)
+    cuda_core_flops = -(-x120 // 2)
+    x121 = num_hidden_layers * (x34 * (28 * num_key_value_heads + 12) + 72 * hidden_size)
+    x122 = x121 + first_k_dense_replace * (x54 - 10 * hidden_size - 16 * x38)
     x123 = (
-        x33
-        + batch_size * x122
-        + sam_num_global_layers * (x61 * (4 * x63 + x81) - 8 * x84)
-        + 2 * clip_hidden_size * (x40 + x37 + x85 * x86)
-        + 6 * x87
-        + 8 * x90
-        + 4 * x92
+        seq_len * x122
+        + ((x26 if x70 else 0) + (x24 if x71 else 0) + x72) * x73
+        + clip_hidden_size * (44 * x47 + 26 * x11)
+        + 6 * (base_size * base_size + image_size * image_size * x15)
+        + 14 * x46
+        + 24 * x77
+        - 24 * x79
+        + 16 * x80
+        + 10 * x81
+        + 18 * x48
     )
     x124 = (
-        num_hidden_layers * (x29 + 4 * x93)
-        + first_k_dense_replace * (x31 + 6 * intermediate_size)
-        + 2 * x91
-        + (4 if x5 else 0)
-        + 8
+        x41
+        + batch_size * x123
+        + sam_num_global_layers * (x62 * (4 * x64 + x82) - 8 * x85)
+        + 2 * clip_hidden_size * (x10 + x7 + x86 * x87)
+        + 6 * x88
+        + 8 * x91
+        + 4 * x93
     )
     x125 = (
-        x61 * (x22 - 4 * sam_num_global_layers) * x12 + sam_hidden_size * x23 + 2 * x96 + 8 * x99 + 4 * x100 + 18 * x101
+        num_hidden_layers * (x37 + 4 * x94)
+        + first_k_dense_replace * (x39 + 6 * intermediate_size)
+        + 2 * x92
+        + (4 if x3 else 0)
+        + 8
     )
-    x126 = n_shared_experts * x104 + routed_reads(n_routed_experts, num_experts_per_tok, x91, x104, expert_routing)
-    x127 = (
-        hidden_size * x124
-        + x83 * x125
-        + (x60 * (8 * x56 - 4) + 4 * x102) * x62
-        + 2 * sam_hidden_size * (x102 + x60 * x103)
-        + x126 * (6 * num_hidden_layers - 6 * first_k_dense_replace)
+    x126 = (
+        x62 * (x30 - 4 * sam_num_global_layers) * x20
+        + sam_hidden_size * x31
+        + 2 * x97
+        + 8 * x100
+        + 4 * x101
+        + 18 * x102
     )
+    x127 = n_shared_experts * x105 + routed_reads(n_routed_experts, num_experts_per_tok, x92, x105, expert_routing)
     x128 = (
-        activation_bits * x123
-        + weight_bits * x127
-        + seq_len * (batch_size * (num_hidden_layers * (8 * x105 + 384 * num_experts_per_tok) - 384 * x77 + 128) + x106)
-        + x83 * ((256 * sam_num_hidden_layers - 256 * sam_num_global_layers) * x12 + 128 * (x86 + 1))
-        + 256 * sam_num_global_layers * x89
+        hidden_size * x125
+        + x84 * x126
+        + (x61 * (8 * x57 - 4) + 4 * x103) * x63
+        + 2 * sam_hidden_size * (x103 + x61 * x104)
+        + x127 * (6 * num_hidden_layers - 6 * first_k_dense_replace)
     )
-    io_bytes = -(-x128 // 16)
     x129 = (
-        num_hidden_layers * (n_routed_experts + 2 * x93 + 3 * x107)
-        + first_k_dense_replace * (3 * intermediate_size - 3 * x107 - n_routed_experts)
+        activation_bits * x124
+        + weight_bits * x128
+        + seq_len * (batch_size * (num_hidden_layers * (8 * x106 + 384 * num_experts_per_tok) - 384 * x78 + 128) + x107)
+        + x84 * ((256 * sam_num_hidden_layers - 256 * sam_num_global_layers) * x20 + 128 * (x87 + 1))
+        + 256 * sam_num_global_layers * x90
+    )
+    io_bytes = -(-x129 // 16)
+    x130 = (
+        num_hidden_layers * (n_routed_experts + 2 * x94 + 3 * x108)
+        + first_k_dense_replace * (3 * intermediate_size - 3 * x108 - n_routed_experts)
         + vocab_size
         + 4
     )
-    x130 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (4 * x56 - 4 * sam_window_size)
-    x131 = (
-        x96
-        + hidden_size * x129
-        + x61 * x130
-        + sam_hidden_size * (3 * sam_patch_size * sam_patch_size + x103)
-        + 2 * x100
+    x131 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (4 * x57 - 4 * sam_window_size)
+    x132 = (
+        x97
+        + hidden_size * x130
+        + x62 * x131
+        + sam_hidden_size * (3 * sam_patch_size * sam_patch_size + x104)
+        + 2 * x101
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + 4 * x99
-        + 9 * x101
+        + 4 * x100
+        + 9 * x102
     )
-    x132 = weight_bits * x131
-    weight_bytes = -(-x132 // 8)
-    x133 = num_hidden_layers * (x26 * (13 * num_key_value_heads + 4) + 29 * hidden_size)
-    x134 = x133 + first_k_dense_replace * (x54 - 4 * hidden_size - 8 * x30)
-    x135 = (
-        seq_len * x134
-        + x72 * x71
-        + clip_hidden_size * (20 * x46 + 12 * x42)
-        + 8 * (x48 + x79)
-        + 10 * x76
-        - 10 * x78
-        + 6 * x80
+    x133 = weight_bits * x132
+    weight_bytes = -(-x133 // 8)
+    x134 = num_hidden_layers * (x34 * (13 * num_key_value_heads + 4) + 29 * hidden_size)
+    x135 = x134 + first_k_dense_replace * (x55 - 4 * hidden_size - 8 * x38)
+    x136 = (
+        seq_len * x135
+        + x73 * x72
+        + clip_hidden_size * (20 * x47 + 12 * x11)
+        + 8 * (x49 + x80)
+        + 10 * x77
+        - 10 * x79
+        + 6 * x81
     )
-    x136 = batch_size * x135 + sam_num_global_layers * (x61 * x81 - 4 * x84) + 2 * (x92 + x83 * x94) + 4 * (x87 + x90)
-    x137 = activation_bits * x136
-    x138 = x137 + num_experts_per_tok * (x106 - 128 * first_k_dense_replace) * x91
-    activation_bytes = -(-x138 // 16)
-    kv_cache_bytes = -(-(num_hidden_layers * x91 * x105) // 4)
+    x137 = batch_size * x136 + sam_num_global_layers * (x62 * x82 - 4 * x85) + 2 * (x93 + x84 * x95) + 4 * (x88 + x91)
+    x138 = activation_bits * x137
+    x139 = x138 + num_experts_per_tok * (x107 - 128 * first_k_dense_replace) * x92
+    activation_bytes = -(-x139 // 16)
+    kv_cache_bytes = -(-(num_hidden_layers * x92 * x106) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
@@ -1176,6 +1189,8 @@ def deepseek_v2_decoder_layer(
         raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
     if num_attention_heads % num_key_value_heads:
         raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if num_queries > num_keys:
+        raise too_large("num_queries", num_queries, "num_keys", num_keys)
     x1 = hidden_size // num_attention_heads
     x2 = num_key_value_heads * x1
     x3 = hidden_size + x2
@@ -1293,6 +1308,8 @@ def llama_flash_attention2(
         raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
     if num_attention_heads % num_key_value_heads:
         raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if num_queries > num_keys:
+        raise too_large("num_queries", num_queries, "num_keys", num_keys)
     x1 = hidden_size // num_attention_heads
     x2 = num_key_value_heads * x1
     x3 = hidden_size + x2
@@ -1415,6 +1432,8 @@ def llama_rotary_embedding(
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(head_dim) is int and head_dim > 0):
         head_dim = check_size("head_dim", head_dim, 1)
+    if head_dim % 2:
+        raise no_multiple("head_dim", head_dim, "2", 2)
     x1 = batch_size * num_queries
     x2 = head_dim * x1
     tensor_core_flops = x2

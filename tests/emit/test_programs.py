@@ -51,7 +51,7 @@ def test_a_part_has_only_its_outputs() -> None:
 
 
 def test_a_dividend_with_negative_terms_is_guarded() -> None:
-    layer = build_layer(SPEC.layers[0])
+    layer = build_layer(SPEC.layers[0], SPEC.image_tokens)
     # floor((height - kernel_size + stride) / stride) is at least 1 where the kernel fits.
     assert list(layer.guards.values()) == ["height - kernel_size"]
     assert [size.default for size in layer.signature.parameters if size.name == "stride"] == [3]
@@ -61,7 +61,7 @@ def test_every_size_needs_a_default() -> None:
     layer = SPEC.layers[0]
     sizes = {name: size for name, size in layer.sizes.items() if name != "stride"}
     with pytest.raises(FormulaError, match="stride"):
-        build_layer(evolve(layer, sizes=sizes))
+        build_layer(evolve(layer, sizes=sizes), SPEC.image_tokens)
 
 
 def test_the_sizes_of_a_layer_are_said_to_be_its_own() -> None:
@@ -70,7 +70,7 @@ def test_the_sizes_of_a_layer_are_said_to_be_its_own() -> None:
     words = {
         whole: next(
             size.words
-            for size in build_layer(evolve(layer, holds_layers=whole)).signature.parameters
+            for size in build_layer(evolve(layer, holds_layers=whole), SPEC.image_tokens).signature.parameters
             if size.name == "batch_size"
         )
         for whole in (False, True)

@@ -50,7 +50,7 @@ def write_formula_function(
     outputs = {output.name: output for output in program.outputs}
     late = {size.name for size in signature.parameters if size.derivation} | {IMAGE_TOKENS}
     rules = signature.rules()
-    lines += [_check_rule(rule, signature) for rule in rules if not {rule.a, rule.b} & late]
+    lines += [_check_rule(rule, signature) for rule in rules if not rule.names & late]
     first, rest = split(program, *([IMAGE_TOKENS] if signature.image_tokens else []))
     printer.assign_steps(first)
     if signature.image_tokens:
@@ -58,7 +58,7 @@ def write_formula_function(
     for size in signature.parameters:
         if size.derivation is not None:
             lines += [f"    if {size.name} is None:", f"        {size.name} = abbreviate({size.derivation.code})"]
-    lines += [_check_rule(rule, signature) for rule in rules if {rule.a, rule.b} & late]
+    lines += [_check_rule(rule, signature) for rule in rules if rule.names & late]
     printer.assign_steps(rest)
     for metric, output in results.items():
         printer.assign(metric, outputs[output].numerator, outputs[output].denominator)

@@ -92,13 +92,11 @@ class Signature:
     def rules(self) -> list[Rule]:
         """Return the rules between the sizes of the function, of which at least one is a parameter."""
         names = {parameter.name for parameter in self.parameters} | ({IMAGE_TOKENS} if self.image_tokens else set())
-        return [
-            rule for rule in RULES if {rule.a, rule.b} <= names | self.constants.keys() and {rule.a, rule.b} & names
-        ]
+        return [rule for rule in RULES if rule.names <= names | self.constants.keys() and rule.names & names]
 
-    def operand(self, name: str) -> str:
+    def operand(self, size: str | int) -> str:
         """Return a size as it stands in the code."""
-        return str(self.constants[name]) if name in self.constants else name
+        return str(self.constants.get(size, size) if isinstance(size, str) else size)
 
 
 @frozen(kw_only=True)
@@ -171,7 +169,7 @@ def begin(signature: Signature, program: Program, guards: Mapping[str, str]) -> 
     late = {parameter.name for parameter in signature.parameters if parameter.derivation} | {IMAGE_TOKENS}
     rules = signature.rules()
     for rule in rules:
-        if not {rule.a, rule.b} & late:
+        if not rule.names & late:
             lines += _check_rule(rule, signature)
 
     outputs = {output.name: output for output in program.outputs}
@@ -186,7 +184,7 @@ def begin(signature: Signature, program: Program, guards: Mapping[str, str]) -> 
             lines += [f"    if {parameter.name} is None:", f"        {parameter.name} = {parameter.derivation.code}"]
             lines += _check_size(parameter, "elif")
     for rule in rules:
-        if {rule.a, rule.b} & late:
+        if rule.names & late:
             lines += _check_rule(rule, signature)
     printer.assign_steps(rest)
     return printer

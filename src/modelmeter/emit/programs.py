@@ -18,7 +18,7 @@ from modelmeter.functions import CeilDiv, FloorDiv, RoutedReads, Size
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.program import MAXIMUM, SUM, Program, select
 from modelmeter.simplify import Combination, build_program
-from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES, Dimension, describe
+from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES, Dimension, describe, symbols_of
 
 REQUEST = "request"
 
@@ -124,9 +124,15 @@ class Layer:
     guards: Mapping[str, str]
 
 
-def build_layer(layer: LayerFormula) -> Layer:
-    """Return the program of a layer class, its sizes as parameters."""
+def build_layer(layer: LayerFormula, image_tokens: Size) -> Layer:
+    """Return the program of a layer class, its sizes as parameters.
+
+    A layer that takes both a prompt and images works out the ``image_tokens`` of a page, which the prompt has to hold.
+    """
     formulas: dict[str, sympy.Expr] = {metric: sympy.sympify(layer.cost[metric]) for metric in METRICS}
+    has_prompt = {"seq_len", *symbols_of(image_tokens)} <= layer.sizes.keys()
+    if has_prompt:
+        formulas[IMAGE_TOKENS] = sympy.sympify(image_tokens)
     quotients = {quotient for formula in formulas.values() for quotient in formula.atoms(FloorDiv, CeilDiv)}
     rests = [quotient.args[0] - quotient.args[1] for quotient in sorted(quotients, key=str) if _may_fail(quotient)]
     guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
@@ -135,6 +141,7 @@ def build_layer(layer: LayerFormula) -> Layer:
         parameters=make_parameters(program.inputs, layer.sizes, {}, {} if layer.holds_layers else SIZES_IN_A_LAYER),
         has_routing=program.calls(RoutedReads.__name__),
         constants={},
+        image_tokens=has_prompt,
     )
     return Layer(signature=signature, program=program, guards={name: str(rest) for name, rest in guards.items()})
 

@@ -18,6 +18,7 @@ from modelmeter.emit.programs import (
 )
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
+from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.program import select
 
@@ -63,7 +64,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
             *_cost_functions(build_stages(spec, fixed), f"a model like {spec.model}"),
             *_cost_functions(build_training_step(spec, fixed), f"a model like {spec.model}", _TRAINING_NOTES),
         ],
-        "layers.py": [_layer_function(layer) for layer in spec.layers],
+        "layers.py": [_layer_function(layer, spec.image_tokens) for layer in spec.layers],
     }
     peaks = build_peaks(spec, stages)
     functions["_peaks.py"] = peaks.write()
@@ -154,8 +155,8 @@ def _tokens_function(stages: Stages, model: str) -> Function:
     )
 
 
-def _layer_function(formula: LayerFormula) -> Function:
-    layer = build_layer(formula)
+def _layer_function(formula: LayerFormula, image_tokens: Size) -> Function:
+    layer = build_layer(formula, image_tokens)
     return Function(
         name=formula.name,
         summary=f"Return the cost of one forward of ``{formula.class_name}``.",

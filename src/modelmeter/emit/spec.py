@@ -16,11 +16,19 @@ Relation = Literal["at_most", "divides", "divides_evenly"]
 
 @frozen
 class Rule:
-    """A relation between two sizes ``a`` and ``b``, by name, that every evaluator with one of them checks."""
+    """A relation between two sizes ``a`` and ``b``, by name, that every evaluator with one of them checks.
 
-    a: str
+    ``a`` may be a number.
+    """
+
+    a: str | int
     relation: Relation
     b: str
+
+    @property
+    def names(self) -> set[str]:
+        """The sizes that are no numbers."""
+        return {size for size in (self.a, self.b) if isinstance(size, str)}
 
 
 RULES = (
@@ -38,6 +46,8 @@ RULES = (
     Rule("clip_num_attention_heads", "divides", "clip_hidden_size"),
     Rule("clip_patch_size", "at_most", "clip_image_size"),
     Rule("num_heads", "divides", "hidden_size"),
+    Rule(2, "divides", "head_dim"),  # only the rotary embedding has this size of its own, and turns pairs of channels
+    Rule("num_queries", "at_most", "num_keys"),
     Rule("num_global_layers", "at_most", "num_layers"),
     Rule("patch_size", "at_most", "view_size"),
 )

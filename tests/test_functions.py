@@ -29,6 +29,7 @@ from modelmeter.functions import (
     divide,
     equals,
     exceeds,
+    exists,
     expected_routed_reads,
     floor_div,
     routed_reads,
@@ -99,6 +100,13 @@ def test_results_are_known_to_be_whole_and_not_negative() -> None:
         assert atom.is_nonnegative
 
 
+def test_one_or_more_exist_and_none_does_not() -> None:
+    assert [exists(count) for count in (0, 1, 2)] == [0, 1, 1]
+    assert exists(x) == 1
+    steps = sympy.Symbol("steps", integer=True, nonnegative=True)
+    assert [exists(steps).subs(steps, count) for count in (0, 1, 2)] == [0, 1, 1]
+
+
 @pytest.mark.parametrize("build", [ceil_div, floor_div, divide])
 def test_a_divisor_that_is_not_positive_is_refused(build: Callable[[Size, Size], Size]) -> None:
     for divisor in (0, -3):
@@ -158,6 +166,11 @@ def test_expected_reads_lie_below_the_bound_and_both_below_all_experts() -> None
     # Every assignment another expert: 3 tokens of 3, then all 11.
     assert bounded_routed_reads(11, 3, 3, 1009) == 9 * 1009
     assert bounded_routed_reads(11, 3, 4, 1009) == 11 * 1009
+
+
+def test_no_token_and_no_choice_read_nothing() -> None:
+    """400 tokens are more than the 3 * 6 (42 has 6 bits) from which all 3 experts would be read, had they chosen."""
+    assert expected_routed_reads(3, 0, 400, 7) == expected_routed_reads(3, 2, 0, 7) == 0
 
 
 def test_choosing_more_experts_than_there_are_is_refused() -> None:

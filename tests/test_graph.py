@@ -223,7 +223,7 @@ def test_one_sibling_cannot_be_in_two_groups() -> None:
 def test_nodes_are_listed_depth_first() -> None:
     graph = make_graph()
     root, head, layers, group = graph.nodes
-    with pytest.raises(GraphError, match="depth first"):
+    with pytest.raises(GraphError, match=r"depth first; expected layers\.0-1,4; found head"):
         evolve(graph, nodes=(root, layers, head, group))
 
 

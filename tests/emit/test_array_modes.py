@@ -212,6 +212,8 @@ def test_a_compiled_loop_gives_what_blocks_give(costs: ModuleType, batch: list[i
         ({"seq_len": [5, 0]}, "seq_len must be at least 1, not 0"),
         ({"seq_len": [5, 9], "logits_tokens": [5, 10]}, "logits_tokens must be at most seq_len: 10 > 9"),
         ({"seq_len": [5, 2**62]}, "more than int64 holds"),
+        ({"seq_len": [5, 2**63 + 3]}, "more than int64 holds"),
+        ({"seq_len": numpy.array([5, 2**63 + 3], dtype="uint64")}, "more than int64 holds"),
     ],
 )
 def test_a_compiled_loop_refuses_what_blocks_refuse(costs: ModuleType, sizes: dict[str, Any], message: str) -> None:

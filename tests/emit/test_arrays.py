@@ -151,6 +151,43 @@ def test_a_call_between_two_operations_of_another_changes_nothing(
     assert at(found, (1,)) == costs.prefill(seq_len=111, batch_size=70_001)
 
 
+def test_a_number_is_kept_until_its_rule_is_checked(costs: ModuleType) -> None:
+    """A square below its limit, though not their sum: nothing else needs the square once the sum is known."""
+    program, tape, blocks = (
+        importlib.import_module(f"{costs.__name__}.{name}") for name in ("_program", "_tape", "_blocks")
+    )
+    square = program.Operation("*", ("side", "side"))
+    formulas = program.Program(
+        (), (program.Check("square", square, "limit", "limit"),), (program.Operation("+", (square, "limit")),)
+    )
+    recorded = tape.Recorder({"side": (0,), "limit": (0,)}, (3,)).record(formulas)
+    kinds = dict.fromkeys(("side", "limit", *recorded.steps), numpy.int64)
+    routine = blocks.Routine(recorded, kinds, is_exact=False)
+    (total,) = routine.run({"side": numpy.array([3, 5, 7]), "limit": numpy.array([9, 25, 50])}, (3,))
+    assert total.tolist() == [9 + 9, 25 + 25, 49 + 50]
+    with pytest.raises(costs.CostError, match="square must be at most limit: 49 > 48"):
+        routine.run({"side": numpy.array([3, 5, 7]), "limit": numpy.array([9, 25, 48])}, (3,))
+
+
+def test_int64_is_that_of_numpy(costs: ModuleType) -> None:
+    tape = importlib.import_module(f"{costs.__name__}._tape")
+    assert numpy.iinfo(numpy.int64).max == tape.INT64_MAX
+
+
+@pytest.mark.parametrize(
+    ("function", "operands", "expected"),
+    [("add", (2**62, 2**62), 2**63), ("multiply", (2**33, 2**31), 2**64), ("maximum", (2**53, 7), 2**53)],
+)
+def test_in_float64_operands_are_converted_first(
+    costs: ModuleType, function: str, operands: tuple[int, int], expected: int
+) -> None:
+    """What these integers give leaves int64, and is a power of 2, which float64 holds."""
+    operations = importlib.import_module(f"{costs.__name__}._operations")
+    result = numpy.empty(1)
+    operations.find_function(function, numpy.float64)(*(numpy.array([operand]) for operand in operands), result)
+    assert int(result[0]) == expected
+
+
 def test_arrays_may_be_empty(costs: ModuleType) -> None:
     assert costs.arrays.prefill(seq_len=[]).io_bytes.shape == (0,)
 

@@ -98,6 +98,25 @@ def test_no_point_exceeds_the_bound(costs: ModuleType, data: st.DataObject, stag
     assert cost.io_bytes <= costs.arrays.bound(stage, metric="io_bytes", **ends) == most.io_bytes
 
 
+@pytest.mark.parametrize(
+    ("function", "constants", "metric", "largest"),
+    [
+        ("triangular", (), 7 * 8 // 2, 7 * 8),  # n (n + 1) is divided by 2
+        ("ceil_div", (5,), 2, 7 + 4),  # what is divided is raised by 4
+        ("floor_div", (5,), 1, 7),
+    ],
+)
+def test_a_bound_covers_what_is_divided(
+    costs: ModuleType, function: str, constants: tuple[int, ...], metric: int, largest: int
+) -> None:
+    """Of a size from 3 to 7."""
+    symbolic, bounds = (__import__(f"{costs.__name__}.{name}", fromlist=["_"]) for name in ("_symbolic", "_bounds"))
+    space = symbolic.Space()
+    called = space.unknown(symbolic.Call(function, (space.unknown("size"),), constants))
+    found = bounds.compile_bounds(space, (called,))({"size": (3, 7)})
+    assert (found.metrics, found.largest) == ((metric,), largest)
+
+
 def test_a_bound_is_of_sizes_that_are_right(costs: ModuleType) -> None:
     for sizes, error, message in (
         ({"batch_size": []}, costs.CostError, "batch_size has no elements"),

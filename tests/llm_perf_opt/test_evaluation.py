@@ -10,7 +10,7 @@ from records import make_profile
 import deepseek_ocr_costs as costs
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.reporting.evaluation import STAGES, evaluate_workload, read_conventions, sizes_of
-from modelmeter.errors import OutputError
+from modelmeter.errors import OutputError, WorkloadError
 
 # Another view, other tiles, a batch: 928 pixels give a grid of 15 (58 patches), 816 one of 13 (51 patches). Image
 # tokens: 15 x 16 + 1 + (5 x 13) (3 x 13 + 1) = 241 + 2600 = 2841.
@@ -73,6 +73,17 @@ def test_the_architecture_is_the_published_one() -> None:
 def test_a_page_of_unknown_tiles_has_no_cost() -> None:
     with pytest.raises(RecordError, match=r"num_width_tiles: the number of tiles is not known"):
         evaluate_workload(make_profile(num_width_tiles=None, num_height_tiles=None), "bfloat16")
+
+
+def test_a_refusal_of_the_evaluators_is_an_error_of_the_workload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile has checked its sizes already; here, a stage refuses them all the same."""
+
+    def refuse(**_: int) -> None:
+        raise costs.CostError("seq_len is odd")
+
+    monkeypatch.setattr(costs, "prefill", refuse)
+    with pytest.raises(WorkloadError, match=f"^{PROFILE.profile_id}: seq_len is odd$"):
+        evaluate_workload(PROFILE, "bfloat16")
 
 
 def test_without_the_generated_package_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

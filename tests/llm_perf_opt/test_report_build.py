@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 
@@ -90,7 +91,7 @@ def test_the_same_request_gives_the_same_bytes(report: AnalyticModelReport) -> N
 
 
 def test_the_id_comes_from_the_content(report: AnalyticModelReport) -> None:
-    assert report.report_id.startswith("dsocr-standard-v1-h100-sxm-")
+    assert re.fullmatch("dsocr-standard-v1-h100-sxm-[0-9a-f]{12}", report.report_id)
     others = [
         evolve(REQUEST, hardware=evolve(REQUEST.hardware, vector_flops_per_second=66.8e12)),
         evolve(REQUEST, profile=evolve(REQUEST.profile, max_new_tokens=513)),

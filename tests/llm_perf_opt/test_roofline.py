@@ -23,6 +23,7 @@ TENSOR, VECTOR, BITS = 7000, 30, 200 * 8
         ((2 * TENSOR, 3 * VECTOR, 4 * BITS), 5000.0, "cuda_cores"),
         # On the ridge both are the limit.
         ((2 * TENSOR, 2 * VECTOR, 4 * BITS), 4000.0, "memory"),
+        ((2 * TENSOR, 2 * VECTOR, 3 * BITS), 4000.0, "tensor_cores"),
         # A part of a byte takes its part of the time: 1 / 1600 of a second.
         ((0, 0, 1), 0.625, "memory"),
     ],

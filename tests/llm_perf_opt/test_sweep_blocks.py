@@ -227,7 +227,7 @@ def test_a_sweep_can_be_sent() -> None:
         ("request", {"num_width_tiles": range(9), "seq_len": [9000, 800]}, {}, METRICS, ("image_tokens", "800")),
         ("prefill", {"seq_len": [1, 10**9]}, {}, METRICS, ("prefill", "more than int64 holds")),
         ("vision", {"batch_size": range(1, 2**62), "kv_bits": [1]}, {}, METRICS, ("size of vision", "kv_bits")),
-        ("prefill", {"weight_bits": range(1, 2**62), "kv_bits": range(1, 9)}, {}, METRICS, ("more points",)),
+        ("prefill", {"weight_bits": range(2**62), "kv_bits": range(8)}, {}, METRICS, ("more points", f"{2**65}")),
     ],
 )
 def test_refuses_what_is_no_sweep(

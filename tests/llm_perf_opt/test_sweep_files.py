@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -101,6 +102,30 @@ def test_integers_beyond_every_column(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("largest", "kind"),
+    [
+        (2**63 - 1, pa.int64()),
+        (2**63, pa.decimal128(38)),
+        (10**38 - 1, pa.decimal128(38)),
+        (10**38, pa.decimal256(76)),
+        (10**76 - 1, pa.decimal256(76)),
+    ],
+)
+def test_the_largest_integer_of_a_column_fits(tmp_path: Path, largest: int, kind: pa.DataType) -> None:
+    """On both sides of where a wider type begins: int64 ends at 2^63 - 1, and n digits at 10^n - 1."""
+    sweep = Sweep.over("prefill", {"seq_len": [3]}, metrics=["io_bytes"])
+    sweep.largest["io_bytes"] = largest
+    block = {"seq_len": np.array([3]), "io_bytes": np.array([largest], dtype=object)}
+    write_sweep(sweep, tmp_path / "sweep.parquet", [block])
+    column = pa.parquet.read_table(tmp_path / "sweep.parquet")["io_bytes"]
+    assert column.type == kind
+    assert list(map(int, column.to_pylist())) == [largest]
+    sweep.largest["io_bytes"] = 10**76
+    with pytest.raises(OutputError, match="io_bytes: no column holds integers as large"):
+        write_sweep(sweep, tmp_path / "sweep.parquet")
+
+
 def test_floats(tmp_path: Path) -> None:
     """Every reader finds the same float again in the text."""
     sweep = Sweep.over("prefill", {"seq_len": range(10**10, 10**10 + 97)}, overflow="float64")
@@ -165,7 +190,7 @@ class TestFailures:
 
     def test_nothing_happens_before_the_first_block(self, target: Path) -> None:
         """A refused place or ending costs no computation."""
-        for name, words in (("sweep.txt", ".parquet or .csv"), ("sweep", ".parquet or .csv"), ("no/a.csv", "No such")):
+        for name, words in (("sweep.txt", "sweep.txt: .*.csv"), ("sweep", ".parquet or .csv"), ("no/a.csv", "No such")):
             blocks = compute_blocks(SWEEP, 100)
             with pytest.raises(OutputError, match=words):
                 write_sweep(SWEEP, target.parent / name, blocks)

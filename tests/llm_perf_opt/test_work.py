@@ -30,6 +30,12 @@ def test_every_operator_has_its_time(prediction: Prediction) -> None:
     assert seen == {key: (pytest.approx(time), limit) for key, (time, limit) in SECONDS.items()}
 
 
+def test_every_operator_is_in_the_category_of_what_it_does(prediction: Prediction) -> None:
+    assert {row.operator: row.category_id for row in prediction.operators} == {
+        "Conv2d": "convolution", "add": "elementwise", "Linear": "linear"
+    }  # fmt: skip
+
+
 def test_what_does_nothing_is_left_out(prediction: Prediction) -> None:
     """An uncalled module, and a padding of no rows."""
     assert {row.module_id for row in prediction.operators} == {

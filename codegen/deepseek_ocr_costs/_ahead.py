@@ -3,8 +3,6 @@
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from ._blocks import join_ranges, ranges_of
 from ._bounds import Bounds
 from ._operations import Array
@@ -33,7 +31,8 @@ def run_ahead(
 
     What computes looks at every size while it reads it.
     """
-    if any(array.dtype.kind not in "iu" or array.dtype == np.uint64 for array in arrays.values()):
+    # What of uint64 does not fit into int64 becomes negative in it, and no size is.
+    if any(array.dtype.kind not in "iu" for array in arrays.values()):
         return None
     points = len(next(iter(arrays.values())))
     fixed: Fixed = frozenset()

@@ -102,7 +102,7 @@ class Formulas(NamedTuple):
         for place, metric in enumerate(self.metrics):
             parts, rest = _take_out(terms_of(metric), [terms_of(earlier) for earlier in self.metrics[:place]])
             summands = [*(metrics[part] for part in parts), *([nest(rest, nodes)] if rest else [])]
-            metrics.append(Operation("+", tuple(summands)) if parts else summands[0] if summands else 0)
+            metrics.append(Operation("+", tuple(summands)) if parts else summands[0])
         return Program(tuple(steps), tuple(checks), tuple(metrics))
 
     def _needed(self) -> set[int]:
@@ -177,8 +177,6 @@ def nest(terms: Mapping[Monomial, int], nodes: list[Node]) -> Node:
     nodes
         The node of each unknown.
     """
-    if not terms:
-        return 0
     shared = Counter(next(iter(terms)))
     for monomial in terms:
         shared &= Counter(monomial)

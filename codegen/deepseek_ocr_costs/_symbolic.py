@@ -227,8 +227,7 @@ def at_most(name: str, size: Value, limit_name: str, limit: Value) -> None:
     """Raise an error if a size exceeds another; where that is not known, remember the rule."""
     if never_exceeds(size, limit):
         return
-    rest = limit - size
-    if isinstance(rest, int) and isinstance(size, int) and isinstance(limit, int):
+    if isinstance(size, int) and isinstance(limit, int):
         raise too_large(name, size, limit_name, limit)
     space = next(value.space for value in (size, limit) if isinstance(value, Polynomial))
     space.checks.append(AtMost(name, size, limit_name, limit))

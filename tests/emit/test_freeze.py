@@ -89,6 +89,15 @@ def test_in_one_size_the_matrix_flops_of_the_prefill_are_a_quadratic(costs: Modu
     assert function(1_000_003) == 168 * 1_000_003**2 + 121_044 * 1_000_003
 
 
+def test_common_factors_are_taken_out_of_sums(costs: ModuleType) -> None:
+    """3 a^2 + 5 a b + 7 b: ``a`` is in two products first; what has one product is no sum."""
+    program, freeze = (__import__(f"{costs.__name__}.{name}", fromlist=["_"]) for name in ("_program", "_freeze"))
+    nested = program.nest({(0, 0): 3, (0, 1): 5, (1,): 7}, ["a", "b"])
+    assert freeze.show(nested, {}) == "a * (3 * a + 5 * b) + 7 * b"
+    assert program.nest({(0, 1): 11}, ["a", "b"]) == program.Operation("*", ("a", "b", 11))
+    assert program.nest({(): 0}, []) == 0
+
+
 def test_the_docstring_says_what_is_frozen(costs: ModuleType) -> None:
     function = costs.freeze("decode", free=["seq_len"], batch_size=1013)
     assert "``decode``" in function.__doc__

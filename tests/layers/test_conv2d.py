@@ -40,6 +40,7 @@ def test_patches_and_same_padding_have_short_formulas() -> None:
 CASES = [
     # batch, in, out, height, width, kernel, stride, padding
     (2, 3, 5, 23, 31, 7, 7, 0),  # patches, with pixels left over
+    (2, 3, 5, 27, 34, 7, 7, 1),  # patches of a padded image: 4 x 5, where the image itself has 3 x 4
     (3, 5, 7, 11, 13, 1, 1, 0),
     (2, 7, 3, 13, 17, 3, 1, 1),
     (1, 2, 3, 9, 14, 3, 2, 1),  # an odd and an even side

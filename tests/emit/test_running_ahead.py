@@ -71,8 +71,8 @@ def test_a_rare_value_that_no_sample_shows_is_found(costs: ModuleType, ran_ahead
         ({"seq_len": [5, 5, 5, 5, -9, 5], "logits_tokens": [5] * 6}, "seq_len must be at least 1, not -9"),
         ({"batch_size": [5, 5, 5, 5, 2**62, 5]}, "more than int64 holds"),
         ({"batch_size": [2**62, 5, 5, 5, 5, 5]}, "more than int64 holds"),
-        ({"batch_size": numpy.array([5, 5, 5, 5, 2**63 + 3, 5], dtype="uint64")}, "more than int64 holds"),
-        ({"batch_size": [5, 5, 5, 5, 2**64 + 3, 5]}, "more than int64 holds"),  # Python integers
+        ({"batch_size": numpy.array([5, 5, 5, 7, 2**63 + 3, 5], dtype="uint64")}, "more than int64 holds"),
+        ({"batch_size": [5, 5, 5, 7, 2**64 + 3, 5]}, "more than int64 holds"),  # Python integers
     ],
 )
 def test_what_few_points_refuse_is_refused(

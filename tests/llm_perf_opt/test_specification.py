@@ -45,6 +45,8 @@ def test_crop_mode_without_tiles_is_a_profile_whose_cost_is_unknown() -> None:
 def test_the_grid_is_that_of_the_page() -> None:
     assert make_profile().tile_grid == (2, 1)
     assert make_profile(crop_mode=False, num_width_tiles=None, num_height_tiles=None).tile_grid == (0, 0)
+    # One tile is none: 16 x 17 + 1 tokens of the global view.
+    assert make_profile(crop_mode=False, num_width_tiles=1, num_height_tiles=1).num_image_tokens == 273
 
 
 @pytest.mark.parametrize(

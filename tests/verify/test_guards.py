@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
+import sympy
 from nets import rows, trace_rows
 from torch import Tensor
 
 from modelmeter.errors import CountError
+from modelmeter.verify.guards import LEAST_SIZE, read_domain
 
 
 def test_a_guard_that_leaves_out_a_point_makes_the_domain_smaller() -> None:
@@ -43,3 +48,30 @@ def test_a_size_that_is_turned_into_a_number_is_an_error() -> None:
 
     with pytest.raises(CountError, match=r"a symbolic size was pinned; found \{'rows': 1009\}"):
         trace_rows(pin)
+
+
+@pytest.mark.parametrize(
+    ("holds", "fails"),
+    [
+        (sympy.Ge(rows, 2), sympy.Ge(rows, 3)),
+        (sympy.Gt(rows, 1), sympy.Gt(rows, 2)),
+        (sympy.Le(2, rows), sympy.Le(3, rows)),
+        (sympy.Lt(1, rows), sympy.Lt(2, rows)),
+        (sympy.Eq(rows * (rows + 1), rows**2 + rows, evaluate=False), sympy.Eq(rows, 3)),
+        (sympy.And(sympy.Gt(rows, 1), sympy.Ge(3 * rows, 6)), sympy.And(sympy.Gt(rows, 1), sympy.Ne(rows, 3))),
+    ],
+    ids=str,
+)
+def test_a_guard_holds_from_the_least_size_on_or_not(holds: sympy.Basic, fails: sympy.Basic) -> None:
+    """The least size is 2: what holds there holds for all larger ones, and the others fail at 2 or at 3."""
+    assert LEAST_SIZE == 2
+    for condition in (holds, fails):
+        environment = SimpleNamespace(
+            replacements={}, deferred_runtime_asserts={}, guards=[SimpleNamespace(expr=condition)]
+        )
+        call = partial(read_domain, environment, {rows: rows}, assumed=())
+        if condition is holds:
+            assert call().excluded == {}
+        else:
+            with pytest.raises(CountError, match="a guard leaves out more than single points"):
+                call()

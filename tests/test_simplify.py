@@ -100,6 +100,12 @@ def test_the_report_counts_operations_after_each_rule() -> None:
     assert report.after == program.operations <= report.before
 
 
+def test_a_power_is_as_many_products_as_are_written() -> None:
+    """(x + y)^3 z: one sum, two products for the power, and one with z."""
+    x, y, z = sympy.symbols("x y z")
+    assert count_built((x + y) ** 3 * z) == 1 + 2 + 1
+
+
 @pytest.mark.parametrize(("has_constants", "most"), [(True, 0.1), (False, 0.2)])
 def test_little_is_left_of_the_published_model(published: CompiledModel, has_constants: bool, most: float) -> None:
     """All metrics of all stages together: thousands of operations as the layers state them."""

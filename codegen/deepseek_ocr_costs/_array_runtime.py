@@ -48,7 +48,8 @@ def as_size(name: str, value: ArrayLike | None, size: Size) -> Array | int | Non
         return None
     if value is None or isinstance(value, int):
         return check_size(name, value, size.minimum)
-    if np.ma.is_masked(value):  # an array without the mask would be of numbers that are not meant
+    # An array without the mask would be of numbers that are not meant; to ask numpy.ma is to import it.
+    if isinstance(value, np.ndarray) and hasattr(value, "mask") and value.mask.any():
         raise TypeError(f"{name} must hold integers everywhere, and some elements are masked")
     # In a list, NumPy would take true for 1, and round what does not fit.
     array = np.asarray(value, dtype=object) if isinstance(value, list | tuple) else np.asarray(value)

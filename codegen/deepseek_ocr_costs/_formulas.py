@@ -16,6 +16,7 @@ from ._symbolic import (
     exceeds,
     floor_div,
     largest,
+    multiple_of,
     routed_reads,
     triangular,
 )
@@ -33,6 +34,7 @@ class Size(NamedTuple):
 SIZES = {
     "vision": {
         "batch_size": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
@@ -42,6 +44,7 @@ SIZES = {
     },
     "projector": {
         "batch_size": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
@@ -67,6 +70,7 @@ SIZES = {
     },
     "request": {
         "batch_size": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
@@ -82,6 +86,7 @@ SIZES = {
     },
     "training_step": {
         "batch_size": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
@@ -94,6 +99,7 @@ SIZES = {
     },
     "stages": {
         "batch_size": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
@@ -109,6 +115,7 @@ SIZES = {
     },
     "vision_peak_activation_bytes": {
         "batch_size": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
@@ -120,6 +127,7 @@ SIZES = {
     },
     "projector_peak_activation_bytes": {
         "batch_size": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
@@ -147,6 +155,7 @@ SIZES = {
     },
     "request_peak_activation_bytes": {
         "batch_size": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
@@ -188,6 +197,7 @@ ROUTED = (
 def vision(
     *,
     batch_size: Value,
+    vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
@@ -196,106 +206,171 @@ def vision(
     activation_bits: Value,
 ) -> Metrics:
     """Return the cost of SAM and CLIP, on the global view of each page and on its tiles."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = floor_div(image_size, 16)
-    x3 = ceil_div(x2, 4)
-    x4 = exceeds(x1, 1)
-    x5 = x3 * x3 * x4
-    x6 = x1 * x5
-    x7 = floor_div(base_size, 16)
-    x8 = ceil_div(x7, 4)
-    x9 = x8 * x8
-    x10 = x6 + x9
-    x11 = ceil_div(x2, 14)
-    x12 = x4 * x1
-    x13 = x11 * x11 * x12
-    x14 = ceil_div(x7, 14)
+    x1 = floor_div(image_size, 16)
+    x2 = ceil_div(x1, 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = exceeds(x3, 1)
+    x5 = floor_div(base_size, 16)
+    x6 = ceil_div(x5, 4)
+    x7 = x2 * x2 * x4
+    x8 = x3 * x7
+    x9 = x6 * x6
+    x10 = x8 + x9
+    x11 = ceil_div(x1, 14)
+    x12 = x11 * x11 * x3
+    x13 = x4 * x12
+    x14 = ceil_div(x5, 14)
     x15 = x14 * x14
     x16 = x13 + x15
-    x17 = ceil_div(x2, 2)
-    x18 = ceil_div(x7, 2)
-    x19 = x17 * x17 * x12 + x18 * x18
-    x20 = x3 * x3 * x6 + x9 * x9
-    x21 = x2 * x4
-    x22 = x2 * x21
-    x23 = x22 * x2 * x1
-    x24 = x7 * x7
-    x25 = x23 + x7 * x24
-    x26 = x2 * x23 + x24 * x24
-    x27 = x1 * x22 + x24
-    x28 = x12 + 1
-    x29 = differs(x8, 16)
-    x30 = differs(x3, 16)
-    x31 = x29 * x9 + x30 * x5
-    x32 = differs(x7, 64)
-    x33 = differs(x2, 64)
-    x34 = x32 * x24 + x33 * x22
-    x35 = x7 * x32 + x33 * x21
-    x36 = x32 + x4 * x33
-    x37 = differs(14 * x11, x2)
-    x38 = differs(14 * x14, x7)
-    x39 = x37 * x13 + x38 * x15
-    x40 = x24 + x22
-    x41 = batch_size * x19 + x40
-    x42 = x29 + x4 * x30
-    x43 = x4 + 1
-    x44 = (
+    x17 = ceil_div(x1, 2)
+    x18 = x4 * x3
+    x19 = ceil_div(x5, 2)
+    x20 = x17 * x17 * x18 + x19 * x19
+    x21 = x2 * x2 * x8 + x9 * x9
+    x22 = x1 * x4
+    x23 = x1 * x22
+    x24 = x3 * x23
+    x25 = x1 * x24
+    x26 = x5 * x5
+    x27 = x1 * x25 + x26 * x26
+    x28 = x5 * x26
+    x29 = x25 + x28
+    x30 = x24 + x26
+    x31 = x18 + 1
+    x32 = floor_div(batch_size, vision_batch_size)
+    x33 = differs(x6, 16)
+    x34 = differs(x2, 16)
+    x35 = x33 * x9 + x34 * x7
+    x36 = differs(x5, 64)
+    x37 = differs(x1, 64)
+    x38 = x36 * x26 + x37 * x23
+    x39 = x5 * x36 + x37 * x22
+    x40 = x36 + x4 * x37
+    x41 = x26 + x23
+    x42 = x5 + x22
+    x43 = x41 + x42
+    x44 = x4 + 1
+    x45 = differs(14 * x11, x1)
+    x46 = differs(14 * x14, x5)
+    x47 = x45 * x13 + x46 * x15
+    x48 = differs(x11, 1) * x13 + differs(x14, 1) * x15
+    x49 = vision_batch_size * x12
+    x50 = vision_batch_size * x15
+    x51 = differs(x49, 1) * x13 + differs(x50, 1) * x15
+    x52 = equals(x49, 1) * x13 + equals(x50, 1) * x15
+    x53 = vision_batch_size * x3
+    x54 = x46 * x26
+    x55 = x45 * differs(x1 + x53, 2) * x24 + differs(x5 + vision_batch_size, 2) * x54
+    x56 = differs(x1, 1)
+    x57 = differs(x5, 1)
+    x58 = x56 * (equals(x53, 1) + 1) * x24 + x57 * (equals(vision_batch_size, 1) + 1) * x26
+    x59 = x29 + x56 * x25 + x57 * x28
+    x60 = differs(x53, 1) * x24 + differs(vision_batch_size, 1) * x26
+    x61 = differs(activation_bits, 32)
+    x62 = x35 + x39
+    x63 = x33 + x4 * x34
+    x64 = differs(weight_bits, 32)
+    x65 = x61 + 1
+    x66 = x10 + x31
+    x67 = (
         8410300416 * x16
-        + 2359296 * x19
-        + 98304 * x20
+        + 2359296 * x20
+        + 98304 * x21
         + 613613568 * x10
-        + 12288 * (x25 + x26)
-        + 134873088 * x27
-        + 604078080 * x28
+        + 12288 * (x27 + x29)
+        + 134873088 * x30
+        + 604078080 * x31
     )
-    tensor_core_flops = batch_size * x44
-    cuda_core_flops = (
-        batch_size * (29503488 * x16 + 2304 * x20 + 995840 * x10 + 384 * x26 + 336644 * x27 + 993536 * x28)
-        + 31744 * x31
-        + 23808 * x34
-        + 3072 * x35
-        - 1536 * x36
+    tensor_core_flops = x67 * vision_batch_size * x32
+    x68 = (
+        vision_batch_size * (29503488 * x16 + 2304 * x21 + 995840 * x10 + 384 * x27 + 336644 * x30 + 993536 * x31)
+        + 31744 * x35
+        + 23808 * x38
+        + 3072 * x39
+        - 1536 * x40
+        + 16 * x43
+        + 6720 * x44
     )
-    x45 = (
-        (3 * image_size * image_size + 6144 * x2 * x2 * x37) * x12
+    cuda_core_flops = x32 * x68
+    x69 = (
+        (3 * image_size * image_size + 6144 * x1 * x1 * x45) * x18
         + 3 * base_size * base_size
-        + 1204224 * x39
-        + 15504384 * x16
+        + 1204224 * x47
+        + 4816896 * x48
+        + 7225344 * x51
+        + 2408448 * x52
+        + 26342400 * x16
+        + 2048 * x20
         + 1432576 * x10
-        + 6144 * x38 * x24
-        + 192 * x25
-        + 300032 * x27
-        + 1430528 * x28
+        + 12288 * x55
+        + 6144 * (x54 + x58)
+        + 192 * x59
+        + 18432 * x60
+        + 96 * x27
+        + 306194 * x30
+        + 1430528 * x31
     )
-    x46 = (
-        batch_size * x45
-        + 1024 * (x9 + x35 + x5 + x41)
-        + 3072 * x31
-        + 264192 * x42
-        + 2048 * x34
-        - 512 * x36
-        + 665600 * x43
+    x70 = (
+        vision_batch_size * x69
+        + x61 * (1024 * x62 + 262144 * x63 + 768 * x38 - 512 * x40)
+        + 2048 * x35
+        + 1280 * x38
+        + 1024 * (x9 + x7)
+        + 526336 * x63
+        + 1056 * x41
+        + 32 * x42
+        + 679040 * x44
     )
-    x47 = (
-        activation_bits * x46
-        + weight_bits * (3210752 * x36 + 1280 * (equals(x7, 64) * x24 + equals(x2, 64) * x22) + 395107072 * x43)
-        + 512 * x40
-        + 217152 * x43
+    x71 = (
+        activation_bits * x70
+        + weight_bits * (3210752 * x40 * x64 + 1280 * (equals(x5, 64) * x26 + equals(x1, 64) * x23) + 395107072 * x44)
+        + x65 * (32768 * x62 + 8388608 * x63 + 24576 * x38)
+        + x40 * (-16384 * x61 + 102744064 * x64 + 102727680)
+        + vision_batch_size * (3136 * x66 + 1536 * x30)
+        + 1024 * x43
+        + 446528 * x44
     )
-    io_bytes = ceil_div(x47, 8)
+    x72 = x32 * x71
+    io_bytes = ceil_div(x72, 8)
     weight_bytes = 49843360 * weight_bits
-    x48 = (
-        batch_size * (150528 * x39 + 818496 * x16 + 80384 * x10 + 12 * x25 + 17216 * x27 + 80256 * x28)
-        + 64 * x41
-        + 256 * x31
-        + 128 * (x35 + x42)
-        + 96 * x34
-        - 64 * x36
-        + 57984 * x43
+    x73 = (
+        150528 * (x47 + x52)
+        + 301056 * x48
+        + 451584 * x51
+        + 1495872 * x16
+        + 128 * x20
+        + 80384 * x10
+        + 768 * x55
+        + 384 * x58
+        + 12 * x59
+        + 1152 * x60
+        + 6 * x27
+        + 17537 * x30
+        + 80256 * x31
     )
-    activation_bytes = activation_bits * x48
+    x74 = (
+        vision_batch_size * x73
+        + x61 * (128 * x39 + 96 * x38 - 64 * x40)
+        + 128 * x35 * x65
+        + 32896 * x63
+        + 66 * x41
+        + 2 * x42
+        + 58824 * x44
+    )
+    x75 = (
+        activation_bits * x74
+        + vision_batch_size * (392 * x66 + 192 * x30)
+        + x40 * (12843008 * x64 - 2048)
+        + 4096 * x62
+        + 1048576 * x61 * x63
+        + 3072 * x38
+        + 64 * x41
+        + 25088 * x44
+    )
+    activation_bytes = x32 * x75
     kv_cache_bytes = 0
     return (
         tensor_core_flops,
@@ -310,6 +385,7 @@ def vision(
 def projector(
     *,
     batch_size: Value,
+    vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
@@ -318,21 +394,30 @@ def projector(
     activation_bits: Value,
 ) -> Metrics:
     """Return the cost of the projector, and of making the prompt of its output."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = ceil_div(floor_div(image_size, 16), 4)
-    x3 = exceeds(x1, 1)
-    x4 = x2 * x3
+    x1 = ceil_div(floor_div(image_size, 16), 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = exceeds(x2, 1)
+    x4 = x1 * x3
     x5 = ceil_div(floor_div(base_size, 16), 4)
-    x6 = x1 * x2 * x4 + x5 * x5
-    x7 = x5 + num_height_tiles * x4
-    x8 = batch_size * activation_bits
-    tensor_core_flops = 5242880 * x6 * batch_size
+    x6 = num_height_tiles * x4 + x5
+    x7 = x2 * x1 * x4
+    x8 = x7 + x5 * x5
+    x9 = floor_div(batch_size, vision_batch_size)
+    x10 = vision_batch_size * x9
+    x11 = x7 * differs(x1, 1) * differs(num_width_tiles, 1)
+    tensor_core_flops = 5242880 * x8 * x10
     cuda_core_flops = 0
-    io_bytes = (1888 * x6 + 800 * x7 + 480) * x8 + weight_bits * (328000 * x3 + 328160)
+    x12 = (
+        vision_batch_size * activation_bits * (320 * x11 + 2368 * x8 + 1280 * x6 + 960)
+        + weight_bits * (328000 * x3 + 328160)
+        + 8 * (x6 + x8 + 1)
+    )
+    io_bytes = x9 * x12
     weight_bytes = 328160 * weight_bits
-    activation_bytes = (896 * x6 + 480 * x7 + 320) * x8
+    activation_bytes = activation_bits * (160 * x11 + 1056 * x8 + 640 * x6 + 480) * x10
     kv_cache_bytes = 0
     return (
         tensor_core_flops,
@@ -358,20 +443,35 @@ def prefill(
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
-    x1 = batch_size * seq_len
-    x2 = activation_bits * logits_tokens
+    x1 = differs(activation_bits, 32)
+    x2 = differs(weight_bits, 32)
+    x3 = batch_size * seq_len
+    x4 = differs(kv_bits, activation_bits)
+    x5 = differs(batch_size, 1) * differs(logits_tokens, seq_len)
     tensor_core_flops = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
-    cuda_core_flops = (720 * seq_len + 888244) * x1
-    x3 = seq_len * (2474116 * activation_bits + 61440 * kv_bits + 1280 * weight_bits + 12736) + 130560 * x2
-    x4 = (
-        batch_size * x3
-        + weight_bits * (33 * routed_reads(64, 6, x1, 1146880, expert_routing) + 347045120)
-        + 768 * (activation_bits + seq_len)
+    cuda_core_flops = (720 * seq_len + 888244) * x3
+    x6 = (
+        activation_bits * (179712 * x1 + 30720 * x4 + 2243072)
+        + 30720 * kv_bits * (x4 + 1)
+        + 5750784 * x1
+        + 1280 * weight_bits
+        + 14900096
     )
-    io_bytes = ceil_div(x4, 8)
+    x7 = seq_len * x6
+    x8 = x7 + logits_tokens * (activation_bits * (129280 * x1 + 2560 * x5 + 130560) + 4136960 * x1)
+    x9 = (
+        batch_size * x8
+        + weight_bits * (33 * routed_reads(64, 6, x3, 1146880, expert_routing) + 901120 * x2 + 346144000)
+        + 768 * seq_len
+        + 28835840 * x2
+        + 28905472
+    )
+    io_bytes = ceil_div(x9, 8)
     weight_bytes = 366841760 * weight_bits
-    activation_bytes = ceil_div(batch_size * (seq_len * (545441 * activation_bits + 2112) + 64640 * x2), 4)
-    kv_cache_bytes = 3840 * kv_bits * x1
+    x10 = seq_len * (activation_bits * (6144 * x1 + 123648) + 522240 * x1 + 698284)
+    x11 = x10 + logits_tokens * (activation_bits * (160 * x5 + 16160) + 517120 * x1)
+    activation_bytes = batch_size * x11 + 3604480 * x2 + 5632
+    kv_cache_bytes = 3840 * kv_bits * x3
     return (
         tensor_core_flops,
         cuda_core_flops,
@@ -393,21 +493,26 @@ def decode(
     expert_routing: str,
 ) -> Metrics:
     """Return the cost of all decode steps of one token each; step t sees seq_len + t keys."""
-    x1 = seq_len * decode_steps + triangular(decode_steps)
-    x2 = batch_size * kv_bits
-    tensor_core_flops = batch_size * (61440 * x1 + 1148192256 * decode_steps)
-    cuda_core_flops = batch_size * (720 * x1 + 888244 * decode_steps)
-    x3 = (
-        batch_size * (30720 * kv_bits + 2604676 * activation_bits + 1280 * weight_bits + 12736)
-        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + 347045120)
-        + 768 * (activation_bits + 1)
+    x1 = differs(activation_bits, 32)
+    x2 = differs(weight_bits, 32)
+    x3 = seq_len * decode_steps + triangular(decode_steps)
+    x4 = batch_size * kv_bits
+    tensor_core_flops = batch_size * (61440 * x3 + 1148192256 * decode_steps)
+    cuda_core_flops = batch_size * (720 * x3 + 888244 * decode_steps)
+    x5 = activation_bits * (308992 * x1 + 2404352) + 30720 * kv_bits + 9887744 * x1 + 1280 * weight_bits + 14900096
+    x6 = (
+        28835840 * x2
+        + batch_size * x5
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + 901120 * x2 + 346144000)
+        + 28906240
     )
-    x4 = decode_steps * x3
-    x5 = x4 + 30720 * x1 * x2
-    io_bytes = ceil_div(x5, 8)
+    x7 = decode_steps * x6
+    x8 = x7 + 30720 * x3 * x4
+    io_bytes = ceil_div(x8, 8)
     weight_bytes = 366841760 * weight_bits
-    activation_bytes = ceil_div(batch_size * exceeds(decode_steps, 0) * (610081 * activation_bits + 2112), 4)
-    kv_cache_bytes = 3840 * (seq_len + decode_steps) * x2
+    x9 = batch_size * (activation_bits * (6144 * x1 + 139808) + 1039360 * x1 + 698284) + 3604480 * x2 + 5632
+    activation_bytes = exceeds(decode_steps, 0) * x9
+    kv_cache_bytes = 3840 * (seq_len + decode_steps) * x4
     return (
         tensor_core_flops,
         cuda_core_flops,
@@ -421,6 +526,7 @@ def decode(
 def request(
     *,
     batch_size: Value,
+    vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
@@ -436,21 +542,23 @@ def request(
     expert_routing: str,
 ) -> Metrics:
     """Return the cost of all stages, one after the other."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = floor_div(image_size, 16)
-    x3 = ceil_div(x2, 4)
-    x4 = exceeds(x1, 1)
-    x5 = x3 * x4
-    x6 = x3 * x5
-    x7 = x1 * x6
-    x8 = floor_div(base_size, 16)
-    x9 = ceil_div(x8, 4)
-    x10 = x9 * x9
-    x11 = x7 + x10
-    x12 = x9 + num_height_tiles * x5
-    image_tokens = x11 + x12 + 1
+    x1 = floor_div(image_size, 16)
+    x2 = ceil_div(x1, 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = exceeds(x3, 1)
+    x5 = x2 * x4
+    x6 = floor_div(base_size, 16)
+    x7 = ceil_div(x6, 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
+    image_tokens = x13
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     if logits_tokens is None:
@@ -459,123 +567,206 @@ def request(
         decode_steps = abbreviate(max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
-    x13 = ceil_div(x2, 14)
-    x14 = x4 * x1
-    x15 = x13 * x13 * x14
-    x16 = ceil_div(x8, 14)
-    x17 = x16 * x16
-    x18 = x15 + x17
-    x19 = ceil_div(x2, 2)
-    x20 = ceil_div(x8, 2)
-    x21 = x19 * x19 * x14 + x20 * x20
-    x22 = x3 * x3 * x7 + x10 * x10
-    x23 = x2 * x4
-    x24 = x2 * x23
-    x25 = x24 * x2 * x1
-    x26 = x8 * x8
-    x27 = x25 + x8 * x26
-    x28 = x2 * x25 + x26 * x26
-    x29 = x1 * x24 + x26
-    x30 = x14 + 1
-    x31 = differs(x9, 16)
-    x32 = differs(x3, 16)
-    x33 = x31 * x10 + x32 * x6
-    x34 = differs(x8, 64)
-    x35 = differs(x2, 64)
-    x36 = x34 * x26 + x35 * x24
-    x37 = x8 * x34 + x35 * x23
-    x38 = x34 + x4 * x35
-    x39 = differs(14 * x13, x2)
-    x40 = differs(14 * x16, x8)
-    x41 = x39 * x15 + x40 * x17
-    x42 = x26 + x24
-    x43 = batch_size * x21 + x42
-    x44 = x31 + x4 * x32
-    x45 = x4 + 1
-    x46 = batch_size * activation_bits
-    x47 = batch_size * seq_len
-    x48 = 1280 * weight_bits + 12736
-    x49 = activation_bits * logits_tokens
-    x50 = seq_len * decode_steps + triangular(decode_steps)
-    x51 = batch_size * kv_bits
-    x52 = (
-        8410300416 * x18
-        + 2359296 * x21
-        + 98304 * x22
-        + 613613568 * x11
-        + 12288 * (x27 + x28)
-        + 134873088 * x29
-        + 604078080 * x30
+    x14 = ceil_div(x1, 14)
+    x15 = x14 * x14 * x3
+    x16 = x4 * x15
+    x17 = ceil_div(x6, 14)
+    x18 = x17 * x17
+    x19 = x16 + x18
+    x20 = ceil_div(x1, 2)
+    x21 = x4 * x3
+    x22 = ceil_div(x6, 2)
+    x23 = x20 * x20 * x21 + x22 * x22
+    x24 = x2 * x2 * x10 + x11 * x11
+    x25 = x1 * x4
+    x26 = x1 * x25
+    x27 = x3 * x26
+    x28 = x1 * x27
+    x29 = x6 * x6
+    x30 = x1 * x28 + x29 * x29
+    x31 = x6 * x29
+    x32 = x28 + x31
+    x33 = x27 + x29
+    x34 = x21 + 1
+    x35 = floor_div(batch_size, vision_batch_size)
+    x36 = vision_batch_size * x35
+    x37 = differs(x7, 16)
+    x38 = differs(x2, 16)
+    x39 = x37 * x11 + x38 * x9
+    x40 = differs(x6, 64)
+    x41 = differs(x1, 64)
+    x42 = x40 * x29 + x41 * x26
+    x43 = x6 * x40 + x41 * x25
+    x44 = x40 + x4 * x41
+    x45 = x29 + x26
+    x46 = x6 + x25
+    x47 = x45 + x46
+    x48 = x4 + 1
+    x49 = differs(14 * x14, x1)
+    x50 = differs(14 * x17, x6)
+    x51 = x49 * x16 + x50 * x18
+    x52 = differs(x14, 1) * x16 + differs(x17, 1) * x18
+    x53 = vision_batch_size * x15
+    x54 = vision_batch_size * x18
+    x55 = differs(x53, 1) * x16 + differs(x54, 1) * x18
+    x56 = equals(x53, 1) * x16 + equals(x54, 1) * x18
+    x57 = vision_batch_size * x3
+    x58 = x50 * x29
+    x59 = x49 * differs(x1 + x57, 2) * x27 + differs(x6 + vision_batch_size, 2) * x58
+    x60 = differs(x1, 1)
+    x61 = differs(x6, 1)
+    x62 = x60 * (equals(x57, 1) + 1) * x27 + x61 * (equals(vision_batch_size, 1) + 1) * x29
+    x63 = x32 + x60 * x28 + x61 * x31
+    x64 = differs(x57, 1) * x27 + differs(vision_batch_size, 1) * x29
+    x65 = differs(activation_bits, 32)
+    x66 = x39 + x43
+    x67 = x37 + x4 * x38
+    x68 = differs(weight_bits, 32)
+    x69 = x65 + 1
+    x70 = x12 + x34
+    x71 = x10 * differs(x2, 1) * differs(num_width_tiles, 1)
+    x72 = batch_size * seq_len
+    x73 = differs(kv_bits, activation_bits)
+    x74 = 1280 * weight_bits + 14900096
+    x75 = differs(batch_size, 1) * differs(logits_tokens, seq_len)
+    x76 = 901120 * x68 + 346144000
+    x77 = 28835840 * x68
+    x78 = 6144 * x65
+    x79 = 3604480 * x68 + 5632
+    x80 = seq_len * decode_steps + triangular(decode_steps)
+    x81 = batch_size * kv_bits
+    x82 = (
+        8410300416 * x19
+        + 2359296 * x23
+        + 98304 * x24
+        + 613613568 * x12
+        + 12288 * (x30 + x32)
+        + 134873088 * x33
+        + 604078080 * x34
     )
     tensor_core_flops = (
-        batch_size * x52
-        + 5242880 * x11 * batch_size
+        x82 * x36
+        + 5242880 * x12 * x36
         + batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
-        + batch_size * (61440 * x50 + 1148192256 * decode_steps)
+        + batch_size * (61440 * x80 + 1148192256 * decode_steps)
     )
-    cuda_core_flops = (
-        batch_size * (29503488 * x18 + 2304 * x22 + 995840 * x11 + 384 * x28 + 336644 * x29 + 993536 * x30)
-        + 31744 * x33
-        + 23808 * x36
-        + 3072 * x37
-        - 1536 * x38
-        + (720 * seq_len + 888244) * x47
-        + batch_size * (720 * x50 + 888244 * decode_steps)
+    x83 = (
+        vision_batch_size * (29503488 * x19 + 2304 * x24 + 995840 * x12 + 384 * x30 + 336644 * x33 + 993536 * x34)
+        + 31744 * x39
+        + 23808 * x42
+        + 3072 * x43
+        - 1536 * x44
+        + 16 * x47
+        + 6720 * x48
     )
-    x53 = (
-        (3 * image_size * image_size + 6144 * x2 * x2 * x39) * x14
+    cuda_core_flops = x35 * x83 + (720 * seq_len + 888244) * x72 + batch_size * (720 * x80 + 888244 * decode_steps)
+    x84 = (
+        (3 * image_size * image_size + 6144 * x1 * x1 * x49) * x21
         + 3 * base_size * base_size
-        + 1204224 * x41
-        + 15504384 * x18
-        + 1432576 * x11
-        + 6144 * x40 * x26
-        + 192 * x27
-        + 300032 * x29
-        + 1430528 * x30
+        + 1204224 * x51
+        + 4816896 * x52
+        + 7225344 * x55
+        + 2408448 * x56
+        + 26342400 * x19
+        + 2048 * x23
+        + 1432576 * x12
+        + 12288 * x59
+        + 6144 * (x58 + x62)
+        + 192 * x63
+        + 18432 * x64
+        + 96 * x30
+        + 306194 * x33
+        + 1430528 * x34
     )
-    x54 = (
-        batch_size * x53
-        + 1024 * (x10 + x37 + x6 + x43)
-        + 3072 * x33
-        + 264192 * x44
-        + 2048 * x36
-        - 512 * x38
-        + 665600 * x45
+    x85 = (
+        vision_batch_size * x84
+        + x65 * (1024 * x66 + 262144 * x67 + 768 * x42 - 512 * x44)
+        + 2048 * x39
+        + 1280 * x42
+        + 1024 * (x11 + x9)
+        + 526336 * x67
+        + 1056 * x45
+        + 32 * x46
+        + 679040 * x48
     )
-    x55 = (
-        batch_size * (30720 * kv_bits + 2604676 * activation_bits + x48)
-        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + 347045120)
-        + 768 * (activation_bits + 1)
+    x86 = (
+        activation_bits * x85
+        + weight_bits * (3210752 * x44 * x68 + 1280 * (equals(x6, 64) * x29 + equals(x1, 64) * x26) + 395107072 * x48)
+        + x69 * (32768 * x66 + 8388608 * x67 + 24576 * x42)
+        + x44 * (-16384 * x65 + 102744064 * x68 + 102727680)
+        + vision_batch_size * (3136 * x70 + 1536 * x33)
+        + 1024 * x47
+        + 446528 * x48
     )
-    x56 = (
-        activation_bits * x54
-        + weight_bits * (3210752 * x38 + 1280 * (equals(x8, 64) * x26 + equals(x2, 64) * x24) + 395107072 * x45)
-        + 512 * x42
-        + 217152 * x45
-        + batch_size * (seq_len * (2474116 * activation_bits + 61440 * kv_bits + x48) + 130560 * x49)
-        + weight_bits * (33 * routed_reads(64, 6, x47, 1146880, expert_routing) + 347045120)
-        + 768 * (activation_bits + seq_len)
-        + decode_steps * x55
-        + 30720 * x50 * x51
-        + 8 * ((1888 * x11 + 800 * x12 + 480) * x46 + weight_bits * (328000 * x4 + 328160))
+    x87 = activation_bits * (179712 * x65 + 30720 * x73 + 2243072) + 30720 * kv_bits * (x73 + 1) + 5750784 * x65 + x74
+    x88 = seq_len * x87
+    x89 = x88 + logits_tokens * (activation_bits * (129280 * x65 + 2560 * x75 + 130560) + 4136960 * x65)
+    x90 = (
+        x77
+        + batch_size * (activation_bits * (308992 * x65 + 2404352) + 30720 * kv_bits + 9887744 * x65 + x74)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + x76)
+        + 28906240
     )
-    io_bytes = ceil_div(x56, 8)
+    x91 = (
+        vision_batch_size * activation_bits * (320 * x71 + 2368 * x12 + 1280 * x8 + 960)
+        + weight_bits * (328000 * x4 + 328160)
+        + 8 * x13
+    )
+    x92 = (
+        x35 * x86
+        + batch_size * x89
+        + weight_bits * (33 * routed_reads(64, 6, x72, 1146880, expert_routing) + x76)
+        + 768 * seq_len
+        + x77
+        + decode_steps * x90
+        + 30720 * x80 * x81
+        + 8 * x35 * x91
+        + 28905472
+    )
+    io_bytes = ceil_div(x92, 8)
     weight_bytes = 49843360 * weight_bits + 328160 * weight_bits + 366841760 * weight_bits
-    x57 = (
-        batch_size * (150528 * x41 + 818496 * x18 + 80384 * x11 + 12 * x27 + 17216 * x29 + 80256 * x30)
-        + 64 * x43
-        + 256 * x33
-        + 128 * (x37 + x44)
-        + 96 * x36
-        - 64 * x38
-        + 57984 * x45
+    x93 = (
+        150528 * (x51 + x56)
+        + 301056 * x52
+        + 451584 * x55
+        + 1495872 * x19
+        + 128 * x23
+        + 80384 * x12
+        + 768 * x59
+        + 384 * x62
+        + 12 * x63
+        + 1152 * x64
+        + 6 * x30
+        + 17537 * x33
+        + 80256 * x34
     )
-    x58 = 4 * activation_bits * x57
-    x59 = batch_size * exceeds(decode_steps, 0) * (610081 * activation_bits + 2112)
-    x60 = batch_size * (seq_len * (545441 * activation_bits + 2112) + 64640 * x49)
-    x61 = largest(x58, 4 * (896 * x11 + 480 * x12 + 320) * x46, x60, x59)
-    activation_bytes = ceil_div(x61, 4)
-    kv_cache_bytes = 3840 * (seq_len + decode_steps) * x51
+    x94 = (
+        vision_batch_size * x93
+        + x65 * (128 * x43 + 96 * x42 - 64 * x44)
+        + 128 * x39 * x69
+        + 32896 * x67
+        + 66 * x45
+        + 2 * x46
+        + 58824 * x48
+    )
+    x95 = (
+        activation_bits * x94
+        + vision_batch_size * (392 * x70 + 192 * x33)
+        + x44 * (12843008 * x68 - 2048)
+        + 4096 * x66
+        + 1048576 * x65 * x67
+        + 3072 * x42
+        + 64 * x45
+        + 25088 * x48
+    )
+    x96 = x35 * x95
+    x97 = logits_tokens * (activation_bits * (160 * x75 + 16160) + 517120 * x65)
+    x98 = seq_len * (activation_bits * (x78 + 123648) + 522240 * x65 + 698284) + x97
+    x99 = batch_size * x98
+    x100 = x99 + x79
+    x101 = exceeds(decode_steps, 0) * (batch_size * (activation_bits * (x78 + 139808) + 1039360 * x65 + 698284) + x79)
+    activation_bytes = largest(x96, activation_bits * (160 * x71 + 1056 * x12 + 640 * x8 + 480) * x36, x100, x101)
+    kv_cache_bytes = 3840 * (seq_len + decode_steps) * x81
     return (
         tensor_core_flops,
         cuda_core_flops,
@@ -589,6 +780,7 @@ def request(
 def training_step(
     *,
     batch_size: Value,
+    vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
@@ -601,6 +793,7 @@ def training_step(
     expert_routing: str,
 ) -> Metrics:
     """Return the cost of a forward over images and prompt, and of the backward of it."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = num_width_tiles * num_height_tiles
@@ -615,132 +808,205 @@ def training_step(
     x10 = x9 * x9
     x11 = x7 + x10
     x12 = x9 + num_height_tiles * x5 * x2
-    image_tokens = x11 + x12 + 1
+    x13 = x11 + x12
+    image_tokens = x13 + 1
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
-    x13 = ceil_div(x4, 14)
-    x14 = x13 * x13 * x3
-    x15 = ceil_div(x8, 14)
-    x16 = x15 * x15
-    x17 = x14 + x16
-    x18 = ceil_div(x4, 2)
-    x19 = ceil_div(x8, 2)
-    x20 = x18 * x18 * x3 + x19 * x19
-    x21 = x6 * x7 + x10 * x10
-    x22 = x4 * x4
-    x23 = x22 * x3
-    x24 = x8 * x8
-    x25 = x4 * x23 + x8 * x24
-    x26 = x24 * x24
-    x27 = x22 * x23 + x26
-    x28 = x23 + x24
-    x29 = differs(x9, 16)
-    x30 = x2 * differs(x5, 16)
-    x31 = x29 * x10 + x6 * x30
-    x32 = x29 + x30
-    x33 = differs(x8, 64)
-    x34 = x2 * differs(x4, 64)
-    x35 = x33 * x24 + x22 * x34
-    x36 = x8 * x33 + x4 * x34
-    x37 = x33 + x34
-    x38 = x24 + x2 * x22
-    x39 = differs(14 * x13, x4)
-    x40 = differs(14 * x15, x8)
-    x41 = x39 * x14 + x40 * x16
-    x42 = x38 + batch_size * x20
-    x43 = batch_size * seq_len
-    x44 = x2 + 1
-    x45 = (
-        seq_len * (184320 * seq_len + 2451703296)
-        + 25230901248 * x17
-        + 7077888 * x20
-        + 294912 * x21
+    x14 = ceil_div(x4, 14)
+    x15 = x14 * x14 * x3
+    x16 = ceil_div(x8, 14)
+    x17 = x16 * x16
+    x18 = x15 + x17
+    x19 = ceil_div(x4, 2)
+    x20 = ceil_div(x8, 2)
+    x21 = x19 * x19 * x3 + x20 * x20
+    x22 = x6 * x7 + x10 * x10
+    x23 = x4 * x4
+    x24 = x23 * x3
+    x25 = x8 * x8
+    x26 = x23 * x24 + x25 * x25
+    x27 = x4 * x24
+    x28 = x27 + x8 * x25
+    x29 = x24 + x25
+    x30 = x3 + 1
+    x31 = floor_div(batch_size, vision_batch_size)
+    x32 = vision_batch_size * x31
+    x33 = vision_batch_size * x1
+    x34 = differs(x33, 1)
+    x35 = differs(x4, 1)
+    x36 = differs(vision_batch_size, 1)
+    x37 = differs(x8, 1) * x25
+    x38 = x34 * x24 + x36 * x25
+    x39 = differs(x9, 16)
+    x40 = x2 * differs(x5, 16)
+    x41 = x39 * x10 + x6 * x40
+    x42 = x39 + x40
+    x43 = differs(x8, 64)
+    x44 = x2 * differs(x4, 64)
+    x45 = x43 * x25 + x23 * x44
+    x46 = x8 * x43 + x4 * x44
+    x47 = x43 + x44
+    x48 = x25 + x2 * x23
+    x49 = x8 + x4 * x2
+    x50 = batch_size * seq_len
+    x51 = differs(14 * x14, x4)
+    x52 = differs(14 * x16, x8)
+    x53 = x14 * x14 * x33
+    x54 = vision_batch_size * x17
+    x55 = x51 * x15 + x52 * x17 + equals(x53, 1) * x15 + equals(x54, 1) * x17
+    x56 = differs(x14, 1) * x15 + differs(x16, 1) * x17
+    x57 = differs(x53, 1) * x15 + differs(x54, 1) * x17
+    x58 = x52 * x25
+    x59 = x51 * differs(x4 + x33, 2) * x24 + differs(x8 + vision_batch_size, 2) * x58
+    x60 = x35 * (equals(x33, 1) + 1) * x24 + (equals(vision_batch_size, 1) + 1) * x37
+    x61 = x35 * x27 + x8 * x37
+    x62 = differs(activation_bits, 32)
+    x63 = x41 + x46
+    x64 = x2 + 1
+    x65 = differs(weight_bits, 32)
+    x66 = x62 + 1
+    x67 = x11 + x30
+    x68 = batch_size * logits_tokens * differs(batch_size, 1) * differs(logits_tokens, seq_len)
+    x69 = x68 + differs(x5, 1) * differs(num_width_tiles, 1) * x7 * x32
+    x70 = activation_bits * x69
+    x71 = (
+        25230901248 * x18
+        + 7077888 * x21
+        + 294912 * x22
         + 1856569344 * x11
-        + 36864 * (x25 + x27)
-        + 403439616 * x28
-        + 1812234240 * (x3 + 1)
-        + 992870400 * logits_tokens
+        + 36864 * (x26 + x28)
+        + 403439616 * x29
+        + 1812234240 * x30
     )
-    tensor_core_flops = batch_size * x45
-    x46 = (
-        (differs(batch_size * x1, 1) * (1024 * (x6 + 1) + 768 * x22) + 96 * differs(x4, 1) * x22 * x22 + 2607232) * x3
-        + differs(batch_size, 1) * (1024 * (x10 + 1) + 768 * x24)
-        + seq_len * (1320 * seq_len + 2852737)
-        + 62544384 * x17
-        + 4224 * x21
-        + 2612736 * x11
-        + 96 * differs(x8, 1) * x26
-        + 624 * x27
-        + 1076234 * x28
-        + 1280 * x12
-        + 2608512
+    x72 = x71 * x32
+    tensor_core_flops = x72 + batch_size * (seq_len * (184320 * seq_len + 2451703296) + 992870400 * logits_tokens)
+    x73 = (
+        (1024 * x34 * (x6 + 1) + 96 * x35 * x23 * x23 + 2607232) * x3
+        + 1024 * x36 * (x10 + 1)
+        + 62544384 * x18
+        + 4224 * x22
+        + 2614016 * x11
+        + 96 * x25 * x37
+        + 768 * x38
+        + 624 * x26
+        + 1076234 * x29
+        + 2560 * x12
+        + 2609792
     )
-    cuda_core_flops = (
-        batch_size * x46
-        + 64512 * x31
-        + 263168 * x32
-        + 48384 * x35
-        + 7168 * x36
-        - 3584 * x37
-        + 512 * x38
-        + 401232640 * x2
-        + 463872
+    x74 = (
+        vision_batch_size * x73
+        + 64512 * x41
+        + 263168 * x42
+        + 48384 * x45
+        + 7168 * x46
+        - 3584 * x47
+        + 528 * x48
+        + 16 * x49
+        + 401239360 * x2
+        + 401240640
     )
-    x47 = (
-        (6 * image_size * image_size + 12288 * x39 * x22 + 3894272) * x3
+    cuda_core_flops = x31 * x74 + (1320 * seq_len + 2852737) * x50 - 400770048
+    x75 = (
+        (6 * image_size * image_size + 12288 * x51 * x23 + 3894272) * x3
         + 6 * base_size * base_size
-        + 2408448 * x41
-        + 47190528 * x17
-        + 3933696 * x11
-        + 12288 * x40 * x24
-        + 480 * x25
-        + 798464 * x28
-        + 12800 * x12
-        + 6539850 * seq_len
-        + 262400 * logits_tokens
-        + 3901952
+        + 2408448 * x55
+        + 4816896 * x56
+        + 7225344 * x57
+        + 68565504 * x18
+        + 3584 * x21
+        + 3941376 * x11
+        + 12288 * (x58 + x59)
+        + 6144 * x60
+        + 192 * x61
+        + 18432 * x38
+        + 240 * x26
+        + 384 * x28
+        + 814894 * x29
+        + 20480 * x12
+        + 3909632
     )
-    x48 = (
-        batch_size * x47
-        + x2 * (2048 * x6 + 1531904)
-        + 2560 * x42
-        + 6144 * x31
-        + 2048 * (x10 + x36)
-        + 1317888 * x32
-        + 4096 * x35
-        - 1024 * x37
-        + 1532672
+    x76 = (
+        vision_batch_size * x75
+        + x62 * (1536 * x45 + 2048 * x63 + 524288 * x42 - 1024 * x47)
+        + 2560 * x45
+        + 2048 * (x10 + x2 * x6)
+        + 4096 * x41
+        + 1317888 * x42
+        + 2592 * x48
+        + 32 * x49
+        + 1545344 * x64
     )
-    x49 = (
-        x2 * (2560 * equals(x4, 64) * x22 + 2395033344)
-        + 2560 * (x43 + equals(x8, 64) * x24)
-        + 6421504 * x37
-        + 99 * routed_reads(64, 6, x43, 1146880, expert_routing)
-        + 2233864960
+    x77 = (
+        x2 * (2560 * equals(x4, 64) * x23 + 2395032832) + 2560 * equals(x8, 64) * x25 + 6421504 * x47 * x65 + 2395039232
     )
-    x50 = activation_bits * x48 + weight_bits * x49 + seq_len * (21248 * batch_size + 768) + 1024 * x38 + 434304 * x44
-    io_bytes = ceil_div(x50, 8)
+    x78 = (
+        activation_bits * x76
+        + weight_bits * x77
+        + x66 * (65536 * x63 + 16777216 * x42 + 49152 * x45)
+        + x47 * (-32768 * x62 + 205488128 * x65 + 205455360)
+        + vision_batch_size * (3136 * x67 + 1536 * x29)
+        + 1536 * x48
+        + 128 * x13
+        + 1024 * x49
+        + 663680 * x2
+        + 663808
+    )
+    x79 = seq_len * (activation_bits * (356352 * x62 + 5959168) + 2560 * weight_bits + 11403264 * x62 + 37443328)
+    x80 = x79 + logits_tokens * (activation_bits * (258560 * x62 + 262400) + 8273920 * x62)
+    x81 = (
+        x31 * x78
+        + batch_size * x80
+        + weight_bits * (1802240 * x65 + 99 * routed_reads(64, 6, x50, 1146880, expert_routing) - 163878144)
+        + 2560 * x70
+        + 768 * seq_len
+        + 57671680 * x65
+        + 86577152
+    )
+    io_bytes = ceil_div(x81, 8)
     weight_bytes = 417013280 * weight_bits
-    x51 = (
-        602112 * x41
-        + 3273984 * x17
-        + 325120 * x11
-        + 48 * x25
-        + 68864 * x28
-        + 321024 * x3
-        + 1920 * x12
-        + 545441 * seq_len
-        + 64640 * logits_tokens
-        + 322304
+    x82 = (
+        150528 * x55
+        + 301056 * x56
+        + 451584 * x57
+        + 1495872 * x18
+        + 128 * x21
+        + 81440 * x11
+        + 768 * x59
+        + 384 * x60
+        + 12 * (x28 + x61)
+        + 1152 * x38
+        + 6 * x26
+        + 17537 * x29
+        + 80256 * x3
+        + 640 * x12
+        + 80736
     )
-    x52 = batch_size * x51 + 256 * x42 + 1024 * x31 + 512 * (x32 + x36) + 384 * x35 - 256 * x37 + 231936 * x44
-    x53 = activation_bits * x52
-    x54 = x53 + 2112 * x43
-    activation_bytes = ceil_div(x54, 4)
+    x83 = (
+        vision_batch_size * x82
+        + x62 * (128 * x46 + 96 * x45 - 64 * x47)
+        + 128 * x41 * x66
+        + 32896 * x42
+        + 66 * x48
+        + 2 * x49
+        + 58824 * x64
+    )
+    x84 = (
+        activation_bits * x83
+        + vision_batch_size * (392 * x67 + 192 * x29)
+        + x47 * (12843008 * x65 - 2048)
+        + 4096 * x63
+        + 1048576 * x42 * x62
+        + 3072 * x45
+        + 64 * x48
+        + 25088 * x64
+    )
+    x85 = seq_len * (activation_bits * (6144 * x62 + 123648) + 522240 * x62 + 698284)
+    x86 = x85 + logits_tokens * (16160 * activation_bits + 517120 * x62)
+    activation_bytes = x31 * x84 + batch_size * x86 + 160 * x70 + 3604480 * x65 + 5632
     kv_cache_bytes = 0
     return (
         tensor_core_flops,
@@ -755,6 +1021,7 @@ def training_step(
 def stages(
     *,
     batch_size: Value,
+    vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
@@ -770,21 +1037,23 @@ def stages(
     expert_routing: str,
 ) -> Metrics:
     """Return the costs of each stage and of the request."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = floor_div(image_size, 16)
-    x3 = ceil_div(x2, 4)
-    x4 = exceeds(x1, 1)
-    x5 = x3 * x4
-    x6 = x3 * x5
-    x7 = x1 * x6
-    x8 = floor_div(base_size, 16)
-    x9 = ceil_div(x8, 4)
-    x10 = x9 * x9
-    x11 = x7 + x10
-    x12 = x9 + num_height_tiles * x5
-    image_tokens = x11 + x12 + 1
+    x1 = floor_div(image_size, 16)
+    x2 = ceil_div(x1, 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = exceeds(x3, 1)
+    x5 = x2 * x4
+    x6 = floor_div(base_size, 16)
+    x7 = ceil_div(x6, 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
+    image_tokens = x13
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     if logits_tokens is None:
@@ -793,153 +1062,237 @@ def stages(
         decode_steps = abbreviate(max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
-    x13 = ceil_div(x2, 14)
-    x14 = x4 * x1
-    x15 = x13 * x13 * x14
-    x16 = ceil_div(x8, 14)
-    x17 = x16 * x16
-    x18 = x15 + x17
-    x19 = ceil_div(x2, 2)
-    x20 = ceil_div(x8, 2)
-    x21 = x19 * x19 * x14 + x20 * x20
-    x22 = x3 * x3 * x7 + x10 * x10
-    x23 = x2 * x4
-    x24 = x2 * x23
-    x25 = x24 * x2 * x1
-    x26 = x8 * x8
-    x27 = x25 + x8 * x26
-    x28 = x2 * x25 + x26 * x26
-    x29 = x1 * x24 + x26
-    x30 = x14 + 1
-    x31 = (
-        8410300416 * x18
-        + 2359296 * x21
-        + 98304 * x22
-        + 613613568 * x11
-        + 12288 * (x27 + x28)
-        + 134873088 * x29
-        + 604078080 * x30
+    x14 = ceil_div(x1, 14)
+    x15 = x14 * x14 * x3
+    x16 = x4 * x15
+    x17 = ceil_div(x6, 14)
+    x18 = x17 * x17
+    x19 = x16 + x18
+    x20 = ceil_div(x1, 2)
+    x21 = x4 * x3
+    x22 = ceil_div(x6, 2)
+    x23 = x20 * x20 * x21 + x22 * x22
+    x24 = x2 * x2 * x10 + x11 * x11
+    x25 = x1 * x4
+    x26 = x1 * x25
+    x27 = x3 * x26
+    x28 = x1 * x27
+    x29 = x6 * x6
+    x30 = x1 * x28 + x29 * x29
+    x31 = x6 * x29
+    x32 = x28 + x31
+    x33 = x27 + x29
+    x34 = x21 + 1
+    x35 = floor_div(batch_size, vision_batch_size)
+    x36 = vision_batch_size * x35
+    x37 = (
+        8410300416 * x19
+        + 2359296 * x23
+        + 98304 * x24
+        + 613613568 * x12
+        + 12288 * (x30 + x32)
+        + 134873088 * x33
+        + 604078080 * x34
     )
-    x32 = batch_size * x31
-    x33 = differs(x9, 16)
-    x34 = differs(x3, 16)
-    x35 = x33 * x10 + x34 * x6
-    x36 = differs(x8, 64)
-    x37 = differs(x2, 64)
-    x38 = x36 * x26 + x37 * x24
-    x39 = x8 * x36 + x37 * x23
-    x40 = x36 + x4 * x37
-    x41 = (
-        batch_size * (29503488 * x18 + 2304 * x22 + 995840 * x11 + 384 * x28 + 336644 * x29 + 993536 * x30)
-        + 31744 * x35
-        + 23808 * x38
-        + 3072 * x39
-        - 1536 * x40
-    )
-    x42 = differs(14 * x13, x2)
-    x43 = differs(14 * x16, x8)
-    x44 = x42 * x15 + x43 * x17
-    x45 = x26 + x24
-    x46 = batch_size * x21 + x45
-    x47 = x33 + x4 * x34
-    x48 = x4 + 1
-    x49 = (
-        (3 * image_size * image_size + 6144 * x2 * x2 * x42) * x14
-        + 3 * base_size * base_size
-        + 1204224 * x44
-        + 15504384 * x18
-        + 1432576 * x11
-        + 6144 * x43 * x26
-        + 192 * x27
-        + 300032 * x29
-        + 1430528 * x30
-    )
-    x50 = (
-        batch_size * x49
-        + 1024 * (x10 + x39 + x6 + x46)
-        + 3072 * x35
-        + 264192 * x47
-        + 2048 * x38
-        - 512 * x40
-        + 665600 * x48
-    )
+    x38 = x37 * x36
+    x39 = differs(x7, 16)
+    x40 = differs(x2, 16)
+    x41 = x39 * x11 + x40 * x9
+    x42 = differs(x6, 64)
+    x43 = differs(x1, 64)
+    x44 = x42 * x29 + x43 * x26
+    x45 = x6 * x42 + x43 * x25
+    x46 = x42 + x4 * x43
+    x47 = x29 + x26
+    x48 = x6 + x25
+    x49 = x47 + x48
+    x50 = x4 + 1
     x51 = (
-        activation_bits * x50
-        + weight_bits * (3210752 * x40 + 1280 * (equals(x8, 64) * x26 + equals(x2, 64) * x24) + 395107072 * x48)
-        + 512 * x45
-        + 217152 * x48
+        vision_batch_size * (29503488 * x19 + 2304 * x24 + 995840 * x12 + 384 * x30 + 336644 * x33 + 993536 * x34)
+        + 31744 * x41
+        + 23808 * x44
+        + 3072 * x45
+        - 1536 * x46
+        + 16 * x49
+        + 6720 * x50
     )
-    x52 = 49843360 * weight_bits
-    x53 = (
-        batch_size * (150528 * x44 + 818496 * x18 + 80384 * x11 + 12 * x27 + 17216 * x29 + 80256 * x30)
-        + 64 * x46
-        + 256 * x35
-        + 128 * (x39 + x47)
-        + 96 * x38
-        - 64 * x40
-        + 57984 * x48
+    x52 = x35 * x51
+    x53 = differs(14 * x14, x1)
+    x54 = differs(14 * x17, x6)
+    x55 = x53 * x16 + x54 * x18
+    x56 = differs(x14, 1) * x16 + differs(x17, 1) * x18
+    x57 = vision_batch_size * x15
+    x58 = vision_batch_size * x18
+    x59 = differs(x57, 1) * x16 + differs(x58, 1) * x18
+    x60 = equals(x57, 1) * x16 + equals(x58, 1) * x18
+    x61 = vision_batch_size * x3
+    x62 = x54 * x29
+    x63 = x53 * differs(x1 + x61, 2) * x27 + differs(x6 + vision_batch_size, 2) * x62
+    x64 = differs(x1, 1)
+    x65 = differs(x6, 1)
+    x66 = x64 * (equals(x61, 1) + 1) * x27 + x65 * (equals(vision_batch_size, 1) + 1) * x29
+    x67 = x32 + x64 * x28 + x65 * x31
+    x68 = differs(x61, 1) * x27 + differs(vision_batch_size, 1) * x29
+    x69 = differs(activation_bits, 32)
+    x70 = x41 + x45
+    x71 = x39 + x4 * x40
+    x72 = differs(weight_bits, 32)
+    x73 = x69 + 1
+    x74 = x12 + x34
+    x75 = (
+        (3 * image_size * image_size + 6144 * x1 * x1 * x53) * x21
+        + 3 * base_size * base_size
+        + 1204224 * x55
+        + 4816896 * x56
+        + 7225344 * x59
+        + 2408448 * x60
+        + 26342400 * x19
+        + 2048 * x23
+        + 1432576 * x12
+        + 12288 * x63
+        + 6144 * (x62 + x66)
+        + 192 * x67
+        + 18432 * x68
+        + 96 * x30
+        + 306194 * x33
+        + 1430528 * x34
     )
-    x54 = activation_bits * x53
-    x55 = 5242880 * x11 * batch_size
-    x56 = batch_size * activation_bits
-    x57 = (1888 * x11 + 800 * x12 + 480) * x56 + weight_bits * (328000 * x4 + 328160)
-    x58 = 328160 * weight_bits
-    x59 = (896 * x11 + 480 * x12 + 320) * x56
-    x60 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
-    x61 = batch_size * seq_len
-    x62 = (720 * seq_len + 888244) * x61
-    x63 = 1280 * weight_bits + 12736
-    x64 = activation_bits * logits_tokens
-    x65 = (
-        batch_size * (seq_len * (2474116 * activation_bits + 61440 * kv_bits + x63) + 130560 * x64)
-        + weight_bits * (33 * routed_reads(64, 6, x61, 1146880, expert_routing) + 347045120)
-        + 768 * (activation_bits + seq_len)
+    x76 = (
+        vision_batch_size * x75
+        + x69 * (1024 * x70 + 262144 * x71 + 768 * x44 - 512 * x46)
+        + 2048 * x41
+        + 1280 * x44
+        + 1024 * (x11 + x9)
+        + 526336 * x71
+        + 1056 * x47
+        + 32 * x48
+        + 679040 * x50
     )
-    x66 = 366841760 * weight_bits
-    x67 = batch_size * (seq_len * (545441 * activation_bits + 2112) + 64640 * x64)
-    x68 = seq_len * decode_steps + triangular(decode_steps)
-    x69 = batch_size * (61440 * x68 + 1148192256 * decode_steps)
-    x70 = batch_size * (720 * x68 + 888244 * decode_steps)
-    x71 = batch_size * kv_bits
-    x72 = (
-        batch_size * (30720 * kv_bits + 2604676 * activation_bits + x63)
-        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + 347045120)
-        + 768 * (activation_bits + 1)
+    x77 = (
+        activation_bits * x76
+        + weight_bits * (3210752 * x46 * x72 + 1280 * (equals(x6, 64) * x29 + equals(x1, 64) * x26) + 395107072 * x50)
+        + x73 * (32768 * x70 + 8388608 * x71 + 24576 * x44)
+        + x46 * (-16384 * x69 + 102744064 * x72 + 102727680)
+        + vision_batch_size * (3136 * x74 + 1536 * x33)
+        + 1024 * x49
+        + 446528 * x50
     )
-    x73 = decode_steps * x72
-    x74 = x73 + 30720 * x68 * x71
-    x75 = batch_size * exceeds(decode_steps, 0) * (610081 * activation_bits + 2112)
-    x76 = 3840 * (seq_len + decode_steps) * x71
-    vision_tensor_core_flops = x32
-    vision_cuda_core_flops = x41
-    vision_io_bytes = ceil_div(x51, 8)
-    vision_weight_bytes = x52
-    vision_activation_bytes = x54
+    x78 = x35 * x77
+    x79 = 49843360 * weight_bits
+    x80 = (
+        150528 * (x55 + x60)
+        + 301056 * x56
+        + 451584 * x59
+        + 1495872 * x19
+        + 128 * x23
+        + 80384 * x12
+        + 768 * x63
+        + 384 * x66
+        + 12 * x67
+        + 1152 * x68
+        + 6 * x30
+        + 17537 * x33
+        + 80256 * x34
+    )
+    x81 = (
+        vision_batch_size * x80
+        + x69 * (128 * x45 + 96 * x44 - 64 * x46)
+        + 128 * x41 * x73
+        + 32896 * x71
+        + 66 * x47
+        + 2 * x48
+        + 58824 * x50
+    )
+    x82 = (
+        activation_bits * x81
+        + vision_batch_size * (392 * x74 + 192 * x33)
+        + x46 * (12843008 * x72 - 2048)
+        + 4096 * x70
+        + 1048576 * x69 * x71
+        + 3072 * x44
+        + 64 * x47
+        + 25088 * x50
+    )
+    x83 = x35 * x82
+    x84 = 5242880 * x12 * x36
+    x85 = x10 * differs(x2, 1) * differs(num_width_tiles, 1)
+    x86 = (
+        vision_batch_size * activation_bits * (320 * x85 + 2368 * x12 + 1280 * x8 + 960)
+        + weight_bits * (328000 * x4 + 328160)
+        + 8 * x13
+    )
+    x87 = x35 * x86
+    x88 = 328160 * weight_bits
+    x89 = activation_bits * (160 * x85 + 1056 * x12 + 640 * x8 + 480) * x36
+    x90 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
+    x91 = batch_size * seq_len
+    x92 = (720 * seq_len + 888244) * x91
+    x93 = differs(kv_bits, activation_bits)
+    x94 = 1280 * weight_bits + 14900096
+    x95 = differs(batch_size, 1) * differs(logits_tokens, seq_len)
+    x96 = 901120 * x72 + 346144000
+    x97 = 28835840 * x72
+    x98 = activation_bits * (179712 * x69 + 30720 * x93 + 2243072) + 30720 * kv_bits * (x93 + 1) + 5750784 * x69 + x94
+    x99 = seq_len * x98
+    x100 = x99 + logits_tokens * (activation_bits * (129280 * x69 + 2560 * x95 + 130560) + 4136960 * x69)
+    x101 = (
+        batch_size * x100
+        + weight_bits * (33 * routed_reads(64, 6, x91, 1146880, expert_routing) + x96)
+        + 768 * seq_len
+        + x97
+        + 28905472
+    )
+    x102 = 366841760 * weight_bits
+    x103 = 6144 * x69
+    x104 = 3604480 * x72 + 5632
+    x105 = logits_tokens * (activation_bits * (160 * x95 + 16160) + 517120 * x69)
+    x106 = seq_len * (activation_bits * (x103 + 123648) + 522240 * x69 + 698284) + x105
+    x107 = batch_size * x106
+    x108 = x107 + x104
+    x109 = seq_len * decode_steps + triangular(decode_steps)
+    x110 = batch_size * (61440 * x109 + 1148192256 * decode_steps)
+    x111 = batch_size * (720 * x109 + 888244 * decode_steps)
+    x112 = batch_size * kv_bits
+    x113 = (
+        x97
+        + batch_size * (activation_bits * (308992 * x69 + 2404352) + 30720 * kv_bits + 9887744 * x69 + x94)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + x96)
+        + 28906240
+    )
+    x114 = decode_steps * x113
+    x115 = x114 + 30720 * x109 * x112
+    x116 = exceeds(decode_steps, 0) * (batch_size * (activation_bits * (x103 + 139808) + 1039360 * x69 + 698284) + x104)
+    x117 = 3840 * (seq_len + decode_steps) * x112
+    vision_tensor_core_flops = x38
+    vision_cuda_core_flops = x52
+    vision_io_bytes = ceil_div(x78, 8)
+    vision_weight_bytes = x79
+    vision_activation_bytes = x83
     vision_kv_cache_bytes = 0
-    projector_tensor_core_flops = x55
+    projector_tensor_core_flops = x84
     projector_cuda_core_flops = 0
-    projector_io_bytes = x57
-    projector_weight_bytes = x58
-    projector_activation_bytes = x59
+    projector_io_bytes = x87
+    projector_weight_bytes = x88
+    projector_activation_bytes = x89
     projector_kv_cache_bytes = 0
-    prefill_tensor_core_flops = x60
-    prefill_cuda_core_flops = x62
-    prefill_io_bytes = ceil_div(x65, 8)
-    prefill_weight_bytes = x66
-    prefill_activation_bytes = ceil_div(x67, 4)
-    prefill_kv_cache_bytes = 3840 * kv_bits * x61
-    decode_tensor_core_flops = x69
-    decode_cuda_core_flops = x70
-    decode_io_bytes = ceil_div(x74, 8)
-    decode_weight_bytes = x66
-    decode_activation_bytes = ceil_div(x75, 4)
-    decode_kv_cache_bytes = x76
-    request_tensor_core_flops = x32 + x55 + x60 + x69
-    request_cuda_core_flops = x41 + x62 + x70
-    request_io_bytes = ceil_div(x51 + x65 + x74 + 8 * x57, 8)
-    request_weight_bytes = x52 + x58 + x66
-    request_activation_bytes = ceil_div(largest(4 * x54, 4 * x59, x67, x75), 4)
-    request_kv_cache_bytes = x76
+    prefill_tensor_core_flops = x90
+    prefill_cuda_core_flops = x92
+    prefill_io_bytes = ceil_div(x101, 8)
+    prefill_weight_bytes = x102
+    prefill_activation_bytes = x108
+    prefill_kv_cache_bytes = 3840 * kv_bits * x91
+    decode_tensor_core_flops = x110
+    decode_cuda_core_flops = x111
+    decode_io_bytes = ceil_div(x115, 8)
+    decode_weight_bytes = x102
+    decode_activation_bytes = x116
+    decode_kv_cache_bytes = x117
+    request_tensor_core_flops = x38 + x84 + x90 + x110
+    request_cuda_core_flops = x52 + x92 + x111
+    request_io_bytes = ceil_div(x78 + x101 + x115 + 8 * x87, 8)
+    request_weight_bytes = x79 + x88 + x102
+    request_activation_bytes = largest(x83, x89, x108, x116)
+    request_kv_cache_bytes = x117
     return (
         vision_tensor_core_flops,
         vision_cuda_core_flops,
@@ -977,6 +1330,7 @@ def stages(
 def vision_peak_activation_bytes(
     *,
     batch_size: Value,
+    vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
@@ -987,38 +1341,117 @@ def vision_peak_activation_bytes(
     activation_bits: Value,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``vision``."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
     x2 = ceil_div(x1, 4)
-    x3 = num_height_tiles * num_width_tiles
+    x3 = num_width_tiles * num_height_tiles
     x4 = exceeds(x3, 1)
-    x5 = num_height_tiles * x2 * x4 * (x2 * num_width_tiles + 1)
-    x6 = floor_div(base_size, 16)
-    x7 = ceil_div(x6, 4)
-    image_tokens = x5 + x7 * (x7 + 1) + 1
+    x5 = x2 * x4
+    x6 = x5 * x2 * x3
+    x7 = num_height_tiles * x5
+    x8 = floor_div(base_size, 16)
+    x9 = ceil_div(x8, 4)
+    image_tokens = x6 + x7 + x9 * (x9 + 1) + 1
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
-    x8 = ceil_div(x1, 14)
-    x9 = 160 * seq_len
-    x10 = batch_size * activation_bits
-    x11 = x4 * x10
-    x12 = x1 * x1 * x3
-    x13 = 160 * (x5 + seq_len)
-    x14 = ceil_div(x6, 14)
-    x15 = x6 * x6
-    x16 = ((83496 * x8 * x8 + 96 * x1 * x1) * x3 + x9) * x11
-    x17 = (x13 + 83496 * x14 * x14 + 96 * x15) * x10
-    x18 = (x13 + (3 * x6 + 480) * x15) * x10
-    x19 = (x9 + (3 * x1 + 480) * x12) * x11
-    peak_activation_bytes = largest(x16, (x9 + 864 * x12) * x11, x19, x17, (x13 + 864 * x15) * x10, x18)
+    x10 = image_size * image_size
+    x11 = 3 * x10
+    x12 = x1 * x1
+    x13 = 768 * x12
+    x14 = x11 + x13
+    x15 = vision_batch_size * x3
+    x16 = batch_size * seq_len
+    x17 = 1280 * x16
+    x18 = differs(x1, 64)
+    x19 = differs(weight_bits, 32)
+    x20 = 100663296 * x19
+    x21 = 24576 * x12
+    x22 = 64 * x16
+    x23 = differs(activation_bits, 32)
+    x24 = x4 * x23
+    x25 = x18 + x15
+    x26 = x17 + x15 * x11
+    x27 = ceil_div(x1, 14)
+    x28 = x27 * x27
+    x29 = differs(x15 * x28, 1)
+    x30 = differs(x15, 1)
+    x31 = 2304 * x30
+    x32 = x22 + 260096 * x19 - 2048
+    x33 = x2 * x2
+    x34 = x22 + 8388608
+    x35 = x8 * x8
+    x36 = 768 * x35
+    x37 = base_size * base_size
+    x38 = 3 * x37 + 2560 * x6
+    x39 = x36 + x38
+    x40 = num_width_tiles * x2
+    x41 = differs(x2, 1) * differs(num_width_tiles, 1) * x40 + 1
+    x42 = 1280 * (x16 + vision_batch_size * x41 * x7)
+    x43 = differs(x8, 64)
+    x44 = 24576 * x35
+    x45 = vision_batch_size + x43
+    x46 = ceil_div(x8, 14)
+    x47 = x46 * x46
+    x48 = differs(vision_batch_size * x47, 1)
+    x49 = differs(vision_batch_size, 1)
+    x50 = 2304 * x49
+    x51 = x9 * x9
+    x52 = 3072 * x12
+    x53 = 12582912 * x19
+    x54 = 5128 * x16
+    x55 = 12 * x10
+    x56 = x54 + x15 * x55
+    x57 = equals(activation_bits, 32)
+    x58 = x4 * x57
+    x59 = 9216 * x30
+    x60 = 32512 * x19 - 256
+    x61 = (5120 * x41 + 10240 * x40) * x7 + 12 * x37
+    x62 = 3072 * x35
+    x63 = 9216 * x49
+    x64 = (
+        activation_bits * (x42 + vision_batch_size * ((x50 + 3840) * x35 + x38) + x8 * (64 * x8 + 128) - 64)
+        + 4096 * x8
+        + x32
+    )
+    x65 = x23 * x43 * x64
+    x66 = activation_bits * (x42 + vision_batch_size * (2048 * x51 + x38 + 1024) + 525312) + 32768 * x51 + x34
+    x67 = x23 * differs(x9, 16) * x66
+    x68 = activation_bits * (x17 + (2048 * x33 + x11 + 1024) * x15 + 525312) + 32768 * x33 + x34
+    x69 = differs(x2, 16) * x68 * x24
+    x70 = x23 * (x22 + activation_bits * (x42 + vision_batch_size * ((x50 + x8 * (12 * x8 + 24) + 5376) * x35 + x38)))
+    x71 = x18 * (activation_bits * (x1 * (x1 * ((x31 + 3840) * x15 + 64) + 128) + x26 - 64) + 4096 * x1 + x32) * x24
+    x72 = 8 * x43 * x57 * (x54 + vision_batch_size * ((x63 + 15360) * x35 + x61) + x8 * (256 * x8 + 512) + x60)
+    x73 = x23 * (x22 + activation_bits * (x42 + vision_batch_size * ((451584 * x48 + 1430016) * x47 + x39)))
+    x74 = (x22 + activation_bits * (x17 + (x11 + (x31 + x1 * (12 * x1 + 24) + 5376) * x12) * x15)) * x24
+    x75 = x23 * (x22 + activation_bits * (x42 + vision_batch_size * x38 + x45 * x36) + x43 * x44)
+    x76 = 8 * x57 * (x54 + vision_batch_size * ((x63 + x8 * (48 * x8 + 96) + 21504) * x35 + x61))
+    x77 = (x22 + activation_bits * (x17 + ((451584 * x29 + 1430016) * x28 + x14) * x15)) * x24
+    x78 = x23 * (x22 + activation_bits * (vision_batch_size * x39 + x42) + x43 * (x20 + x44))
+    x79 = 8 * x57 * (x54 + vision_batch_size * ((1806336 * x48 + 5720064) * x47 + x62 + x61))
+    x80 = x23 * (x22 + activation_bits * (x42 + vision_batch_size * (8448 * x35 + x38)))
+    x81 = 8 * x18 * (x1 * (x1 * ((x59 + 15360) * x15 + 256) + 512) + x56 + x60) * x58
+    x82 = 8 * (x54 + (x55 + (x59 + x1 * (48 * x1 + 96) + 21504) * x12) * x15) * x58
+    x83 = (activation_bits * (x14 * x15 + x17) + x18 * (x20 + x21) + x22) * x24
+    x84 = 8 * (x54 + ((1806336 * x29 + 5720064) * x28 + x55 + x52) * x15) * x58
+    x85 = 8 * x57 * (x54 + vision_batch_size * x61 + x45 * x62 + x43 * x53)
+    x86 = (x22 + activation_bits * (x17 + (x11 + 8448 * x12) * x15)) * x24
+    x87 = (x22 + activation_bits * (x25 * x13 + x26) + x18 * x21) * x24
+    x88 = 8 * x57 * (x54 + vision_batch_size * (33792 * x35 + x61))
+    x89 = 8 * (x54 + (x55 + 33792 * x12) * x15) * x58
+    x90 = 8 * (x25 * x52 + x18 * x53 + x56) * x58
+    x91 = largest(x83, x87, x77, x86, x71, x74, x69, x78, x75, x73, x80, x65)
+    x92 = largest(x91, x70, x67, x90, x84, x89, x81, x82, x85, x79, x88, x72, x76)
+    peak_activation_bytes = ceil_div(x92, 8)
     return (peak_activation_bytes,)
 
 
 def projector_peak_activation_bytes(
     *,
     batch_size: Value,
+    vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
@@ -1029,22 +1462,47 @@ def projector_peak_activation_bytes(
     activation_bits: Value,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``projector``."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = ceil_div(floor_div(image_size, 16), 4)
-    x2 = num_height_tiles * num_width_tiles
+    x2 = num_width_tiles * num_height_tiles
     x3 = exceeds(x2, 1)
-    x4 = num_height_tiles * x1 * x3 * (x1 * num_width_tiles + 1)
-    x5 = ceil_div(floor_div(base_size, 16), 4)
-    x6 = x4 + x5 * (x5 + 1)
-    image_tokens = x6 + 1
+    x4 = x1 * x3
+    x5 = x4 * x1 * x2
+    x6 = num_height_tiles * x4
+    x7 = ceil_div(floor_div(base_size, 16), 4)
+    x8 = x5 + x6 + x7 * (x7 + 1) + 1
+    image_tokens = x8
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
-    x7 = batch_size * activation_bits
-    x8 = (160 * seq_len + (512 * x1 * x1 + 128) * x2) * x3 * x7
-    x9 = (160 * (x4 + seq_len) + 512 * x5 * x5 + 128) * x7
-    peak_activation_bytes = largest(x8, x9, (320 * x6 + 160 * (seq_len + 1)) * x7)
+    x9 = image_size * image_size
+    x10 = vision_batch_size * x2
+    x11 = batch_size * seq_len
+    x12 = 64 * x11
+    x13 = differs(activation_bits, 32)
+    x14 = x1 * x1
+    x15 = base_size * base_size
+    x16 = num_width_tiles * x1
+    x17 = differs(x1, 1) * differs(num_width_tiles, 1) * x16 + 1
+    x18 = x7 * x7
+    x19 = 5128 * x11
+    x20 = equals(activation_bits, 32)
+    x21 = x5 + x18
+    x22 = x6 + x7
+    x23 = 1280 * (x11 + vision_batch_size * x17 * x6) + vision_batch_size * (5376 * x18 + 3 * x15 + 2560 * x5 + 1024)
+    x24 = activation_bits * x23
+    x25 = x12 + x24
+    x26 = x13 * x25
+    x27 = 8 * x13 * (activation_bits * (vision_batch_size * (480 * x21 + 320 * x22 + 160) + 160 * x11) + 8 * x11)
+    x28 = 8 * x20 * (x19 + vision_batch_size * (21504 * x18 + (5120 * x17 + 10240 * x16) * x6 + 12 * x15 + 4096))
+    x29 = 8 * x13 * ((160 * activation_bits + 8) * x11 + x8 * (320 * activation_bits * vision_batch_size + 8))
+    x30 = (x12 + activation_bits * (1280 * x11 + (5376 * x14 + 3 * x9 + 1024) * x10)) * x3 * x13
+    x31 = 8 * x20 * (x19 + vision_batch_size * (15360 * x21 + 10240 * x22 + 5120))
+    x32 = 8 * (x19 + (12 * x9 + 21504 * x14 + 4096) * x10) * x3 * x20
+    x33 = largest(x30, x26, x27, x29, x32, x28, x31, 8 * x20 * (x19 + x8 * (10240 * vision_batch_size + 8)))
+    peak_activation_bytes = ceil_div(x33, 8)
     return (peak_activation_bytes,)
 
 
@@ -1062,8 +1520,25 @@ def prefill_peak_activation_bytes(
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
-    x1 = batch_size * activation_bits
-    peak_activation_bytes = largest(2728 * seq_len * x1, (160 * seq_len + 16160 * logits_tokens) * x1)
+    x1 = differs(activation_bits, 32)
+    x2 = equals(activation_bits, 32)
+    x3 = 160 * activation_bits
+    x4 = 327680 * differs(weight_bits, 32)
+    x5 = differs(batch_size, 1)
+    x6 = differs(logits_tokens, seq_len) * logits_tokens * x5
+    x7 = x1 * batch_size
+    x8 = seq_len * x5 * equals(logits_tokens, seq_len) + seq_len * equals(batch_size, 1) + x6
+    x9 = 8 * seq_len
+    x10 = batch_size * x2
+    x11 = x1 * (seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512)
+    x12 = x1 * (seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512)
+    x13 = (logits_tokens * (16160 * activation_bits + 517120) + x8 * x3 + x9) * x7
+    x14 = x1 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x4)
+    x15 = x2 * (seq_len * (149120 * batch_size + 8) + 512)
+    x16 = (x9 + 5120 * x8 + 517120 * logits_tokens) * x10
+    x17 = x2 * (x4 + seq_len * (20744 * batch_size + 8))
+    x18 = (seq_len * (x3 + 8) + x3 * x6) * x7
+    peak_activation_bytes = largest(x14, x11, x12, x18, x13, x17, x15, (5128 * seq_len + 5120 * x6) * x10, x16)
     return (peak_activation_bytes,)
 
 
@@ -1078,13 +1553,16 @@ def decode_peak_activation_bytes(
     expert_routing: str,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``decode``."""
-    peak_activation_bytes = 16320 * exceeds(decode_steps, 0) * batch_size * activation_bits
+    x1 = exceeds(decode_steps, 0)
+    x2 = x1 * (16320 * activation_bits + 517128) * differs(activation_bits, 32) * batch_size
+    peak_activation_bytes = largest(x2, 522248 * x1 * batch_size * equals(activation_bits, 32))
     return (peak_activation_bytes,)
 
 
 def request_peak_activation_bytes(
     *,
     batch_size: Value,
+    vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
@@ -1100,17 +1578,20 @@ def request_peak_activation_bytes(
     expert_routing: str,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``request``."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
     x2 = ceil_div(x1, 4)
-    x3 = num_height_tiles * num_width_tiles
+    x3 = num_width_tiles * num_height_tiles
     x4 = exceeds(x3, 1)
-    x5 = num_height_tiles * x2 * x4 * (x2 * num_width_tiles + 1)
-    x6 = floor_div(base_size, 16)
-    x7 = ceil_div(x6, 4)
-    x8 = x5 + x7 * (x7 + 1)
-    image_tokens = x8 + 1
+    x5 = x2 * x4
+    x6 = x5 * x2 * x3
+    x7 = num_height_tiles * x5
+    x8 = floor_div(base_size, 16)
+    x9 = ceil_div(x8, 4)
+    x10 = x6 + x7 + x9 * (x9 + 1) + 1
+    image_tokens = x10
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     if logits_tokens is None:
@@ -1119,24 +1600,126 @@ def request_peak_activation_bytes(
         decode_steps = abbreviate(max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
-    x9 = ceil_div(x1, 14)
-    x10 = 160 * seq_len
-    x11 = batch_size * activation_bits
-    x12 = x4 * x11
-    x13 = x1 * x1 * x3
-    x14 = 160 * (x5 + seq_len)
-    x15 = ceil_div(x6, 14)
-    x16 = x6 * x6
-    x17 = ((83496 * x9 * x9 + 96 * x1 * x1) * x3 + x10) * x12
-    x18 = (x14 + 83496 * x15 * x15 + 96 * x16) * x11
-    x19 = (x10 + (512 * x2 * x2 + 128) * x3) * x12
-    x20 = (320 * x8 + 160 * (seq_len + 1)) * x11
-    x21 = 16320 * exceeds(decode_steps, 0) * x11
-    x22 = (x10 + 16160 * logits_tokens) * x11
-    x23 = (x10 + (3 * x1 + 480) * x13) * x12
-    x24 = (x14 + (3 * x6 + 480) * x16) * x11
-    x25 = (x14 + 512 * x7 * x7 + 128) * x11
-    x26 = (x10 + 864 * x13) * x12
-    x27 = (x14 + 864 * x16) * x11
-    peak_activation_bytes = largest(x17, x26, x23, x18, x27, x24, x19, x25, x20, 2728 * seq_len * x11, x22, x21)
+    x11 = image_size * image_size
+    x12 = 3 * x11
+    x13 = x1 * x1
+    x14 = 768 * x13
+    x15 = x12 + x14
+    x16 = vision_batch_size * x3
+    x17 = batch_size * seq_len
+    x18 = 1280 * x17
+    x19 = differs(x1, 64)
+    x20 = differs(weight_bits, 32)
+    x21 = 100663296 * x20
+    x22 = 24576 * x13
+    x23 = 64 * x17
+    x24 = differs(activation_bits, 32)
+    x25 = x4 * x24
+    x26 = x19 + x16
+    x27 = x18 + x16 * x12
+    x28 = ceil_div(x1, 14)
+    x29 = x28 * x28
+    x30 = differs(x16 * x29, 1)
+    x31 = differs(x16, 1)
+    x32 = 2304 * x31
+    x33 = x23 + 260096 * x20 - 2048
+    x34 = x2 * x2
+    x35 = x12 + 1024
+    x36 = x23 + 8388608
+    x37 = x8 * x8
+    x38 = 768 * x37
+    x39 = base_size * base_size
+    x40 = 3 * x39 + 2560 * x6
+    x41 = x38 + x40
+    x42 = num_width_tiles * x2
+    x43 = differs(x2, 1) * differs(num_width_tiles, 1) * x42 + 1
+    x44 = 1280 * (x17 + vision_batch_size * x43 * x7)
+    x45 = differs(x8, 64)
+    x46 = 24576 * x37
+    x47 = vision_batch_size + x45
+    x48 = ceil_div(x8, 14)
+    x49 = x48 * x48
+    x50 = differs(vision_batch_size * x49, 1)
+    x51 = differs(vision_batch_size, 1)
+    x52 = 2304 * x51
+    x53 = x9 * x9
+    x54 = x40 + 1024
+    x55 = 3072 * x13
+    x56 = 12582912 * x20
+    x57 = 5128 * x17
+    x58 = 12 * x11
+    x59 = x57 + x16 * x58
+    x60 = equals(activation_bits, 32)
+    x61 = x4 * x60
+    x62 = 9216 * x31
+    x63 = 32512 * x20 - 256
+    x64 = (5120 * x43 + 10240 * x42) * x7 + 12 * x39
+    x65 = 3072 * x37
+    x66 = 9216 * x51
+    x67 = x6 + x53
+    x68 = x7 + x9
+    x69 = 160 * activation_bits
+    x70 = x69 + 8
+    x71 = 327680 * x20
+    x72 = differs(batch_size, 1)
+    x73 = differs(logits_tokens, seq_len) * logits_tokens * x72
+    x74 = x24 * batch_size
+    x75 = seq_len * x72 * equals(logits_tokens, seq_len) + seq_len * equals(batch_size, 1) + x73
+    x76 = 8 * seq_len
+    x77 = batch_size * x60
+    x78 = exceeds(decode_steps, 0)
+    x79 = (
+        activation_bits * (x44 + vision_batch_size * ((x52 + 3840) * x37 + x40) + x8 * (64 * x8 + 128) - 64)
+        + 4096 * x8
+        + x33
+    )
+    x80 = x24 * x45 * x79
+    x81 = activation_bits * (x44 + vision_batch_size * (2048 * x53 + x54) + 525312) + 32768 * x53 + x36
+    x82 = x24 * differs(x9, 16) * x81
+    x83 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * ((x52 + x8 * (12 * x8 + 24) + 5376) * x37 + x40)))
+    x84 = x19 * (activation_bits * (x1 * (x1 * ((x32 + 3840) * x16 + 64) + 128) + x27 - 64) + 4096 * x1 + x33) * x25
+    x85 = differs(x2, 16) * (activation_bits * (x18 + (2048 * x34 + x35) * x16 + 525312) + 32768 * x34 + x36) * x25
+    x86 = 8 * x24 * (activation_bits * (vision_batch_size * (480 * x67 + 320 * x68 + 160) + 160 * x17) + 8 * x17)
+    x87 = 8 * x45 * x60 * (x57 + vision_batch_size * ((x66 + 15360) * x37 + x64) + x8 * (256 * x8 + 512) + x63)
+    x88 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * ((451584 * x50 + 1430016) * x49 + x41)))
+    x89 = (x23 + activation_bits * (x18 + (x12 + (x32 + x1 * (12 * x1 + 24) + 5376) * x13) * x16)) * x25
+    x90 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * x40 + x47 * x38) + x45 * x46)
+    x91 = 8 * x60 * (x57 + vision_batch_size * ((x66 + x8 * (48 * x8 + 96) + 21504) * x37 + x64))
+    x92 = (x23 + activation_bits * (x18 + ((451584 * x30 + 1430016) * x29 + x15) * x16)) * x25
+    x93 = x24 * (x23 + activation_bits * (vision_batch_size * x41 + x44) + x45 * (x21 + x46))
+    x94 = 8 * x60 * (x57 + vision_batch_size * ((1806336 * x50 + 5720064) * x49 + x65 + x64))
+    x95 = 8 * (logits_tokens * (16160 * activation_bits + 517120) + x75 * x69 + x76) * x74
+    x96 = 8 * x24 * (seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512)
+    x97 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * (8448 * x37 + x40)))
+    x98 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * (5376 * x53 + x54)))
+    x99 = 8 * x24 * (seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512)
+    x100 = 8 * x24 * (x70 * x17 + x10 * (320 * activation_bits * vision_batch_size + 8))
+    x101 = 8 * x24 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x71)
+    x102 = 8 * x19 * (x1 * (x1 * ((x62 + 15360) * x16 + 256) + 512) + x59 + x63) * x61
+    x103 = 8 * (x57 + (x58 + (x62 + x1 * (48 * x1 + 96) + 21504) * x13) * x16) * x61
+    x104 = 8 * x60 * (x57 + vision_batch_size * (15360 * x67 + 10240 * x68 + 5120))
+    x105 = (activation_bits * (x15 * x16 + x18) + x19 * (x21 + x22) + x23) * x25
+    x106 = 8 * (x57 + ((1806336 * x30 + 5720064) * x29 + x58 + x55) * x16) * x61
+    x107 = 8 * x60 * (x57 + vision_batch_size * x64 + x47 * x65 + x45 * x56)
+    x108 = (x23 + activation_bits * (x18 + (x12 + 8448 * x13) * x16)) * x25
+    x109 = (x23 + activation_bits * (x18 + (5376 * x34 + x35) * x16)) * x25
+    x110 = 8 * x60 * (x57 + vision_batch_size * (21504 * x53 + x64 + 4096))
+    x111 = (x23 + activation_bits * (x26 * x14 + x27) + x19 * x22) * x25
+    x112 = 8 * x60 * (x57 + vision_batch_size * (33792 * x37 + x64))
+    x113 = 8 * x60 * (x57 + x10 * (10240 * vision_batch_size + 8))
+    x114 = 8 * x60 * (seq_len * (149120 * batch_size + 8) + 512)
+    x115 = 8 * (x76 + 5120 * x75 + 517120 * logits_tokens) * x77
+    x116 = 8 * x60 * (x71 + seq_len * (20744 * batch_size + 8))
+    x117 = 8 * (x57 + (x58 + 21504 * x34 + 4096) * x16) * x61
+    x118 = 8 * x78 * (16320 * activation_bits + 517128) * x74
+    x119 = 8 * (x57 + (x58 + 33792 * x13) * x16) * x61
+    x120 = 8 * (x26 * x55 + x19 * x56 + x59) * x61
+    x121 = 8 * (5128 * seq_len + 5120 * x73) * x77
+    x122 = 8 * (seq_len * x70 + x69 * x73) * x74
+    x123 = 8 * 522248 * x78 * x77
+    x124 = largest(x105, x111, x92, x108, x84, x89, x85, x93, x90, x88)
+    x125 = largest(x124, x97, x80, x83, x82, x120, x106, x119, x102, x103, x107, x94)
+    x126 = largest(x125, x112, x87, x91, x109, x98, x86, x100, x117, x110, x104)
+    x127 = largest(x126, x113, x101, x96, x99, x122, x95, x116, x114, x121, x115, x118, x123)
+    peak_activation_bytes = ceil_div(x127, 8)
     return (peak_activation_bytes,)

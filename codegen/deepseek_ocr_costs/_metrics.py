@@ -39,7 +39,7 @@ Conventions
   one.
 """
 
-from ._runtime import check_routing, check_size, routed_reads, too_large, too_small
+from ._runtime import check_routing, check_size, no_multiple, routed_reads, too_large, too_small
 
 __all__ = [
     "decode_activation_bytes",
@@ -79,6 +79,7 @@ __all__ = [
 def vision_tensor_core_flops(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -94,6 +95,8 @@ def vision_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -110,7 +113,7 @@ def vision_tensor_core_flops(
     Returns
     -------
     int
-        From 56 operations on integers.
+        From 58 operations on integers.
 
     Raises
     ------
@@ -121,6 +124,8 @@ def vision_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -133,41 +138,44 @@ def vision_tensor_core_flops(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // 16
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x1 * x3 * x3 if x4 else 0
-    x6 = base_size // 16
-    x7 = -(-x6 // 4)
-    x8 = x7 * x7
-    x9 = -(-x2 // 14)
-    x10 = x1 if x4 else 0
-    x11 = -(-x6 // 14)
-    x12 = -(-x2 // 2)
-    x13 = -(-x6 // 2)
-    x14 = x2 * x2 if x4 else 0
-    x15 = x14 * x2 * x1
-    x16 = x6 * x6
+    x1 = image_size // 16
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = base_size // 16
+    x6 = -(-x5 // 4)
+    x7 = x3 * x2 * x2 if x4 else 0
+    x8 = x6 * x6
+    x9 = -(-x1 // 14)
+    x10 = -(-x5 // 14)
+    x11 = -(-x1 // 2)
+    x12 = x3 if x4 else 0
+    x13 = -(-x5 // 2)
+    x14 = x3 * x1 * x1 if x4 else 0
+    x15 = x1 * x14
+    x16 = x5 * x5
     x17 = (
-        8410300416 * (x9 * x9 * x10 + x11 * x11)
-        + 2359296 * (x12 * x12 * x10 + x13 * x13)
-        + 98304 * (x3 * x3 * x5 + x8 * x8)
-        + 613613568 * (x5 + x8)
-        + 12288 * (x15 + x6 * x16 + x2 * x15 + x16 * x16)
-        + 134873088 * (x1 * x14 + x16)
-        + 604078080 * (x10 + 1)
+        8410300416 * ((x9 * x9 * x3 if x4 else 0) + x10 * x10)
+        + 2359296 * (x11 * x11 * x12 + x13 * x13)
+        + 98304 * (x2 * x2 * x7 + x8 * x8)
+        + 613613568 * (x7 + x8)
+        + 12288 * (x1 * x15 + x16 * x16 + x15 + x5 * x16)
+        + 134873088 * (x14 + x16)
+        + 604078080 * (x12 + 1)
     )
-    return batch_size * x17
+    return x17 * vision_batch_size * (batch_size // vision_batch_size)
 
 
 def vision_cuda_core_flops(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -183,6 +191,8 @@ def vision_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -199,7 +209,7 @@ def vision_cuda_core_flops(
     Returns
     -------
     int
-        From 68 operations on integers.
+        From 78 operations on integers.
 
     Raises
     ------
@@ -210,6 +220,8 @@ def vision_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -222,47 +234,53 @@ def vision_cuda_core_flops(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // 16
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 * x3 if x4 else 0
-    x6 = x1 * x5
-    x7 = base_size // 16
-    x8 = -(-x7 // 4)
-    x9 = x8 * x8
-    x10 = -(-x2 // 14)
-    x11 = x1 if x4 else 0
-    x12 = -(-x7 // 14)
-    x13 = x2 if x4 else 0
-    x14 = x2 * x13
-    x15 = x7 * x7
-    x16 = 1 if x7 != 64 else 0
-    x17 = 1 if x2 != 64 else 0
+    x1 = image_size // 16
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = base_size // 16
+    x6 = -(-x5 // 4)
+    x7 = x2 * x2 if x4 else 0
+    x8 = x3 * x7
+    x9 = x6 * x6
+    x10 = -(-x1 // 14)
+    x11 = -(-x5 // 14)
+    x12 = x1 if x4 else 0
+    x13 = x1 * x12
+    x14 = x3 * x13
+    x15 = x5 * x5
+    x16 = 1 if x5 != 64 else 0
+    x17 = 1 if x1 != 64 else 0
     x18 = (
-        29503488 * (x10 * x10 * x11 + x12 * x12)
-        + 2304 * (x3 * x3 * x6 + x9 * x9)
-        + 995840 * (x6 + x9)
-        + 384 * (x2 * x14 * x2 * x1 + x15 * x15)
-        + 336644 * (x1 * x14 + x15)
-        + 993536 * (x11 + 1)
+        29503488 * ((x10 * x10 * x3 if x4 else 0) + x11 * x11)
+        + 2304 * (x2 * x2 * x8 + x9 * x9)
+        + 995840 * (x8 + x9)
+        + 384 * (x1 * x1 * x14 + x15 * x15)
+        + 336644 * (x14 + x15)
+        + 993536 * ((x3 if x4 else 0) + 1)
     )
-    return (
-        batch_size * x18
-        + 31744 * ((x9 if x8 != 16 else 0) + (x5 if x3 != 16 else 0))
-        + 23808 * ((x15 if x16 else 0) + (x14 if x17 else 0))
-        + 3072 * ((x7 if x16 else 0) + (x13 if x17 else 0))
+    x19 = (
+        vision_batch_size * x18
+        + 31744 * ((x9 if x6 != 16 else 0) + (x7 if x2 != 16 else 0))
+        + 23808 * ((x15 if x16 else 0) + (x13 if x17 else 0))
+        + 3072 * ((x5 if x16 else 0) + (x12 if x17 else 0))
         - 1536 * (x16 + (x17 if x4 else 0))
+        + 16 * (x15 + x13 + x5 + x12)
+        + 6720 * (x4 + 1)
     )
+    return (batch_size // vision_batch_size) * x19
 
 
 def vision_io_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -278,6 +296,8 @@ def vision_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -294,7 +314,7 @@ def vision_io_bytes(
     Returns
     -------
     int
-        From 121 operations on integers.
+        From 220 operations on integers.
 
     Raises
     ------
@@ -305,6 +325,8 @@ def vision_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -317,69 +339,111 @@ def vision_io_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // 16
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 * x3 if x4 else 0
-    x6 = base_size // 16
-    x7 = -(-x6 // 4)
-    x8 = x7 * x7
-    x9 = -(-x2 // 14)
-    x10 = x1 if x4 else 0
-    x11 = x9 * x9 * x10
-    x12 = -(-x6 // 14)
-    x13 = x12 * x12
-    x14 = -(-x2 // 2)
-    x15 = -(-x6 // 2)
-    x16 = x2 if x4 else 0
-    x17 = x2 * x16
-    x18 = x6 * x6
-    x19 = 1 if x7 != 16 else 0
-    x20 = 1 if x3 != 16 else 0
-    x21 = 1 if x6 != 64 else 0
-    x22 = 1 if x2 != 64 else 0
-    x23 = x21 + (x22 if x4 else 0)
-    x24 = 1 if (14 * x9) != x2 else 0
-    x25 = 1 if (14 * x12) != x6 else 0
-    x26 = x18 + x17
-    x27 = x4 + 1
-    x28 = (
-        (3 * image_size * image_size + (6144 * x2 * x2 if x24 else 0)) * x10
+    x1 = image_size // 16
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = base_size // 16
+    x6 = -(-x5 // 4)
+    x7 = x2 * x2 if x4 else 0
+    x8 = x6 * x6
+    x9 = x3 * x7 + x8
+    x10 = -(-x1 // 14)
+    x11 = x10 * x10 * x3
+    x12 = x11 if x4 else 0
+    x13 = -(-x5 // 14)
+    x14 = x13 * x13
+    x15 = -(-x1 // 2)
+    x16 = x3 if x4 else 0
+    x17 = -(-x5 // 2)
+    x18 = x1 if x4 else 0
+    x19 = x1 * x18
+    x20 = x3 * x19
+    x21 = x1 * x20
+    x22 = x5 * x5
+    x23 = x5 * x22
+    x24 = x20 + x22
+    x25 = x16 + 1
+    x26 = 1 if x6 != 16 else 0
+    x27 = 1 if x2 != 16 else 0
+    x28 = (x8 if x26 else 0) + (x7 if x27 else 0)
+    x29 = 1 if x5 != 64 else 0
+    x30 = 1 if x1 != 64 else 0
+    x31 = (x22 if x29 else 0) + (x19 if x30 else 0)
+    x32 = x29 + (x30 if x4 else 0)
+    x33 = x22 + x19
+    x34 = x5 + x18
+    x35 = x4 + 1
+    x36 = 1 if (14 * x10) != x1 else 0
+    x37 = 1 if (14 * x13) != x5 else 0
+    x38 = vision_batch_size * x11
+    x39 = vision_batch_size * x14
+    x40 = vision_batch_size * x3
+    x41 = x22 if x37 else 0
+    x42 = 1 if x1 != 1 else 0
+    x43 = 1 if x5 != 1 else 0
+    x44 = 1 if activation_bits != 32 else 0
+    x45 = x28 + (x5 if x29 else 0) + (x18 if x30 else 0)
+    x46 = x26 + (x27 if x4 else 0)
+    x47 = 1 if weight_bits != 32 else 0
+    x48 = (
+        x41
+        + (((1 if x40 == 1 else 0) + 1) * x20 if x42 else 0)
+        + (((1 if vision_batch_size == 1 else 0) + 1) * x22 if x43 else 0)
+    )
+    x49 = (
+        (3 * image_size * image_size + (6144 * x1 * x1 if x36 else 0)) * x16
         + 3 * base_size * base_size
-        + 1204224 * ((x11 if x24 else 0) + (x13 if x25 else 0))
-        + 15504384 * (x11 + x13)
-        + 1432576 * (x1 * x5 + x8)
-        + (6144 * x18 if x25 else 0)
-        + 192 * (x17 * x2 * x1 + x6 * x18)
-        + 300032 * (x1 * x17 + x18)
-        + 1430528 * (x10 + 1)
+        + 1204224 * ((x12 if x36 else 0) + (x14 if x37 else 0))
+        + 4816896 * ((x12 if x10 != 1 else 0) + (x14 if x13 != 1 else 0))
+        + 7225344 * ((x12 if x38 != 1 else 0) + (x14 if x39 != 1 else 0))
+        + 2408448 * ((x12 if x38 == 1 else 0) + (x14 if x39 == 1 else 0))
+        + 26342400 * (x12 + x14)
+        + 2048 * (x15 * x15 * x16 + x17 * x17)
+        + 1432576 * x9
+        + 12288 * (((x20 if (x1 + x40) != 2 else 0) if x36 else 0) + (x41 if (x5 + vision_batch_size) != 2 else 0))
+        + 6144 * x48
+        + 192 * (x21 + x23 + (x21 if x42 else 0) + (x23 if x43 else 0))
+        + 18432 * ((x20 if x40 != 1 else 0) + (x22 if vision_batch_size != 1 else 0))
+        + 96 * (x1 * x21 + x22 * x22)
+        + 306194 * x24
+        + 1430528 * x25
     )
-    x29 = (
-        batch_size * x28
-        + 1024 * (x8 + (x6 if x21 else 0) + (x16 if x22 else 0) + x5 + batch_size * (x14 * x14 * x10 + x15 * x15) + x26)
-        + 3072 * ((x8 if x19 else 0) + (x5 if x20 else 0))
-        + 264192 * (x19 + (x20 if x4 else 0))
-        + 2048 * ((x18 if x21 else 0) + (x17 if x22 else 0))
-        - 512 * x23
-        + 665600 * x27
+    x50 = (
+        vision_batch_size * x49
+        + (1024 * x45 + 262144 * x46 + 768 * x31 - 512 * x32 if x44 else 0)
+        + 2048 * x28
+        + 1280 * x31
+        + 1024 * (x8 + x7)
+        + 526336 * x46
+        + 1056 * x33
+        + 32 * x34
+        + 679040 * x35
     )
-    x30 = (
-        activation_bits * x29
-        + weight_bits * (3210752 * x23 + 1280 * ((x18 if x6 == 64 else 0) + (x17 if x2 == 64 else 0)) + 395107072 * x27)
-        + 512 * x26
-        + 217152 * x27
+    x51 = (3210752 * x32 if x47 else 0) + 1280 * ((x22 if x5 == 64 else 0) + (x19 if x1 == 64 else 0)) + 395107072 * x35
+    x52 = (
+        activation_bits * x50
+        + weight_bits * x51
+        + (x44 + 1) * (32768 * x45 + 8388608 * x46 + 24576 * x31)
+        + x32 * ((-16384 if x44 else 0) + (102744064 if x47 else 0) + 102727680)
+        + vision_batch_size * (3136 * (x9 + x25) + 1536 * x24)
+        + 1024 * (x33 + x34)
+        + 446528 * x35
     )
-    return -(-x30 // 8)
+    x53 = (batch_size // vision_batch_size) * x52
+    return -(-x53 // 8)
 
 
 def vision_weight_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -395,6 +459,8 @@ def vision_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -422,6 +488,8 @@ def vision_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -434,6 +502,8 @@ def vision_weight_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -444,6 +514,7 @@ def vision_weight_bytes(
 def vision_activation_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -459,6 +530,8 @@ def vision_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -475,7 +548,7 @@ def vision_activation_bytes(
     Returns
     -------
     int
-        From 88 operations on integers.
+        From 184 operations on integers.
 
     Raises
     ------
@@ -486,6 +559,8 @@ def vision_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -498,55 +573,101 @@ def vision_activation_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // 16
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 * x3 if x4 else 0
-    x6 = base_size // 16
-    x7 = -(-x6 // 4)
-    x8 = x7 * x7
-    x9 = -(-x2 // 14)
-    x10 = x1 if x4 else 0
-    x11 = x9 * x9 * x10
-    x12 = -(-x6 // 14)
-    x13 = x12 * x12
-    x14 = -(-x2 // 2)
-    x15 = -(-x6 // 2)
-    x16 = x2 if x4 else 0
-    x17 = x2 * x16
-    x18 = x6 * x6
-    x19 = 1 if x7 != 16 else 0
-    x20 = 1 if x3 != 16 else 0
-    x21 = 1 if x6 != 64 else 0
-    x22 = 1 if x2 != 64 else 0
-    x23 = (
-        150528 * ((x11 if (14 * x9) != x2 else 0) + (x13 if (14 * x12) != x6 else 0))
-        + 818496 * (x11 + x13)
-        + 80384 * (x1 * x5 + x8)
-        + 12 * (x17 * x2 * x1 + x6 * x18)
-        + 17216 * (x1 * x17 + x18)
-        + 80256 * (x10 + 1)
+    x1 = image_size // 16
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = base_size // 16
+    x6 = -(-x5 // 4)
+    x7 = x2 * x2 if x4 else 0
+    x8 = x6 * x6
+    x9 = x3 * x7 + x8
+    x10 = -(-x1 // 14)
+    x11 = x10 * x10 * x3
+    x12 = x11 if x4 else 0
+    x13 = -(-x5 // 14)
+    x14 = x13 * x13
+    x15 = -(-x1 // 2)
+    x16 = x3 if x4 else 0
+    x17 = -(-x5 // 2)
+    x18 = x1 if x4 else 0
+    x19 = x1 * x18
+    x20 = x3 * x19
+    x21 = x1 * x20
+    x22 = x5 * x5
+    x23 = x5 * x22
+    x24 = x20 + x22
+    x25 = x16 + 1
+    x26 = 1 if x6 != 16 else 0
+    x27 = 1 if x2 != 16 else 0
+    x28 = (x8 if x26 else 0) + (x7 if x27 else 0)
+    x29 = 1 if x5 != 64 else 0
+    x30 = 1 if x1 != 64 else 0
+    x31 = (x22 if x29 else 0) + (x19 if x30 else 0)
+    x32 = (x5 if x29 else 0) + (x18 if x30 else 0)
+    x33 = x29 + (x30 if x4 else 0)
+    x34 = x22 + x19
+    x35 = x4 + 1
+    x36 = 1 if (14 * x10) != x1 else 0
+    x37 = 1 if (14 * x13) != x5 else 0
+    x38 = vision_batch_size * x11
+    x39 = vision_batch_size * x14
+    x40 = vision_batch_size * x3
+    x41 = 1 if x1 != 1 else 0
+    x42 = 1 if x5 != 1 else 0
+    x43 = 1 if activation_bits != 32 else 0
+    x44 = x26 + (x27 if x4 else 0)
+    x45 = (x22 if x37 else 0) if (x5 + vision_batch_size) != 2 else 0
+    x46 = ((x20 if (x1 + x40) != 2 else 0) if x36 else 0) + x45
+    x47 = ((1 if vision_batch_size == 1 else 0) + 1) * x22 if x42 else 0
+    x48 = (((1 if x40 == 1 else 0) + 1) * x20 if x41 else 0) + x47
+    x49 = (
+        150528 * ((x12 if x36 else 0) + (x14 if x37 else 0) + (x12 if x38 == 1 else 0) + (x14 if x39 == 1 else 0))
+        + 301056 * ((x12 if x10 != 1 else 0) + (x14 if x13 != 1 else 0))
+        + 451584 * ((x12 if x38 != 1 else 0) + (x14 if x39 != 1 else 0))
+        + 1495872 * (x12 + x14)
+        + 128 * (x15 * x15 * x16 + x17 * x17)
+        + 80384 * x9
+        + 768 * x46
+        + 384 * x48
+        + 12 * (x21 + x23 + (x21 if x41 else 0) + (x23 if x42 else 0))
+        + 1152 * ((x20 if x40 != 1 else 0) + (x22 if vision_batch_size != 1 else 0))
+        + 6 * (x1 * x21 + x22 * x22)
+        + 17537 * x24
+        + 80256 * x25
     )
-    x24 = (
-        batch_size * x23
-        + 64 * (batch_size * (x14 * x14 * x10 + x15 * x15) + x18 + x17)
-        + 256 * ((x8 if x19 else 0) + (x5 if x20 else 0))
-        + 128 * ((x6 if x21 else 0) + (x16 if x22 else 0) + x19 + (x20 if x4 else 0))
-        + 96 * ((x18 if x21 else 0) + (x17 if x22 else 0))
-        - 64 * (x21 + (x22 if x4 else 0))
-        + 57984 * (x4 + 1)
+    x50 = (
+        vision_batch_size * x49
+        + (128 * x32 + 96 * x31 - 64 * x33 if x43 else 0)
+        + 128 * x28 * (x43 + 1)
+        + 32896 * x44
+        + 66 * x34
+        + 2 * (x5 + x18)
+        + 58824 * x35
     )
-    return activation_bits * x24
+    x51 = (
+        activation_bits * x50
+        + vision_batch_size * (392 * (x9 + x25) + 192 * x24)
+        + x33 * ((12843008 if weight_bits != 32 else 0) - 2048)
+        + 4096 * (x28 + x32)
+        + (1048576 * x44 if x43 else 0)
+        + 3072 * x31
+        + 64 * x34
+        + 25088 * x35
+    )
+    return (batch_size // vision_batch_size) * x51
 
 
 def vision_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -562,6 +683,8 @@ def vision_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -589,6 +712,8 @@ def vision_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -601,6 +726,8 @@ def vision_kv_cache_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -611,6 +738,7 @@ def vision_kv_cache_bytes(
 def projector_tensor_core_flops(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -626,6 +754,8 @@ def projector_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -642,7 +772,7 @@ def projector_tensor_core_flops(
     Returns
     -------
     int
-        From 13 operations on integers.
+        From 15 operations on integers.
 
     Raises
     ------
@@ -653,6 +783,8 @@ def projector_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -665,19 +797,22 @@ def projector_tensor_core_flops(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = -(-(image_size // 16) // 4)
+    x1 = -(-(image_size // 16) // 4)
+    x2 = num_height_tiles * num_width_tiles
     x3 = -(-(base_size // 16) // 4)
-    return 5242880 * ((x1 * x2 * x2 if x1 > 1 else 0) + x3 * x3) * batch_size
+    return 5242880 * ((x2 * x1 * x1 if x2 > 1 else 0) + x3 * x3) * vision_batch_size * (batch_size // vision_batch_size)
 
 
 def projector_cuda_core_flops(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -693,6 +828,8 @@ def projector_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -720,6 +857,8 @@ def projector_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -732,6 +871,8 @@ def projector_cuda_core_flops(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -742,6 +883,7 @@ def projector_cuda_core_flops(
 def projector_io_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -757,6 +899,8 @@ def projector_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -773,7 +917,7 @@ def projector_io_bytes(
     Returns
     -------
     int
-        From 23 operations on integers.
+        From 35 operations on integers.
 
     Raises
     ------
@@ -784,6 +928,8 @@ def projector_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -796,22 +942,29 @@ def projector_io_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = -(-(image_size // 16) // 4)
-    x3 = 1 if x1 > 1 else 0
-    x4 = x2 if x3 else 0
+    x1 = -(-(image_size // 16) // 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = 1 if x2 > 1 else 0
+    x4 = x1 if x3 else 0
     x5 = -(-(base_size // 16) // 4)
-    x6 = (1888 * (x1 * x2 * x4 + x5 * x5) + 800 * (x5 + num_height_tiles * x4) + 480) * batch_size * activation_bits
-    return x6 + weight_bits * ((328000 if x3 else 0) + 328160)
+    x6 = num_height_tiles * x4 + x5
+    x7 = x2 * x1 * x4
+    x8 = x7 + x5 * x5
+    x9 = ((320 * x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0) + 2368 * x8 + 1280 * x6 + 960
+    x10 = vision_batch_size * activation_bits * x9 + weight_bits * ((328000 if x3 else 0) + 328160) + 8 * (x6 + x8 + 1)
+    return (batch_size // vision_batch_size) * x10
 
 
 def projector_weight_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -827,6 +980,8 @@ def projector_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -854,6 +1009,8 @@ def projector_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -866,6 +1023,8 @@ def projector_weight_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -876,6 +1035,7 @@ def projector_weight_bytes(
 def projector_activation_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -891,6 +1051,8 @@ def projector_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -907,7 +1069,7 @@ def projector_activation_bytes(
     Returns
     -------
     int
-        From 19 operations on integers.
+        From 27 operations on integers.
 
     Raises
     ------
@@ -918,6 +1080,8 @@ def projector_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -930,20 +1094,30 @@ def projector_activation_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = -(-(image_size // 16) // 4)
-    x3 = x2 if x1 > 1 else 0
+    x1 = -(-(image_size // 16) // 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    return (896 * (x1 * x2 * x3 + x4 * x4) + 480 * (x4 + num_height_tiles * x3) + 320) * batch_size * activation_bits
+    x5 = x2 * x1 * x3
+    x6 = (
+        ((160 * x5 if num_width_tiles != 1 else 0) if x1 != 1 else 0)
+        + 1056 * (x5 + x4 * x4)
+        + 640 * (num_height_tiles * x3 + x4)
+        + 480
+    )
+    return activation_bits * x6 * vision_batch_size * (batch_size // vision_batch_size)
 
 
 def projector_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -959,6 +1133,8 @@ def projector_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -986,6 +1162,8 @@ def projector_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -998,6 +1176,8 @@ def projector_kv_cache_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -1170,7 +1350,7 @@ def prefill_io_bytes(
     Returns
     -------
     int
-        From 21 operations on integers.
+        From 45 operations on integers.
 
     Raises
     ------
@@ -1197,14 +1377,27 @@ def prefill_io_bytes(
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    x1 = seq_len * (2474116 * activation_bits + 61440 * kv_bits + 1280 * weight_bits + 12736)
-    x2 = x1 + 130560 * activation_bits * logits_tokens
-    x3 = batch_size * seq_len
-    x4 = 73400320 if x3 > 298 else routed_reads(64, 6, x3, 1146880, expert_routing)
-    x5 = 33 * x4
-    x6 = x5 + 347045120
-    x7 = batch_size * x2 + weight_bits * x6 + 768 * (activation_bits + seq_len)
-    return -(-x7 // 8)
+    x1 = 1 if activation_bits != 32 else 0
+    x2 = 1 if weight_bits != 32 else 0
+    x3 = 1 if kv_bits != activation_bits else 0
+    x4 = (
+        activation_bits * ((179712 if x1 else 0) + (30720 if x3 else 0) + 2243072)
+        + 30720 * kv_bits * (x3 + 1)
+        + (5750784 if x1 else 0)
+        + 1280 * weight_bits
+        + 14900096
+    )
+    x5 = seq_len * x4
+    x6 = (129280 if x1 else 0) + ((2560 if logits_tokens != seq_len else 0) if batch_size != 1 else 0) + 130560
+    x7 = activation_bits * x6
+    x8 = x7 + (4136960 if x1 else 0)
+    x9 = logits_tokens * x8
+    x10 = x5 + x9
+    x11 = batch_size * seq_len
+    x12 = 73400320 if x11 > 298 else routed_reads(64, 6, x11, 1146880, expert_routing)
+    x13 = 33 * x12 + (901120 if x2 else 0) + 346144000
+    x14 = batch_size * x10 + weight_bits * x13 + 768 * seq_len + (28835840 if x2 else 0) + 28905472
+    return -(-x14 // 8)
 
 
 def prefill_weight_bytes(
@@ -1307,7 +1500,7 @@ def prefill_activation_bytes(
     Returns
     -------
     int
-        From 8 operations on integers.
+        From 23 operations on integers.
 
     Raises
     ------
@@ -1334,8 +1527,12 @@ def prefill_activation_bytes(
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    x1 = batch_size * (seq_len * (545441 * activation_bits + 2112) + 64640 * activation_bits * logits_tokens)
-    return -(-x1 // 4)
+    x1 = 1 if activation_bits != 32 else 0
+    x2 = activation_bits * (((160 if logits_tokens != seq_len else 0) if batch_size != 1 else 0) + 16160)
+    x3 = x2 + (517120 if x1 else 0)
+    x4 = logits_tokens * x3
+    x5 = seq_len * (activation_bits * ((6144 if x1 else 0) + 123648) + (522240 if x1 else 0) + 698284) + x4
+    return batch_size * x5 + (3604480 if weight_bits != 32 else 0) + 5632
 
 
 def prefill_kv_cache_bytes(
@@ -1562,7 +1759,7 @@ def decode_io_bytes(
     Returns
     -------
     int
-        From 24 operations on integers.
+        From 32 operations on integers.
 
     Raises
     ------
@@ -1585,15 +1782,24 @@ def decode_io_bytes(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
-    x1 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + 347045120
-    x2 = (
-        batch_size * (30720 * kv_bits + 2604676 * activation_bits + 1280 * weight_bits + 12736)
-        + weight_bits * x1
-        + 768 * (activation_bits + 1)
+    x1 = 1 if activation_bits != 32 else 0
+    x2 = 1 if weight_bits != 32 else 0
+    x3 = (
+        activation_bits * ((308992 if x1 else 0) + 2404352)
+        + 30720 * kv_bits
+        + (9887744 if x1 else 0)
+        + 1280 * weight_bits
+        + 14900096
     )
-    x3 = decode_steps * x2
-    x4 = x3 + 30720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) * batch_size * kv_bits
-    return -(-x4 // 8)
+    x4 = (
+        33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing))
+        + (901120 if x2 else 0)
+        + 346144000
+    )
+    x5 = (28835840 if x2 else 0) + batch_size * x3 + weight_bits * x4 + 28906240
+    x6 = decode_steps * x5
+    x7 = x6 + 30720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) * batch_size * kv_bits
+    return -(-x7 // 8)
 
 
 def decode_weight_bytes(
@@ -1692,7 +1898,7 @@ def decode_activation_bytes(
     Returns
     -------
     int
-        From 6 operations on integers.
+        From 14 operations on integers.
 
     Raises
     ------
@@ -1715,7 +1921,13 @@ def decode_activation_bytes(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
-    return -(-(batch_size * (610081 * activation_bits + 2112) if decode_steps > 0 else 0) // 4)
+    x1 = 1 if activation_bits != 32 else 0
+    x2 = (
+        batch_size * (activation_bits * ((6144 if x1 else 0) + 139808) + (1039360 if x1 else 0) + 698284)
+        + (3604480 if weight_bits != 32 else 0)
+        + 5632
+    )
+    return x2 if decode_steps > 0 else 0
 
 
 def decode_kv_cache_bytes(
@@ -1782,6 +1994,7 @@ def decode_kv_cache_bytes(
 def request_tensor_core_flops(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -1804,6 +2017,8 @@ def request_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -1835,7 +2050,7 @@ def request_tensor_core_flops(
     Returns
     -------
     int
-        From 78 operations on integers.
+        From 80 operations on integers.
 
     Raises
     ------
@@ -1846,6 +2061,8 @@ def request_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -1866,21 +2083,23 @@ def request_tensor_core_flops(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // 16
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x1 * x3 * x5
-    x7 = base_size // 16
-    x8 = -(-x7 // 4)
-    x9 = x8 * x8
-    x10 = x6 + x9
-    image_tokens = x10 + x8 + num_height_tiles * x5 + 1
+    x1 = image_size // 16
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // 16
+    x7 = -(-x6 // 4)
+    x8 = x3 * x2 * x5
+    x9 = x7 * x7
+    x10 = x8 + x9
+    image_tokens = num_height_tiles * x5 + x7 + x10 + 1
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -1897,35 +2116,37 @@ def request_tensor_core_flops(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x11 = -(-x2 // 14)
-    x12 = x1 if x4 else 0
-    x13 = -(-x7 // 14)
-    x14 = -(-x2 // 2)
-    x15 = -(-x7 // 2)
-    x16 = x2 * x2 if x4 else 0
-    x17 = x16 * x2 * x1
-    x18 = x7 * x7
-    x19 = (
-        8410300416 * (x11 * x11 * x12 + x13 * x13)
-        + 2359296 * (x14 * x14 * x12 + x15 * x15)
-        + 98304 * (x3 * x3 * x6 + x9 * x9)
+    x11 = -(-x1 // 14)
+    x12 = -(-x6 // 14)
+    x13 = -(-x1 // 2)
+    x14 = x3 if x4 else 0
+    x15 = -(-x6 // 2)
+    x16 = x3 * x1 * x1 if x4 else 0
+    x17 = x1 * x16
+    x18 = x6 * x6
+    x19 = vision_batch_size * (batch_size // vision_batch_size)
+    x20 = (
+        8410300416 * ((x11 * x11 * x3 if x4 else 0) + x12 * x12)
+        + 2359296 * (x13 * x13 * x14 + x15 * x15)
+        + 98304 * (x2 * x2 * x8 + x9 * x9)
         + 613613568 * x10
-        + 12288 * (x17 + x7 * x18 + x2 * x17 + x18 * x18)
-        + 134873088 * (x1 * x16 + x18)
-        + 604078080 * (x12 + 1)
+        + 12288 * (x1 * x17 + x18 * x18 + x17 + x6 * x18)
+        + 134873088 * (x16 + x18)
+        + 604078080 * (x14 + 1)
     )
-    x20 = 61440 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 1148192256 * decode_steps
+    x21 = 61440 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 1148192256 * decode_steps
     return (
-        batch_size * x19
-        + 5242880 * x10 * batch_size
+        x20 * x19
+        + 5242880 * x10 * x19
         + batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
-        + batch_size * x20
+        + batch_size * x21
     )
 
 
 def request_cuda_core_flops(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -1948,6 +2169,8 @@ def request_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -1979,7 +2202,7 @@ def request_cuda_core_flops(
     Returns
     -------
     int
-        From 85 operations on integers.
+        From 95 operations on integers.
 
     Raises
     ------
@@ -1990,6 +2213,8 @@ def request_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -2010,22 +2235,24 @@ def request_cuda_core_flops(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // 16
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x3 * x5
-    x7 = x1 * x6
-    x8 = base_size // 16
-    x9 = -(-x8 // 4)
-    x10 = x9 * x9
-    x11 = x7 + x10
-    image_tokens = x11 + x9 + num_height_tiles * x5 + 1
+    x1 = image_size // 16
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // 16
+    x7 = -(-x6 // 4)
+    x8 = x2 * x5
+    x9 = x3 * x8
+    x10 = x7 * x7
+    x11 = x9 + x10
+    image_tokens = num_height_tiles * x5 + x7 + x11 + 1
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2042,37 +2269,39 @@ def request_cuda_core_flops(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x12 = -(-x2 // 14)
-    x13 = x1 if x4 else 0
-    x14 = -(-x8 // 14)
-    x15 = x2 if x4 else 0
-    x16 = x2 * x15
-    x17 = x8 * x8
-    x18 = 1 if x8 != 64 else 0
-    x19 = 1 if x2 != 64 else 0
+    x12 = -(-x1 // 14)
+    x13 = -(-x6 // 14)
+    x14 = x1 if x4 else 0
+    x15 = x1 * x14
+    x16 = x3 * x15
+    x17 = x6 * x6
+    x18 = 1 if x6 != 64 else 0
+    x19 = 1 if x1 != 64 else 0
     x20 = (
-        29503488 * (x12 * x12 * x13 + x14 * x14)
-        + 2304 * (x3 * x3 * x7 + x10 * x10)
+        29503488 * ((x12 * x12 * x3 if x4 else 0) + x13 * x13)
+        + 2304 * (x2 * x2 * x9 + x10 * x10)
         + 995840 * x11
-        + 384 * (x2 * x16 * x2 * x1 + x17 * x17)
-        + 336644 * (x1 * x16 + x17)
-        + 993536 * (x13 + 1)
+        + 384 * (x1 * x1 * x16 + x17 * x17)
+        + 336644 * (x16 + x17)
+        + 993536 * ((x3 if x4 else 0) + 1)
     )
-    x21 = 720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 888244 * decode_steps
-    return (
-        batch_size * x20
-        + 31744 * ((x10 if x9 != 16 else 0) + (x6 if x3 != 16 else 0))
-        + 23808 * ((x17 if x18 else 0) + (x16 if x19 else 0))
-        + 3072 * ((x8 if x18 else 0) + (x15 if x19 else 0))
+    x21 = (
+        vision_batch_size * x20
+        + 31744 * ((x10 if x7 != 16 else 0) + (x8 if x2 != 16 else 0))
+        + 23808 * ((x17 if x18 else 0) + (x15 if x19 else 0))
+        + 3072 * ((x6 if x18 else 0) + (x14 if x19 else 0))
         - 1536 * (x18 + (x19 if x4 else 0))
-        + (720 * seq_len + 888244) * batch_size * seq_len
-        + batch_size * x21
+        + 16 * (x17 + x15 + x6 + x14)
+        + 6720 * (x4 + 1)
     )
+    x22 = 720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 888244 * decode_steps
+    return (batch_size // vision_batch_size) * x21 + (720 * seq_len + 888244) * batch_size * seq_len + batch_size * x22
 
 
 def request_io_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -2095,6 +2324,8 @@ def request_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -2126,7 +2357,7 @@ def request_io_bytes(
     Returns
     -------
     int
-        From 180 operations on integers.
+        From 313 operations on integers.
 
     Raises
     ------
@@ -2137,6 +2368,8 @@ def request_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -2157,22 +2390,26 @@ def request_io_bytes(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // 16
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x3 * x5
-    x7 = base_size // 16
-    x8 = -(-x7 // 4)
-    x9 = x8 * x8
-    x10 = x1 * x6 + x9
-    x11 = x8 + num_height_tiles * x5
-    image_tokens = x10 + x11 + 1
+    x1 = image_size // 16
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // 16
+    x7 = -(-x6 // 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
+    image_tokens = x13
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2189,77 +2426,132 @@ def request_io_bytes(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x12 = -(-x2 // 14)
-    x13 = x1 if x4 else 0
-    x14 = x12 * x12 * x13
-    x15 = -(-x7 // 14)
-    x16 = x15 * x15
-    x17 = -(-x2 // 2)
-    x18 = -(-x7 // 2)
-    x19 = x2 if x4 else 0
-    x20 = x2 * x19
-    x21 = x7 * x7
-    x22 = 1 if x8 != 16 else 0
-    x23 = 1 if x3 != 16 else 0
-    x24 = 1 if x7 != 64 else 0
-    x25 = 1 if x2 != 64 else 0
-    x26 = x24 + (x25 if x4 else 0)
-    x27 = 1 if (14 * x12) != x2 else 0
-    x28 = 1 if (14 * x15) != x7 else 0
-    x29 = x21 + x20
-    x30 = x4 + 1
-    x31 = 1280 * weight_bits + 12736
-    x32 = (
-        (3 * image_size * image_size + (6144 * x2 * x2 if x27 else 0)) * x13
+    x14 = -(-x1 // 14)
+    x15 = x14 * x14 * x3
+    x16 = x15 if x4 else 0
+    x17 = -(-x6 // 14)
+    x18 = x17 * x17
+    x19 = -(-x1 // 2)
+    x20 = x3 if x4 else 0
+    x21 = -(-x6 // 2)
+    x22 = x1 if x4 else 0
+    x23 = x1 * x22
+    x24 = x3 * x23
+    x25 = x1 * x24
+    x26 = x6 * x6
+    x27 = x6 * x26
+    x28 = x24 + x26
+    x29 = x20 + 1
+    x30 = batch_size // vision_batch_size
+    x31 = 1 if x7 != 16 else 0
+    x32 = 1 if x2 != 16 else 0
+    x33 = (x11 if x31 else 0) + (x9 if x32 else 0)
+    x34 = 1 if x6 != 64 else 0
+    x35 = 1 if x1 != 64 else 0
+    x36 = (x26 if x34 else 0) + (x23 if x35 else 0)
+    x37 = x34 + (x35 if x4 else 0)
+    x38 = x26 + x23
+    x39 = x6 + x22
+    x40 = x4 + 1
+    x41 = 1 if (14 * x14) != x1 else 0
+    x42 = 1 if (14 * x17) != x6 else 0
+    x43 = vision_batch_size * x15
+    x44 = vision_batch_size * x18
+    x45 = vision_batch_size * x3
+    x46 = x26 if x42 else 0
+    x47 = 1 if x1 != 1 else 0
+    x48 = 1 if x6 != 1 else 0
+    x49 = 1 if activation_bits != 32 else 0
+    x50 = x33 + (x6 if x34 else 0) + (x22 if x35 else 0)
+    x51 = x31 + (x32 if x4 else 0)
+    x52 = 1 if weight_bits != 32 else 0
+    x53 = 1 if kv_bits != activation_bits else 0
+    x54 = 1280 * weight_bits + 14900096
+    x55 = (901120 if x52 else 0) + 346144000
+    x56 = 28835840 if x52 else 0
+    x57 = (
+        x46
+        + (((1 if x45 == 1 else 0) + 1) * x24 if x47 else 0)
+        + (((1 if vision_batch_size == 1 else 0) + 1) * x26 if x48 else 0)
+    )
+    x58 = (
+        (3 * image_size * image_size + (6144 * x1 * x1 if x41 else 0)) * x20
         + 3 * base_size * base_size
-        + 1204224 * ((x14 if x27 else 0) + (x16 if x28 else 0))
-        + 15504384 * (x14 + x16)
-        + 1432576 * x10
-        + (6144 * x21 if x28 else 0)
-        + 192 * (x20 * x2 * x1 + x7 * x21)
-        + 300032 * (x1 * x20 + x21)
-        + 1430528 * (x13 + 1)
+        + 1204224 * ((x16 if x41 else 0) + (x18 if x42 else 0))
+        + 4816896 * ((x16 if x14 != 1 else 0) + (x18 if x17 != 1 else 0))
+        + 7225344 * ((x16 if x43 != 1 else 0) + (x18 if x44 != 1 else 0))
+        + 2408448 * ((x16 if x43 == 1 else 0) + (x18 if x44 == 1 else 0))
+        + 26342400 * (x16 + x18)
+        + 2048 * (x19 * x19 * x20 + x21 * x21)
+        + 1432576 * x12
+        + 12288 * (((x24 if (x1 + x45) != 2 else 0) if x41 else 0) + (x46 if (x6 + vision_batch_size) != 2 else 0))
+        + 6144 * x57
+        + 192 * (x25 + x27 + (x25 if x47 else 0) + (x27 if x48 else 0))
+        + 18432 * ((x24 if x45 != 1 else 0) + (x26 if vision_batch_size != 1 else 0))
+        + 96 * (x1 * x25 + x26 * x26)
+        + 306194 * x28
+        + 1430528 * x29
     )
-    x33 = (
-        batch_size * x32
-        + 1024 * (x9 + (x7 if x24 else 0) + (x19 if x25 else 0) + x6 + batch_size * (x17 * x17 * x13 + x18 * x18) + x29)
-        + 3072 * ((x9 if x22 else 0) + (x6 if x23 else 0))
-        + 264192 * (x22 + (x23 if x4 else 0))
-        + 2048 * ((x21 if x24 else 0) + (x20 if x25 else 0))
-        - 512 * x26
-        + 665600 * x30
+    x59 = (
+        vision_batch_size * x58
+        + (1024 * x50 + 262144 * x51 + 768 * x36 - 512 * x37 if x49 else 0)
+        + 2048 * x33
+        + 1280 * x36
+        + 1024 * (x11 + x9)
+        + 526336 * x51
+        + 1056 * x38
+        + 32 * x39
+        + 679040 * x40
     )
-    x34 = seq_len * (2474116 * activation_bits + 61440 * kv_bits + x31) + 130560 * activation_bits * logits_tokens
-    x35 = batch_size * seq_len
-    x36 = 73400320 if x35 > 298 else routed_reads(64, 6, x35, 1146880, expert_routing)
-    x37 = 33 * x36
-    x38 = x37 + 347045120
-    x39 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + 347045120
-    x40 = (
-        batch_size * (30720 * kv_bits + 2604676 * activation_bits + x31)
-        + weight_bits * x39
-        + 768 * (activation_bits + 1)
+    x60 = (3210752 * x37 if x52 else 0) + 1280 * ((x26 if x6 == 64 else 0) + (x23 if x1 == 64 else 0)) + 395107072 * x40
+    x61 = (
+        activation_bits * x59
+        + weight_bits * x60
+        + (x49 + 1) * (32768 * x50 + 8388608 * x51 + 24576 * x36)
+        + x37 * ((-16384 if x49 else 0) + (102744064 if x52 else 0) + 102727680)
+        + vision_batch_size * (3136 * (x12 + x29) + 1536 * x28)
+        + 1024 * (x38 + x39)
+        + 446528 * x40
     )
-    x41 = (1888 * x10 + 800 * x11 + 480) * batch_size * activation_bits
-    x42 = x41 + weight_bits * ((328000 if x4 else 0) + 328160)
-    x43 = (
-        activation_bits * x33
-        + weight_bits * (3210752 * x26 + 1280 * ((x21 if x7 == 64 else 0) + (x20 if x2 == 64 else 0)) + 395107072 * x30)
-        + 512 * x29
-        + 217152 * x30
-        + batch_size * x34
-        + weight_bits * x38
-        + 768 * (activation_bits + seq_len)
-        + decode_steps * x40
+    x62 = (129280 if x49 else 0) + ((2560 if logits_tokens != seq_len else 0) if batch_size != 1 else 0) + 130560
+    x63 = activation_bits * x62
+    x64 = x63 + (4136960 if x49 else 0)
+    x65 = logits_tokens * x64
+    x66 = (
+        activation_bits * ((179712 if x49 else 0) + (30720 if x53 else 0) + 2243072)
+        + 30720 * kv_bits * (x53 + 1)
+        + (5750784 if x49 else 0)
+        + x54
+    )
+    x67 = seq_len * x66
+    x68 = x67 + x65
+    x69 = batch_size * seq_len
+    x70 = 73400320 if x69 > 298 else routed_reads(64, 6, x69, 1146880, expert_routing)
+    x71 = 33 * x70
+    x72 = x71 + x55
+    x73 = activation_bits * ((308992 if x49 else 0) + 2404352) + 30720 * kv_bits + (9887744 if x49 else 0) + x54
+    x74 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + x55
+    x75 = x56 + batch_size * x73 + weight_bits * x74 + 28906240
+    x76 = ((320 * x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 2368 * x12 + 1280 * x8 + 960
+    x77 = vision_batch_size * activation_bits * x76 + weight_bits * ((328000 if x4 else 0) + 328160) + 8 * x13
+    x78 = (
+        x30 * x61
+        + batch_size * x68
+        + weight_bits * x72
+        + 768 * seq_len
+        + x56
+        + decode_steps * x75
         + 30720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) * batch_size * kv_bits
-        + 8 * x42
+        + 8 * x30 * x77
+        + 28905472
     )
-    return -(-x43 // 8)
+    return -(-x78 // 8)
 
 
 def request_weight_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -2282,6 +2574,8 @@ def request_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -2324,6 +2618,8 @@ def request_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -2344,15 +2640,17 @@ def request_weight_bytes(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = -(-(image_size // 16) // 4)
-    x3 = x2 if x1 > 1 else 0
+    x1 = -(-(image_size // 16) // 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = x1 * x2 * x3 + x4 * x4 + x4 + num_height_tiles * x3 + 1
+    image_tokens = num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2375,6 +2673,7 @@ def request_weight_bytes(
 def request_activation_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -2397,6 +2696,8 @@ def request_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -2428,7 +2729,7 @@ def request_activation_bytes(
     Returns
     -------
     int
-        From 116 operations on integers.
+        From 234 operations on integers.
 
     Raises
     ------
@@ -2439,6 +2740,8 @@ def request_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -2459,22 +2762,25 @@ def request_activation_bytes(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // 16
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x3 * x5
-    x7 = base_size // 16
-    x8 = -(-x7 // 4)
-    x9 = x8 * x8
-    x10 = x1 * x6 + x9
-    x11 = x8 + num_height_tiles * x5
-    image_tokens = x10 + x11 + 1
+    x1 = image_size // 16
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // 16
+    x7 = -(-x6 // 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    image_tokens = x8 + x12 + 1
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2491,47 +2797,101 @@ def request_activation_bytes(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x12 = -(-x2 // 14)
-    x13 = x1 if x4 else 0
-    x14 = x12 * x12 * x13
-    x15 = -(-x7 // 14)
-    x16 = x15 * x15
-    x17 = -(-x2 // 2)
-    x18 = -(-x7 // 2)
-    x19 = x2 if x4 else 0
-    x20 = x2 * x19
-    x21 = x7 * x7
-    x22 = 1 if x8 != 16 else 0
-    x23 = 1 if x3 != 16 else 0
-    x24 = 1 if x7 != 64 else 0
-    x25 = 1 if x2 != 64 else 0
-    x26 = (
-        150528 * ((x14 if (14 * x12) != x2 else 0) + (x16 if (14 * x15) != x7 else 0))
-        + 818496 * (x14 + x16)
-        + 80384 * x10
-        + 12 * (x20 * x2 * x1 + x7 * x21)
-        + 17216 * (x1 * x20 + x21)
-        + 80256 * (x13 + 1)
+    x13 = -(-x1 // 14)
+    x14 = x13 * x13 * x3
+    x15 = x14 if x4 else 0
+    x16 = -(-x6 // 14)
+    x17 = x16 * x16
+    x18 = -(-x1 // 2)
+    x19 = x3 if x4 else 0
+    x20 = -(-x6 // 2)
+    x21 = x1 if x4 else 0
+    x22 = x1 * x21
+    x23 = x3 * x22
+    x24 = x1 * x23
+    x25 = x6 * x6
+    x26 = x6 * x25
+    x27 = x23 + x25
+    x28 = x19 + 1
+    x29 = batch_size // vision_batch_size
+    x30 = 1 if x7 != 16 else 0
+    x31 = 1 if x2 != 16 else 0
+    x32 = (x11 if x30 else 0) + (x9 if x31 else 0)
+    x33 = 1 if x6 != 64 else 0
+    x34 = 1 if x1 != 64 else 0
+    x35 = (x25 if x33 else 0) + (x22 if x34 else 0)
+    x36 = (x6 if x33 else 0) + (x21 if x34 else 0)
+    x37 = x33 + (x34 if x4 else 0)
+    x38 = x25 + x22
+    x39 = x4 + 1
+    x40 = 1 if (14 * x13) != x1 else 0
+    x41 = 1 if (14 * x16) != x6 else 0
+    x42 = vision_batch_size * x14
+    x43 = vision_batch_size * x17
+    x44 = vision_batch_size * x3
+    x45 = 1 if x1 != 1 else 0
+    x46 = 1 if x6 != 1 else 0
+    x47 = 1 if activation_bits != 32 else 0
+    x48 = x30 + (x31 if x4 else 0)
+    x49 = 1 if weight_bits != 32 else 0
+    x50 = 6144 if x47 else 0
+    x51 = (3604480 if x49 else 0) + 5632
+    x52 = (x25 if x41 else 0) if (x6 + vision_batch_size) != 2 else 0
+    x53 = ((x23 if (x1 + x44) != 2 else 0) if x40 else 0) + x52
+    x54 = ((1 if vision_batch_size == 1 else 0) + 1) * x25 if x46 else 0
+    x55 = (((1 if x44 == 1 else 0) + 1) * x23 if x45 else 0) + x54
+    x56 = (
+        150528 * ((x15 if x40 else 0) + (x17 if x41 else 0) + (x15 if x42 == 1 else 0) + (x17 if x43 == 1 else 0))
+        + 301056 * ((x15 if x13 != 1 else 0) + (x17 if x16 != 1 else 0))
+        + 451584 * ((x15 if x42 != 1 else 0) + (x17 if x43 != 1 else 0))
+        + 1495872 * (x15 + x17)
+        + 128 * (x18 * x18 * x19 + x20 * x20)
+        + 80384 * x12
+        + 768 * x53
+        + 384 * x55
+        + 12 * (x24 + x26 + (x24 if x45 else 0) + (x26 if x46 else 0))
+        + 1152 * ((x23 if x44 != 1 else 0) + (x25 if vision_batch_size != 1 else 0))
+        + 6 * (x1 * x24 + x25 * x25)
+        + 17537 * x27
+        + 80256 * x28
     )
-    x27 = (
-        batch_size * x26
-        + 64 * (batch_size * (x17 * x17 * x13 + x18 * x18) + x21 + x20)
-        + 256 * ((x9 if x22 else 0) + (x6 if x23 else 0))
-        + 128 * ((x7 if x24 else 0) + (x19 if x25 else 0) + x22 + (x23 if x4 else 0))
-        + 96 * ((x21 if x24 else 0) + (x20 if x25 else 0))
-        - 64 * (x24 + (x25 if x4 else 0))
-        + 57984 * (x4 + 1)
+    x57 = (
+        vision_batch_size * x56
+        + (128 * x36 + 96 * x35 - 64 * x37 if x47 else 0)
+        + 128 * x32 * (x47 + 1)
+        + 32896 * x48
+        + 66 * x38
+        + 2 * (x6 + x21)
+        + 58824 * x39
     )
-    x28 = 4 * activation_bits * x27
-    x29 = batch_size * (seq_len * (545441 * activation_bits + 2112) + 64640 * activation_bits * logits_tokens)
-    x30 = batch_size * (610081 * activation_bits + 2112) if decode_steps > 0 else 0
-    x31 = max(x28, 4 * (896 * x10 + 480 * x11 + 320) * batch_size * activation_bits, x29, x30)
-    return -(-x31 // 4)
+    x58 = (
+        activation_bits * x57
+        + vision_batch_size * (392 * (x12 + x28) + 192 * x27)
+        + x37 * ((12843008 if x49 else 0) - 2048)
+        + 4096 * (x32 + x36)
+        + (1048576 * x48 if x47 else 0)
+        + 3072 * x35
+        + 64 * x38
+        + 25088 * x39
+    )
+    x59 = x29 * x58
+    x60 = activation_bits * (((160 if logits_tokens != seq_len else 0) if batch_size != 1 else 0) + 16160)
+    x61 = x60 + (517120 if x47 else 0)
+    x62 = logits_tokens * x61
+    x63 = seq_len * (activation_bits * (x50 + 123648) + (522240 if x47 else 0) + 698284) + x62
+    x64 = batch_size * x63
+    x65 = x64 + x51
+    x66 = ((160 * x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 1056 * x12 + 640 * x8 + 480
+    x67 = activation_bits * x66 * vision_batch_size * x29
+    x68 = batch_size * (activation_bits * (x50 + 139808) + (1039360 if x47 else 0) + 698284) + x51
+    x69 = x68 if decode_steps > 0 else 0
+    return max(x59, x67, x65, x69)
 
 
 def request_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -2554,6 +2914,8 @@ def request_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -2596,6 +2958,8 @@ def request_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -2616,15 +2980,17 @@ def request_kv_cache_bytes(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = -(-(image_size // 16) // 4)
-    x3 = x2 if x1 > 1 else 0
+    x1 = -(-(image_size // 16) // 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = x1 * x2 * x3 + x4 * x4 + x4 + num_height_tiles * x3 + 1
+    image_tokens = num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2690,8 +3056,8 @@ def image_tokens(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = -(-(image_size // 16) // 4)
-    x3 = x2 if x1 > 1 else 0
+    x1 = -(-(image_size // 16) // 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    return x1 * x2 * x3 + x4 * x4 + x4 + num_height_tiles * x3 + 1
+    return num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1

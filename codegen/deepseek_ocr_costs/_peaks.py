@@ -39,7 +39,7 @@ Conventions
   one.
 """
 
-from ._runtime import check_routing, check_size, too_large, too_small
+from ._runtime import check_routing, check_size, no_multiple, too_large, too_small
 
 __all__ = [
     "decode_peak_activation_bytes",
@@ -53,6 +53,7 @@ __all__ = [
 def vision_peak_activation_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -70,6 +71,8 @@ def vision_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -90,7 +93,7 @@ def vision_peak_activation_bytes(
     Returns
     -------
     int
-        From 60 operations on integers.
+        From 348 operations on integers.
 
     Raises
     ------
@@ -101,6 +104,8 @@ def vision_peak_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -115,41 +120,126 @@ def vision_peak_activation_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
     x1 = image_size // 16
     x2 = -(-x1 // 4)
-    x3 = num_height_tiles * num_width_tiles
+    x3 = num_width_tiles * num_height_tiles
     x4 = 1 if x3 > 1 else 0
-    x5 = num_height_tiles * x2 * (x2 * num_width_tiles + 1) if x4 else 0
-    x6 = base_size // 16
-    x7 = -(-x6 // 4)
-    image_tokens = x5 + x7 * (x7 + 1) + 1
+    x5 = x2 if x4 else 0
+    x6 = x5 * x2 * x3
+    x7 = num_height_tiles * x5
+    x8 = base_size // 16
+    x9 = -(-x8 // 4)
+    image_tokens = x6 + x7 + x9 * (x9 + 1) + 1
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x8 = -(-x1 // 14)
-    x9 = 160 * seq_len
-    x10 = batch_size * activation_bits
-    x11 = x10 if x4 else 0
-    x12 = x1 * x1 * x3
-    x13 = 160 * (x5 + seq_len)
-    x14 = -(-x6 // 14)
-    x15 = x6 * x6
-    x16 = ((83496 * x8 * x8 + 96 * x1 * x1) * x3 + x9) * x11
-    x17 = (x13 + 83496 * x14 * x14 + 96 * x15) * x10
-    x18 = (x13 + (3 * x6 + 480) * x15) * x10
-    return max(x16, (x9 + 864 * x12) * x11, (x9 + (3 * x1 + 480) * x12) * x11, x17, (x13 + 864 * x15) * x10, x18)
+    x10 = image_size * image_size
+    x11 = 3 * x10
+    x12 = x1 * x1
+    x13 = 768 * x12
+    x14 = x11 + x13
+    x15 = vision_batch_size * x3
+    x16 = batch_size * seq_len
+    x17 = 1280 * x16
+    x18 = 1 if x1 != 64 else 0
+    x19 = 1 if weight_bits != 32 else 0
+    x20 = 100663296 if x19 else 0
+    x21 = 24576 * x12
+    x22 = 64 * x16
+    x23 = 1 if activation_bits != 32 else 0
+    x24 = x23 if x4 else 0
+    x25 = x18 + x15
+    x26 = x17 + x15 * x11
+    x27 = -(-x1 // 14)
+    x28 = x27 * x27
+    x29 = 1 if (x15 * x28) != 1 else 0
+    x30 = 1 if x15 != 1 else 0
+    x31 = 2304 if x30 else 0
+    x32 = x22 + (260096 if x19 else 0) - 2048
+    x33 = x2 * x2
+    x34 = x22 + 8388608
+    x35 = x8 * x8
+    x36 = 768 * x35
+    x37 = base_size * base_size
+    x38 = 3 * x37 + 2560 * x6
+    x39 = x36 + x38
+    x40 = num_width_tiles * x2
+    x41 = ((x40 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 1
+    x42 = 1280 * (x16 + vision_batch_size * x41 * x7)
+    x43 = 1 if x8 != 64 else 0
+    x44 = 24576 * x35
+    x45 = vision_batch_size + x43
+    x46 = -(-x8 // 14)
+    x47 = x46 * x46
+    x48 = 1 if (vision_batch_size * x47) != 1 else 0
+    x49 = 1 if vision_batch_size != 1 else 0
+    x50 = 2304 if x49 else 0
+    x51 = x9 * x9
+    x52 = 3072 * x12
+    x53 = 12582912 if x19 else 0
+    x54 = 5128 * x16
+    x55 = 12 * x10
+    x56 = x54 + x15 * x55
+    x57 = 1 if activation_bits == 32 else 0
+    x58 = x57 if x4 else 0
+    x59 = 9216 if x30 else 0
+    x60 = (32512 if x19 else 0) - 256
+    x61 = (5120 * x41 + 10240 * x40) * x7 + 12 * x37
+    x62 = 3072 * x35
+    x63 = 9216 if x49 else 0
+    x64 = (
+        activation_bits * (x42 + vision_batch_size * ((x50 + 3840) * x35 + x38) + x8 * (64 * x8 + 128) - 64)
+        + 4096 * x8
+        + x32
+    )
+    x65 = (x64 if x43 else 0) if x23 else 0
+    x66 = activation_bits * (x42 + vision_batch_size * (2048 * x51 + x38 + 1024) + 525312) + 32768 * x51 + x34
+    x67 = (x66 if x9 != 16 else 0) if x23 else 0
+    x68 = x54 + vision_batch_size * ((x63 + 15360) * x35 + x61) + x8 * (256 * x8 + 512) + x60
+    x69 = (8 * x68 if x57 else 0) if x43 else 0
+    x70 = activation_bits * (x1 * (x1 * ((x31 + 3840) * x15 + 64) + 128) + x26 - 64) + 4096 * x1 + x32
+    x71 = x70 * x24 if x18 else 0
+    x72 = x22 + activation_bits * (x42 + vision_batch_size * (((451584 if x48 else 0) + 1430016) * x47 + x39))
+    x73 = x72 if x23 else 0
+    x74 = x22 + activation_bits * (x42 + vision_batch_size * ((x50 + x8 * (12 * x8 + 24) + 5376) * x35 + x38))
+    x75 = x74 if x23 else 0
+    x76 = activation_bits * (x17 + (2048 * x33 + x11 + 1024) * x15 + 525312) + 32768 * x33 + x34
+    x77 = x76 * x24 if x2 != 16 else 0
+    x78 = x22 + activation_bits * (x42 + vision_batch_size * x38 + x45 * x36) + (x44 if x43 else 0) if x23 else 0
+    x79 = 8 * (x54 + vision_batch_size * (((1806336 if x48 else 0) + 5720064) * x47 + x62 + x61)) if x57 else 0
+    x80 = x22 + activation_bits * (vision_batch_size * x39 + x42) + (x20 + x44 if x43 else 0) if x23 else 0
+    x81 = 8 * (x54 + vision_batch_size * ((x63 + x8 * (48 * x8 + 96) + 21504) * x35 + x61)) if x57 else 0
+    x82 = (x22 + activation_bits * (x17 + (((451584 if x29 else 0) + 1430016) * x28 + x14) * x15)) * x24
+    x83 = (x22 + activation_bits * (x17 + (x11 + (x31 + x1 * (12 * x1 + 24) + 5376) * x12) * x15)) * x24
+    x84 = x22 + activation_bits * (x42 + vision_batch_size * (8448 * x35 + x38)) if x23 else 0
+    x85 = 8 * (x1 * (x1 * ((x59 + 15360) * x15 + 256) + 512) + x56 + x60) * x58 if x18 else 0
+    x86 = 8 * (x54 + vision_batch_size * x61 + x45 * x62 + (x53 if x43 else 0)) if x57 else 0
+    x87 = 8 * (x54 + (((1806336 if x29 else 0) + 5720064) * x28 + x55 + x52) * x15) * x58
+    x88 = (activation_bits * (x14 * x15 + x17) + (x20 + x21 if x18 else 0) + x22) * x24
+    x89 = 8 * (x54 + (x55 + (x59 + x1 * (48 * x1 + 96) + 21504) * x12) * x15) * x58
+    x90 = (x22 + activation_bits * (x25 * x13 + x26) + (x21 if x18 else 0)) * x24
+    x91 = 8 * (x54 + vision_batch_size * (33792 * x35 + x61)) if x57 else 0
+    x92 = (x22 + activation_bits * (x17 + (x11 + 8448 * x12) * x15)) * x24
+    x93 = 8 * (x25 * x52 + (x53 if x18 else 0) + x56) * x58
+    x94 = 8 * (x54 + (x55 + 33792 * x12) * x15) * x58
+    x95 = max(x88, x90, x82, x92, x71, x83, x77, x80, x78, x73, x84, x65)
+    x96 = max(x95, x75, x67, x93, x87, x94, x85, x89, x86, x79, x91, x69, x81)
+    return -(-x96 // 8)
 
 
 def projector_peak_activation_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -167,6 +257,8 @@ def projector_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -187,7 +279,7 @@ def projector_peak_activation_bytes(
     Returns
     -------
     int
-        From 38 operations on integers.
+        From 125 operations on integers.
 
     Raises
     ------
@@ -198,6 +290,8 @@ def projector_peak_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -212,26 +306,55 @@ def projector_peak_activation_bytes(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
     x1 = -(-(image_size // 16) // 4)
-    x2 = num_height_tiles * num_width_tiles
+    x2 = num_width_tiles * num_height_tiles
     x3 = 1 if x2 > 1 else 0
-    x4 = num_height_tiles * x1 * (x1 * num_width_tiles + 1) if x3 else 0
-    x5 = -(-(base_size // 16) // 4)
-    x6 = x4 + x5 * (x5 + 1)
-    image_tokens = x6 + 1
+    x4 = x1 if x3 else 0
+    x5 = x4 * x1 * x2
+    x6 = num_height_tiles * x4
+    x7 = -(-(base_size // 16) // 4)
+    x8 = x5 + x6 + x7 * (x7 + 1) + 1
+    image_tokens = x8
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x7 = batch_size * activation_bits
-    x8 = (160 * seq_len + (512 * x1 * x1 + 128) * x2) * x7 if x3 else 0
-    return max(x8, (160 * (x4 + seq_len) + 512 * x5 * x5 + 128) * x7, (320 * x6 + 160 * (seq_len + 1)) * x7)
+    x9 = image_size * image_size
+    x10 = vision_batch_size * x2
+    x11 = batch_size * seq_len
+    x12 = 64 * x11
+    x13 = 1 if activation_bits != 32 else 0
+    x14 = x1 * x1
+    x15 = base_size * base_size
+    x16 = num_width_tiles * x1
+    x17 = ((x16 if num_width_tiles != 1 else 0) if x1 != 1 else 0) + 1
+    x18 = x7 * x7
+    x19 = 5128 * x11
+    x20 = 1 if activation_bits == 32 else 0
+    x21 = x5 + x18
+    x22 = x6 + x7
+    x23 = 1280 * (x11 + vision_batch_size * x17 * x6) + vision_batch_size * (5376 * x18 + 3 * x15 + 2560 * x5 + 1024)
+    x24 = activation_bits * x23
+    x25 = x12 + x24
+    x26 = x25 if x13 else 0
+    x27 = activation_bits * (vision_batch_size * (480 * x21 + 320 * x22 + 160) + 160 * x11) + 8 * x11
+    x28 = 8 * x27 if x13 else 0
+    x29 = x19 + vision_batch_size * (21504 * x18 + (5120 * x17 + 10240 * x16) * x6 + 12 * x15 + 4096)
+    x30 = 8 * x29 if x20 else 0
+    x31 = 8 * ((160 * activation_bits + 8) * x11 + x8 * (320 * activation_bits * vision_batch_size + 8)) if x13 else 0
+    x32 = (x12 + activation_bits * (1280 * x11 + (5376 * x14 + 3 * x9 + 1024) * x10) if x13 else 0) if x3 else 0
+    x33 = 8 * (x19 + vision_batch_size * (15360 * x21 + 10240 * x22 + 5120)) if x20 else 0
+    x34 = (8 * (x19 + (12 * x9 + 21504 * x14 + 4096) * x10) if x20 else 0) if x3 else 0
+    x35 = max(x32, x26, x28, x31, x34, x30, x33, 8 * (x19 + x8 * (10240 * vision_batch_size + 8)) if x20 else 0)
+    return -(-x35 // 8)
 
 
 def prefill_peak_activation_bytes(
@@ -269,7 +392,7 @@ def prefill_peak_activation_bytes(
     Returns
     -------
     int
-        From 8 operations on integers.
+        From 79 operations on integers.
 
     Raises
     ------
@@ -296,8 +419,25 @@ def prefill_peak_activation_bytes(
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    x1 = batch_size * activation_bits
-    return max(2728 * seq_len * x1, (160 * seq_len + 16160 * logits_tokens) * x1)
+    x1 = 1 if activation_bits != 32 else 0
+    x2 = 1 if activation_bits == 32 else 0
+    x3 = 160 * activation_bits
+    x4 = 327680 if weight_bits != 32 else 0
+    x5 = 1 if batch_size != 1 else 0
+    x6 = (logits_tokens if x5 else 0) if logits_tokens != seq_len else 0
+    x7 = batch_size if x1 else 0
+    x8 = ((seq_len if logits_tokens == seq_len else 0) if x5 else 0) + (seq_len if batch_size == 1 else 0) + x6
+    x9 = 8 * seq_len
+    x10 = batch_size if x2 else 0
+    x11 = seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512 if x1 else 0
+    x12 = seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512 if x1 else 0
+    x13 = seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x4 if x1 else 0
+    x14 = (logits_tokens * (16160 * activation_bits + 517120) + x8 * x3 + x9) * x7
+    x15 = seq_len * (149120 * batch_size + 8) + 512 if x2 else 0
+    x16 = x4 + seq_len * (20744 * batch_size + 8) if x2 else 0
+    x17 = (x9 + 5120 * x8 + 517120 * logits_tokens) * x10
+    x18 = (seq_len * (x3 + 8) + x3 * x6) * x7
+    return max(x13, x11, x12, x18, x14, x16, x15, (5128 * seq_len + 5120 * x6) * x10, x17)
 
 
 def decode_peak_activation_bytes(
@@ -335,7 +475,7 @@ def decode_peak_activation_bytes(
     Returns
     -------
     int
-        From 4 operations on integers.
+        From 12 operations on integers.
 
     Raises
     ------
@@ -358,12 +498,15 @@ def decode_peak_activation_bytes(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
-    return 16320 * batch_size * activation_bits if decode_steps > 0 else 0
+    x1 = 1 if decode_steps > 0 else 0
+    x2 = ((16320 * activation_bits + 517128) * batch_size if activation_bits != 32 else 0) if x1 else 0
+    return max(x2, (522248 * batch_size if activation_bits == 32 else 0) if x1 else 0)
 
 
 def request_peak_activation_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -386,6 +529,8 @@ def request_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -417,7 +562,7 @@ def request_peak_activation_bytes(
     Returns
     -------
     int
-        From 90 operations on integers.
+        From 517 operations on integers.
 
     Raises
     ------
@@ -428,6 +573,8 @@ def request_peak_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -448,19 +595,23 @@ def request_peak_activation_bytes(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
     x1 = image_size // 16
     x2 = -(-x1 // 4)
-    x3 = num_height_tiles * num_width_tiles
+    x3 = num_width_tiles * num_height_tiles
     x4 = 1 if x3 > 1 else 0
-    x5 = num_height_tiles * x2 * (x2 * num_width_tiles + 1) if x4 else 0
-    x6 = base_size // 16
-    x7 = -(-x6 // 4)
-    x8 = x5 + x7 * (x7 + 1)
-    image_tokens = x8 + 1
+    x5 = x2 if x4 else 0
+    x6 = x5 * x2 * x3
+    x7 = num_height_tiles * x5
+    x8 = base_size // 16
+    x9 = -(-x8 // 4)
+    x10 = x6 + x7 + x9 * (x9 + 1) + 1
+    image_tokens = x10
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -477,22 +628,130 @@ def request_peak_activation_bytes(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x9 = -(-x1 // 14)
-    x10 = 160 * seq_len
-    x11 = batch_size * activation_bits
-    x12 = x11 if x4 else 0
-    x13 = x1 * x1 * x3
-    x14 = 160 * (x5 + seq_len)
-    x15 = -(-x6 // 14)
-    x16 = x6 * x6
-    x17 = ((83496 * x9 * x9 + 96 * x1 * x1) * x3 + x10) * x12
-    x18 = (x14 + 83496 * x15 * x15 + 96 * x16) * x11
-    x19 = (x10 + (512 * x2 * x2 + 128) * x3) * x12
-    x20 = (320 * x8 + 160 * (seq_len + 1)) * x11
-    x21 = 16320 * x11 if decode_steps > 0 else 0
-    x22 = (x10 + 16160 * logits_tokens) * x11
-    x23 = (x10 + (3 * x1 + 480) * x13) * x12
-    x24 = (x14 + (3 * x6 + 480) * x16) * x11
-    x25 = (x14 + 512 * x7 * x7 + 128) * x11
-    x26 = (x10 + 864 * x13) * x12
-    return max(x17, x26, x23, x18, (x14 + 864 * x16) * x11, x24, x19, x25, x20, 2728 * seq_len * x11, x22, x21)
+    x11 = image_size * image_size
+    x12 = 3 * x11
+    x13 = x1 * x1
+    x14 = 768 * x13
+    x15 = x12 + x14
+    x16 = vision_batch_size * x3
+    x17 = batch_size * seq_len
+    x18 = 1280 * x17
+    x19 = 1 if x1 != 64 else 0
+    x20 = 1 if weight_bits != 32 else 0
+    x21 = 100663296 if x20 else 0
+    x22 = 24576 * x13
+    x23 = 64 * x17
+    x24 = 1 if activation_bits != 32 else 0
+    x25 = x24 if x4 else 0
+    x26 = x19 + x16
+    x27 = x18 + x16 * x12
+    x28 = -(-x1 // 14)
+    x29 = x28 * x28
+    x30 = 1 if (x16 * x29) != 1 else 0
+    x31 = 1 if x16 != 1 else 0
+    x32 = 2304 if x31 else 0
+    x33 = x23 + (260096 if x20 else 0) - 2048
+    x34 = x2 * x2
+    x35 = x12 + 1024
+    x36 = x23 + 8388608
+    x37 = x8 * x8
+    x38 = 768 * x37
+    x39 = base_size * base_size
+    x40 = 3 * x39 + 2560 * x6
+    x41 = x38 + x40
+    x42 = num_width_tiles * x2
+    x43 = ((x42 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 1
+    x44 = 1280 * (x17 + vision_batch_size * x43 * x7)
+    x45 = 1 if x8 != 64 else 0
+    x46 = 24576 * x37
+    x47 = vision_batch_size + x45
+    x48 = -(-x8 // 14)
+    x49 = x48 * x48
+    x50 = 1 if (vision_batch_size * x49) != 1 else 0
+    x51 = 1 if vision_batch_size != 1 else 0
+    x52 = 2304 if x51 else 0
+    x53 = x9 * x9
+    x54 = x40 + 1024
+    x55 = 3072 * x13
+    x56 = 12582912 if x20 else 0
+    x57 = 5128 * x17
+    x58 = 12 * x11
+    x59 = x57 + x16 * x58
+    x60 = 1 if activation_bits == 32 else 0
+    x61 = x60 if x4 else 0
+    x62 = 9216 if x31 else 0
+    x63 = (32512 if x20 else 0) - 256
+    x64 = (5120 * x43 + 10240 * x42) * x7 + 12 * x39
+    x65 = 3072 * x37
+    x66 = 9216 if x51 else 0
+    x67 = x6 + x53
+    x68 = x7 + x9
+    x69 = 160 * activation_bits
+    x70 = x69 + 8
+    x71 = 327680 if x20 else 0
+    x72 = 1 if batch_size != 1 else 0
+    x73 = (logits_tokens if x72 else 0) if logits_tokens != seq_len else 0
+    x74 = batch_size if x24 else 0
+    x75 = ((seq_len if logits_tokens == seq_len else 0) if x72 else 0) + (seq_len if batch_size == 1 else 0) + x73
+    x76 = 8 * seq_len
+    x77 = batch_size if x60 else 0
+    x78 = 1 if decode_steps > 0 else 0
+    x79 = (
+        activation_bits * (x44 + vision_batch_size * ((x52 + 3840) * x37 + x40) + x8 * (64 * x8 + 128) - 64)
+        + 4096 * x8
+        + x33
+    )
+    x80 = (x79 if x45 else 0) if x24 else 0
+    x81 = activation_bits * (x44 + vision_batch_size * (2048 * x53 + x54) + 525312) + 32768 * x53 + x36
+    x82 = (x81 if x9 != 16 else 0) if x24 else 0
+    x83 = x57 + vision_batch_size * ((x66 + 15360) * x37 + x64) + x8 * (256 * x8 + 512) + x63
+    x84 = (8 * x83 if x60 else 0) if x45 else 0
+    x85 = activation_bits * (x1 * (x1 * ((x32 + 3840) * x16 + 64) + 128) + x27 - 64) + 4096 * x1 + x33
+    x86 = x85 * x25 if x19 else 0
+    x87 = x23 + activation_bits * (x44 + vision_batch_size * (((451584 if x50 else 0) + 1430016) * x49 + x41))
+    x88 = x87 if x24 else 0
+    x89 = x23 + activation_bits * (x44 + vision_batch_size * ((x52 + x8 * (12 * x8 + 24) + 5376) * x37 + x40))
+    x90 = x89 if x24 else 0
+    x91 = activation_bits * (vision_batch_size * (480 * x67 + 320 * x68 + 160) + 160 * x17) + 8 * x17
+    x92 = 8 * x91 if x24 else 0
+    x93 = (activation_bits * (x18 + (2048 * x34 + x35) * x16 + 525312) + 32768 * x34 + x36) * x25 if x2 != 16 else 0
+    x94 = x23 + activation_bits * (x44 + vision_batch_size * x40 + x47 * x38) + (x46 if x45 else 0) if x24 else 0
+    x95 = 8 * (x57 + vision_batch_size * (((1806336 if x50 else 0) + 5720064) * x49 + x65 + x64)) if x60 else 0
+    x96 = x23 + activation_bits * (vision_batch_size * x41 + x44) + (x21 + x46 if x45 else 0) if x24 else 0
+    x97 = 8 * (x57 + vision_batch_size * ((x66 + x8 * (48 * x8 + 96) + 21504) * x37 + x64)) if x60 else 0
+    x98 = (x23 + activation_bits * (x18 + (((451584 if x30 else 0) + 1430016) * x29 + x15) * x16)) * x25
+    x99 = (x23 + activation_bits * (x18 + (x12 + (x32 + x1 * (12 * x1 + 24) + 5376) * x13) * x16)) * x25
+    x100 = 8 * (seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512) if x24 else 0
+    x101 = 8 * (seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512) if x24 else 0
+    x102 = 8 * (x70 * x17 + x10 * (320 * activation_bits * vision_batch_size + 8)) if x24 else 0
+    x103 = 8 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x71) if x24 else 0
+    x104 = x23 + activation_bits * (x44 + vision_batch_size * (8448 * x37 + x40)) if x24 else 0
+    x105 = x23 + activation_bits * (x44 + vision_batch_size * (5376 * x53 + x54)) if x24 else 0
+    x106 = 8 * (x1 * (x1 * ((x62 + 15360) * x16 + 256) + 512) + x59 + x63) * x61 if x19 else 0
+    x107 = 8 * (x57 + vision_batch_size * x64 + x47 * x65 + (x56 if x45 else 0)) if x60 else 0
+    x108 = 8 * (x57 + vision_batch_size * (15360 * x67 + 10240 * x68 + 5120)) if x60 else 0
+    x109 = 8 * (logits_tokens * (16160 * activation_bits + 517120) + x75 * x69 + x76) * x74
+    x110 = 8 * (x57 + (((1806336 if x30 else 0) + 5720064) * x29 + x58 + x55) * x16) * x61
+    x111 = (activation_bits * (x15 * x16 + x18) + (x21 + x22 if x19 else 0) + x23) * x25
+    x112 = 8 * (x57 + (x58 + (x62 + x1 * (48 * x1 + 96) + 21504) * x13) * x16) * x61
+    x113 = 8 * (x57 + vision_batch_size * (21504 * x53 + x64 + 4096)) if x60 else 0
+    x114 = (x23 + activation_bits * (x26 * x14 + x27) + (x22 if x19 else 0)) * x25
+    x115 = 8 * (x57 + vision_batch_size * (33792 * x37 + x64)) if x60 else 0
+    x116 = (x23 + activation_bits * (x18 + (x12 + 8448 * x13) * x16)) * x25
+    x117 = (x23 + activation_bits * (x18 + (5376 * x34 + x35) * x16)) * x25
+    x118 = 8 * (x57 + x10 * (10240 * vision_batch_size + 8)) if x60 else 0
+    x119 = 8 * (seq_len * (149120 * batch_size + 8) + 512) if x60 else 0
+    x120 = 8 * (x71 + seq_len * (20744 * batch_size + 8)) if x60 else 0
+    x121 = 8 * (16320 * activation_bits + 517128) * x74 if x78 else 0
+    x122 = 8 * (x76 + 5120 * x75 + 517120 * logits_tokens) * x77
+    x123 = 8 * (x57 + (x58 + 21504 * x34 + 4096) * x16) * x61
+    x124 = 8 * (x26 * x55 + (x56 if x19 else 0) + x59) * x61
+    x125 = 8 * (x57 + (x58 + 33792 * x13) * x16) * x61
+    x126 = 8 * (5128 * seq_len + 5120 * x73) * x77
+    x127 = 8 * (seq_len * x70 + x69 * x73) * x74
+    x128 = 8 * 522248 * x77 if x78 else 0
+    x129 = max(x111, x114, x98, x116, x86, x99, x93, x96, x94, x88)
+    x130 = max(x129, x104, x80, x90, x82, x124, x110, x125, x106, x112, x107, x95)
+    x131 = max(x130, x115, x84, x97, x117, x105, x92, x102, x123, x113, x108)
+    x132 = max(x131, x118, x103, x100, x101, x127, x109, x120, x119, x126, x122, x121, x128)
+    return -(-x132 // 8)

@@ -9,8 +9,8 @@ from functools import partial
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
+from ._runtime import CostError, no_multiple, too_large
 from ._runtime import routed_reads as scalar_routed_reads
-from ._runtime import too_large
 
 Monomial: TypeAlias = tuple[int, ...]
 """The numbers of the unknowns that are multiplied, in ascending order."""
@@ -231,6 +231,16 @@ def at_most(name: str, size: Value, limit_name: str, limit: Value) -> None:
         raise too_large(name, size, limit_name, limit)
     space = next(value.space for value in (size, limit) if isinstance(value, Polynomial))
     space.checks.append(AtMost(name, size, limit_name, limit))
+
+
+def multiple_of(name: str, size: Value, divisor_name: str, divisor: Value) -> None:
+    """Raise an error if a size does not divide another; where that is not known, remember the rule."""
+    if not isinstance(divisor, int):
+        raise CostError(f"{divisor_name} must be one known number here, no array and no free size")
+    if isinstance(size, int) and size % divisor:
+        raise no_multiple(name, size, divisor_name, divisor)
+    # What is no multiple exceeds the last one below it.
+    at_most(name, size, f"the last multiple of {divisor_name}", divisor * floor_div(size, divisor))
 
 
 def never_exceeds(value: Value, limit: Value) -> bool:

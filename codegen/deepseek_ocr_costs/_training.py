@@ -39,7 +39,7 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, check_routing, check_size, routed_reads, too_large, too_small
+from ._runtime import Cost, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
 
 __all__ = [
     "training_step",
@@ -55,6 +55,7 @@ __all__ = [
 def training_step(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -77,6 +78,8 @@ def training_step(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -102,7 +105,7 @@ def training_step(
     Returns
     -------
     Cost
-        From 265 operations on integers.
+        From 449 operations on integers.
 
     Raises
     ------
@@ -113,6 +116,8 @@ def training_step(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -129,6 +134,8 @@ def training_step(
         activation_bits = check_size("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -145,7 +152,8 @@ def training_step(
     x10 = x9 * x9
     x11 = x7 + x10
     x12 = x9 + (num_height_tiles * x5 if x2 else 0)
-    image_tokens = x11 + x12 + 1
+    x13 = x11 + x12
+    image_tokens = x13 + 1
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -158,126 +166,208 @@ def training_step(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x13 = -(-x4 // 14)
-    x14 = x13 * x13 * x3
-    x15 = -(-x8 // 14)
-    x16 = x15 * x15
-    x17 = x14 + x16
-    x18 = -(-x4 // 2)
-    x19 = -(-x8 // 2)
-    x20 = x18 * x18 * x3 + x19 * x19
-    x21 = x6 * x7 + x10 * x10
-    x22 = x4 * x4
-    x23 = x22 * x3
-    x24 = x8 * x8
-    x25 = x4 * x23 + x8 * x24
-    x26 = x24 * x24
-    x27 = x22 * x23 + x26
-    x28 = x23 + x24
-    x29 = 1 if x9 != 16 else 0
-    x30 = (1 if x5 != 16 else 0) if x2 else 0
-    x31 = (x10 if x29 else 0) + x6 * x30
-    x32 = x29 + x30
-    x33 = 1 if x8 != 64 else 0
-    x34 = (1 if x4 != 64 else 0) if x2 else 0
-    x35 = (x24 if x33 else 0) + x22 * x34
-    x36 = (x8 if x33 else 0) + x4 * x34
-    x37 = x33 + x34
-    x38 = x24 + (x22 if x2 else 0)
-    x39 = 1 if (14 * x13) != x4 else 0
-    x40 = 1 if (14 * x15) != x8 else 0
-    x41 = (x14 if x39 else 0) + (x16 if x40 else 0)
-    x42 = x38 + batch_size * x20
-    x43 = batch_size * seq_len
-    x44 = x2 + 1
-    x45 = (
-        seq_len * (184320 * seq_len + 2451703296)
-        + 25230901248 * x17
-        + 7077888 * x20
-        + 294912 * x21
+    x14 = -(-x4 // 14)
+    x15 = x14 * x14 * x3
+    x16 = -(-x8 // 14)
+    x17 = x16 * x16
+    x18 = x15 + x17
+    x19 = -(-x4 // 2)
+    x20 = -(-x8 // 2)
+    x21 = x19 * x19 * x3 + x20 * x20
+    x22 = x6 * x7 + x10 * x10
+    x23 = x4 * x4
+    x24 = x23 * x3
+    x25 = x8 * x8
+    x26 = x23 * x24 + x25 * x25
+    x27 = x4 * x24
+    x28 = x27 + x8 * x25
+    x29 = x24 + x25
+    x30 = x3 + 1
+    x31 = batch_size // vision_batch_size
+    x32 = vision_batch_size * x31
+    x33 = vision_batch_size * x1
+    x34 = 1 if x33 != 1 else 0
+    x35 = 1 if x4 != 1 else 0
+    x36 = 1 if vision_batch_size != 1 else 0
+    x37 = x25 if x8 != 1 else 0
+    x38 = (x24 if x34 else 0) + (x25 if x36 else 0)
+    x39 = 1 if x9 != 16 else 0
+    x40 = (1 if x5 != 16 else 0) if x2 else 0
+    x41 = (x10 if x39 else 0) + x6 * x40
+    x42 = x39 + x40
+    x43 = 1 if x8 != 64 else 0
+    x44 = (1 if x4 != 64 else 0) if x2 else 0
+    x45 = (x25 if x43 else 0) + x23 * x44
+    x46 = (x8 if x43 else 0) + x4 * x44
+    x47 = x43 + x44
+    x48 = x25 + (x23 if x2 else 0)
+    x49 = x8 + (x4 if x2 else 0)
+    x50 = batch_size * seq_len
+    x51 = 1 if (14 * x14) != x4 else 0
+    x52 = 1 if (14 * x16) != x8 else 0
+    x53 = x14 * x14 * x33
+    x54 = vision_batch_size * x17
+    x55 = (x15 if x51 else 0) + (x17 if x52 else 0) + (x15 if x53 == 1 else 0) + (x17 if x54 == 1 else 0)
+    x56 = (x15 if x14 != 1 else 0) + (x17 if x16 != 1 else 0)
+    x57 = (x15 if x53 != 1 else 0) + (x17 if x54 != 1 else 0)
+    x58 = x25 if x52 else 0
+    x59 = ((x24 if (x4 + x33) != 2 else 0) if x51 else 0) + (x58 if (x8 + vision_batch_size) != 2 else 0)
+    x60 = (((1 if x33 == 1 else 0) + 1) * x24 if x35 else 0) + ((1 if vision_batch_size == 1 else 0) + 1) * x37
+    x61 = (x27 if x35 else 0) + x8 * x37
+    x62 = 1 if activation_bits != 32 else 0
+    x63 = x41 + x46
+    x64 = x2 + 1
+    x65 = 1 if weight_bits != 32 else 0
+    x66 = x62 + 1
+    x67 = x11 + x30
+    x68 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x69 = x68 + ((x7 * x32 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+    x70 = activation_bits * x69
+    x71 = (
+        25230901248 * x18
+        + 7077888 * x21
+        + 294912 * x22
         + 1856569344 * x11
-        + 36864 * (x25 + x27)
-        + 403439616 * x28
-        + 1812234240 * (x3 + 1)
-        + 992870400 * logits_tokens
+        + 36864 * (x26 + x28)
+        + 403439616 * x29
+        + 1812234240 * x30
     )
-    tensor_core_flops = batch_size * x45
-    x46 = (1024 * (x6 + 1) + 768 * x22 if (batch_size * x1) != 1 else 0) + (96 * x22 * x22 if x4 != 1 else 0) + 2607232
-    x47 = (
-        x46 * x3
-        + (1024 * (x10 + 1) + 768 * x24 if batch_size != 1 else 0)
-        + seq_len * (1320 * seq_len + 2852737)
-        + 62544384 * x17
-        + 4224 * x21
-        + 2612736 * x11
-        + (96 * x26 if x8 != 1 else 0)
-        + 624 * x27
-        + 1076234 * x28
-        + 1280 * x12
-        + 2608512
+    x72 = x71 * x32
+    tensor_core_flops = x72 + batch_size * (seq_len * (184320 * seq_len + 2451703296) + 992870400 * logits_tokens)
+    x73 = (
+        ((1024 * (x6 + 1) if x34 else 0) + (96 * x23 * x23 if x35 else 0) + 2607232) * x3
+        + (1024 * (x10 + 1) if x36 else 0)
+        + 62544384 * x18
+        + 4224 * x22
+        + 2614016 * x11
+        + 96 * x25 * x37
+        + 768 * x38
+        + 624 * x26
+        + 1076234 * x29
+        + 2560 * x12
+        + 2609792
     )
-    cuda_core_flops = (
-        batch_size * x47
-        + 64512 * x31
-        + 263168 * x32
-        + 48384 * x35
-        + 7168 * x36
-        - 3584 * x37
-        + 512 * x38
-        + (401232640 if x2 else 0)
-        + 463872
+    x74 = (
+        vision_batch_size * x73
+        + 64512 * x41
+        + 263168 * x42
+        + 48384 * x45
+        + 7168 * x46
+        - 3584 * x47
+        + 528 * x48
+        + 16 * x49
+        + (401239360 if x2 else 0)
+        + 401240640
     )
-    x48 = (
-        (6 * image_size * image_size + (12288 * x22 if x39 else 0) + 3894272) * x3
+    cuda_core_flops = x31 * x74 + (1320 * seq_len + 2852737) * x50 - 400770048
+    x75 = (
+        (6 * image_size * image_size + (12288 * x23 if x51 else 0) + 3894272) * x3
         + 6 * base_size * base_size
-        + 2408448 * x41
-        + 47190528 * x17
-        + 3933696 * x11
-        + (12288 * x24 if x40 else 0)
-        + 480 * x25
-        + 798464 * x28
-        + 12800 * x12
-        + 6539850 * seq_len
-        + 262400 * logits_tokens
-        + 3901952
+        + 2408448 * x55
+        + 4816896 * x56
+        + 7225344 * x57
+        + 68565504 * x18
+        + 3584 * x21
+        + 3941376 * x11
+        + 12288 * (x58 + x59)
+        + 6144 * x60
+        + 192 * x61
+        + 18432 * x38
+        + 240 * x26
+        + 384 * x28
+        + 814894 * x29
+        + 20480 * x12
+        + 3909632
     )
-    x49 = (
-        batch_size * x48
-        + (2048 * x6 + 1531904 if x2 else 0)
-        + 2560 * x42
-        + 6144 * x31
-        + 2048 * (x10 + x36)
-        + 1317888 * x32
-        + 4096 * x35
-        - 1024 * x37
-        + 1532672
+    x76 = (
+        vision_batch_size * x75
+        + (1536 * x45 + 2048 * x63 + 524288 * x42 - 1024 * x47 if x62 else 0)
+        + 2560 * x45
+        + 2048 * (x10 + (x6 if x2 else 0))
+        + 4096 * x41
+        + 1317888 * x42
+        + 2592 * x48
+        + 32 * x49
+        + 1545344 * x64
     )
-    x50 = (
-        ((2560 * x22 if x4 == 64 else 0) + 2395033344 if x2 else 0)
-        + 2560 * (x43 + (x24 if x8 == 64 else 0))
-        + 6421504 * x37
-        + 99 * (73400320 if x43 > 298 else routed_reads(64, 6, x43, 1146880, expert_routing))
-        + 2233864960
+    x77 = (
+        ((2560 * x23 if x4 == 64 else 0) + 2395032832 if x2 else 0)
+        + (2560 * x25 if x8 == 64 else 0)
+        + (6421504 * x47 if x65 else 0)
+        + 2395039232
     )
-    x51 = activation_bits * x49 + weight_bits * x50 + seq_len * (21248 * batch_size + 768) + 1024 * x38 + 434304 * x44
-    io_bytes = -(-x51 // 8)
+    x78 = (
+        activation_bits * x76
+        + weight_bits * x77
+        + x66 * (65536 * x63 + 16777216 * x42 + 49152 * x45)
+        + x47 * ((-32768 if x62 else 0) + (205488128 if x65 else 0) + 205455360)
+        + vision_batch_size * (3136 * x67 + 1536 * x29)
+        + 1536 * x48
+        + 128 * x13
+        + 1024 * x49
+        + (663680 if x2 else 0)
+        + 663808
+    )
+    x79 = (
+        activation_bits * ((356352 if x62 else 0) + 5959168) + 2560 * weight_bits + (11403264 if x62 else 0) + 37443328
+    )
+    x80 = seq_len * x79
+    x81 = x80 + logits_tokens * (activation_bits * ((258560 if x62 else 0) + 262400) + (8273920 if x62 else 0))
+    x82 = (
+        (1802240 if x65 else 0)
+        + 99 * (73400320 if x50 > 298 else routed_reads(64, 6, x50, 1146880, expert_routing))
+        - 163878144
+    )
+    x83 = (
+        x31 * x78
+        + batch_size * x81
+        + weight_bits * x82
+        + 2560 * x70
+        + 768 * seq_len
+        + (57671680 if x65 else 0)
+        + 86577152
+    )
+    io_bytes = -(-x83 // 8)
     weight_bytes = 417013280 * weight_bits
-    x52 = (
-        602112 * x41
-        + 3273984 * x17
-        + 325120 * x11
-        + 48 * x25
-        + 68864 * x28
-        + 321024 * x3
-        + 1920 * x12
-        + 545441 * seq_len
-        + 64640 * logits_tokens
-        + 322304
+    x84 = (
+        150528 * x55
+        + 301056 * x56
+        + 451584 * x57
+        + 1495872 * x18
+        + 128 * x21
+        + 81440 * x11
+        + 768 * x59
+        + 384 * x60
+        + 12 * (x28 + x61)
+        + 1152 * x38
+        + 6 * x26
+        + 17537 * x29
+        + 80256 * x3
+        + 640 * x12
+        + 80736
     )
-    x53 = batch_size * x52 + 256 * x42 + 1024 * x31 + 512 * (x32 + x36) + 384 * x35 - 256 * x37 + 231936 * x44
-    x54 = activation_bits * x53
-    x55 = x54 + 2112 * x43
-    activation_bytes = -(-x55 // 4)
+    x85 = (
+        vision_batch_size * x84
+        + (128 * x46 + 96 * x45 - 64 * x47 if x62 else 0)
+        + 128 * x41 * x66
+        + 32896 * x42
+        + 66 * x48
+        + 2 * x49
+        + 58824 * x64
+    )
+    x86 = (
+        activation_bits * x85
+        + vision_batch_size * (392 * x67 + 192 * x29)
+        + x47 * ((12843008 if x65 else 0) - 2048)
+        + 4096 * x63
+        + (1048576 * x42 if x62 else 0)
+        + 3072 * x45
+        + 64 * x48
+        + 25088 * x64
+    )
+    x87 = seq_len * (activation_bits * ((6144 if x62 else 0) + 123648) + (522240 if x62 else 0) + 698284)
+    x88 = x87 + logits_tokens * (16160 * activation_bits + (517120 if x62 else 0))
+    activation_bytes = x31 * x86 + batch_size * x88 + 160 * x70 + (3604480 if x65 else 0) + 5632
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -285,6 +375,7 @@ def training_step(
 def training_step_tensor_core_flops(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -304,6 +395,8 @@ def training_step_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -329,7 +422,7 @@ def training_step_tensor_core_flops(
     Returns
     -------
     int
-        From 63 operations on integers.
+        From 66 operations on integers.
 
     Raises
     ------
@@ -340,6 +433,8 @@ def training_step_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -356,6 +451,8 @@ def training_step_tensor_core_flops(
         activation_bits = check_size("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -392,22 +489,22 @@ def training_step_tensor_core_flops(
     x17 = x16 * x3
     x18 = x8 * x8
     x19 = (
-        seq_len * (184320 * seq_len + 2451703296)
-        + 25230901248 * (x12 * x12 * x3 + x13 * x13)
+        25230901248 * (x12 * x12 * x3 + x13 * x13)
         + 7077888 * (x14 * x14 * x3 + x15 * x15)
         + 294912 * (x6 * x7 + x10 * x10)
         + 1856569344 * x11
-        + 36864 * (x4 * x17 + x8 * x18 + x16 * x17 + x18 * x18)
+        + 36864 * (x16 * x17 + x18 * x18 + x4 * x17 + x8 * x18)
         + 403439616 * (x17 + x18)
         + 1812234240 * (x3 + 1)
-        + 992870400 * logits_tokens
     )
-    return batch_size * x19
+    x20 = x19 * vision_batch_size * (batch_size // vision_batch_size)
+    return x20 + batch_size * (seq_len * (184320 * seq_len + 2451703296) + 992870400 * logits_tokens)
 
 
 def training_step_cuda_core_flops(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -427,6 +524,8 @@ def training_step_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -452,7 +551,7 @@ def training_step_cuda_core_flops(
     Returns
     -------
     int
-        From 109 operations on integers.
+        From 119 operations on integers.
 
     Raises
     ------
@@ -463,6 +562,8 @@ def training_step_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -479,6 +580,8 @@ def training_step_cuda_core_flops(
         activation_bits = check_size("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -513,41 +616,44 @@ def training_step_cuda_core_flops(
     x15 = x4 * x4
     x16 = x15 * x3
     x17 = x8 * x8
-    x18 = x17 * x17
-    x19 = 1 if x9 != 16 else 0
-    x20 = (1 if x5 != 16 else 0) if x2 else 0
-    x21 = 1 if x8 != 64 else 0
-    x22 = (1 if x4 != 64 else 0) if x2 else 0
-    x23 = (1024 * (x6 + 1) + 768 * x15 if (batch_size * x1) != 1 else 0) + (96 * x15 * x15 if x4 != 1 else 0) + 2607232
+    x18 = 1 if (vision_batch_size * x1) != 1 else 0
+    x19 = 1 if vision_batch_size != 1 else 0
+    x20 = 1 if x9 != 16 else 0
+    x21 = (1 if x5 != 16 else 0) if x2 else 0
+    x22 = 1 if x8 != 64 else 0
+    x23 = (1 if x4 != 64 else 0) if x2 else 0
     x24 = (
-        x23 * x3
-        + (1024 * (x10 + 1) + 768 * x17 if batch_size != 1 else 0)
-        + seq_len * (1320 * seq_len + 2852737)
+        ((1024 * (x6 + 1) if x18 else 0) + (96 * x15 * x15 if x4 != 1 else 0) + 2607232) * x3
+        + (1024 * (x10 + 1) if x19 else 0)
         + 62544384 * (x13 * x13 * x3 + x14 * x14)
         + 4224 * (x6 * x7 + x10 * x10)
-        + 2612736 * x11
-        + (96 * x18 if x8 != 1 else 0)
-        + 624 * (x15 * x16 + x18)
+        + 2614016 * x11
+        + (96 * x17 * x17 if x8 != 1 else 0)
+        + 768 * ((x16 if x18 else 0) + (x17 if x19 else 0))
+        + 624 * (x15 * x16 + x17 * x17)
         + 1076234 * (x16 + x17)
-        + 1280 * x12
-        + 2608512
+        + 2560 * x12
+        + 2609792
     )
-    return (
-        batch_size * x24
-        + 64512 * ((x10 if x19 else 0) + x6 * x20)
-        + 263168 * (x19 + x20)
-        + 48384 * ((x17 if x21 else 0) + x15 * x22)
-        + 7168 * ((x8 if x21 else 0) + x4 * x22)
-        - 3584 * (x21 + x22)
-        + 512 * (x17 + (x15 if x2 else 0))
-        + (401232640 if x2 else 0)
-        + 463872
+    x25 = (
+        vision_batch_size * x24
+        + 64512 * ((x10 if x20 else 0) + x6 * x21)
+        + 263168 * (x20 + x21)
+        + 48384 * ((x17 if x22 else 0) + x15 * x23)
+        + 7168 * ((x8 if x22 else 0) + x4 * x23)
+        - 3584 * (x22 + x23)
+        + 528 * (x17 + (x15 if x2 else 0))
+        + 16 * (x8 + (x4 if x2 else 0))
+        + (401239360 if x2 else 0)
+        + 401240640
     )
+    return (batch_size // vision_batch_size) * x25 + (1320 * seq_len + 2852737) * batch_size * seq_len - 400770048
 
 
 def training_step_io_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -567,6 +673,8 @@ def training_step_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -592,7 +700,7 @@ def training_step_io_bytes(
     Returns
     -------
     int
-        From 142 operations on integers.
+        From 279 operations on integers.
 
     Raises
     ------
@@ -603,6 +711,8 @@ def training_step_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -619,6 +729,8 @@ def training_step_io_bytes(
         activation_bits = check_size("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -629,12 +741,14 @@ def training_step_io_bytes(
     x4 = image_size // 16
     x5 = -(-x4 // 4)
     x6 = x5 * x5
-    x7 = base_size // 16
-    x8 = -(-x7 // 4)
-    x9 = x8 * x8
-    x10 = x3 * x6 + x9
-    x11 = x8 + (num_height_tiles * x5 if x2 else 0)
-    image_tokens = x10 + x11 + 1
+    x7 = x3 * x6
+    x8 = base_size // 16
+    x9 = -(-x8 // 4)
+    x10 = x9 * x9
+    x11 = x7 + x10
+    x12 = x9 + (num_height_tiles * x5 if x2 else 0)
+    x13 = x11 + x12
+    image_tokens = x13 + 1
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -647,69 +761,114 @@ def training_step_io_bytes(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x12 = -(-x4 // 14)
-    x13 = x12 * x12 * x3
-    x14 = -(-x7 // 14)
-    x15 = x14 * x14
-    x16 = -(-x4 // 2)
-    x17 = -(-x7 // 2)
-    x18 = x4 * x4
-    x19 = x18 * x3
-    x20 = x7 * x7
-    x21 = 1 if x8 != 16 else 0
-    x22 = (1 if x5 != 16 else 0) if x2 else 0
-    x23 = 1 if x7 != 64 else 0
-    x24 = (1 if x4 != 64 else 0) if x2 else 0
-    x25 = x23 + x24
-    x26 = x20 + (x18 if x2 else 0)
-    x27 = 1 if (14 * x12) != x4 else 0
-    x28 = 1 if (14 * x14) != x7 else 0
-    x29 = batch_size * seq_len
-    x30 = (
-        (6 * image_size * image_size + (12288 * x18 if x27 else 0) + 3894272) * x3
+    x14 = -(-x4 // 14)
+    x15 = x14 * x14 * x3
+    x16 = -(-x8 // 14)
+    x17 = x16 * x16
+    x18 = -(-x4 // 2)
+    x19 = -(-x8 // 2)
+    x20 = x4 * x4
+    x21 = x20 * x3
+    x22 = x8 * x8
+    x23 = x4 * x21
+    x24 = x21 + x22
+    x25 = batch_size // vision_batch_size
+    x26 = vision_batch_size * x1
+    x27 = 1 if x4 != 1 else 0
+    x28 = x22 if x8 != 1 else 0
+    x29 = 1 if x9 != 16 else 0
+    x30 = (1 if x5 != 16 else 0) if x2 else 0
+    x31 = (x10 if x29 else 0) + x6 * x30
+    x32 = x29 + x30
+    x33 = 1 if x8 != 64 else 0
+    x34 = (1 if x4 != 64 else 0) if x2 else 0
+    x35 = (x22 if x33 else 0) + x20 * x34
+    x36 = x33 + x34
+    x37 = x22 + (x20 if x2 else 0)
+    x38 = x8 + (x4 if x2 else 0)
+    x39 = 1 if (14 * x14) != x4 else 0
+    x40 = 1 if (14 * x16) != x8 else 0
+    x41 = x14 * x14 * x26
+    x42 = vision_batch_size * x17
+    x43 = x22 if x40 else 0
+    x44 = 1 if activation_bits != 32 else 0
+    x45 = x31 + (x8 if x33 else 0) + x4 * x34
+    x46 = 1 if weight_bits != 32 else 0
+    x47 = x43 + ((x21 if (x4 + x26) != 2 else 0) if x39 else 0) + (x43 if (x8 + vision_batch_size) != 2 else 0)
+    x48 = (
+        (6 * image_size * image_size + (12288 * x20 if x39 else 0) + 3894272) * x3
         + 6 * base_size * base_size
-        + 2408448 * ((x13 if x27 else 0) + (x15 if x28 else 0))
-        + 47190528 * (x13 + x15)
-        + 3933696 * x10
-        + (12288 * x20 if x28 else 0)
-        + 480 * (x4 * x19 + x7 * x20)
-        + 798464 * (x19 + x20)
-        + 12800 * x11
-        + 6539850 * seq_len
-        + 262400 * logits_tokens
-        + 3901952
+        + 2408448 * ((x15 if x39 else 0) + (x17 if x40 else 0) + (x15 if x41 == 1 else 0) + (x17 if x42 == 1 else 0))
+        + 4816896 * ((x15 if x14 != 1 else 0) + (x17 if x16 != 1 else 0))
+        + 7225344 * ((x15 if x41 != 1 else 0) + (x17 if x42 != 1 else 0))
+        + 68565504 * (x15 + x17)
+        + 3584 * (x18 * x18 * x3 + x19 * x19)
+        + 3941376 * x11
+        + 12288 * x47
+        + 6144 * ((((1 if x26 == 1 else 0) + 1) * x21 if x27 else 0) + ((1 if vision_batch_size == 1 else 0) + 1) * x28)
+        + 192 * ((x23 if x27 else 0) + x8 * x28)
+        + 18432 * ((x21 if x26 != 1 else 0) + (x22 if vision_batch_size != 1 else 0))
+        + 240 * (x20 * x21 + x22 * x22)
+        + 384 * (x23 + x8 * x22)
+        + 814894 * x24
+        + 20480 * x12
+        + 3909632
     )
-    x31 = (
-        batch_size * x30
-        + (2048 * x6 + 1531904 if x2 else 0)
-        + 2560 * (x26 + batch_size * (x16 * x16 * x3 + x17 * x17))
-        + 6144 * ((x9 if x21 else 0) + x6 * x22)
-        + 2048 * (x9 + (x7 if x23 else 0) + x4 * x24)
-        + 1317888 * (x21 + x22)
-        + 4096 * ((x20 if x23 else 0) + x18 * x24)
-        - 1024 * x25
-        + 1532672
+    x49 = (
+        vision_batch_size * x48
+        + (1536 * x35 + 2048 * x45 + 524288 * x32 - 1024 * x36 if x44 else 0)
+        + 2560 * x35
+        + 2048 * (x10 + (x6 if x2 else 0))
+        + 4096 * x31
+        + 1317888 * x32
+        + 2592 * x37
+        + 32 * x38
+        + 1545344 * (x2 + 1)
     )
-    x32 = (
-        ((2560 * x18 if x4 == 64 else 0) + 2395033344 if x2 else 0)
-        + 2560 * (x29 + (x20 if x7 == 64 else 0))
-        + 6421504 * x25
-        + 99 * (73400320 if x29 > 298 else routed_reads(64, 6, x29, 1146880, expert_routing))
-        + 2233864960
+    x50 = (
+        ((2560 * x20 if x4 == 64 else 0) + 2395032832 if x2 else 0)
+        + (2560 * x22 if x8 == 64 else 0)
+        + (6421504 * x36 if x46 else 0)
+        + 2395039232
     )
-    x33 = (
-        activation_bits * x31
-        + weight_bits * x32
-        + seq_len * (21248 * batch_size + 768)
-        + 1024 * x26
-        + 434304 * (x2 + 1)
+    x51 = (
+        activation_bits * x49
+        + weight_bits * x50
+        + (x44 + 1) * (65536 * x45 + 16777216 * x32 + 49152 * x35)
+        + x36 * ((-32768 if x44 else 0) + (205488128 if x46 else 0) + 205455360)
+        + vision_batch_size * (3136 * (x11 + x3 + 1) + 1536 * x24)
+        + 1536 * x37
+        + 128 * x13
+        + 1024 * x38
+        + (663680 if x2 else 0)
+        + 663808
     )
-    return -(-x33 // 8)
+    x52 = (
+        activation_bits * ((356352 if x44 else 0) + 5959168) + 2560 * weight_bits + (11403264 if x44 else 0) + 37443328
+    )
+    x53 = seq_len * x52
+    x54 = x53 + logits_tokens * (activation_bits * ((258560 if x44 else 0) + 262400) + (8273920 if x44 else 0))
+    x55 = batch_size * seq_len
+    x56 = 73400320 if x55 > 298 else routed_reads(64, 6, x55, 1146880, expert_routing)
+    x57 = (1802240 if x46 else 0) + 99 * x56 - 163878144
+    x58 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x59 = x58 + ((x7 * vision_batch_size * x25 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+    x60 = (
+        x25 * x51
+        + batch_size * x54
+        + weight_bits * x57
+        + 2560 * activation_bits * x59
+        + 768 * seq_len
+        + (57671680 if x46 else 0)
+        + 86577152
+    )
+    return -(-x60 // 8)
 
 
 def training_step_weight_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -729,6 +888,8 @@ def training_step_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -765,6 +926,8 @@ def training_step_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -781,6 +944,8 @@ def training_step_weight_bytes(
         activation_bits = check_size("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -808,6 +973,7 @@ def training_step_weight_bytes(
 def training_step_activation_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -827,6 +993,8 @@ def training_step_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -852,7 +1020,7 @@ def training_step_activation_bytes(
     Returns
     -------
     int
-        From 101 operations on integers.
+        From 224 operations on integers.
 
     Raises
     ------
@@ -863,6 +1031,8 @@ def training_step_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -879,6 +1049,8 @@ def training_step_activation_bytes(
         activation_bits = check_size("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -889,12 +1061,13 @@ def training_step_activation_bytes(
     x4 = image_size // 16
     x5 = -(-x4 // 4)
     x6 = x5 * x5
-    x7 = base_size // 16
-    x8 = -(-x7 // 4)
-    x9 = x8 * x8
-    x10 = x3 * x6 + x9
-    x11 = x8 + (num_height_tiles * x5 if x2 else 0)
-    image_tokens = x10 + x11 + 1
+    x7 = x3 * x6
+    x8 = base_size // 16
+    x9 = -(-x8 // 4)
+    x10 = x9 * x9
+    x11 = x7 + x10
+    x12 = x9 + (num_height_tiles * x5 if x2 else 0)
+    image_tokens = x11 + x12 + 1
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -907,48 +1080,87 @@ def training_step_activation_bytes(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x12 = -(-x4 // 14)
-    x13 = x12 * x12 * x3
-    x14 = -(-x7 // 14)
-    x15 = x14 * x14
-    x16 = -(-x4 // 2)
-    x17 = -(-x7 // 2)
-    x18 = x4 * x4
-    x19 = x18 * x3
-    x20 = x7 * x7
-    x21 = 1 if x8 != 16 else 0
-    x22 = (1 if x5 != 16 else 0) if x2 else 0
-    x23 = 1 if x7 != 64 else 0
-    x24 = (1 if x4 != 64 else 0) if x2 else 0
-    x25 = (
-        602112 * ((x13 if (14 * x12) != x4 else 0) + (x15 if (14 * x14) != x7 else 0))
-        + 3273984 * (x13 + x15)
-        + 325120 * x10
-        + 48 * (x4 * x19 + x7 * x20)
-        + 68864 * (x19 + x20)
-        + 321024 * x3
-        + 1920 * x11
-        + 545441 * seq_len
-        + 64640 * logits_tokens
-        + 322304
+    x13 = -(-x4 // 14)
+    x14 = x13 * x13 * x3
+    x15 = -(-x8 // 14)
+    x16 = x15 * x15
+    x17 = -(-x4 // 2)
+    x18 = -(-x8 // 2)
+    x19 = x4 * x4
+    x20 = x19 * x3
+    x21 = x8 * x8
+    x22 = x4 * x20
+    x23 = x20 + x21
+    x24 = batch_size // vision_batch_size
+    x25 = vision_batch_size * x1
+    x26 = 1 if x4 != 1 else 0
+    x27 = x21 if x8 != 1 else 0
+    x28 = 1 if x9 != 16 else 0
+    x29 = (1 if x5 != 16 else 0) if x2 else 0
+    x30 = (x10 if x28 else 0) + x6 * x29
+    x31 = x28 + x29
+    x32 = 1 if x8 != 64 else 0
+    x33 = (1 if x4 != 64 else 0) if x2 else 0
+    x34 = (x21 if x32 else 0) + x19 * x33
+    x35 = (x8 if x32 else 0) + x4 * x33
+    x36 = x32 + x33
+    x37 = x21 + (x19 if x2 else 0)
+    x38 = 1 if (14 * x13) != x4 else 0
+    x39 = 1 if (14 * x15) != x8 else 0
+    x40 = x13 * x13 * x25
+    x41 = vision_batch_size * x16
+    x42 = 1 if activation_bits != 32 else 0
+    x43 = x2 + 1
+    x44 = 1 if weight_bits != 32 else 0
+    x45 = (x21 if x39 else 0) if (x8 + vision_batch_size) != 2 else 0
+    x46 = ((x20 if (x4 + x25) != 2 else 0) if x38 else 0) + x45
+    x47 = (
+        150528 * ((x14 if x38 else 0) + (x16 if x39 else 0) + (x14 if x40 == 1 else 0) + (x16 if x41 == 1 else 0))
+        + 301056 * ((x14 if x13 != 1 else 0) + (x16 if x15 != 1 else 0))
+        + 451584 * ((x14 if x40 != 1 else 0) + (x16 if x41 != 1 else 0))
+        + 1495872 * (x14 + x16)
+        + 128 * (x17 * x17 * x3 + x18 * x18)
+        + 81440 * x11
+        + 768 * x46
+        + 384 * ((((1 if x25 == 1 else 0) + 1) * x20 if x26 else 0) + ((1 if vision_batch_size == 1 else 0) + 1) * x27)
+        + 12 * (x22 + x8 * x21 + (x22 if x26 else 0) + x8 * x27)
+        + 1152 * ((x20 if x25 != 1 else 0) + (x21 if vision_batch_size != 1 else 0))
+        + 6 * (x19 * x20 + x21 * x21)
+        + 17537 * x23
+        + 80256 * x3
+        + 640 * x12
+        + 80736
     )
-    x26 = (
-        batch_size * x25
-        + 256 * (x20 + (x18 if x2 else 0) + batch_size * (x16 * x16 * x3 + x17 * x17))
-        + 1024 * ((x9 if x21 else 0) + x6 * x22)
-        + 512 * (x21 + x22 + (x7 if x23 else 0) + x4 * x24)
-        + 384 * ((x20 if x23 else 0) + x18 * x24)
-        - 256 * (x23 + x24)
-        + 231936 * (x2 + 1)
+    x48 = (
+        vision_batch_size * x47
+        + (128 * x35 + 96 * x34 - 64 * x36 if x42 else 0)
+        + 128 * x30 * (x42 + 1)
+        + 32896 * x31
+        + 66 * x37
+        + 2 * (x8 + (x4 if x2 else 0))
+        + 58824 * x43
     )
-    x27 = activation_bits * x26
-    x28 = x27 + 2112 * batch_size * seq_len
-    return -(-x28 // 4)
+    x49 = (
+        activation_bits * x48
+        + vision_batch_size * (392 * (x11 + x3 + 1) + 192 * x23)
+        + x36 * ((12843008 if x44 else 0) - 2048)
+        + 4096 * (x30 + x35)
+        + (1048576 * x31 if x42 else 0)
+        + 3072 * x34
+        + 64 * x37
+        + 25088 * x43
+    )
+    x50 = seq_len * (activation_bits * ((6144 if x42 else 0) + 123648) + (522240 if x42 else 0) + 698284)
+    x51 = x50 + logits_tokens * (16160 * activation_bits + (517120 if x42 else 0))
+    x52 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x53 = x52 + ((x7 * vision_batch_size * x24 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+    return x24 * x49 + batch_size * x51 + 160 * activation_bits * x53 + (3604480 if x44 else 0) + 5632
 
 
 def training_step_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -968,6 +1180,8 @@ def training_step_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -1004,6 +1218,8 @@ def training_step_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -1020,6 +1236,8 @@ def training_step_kv_cache_bytes(
         activation_bits = check_size("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:

@@ -95,6 +95,7 @@ class Stages(NamedTuple):
 def vision(
     *,
     batch_size: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
@@ -110,6 +111,8 @@ def vision(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -144,6 +147,7 @@ def vision(
     """
     sizes = {
         "batch_size": batch_size,
+        "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
         "num_width_tiles": num_width_tiles,
@@ -158,6 +162,7 @@ def vision(
 def projector(
     *,
     batch_size: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
@@ -173,6 +178,8 @@ def projector(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -207,6 +214,7 @@ def projector(
     """
     sizes = {
         "batch_size": batch_size,
+        "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
         "num_width_tiles": num_width_tiles,
@@ -347,6 +355,7 @@ def decode(
 def request(
     *,
     batch_size: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
@@ -369,6 +378,8 @@ def request(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -418,6 +429,7 @@ def request(
     """
     sizes = {
         "batch_size": batch_size,
+        "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
         "num_width_tiles": num_width_tiles,
@@ -438,6 +450,7 @@ def request(
 def training_step(
     *,
     batch_size: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
@@ -457,6 +470,8 @@ def training_step(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -500,6 +515,7 @@ def training_step(
     """
     sizes = {
         "batch_size": batch_size,
+        "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
         "num_width_tiles": num_width_tiles,
@@ -517,6 +533,7 @@ def training_step(
 def stages(
     *,
     batch_size: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
@@ -539,6 +556,8 @@ def stages(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -588,6 +607,7 @@ def stages(
     """
     sizes = {
         "batch_size": batch_size,
+        "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
         "num_width_tiles": num_width_tiles,
@@ -609,6 +629,7 @@ def stages(
 def vision_peak_activation_bytes(
     *,
     batch_size: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
@@ -626,6 +647,8 @@ def vision_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -664,6 +687,7 @@ def vision_peak_activation_bytes(
     """
     sizes = {
         "batch_size": batch_size,
+        "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
         "num_width_tiles": num_width_tiles,
@@ -680,6 +704,7 @@ def vision_peak_activation_bytes(
 def projector_peak_activation_bytes(
     *,
     batch_size: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
@@ -697,6 +722,8 @@ def projector_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -735,6 +762,7 @@ def projector_peak_activation_bytes(
     """
     sizes = {
         "batch_size": batch_size,
+        "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
         "num_width_tiles": num_width_tiles,
@@ -877,6 +905,7 @@ def decode_peak_activation_bytes(
 def request_peak_activation_bytes(
     *,
     batch_size: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
@@ -899,6 +928,8 @@ def request_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -948,6 +979,7 @@ def request_peak_activation_bytes(
     """
     sizes = {
         "batch_size": batch_size,
+        "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
         "num_width_tiles": num_width_tiles,

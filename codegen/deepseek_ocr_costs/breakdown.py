@@ -42,7 +42,7 @@ Conventions
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._runtime import CostError, check_routing, check_size, routed_reads, show, too_large, too_small
+from ._runtime import CostError, check_routing, check_size, no_multiple, routed_reads, show, too_large, too_small
 
 __all__ = [
     "decode_operators",
@@ -1337,6 +1337,7 @@ MODULES: tuple[Module, ...] = (
 def vision_operators(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -1352,6 +1353,8 @@ def vision_operators(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -1368,7 +1371,7 @@ def vision_operators(
     Returns
     -------
     tuple[OperatorCost, ...]
-        From 303 operations on integers.
+        From 558 operations on integers.
 
     Raises
     ------
@@ -1379,6 +1382,8 @@ def vision_operators(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -1391,315 +1396,479 @@ def vision_operators(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = 1 if x1 > 1 else 0
-    x3 = x2 + 1
-    x4 = base_size // 16
-    x5 = 1 if x4 != 64 else 0
-    x6 = x4 * x4
-    x7 = image_size // 16
-    x8 = 1 if x7 != 64 else 0
-    x9 = x7 if x2 else 0
-    x10 = x7 * x9
-    x11 = (x6 if x5 else 0) + (x10 if x8 else 0)
-    x12 = x5 + (x8 if x2 else 0)
-    x13 = weight_bits * x12
-    x14 = x11 * activation_bits
-    x15 = 768 * x14
-    x16 = x1 * x10
-    x17 = x16 + x6
-    x18 = batch_size * x17
-    x19 = activation_bits * batch_size
-    x20 = x17 * x19
-    x21 = (weight_bits * x10 if x7 == 64 else 0) + (weight_bits * x6 if x4 == 64 else 0) + x14
-    x22 = 768 * x20
-    x23 = 1179648 * x18
-    x24 = x1 if x2 else 0
-    x25 = x3 * weight_bits
-    x26 = 8 * x3
-    x27 = -(-x7 // 14)
-    x28 = 1 if (14 * x27) != x7 else 0
-    x29 = x27 * x27 * x24
-    x30 = -(-x4 // 14)
-    x31 = 1 if (14 * x30) != x4 else 0
-    x32 = x30 * x30
-    x33 = 1204224 * ((x29 if x28 else 0) + (x32 if x31 else 0))
-    x34 = 16 * x3
-    x35 = 12288 * x20
-    x36 = 43008 * x18
-    x37 = x20 + x25
-    x38 = 12288 * x37
-    x39 = 6144 * x20
-    x40 = activation_bits + 1
-    x41 = x3 * activation_bits
-    x42 = x29 + x32
-    x43 = batch_size * x42
-    x44 = x42 * x19
-    x45 = 1204224 * x44
-    x46 = 37748736 * x18
-    x47 = 30720 * x20
-    x48 = 24576 * x20
-    x49 = 4 * x3
-    x50 = 21504 * x18
-    x51 = 6144 * x37
-    x52 = 3072 * x20
-    x53 = (x4 if x5 else 0) + (x9 if x8 else 0)
-    x54 = activation_bits * (1024 * x53 - 512 * x12)
-    x55 = x6 + x10
-    x56 = 512 * x55
-    x57 = x7 * x16
-    x58 = x57 + x4 * x6
-    x59 = 12288 * batch_size
-    x60 = 96 * x58
-    x61 = x7 * x57 + x6 * x6
-    x62 = 18874368 * x18
-    x63 = 15360 * x20
-    x64 = 256 * x20
-    x65 = 2050 * x18
-    x66 = 512 * x37
-    x67 = -(-x7 // 2)
-    x68 = -(-x4 // 2)
-    x69 = x67 * x67 * x24 + x68 * x68
-    x70 = 512 * x69
-    x71 = -(-x7 // 4)
-    x72 = x71 * x71 if x2 else 0
-    x73 = x1 * x72
-    x74 = -(-x4 // 4)
-    x75 = x74 * x74
-    x76 = x73 + x75
-    x77 = 1024 * x76
-    x78 = x24 + 1
-    x79 = 1 if x74 != 16 else 0
-    x80 = 1 if x71 != 16 else 0
-    x81 = (x75 if x79 else 0) + (x72 if x80 else 0)
-    x82 = x79 + (x80 if x2 else 0)
-    x83 = x81 + x82
-    x84 = x76 + x78
-    x85 = batch_size * x84
-    x86 = 1024 * x81
-    x87 = x84 * x19
-    x88 = 1024 * x87
-    x89 = 48 * x3
-    x90 = 49152 * x87
-    x91 = 24 * x3
-    x92 = x78 + x71 * x71 * x73 + x75 * x75
-    x93 = 98304 * x87
-    x94 = 24576 * x87
-    x95 = 196608 * x87
-    x96 = 201326592 * x85
-    x97 = 122880 * x87
-    x98 = 172032 * x85
-    x99 = x25 + x87
-    x100 = 49152 * x99
-    calls_1 = x3
-    cuda_core_flops_1 = 23808 * x11
-    io_bits_1 = 3145728 * x13 + x15
-    activation_bits_1 = x15
-    calls_2 = x3
-    cuda_core_flops_2 = 768 * x18
-    io_bits_2 = 1536 * x20 + 768 * x21
-    activation_bits_2 = x22
-    calls_3 = x3
-    tensor_core_flops_3 = x23
-    io_bits_3 = (3 * (base_size * base_size + image_size * image_size * x24) + 768 * x17) * x19 + 590592 * x25
-    activation_bits_3 = x22
-    calls_4 = x26
-    io_bits_4 = (x33 + 6144 * ((x16 if x28 else 0) + (x6 if x31 else 0))) * x19
-    activation_bits_4 = x19 * x33
-    calls_5 = x34
-    cuda_core_flops_5 = 12288 * x18
-    io_bits_5 = 36864 * x20
-    activation_bits_5 = x35
-    calls_6 = x26
-    cuda_core_flops_6 = x36
-    io_bits_6 = x38
-    activation_bits_6 = x39
-    calls_7 = x34
-    calls_8 = x34
-    io_bits_8 = 200704 * x3 * (weight_bits + x40)
-    activation_bits_8 = 200704 * x41
-    calls_9 = x34
-    tensor_core_flops_9 = 67436544 * x43
-    io_bits_9 = activation_bits * (2935296 * x43 + 200704 * x3)
-    activation_bits_9 = 526848 * x44
-    calls_10 = x26
-    tensor_core_flops_10 = 944111616 * x43
-    cuda_core_flops_10 = 29503488 * x43
-    io_bits_10 = 5343744 * x44
-    activation_bits_10 = x45
-    calls_11 = x26
-    tensor_core_flops_11 = 5549064192 * x43
-    io_bits_11 = 4816896 * x44 + 14174208 * x25
-    activation_bits_11 = 3612672 * x44
-    calls_12 = x26
-    tensor_core_flops_12 = 1849688064 * x43
-    io_bits_12 = 2408448 * x44 + 4724736 * x25
-    activation_bits_12 = x45
-    calls_13 = x26
-    cuda_core_flops_13 = x36
-    io_bits_13 = x38
-    activation_bits_13 = x39
-    calls_14 = x26
-    tensor_core_flops_14 = x46
-    io_bits_14 = x47 + 18898944 * x25
-    activation_bits_14 = x48
-    calls_15 = x26
-    tensor_core_flops_15 = x46
-    io_bits_15 = x47 + 18880512 * x25
-    activation_bits_15 = x39
-    calls_16 = x26
-    cuda_core_flops_16 = 122880 * x18
-    io_bits_16 = 49152 * x20
-    activation_bits_16 = x48
-    calls_17 = x49
-    calls_18 = x26
-    cuda_core_flops_18 = 6144 * x18
-    io_bits_18 = 18432 * x20
-    activation_bits_18 = x39
-    calls_19 = x49
-    cuda_core_flops_19 = x50
-    io_bits_19 = x51
-    activation_bits_19 = x52
-    calls_20 = x26
-    cuda_core_flops_20 = 3072 * x53 - 1536 * x12
-    io_bits_20 = x54 + 65024 * x13
-    activation_bits_20 = x54
-    calls_21 = x26
-    io_bits_21 = 512 * (x21 + x40 * x55)
-    activation_bits_21 = activation_bits * x56
-    calls_22 = x26
-    tensor_core_flops_22 = x58 * x59
-    io_bits_22 = activation_bits * (batch_size * (x60 + 6144 * x17) + x56)
-    activation_bits_22 = x19 * x60
-    calls_23 = x49
-    tensor_core_flops_23 = x61 * x59
-    cuda_core_flops_23 = 384 * batch_size * x61
-    io_bits_23 = (x60 + 12288 * x17) * x19
-    activation_bits_23 = x52
-    calls_24 = x49
-    tensor_core_flops_24 = 14155776 * x18
-    io_bits_24 = x35 + 7087104 * x25
-    activation_bits_24 = 9216 * x20
-    calls_25 = x49
-    tensor_core_flops_25 = 4718592 * x18
-    io_bits_25 = x39 + 2362368 * x25
-    activation_bits_25 = x52
-    calls_26 = x49
-    cuda_core_flops_26 = x50
-    io_bits_26 = x51
-    activation_bits_26 = x52
-    calls_27 = x49
-    tensor_core_flops_27 = x62
-    io_bits_27 = x63 + 9449472 * x25
-    activation_bits_27 = x35
-    calls_28 = x49
-    tensor_core_flops_28 = x62
-    io_bits_28 = x63 + 9440256 * x25
-    activation_bits_28 = x52
-    calls_29 = x49
-    cuda_core_flops_29 = 61440 * x18
-    io_bits_29 = x48
-    activation_bits_29 = x35
-    calls_30 = x3
-    tensor_core_flops_30 = 393216 * x18
-    io_bits_30 = 1024 * x20 + 196608 * x25
-    activation_bits_30 = x64
-    calls_31 = x3
-    cuda_core_flops_31 = x65
-    io_bits_31 = x66
-    activation_bits_31 = x64
-    calls_32 = x3
-    tensor_core_flops_32 = x23
-    io_bits_32 = 512 * x20 + 589824 * x25
-    activation_bits_32 = x64
-    calls_33 = x3
-    cuda_core_flops_33 = x65
-    io_bits_33 = x66
-    activation_bits_33 = x64
-    calls_34 = x3
-    tensor_core_flops_34 = 2359296 * batch_size * x69
-    io_bits_34 = (x70 + 256 * x17) * x19 + 1179648 * x25
-    activation_bits_34 = x19 * x70
-    calls_35 = x3
-    tensor_core_flops_35 = 9437184 * batch_size * x76
-    io_bits_35 = (x70 + x77) * x19 + 4718592 * x25
-    activation_bits_35 = x19 * x77
-    calls_36 = 2 * x3
-    io_bits_36 = activation_bits * (batch_size * (2048 * x76 + 1024 * x78) + 2048 * x83) + 1024 * x25
-    activation_bits_36 = 1024 * activation_bits * (x83 + x85)
-    calls_37 = x3
-    cuda_core_flops_37 = 31744 * x81
-    io_bits_37 = activation_bits * (x86 + 262144 * x82)
-    activation_bits_37 = activation_bits * x86
-    calls_38 = x3
-    cuda_core_flops_38 = 1024 * x85
-    io_bits_38 = activation_bits * (2048 * x85 + 1024 * (x3 + x75 + x72))
-    activation_bits_38 = x88
-    calls_40 = x3
-    io_bits_40 = x3 * (263168 * (weight_bits + activation_bits) + 16448)
-    activation_bits_40 = 263168 * x41
-    calls_41 = x89
-    cuda_core_flops_41 = 49152 * x85
-    io_bits_41 = 147456 * x87
-    activation_bits_41 = x90
-    calls_42 = x91
-    tensor_core_flops_42 = batch_size * (98304 * x92 + 196608 * x76)
-    cuda_core_flops_42 = batch_size * (2304 * x92 + 4608 * x76)
-    io_bits_42 = x93
-    activation_bits_42 = x94
-    calls_43 = x91
-    tensor_core_flops_43 = 150994944 * x85
-    io_bits_43 = x93 + 75571200 * x25
-    activation_bits_43 = 73728 * x87
-    calls_44 = x91
-    tensor_core_flops_44 = 50331648 * x85
-    io_bits_44 = x90 + 25190400 * x25
-    activation_bits_44 = x94
-    calls_45 = x89
-    cuda_core_flops_45 = 196608 * x85
-    io_bits_45 = 491520 * x87
-    activation_bits_45 = x95
-    calls_46 = x91
-    cuda_core_flops_46 = 393216 * x85
-    io_bits_46 = x95
-    activation_bits_46 = x93
-    calls_47 = x91
-    tensor_core_flops_47 = x96
-    io_bits_47 = x97 + 100761600 * x25
-    activation_bits_47 = x93
-    calls_48 = x91
-    tensor_core_flops_48 = x96
-    io_bits_48 = x97 + 100687872 * x25
-    activation_bits_48 = x94
-    calls_49 = x91
-    cuda_core_flops_49 = x98
-    io_bits_49 = x100
-    activation_bits_49 = x94
-    calls_50 = x91
-    cuda_core_flops_50 = x98
-    io_bits_50 = x100
-    activation_bits_50 = x94
-    calls_51 = x3
-    cuda_core_flops_51 = 7168 * x85
-    io_bits_51 = 2048 * x99
-    activation_bits_51 = x88
+    x1 = batch_size // vision_batch_size
+    x2 = num_width_tiles * num_height_tiles
+    x3 = 1 if x2 > 1 else 0
+    x4 = x3 + 1
+    x5 = x1 * x4
+    x6 = 2 * x5
+    x7 = 1 if activation_bits != 32 else 0
+    x8 = base_size // 16
+    x9 = 1 if x8 != 64 else 0
+    x10 = x8 * x8
+    x11 = image_size // 16
+    x12 = 1 if x11 != 64 else 0
+    x13 = x11 if x3 else 0
+    x14 = x11 * x13
+    x15 = (x10 if x9 else 0) + (x14 if x12 else 0)
+    x16 = x9 + (x12 if x3 else 0)
+    x17 = x16 if weight_bits != 32 else 0
+    x18 = activation_bits if x7 else 0
+    x19 = x1 * x15
+    x20 = x2 * x14
+    x21 = x20 + x10
+    x22 = vision_batch_size * x1
+    x23 = x21 * x22
+    x24 = vision_batch_size * activation_bits
+    x25 = x21 * x24
+    x26 = (weight_bits * x14 if x11 == 64 else 0) + (weight_bits * x10 if x8 == 64 else 0) + activation_bits * x15
+    x27 = activation_bits * x22
+    x28 = x21 * x27
+    x29 = 768 * x28
+    x30 = -(-x11 // 2)
+    x31 = x2 if x3 else 0
+    x32 = -(-x8 // 2)
+    x33 = x30 * x30 * x31 + x32 * x32
+    x34 = 512 * x33
+    x35 = x27 * x34
+    x36 = 1179648 * x23
+    x37 = x4 * weight_bits
+    x38 = 8 * x5
+    x39 = -(-x11 // 14)
+    x40 = 1 if (14 * x39) != x11 else 0
+    x41 = x39 * x39 * x2
+    x42 = x41 if x3 else 0
+    x43 = -(-x8 // 14)
+    x44 = 1 if (14 * x43) != x8 else 0
+    x45 = x43 * x43
+    x46 = 1204224 * ((x42 if x40 else 0) + (x45 if x44 else 0))
+    x47 = x20 if x40 else 0
+    x48 = x10 if x44 else 0
+    x49 = 24 * x5
+    x50 = (x42 if x39 != 1 else 0) + (x45 if x43 != 1 else 0)
+    x51 = vision_batch_size * x2
+    x52 = (x47 if (x11 + x51) != 2 else 0) + (x48 if (vision_batch_size + x8) != 2 else 0)
+    x53 = 16 * x5
+    x54 = 12288 * x28
+    x55 = 43008 * x23
+    x56 = x25 + x37
+    x57 = vision_batch_size * x21
+    x58 = x1 * (12288 * x56 + 512 * x57)
+    x59 = (6144 * activation_bits + 512) * x23
+    x60 = vision_batch_size * x41
+    x61 = vision_batch_size * x45
+    x62 = (x42 if x60 != 1 else 0) + (x45 if x61 != 1 else 0)
+    x63 = (x42 if x60 == 1 else 0) + (x45 if x61 == 1 else 0)
+    x64 = x42 + x45
+    x65 = 48 * x5
+    x66 = activation_bits * x5
+    x67 = vision_batch_size * x64
+    x68 = 3687936 * x67 + 3136 * x4
+    x69 = x1 * activation_bits
+    x70 = activation_bits + 1
+    x71 = x64 * x22
+    x72 = x64 * x27
+    x73 = 1204224 * x72
+    x74 = x64 * x24
+    x75 = 37748736 * x23
+    x76 = 30720 * x25
+    x77 = 24576 * x28
+    x78 = 6144 * x28
+    x79 = 4 * x5
+    x80 = 12 * x5
+    x81 = 21504 * x23
+    x82 = x1 * (6144 * x56 + 256 * x57)
+    x83 = (3072 * activation_bits + 256) * x23
+    x84 = 1 if x11 != 1 else 0
+    x85 = 1 if x8 != 1 else 0
+    x86 = ((1 if vision_batch_size == 1 else 0) + 1) * x10 if x85 else 0
+    x87 = (((1 if x51 == 1 else 0) + 1) * x20 if x84 else 0) + x86
+    x88 = x11 * x20
+    x89 = x8 * x10
+    x90 = (x88 if x84 else 0) + (x89 if x85 else 0)
+    x91 = (x20 if x51 != 1 else 0) + (x10 if vision_batch_size != 1 else 0)
+    x92 = (x8 if x9 else 0) + (x13 if x12 else 0)
+    x93 = 1024 * x92 - 512 * x16
+    x94 = 32768 * x92
+    x95 = x94 - 16384 * x16
+    x96 = x10 + x14
+    x97 = 512 * x96
+    x98 = x8 + x13
+    x99 = 16 * x98
+    x100 = 8 * x96
+    x101 = x11 * x88 + x10 * x10
+    x102 = 48 * x101
+    x103 = x100 + vision_batch_size * x102
+    x104 = x88 + x89
+    x105 = 96 * x104
+    x106 = 12288 * x22
+    x107 = 3072 * x28
+    x108 = 18874368 * x23
+    x109 = 15360 * x25
+    x110 = 256 * x28
+    x111 = 512 * x23
+    x112 = 514 * x28
+    x113 = 2 * x28
+    x114 = 1026 * x28
+    x115 = 512 * x28
+    x116 = 256 * x23
+    x117 = 257 * x23
+    x118 = 256 * x37
+    x119 = x1 * (514 * x25 + x118)
+    x120 = 257 * x28
+    x121 = 513 * x28
+    x122 = 512 * x25
+    x123 = x1 * (x118 + x122)
+    x124 = -(-x11 // 4)
+    x125 = x124 * x124 if x3 else 0
+    x126 = x2 * x125
+    x127 = -(-x8 // 4)
+    x128 = x127 * x127
+    x129 = x126 + x128
+    x130 = 1024 * x129
+    x131 = x31 + 1
+    x132 = 1 if x127 != 16 else 0
+    x133 = 1 if x124 != 16 else 0
+    x134 = (x128 if x132 else 0) + (x125 if x133 else 0)
+    x135 = x132 + (x133 if x3 else 0)
+    x136 = x134 + x135
+    x137 = x129 + x131
+    x138 = vision_batch_size * x137
+    x139 = 262144 * x135
+    x140 = 8388608 * x135
+    x141 = 32768 * x134 + x140
+    x142 = x1 if x7 else 0
+    x143 = 1024 * activation_bits
+    x144 = x1 * x134
+    x145 = x137 * x22
+    x146 = x137 * x27
+    x147 = x131 + x124 * x124 * x126 + x128 * x128
+    x148 = 98304 * x146
+    x149 = 24576 * x146
+    x150 = x137 * x24
+    x151 = 196608 * x146
+    x152 = 201326592 * x145
+    x153 = 122880 * x150
+    x154 = 172032 * x145
+    x155 = x37 + x150
+    x156 = x1 * (49152 * x155 + 1536 * x138)
+    x157 = (24576 * activation_bits + 1536) * x145
+    calls_1 = x6
+    io_bits_1 = x1 * ((x15 * (768 * activation_bits + 24576) if x7 else 0) + (3145728 * weight_bits + 100663296) * x17)
+    activation_bits_1 = x1 * (768 * x15 * x18 + 100663296 * x17)
+    calls_2 = x5
+    cuda_core_flops_2 = 23808 * x19
+    io_bits_2 = x1 * (24576 * x15 + 100663296 * x16)
+    activation_bits_2 = 24576 * x19
+    calls_3 = x5
+    cuda_core_flops_3 = 768 * x23
+    io_bits_3 = x1 * (1536 * x25 + 768 * x26)
+    activation_bits_3 = x29
+    calls_4 = x5
+    io_bits_4 = 1024 * x33 * x27
+    activation_bits_4 = x35
+    calls_5 = x5
+    tensor_core_flops_5 = x36
+    io_bits_5 = x1 * ((3 * (base_size * base_size + image_size * image_size * x31) + 768 * x21) * x24 + 590592 * x37)
+    activation_bits_5 = x29
+    calls_6 = x38
+    io_bits_6 = (x46 + 6144 * (x47 + x48)) * x27
+    activation_bits_6 = x27 * x46
+    calls_7 = x49
+    io_bits_7 = (4816896 * x50 + 12288 * x52) * x27
+    activation_bits_7 = (2408448 * x50 + 6144 * x52) * x27
+    calls_8 = x53
+    cuda_core_flops_8 = 12288 * x23
+    io_bits_8 = 36864 * x28
+    activation_bits_8 = x54
+    calls_9 = x38
+    cuda_core_flops_9 = x55
+    io_bits_9 = x58
+    activation_bits_9 = x59
+    calls_10 = 40 * x5
+    io_bits_10 = (7225344 * x62 + 2408448 * x63 + 3462144 * x64) * x27
+    activation_bits_10 = (3612672 * x62 + 1204224 * x63 + 1731072 * x64) * x27
+    calls_11 = x65
+    io_bits_11 = (3136 * activation_bits + 200704) * x5
+    activation_bits_11 = 200704 * x5
+    calls_12 = x53
+    calls_13 = 32 * x5
+    cuda_core_flops_13 = 448 * x5
+    io_bits_13 = (448 * activation_bits + 28672) * x5
+    activation_bits_13 = 448 * x66
+    calls_14 = x53
+    cuda_core_flops_14 = 3136 * x5
+    io_bits_14 = 3584 * x66
+    activation_bits_14 = 3136 * x66
+    calls_15 = x49
+    cuda_core_flops_15 = x1 * x68
+    io_bits_15 = (4214784 * x67 + 6272 * x4) * x69
+    activation_bits_15 = x68 * x69
+    calls_16 = x53
+    io_bits_16 = 200704 * (weight_bits + x70) * x5
+    activation_bits_16 = 200704 * x66
+    calls_17 = x53
+    tensor_core_flops_17 = 67436544 * x71
+    io_bits_17 = (2935296 * x67 + 200704 * x4) * x69
+    activation_bits_17 = 526848 * x72
+    calls_18 = x38
+    tensor_core_flops_18 = 944111616 * x71
+    cuda_core_flops_18 = 25815552 * x71
+    io_bits_18 = 8504832 * x72
+    activation_bits_18 = x73
+    calls_19 = x38
+    tensor_core_flops_19 = 5549064192 * x71
+    io_bits_19 = x1 * (4816896 * x74 + 14174208 * x37)
+    activation_bits_19 = 3612672 * x72
+    calls_20 = x38
+    tensor_core_flops_20 = 1849688064 * x71
+    io_bits_20 = x1 * (2408448 * x74 + 4724736 * x37)
+    activation_bits_20 = x73
+    calls_21 = x38
+    cuda_core_flops_21 = x55
+    io_bits_21 = x58
+    activation_bits_21 = x59
+    calls_22 = x38
+    tensor_core_flops_22 = x75
+    io_bits_22 = x1 * (x76 + 18898944 * x37)
+    activation_bits_22 = x77
+    calls_23 = x38
+    tensor_core_flops_23 = x75
+    io_bits_23 = x1 * (x76 + 18880512 * x37)
+    activation_bits_23 = x78
+    calls_24 = x38
+    cuda_core_flops_24 = 122880 * x23
+    io_bits_24 = 49152 * x28
+    activation_bits_24 = x77
+    calls_25 = x79
+    calls_26 = x80
+    calls_27 = x38
+    cuda_core_flops_27 = 6144 * x23
+    io_bits_27 = 18432 * x28
+    activation_bits_27 = x78
+    calls_28 = x79
+    cuda_core_flops_28 = x81
+    io_bits_28 = x82
+    activation_bits_28 = x83
+    calls_29 = 20 * x5
+    io_bits_29 = (6144 * x87 + 192 * x90 + 18432 * x91) * x27
+    activation_bits_29 = (3072 * x87 + 96 * x90 + 9216 * x91) * x27
+    calls_30 = x49
+    x158 = (
+        (activation_bits * x93 + x95 if x7 else 0)
+        + (65024 * weight_bits + 2080768) * x17
+        + x96 * (8 * activation_bits + 512)
+    )
+    io_bits_30 = x1 * x158
+    activation_bits_30 = x1 * (x93 * x18 + 2080768 * x17 + x97)
+    calls_31 = x38
+    cuda_core_flops_31 = x1 * (3072 * x92 - 1536 * x16)
+    io_bits_31 = x1 * (x94 + 2064384 * x16)
+    activation_bits_31 = x1 * x95
+    calls_32 = x53
+    cuda_core_flops_32 = x1 * x99
+    io_bits_32 = x1 * x98 * (16 * activation_bits + 1024)
+    activation_bits_32 = x69 * x99
+    calls_33 = x38
+    cuda_core_flops_33 = x1 * x100
+    io_bits_33 = (x100 + x99) * x69
+    activation_bits_33 = x69 * x100
+    calls_34 = x80
+    cuda_core_flops_34 = x1 * x103
+    io_bits_34 = (vision_batch_size * (x102 + x105) + 16 * x96) * x69
+    activation_bits_34 = x103 * x69
+    calls_35 = x38
+    io_bits_35 = 512 * x1 * (x26 + x70 * x96)
+    activation_bits_35 = x69 * x97
+    calls_36 = x38
+    tensor_core_flops_36 = x104 * x106
+    io_bits_36 = (x97 + vision_batch_size * (x105 + 6144 * x21)) * x69
+    activation_bits_36 = x27 * x105
+    calls_37 = x79
+    tensor_core_flops_37 = x101 * x106
+    cuda_core_flops_37 = 336 * x101 * x22
+    io_bits_37 = (x102 + 12288 * x21) * x27
+    activation_bits_37 = x107
+    calls_38 = x79
+    tensor_core_flops_38 = 14155776 * x23
+    io_bits_38 = x1 * (12288 * x25 + 7087104 * x37)
+    activation_bits_38 = 9216 * x28
+    calls_39 = x79
+    tensor_core_flops_39 = 4718592 * x23
+    io_bits_39 = x1 * (6144 * x25 + 2362368 * x37)
+    activation_bits_39 = x107
+    calls_40 = x79
+    cuda_core_flops_40 = x81
+    io_bits_40 = x82
+    activation_bits_40 = x83
+    calls_41 = x79
+    tensor_core_flops_41 = x108
+    io_bits_41 = x1 * (x109 + 9449472 * x37)
+    activation_bits_41 = x54
+    calls_42 = x79
+    tensor_core_flops_42 = x108
+    io_bits_42 = x1 * (x109 + 9440256 * x37)
+    activation_bits_42 = x107
+    calls_43 = x79
+    cuda_core_flops_43 = 61440 * x23
+    io_bits_43 = x77
+    activation_bits_43 = x54
+    calls_44 = x5
+    tensor_core_flops_44 = 393216 * x23
+    io_bits_44 = x1 * (1024 * x25 + 196608 * x37)
+    activation_bits_44 = x110
+    calls_45 = x6
+    cuda_core_flops_45 = x111
+    io_bits_45 = x112
+    activation_bits_45 = x113
+    calls_46 = x6
+    cuda_core_flops_46 = x111
+    io_bits_46 = x114
+    activation_bits_46 = x115
+    calls_47 = x5
+    cuda_core_flops_47 = x116
+    io_bits_47 = x115
+    activation_bits_47 = x110
+    calls_48 = x6
+    cuda_core_flops_48 = x117
+    io_bits_48 = x119
+    activation_bits_48 = x120
+    calls_49 = x5
+    cuda_core_flops_49 = x23
+    io_bits_49 = x113
+    activation_bits_49 = x28
+    calls_50 = x5
+    cuda_core_flops_50 = x116
+    io_bits_50 = x121
+    activation_bits_50 = x110
+    calls_51 = x5
+    cuda_core_flops_51 = x116
+    io_bits_51 = x123
+    activation_bits_51 = x110
+    calls_52 = x5
+    tensor_core_flops_52 = x36
+    io_bits_52 = x1 * (x122 + 589824 * x37)
+    activation_bits_52 = x110
+    calls_53 = x6
+    cuda_core_flops_53 = x111
+    io_bits_53 = x112
+    activation_bits_53 = x113
+    calls_54 = x6
+    cuda_core_flops_54 = x111
+    io_bits_54 = x114
+    activation_bits_54 = x115
+    calls_55 = x5
+    cuda_core_flops_55 = x116
+    io_bits_55 = x115
+    activation_bits_55 = x110
+    calls_56 = x6
+    cuda_core_flops_56 = x117
+    io_bits_56 = x119
+    activation_bits_56 = x120
+    calls_57 = x5
+    cuda_core_flops_57 = x23
+    io_bits_57 = x113
+    activation_bits_57 = x28
+    calls_58 = x5
+    cuda_core_flops_58 = x116
+    io_bits_58 = x121
+    activation_bits_58 = x110
+    calls_59 = x5
+    cuda_core_flops_59 = x116
+    io_bits_59 = x123
+    activation_bits_59 = x110
+    calls_60 = x5
+    tensor_core_flops_60 = 2359296 * x33 * x22
+    io_bits_60 = x1 * ((x34 + 256 * x21) * x24 + 1179648 * x37)
+    activation_bits_60 = x35
+    calls_61 = x5
+    tensor_core_flops_61 = 9437184 * x129 * x22
+    io_bits_61 = x1 * ((x34 + x130) * x24 + 4718592 * x37)
+    activation_bits_61 = x27 * x130
+    calls_62 = x6
+    io_bits_62 = x1 * (activation_bits * (vision_batch_size * (2048 * x129 + 1024 * x131) + 2048 * x136) + 1024 * x37)
+    activation_bits_62 = 1024 * (x136 + x138) * x69
+    calls_63 = x5
+    io_bits_63 = 524288 * x135 * x69
+    activation_bits_63 = x69 * x139
+    calls_64 = x6
+    io_bits_64 = (activation_bits * (1024 * x134 + x139) + x141) * x142
+    activation_bits_64 = (x140 + x134 * x143) * x142
+    calls_65 = x5
+    cuda_core_flops_65 = 31744 * x144
+    io_bits_65 = x1 * x141
+    activation_bits_65 = 32768 * x144
+    calls_66 = x5
+    cuda_core_flops_66 = 1024 * x145
+    io_bits_66 = (2048 * x138 + 1024 * (x4 + x128 + x125)) * x69
+    activation_bits_66 = 1024 * x146
+    calls_68 = x5
+    io_bits_68 = (263168 * (activation_bits + weight_bits) + 16448) * x5
+    activation_bits_68 = 263168 * x66
+    calls_69 = x65
+    cuda_core_flops_69 = 49152 * x145
+    io_bits_69 = 147456 * x146
+    activation_bits_69 = 49152 * x146
+    calls_70 = x49
+    tensor_core_flops_70 = (98304 * x147 + 196608 * x129) * x22
+    cuda_core_flops_70 = (2304 * x147 + 4608 * x129) * x22
+    io_bits_70 = x148
+    activation_bits_70 = x149
+    calls_71 = x49
+    tensor_core_flops_71 = 150994944 * x145
+    io_bits_71 = x1 * (98304 * x150 + 75571200 * x37)
+    activation_bits_71 = 73728 * x146
+    calls_72 = x49
+    tensor_core_flops_72 = 50331648 * x145
+    io_bits_72 = x1 * (49152 * x150 + 25190400 * x37)
+    activation_bits_72 = x149
+    calls_73 = x65
+    cuda_core_flops_73 = 196608 * x145
+    io_bits_73 = 491520 * x146
+    activation_bits_73 = x151
+    calls_74 = x49
+    cuda_core_flops_74 = 393216 * x145
+    io_bits_74 = x151
+    activation_bits_74 = x148
+    calls_75 = x49
+    tensor_core_flops_75 = x152
+    io_bits_75 = x1 * (x153 + 100761600 * x37)
+    activation_bits_75 = x148
+    calls_76 = x49
+    tensor_core_flops_76 = x152
+    io_bits_76 = x1 * (x153 + 100687872 * x37)
+    activation_bits_76 = x149
+    calls_77 = x49
+    cuda_core_flops_77 = x154
+    io_bits_77 = x156
+    activation_bits_77 = x157
+    calls_78 = x49
+    cuda_core_flops_78 = x154
+    io_bits_78 = x156
+    activation_bits_78 = x157
+    calls_79 = x5
+    cuda_core_flops_79 = 7168 * x145
+    io_bits_79 = x1 * (2048 * x155 + 64 * x138)
+    activation_bits_79 = (x143 + 64) * x145
     return (
         OperatorCost(
             "model.sam_model",
-            "interpolate",
+            "_to_copy",
             calls_1,
             0,
-            cuda_core_flops_1,
+            0,
             io_bits_1,
             activation_bits_1,
         ),
         OperatorCost(
             "model.sam_model",
-            "add",
+            "_upsample_bicubic2d_aa",
             calls_2,
             0,
             cuda_core_flops_2,
@@ -1707,17 +1876,17 @@ def vision_operators(
             activation_bits_2,
         ),
         OperatorCost(
-            "model.sam_model.patch_embed.proj",
-            "Conv2d",
+            "model.sam_model",
+            "add",
             calls_3,
-            tensor_core_flops_3,
             0,
+            cuda_core_flops_3,
             io_bits_3,
             activation_bits_3,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10",
-            "pad",
+            "model.sam_model",
+            "clone",
             calls_4,
             0,
             0,
@@ -1725,80 +1894,80 @@ def vision_operators(
             activation_bits_4,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10",
-            "add",
+            "model.sam_model.patch_embed.proj",
+            "convolution",
             calls_5,
+            tensor_core_flops_5,
             0,
-            cuda_core_flops_5,
             io_bits_5,
             activation_bits_5,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.norm1",
-            "LayerNorm",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10",
+            "constant_pad_nd",
             calls_6,
             0,
-            cuda_core_flops_6,
+            0,
             io_bits_6,
             activation_bits_6,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
-            "interpolate",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10",
+            "clone",
             calls_7,
             0,
             0,
-            0,
-            0,
+            io_bits_7,
+            activation_bits_7,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
-            "index",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10",
+            "add",
             calls_8,
             0,
-            0,
+            cuda_core_flops_8,
             io_bits_8,
             activation_bits_8,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
-            "einsum",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.norm1",
+            "native_layer_norm",
             calls_9,
-            tensor_core_flops_9,
             0,
+            cuda_core_flops_9,
             io_bits_9,
             activation_bits_9,
         ),
         OperatorCost(
             "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
-            "decomposed_relative_attention",
+            "clone",
             calls_10,
-            tensor_core_flops_10,
-            cuda_core_flops_10,
+            0,
+            0,
             io_bits_10,
             activation_bits_10,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn.qkv",
-            "Linear",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
+            "_to_copy",
             calls_11,
-            tensor_core_flops_11,
+            0,
             0,
             io_bits_11,
             activation_bits_11,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn.proj",
-            "Linear",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
+            "upsample_linear1d",
             calls_12,
-            tensor_core_flops_12,
             0,
-            io_bits_12,
-            activation_bits_12,
+            0,
+            0,
+            0,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.norm2",
-            "LayerNorm",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
+            "mul",
             calls_13,
             0,
             cuda_core_flops_13,
@@ -1806,80 +1975,80 @@ def vision_operators(
             activation_bits_13,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.lin1",
-            "Linear",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
+            "sub",
             calls_14,
-            tensor_core_flops_14,
             0,
+            cuda_core_flops_14,
             io_bits_14,
             activation_bits_14,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.lin2",
-            "Linear",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
+            "add",
             calls_15,
-            tensor_core_flops_15,
             0,
+            cuda_core_flops_15,
             io_bits_15,
             activation_bits_15,
         ),
         OperatorCost(
-            "model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.act",
-            "GELU",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
+            "index",
             calls_16,
             0,
-            cuda_core_flops_16,
+            0,
             io_bits_16,
             activation_bits_16,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11",
-            "pad",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
+            "bmm",
             calls_17,
+            tensor_core_flops_17,
             0,
-            0,
-            0,
-            0,
+            io_bits_17,
+            activation_bits_17,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11",
-            "add",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
+            "scaled_dot_product_attention",
             calls_18,
-            0,
+            tensor_core_flops_18,
             cuda_core_flops_18,
             io_bits_18,
             activation_bits_18,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.norm1",
-            "LayerNorm",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn.qkv",
+            "addmm",
             calls_19,
+            tensor_core_flops_19,
             0,
-            cuda_core_flops_19,
             io_bits_19,
             activation_bits_19,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.attn",
-            "interpolate",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn.proj",
+            "addmm",
             calls_20,
+            tensor_core_flops_20,
             0,
-            cuda_core_flops_20,
             io_bits_20,
             activation_bits_20,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.attn",
-            "index",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.norm2",
+            "native_layer_norm",
             calls_21,
             0,
-            0,
+            cuda_core_flops_21,
             io_bits_21,
             activation_bits_21,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.attn",
-            "einsum",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.lin1",
+            "addmm",
             calls_22,
             tensor_core_flops_22,
             0,
@@ -1887,80 +2056,80 @@ def vision_operators(
             activation_bits_22,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.attn",
-            "decomposed_relative_attention",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.lin2",
+            "addmm",
             calls_23,
             tensor_core_flops_23,
-            cuda_core_flops_23,
+            0,
             io_bits_23,
             activation_bits_23,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.attn.qkv",
-            "Linear",
+            "model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.act",
+            "gelu",
             calls_24,
-            tensor_core_flops_24,
             0,
+            cuda_core_flops_24,
             io_bits_24,
             activation_bits_24,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.attn.proj",
-            "Linear",
+            "model.sam_model.blocks.2,5,8,11",
+            "constant_pad_nd",
             calls_25,
-            tensor_core_flops_25,
             0,
-            io_bits_25,
-            activation_bits_25,
+            0,
+            0,
+            0,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.norm2",
-            "LayerNorm",
+            "model.sam_model.blocks.2,5,8,11",
+            "clone",
             calls_26,
             0,
-            cuda_core_flops_26,
-            io_bits_26,
-            activation_bits_26,
+            0,
+            0,
+            0,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.mlp.lin1",
-            "Linear",
+            "model.sam_model.blocks.2,5,8,11",
+            "add",
             calls_27,
-            tensor_core_flops_27,
             0,
+            cuda_core_flops_27,
             io_bits_27,
             activation_bits_27,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.mlp.lin2",
-            "Linear",
+            "model.sam_model.blocks.2,5,8,11.norm1",
+            "native_layer_norm",
             calls_28,
-            tensor_core_flops_28,
             0,
+            cuda_core_flops_28,
             io_bits_28,
             activation_bits_28,
         ),
         OperatorCost(
-            "model.sam_model.blocks.2,5,8,11.mlp.act",
-            "GELU",
+            "model.sam_model.blocks.2,5,8,11.attn",
+            "clone",
             calls_29,
             0,
-            cuda_core_flops_29,
+            0,
             io_bits_29,
             activation_bits_29,
         ),
         OperatorCost(
-            "model.sam_model.neck.0",
-            "Conv2d",
+            "model.sam_model.blocks.2,5,8,11.attn",
+            "_to_copy",
             calls_30,
-            tensor_core_flops_30,
+            0,
             0,
             io_bits_30,
             activation_bits_30,
         ),
         OperatorCost(
-            "model.sam_model.neck.1",
-            "LayerNorm2d",
+            "model.sam_model.blocks.2,5,8,11.attn",
+            "upsample_linear1d",
             calls_31,
             0,
             cuda_core_flops_31,
@@ -1968,17 +2137,17 @@ def vision_operators(
             activation_bits_31,
         ),
         OperatorCost(
-            "model.sam_model.neck.2",
-            "Conv2d",
+            "model.sam_model.blocks.2,5,8,11.attn",
+            "mul",
             calls_32,
-            tensor_core_flops_32,
             0,
+            cuda_core_flops_32,
             io_bits_32,
             activation_bits_32,
         ),
         OperatorCost(
-            "model.sam_model.neck.3",
-            "LayerNorm2d",
+            "model.sam_model.blocks.2,5,8,11.attn",
+            "sub",
             calls_33,
             0,
             cuda_core_flops_33,
@@ -1986,53 +2155,305 @@ def vision_operators(
             activation_bits_33,
         ),
         OperatorCost(
-            "model.sam_model.net_2",
-            "Conv2d",
+            "model.sam_model.blocks.2,5,8,11.attn",
+            "add",
             calls_34,
-            tensor_core_flops_34,
             0,
+            cuda_core_flops_34,
             io_bits_34,
             activation_bits_34,
         ),
         OperatorCost(
-            "model.sam_model.net_3",
-            "Conv2d",
+            "model.sam_model.blocks.2,5,8,11.attn",
+            "index",
             calls_35,
-            tensor_core_flops_35,
+            0,
             0,
             io_bits_35,
             activation_bits_35,
         ),
         OperatorCost(
-            "model.vision_model.embeddings",
-            "cat",
+            "model.sam_model.blocks.2,5,8,11.attn",
+            "bmm",
             calls_36,
-            0,
+            tensor_core_flops_36,
             0,
             io_bits_36,
             activation_bits_36,
         ),
         OperatorCost(
-            "model.vision_model.embeddings",
-            "interpolate",
+            "model.sam_model.blocks.2,5,8,11.attn",
+            "scaled_dot_product_attention",
             calls_37,
-            0,
+            tensor_core_flops_37,
             cuda_core_flops_37,
             io_bits_37,
             activation_bits_37,
         ),
         OperatorCost(
-            "model.vision_model.embeddings",
-            "add",
+            "model.sam_model.blocks.2,5,8,11.attn.qkv",
+            "addmm",
             calls_38,
+            tensor_core_flops_38,
             0,
-            cuda_core_flops_38,
             io_bits_38,
             activation_bits_38,
         ),
         OperatorCost(
+            "model.sam_model.blocks.2,5,8,11.attn.proj",
+            "addmm",
+            calls_39,
+            tensor_core_flops_39,
+            0,
+            io_bits_39,
+            activation_bits_39,
+        ),
+        OperatorCost(
+            "model.sam_model.blocks.2,5,8,11.norm2",
+            "native_layer_norm",
+            calls_40,
+            0,
+            cuda_core_flops_40,
+            io_bits_40,
+            activation_bits_40,
+        ),
+        OperatorCost(
+            "model.sam_model.blocks.2,5,8,11.mlp.lin1",
+            "addmm",
+            calls_41,
+            tensor_core_flops_41,
+            0,
+            io_bits_41,
+            activation_bits_41,
+        ),
+        OperatorCost(
+            "model.sam_model.blocks.2,5,8,11.mlp.lin2",
+            "addmm",
+            calls_42,
+            tensor_core_flops_42,
+            0,
+            io_bits_42,
+            activation_bits_42,
+        ),
+        OperatorCost(
+            "model.sam_model.blocks.2,5,8,11.mlp.act",
+            "gelu",
+            calls_43,
+            0,
+            cuda_core_flops_43,
+            io_bits_43,
+            activation_bits_43,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.0",
+            "convolution",
+            calls_44,
+            tensor_core_flops_44,
+            0,
+            io_bits_44,
+            activation_bits_44,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.1",
+            "mean",
+            calls_45,
+            0,
+            cuda_core_flops_45,
+            io_bits_45,
+            activation_bits_45,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.1",
+            "sub",
+            calls_46,
+            0,
+            cuda_core_flops_46,
+            io_bits_46,
+            activation_bits_46,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.1",
+            "pow",
+            calls_47,
+            0,
+            cuda_core_flops_47,
+            io_bits_47,
+            activation_bits_47,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.1",
+            "add",
+            calls_48,
+            0,
+            cuda_core_flops_48,
+            io_bits_48,
+            activation_bits_48,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.1",
+            "sqrt",
+            calls_49,
+            0,
+            cuda_core_flops_49,
+            io_bits_49,
+            activation_bits_49,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.1",
+            "div",
+            calls_50,
+            0,
+            cuda_core_flops_50,
+            io_bits_50,
+            activation_bits_50,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.1",
+            "mul",
+            calls_51,
+            0,
+            cuda_core_flops_51,
+            io_bits_51,
+            activation_bits_51,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.2",
+            "convolution",
+            calls_52,
+            tensor_core_flops_52,
+            0,
+            io_bits_52,
+            activation_bits_52,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.3",
+            "mean",
+            calls_53,
+            0,
+            cuda_core_flops_53,
+            io_bits_53,
+            activation_bits_53,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.3",
+            "sub",
+            calls_54,
+            0,
+            cuda_core_flops_54,
+            io_bits_54,
+            activation_bits_54,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.3",
+            "pow",
+            calls_55,
+            0,
+            cuda_core_flops_55,
+            io_bits_55,
+            activation_bits_55,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.3",
+            "add",
+            calls_56,
+            0,
+            cuda_core_flops_56,
+            io_bits_56,
+            activation_bits_56,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.3",
+            "sqrt",
+            calls_57,
+            0,
+            cuda_core_flops_57,
+            io_bits_57,
+            activation_bits_57,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.3",
+            "div",
+            calls_58,
+            0,
+            cuda_core_flops_58,
+            io_bits_58,
+            activation_bits_58,
+        ),
+        OperatorCost(
+            "model.sam_model.neck.3",
+            "mul",
+            calls_59,
+            0,
+            cuda_core_flops_59,
+            io_bits_59,
+            activation_bits_59,
+        ),
+        OperatorCost(
+            "model.sam_model.net_2",
+            "convolution",
+            calls_60,
+            tensor_core_flops_60,
+            0,
+            io_bits_60,
+            activation_bits_60,
+        ),
+        OperatorCost(
+            "model.sam_model.net_3",
+            "convolution",
+            calls_61,
+            tensor_core_flops_61,
+            0,
+            io_bits_61,
+            activation_bits_61,
+        ),
+        OperatorCost(
+            "model.vision_model.embeddings",
+            "cat",
+            calls_62,
+            0,
+            0,
+            io_bits_62,
+            activation_bits_62,
+        ),
+        OperatorCost(
+            "model.vision_model.embeddings",
+            "clone",
+            calls_63,
+            0,
+            0,
+            io_bits_63,
+            activation_bits_63,
+        ),
+        OperatorCost(
+            "model.vision_model.embeddings",
+            "_to_copy",
+            calls_64,
+            0,
+            0,
+            io_bits_64,
+            activation_bits_64,
+        ),
+        OperatorCost(
+            "model.vision_model.embeddings",
+            "_upsample_bicubic2d_aa",
+            calls_65,
+            0,
+            cuda_core_flops_65,
+            io_bits_65,
+            activation_bits_65,
+        ),
+        OperatorCost(
+            "model.vision_model.embeddings",
+            "add",
+            calls_66,
+            0,
+            cuda_core_flops_66,
+            io_bits_66,
+            activation_bits_66,
+        ),
+        OperatorCost(
             "model.vision_model.embeddings.patch_embedding",
-            "Conv2d",
+            "convolution",
             0,
             0,
             0,
@@ -2041,111 +2462,111 @@ def vision_operators(
         ),
         OperatorCost(
             "model.vision_model.embeddings.position_embedding",
-            "Embedding",
-            calls_40,
+            "embedding",
+            calls_68,
             0,
             0,
-            io_bits_40,
-            activation_bits_40,
+            io_bits_68,
+            activation_bits_68,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23",
             "add",
-            calls_41,
+            calls_69,
             0,
-            cuda_core_flops_41,
-            io_bits_41,
-            activation_bits_41,
+            cuda_core_flops_69,
+            io_bits_69,
+            activation_bits_69,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23.self_attn",
             "scaled_dot_product_attention",
-            calls_42,
-            tensor_core_flops_42,
-            cuda_core_flops_42,
-            io_bits_42,
-            activation_bits_42,
+            calls_70,
+            tensor_core_flops_70,
+            cuda_core_flops_70,
+            io_bits_70,
+            activation_bits_70,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23.self_attn.qkv_proj",
-            "Linear",
-            calls_43,
-            tensor_core_flops_43,
+            "addmm",
+            calls_71,
+            tensor_core_flops_71,
             0,
-            io_bits_43,
-            activation_bits_43,
+            io_bits_71,
+            activation_bits_71,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23.self_attn.out_proj",
-            "Linear",
-            calls_44,
-            tensor_core_flops_44,
+            "addmm",
+            calls_72,
+            tensor_core_flops_72,
             0,
-            io_bits_44,
-            activation_bits_44,
+            io_bits_72,
+            activation_bits_72,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23.mlp",
             "mul",
-            calls_45,
+            calls_73,
             0,
-            cuda_core_flops_45,
-            io_bits_45,
-            activation_bits_45,
+            cuda_core_flops_73,
+            io_bits_73,
+            activation_bits_73,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23.mlp",
             "sigmoid",
-            calls_46,
+            calls_74,
             0,
-            cuda_core_flops_46,
-            io_bits_46,
-            activation_bits_46,
+            cuda_core_flops_74,
+            io_bits_74,
+            activation_bits_74,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23.mlp.fc1",
-            "Linear",
-            calls_47,
-            tensor_core_flops_47,
+            "addmm",
+            calls_75,
+            tensor_core_flops_75,
             0,
-            io_bits_47,
-            activation_bits_47,
+            io_bits_75,
+            activation_bits_75,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23.mlp.fc2",
-            "Linear",
-            calls_48,
-            tensor_core_flops_48,
+            "addmm",
+            calls_76,
+            tensor_core_flops_76,
             0,
-            io_bits_48,
-            activation_bits_48,
+            io_bits_76,
+            activation_bits_76,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23.layer_norm1",
-            "LayerNorm",
-            calls_49,
+            "native_layer_norm",
+            calls_77,
             0,
-            cuda_core_flops_49,
-            io_bits_49,
-            activation_bits_49,
+            cuda_core_flops_77,
+            io_bits_77,
+            activation_bits_77,
         ),
         OperatorCost(
             "model.vision_model.transformer.layers.0-23.layer_norm2",
-            "LayerNorm",
-            calls_50,
+            "native_layer_norm",
+            calls_78,
             0,
-            cuda_core_flops_50,
-            io_bits_50,
-            activation_bits_50,
+            cuda_core_flops_78,
+            io_bits_78,
+            activation_bits_78,
         ),
         OperatorCost(
             "model.vision_model.pre_layrnorm",
-            "LayerNorm",
-            calls_51,
+            "native_layer_norm",
+            calls_79,
             0,
-            cuda_core_flops_51,
-            io_bits_51,
-            activation_bits_51,
+            cuda_core_flops_79,
+            io_bits_79,
+            activation_bits_79,
         ),
     )
 
@@ -2380,6 +2801,7 @@ def vision_states(
 def projector_operators(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -2395,6 +2817,8 @@ def projector_operators(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -2411,7 +2835,7 @@ def projector_operators(
     Returns
     -------
     tuple[OperatorCost, ...]
-        From 42 operations on integers.
+        From 58 operations on integers.
 
     Raises
     ------
@@ -2422,6 +2846,8 @@ def projector_operators(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -2434,33 +2860,41 @@ def projector_operators(
         weight_bits = check_size("weight_bits", weight_bits, 1)
     if not (type(activation_bits) is int and activation_bits > 0):
         activation_bits = check_size("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = -(-(image_size // 16) // 4)
+    x1 = batch_size // vision_batch_size
     x2 = 1 if (num_width_tiles * num_height_tiles) > 1 else 0
-    x3 = num_height_tiles * x1 if x2 else 0
-    x4 = -(-(base_size // 16) // 4)
-    x5 = num_width_tiles * x1 * x3 + x4 * x4
-    x6 = x4 + x3
-    x7 = batch_size * activation_bits
-    x8 = (x6 + x5 + 1) * x7
-    x9 = x2 + 1
-    x10 = x5 * x7
-    io_bits_1 = (9216 * x5 + 3840 * x6 + 1280) * x7 + weight_bits * ((1280 if x2 else 0) + 2560)
-    activation_bits_1 = (4608 * x5 + 2560 * x6 + 1280) * x7
-    io_bits_2 = 2560 * x8
-    activation_bits_2 = 1280 * x8
-    calls_3 = x9
-    tensor_core_flops_3 = 5242880 * batch_size * x5
-    io_bits_3 = 3328 * x10 + 2622720 * weight_bits * x9
-    activation_bits_3 = 1280 * x10
+    x3 = -(-(image_size // 16) // 4)
+    x4 = num_height_tiles * x3 if x2 else 0
+    x5 = x4 * num_width_tiles * x3
+    x6 = -(-(base_size // 16) // 4)
+    x7 = x5 + x6 * x6
+    x8 = x6 + x4
+    x9 = vision_batch_size * activation_bits
+    x10 = x1 * x9
+    x11 = (x5 if num_width_tiles != 1 else 0) if x3 != 1 else 0
+    x12 = 1280 * x10
+    x13 = x8 + x7 + 1
+    x14 = x2 + 1
+    io_bits_1 = x1 * ((11776 * x7 + 6400 * x8 + 3840) * x9 + weight_bits * ((1280 if x2 else 0) + 2560))
+    activation_bits_1 = (5888 * x7 + 3840 * x8 + 2560) * x10
+    io_bits_2 = 2560 * x10 * x11
+    activation_bits_2 = x12 * x11
+    io_bits_3 = x1 * x13 * (3840 * x9 + 64)
+    activation_bits_3 = x13 * x12
+    calls_4 = x1 * x14
+    tensor_core_flops_4 = 5242880 * vision_batch_size * x1 * x7
+    io_bits_4 = x1 * (3328 * x7 * x9 + 2622720 * weight_bits * x14)
+    activation_bits_4 = x7 * x12
     return (
         OperatorCost(
             "model",
             "cat",
-            5,
+            6,
             0,
             0,
             io_bits_1,
@@ -2468,7 +2902,7 @@ def projector_operators(
         ),
         OperatorCost(
             "model",
-            "copy_",
+            "clone",
             1,
             0,
             0,
@@ -2476,13 +2910,22 @@ def projector_operators(
             activation_bits_2,
         ),
         OperatorCost(
-            "model.projector.layers",
-            "Linear",
-            calls_3,
-            tensor_core_flops_3,
+            "model",
+            "index_put_",
+            1,
+            0,
             0,
             io_bits_3,
             activation_bits_3,
+        ),
+        OperatorCost(
+            "model.projector.layers",
+            "addmm",
+            calls_4,
+            tensor_core_flops_4,
+            0,
+            io_bits_4,
+            activation_bits_4,
         ),
     )
 
@@ -2565,7 +3008,7 @@ def prefill_operators(
     Returns
     -------
     tuple[OperatorCost, ...]
-        From 105 operations on integers.
+        From 198 operations on integers.
 
     Raises
     ------
@@ -2592,206 +3035,355 @@ def prefill_operators(
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    x1 = batch_size * seq_len
+    x1 = batch_size * logits_tokens
     x2 = activation_bits * x1
-    x3 = 1280 * x2
-    x4 = 2560 * x1
-    x5 = 7680 * x2
-    x6 = 2560 * x2
-    x7 = 5120 * x2
-    x8 = activation_bits + kv_bits
-    x9 = x8 * x4
-    x10 = seq_len * x1
-    x11 = 3276800 * x1
-    x12 = x6 + 1638400 * weight_bits
-    x13 = 256 * x2
-    x14 = seq_len + activation_bits
-    x15 = 6848 * x2
-    x16 = 17530880 * x1
-    x17 = 8128 * x2 + 8765440 * weight_bits
-    x18 = 5122 * x1
-    x19 = x6 + 1280 * weight_bits
-    x20 = 28160 * x1
-    x21 = 84480 * x2
-    x22 = 28160 * x2
-    x23 = 118272 * x2
-    x24 = 56320 * x2
-    x25 = 14080 * x1
-    x26 = 14080 * x2
-    x27 = x8 * x20
-    x28 = 36044800 * x1
-    x29 = x22 + 18022400 * weight_bits
-    x30 = 2816 * x2
-    x31 = (168960 * activation_bits + 4224) * x1
-    x32 = 84480 * x1
-    x33 = 59136 * x2
-    x34 = 151388160 * x1
-    x35 = 143616 * x2 + 11 * weight_bits * (73400320 if x1 > 298 else routed_reads(64, 6, x1, 1146880, expert_routing))
-    x36 = 19712 * x2
-    x37 = 50462720 * x1
-    x38 = 33792 * x2 + 25231360 * weight_bits
-    x39 = 56342 * x1
-    x40 = x22 + 14080 * weight_bits
-    x41 = batch_size * logits_tokens
-    x42 = activation_bits * x41
-    io_bits_1 = (1280 * (weight_bits + activation_bits) + 64) * x1
-    activation_bits_1 = x3
-    cuda_core_flops_2 = x4
-    io_bits_2 = x5
-    activation_bits_2 = x6
-    cuda_core_flops_3 = 5120 * x1
-    io_bits_3 = 10752 * x2
-    activation_bits_3 = x7
-    cuda_core_flops_4 = 1280 * x1
-    io_bits_4 = x6
-    activation_bits_4 = x3
-    io_bits_5 = x7
-    activation_bits_5 = x6
-    cuda_core_flops_6 = x4
-    io_bits_6 = x5
-    activation_bits_6 = x6
-    io_bits_7 = x9
-    tensor_core_flops_8 = 5120 * x10
-    cuda_core_flops_8 = 60 * x10
-    io_bits_8 = x9
-    activation_bits_8 = x3
-    tensor_core_flops_9 = x11
-    io_bits_9 = x12
-    activation_bits_9 = x3
-    tensor_core_flops_10 = x11
-    io_bits_10 = x12
-    activation_bits_10 = x3
-    tensor_core_flops_11 = x11
-    io_bits_11 = x12
-    activation_bits_11 = x3
-    tensor_core_flops_12 = x11
-    io_bits_12 = x12
-    activation_bits_12 = x3
-    tensor_core_flops_13 = 128 * x1
-    cuda_core_flops_13 = 512 * x1
-    io_bits_13 = x13 + 64 * x14
-    activation_bits_13 = x13
-    cuda_core_flops_14 = 6848 * x1
-    io_bits_14 = 20544 * x2
-    activation_bits_14 = x15
-    tensor_core_flops_15 = x16
-    io_bits_15 = x17
-    activation_bits_15 = x15
-    tensor_core_flops_16 = x16
-    io_bits_16 = x17
-    activation_bits_16 = x15
-    tensor_core_flops_17 = x16
-    io_bits_17 = x17
-    activation_bits_17 = x3
-    cuda_core_flops_18 = 27392 * x1
-    io_bits_18 = 13696 * x2
-    activation_bits_18 = x15
-    cuda_core_flops_19 = x18
-    io_bits_19 = x19
-    activation_bits_19 = x3
-    cuda_core_flops_20 = x18
-    io_bits_20 = x19
-    activation_bits_20 = x3
-    cuda_core_flops_21 = x20
-    io_bits_21 = x21
-    activation_bits_21 = x22
-    cuda_core_flops_22 = 56320 * x1
-    io_bits_22 = x23
+    x3 = (x2 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x4 = 1 if activation_bits != 32 else 0
+    x5 = x1 if x4 else 0
+    x6 = batch_size * seq_len
+    x7 = activation_bits * x6
+    x8 = 1280 * x7
+    x9 = 2560 * x6
+    x10 = 7680 * x7
+    x11 = 2560 * x7
+    x12 = 5120 * x7
+    x13 = 1280 * x6
+    x14 = 1 if kv_bits != activation_bits else 0
+    x15 = (activation_bits + kv_bits) * x6
+    x16 = 2560 * x15
+    x17 = seq_len * x6
+    x18 = 3276800 * x6
+    x19 = x11 + 1638400 * weight_bits
+    x20 = activation_bits if x4 else 0
+    x21 = 128 * x6
+    x22 = 4096 * x6
+    x23 = 8192 * x6
+    x24 = 6848 * x7
+    x25 = 17530880 * x6
+    x26 = 8128 * x7 + 8765440 * weight_bits
+    x27 = 2560 * activation_bits
+    x28 = x6 if x4 else 0
+    x29 = (x27 + 81920) * x28
+    x30 = 1280 * activation_bits + 40960
+    x31 = x30 * x28
+    x32 = 81920 * x6
+    x33 = 40960 * x6
+    x34 = 40992 * x6
+    x35 = 32 * x6
+    x36 = 64 * x6
+    x37 = (x27 + 81952) * x6 + 1280 * weight_bits
+    x38 = x30 * x6
+    x39 = 28160 * x6
+    x40 = 84480 * x7
+    x41 = 28160 * x7
+    x42 = 118272 * x7
+    x43 = 56320 * x7
+    x44 = 14080 * x6
+    x45 = 14080 * x7
+    x46 = 28160 * x15
+    x47 = 36044800 * x6
+    x48 = x41 + 18022400 * weight_bits
+    x49 = 1408 * x6
+    x50 = 22528 * x6
+    x51 = 45056 * x6
+    x52 = 90112 * x6
+    x53 = 84480 * x6
+    x54 = 450560 * x6
+    x55 = 8448 * x6
+    x56 = 4224 * x6
+    x57 = 14080 * activation_bits
+    x58 = 59136 * x7
+    x59 = 151388160 * x6
+    x60 = 143616 * x7 + 11 * weight_bits * (73400320 if x6 > 298 else routed_reads(64, 6, x6, 1146880, expert_routing))
+    x61 = x57 + 450560
+    x62 = x61 * x28
+    x63 = 1 if weight_bits != 32 else 0
+    x64 = 704 * x6
+    x65 = 19712 * x7
+    x66 = 50462720 * x6
+    x67 = 33792 * x7 + 25231360 * weight_bits
+    x68 = 28160 * activation_bits
+    x69 = (x68 + 901120) * x28
+    x70 = 901120 * x6
+    x71 = 450912 * x6
+    x72 = 352 * x6
+    x73 = 11 * x6
+    x74 = (x68 + 901472) * x6 + 14080 * weight_bits
+    x75 = x61 * x6
+    io_bits_1 = 2560 * x3
+    activation_bits_1 = 1280 * x3
+    io_bits_2 = (129280 * activation_bits + 4136960) * x5
+    activation_bits_2 = 4136960 * x5
+    io_bits_3 = (1280 * (activation_bits + weight_bits) + 64) * x6
+    activation_bits_3 = x8
+    cuda_core_flops_4 = x9
+    io_bits_4 = x10
+    activation_bits_4 = x11
+    cuda_core_flops_5 = 5120 * x6
+    io_bits_5 = 10752 * x7
+    activation_bits_5 = x12
+    cuda_core_flops_6 = x13
+    io_bits_6 = x11
+    activation_bits_6 = x8
+    io_bits_7 = x12
+    activation_bits_7 = x11
+    cuda_core_flops_8 = x9
+    io_bits_8 = x10
+    activation_bits_8 = x11
+    io_bits_9 = x16 if x14 else 0
+    tensor_core_flops_10 = 5120 * x17
+    cuda_core_flops_10 = 60 * x17
+    io_bits_10 = x16
+    activation_bits_10 = x8
+    tensor_core_flops_11 = x18
+    io_bits_11 = x19
+    activation_bits_11 = x8
+    tensor_core_flops_12 = x18
+    io_bits_12 = x19
+    activation_bits_12 = x8
+    tensor_core_flops_13 = x18
+    io_bits_13 = x19
+    activation_bits_13 = x8
+    tensor_core_flops_14 = x18
+    io_bits_14 = x19
+    activation_bits_14 = x8
+    io_bits_15 = seq_len * (batch_size * ((256 * activation_bits + 8192 if x4 else 0) + 32) + 64)
+    activation_bits_15 = (256 * x20 + 32) * x6
+    tensor_core_flops_16 = x21
+    io_bits_16 = 2080 * x6 + 2048
+    activation_bits_16 = 2048 * x6
+    io_bits_17 = 6144 * x6
+    activation_bits_17 = x22
+    cuda_core_flops_18 = x21
+    io_bits_18 = x23
+    activation_bits_18 = x22
+    cuda_core_flops_19 = x21
+    io_bits_19 = x23
+    activation_bits_19 = x22
+    cuda_core_flops_20 = 256 * x6
+    io_bits_20 = 16384 * x6
+    activation_bits_20 = x23
+    cuda_core_flops_21 = 6848 * x6
+    io_bits_21 = 20544 * x7
+    activation_bits_21 = x24
+    tensor_core_flops_22 = x25
+    io_bits_22 = x26
     activation_bits_22 = x24
-    cuda_core_flops_23 = x25
-    io_bits_23 = x22
-    activation_bits_23 = x26
-    io_bits_24 = x24
-    activation_bits_24 = x22
-    cuda_core_flops_25 = x20
-    io_bits_25 = x21
-    activation_bits_25 = x22
-    io_bits_26 = x27
-    tensor_core_flops_27 = 56320 * x10
-    cuda_core_flops_27 = 660 * x10
-    io_bits_27 = x27
-    activation_bits_27 = x26
-    tensor_core_flops_28 = x28
-    io_bits_28 = x29
-    activation_bits_28 = x26
-    tensor_core_flops_29 = x28
-    io_bits_29 = x29
-    activation_bits_29 = x26
-    tensor_core_flops_30 = x28
-    io_bits_30 = x29
-    activation_bits_30 = x26
-    tensor_core_flops_31 = x28
-    io_bits_31 = x29
-    activation_bits_31 = x26
-    tensor_core_flops_32 = 1408 * x1
-    cuda_core_flops_32 = 5632 * x1
-    io_bits_32 = x30 + 704 * x14
-    activation_bits_32 = x30
-    io_bits_33 = x31
-    activation_bits_33 = x21
-    io_bits_34 = 168960 * x2
-    activation_bits_34 = x21
-    io_bits_35 = x31
-    activation_bits_35 = x21
-    cuda_core_flops_36 = x32
-    io_bits_36 = 169026 * x2
-    activation_bits_36 = x21
-    cuda_core_flops_37 = x32
-    io_bits_37 = 98560 * x2
-    activation_bits_37 = x26
-    cuda_core_flops_38 = x25
-    io_bits_38 = 42240 * x2
-    activation_bits_38 = x26
-    cuda_core_flops_39 = 59136 * x1
-    io_bits_39 = 177408 * x2
-    activation_bits_39 = x33
-    tensor_core_flops_40 = x34
-    io_bits_40 = x35
-    activation_bits_40 = x33
-    tensor_core_flops_41 = x34
-    io_bits_41 = x35
-    activation_bits_41 = x33
-    tensor_core_flops_42 = x34
-    io_bits_42 = x35
-    activation_bits_42 = x21
-    cuda_core_flops_43 = 236544 * x1
-    io_bits_43 = x23
-    activation_bits_43 = x33
-    tensor_core_flops_44 = 1802240 * x1
-    cuda_core_flops_44 = 4290 * x1
-    io_bits_44 = (14146 * activation_bits + 4224) * x1 + 901120 * weight_bits
-    activation_bits_44 = (66 * activation_bits + 4224) * x1
-    cuda_core_flops_45 = 19712 * x1
-    io_bits_45 = x33
-    activation_bits_45 = x36
-    tensor_core_flops_46 = x37
-    io_bits_46 = x38
-    activation_bits_46 = x36
-    tensor_core_flops_47 = x37
-    io_bits_47 = x38
-    activation_bits_47 = x36
-    tensor_core_flops_48 = x37
-    io_bits_48 = x38
-    activation_bits_48 = x26
-    cuda_core_flops_49 = 78848 * x1
-    io_bits_49 = 39424 * x2
-    activation_bits_49 = x36
-    cuda_core_flops_50 = x39
-    io_bits_50 = x40
-    activation_bits_50 = x26
-    cuda_core_flops_51 = x39
-    io_bits_51 = x40
-    activation_bits_51 = x26
-    cuda_core_flops_52 = x18
-    io_bits_52 = x19
-    activation_bits_52 = x3
-    tensor_core_flops_53 = 330956800 * x41
-    io_bits_53 = 130560 * x42 + 165478400 * weight_bits
-    activation_bits_53 = 129280 * x42
+    tensor_core_flops_23 = x25
+    io_bits_23 = x26
+    activation_bits_23 = x24
+    tensor_core_flops_24 = x25
+    io_bits_24 = x26
+    activation_bits_24 = x8
+    cuda_core_flops_25 = 27392 * x6
+    io_bits_25 = 13696 * x7
+    activation_bits_25 = x24
+    io_bits_26 = x29
+    activation_bits_26 = x31
+    cuda_core_flops_27 = x13
+    io_bits_27 = x32
+    activation_bits_27 = x33
+    cuda_core_flops_28 = x13
+    io_bits_28 = x34
+    activation_bits_28 = x35
+    cuda_core_flops_29 = x6
+    io_bits_29 = x36
+    activation_bits_29 = x35
+    cuda_core_flops_30 = x6
+    io_bits_30 = x36
+    activation_bits_30 = x35
+    cuda_core_flops_31 = x9
+    io_bits_31 = x37
+    activation_bits_31 = x38
+    io_bits_32 = x29
+    activation_bits_32 = x31
+    cuda_core_flops_33 = x13
+    io_bits_33 = x32
+    activation_bits_33 = x33
+    cuda_core_flops_34 = x13
+    io_bits_34 = x34
+    activation_bits_34 = x35
+    cuda_core_flops_35 = x6
+    io_bits_35 = x36
+    activation_bits_35 = x35
+    cuda_core_flops_36 = x6
+    io_bits_36 = x36
+    activation_bits_36 = x35
+    cuda_core_flops_37 = x9
+    io_bits_37 = x37
+    activation_bits_37 = x38
+    cuda_core_flops_38 = x39
+    io_bits_38 = x40
+    activation_bits_38 = x41
+    cuda_core_flops_39 = 56320 * x6
+    io_bits_39 = x42
+    activation_bits_39 = x43
+    cuda_core_flops_40 = x44
+    io_bits_40 = x41
+    activation_bits_40 = x45
+    io_bits_41 = x43
+    activation_bits_41 = x41
+    cuda_core_flops_42 = x39
+    io_bits_42 = x40
+    activation_bits_42 = x41
+    io_bits_43 = x46 if x14 else 0
+    tensor_core_flops_44 = 56320 * x17
+    cuda_core_flops_44 = 660 * x17
+    io_bits_44 = x46
+    activation_bits_44 = x45
+    tensor_core_flops_45 = x47
+    io_bits_45 = x48
+    activation_bits_45 = x45
+    tensor_core_flops_46 = x47
+    io_bits_46 = x48
+    activation_bits_46 = x45
+    tensor_core_flops_47 = x47
+    io_bits_47 = x48
+    activation_bits_47 = x45
+    tensor_core_flops_48 = x47
+    io_bits_48 = x48
+    activation_bits_48 = x45
+    io_bits_49 = seq_len * (batch_size * ((2816 * activation_bits + 90112 if x4 else 0) + 352) + 704)
+    activation_bits_49 = (2816 * x20 + 352) * x6
+    tensor_core_flops_50 = x49
+    io_bits_50 = 22880 * x6 + 22528
+    activation_bits_50 = x50
+    io_bits_51 = 67584 * x6
+    activation_bits_51 = x51
+    cuda_core_flops_52 = x49
+    io_bits_52 = x52
+    activation_bits_52 = x51
+    cuda_core_flops_53 = x49
+    io_bits_53 = x52
+    activation_bits_53 = x51
+    cuda_core_flops_54 = 2816 * x6
+    io_bits_54 = 180224 * x6
+    activation_bits_54 = x52
+    io_bits_55 = 94336 * x6
+    activation_bits_55 = x51
+    cuda_core_flops_56 = x53
+    io_bits_56 = 3198976 * x6 + 45056
+    activation_bits_56 = x54 + 45056
+    io_bits_57 = 12672 * x6
+    activation_bits_57 = x55
+    io_bits_58 = x55
+    activation_bits_58 = x56
+    io_bits_59 = (168960 * activation_bits + 4224) * x6
+    activation_bits_59 = x40
+    io_bits_60 = 168960 * x7
+    activation_bits_60 = x40
+    io_bits_61 = (253440 * activation_bits + 4224) * x6
+    activation_bits_61 = x40
+    io_bits_62 = (98560 * activation_bits + 3153920) * x28
+    activation_bits_62 = (x57 + 2703360) * x28
+    cuda_core_flops_63 = x53
+    io_bits_63 = 5408832 * x6
+    activation_bits_63 = 2703360 * x6
+    cuda_core_flops_64 = x44
+    io_bits_64 = 42240 * x7
+    activation_bits_64 = x45
+    cuda_core_flops_65 = 59136 * x6
+    io_bits_65 = 177408 * x7
+    activation_bits_65 = x58
+    tensor_core_flops_66 = x59
+    io_bits_66 = x60
+    activation_bits_66 = x58
+    tensor_core_flops_67 = x59
+    io_bits_67 = x60
+    activation_bits_67 = x58
+    tensor_core_flops_68 = x59
+    io_bits_68 = x60
+    activation_bits_68 = x40
+    cuda_core_flops_69 = 236544 * x6
+    io_bits_69 = x42
+    activation_bits_69 = x58
+    io_bits_70 = x62 + (901120 * weight_bits + 28835840 if x63 else 0)
+    activation_bits_70 = 450560 * x28 + (28835840 if x63 else 0)
+    tensor_core_flops_71 = 1802240 * x6
+    io_bits_71 = 473088 * x6 + 28835840
+    activation_bits_71 = x50
+    cuda_core_flops_72 = 3520 * x6
+    io_bits_72 = x51
+    activation_bits_72 = x50
+    cuda_core_flops_73 = x64
+    io_bits_73 = 28864 * x6
+    activation_bits_73 = 6336 * x6
+    cuda_core_flops_74 = 66 * x6
+    io_bits_74 = x56
+    activation_bits_74 = 2112 * x6
+    cuda_core_flops_75 = 19712 * x6
+    io_bits_75 = x58
+    activation_bits_75 = x65
+    tensor_core_flops_76 = x66
+    io_bits_76 = x67
+    activation_bits_76 = x65
+    tensor_core_flops_77 = x66
+    io_bits_77 = x67
+    activation_bits_77 = x65
+    tensor_core_flops_78 = x66
+    io_bits_78 = x67
+    activation_bits_78 = x45
+    cuda_core_flops_79 = 78848 * x6
+    io_bits_79 = 39424 * x7
+    activation_bits_79 = x65
+    io_bits_80 = x69
+    activation_bits_80 = x62
+    cuda_core_flops_81 = x44
+    io_bits_81 = x70
+    activation_bits_81 = x54
+    cuda_core_flops_82 = x44
+    io_bits_82 = x71
+    activation_bits_82 = x72
+    cuda_core_flops_83 = x73
+    io_bits_83 = x64
+    activation_bits_83 = x72
+    cuda_core_flops_84 = x73
+    io_bits_84 = x64
+    activation_bits_84 = x72
+    cuda_core_flops_85 = x39
+    io_bits_85 = x74
+    activation_bits_85 = x75
+    io_bits_86 = x69
+    activation_bits_86 = x62
+    cuda_core_flops_87 = x44
+    io_bits_87 = x70
+    activation_bits_87 = x54
+    cuda_core_flops_88 = x44
+    io_bits_88 = x71
+    activation_bits_88 = x72
+    cuda_core_flops_89 = x73
+    io_bits_89 = x64
+    activation_bits_89 = x72
+    cuda_core_flops_90 = x73
+    io_bits_90 = x64
+    activation_bits_90 = x72
+    cuda_core_flops_91 = x39
+    io_bits_91 = x74
+    activation_bits_91 = x75
+    io_bits_92 = x29
+    activation_bits_92 = x31
+    cuda_core_flops_93 = x13
+    io_bits_93 = x32
+    activation_bits_93 = x33
+    cuda_core_flops_94 = x13
+    io_bits_94 = x34
+    activation_bits_94 = x35
+    cuda_core_flops_95 = x6
+    io_bits_95 = x36
+    activation_bits_95 = x35
+    cuda_core_flops_96 = x6
+    io_bits_96 = x36
+    activation_bits_96 = x35
+    cuda_core_flops_97 = x9
+    io_bits_97 = x37
+    activation_bits_97 = x38
+    tensor_core_flops_98 = 330956800 * x1
+    io_bits_98 = 130560 * x2 + 165478400 * weight_bits
+    activation_bits_98 = 129280 * x2
     return (
         OperatorCost(
-            "model.embed_tokens",
-            "Embedding",
+            "",
+            "clone",
             1,
             0,
             0,
@@ -2799,26 +3391,26 @@ def prefill_operators(
             activation_bits_1,
         ),
         OperatorCost(
-            "model.layers.0",
-            "add",
-            2,
+            "",
+            "_to_copy",
+            1,
             0,
-            cuda_core_flops_2,
+            0,
             io_bits_2,
             activation_bits_2,
         ),
         OperatorCost(
-            "model.layers.0.self_attn",
-            "mul",
-            4,
+            "model.embed_tokens",
+            "embedding",
+            1,
             0,
-            cuda_core_flops_3,
+            0,
             io_bits_3,
             activation_bits_3,
         ),
         OperatorCost(
-            "model.layers.0.self_attn",
-            "neg",
+            "model.layers.0",
+            "add",
             2,
             0,
             cuda_core_flops_4,
@@ -2827,16 +3419,16 @@ def prefill_operators(
         ),
         OperatorCost(
             "model.layers.0.self_attn",
-            "cat",
-            2,
+            "mul",
+            4,
             0,
-            0,
+            cuda_core_flops_5,
             io_bits_5,
             activation_bits_5,
         ),
         OperatorCost(
             "model.layers.0.self_attn",
-            "add",
+            "neg",
             2,
             0,
             cuda_core_flops_6,
@@ -2845,43 +3437,43 @@ def prefill_operators(
         ),
         OperatorCost(
             "model.layers.0.self_attn",
-            "copy_",
+            "cat",
             2,
             0,
             0,
             io_bits_7,
+            activation_bits_7,
+        ),
+        OperatorCost(
+            "model.layers.0.self_attn",
+            "add",
+            2,
+            0,
+            cuda_core_flops_8,
+            io_bits_8,
+            activation_bits_8,
+        ),
+        OperatorCost(
+            "model.layers.0.self_attn",
+            "copy_",
+            2,
+            0,
+            0,
+            io_bits_9,
             0,
         ),
         OperatorCost(
             "model.layers.0.self_attn",
             "scaled_dot_product_attention",
             1,
-            tensor_core_flops_8,
-            cuda_core_flops_8,
-            io_bits_8,
-            activation_bits_8,
-        ),
-        OperatorCost(
-            "model.layers.0.self_attn.q_proj",
-            "Linear",
-            1,
-            tensor_core_flops_9,
-            0,
-            io_bits_9,
-            activation_bits_9,
-        ),
-        OperatorCost(
-            "model.layers.0.self_attn.k_proj",
-            "Linear",
-            1,
             tensor_core_flops_10,
-            0,
+            cuda_core_flops_10,
             io_bits_10,
             activation_bits_10,
         ),
         OperatorCost(
-            "model.layers.0.self_attn.v_proj",
-            "Linear",
+            "model.layers.0.self_attn.q_proj",
+            "mm",
             1,
             tensor_core_flops_11,
             0,
@@ -2889,8 +3481,8 @@ def prefill_operators(
             activation_bits_11,
         ),
         OperatorCost(
-            "model.layers.0.self_attn.o_proj",
-            "Linear",
+            "model.layers.0.self_attn.k_proj",
+            "mm",
             1,
             tensor_core_flops_12,
             0,
@@ -2898,35 +3490,35 @@ def prefill_operators(
             activation_bits_12,
         ),
         OperatorCost(
-            "model.layers.0.self_attn.rotary_emb",
-            "LlamaRotaryEmbedding",
+            "model.layers.0.self_attn.v_proj",
+            "mm",
             1,
             tensor_core_flops_13,
-            cuda_core_flops_13,
+            0,
             io_bits_13,
             activation_bits_13,
         ),
         OperatorCost(
-            "model.layers.0.mlp",
-            "mul",
+            "model.layers.0.self_attn.o_proj",
+            "mm",
             1,
+            tensor_core_flops_14,
             0,
-            cuda_core_flops_14,
             io_bits_14,
             activation_bits_14,
         ),
         OperatorCost(
-            "model.layers.0.mlp.gate_proj",
-            "Linear",
-            1,
-            tensor_core_flops_15,
+            "model.layers.0.self_attn.rotary_emb",
+            "_to_copy",
+            3,
+            0,
             0,
             io_bits_15,
             activation_bits_15,
         ),
         OperatorCost(
-            "model.layers.0.mlp.up_proj",
-            "Linear",
+            "model.layers.0.self_attn.rotary_emb",
+            "bmm",
             1,
             tensor_core_flops_16,
             0,
@@ -2934,17 +3526,17 @@ def prefill_operators(
             activation_bits_16,
         ),
         OperatorCost(
-            "model.layers.0.mlp.down_proj",
-            "Linear",
+            "model.layers.0.self_attn.rotary_emb",
+            "cat",
             1,
-            tensor_core_flops_17,
+            0,
             0,
             io_bits_17,
             activation_bits_17,
         ),
         OperatorCost(
-            "model.layers.0.mlp.act_fn",
-            "SiLU",
+            "model.layers.0.self_attn.rotary_emb",
+            "cos",
             1,
             0,
             cuda_core_flops_18,
@@ -2952,8 +3544,8 @@ def prefill_operators(
             activation_bits_18,
         ),
         OperatorCost(
-            "model.layers.0.input_layernorm",
-            "DeepseekV2RMSNorm",
+            "model.layers.0.self_attn.rotary_emb",
+            "sin",
             1,
             0,
             cuda_core_flops_19,
@@ -2961,40 +3553,193 @@ def prefill_operators(
             activation_bits_19,
         ),
         OperatorCost(
-            "model.layers.0.post_attention_layernorm",
-            "DeepseekV2RMSNorm",
-            1,
+            "model.layers.0.self_attn.rotary_emb",
+            "mul",
+            2,
             0,
             cuda_core_flops_20,
             io_bits_20,
             activation_bits_20,
         ),
         OperatorCost(
-            "model.layers.1-11",
-            "add",
-            22,
+            "model.layers.0.mlp",
+            "mul",
+            1,
             0,
             cuda_core_flops_21,
             io_bits_21,
             activation_bits_21,
         ),
         OperatorCost(
+            "model.layers.0.mlp.gate_proj",
+            "mm",
+            1,
+            tensor_core_flops_22,
+            0,
+            io_bits_22,
+            activation_bits_22,
+        ),
+        OperatorCost(
+            "model.layers.0.mlp.up_proj",
+            "mm",
+            1,
+            tensor_core_flops_23,
+            0,
+            io_bits_23,
+            activation_bits_23,
+        ),
+        OperatorCost(
+            "model.layers.0.mlp.down_proj",
+            "mm",
+            1,
+            tensor_core_flops_24,
+            0,
+            io_bits_24,
+            activation_bits_24,
+        ),
+        OperatorCost(
+            "model.layers.0.mlp.act_fn",
+            "silu",
+            1,
+            0,
+            cuda_core_flops_25,
+            io_bits_25,
+            activation_bits_25,
+        ),
+        OperatorCost(
+            "model.layers.0.input_layernorm",
+            "_to_copy",
+            2,
+            0,
+            0,
+            io_bits_26,
+            activation_bits_26,
+        ),
+        OperatorCost(
+            "model.layers.0.input_layernorm",
+            "pow",
+            1,
+            0,
+            cuda_core_flops_27,
+            io_bits_27,
+            activation_bits_27,
+        ),
+        OperatorCost(
+            "model.layers.0.input_layernorm",
+            "mean",
+            1,
+            0,
+            cuda_core_flops_28,
+            io_bits_28,
+            activation_bits_28,
+        ),
+        OperatorCost(
+            "model.layers.0.input_layernorm",
+            "add",
+            1,
+            0,
+            cuda_core_flops_29,
+            io_bits_29,
+            activation_bits_29,
+        ),
+        OperatorCost(
+            "model.layers.0.input_layernorm",
+            "rsqrt",
+            1,
+            0,
+            cuda_core_flops_30,
+            io_bits_30,
+            activation_bits_30,
+        ),
+        OperatorCost(
+            "model.layers.0.input_layernorm",
+            "mul",
+            2,
+            0,
+            cuda_core_flops_31,
+            io_bits_31,
+            activation_bits_31,
+        ),
+        OperatorCost(
+            "model.layers.0.post_attention_layernorm",
+            "_to_copy",
+            2,
+            0,
+            0,
+            io_bits_32,
+            activation_bits_32,
+        ),
+        OperatorCost(
+            "model.layers.0.post_attention_layernorm",
+            "pow",
+            1,
+            0,
+            cuda_core_flops_33,
+            io_bits_33,
+            activation_bits_33,
+        ),
+        OperatorCost(
+            "model.layers.0.post_attention_layernorm",
+            "mean",
+            1,
+            0,
+            cuda_core_flops_34,
+            io_bits_34,
+            activation_bits_34,
+        ),
+        OperatorCost(
+            "model.layers.0.post_attention_layernorm",
+            "add",
+            1,
+            0,
+            cuda_core_flops_35,
+            io_bits_35,
+            activation_bits_35,
+        ),
+        OperatorCost(
+            "model.layers.0.post_attention_layernorm",
+            "rsqrt",
+            1,
+            0,
+            cuda_core_flops_36,
+            io_bits_36,
+            activation_bits_36,
+        ),
+        OperatorCost(
+            "model.layers.0.post_attention_layernorm",
+            "mul",
+            2,
+            0,
+            cuda_core_flops_37,
+            io_bits_37,
+            activation_bits_37,
+        ),
+        OperatorCost(
+            "model.layers.1-11",
+            "add",
+            22,
+            0,
+            cuda_core_flops_38,
+            io_bits_38,
+            activation_bits_38,
+        ),
+        OperatorCost(
             "model.layers.1-11.self_attn",
             "mul",
             44,
             0,
-            cuda_core_flops_22,
-            io_bits_22,
-            activation_bits_22,
+            cuda_core_flops_39,
+            io_bits_39,
+            activation_bits_39,
         ),
         OperatorCost(
             "model.layers.1-11.self_attn",
             "neg",
             22,
             0,
-            cuda_core_flops_23,
-            io_bits_23,
-            activation_bits_23,
+            cuda_core_flops_40,
+            io_bits_40,
+            activation_bits_40,
         ),
         OperatorCost(
             "model.layers.1-11.self_attn",
@@ -3002,17 +3747,17 @@ def prefill_operators(
             22,
             0,
             0,
-            io_bits_24,
-            activation_bits_24,
+            io_bits_41,
+            activation_bits_41,
         ),
         OperatorCost(
             "model.layers.1-11.self_attn",
             "add",
             22,
             0,
-            cuda_core_flops_25,
-            io_bits_25,
-            activation_bits_25,
+            cuda_core_flops_42,
+            io_bits_42,
+            activation_bits_42,
         ),
         OperatorCost(
             "model.layers.1-11.self_attn",
@@ -3020,165 +3765,12 @@ def prefill_operators(
             22,
             0,
             0,
-            io_bits_26,
+            io_bits_43,
             0,
         ),
         OperatorCost(
             "model.layers.1-11.self_attn",
             "scaled_dot_product_attention",
-            11,
-            tensor_core_flops_27,
-            cuda_core_flops_27,
-            io_bits_27,
-            activation_bits_27,
-        ),
-        OperatorCost(
-            "model.layers.1-11.self_attn.q_proj",
-            "Linear",
-            11,
-            tensor_core_flops_28,
-            0,
-            io_bits_28,
-            activation_bits_28,
-        ),
-        OperatorCost(
-            "model.layers.1-11.self_attn.k_proj",
-            "Linear",
-            11,
-            tensor_core_flops_29,
-            0,
-            io_bits_29,
-            activation_bits_29,
-        ),
-        OperatorCost(
-            "model.layers.1-11.self_attn.v_proj",
-            "Linear",
-            11,
-            tensor_core_flops_30,
-            0,
-            io_bits_30,
-            activation_bits_30,
-        ),
-        OperatorCost(
-            "model.layers.1-11.self_attn.o_proj",
-            "Linear",
-            11,
-            tensor_core_flops_31,
-            0,
-            io_bits_31,
-            activation_bits_31,
-        ),
-        OperatorCost(
-            "model.layers.1-11.self_attn.rotary_emb",
-            "LlamaRotaryEmbedding",
-            11,
-            tensor_core_flops_32,
-            cuda_core_flops_32,
-            io_bits_32,
-            activation_bits_32,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp",
-            "index",
-            11,
-            0,
-            0,
-            io_bits_33,
-            activation_bits_33,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp",
-            "cat",
-            11,
-            0,
-            0,
-            io_bits_34,
-            activation_bits_34,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp",
-            "index_put",
-            11,
-            0,
-            0,
-            io_bits_35,
-            activation_bits_35,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp",
-            "mul",
-            11,
-            0,
-            cuda_core_flops_36,
-            io_bits_36,
-            activation_bits_36,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp",
-            "sum",
-            11,
-            0,
-            cuda_core_flops_37,
-            io_bits_37,
-            activation_bits_37,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp",
-            "add",
-            11,
-            0,
-            cuda_core_flops_38,
-            io_bits_38,
-            activation_bits_38,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63",
-            "mul",
-            704,
-            0,
-            cuda_core_flops_39,
-            io_bits_39,
-            activation_bits_39,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63.gate_proj",
-            "Linear",
-            704,
-            tensor_core_flops_40,
-            0,
-            io_bits_40,
-            activation_bits_40,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63.up_proj",
-            "Linear",
-            704,
-            tensor_core_flops_41,
-            0,
-            io_bits_41,
-            activation_bits_41,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63.down_proj",
-            "Linear",
-            704,
-            tensor_core_flops_42,
-            0,
-            io_bits_42,
-            activation_bits_42,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63.act_fn",
-            "SiLU",
-            704,
-            0,
-            cuda_core_flops_43,
-            io_bits_43,
-            activation_bits_43,
-        ),
-        OperatorCost(
-            "model.layers.1-11.mlp.gate",
-            "MoEGate",
             11,
             tensor_core_flops_44,
             cuda_core_flops_44,
@@ -3186,17 +3778,17 @@ def prefill_operators(
             activation_bits_44,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts",
-            "mul",
+            "model.layers.1-11.self_attn.q_proj",
+            "mm",
             11,
+            tensor_core_flops_45,
             0,
-            cuda_core_flops_45,
             io_bits_45,
             activation_bits_45,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts.gate_proj",
-            "Linear",
+            "model.layers.1-11.self_attn.k_proj",
+            "mm",
             11,
             tensor_core_flops_46,
             0,
@@ -3204,8 +3796,8 @@ def prefill_operators(
             activation_bits_46,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts.up_proj",
-            "Linear",
+            "model.layers.1-11.self_attn.v_proj",
+            "mm",
             11,
             tensor_core_flops_47,
             0,
@@ -3213,8 +3805,8 @@ def prefill_operators(
             activation_bits_47,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts.down_proj",
-            "Linear",
+            "model.layers.1-11.self_attn.o_proj",
+            "mm",
             11,
             tensor_core_flops_48,
             0,
@@ -3222,49 +3814,454 @@ def prefill_operators(
             activation_bits_48,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts.act_fn",
-            "SiLU",
-            11,
+            "model.layers.1-11.self_attn.rotary_emb",
+            "_to_copy",
+            33,
             0,
-            cuda_core_flops_49,
+            0,
             io_bits_49,
             activation_bits_49,
         ),
         OperatorCost(
-            "model.layers.1-11.input_layernorm",
-            "DeepseekV2RMSNorm",
+            "model.layers.1-11.self_attn.rotary_emb",
+            "bmm",
             11,
+            tensor_core_flops_50,
             0,
-            cuda_core_flops_50,
             io_bits_50,
             activation_bits_50,
         ),
         OperatorCost(
-            "model.layers.1-11.post_attention_layernorm",
-            "DeepseekV2RMSNorm",
+            "model.layers.1-11.self_attn.rotary_emb",
+            "cat",
             11,
             0,
-            cuda_core_flops_51,
+            0,
             io_bits_51,
             activation_bits_51,
         ),
         OperatorCost(
-            "model.norm",
-            "DeepseekV2RMSNorm",
-            1,
+            "model.layers.1-11.self_attn.rotary_emb",
+            "cos",
+            11,
             0,
             cuda_core_flops_52,
             io_bits_52,
             activation_bits_52,
         ),
         OperatorCost(
-            "lm_head",
-            "Linear",
-            1,
-            tensor_core_flops_53,
+            "model.layers.1-11.self_attn.rotary_emb",
+            "sin",
+            11,
             0,
+            cuda_core_flops_53,
             io_bits_53,
             activation_bits_53,
+        ),
+        OperatorCost(
+            "model.layers.1-11.self_attn.rotary_emb",
+            "mul",
+            22,
+            0,
+            cuda_core_flops_54,
+            io_bits_54,
+            activation_bits_54,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "scatter_",
+            11,
+            0,
+            0,
+            io_bits_55,
+            activation_bits_55,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "sum",
+            22,
+            0,
+            cuda_core_flops_56,
+            io_bits_56,
+            activation_bits_56,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "sort",
+            11,
+            0,
+            0,
+            io_bits_57,
+            activation_bits_57,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "floor_divide",
+            11,
+            0,
+            0,
+            io_bits_58,
+            activation_bits_58,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "index",
+            11,
+            0,
+            0,
+            io_bits_59,
+            activation_bits_59,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "cat",
+            11,
+            0,
+            0,
+            io_bits_60,
+            activation_bits_60,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "index_put_",
+            11,
+            0,
+            0,
+            io_bits_61,
+            activation_bits_61,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "_to_copy",
+            22,
+            0,
+            0,
+            io_bits_62,
+            activation_bits_62,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "mul_",
+            11,
+            0,
+            cuda_core_flops_63,
+            io_bits_63,
+            activation_bits_63,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "add",
+            11,
+            0,
+            cuda_core_flops_64,
+            io_bits_64,
+            activation_bits_64,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63",
+            "mul",
+            704,
+            0,
+            cuda_core_flops_65,
+            io_bits_65,
+            activation_bits_65,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63.gate_proj",
+            "mm",
+            704,
+            tensor_core_flops_66,
+            0,
+            io_bits_66,
+            activation_bits_66,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63.up_proj",
+            "mm",
+            704,
+            tensor_core_flops_67,
+            0,
+            io_bits_67,
+            activation_bits_67,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63.down_proj",
+            "mm",
+            704,
+            tensor_core_flops_68,
+            0,
+            io_bits_68,
+            activation_bits_68,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63.act_fn",
+            "silu",
+            704,
+            0,
+            cuda_core_flops_69,
+            io_bits_69,
+            activation_bits_69,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "_to_copy",
+            22,
+            0,
+            0,
+            io_bits_70,
+            activation_bits_70,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "mm",
+            11,
+            tensor_core_flops_71,
+            0,
+            io_bits_71,
+            activation_bits_71,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "_softmax",
+            11,
+            0,
+            cuda_core_flops_72,
+            io_bits_72,
+            activation_bits_72,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "topk",
+            11,
+            0,
+            cuda_core_flops_73,
+            io_bits_73,
+            activation_bits_73,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "mul",
+            11,
+            0,
+            cuda_core_flops_74,
+            io_bits_74,
+            activation_bits_74,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts",
+            "mul",
+            11,
+            0,
+            cuda_core_flops_75,
+            io_bits_75,
+            activation_bits_75,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts.gate_proj",
+            "mm",
+            11,
+            tensor_core_flops_76,
+            0,
+            io_bits_76,
+            activation_bits_76,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts.up_proj",
+            "mm",
+            11,
+            tensor_core_flops_77,
+            0,
+            io_bits_77,
+            activation_bits_77,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts.down_proj",
+            "mm",
+            11,
+            tensor_core_flops_78,
+            0,
+            io_bits_78,
+            activation_bits_78,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts.act_fn",
+            "silu",
+            11,
+            0,
+            cuda_core_flops_79,
+            io_bits_79,
+            activation_bits_79,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "_to_copy",
+            22,
+            0,
+            0,
+            io_bits_80,
+            activation_bits_80,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "pow",
+            11,
+            0,
+            cuda_core_flops_81,
+            io_bits_81,
+            activation_bits_81,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "mean",
+            11,
+            0,
+            cuda_core_flops_82,
+            io_bits_82,
+            activation_bits_82,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "add",
+            11,
+            0,
+            cuda_core_flops_83,
+            io_bits_83,
+            activation_bits_83,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "rsqrt",
+            11,
+            0,
+            cuda_core_flops_84,
+            io_bits_84,
+            activation_bits_84,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "mul",
+            22,
+            0,
+            cuda_core_flops_85,
+            io_bits_85,
+            activation_bits_85,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "_to_copy",
+            22,
+            0,
+            0,
+            io_bits_86,
+            activation_bits_86,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "pow",
+            11,
+            0,
+            cuda_core_flops_87,
+            io_bits_87,
+            activation_bits_87,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "mean",
+            11,
+            0,
+            cuda_core_flops_88,
+            io_bits_88,
+            activation_bits_88,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "add",
+            11,
+            0,
+            cuda_core_flops_89,
+            io_bits_89,
+            activation_bits_89,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "rsqrt",
+            11,
+            0,
+            cuda_core_flops_90,
+            io_bits_90,
+            activation_bits_90,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "mul",
+            22,
+            0,
+            cuda_core_flops_91,
+            io_bits_91,
+            activation_bits_91,
+        ),
+        OperatorCost(
+            "model.norm",
+            "_to_copy",
+            2,
+            0,
+            0,
+            io_bits_92,
+            activation_bits_92,
+        ),
+        OperatorCost(
+            "model.norm",
+            "pow",
+            1,
+            0,
+            cuda_core_flops_93,
+            io_bits_93,
+            activation_bits_93,
+        ),
+        OperatorCost(
+            "model.norm",
+            "mean",
+            1,
+            0,
+            cuda_core_flops_94,
+            io_bits_94,
+            activation_bits_94,
+        ),
+        OperatorCost(
+            "model.norm",
+            "add",
+            1,
+            0,
+            cuda_core_flops_95,
+            io_bits_95,
+            activation_bits_95,
+        ),
+        OperatorCost(
+            "model.norm",
+            "rsqrt",
+            1,
+            0,
+            cuda_core_flops_96,
+            io_bits_96,
+            activation_bits_96,
+        ),
+        OperatorCost(
+            "model.norm",
+            "mul",
+            2,
+            0,
+            cuda_core_flops_97,
+            io_bits_97,
+            activation_bits_97,
+        ),
+        OperatorCost(
+            "lm_head",
+            "mm",
+            1,
+            tensor_core_flops_98,
+            0,
+            io_bits_98,
+            activation_bits_98,
         ),
     )
 
@@ -3521,7 +4518,7 @@ def decode_operators(
     Returns
     -------
     tuple[OperatorCost, ...]
-        From 143 operations on integers.
+        From 238 operations on integers.
 
     Raises
     ------
@@ -3544,293 +4541,483 @@ def decode_operators(
         kv_bits = check_size("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
-    x1 = decode_steps * batch_size
-    x2 = 1 if decode_steps > 0 else 0
-    x3 = batch_size * activation_bits
-    x4 = x3 if x2 else 0
-    x5 = 1280 * x4
-    x6 = 2 * decode_steps
-    x7 = 2560 * x1
-    x8 = activation_bits * x1
-    x9 = 7680 * x8
-    x10 = 2560 * x4
-    x11 = activation_bits + kv_bits
-    x12 = decode_steps * seq_len + (decode_steps * (decode_steps + 1) // 2)
-    x13 = batch_size * x12
-    x14 = batch_size * (decode_steps * activation_bits + kv_bits * x12)
-    x15 = 3276800 * x1
-    x16 = 2560 * x3
-    x17 = decode_steps * (x16 + 1638400 * weight_bits)
-    x18 = activation_bits + 1
-    x19 = 6848 * x4
-    x20 = 17530880 * x1
-    x21 = decode_steps * (8128 * x3 + 8765440 * weight_bits)
-    x22 = 5122 * x1
-    x23 = decode_steps * (x16 + 1280 * weight_bits)
-    x24 = 22 * decode_steps
-    x25 = 28160 * x1
-    x26 = 84480 * x8
-    x27 = 28160 * x4
-    x28 = 118272 * x8
-    x29 = 14080 * x1
-    x30 = 14080 * x4
-    x31 = 11 * decode_steps
-    x32 = 36044800 * x1
-    x33 = 28160 * x3
-    x34 = decode_steps * (x33 + 18022400 * weight_bits)
-    x35 = (168960 * activation_bits + 4224) * x1
-    x36 = 84480 * x4
-    x37 = 84480 * x1
-    x38 = 704 * decode_steps
-    x39 = 59136 * x4
-    x40 = 151388160 * x1
-    x41 = 73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)
-    x42 = 11 * weight_bits * x41
-    x43 = 143616 * x3 + x42
-    x44 = decode_steps * x43
-    x45 = 19712 * x4
-    x46 = 50462720 * x1
-    x47 = decode_steps * (33792 * x3 + 25231360 * weight_bits)
-    x48 = 56342 * x1
-    x49 = decode_steps * (x33 + 14080 * weight_bits)
+    x1 = 1 if activation_bits != 32 else 0
+    x2 = decode_steps * batch_size
+    x3 = x2 if x1 else 0
+    x4 = 1 if decode_steps > 0 else 0
+    x5 = batch_size if x4 else 0
+    x6 = x5 if x1 else 0
+    x7 = activation_bits * x5
+    x8 = 1280 * x7
+    x9 = 2 * decode_steps
+    x10 = 2560 * x2
+    x11 = activation_bits * x2
+    x12 = 7680 * x11
+    x13 = 2560 * x7
+    x14 = 1280 * x2
+    x15 = activation_bits + kv_bits
+    x16 = decode_steps * seq_len + (decode_steps * (decode_steps + 1) // 2)
+    x17 = batch_size * x16
+    x18 = batch_size * (decode_steps * activation_bits + kv_bits * x16)
+    x19 = 3276800 * x2
+    x20 = batch_size * activation_bits
+    x21 = decode_steps * (2560 * x20 + 1638400 * weight_bits)
+    x22 = activation_bits if x1 else 0
+    x23 = 128 * x2
+    x24 = 4096 * x5
+    x25 = 8192 * x2
+    x26 = 6848 * x7
+    x27 = 17530880 * x2
+    x28 = decode_steps * (8128 * x20 + 8765440 * weight_bits)
+    x29 = 2560 * activation_bits
+    x30 = (x29 + 81920) * x3
+    x31 = 1280 * activation_bits + 40960
+    x32 = x31 * x6
+    x33 = 81920 * x2
+    x34 = 40960 * x5
+    x35 = 40992 * x2
+    x36 = 32 * x5
+    x37 = 64 * x2
+    x38 = decode_steps * (batch_size * (x29 + 81952) + 1280 * weight_bits)
+    x39 = x31 * x5
+    x40 = 22 * decode_steps
+    x41 = 28160 * x2
+    x42 = 84480 * x11
+    x43 = 28160 * x7
+    x44 = 118272 * x11
+    x45 = 14080 * x2
+    x46 = 14080 * x7
+    x47 = 11 * decode_steps
+    x48 = 36044800 * x2
+    x49 = decode_steps * (28160 * x20 + 18022400 * weight_bits)
+    x50 = 1408 * x2
+    x51 = 22528 * x5
+    x52 = 45056 * x5
+    x53 = 90112 * x2
+    x54 = 84480 * x2
+    x55 = 84480 * x7
+    x56 = 14080 * activation_bits
+    x57 = 704 * decode_steps
+    x58 = 59136 * x7
+    x59 = 151388160 * x2
+    x60 = 73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)
+    x61 = 11 * weight_bits * x60
+    x62 = 143616 * x20 + x61
+    x63 = decode_steps * x62
+    x64 = x56 + 450560
+    x65 = batch_size if x1 else 0
+    x66 = 1 if weight_bits != 32 else 0
+    x67 = 704 * x2
+    x68 = 19712 * x7
+    x69 = 50462720 * x2
+    x70 = decode_steps * (33792 * x20 + 25231360 * weight_bits)
+    x71 = 28160 * activation_bits
+    x72 = (x71 + 901120) * x3
+    x73 = x64 * x6
+    x74 = 901120 * x2
+    x75 = 450560 * x5
+    x76 = 450912 * x2
+    x77 = 352 * x5
+    x78 = 11 * x2
+    x79 = decode_steps * (batch_size * (x71 + 901472) + 14080 * weight_bits)
+    x80 = x64 * x5
     calls_1 = decode_steps
-    io_bits_1 = (1280 * (weight_bits + activation_bits) + 64) * x1
-    activation_bits_1 = x5
-    calls_2 = x6
-    cuda_core_flops_2 = x7
-    io_bits_2 = x9
-    activation_bits_2 = x10
-    calls_3 = 4 * decode_steps
-    cuda_core_flops_3 = 5120 * x1
-    io_bits_3 = 10752 * x8
-    activation_bits_3 = 5120 * x4
-    calls_4 = x6
-    cuda_core_flops_4 = 1280 * x1
-    io_bits_4 = 2560 * x8
-    activation_bits_4 = x5
-    calls_5 = x6
-    io_bits_5 = 5120 * x8
-    activation_bits_5 = x10
-    calls_6 = x6
-    cuda_core_flops_6 = x7
-    io_bits_6 = x9
-    activation_bits_6 = x10
-    calls_7 = x6
-    io_bits_7 = x11 * x7
-    calls_8 = decode_steps
-    tensor_core_flops_8 = 5120 * x13
-    cuda_core_flops_8 = 60 * x13
-    io_bits_8 = 2560 * x14
-    activation_bits_8 = x5
-    calls_9 = decode_steps
-    tensor_core_flops_9 = x15
-    io_bits_9 = x17
-    activation_bits_9 = x5
+    calls_2 = decode_steps
+    io_bits_2 = (129280 * activation_bits + 4136960) * x3
+    activation_bits_2 = 4136960 * x6
+    calls_3 = decode_steps
+    io_bits_3 = (1280 * (activation_bits + weight_bits) + 64) * x2
+    activation_bits_3 = x8
+    calls_4 = x9
+    cuda_core_flops_4 = x10
+    io_bits_4 = x12
+    activation_bits_4 = x13
+    calls_5 = 4 * decode_steps
+    cuda_core_flops_5 = 5120 * x2
+    io_bits_5 = 10752 * x11
+    activation_bits_5 = 5120 * x7
+    calls_6 = x9
+    cuda_core_flops_6 = x14
+    io_bits_6 = 2560 * x11
+    activation_bits_6 = x8
+    calls_7 = x9
+    io_bits_7 = 5120 * x11
+    activation_bits_7 = x13
+    calls_8 = x9
+    cuda_core_flops_8 = x10
+    io_bits_8 = x12
+    activation_bits_8 = x13
+    calls_9 = x9
+    io_bits_9 = x15 * x10
     calls_10 = decode_steps
-    tensor_core_flops_10 = x15
-    io_bits_10 = x17
-    activation_bits_10 = x5
+    tensor_core_flops_10 = 5120 * x17
+    cuda_core_flops_10 = 60 * x17
+    io_bits_10 = 2560 * x18
+    activation_bits_10 = x8
     calls_11 = decode_steps
-    tensor_core_flops_11 = x15
-    io_bits_11 = x17
-    activation_bits_11 = x5
+    tensor_core_flops_11 = x19
+    io_bits_11 = x21
+    activation_bits_11 = x8
     calls_12 = decode_steps
-    tensor_core_flops_12 = x15
-    io_bits_12 = x17
-    activation_bits_12 = x5
+    tensor_core_flops_12 = x19
+    io_bits_12 = x21
+    activation_bits_12 = x8
     calls_13 = decode_steps
-    tensor_core_flops_13 = 128 * x1
-    cuda_core_flops_13 = 512 * x1
-    io_bits_13 = decode_steps * (256 * x3 + 64 * x18)
-    activation_bits_13 = 256 * x4
+    tensor_core_flops_13 = x19
+    io_bits_13 = x21
+    activation_bits_13 = x8
     calls_14 = decode_steps
-    cuda_core_flops_14 = 6848 * x1
-    io_bits_14 = 20544 * x8
-    activation_bits_14 = x19
-    calls_15 = decode_steps
-    tensor_core_flops_15 = x20
-    io_bits_15 = x21
-    activation_bits_15 = x19
+    tensor_core_flops_14 = x19
+    io_bits_14 = x21
+    activation_bits_14 = x8
+    calls_15 = 3 * decode_steps
+    io_bits_15 = decode_steps * (batch_size * ((256 * activation_bits + 8192 if x1 else 0) + 32) + 64)
+    activation_bits_15 = (256 * x22 + 32) * x5
     calls_16 = decode_steps
-    tensor_core_flops_16 = x20
-    io_bits_16 = x21
-    activation_bits_16 = x19
+    tensor_core_flops_16 = x23
+    io_bits_16 = decode_steps * (2080 * batch_size + 2048)
+    activation_bits_16 = 2048 * x5
     calls_17 = decode_steps
-    tensor_core_flops_17 = x20
-    io_bits_17 = x21
-    activation_bits_17 = x5
+    io_bits_17 = 6144 * x2
+    activation_bits_17 = x24
     calls_18 = decode_steps
-    cuda_core_flops_18 = 27392 * x1
-    io_bits_18 = 13696 * x8
-    activation_bits_18 = x19
+    cuda_core_flops_18 = x23
+    io_bits_18 = x25
+    activation_bits_18 = x24
     calls_19 = decode_steps
-    cuda_core_flops_19 = x22
-    io_bits_19 = x23
-    activation_bits_19 = x5
-    calls_20 = decode_steps
-    cuda_core_flops_20 = x22
-    io_bits_20 = x23
-    activation_bits_20 = x5
-    calls_21 = x24
-    cuda_core_flops_21 = x25
-    io_bits_21 = x26
-    activation_bits_21 = x27
-    calls_22 = 44 * decode_steps
-    cuda_core_flops_22 = 56320 * x1
+    cuda_core_flops_19 = x23
+    io_bits_19 = x25
+    activation_bits_19 = x24
+    calls_20 = x9
+    cuda_core_flops_20 = 256 * x2
+    io_bits_20 = 16384 * x2
+    activation_bits_20 = 8192 * x5
+    calls_21 = decode_steps
+    cuda_core_flops_21 = 6848 * x2
+    io_bits_21 = 20544 * x11
+    activation_bits_21 = x26
+    calls_22 = decode_steps
+    tensor_core_flops_22 = x27
     io_bits_22 = x28
-    activation_bits_22 = 56320 * x4
-    calls_23 = x24
-    cuda_core_flops_23 = x29
-    io_bits_23 = 28160 * x8
-    activation_bits_23 = x30
-    calls_24 = x24
-    io_bits_24 = 56320 * x8
-    activation_bits_24 = x27
-    calls_25 = x24
-    cuda_core_flops_25 = x25
-    io_bits_25 = x26
-    activation_bits_25 = x27
-    calls_26 = x24
-    io_bits_26 = x11 * x25
-    calls_27 = x31
-    tensor_core_flops_27 = 56320 * x13
-    cuda_core_flops_27 = 660 * x13
-    io_bits_27 = 28160 * x14
-    activation_bits_27 = x30
-    calls_28 = x31
-    tensor_core_flops_28 = x32
-    io_bits_28 = x34
-    activation_bits_28 = x30
-    calls_29 = x31
-    tensor_core_flops_29 = x32
-    io_bits_29 = x34
-    activation_bits_29 = x30
-    calls_30 = x31
-    tensor_core_flops_30 = x32
-    io_bits_30 = x34
-    activation_bits_30 = x30
-    calls_31 = x31
-    tensor_core_flops_31 = x32
-    io_bits_31 = x34
-    activation_bits_31 = x30
-    calls_32 = x31
-    tensor_core_flops_32 = 1408 * x1
-    cuda_core_flops_32 = 5632 * x1
-    io_bits_32 = decode_steps * (2816 * x3 + 704 * x18)
-    activation_bits_32 = 2816 * x4
-    calls_33 = x31
-    io_bits_33 = x35
-    activation_bits_33 = x36
-    calls_34 = x31
-    io_bits_34 = 168960 * x8
+    activation_bits_22 = x26
+    calls_23 = decode_steps
+    tensor_core_flops_23 = x27
+    io_bits_23 = x28
+    activation_bits_23 = x26
+    calls_24 = decode_steps
+    tensor_core_flops_24 = x27
+    io_bits_24 = x28
+    activation_bits_24 = x8
+    calls_25 = decode_steps
+    cuda_core_flops_25 = 27392 * x2
+    io_bits_25 = 13696 * x11
+    activation_bits_25 = x26
+    calls_26 = x9
+    io_bits_26 = x30
+    activation_bits_26 = x32
+    calls_27 = decode_steps
+    cuda_core_flops_27 = x14
+    io_bits_27 = x33
+    activation_bits_27 = x34
+    calls_28 = decode_steps
+    cuda_core_flops_28 = x14
+    io_bits_28 = x35
+    activation_bits_28 = x36
+    calls_29 = decode_steps
+    cuda_core_flops_29 = x2
+    io_bits_29 = x37
+    activation_bits_29 = x36
+    calls_30 = decode_steps
+    cuda_core_flops_30 = x2
+    io_bits_30 = x37
+    activation_bits_30 = x36
+    calls_31 = x9
+    cuda_core_flops_31 = x10
+    io_bits_31 = x38
+    activation_bits_31 = x39
+    calls_32 = x9
+    io_bits_32 = x30
+    activation_bits_32 = x32
+    calls_33 = decode_steps
+    cuda_core_flops_33 = x14
+    io_bits_33 = x33
+    activation_bits_33 = x34
+    calls_34 = decode_steps
+    cuda_core_flops_34 = x14
+    io_bits_34 = x35
     activation_bits_34 = x36
-    calls_35 = x31
-    io_bits_35 = x35
+    calls_35 = decode_steps
+    cuda_core_flops_35 = x2
+    io_bits_35 = x37
     activation_bits_35 = x36
-    calls_36 = x31
-    cuda_core_flops_36 = x37
-    io_bits_36 = 169026 * x8
+    calls_36 = decode_steps
+    cuda_core_flops_36 = x2
+    io_bits_36 = x37
     activation_bits_36 = x36
-    calls_37 = x31
-    cuda_core_flops_37 = x37
-    io_bits_37 = 98560 * x8
-    activation_bits_37 = x30
-    calls_38 = x31
-    cuda_core_flops_38 = x29
-    io_bits_38 = 42240 * x8
-    activation_bits_38 = x30
-    calls_39 = x38
-    cuda_core_flops_39 = 59136 * x1
-    io_bits_39 = 177408 * x8
-    activation_bits_39 = x39
-    calls_40 = x38
-    tensor_core_flops_40 = x40
-    io_bits_40 = x44
-    activation_bits_40 = x39
-    calls_41 = x38
-    tensor_core_flops_41 = x40
-    io_bits_41 = x44
-    activation_bits_41 = x39
-    calls_42 = x38
-    tensor_core_flops_42 = x40
-    io_bits_42 = x44
-    activation_bits_42 = x36
-    calls_43 = x38
-    cuda_core_flops_43 = 236544 * x1
-    io_bits_43 = x28
-    activation_bits_43 = x39
-    calls_44 = x31
-    tensor_core_flops_44 = 1802240 * x1
-    cuda_core_flops_44 = 4290 * x1
-    io_bits_44 = decode_steps * (batch_size * (14146 * activation_bits + 4224) + 901120 * weight_bits)
-    activation_bits_44 = batch_size * (66 * activation_bits + 4224) if x2 else 0
-    calls_45 = x31
-    cuda_core_flops_45 = 19712 * x1
-    io_bits_45 = 59136 * x8
-    activation_bits_45 = x45
-    calls_46 = x31
-    tensor_core_flops_46 = x46
-    io_bits_46 = x47
-    activation_bits_46 = x45
-    calls_47 = x31
-    tensor_core_flops_47 = x46
-    io_bits_47 = x47
-    activation_bits_47 = x45
-    calls_48 = x31
-    tensor_core_flops_48 = x46
-    io_bits_48 = x47
-    activation_bits_48 = x30
-    calls_49 = x31
-    cuda_core_flops_49 = 78848 * x1
-    io_bits_49 = 39424 * x8
-    activation_bits_49 = x45
-    calls_50 = x31
-    cuda_core_flops_50 = x48
-    io_bits_50 = x49
-    activation_bits_50 = x30
-    calls_51 = x31
-    cuda_core_flops_51 = x48
-    io_bits_51 = x49
-    activation_bits_51 = x30
-    calls_52 = decode_steps
-    cuda_core_flops_52 = x22
-    io_bits_52 = x23
-    activation_bits_52 = x5
-    calls_53 = decode_steps
-    tensor_core_flops_53 = 330956800 * x1
-    io_bits_53 = decode_steps * (130560 * x3 + 165478400 * weight_bits)
-    activation_bits_53 = 129280 * x4
+    calls_37 = x9
+    cuda_core_flops_37 = x10
+    io_bits_37 = x38
+    activation_bits_37 = x39
+    calls_38 = x40
+    cuda_core_flops_38 = x41
+    io_bits_38 = x42
+    activation_bits_38 = x43
+    calls_39 = 44 * decode_steps
+    cuda_core_flops_39 = 56320 * x2
+    io_bits_39 = x44
+    activation_bits_39 = 56320 * x7
+    calls_40 = x40
+    cuda_core_flops_40 = x45
+    io_bits_40 = 28160 * x11
+    activation_bits_40 = x46
+    calls_41 = x40
+    io_bits_41 = 56320 * x11
+    activation_bits_41 = x43
+    calls_42 = x40
+    cuda_core_flops_42 = x41
+    io_bits_42 = x42
+    activation_bits_42 = x43
+    calls_43 = x40
+    io_bits_43 = x15 * x41
+    calls_44 = x47
+    tensor_core_flops_44 = 56320 * x17
+    cuda_core_flops_44 = 660 * x17
+    io_bits_44 = 28160 * x18
+    activation_bits_44 = x46
+    calls_45 = x47
+    tensor_core_flops_45 = x48
+    io_bits_45 = x49
+    activation_bits_45 = x46
+    calls_46 = x47
+    tensor_core_flops_46 = x48
+    io_bits_46 = x49
+    activation_bits_46 = x46
+    calls_47 = x47
+    tensor_core_flops_47 = x48
+    io_bits_47 = x49
+    activation_bits_47 = x46
+    calls_48 = x47
+    tensor_core_flops_48 = x48
+    io_bits_48 = x49
+    activation_bits_48 = x46
+    calls_49 = 33 * decode_steps
+    io_bits_49 = decode_steps * (batch_size * ((2816 * activation_bits + 90112 if x1 else 0) + 352) + 704)
+    activation_bits_49 = (2816 * x22 + 352) * x5
+    calls_50 = x47
+    tensor_core_flops_50 = x50
+    io_bits_50 = decode_steps * (22880 * batch_size + 22528)
+    activation_bits_50 = x51
+    calls_51 = x47
+    io_bits_51 = 67584 * x2
+    activation_bits_51 = x52
+    calls_52 = x47
+    cuda_core_flops_52 = x50
+    io_bits_52 = x53
+    activation_bits_52 = x52
+    calls_53 = x47
+    cuda_core_flops_53 = x50
+    io_bits_53 = x53
+    activation_bits_53 = x52
+    calls_54 = x40
+    cuda_core_flops_54 = 2816 * x2
+    io_bits_54 = 180224 * x2
+    activation_bits_54 = 90112 * x5
+    calls_55 = x47
+    io_bits_55 = 94336 * x2
+    activation_bits_55 = x52
+    calls_56 = x40
+    cuda_core_flops_56 = x54
+    io_bits_56 = decode_steps * (3198976 * batch_size + 45056)
+    activation_bits_56 = 450560 * batch_size + 45056 if x4 else 0
+    calls_57 = x47
+    io_bits_57 = 12672 * x2
+    activation_bits_57 = 8448 * x5
+    calls_58 = x47
+    io_bits_58 = 8448 * x2
+    activation_bits_58 = 4224 * x5
+    calls_59 = x47
+    io_bits_59 = (168960 * activation_bits + 4224) * x2
+    activation_bits_59 = x55
+    calls_60 = x47
+    io_bits_60 = 168960 * x11
+    activation_bits_60 = x55
+    calls_61 = x47
+    io_bits_61 = (253440 * activation_bits + 4224) * x2
+    activation_bits_61 = x55
+    calls_62 = x40
+    io_bits_62 = (98560 * activation_bits + 3153920) * x3
+    activation_bits_62 = (x56 + 2703360) * x6
+    calls_63 = x47
+    cuda_core_flops_63 = x54
+    io_bits_63 = 5408832 * x2
+    activation_bits_63 = 2703360 * x5
+    calls_64 = x47
+    cuda_core_flops_64 = x45
+    io_bits_64 = 42240 * x11
+    activation_bits_64 = x46
+    calls_65 = x57
+    cuda_core_flops_65 = 59136 * x2
+    io_bits_65 = 177408 * x11
+    activation_bits_65 = x58
+    calls_66 = x57
+    tensor_core_flops_66 = x59
+    io_bits_66 = x63
+    activation_bits_66 = x58
+    calls_67 = x57
+    tensor_core_flops_67 = x59
+    io_bits_67 = x63
+    activation_bits_67 = x58
+    calls_68 = x57
+    tensor_core_flops_68 = x59
+    io_bits_68 = x63
+    activation_bits_68 = x55
+    calls_69 = x57
+    cuda_core_flops_69 = 236544 * x2
+    io_bits_69 = x44
+    activation_bits_69 = x58
+    calls_70 = x40
+    io_bits_70 = decode_steps * (x64 * x65 + (901120 * weight_bits + 28835840 if x66 else 0))
+    activation_bits_70 = 450560 * x65 + (28835840 if x66 else 0) if x4 else 0
+    calls_71 = x47
+    tensor_core_flops_71 = 1802240 * x2
+    io_bits_71 = decode_steps * (473088 * batch_size + 28835840)
+    activation_bits_71 = x51
+    calls_72 = x47
+    cuda_core_flops_72 = 3520 * x2
+    io_bits_72 = 45056 * x2
+    activation_bits_72 = x51
+    calls_73 = x47
+    cuda_core_flops_73 = x67
+    io_bits_73 = 28864 * x2
+    activation_bits_73 = 6336 * x5
+    calls_74 = x47
+    cuda_core_flops_74 = 66 * x2
+    io_bits_74 = 4224 * x2
+    activation_bits_74 = 2112 * x5
+    calls_75 = x47
+    cuda_core_flops_75 = 19712 * x2
+    io_bits_75 = 59136 * x11
+    activation_bits_75 = x68
+    calls_76 = x47
+    tensor_core_flops_76 = x69
+    io_bits_76 = x70
+    activation_bits_76 = x68
+    calls_77 = x47
+    tensor_core_flops_77 = x69
+    io_bits_77 = x70
+    activation_bits_77 = x68
+    calls_78 = x47
+    tensor_core_flops_78 = x69
+    io_bits_78 = x70
+    activation_bits_78 = x46
+    calls_79 = x47
+    cuda_core_flops_79 = 78848 * x2
+    io_bits_79 = 39424 * x11
+    activation_bits_79 = x68
+    calls_80 = x40
+    io_bits_80 = x72
+    activation_bits_80 = x73
+    calls_81 = x47
+    cuda_core_flops_81 = x45
+    io_bits_81 = x74
+    activation_bits_81 = x75
+    calls_82 = x47
+    cuda_core_flops_82 = x45
+    io_bits_82 = x76
+    activation_bits_82 = x77
+    calls_83 = x47
+    cuda_core_flops_83 = x78
+    io_bits_83 = x67
+    activation_bits_83 = x77
+    calls_84 = x47
+    cuda_core_flops_84 = x78
+    io_bits_84 = x67
+    activation_bits_84 = x77
+    calls_85 = x40
+    cuda_core_flops_85 = x41
+    io_bits_85 = x79
+    activation_bits_85 = x80
+    calls_86 = x40
+    io_bits_86 = x72
+    activation_bits_86 = x73
+    calls_87 = x47
+    cuda_core_flops_87 = x45
+    io_bits_87 = x74
+    activation_bits_87 = x75
+    calls_88 = x47
+    cuda_core_flops_88 = x45
+    io_bits_88 = x76
+    activation_bits_88 = x77
+    calls_89 = x47
+    cuda_core_flops_89 = x78
+    io_bits_89 = x67
+    activation_bits_89 = x77
+    calls_90 = x47
+    cuda_core_flops_90 = x78
+    io_bits_90 = x67
+    activation_bits_90 = x77
+    calls_91 = x40
+    cuda_core_flops_91 = x41
+    io_bits_91 = x79
+    activation_bits_91 = x80
+    calls_92 = x9
+    io_bits_92 = x30
+    activation_bits_92 = x32
+    calls_93 = decode_steps
+    cuda_core_flops_93 = x14
+    io_bits_93 = x33
+    activation_bits_93 = x34
+    calls_94 = decode_steps
+    cuda_core_flops_94 = x14
+    io_bits_94 = x35
+    activation_bits_94 = x36
+    calls_95 = decode_steps
+    cuda_core_flops_95 = x2
+    io_bits_95 = x37
+    activation_bits_95 = x36
+    calls_96 = decode_steps
+    cuda_core_flops_96 = x2
+    io_bits_96 = x37
+    activation_bits_96 = x36
+    calls_97 = x9
+    cuda_core_flops_97 = x10
+    io_bits_97 = x38
+    activation_bits_97 = x39
+    calls_98 = decode_steps
+    tensor_core_flops_98 = 330956800 * x2
+    io_bits_98 = decode_steps * (130560 * x20 + 165478400 * weight_bits)
+    activation_bits_98 = 129280 * x7
     return (
         OperatorCost(
-            "model.embed_tokens",
-            "Embedding",
+            "",
+            "clone",
             calls_1,
             0,
             0,
-            io_bits_1,
-            activation_bits_1,
+            0,
+            0,
         ),
         OperatorCost(
-            "model.layers.0",
-            "add",
+            "",
+            "_to_copy",
             calls_2,
             0,
-            cuda_core_flops_2,
+            0,
             io_bits_2,
             activation_bits_2,
         ),
         OperatorCost(
-            "model.layers.0.self_attn",
-            "mul",
+            "model.embed_tokens",
+            "embedding",
             calls_3,
             0,
-            cuda_core_flops_3,
+            0,
             io_bits_3,
             activation_bits_3,
         ),
         OperatorCost(
-            "model.layers.0.self_attn",
-            "neg",
+            "model.layers.0",
+            "add",
             calls_4,
             0,
             cuda_core_flops_4,
@@ -3839,16 +5026,16 @@ def decode_operators(
         ),
         OperatorCost(
             "model.layers.0.self_attn",
-            "cat",
+            "mul",
             calls_5,
             0,
-            0,
+            cuda_core_flops_5,
             io_bits_5,
             activation_bits_5,
         ),
         OperatorCost(
             "model.layers.0.self_attn",
-            "add",
+            "neg",
             calls_6,
             0,
             cuda_core_flops_6,
@@ -3857,43 +5044,43 @@ def decode_operators(
         ),
         OperatorCost(
             "model.layers.0.self_attn",
-            "copy_",
+            "cat",
             calls_7,
             0,
             0,
             io_bits_7,
-            0,
+            activation_bits_7,
         ),
         OperatorCost(
             "model.layers.0.self_attn",
-            "scaled_dot_product_attention",
+            "add",
             calls_8,
-            tensor_core_flops_8,
+            0,
             cuda_core_flops_8,
             io_bits_8,
             activation_bits_8,
         ),
         OperatorCost(
-            "model.layers.0.self_attn.q_proj",
-            "Linear",
+            "model.layers.0.self_attn",
+            "copy_",
             calls_9,
-            tensor_core_flops_9,
+            0,
             0,
             io_bits_9,
-            activation_bits_9,
+            0,
         ),
         OperatorCost(
-            "model.layers.0.self_attn.k_proj",
-            "Linear",
+            "model.layers.0.self_attn",
+            "scaled_dot_product_attention",
             calls_10,
             tensor_core_flops_10,
-            0,
+            cuda_core_flops_10,
             io_bits_10,
             activation_bits_10,
         ),
         OperatorCost(
-            "model.layers.0.self_attn.v_proj",
-            "Linear",
+            "model.layers.0.self_attn.q_proj",
+            "mm",
             calls_11,
             tensor_core_flops_11,
             0,
@@ -3901,8 +5088,8 @@ def decode_operators(
             activation_bits_11,
         ),
         OperatorCost(
-            "model.layers.0.self_attn.o_proj",
-            "Linear",
+            "model.layers.0.self_attn.k_proj",
+            "mm",
             calls_12,
             tensor_core_flops_12,
             0,
@@ -3910,35 +5097,35 @@ def decode_operators(
             activation_bits_12,
         ),
         OperatorCost(
-            "model.layers.0.self_attn.rotary_emb",
-            "LlamaRotaryEmbedding",
+            "model.layers.0.self_attn.v_proj",
+            "mm",
             calls_13,
             tensor_core_flops_13,
-            cuda_core_flops_13,
+            0,
             io_bits_13,
             activation_bits_13,
         ),
         OperatorCost(
-            "model.layers.0.mlp",
-            "mul",
+            "model.layers.0.self_attn.o_proj",
+            "mm",
             calls_14,
+            tensor_core_flops_14,
             0,
-            cuda_core_flops_14,
             io_bits_14,
             activation_bits_14,
         ),
         OperatorCost(
-            "model.layers.0.mlp.gate_proj",
-            "Linear",
+            "model.layers.0.self_attn.rotary_emb",
+            "_to_copy",
             calls_15,
-            tensor_core_flops_15,
+            0,
             0,
             io_bits_15,
             activation_bits_15,
         ),
         OperatorCost(
-            "model.layers.0.mlp.up_proj",
-            "Linear",
+            "model.layers.0.self_attn.rotary_emb",
+            "bmm",
             calls_16,
             tensor_core_flops_16,
             0,
@@ -3946,17 +5133,17 @@ def decode_operators(
             activation_bits_16,
         ),
         OperatorCost(
-            "model.layers.0.mlp.down_proj",
-            "Linear",
+            "model.layers.0.self_attn.rotary_emb",
+            "cat",
             calls_17,
-            tensor_core_flops_17,
+            0,
             0,
             io_bits_17,
             activation_bits_17,
         ),
         OperatorCost(
-            "model.layers.0.mlp.act_fn",
-            "SiLU",
+            "model.layers.0.self_attn.rotary_emb",
+            "cos",
             calls_18,
             0,
             cuda_core_flops_18,
@@ -3964,8 +5151,8 @@ def decode_operators(
             activation_bits_18,
         ),
         OperatorCost(
-            "model.layers.0.input_layernorm",
-            "DeepseekV2RMSNorm",
+            "model.layers.0.self_attn.rotary_emb",
+            "sin",
             calls_19,
             0,
             cuda_core_flops_19,
@@ -3973,8 +5160,8 @@ def decode_operators(
             activation_bits_19,
         ),
         OperatorCost(
-            "model.layers.0.post_attention_layernorm",
-            "DeepseekV2RMSNorm",
+            "model.layers.0.self_attn.rotary_emb",
+            "mul",
             calls_20,
             0,
             cuda_core_flops_20,
@@ -3982,8 +5169,8 @@ def decode_operators(
             activation_bits_20,
         ),
         OperatorCost(
-            "model.layers.1-11",
-            "add",
+            "model.layers.0.mlp",
+            "mul",
             calls_21,
             0,
             cuda_core_flops_21,
@@ -3991,35 +5178,35 @@ def decode_operators(
             activation_bits_21,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn",
-            "mul",
+            "model.layers.0.mlp.gate_proj",
+            "mm",
             calls_22,
+            tensor_core_flops_22,
             0,
-            cuda_core_flops_22,
             io_bits_22,
             activation_bits_22,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn",
-            "neg",
+            "model.layers.0.mlp.up_proj",
+            "mm",
             calls_23,
+            tensor_core_flops_23,
             0,
-            cuda_core_flops_23,
             io_bits_23,
             activation_bits_23,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn",
-            "cat",
+            "model.layers.0.mlp.down_proj",
+            "mm",
             calls_24,
-            0,
+            tensor_core_flops_24,
             0,
             io_bits_24,
             activation_bits_24,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn",
-            "add",
+            "model.layers.0.mlp.act_fn",
+            "silu",
             calls_25,
             0,
             cuda_core_flops_25,
@@ -4027,98 +5214,98 @@ def decode_operators(
             activation_bits_25,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn",
-            "copy_",
+            "model.layers.0.input_layernorm",
+            "_to_copy",
             calls_26,
             0,
             0,
             io_bits_26,
-            0,
+            activation_bits_26,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn",
-            "scaled_dot_product_attention",
+            "model.layers.0.input_layernorm",
+            "pow",
             calls_27,
-            tensor_core_flops_27,
+            0,
             cuda_core_flops_27,
             io_bits_27,
             activation_bits_27,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn.q_proj",
-            "Linear",
+            "model.layers.0.input_layernorm",
+            "mean",
             calls_28,
-            tensor_core_flops_28,
             0,
+            cuda_core_flops_28,
             io_bits_28,
             activation_bits_28,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn.k_proj",
-            "Linear",
+            "model.layers.0.input_layernorm",
+            "add",
             calls_29,
-            tensor_core_flops_29,
             0,
+            cuda_core_flops_29,
             io_bits_29,
             activation_bits_29,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn.v_proj",
-            "Linear",
+            "model.layers.0.input_layernorm",
+            "rsqrt",
             calls_30,
-            tensor_core_flops_30,
             0,
+            cuda_core_flops_30,
             io_bits_30,
             activation_bits_30,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn.o_proj",
-            "Linear",
+            "model.layers.0.input_layernorm",
+            "mul",
             calls_31,
-            tensor_core_flops_31,
             0,
+            cuda_core_flops_31,
             io_bits_31,
             activation_bits_31,
         ),
         OperatorCost(
-            "model.layers.1-11.self_attn.rotary_emb",
-            "LlamaRotaryEmbedding",
+            "model.layers.0.post_attention_layernorm",
+            "_to_copy",
             calls_32,
-            tensor_core_flops_32,
-            cuda_core_flops_32,
+            0,
+            0,
             io_bits_32,
             activation_bits_32,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp",
-            "index",
+            "model.layers.0.post_attention_layernorm",
+            "pow",
             calls_33,
             0,
-            0,
+            cuda_core_flops_33,
             io_bits_33,
             activation_bits_33,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp",
-            "cat",
+            "model.layers.0.post_attention_layernorm",
+            "mean",
             calls_34,
             0,
-            0,
+            cuda_core_flops_34,
             io_bits_34,
             activation_bits_34,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp",
-            "index_put",
+            "model.layers.0.post_attention_layernorm",
+            "add",
             calls_35,
             0,
-            0,
+            cuda_core_flops_35,
             io_bits_35,
             activation_bits_35,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp",
-            "mul",
+            "model.layers.0.post_attention_layernorm",
+            "rsqrt",
             calls_36,
             0,
             cuda_core_flops_36,
@@ -4126,8 +5313,8 @@ def decode_operators(
             activation_bits_36,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp",
-            "sum",
+            "model.layers.0.post_attention_layernorm",
+            "mul",
             calls_37,
             0,
             cuda_core_flops_37,
@@ -4135,7 +5322,7 @@ def decode_operators(
             activation_bits_37,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp",
+            "model.layers.1-11",
             "add",
             calls_38,
             0,
@@ -4144,7 +5331,7 @@ def decode_operators(
             activation_bits_38,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63",
+            "model.layers.1-11.self_attn",
             "mul",
             calls_39,
             0,
@@ -4153,44 +5340,44 @@ def decode_operators(
             activation_bits_39,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63.gate_proj",
-            "Linear",
+            "model.layers.1-11.self_attn",
+            "neg",
             calls_40,
-            tensor_core_flops_40,
             0,
+            cuda_core_flops_40,
             io_bits_40,
             activation_bits_40,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63.up_proj",
-            "Linear",
+            "model.layers.1-11.self_attn",
+            "cat",
             calls_41,
-            tensor_core_flops_41,
+            0,
             0,
             io_bits_41,
             activation_bits_41,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63.down_proj",
-            "Linear",
+            "model.layers.1-11.self_attn",
+            "add",
             calls_42,
-            tensor_core_flops_42,
             0,
+            cuda_core_flops_42,
             io_bits_42,
             activation_bits_42,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.experts.0-63.act_fn",
-            "SiLU",
+            "model.layers.1-11.self_attn",
+            "copy_",
             calls_43,
             0,
-            cuda_core_flops_43,
+            0,
             io_bits_43,
-            activation_bits_43,
+            0,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.gate",
-            "MoEGate",
+            "model.layers.1-11.self_attn",
+            "scaled_dot_product_attention",
             calls_44,
             tensor_core_flops_44,
             cuda_core_flops_44,
@@ -4198,17 +5385,17 @@ def decode_operators(
             activation_bits_44,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts",
-            "mul",
+            "model.layers.1-11.self_attn.q_proj",
+            "mm",
             calls_45,
+            tensor_core_flops_45,
             0,
-            cuda_core_flops_45,
             io_bits_45,
             activation_bits_45,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts.gate_proj",
-            "Linear",
+            "model.layers.1-11.self_attn.k_proj",
+            "mm",
             calls_46,
             tensor_core_flops_46,
             0,
@@ -4216,8 +5403,8 @@ def decode_operators(
             activation_bits_46,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts.up_proj",
-            "Linear",
+            "model.layers.1-11.self_attn.v_proj",
+            "mm",
             calls_47,
             tensor_core_flops_47,
             0,
@@ -4225,8 +5412,8 @@ def decode_operators(
             activation_bits_47,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts.down_proj",
-            "Linear",
+            "model.layers.1-11.self_attn.o_proj",
+            "mm",
             calls_48,
             tensor_core_flops_48,
             0,
@@ -4234,35 +5421,35 @@ def decode_operators(
             activation_bits_48,
         ),
         OperatorCost(
-            "model.layers.1-11.mlp.shared_experts.act_fn",
-            "SiLU",
+            "model.layers.1-11.self_attn.rotary_emb",
+            "_to_copy",
             calls_49,
             0,
-            cuda_core_flops_49,
+            0,
             io_bits_49,
             activation_bits_49,
         ),
         OperatorCost(
-            "model.layers.1-11.input_layernorm",
-            "DeepseekV2RMSNorm",
+            "model.layers.1-11.self_attn.rotary_emb",
+            "bmm",
             calls_50,
+            tensor_core_flops_50,
             0,
-            cuda_core_flops_50,
             io_bits_50,
             activation_bits_50,
         ),
         OperatorCost(
-            "model.layers.1-11.post_attention_layernorm",
-            "DeepseekV2RMSNorm",
+            "model.layers.1-11.self_attn.rotary_emb",
+            "cat",
             calls_51,
             0,
-            cuda_core_flops_51,
+            0,
             io_bits_51,
             activation_bits_51,
         ),
         OperatorCost(
-            "model.norm",
-            "DeepseekV2RMSNorm",
+            "model.layers.1-11.self_attn.rotary_emb",
+            "cos",
             calls_52,
             0,
             cuda_core_flops_52,
@@ -4270,13 +5457,418 @@ def decode_operators(
             activation_bits_52,
         ),
         OperatorCost(
-            "lm_head",
-            "Linear",
+            "model.layers.1-11.self_attn.rotary_emb",
+            "sin",
             calls_53,
-            tensor_core_flops_53,
             0,
+            cuda_core_flops_53,
             io_bits_53,
             activation_bits_53,
+        ),
+        OperatorCost(
+            "model.layers.1-11.self_attn.rotary_emb",
+            "mul",
+            calls_54,
+            0,
+            cuda_core_flops_54,
+            io_bits_54,
+            activation_bits_54,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "scatter_",
+            calls_55,
+            0,
+            0,
+            io_bits_55,
+            activation_bits_55,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "sum",
+            calls_56,
+            0,
+            cuda_core_flops_56,
+            io_bits_56,
+            activation_bits_56,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "sort",
+            calls_57,
+            0,
+            0,
+            io_bits_57,
+            activation_bits_57,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "floor_divide",
+            calls_58,
+            0,
+            0,
+            io_bits_58,
+            activation_bits_58,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "index",
+            calls_59,
+            0,
+            0,
+            io_bits_59,
+            activation_bits_59,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "cat",
+            calls_60,
+            0,
+            0,
+            io_bits_60,
+            activation_bits_60,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "index_put_",
+            calls_61,
+            0,
+            0,
+            io_bits_61,
+            activation_bits_61,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "_to_copy",
+            calls_62,
+            0,
+            0,
+            io_bits_62,
+            activation_bits_62,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "mul_",
+            calls_63,
+            0,
+            cuda_core_flops_63,
+            io_bits_63,
+            activation_bits_63,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp",
+            "add",
+            calls_64,
+            0,
+            cuda_core_flops_64,
+            io_bits_64,
+            activation_bits_64,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63",
+            "mul",
+            calls_65,
+            0,
+            cuda_core_flops_65,
+            io_bits_65,
+            activation_bits_65,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63.gate_proj",
+            "mm",
+            calls_66,
+            tensor_core_flops_66,
+            0,
+            io_bits_66,
+            activation_bits_66,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63.up_proj",
+            "mm",
+            calls_67,
+            tensor_core_flops_67,
+            0,
+            io_bits_67,
+            activation_bits_67,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63.down_proj",
+            "mm",
+            calls_68,
+            tensor_core_flops_68,
+            0,
+            io_bits_68,
+            activation_bits_68,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.experts.0-63.act_fn",
+            "silu",
+            calls_69,
+            0,
+            cuda_core_flops_69,
+            io_bits_69,
+            activation_bits_69,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "_to_copy",
+            calls_70,
+            0,
+            0,
+            io_bits_70,
+            activation_bits_70,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "mm",
+            calls_71,
+            tensor_core_flops_71,
+            0,
+            io_bits_71,
+            activation_bits_71,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "_softmax",
+            calls_72,
+            0,
+            cuda_core_flops_72,
+            io_bits_72,
+            activation_bits_72,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "topk",
+            calls_73,
+            0,
+            cuda_core_flops_73,
+            io_bits_73,
+            activation_bits_73,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.gate",
+            "mul",
+            calls_74,
+            0,
+            cuda_core_flops_74,
+            io_bits_74,
+            activation_bits_74,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts",
+            "mul",
+            calls_75,
+            0,
+            cuda_core_flops_75,
+            io_bits_75,
+            activation_bits_75,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts.gate_proj",
+            "mm",
+            calls_76,
+            tensor_core_flops_76,
+            0,
+            io_bits_76,
+            activation_bits_76,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts.up_proj",
+            "mm",
+            calls_77,
+            tensor_core_flops_77,
+            0,
+            io_bits_77,
+            activation_bits_77,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts.down_proj",
+            "mm",
+            calls_78,
+            tensor_core_flops_78,
+            0,
+            io_bits_78,
+            activation_bits_78,
+        ),
+        OperatorCost(
+            "model.layers.1-11.mlp.shared_experts.act_fn",
+            "silu",
+            calls_79,
+            0,
+            cuda_core_flops_79,
+            io_bits_79,
+            activation_bits_79,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "_to_copy",
+            calls_80,
+            0,
+            0,
+            io_bits_80,
+            activation_bits_80,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "pow",
+            calls_81,
+            0,
+            cuda_core_flops_81,
+            io_bits_81,
+            activation_bits_81,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "mean",
+            calls_82,
+            0,
+            cuda_core_flops_82,
+            io_bits_82,
+            activation_bits_82,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "add",
+            calls_83,
+            0,
+            cuda_core_flops_83,
+            io_bits_83,
+            activation_bits_83,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "rsqrt",
+            calls_84,
+            0,
+            cuda_core_flops_84,
+            io_bits_84,
+            activation_bits_84,
+        ),
+        OperatorCost(
+            "model.layers.1-11.input_layernorm",
+            "mul",
+            calls_85,
+            0,
+            cuda_core_flops_85,
+            io_bits_85,
+            activation_bits_85,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "_to_copy",
+            calls_86,
+            0,
+            0,
+            io_bits_86,
+            activation_bits_86,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "pow",
+            calls_87,
+            0,
+            cuda_core_flops_87,
+            io_bits_87,
+            activation_bits_87,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "mean",
+            calls_88,
+            0,
+            cuda_core_flops_88,
+            io_bits_88,
+            activation_bits_88,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "add",
+            calls_89,
+            0,
+            cuda_core_flops_89,
+            io_bits_89,
+            activation_bits_89,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "rsqrt",
+            calls_90,
+            0,
+            cuda_core_flops_90,
+            io_bits_90,
+            activation_bits_90,
+        ),
+        OperatorCost(
+            "model.layers.1-11.post_attention_layernorm",
+            "mul",
+            calls_91,
+            0,
+            cuda_core_flops_91,
+            io_bits_91,
+            activation_bits_91,
+        ),
+        OperatorCost(
+            "model.norm",
+            "_to_copy",
+            calls_92,
+            0,
+            0,
+            io_bits_92,
+            activation_bits_92,
+        ),
+        OperatorCost(
+            "model.norm",
+            "pow",
+            calls_93,
+            0,
+            cuda_core_flops_93,
+            io_bits_93,
+            activation_bits_93,
+        ),
+        OperatorCost(
+            "model.norm",
+            "mean",
+            calls_94,
+            0,
+            cuda_core_flops_94,
+            io_bits_94,
+            activation_bits_94,
+        ),
+        OperatorCost(
+            "model.norm",
+            "add",
+            calls_95,
+            0,
+            cuda_core_flops_95,
+            io_bits_95,
+            activation_bits_95,
+        ),
+        OperatorCost(
+            "model.norm",
+            "rsqrt",
+            calls_96,
+            0,
+            cuda_core_flops_96,
+            io_bits_96,
+            activation_bits_96,
+        ),
+        OperatorCost(
+            "model.norm",
+            "mul",
+            calls_97,
+            0,
+            cuda_core_flops_97,
+            io_bits_97,
+            activation_bits_97,
+        ),
+        OperatorCost(
+            "lm_head",
+            "mm",
+            calls_98,
+            tensor_core_flops_98,
+            0,
+            io_bits_98,
+            activation_bits_98,
         ),
     )
 

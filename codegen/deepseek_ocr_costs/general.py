@@ -54,6 +54,7 @@ __all__ = [
 def vision(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -85,6 +86,8 @@ def vision(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -133,7 +136,7 @@ def vision(
     Returns
     -------
     Cost
-        From 370 operations on integers.
+        From 595 operations on integers.
 
     Raises
     ------
@@ -144,6 +147,8 @@ def vision(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -188,6 +193,8 @@ def vision(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
@@ -202,158 +209,259 @@ def vision(
         raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // sam_patch_size
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 * x3 if x4 else 0
-    x6 = x1 * x5
-    x7 = base_size // sam_patch_size
-    x8 = -(-x7 // 4)
-    x9 = x8 * x8
-    x10 = x6 + x9
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = base_size // sam_patch_size
+    x6 = -(-x5 // 4)
+    x7 = x2 * x2 if x4 else 0
+    x8 = x3 * x7
+    x9 = x6 * x6
+    x10 = x8 + x9
     x11 = sam_window_size + 1
-    x12 = -4 * sam_window_size
-    x13 = -(-x2 // sam_window_size)
-    x14 = x1 if x4 else 0
-    x15 = x13 * x13 * x14
-    x16 = -(-x7 // sam_window_size)
+    x12 = sam_window_size * x11
+    x13 = -(-x1 // sam_window_size)
+    x14 = x13 * x13 * x3
+    x15 = x14 if x4 else 0
+    x16 = -(-x5 // sam_window_size)
     x17 = x16 * x16
     x18 = x15 + x17
     x19 = sam_window_size * sam_window_size
     x20 = x18 * x19
-    x21 = x2 if x4 else 0
-    x22 = x2 * x21
-    x23 = x1 * x22
-    x24 = x2 * x23
-    x25 = x7 * x7
-    x26 = x24 + x7 * x25
-    x27 = x2 * x24 + x25 * x25
+    x21 = x1 if x4 else 0
+    x22 = x1 * x21
+    x23 = x3 * x22
+    x24 = x1 * x23
+    x25 = x5 * x5
+    x26 = x1 * x24 + x25 * x25
+    x27 = x24 + x5 * x25
     x28 = x23 + x25
     x29 = sam_num_hidden_layers * sam_intermediate_size
     x30 = sam_num_hidden_layers * x20
     x31 = x30 + sam_num_global_layers * x28
-    x32 = 4 * sam_window_size
-    x33 = x14 + 1
+    x32 = x3 if x4 else 0
+    x33 = x32 + 1
     x34 = x10 + x33
     x35 = 8 * clip_hidden_size
-    x36 = x33 + x3 * x3 * x6 + x9 * x9
-    x37 = x28 * sam_neck_channels
-    x38 = -(-x2 // 2)
-    x39 = -(-x7 // 2)
-    x40 = sam_downsample_channels * (x38 * x38 * x14 + x39 * x39)
-    x41 = sam_image_size // sam_patch_size
-    x42 = 1 if x7 != x41 else 0
-    x43 = 1 if x2 != x41 else 0
-    x44 = (x7 if x42 else 0) + (x21 if x43 else 0)
-    x45 = x42 + (x43 if x4 else 0)
-    x46 = sam_hidden_size // sam_num_attention_heads
-    x47 = sam_num_global_layers * x46
-    x48 = (x25 if x42 else 0) + (x22 if x43 else 0)
-    x49 = sam_hidden_size * x48
-    x50 = clip_image_size // clip_patch_size
-    x51 = 1 if x8 != x50 else 0
-    x52 = 1 if x3 != x50 else 0
-    x53 = (x9 if x51 else 0) + (x5 if x52 else 0)
-    x54 = 1 if (sam_window_size * x16) != x7 else 0
-    x55 = 1 if (sam_window_size * x13) != x2 else 0
-    x56 = (x15 if x55 else 0) + (x17 if x54 else 0)
-    x57 = (x25 if x54 else 0) + (x23 if x55 else 0) + x56 * x19
-    x58 = x31 + x28 * sam_num_hidden_layers
-    x59 = clip_num_hidden_layers * x34
-    x60 = clip_intermediate_size * x59
-    x61 = 4 * x44 - 2 * x45
-    x62 = batch_size * sam_num_attention_heads
-    x63 = x4 + 1
-    x64 = (sam_window_size * x18 * x62 + x46 * x63) * x19
-    x65 = x63 + x51 + (x52 if x4 else 0)
-    x66 = x50 * x50
-    x67 = sam_hidden_size + x29
-    x68 = x25 + x22
-    x69 = sam_num_global_layers * x26 * x62 + sam_num_hidden_layers * x64 + batch_size * x28 * x67 + x68 * x47
-    x70 = clip_hidden_size * x65 + x49 + batch_size * x40
-    x71 = 3 * sam_patch_size * sam_patch_size
-    x72 = sam_neck_channels + clip_hidden_size
-    x73 = sam_hidden_size * sam_num_hidden_layers
-    x74 = clip_hidden_size * clip_num_hidden_layers
-    x75 = (
-        sam_hidden_size * sam_neck_channels
-        + clip_hidden_size * x66
-        + x67
-        + clip_num_hidden_layers * clip_intermediate_size
-        + 4 * (x72 + sam_hidden_size * x73 + clip_hidden_size * x74)
-        + 2 * (sam_intermediate_size * x73 + clip_intermediate_size * x74)
-        + 9 * (x73 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x72 + x74)
+    x36 = 4 * clip_intermediate_size
+    x37 = x33 + x2 * x2 * x8 + x9 * x9
+    x38 = -(-x1 // 2)
+    x39 = -(-x5 // 2)
+    x40 = sam_downsample_channels * (x38 * x38 * x32 + x39 * x39)
+    x41 = batch_size // vision_batch_size
+    x42 = sam_num_hidden_layers * x19
+    x43 = sam_hidden_size // sam_num_attention_heads
+    x44 = sam_image_size // sam_patch_size
+    x45 = 1 if x5 != x44 else 0
+    x46 = 1 if x1 != x44 else 0
+    x47 = (x5 if x45 else 0) + (x21 if x46 else 0)
+    x48 = x45 + (x46 if x4 else 0)
+    x49 = x4 + 1
+    x50 = x49 * x12
+    x51 = x25 + x22
+    x52 = (
+        sam_num_global_layers * x51
+        + x5 * sam_num_global_layers
+        + sam_num_hidden_layers * x50
+        + sam_num_global_layers * x21
     )
-    x76 = 4 * x41
-    x77 = (x25 if x7 == x41 else 0) + (x22 if x2 == x41 else 0)
-    x78 = x41 * x41
-    x79 = (
-        sam_num_global_layers * ((-8 * sam_hidden_size + x11 * x12) * x20 + 4 * (x26 + x27))
+    x53 = 4 * x52
+    x54 = (x25 if x45 else 0) + (x22 if x46 else 0)
+    x55 = sam_hidden_size * x54
+    x56 = clip_image_size // clip_patch_size
+    x57 = 1 if x6 != x56 else 0
+    x58 = 1 if x2 != x56 else 0
+    x59 = (x9 if x57 else 0) + (x7 if x58 else 0)
+    x60 = x55 + clip_hidden_size * x59
+    x61 = 1 if sam_num_attention_heads != 1 else 0
+    x62 = vision_batch_size * x14
+    x63 = vision_batch_size * x17
+    x64 = (x15 if x62 != 1 else 0) + (x17 if x63 != 1 else 0)
+    x65 = x64 if x61 else 0
+    x66 = 1 if (sam_window_size * x16) != x5 else 0
+    x67 = x25 if x66 else 0
+    x68 = 1 if (sam_window_size * x13) != x1 else 0
+    x69 = ((x15 if x68 else 0) + (x17 if x66 else 0)) * x19
+    x70 = x67 + (x23 if x68 else 0) + x69
+    x71 = vision_batch_size * x3
+    x72 = (
+        (sam_num_global_layers * x25 if vision_batch_size != 1 else 0)
+        + (sam_num_global_layers * x23 if x71 != 1 else 0)
+        + x64 * x42
+    )
+    x73 = x72 if x61 else 0
+    x74 = x28 * sam_num_hidden_layers
+    x75 = x31 + x74
+    x76 = clip_num_hidden_layers * x34
+    x77 = 1 if activation_bits != 32 else 0
+    x78 = x57 + (x58 if x4 else 0)
+    x79 = x56 * x78
+    x80 = x56 * x56
+    x81 = 4 * x47 - 2 * x48 if x77 else 0
+    x82 = sam_window_size * sam_num_attention_heads
+    x83 = 1 if sam_window_size != 1 else 0
+    x84 = vision_batch_size * sam_hidden_size
+    x85 = x15 if x83 else 0
+    x86 = x43 * x49
+    x87 = (
+        vision_batch_size * x18 * x82
+        + ((x17 * x84 if x83 else 0) if x16 != 1 else 0)
+        + (x84 * x85 if x13 != 1 else 0)
+        + x86
+    )
+    x88 = -4 * sam_window_size
+    x89 = x11 * x49
+    x90 = sam_num_global_layers * x43
+    x91 = sam_hidden_size + x29
+    x92 = vision_batch_size * sam_num_global_layers
+    x93 = sam_num_attention_heads * x92
+    x94 = vision_batch_size * x40 + x51 * x90 + vision_batch_size * x28 * x91 + x27 * x93 + x87 * x42
+    x95 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x96 = x25 if x5 != 1 else 0
+    x97 = sam_hidden_size if x61 else 0
+    x98 = x92 * x96
+    x99 = 1 if x1 != 1 else 0
+    x100 = 1 if (sam_num_attention_heads + x71) != 2 else 0
+    x101 = x92 if x99 else 0
+    x102 = sam_hidden_size * x23
+    x103 = (
+        x26 * x93
+        + x5 * (x95 + 1) * x93 * x96
+        + (x97 * x98 if vision_batch_size == 1 else 0)
+        + (sam_hidden_size * x98 if x95 else 0)
+        + ((x100 + 1) * x24 * x93 if x99 else 0)
+        + (x23 * x97 * x101 if x71 == 1 else 0)
+        + (x102 * x101 if x100 else 0)
+        + clip_hidden_size * x78 * ((x80 if x56 != 1 else 0) + 1)
+    )
+    x104 = x77 + 1
+    x105 = 3 * sam_patch_size * sam_patch_size
+    x106 = sam_neck_channels + clip_hidden_size
+    x107 = sam_hidden_size * sam_num_hidden_layers
+    x108 = clip_hidden_size * clip_num_hidden_layers
+    x109 = clip_hidden_size * x56
+    x110 = (
+        4 * (x106 + sam_hidden_size * x107 + clip_hidden_size * x108)
+        + 2 * (sam_intermediate_size * x107 + clip_intermediate_size * x108)
+        + sam_hidden_size * sam_neck_channels
+        + x56 * x109
+        + x91
+        + clip_num_hidden_layers * clip_intermediate_size
+        + 9 * (x107 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x106 + x108)
+    )
+    x111 = 1 if weight_bits != 32 else 0
+    x112 = 4 * x44
+    x113 = (x25 if x5 == x44 else 0) + (x22 if x1 == x44 else 0)
+    x114 = x44 * x48
+    x115 = x44 if x111 else 0
+    x116 = x111 + 1
+    x117 = x44 * x116
+    x118 = 128 * x47
+    x119 = x19 if x83 else 0
+    x120 = (x15 if (sam_num_attention_heads + x62) != 2 else 0) + (x17 if (sam_num_attention_heads + x63) != 2 else 0)
+    x121 = (
+        (sam_hidden_size * x67 if (x5 + vision_batch_size) != 2 else 0)
+        + x120 * (sam_hidden_size + x82) * x119
+        + ((x97 * x85 if x62 == 1 else 0) + sam_num_attention_heads * x20) * x19
+        + (x17 * x97 * x119 if x63 == 1 else 0)
+        + ((x102 if (x1 + x71) != 2 else 0) if x68 else 0)
+        + (x20 * x82 if x83 else 0)
+    )
+    x122 = x121 * vision_batch_size * activation_bits + weight_bits * x19 * x86
+    x123 = vision_batch_size * (128 * (x74 + x76) + 64 * x34)
+    x124 = x109 * x79
+    x125 = sam_hidden_size * x114
+    x126 = x49 * (x80 + 1)
+    x127 = (
+        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x12) * x20 + 4 * (x26 + x27))
         + x28 * (6 * sam_patch_size * sam_patch_size + 4 * x29 + 2 * sam_neck_channels)
         + 8 * sam_hidden_size * x31
-        + x11 * x30 * x32
+        + 4 * x12 * x30
     )
-    x80 = clip_num_hidden_layers * (x34 * (x35 + 4 * clip_intermediate_size) + 8 * x10 + 4 * x36)
-    x81 = x80 + 18 * x10 * sam_downsample_channels
-    x82 = sam_hidden_size * x79 + clip_hidden_size * x81 + 18 * sam_neck_channels * (x37 + x40)
-    tensor_core_flops = batch_size * x82
-    x83 = clip_num_attention_heads * (6 * x36 + 12 * x10) + x34 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
-    x84 = (
+    x128 = clip_num_hidden_layers * (x34 * (x35 + x36) + 8 * x10 + 4 * x37) + 18 * x10 * sam_downsample_channels
+    x129 = sam_hidden_size * x127 + clip_hidden_size * x128 + 18 * sam_neck_channels * (x28 * sam_neck_channels + x40)
+    tensor_core_flops = x129 * vision_batch_size * x41
+    x130 = clip_num_attention_heads * (6 * x37 + 12 * x10) + x34 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
+    x131 = (
         x28 * (sam_hidden_size * (16 * sam_num_hidden_layers + 1) + 16 * sam_neck_channels + 5 * x29 + 4)
-        + clip_num_hidden_layers * x83
-        + sam_num_attention_heads * (sam_num_global_layers * (8 * x27 - 8 * x19 * x20) + 8 * x19 * x30)
+        + clip_num_hidden_layers * x130
+        + sam_num_attention_heads * (sam_num_global_layers * (8 * x26 - 8 * x19 * x20) + 8 * x20 * x42)
         + x34 * x35
     )
-    cuda_core_flops = batch_size * x84 + (12 * x44 - 6 * x45) * x47 + 31 * (x49 + clip_hidden_size * x53)
-    x85 = (
-        sam_hidden_size * (sam_num_global_layers * (-x57 - 12 * x20) + sam_num_hidden_layers * x57 + 12 * x58)
-        + clip_hidden_size * (22 * x59 + 7 * x10 + 5 * x33)
-        + 3 * (base_size * base_size + image_size * image_size * x14)
-        + 8 * x37
-        + 9 * x60
+    x132 = vision_batch_size * x131 + sam_num_global_layers * (x43 * (12 * x47 - 6 * x48) - 4 * x50) + x53 + 31 * x60
+    cuda_core_flops = x41 * x132
+    x133 = (
+        sam_num_global_layers * ((-6 * x65 - 12 * x18) * x19 - x70) + 6 * x73 + sam_num_hidden_layers * x70 + 12 * x75
     )
-    x86 = (
-        batch_size * x85
-        + sam_num_global_layers * (x46 * (2 * x48 + x61) - 4 * x64)
-        + clip_hidden_size * (x9 + 3 * x53 + x5 + x65 * x66)
-        + 4 * x69
-        + 2 * x70
+    x134 = (
+        sam_hidden_size * x133
+        + clip_hidden_size * (22 * x76 + 7 * x10 + 5 * x33)
+        + x28 * (32 * sam_neck_channels + 18)
+        + 3 * (base_size * base_size + image_size * image_size * x32)
+        + 9 * clip_intermediate_size * x76
     )
-    x87 = (
-        x63 * (x46 * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers) * x19 + sam_hidden_size * x71 + x75)
-        + (x45 * (x76 - 2) + 2 * x77) * x47
-        + sam_hidden_size * (x77 + x45 * x78)
+    x135 = (
+        vision_batch_size * x134
+        + clip_hidden_size * (x9 + (x59 + x56 * x79 if x77 else 0) + x49 * (x80 + 2) + 2 * x59 + x7)
+        + sam_num_global_layers * (x43 * (x81 + 2 * x54) + sam_window_size * (x87 * x88 - 8 * x89))
+        + 4 * x94
+        + 2 * x103
+        + x104 * x55
+        + 8 * x52
     )
-    x88 = (
-        activation_bits * x86
-        + weight_bits * x87
-        + x63 * ((128 * sam_num_hidden_layers - 128 * sam_num_global_layers) * x19 + 64 * (x66 + 1))
-        + 128 * sam_num_global_layers * x68
+    x136 = (
+        x49 * (sam_hidden_size * x105 + x110)
+        + ((x48 * (x112 - 2) if x111 else 0) + 2 * x113) * x90
+        + sam_hidden_size * (x113 + x114 * x115)
     )
-    io_bytes = -(-x88 // 8)
-    x89 = (
-        x46 * (sam_num_hidden_layers * (x32 - 2) + sam_num_global_layers * (x76 + x12))
-        + sam_hidden_size * (x71 + x78)
+    x137 = x43 * (x48 * (128 * x117 - 64 * (x77 + x111) - 128) + x104 * x118) - 2 * x122 - 256 * x50
+    x138 = (
+        activation_bits * x135
+        + weight_bits * x136
+        + sam_num_global_layers * x137
+        + x123
+        + 32 * x104 * (x60 + x124)
+        + 2 * sam_num_hidden_layers * x122
+        + 32 * x125 * x117
+        + 64 * x126
+        + 256 * x52
+    )
+    x139 = x41 * x138
+    io_bytes = -(-x139 // 8)
+    x140 = (
+        x43 * (sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x112 + x88))
+        + sam_hidden_size * (x105 + x44 * x44)
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + x75
+        + x110
     )
-    x90 = weight_bits * x89
-    weight_bytes = -(-x90 // 8)
-    x91 = (
-        sam_hidden_size * ((sam_num_global_layers * (-x56 - 5 * x18) + sam_num_hidden_layers * x56) * x19 + 5 * x58)
-        + clip_hidden_size * (4 * x10 + 10 * x59 + 3 * x33)
-        + 4 * (x37 + x60)
+    x141 = weight_bits * x140
+    weight_bytes = -(-x141 // 8)
+    x142 = (
+        sam_hidden_size * (sam_num_global_layers * (-3 * x65 - 5 * x18) * x19 + 3 * x73 + 5 * x75)
+        + clip_hidden_size * (3 * x33 + 10 * x76 + 4 * x10)
+        + x28 * (14 * sam_neck_channels + 8)
+        + (x121 + sam_hidden_size * x69) * (sam_num_hidden_layers - sam_num_global_layers)
+        + x76 * x36
     )
-    x92 = (
-        x70
-        + batch_size * x91
-        + sam_num_global_layers * (x46 * x61 - 2 * x64)
-        + clip_hidden_size * (x63 * x66 + 2 * x53)
-        + 2 * x69
+    x143 = (
+        x53
+        + x103
+        + vision_batch_size * x142
+        + sam_num_global_layers * (sam_window_size * (-2 * sam_window_size * x87 - 4 * x89) + x43 * x81)
+        + clip_hidden_size * (x59 * x104 + x126)
+        + 2 * x94
+        + (x55 if x77 else 0)
     )
-    x93 = activation_bits * x92
-    activation_bytes = -(-x93 // 8)
+    x144 = (
+        x123
+        + activation_bits * x143
+        + sam_num_global_layers * (x43 * (x48 * (128 * x115 - 64 * x116) + x118) + 128 * x51 - 128 * x49 * x19)
+        + 128 * x49 * x42
+        + 32 * (x60 + x115 * x125 + (x124 if x77 else 0))
+    )
+    x145 = x41 * x144
+    activation_bytes = -(-x145 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -361,6 +469,7 @@ def vision(
 def projector(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -379,6 +488,8 @@ def projector(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -401,7 +512,7 @@ def projector(
     Returns
     -------
     Cost
-        From 49 operations on integers.
+        From 64 operations on integers.
 
     Raises
     ------
@@ -412,6 +523,8 @@ def projector(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -430,26 +543,32 @@ def projector(
         sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
     if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
         clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
         raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = -(-(image_size // sam_patch_size) // 4)
-    x3 = 1 if x1 > 1 else 0
-    x4 = x2 if x3 else 0
+    x1 = -(-(image_size // sam_patch_size) // 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = 1 if x2 > 1 else 0
+    x4 = x1 if x3 else 0
     x5 = -(-(base_size // sam_patch_size) // 4)
-    x6 = x1 * x2 * x4 + x5 * x5
-    x7 = x5 + num_height_tiles * x4
-    x8 = x6 * clip_hidden_size
-    x9 = batch_size * activation_bits
-    tensor_core_flops = 4 * batch_size * hidden_size * x8
+    x6 = num_height_tiles * x4 + x5
+    x7 = x2 * x1 * x4
+    x8 = x7 + x5 * x5
+    x9 = batch_size // vision_batch_size
+    x10 = vision_batch_size * activation_bits
+    x11 = x8 * clip_hidden_size
+    x12 = (x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0
+    tensor_core_flops = 4 * hidden_size * x11 * vision_batch_size * x9
     cuda_core_flops = 0
-    x10 = hidden_size * ((7 * x6 + 5 * x7 + 3) * x9 + weight_bits * (2 * (x3 + clip_hidden_size * (x3 + 1)) + 3))
-    x11 = x10 + 6 * x8 * x9
-    io_bytes = -(-x11 // 8)
+    x13 = (2 * x12 + 10 * x8 + 8 * x6 + 6) * x10 + weight_bits * (2 * (x3 + clip_hidden_size * (x3 + 1)) + 3)
+    x14 = hidden_size * x13 + 6 * x10 * x11 + 64 * (x6 + x8 + 1)
+    x15 = x9 * x14
+    io_bytes = -(-x15 // 8)
     weight_bytes = -(-((2 * clip_hidden_size + 3) * weight_bits * hidden_size) // 8)
-    activation_bytes = -(-((hidden_size * (4 * x6 + 3 * x7 + 2) + 2 * x8) * x9) // 8)
+    activation_bytes = -(-(x9 * (hidden_size * (x12 + 5 * x8 + 4 * x6 + 3) + 2 * x11) * x10) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -522,7 +641,7 @@ def prefill(
     Returns
     -------
     Cost
-        From 192 operations on integers.
+        From 299 operations on integers.
 
     Raises
     ------
@@ -579,99 +698,146 @@ def prefill(
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    x1 = weight_bits * hidden_size
-    x2 = hidden_size // num_attention_heads
-    x3 = num_key_value_heads * x2
-    x4 = hidden_size + x3
-    x5 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x6 = -2 * n_routed_experts
-    x7 = first_k_dense_replace * intermediate_size
-    x8 = x7 + num_hidden_layers * x5
-    x9 = num_hidden_layers * x2
-    x10 = 2 * vocab_size
-    x11 = 2 * num_experts_per_tok
-    x12 = -4 * num_experts_per_tok
-    x13 = hidden_size + x9
-    x14 = batch_size * seq_len
-    x15 = kv_bits * x3
-    x16 = activation_bits * logits_tokens
-    x17 = moe_intermediate_size * n_shared_experts
-    x18 = num_hidden_layers * n_routed_experts
-    x19 = x18 + 1
-    x20 = x7 + num_hidden_layers * x17
-    x21 = x4 + 1
-    x22 = (
-        num_hidden_layers * (4 * (seq_len + x4) + 2 * n_routed_experts)
-        + first_k_dense_replace * (-6 * x5 + x6)
-        + 6 * x8
-    )
-    x23 = hidden_size * x22
-    x24 = x23 + x9
-    x25 = seq_len * x24
-    x26 = x25 + hidden_size * logits_tokens * x10
-    tensor_core_flops = batch_size * x26
-    x27 = 12 * (n_routed_experts + seq_len * num_attention_heads) + x11 + 29 * hidden_size + 7 * x3
-    x28 = hidden_size * x12 - 2 * (hidden_size + num_experts_per_tok) - 10 * x5 - 12 * n_routed_experts
-    x29 = (
-        num_hidden_layers * x27
-        + first_k_dense_replace * x28
-        + 4 * (hidden_size * num_hidden_layers * num_experts_per_tok + 1)
-        + 8 * (num_hidden_layers + x13)
-        + 10 * x8
-    )
-    x30 = x29 * x14
-    cuda_core_flops = -(-x30 // 2)
+    x1 = 1 if activation_bits != 32 else 0
+    x2 = x1 + 1
+    x3 = 1 if weight_bits != 32 else 0
+    x4 = hidden_size // num_attention_heads
+    x5 = num_key_value_heads * x4
+    x6 = hidden_size + x5
+    x7 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x8 = first_k_dense_replace * intermediate_size
+    x9 = x8 + num_hidden_layers * x7
+    x10 = num_hidden_layers * x4
+    x11 = hidden_size * num_experts_per_tok
+    x12 = hidden_size * num_hidden_layers
+    x13 = num_experts_per_tok * x12
+    x14 = hidden_size + x10
+    x15 = batch_size * seq_len
+    x16 = 6 if x1 else 0
+    x17 = -64 * x2
+    x18 = num_experts_per_tok if x1 else 0
+    x19 = 2 if kv_bits != activation_bits else 0
+    x20 = x14 if x1 else 0
+    x21 = num_key_value_heads * x10
+    x22 = kv_bits * x21
+    x23 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x24 = vocab_size if x1 else 0
+    x25 = -n_routed_experts
+    x26 = -3 * moe_intermediate_size
+    x27 = num_hidden_layers * n_routed_experts
+    x28 = num_hidden_layers * (x6 + 1)
+    x29 = x8 + num_hidden_layers * moe_intermediate_size * n_shared_experts
+    x30 = x15 * x18 + (x3 + 1) * n_routed_experts
     x31 = (
-        num_hidden_layers * (24 * num_experts_per_tok + 72)
-        + first_k_dense_replace * (-24 * num_experts_per_tok - 10)
-        + 6
+        num_hidden_layers * (4 * (seq_len + x6) + 2 * n_routed_experts)
+        + first_k_dense_replace * (-6 * x7 - 2 * n_routed_experts)
+        + 6 * x9
     )
-    x32 = (
-        hidden_size * x31
-        + 16 * x8
-        + num_hidden_layers * (x2 * (28 * num_key_value_heads + 12) + 4 * num_experts_per_tok)
-        + first_k_dense_replace * (-16 * x5 + x12)
-    )
-    x33 = (
-        activation_bits * x32
-        + num_hidden_layers * (8 * x15 + 384 * num_experts_per_tok)
-        + 2 * x1
-        - 384 * first_k_dense_replace * num_experts_per_tok
-    )
+    x32 = hidden_size * x31
+    x33 = x32 + x10
     x34 = seq_len * x33
-    x35 = x34 + 2 * (hidden_size + vocab_size) * x16
-    x36 = hidden_size * moe_intermediate_size
-    x37 = routed_reads(n_routed_experts, num_experts_per_tok, x14, x36, expert_routing)
-    x38 = x37 * (6 * num_hidden_layers - 6 * first_k_dense_replace)
-    x39 = first_k_dense_replace * (x6 - 6 * x17) + 2 * (vocab_size + x19) + 6 * x20 + 4 * x21 * num_hidden_layers
-    x40 = hidden_size * x39
-    x41 = x40 + x38
-    x42 = batch_size * x35 + weight_bits * x41 + 128 * seq_len * (batch_size + num_hidden_layers) + activation_bits * x9
-    io_bytes = -(-x42 // 16)
-    x43 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - n_routed_experts
-    x44 = (
-        x19
-        + first_k_dense_replace * x43
-        + 2 * (vocab_size + num_hidden_layers * x21)
-        + 3 * (x20 + moe_intermediate_size * x18)
+    x35 = x34 + 2 * hidden_size * logits_tokens * vocab_size
+    tensor_core_flops = batch_size * x35
+    x36 = 12 * (n_routed_experts + seq_len * num_attention_heads) + 2 * num_experts_per_tok + 29 * hidden_size + 7 * x5
+    x37 = (
+        num_hidden_layers * x36
+        + first_k_dense_replace * (-4 * x11 - 2 * (hidden_size + num_experts_per_tok) - 10 * x7 - 12 * n_routed_experts)
+        + 4 * (x13 + 1)
+        + 8 * (num_hidden_layers + x14)
+        + 10 * x9
     )
-    x45 = x44 * x1
-    weight_bytes = -(-x45 // 8)
-    x46 = num_hidden_layers * (10 * num_experts_per_tok + 29) + first_k_dense_replace * (-10 * num_experts_per_tok - 4)
-    x47 = (
-        first_k_dense_replace * (-8 * x5 - 2 * num_experts_per_tok)
-        + 4 * x13
-        + 8 * x8
-        + hidden_size * x46
-        + num_hidden_layers * (x11 + 13 * x3)
+    x38 = x37 * x15
+    cuda_core_flops = -(-x38 // 2)
+    x39 = (
+        first_k_dense_replace * (num_experts_per_tok * ((-1 if x1 else 0) - 10) + (-2 if x1 else 0) - 3)
+        + num_hidden_layers * (10 * num_experts_per_tok + x16 + 34)
+        + 3
     )
-    x48 = activation_bits * x47
-    x49 = x48 + num_experts_per_tok * (128 * num_hidden_layers - 128 * first_k_dense_replace)
-    x50 = seq_len * x49
-    x51 = x50 + x10 * x16
-    x52 = batch_size * x51
-    activation_bytes = -(-x52 // 16)
-    kv_cache_bytes = -(-(num_hidden_layers * x15 * x14) // 4)
+    x40 = (
+        activation_bits * x39
+        + num_hidden_layers * (96 * num_experts_per_tok + (192 if x1 else 0) + 384)
+        + first_k_dense_replace * (-96 * num_experts_per_tok + x17)
+        + weight_bits
+        + activation_bits * num_hidden_layers * x18
+        + 160
+    )
+    x41 = (
+        x4 * (activation_bits * (num_key_value_heads * (x19 + 12) + 4) + num_key_value_heads * kv_bits * x19)
+        + 320 * (x4 + n_routed_experts)
+        + 704 * num_experts_per_tok
+        + 448
+    )
+    x42 = (
+        hidden_size * x40
+        + num_hidden_layers * x41
+        + first_k_dense_replace * (-8 * activation_bits * x7 - 320 * n_routed_experts - 704 * num_experts_per_tok)
+        + 8 * activation_bits * x9
+        + 2 * (activation_bits * x20 + x22)
+        + 256
+    )
+    x43 = seq_len * x42
+    x44 = x43 + logits_tokens * (activation_bits * (hidden_size * (2 * x23 + 1) + x2 * vocab_size) + 32 * x24)
+    x45 = hidden_size * moe_intermediate_size
+    x46 = routed_reads(n_routed_experts, num_experts_per_tok, x15, x45, expert_routing)
+    x47 = x46 * (-3 * first_k_dense_replace + 3 * num_hidden_layers)
+    x48 = (
+        first_k_dense_replace * ((x25 if x3 else 0) + n_shared_experts * x26)
+        + vocab_size
+        + (x27 if x3 else 0)
+        + 2 * x28
+        + 3 * x29
+        + 1
+    )
+    x49 = hidden_size * x48
+    x50 = x49 + x47
+    x51 = (
+        batch_size * x44
+        + weight_bits * x50
+        + num_hidden_layers * (32 * x30 * hidden_size + 64 * n_routed_experts + 16 * x4)
+        + first_k_dense_replace * (-32 * x30 * hidden_size - 64 * n_routed_experts)
+        + 64 * seq_len * (num_hidden_layers + batch_size * x20)
+    )
+    io_bytes = -(-x51 // 8)
+    x52 = (
+        first_k_dense_replace * ((n_routed_experts + n_shared_experts) * x26 + x25)
+        + 2 * (vocab_size + x28)
+        + 3 * (x29 + moe_intermediate_size * x27)
+        + x27
+        + 1
+    )
+    x53 = x52 * weight_bits * hidden_size
+    weight_bytes = -(-x53 // 8)
+    x54 = (
+        -8 * (x11 + x7) * first_k_dense_replace
+        + 4 * (hidden_size + (x10 if x1 else 0))
+        + 13 * x21
+        + hidden_size * (num_hidden_layers * (x16 + 27) - 2 * x2 * first_k_dense_replace + (2 if x1 else 0))
+        + 8 * (x9 + x13)
+    )
+    x55 = (
+        64 * (x1 + x2 * num_hidden_layers * num_experts_per_tok)
+        + first_k_dense_replace * (num_experts_per_tok + 1) * x17
+        + 128
+    )
+    x56 = (
+        activation_bits * x54
+        + num_hidden_layers * (320 * hidden_size + 256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x4 + 448)
+        + hidden_size * x55
+        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
+        + 192 * ((x12 if x1 else 0) + 1)
+    )
+    x57 = seq_len * x56
+    x58 = x57 + logits_tokens * (2 * activation_bits * (vocab_size + hidden_size * x23) + 64 * x24)
+    x59 = batch_size * x58
+    x60 = (
+        (hidden_size * (64 * num_hidden_layers - 64 * first_k_dense_replace) if x3 else 0)
+        + 128 * num_hidden_layers
+        - 128 * first_k_dense_replace
+    )
+    x61 = n_routed_experts * x60
+    x62 = x59 + x61
+    activation_bytes = -(-x62 // 16)
+    kv_cache_bytes = -(-(x15 * x22) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
@@ -743,7 +909,7 @@ def decode(
     Returns
     -------
     Cost
-        From 196 operations on integers.
+        From 286 operations on integers.
 
     Raises
     ------
@@ -796,102 +962,149 @@ def decode(
         raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
     if num_attention_heads % num_key_value_heads:
         raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    x1 = weight_bits * hidden_size
-    x2 = hidden_size // num_attention_heads
-    x3 = num_key_value_heads * x2
-    x4 = hidden_size + x3
-    x5 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x6 = -2 * n_routed_experts
-    x7 = first_k_dense_replace * intermediate_size
-    x8 = x7 + num_hidden_layers * x5
-    x9 = num_hidden_layers * x2
-    x10 = 2 * vocab_size
-    x11 = 2 * num_experts_per_tok
-    x12 = -4 * num_experts_per_tok
-    x13 = hidden_size + x9
-    x14 = kv_bits * x3
-    x15 = moe_intermediate_size * n_shared_experts
-    x16 = num_hidden_layers * n_routed_experts
-    x17 = x16 + 1
-    x18 = x7 + num_hidden_layers * x15
-    x19 = x4 + 1
-    x20 = 4 * num_hidden_layers
-    x21 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
-    x22 = x21 * x20
-    x23 = batch_size * x14
-    x24 = num_hidden_layers * (2 * n_routed_experts + 4 * x4) + x10 + first_k_dense_replace * (-6 * x5 + x6) + 6 * x8
-    x25 = hidden_size * x24
-    x26 = x9 + x25
-    x27 = decode_steps * x26
-    x28 = x27 + hidden_size * x22
-    tensor_core_flops = batch_size * x28
-    x29 = hidden_size * x12 - 2 * (hidden_size + num_experts_per_tok) - 10 * x5 - 12 * n_routed_experts
-    x30 = (
-        num_hidden_layers * (12 * n_routed_experts + x11 + 29 * hidden_size + 7 * x3)
-        + first_k_dense_replace * x29
-        + 4 * (hidden_size * num_hidden_layers * num_experts_per_tok + 1)
-        + 8 * (num_hidden_layers + x13)
-        + 10 * x8
+    x1 = 1 if activation_bits != 32 else 0
+    x2 = x1 + 1
+    x3 = 1 if weight_bits != 32 else 0
+    x4 = hidden_size // num_attention_heads
+    x5 = num_key_value_heads * x4
+    x6 = hidden_size + x5
+    x7 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x8 = first_k_dense_replace * intermediate_size
+    x9 = x8 + num_hidden_layers * x7
+    x10 = num_hidden_layers * x4
+    x11 = 2 * vocab_size
+    x12 = hidden_size * num_experts_per_tok
+    x13 = hidden_size * num_hidden_layers
+    x14 = num_experts_per_tok * x13
+    x15 = hidden_size + x10
+    x16 = 6 if x1 else 0
+    x17 = -64 * x2
+    x18 = num_experts_per_tok if x1 else 0
+    x19 = x15 if x1 else 0
+    x20 = num_key_value_heads * x10
+    x21 = kv_bits * x20
+    x22 = vocab_size if x1 else 0
+    x23 = -n_routed_experts
+    x24 = -3 * moe_intermediate_size
+    x25 = num_hidden_layers * n_routed_experts
+    x26 = num_hidden_layers * (x6 + 1)
+    x27 = x8 + num_hidden_layers * moe_intermediate_size * n_shared_experts
+    x28 = -8 * first_k_dense_replace
+    x29 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
+    x30 = (x3 + 1) * n_routed_experts + batch_size * x18
+    x31 = batch_size * x21
+    x32 = (
+        num_hidden_layers * (2 * n_routed_experts + 4 * x6)
+        + x11
+        + first_k_dense_replace * (-6 * x7 - 2 * n_routed_experts)
+        + 6 * x9
     )
-    x31 = decode_steps * x30
-    x32 = x31 + 12 * num_hidden_layers * num_attention_heads * x21
-    x33 = batch_size * x32
-    cuda_core_flops = -(-x33 // 2)
-    x34 = (
-        num_hidden_layers * (24 * num_experts_per_tok + 72)
-        + first_k_dense_replace * (-24 * num_experts_per_tok - 10)
-        + 8
+    x33 = hidden_size * x32
+    x34 = x10 + x33
+    x35 = decode_steps * x34
+    x36 = x35 + 4 * x29 * x13
+    tensor_core_flops = batch_size * x36
+    x37 = (
+        num_hidden_layers * (12 * n_routed_experts + 2 * num_experts_per_tok + 29 * hidden_size + 7 * x5)
+        + first_k_dense_replace * (-4 * x12 - 2 * (hidden_size + num_experts_per_tok) - 10 * x7 - 12 * n_routed_experts)
+        + 4 * (x14 + 1)
+        + 8 * (num_hidden_layers + x15)
+        + 10 * x9
     )
-    x35 = (
-        x10
-        + hidden_size * x34
-        + 16 * x8
-        + num_hidden_layers * (x2 * (28 * num_key_value_heads + 12) + 4 * num_experts_per_tok)
-        + first_k_dense_replace * (-16 * x5 + x12)
+    x38 = decode_steps * x37
+    x39 = x38 + 12 * num_hidden_layers * num_attention_heads * x29
+    x40 = batch_size * x39
+    cuda_core_flops = -(-x40 // 2)
+    x41 = first_k_dense_replace * (num_experts_per_tok * ((-1 if x1 else 0) - 10) + (-2 if x1 else 0) - 3)
+    x42 = x41 + num_hidden_layers * (10 * num_experts_per_tok + x16 + 34)
+    x43 = (
+        activation_bits * x42
+        + num_hidden_layers * (96 * num_experts_per_tok + (192 if x1 else 0) + 384)
+        + first_k_dense_replace * (-96 * num_experts_per_tok + x17)
+        + weight_bits
+        + activation_bits * num_hidden_layers * x18
+        + 160
     )
-    x36 = (
-        activation_bits * x35
-        + num_hidden_layers * (384 * num_experts_per_tok + 4 * x14)
-        + 2 * x1
-        - 384 * first_k_dense_replace * num_experts_per_tok
+    x44 = (
+        32 * x22
+        + hidden_size * x43
+        + activation_bits * (x2 * vocab_size + 4 * x15 + 8 * x9 + x7 * x28 + 14 * x20)
+        + num_hidden_layers * (320 * (x4 + n_routed_experts) + 704 * num_experts_per_tok + 448)
+        + first_k_dense_replace * (-320 * n_routed_experts - 704 * num_experts_per_tok)
+        + 2 * (activation_bits * x19 + x21)
+        + 256
     )
-    x37 = hidden_size * moe_intermediate_size
-    x38 = routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x37, expert_routing)
-    x39 = (6 * num_hidden_layers - 6 * first_k_dense_replace) * x38
-    x40 = hidden_size * (first_k_dense_replace * (x6 - 6 * x15) + 2 * (vocab_size + x17) + 6 * x18 + x19 * x20) + x39
-    x41 = activation_bits * x9 + batch_size * x36 + weight_bits * x40 + 128 * (batch_size + num_hidden_layers)
-    x42 = decode_steps * x41
-    x43 = x42 + x23 * x22
-    io_bytes = -(-x43 // 16)
-    x44 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - n_routed_experts
-    x45 = (
-        x17
-        + first_k_dense_replace * x44
-        + 2 * (vocab_size + num_hidden_layers * x19)
-        + 3 * (x18 + moe_intermediate_size * x16)
-    )
-    x46 = x45 * x1
-    weight_bytes = -(-x46 // 8)
-    x47 = num_hidden_layers * (10 * num_experts_per_tok + 29) + first_k_dense_replace * (-10 * num_experts_per_tok - 4)
+    x45 = hidden_size * moe_intermediate_size
+    x46 = routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x45, expert_routing)
+    x47 = (-3 * first_k_dense_replace + 3 * num_hidden_layers) * x46
     x48 = (
-        x10
-        + first_k_dense_replace * (-8 * x5 - 2 * num_experts_per_tok)
-        + 4 * x13
-        + 8 * x8
-        + hidden_size * x47
-        + num_hidden_layers * (x11 + 13 * x3)
+        first_k_dense_replace * ((x23 if x3 else 0) + n_shared_experts * x24)
+        + vocab_size
+        + (x25 if x3 else 0)
+        + 2 * x26
+        + 3 * x27
+        + 1
     )
-    x49 = activation_bits * x48
-    x50 = num_experts_per_tok * (128 * num_hidden_layers - 128 * first_k_dense_replace) + x49
-    x51 = batch_size * x50 if decode_steps > 0 else 0
-    activation_bytes = -(-x51 // 16)
-    kv_cache_bytes = -(-(num_hidden_layers * (seq_len + decode_steps) * x23) // 4)
+    x49 = hidden_size * x48
+    x50 = x49 + x47
+    x51 = (
+        batch_size * x44
+        + weight_bits * x50
+        + num_hidden_layers * (32 * x30 * hidden_size + 64 * n_routed_experts + 16 * x4)
+        + first_k_dense_replace * (-64 * n_routed_experts - 32 * x30 * hidden_size)
+        + 64 * (num_hidden_layers + batch_size * x19)
+    )
+    x52 = decode_steps * x51
+    x53 = x52 + 2 * x29 * x31
+    io_bytes = -(-x53 // 8)
+    x54 = (
+        first_k_dense_replace * ((n_routed_experts + n_shared_experts) * x24 + x23)
+        + 2 * (vocab_size + x26)
+        + 3 * (x27 + moe_intermediate_size * x25)
+        + x25
+        + 1
+    )
+    x55 = x54 * weight_bits * hidden_size
+    weight_bytes = -(-x55 // 8)
+    x56 = (
+        x11
+        + (x12 + x7) * x28
+        + 4 * (hidden_size + (x10 if x1 else 0))
+        + 13 * x20
+        + hidden_size * (num_hidden_layers * (x16 + 27) - 2 * x2 * first_k_dense_replace + (2 if x1 else 0))
+        + 8 * (x9 + x14)
+    )
+    x57 = (
+        64 * (x1 + x2 * num_hidden_layers * num_experts_per_tok)
+        + first_k_dense_replace * (num_experts_per_tok + 1) * x17
+        + 128
+    )
+    x58 = (
+        64 * x22
+        + activation_bits * x56
+        + num_hidden_layers * (320 * hidden_size + 256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x4 + 448)
+        + hidden_size * x57
+        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
+        + 192 * ((x13 if x1 else 0) + 1)
+    )
+    x59 = batch_size * x58
+    x60 = (
+        (hidden_size * (64 * num_hidden_layers - 64 * first_k_dense_replace) if x3 else 0)
+        + 128 * num_hidden_layers
+        - 128 * first_k_dense_replace
+    )
+    x61 = n_routed_experts * x60
+    x62 = x61 + x59
+    x63 = x62 if decode_steps > 0 else 0
+    activation_bytes = -(-x63 // 16)
+    kv_cache_bytes = -(-((seq_len + decode_steps) * x31) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
 def request(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -941,6 +1154,8 @@ def request(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -1026,7 +1241,7 @@ def request(
     Returns
     -------
     Cost
-        From 664 operations on integers.
+        From 1022 operations on integers.
 
     Raises
     ------
@@ -1037,6 +1252,8 @@ def request(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -1111,6 +1328,8 @@ def request(
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
@@ -1133,19 +1352,20 @@ def request(
         raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // sam_patch_size
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x3 * x5
-    x7 = x1 * x6
-    x8 = base_size // sam_patch_size
-    x9 = -(-x8 // 4)
-    x10 = x9 * x9
-    x11 = x7 + x10
-    x12 = x9 + num_height_tiles * x5
-    image_tokens = x11 + x12 + 1
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // sam_patch_size
+    x7 = -(-x6 // 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
+    image_tokens = x13
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -1162,256 +1382,419 @@ def request(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x13 = sam_window_size + 1
-    x14 = -4 * sam_window_size
-    x15 = -(-x2 // sam_window_size)
-    x16 = x1 if x4 else 0
-    x17 = x15 * x15 * x16
-    x18 = -(-x8 // sam_window_size)
-    x19 = x18 * x18
-    x20 = x17 + x19
-    x21 = sam_window_size * sam_window_size
-    x22 = x20 * x21
-    x23 = x2 if x4 else 0
-    x24 = x2 * x23
+    x14 = sam_window_size + 1
+    x15 = sam_window_size * x14
+    x16 = -(-x1 // sam_window_size)
+    x17 = x16 * x16 * x3
+    x18 = x17 if x4 else 0
+    x19 = -(-x6 // sam_window_size)
+    x20 = x19 * x19
+    x21 = x18 + x20
+    x22 = sam_window_size * sam_window_size
+    x23 = x21 * x22
+    x24 = x1 if x4 else 0
     x25 = x1 * x24
-    x26 = x2 * x25
-    x27 = x8 * x8
-    x28 = x26 + x8 * x27
-    x29 = x2 * x26 + x27 * x27
-    x30 = x25 + x27
-    x31 = sam_num_hidden_layers * sam_intermediate_size
-    x32 = sam_num_hidden_layers * x22
-    x33 = x32 + sam_num_global_layers * x30
-    x34 = 4 * sam_window_size
-    x35 = x16 + 1
-    x36 = x11 + x35
-    x37 = 8 * clip_hidden_size
-    x38 = x35 + x3 * x3 * x7 + x10 * x10
-    x39 = x30 * sam_neck_channels
-    x40 = -(-x2 // 2)
-    x41 = -(-x8 // 2)
-    x42 = sam_downsample_channels * (x40 * x40 * x16 + x41 * x41)
-    x43 = sam_image_size // sam_patch_size
-    x44 = 1 if x8 != x43 else 0
-    x45 = 1 if x2 != x43 else 0
-    x46 = (x8 if x44 else 0) + (x23 if x45 else 0)
-    x47 = x44 + (x45 if x4 else 0)
-    x48 = sam_hidden_size // sam_num_attention_heads
-    x49 = sam_num_global_layers * x48
-    x50 = (x27 if x44 else 0) + (x24 if x45 else 0)
-    x51 = sam_hidden_size * x50
-    x52 = clip_image_size // clip_patch_size
-    x53 = 1 if x9 != x52 else 0
-    x54 = 1 if x3 != x52 else 0
-    x55 = (x10 if x53 else 0) + (x6 if x54 else 0)
-    x56 = 1 if (sam_window_size * x18) != x8 else 0
-    x57 = 1 if (sam_window_size * x15) != x2 else 0
-    x58 = (x17 if x57 else 0) + (x19 if x56 else 0)
-    x59 = (x27 if x56 else 0) + (x25 if x57 else 0) + x58 * x21
-    x60 = x33 + x30 * sam_num_hidden_layers
-    x61 = clip_num_hidden_layers * x36
-    x62 = 7 * x11
-    x63 = clip_intermediate_size * x61
-    x64 = 4 * x46 - 2 * x47
-    x65 = batch_size * sam_num_attention_heads
-    x66 = x4 + 1
-    x67 = (sam_window_size * x20 * x65 + x48 * x66) * x21
-    x68 = x66 + x53 + (x54 if x4 else 0)
-    x69 = x52 * x52
-    x70 = sam_hidden_size + x31
-    x71 = x27 + x24
-    x72 = sam_num_global_layers * x28 * x65 + sam_num_hidden_layers * x67 + batch_size * x30 * x70 + x71 * x49
-    x73 = clip_hidden_size * x68 + x51 + batch_size * x42
-    x74 = 3 * sam_patch_size * sam_patch_size
-    x75 = sam_neck_channels + clip_hidden_size
-    x76 = sam_hidden_size * sam_num_hidden_layers
-    x77 = clip_hidden_size * clip_num_hidden_layers
-    x78 = (
-        sam_hidden_size * sam_neck_channels
-        + clip_hidden_size * x69
-        + x70
+    x26 = x3 * x25
+    x27 = x1 * x26
+    x28 = x6 * x6
+    x29 = x1 * x27 + x28 * x28
+    x30 = x27 + x6 * x28
+    x31 = x26 + x28
+    x32 = sam_num_hidden_layers * sam_intermediate_size
+    x33 = sam_num_hidden_layers * x23
+    x34 = x33 + sam_num_global_layers * x31
+    x35 = x3 if x4 else 0
+    x36 = x35 + 1
+    x37 = x12 + x36
+    x38 = 8 * clip_hidden_size
+    x39 = 4 * clip_intermediate_size
+    x40 = x36 + x2 * x2 * x10 + x11 * x11
+    x41 = -(-x1 // 2)
+    x42 = -(-x6 // 2)
+    x43 = sam_downsample_channels * (x41 * x41 * x35 + x42 * x42)
+    x44 = batch_size // vision_batch_size
+    x45 = vision_batch_size * x44
+    x46 = sam_num_hidden_layers * x22
+    x47 = sam_hidden_size // sam_num_attention_heads
+    x48 = sam_image_size // sam_patch_size
+    x49 = 1 if x6 != x48 else 0
+    x50 = 1 if x1 != x48 else 0
+    x51 = (x6 if x49 else 0) + (x24 if x50 else 0)
+    x52 = x49 + (x50 if x4 else 0)
+    x53 = x4 + 1
+    x54 = x53 * x15
+    x55 = x28 + x25
+    x56 = (
+        sam_num_global_layers * x55
+        + x6 * sam_num_global_layers
+        + sam_num_hidden_layers * x54
+        + sam_num_global_layers * x24
+    )
+    x57 = 4 * x56
+    x58 = (x28 if x49 else 0) + (x25 if x50 else 0)
+    x59 = sam_hidden_size * x58
+    x60 = clip_image_size // clip_patch_size
+    x61 = 1 if x7 != x60 else 0
+    x62 = 1 if x2 != x60 else 0
+    x63 = (x11 if x61 else 0) + (x9 if x62 else 0)
+    x64 = x59 + clip_hidden_size * x63
+    x65 = 1 if sam_num_attention_heads != 1 else 0
+    x66 = vision_batch_size * x17
+    x67 = vision_batch_size * x20
+    x68 = (x18 if x66 != 1 else 0) + (x20 if x67 != 1 else 0)
+    x69 = x68 if x65 else 0
+    x70 = 1 if (sam_window_size * x19) != x6 else 0
+    x71 = x28 if x70 else 0
+    x72 = 1 if (sam_window_size * x16) != x1 else 0
+    x73 = ((x18 if x72 else 0) + (x20 if x70 else 0)) * x22
+    x74 = x71 + (x26 if x72 else 0) + x73
+    x75 = vision_batch_size * x3
+    x76 = (
+        (sam_num_global_layers * x28 if vision_batch_size != 1 else 0)
+        + (sam_num_global_layers * x26 if x75 != 1 else 0)
+        + x68 * x46
+    )
+    x77 = x76 if x65 else 0
+    x78 = x31 * sam_num_hidden_layers
+    x79 = x34 + x78
+    x80 = clip_num_hidden_layers * x37
+    x81 = 1 if activation_bits != 32 else 0
+    x82 = x61 + (x62 if x4 else 0)
+    x83 = x60 * x82
+    x84 = x60 * x60
+    x85 = 4 * x51 - 2 * x52 if x81 else 0
+    x86 = sam_window_size * sam_num_attention_heads
+    x87 = 1 if sam_window_size != 1 else 0
+    x88 = vision_batch_size * sam_hidden_size
+    x89 = x18 if x87 else 0
+    x90 = x47 * x53
+    x91 = (
+        vision_batch_size * x21 * x86
+        + ((x20 * x88 if x87 else 0) if x19 != 1 else 0)
+        + (x88 * x89 if x16 != 1 else 0)
+        + x90
+    )
+    x92 = -4 * sam_window_size
+    x93 = x14 * x53
+    x94 = sam_num_global_layers * x47
+    x95 = sam_hidden_size + x32
+    x96 = vision_batch_size * sam_num_global_layers
+    x97 = sam_num_attention_heads * x96
+    x98 = vision_batch_size * x43 + x55 * x94 + vision_batch_size * x31 * x95 + x30 * x97 + x91 * x46
+    x99 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x100 = x28 if x6 != 1 else 0
+    x101 = sam_hidden_size if x65 else 0
+    x102 = x96 * x100
+    x103 = 1 if x1 != 1 else 0
+    x104 = 1 if (sam_num_attention_heads + x75) != 2 else 0
+    x105 = x96 if x103 else 0
+    x106 = sam_hidden_size * x26
+    x107 = (
+        x29 * x97
+        + x6 * (x99 + 1) * x97 * x100
+        + (x101 * x102 if vision_batch_size == 1 else 0)
+        + (sam_hidden_size * x102 if x99 else 0)
+        + ((x104 + 1) * x27 * x97 if x103 else 0)
+        + (x26 * x101 * x105 if x75 == 1 else 0)
+        + (x106 * x105 if x104 else 0)
+        + clip_hidden_size * x82 * ((x84 if x60 != 1 else 0) + 1)
+    )
+    x108 = x81 + 1
+    x109 = 3 * sam_patch_size * sam_patch_size
+    x110 = sam_neck_channels + clip_hidden_size
+    x111 = sam_hidden_size * sam_num_hidden_layers
+    x112 = clip_hidden_size * clip_num_hidden_layers
+    x113 = clip_hidden_size * x60
+    x114 = (
+        4 * (x110 + sam_hidden_size * x111 + clip_hidden_size * x112)
+        + 2 * (sam_intermediate_size * x111 + clip_intermediate_size * x112)
+        + sam_hidden_size * sam_neck_channels
+        + x60 * x113
+        + x95
         + clip_num_hidden_layers * clip_intermediate_size
-        + 4 * (x75 + sam_hidden_size * x76 + clip_hidden_size * x77)
-        + 2 * (sam_intermediate_size * x76 + clip_intermediate_size * x77)
-        + 9 * (x76 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x75 + x77)
+        + 9 * (x111 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x110 + x112)
     )
-    x79 = 4 * x43
-    x80 = (x27 if x8 == x43 else 0) + (x24 if x2 == x43 else 0)
-    x81 = x43 * x43
-    x82 = 4 * x11
-    x83 = x11 * clip_hidden_size
-    x84 = batch_size * activation_bits
-    x85 = weight_bits * hidden_size
-    x86 = hidden_size // num_attention_heads
-    x87 = num_key_value_heads * x86
-    x88 = hidden_size + x87
-    x89 = 2 * n_routed_experts
-    x90 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x91 = -2 * n_routed_experts
-    x92 = first_k_dense_replace * intermediate_size
-    x93 = x92 + num_hidden_layers * x90
-    x94 = first_k_dense_replace * (-6 * x90 + x91) + 6 * x93
-    x95 = num_hidden_layers * x86
-    x96 = 2 * vocab_size
-    x97 = 2 * num_experts_per_tok
-    x98 = x97 + 29 * hidden_size + 7 * x87
-    x99 = -4 * num_experts_per_tok
-    x100 = hidden_size + x95
-    x101 = hidden_size * x99 - 2 * (hidden_size + num_experts_per_tok) - 10 * x90 - 12 * n_routed_experts
-    x102 = (
-        first_k_dense_replace * x101
-        + 4 * (hidden_size * num_hidden_layers * num_experts_per_tok + 1)
-        + 8 * (num_hidden_layers + x100)
-        + 10 * x93
+    x115 = 1 if weight_bits != 32 else 0
+    x116 = 4 * x48
+    x117 = (x28 if x6 == x48 else 0) + (x25 if x1 == x48 else 0)
+    x118 = x48 * x52
+    x119 = x48 if x115 else 0
+    x120 = x115 + 1
+    x121 = x48 * x120
+    x122 = 128 * x51
+    x123 = x22 if x87 else 0
+    x124 = (x18 if (sam_num_attention_heads + x66) != 2 else 0) + (x20 if (sam_num_attention_heads + x67) != 2 else 0)
+    x125 = (
+        (sam_hidden_size * x71 if (x6 + vision_batch_size) != 2 else 0)
+        + x124 * (sam_hidden_size + x86) * x123
+        + ((x101 * x89 if x66 == 1 else 0) + sam_num_attention_heads * x23) * x22
+        + (x20 * x101 * x123 if x67 == 1 else 0)
+        + ((x106 if (x1 + x75) != 2 else 0) if x72 else 0)
+        + (x23 * x86 if x87 else 0)
     )
-    x103 = batch_size * seq_len
-    x104 = first_k_dense_replace * (-24 * num_experts_per_tok - 10)
-    x105 = num_hidden_layers * (24 * num_experts_per_tok + 72) + x104
-    x106 = (
-        16 * x93
-        + num_hidden_layers * (x86 * (28 * num_key_value_heads + 12) + 4 * num_experts_per_tok)
-        + first_k_dense_replace * (-16 * x90 + x99)
-    )
-    x107 = kv_bits * x87
-    x108 = 384 * num_experts_per_tok
-    x109 = 2 * x85 - 384 * first_k_dense_replace * num_experts_per_tok
-    x110 = activation_bits * logits_tokens
-    x111 = moe_intermediate_size * n_shared_experts
-    x112 = num_hidden_layers * n_routed_experts
-    x113 = x112 + 1
-    x114 = x92 + num_hidden_layers * x111
-    x115 = x88 + 1
-    x116 = 4 * num_hidden_layers
-    x117 = hidden_size * (first_k_dense_replace * (x91 - 6 * x111) + 2 * (vocab_size + x113) + 6 * x114 + x115 * x116)
-    x118 = hidden_size * moe_intermediate_size
-    x119 = 6 * num_hidden_layers - 6 * first_k_dense_replace
-    x120 = 128 * (batch_size + num_hidden_layers)
-    x121 = activation_bits * x95
-    x122 = num_hidden_layers * (10 * num_experts_per_tok + 29) + first_k_dense_replace * (-10 * num_experts_per_tok - 4)
-    x123 = (
-        first_k_dense_replace * (-8 * x90 - 2 * num_experts_per_tok)
-        + 4 * x100
-        + 8 * x93
-        + hidden_size * x122
-        + num_hidden_layers * (x97 + 13 * x87)
-    )
-    x124 = num_experts_per_tok * (128 * num_hidden_layers - 128 * first_k_dense_replace)
-    x125 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
-    x126 = x125 * x116
-    x127 = batch_size * x107
-    x128 = (
-        sam_num_global_layers * ((-8 * sam_hidden_size + x13 * x14) * x22 + 4 * (x28 + x29))
-        + x30 * (6 * sam_patch_size * sam_patch_size + 4 * x31 + 2 * sam_neck_channels)
-        + 8 * sam_hidden_size * x33
-        + x13 * x32 * x34
-    )
-    x129 = clip_num_hidden_layers * (x36 * (x37 + 4 * clip_intermediate_size) + 8 * x11 + 4 * x38)
-    x130 = x129 + 18 * x11 * sam_downsample_channels
-    x131 = sam_hidden_size * x128 + clip_hidden_size * x130 + 18 * sam_neck_channels * (x39 + x42)
-    x132 = seq_len * (hidden_size * (num_hidden_layers * (4 * (seq_len + x88) + x89) + x94) + x95)
-    x133 = x132 + hidden_size * logits_tokens * x96
-    x134 = decode_steps * (x95 + hidden_size * (num_hidden_layers * (x89 + 4 * x88) + x96 + x94)) + hidden_size * x126
-    tensor_core_flops = batch_size * x131 + 4 * batch_size * hidden_size * x83 + batch_size * x133 + batch_size * x134
-    x135 = decode_steps * (num_hidden_layers * (12 * n_routed_experts + x98) + x102)
-    x136 = x135 + 12 * num_hidden_layers * num_attention_heads * x125
-    x137 = clip_num_attention_heads * (6 * x38 + 12 * x11) + x36 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
-    x138 = (
-        x30 * (sam_hidden_size * (16 * sam_num_hidden_layers + 1) + 16 * sam_neck_channels + 5 * x31 + 4)
-        + clip_num_hidden_layers * x137
-        + sam_num_attention_heads * (sam_num_global_layers * (8 * x29 - 8 * x21 * x22) + 8 * x21 * x32)
-        + x36 * x37
-    )
-    x139 = batch_size * x138 + (12 * x46 - 6 * x47) * x49 + 31 * (x51 + clip_hidden_size * x55)
-    x140 = (
-        (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + x98) + x102) * x103
-        + batch_size * x136
-        + 2 * x139
-    )
-    cuda_core_flops = -(-x140 // 2)
-    x141 = activation_bits * (hidden_size * (x105 + 6) + x106) + num_hidden_layers * (8 * x107 + x108) + x109
-    x142 = seq_len * x141
-    x143 = x142 + 2 * (hidden_size + vocab_size) * x110
-    x144 = activation_bits * (x96 + hidden_size * (x105 + 8) + x106) + num_hidden_layers * (x108 + 4 * x107) + x109
-    x145 = x117 + x119 * routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x118, expert_routing)
-    x146 = x121 + batch_size * x144 + weight_bits * x145 + x120
-    x147 = (
-        sam_hidden_size * (sam_num_global_layers * (-x59 - 12 * x22) + sam_num_hidden_layers * x59 + 12 * x60)
-        + clip_hidden_size * (22 * x61 + x62 + 5 * x35)
-        + 3 * (base_size * base_size + image_size * image_size * x16)
-        + 8 * x39
-        + 9 * x63
-    )
-    x148 = (
-        batch_size * x147
-        + sam_num_global_layers * (x48 * (2 * x50 + x64) - 4 * x67)
-        + clip_hidden_size * (x10 + 3 * x55 + x6 + x68 * x69)
-        + 4 * x72
-        + 2 * x73
-    )
-    x149 = (
-        x66 * (x48 * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers) * x21 + sam_hidden_size * x74 + x78)
-        + (x47 * (x79 - 2) + 2 * x80) * x49
-        + sam_hidden_size * (x80 + x47 * x81)
-    )
-    x150 = (
-        activation_bits * x148
-        + weight_bits * x149
-        + x66 * ((128 * sam_num_hidden_layers - 128 * sam_num_global_layers) * x21 + 64 * (x69 + 1))
-        + 128 * sam_num_global_layers * x71
-    )
-    x151 = hidden_size * ((x62 + 5 * x12 + 3) * x84 + weight_bits * (2 * (x4 + clip_hidden_size * x66) + 3))
-    x152 = x151 + 6 * x83 * x84
-    x153 = (
-        batch_size * x143
-        + weight_bits * (x117 + routed_reads(n_routed_experts, num_experts_per_tok, x103, x118, expert_routing) * x119)
-        + seq_len * x120
-        + x121
-        + decode_steps * x146
-        + x127 * x126
-        + 2 * x150
-        + 2 * x152
-    )
-    io_bytes = -(-x153 // 16)
-    x154 = (
-        x48 * (sam_num_hidden_layers * (x34 - 2) + sam_num_global_layers * (x79 + x14))
-        + sam_hidden_size * (x74 + x81)
-        + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + x78
-    )
-    x155 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - n_routed_experts
-    x156 = (
-        x113
-        + first_k_dense_replace * x155
-        + 2 * (vocab_size + num_hidden_layers * x115)
-        + 3 * (x114 + moe_intermediate_size * x112)
-    )
-    x157 = weight_bits * x154 + (2 * clip_hidden_size + 3) * x85 + x156 * x85
-    weight_bytes = -(-x157 // 8)
+    x126 = vision_batch_size * activation_bits
+    x127 = x125 * x126 + weight_bits * x22 * x90
+    x128 = vision_batch_size * (128 * (x78 + x80) + 64 * x37)
+    x129 = x113 * x83
+    x130 = sam_hidden_size * x118
+    x131 = x53 * (x84 + 1)
+    x132 = x12 * clip_hidden_size
+    x133 = (x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0
+    x134 = weight_bits * hidden_size
+    x135 = hidden_size // num_attention_heads
+    x136 = num_key_value_heads * x135
+    x137 = hidden_size + x136
+    x138 = 2 * n_routed_experts
+    x139 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x140 = first_k_dense_replace * intermediate_size
+    x141 = x140 + num_hidden_layers * x139
+    x142 = first_k_dense_replace * (-6 * x139 - 2 * n_routed_experts) + 6 * x141
+    x143 = num_hidden_layers * x135
+    x144 = 2 * vocab_size
+    x145 = 2 * num_experts_per_tok + 29 * hidden_size + 7 * x136
+    x146 = hidden_size * num_experts_per_tok
+    x147 = hidden_size * num_hidden_layers
+    x148 = num_experts_per_tok * x147
+    x149 = hidden_size + x143
+    x150 = -4 * x146 - 2 * (hidden_size + num_experts_per_tok) - 10 * x139 - 12 * n_routed_experts
+    x151 = first_k_dense_replace * x150 + 4 * (x148 + 1) + 8 * (num_hidden_layers + x149) + 10 * x141
+    x152 = batch_size * seq_len
+    x153 = 6 if x81 else 0
+    x154 = first_k_dense_replace * (num_experts_per_tok * ((-1 if x81 else 0) - 10) + (-2 if x81 else 0) - 3)
+    x155 = x154 + num_hidden_layers * (10 * num_experts_per_tok + x153 + 34)
+    x156 = -64 * x108
+    x157 = num_experts_per_tok if x81 else 0
     x158 = (
-        sam_hidden_size * ((sam_num_global_layers * (-x58 - 5 * x20) + sam_num_hidden_layers * x58) * x21 + 5 * x60)
-        + clip_hidden_size * (x82 + 10 * x61 + 3 * x35)
-        + 4 * (x39 + x63)
+        num_hidden_layers * (96 * num_experts_per_tok + (192 if x81 else 0) + 384)
+        + first_k_dense_replace * (-96 * num_experts_per_tok + x156)
+        + weight_bits
+        + activation_bits * num_hidden_layers * x157
+        + 160
     )
-    x159 = (
-        x73
-        + batch_size * x158
-        + sam_num_global_layers * (x48 * x64 - 2 * x67)
-        + clip_hidden_size * (x66 * x69 + 2 * x55)
-        + 2 * x72
+    x159 = 2 if kv_bits != activation_bits else 0
+    x160 = 320 * (x135 + n_routed_experts) + 704 * num_experts_per_tok + 448
+    x161 = -320 * n_routed_experts - 704 * num_experts_per_tok
+    x162 = 8 * x141
+    x163 = x149 if x81 else 0
+    x164 = num_key_value_heads * x143
+    x165 = kv_bits * x164
+    x166 = 2 * (activation_bits * x163 + x165) + 256
+    x167 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x168 = x108 * vocab_size
+    x169 = vocab_size if x81 else 0
+    x170 = 32 * x169
+    x171 = -n_routed_experts
+    x172 = -3 * moe_intermediate_size
+    x173 = num_hidden_layers * n_routed_experts
+    x174 = num_hidden_layers * (x137 + 1)
+    x175 = x140 + num_hidden_layers * moe_intermediate_size * n_shared_experts
+    x176 = (
+        first_k_dense_replace * ((x171 if x115 else 0) + n_shared_experts * x172)
+        + vocab_size
+        + (x173 if x115 else 0)
+        + 2 * x174
+        + 3 * x175
+        + 1
     )
-    x160 = 2 * activation_bits * x159
-    x161 = batch_size * (x124 + activation_bits * (x96 + x123)) if decode_steps > 0 else 0
-    x162 = batch_size * (seq_len * (activation_bits * x123 + x124) + x96 * x110)
-    x163 = max(x160, 2 * (hidden_size * (x82 + 3 * x12 + 2) + 2 * x83) * x84, x162, x161)
-    activation_bytes = -(-x163 // 16)
-    kv_cache_bytes = -(-(num_hidden_layers * (seq_len + decode_steps) * x127) // 4)
+    x177 = hidden_size * x176
+    x178 = hidden_size * moe_intermediate_size
+    x179 = -3 * first_k_dense_replace + 3 * num_hidden_layers
+    x180 = x120 * n_routed_experts
+    x181 = x152 * x157 + x180
+    x182 = 32 * hidden_size
+    x183 = 64 * n_routed_experts + 16 * x135
+    x184 = -32 * hidden_size
+    x185 = -64 * n_routed_experts
+    x186 = 64 * (num_hidden_layers + batch_size * x163)
+    x187 = -8 * first_k_dense_replace
+    x188 = (
+        (x146 + x139) * x187
+        + 4 * (hidden_size + (x143 if x81 else 0))
+        + 13 * x164
+        + hidden_size * (num_hidden_layers * (x153 + 27) - 2 * x108 * first_k_dense_replace + (2 if x81 else 0))
+        + 8 * (x141 + x148)
+    )
+    x189 = 320 * hidden_size + 256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x135 + 448
+    x190 = (
+        64 * (x81 + x108 * num_hidden_layers * num_experts_per_tok)
+        + first_k_dense_replace * (num_experts_per_tok + 1) * x156
+        + 128
+    )
+    x191 = (
+        num_hidden_layers * x189
+        + hidden_size * x190
+        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
+        + 192 * ((x147 if x81 else 0) + 1)
+    )
+    x192 = 64 * x169
+    x193 = (
+        (hidden_size * (64 * num_hidden_layers - 64 * first_k_dense_replace) if x115 else 0)
+        + 128 * num_hidden_layers
+        - 128 * first_k_dense_replace
+    )
+    x194 = n_routed_experts * x193
+    x195 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
+    x196 = x180 + batch_size * x157
+    x197 = batch_size * x165
+    x198 = (
+        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x15) * x23 + 4 * (x29 + x30))
+        + x31 * (6 * sam_patch_size * sam_patch_size + 4 * x32 + 2 * sam_neck_channels)
+        + 8 * sam_hidden_size * x34
+        + 4 * x15 * x33
+    )
+    x199 = clip_num_hidden_layers * (x37 * (x38 + x39) + 8 * x12 + 4 * x40) + 18 * x12 * sam_downsample_channels
+    x200 = sam_hidden_size * x198 + clip_hidden_size * x199 + 18 * sam_neck_channels * (x31 * sam_neck_channels + x43)
+    x201 = seq_len * (hidden_size * (num_hidden_layers * (4 * (seq_len + x137) + x138) + x142) + x143)
+    x202 = x201 + hidden_size * logits_tokens * x144
+    x203 = decode_steps * (x143 + hidden_size * (num_hidden_layers * (x138 + 4 * x137) + x144 + x142)) + 4 * x195 * x147
+    tensor_core_flops = x200 * x45 + 4 * hidden_size * x132 * x45 + batch_size * x202 + batch_size * x203
+    x204 = decode_steps * (num_hidden_layers * (12 * n_routed_experts + x145) + x151)
+    x205 = x204 + 12 * num_hidden_layers * num_attention_heads * x195
+    x206 = clip_num_attention_heads * (6 * x40 + 12 * x12) + x37 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
+    x207 = (
+        x31 * (sam_hidden_size * (16 * sam_num_hidden_layers + 1) + 16 * sam_neck_channels + 5 * x32 + 4)
+        + clip_num_hidden_layers * x206
+        + sam_num_attention_heads * (sam_num_global_layers * (8 * x29 - 8 * x22 * x23) + 8 * x23 * x46)
+        + x37 * x38
+    )
+    x208 = vision_batch_size * x207 + sam_num_global_layers * (x47 * (12 * x51 - 6 * x52) - 4 * x54) + x57 + 31 * x64
+    x209 = (
+        (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + x145) + x151) * x152
+        + batch_size * x205
+        + 2 * x44 * x208
+    )
+    cuda_core_flops = -(-x209 // 2)
+    x210 = (
+        sam_num_global_layers * ((-6 * x69 - 12 * x21) * x22 - x74) + 6 * x77 + sam_num_hidden_layers * x74 + 12 * x79
+    )
+    x211 = (
+        sam_hidden_size * x210
+        + clip_hidden_size * (22 * x80 + 7 * x12 + 5 * x36)
+        + x31 * (32 * sam_neck_channels + 18)
+        + 3 * (base_size * base_size + image_size * image_size * x35)
+        + 9 * clip_intermediate_size * x80
+    )
+    x212 = (
+        vision_batch_size * x211
+        + clip_hidden_size * (x11 + (x63 + x60 * x83 if x81 else 0) + x53 * (x84 + 2) + 2 * x63 + x9)
+        + sam_num_global_layers * (x47 * (x85 + 2 * x58) + sam_window_size * (x91 * x92 - 8 * x93))
+        + 4 * x98
+        + 2 * x107
+        + x108 * x59
+        + 8 * x56
+    )
+    x213 = (
+        x53 * (sam_hidden_size * x109 + x114)
+        + ((x52 * (x116 - 2) if x115 else 0) + 2 * x117) * x94
+        + sam_hidden_size * (x117 + x118 * x119)
+    )
+    x214 = x47 * (x52 * (128 * x121 - 64 * (x81 + x115) - 128) + x108 * x122) - 2 * x127 - 256 * x54
+    x215 = (
+        activation_bits * x212
+        + weight_bits * x213
+        + sam_num_global_layers * x214
+        + x128
+        + 32 * x108 * (x64 + x129)
+        + 2 * sam_num_hidden_layers * x127
+        + 32 * x130 * x121
+        + 64 * x131
+        + 256 * x56
+    )
+    x216 = (2 * x133 + 10 * x12 + 8 * x8 + 6) * x126 + weight_bits * (2 * (x4 + clip_hidden_size * x53) + 3)
+    x217 = hidden_size * x216 + 6 * x126 * x132 + 64 * x13
+    x218 = x135 * (activation_bits * (num_key_value_heads * (x159 + 12) + 4) + num_key_value_heads * kv_bits * x159)
+    x219 = x218 + x160
+    x220 = (
+        hidden_size * (activation_bits * (x155 + 3) + x158)
+        + num_hidden_layers * x219
+        + first_k_dense_replace * (-8 * activation_bits * x139 + x161)
+        + activation_bits * x162
+        + x166
+    )
+    x221 = seq_len * x220
+    x222 = x221 + logits_tokens * (activation_bits * (hidden_size * (2 * x167 + 1) + x168) + x170)
+    x223 = (
+        x170
+        + hidden_size * (activation_bits * x155 + x158)
+        + activation_bits * (x168 + 4 * x149 + x162 + x139 * x187 + 14 * x164)
+        + num_hidden_layers * x160
+        + first_k_dense_replace * x161
+        + x166
+    )
+    x224 = x177 + x179 * routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x178, expert_routing)
+    x225 = (
+        batch_size * x223
+        + weight_bits * x224
+        + num_hidden_layers * (x196 * x182 + x183)
+        + first_k_dense_replace * (x185 + x196 * x184)
+        + x186
+    )
+    x226 = (
+        x44 * x215
+        + x44 * x217
+        + batch_size * x222
+        + weight_bits * (x177 + routed_reads(n_routed_experts, num_experts_per_tok, x152, x178, expert_routing) * x179)
+        + num_hidden_layers * (x181 * x182 + x183)
+        + first_k_dense_replace * (x181 * x184 + x185)
+        + seq_len * x186
+        + decode_steps * x225
+        + 2 * x195 * x197
+    )
+    io_bytes = -(-x226 // 8)
+    x227 = (
+        x47 * (sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x116 + x92))
+        + sam_hidden_size * (x109 + x48 * x48)
+        + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
+        + x114
+    )
+    x228 = (
+        first_k_dense_replace * ((n_routed_experts + n_shared_experts) * x172 + x171)
+        + 2 * (vocab_size + x174)
+        + 3 * (x175 + moe_intermediate_size * x173)
+        + x173
+        + 1
+    )
+    x229 = weight_bits * x227 + (2 * clip_hidden_size + 3) * x134 + x228 * x134
+    weight_bytes = -(-x229 // 8)
+    x230 = (
+        sam_hidden_size * (sam_num_global_layers * (-3 * x69 - 5 * x21) * x22 + 3 * x77 + 5 * x79)
+        + clip_hidden_size * (3 * x36 + 10 * x80 + 4 * x12)
+        + x31 * (14 * sam_neck_channels + 8)
+        + (x125 + sam_hidden_size * x73) * (sam_num_hidden_layers - sam_num_global_layers)
+        + x80 * x39
+    )
+    x231 = (
+        x57
+        + x107
+        + vision_batch_size * x230
+        + sam_num_global_layers * (sam_window_size * (-2 * sam_window_size * x91 - 4 * x93) + x47 * x85)
+        + clip_hidden_size * (x63 * x108 + x131)
+        + 2 * x98
+        + (x59 if x81 else 0)
+    )
+    x232 = (
+        x128
+        + activation_bits * x231
+        + sam_num_global_layers * (x47 * (x52 * (128 * x119 - 64 * x120) + x122) + 128 * x55 - 128 * x53 * x22)
+        + 128 * x53 * x46
+        + 32 * (x64 + x119 * x130 + (x129 if x81 else 0))
+    )
+    x233 = 2 * x44 * x232
+    x234 = logits_tokens * (2 * activation_bits * (vocab_size + hidden_size * x167) + x192)
+    x235 = seq_len * (activation_bits * x188 + x191) + x234
+    x236 = batch_size * x235
+    x237 = x236 + x194
+    x238 = x194 + batch_size * (x192 + activation_bits * (x144 + x188) + x191) if decode_steps > 0 else 0
+    x239 = max(x233, 2 * x44 * (hidden_size * (x133 + 5 * x12 + 4 * x8 + 3) + 2 * x132) * x126, x237, x238)
+    activation_bytes = -(-x239 // 16)
+    kv_cache_bytes = -(-((seq_len + decode_steps) * x197) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
 def training_step(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -1462,6 +1845,8 @@ def training_step(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -1541,7 +1926,7 @@ def training_step(
     Returns
     -------
     Cost
-        From 682 operations on integers.
+        From 1070 operations on integers.
 
     Raises
     ------
@@ -1552,6 +1937,8 @@ def training_step(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -1622,6 +2009,8 @@ def training_step(
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
@@ -1644,20 +2033,21 @@ def training_step(
         raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
-    x1 = image_size // sam_patch_size
-    x2 = -(-x1 // 4)
-    x3 = num_height_tiles * num_width_tiles
-    x4 = 1 if x3 > 1 else 0
-    x5 = x2 if x4 else 0
-    x6 = base_size // sam_patch_size
-    x7 = -(-x6 // 4)
-    x8 = num_height_tiles * x5 + x7
-    x9 = x2 * x5
-    x10 = x3 * x9
-    x11 = x7 * x7
-    x12 = x10 + x11
-    x13 = x8 + x12 + 1
-    image_tokens = x13
+    x1 = num_width_tiles * num_height_tiles
+    x2 = image_size // sam_patch_size
+    x3 = -(-x2 // 4)
+    x4 = 1 if x1 > 1 else 0
+    x5 = x3 if x4 else 0
+    x6 = x3 * x5
+    x7 = x1 * x6
+    x8 = base_size // sam_patch_size
+    x9 = -(-x8 // 4)
+    x10 = x9 * x9
+    x11 = x7 + x10
+    x12 = x9 + num_height_tiles * x5
+    x13 = x11 + x12
+    x14 = x13 + 1
+    image_tokens = x14
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -1670,286 +2060,456 @@ def training_step(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x14 = sam_window_size * (sam_window_size + 1)
-    x15 = -(-x1 // sam_window_size)
-    x16 = x3 if x4 else 0
-    x17 = x15 * x15 * x16
-    x18 = -(-x6 // sam_window_size)
-    x19 = x18 * x18
-    x20 = x17 + x19
-    x21 = sam_window_size * sam_window_size
-    x22 = x20 * x21
-    x23 = x1 if x4 else 0
-    x24 = x1 * x23
-    x25 = x3 * x24
-    x26 = x1 * x25
-    x27 = x6 * x6
-    x28 = x26 + x6 * x27
-    x29 = x1 * x26
-    x30 = x27 * x27
-    x31 = x29 + x30
-    x32 = x25 + x27
-    x33 = sam_patch_size * sam_patch_size
-    x34 = sam_num_hidden_layers * sam_intermediate_size
-    x35 = sam_num_hidden_layers * x22
-    x36 = x35 + sam_num_global_layers * x32
-    x37 = hidden_size // num_attention_heads
-    x38 = hidden_size + num_key_value_heads * x37
-    x39 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x40 = -6 * n_routed_experts
-    x41 = first_k_dense_replace * intermediate_size
-    x42 = x41 + num_hidden_layers * x39
-    x43 = num_hidden_layers * x37
-    x44 = x16 + 1
-    x45 = x2 * x2
-    x46 = x44 + x45 * x10 + x11 * x11
-    x47 = x12 + x44
-    x48 = clip_num_hidden_layers * x47
-    x49 = clip_intermediate_size * x48
-    x50 = x12 * hidden_size + x49
-    x51 = x32 * sam_neck_channels
-    x52 = -(-x1 // 2)
-    x53 = -(-x6 // 2)
-    x54 = sam_downsample_channels * (x52 * x52 * x16 + x53 * x53)
-    x55 = logits_tokens * vocab_size
-    x56 = 6 * hidden_size
-    x57 = -2 * num_experts_per_tok
-    x58 = 1 if (batch_size * x3) != 1 else 0
-    x59 = 1 if batch_size != 1 else 0
-    x60 = sam_num_hidden_layers * x21
-    x61 = sam_image_size // sam_patch_size
-    x62 = x61 * x61
-    x63 = clip_image_size // clip_patch_size
-    x64 = x63 * x63
-    x65 = sam_hidden_size + x34
-    x66 = clip_num_hidden_layers * clip_intermediate_size
-    x67 = x65 + sam_hidden_size * sam_neck_channels + x66
-    x68 = sam_hidden_size * sam_num_hidden_layers
-    x69 = sam_intermediate_size * x68 + clip_hidden_size * (hidden_size + x66)
-    x70 = clip_hidden_size * clip_num_hidden_layers
-    x71 = sam_hidden_size * x68 + clip_hidden_size * x70
-    x72 = sam_neck_channels + x71
-    x73 = sam_hidden_size // sam_num_attention_heads
-    x74 = sam_window_size * sam_num_hidden_layers + sam_num_global_layers * x61
-    x75 = sam_num_global_layers * sam_window_size
-    x76 = sam_neck_channels + clip_hidden_size
-    x77 = x68 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x76 + x70
-    x78 = x73 * (-2 * sam_num_hidden_layers + 4 * x74 - 4 * x75) + 9 * x77
-    x79 = x27 + x24
-    x80 = 1 if x6 != x61 else 0
-    x81 = 1 if x1 != x61 else 0
-    x82 = (x6 if x80 else 0) + (x23 if x81 else 0)
-    x83 = x80 + (x81 if x4 else 0)
-    x84 = batch_size * sam_num_attention_heads
-    x85 = x4 + 1
-    x86 = x73 * x85
-    x87 = (x22 * x84 if sam_window_size != 1 else 0) + x86
-    x88 = x64 + 1
-    x89 = 1 if x7 != x63 else 0
-    x90 = 1 if x2 != x63 else 0
-    x91 = x89 + (x90 if x4 else 0)
-    x92 = (x11 if x89 else 0) + (x9 if x90 else 0)
-    x93 = (x27 if x80 else 0) + (x24 if x81 else 0)
-    x94 = sam_hidden_size * x93
-    x95 = -10 * num_experts_per_tok
-    x96 = num_key_value_heads * x43
-    x97 = 1 if (sam_window_size * x18) != x6 else 0
-    x98 = 1 if (sam_window_size * x15) != x1 else 0
-    x99 = (x17 if x98 else 0) + (x19 if x97 else 0)
-    x100 = (x27 if x97 else 0) + (x25 if x98 else 0) + x99 * x21
-    x101 = x51 + seq_len * x42
-    x102 = x54 + seq_len * num_hidden_layers * num_experts_per_tok
-    x103 = 8 * x85
-    x104 = x86 + sam_window_size * x20 * x84
-    x105 = x104 * x21
-    x106 = batch_size * hidden_size + clip_hidden_size * x92
-    x107 = sam_num_global_layers * x79
-    x108 = batch_size * seq_len
-    x109 = x73 * x107 + sam_num_global_layers * x28 * x84 + x108 * x43 + x104 * x60
-    x110 = moe_intermediate_size * n_shared_experts
-    x111 = (x27 if x6 == x61 else 0) + (x24 if x1 == x61 else 0)
-    x112 = hidden_size * num_hidden_layers
-    x113 = x69 + (x38 + 1) * x112
-    x114 = x112 * x110 + hidden_size * x41 + sam_hidden_size * x33
-    x115 = x67 + n_routed_experts * x112
-    x116 = 128 * num_hidden_layers
-    x117 = (
-        sam_num_global_layers * ((-24 * sam_hidden_size - 12 * x14) * x22 + 12 * (x28 + x31))
-        + x32 * (12 * (x33 + x34) + 6 * sam_neck_channels)
-        + 12 * x14 * x35
-        + 24 * sam_hidden_size * x36
-    )
-    x118 = (
-        num_hidden_layers * (12 * (seq_len + x38) + 6 * n_routed_experts)
-        + first_k_dense_replace * (-18 * x39 + x40)
-        + 18 * x42
-    )
-    x119 = hidden_size * x118
-    x120 = x119 + x43
-    x121 = (
-        clip_num_hidden_layers * (12 * x46 + 24 * (x12 + clip_hidden_size * x47))
-        + 12 * x50
-        + 54 * x12 * sam_downsample_channels
-    )
-    x122 = (
-        sam_hidden_size * x117
-        + seq_len * x120
-        + clip_hidden_size * x121
-        + 54 * sam_neck_channels * (x51 + x54)
-        + x55 * x56
-    )
-    tensor_core_flops = batch_size * x122
-    x123 = (
-        hidden_size * (7 * num_experts_per_tok + 48)
-        + x37 * (8 * num_key_value_heads + 4)
-        + 2 * num_experts_per_tok
-        + 11 * seq_len * num_attention_heads
-        + 10 * (n_routed_experts + 1)
-    )
-    x124 = hidden_size * (-7 * num_experts_per_tok - 3) + x57 - 16 * x39 - 10 * n_routed_experts
-    x125 = num_hidden_layers * x123 + first_k_dense_replace * x124 + 16 * (hidden_size + x42) + 5
-    x126 = (
-        x32 * (45 * sam_num_hidden_layers + 2)
-        + (x25 if x58 else 0)
-        + (x27 if x59 else 0)
-        + 6 * x36
-        - 6 * sam_num_global_layers * x22
-    )
-    x127 = ((x45 + 1) * x16 if x58 else 0) + (x11 + 1 if x59 else 0) + x47 * (49 * clip_num_hidden_layers + 22)
-    x128 = sam_num_global_layers * (2 * ((x29 if x1 != 1 else 0) + (x30 if x6 != 1 else 0)) + 13 * x31 - 13 * x21 * x22)
-    x129 = x128 + 13 * x22 * x60
-    x130 = clip_num_attention_heads * (22 * x12 + 11 * x46) + 14 * x47 * clip_intermediate_size
-    x131 = (
-        seq_len * x125
-        + sam_hidden_size * x126
-        + clip_hidden_size * x127
-        + sam_num_attention_heads * x129
-        + x32 * (sam_neck_channels * ((6 if sam_neck_channels != 1 else 0) + 52) + 17 * x34 + 10)
-        + clip_num_hidden_layers * x130
-        + x13 * hidden_size
-    )
-    x132 = (
-        sam_hidden_size * (x62 + 3 * x33)
-        + clip_hidden_size * (2 * x64 + 5)
-        + x67
-        + 2 * (hidden_size + x69)
-        + 4 * x72
-        + x78
-    )
-    cuda_core_flops = (
-        batch_size * x131
-        + (x132 if x4 else 0)
-        + sam_num_global_layers * (x73 * (2 * x79 + 28 * x82 - 14 * x83) - 2 * x87 * x21)
-        + clip_hidden_size * (x88 * (x91 + 1) + 63 * x92)
-        + 2 * x87 * x60
-        + 63 * x94
-    )
+    x15 = sam_window_size + 1
+    x16 = sam_window_size * x15
+    x17 = -(-x2 // sam_window_size)
+    x18 = x17 * x17 * x1
+    x19 = x18 if x4 else 0
+    x20 = -(-x8 // sam_window_size)
+    x21 = x20 * x20
+    x22 = x19 + x21
+    x23 = sam_window_size * sam_window_size
+    x24 = x22 * x23
+    x25 = x2 if x4 else 0
+    x26 = x2 * x25
+    x27 = x1 * x26
+    x28 = x2 * x27
+    x29 = x2 * x28
+    x30 = x8 * x8
+    x31 = x29 + x30 * x30
+    x32 = x28 + x8 * x30
+    x33 = x27 + x30
+    x34 = sam_patch_size * sam_patch_size
+    x35 = sam_num_hidden_layers * sam_intermediate_size
+    x36 = sam_window_size * sam_num_hidden_layers
+    x37 = x15 * x36
+    x38 = sam_num_hidden_layers * x24 + sam_num_global_layers * x33
+    x39 = x1 if x4 else 0
+    x40 = x39 + 1
+    x41 = x11 + x40
+    x42 = x3 * x3
+    x43 = x40 + x7 * x42 + x10 * x10
+    x44 = 12 * hidden_size
+    x45 = -(-x2 // 2)
+    x46 = -(-x8 // 2)
+    x47 = sam_downsample_channels * (x45 * x45 * x39 + x46 * x46)
+    x48 = batch_size // vision_batch_size
+    x49 = vision_batch_size * x48
+    x50 = hidden_size // num_attention_heads
+    x51 = num_key_value_heads * x50
+    x52 = hidden_size + x51
+    x53 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x54 = first_k_dense_replace * intermediate_size
+    x55 = x54 + num_hidden_layers * x53
+    x56 = num_hidden_layers * x50
+    x57 = 6 * hidden_size
+    x58 = logits_tokens * vocab_size
+    x59 = 1 if sam_window_size != 1 else 0
+    x60 = 1 if x2 != 1 else 0
+    x61 = x30 if x8 != 1 else 0
+    x62 = sam_num_hidden_layers * x23
+    x63 = x24 * x62
+    x64 = x63 + sam_num_global_layers * x31
+    x65 = vision_batch_size * x1
+    x66 = 1 if x65 != 1 else 0
+    x67 = 1 if vision_batch_size != 1 else 0
+    x68 = (x27 if x66 else 0) + (x30 if x67 else 0)
+    x69 = x4 + 1
+    x70 = sam_hidden_size // sam_num_attention_heads
+    x71 = sam_num_global_layers * sam_window_size
+    x72 = clip_image_size // clip_patch_size
+    x73 = x72 * x72
+    x74 = sam_image_size // sam_patch_size
+    x75 = x70 * (x36 + sam_num_global_layers * x74)
+    x76 = sam_hidden_size * sam_num_hidden_layers
+    x77 = clip_hidden_size * clip_num_hidden_layers
+    x78 = sam_hidden_size * x76 + clip_hidden_size * x77
+    x79 = x75 + x78
+    x80 = sam_hidden_size * x74
+    x81 = sam_hidden_size + x35
+    x82 = clip_num_hidden_layers * clip_intermediate_size
+    x83 = x81 + x82 + sam_hidden_size * sam_neck_channels
+    x84 = x74 * x80 + x83
+    x85 = sam_patch_size * sam_patch_size * sam_hidden_size
+    x86 = sam_intermediate_size * x76 + clip_hidden_size * (hidden_size + x82)
+    x87 = sam_neck_channels + clip_hidden_size
+    x88 = x76 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x87 + x77
+    x89 = 2 * x86 + 9 * x88
+    x90 = 1 if x8 != x74 else 0
+    x91 = 1 if x2 != x74 else 0
+    x92 = (x8 if x90 else 0) + (x25 if x91 else 0)
+    x93 = x90 + (x91 if x4 else 0)
+    x94 = sam_num_global_layers * (x30 + x26)
+    x95 = x69 * x62 + x94
+    x96 = x73 + 1
+    x97 = 1 if x9 != x72 else 0
+    x98 = 1 if x3 != x72 else 0
+    x99 = x97 + (x98 if x4 else 0)
+    x100 = clip_hidden_size * x99
+    x101 = (x30 if x90 else 0) + (x26 if x91 else 0)
+    x102 = sam_hidden_size * x101
+    x103 = (x10 if x97 else 0) + (x6 if x98 else 0)
+    x104 = x102 + clip_hidden_size * x103
+    x105 = batch_size * seq_len
+    x106 = x8 + x25
+    x107 = sam_num_global_layers * x106 + x94 + x69 * x37
+    x108 = x105 * x56 + x48 * x107
+    x109 = x48 * x70
+    x110 = x69 * x109
+    x111 = x86 + sam_num_hidden_layers * x110
+    x112 = x79 + x87
+    x113 = x71 * x110 + x112
+    x114 = x72 * clip_hidden_size * x72
+    x115 = x84 + x114
+    x116 = 1 if sam_num_attention_heads != 1 else 0
+    x117 = vision_batch_size * x18
+    x118 = vision_batch_size * x21
+    x119 = (x19 if x117 != 1 else 0) + (x21 if x118 != 1 else 0)
+    x120 = -6 * x119 if x116 else 0
+    x121 = 1 if (sam_window_size * x17) != x2 else 0
+    x122 = 1 if (sam_window_size * x20) != x8 else 0
+    x123 = (x27 if x121 else 0) + (x30 if x122 else 0)
+    x124 = 6 * (x119 * x62 + sam_num_global_layers * x68) if x116 else 0
+    x125 = clip_num_hidden_layers * x41
+    x126 = (x19 if (sam_num_attention_heads + x117) != 2 else 0) + (x21 if (sam_num_attention_heads + x118) != 2 else 0)
+    x127 = sam_hidden_size if x59 else 0
+    x128 = sam_hidden_size if x122 else 0
+    x129 = x23 * x21
+    x130 = sam_hidden_size if x121 else 0
+    x131 = sam_window_size * sam_num_attention_heads
+    x132 = x22 * x131
     x133 = (
-        num_hidden_layers * (60 * num_experts_per_tok + 222)
-        + first_k_dense_replace * (-60 * num_experts_per_tok - 34)
-        + 14
+        x126 * x23 * x127
+        + x128 * x129
+        + ((x127 * x129 if x118 == 1 else 0) if x116 else 0)
+        + (x27 * x130 if (x2 + x65) != 2 else 0)
+        + ((((sam_hidden_size * x19 if x117 == 1 else 0) if x116 else 0) + x132) * x23 if x59 else 0)
+        + (x30 * x128 if (x8 + vision_batch_size) != 2 else 0)
+        + (x19 * x130 + (x126 * x131 if x59 else 0)) * x23
     )
-    x134 = hidden_size * x133 + first_k_dense_replace * (-40 * x39 + x95) + 76 * x96
-    x135 = (
-        sam_num_hidden_layers * (4 * x100 + 66 * x32)
-        + sam_num_global_layers * (-4 * x100 - 74 * x22)
-        + 74 * x36
-        + 18 * x32
+    x134 = -2 * x133
+    x135 = clip_intermediate_size * x125
+    x136 = 1 if activation_bits != 32 else 0
+    x137 = 2 if x136 else 0
+    x138 = 8 * x92
+    x139 = x69 * x23
+    x140 = -8 * x69 * x16
+    x141 = x136 + 1
+    x142 = x70 * x95
+    x143 = 1 if weight_bits != 32 else 0
+    x144 = (x30 if x8 == x74 else 0) + (x26 if x2 == x74 else 0)
+    x145 = x74 * x93
+    x146 = x74 if x143 else 0
+    x147 = x143 + 1
+    x148 = 256 * x92
+    x149 = ((x19 if x17 != 1 else 0) + (x21 if x20 != 1 else 0)) * x127
+    x150 = vision_batch_size * activation_bits * x149 + x69 * x70 * weight_bits
+    x151 = x33 * sam_num_hidden_layers + x125
+    x152 = x80 * x145
+    x153 = 4 if x136 else 0
+    x154 = 64 if x136 else 0
+    x155 = 2 * vocab_size
+    x156 = x52 + 1
+    x157 = hidden_size * moe_intermediate_size
+    x158 = vision_batch_size * x61
+    x159 = sam_hidden_size * sam_num_global_layers
+    x160 = x159 if x116 else 0
+    x161 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x162 = x99 * x114
+    x163 = sam_num_global_layers * sam_num_attention_heads
+    x164 = 1 if (sam_num_attention_heads + x65) != 2 else 0
+    x165 = x49 if x60 else 0
+    x166 = x27 * x165
+    x167 = (
+        (x158 * x160 if vision_batch_size == 1 else 0)
+        + (x159 * x158 if x161 else 0)
+        + ((vision_batch_size * hidden_size * x7 if num_width_tiles != 1 else 0) if x3 != 1 else 0)
+        + (x162 if x72 != 1 else 0)
     )
-    x136 = (
-        seq_len * x134
-        + sam_hidden_size * x135
-        + hidden_size * (28 * x12 + 20 * x8 + 6 * logits_tokens)
-        + clip_hidden_size * (116 * x48 + 64 * x12 + 22 * x44)
-        + 12 * (base_size * base_size + image_size * image_size * x16)
-        + 4 * x55
-        + 20 * x32 * x34
-        + 40 * x101
-        + 10 * x102
-        + 50 * x49
+    x168 = (
+        x48 * x167
+        + x8 * (x161 + 1) * x49 * x61 * x163
+        + sam_num_hidden_layers * x133 * x49
+        + (x164 + 1) * x28 * x165 * x163
+        + (x160 * x166 if x65 == 1 else 0)
+        + ((batch_size * hidden_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
+        + (x159 * x166 if x164 else 0)
     )
-    x137 = (
-        x43
-        + batch_size * x136
-        + clip_hidden_size * ((4 * x85 + 10 * x91) * x64 + 4 * (x11 + x9) + 14 * x91 + x103)
-        + sam_num_global_layers * (x73 * (8 * x93 - 8 * x83 + 16 * x82) - 20 * x105)
-        + 12 * x106
-        + 20 * x109
-        + 8 * x94
+    x169 = 2 * x168
+    x170 = (num_hidden_layers * x105 if x136 else 0) + x49
+    x171 = hidden_size * x105
+    x172 = first_k_dense_replace * x171 + sam_num_global_layers * x93 * x109 if x136 else 0
+    x173 = x171 + x49 * x47
+    x174 = num_experts_per_tok if x136 else 0
+    x175 = n_routed_experts if x143 else 0
+    x176 = activation_bits * x105 * x174 + weight_bits * x175
+    x177 = x171 * x174 + n_routed_experts * ((hidden_size if x143 else 0) + 1)
+    x178 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x179 = x132 + x149
+    x180 = -64 * first_k_dense_replace
+    x181 = (
+        sam_num_global_layers * ((-24 * sam_hidden_size - 12 * x16) * x24 + 12 * (x31 + x32))
+        + x33 * (12 * (x34 + x35) + 6 * sam_neck_channels)
+        + 12 * x24 * x37
+        + 24 * sam_hidden_size * x38
     )
-    x138 = (
-        x73 * (24 * x74 - 12 * sam_num_hidden_layers - 24 * x75)
-        + sam_hidden_size * (6 * x62 + 36 * x33)
-        + clip_hidden_size * (10 * x64 + 44)
-        + 12 * x67
-        + 22 * hidden_size
-        + 24 * x69
-        + 48 * x72
-        + 108 * x77
+    x182 = clip_num_hidden_layers * (x41 * (12 * clip_intermediate_size + 24 * clip_hidden_size) + 12 * x43 + 24 * x11)
+    x183 = x182 + x11 * (x44 + 54 * sam_downsample_channels)
+    x184 = sam_hidden_size * x181 + clip_hidden_size * x183 + 54 * sam_neck_channels * (x33 * sam_neck_channels + x47)
+    x185 = x184 * x49
+    x186 = (
+        num_hidden_layers * (12 * (seq_len + x52) + 6 * n_routed_experts)
+        + first_k_dense_replace * (-18 * x53 - 6 * n_routed_experts)
+        + 18 * x55
     )
-    x139 = hidden_size * moe_intermediate_size
-    x140 = routed_reads(n_routed_experts, num_experts_per_tok, x108, x139, expert_routing)
-    x141 = (
-        (x138 if x4 else 0)
-        + hidden_size * (first_k_dense_replace * (x40 - 18 * x110) + 4 * x108 + 6 * vocab_size + 20)
-        + x73 * (sam_num_global_layers * (x83 * (16 * x61 - 8) + 8 * x111 - 8 * x85 * x21) + x60 * x103)
-        + 4 * sam_hidden_size * (x111 + x83 * x62)
-        + clip_hidden_size * (4 * x64 + 20)
-        + x140 * (18 * num_hidden_layers - 18 * first_k_dense_replace)
-        + 12 * x113
-        + 18 * x114
-        + 6 * x115
-        + 24 * x72
-        + 54 * x77
+    x187 = hidden_size * x186
+    x188 = x187 + x56
+    x189 = seq_len * x188
+    x190 = x189 + x57 * x58
+    x191 = batch_size * x190
+    tensor_core_flops = x185 + x191
+    x192 = (
+        sam_num_global_layers * (((-2 if x59 else 0) - 13) * x23 * x24 + 2 * ((x29 if x60 else 0) + x30 * x61))
+        + (2 * x63 if x59 else 0)
+        + 13 * x64
     )
-    x142 = batch_size * (num_experts_per_tok * (640 * num_hidden_layers - 640 * first_k_dense_replace) + 256) + x116
-    x143 = (
-        activation_bits * x137
-        + weight_bits * x141
-        + seq_len * x142
-        + x85 * ((512 * sam_num_hidden_layers - 512 * sam_num_global_layers) * x21 + 256 * x88)
-        + 512 * x107
+    x193 = ((x42 + 1) * x39 if x66 else 0) + (x10 + 1 if x67 else 0) + x41 * (49 * clip_num_hidden_layers + 22)
+    x194 = (
+        sam_hidden_size * (45 * sam_num_hidden_layers + 2)
+        + sam_neck_channels * ((6 if sam_neck_channels != 1 else 0) + 52)
+        + 17 * x35
+        + 10
     )
-    io_bytes = -(-x143 // 16)
-    x144 = -3 * first_k_dense_replace * (n_routed_experts + n_shared_experts) + 3 * num_hidden_layers * n_routed_experts
-    x145 = moe_intermediate_size * x144 + 2 * vocab_size - n_routed_experts * first_k_dense_replace + 4
-    x146 = (
+    x195 = clip_num_attention_heads * (11 * x43 + 22 * x11) + 14 * x41 * clip_intermediate_size
+    x196 = (
+        sam_num_attention_heads * x192
+        + clip_hidden_size * x193
+        + x33 * x194
+        + sam_hidden_size * (6 * x38 - 6 * sam_num_global_layers * x24 + x68)
+        + clip_num_hidden_layers * x195
+        + 2 * x14 * hidden_size
+    )
+    x197 = (
+        (-2 * sam_window_size * x70 - 4 * x15) * x71
+        + clip_hidden_size * (2 * x73 + 5)
+        + 4 * (sam_neck_channels + x79)
+        + x84
+        + 3 * x85
+        + x89
+    )
+    x198 = (
+        vision_batch_size * x196
+        + x69 * x197
+        + x70 * (sam_num_global_layers * (28 * x92 - 14 * x93) + 2 * x95)
+        + hidden_size * ((2 if x4 else 0) + 3)
+        + x96 * x100
+        + 63 * x104
+    )
+    x199 = (
+        hidden_size * (7 * num_experts_per_tok + 48)
+        + 11 * seq_len * num_attention_heads
+        + 8 * x51
+        + 10 * (n_routed_experts + 1)
+        + 2 * num_experts_per_tok
+    )
+    x200 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * x53 - 10 * n_routed_experts - 2 * num_experts_per_tok
+    x201 = num_hidden_layers * x199 + first_k_dense_replace * x200 + 16 * (hidden_size + x55) + 5
+    cuda_core_flops = (
+        x48 * x198
+        + x201 * x105
+        + x70 * (2 * sam_num_hidden_layers + 4 * x71)
+        - 3 * (hidden_size + x85)
+        + 4 * x108
+        - 2 * x111
+        - 4 * x113
+        - 9 * x88
+        - x115
+    )
+    x202 = (
+        sam_num_global_layers * ((x120 - 37 * x22) * x23 - 2 * x123)
+        + sam_num_hidden_layers * (2 * x123 + 33 * x33)
+        + x124
+        + 37 * x38
+        + 9 * x33
+    )
+    x203 = (
+        sam_num_global_layers * (sam_window_size * (-5 * sam_window_size - 8) * x24 + 8 * x32) + 8 * x24 * x36 + 5 * x64
+    )
+    x204 = (
+        sam_hidden_size * x202
+        + sam_num_attention_heads * x203
+        + clip_hidden_size * (58 * x125 + 32 * x11 + 11 * x40)
+        + x33 * (10 * x35 + 84 * sam_neck_channels + 46)
+        + hidden_size * (20 * x11 + 16 * x12)
+        + sam_num_global_layers * x134
+        + 6 * (base_size * base_size + image_size * image_size * x39)
+        + 25 * x135
+    )
+    x205 = (x99 * (x137 + 3) + 2 * x69) * x73 + x103 * (x137 + 4) + 2 * (x10 + x6) + 4 * x69 + 7 * x99
+    x206 = (
+        vision_batch_size * x204
+        + clip_hidden_size * x205
+        + sam_num_global_layers * (x70 * (4 * x101 + (x138 if x136 else 0) - 10 * x139) + x140)
+        + 2 * x141 * x102
+        + 10 * x142
+    )
+    x207 = (
+        sam_hidden_size * (3 * x74 * x74 + 18 * x34)
+        + 24 * x78
+        + 12 * (x86 + x75)
+        + 6 * x83
+        + 5 * x114
+        + 54 * x88
+        + 22 * x87
+    )
+    x208 = (
+        x69 * x207
+        + sam_num_global_layers * x70 * ((x93 * (8 * x74 - 4) if x143 else 0) + 4 * x144)
+        + hidden_size * ((11 if x4 else 0) + 16)
+        + 2 * sam_hidden_size * (x144 + x145 * x146)
+    )
+    x209 = (
+        x70 * (x93 * ((-128 if x143 else 0) + 256 * x74 * x147 - 256) + x141 * x148)
+        + sam_window_size * (sam_window_size * (-4 * x150 - 384 * x69) - 256 * x69)
+        + 256 * x106
+    )
+    x210 = (
+        activation_bits * x206
+        + weight_bits * x208
+        + sam_num_global_layers * x209
+        + vision_batch_size * (64 * x41 + 128 * x151)
+        + (4 * sam_window_size * x150 + 256 * x69) * x36
+        + (64 * x141 * x100 + 128 * x69) * x73
+        + 64 * (x147 * x152 + x104 * x141)
+        + 384 * x95
+        + 128 * (x4 + x13)
+        + 256
+    )
+    x211 = (
+        num_hidden_layers * (24 * num_experts_per_tok + 106)
+        + first_k_dense_replace * (-24 * num_experts_per_tok - 12)
+        + x153
+    )
+    x212 = (
+        activation_bits * x211
+        + num_hidden_layers * (224 * num_experts_per_tok + (384 if x136 else 0) + 1120)
+        + first_k_dense_replace * (-224 * num_experts_per_tok - 160)
+        + 2 * weight_bits
+        + (128 if x136 else 0)
+        + 480
+    )
+    x213 = (
+        x50 * (activation_bits * (x137 + 38 * num_key_value_heads) + x154 + 320)
+        + 480 * n_routed_experts
+        + 992 * num_experts_per_tok
+        + 960
+    )
+    x214 = (
+        hidden_size * x212
+        + num_hidden_layers * x213
+        + first_k_dense_replace * (-20 * activation_bits * x53 - 480 * n_routed_experts - 992 * num_experts_per_tok)
+        + 20 * x55 * activation_bits
+        + 576
+    )
+    x215 = seq_len * x214
+    x216 = x215 + logits_tokens * (activation_bits * (x141 * x155 + 3 * hidden_size) + vocab_size * x154)
+    x217 = n_shared_experts * x157 + routed_reads(n_routed_experts, num_experts_per_tok, x105, x157, expert_routing)
+    x218 = (
+        hidden_size * (3 * vocab_size + 6 * num_hidden_layers * x156 + 9 * x54 - 6)
+        + x70 * (12 * x71 + 6 * sam_num_hidden_layers)
+        + x217 * (9 * num_hidden_layers - 9 * first_k_dense_replace)
+        - 12 * x113
+        - 6 * x111
+        - 9 * x85
+        - 27 * x88
+        - 3 * x115
+    )
+    x219 = (
+        x48 * x210
+        + batch_size * x216
+        + weight_bits * x218
+        + activation_bits * (x169 + x170 * x44 - 4 * x172 + 7 * x173 + 8 * x108)
+        + num_hidden_layers * (hidden_size * (2 * x176 + 96 * n_routed_experts) + 64 * (seq_len + x177) + 16 * x50)
+        + first_k_dense_replace * (hidden_size * (-2 * x176 - 96 * n_routed_experts) - 64 * x177)
+        - 128 * x172
+    )
+    io_bytes = -(-x219 // 8)
+    x220 = (
+        num_hidden_layers * (n_routed_experts + 2 * x156 + 3 * x178)
+        + first_k_dense_replace * (3 * intermediate_size - 3 * x178 - n_routed_experts)
+        + x155
+        + 4
+    )
+    x221 = (
         x115
-        + hidden_size * x145
-        + clip_hidden_size * (x64 + 3 * clip_patch_size * clip_patch_size)
-        + 2 * x113
-        + 3 * x114
-        + sam_hidden_size * x62
-        + 4 * (x71 + x76)
-        + x78
+        + hidden_size * x220
+        + x70 * (-2 * sam_num_hidden_layers - 4 * x71)
+        + 3 * (x85 + clip_hidden_size * clip_patch_size * clip_patch_size)
+        + 4 * x112
+        + x89
     )
-    x147 = weight_bits * x146
-    weight_bytes = -(-x147 // 8)
-    x148 = (
-        hidden_size * (num_hidden_layers * (10 * num_experts_per_tok + 29) + first_k_dense_replace * (x95 - 4) + 4)
-        + first_k_dense_replace * (x57 - 8 * x39)
-        + 13 * x96
+    x222 = weight_bits * x221
+    weight_bytes = -(-x222 // 8)
+    x223 = (
+        (sam_hidden_size * (x120 - 10 * x22) - 2 * sam_num_attention_heads * x24 - 4 * x179) * x23
+        + x134
+        + 4 * x32 * sam_num_attention_heads
     )
-    x149 = (sam_num_global_layers * (-2 * x99 - 10 * x20) + 2 * sam_num_hidden_layers * x99) * x21
-    x150 = x149 + 10 * (x36 + x32 * sam_num_hidden_layers)
-    x151 = (
-        seq_len * x148
-        + sam_hidden_size * x150
-        + clip_hidden_size * (20 * x48 + 12 * x12 + 6 * x44)
-        + 8 * (x50 + x101)
-        + 2 * (x102 + x55)
-        + 4 * x32 * x65
-        + x8 * x56
+    x224 = (
+        sam_num_global_layers * x223
+        + x33 * (4 * x81 + 10 * x76 + 28 * sam_neck_channels + 16)
+        + clip_hidden_size * (6 * x40 + 20 * x125 + 12 * x11)
+        + hidden_size * (8 * x12 + 10 * x11)
+        + sam_hidden_size * (x124 + 10 * x38)
+        + 8 * x135
+        + 2 * sam_num_attention_heads * x64
+        + 4 * x179 * x62
     )
-    x152 = (
-        batch_size * x151
-        + sam_num_global_layers * (x73 * (8 * x82 - 4 * x83) - 4 * x105)
-        + 2 * clip_hidden_size * (x91 + x85 * x88)
-        + 2 * x94
-        + 4 * (x106 + x109)
+    x225 = (
+        vision_batch_size * x224
+        + sam_num_global_layers * (x140 + x70 * ((x138 - 4 * x93 if x136 else 0) - 4 * x139))
+        + 2 * clip_hidden_size * (x99 + x103 * x141 + x69 * x96)
+        + 8 * x107
+        + x102 * x137
+        + 4 * x142
     )
-    x153 = activation_bits * x152
-    x154 = x153 + num_experts_per_tok * (x116 - 128 * first_k_dense_replace) * x108
-    activation_bytes = -(-x154 // 16)
+    x226 = (
+        x137
+        + num_hidden_layers * (8 * num_experts_per_tok + 27)
+        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x141)
+    )
+    x227 = hidden_size * x226 + (x153 + 13 * num_key_value_heads) * x56 + 8 * x55 - 8 * first_k_dense_replace * x53
+    x228 = seq_len * x227
+    x229 = x228 + logits_tokens * x155
+    x230 = x169 + x48 * x225 + batch_size * x229 + x170 * x57 + 4 * x173
+    x231 = (
+        hidden_size * ((192 if x136 else 0) + 320)
+        + 256 * n_routed_experts
+        + 640 * num_experts_per_tok
+        + 352 * x50
+        + 448
+    )
+    x232 = (
+        num_hidden_layers * x231
+        + hidden_size * (x154 + x141 * x180 + 128)
+        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
+        + 192
+    )
+    x233 = seq_len * x232
+    x234 = x233 + x154 * x58
+    x235 = (
+        sam_num_global_layers * (x70 * (x93 * (256 * x146 - 128 * x147) + x148) - 256 * x139)
+        + vision_batch_size * (128 * x41 + 256 * x151)
+        + 64 * (x104 + (x152 if x143 else 0) + (x162 if x136 else 0))
+        + 256 * x95
+    )
+    x236 = (
+        activation_bits * x230
+        + batch_size * x234
+        + x48 * x235
+        + hidden_size * (num_experts_per_tok * x141 * x105 + x175) * (64 * num_hidden_layers + x180)
+        + n_routed_experts * (128 * num_hidden_layers - 128 * first_k_dense_replace)
+    )
+    activation_bytes = -(-x236 // 16)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))

@@ -77,6 +77,7 @@ __all__ = [
 def deepseek_ocr_for_causal_lm(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -117,12 +118,14 @@ def deepseek_ocr_for_causal_lm(
 ) -> Cost:
     """Return the cost of one forward of ``DeepseekOCRForCausalLM``.
 
-    The model and its LM head: logits (batch_size, logits_tokens, vocab_size).
+    The model and its LM head: logits (batch_size, logits_tokens, vocab_size), copied to float32.
 
     Parameters
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -202,7 +205,7 @@ def deepseek_ocr_for_causal_lm(
     Returns
     -------
     Cost
-        From 566 operations on integers.
+        From 910 operations on integers.
 
     Raises
     ------
@@ -213,6 +216,8 @@ def deepseek_ocr_for_causal_lm(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -287,6 +292,8 @@ def deepseek_ocr_for_causal_lm(
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
@@ -311,259 +318,411 @@ def deepseek_ocr_for_causal_lm(
         raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
-    x1 = image_size // sam_patch_size
-    x2 = num_width_tiles * num_height_tiles
-    x3 = 1 if x2 > 1 else 0
+    x1 = num_width_tiles * num_height_tiles
+    x2 = 1 if x1 > 1 else 0
+    x3 = image_size // sam_patch_size
     x4 = base_size // sam_patch_size
-    x5 = -(-x1 // 4)
-    x6 = x5 if x3 else 0
+    x5 = -(-x3 // 4)
+    x6 = x5 if x2 else 0
     x7 = x5 * x6
-    x8 = x2 * x7
+    x8 = x1 * x7
     x9 = -(-x4 // 4)
     x10 = x9 * x9
     x11 = x8 + x10
     x12 = x9 + num_height_tiles * x6
-    image_tokens = x11 + x12 + 1
+    x13 = x11 + x12
+    image_tokens = x13 + 1
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x13 = sam_window_size * (sam_window_size + 1)
-    x14 = -(-x1 // sam_window_size)
-    x15 = x2 if x3 else 0
-    x16 = x14 * x14 * x15
-    x17 = -(-x4 // sam_window_size)
-    x18 = x17 * x17
-    x19 = x16 + x18
-    x20 = sam_window_size * sam_window_size
-    x21 = x19 * x20
-    x22 = x1 if x3 else 0
-    x23 = x1 * x22
-    x24 = x2 * x23
+    x14 = sam_window_size * (sam_window_size + 1)
+    x15 = -(-x3 // sam_window_size)
+    x16 = x15 * x15 * x1
+    x17 = x16 if x2 else 0
+    x18 = -(-x4 // sam_window_size)
+    x19 = x18 * x18
+    x20 = x17 + x19
+    x21 = sam_window_size * sam_window_size
+    x22 = x20 * x21
+    x23 = x3 if x2 else 0
+    x24 = x3 * x23
     x25 = x1 * x24
-    x26 = x4 * x4
-    x27 = x25 + x4 * x26
-    x28 = x1 * x25 + x26 * x26
-    x29 = x24 + x26
-    x30 = 4 * sam_num_hidden_layers
-    x31 = 6 * sam_patch_size * sam_patch_size
-    x32 = sam_num_hidden_layers * x21
-    x33 = sam_hidden_size * (x32 + sam_num_global_layers * x29)
-    x34 = hidden_size // num_attention_heads
-    x35 = num_key_value_heads * x34
-    x36 = hidden_size + x35
-    x37 = 2 * n_routed_experts
-    x38 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x39 = -2 * n_routed_experts
-    x40 = first_k_dense_replace * intermediate_size + num_hidden_layers * x38
-    x41 = num_hidden_layers * x34
-    x42 = x15 + 1
-    x43 = x42 + x5 * x5 * x8 + x10 * x10
-    x44 = x42 + x11
-    x45 = clip_hidden_size * x44
-    x46 = hidden_size * x11
-    x47 = clip_num_hidden_layers * x44
-    x48 = clip_intermediate_size * x47
-    x49 = x46 + x48
-    x50 = x29 * sam_neck_channels
-    x51 = -(-x1 // 2)
-    x52 = -(-x4 // 2)
-    x53 = sam_downsample_channels * (x51 * x51 * x15 + x52 * x52)
-    x54 = 2 * vocab_size
-    x55 = logits_tokens * x54
-    x56 = -4 * num_experts_per_tok
-    x57 = -2 * num_experts_per_tok
-    x58 = sam_num_hidden_layers * sam_intermediate_size
-    x59 = sam_image_size // sam_patch_size
-    x60 = 1 if x4 != x59 else 0
-    x61 = 1 if x1 != x59 else 0
-    x62 = (x4 if x60 else 0) + (x22 if x61 else 0)
-    x63 = x60 + (x61 if x3 else 0)
-    x64 = sam_hidden_size // sam_num_attention_heads
-    x65 = sam_num_global_layers * x64
-    x66 = (x26 if x60 else 0) + (x23 if x61 else 0)
-    x67 = sam_hidden_size * x66
-    x68 = clip_image_size // clip_patch_size
-    x69 = 1 if x9 != x68 else 0
-    x70 = 1 if x5 != x68 else 0
-    x71 = clip_hidden_size * ((x10 if x69 else 0) + (x7 if x70 else 0))
-    x72 = 1 if (sam_window_size * x17) != x4 else 0
-    x73 = 1 if (sam_window_size * x14) != x1 else 0
-    x74 = ((x16 if x73 else 0) + (x18 if x72 else 0)) * x20
-    x75 = sam_hidden_size * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers)
-    x76 = seq_len * hidden_size
-    x77 = num_hidden_layers * num_experts_per_tok
-    x78 = sam_hidden_size * sam_num_hidden_layers
-    x79 = x33 + x76 * x77 + x29 * x78
-    x80 = first_k_dense_replace * num_experts_per_tok
-    x81 = x76 * x80 + sam_hidden_size * sam_num_global_layers * x21
-    x82 = x50 + seq_len * x40
-    x83 = hidden_size * x12 + clip_hidden_size * x42
-    x84 = 8 * x62 - 4 * x63
-    x85 = batch_size * sam_num_attention_heads
-    x86 = x3 + 1
-    x87 = (sam_window_size * x19 * x85 + x64 * x86) * x20
-    x88 = x86 + x69 + (x70 if x3 else 0)
-    x89 = x68 * x68
-    x90 = x71 + batch_size * hidden_size * (seq_len + 1)
-    x91 = sam_hidden_size + x58
-    x92 = x26 + x23
-    x93 = sam_num_global_layers * x27 * x85 + sam_num_hidden_layers * x87 + batch_size * x29 * x91 + x92 * x65
-    x94 = batch_size * seq_len
-    x95 = x67 + x94 * x77 + batch_size * x53 + clip_hidden_size * x88
-    x96 = x36 + 1
-    x97 = x68 * clip_hidden_size * x68
-    x98 = clip_num_hidden_layers * clip_intermediate_size
-    x99 = sam_hidden_size * sam_neck_channels + x97 + x91 + x98
-    x100 = sam_neck_channels + clip_hidden_size
-    x101 = clip_hidden_size * clip_num_hidden_layers
-    x102 = x100 + sam_hidden_size * x78 + clip_hidden_size * x101
-    x103 = sam_intermediate_size * x78 + clip_hidden_size * (hidden_size + x98)
-    x104 = x78 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x100 + x101
-    x105 = (x26 if x4 == x59 else 0) + (x23 if x1 == x59 else 0)
-    x106 = x59 * x59
-    x107 = hidden_size * moe_intermediate_size
-    x108 = kv_bits * x35
-    x109 = 128 * num_hidden_layers
-    x110 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x111 = (
-        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x13) * x21 + 4 * (x27 + x28))
-        + x29 * (sam_intermediate_size * x30 + x31 + 2 * sam_neck_channels)
-        + x21 * x30 * x13
-        + 8 * x33
+    x26 = x3 * x25
+    x27 = x4 * x4
+    x28 = x3 * x26 + x27 * x27
+    x29 = x26 + x4 * x27
+    x30 = x25 + x27
+    x31 = sam_num_hidden_layers * sam_intermediate_size
+    x32 = sam_num_hidden_layers * x22
+    x33 = x32 + sam_num_global_layers * x30
+    x34 = x1 if x2 else 0
+    x35 = x34 + 1
+    x36 = x11 + x35
+    x37 = x35 + x5 * x5 * x8 + x10 * x10
+    x38 = -(-x3 // 2)
+    x39 = -(-x4 // 2)
+    x40 = sam_downsample_channels * (x38 * x38 * x34 + x39 * x39)
+    x41 = batch_size // vision_batch_size
+    x42 = vision_batch_size * x41
+    x43 = hidden_size // num_attention_heads
+    x44 = num_key_value_heads * x43
+    x45 = hidden_size + x44
+    x46 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x47 = first_k_dense_replace * intermediate_size + num_hidden_layers * x46
+    x48 = num_hidden_layers * x43
+    x49 = 2 * vocab_size
+    x50 = hidden_size * logits_tokens
+    x51 = 32 * sam_neck_channels
+    x52 = 32 * clip_hidden_size
+    x53 = sam_num_hidden_layers * x21
+    x54 = sam_hidden_size // sam_num_attention_heads
+    x55 = sam_image_size // sam_patch_size
+    x56 = 1 if x4 != x55 else 0
+    x57 = 1 if x3 != x55 else 0
+    x58 = x56 + (x57 if x2 else 0)
+    x59 = (x4 if x56 else 0) + (x23 if x57 else 0)
+    x60 = x2 + 1
+    x61 = x60 * x14
+    x62 = x27 + x24
+    x63 = (
+        sam_num_global_layers * x62
+        + sam_num_global_layers * x4
+        + sam_num_hidden_layers * x61
+        + sam_num_global_layers * x23
     )
-    x112 = num_hidden_layers * (4 * (seq_len + x36) + x37) + first_k_dense_replace * (-6 * x38 + x39) + 6 * x40
-    x113 = hidden_size * x112
-    x114 = x113 + x41
-    x115 = clip_num_hidden_layers * (4 * x43 + 8 * (x11 + x45)) + 4 * x49 + 18 * x11 * sam_downsample_channels
-    x116 = (
-        sam_hidden_size * x111
-        + seq_len * x114
-        + clip_hidden_size * x115
-        + 18 * sam_neck_channels * (x50 + x53)
-        + hidden_size * x55
+    x64 = (x27 if x56 else 0) + (x24 if x57 else 0)
+    x65 = sam_hidden_size * x64
+    x66 = clip_image_size // clip_patch_size
+    x67 = 1 if x9 != x66 else 0
+    x68 = 1 if x5 != x66 else 0
+    x69 = (x10 if x67 else 0) + (x7 if x68 else 0)
+    x70 = clip_hidden_size * x69
+    x71 = x65 + x70
+    x72 = hidden_size + x48
+    x73 = batch_size * seq_len
+    x74 = 1 if (sam_window_size * x15) != x3 else 0
+    x75 = 1 if (sam_window_size * x18) != x4 else 0
+    x76 = (x17 if x74 else 0) + (x19 if x75 else 0)
+    x77 = 1 if sam_num_attention_heads != 1 else 0
+    x78 = vision_batch_size * x16
+    x79 = vision_batch_size * x19
+    x80 = (x17 if x78 != 1 else 0) + (x19 if x79 != 1 else 0)
+    x81 = -6 * x80 if x77 else 0
+    x82 = x25 if x74 else 0
+    x83 = x27 if x75 else 0
+    x84 = x82 + x83
+    x85 = x30 * sam_num_hidden_layers
+    x86 = x33 + x85
+    x87 = clip_num_hidden_layers * x36
+    x88 = 10 * x11 * hidden_size
+    x89 = clip_intermediate_size * x87
+    x90 = 1 if activation_bits != 32 else 0
+    x91 = x67 + (x68 if x2 else 0)
+    x92 = x66 * x66
+    x93 = sam_window_size * sam_num_attention_heads
+    x94 = 1 if sam_window_size != 1 else 0
+    x95 = vision_batch_size * sam_hidden_size
+    x96 = x17 if x94 else 0
+    x97 = x54 * x60
+    x98 = (
+        vision_batch_size * x20 * x93
+        + ((x19 * x95 if x94 else 0) if x18 != 1 else 0)
+        + (x95 * x96 if x15 != 1 else 0)
+        + x97
     )
-    tensor_core_flops = batch_size * x116
-    x117 = (
+    x99 = -4 * x98 * x21
+    x100 = x90 + 1
+    x101 = sam_hidden_size * sam_num_hidden_layers
+    x102 = x66 * clip_hidden_size * x66
+    x103 = vision_batch_size * x76 * x21 * x101 + x60 * x102
+    x104 = sam_num_global_layers * x54
+    x105 = sam_hidden_size + x31
+    x106 = vision_batch_size * sam_num_global_layers
+    x107 = (
+        vision_batch_size * x40
+        + x62 * x104
+        + vision_batch_size * x30 * x105
+        + x29 * sam_num_attention_heads * x106
+        + x98 * x53
+    )
+    x108 = 4 * x107
+    x109 = 3 * sam_patch_size * sam_patch_size
+    x110 = clip_num_hidden_layers * clip_intermediate_size
+    x111 = sam_neck_channels + clip_hidden_size
+    x112 = clip_hidden_size * clip_num_hidden_layers
+    x113 = (
+        sam_hidden_size * sam_neck_channels
+        + x102
+        + x105
+        + x110
+        + 2 * (sam_intermediate_size * x101 + clip_hidden_size * (hidden_size + x110))
+        + 4 * (x111 + sam_hidden_size * x101 + clip_hidden_size * x112)
+        + 9 * (x101 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x111 + x112)
+    )
+    x114 = 1 if weight_bits != 32 else 0
+    x115 = 4 * x55
+    x116 = (x27 if x4 == x55 else 0) + (x24 if x3 == x55 else 0)
+    x117 = x114 + 1
+    x118 = x21 if x94 else 0
+    x119 = sam_hidden_size if x77 else 0
+    x120 = vision_batch_size * x1
+    x121 = (x17 if (sam_num_attention_heads + x78) != 2 else 0) + (x19 if (sam_num_attention_heads + x79) != 2 else 0)
+    x122 = (
+        (sam_hidden_size * x83 if (vision_batch_size + x4) != 2 else 0)
+        + x121 * (sam_hidden_size + x93) * x118
+        + ((x119 * x96 if x78 == 1 else 0) + sam_num_attention_heads * x22) * x21
+        + (x119 * x19 * x118 if x79 == 1 else 0)
+        + (sam_hidden_size * x82 if (x3 + x120) != 2 else 0)
+        + (x22 * x93 if x94 else 0)
+    )
+    x123 = vision_batch_size * activation_bits * x122 + weight_bits * x21 * x97
+    x124 = 2 * sam_num_hidden_layers
+    x125 = vision_batch_size * (x85 + x87)
+    x126 = 192 if x90 else 0
+    x127 = 1 if kv_bits != activation_bits else 0
+    x128 = vocab_size if x90 else 0
+    x129 = -n_routed_experts
+    x130 = 3 * intermediate_size
+    x131 = 2 * (x45 + 1)
+    x132 = hidden_size * moe_intermediate_size
+    x133 = hidden_size * num_hidden_layers
+    x134 = x55 * x55
+    x135 = n_routed_experts * x133 + x41 * sam_hidden_size * x58 * x134
+    x136 = x135 if x114 else 0
+    x137 = sam_num_global_layers * x42
+    x138 = hidden_size * x42
+    x139 = x25 * x137
+    x140 = x27 if x4 != 1 else 0
+    x141 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x142 = sam_num_attention_heads * x137
+    x143 = 1 if x3 != 1 else 0
+    x144 = 1 if (sam_num_attention_heads + x120) != 2 else 0
+    x145 = x139 if x143 else 0
+    x146 = (
+        (x27 * x119 * x137 if vision_batch_size != 1 else 0)
+        + x80 * x42 * x119 * x53
+        + x138
+        + (x73 * x133 if x90 else 0)
+        + (x119 * x139 if x120 != 1 else 0)
+    )
+    x147 = (
+        (x119 * x140 * x106 if vision_batch_size == 1 else 0)
+        + ((vision_batch_size * hidden_size * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+        + clip_hidden_size * x60
+    )
+    x148 = (sam_num_global_layers * x95 * x140 if x141 else 0) + clip_hidden_size * x91 * ((x92 if x66 != 1 else 0) + 1)
+    x149 = (
+        x41 * x147
+        + x41 * x148
+        + x28 * x142
+        + x4 * (x141 + 1) * x142 * x140
+        + ((x144 + 1) * x26 * x142 if x143 else 0)
+        + (x119 * x145 if x120 == 1 else 0)
+        + ((batch_size * x50 if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
+        + (sam_hidden_size * x145 if x144 else 0)
+    )
+    x150 = (
+        6 * x146
+        + 2 * x149
+        + 8 * (x41 * x63 + x47 * x73 + x12 * x138)
+        - 8 * (first_k_dense_replace * x73 * x46 + x41 * sam_num_global_layers * x61)
+    )
+    x151 = n_routed_experts * first_k_dense_replace
+    x152 = x36 * x42 + num_hidden_layers * n_routed_experts
+    x153 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x154 = (
+        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x14) * x22 + 4 * (x28 + x29))
+        + x30 * (4 * x31 + 6 * sam_patch_size * sam_patch_size + 2 * sam_neck_channels)
+        + 4 * x14 * x32
+        + 8 * sam_hidden_size * x33
+    )
+    x155 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
+    x156 = x155 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
+    x157 = sam_hidden_size * x154 + clip_hidden_size * x156 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
+    x158 = x157 * x42
+    x159 = (
+        num_hidden_layers * (4 * (seq_len + x45) + 2 * n_routed_experts)
+        + first_k_dense_replace * (-6 * x46 - 2 * n_routed_experts)
+        + 6 * x47
+    )
+    x160 = hidden_size * x159
+    x161 = x160 + x48
+    x162 = seq_len * x161
+    x163 = x162 + x49 * x50
+    x164 = batch_size * x163
+    tensor_core_flops = x158 + x164
+    x165 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x52)
+    x166 = (
+        x30 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 10 * x31 + x51 + 8)
+        + clip_num_hidden_layers * x165
+        + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x21 * x22) + 16 * x22 * x53)
+        + 16 * clip_hidden_size * x36
+    )
+    x167 = (
+        vision_batch_size * x166 + sam_num_global_layers * (x54 * (-12 * x58 + 24 * x59) - 8 * x61) + 8 * x63 + 62 * x71
+    )
+    x168 = x41 * x167
+    x169 = (
         hidden_size * (4 * num_experts_per_tok + 29)
-        + x34 * (7 * num_key_value_heads + 8)
-        + 2 * num_experts_per_tok
         + 12 * (n_routed_experts + seq_len * num_attention_heads)
+        + 7 * x44
+        + 2 * num_experts_per_tok
         + 8
     )
-    x118 = (
-        num_hidden_layers * x117
-        + first_k_dense_replace * (hidden_size * (x56 - 2) + x57 - 10 * x38 - 12 * n_routed_experts)
-        + 10 * x40
-        + 8 * hidden_size
+    x170 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
+    x171 = num_hidden_layers * x169 + first_k_dense_replace * x170 + 8 * x72 + 10 * x47 + 4
+    x172 = x171 * x73
+    x173 = x168 + x172
+    cuda_core_flops = -(-x173 // 2)
+    x174 = sam_num_global_layers * ((-x76 + x81 - 12 * x20) * x21 - x84) + sam_num_hidden_layers * x84 + 12 * x86
+    x175 = (
+        sam_hidden_size * x174
+        + clip_hidden_size * (22 * x87 + 13 * x11 + 5 * x35)
+        + x30 * (x51 + 18)
+        + x88
+        + 3 * (base_size * base_size + image_size * image_size * x34)
+        + 9 * x89
+    )
+    x176 = (
+        vision_batch_size * x175
+        + clip_hidden_size * (x10 + (x69 + x91 * x92 if x90 else 0) + x7 + 2 * x69)
+        + sam_num_global_layers * (x54 * ((-2 * x58 + 4 * x59 if x90 else 0) + 2 * x64) + x99)
+        + x100 * x65
+        + x103
+        + x108
+    )
+    x177 = (
+        x60 * (sam_hidden_size * x109 + x113)
+        + ((x58 * (x115 - 2) if x114 else 0) + 2 * x116) * x104
+        + hidden_size * ((2 if x2 else 0) + 3)
+        + sam_hidden_size * x116
+    )
+    x178 = x54 * (x58 * (-64 * (x90 + x114) + 128 * x55 * x117 - 128) + 128 * x59 * x100) - 2 * x123 - 256 * x61
+    x179 = (
+        activation_bits * x176
+        + weight_bits * x177
+        + sam_num_global_layers * x178
+        + (x91 * x100 * x52 + 64 * x60) * x92
+        + x123 * x124
+        + 32 * x71 * x100
+        + 64 * (x2 + x13)
+        + 256 * x63
+        + 128 * (x125 + 1)
+    )
+    x180 = (
+        first_k_dense_replace * (num_experts_per_tok * ((-1 if x90 else 0) - 10) + (-2 if x90 else 0) - 3)
+        + num_hidden_layers * (num_experts_per_tok * (x90 + 10) + 34)
+        + 3
+    )
+    x181 = (
+        weight_bits
+        + activation_bits * x180
+        + num_hidden_layers * (num_experts_per_tok * ((32 if x90 else 0) + 96) + x126 + 384)
+        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x90 else 0) - 96) - 64 * x100)
+        + 160
+    )
+    x182 = (
+        num_key_value_heads * (activation_bits * ((2 if x127 else 0) + 12) + 2 * kv_bits * (x127 + 1))
+        + 4 * activation_bits
+        + 320
+    )
+    x183 = x43 * x182 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
+    x184 = (
+        hidden_size * x181
+        + num_hidden_layers * x183
+        + first_k_dense_replace * (-320 * n_routed_experts - 704 * num_experts_per_tok)
+        + (x72 * (2 * activation_bits + 64) if x90 else 0)
+        + 256
+    )
+    x185 = seq_len * x184
+    x186 = x185 + logits_tokens * (activation_bits * (hidden_size + vocab_size * x100) + 32 * x128)
+    x187 = vocab_size + first_k_dense_replace * ((x129 if x114 else 0) + x130) + num_hidden_layers * x131 + 1
+    x188 = n_shared_experts * x132 + routed_reads(n_routed_experts, num_experts_per_tok, x73, x132, expert_routing)
+    x189 = hidden_size * x187 + x188 * (-3 * first_k_dense_replace + 3 * num_hidden_layers) + x136
+    x190 = (
+        x41 * x179
+        + batch_size * x186
+        + weight_bits * x189
+        + activation_bits * x150
+        + num_hidden_layers * (64 * seq_len + 16 * x43)
+        + (-32 * hidden_size * x117 - 64) * x151
+        + 32 * x117 * x135
+        + 64 * x152
+    )
+    io_bytes = -(-x190 // 8)
+    x191 = (
+        num_hidden_layers * (n_routed_experts + x131 + 3 * x153)
+        + first_k_dense_replace * (x130 - 3 * x153 + x129)
+        + x49
         + 4
     )
-    x119 = x44 * (32 * clip_hidden_size + 12 * clip_intermediate_size)
-    x120 = clip_num_attention_heads * (12 * x43 + 24 * x11) + x119
-    x121 = (
-        seq_len * x118
-        + x29 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 32 * sam_neck_channels + 10 * x58 + 8)
-        + clip_num_hidden_layers * x120
-        + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x20 * x21) + 16 * x20 * x32)
-        + 16 * x45
-    )
-    x122 = batch_size * x121 + (24 * x62 - 12 * x63) * x65 + 62 * (x67 + x71)
-    cuda_core_flops = -(-x122 // 2)
-    x123 = num_hidden_layers * (x34 * (28 * num_key_value_heads + 12) + 72 * hidden_size)
-    x124 = x123 + first_k_dense_replace * (x56 - 10 * hidden_size - 16 * x38)
-    x125 = (
-        seq_len * x124
-        + 2 * logits_tokens * (hidden_size + vocab_size)
-        + ((x26 if x72 else 0) + (x24 if x73 else 0) + x74) * x75
-        + clip_hidden_size * (44 * x47 + 26 * x11)
-        + 6 * (base_size * base_size + image_size * image_size * x15)
-        + 14 * x46
-        + 24 * x79
-        - 24 * x81
-        + 16 * x82
-        + 10 * x83
-        + 18 * x48
-    )
-    x126 = (
-        x41
-        + batch_size * x125
-        + sam_num_global_layers * (x64 * (4 * x66 + x84) - 8 * x87)
-        + 2 * clip_hidden_size * (x10 + x7 + x88 * x89)
-        + 6 * x90
-        + 8 * x93
-        + 4 * x95
-    )
-    x127 = (
-        num_hidden_layers * (x37 + 4 * x96)
-        + first_k_dense_replace * (x39 + 6 * intermediate_size)
-        + 2 * (vocab_size + x94)
-        + (4 if x3 else 0)
-        + 8
-    )
-    x128 = (
-        x64 * (x30 - 4 * sam_num_global_layers) * x20
-        + sam_hidden_size * x31
-        + 2 * x99
-        + 8 * x102
-        + 4 * x103
-        + 18 * x104
-    )
-    x129 = n_shared_experts * x107 + routed_reads(n_routed_experts, num_experts_per_tok, x94, x107, expert_routing)
-    x130 = (
-        hidden_size * x127
-        + x86 * x128
-        + (x63 * (8 * x59 - 4) + 4 * x105) * x65
-        + 2 * sam_hidden_size * (x105 + x63 * x106)
-        + x129 * (6 * num_hidden_layers - 6 * first_k_dense_replace)
-    )
-    x131 = (
-        activation_bits * x126
-        + weight_bits * x130
-        + seq_len * (batch_size * (num_hidden_layers * (8 * x108 + 384 * num_experts_per_tok) - 384 * x80 + 128) + x109)
-        + x86 * ((256 * sam_num_hidden_layers - 256 * sam_num_global_layers) * x20 + 128 * (x89 + 1))
-        + 256 * sam_num_global_layers * x92
-    )
-    io_bytes = -(-x131 // 16)
-    x132 = (
-        num_hidden_layers * (n_routed_experts + 2 * x96 + 3 * x110)
-        + first_k_dense_replace * (3 * intermediate_size - 3 * x110 - n_routed_experts)
-        + x54
-        + 4
-    )
-    x133 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (4 * x59 - 4 * sam_window_size)
-    x134 = (
-        x99
-        + hidden_size * x132
-        + x64 * x133
-        + sam_hidden_size * (3 * sam_patch_size * sam_patch_size + x106)
-        + 2 * x103
+    x192 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x115 - 4 * sam_window_size)
+    x193 = (
+        hidden_size * x191
+        + x54 * x192
+        + sam_hidden_size * (x109 + x134)
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + 4 * x102
-        + 9 * x104
+        + x113
     )
-    x135 = weight_bits * x134
-    weight_bytes = -(-x135 // 8)
-    x136 = num_hidden_layers * (x34 * (13 * num_key_value_heads + 4) + 29 * hidden_size)
-    x137 = x136 + first_k_dense_replace * (x57 - 4 * hidden_size - 8 * x38)
-    x138 = (
-        seq_len * x137
-        + x75 * x74
-        + clip_hidden_size * (20 * x47 + 12 * x11)
-        + 8 * (x49 + x82)
-        + x55
-        + 10 * x79
-        - 10 * x81
-        + 6 * x83
+    x194 = weight_bits * x193
+    weight_bytes = -(-x194 // 8)
+    x195 = (
+        x88
+        + sam_hidden_size * (sam_num_global_layers * (x81 - 2 * x76 - 10 * x20) * x21 + 10 * x86)
+        + clip_hidden_size * (6 * x35 + 20 * x87 + 12 * x11)
+        + x30 * (28 * sam_neck_channels + 16)
+        + x122 * (-2 * sam_num_global_layers + x124)
+        + 8 * x89
     )
-    x139 = batch_size * x138 + sam_num_global_layers * (x64 * x84 - 4 * x87) + 2 * (x95 + x86 * x97) + 4 * (x90 + x93)
-    x140 = activation_bits * x139
-    x141 = x140 + num_experts_per_tok * (x109 - 128 * first_k_dense_replace) * x94
-    activation_bytes = -(-x141 // 16)
-    kv_cache_bytes = -(-(num_hidden_layers * x94 * x108) // 4)
+    x196 = (
+        x108
+        + vision_batch_size * x195
+        + sam_num_global_layers * (x99 + (x54 * (8 * x59 - 4 * x58) if x90 else 0))
+        + 2 * (x103 + x100 * x70 + (x65 if x90 else 0))
+    )
+    x197 = (
+        num_hidden_layers * (8 * num_experts_per_tok + 27)
+        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x100)
+        + (2 if x90 else 0)
+        + 4
+    )
+    x198 = hidden_size * x197
+    x199 = x198 + ((4 if x90 else 0) + 13 * num_key_value_heads) * x48
+    x200 = seq_len * x199
+    x201 = x200 + logits_tokens * x49
+    x202 = x41 * x196 + batch_size * x201 + x150
+    x203 = (
+        num_hidden_layers * (x126 + 64 * num_experts_per_tok * x100 + 320)
+        - 64 * first_k_dense_replace * x100 * (num_experts_per_tok + 1)
+        + (64 if x90 else 0)
+        + 128
+    )
+    x204 = (
+        hidden_size * x203
+        + num_hidden_layers * (256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x43 + 448)
+        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
+        + 192
+    )
+    x205 = seq_len * x204
+    x206 = x205 + 64 * logits_tokens * x128
+    x207 = x54 * (x58 * ((256 * x55 if x114 else 0) - 128 * x117) + 256 * x59) + 256 * x62 - 256 * x60 * x21
+    x208 = sam_num_global_layers * x207 + 64 * (x71 + (x91 * x102 if x90 else 0)) + 256 * (x125 + x60 * x53)
+    x209 = (
+        activation_bits * x202
+        + batch_size * x206
+        + x41 * x208
+        + ((-64 * hidden_size if x114 else 0) - 128) * x151
+        + 64 * x136
+        + 128 * x152
+    )
+    activation_bytes = -(-x209 // 16)
+    kv_cache_bytes = -(-(num_key_value_heads * kv_bits * x73 * x48) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
 def deepseek_ocr_model(
     *,
     batch_size: int = 1,
+    vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -610,6 +769,8 @@ def deepseek_ocr_model(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -687,7 +848,7 @@ def deepseek_ocr_model(
     Returns
     -------
     Cost
-        From 556 operations on integers.
+        From 876 operations on integers.
 
     Raises
     ------
@@ -698,6 +859,8 @@ def deepseek_ocr_model(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -770,6 +933,8 @@ def deepseek_ocr_model(
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
@@ -792,243 +957,384 @@ def deepseek_ocr_model(
         raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
-    x1 = image_size // sam_patch_size
-    x2 = num_width_tiles * num_height_tiles
-    x3 = 1 if x2 > 1 else 0
+    x1 = num_width_tiles * num_height_tiles
+    x2 = 1 if x1 > 1 else 0
+    x3 = image_size // sam_patch_size
     x4 = base_size // sam_patch_size
-    x5 = -(-x1 // 4)
-    x6 = x5 if x3 else 0
+    x5 = -(-x3 // 4)
+    x6 = x5 if x2 else 0
     x7 = x5 * x6
-    x8 = x2 * x7
+    x8 = x1 * x7
     x9 = -(-x4 // 4)
     x10 = x9 * x9
     x11 = x8 + x10
     x12 = x9 + num_height_tiles * x6
-    image_tokens = x11 + x12 + 1
+    x13 = x11 + x12
+    image_tokens = x13 + 1
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x13 = sam_window_size * (sam_window_size + 1)
-    x14 = -(-x1 // sam_window_size)
-    x15 = x2 if x3 else 0
-    x16 = x14 * x14 * x15
-    x17 = -(-x4 // sam_window_size)
-    x18 = x17 * x17
-    x19 = x16 + x18
-    x20 = sam_window_size * sam_window_size
-    x21 = x19 * x20
-    x22 = x1 if x3 else 0
-    x23 = x1 * x22
-    x24 = x2 * x23
+    x14 = sam_window_size * (sam_window_size + 1)
+    x15 = -(-x3 // sam_window_size)
+    x16 = x15 * x15 * x1
+    x17 = x16 if x2 else 0
+    x18 = -(-x4 // sam_window_size)
+    x19 = x18 * x18
+    x20 = x17 + x19
+    x21 = sam_window_size * sam_window_size
+    x22 = x20 * x21
+    x23 = x3 if x2 else 0
+    x24 = x3 * x23
     x25 = x1 * x24
-    x26 = x4 * x4
-    x27 = x25 + x4 * x26
-    x28 = x1 * x25 + x26 * x26
-    x29 = x24 + x26
-    x30 = 4 * sam_num_hidden_layers
-    x31 = 6 * sam_patch_size * sam_patch_size
-    x32 = sam_num_hidden_layers * x21
-    x33 = sam_hidden_size * (x32 + sam_num_global_layers * x29)
-    x34 = hidden_size // num_attention_heads
-    x35 = num_key_value_heads * x34
-    x36 = hidden_size + x35
-    x37 = 2 * n_routed_experts
-    x38 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x39 = -2 * n_routed_experts
-    x40 = first_k_dense_replace * intermediate_size + num_hidden_layers * x38
-    x41 = num_hidden_layers * x34
-    x42 = x15 + 1
-    x43 = x42 + x5 * x5 * x8 + x10 * x10
-    x44 = x42 + x11
-    x45 = clip_hidden_size * x44
-    x46 = hidden_size * x11
-    x47 = clip_num_hidden_layers * x44
-    x48 = clip_intermediate_size * x47
-    x49 = x46 + x48
-    x50 = x29 * sam_neck_channels
-    x51 = -(-x1 // 2)
-    x52 = -(-x4 // 2)
-    x53 = sam_downsample_channels * (x51 * x51 * x15 + x52 * x52)
-    x54 = -4 * num_experts_per_tok
-    x55 = -2 * num_experts_per_tok
-    x56 = sam_num_hidden_layers * sam_intermediate_size
-    x57 = sam_image_size // sam_patch_size
-    x58 = 1 if x4 != x57 else 0
-    x59 = 1 if x1 != x57 else 0
-    x60 = (x4 if x58 else 0) + (x22 if x59 else 0)
-    x61 = x58 + (x59 if x3 else 0)
-    x62 = sam_hidden_size // sam_num_attention_heads
-    x63 = sam_num_global_layers * x62
-    x64 = (x26 if x58 else 0) + (x23 if x59 else 0)
-    x65 = sam_hidden_size * x64
-    x66 = clip_image_size // clip_patch_size
-    x67 = 1 if x9 != x66 else 0
-    x68 = 1 if x5 != x66 else 0
-    x69 = clip_hidden_size * ((x10 if x67 else 0) + (x7 if x68 else 0))
-    x70 = 1 if (sam_window_size * x17) != x4 else 0
-    x71 = 1 if (sam_window_size * x14) != x1 else 0
-    x72 = ((x16 if x71 else 0) + (x18 if x70 else 0)) * x20
-    x73 = sam_hidden_size * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers)
-    x74 = seq_len * hidden_size
-    x75 = num_hidden_layers * num_experts_per_tok
-    x76 = sam_hidden_size * sam_num_hidden_layers
-    x77 = x33 + x74 * x75 + x29 * x76
-    x78 = first_k_dense_replace * num_experts_per_tok
-    x79 = x74 * x78 + sam_hidden_size * sam_num_global_layers * x21
-    x80 = x50 + seq_len * x40
-    x81 = hidden_size * x12 + clip_hidden_size * x42
-    x82 = 8 * x60 - 4 * x61
-    x83 = batch_size * sam_num_attention_heads
-    x84 = x3 + 1
-    x85 = (sam_window_size * x19 * x83 + x62 * x84) * x20
-    x86 = x84 + x67 + (x68 if x3 else 0)
-    x87 = x66 * x66
-    x88 = x69 + batch_size * hidden_size * (seq_len + 1)
-    x89 = sam_hidden_size + x56
-    x90 = x26 + x23
-    x91 = sam_num_global_layers * x27 * x83 + sam_num_hidden_layers * x85 + batch_size * x29 * x89 + x90 * x63
-    x92 = batch_size * seq_len
-    x93 = x65 + x92 * x75 + batch_size * x53 + clip_hidden_size * x86
-    x94 = x36 + 1
-    x95 = x66 * clip_hidden_size * x66
-    x96 = clip_num_hidden_layers * clip_intermediate_size
-    x97 = sam_hidden_size * sam_neck_channels + x95 + x89 + x96
-    x98 = sam_neck_channels + clip_hidden_size
-    x99 = clip_hidden_size * clip_num_hidden_layers
-    x100 = x98 + sam_hidden_size * x76 + clip_hidden_size * x99
-    x101 = sam_intermediate_size * x76 + clip_hidden_size * (hidden_size + x96)
-    x102 = x76 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x98 + x99
-    x103 = (x26 if x4 == x57 else 0) + (x23 if x1 == x57 else 0)
-    x104 = x57 * x57
-    x105 = hidden_size * moe_intermediate_size
-    x106 = kv_bits * x35
-    x107 = 128 * num_hidden_layers
-    x108 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x109 = (
-        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x13) * x21 + 4 * (x27 + x28))
-        + x29 * (sam_intermediate_size * x30 + x31 + 2 * sam_neck_channels)
-        + x21 * x30 * x13
-        + 8 * x33
+    x26 = x3 * x25
+    x27 = x4 * x4
+    x28 = x3 * x26 + x27 * x27
+    x29 = x26 + x4 * x27
+    x30 = x25 + x27
+    x31 = sam_num_hidden_layers * sam_intermediate_size
+    x32 = sam_num_hidden_layers * x22
+    x33 = x32 + sam_num_global_layers * x30
+    x34 = x1 if x2 else 0
+    x35 = x34 + 1
+    x36 = x11 + x35
+    x37 = x35 + x5 * x5 * x8 + x10 * x10
+    x38 = -(-x3 // 2)
+    x39 = -(-x4 // 2)
+    x40 = sam_downsample_channels * (x38 * x38 * x34 + x39 * x39)
+    x41 = batch_size // vision_batch_size
+    x42 = vision_batch_size * x41
+    x43 = hidden_size // num_attention_heads
+    x44 = num_key_value_heads * x43
+    x45 = hidden_size + x44
+    x46 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x47 = first_k_dense_replace * intermediate_size + num_hidden_layers * x46
+    x48 = num_hidden_layers * x43
+    x49 = batch_size * seq_len
+    x50 = 32 * sam_neck_channels
+    x51 = 32 * clip_hidden_size
+    x52 = sam_num_hidden_layers * x21
+    x53 = sam_hidden_size // sam_num_attention_heads
+    x54 = sam_image_size // sam_patch_size
+    x55 = 1 if x4 != x54 else 0
+    x56 = 1 if x3 != x54 else 0
+    x57 = x55 + (x56 if x2 else 0)
+    x58 = (x4 if x55 else 0) + (x23 if x56 else 0)
+    x59 = x2 + 1
+    x60 = x59 * x14
+    x61 = x27 + x24
+    x62 = (
+        sam_num_global_layers * x61
+        + sam_num_global_layers * x4
+        + sam_num_hidden_layers * x60
+        + sam_num_global_layers * x23
     )
-    x110 = num_hidden_layers * (4 * (seq_len + x36) + x37) + first_k_dense_replace * (-6 * x38 + x39) + 6 * x40
-    x111 = hidden_size * x110
-    x112 = x111 + x41
-    x113 = clip_num_hidden_layers * (4 * x43 + 8 * (x11 + x45)) + 4 * x49 + 18 * x11 * sam_downsample_channels
-    x114 = sam_hidden_size * x109 + seq_len * x112 + clip_hidden_size * x113 + 18 * sam_neck_channels * (x50 + x53)
-    tensor_core_flops = batch_size * x114
-    x115 = (
-        hidden_size * (4 * num_experts_per_tok + 29)
-        + x34 * (7 * num_key_value_heads + 8)
-        + 2 * num_experts_per_tok
-        + 12 * (n_routed_experts + seq_len * num_attention_heads)
-        + 8
+    x63 = (x27 if x55 else 0) + (x24 if x56 else 0)
+    x64 = sam_hidden_size * x63
+    x65 = clip_image_size // clip_patch_size
+    x66 = 1 if x9 != x65 else 0
+    x67 = 1 if x5 != x65 else 0
+    x68 = (x10 if x66 else 0) + (x7 if x67 else 0)
+    x69 = clip_hidden_size * x68
+    x70 = x64 + x69
+    x71 = hidden_size + x48
+    x72 = 1 if (sam_window_size * x15) != x3 else 0
+    x73 = 1 if (sam_window_size * x18) != x4 else 0
+    x74 = (x17 if x72 else 0) + (x19 if x73 else 0)
+    x75 = 1 if sam_num_attention_heads != 1 else 0
+    x76 = vision_batch_size * x16
+    x77 = vision_batch_size * x19
+    x78 = (x17 if x76 != 1 else 0) + (x19 if x77 != 1 else 0) if x75 else 0
+    x79 = -6 * x78
+    x80 = x25 if x72 else 0
+    x81 = x27 if x73 else 0
+    x82 = x80 + x81
+    x83 = x30 * sam_num_hidden_layers
+    x84 = x33 + x83
+    x85 = clip_num_hidden_layers * x36
+    x86 = 10 * x11 * hidden_size
+    x87 = clip_intermediate_size * x85
+    x88 = 1 if activation_bits != 32 else 0
+    x89 = x66 + (x67 if x2 else 0)
+    x90 = x65 * x65
+    x91 = vision_batch_size * sam_num_attention_heads
+    x92 = 1 if sam_window_size != 1 else 0
+    x93 = vision_batch_size * sam_hidden_size
+    x94 = x93 if x92 else 0
+    x95 = x53 * x59
+    x96 = sam_window_size * x20 * x91 + (x19 * x94 if x18 != 1 else 0) + (x17 * x94 if x15 != 1 else 0) + x95
+    x97 = -4 * x96 * x21
+    x98 = x88 + 1
+    x99 = x93 * x52
+    x100 = x65 * clip_hidden_size * x65
+    x101 = x74 * x99 + x59 * x100
+    x102 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x103 = sam_num_global_layers * x91
+    x104 = x27 if x4 != 1 else 0
+    x105 = sam_num_global_layers * x93
+    x106 = vision_batch_size * x1
+    x107 = x105 if x75 else 0
+    x108 = 1 if x3 != 1 else 0
+    x109 = x25 if x108 else 0
+    x110 = 1 if (sam_num_attention_heads + x106) != 2 else 0
+    x111 = (
+        x4 * (x102 + 1) * x103 * x104
+        + (x105 * x104 if x102 else 0)
+        + (x107 * x109 if x106 == 1 else 0)
+        + ((vision_batch_size * hidden_size * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+        + clip_hidden_size * x59
+        + x28 * x103
+        + (x107 * x104 if vision_batch_size == 1 else 0)
+        + ((x110 + 1) * x103 * x26 if x108 else 0)
+        + (x105 * x109 if x110 else 0)
+        + clip_hidden_size * x89 * ((x90 if x65 != 1 else 0) + 1)
     )
-    x116 = (
-        num_hidden_layers * x115
-        + first_k_dense_replace * (hidden_size * (x54 - 2) + x55 - 10 * x38 - 12 * n_routed_experts)
-        + 10 * x40
-        + 8 * hidden_size
-        + 4
+    x112 = sam_num_global_layers * x53
+    x113 = sam_hidden_size + x31
+    x114 = 4 * (vision_batch_size * x40 + x61 * x112 + vision_batch_size * x30 * x113 + x29 * x103 + x96 * x52)
+    x115 = 3 * sam_patch_size * sam_patch_size
+    x116 = clip_num_hidden_layers * clip_intermediate_size
+    x117 = sam_hidden_size * sam_num_hidden_layers
+    x118 = sam_neck_channels + clip_hidden_size
+    x119 = clip_hidden_size * clip_num_hidden_layers
+    x120 = (
+        sam_hidden_size * sam_neck_channels
+        + x100
+        + x113
+        + x116
+        + 2 * (sam_intermediate_size * x117 + clip_hidden_size * (hidden_size + x116))
+        + 4 * (x118 + sam_hidden_size * x117 + clip_hidden_size * x119)
+        + 9 * (x117 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x118 + x119)
     )
-    x117 = x44 * (32 * clip_hidden_size + 12 * clip_intermediate_size)
-    x118 = clip_num_attention_heads * (12 * x43 + 24 * x11) + x117
-    x119 = (
-        seq_len * x116
-        + x29 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 32 * sam_neck_channels + 10 * x56 + 8)
-        + clip_num_hidden_layers * x118
-        + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x20 * x21) + 16 * x20 * x32)
-        + 16 * x45
-    )
-    x120 = batch_size * x119 + (24 * x60 - 12 * x61) * x63 + 62 * (x65 + x69)
-    cuda_core_flops = -(-x120 // 2)
-    x121 = num_hidden_layers * (x34 * (28 * num_key_value_heads + 12) + 72 * hidden_size)
-    x122 = x121 + first_k_dense_replace * (x54 - 10 * hidden_size - 16 * x38)
-    x123 = (
-        seq_len * x122
-        + ((x26 if x70 else 0) + (x24 if x71 else 0) + x72) * x73
-        + clip_hidden_size * (44 * x47 + 26 * x11)
-        + 6 * (base_size * base_size + image_size * image_size * x15)
-        + 14 * x46
-        + 24 * x77
-        - 24 * x79
-        + 16 * x80
-        + 10 * x81
-        + 18 * x48
-    )
-    x124 = (
-        x41
-        + batch_size * x123
-        + sam_num_global_layers * (x62 * (4 * x64 + x82) - 8 * x85)
-        + 2 * clip_hidden_size * (x10 + x7 + x86 * x87)
-        + 6 * x88
-        + 8 * x91
-        + 4 * x93
-    )
-    x125 = (
-        num_hidden_layers * (x37 + 4 * x94)
-        + first_k_dense_replace * (x39 + 6 * intermediate_size)
-        + 2 * x92
-        + (4 if x3 else 0)
-        + 8
-    )
-    x126 = (
-        x62 * (x30 - 4 * sam_num_global_layers) * x20
-        + sam_hidden_size * x31
-        + 2 * x97
-        + 8 * x100
-        + 4 * x101
-        + 18 * x102
-    )
-    x127 = n_shared_experts * x105 + routed_reads(n_routed_experts, num_experts_per_tok, x92, x105, expert_routing)
-    x128 = (
-        hidden_size * x125
-        + x84 * x126
-        + (x61 * (8 * x57 - 4) + 4 * x103) * x63
-        + 2 * sam_hidden_size * (x103 + x61 * x104)
-        + x127 * (6 * num_hidden_layers - 6 * first_k_dense_replace)
-    )
+    x121 = 1 if weight_bits != 32 else 0
+    x122 = 4 * x54
+    x123 = (x27 if x4 == x54 else 0) + (x24 if x3 == x54 else 0)
+    x124 = x121 + 1
+    x125 = sam_window_size * sam_num_attention_heads
+    x126 = x21 if x92 else 0
+    x127 = sam_hidden_size if x75 else 0
+    x128 = (x17 if (sam_num_attention_heads + x76) != 2 else 0) + (x19 if (sam_num_attention_heads + x77) != 2 else 0)
     x129 = (
-        activation_bits * x124
-        + weight_bits * x128
-        + seq_len * (batch_size * (num_hidden_layers * (8 * x106 + 384 * num_experts_per_tok) - 384 * x78 + 128) + x107)
-        + x84 * ((256 * sam_num_hidden_layers - 256 * sam_num_global_layers) * x20 + 128 * (x87 + 1))
-        + 256 * sam_num_global_layers * x90
+        (sam_hidden_size * x81 if (vision_batch_size + x4) != 2 else 0)
+        + x128 * (sam_hidden_size + x125) * x126
+        + (((x17 * x127 if x76 == 1 else 0) if x92 else 0) + sam_num_attention_heads * x22) * x21
+        + (x19 * x127 * x126 if x77 == 1 else 0)
+        + (sam_hidden_size * x80 if (x3 + x106) != 2 else 0)
+        + (x22 * x125 if x92 else 0)
     )
-    io_bytes = -(-x129 // 16)
-    x130 = (
-        num_hidden_layers * (n_routed_experts + 2 * x94 + 3 * x108)
-        + first_k_dense_replace * (3 * intermediate_size - 3 * x108 - n_routed_experts)
+    x130 = vision_batch_size * activation_bits * x129 + weight_bits * x21 * x95
+    x131 = 2 * sam_num_hidden_layers
+    x132 = vision_batch_size * (x83 + x85)
+    x133 = 192 if x88 else 0
+    x134 = 1 if kv_bits != activation_bits else 0
+    x135 = -n_routed_experts
+    x136 = 3 * intermediate_size
+    x137 = 2 * (x45 + 1)
+    x138 = hidden_size * moe_intermediate_size
+    x139 = hidden_size * num_hidden_layers
+    x140 = x54 * x54
+    x141 = n_routed_experts * x139 + x41 * sam_hidden_size * x57 * x140
+    x142 = x141 if x121 else 0
+    x143 = x41 * x107
+    x144 = hidden_size * x42
+    x145 = (
+        (x27 * x143 if vision_batch_size != 1 else 0)
+        + x41 * x78 * x99
+        + x144
+        + (x49 * x139 if x88 else 0)
+        + (x25 * x143 if x106 != 1 else 0)
+    )
+    x146 = (
+        -8 * (first_k_dense_replace * x49 * x46 + x41 * sam_num_global_layers * x60)
+        + 6 * x145
+        + 8 * (x41 * x62 + x47 * x49 + x12 * x144)
+    )
+    x147 = n_routed_experts * first_k_dense_replace
+    x148 = x36 * x42 + num_hidden_layers * n_routed_experts
+    x149 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x150 = (
+        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x14) * x22 + 4 * (x28 + x29))
+        + x30 * (4 * x31 + 6 * sam_patch_size * sam_patch_size + 2 * sam_neck_channels)
+        + 4 * x14 * x32
+        + 8 * sam_hidden_size * x33
+    )
+    x151 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
+    x152 = x151 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
+    x153 = sam_hidden_size * x150 + clip_hidden_size * x152 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
+    x154 = x153 * x42
+    x155 = (
+        num_hidden_layers * (4 * (seq_len + x45) + 2 * n_routed_experts)
+        + first_k_dense_replace * (-6 * x46 - 2 * n_routed_experts)
+        + 6 * x47
+    )
+    x156 = hidden_size * x155
+    x157 = x156 + x48
+    x158 = x157 * x49
+    tensor_core_flops = x154 + x158
+    x159 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x51)
+    x160 = (
+        x30 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 10 * x31 + x50 + 8)
+        + clip_num_hidden_layers * x159
+        + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x21 * x22) + 16 * x22 * x52)
+        + 16 * clip_hidden_size * x36
+    )
+    x161 = (
+        vision_batch_size * x160 + sam_num_global_layers * (x53 * (-12 * x57 + 24 * x58) - 8 * x60) + 8 * x62 + 62 * x70
+    )
+    x162 = x41 * x161
+    x163 = (
+        hidden_size * (4 * num_experts_per_tok + 29)
+        + 12 * (n_routed_experts + seq_len * num_attention_heads)
+        + 7 * x44
+        + 2 * num_experts_per_tok
+        + 8
+    )
+    x164 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
+    x165 = num_hidden_layers * x163 + first_k_dense_replace * x164 + 8 * x71 + 10 * x47 + 4
+    x166 = x165 * x49
+    x167 = x162 + x166
+    cuda_core_flops = -(-x167 // 2)
+    x168 = sam_num_global_layers * ((-x74 + x79 - 12 * x20) * x21 - x82) + sam_num_hidden_layers * x82 + 12 * x84
+    x169 = (
+        sam_hidden_size * x168
+        + clip_hidden_size * (22 * x85 + 13 * x11 + 5 * x35)
+        + x30 * (x50 + 18)
+        + x86
+        + 3 * (base_size * base_size + image_size * image_size * x34)
+        + 9 * x87
+    )
+    x170 = (
+        vision_batch_size * x169
+        + clip_hidden_size * (x10 + (x68 + x89 * x90 if x88 else 0) + x7 + 2 * x68)
+        + sam_num_global_layers * (x53 * ((-2 * x57 + 4 * x58 if x88 else 0) + 2 * x63) + x97)
+        + x98 * x64
+        + x101
+        + 2 * x111
+        + x114
+    )
+    x171 = (
+        x59 * (sam_hidden_size * x115 + x120)
+        + ((x57 * (x122 - 2) if x121 else 0) + 2 * x123) * x112
+        + hidden_size * ((2 if x2 else 0) + 3)
+        + sam_hidden_size * x123
+    )
+    x172 = x53 * (x57 * (-64 * (x88 + x121) + 128 * x54 * x124 - 128) + 128 * x58 * x98) - 2 * x130 - 256 * x60
+    x173 = (
+        activation_bits * x170
+        + weight_bits * x171
+        + sam_num_global_layers * x172
+        + (x89 * x98 * x51 + 64 * x59) * x90
+        + x130 * x131
+        + 32 * x70 * x98
+        + 64 * (x2 + x13)
+        + 256 * x62
+        + 128 * (x132 + 1)
+    )
+    x174 = (
+        first_k_dense_replace * (num_experts_per_tok * ((-1 if x88 else 0) - 10) + (-2 if x88 else 0) - 3)
+        + num_hidden_layers * (num_experts_per_tok * (x88 + 10) + 34)
+        + 3
+    )
+    x175 = (
+        weight_bits
+        + activation_bits * x174
+        + num_hidden_layers * (num_experts_per_tok * ((32 if x88 else 0) + 96) + x133 + 384)
+        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x88 else 0) - 96) - 64 * x98)
+        + 160
+    )
+    x176 = (
+        num_key_value_heads * (activation_bits * ((2 if x134 else 0) + 12) + 2 * kv_bits * (x134 + 1))
+        + 4 * activation_bits
+        + 320
+    )
+    x177 = x43 * x176 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
+    x178 = (
+        hidden_size * x175
+        + num_hidden_layers * x177
+        + first_k_dense_replace * (-320 * n_routed_experts - 704 * num_experts_per_tok)
+        + (x71 * (2 * activation_bits + 64) if x88 else 0)
+        + 256
+    )
+    x179 = batch_size * x178
+    x180 = x179 + 64 * num_hidden_layers
+    x181 = n_shared_experts * x138 + routed_reads(n_routed_experts, num_experts_per_tok, x49, x138, expert_routing)
+    x182 = (
+        hidden_size * (first_k_dense_replace * ((x135 if x121 else 0) + x136) + num_hidden_layers * x137 + 1)
+        + x181 * (-3 * first_k_dense_replace + 3 * num_hidden_layers)
+        + x142
+    )
+    x183 = (
+        x41 * x173
+        + seq_len * x180
+        + weight_bits * x182
+        + activation_bits * x146
+        + (-32 * hidden_size * x124 - 64) * x147
+        + 32 * x124 * x141
+        + 64 * x148
+        + 16 * x48
+    )
+    io_bytes = -(-x183 // 8)
+    x184 = (
+        num_hidden_layers * (n_routed_experts + x137 + 3 * x149)
+        + first_k_dense_replace * (x136 - 3 * x149 + x135)
         + vocab_size
         + 4
     )
-    x131 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (4 * x57 - 4 * sam_window_size)
-    x132 = (
-        x97
-        + hidden_size * x130
-        + x62 * x131
-        + sam_hidden_size * (3 * sam_patch_size * sam_patch_size + x104)
-        + 2 * x101
+    x185 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x122 - 4 * sam_window_size)
+    x186 = (
+        hidden_size * x184
+        + x53 * x185
+        + sam_hidden_size * (x115 + x140)
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + 4 * x100
-        + 9 * x102
+        + x120
     )
-    x133 = weight_bits * x132
-    weight_bytes = -(-x133 // 8)
-    x134 = num_hidden_layers * (x34 * (13 * num_key_value_heads + 4) + 29 * hidden_size)
-    x135 = x134 + first_k_dense_replace * (x55 - 4 * hidden_size - 8 * x38)
-    x136 = (
-        seq_len * x135
-        + x73 * x72
-        + clip_hidden_size * (20 * x47 + 12 * x11)
-        + 8 * (x49 + x80)
-        + 10 * x77
-        - 10 * x79
-        + 6 * x81
+    x187 = weight_bits * x186
+    weight_bytes = -(-x187 // 8)
+    x188 = (
+        x86
+        + sam_hidden_size * (sam_num_global_layers * (x79 - 2 * x74 - 10 * x20) * x21 + 10 * x84)
+        + clip_hidden_size * (6 * x35 + 20 * x85 + 12 * x11)
+        + x30 * (28 * sam_neck_channels + 16)
+        + x129 * (-2 * sam_num_global_layers + x131)
+        + 8 * x87
     )
-    x137 = batch_size * x136 + sam_num_global_layers * (x62 * x82 - 4 * x85) + 2 * (x93 + x84 * x95) + 4 * (x88 + x91)
-    x138 = activation_bits * x137
-    x139 = x138 + num_experts_per_tok * (x107 - 128 * first_k_dense_replace) * x92
-    activation_bytes = -(-x139 // 16)
-    kv_cache_bytes = -(-(num_hidden_layers * x92 * x106) // 4)
+    x189 = (
+        x114
+        + vision_batch_size * x188
+        + sam_num_global_layers * (x97 + (x53 * (8 * x58 - 4 * x57) if x88 else 0))
+        + 2 * (x101 + x111 + x98 * x69 + (x64 if x88 else 0))
+    )
+    x190 = (
+        num_hidden_layers * (8 * num_experts_per_tok + 27)
+        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x98)
+        + (2 if x88 else 0)
+        + 4
+    )
+    x191 = hidden_size * x190
+    x192 = x191 + ((4 if x88 else 0) + 13 * num_key_value_heads) * x48
+    x193 = x41 * x189 + x192 * x49 + x146
+    x194 = (
+        num_hidden_layers * (x133 + 64 * num_experts_per_tok * x98 + 320)
+        - 64 * first_k_dense_replace * x98 * (num_experts_per_tok + 1)
+        + (64 if x88 else 0)
+        + 128
+    )
+    x195 = (
+        hidden_size * x194
+        + num_hidden_layers * (256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x43 + 448)
+        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
+        + 192
+    )
+    x196 = x53 * (x57 * ((256 * x54 if x121 else 0) - 128 * x124) + 256 * x58) + 256 * x61 - 256 * x59 * x21
+    x197 = sam_num_global_layers * x196 + 64 * (x70 + (x89 * x100 if x88 else 0)) + 256 * (x132 + x59 * x52)
+    x198 = (
+        activation_bits * x193
+        + x195 * x49
+        + x41 * x197
+        + ((-64 * hidden_size if x121 else 0) - 128) * x147
+        + 64 * x142
+        + 128 * x148
+    )
+    activation_bytes = -(-x198 // 16)
+    kv_cache_bytes = -(-(num_key_value_heads * kv_bits * x49 * x48) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
@@ -1146,7 +1452,7 @@ def deepseek_v2_decoder_layer(
     Returns
     -------
     Cost
-        From 98 operations on integers.
+        From 148 operations on integers.
 
     Raises
     ------
@@ -1195,42 +1501,63 @@ def deepseek_v2_decoder_layer(
     x2 = num_key_value_heads * x1
     x3 = hidden_size + x2
     x4 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x5 = 2 * n_routed_experts
-    x6 = batch_size * num_queries
-    x7 = 4 * num_experts_per_tok
-    x8 = 2 * num_experts_per_tok
-    x9 = kv_bits * x2
-    x10 = num_keys * x9
-    x11 = x3 + 1
-    tensor_core_flops = (x1 + hidden_size * (4 * (num_keys + x3) + 6 * x4 + x5)) * x6
-    x12 = (
-        hidden_size * (x7 + 29)
+    x5 = batch_size * num_queries
+    x6 = 1 if activation_bits != 32 else 0
+    x7 = 6 if x6 else 0
+    x8 = 8 * x4
+    x9 = 192 if x6 else 0
+    x10 = x2 * num_keys * kv_bits
+    x11 = n_routed_experts if weight_bits != 32 else 0
+    x12 = 2 * (x3 + 1)
+    x13 = x11 + (num_experts_per_tok * x5 if x6 else 0)
+    tensor_core_flops = (x1 + hidden_size * (4 * (num_keys + x3) + 6 * x4 + 2 * n_routed_experts)) * x5
+    x14 = (
+        hidden_size * (4 * num_experts_per_tok + 29)
         + x1 * (7 * num_key_value_heads + 8)
         + 10 * x4
         + 12 * (n_routed_experts + num_keys * num_attention_heads)
-        + x8
+        + 2 * num_experts_per_tok
         + 8
     )
-    x13 = x12 * x6
-    cuda_core_flops = -(-x13 // 2)
-    x14 = x7 + hidden_size * (24 * num_experts_per_tok + 72) + x1 * (28 * num_key_value_heads + 12) + 16 * x4
-    x15 = activation_bits * x14 + 4 * x9 + 384 * num_experts_per_tok
-    x16 = num_queries * x15
-    x17 = x16 + 4 * x10
-    x18 = hidden_size * moe_intermediate_size
-    x19 = routed_reads(n_routed_experts, num_experts_per_tok, x6, x18, expert_routing)
-    x20 = 6 * x19
-    x21 = hidden_size * (x5 + 4 * x11 + 6 * moe_intermediate_size * n_shared_experts) + x20
-    x22 = batch_size * x17 + weight_bits * x21 + x1 * activation_bits + 128 * num_queries
-    io_bytes = -(-x22 // 16)
-    x23 = n_routed_experts + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts) + 2 * x11
-    x24 = hidden_size * weight_bits * x23
-    weight_bytes = -(-x24 // 8)
-    x25 = x8 + hidden_size * (10 * num_experts_per_tok + 29) + x1 * (13 * num_key_value_heads + 4) + 8 * x4
-    x26 = activation_bits * x25
-    x27 = x26 + 128 * num_experts_per_tok
-    x28 = x27 * x6
-    activation_bytes = -(-x28 // 16)
+    x15 = x14 * x5
+    cuda_core_flops = -(-x15 // 2)
+    x16 = (
+        hidden_size * (num_experts_per_tok * (x6 + 10) + x7 + 34)
+        + x1 * ((2 if x6 else 0) + 12 * num_key_value_heads + 4)
+        + x8
+    )
+    x17 = (1 if num_keys == num_queries else 0) if kv_bits != activation_bits else 0
+    x18 = x17 + (1 if num_keys > num_queries else 0)
+    x19 = 2 * num_key_value_heads * (activation_bits + kv_bits) * x18 + (64 if x6 else 0) + 320
+    x20 = (
+        activation_bits * x16
+        + x1 * x19
+        + hidden_size * (96 * num_experts_per_tok + x9 + 384)
+        + 320 * n_routed_experts
+        + 704 * num_experts_per_tok
+        + 448
+    )
+    x21 = num_queries * x20
+    x22 = x21 + 2 * x10
+    x23 = weight_bits * (x11 + x12 + 3 * moe_intermediate_size * n_shared_experts) + 32 * (n_routed_experts + x13)
+    x24 = hidden_size * moe_intermediate_size
+    x25 = routed_reads(n_routed_experts, num_experts_per_tok, x5, x24, expert_routing)
+    x26 = batch_size * x22 + hidden_size * x23 + 64 * (num_queries + n_routed_experts) + 3 * weight_bits * x25 + 16 * x1
+    io_bytes = -(-x26 // 8)
+    x27 = n_routed_experts + x12 + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
+    x28 = hidden_size * weight_bits * x27
+    weight_bytes = -(-x28 // 8)
+    x29 = x8 + hidden_size * (x7 + 8 * num_experts_per_tok + 27) + x1 * (13 * num_key_value_heads + (4 if x6 else 0))
+    x30 = (
+        activation_bits * x29
+        + hidden_size * (x9 + 64 * num_experts_per_tok + 320)
+        + 256 * n_routed_experts
+        + 640 * num_experts_per_tok
+        + 352 * x1
+        + 448
+    )
+    x31 = x30 * x5 + 64 * hidden_size * x13 + 128 * n_routed_experts
+    activation_bytes = -(-x31 // 16)
     kv_cache_bytes = -(-(batch_size * x10) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -1250,8 +1577,8 @@ def llama_flash_attention2(
     """Return the cost of one forward of ``LlamaFlashAttention2``.
 
     Attention of num_queries new positions over num_keys cached ones, the new included. Input and output (batch_size,
-    num_queries, hidden_size). FLOPs count the full num_queries x num_keys rectangle, without a causal discount. New
-    keys and values are appended to a cache in place.
+    num_queries, hidden_size). FLOPs count the full num_queries x num_keys rectangle, without a causal discount. The
+    keys and values of a prefill become the cache; those of later positions are appended in place.
 
     Parameters
     ----------
@@ -1277,7 +1604,7 @@ def llama_flash_attention2(
     Returns
     -------
     Cost
-        From 51 operations on integers.
+        From 66 operations on integers.
 
     Raises
     ------
@@ -1314,17 +1641,30 @@ def llama_flash_attention2(
     x2 = num_key_value_heads * x1
     x3 = hidden_size + x2
     x4 = batch_size * num_queries
-    x5 = kv_bits * x2
-    x6 = num_keys * x5
-    x7 = weight_bits * hidden_size * x3
+    x5 = 8 * x1
+    x6 = 1 if activation_bits != 32 else 0
+    x7 = x2 * num_keys * kv_bits
+    x8 = hidden_size * x3 * weight_bits
     tensor_core_flops = (x1 + 4 * hidden_size * (num_keys + x3)) * x4
-    cuda_core_flops = -(-((7 * x3 + 12 * num_keys * num_attention_heads + 8 * x1) * x4) // 2)
-    x8 = num_queries * (activation_bits * (x1 * (28 * num_key_value_heads + 12) + 36 * hidden_size) + 4 * x5) + 4 * x6
-    x9 = batch_size * x8 + 4 * x7 + x1 * activation_bits + 128 * num_queries
-    io_bytes = -(-x9 // 16)
-    weight_bytes = -(-x7 // 4)
-    activation_bytes = -(-(activation_bits * (x1 * (13 * num_key_value_heads + 4) + 15 * hidden_size) * x4) // 16)
-    kv_cache_bytes = -(-(batch_size * x6) // 4)
+    cuda_core_flops = -(-((7 * x3 + 12 * num_keys * num_attention_heads + x5) * x4) // 2)
+    x9 = (1 if num_keys == num_queries else 0) if kv_bits != activation_bits else 0
+    x10 = x9 + (1 if num_keys > num_queries else 0)
+    x11 = (
+        activation_bits * (x6 + 6 * num_key_value_heads + 2)
+        + num_key_value_heads * (activation_bits + kv_bits) * x10
+        + (32 if x6 else 0)
+        + 160
+    )
+    x12 = x1 * x11 + 9 * hidden_size * activation_bits + 32
+    x13 = num_queries * x12
+    x14 = x13 + x7
+    x15 = x5 + batch_size * x14 + x8 + 32 * num_queries
+    io_bytes = -(-x15 // 4)
+    weight_bytes = -(-x8 // 4)
+    x16 = activation_bits * (x1 * (13 * num_key_value_heads + (4 if x6 else 0)) + 15 * hidden_size) + 352 * x1 + 64
+    x17 = x16 * x4
+    activation_bytes = -(-x17 // 16)
+    kv_cache_bytes = -(-(batch_size * x7) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
@@ -1397,9 +1737,9 @@ def llama_rotary_embedding(
 ) -> Cost:
     """Return the cost of one forward of ``LlamaRotaryEmbedding``.
 
-    Cosines and sines (arXiv:2104.09864) of the angles position x frequency. Output: two tensors (batch_size,
-    num_queries, head_dim). The angles are a matrix product of head_dim / 2 frequencies with the positions of each
-    sequence, in every decoder layer.
+    Cosines and sines (arXiv:2104.09864) of the angles position x frequency, in float32 until the end. Output: two
+    tensors (batch_size, num_queries, head_dim). The angles are a matrix product of head_dim / 2 frequencies with the
+    positions of each sequence, in every decoder layer.
 
     Parameters
     ----------
@@ -1415,7 +1755,7 @@ def llama_rotary_embedding(
     Returns
     -------
     Cost
-        From 12 operations on integers.
+        From 21 operations on integers.
 
     Raises
     ------
@@ -1436,11 +1776,14 @@ def llama_rotary_embedding(
         raise no_multiple("head_dim", head_dim, "2", 2)
     x1 = batch_size * num_queries
     x2 = head_dim * x1
+    x3 = 1 if activation_bits != 32 else 0
     tensor_core_flops = x2
     cuda_core_flops = 4 * x2
-    io_bytes = -(-(head_dim * activation_bits * (4 * x1 + 1) + 128 * num_queries) // 16)
+    x4 = num_queries * (batch_size * (head_dim * ((activation_bits + 32 if x3 else 0) + 160) + 32) + 32)
+    x5 = x4 + 8 * head_dim
+    io_bytes = -(-x5 // 4)
     weight_bytes = 0
-    activation_bytes = -(-(activation_bits * x2) // 4)
+    activation_bytes = -(-((head_dim * ((activation_bits if x3 else 0) + 88) + 16) * x1) // 4)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -1561,7 +1904,7 @@ def deepseek_v2_rms_norm(
 ) -> Cost:
     """Return the cost of one forward of ``DeepseekV2RMSNorm``.
 
-    Root-mean-square norm (arXiv:1910.07467) over the last dimension of (*leading_shape, hidden_size).
+    Root-mean-square norm (arXiv:1910.07467) over the last dimension of (*leading_shape, hidden_size), in float32.
 
     Parameters
     ----------
@@ -1577,7 +1920,7 @@ def deepseek_v2_rms_norm(
     Returns
     -------
     Cost
-        From 12 operations on integers.
+        From 25 operations on integers.
 
     Raises
     ------
@@ -1594,12 +1937,14 @@ def deepseek_v2_rms_norm(
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
-    x1 = num_tokens * activation_bits
+    x1 = 1 if activation_bits != 32 else 0
+    x2 = activation_bits * (x1 + 1)
     tensor_core_flops = 0
     cuda_core_flops = num_tokens * (4 * hidden_size + 2)
-    io_bytes = -(-(hidden_size * (weight_bits + 2 * x1)) // 8)
+    x3 = hidden_size * (num_tokens * (2 * x2 + (64 if x1 else 0) + 160) + weight_bits) + 192 * num_tokens
+    io_bytes = -(-x3 // 8)
     weight_bytes = -(-(hidden_size * weight_bits) // 8)
-    activation_bytes = -(-(hidden_size * x1) // 8)
+    activation_bytes = -(-(num_tokens * (hidden_size * (x2 + (32 if x1 else 0) + 64) + 96)) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -1647,7 +1992,7 @@ def deepseek_v2_moe(
     Returns
     -------
     Cost
-        From 55 operations on integers.
+        From 86 operations on integers.
 
     Raises
     ------
@@ -1677,25 +2022,45 @@ def deepseek_v2_moe(
     if num_experts_per_tok > n_routed_experts:
         raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
     x1 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x2 = 2 * num_experts_per_tok
+    x2 = 1 if activation_bits != 32 else 0
+    x3 = x2 + 1
+    x4 = 1 if weight_bits != 32 else 0
+    x5 = 3 * weight_bits
+    x6 = activation_bits * x1
     tensor_core_flops = hidden_size * num_tokens * (6 * x1 + 2 * n_routed_experts)
-    cuda_core_flops = num_tokens * (num_experts_per_tok + hidden_size * (x2 + 1) + 5 * x1 + 6 * n_routed_experts)
-    x3 = hidden_size * moe_intermediate_size
-    x4 = routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x3, expert_routing)
-    x5 = 3 * x4
-    x6 = hidden_size * (n_routed_experts + 3 * moe_intermediate_size * n_shared_experts) + x5
-    x7 = weight_bits * x6
-    x8 = activation_bits * (x2 + hidden_size * (12 * num_experts_per_tok + 8) + 8 * x1) + 192 * num_experts_per_tok
-    x9 = num_tokens * x8
-    x10 = x9 + x7
-    io_bytes = -(-x10 // 8)
-    x11 = n_routed_experts + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
-    x12 = hidden_size * weight_bits * x11
-    weight_bytes = -(-x12 // 8)
-    x13 = activation_bits * (num_experts_per_tok + hidden_size * (5 * num_experts_per_tok + 3) + 4 * x1)
-    x14 = x13 + 64 * num_experts_per_tok
-    x15 = num_tokens * x14
-    activation_bytes = -(-x15 // 8)
+    x7 = num_experts_per_tok + hidden_size * (2 * num_experts_per_tok + 1) + 5 * x1 + 6 * n_routed_experts
+    cuda_core_flops = num_tokens * x7
+    x8 = (
+        activation_bits * (num_experts_per_tok * (x2 + 10) + (2 if x2 else 0) + 6)
+        + num_experts_per_tok * ((32 if x2 else 0) + 96)
+        + 64 * x3
+    )
+    x9 = (
+        num_tokens * x8
+        + n_routed_experts * ((weight_bits + 32 if x4 else 0) + 32)
+        + moe_intermediate_size * n_shared_experts * x5
+    )
+    x10 = hidden_size * moe_intermediate_size
+    x11 = routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x10, expert_routing)
+    x12 = (
+        hidden_size * x9
+        + num_tokens * (8 * x6 + 320 * n_routed_experts + 704 * num_experts_per_tok)
+        + x11 * x5
+        + 64 * n_routed_experts
+    )
+    io_bytes = -(-x12 // 8)
+    x13 = n_routed_experts + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
+    x14 = hidden_size * weight_bits * x13
+    weight_bytes = -(-x14 // 8)
+    x15 = (
+        hidden_size * (activation_bits * (x2 + 4 * num_experts_per_tok + 2) + 32 * x3 * (num_experts_per_tok + 1))
+        + 4 * x6
+        + 128 * n_routed_experts
+        + 320 * num_experts_per_tok
+    )
+    x16 = num_tokens * x15
+    x17 = x16 + n_routed_experts * ((32 * hidden_size if x4 else 0) + 64)
+    activation_bytes = -(-x17 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -1711,8 +2076,8 @@ def moe_gate(
 ) -> Cost:
     """Return the cost of one forward of ``MoEGate``.
 
-    Softmax scores of all experts and the best num_experts_per_tok of each token (greedy). Input (*leading_shape,
-    hidden_size); output: weights and expert numbers, each (num_tokens, num_experts_per_tok).
+    Softmax scores of all experts and the best num_experts_per_tok of each token (greedy), in float32. Input
+    (*leading_shape, hidden_size); output: weights and expert numbers, each (num_tokens, num_experts_per_tok).
 
     Parameters
     ----------
@@ -1732,7 +2097,7 @@ def moe_gate(
     Returns
     -------
     Cost
-        From 19 operations on integers.
+        From 36 operations on integers.
 
     Raises
     ------
@@ -1756,13 +2121,21 @@ def moe_gate(
     if num_experts_per_tok > n_routed_experts:
         raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
     x1 = hidden_size * n_routed_experts
-    x2 = weight_bits * x1
+    x2 = 1 if weight_bits != 32 else 0
+    x3 = 1 if activation_bits != 32 else 0
+    x4 = (n_routed_experts if x2 else 0) + (num_tokens if x3 else 0)
     tensor_core_flops = 2 * num_tokens * x1
     cuda_core_flops = num_tokens * (6 * n_routed_experts + num_experts_per_tok)
-    x3 = num_tokens * (activation_bits * (hidden_size + num_experts_per_tok) + 64 * num_experts_per_tok) + x2
-    io_bytes = -(-x3 // 8)
-    weight_bytes = -(-x2 // 8)
-    activation_bytes = -(-(num_tokens * num_experts_per_tok * (activation_bits + 64)) // 8)
+    x5 = (
+        n_routed_experts * ((weight_bits if x2 else 0) + 32)
+        + num_tokens * ((activation_bits if x3 else 0) + 32)
+        + 32 * x4
+    )
+    x6 = hidden_size * x5
+    x7 = x6 + num_tokens * (128 * n_routed_experts + 160 * num_experts_per_tok)
+    io_bytes = -(-x7 // 8)
+    weight_bytes = -(-(weight_bits * x1) // 8)
+    activation_bytes = num_tokens * (8 * n_routed_experts + 16 * num_experts_per_tok) + 4 * hidden_size * x4
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -1829,7 +2202,7 @@ def image_encoder_vit(
     Returns
     -------
     Cost
-        From 222 operations on integers.
+        From 351 operations on integers.
 
     Raises
     ------
@@ -1876,88 +2249,143 @@ def image_encoder_vit(
         raise too_large("num_global_layers", num_global_layers, "num_layers", num_layers)
     if patch_size > view_size:
         raise too_large("patch_size", patch_size, "view_size", view_size)
-    x1 = view_size // patch_size
-    x2 = 8 * hidden_size
-    x3 = x1 * x1
-    x4 = window_size * (window_size + 1)
-    x5 = -(-x1 // window_size)
-    x6 = window_size * x5
-    x7 = x6 * x6
-    x8 = neck_channels + patch_size * patch_size * image_channels
-    x9 = 2 * x3
-    x10 = neck_channels * x3
-    x11 = -(-x1 // 2)
-    x12 = x11 * downsample_channels * x11
-    x13 = -(-x1 // 4)
-    x14 = x13 * out_channels * x13
-    x15 = num_layers * intermediate_size
-    x16 = num_global_layers * x3
-    x17 = window_size * window_size
-    x18 = 1 if x1 != pretrain_grid_size else 0
-    x19 = hidden_size // num_heads
-    x20 = hidden_size * x3
-    x21 = x7 + x3
-    x22 = 1 if x6 != x1 else 0
-    x23 = -1 if x22 else 0
-    x24 = num_layers if x22 else 0
-    x25 = num_layers * x21 + x16
-    x26 = x19 if x18 else 0
-    x27 = num_views * num_heads
-    x28 = (x19 + x5 * x6 * x27) * x17
-    x29 = hidden_size + x15
-    x30 = x19 * x16 + num_views * x29 * x3 + x1 * x16 * x27 + num_layers * x28
-    x31 = (x20 if x18 else 0) + num_views * x12
-    x32 = 4 * pretrain_grid_size
-    x33 = 1 if x1 == pretrain_grid_size else 0
-    x34 = 2 * x15
-    x35 = pretrain_grid_size * pretrain_grid_size
-    x36 = hidden_size * num_layers
-    x37 = (
-        9 * (neck_channels * (neck_channels + downsample_channels) + x36 + downsample_channels * out_channels)
-        + 4 * (neck_channels + hidden_size * x36)
-        + x29
-        + hidden_size * x8
+    x1 = 8 * num_layers - 8 * num_global_layers
+    x2 = 4 * num_layers - 4 * num_global_layers
+    x3 = window_size + 1
+    x4 = window_size * x3
+    x5 = view_size // patch_size
+    x6 = -(-x5 // window_size)
+    x7 = window_size * x6
+    x8 = x7 * x7
+    x9 = x5 + 1
+    x10 = 4 * x5
+    x11 = num_layers * intermediate_size
+    x12 = neck_channels + patch_size * patch_size * image_channels
+    x13 = x5 * x5
+    x14 = -(-x5 // 2)
+    x15 = x14 * downsample_channels * x14
+    x16 = -(-x5 // 4)
+    x17 = x16 * out_channels * x16
+    x18 = num_global_layers * x13
+    x19 = window_size * window_size
+    x20 = num_heads * x19
+    x21 = 1 if x5 != pretrain_grid_size else 0
+    x22 = hidden_size // num_heads
+    x23 = x22 if x21 else 0
+    x24 = hidden_size if x21 else 0
+    x25 = x13 * x24
+    x26 = num_layers * x4 + x5 * num_global_layers * x9
+    x27 = 4 * x26
+    x28 = 1 if num_heads != 1 else 0
+    x29 = num_views * x6
+    x30 = x6 * x29
+    x31 = 1 if x30 != 1 else 0
+    x32 = x31 if x28 else 0
+    x33 = 1 if x7 != x5 else 0
+    x34 = x8 + x13
+    x35 = num_layers * x34
+    x36 = (num_layers * x8 if x31 else 0) + (x18 if num_views != 1 else 0) if x28 else 0
+    x37 = x35 + x18
+    x38 = 1 if x5 != 1 else 0
+    x39 = 1 if (num_views + num_heads) != 2 else 0
+    x40 = x5 * num_heads
+    x41 = hidden_size if x28 else 0
+    x42 = (
+        ((x39 + 1) * x40 if x38 else 0)
+        + ((x41 if num_views == 1 else 0) if x38 else 0)
+        + ((hidden_size if x39 else 0) if x38 else 0)
+        + num_heads * x13
     )
-    x38 = (
-        num_global_layers * ((4 * x1 * (x1 + 1) + x2) * x3 + (-8 * hidden_size - 4 * x4) * x7)
-        + num_layers * ((x2 + 4 * x4) * x7 + 4 * intermediate_size * x3)
-        + x8 * x9
+    x43 = num_global_layers * x42
+    x44 = 1 if activation_bits != 32 else 0
+    x45 = x10 - 2 if x44 else 0
+    x46 = 2 * x13
+    x47 = 1 if window_size != 1 else 0
+    x48 = num_heads * x7 * x29 + x22 + ((hidden_size * x30 if x47 else 0) if x6 != 1 else 0)
+    x49 = window_size * x48
+    x50 = hidden_size + x11
+    x51 = num_views * x13
+    x52 = num_views * x15 + x22 * x18 + x50 * x51 + num_views * x18 * x40 + num_layers * x48 * x19
+    x53 = x44 + 1
+    x54 = 1 if weight_bits != 32 else 0
+    x55 = 4 * pretrain_grid_size
+    x56 = x54 + 1
+    x57 = pretrain_grid_size * x56
+    x58 = 1 if x5 == pretrain_grid_size else 0
+    x59 = hidden_size if x33 else 0
+    x60 = 1 if (num_heads + x30) != 2 else 0
+    x61 = (
+        (((x41 if x30 == 1 else 0) if x47 else 0) + x20) * x8
+        + (x13 * x59 if (num_views + x5) != 2 else 0)
+        + (((hidden_size if x60 else 0) + window_size * num_heads * (x60 + 1)) * x8 if x47 else 0)
     )
-    x39 = hidden_size * x38 + 18 * neck_channels * (x10 + x12) + 18 * downsample_channels * x14
-    tensor_core_flops = num_views * x39
-    x40 = (hidden_size * (16 * num_layers + 1) + 16 * neck_channels + 5 * x15 + 8 * num_heads * x16 + 4) * x3
-    x41 = x40 + num_heads * (8 * num_layers - 8 * num_global_layers) * x17 * x7
-    x42 = num_views * x41
-    cuda_core_flops = x42 + (num_global_layers * x19 * (12 * x1 - 6) + 31 * x20 if x18 else 0)
-    x43 = (
-        hidden_size * (num_global_layers * (x21 * x23 - 12 * x7) + x21 * x24 + 12 * x25)
-        + view_size * view_size * image_channels
-        + x14
-        + 8 * x10
+    x62 = x22 * weight_bits * x19 + num_views * activation_bits * x61
+    x63 = 2 * x11
+    x64 = pretrain_grid_size if x54 else 0
+    x65 = pretrain_grid_size * x64
+    x66 = hidden_size * num_layers
+    x67 = (
+        9 * (neck_channels * (neck_channels + downsample_channels) + x66 + downsample_channels * out_channels)
+        + 4 * (neck_channels + hidden_size * x66)
+        + x50
+        + hidden_size * x12
     )
-    x44 = num_views * x43 + num_global_layers * ((x1 * (2 * x1 + 4) - 2) * x26 - 4 * x28) + 4 * x30 + 2 * x31
-    x45 = (
-        x19 * (num_global_layers * ((x32 - 2 if x18 else 0) + (x9 if x33 else 0) - 2 * x17) + 2 * num_layers * x17)
-        + hidden_size * (x34 + (x35 if x18 else 0) + (x3 if x33 else 0))
-        + x37
+    x68 = (num_global_layers * (8 * hidden_size + x9 * x10) + 4 * x11 + 2 * x12) * x13
+    x69 = (hidden_size * x1 + x2 * x4) * x8 + x68
+    x70 = hidden_size * x69 + 18 * neck_channels * (neck_channels * x13 + x15) + 18 * downsample_channels * x17
+    tensor_core_flops = num_views * x70
+    x71 = (hidden_size * (16 * num_layers + 1) + 16 * neck_channels + 5 * x11 + 8 * num_heads * x18 + 4) * x13
+    x72 = x71 + x1 * x8 * x20
+    cuda_core_flops = num_views * x72 + num_global_layers * ((12 * x5 - 6) * x23 - 4 * x4) + 31 * x25 + x27
+    x73 = num_global_layers * ((-6 * x32 - 12) * x8 + (-x34 if x33 else 0)) + (x35 if x33 else 0) + 6 * x36 + 12 * x37
+    x74 = hidden_size * x73 + (2 * x43 + 32 * neck_channels + 18) * x13 + view_size * view_size * image_channels + x17
+    x75 = (
+        num_views * x74
+        + num_global_layers * ((x45 + x46) * x23 + window_size * (-4 * x49 - 8 * x3))
+        + 4 * x52
+        + x53 * x25
+        + 8 * x26
     )
-    x46 = activation_bits * x44 + weight_bits * x45 + (128 * num_layers - 128 * num_global_layers) * x17 + 128 * x16
-    io_bytes = -(-x46 // 8)
-    x47 = (
-        x19 * (window_size * (4 * num_layers - 4 * num_global_layers) + num_global_layers * x32 - 2 * num_layers)
-        + hidden_size * (x34 + x35)
-        + x37
+    x76 = (weight_bits * (x55 - 2) - 64 if x54 else 0) + 128 * (x5 * x53 + x57) + (-64 if x44 else 0) - 128
+    x77 = x76 if x21 else 0
+    x78 = x77 + (weight_bits * x46 if x58 else 0)
+    x79 = x22 * x78 - 2 * x62 - 256 * x4
+    x80 = (
+        activation_bits * x75
+        + num_global_layers * x79
+        + weight_bits * (hidden_size * (x63 + (x65 if x21 else 0) + (x13 if x58 else 0)) + x67)
+        + 32 * (x53 * x13 + pretrain_grid_size * x57) * x24
+        + num_layers * (2 * x62 + 128 * x51)
+        + 256 * x26
     )
-    x48 = weight_bits * x47
-    weight_bytes = -(-x48 // 8)
-    x49 = (
-        x31
-        + num_views * (x14 + hidden_size * ((num_global_layers * (x23 - 5) + x24) * x7 + 5 * x25) + 4 * x10)
-        + num_global_layers * ((4 * x1 - 2) * x26 - 2 * x28)
-        + 2 * x30
+    io_bytes = -(-x80 // 8)
+    x81 = (
+        x22 * (window_size * x2 + num_global_layers * x55 - 2 * num_layers)
+        + hidden_size * (x63 + pretrain_grid_size * pretrain_grid_size)
+        + x67
     )
-    x50 = activation_bits * x49
-    activation_bytes = -(-x50 // 8)
+    x82 = weight_bits * x81
+    weight_bytes = -(-x82 // 8)
+    x83 = (
+        x17
+        + hidden_size * (num_global_layers * (-3 * x32 - 5) * x8 + 3 * x36 + 5 * x37)
+        + (x43 + 14 * neck_channels + 8) * x13
+        + (x61 + x8 * x59) * (num_layers - num_global_layers)
+    )
+    x84 = (
+        x27
+        + num_views * x83
+        + num_global_layers * (window_size * (-2 * x49 - 4 * x3) + x23 * x45)
+        + 2 * x52
+        + (x25 if x44 else 0)
+    )
+    x85 = (
+        activation_bits * x84
+        + num_global_layers * ((128 * (x5 + x64) - 64 * x56) * x23 + 128 * x13 - 128 * x19)
+        + 32 * (x13 + x65) * x24
+        + 128 * num_layers * (x51 + x19)
+    )
+    activation_bytes = -(-x85 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -2171,7 +2599,7 @@ def block(
     Returns
     -------
     Cost
-        From 89 operations on integers.
+        From 165 operations on integers.
 
     Raises
     ------
@@ -2200,34 +2628,79 @@ def block(
         num_heads = check_size("num_heads", num_heads, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    x1 = window_size * (-(-grid_size // window_size))
-    x2 = x1 * x1
-    x3 = grid_size * grid_size
-    x4 = intermediate_size * x3
-    x5 = hidden_size * num_views
-    x6 = window_size * x1
-    x7 = num_heads * x6
-    x8 = 1 if window_size != pretrain_grid_size else 0
-    x9 = hidden_size // num_heads
-    x10 = x9 if x8 else 0
-    x11 = 4 * pretrain_grid_size - 2
-    x12 = window_size * window_size
-    x13 = intermediate_size + hidden_size * (4 * hidden_size + 2 * intermediate_size + 9)
-    x14 = x3 + x2
-    x15 = 1 if x1 != grid_size else 0
-    x16 = num_views * x1 * x7 + num_views * x4 + x9 * x12
-    tensor_core_flops = ((4 * window_size * (window_size + 1) + 8 * hidden_size) * x2 + 4 * x4) * x5
-    x17 = num_views * ((16 * hidden_size + 5 * intermediate_size) * x3 + 8 * x6 * x7)
-    cuda_core_flops = x17 + (12 * window_size - 6) * x10
-    x18 = (
-        weight_bits * (x9 * ((x11 if x8 else 0) + (2 * x12 if window_size == pretrain_grid_size else 0)) + x13)
-        + activation_bits * ((window_size * (2 * window_size + 4) - 2) * x10 + x14 * (x15 + 12) * x5 + 4 * x16)
-        + 128 * x12
+    x1 = window_size + 1
+    x2 = window_size * x1
+    x3 = -(-grid_size // window_size)
+    x4 = window_size * x3
+    x5 = x4 * x4
+    x6 = grid_size * grid_size
+    x7 = window_size * x4
+    x8 = num_heads * x7
+    x9 = x7 * x8
+    x10 = 1 if window_size != pretrain_grid_size else 0
+    x11 = hidden_size // num_heads
+    x12 = x11 if x10 else 0
+    x13 = 1 if activation_bits != 32 else 0
+    x14 = 1 if weight_bits != 32 else 0
+    x15 = 4 * pretrain_grid_size - 2
+    x16 = window_size * window_size
+    x17 = 2 * x16
+    x18 = x14 + 1
+    x19 = 128 * pretrain_grid_size
+    x20 = x6 + x5
+    x21 = 1 if x4 != grid_size else 0
+    x22 = 1 if num_heads != 1 else 0
+    x23 = x3 * num_views * x3
+    x24 = (1 if x23 != 1 else 0) if x22 else 0
+    x25 = 1 if window_size != 1 else 0
+    x26 = 1 if (num_heads + x23) != 2 else 0
+    x27 = x4 * x8
+    x28 = hidden_size if x25 else 0
+    x29 = x5 * x28
+    x30 = (
+        ((x26 + 1) * x27 if x25 else 0)
+        + ((x29 if x23 == 1 else 0) if x22 else 0)
+        + (x29 if x26 else 0)
+        + ((hidden_size * x6 if (num_views + grid_size) != 2 else 0) if x21 else 0)
+        + x9
     )
-    io_bytes = -(-x18 // 8)
-    weight_bytes = -(-(weight_bits * (x9 * x11 + x13)) // 8)
-    x19 = activation_bits * ((5 * x14 + (x2 if x15 else 0)) * x5 + (4 * window_size - 2) * x10 + 2 * x16)
-    activation_bytes = -(-x19 // 8)
+    x31 = num_views * x6
+    x32 = num_views * x27 + intermediate_size * x31 + (x11 + (x28 * x23 if x3 != 1 else 0)) * x16
+    x33 = intermediate_size + hidden_size * (4 * hidden_size + 2 * intermediate_size + 9)
+    x34 = x31 + window_size * x12
+    x35 = x12 if x13 else 0
+    tensor_core_flops = hidden_size * num_views * ((8 * hidden_size + 4 * x2) * x5 + 4 * intermediate_size * x6)
+    cuda_core_flops = (
+        num_views * ((16 * hidden_size + 5 * intermediate_size) * x6 + 8 * x9)
+        + window_size * (4 * x1 + 12 * x12)
+        - 6 * x12
+    )
+    x36 = (
+        (activation_bits * (4 * window_size - 2) + 128 * window_size - 64 if x13 else 0)
+        + (weight_bits * x15 - 64 if x14 else 0)
+        + activation_bits * x17
+        + x18 * x19
+        - 128
+    )
+    x37 = x36 if x10 else 0
+    x38 = x37 + (weight_bits * x17 if window_size == pretrain_grid_size else 0)
+    x39 = (
+        x11 * x38
+        + activation_bits * (num_views * (hidden_size * (x20 * (x21 + 12) + 6 * x5 * x24) + 2 * x30) + 4 * x32 + 8 * x2)
+        + weight_bits * x33
+        + 128 * x34
+        + 256 * x2
+    )
+    io_bytes = -(-x39 // 8)
+    weight_bytes = -(-(weight_bits * (x11 * x15 + x33)) // 8)
+    x40 = (
+        num_views * (x30 + hidden_size * ((x21 + 3 * x24) * x5 + 5 * x20))
+        + 4 * window_size * (x1 + x35)
+        + 2 * x32
+        - 2 * x35
+    )
+    x41 = activation_bits * x40 + ((x19 if x14 else 0) - 64 * x18) * x12 + 128 * (x34 + x16)
+    activation_bytes = -(-x41 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -2258,7 +2731,7 @@ def layer_norm(
     Returns
     -------
     Cost
-        From 10 operations on integers.
+        From 14 operations on integers.
 
     Raises
     ------
@@ -2275,12 +2748,11 @@ def layer_norm(
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
-    x1 = hidden_size * num_tokens
     tensor_core_flops = 0
-    cuda_core_flops = 7 * x1
-    io_bytes = -(-(hidden_size * (weight_bits + num_tokens * activation_bits)) // 4)
+    cuda_core_flops = 7 * hidden_size * num_tokens
+    io_bytes = -(-(hidden_size * (weight_bits + num_tokens * activation_bits) + 32 * num_tokens) // 4)
     weight_bytes = -(-(hidden_size * weight_bits) // 4)
-    activation_bytes = -(-(activation_bits * x1) // 8)
+    activation_bytes = -(-(num_tokens * (hidden_size * activation_bits + 64)) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -2322,7 +2794,7 @@ def attention(
     Returns
     -------
     Cost
-        From 64 operations on integers.
+        From 121 operations on integers.
 
     Raises
     ------
@@ -2347,24 +2819,50 @@ def attention(
         num_heads = check_size("num_heads", num_heads, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    x1 = num_windows * window_size
-    x2 = window_size * x1
-    x3 = hidden_size // num_heads
-    x4 = x3 if window_size != pretrain_grid_size else 0
-    x5 = 2 * (x3 + num_heads * x1)
-    x6 = hidden_size * num_windows
-    x7 = activation_bits * x4
-    x8 = 2 * pretrain_grid_size - 1
-    x9 = 2 * hidden_size * (hidden_size + 1)
-    tensor_core_flops = hidden_size * (4 * window_size * (window_size + 1) + 8 * hidden_size) * x2
-    cuda_core_flops = window_size * (8 * window_size * num_heads * x2 + 12 * x4) - 6 * x4
-    x10 = activation_bits * (x5 + x4 + 6 * x6) + (x3 * weight_bits if window_size == pretrain_grid_size else 0) + 64
-    x11 = window_size * x10
-    x12 = x11 + 2 * x7
-    x13 = window_size * x12 + weight_bits * (x8 * x4 + x9) - x7
-    io_bytes = -(-x13 // 4)
-    weight_bytes = -(-(weight_bits * (x9 + x3 * x8)) // 4)
-    activation_bytes = -(-(activation_bits * (window_size * (window_size * (x5 + 5 * x6) + 4 * x4) - 2 * x4)) // 8)
+    x1 = window_size + 1
+    x2 = 4 * x1
+    x3 = num_windows * window_size
+    x4 = window_size * num_heads
+    x5 = window_size * x4
+    x6 = 1 if window_size != pretrain_grid_size else 0
+    x7 = hidden_size // num_heads
+    x8 = x7 if x6 else 0
+    x9 = 1 if activation_bits != 32 else 0
+    x10 = 1 if weight_bits != 32 else 0
+    x11 = 2 * pretrain_grid_size - 1
+    x12 = x10 + 1
+    x13 = 1 if num_heads != 1 else 0
+    x14 = (3 if num_windows != 1 else 0) if x13 else 0
+    x15 = 1 if window_size != 1 else 0
+    x16 = 1 if (num_windows + num_heads) != 2 else 0
+    x17 = (
+        ((hidden_size if x16 else 0) + (x16 + 1) * x4 if x15 else 0)
+        + (((hidden_size if num_windows == 1 else 0) if x15 else 0) if x13 else 0)
+        + x5
+    )
+    x18 = 2 * (x7 + num_windows * x4)
+    x19 = 2 * (hidden_size + 1) * hidden_size
+    tensor_core_flops = hidden_size * window_size * (8 * hidden_size + window_size * x2) * x3
+    cuda_core_flops = window_size * (8 * x3 * x5 + x2 + 12 * x8) - 6 * x8
+    x20 = (
+        window_size * (activation_bits * (window_size + (2 if x9 else 0)) + 64 * (x9 + 1))
+        + (weight_bits * x11 - 32 if x10 else 0)
+        + (-activation_bits - 32 if x9 else 0)
+        + 64 * pretrain_grid_size * x12
+        - 64
+    )
+    x21 = x20 if x6 else 0
+    x22 = x21 + (window_size * window_size * weight_bits if window_size == pretrain_grid_size else 0)
+    x23 = activation_bits * (x2 + window_size * (num_windows * (hidden_size * (x14 + 6) + x17) + x18)) + 128 * x1
+    x24 = x7 * x22 + window_size * x23 + weight_bits * x19
+    io_bytes = -(-x24 // 4)
+    weight_bytes = -(-(weight_bits * (x7 * x11 + x19)) // 4)
+    x25 = window_size * (x18 + num_windows * (x17 + hidden_size * (x14 + 5))) + 4 * (x1 + (x8 if x9 else 0))
+    x26 = activation_bits * x25
+    x27 = x26 + 128 * (window_size + x8)
+    x28 = window_size * x27
+    x29 = x28 + ((-2 * activation_bits if x9 else 0) + (128 * pretrain_grid_size if x10 else 0) - 64 * x12) * x8
+    activation_bytes = -(-x29 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -2504,7 +3002,7 @@ def layer_norm2d(
     Returns
     -------
     Cost
-        From 13 operations on integers.
+        From 18 operations on integers.
 
     Raises
     ------
@@ -2525,11 +3023,12 @@ def layer_norm2d(
         out_channels = check_size("out_channels", out_channels, 1)
     x1 = grid_size * num_views * grid_size
     x2 = activation_bits * x1
+    x3 = out_channels * weight_bits
     tensor_core_flops = 0
     cuda_core_flops = (8 * out_channels + 2) * x1
-    io_bytes = -(-(out_channels * (weight_bits + x2)) // 4)
-    weight_bytes = -(-(out_channels * weight_bits) // 4)
-    activation_bytes = -(-(out_channels * x2) // 8)
+    io_bytes = -(-((14 * out_channels + 9) * x2 + 2 * x3) // 8)
+    weight_bytes = -(-x3 // 4)
+    activation_bytes = -(-((3 * out_channels + 2) * x2) // 4)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -2550,8 +3049,8 @@ def vit_model(
 ) -> Cost:
     """Return the cost of one forward of ``VitModel``.
 
-    Embeddings, a norm and the blocks, over SAM's features. Input (num_views, hidden_size, grid_size, grid_size); output
-    (num_views, 1 + grid_size^2, hidden_size).
+    Embeddings, a norm and the blocks, over SAM's features. Input: pixels, which are not used, and SAM's features
+    (num_views, hidden_size, grid_size, grid_size); output (num_views, 1 + grid_size^2, hidden_size).
 
     Parameters
     ----------
@@ -2581,7 +3080,7 @@ def vit_model(
     Returns
     -------
     Cost
-        From 93 operations on integers.
+        From 113 operations on integers.
 
     Raises
     ------
@@ -2617,27 +3116,37 @@ def vit_model(
     x1 = grid_size * grid_size
     x2 = x1 + 1
     x3 = 8 * hidden_size
-    x4 = x1 * x1 + 1
-    x5 = num_views * num_layers
-    x6 = 1 if grid_size != pretrain_grid_size else 0
-    x7 = x1 if x6 else 0
-    x8 = x6 + 1
-    x9 = pretrain_grid_size * pretrain_grid_size
-    x10 = num_layers * (2 * intermediate_size + 9) + 4 * (hidden_size * num_layers + 1)
-    x11 = hidden_size * x9 + num_layers * intermediate_size
-    x12 = x5 * x2 * intermediate_size
-    tensor_core_flops = hidden_size * (x2 * (x3 + 4 * intermediate_size) + 8 * x1 + 4 * x4) * x5
-    x13 = num_layers * (num_heads * (6 * x4 + 12 * x1) + x2 * (16 * hidden_size + 6 * intermediate_size)) + x2 * x3
-    x14 = num_views * x13
-    cuda_core_flops = x14 + 31 * hidden_size * x7
-    x15 = num_views * (22 * num_layers * x2 + 6 * x1 + 5) + ((3 if x6 else 0) + 1) * x1 + x8 * (x9 + 2)
-    x16 = activation_bits * x15
-    x17 = x16 + weight_bits * x10
-    x18 = hidden_size * x17 + weight_bits * x11 + 9 * activation_bits * x12 + 64 * (x9 + 1)
-    io_bytes = -(-x18 // 8)
-    weight_bytes = -(-(weight_bits * (x11 + hidden_size * (patch_size * patch_size * image_channels + x10))) // 8)
-    x19 = activation_bits * (hidden_size * (x8 + x9 + num_views * x2 * (10 * num_layers + 3) + 2 * x7) + 4 * x12)
-    activation_bytes = -(-x19 // 8)
+    x4 = 4 * intermediate_size
+    x5 = x1 * x1 + 1
+    x6 = hidden_size * num_layers
+    x7 = 1 if grid_size != pretrain_grid_size else 0
+    x8 = pretrain_grid_size * pretrain_grid_size
+    x9 = x1 + x8
+    x10 = x2 + (x8 if pretrain_grid_size != 1 else 0)
+    x11 = 1 if activation_bits != 32 else 0
+    x12 = num_layers * (2 * intermediate_size + 9) + 4 * (x6 + 1)
+    x13 = num_views * x2
+    x14 = hidden_size * x8 + num_layers * intermediate_size
+    x15 = x8 + 1
+    tensor_core_flops = num_views * (x2 * (x3 + x4) + 8 * x1 + 4 * x5) * x6
+    x16 = num_layers * (num_heads * (6 * x5 + 12 * x1) + x2 * (16 * hidden_size + 6 * intermediate_size)) + x2 * x3
+    x17 = num_views * x16
+    cuda_core_flops = x17 + (31 * hidden_size * x1 if x7 else 0)
+    x18 = num_views * (22 * num_layers * x2 + 6 * x1 + 5) + x9 + (2 * x10 + (x9 if x11 else 0) if x7 else 0) + 2
+    x19 = activation_bits * x18 + weight_bits * x12 + (32 * x9 * (x11 + 1) if x7 else 0)
+    x20 = (
+        hidden_size * x19
+        + (num_layers * (9 * intermediate_size * activation_bits + 128) + 64) * x13
+        + weight_bits * x14
+        + 64 * x15
+    )
+    io_bytes = -(-x20 // 8)
+    weight_bytes = -(-(weight_bits * (x14 + hidden_size * (patch_size * patch_size * image_channels + x12))) // 8)
+    x21 = activation_bits * (x15 + (10 * num_layers + 3) * x13 + (x10 + (x1 if x11 else 0) if x7 else 0))
+    x22 = x21 + (32 * (x1 + (x8 if x11 else 0)) if x7 else 0)
+    x23 = hidden_size * x22
+    x24 = x23 + (num_layers * (activation_bits * x4 + 128) + 64) * x13
+    activation_bytes = -(-x24 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -2655,9 +3164,9 @@ def clip_vision_embeddings(
 ) -> Cost:
     """Return the cost of one forward of ``CLIPVisionEmbeddings``.
 
-    SAM's features as patches, behind a class token, with positions added. Input (num_views, hidden_size, grid_size,
-    grid_size); output (num_views, 1 + grid_size^2, hidden_size). The checkpoint stores CLIP's own patch convolution,
-    which is never called.
+    SAM's features as patches, behind a class token, with positions added. Input: pixels, which are not used, and SAM's
+    features (num_views, hidden_size, grid_size, grid_size); output (num_views, 1 + grid_size^2, hidden_size). The
+    checkpoint stores CLIP's own patch convolution, which is never called.
 
     Parameters
     ----------
@@ -2681,7 +3190,7 @@ def clip_vision_embeddings(
     Returns
     -------
     Cost
-        From 41 operations on integers.
+        From 58 operations on integers.
 
     Raises
     ------
@@ -2707,21 +3216,30 @@ def clip_vision_embeddings(
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
     x1 = grid_size * grid_size
-    x2 = num_views * (x1 + 1)
-    x3 = 1 if grid_size != pretrain_grid_size else 0
-    x4 = x1 if x3 else 0
-    x5 = x3 + 1
-    x6 = pretrain_grid_size * pretrain_grid_size
-    x7 = x6 + 2
+    x2 = x1 + 1
+    x3 = num_views * x2
+    x4 = 1 if grid_size != pretrain_grid_size else 0
+    x5 = pretrain_grid_size * pretrain_grid_size
+    x6 = x1 + x5
+    x7 = 1 if activation_bits != 32 else 0
+    x8 = x2 + (x5 if pretrain_grid_size != 1 else 0)
+    x9 = x5 + 2
+    x10 = x5 + 1
     tensor_core_flops = 0
-    cuda_core_flops = hidden_size * (x2 + 31 * x4)
-    x8 = activation_bits * ((4 * num_views + (3 if x3 else 0) + 1) * x1 + 3 * num_views)
-    x9 = x8 + (weight_bits + activation_bits * x5) * x7
-    x10 = hidden_size * x9
-    x11 = x10 + 64 * (x6 + 1)
-    io_bytes = -(-x11 // 8)
-    weight_bytes = -(-(hidden_size * weight_bits * (patch_size * patch_size * image_channels + x7)) // 8)
-    activation_bytes = -(-(hidden_size * activation_bits * (x5 + x6 + 2 * (x2 + x4))) // 8)
+    cuda_core_flops = hidden_size * (x3 + (31 * x1 if x4 else 0))
+    x11 = (
+        activation_bits * (num_views * (4 * x1 + 3) + x6 + ((x6 if x7 else 0) + 2 * x8 if x4 else 0) + 2)
+        + weight_bits * x9
+        + (32 * x6 * (x7 + 1) if x4 else 0)
+    )
+    x12 = hidden_size * x11
+    x13 = x12 + 64 * x10
+    io_bytes = -(-x13 // 8)
+    weight_bytes = -(-(hidden_size * weight_bits * (patch_size * patch_size * image_channels + x9)) // 8)
+    x14 = activation_bits * (x10 + (x8 + (x1 if x7 else 0) if x4 else 0) + 2 * x3)
+    x15 = x14 + (32 * (x1 + (x5 if x7 else 0)) if x4 else 0)
+    x16 = hidden_size * x15
+    activation_bytes = -(-x16 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -2763,7 +3281,7 @@ def notp_transformer(
     Returns
     -------
     Cost
-        From 36 operations on integers.
+        From 38 operations on integers.
 
     Raises
     ------
@@ -2796,9 +3314,10 @@ def notp_transformer(
     x4 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x3 + 9))
     tensor_core_flops = hidden_size * (8 * hidden_size + 4 * (num_queries + intermediate_size)) * x2
     cuda_core_flops = (16 * hidden_size + 6 * (intermediate_size + num_queries * num_heads)) * x2
-    io_bytes = -(-(num_layers * (x4 + activation_bits * (9 * intermediate_size + 22 * hidden_size) * x1)) // 8)
+    x5 = num_layers * (x4 + (activation_bits * (9 * intermediate_size + 22 * hidden_size) + 128) * x1)
+    io_bytes = -(-x5 // 8)
     weight_bytes = -(-(num_layers * x4) // 8)
-    activation_bytes = -(-(activation_bits * (x3 + 5 * hidden_size) * x2) // 4)
+    activation_bytes = -(-((activation_bits * (x3 + 5 * hidden_size) + 64) * x2) // 4)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -2837,7 +3356,7 @@ def notp_transformer_block(
     Returns
     -------
     Cost
-        From 32 operations on integers.
+        From 35 operations on integers.
 
     Raises
     ------
@@ -2865,12 +3384,11 @@ def notp_transformer_block(
     x1 = num_queries * num_views
     x2 = 2 * intermediate_size
     x3 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x2 + 9))
-    x4 = activation_bits * x1
     tensor_core_flops = hidden_size * (8 * hidden_size + 4 * (num_queries + intermediate_size)) * x1
     cuda_core_flops = (16 * hidden_size + 6 * (intermediate_size + num_queries * num_heads)) * x1
-    io_bytes = -(-(x3 + (9 * intermediate_size + 22 * hidden_size) * x4) // 8)
+    io_bytes = -(-(x3 + (activation_bits * (9 * intermediate_size + 22 * hidden_size) + 128) * x1) // 8)
     weight_bytes = -(-x3 // 8)
-    activation_bytes = -(-((x2 + 5 * hidden_size) * x4) // 4)
+    activation_bytes = -(-((activation_bits * (x2 + 5 * hidden_size) + 64) * x1) // 4)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 

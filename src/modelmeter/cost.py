@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 import sympy
-from attrs import evolve, field, fields, frozen
+from attrs import asdict, evolve, field, fields, frozen
 
 from modelmeter import symbols
 from modelmeter.functions import Size
@@ -35,6 +35,9 @@ BACKWARD_METRICS: tuple[BackwardMetric, ...] = ("backward_tensor_core_flops", "b
 INDEX_BITS = 64
 """Token ids, positions and expert numbers are 64-bit integers in PyTorch, whatever the activations are."""
 
+FLOAT32_BITS = 32
+"""What the code keeps in float32 whatever the activations are: the inside of norms, scores of experts, angles."""
+
 
 @frozen(kw_only=True)
 class Precision:
@@ -44,15 +47,26 @@ class Precision:
     activation_bits: Size = symbols.symbol("activation_bits")
     kv_bits: Size = symbols.symbol("kv_bits")
 
+    def substitute(self, size: Size) -> Size:
+        """Return ``size`` with these widths for the symbols that brackets compare, as of a cast."""
+        if isinstance(size, int):
+            return size
+        widths = {symbols.symbol(name): sympy.sympify(width) for name, width in asdict(self).items()}
+        return size.xreplace({symbol: width for symbol, width in widths.items() if symbol != width})
+
 
 @frozen(kw_only=True)
 class Elements:
-    """Numbers of elements by what stores them: activations, parameters, the KV cache, 64-bit indices."""
+    """Numbers of elements by what stores them.
+
+    Activations, parameters, the KV cache, 64-bit indices, and float32 whatever the activations are.
+    """
 
     activation: Size = 0
     weight: Size = 0
     kv: Size = 0
     index: Size = 0
+    float32: Size = 0
 
     def __add__(self, other: Elements) -> Elements:
         return Elements(
@@ -60,6 +74,7 @@ class Elements:
             weight=self.weight + other.weight,
             kv=self.kv + other.kv,
             index=self.index + other.index,
+            float32=self.float32 + other.float32,
         )
 
     @classmethod
@@ -71,6 +86,7 @@ class Elements:
             weight=add_sizes(part.weight for part in listed),
             kv=add_sizes(part.kv for part in listed),
             index=add_sizes(part.index for part in listed),
+            float32=add_sizes(part.float32 for part in listed),
         )
 
     def scale(self, factor: Size) -> Elements:
@@ -80,22 +96,39 @@ class Elements:
             weight=factor * self.weight,
             kv=factor * self.kv,
             index=factor * self.index,
+            float32=factor * self.float32,
         )
 
-    def to_bytes(self, precision: Precision) -> Size:
-        """Return the bytes of these elements: an exact rational before the final rounding up."""
-        return bits_to_bytes(
+    @property
+    def floats(self) -> Elements:
+        """The floating-point numbers among them that a forward makes or learns: all but indices and the cache."""
+        return evolve(self, kv=0, index=0)
+
+    def to_bits(self, precision: Precision) -> Size:
+        """Return the bits of these elements."""
+        return precision.substitute(
             self.activation * precision.activation_bits
             + self.weight * precision.weight_bits
             + self.kv * precision.kv_bits
             + self.index * INDEX_BITS
+            + self.float32 * FLOAT32_BITS
         )
+
+    def to_bytes(self, precision: Precision) -> Size:
+        """Return the bytes of these elements: an exact rational before the final rounding up."""
+        return bits_to_bytes(self.to_bits(precision))
 
 
 LINEAR_OPERATORS: frozenset[str] = frozenset(
-    {"Embedding", "add", "cat", "copy_", "index", "index_put", "interpolate", "neg", "pad", "sum"}
-)
+    {
+        "embedding", "add", "sub", "_to_copy", "cat", "copy_", "index", "index_put_", "upsample_linear1d",
+        "_upsample_bicubic2d_aa", "neg", "constant_pad_nd", "sum", "mean",
+    }
+)  # fmt: skip
 """Operators whose derivative does not depend on the numbers that they read."""
+
+COPIES: frozenset[str] = frozenset({"clone"})
+"""Operators whose backward hands the gradient on as it is."""
 
 
 @frozen(kw_only=True)
@@ -107,7 +140,7 @@ class Operator:
     Parameters
     ----------
     name
-        The PyTorch function or leaf module (``Linear``, ``add``, ``scaled_dot_product_attention``).
+        The ATen operator (``addmm``, ``add``, ``scaled_dot_product_attention``).
     tensor_core_flops, cuda_core_flops
         FLOPs of its matrix products, and of its other arithmetic.
     reads, writes
@@ -117,6 +150,9 @@ class Operator:
     gradients
         Elements of the gradients that its backward writes; by default one for all numbers that it reads. Pixels,
         angles and indices have none.
+    differentiated
+        Elements of the gradient that its backward begins with; by default one for all numbers that it writes.
+        Statistics that it writes beside its output have none.
     is_linear
         Whether its backward needs none of the numbers that it read; by default what ``LINEAR_OPERATORS`` says.
     """
@@ -129,6 +165,7 @@ class Operator:
     backward_tensor_core_flops: Size = 0
     backward_cuda_core_flops: Size = 0
     gradients: Elements | None = None
+    differentiated: Elements | None = None
     is_linear: bool = field()
 
     @is_linear.default
@@ -142,16 +179,16 @@ class Operator:
         It reads the gradient of the output, and what the forward read, of which a linear operator needs only the
         indices. It writes a gradient, in the kind of elements of what it is the gradient of.
         """
-        reads = self.without_cache.reads
-        floats = Elements(activation=reads.activation, weight=reads.weight)
-        gradients = floats if self.gradients is None else self.gradients
-        if gradients == Elements():
+        own = self.without_cache
+        gradients = own.reads.floats if self.gradients is None else self.gradients
+        if gradients == Elements() or self.name in COPIES:
             return Work()
-        needed = Elements(index=reads.index) if self.is_linear else reads
+        needed = Elements(index=own.reads.index) if self.is_linear else own.reads
+        differentiated = own.writes.floats if self.differentiated is None else self.differentiated
         return Work(
             tensor_core_flops=self.backward_tensor_core_flops,
             cuda_core_flops=self.backward_cuda_core_flops,
-            reads=needed + Elements(activation=self.writes.activation),
+            reads=needed + differentiated,
             writes=gradients,
         )
 
@@ -162,6 +199,20 @@ class Operator:
             return evolve(self, reads=Elements(), writes=Elements())
         reads = self.reads
         return evolve(self, reads=evolve(reads, activation=reads.activation + reads.kv, kv=0))
+
+    def scale(self, factor: Size) -> Operator:
+        """Return what ``factor`` calls of the operator do; 0 where it does not run."""
+        return evolve(
+            self,
+            tensor_core_flops=factor * self.tensor_core_flops,
+            cuda_core_flops=factor * self.cuda_core_flops,
+            reads=self.reads.scale(factor),
+            writes=self.writes.scale(factor),
+            backward_tensor_core_flops=factor * self.backward_tensor_core_flops,
+            backward_cuda_core_flops=factor * self.backward_cuda_core_flops,
+            gradients=None if self.gradients is None else self.gradients.scale(factor),
+            differentiated=None if self.differentiated is None else self.differentiated.scale(factor),
+        )
 
 
 @frozen(kw_only=True)
@@ -235,7 +286,7 @@ class Cost:
         Activations are what operators write, the cache apart: it is a state of its own.
         """
         written = work.writes
-        activations = Elements(activation=written.activation, index=written.index)
+        activations = evolve(written, weight=0, kv=0)
         return cls(
             tensor_core_flops=work.tensor_core_flops,
             cuda_core_flops=work.cuda_core_flops,

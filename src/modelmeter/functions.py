@@ -95,54 +95,75 @@ class FloorDiv(_Rounded):
         return a // _positive(b)
 
 
-class Differs(IntegerFunction):
-    """Iverson bracket ``[a != b]``: 1 where a resize or a padding is needed, else 0."""
+class _Bracket(IntegerFunction):
+    """An Iverson bracket of two sizes: 1 where a comparison holds, else 0."""
 
-    python_text = "(1 if {0} != {1} else 0)"
-    latex_text = r"\left[ {0} \ne {1} \right]"
+    holds_if_less: ClassVar[bool] = False
+    holds_if_equal: ClassVar[bool] = False
+    holds_if_more: ClassVar[bool] = False
 
     @classmethod
     def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
+        """Evaluate on numbers, and where the comparison has the same answer for all sizes."""
         if a == b:
-            return sympy.Integer(0)
-        return super().eval(a, b)
+            return sympy.Integer(cls.holds_if_equal)
+        if a.is_Rational and b.is_Rational:
+            return sympy.Integer(cls.holds_if_more if a > b else cls.holds_if_less)
+        if is_always_more(a, b):
+            return sympy.Integer(cls.holds_if_more)
+        if is_always_more(b, a):
+            return sympy.Integer(cls.holds_if_less)
+        return None
 
-    @staticmethod
-    def compute(*arguments: int) -> int:
+    @classmethod
+    def compute(cls, *arguments: int) -> int:
         a, b = arguments
-        return int(a != b)
+        if a == b:
+            return int(cls.holds_if_equal)
+        return int(cls.holds_if_more if a > b else cls.holds_if_less)
 
 
-class Equals(IntegerFunction):
-    """Iverson bracket ``[a = b]``. Its own function, so that no formula needs ``1 - [a != b]``:
+class Differs(_Bracket):
+    """``[a != b]``: 1 where a resize, a padding or a copy is needed, else 0."""
+
+    python_text = "(1 if {0} != {1} else 0)"
+    latex_text = r"\left[ {0} \ne {1} \right]"
+    holds_if_less = holds_if_more = True
+
+
+class Equals(_Bracket):
+    """``[a = b]``. Its own function, so that no formula needs ``1 - [a != b]``:
     without negative terms every formula grows with its dimensions.
     """
 
     python_text = "(1 if {0} == {1} else 0)"
     latex_text = r"\left[ {0} = {1} \right]"
-
-    @classmethod
-    def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
-        if a == b:
-            return sympy.Integer(1)
-        return super().eval(a, b)
-
-    @staticmethod
-    def compute(*arguments: int) -> int:
-        a, b = arguments
-        return int(a == b)
+    holds_if_equal = True
 
 
-class Exceeds(IntegerFunction):
-    """Iverson bracket ``[a > b]``: 1 where tiles are used, else 0."""
+class Exceeds(_Bracket):
+    """``[a > b]``: 1 where tiles are used, else 0."""
 
     python_text = "(1 if {0} > {1} else 0)"
     latex_text = r"\left[ {0} > {1} \right]"
+    holds_if_more = True
 
-    @staticmethod
-    def compute(*arguments: int) -> int:
-        a, b = arguments
-        return int(a > b)
+
+def is_always_more(a: sympy.Expr, b: sympy.Expr) -> bool:
+    """Tell whether ``a > b`` is proved for all sizes: positive sizes are written as 1 and a rest.
+
+    Only polynomials of sizes, and of functions that are not negative, are compared; of others nothing is said.
+    """
+    functions = (a - b).atoms(IntegerFunction)
+    difference = sympy.expand((a - b).xreplace({found: sympy.Dummy(nonnegative=True) for found in functions}))
+    sizes = difference.free_symbols
+    if difference.is_Rational:
+        return bool(difference > 0)
+    if not sizes or not difference.is_polynomial(*sizes) or not all(size.is_nonnegative for size in sizes):
+        return False
+    shifted = sympy.Poly(difference.xreplace({size: size + 1 for size in sizes if size.is_positive}), *sizes)
+    constant = shifted.nth(*(0 for _ in sizes))
+    return bool(constant > 0 and all(coefficient >= 0 for coefficient in shifted.coeffs()))
 
 
 class Triangular(IntegerFunction):
@@ -260,6 +281,11 @@ def exceeds(a: Size, b: Size) -> Size:
 def exists(count: Size) -> Size:
     """Return 1 where ``count`` is more than 0, else 0."""
     return 1 if sympy.sympify(count).is_positive else exceeds(count, 0)
+
+
+def are_several(*counts: Size) -> Size:
+    """Return 1 where any of several positive counts is more than 1, else 0: then their sum is not their number."""
+    return differs(sum(counts), len(counts))
 
 
 def routed_reads(experts: Size, per_token: Size, tokens: Size, weights: Size) -> Size:

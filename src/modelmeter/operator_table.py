@@ -81,23 +81,54 @@ VECTOR_FLOPS: dict[str, OperatorWeight] = {
 MATRIX_OPERATORS: frozenset[str] = frozenset({"mm", "addmm", "bmm", "baddbmm", "convolution", "convolution_backward"})
 """ATen operators that ``tensor_core_flops`` counts; the bias that ``addmm`` adds is not counted anywhere."""
 
-FREE_OPERATORS: frozenset[str] = frozenset(
+VIEW_OPERATORS: frozenset[str] = frozenset(
     {
-        # layout and type: no arithmetic
-        "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "expand",
-        "slice", "select", "split", "split_with_sizes", "unbind", "clone", "_to_copy", "detach", "alias",
-        "as_strided", "_reshape_alias",
-        # data movement: bytes, but no arithmetic
-        "copy_", "cat", "constant_pad_nd", "embedding", "index", "index_put_", "gather", "stack", "slice_backward",
-        "select_backward", "scatter",
-        # fresh memory
-        "empty", "empty_like", "new_empty", "new_empty_strided", "zeros", "new_zeros", "zeros_like", "ones", "arange",
-        "full", "fill_", "scalar_tensor", "lift_fresh",
-        # integer bookkeeping of the router: positions and counts, not floating-point work
-        "scatter_", "argsort", "sort", "floor_divide",
+        "view", "_unsafe_view", "permute", "transpose", "t", "unsqueeze", "squeeze", "expand", "slice", "select",
+        "split", "split_with_sizes", "unbind", "detach", "alias", "as_strided", "_reshape_alias", "lift_fresh",
+        "unfold",
     }
 )  # fmt: skip
-"""ATen operators without floating-point arithmetic. What is in none of these lists is an error."""
+"""ATen operators that only give memory another shape: they cost nothing."""
+
+FRESH_MEMORY: frozenset[str] = frozenset(
+    {
+        "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "zeros", "new_zeros", "zeros_like",
+        "ones", "new_ones", "ones_like", "arange", "full", "new_full", "full_like", "fill_", "zero_", "scalar_tensor",
+    }
+)  # fmt: skip
+"""ATen operators that reserve memory, and fill it with a constant at most: they cost nothing, but what they return is
+alive."""
+
+MOVING_OPERATORS: frozenset[str] = frozenset(
+    {
+        # copies, and casts from one type to another
+        "clone", "_to_copy", "copy_", "cat", "stack", "constant_pad_nd", "slice_backward", "select_backward",
+        # rows that indices choose
+        "embedding", "index", "index_put_", "gather", "scatter", "scatter_",
+        # integer bookkeeping of the router: positions and counts, not floating-point work
+        "sort", "floor_divide",
+    }
+)  # fmt: skip
+"""ATen operators that move bytes without floating-point arithmetic. What is in none of the lists is an error."""
+
+ATTENTION = "scaled_dot_product_attention"
+"""The one operator that is not taken apart: its kernels never store the scores."""
+
+LOOK_UPS: frozenset[str] = frozenset({"embedding", "index", "gather"})
+"""ATen operators that take rows out of a table."""
+
+UNFUSED_OPERATORS: frozenset[str] = MATRIX_OPERATORS | LOOK_UPS | {ATTENTION}
+"""Operators whose traffic stays where a compiler or an engine fuses all others into their neighbours."""
+
+OVERWRITING: frozenset[str] = frozenset({"copy_", "fill_", "zero_"})
+"""ATen operators that write their first tensor without reading it."""
+
+
+def find_weight(operator: str) -> OperatorWeight | None:
+    """Return what one element of an operator costs; that of ``mul_``, which works in place, is that of ``mul``."""
+    if operator in MOVING_OPERATORS:
+        return None
+    return VECTOR_FLOPS.get(operator) or VECTOR_FLOPS.get(operator.removesuffix("_"))
 
 
 def vector_flops(operator: str, elements: Size) -> Size:
@@ -108,8 +139,9 @@ def vector_flops(operator: str, elements: Size) -> Size:
     FormulaError
         If the table does not have the operator.
     """
-    if operator not in VECTOR_FLOPS:
+    weight = find_weight(operator)
+    if weight is None:
         raise FormulaError(
             "the table has no weight for this operator", found=operator, remedy="add it to modelmeter.operator_table"
         )
-    return VECTOR_FLOPS[operator].flops * elements
+    return weight.flops * elements

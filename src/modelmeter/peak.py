@@ -1,27 +1,28 @@
 """Peaks of the activations of each stage: the largest sums of buffers that are alive together.
 
-``peak_activation_bytes`` of a stage is the largest, over the operators of the stage, of the bytes of all activations
-that are alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in
-the operator order of the reference model, with even shares of the tokens for the experts. A buffer is alive from the
-first operator that touches it to the last: pixels, which no operator writes, from the first that reads them. Whatever
-another stage has written and still needs counts: the embeddings of the prompt are alive while the towers run. The
-peak does not add up, so it is no field of :class:`~modelmeter.cost.Cost`.
+``peak_activation_bytes`` of a stage is the largest, over the operators of the stage, of the bytes of all tensors that
+are alive when the operator has run, its inputs and its output among them; parameters and the KV cache are not part of
+it. It is for inference without gradients, in the operator order of the reference model, with even shares of the tokens
+for the experts. A tensor is alive until the code lets go of it, as an allocator sees it. Whatever another stage has
+written and still holds counts: the embeddings of the prompt are alive while the towers run. The pixels of a call of the
+towers are alive while it runs. The peak does not add up, so it is no field of :class:`~modelmeter.cost.Cost`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import sympy
 from attrs import evolve, frozen
 from sympy.polys.rings import PolyElement
 
-from modelmeter.cost import bits_to_bytes
+from modelmeter.cost import FLOAT32_BITS, Elements, Precision, bits_to_bytes
 from modelmeter.errors import FormulaError
-from modelmeter.functions import BRACKETS, Size, exceeds
+from modelmeter.functions import BRACKETS, Differs, Equals, Size, equals, exceeds
 from modelmeter.layers.base import BaseLayer
-from modelmeter.layers.tape import LiveOperator, Tape
+from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.ordering import Ordering, has_no_negative
 from modelmeter.polynomials import Polynomials, read_polynomials
 from modelmeter.symbols import symbol
@@ -33,21 +34,41 @@ PEAK: Final[PeakMetric] = "peak_activation_bytes"
 
 
 @frozen(kw_only=True)
+class Candidate:
+    """An operator that can be the peak of a stage.
+
+    Parameters
+    ----------
+    path, layer
+        The module whose forward calls it, and the name of that module's layer class.
+    bits
+        What is alive when it has run; 0 where it does not run.
+    at_most
+        What these never exceed; it may be simpler, to be compared with others.
+    """
+
+    path: str
+    layer: str
+    bits: Size
+    at_most: Size
+
+
+@frozen(kw_only=True)
 class Peak:
-    """The largest of several sums of live activations.
+    """The largest of several sums of live tensors.
 
     Parameters
     ----------
     operators
-        The operators that can be the peak, each with the elements alive beside it.
+        The operators that can be the peak.
     """
 
-    operators: tuple[LiveOperator, ...]
+    operators: tuple[Candidate, ...]
 
     @property
     def candidates(self) -> tuple[Size, ...]:
         """The bytes alive beside each operator: exact rationals before the final rounding up."""
-        return tuple(bits_to_bytes(operator.elements * symbol("activation_bits")) for operator in self.operators)
+        return tuple(bits_to_bytes(operator.bits) for operator in self.operators)
 
     @property
     def formula(self) -> sympy.Expr:
@@ -56,7 +77,12 @@ class Peak:
 
 
 def find_peaks(
-    layers: Mapping[str, BaseLayer], stage_of: StageRule, *, stages: Sequence[str], looped_stage: str = "decode"
+    layers: Mapping[str, BaseLayer],
+    stage_of: StageRule,
+    *,
+    inputs: Mapping[str, Elements],
+    stages: Sequence[str],
+    looped_stage: str = "decode",
 ) -> dict[str, Peak]:
     """Return the peak of each stage.
 
@@ -66,6 +92,8 @@ def find_peaks(
         The layer tree of each run, in symbols. The more sizes are numbers, the fewer operators can be the peak.
     stage_of
         Assigns operators to stages.
+    inputs
+        What each run is given, and its caller holds to the end.
     stages
         The stages in the order of the documentation.
     looped_stage
@@ -76,42 +104,73 @@ def find_peaks(
     FormulaError
         If a layer does not say in which order its operators run, or a stage has none.
     """
-    found: dict[str, list[LiveOperator]] = {stage: [] for stage in stages}
-    for run, layer in layers.items():
-        tape = Tape()
-        layer.replay(tape)
-        for operator in tape.list_operators():
-            stage = stage_of(run, operator.path)
+    found: dict[str, list[Candidate]] = {stage: [] for stage in stages}
+    for casts in (True, False):
+        holds = ACTIVATIONS_ARE_CAST if casts else equals(symbol("activation_bits"), FLOAT32_BITS)
+        by_stage: dict[str, list[Candidate]] = {stage: [] for stage in stages}
+        for run, layer in layers.items():
+            for candidate in _find_candidates(layer, inputs[run], casts=casts):
+                by_stage[stage_of(run, candidate.path)].append(candidate)
+        for stage, candidates in by_stage.items():
             times = exceeds(symbol("decode_steps"), 0) if stage == looped_stage else 1
-            found[stage].append(evolve(operator, elements=times * operator.elements, at_most=times * operator.at_most))
+            found[stage] += [
+                evolve(candidate, bits=times * holds * candidate.bits, at_most=times * holds * candidate.at_most)
+                for candidate in keep_largest(candidates)
+            ]
     empty = [stage for stage, operators in found.items() if not operators]
     if empty:
         raise FormulaError("no operator runs in a stage", place=", ".join(empty))
-    return {stage: Peak(operators=keep_largest(operators)) for stage, operators in found.items()}
+    return {stage: Peak(operators=tuple(operators)) for stage, operators in found.items()}
 
 
-def keep_largest(operators: Iterable[LiveOperator]) -> tuple[LiveOperator, ...]:
+def _find_candidates(layer: BaseLayer, inputs: Elements, *, casts: bool) -> Iterator[Candidate]:
+    """Yield the operators of a replay with or without casts, each where it runs."""
+    tape, ids = Tape(type(layer).__name__, casts=casts), Buffer(inputs)
+    tape.reserve(ids)
+    layer.replay(tape, ids)
+    precision = Precision() if casts else Precision(activation_bits=FLOAT32_BITS)
+    for operator in tape.list_operators():
+        settled = {ACTIVATIONS_ARE_CAST: sympy.S.One, **_settle_brackets(operator.factor)}
+        bits, at_most = (
+            operator.factor * sympy.sympify(alive.to_bits(precision)).xreplace(settled)
+            for alive in (operator.alive, operator.at_most)
+        )
+        yield Candidate(path=operator.path, layer=operator.layer, bits=bits, at_most=at_most)
+
+
+def _settle_brackets(factor: Size) -> dict[sympy.Expr, sympy.Expr]:
+    """Return what brackets are where a product of brackets is 1: its own are 1, and the opposite ones 0."""
+    settled: dict[sympy.Expr, sympy.Expr] = {}
+    for own in sympy.Mul.make_args(sympy.sympify(factor)):
+        opposite = {Differs: Equals, Equals: Differs}.get(type(own))
+        settled[own] = sympy.S.One
+        if opposite is not None:
+            settled[opposite(*own.args)] = sympy.S.Zero
+    return settled
+
+
+def keep_largest(operators: Iterable[Candidate]) -> tuple[Candidate, ...]:
     """Return the operators that may have the most alive beside them, the first of equal ones, multiplied out.
 
     One is left out where another is proved to have at least as much at all sizes.
     """
-    distinct: dict[tuple[Size, Size], LiveOperator] = {}
+    distinct: dict[tuple[Size, Size], Candidate] = {}
     for operator in operators:
-        distinct.setdefault((operator.elements, operator.at_most), operator)
+        distinct.setdefault((operator.bits, operator.at_most), operator)
+    if not distinct:
+        return ()
     read = read_polynomials([size for pair in distinct for size in pair])
     outputs = [_flatten(read, polynomial) for polynomial in read.outputs]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
     # Terms are compared first: that is fast, and leaves few sums for proofs. Sums of many terms are the likely largest.
     for is_at_least in (_has_larger_terms, Ordering(read).is_at_least):
-        for elements, at_most in list(limits.items()):
-            if any(
-                other != elements and is_at_least(other, at_most) for other in sorted(limits, key=len, reverse=True)
-            ):
-                del limits[elements]
+        for bits, at_most in list(limits.items()):
+            if any(other != bits and is_at_least(other, at_most) for other in sorted(limits, key=len, reverse=True)):
+                del limits[bits]
     return tuple(
-        evolve(operator, elements=elements.as_expr(), at_most=limits.pop(elements).as_expr())
-        for operator, elements in zip(distinct.values(), outputs[::2], strict=True)
-        if elements in limits
+        evolve(operator, bits=bits.as_expr(), at_most=limits.pop(bits).as_expr())
+        for operator, bits in zip(distinct.values(), outputs[::2], strict=True)
+        if bits in limits
     )
 
 
@@ -120,10 +179,40 @@ def _has_larger_terms(larger: PolyElement, smaller: PolyElement) -> bool:
 
 
 def _flatten(read: Polynomials, polynomial: PolyElement) -> PolyElement:
-    """Return the polynomial with every bracket, which is 0 or 1, to the first power only."""
-    places = [place for place, generator in enumerate(read.generators) if isinstance(generator, BRACKETS)]
-    flat = polynomial.ring.zero
+    """Return the polynomial with every bracket to the first power only, and without those that make no difference.
+
+    A bracket is 0 or 1. What stands beside a bracket and beside its opposite stands beside neither.
+    """
+    places = {place for place, generator in enumerate(read.generators) if isinstance(generator, BRACKETS)}
+    terms: dict[tuple[int, ...], int] = {}
     for exponents, coefficient in polynomial.terms():
         once = tuple(min(power, 1) if place in places else power for place, power in enumerate(exponents))
-        flat += polynomial.ring.from_dict({once: coefficient})
-    return flat
+        terms[once] = terms.get(once, 0) + coefficient
+    for place in places:
+        opposite = _find_opposite(read, place)
+        if opposite is None:
+            continue
+        for exponents in [exponents for exponents in terms if exponents[place]]:
+            if exponents[opposite]:
+                del terms[exponents]  # both are never 1
+                continue
+            other = _replace(exponents, {place: 0, opposite: 1})
+            shared = min(terms[exponents], terms.get(other, 0))
+            if shared > 0:
+                plain = _replace(exponents, {place: 0})
+                terms[plain] = terms.get(plain, 0) + shared
+                terms[exponents] -= shared
+                terms[other] -= shared
+    kept = {exponents: coefficient for exponents, coefficient in terms.items() if coefficient}
+    return polynomial.ring.from_dict(kept)
+
+
+def _replace(exponents: tuple[int, ...], powers: Mapping[int, int]) -> tuple[int, ...]:
+    return tuple(powers.get(place, power) for place, power in enumerate(exponents))
+
+
+def _find_opposite(read: Polynomials, place: int) -> int | None:
+    """Return the place of the bracket that is 1 where an inequality is 0, if there is one."""
+    bracket = read.generators[place]
+    opposite = Equals(*bracket.args) if isinstance(bracket, Differs) else None
+    return read.generators.index(opposite) if opposite in read.generators else None

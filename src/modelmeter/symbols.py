@@ -64,6 +64,7 @@ def _dimensions(kind: Kind, *rows: tuple[str, str, str] | tuple[str, str, str, i
 WORKLOAD = _dimensions(
     "workload",
     ("batch_size", "pages", "pages processed side by side"),
+    ("vision_batch_size", "pages", "pages that share a call of the vision towers"),
     ("base_size", "pixels", "side of the square global view"),
     ("image_size", "pixels", "side of each square tile"),
     ("num_width_tiles", "tiles", "tiles across the page; a 1 x 1 grid means no tiles", 0),

@@ -16,12 +16,12 @@ from llm_perf_opt.terminal import format_integer, format_quantity, make_table, u
 from llm_perf_opt.typeset import Line, typeset
 from modelmeter.compiler import CompiledModel
 from modelmeter.cost import METRICS
-from modelmeter.emit.formula import Formula, is_bytes
+from modelmeter.emit.formula import CALLS, Formula, is_bytes
 from modelmeter.emit.latex import multiply
 from modelmeter.emit.layer_page import build_layer_page
 from modelmeter.emit.page_input import PageInput
 from modelmeter.emit.page_spec import FormulaSection, MetricBlock, PeakBlock, StagePage
-from modelmeter.emit.peak_formula import BYTES, PeakFormula
+from modelmeter.emit.peak_formula import EIGHTH, PeakCase, PeakFormula
 from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_page
 from modelmeter.emit.training_page import build_training_page
 from modelmeter.functions import BRACKETS, RoutedReads
@@ -137,8 +137,11 @@ def _lay_out(block: MetricBlock, width: int, unicode: bool) -> Iterator[Line]:
         formula = part.shown
         if part.per_view is not None:
             dot, tiles = _write_tiles(unicode)
-            yield Line(1, f"{part.label}_of(batch_size, base_size)")
-            yield Line(1, f"+ [{tiles} > 1]{dot}{part.label}_of(batch_size{dot}{tiles}, image_size)")
+            calls = typeset(CALLS, width=width, unicode=unicode)[0].text
+            yield Line(1, f"{calls}{dot}(")
+            yield Line(2, f"{part.label}_of(vision_batch_size, base_size)")
+            yield Line(2, f"+ [{tiles} > 1]{dot}{part.label}_of(vision_batch_size{dot}{tiles}, image_size)")
+            yield Line(1, ")")
             yield Line(0, f"{part.label}_of(num_views, view_size) =")
             formula = part.per_view
         in_bytes = multiply([sympy.Rational(1, 8), formula]) if is_bytes(block.metric) else formula
@@ -150,28 +153,31 @@ def _lay_out_peak(peak: PeakFormula | None, width: int, unicode: bool) -> Iterat
     if peak is None:
         yield Line(1, _LARGEST_STAGE)
         return
+    for number, case in enumerate(peak.cases):
+        yield from _lay_out_case(case, f"peak_of{chr(39) * number}", width, unicode)
+
+
+def _lay_out_case(case: PeakCase, function: str, width: int, unicode: bool) -> Iterator[Line]:
+    """Yield the lines of a peak where a condition holds; the peak is the sum over the conditions."""
 
     def write(formula: sympy.Expr) -> list[Line]:
         return typeset(formula, width=width - 6, unicode=unicode)
 
-    if peak.held is None and len(peak.rows) == 1:
-        yield from _indent(write(multiply([BYTES, peak.rows[0][1]])))
-        return
     dot, tiles = _write_tiles(unicode)
-    (element,) = write(BYTES)
-    largest = f"{element.text}{dot}max("
-    rows = [(f"in {layer}", write(row)) for layer, row in peak.rows]
-    if peak.held is None:
+    (eighth,), (condition,) = write(EIGHTH), write(case.condition)
+    largest = f"+ {eighth.text}{dot}{condition.text}{dot}max("
+    rows = [(f"in {layer}", write(row)) for layer, row in case.rows]
+    if case.held is None:
         yield from _list_rows(largest, rows)
         return
-    beside_views, beside_tiles = map(write, peak.held)
-    of_tiles = [*beside_tiles, Line(0, f"+ peak_of(batch_size{dot}{tiles}, image_size)")]
+    beside_views, beside_tiles = map(write, case.held)
+    of_tiles = [*beside_tiles, Line(0, f"+ {function}(vision_batch_size{dot}{tiles}, image_size)")]
     kinds = [
-        ("of the views", [*beside_views, Line(0, "+ peak_of(batch_size, base_size)")]),
+        ("of the views", [*beside_views, Line(0, f"+ {function}(vision_batch_size, base_size)")]),
         ("of the tiles", [Line(0, f"[{tiles} > 1]{dot}("), *_indent(of_tiles), Line(0, ")")]),
     ]
     yield from _list_rows(largest, kinds)
-    yield Line(0, "peak_of(num_views, view_size) =")
+    yield Line(0, f"{function}(num_views, view_size) =")
     yield from _list_rows("max(", rows)
 
 

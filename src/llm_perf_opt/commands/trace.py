@@ -49,6 +49,7 @@ def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> 
         ) from None
     sizes = TraceWorkload(
         batch_size=profile.num_pages,
+        vision_batch_size=1,
         base_size=profile.base_size,
         image_size=profile.image_size,
         num_width_tiles=num_width_tiles,

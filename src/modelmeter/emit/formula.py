@@ -26,7 +26,7 @@ from modelmeter.emit.latex import (
     visible_width,
 )
 from modelmeter.errors import FormulaError
-from modelmeter.functions import Size, exceeds
+from modelmeter.functions import Size, exceeds, floor_div
 from modelmeter.polynomials import Polynomials, prove_equal, read_polynomials
 from modelmeter.readable import factor_readably
 from modelmeter.symbols import STORAGE, symbol
@@ -34,8 +34,11 @@ from modelmeter.symbols import STORAGE, symbol
 TILES: Final = sympy.sympify(exceeds(symbol("num_width_tiles") * symbol("num_height_tiles"), 1))
 """1 where a page is cut into tiles, else 0."""
 
-TILE_VIEWS: Final = symbol("batch_size") * symbol("num_width_tiles") * symbol("num_height_tiles")
-"""Tiles of all pages."""
+TILE_VIEWS: Final = symbol("vision_batch_size") * symbol("num_width_tiles") * symbol("num_height_tiles")
+"""Tiles of the pages of one call of the vision towers."""
+
+CALLS: Final = sympy.sympify(floor_div(symbol("batch_size"), symbol("vision_batch_size")))
+"""Calls of the vision towers."""
 
 _SHORT_NAMES: Final[Mapping[Metric, str]] = MappingProxyType(
     {
@@ -62,8 +65,8 @@ class Part:
     shown
         The same, as the page shows it; of a byte metric the bits, which the page divides by 8.
     per_view
-        Where every view costs the same function of its side: that function of ``num_views`` and
-        ``view_size``. The page then shows it, and that it is taken for the global views and for the tiles.
+        Where a call costs the same function of its views and their side: that function of ``num_views`` and
+        ``view_size``. The page then shows it, and that it is taken for the global views and for the tiles of each call.
     """
 
     label: str
@@ -83,7 +86,8 @@ class Formula:
     @property
     def printed(self) -> tuple[sympy.Expr, ...]:
         """Every expression that the page prints, for its symbols and abbreviations."""
-        views = (TILES, TILE_VIEWS, *map(symbol, ("base_size", "image_size", "view_size", "num_views")))
+        sizes = ("vision_batch_size", "base_size", "image_size", "view_size", "num_views")
+        views = (TILES, TILE_VIEWS, CALLS, *map(symbol, sizes))
         return tuple(
             expression
             for part in self.parts
@@ -112,20 +116,21 @@ def arrange(metric: Metric, source: Size) -> sympy.Expr:
     """Return ``source`` factored by meaning; of a byte metric the bits, by what stores them."""
     read = read_polynomials((source,))
     (polynomial,) = read.outputs
-    if not is_bytes(metric):
-        return _factor(read, polynomial)
-    bits = polynomial * 8
+    return _by_storage(read, polynomial * 8) if is_bytes(metric) else _factor(read, polynomial)
+
+
+def arrange_bits(bits: Size) -> sympy.Expr:
+    """Return a number of bits by what stores them, factored by meaning."""
+    read = read_polynomials((bits,))
+    return _by_storage(read, read.outputs[0])
+
+
+def _by_storage(read: Polynomials, bits: PolyElement) -> sympy.Expr:
     terms: list[sympy.Expr] = []
     for name in STORAGE:
         elements, bits = _split(read, bits, symbol(name))
         terms.append(multiply([symbol(name), _factor(read, elements)]))
     return add([*terms, _factor(read, bits)])
-
-
-def arrange_elements(elements: Size) -> sympy.Expr:
-    """Return a number of elements factored by meaning."""
-    read = read_polynomials((elements,))
-    return _factor(read, read.outputs[0])
 
 
 def is_bytes(metric: Metric) -> bool:
@@ -164,11 +169,14 @@ def _part_lines(metric: Metric, part: Part, printer: FormulaPrinter, width: int)
     if part.per_view is None:
         return _lines(metric, part.shown, printer, width)
     function = _view_function(metric, part)
-    batch, base, tile, views, tiles = (
+    calls, pages, base, tile, views, tiles = (
         printer.print(size)
-        for size in (symbol("batch_size"), symbol("base_size"), symbol("image_size"), TILE_VIEWS, TILES)
-    )
-    return [rf"{function}({batch}, {base}) + {tiles} \, {function}({views}, {tile})"]
+        for size in (
+            CALLS, symbol("vision_batch_size"), symbol("base_size"), symbol("image_size"), TILE_VIEWS, TILES,
+        )
+    )  # fmt: skip
+    both = rf"{function}({pages}, {base}) + {tiles} \, {function}({views}, {tile})"
+    return [rf"{calls} \, \bigl({both}\bigr)"]
 
 
 def _lines(metric: Metric, shown: sympy.Expr, printer: FormulaPrinter, width: int = WIDTH) -> list[str]:
@@ -197,9 +205,13 @@ def _view_function(metric: Metric, part: Part) -> str:
 
 def _find_view_cost(source: sympy.Expr) -> sympy.Expr | None:
     """Return the function of ``num_views`` and ``view_size`` that ``source`` is for both kinds of views, if any."""
-    without_tiles = source.xreplace({TILES: sympy.Integer(0)})
-    per_view = without_tiles.xreplace(
-        {symbol("batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
+    read = read_polynomials((source.xreplace({TILES: sympy.Integer(0)}),))
+    (without_tiles,) = read.outputs
+    a_call, rest = _split(read, without_tiles, CALLS)
+    if rest:
+        return None  # the stage also does things once, however many calls there are
+    per_view = a_call.as_expr().xreplace(
+        {symbol("vision_batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
     )
     try:
         prove_equal(source, _over_views(per_view))
@@ -209,11 +221,11 @@ def _find_view_cost(source: sympy.Expr) -> sympy.Expr | None:
 
 
 def _over_views(per_view: sympy.Expr) -> sympy.Expr:
-    """Return the cost of all global views and all tiles from the cost of ``num_views`` views."""
+    """Return the cost of all calls on global views and on tiles from the cost of one call on ``num_views`` views."""
     views, side = symbol("num_views"), symbol("view_size")
-    global_views = per_view.xreplace({views: symbol("batch_size"), side: symbol("base_size")})
+    global_views = per_view.xreplace({views: symbol("vision_batch_size"), side: symbol("base_size")})
     tiles = per_view.xreplace({views: TILE_VIEWS, side: symbol("image_size")})
-    return add([global_views, multiply([TILES, tiles])])
+    return multiply([CALLS, add([global_views, multiply([TILES, tiles])])])
 
 
 def _factor(read: Polynomials, polynomial: PolyElement) -> sympy.Expr:

@@ -70,7 +70,9 @@ def write_formula_function(
 
 
 def _check_rule(rule: Rule, signature: Signature) -> str:
-    if rule.relation != "at_most":
-        raise FormulaError("formulas of unknown sizes have no check for this rule", found=rule)
     a, b = signature.operand(rule.a), signature.operand(rule.b)
-    return f'    at_most("{rule.a}", {a}, "{rule.b}", {b})'
+    if rule.relation == "at_most":
+        return f'    at_most("{rule.a}", {a}, "{rule.b}", {b})'
+    if rule.relation == "divides":
+        return f'    multiple_of("{rule.b}", {b}, "{rule.a}", {a})'
+    raise FormulaError("formulas of unknown sizes have no check for this rule", found=rule)

@@ -14,6 +14,7 @@ LATEX_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "kv_bits": r"b_{\mathrm{kv}}",
         # how many
         "batch_size": "B",
+        "vision_batch_size": r"B_{\mathrm{vis}}",
         "num_width_tiles": r"W_{\mathrm{tiles}}",
         "num_height_tiles": r"H_{\mathrm{tiles}}",
         "num_views": "n",

@@ -26,7 +26,7 @@ _TEMPLATES = Path(__file__).parent / "templates" / "package"
 _HELPERS = ("CostError", "check_routing", "check_size", "no_multiple", "routed_reads", "too_large", "too_small")
 
 _FORMULA_HELPERS = (
-    *("abbreviate", "at_most", "ceil_div", "differs", "equals", "exceeds", "floor_div", "largest"),
+    *("abbreviate", "at_most", "ceil_div", "differs", "equals", "exceeds", "floor_div", "largest", "multiple_of"),
     *("routed_reads", "triangular"),
 )
 

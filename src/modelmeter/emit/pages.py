@@ -20,7 +20,7 @@ from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_
 from modelmeter.emit.training_page import build_training_page
 from modelmeter.markdown import escape_markdown
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
+from modelmeter.operator_table import FRESH_MEMORY, MATRIX_OPERATORS, MOVING_OPERATORS, VECTOR_FLOPS, VIEW_OPERATORS
 from modelmeter.peak import PEAK, Peak
 from modelmeter.symbols import ARCHITECTURE, LOCAL_SIZES, STORAGE, WORKLOAD
 from modelmeter.totals import Totals
@@ -98,7 +98,8 @@ def _render(pages: Pages, *, has_accuracy: bool) -> dict[str, str]:
         "conventions": conventions.CONVENTIONS,
         "vector_flops": VECTOR_FLOPS,
         "matrix_operators": sorted(MATRIX_OPERATORS),
-        "free_operators": sorted(FREE_OPERATORS),
+        "moving_operators": sorted(MOVING_OPERATORS),
+        "free_operators": sorted(VIEW_OPERATORS | FRESH_MEMORY),
         "repetitions": REPETITIONS,
         "pages": pages,
         "has_accuracy": has_accuracy,

@@ -14,41 +14,48 @@ import sympy
 from attrs import frozen
 from sympy.polys.rings import PolyElement
 
-from modelmeter.emit.formula import TILE_VIEWS, TILES, arrange_elements
+from modelmeter.cost import FLOAT32_BITS
+from modelmeter.emit.formula import TILE_VIEWS, TILES, arrange_bits
 from modelmeter.emit.latex import WIDTH, FormulaPrinter, align, bracket, break_lines, multiply
-from modelmeter.functions import BRACKETS
-from modelmeter.layers.tape import LiveOperator
-from modelmeter.peak import PEAK, Peak
+from modelmeter.functions import BRACKETS, equals
+from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
+from modelmeter.peak import PEAK, Candidate, Peak
 from modelmeter.polynomials import Polynomials, read_polynomials
 from modelmeter.symbols import symbol
 
-BYTES: Final = sympy.Mul(sympy.Rational(1, 8), symbol("activation_bits"), evaluate=False)
-"""The bytes of one element."""
+EIGHTH: Final = sympy.Rational(1, 8)
+"""The bytes of one bit."""
 
 _NAME = rf"\mathtt{{{PEAK}}}".replace("_", r"\_")
-_TO_VIEW = {symbol("batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
+_TO_VIEW = {symbol("vision_batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
 _TO_TILE = {symbol("num_views"): TILE_VIEWS, symbol("view_size"): symbol("image_size")}
 
+_CASES: Final = (
+    sympy.sympify(ACTIVATIONS_ARE_CAST),
+    sympy.sympify(equals(symbol("activation_bits"), FLOAT32_BITS)),
+)
+"""Where the model computes with another type than float32, and where it does not and casts nothing."""
+
 Row = tuple[str, sympy.Expr]
-"""A sum of elements, and the layer that they are alive in."""
+"""A sum of bits, and the layer that they are alive in."""
 
 
 @frozen(kw_only=True)
-class PeakFormula:
-    """A peak, arranged.
+class PeakCase:
+    """A peak where a condition holds, arranged.
 
     Parameters
     ----------
-    stage
-        Whose peak it is.
+    condition
+        A bracket; the peak is the sum over its cases.
     rows
         The sums that can be the largest.
     held
-        Where both kinds of views go through the same layers: the elements held beside the global views, and beside
-        the tiles. The rows are then of ``num_views`` views of ``view_size`` pixels.
+        Where both kinds of views go through the same layers: the bits held beside the global views, and beside the
+        tiles. The rows are then of ``num_views`` views of ``view_size`` pixels.
     """
 
-    stage: str
+    condition: sympy.Expr
     rows: tuple[Row, ...]
     held: tuple[sympy.Expr, sympy.Expr] | None = None
 
@@ -56,17 +63,14 @@ class PeakFormula:
     def printed(self) -> tuple[sympy.Expr, ...]:
         """Every expression that the page prints."""
         of_views = (*self.held, TILES, *_TO_VIEW, *_TO_TILE, *_TO_TILE.values()) if self.held else ()
-        return (BYTES, *(row for _, row in self.rows), *of_views)
+        return (self.condition, *(row for _, row in self.rows), *of_views)
 
-    def typeset(self, printer: FormulaPrinter) -> tuple[str, ...]:
-        """Return the displayed formulas: the peak, then the function that it uses."""
-        if self.held is None and len(self.rows) == 1:
-            ((_, row),) = self.rows
-            return (f"{_NAME} = {printer.print(multiply([BYTES, row]))}",)
-        largest = rf"{_NAME} = {printer.print(BYTES)} \, \max\bigl("
+    def typeset(self, function: str, printer: FormulaPrinter) -> tuple[str, ...]:
+        """Return the displayed formulas: the peak, then the ``function`` of a kind of views that it uses."""
+        head = rf"{printer.print(EIGHTH)} \, {printer.print(self.condition)} \, \max\bigl("
+        rows = [(layer, break_lines(row, printer, WIDTH - 24)) for layer, row in self.rows]
         if self.held is None:
-            return (_list_rows(largest, [(layer, break_lines(row, printer, WIDTH - 24)) for layer, row in self.rows]),)
-        function = rf"F^{{\mathrm{{{self.stage}}}}}_{{\mathrm{{peak}}}}"
+            return (_list_rows(head, rows),)
         views, tiles, any_views = (
             f"{function}({', '.join(map(printer.print, sizes))})" for sizes in (_TO_VIEW, _TO_TILE.values(), _TO_TILE)
         )
@@ -75,19 +79,50 @@ class PeakFormula:
             ("views", _end(beside_views, f" + {views}")),
             ("tiles", bracket(rf"{printer.print(TILES)} \, ", _end(beside_tiles, f" + {tiles}"))),
         ]
-        rows = [(layer, break_lines(row, printer, WIDTH - 24)) for layer, row in self.rows]
-        return (_list_rows(largest, kinds), _list_rows(rf"{any_views} = \max\bigl(", rows))
+        return (_list_rows(head, kinds), _list_rows(rf"{any_views} = \max\bigl(", rows))
+
+
+@frozen(kw_only=True)
+class PeakFormula:
+    """The peak of a stage: the sum of its cases, of which one holds."""
+
+    stage: str
+    cases: tuple[PeakCase, ...]
+
+    @property
+    def printed(self) -> tuple[sympy.Expr, ...]:
+        """Every expression that the page prints."""
+        return (EIGHTH, *(expression for case in self.cases for expression in case.printed))
+
+    def typeset(self, printer: FormulaPrinter) -> tuple[str, ...]:
+        """Return the displayed formulas of all cases."""
+        blocks: list[str] = []
+        for number, case in enumerate(self.cases):
+            function = rf"F^{{\mathrm{{{self.stage}{chr(39) * number}}}}}_{{\mathrm{{peak}}}}"
+            peak, *functions = case.typeset(function, printer)
+            start = "" if number else f"{_NAME} = "
+            blocks += [peak.replace(printer.print(EIGHTH), f"{start or '{} + '}{printer.print(EIGHTH)}", 1), *functions]
+        return tuple(blocks)
 
 
 def arrange_peak(stage: str, peak: Peak) -> PeakFormula:
     """Return the peak of a stage as its page shows it."""
-    layers = [operator.layer for operator in peak.operators]
-    found = _split_views(peak.operators)
+    cases = [
+        _arrange_case(condition, operators)
+        for condition in _CASES
+        if (operators := [operator for operator in peak.operators if sympy.sympify(operator.bits).has(condition)])
+    ]
+    return PeakFormula(stage=stage, cases=tuple(cases))
+
+
+def _arrange_case(condition: sympy.Expr, operators: Sequence[Candidate]) -> PeakCase:
+    layers = [operator.layer for operator in operators]
+    bits = [sympy.sympify(operator.bits).xreplace({condition: sympy.S.One}) for operator in operators]
+    found = _split_views(bits)
     if found is None:
-        sums = [arrange_elements(operator.elements) for operator in peak.operators]
-        return PeakFormula(stage=stage, rows=tuple(zip(layers, sums, strict=True)))
+        return PeakCase(condition=condition, rows=tuple(zip(layers, map(arrange_bits, bits), strict=True)))
     held, sums = found
-    return PeakFormula(stage=stage, rows=tuple(zip(layers, sums, strict=False)), held=held)
+    return PeakCase(condition=condition, rows=tuple(zip(layers, sums, strict=False)), held=held)
 
 
 def _list_rows(head: str, rows: Sequence[tuple[str, Sequence[str]]]) -> str:
@@ -105,14 +140,14 @@ def _end(lines: Sequence[str], end: str) -> list[str]:
 
 
 def _split_views(
-    operators: Iterable[LiveOperator],
+    sums_of_bits: Iterable[sympy.Expr],
 ) -> tuple[tuple[sympy.Expr, sympy.Expr], list[sympy.Expr]] | None:
     """Return what is held beside global views and beside tiles, and the sums that are functions of a kind of views.
 
     That is None where the operators on tiles are not those on the global views. A bracket around a whole sum is put
     around its own part only: without it, what is held is left, and every other sum has that too.
     """
-    read = read_polynomials([operator.elements for operator in operators])
+    read = read_polynomials(list(sums_of_bits))
     split = [_take_brackets(read, polynomial) for polynomial in read.outputs]
     views = [(brackets, inner) for brackets, inner in split if TILES not in brackets]
     tiles = [(brackets - {TILES}, inner) for brackets, inner in split if TILES in brackets]
@@ -126,11 +161,11 @@ def _split_views(
         around = sympy.Mul(*brackets).xreplace(_TO_VIEW)
         if around.xreplace(_TO_TILE) != sympy.Mul(*tile_brackets):
             return None
-        sums.append(multiply([around, arrange_elements(own)]))
+        sums.append(multiply([around, arrange_bits(own)]))
         beside_tiles.add(sympy.expand(tile_inner.as_expr() - own.xreplace(_TO_TILE)))
     if len(beside_tiles) != 1:
         return None
-    return (arrange_elements(held.as_expr()), arrange_elements(beside_tiles.pop())), sums
+    return (arrange_bits(held.as_expr()), arrange_bits(beside_tiles.pop())), sums
 
 
 def _take_brackets(read: Polynomials, polynomial: PolyElement) -> tuple[set[sympy.Expr], PolyElement]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import sympy
 from attrs import frozen
 
-from modelmeter.emit.formula import TILES, Formula
+from modelmeter.emit.formula import CALLS, TILES, Formula
 from modelmeter.emit.latex import FormulaPrinter
 from modelmeter.errors import FormulaError
 from modelmeter.functions import IntegerFunction, RoutedReads, Size, ceil_div, floor_div
@@ -64,7 +64,10 @@ def _quantity(latex: str, meaning: str, expression: Size) -> Quantity:
 
 def _vision_quantities(sizes: Mapping[str, int]) -> list[Quantity]:
     """Return the grids of the global view, of a tile, and of any view."""
-    found = [_quantity(r"\tau", "1 where a page is cut into tiles, else 0", TILES)]
+    found = [
+        _quantity(r"\tau", "1 where a page is cut into tiles, else 0", TILES),
+        _quantity("C", "calls of the vision towers", CALLS),
+    ]
     for side, label, of_what in (
         ("base_size", "base", "of the global view"),
         ("image_size", "tile", "of a tile"),

@@ -32,6 +32,7 @@ class Rule:
 
 
 RULES = (
+    Rule("vision_batch_size", "divides", "batch_size"),
     Rule("sam_patch_size", "at_most", "base_size"),
     Rule("sam_patch_size", "at_most", "image_size"),
     Rule("logits_tokens", "at_most", "seq_len"),

@@ -91,7 +91,7 @@ def build_request_page(source: PageInput) -> StagePage:
 
 
 def _build_peak(source: PageInput, stage: str, formula: PeakFormula, blocks: tuple[str, ...]) -> PeakBlock:
-    largest = max(source.peaks[stage].operators, key=lambda operator: source.value(operator.elements))
+    largest = max(source.peaks[stage].operators, key=lambda operator: source.value(operator.bits))
     entry = next((entry for entry in source.catalogue if type(entry.layer).__name__ == largest.layer), None)
     return PeakBlock(
         formula=formula,

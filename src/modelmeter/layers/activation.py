@@ -32,7 +32,7 @@ class Activation(BaseLayer):
         elements, function = multiply(self.shape), self.torch_class().lower()
         return (
             Operator(
-                name=self.torch_class(),
+                name=function,
                 cuda_core_flops=vector_flops(function, elements),
                 reads=Elements(activation=elements),
                 writes=Elements(activation=elements),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from attrs import NOTHING, Attribute, evolve, field, fields, frozen
 
@@ -43,6 +43,9 @@ class BaseLayer(ABC):
     """
 
     precision: Precision = field(factory=Precision)
+
+    is_called: ClassVar[bool] = True
+    """Whether the module has a forward, or only holds those that do."""
 
     @classmethod
     def torch_class(cls) -> str:

@@ -103,9 +103,9 @@ class Child:
     def accumulated(self) -> Elements:
         """Elements of the gradients that are added up inside all calls, and where a call is not the only one."""
         inside = (layer.accumulated.scale(self.count * times) for layer, times in self.calls)
-        # Every call but the last, which is always there, adds its gradients of the parameters to another's.
-        earlier_calls = add_sizes(times for _, times in self.calls[:-1])
-        return Elements.total([*inside, Elements(weight=earlier_calls * self.trained_parameters)])
+        # Every call but one adds its gradients of the parameters to another's.
+        other_calls = add_sizes(times for _, times in self.calls) - 1
+        return Elements.total([*inside, Elements(weight=other_calls * self.trained_parameters)])
 
     def train(self, precision: Precision) -> Cost:
         """Return what all calls of all siblings cost in a training step; see :attr:`BaseLayer.training_cost`."""
@@ -134,7 +134,8 @@ def repeat(layer: BaseLayer, count: Size) -> Child:
 
 def add_gradients(sums: Elements) -> Work:
     """Return the work of adding as many elements of gradients to others."""
-    return Work(cuda_core_flops=vector_flops("add", sums.activation + sums.weight), reads=sums.scale(2), writes=sums)
+    flops = vector_flops("add", sums.activation + sums.weight + sums.float32)
+    return Work(cuda_core_flops=flops, reads=sums.scale(2), writes=sums)
 
 
 def train(forward: Work, backward: Work, *, parameters: Size, precision: Precision) -> Cost:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.functions import exists
+from modelmeter.functions import exceeds, exists
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.tape import Buffer, Tape
@@ -36,6 +36,8 @@ class ModuleList(BaseLayer):
     The children's names are the numbers of the groups, not of the siblings.
     """
 
+    is_called = False
+
     groups: tuple[Child, ...]
 
     @property
@@ -46,10 +48,15 @@ class ModuleList(BaseLayer):
         return {str(index): group for index, group in enumerate(self.groups)}
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        """Record one sibling of each group, on the output of the group before: alike siblings do alike."""
+        """Record the first sibling of each group, on the output of the group before, and one of the others.
+
+        Alike siblings do alike, but for what the first is given: the caller may still hold that beside the others.
+        """
         for name, group in self.children.items():
-            with tape.only_if(exists(group.count)):
-                inputs = tape.call_all(self, name, *inputs)
+            for condition in (exists(group.count), exceeds(group.count, 1)):
+                if condition != 0:
+                    with tape.only_if(condition):
+                        inputs = tape.call_all(self, name, *inputs)
         return inputs
 
 

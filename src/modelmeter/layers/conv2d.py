@@ -60,7 +60,7 @@ class Conv2d(BaseLayer):
         output = positions * self.out_channels
         return (
             Operator(
-                name="Conv2d",
+                name="convolution",
                 tensor_core_flops=product,
                 reads=Elements(
                     activation=self.batch_size * self.in_channels * self.height * self.width,

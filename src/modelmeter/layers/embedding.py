@@ -33,7 +33,7 @@ class Embedding(BaseLayer):
         elements = multiply(self.output_shape)
         return (
             Operator(
-                name="Embedding",
+                name="embedding",
                 reads=Elements(weight=elements, index=multiply(self.leading_shape)),
                 writes=Elements(activation=elements),
                 backward_cuda_core_flops=vector_flops("embedding_dense_backward", elements),

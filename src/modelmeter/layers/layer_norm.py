@@ -7,6 +7,7 @@ from attrs import field, frozen
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.operator_table import vector_flops
 
 
@@ -32,10 +33,19 @@ class LayerNorm(BaseLayer):
         elements = multiply(self.output_shape)
         return (
             Operator(
-                name="LayerNorm",
+                name="native_layer_norm",
                 cuda_core_flops=vector_flops("native_layer_norm", elements),
                 reads=Elements(activation=elements, weight=self.own_parameters),
-                writes=Elements(activation=elements),
+                # The mean and the reciprocal deviation of each row are written, too, in float32.
+                writes=Elements(activation=elements, float32=2 * multiply(self.leading_shape)),
+                differentiated=Elements(activation=elements),
                 backward_cuda_core_flops=vector_flops("native_layer_norm_backward", elements),
             ),
         )
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (norm,) = self.operators()
+        # Nothing holds the statistics once the operator has run.
+        written = (Elements(activation=norm.writes.activation), Elements(float32=norm.writes.float32))
+        output, _ = tape.run_all(norm, written, *inputs)
+        return (output,)

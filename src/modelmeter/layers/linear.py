@@ -36,7 +36,7 @@ class Linear(BaseLayer):
         product = 2 * rows * self.in_features * self.out_features
         return (
             Operator(
-                name="Linear",
+                name="addmm" if self.bias else "mm",
                 tensor_core_flops=product,
                 reads=Elements(activation=rows * self.in_features, weight=self.own_parameters),
                 writes=Elements(activation=rows * self.out_features),

@@ -1,20 +1,21 @@
 """A forward replayed over buffers in place of tensors, to see which of them are alive together.
 
 Layers replay themselves on a tape (:meth:`~modelmeter.layers.base.BaseLayer.replay`) in the order of the reference
-model. A buffer is what one operator writes; it is alive from the operator that writes it, or from the first that
-reads it where none does, to the last that reads it. Layout changes, casts and work on integers are not on the tape:
-what they return is the buffer that they were given. Parameters, the KV cache and integers are no buffers.
+model. A buffer is what one operator writes. It is alive from then on, or from the first operator that reads it where
+none writes it, to the last that reads it or runs while the code still holds it: what a caller hands to a module stays
+alive until the module returns, and what a variable names until it names something else (:meth:`Tape.keep`). Views are
+the buffer that they show. Parameters and the KV cache are no buffers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from modelmeter.cost import Operator, add_sizes
+from modelmeter.cost import Elements, Operator
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size
 
@@ -24,20 +25,26 @@ if TYPE_CHECKING:  # layers need tapes, and a tape calls the replay of layers
 
 @frozen(eq=False)
 class Buffer:
-    """A floating-point activation of so many elements; two of the same size are two."""
+    """The elements of a tensor by kind; two of the same size are two."""
 
-    elements: Size
+    elements: Elements
+
+    def only_if(self, condition: Size) -> Buffer:
+        """Return another buffer that is as large where ``condition`` is 1, and empty where it is 0."""
+        return Buffer(self.elements.scale(condition))
 
 
 @frozen(kw_only=True)
 class LiveOperator:
-    """An operator, and what is alive while it runs.
+    """An operator, and what is alive when it has run.
 
     Parameters
     ----------
     path, layer
         The module whose forward calls it, and the name of that module's layer class.
-    elements
+    factor
+        1 where the operator runs, 0 where it does not.
+    alive
         Elements of all buffers that are alive.
     at_most
         What these never exceed; it may be simpler, to be compared with others.
@@ -45,8 +52,9 @@ class LiveOperator:
 
     path: str
     layer: str
-    elements: Size
-    at_most: Size
+    factor: Size
+    alive: Elements
+    at_most: Elements
 
 
 @frozen
@@ -55,40 +63,70 @@ class _Recorded:
 
     path: str
     layer: str
-    held: Size
-    limit: Size
+    held: Elements
+    limit: Elements
     factor: Size
 
 
 class Tape:
-    """Records operators in the order of their calls, with the buffers that they read and write."""
+    """Records operators in the order of their calls, with the buffers that they read and write.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    root
+        The name of the layer class that is replayed.
+    casts
+        Whether the model computes with another type than float32. Where it does not, a cast is no operator, and
+        returns what it is given.
+    """
+
+    def __init__(self, root: str = "", *, casts: bool = True) -> None:
+        self._casts = casts
         self._operators: list[_Recorded] = []
-        # The places of the first and of the last operator that touches a buffer.
+        # The places of the first and of the last operator beside which a buffer is alive.
         self._lives: dict[Buffer, tuple[int, int]] = {}
         self._names: list[str] = []
-        self._layers: list[str] = [""]
-        self._held: Size = 0
-        self._limit: Size = 0
+        self._layers: list[str] = [root]
+        self._held = Elements()
+        self._limit = Elements()
         self._factor: Size = 1
 
-    def run(self, written: Operator | Size, *reads: Buffer) -> Buffer:
+    def run(self, operator: Operator, *reads: Buffer) -> Buffer:
         """Record an operator that reads buffers, and return the buffer that it writes."""
-        (output,) = self.run_all((written.writes.activation if isinstance(written, Operator) else written,), *reads)
+        (output,) = self.run_all(operator, (evolve(operator.writes, weight=0, kv=0),), *reads)
         return output
 
-    def run_all(self, written: Iterable[Size], *reads: Buffer) -> tuple[Buffer, ...]:
-        """Do as :meth:`run` for an operator that writes several buffers of so many elements."""
+    def run_all(self, operator: Operator, written: Iterable[Elements], *reads: Buffer) -> tuple[Buffer, ...]:
+        """Do as :meth:`run` for an operator that writes several buffers, of which one may outlive another."""
         outputs = tuple(map(Buffer, written))
-        place = len(self._operators)
-        for buffer in (*reads, *outputs):
-            first, _ = self._lives.get(buffer, (place, place))
-            self._lives[buffer] = (first, place)
+        self._touch((*reads, *outputs), len(self._operators))
         self._operators.append(
             _Recorded(".".join(self._names), self._layers[-1], self._held, self._limit, self._factor)
         )
         return outputs
+
+    def cast(self, operator: Operator, source: Buffer) -> Buffer:
+        """Record the cast of an activation to float32, or back; where nothing is cast, return ``source``."""
+        return self.run(operator, source) if self._casts else source
+
+    def change(self, operator: Operator, target: Buffer, *reads: Buffer) -> Buffer:
+        """Record an operator that works in place, and return the buffer that it has changed."""
+        self.run_all(operator, (), target, *reads)
+        return target
+
+    def reserve(self, *buffers: Buffer) -> None:
+        """Note that the code holds ``buffers`` when the next operator runs, which may not read them."""
+        self._touch(buffers, len(self._operators))
+
+    def keep(self, *buffers: Buffer) -> None:
+        """Note that the code still holds ``buffers`` when the last recorded operator runs."""
+        if self._operators:
+            self._touch(buffers, len(self._operators) - 1)
+
+    def _touch(self, buffers: Iterable[Buffer], place: int) -> None:
+        for buffer in buffers:
+            first, last = self._lives.get(buffer, (place, place))
+            self._lives[buffer] = (first, max(last, place))
 
     def call(self, layer: BaseLayer, name: str, *inputs: Buffer, call: int = 0) -> Buffer:
         """Replay a child that has one output, and return that; see :meth:`call_all`."""
@@ -110,7 +148,10 @@ class Tape:
             )  # fmt: skip
         called, _ = layer.children[name].calls[call]
         with self.inside(name, called):
-            return called.replay(self, *inputs)
+            outputs = called.replay(self, *inputs)
+        if called.is_called:
+            self.keep(*inputs)  # the caller holds them until the module returns
+        return outputs
 
     def call_in_turn(self, layer: BaseLayer, names: Iterable[str], *inputs: Buffer) -> tuple[Buffer, ...]:
         """Replay children of ``layer``, each on the outputs of the one before."""
@@ -128,7 +169,7 @@ class Tape:
         self._layers.pop()
 
     @contextmanager
-    def holding(self, elements: Size, *, at_most: Size) -> Iterator[None]:
+    def holding(self, elements: Elements, *, at_most: Elements) -> Iterator[None]:
         """Keep ``elements``, never more than ``at_most``, alive beside every operator recorded in the context."""
         before = self._held, self._limit
         self._held, self._limit = before[0] + elements, before[1] + at_most
@@ -144,10 +185,33 @@ class Tape:
         self._factor = before
 
     def list_operators(self) -> Iterator[LiveOperator]:
-        """Yield the operators with the elements alive beside each: nothing where it does not run."""
-        for place, operator in enumerate(self._operators):
-            alive = [buffer.elements for buffer, (first, last) in self._lives.items() if first <= place <= last]
-            elements, at_most = (
-                operator.factor * add_sizes([held, *alive]) for held in (operator.held, operator.limit)
+        """Yield the operators that run somewhere, with the elements that are alive beside each.
+
+        One is left out where all that is alive beside it is alive beside another that runs where it does.
+        """
+        buffers = {place: self._find_alive(place) for place in range(len(self._operators)) if self._runs(place)}
+        for place, alive in buffers.items():
+            if any(self._is_covered(place, alive, other, more) for other, more in buffers.items()):
+                continue
+            operator, elements = self._operators[place], [buffer.elements for buffer in alive]
+            yield LiveOperator(
+                path=operator.path,
+                layer=operator.layer,
+                factor=operator.factor,
+                alive=Elements.total([operator.held, *elements]),
+                at_most=Elements.total([operator.limit, *elements]),
             )
-            yield LiveOperator(path=operator.path, layer=operator.layer, elements=elements, at_most=at_most)
+
+    def _find_alive(self, place: int) -> dict[Buffer, None]:
+        """Return the buffers that are alive beside an operator, in the order in which they were made."""
+        return {buffer: None for buffer, (first, last) in self._lives.items() if first <= place <= last}
+
+    def _runs(self, place: int) -> bool:
+        return bool(self._operators[place].factor != 0)
+
+    def _is_covered(self, place: int, alive: Mapping[Buffer, None], other: int, more: Mapping[Buffer, None]) -> bool:
+        """Tell whether another operator has all beside it that this one has; of equal ones, the first stays."""
+        if other == place or not alive.keys() <= more.keys() or (len(alive) == len(more) and place < other):
+            return False
+        one, another = self._operators[place], self._operators[other]
+        return another.factor in (1, one.factor) and (another.held, another.limit) == (one.held, one.limit)

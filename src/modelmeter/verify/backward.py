@@ -9,21 +9,21 @@ not known which node they belong to, and have to be all the sums that are seen.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from attrs import frozen
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.errors import CountError
-from modelmeter.operator_table import vector_flops
-from modelmeter.verify.aten import AtenCounter, Tally, count_scores, next_node_number, tensors_in
+from modelmeter.operator_table import ATTENTION, vector_flops
+from modelmeter.verify.dispatch import Dispatched, DispatchFollower, tensors_in
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
+from modelmeter.verify.operators import CountedOperator, OperatorRecorder, weigh
 
 SUMS = frozenset({"add", "add_"})
 
@@ -56,44 +56,26 @@ class Attention:
     scores: int
 
 
-@contextmanager
-def note_attention(aten: AtenCounter | None = None) -> Iterator[list[Attention]]:
-    """Yield what the context's calls of attention are noted in, one after the other; ``aten`` is told of them.
-
-    The function is replaced, because a torch-function mode does not see inside a function that it was given.
-    """
-    aten = aten or AtenCounter()
-    original = functional.scaled_dot_product_attention
-    noted: list[Attention] = []
-
-    def attend(query: Tensor, key: Tensor, *others: Any, **options: Any) -> Tensor:
-        start, aten.in_attention = next_node_number(), True
-        result = original(query, key, *others, **options)
-        aten.in_attention = False
-        noted.append(Attention(start, next_node_number(), count_scores(query, key)))
-        return result
-
-    functional.scaled_dot_product_attention = attend
-    try:
-        yield noted
-    finally:
-        functional.scaled_dot_product_attention = original
-
-
-class BackwardCounter(AtenCounter):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+class BackwardCounter(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
     """Counts the ATen operators of a backward, but for sums and for what ``attentions`` do.
 
     Raises
     ------
     CountError
-        As :class:`AtenCounter`.
+        As :class:`~modelmeter.verify.dispatch.DispatchFollower`.
     """
 
     def __init__(self, attentions: Sequence[Attention]) -> None:
-        super().__init__()
-        self.total = self.tally = Tally(path="", name="backward")
+        super().__init__(nn.Module())
+        self.calls: Counter[str] = Counter()
+        self.cuda_core_flops = 0
         self.summed = 0
         self._attentions = attentions
+
+    def note(self, operator: Dispatched) -> None:
+        """Count an operator that is no sum of gradients."""
+        self.calls[operator.name] += 1
+        self.cuda_core_flops += weigh(operator)
 
     def __torch_dispatch__(
         self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -115,18 +97,60 @@ def find_attention(number: int, attentions: Sequence[Attention]) -> int | None:
     return index if index >= 0 and number < attentions[index].stop else None
 
 
-def count_backward(forward: Callable[[], object]) -> BackwardCount:
+def count_backward(model: nn.Module, forward: Callable[[], object]) -> BackwardCount:
     """Run ``forward``, then the backward of its output to all that requires gradients, and count the backward.
+
+    Parameters
+    ----------
+    model
+        The module that ``forward`` calls, or one that contains it.
+    forward
+        Calls it without a cache.
 
     Raises
     ------
     CountError
         When nothing requires a gradient, or the backward does something that nothing accounts for.
     """
-    # As in a forward: only the math path is made of operators that FlopCounterMode knows on every device.
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), note_attention() as attentions:
-        outputs = find_learned(forward())
-    return run_backward(outputs, GradientGraph.of(outputs), attentions)
+    recorded = record_forward(model, forward)
+    return run_backward(recorded.outputs, GradientGraph.of(recorded.outputs), recorded.attentions)
+
+
+@frozen
+class RecordedForward:
+    """A forward that a backward can follow: its operators, and the outputs that require gradients."""
+
+    operators: tuple[CountedOperator, ...]
+    outputs: list[Tensor]
+
+    @property
+    def attentions(self) -> tuple[Attention, ...]:
+        """The attentions of the forward, one after the other."""
+        return tuple(
+            Attention(operator.nodes.start, operator.nodes.stop, operator.scores)
+            for operator in self.operators
+            if operator.name == ATTENTION
+        )
+
+
+def record_forward(model: nn.Module, forward: Callable[[], object]) -> RecordedForward:
+    """Run ``forward`` where gradients are wanted.
+
+    Matrix products are not counted in it: the hooks of their counter make autograd nodes.
+
+    Raises
+    ------
+    CountError
+        When it does something that nothing accounts for, or nothing in its result requires a gradient.
+    """
+    recorder = OperatorRecorder(model, tuple, FlopCounterMode(display=False))
+    # Only the math path of attention is made of operators that FlopCounterMode knows on every device.
+    with (
+        torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), recorder.modules.watch_modules(), recorder,
+        recorder.follow_attention(),
+    ):  # fmt: skip
+        result = forward()
+    return RecordedForward(tuple(recorder.operators), find_learned(result))
 
 
 def find_learned(result: object) -> list[Tensor]:
@@ -162,7 +186,7 @@ def run_backward(outputs: Sequence[Tensor], graph: GradientGraph, attentions: Se
     entries = sum(vector_flops(ATTENTION_BACKWARD, attention.scores) for attention in attentions)
     return BackwardCount(
         tensor_core_flops=flops.get_total_flops(),
-        cuda_core_flops=counter.total.cuda_core_flops + int(entries + vector_flops("add", sums)),
+        cuda_core_flops=counter.cuda_core_flops + int(entries + vector_flops("add", sums)),
         aten_calls=dict(counter.calls),
     )
 

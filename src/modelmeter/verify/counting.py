@@ -1,25 +1,23 @@
 """Counts what one forward does by watching it run: independent of every formula of the cost model.
 
-Four watchers run at once. Hooks and a torch-function mode see the operators (leaf modules, functions), and
-what they read and write. A dispatch mode sees the ATen operators below, and weighs their vector arithmetic.
-``torch.utils.flop_counter.FlopCounterMode`` counts the matrix products.
+A dispatch mode sees the operators, what they read and write, and weighs their vector arithmetic.
+``torch.utils.flop_counter.FlopCounterMode`` counts the matrix products beneath it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 import torch
 from attrs import frozen
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.cost import Work
 from modelmeter.errors import CountError
-from modelmeter.verify.aten import AtenCounter, storage_key
-from modelmeter.verify.operators import CountedOperator, OperatorRecorder
+from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder
 
 
 @frozen(kw_only=True)
@@ -29,17 +27,14 @@ class ForwardCount:
     Parameters
     ----------
     operators
-        The operators in the order in which they ended.
-    aten_calls
-        How often each ATen operator ran.
-    cached_shapes
-        For each tensor of the KV cache that was touched, the largest part that one operator touched:
-        (batch_size, num_key_value_heads, positions, head_dim).
+        The operators in their order.
+    cached_by_path
+        Elements of the KV cache by the module that read or wrote them: of each tensor, the largest part that one
+        operator touched.
     """
 
     operators: tuple[CountedOperator, ...]
-    aten_calls: Mapping[str, int]
-    cached_shapes: tuple[tuple[int, ...], ...]
+    cached_by_path: Mapping[str, int]
 
     @property
     def work(self) -> Work:
@@ -49,7 +44,12 @@ class ForwardCount:
     @property
     def kv_elements(self) -> int:
         """Elements that stand in the KV cache."""
-        return sum(prod(shape) for shape in self.cached_shapes)
+        return sum(self.cached_by_path.values())
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """How often each ATen operator ran."""
+        return dict(Counter(operator.name for operator in self.operators))
 
     def by_path(self) -> dict[str, Work]:
         """Return the work of each module, with everything below it; the whole model is at ``""``."""
@@ -63,7 +63,7 @@ class ForwardCount:
         return totals
 
 
-def count_forward(model: nn.Module, forward: Callable[[], object], *, cache: Sequence[Tensor] = ()) -> ForwardCount:
+def count_forward(model: nn.Module, forward: Callable[[], object], *, cache: Cache = tuple) -> ForwardCount:
     """Run ``forward`` and count its work.
 
     Parameters
@@ -73,18 +73,20 @@ def count_forward(model: nn.Module, forward: Callable[[], object], *, cache: Seq
     forward
         Calls the model, on meta or on real tensors.
     cache
-        The tensors of the KV cache. What ``forward`` writes there stays.
+        The KV cache. What ``forward`` writes there stays.
 
     Raises
     ------
     CountError
         When the forward does something that nothing accounts for.
     """
-    aten, flops = AtenCounter(), FlopCounterMode(display=False)
-    recorder = OperatorRecorder(model, cache, aten, flops)
-    # Inference mode is what AtenCounter needs. Only the math path of attention is made of operators that
-    # FlopCounterMode knows on every device; it counts nothing for the fused path on a CPU.
-    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), flops, aten, recorder.watch_modules(), recorder:
+    flops = FlopCounterMode(display=False)
+    recorder = OperatorRecorder(model, cache, flops)
+    # In inference mode attention arrives whole. Only its math path is made of operators that FlopCounterMode knows on
+    # every device; it counts nothing for the fused path on a CPU.
+    with (
+        torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), flops, recorder.modules.watch_modules(), recorder,
+    ):  # fmt: skip
         forward()
     counted = sum(operator.tensor_core_flops for operator in recorder.operators)
     if counted != flops.get_total_flops():
@@ -92,9 +94,4 @@ def count_forward(model: nn.Module, forward: Callable[[], object], *, cache: Seq
             "matrix products outside all operators", place=type(model).__name__,
             expected=flops.get_total_flops(), found=counted,
         )  # fmt: skip
-    shapes = (recorder.cached_shapes.get(storage_key(tensor)) for tensor in cache)
-    return ForwardCount(
-        operators=tuple(recorder.operators),
-        aten_calls=dict(aten.calls),
-        cached_shapes=tuple(shape for shape in shapes if shape is not None),
-    )
+    return ForwardCount(operators=tuple(recorder.operators), cached_by_path=recorder.cached_by_path())

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from math import prod
+from typing import Any
 
+import torch
 from attrs import frozen
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from modelmeter.verify.aten import tensors_in
+from modelmeter.verify.dispatch import tensors_in
 
 
 @frozen(kw_only=True)
@@ -21,7 +23,7 @@ class Meeting:
     ----------
     numbers
         The sequence numbers of these nodes, which say when in the forward they were made.
-    elements
+    elements, dtype
         Of the tensor.
     leaf
         The tensor, where it is a parameter or an input.
@@ -29,6 +31,7 @@ class Meeting:
 
     numbers: tuple[int, ...]
     elements: int
+    dtype: torch.dtype
     leaf: Tensor | None
 
     @property
@@ -67,7 +70,12 @@ class GradientGraph:
         return cls(
             tuple(leaf for leaf in map(_leaf_of, nodes) if leaf is not None),
             tuple(
-                Meeting(numbers=tuple(numbers), elements=_count_elements(*place), leaf=_leaf_of(place[0]))
+                Meeting(
+                    numbers=tuple(numbers),
+                    elements=prod(_metadata_of(*place).shape),
+                    dtype=_metadata_of(*place).dtype,
+                    leaf=_leaf_of(place[0]),
+                )
                 for place, numbers in sources.items()
                 if len(numbers) > 1
             ),
@@ -98,6 +106,7 @@ def _leaf_of(node: Node) -> Tensor | None:
     return leaf
 
 
-def _count_elements(node: Node, number: int) -> int:
+def _metadata_of(node: Node, number: int) -> Any:
+    """Return what has the shape and the type of the tensor whose gradient goes into a node."""
     leaf = _leaf_of(node)
-    return prod(node._input_metadata[number].shape if leaf is None else leaf.shape)
+    return node._input_metadata[number] if leaf is None else leaf

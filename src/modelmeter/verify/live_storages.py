@@ -1,181 +1,113 @@
 """Watches which storages are alive while a forward runs: independent of every formula of the cost model.
 
-Hooks and a torch-function mode see the operators (leaf modules, functions) in their order, and the storages that
-each one reads and writes. A storage is alive from the first operator that touches it to the last, so what the
-forward was given counts from its first read on, and what it returns to the end. Parameters, the KV cache and
-integers are no activations. A layout change or a cast only gives its input another form: where torch copies for
-it, the copy is the same storage here.
+A storage is alive from the moment in which it is reserved until the code lets go of the last tensor on it, as an
+allocator sees it: what a variable still names, or a caller still holds, is alive although nothing reads it again. What
+the forward is given is alive from its first use on. Parameters, buffers and the KV cache are no activations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+import weakref
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
-from attrs import define, frozen
+from attrs import field, frozen
 from torch import Tensor, nn
 
-from modelmeter.errors import CountError
-from modelmeter.verify.aten import storage_key, tensors_in
-from modelmeter.verify.module_calls import ModuleFollower
-from modelmeter.verify.operators import FREE_FUNCTIONS, FRESH_MEMORY, FUNCTIONAL_OPERATORS, name_function
+from modelmeter.cost import Elements
+from modelmeter.verify.dispatch import Dispatched, DispatchFollower, storage_key
+from modelmeter.verify.operators import Cache, TensorKinds
 
 
 @frozen(kw_only=True)
-class LiveOperator:
-    """An operator, and the activations that are alive while it runs.
+class WatchedOperator:
+    """An operator, and the storages that are alive when it has run.
 
     Parameters
     ----------
     path, name
-        The module whose forward called it (a leaf module is an operator at its own path), and what it is called.
-    elements
-        Elements of all live storages, what it reads and writes among them.
+        The module whose forward called it, and its ATen name.
+    alive
+        Elements of all live storages by kind, what it reads and writes among them.
     """
 
     path: str
     name: str
-    elements: int
-
-
-@define
-class _Storage:
-    """Elements of a storage, and the places of the first and of the last operator that touches it, if one does."""
-
-    elements: int
-    first: int | None = None
-    last: int | None = None
-
-    def is_alive(self, place: int) -> bool:
-        """Tell whether the storage is alive while the operator at ``place`` runs."""
-        return self.first is not None and self.last is not None and self.first <= place <= self.last
-
-    def touch(self, place: int) -> None:
-        """Note that the operator at ``place`` reads or writes the storage."""
-        self.first = place if self.first is None else self.first
-        self.last = place
+    alive: Elements
 
 
 def watch_storages(
-    model: nn.Module, forward: Callable[[], object], *, cache: Sequence[Tensor] = ()
-) -> tuple[LiveOperator, ...]:
-    """Run ``forward`` and return its operators in their order, each with the activations alive beside it.
+    model: nn.Module,
+    forward: Callable[[], object],
+    *,
+    cache: Cache = tuple,
+    inputs: Iterable[Tensor] = (),
+) -> tuple[WatchedOperator, ...]:
+    """Run ``forward`` and return its operators in their order, each with the storages alive beside it.
 
     Parameters
     ----------
     model
         The module that ``forward`` calls, or one that contains it; module paths start here.
     forward
-        Calls the model, on meta or on real tensors. What it returns stays alive.
+        Calls the model, on meta or on real tensors.
     cache
-        The tensors of the KV cache.
+        The KV cache.
+    inputs
+        Tensors that the caller has made before, and holds to the end.
 
     Raises
     ------
     CountError
-        When a function is not known, or a module is not part of the model.
+        When an operator is not known, or a module is not part of the model.
     """
-    watcher = _Watcher(model, cache)
-    with torch.no_grad(), watcher.watch_modules(), watcher:
-        returned = forward()
-    watcher.keep_to_the_end(_floating(returned))
-    return tuple(watcher.list_operators())
+    watcher = _Watcher(model, cache, inputs)
+    with torch.inference_mode(), watcher.modules.watch_modules(), watcher:
+        forward()
+    return tuple(watcher.operators)
 
 
-class _Watcher(ModuleFollower):
-    """Notes for every storage when it is touched."""
+@frozen
+class _Storage:
+    """Elements of a storage, by kind, and what tells when it is gone."""
 
-    def __init__(self, model: nn.Module, cache: Iterable[Tensor]) -> None:
+    elements: Elements
+    reference: weakref.ref[torch.UntypedStorage] = field(eq=False)
+
+
+class _Watcher(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+    """Knows at every operator which storages are alive."""
+
+    def __init__(self, model: nn.Module, cache: Cache, inputs: Iterable[Tensor]) -> None:
         super().__init__(model)
-        self._is_in_leaf = False
-        self._operators: list[tuple[str, str]] = []
-        self._storages: list[_Storage] = []
-        # By the key of the memory; None is what is no activation.
-        self._known: dict[int, _Storage | None] = {}
-        # Kept alive, so that no other tensor can get a memory that is known.
-        self._kept: list[Tensor] = []
-        for tensor in (*model.parameters(), *model.buffers(), *cache):
-            self._remember(tensor, None)
+        self.operators: list[WatchedOperator] = []
+        self._kinds = TensorKinds(model, cache)
+        self._cache = cache
+        self._alive: dict[int, _Storage] = {}
+        self._buffers = {storage_key(buffer) for buffer in model.buffers()}
+        self.reserve(list(inputs))
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: object,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        """Run ``func``, and note what it touches unless it is part of a leaf module."""
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        name = name_function(func, args)
-        if self._is_in_leaf or name == "__get__" or name in FRESH_MEMORY:
-            return result
-        inputs, outputs = _floating(args, kwargs), _floating(result)
-        if name in FREE_FUNCTIONS:
-            self._take_over(inputs, outputs)
-        elif name in FUNCTIONAL_OPERATORS:
-            if inputs or outputs:  # work on integers only is free
-                self._note(self.path, name, (*inputs, *outputs))
-        elif inputs or outputs:
-            raise CountError(
-                "a torch function that nothing accounts for", place=self.path, found=name,
-                remedy="add it to the lists in modelmeter.verify.operators",
-            )  # fmt: skip
-        return result
+    def reserve(self, outputs: list[Tensor]) -> None:
+        """Note storages from now on, until they are gone."""
+        for tensor in outputs:
+            storage = tensor.untyped_storage()
+            key = storage_key(tensor)
+            if key in self._alive or key in self._buffers or self._kinds.find(tensor) in ("weight", "kv"):
+                continue
+            elements = Elements(**{self._kinds.find(tensor): storage.nbytes() // tensor.element_size()})
+            self._alive[key] = _Storage(elements, weakref.ref(storage, partial(self._forget, key)))
 
-    def keep_to_the_end(self, returned: Iterable[Tensor]) -> None:
-        """Keep what the forward returns alive through the last operator."""
-        for tensor in returned:
-            self._touch(tensor, len(self._operators) - 1)
+    def note(self, operator: Dispatched) -> None:
+        """Note what is alive beside an operator."""
+        self._kinds.refresh()
+        for tensor in self._cache():
+            self._alive.pop(storage_key(tensor), None)  # what is handed to the cache is part of it from then on
+        self.reserve([*operator.inputs, *operator.outputs])
+        alive = Elements.total(storage.elements for storage in self._alive.values())
+        self.operators.append(WatchedOperator(path=operator.path, name=operator.name, alive=alive))
 
-    def list_operators(self) -> Iterator[LiveOperator]:
-        """Yield the operators with the sum of the storages that are alive."""
-        for place, (path, name) in enumerate(self._operators):
-            alive = (storage.elements for storage in self._storages if storage.is_alive(place))
-            yield LiveOperator(path=path, name=name, elements=sum(alive))
-
-    def is_inside_operator(self) -> bool:
-        """Tell whether a leaf module runs; functions are noted when they have ended."""
-        return self._is_in_leaf
-
-    def begin_leaf(self, path: str, module: nn.Module) -> None:
-        """Leave the functions that a leaf module calls unnoted."""
-        self._is_in_leaf = True
-
-    def end_leaf(self, path: str, module: nn.Module, inputs: tuple[Any, Any], result: object) -> None:
-        """Note a leaf module and what it touched."""
-        self._note(path, type(module).__name__, _floating(inputs, result))
-        self._is_in_leaf = False  # only now: the functions that _note calls are none of the forward's
-
-    def _note(self, path: str, name: str, tensors: Iterable[Tensor]) -> None:
-        """Note an operator, and that it touches ``tensors``."""
-        for tensor in tensors:
-            self._touch(tensor, len(self._operators))
-        self._operators.append((path, name))
-
-    def _touch(self, tensor: Tensor, place: int) -> None:
-        storage = self._find(tensor)
-        if storage is not None:
-            storage.touch(place)
-
-    def _find(self, tensor: Tensor) -> _Storage | None:
-        """Return the storage behind ``tensor``, which is made known; None for what is no activation."""
-        if storage_key(tensor) not in self._known:
-            storage = _Storage(tensor.untyped_storage().nbytes() // tensor.element_size())
-            self._storages.append(storage)
-            self._remember(tensor, storage)
-        return self._known[storage_key(tensor)]
-
-    def _take_over(self, inputs: list[Tensor], outputs: list[Tensor]) -> None:
-        """Let the results of a free function be the storage that they were made from."""
-        for tensor in outputs if inputs else ():
-            self._remember(tensor, self._find(inputs[0]))
-
-    def _remember(self, tensor: Tensor, storage: _Storage | None) -> None:
-        self._known[storage_key(tensor)] = storage
-        self._kept.append(tensor)
-
-
-def _floating(*tree: object) -> list[Tensor]:
-    return [tensor for tensor in tensors_in(*tree) if tensor.is_floating_point()]
+    def _forget(self, key: int, reference: object) -> None:
+        known = self._alive.get(key)
+        if known is not None and known.reference is reference:
+            del self._alive[key]

@@ -15,9 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from modelmeter.errors import CountError
 from modelmeter.graph import join_path
-from modelmeter.operator_table import FREE_OPERATORS, VECTOR_FLOPS
+from modelmeter.verify.dispatch import is_listed
 
-WITHOUT_PRODUCTS = frozenset({"_safe_softmax", "_unsafe_index", "new_ones", "tril"})
+WITHOUT_PRODUCTS = frozenset({"_safe_softmax", "_unsafe_index", "argsort", "reshape", "tril"})
 """ATen operators of other implementations that are no matrix products, and that carry no tag which says so."""
 
 TAGGED_WITHOUT_PRODUCTS = (torch.Tag.pointwise, torch.Tag.reduction)
@@ -104,7 +104,6 @@ def _is_accounted_for(func: Any) -> bool:
         or func._overloadpacket in flop_registry
         or func.is_view
         or any(tag in func.tags for tag in TAGGED_WITHOUT_PRODUCTS)
-        or name in VECTOR_FLOPS
-        or name in FREE_OPERATORS
+        or is_listed(name)
         or name in WITHOUT_PRODUCTS
     )

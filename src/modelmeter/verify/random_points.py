@@ -58,9 +58,10 @@ def draw_workload(patch_size: int, random: Random) -> TraceWorkload:
     """Return a workload without tiles, so that every layer of the towers is called once."""
     base_size = random.randint(patch_size, 99 * patch_size)
     seq_len = int(image_tokens(base_size, 1, 0, 0, patch_size)) + random.randint(1, 9999)
+    pages = random.randint(1, 99)
     return TraceWorkload(
-        batch_size=random.randint(1, 999), base_size=base_size, image_size=1, num_width_tiles=0, num_height_tiles=0,
-        seq_len=seq_len, logits_tokens=random.randint(1, seq_len),
+        batch_size=pages * random.randint(1, 9), vision_batch_size=pages, base_size=base_size, image_size=1,
+        num_width_tiles=0, num_height_tiles=0, seq_len=seq_len, logits_tokens=random.randint(1, seq_len),
     )  # fmt: skip
 
 

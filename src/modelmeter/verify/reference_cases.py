@@ -16,7 +16,8 @@ from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM
-from modelmeter.models.deepseek_ocr.reference_decoder import DeepseekV2MoE, KeyValueCache
+from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
+from modelmeter.models.deepseek_ocr.reference_decoder import DeepseekV2MoE
 from modelmeter.models.deepseek_ocr.reference_vision import Block, PatchEmbed
 from modelmeter.verify.case import Case
 from modelmeter.verify.guards import LEAST_SIZE
@@ -196,47 +197,47 @@ def _prefill(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> Forwar
     batch_size, seq_len = sizes["batch_size"], sizes["seq_len"]
     model, cache = _build(architecture, sizes, capacity=seq_len)
     tokens = torch.empty(batch_size, seq_len, dtype=torch.int64)
-    num_width_tiles = sizes.get("num_width_tiles", 0)
-    tile_count = num_width_tiles * sizes.get("num_height_tiles", 0)
-    views = _make_views(batch_size, sizes["base_size"]) if "base_size" in sizes else None
-    # A grid of one tile stands for none.
-    tiles = _make_views(batch_size * tile_count, sizes["image_size"]) if tile_count > 1 else None
+    tile_grid = (sizes.get("num_width_tiles", 0), sizes.get("num_height_tiles", 0))
+
+    def make_views() -> Iterator[Tensor]:
+        calls, pages = sizes.get("num_calls", 1), sizes.get("vision_batch_size", batch_size)
+        for _ in range(cast(int, calls)):
+            # A grid of one tile stands for none.
+            if tile_grid[0] * tile_grid[1] > 1:
+                yield _make_views(pages * tile_grid[0] * tile_grid[1], sizes["image_size"])
+            yield _make_views(pages, sizes["base_size"])
 
     def run() -> None:
         # The model says int; a symbolic size behaves like one.
         model(
             tokens,
             cache,
-            global_views=views,
-            tiles=tiles,
-            num_width_tiles=cast(int, num_width_tiles),
+            views=make_views if "base_size" in sizes else None,
+            tile_grid=cast(tuple[int, int], tile_grid),
             logits_tokens=cast(int, sizes["logits_tokens"]),
         )
 
-    return Forward(model=model, run=run, cache=_by_layer(cache))
+    return Forward(model=model, run=run, cache=cache.tensors)
 
 
 def _decode(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> Forward:
     model, cache = _build(architecture, sizes, capacity=sizes["cached_tokens"] + 1)
-    cache.length = cast(int, sizes["cached_tokens"])
+    cache.hold(cast(int, sizes["cached_tokens"]))
     tokens = torch.empty(sizes["batch_size"], 1, dtype=torch.int64)
-    return Forward(model=model, run=lambda: model(tokens, cache), cache=_by_layer(cache))
+    return Forward(model=model, run=lambda: model(tokens, cache), cache=cache.tensors)
 
 
 def _build(
     architecture: DeepSeekOCRArchitecture, sizes: TorchSizes, *, capacity: TorchSize
 ) -> tuple[DeepseekOCRForCausalLM, KeyValueCache]:
-    """Build the model and a cache for it.
-
-    Their numbers have 32 bits: fake parameters cannot be cast in place, and no cost depends on their type.
-    """
+    """Build the model and a cache for it, in the type that the trace has made the default."""
     resized = _resize(architecture, sizes)
     cache = KeyValueCache(
         resized,
         batch_size=cast(int, sizes["batch_size"]),
         capacity=cast(int, capacity),
         device="meta",
-        dtype=torch.float32,
+        dtype=torch.get_default_dtype(),
     )
     return DeepseekOCRForCausalLM(resized, "even").eval(), cache
 
@@ -251,8 +252,3 @@ def _resize(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> DeepSee
 
 def _make_views(views: TorchSize, side: TorchSize) -> Tensor:
     return torch.empty(views, IMAGE_CHANNELS, side, side)
-
-
-def _by_layer(cache: KeyValueCache) -> dict[str, tuple[Tensor, Tensor]]:
-    pairs = zip(cache.keys, cache.values, strict=True)
-    return {f"model.layers.{index}.self_attn": pair for index, pair in enumerate(pairs)}

@@ -15,7 +15,7 @@ from modelmeter.catalogue import LayerEntry
 from modelmeter.cost import BACKWARD_METRICS, METRICS, Cost
 from modelmeter.evidence import Check, Evidence, Subject, fingerprint
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS
+from modelmeter.operator_table import MATRIX_OPERATORS, MOVING_OPERATORS, find_weight
 from modelmeter.peak import PEAK, Peak
 from modelmeter.verify.case import Kind
 from modelmeter.verify.proof import Implementation, Quantity, Verdict
@@ -127,9 +127,9 @@ def _use_of(name: str, implementation: Implementation) -> str:
         return "matrix product"
     if implementation != "reference":
         return "no matrix product"
-    if name in VECTOR_FLOPS:
+    if find_weight(name) is not None:
         return "vector arithmetic"
-    return "free" if name in FREE_OPERATORS else "integers only"
+    return "data movement" if name in MOVING_OPERATORS else "integers only"
 
 
 def make_evidence(

@@ -9,12 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import prod
 from typing import Any
 
 import sympy
 import torch
-from attrs import asdict, field, frozen
+from attrs import asdict, frozen
 from torch import nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
@@ -22,12 +21,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
 from modelmeter.cost import METRICS, Cost, Elements, Metric, Precision, Work
+from modelmeter.dtypes import default_dtype
 from modelmeter.errors import CountError
 from modelmeter.graph import is_inside
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.guards import Assumed, read_domain
 from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.matrix_products import count_matrix_products
+from modelmeter.verify.operators import Cache
 from modelmeter.verify.symbolic_modules import symbolic_modules
 from modelmeter.verify.sympy_facts import exact_quotients
 
@@ -51,12 +52,12 @@ class Forward:
     run
         Calls it.
     cache
-        The tensors of the KV cache by the path of the module that owns them.
+        The KV cache.
     """
 
     model: nn.Module
     run: Callable[[], object]
-    cache: Mapping[str, Sequence[torch.Tensor]] = field(factory=dict)
+    cache: Cache = tuple
 
 
 Prepare = Callable[[TorchSizes], Forward]
@@ -108,14 +109,8 @@ def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed:
     """
 
     def count(forward: Forward) -> _Count:
-        tensors = [tensor for owned in forward.cache.values() for tensor in owned]
-        counted = count_forward(forward.model, forward.run, cache=tensors)
-        if len(counted.cached_shapes) != len(tensors):
-            raise CountError(
-                "a tensor of the cache is not used", expected=len(tensors), found=len(counted.cached_shapes)
-            )
-        shapes = iter(counted.cached_shapes)
-        cached = {path: sum(prod(next(shapes)) for _ in owned) for path, owned in forward.cache.items()}
+        counted = count_forward(forward.model, forward.run, cache=forward.cache)
+        cached = counted.cached_by_path
         work = counted.by_path()
         modules = {
             path: _Counted(
@@ -125,7 +120,7 @@ def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed:
             )
             for path, module in forward.model.named_modules()
         }
-        return _Count(modules=modules, operators=counted.aten_calls)
+        return _Count(modules=modules, operators=counted.calls)
 
     return _trace(prepare, symbols, assumed, count, METRICS)
 
@@ -191,7 +186,11 @@ def _symbolic_mode() -> Iterator[ShapeEnv]:
     mode = FakeTensorMode(shape_env=environment, allow_non_fake_inputs=True)
     mode.cache_enabled = False  # keeping results by symbolic shape takes longer than computing them
     # Only with the Python dispatcher do padding and resizing keep symbols; their C++ code takes the example.
-    with exact_quotients(), symbolic_modules(), mode, enable_python_dispatcher(), torch.device("meta"):
+    # Models are built in another type than float32, so that what they cast can be told from what they do not.
+    with (
+        exact_quotients(), symbolic_modules(), mode, enable_python_dispatcher(), torch.device("meta"),
+        default_dtype(torch.bfloat16),
+    ):  # fmt: skip
         yield environment
 
 

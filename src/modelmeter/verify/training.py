@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import torch
 from attrs import frozen
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.cost import Elements, Work
-from modelmeter.verify.aten import AtenCounter
-from modelmeter.verify.backward import find_learned, note_attention, run_backward
+from modelmeter.verify.backward import record_forward, run_backward
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
-from modelmeter.verify.operators import CountedOperator, OperatorRecorder
+from modelmeter.verify.operators import CountedOperator, TensorKinds
 
 
 @frozen(kw_only=True)
@@ -53,40 +49,34 @@ def count_training_step(model: nn.Module, forward: Callable[[], object]) -> Trai
     CountError
         When the forward or the backward does something that nothing accounts for.
     """
-    # Matrix products are not counted in this forward: the hooks of that counter make autograd nodes.
-    aten, idle = AtenCounter(), FlopCounterMode(display=False)
-    recorder = OperatorRecorder(model, (), aten, idle)
-    with (
-        torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), note_attention(aten) as attentions,
-        aten, recorder.watch_modules(), recorder,
-    ):  # fmt: skip
-        result = forward()
-    outputs = find_learned(result)
+    recorded = record_forward(model, forward)
+    operators, outputs = recorded.operators, recorded.outputs
     graph = GradientGraph.of(outputs)
-    owners = {number: index for index, operator in enumerate(recorder.operators) for number in operator.nodes}
+    owners = {number: index for index, operator in enumerate(operators) for number in operator.nodes}
     saving = {owners[number] for number in graph.saving if number in owners}
-    parameters = {id(parameter) for parameter in model.parameters()}
+    kinds = TensorKinds(model, tuple)
     moved = [
-        *(_go_back(operator, index in saving) for index, operator in enumerate(recorder.operators)),
-        *(_add_up(meeting, owners, parameters) for meeting in graph.meetings),
+        *(_go_back(operator, index in saving) for index, operator in enumerate(operators)),
+        *(_add_up(meeting, owners, kinds) for meeting in graph.meetings),
     ]
-    flops = run_backward(outputs, graph, attentions)
+    flops = run_backward(outputs, graph, recorded.attentions)
     arithmetic = Work(tensor_core_flops=flops.tensor_core_flops, cuda_core_flops=flops.cuda_core_flops)
-    return TrainingCount(operators=tuple(recorder.operators), backward=Work.of([arithmetic, *moved]))
+    return TrainingCount(operators=operators, backward=Work.of([arithmetic, *moved]))
 
 
 def _go_back(operator: CountedOperator, needs_numbers: bool) -> Work:
-    """Return what the backward of an operator moves."""
-    written = operator.gradients
-    if written is None or written == Elements():
+    """Return what the backward of an operator moves; that of a copy hands the gradient on."""
+    written, differentiated = operator.gradients, operator.differentiated
+    if written is None or differentiated is None or written == Elements() or operator.name == "clone":
         return Work()
     read = operator.reads if needs_numbers else Elements(index=operator.reads.index)
-    return Work(reads=read + Elements(activation=operator.writes.activation), writes=written)
+    return Work(reads=read + differentiated, writes=written)
 
 
-def _add_up(meeting: Meeting, owners: Mapping[int, int], parameters: set[int]) -> Work:
-    """Return what the sums of gradients move that do not all come from one operator; a free function is its own."""
+def _add_up(meeting: Meeting, owners: Mapping[int, int], kinds: TensorKinds) -> Work:
+    """Return what the sums of gradients move that do not all come from one operator; a view is its own."""
     sources = {owners.get(number, f"node {number}") for number in meeting.numbers}
-    kind = "weight" if id(meeting.leaf) in parameters else "activation"
-    sums = Elements(**{kind: (len(sources) - 1) * meeting.elements})
+    elements = (len(sources) - 1) * meeting.elements
+    kind = kinds.find(meeting.leaf) if meeting.leaf is not None else kinds.find_by_type(meeting.dtype)
+    sums = Elements(**{kind: elements})
     return Work(reads=sums.scale(2), writes=sums)

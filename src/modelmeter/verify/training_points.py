@@ -14,18 +14,19 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from modelmeter.cost import BACKWARD_METRICS, FLOWS, METRICS, Cost, Precision, Work
+from modelmeter.dtypes import default_dtype
 from modelmeter.errors import CountError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size, bounded_routed_reads
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.models.deepseek_ocr.reference_decoder import WithoutCache
-from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, prepare_runs
+from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
+from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles
-from modelmeter.verify.aten import tensors_in
 from modelmeter.verify.backward import count_backward
 from modelmeter.verify.counting import count_forward
+from modelmeter.verify.dispatch import tensors_in
 from modelmeter.verify.our_formulas import OurFormulas
 from modelmeter.verify.proof import Progress, Verdict
 from modelmeter.verify.training import count_training_step
@@ -65,7 +66,8 @@ def prove_training(
         for metric in METRICS:
             yield _judge("", "", metric, _number(ours[metric], sizes), theirs[metric], domain, seconds)
         if not count_tiles(workload.num_width_tiles, workload.num_height_tiles):
-            yield from _prove_layers(model, forward, formulas, sizes, domain)
+            with default_dtype(DTYPE):
+                yield from _prove_layers(model, forward, formulas, sizes, domain)
 
 
 def _prove_layers(
@@ -79,7 +81,7 @@ def _prove_layers(
         if layer is None or members[0] not in calls:
             continue
         start = perf_counter()
-        theirs = _count_layer(calls[members[0]])
+        theirs = _count_layer(model, calls[members[0]])
         seconds = perf_counter() - start
         for metric, flops in zip(BACKWARD_METRICS, theirs, strict=True):
             ours = _number(_backward(layer)[metric], sizes)
@@ -129,12 +131,12 @@ def _copy(value: Any) -> Any:
     return value.detach().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value
 
 
-def _count_layer(call: Call) -> tuple[int, int]:
+def _count_layer(model: nn.Module, call: Call) -> tuple[int, int]:
     """Return the FLOPs of a backward; none where nothing wants a gradient, as with angles."""
     with torch.enable_grad():
         if not any(tensor.requires_grad for tensor in tensors_in(call())):
             return (0, 0)
-    seen = count_backward(call)
+    seen = count_backward(model, call)
     return (seen.tensor_core_flops, seen.cuda_core_flops)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from attrs import fields
 
+from modelmeter.cost import Elements
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Idle
@@ -54,6 +55,12 @@ def build_layers(sizes: Mapping[str, Size]) -> dict[str, BaseLayer]:
             lm_head=_build_lm_head(sizes, 1),
         ),
     }
+
+
+def list_inputs(sizes: Mapping[str, Size]) -> dict[str, Elements]:
+    """Return what each run is given: the token ids of its positions."""
+    batch_size = sizes["batch_size"]
+    return {"prefill": Elements(index=batch_size * sizes["seq_len"]), "decode": Elements(index=batch_size)}
 
 
 def stage_of(run: str, path: str) -> Stage:

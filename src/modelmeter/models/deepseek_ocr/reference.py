@@ -4,26 +4,31 @@ The model is complete: on real tensors it computes what the published model comp
 device it runs at full size without memory. The vision towers are in :mod:`.reference_vision`, the layers of
 the decoder in :mod:`.reference_decoder`.
 
-Operators are the leaf modules and the torch functions that the other modules call. Layout changes
-(view, permute, contiguous) and casts are free, and so is arithmetic on integers only.
+It dispatches what the vendor's code dispatches, operator by operator, and lets go of tensors where that does: its
+copies, its casts to float32 and back, and the variables that keep a tensor alive are there on purpose.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from modelmeter.dtypes import default_dtype
 from modelmeter.errors import TraceError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.models.deepseek_ocr.reference_decoder import (
     DeepseekV2DecoderLayer,
     DeepseekV2RMSNorm,
     ExpertRouting,
-    KeyValueCache,
 )
 from modelmeter.models.deepseek_ocr.reference_vision import ImageEncoderViT, MlpProjector, VitModel
+
+Views = Callable[[], Iterator[Tensor]]
+"""Makes the pixels of the calls of the towers, one after the other: each when its turn comes."""
 
 
 class DeepseekOCRModel(nn.Module):
@@ -51,57 +56,72 @@ class DeepseekOCRModel(nn.Module):
         clip_features = self.vision_model(views, sam_features)
         grid = sam_features.shape[-1]
         features = torch.cat((clip_features[:, 1:], sam_features.flatten(2).permute(0, 2, 1)), dim=-1)
-        return cast(Tensor, self.projector(features)).view(views.shape[0], grid, grid, -1)
+        features = self.projector(features)
+        return cast(Tensor, features.view(views.shape[0], grid, grid, -1))
 
-    def encode_images(self, global_views: Tensor, tiles: Tensor | None, num_width_tiles: int) -> Tensor:
-        """Return the image tokens (batch, tokens, hidden_size): tiles, global view, separator.
+    def encode_pages(self, views: Iterator[Tensor], tile_grid: tuple[int, int]) -> Tensor:
+        """Return the image tokens (pages, tokens, hidden_size) of the pages of a call: tiles, global view, separator.
 
-        ``tiles`` is (batch x tiles, 3, s, s) in row-major order on each page.
+        ``views`` yields the tiles of all pages of the call, in row-major order on each page, if there are more than
+        one on a page; then their global views. A call's pixels are made when its turn comes.
         """
-        batch_size = global_views.shape[0]
+        num_width_tiles, num_height_tiles = tile_grid
+        num_tiles = num_width_tiles * num_height_tiles
         parts = []
-        if tiles is not None:
-            features = self.encode_views(tiles)
-            grid = features.shape[1]
-            pages = features.view(batch_size, -1, num_width_tiles, grid, grid, features.shape[-1])
-            # (batch, tile rows, tile columns, g, g, channels) -> one grid a page
-            rows = pages.transpose(2, 3).reshape(batch_size, -1, num_width_tiles * grid, features.shape[-1])
+        if num_tiles > 1:
+            features = self.encode_views(next(views))
+            grid, channels = features.shape[1], features.shape[-1]
+            tiles = features.view(-1, num_height_tiles, num_width_tiles, grid, grid, channels).permute(0, 1, 3, 2, 4, 5)
+            rows = tiles.reshape(-1, num_height_tiles * grid, num_width_tiles * grid, channels)
             parts.append(self._end_rows(rows))
-        parts.append(self._end_rows(self.encode_views(global_views)))
-        parts.append(self.view_seperator.expand(batch_size, 1, -1))
+        rows = self.encode_views(next(views))
+        parts.append(self._end_rows(rows))
+        parts.append(self.view_seperator.expand(rows.shape[0], 1, -1))
         return torch.cat(parts, dim=1)
 
     def _end_rows(self, rows: Tensor) -> Tensor:
-        """Append the newline embedding to each row of a grid (batch, rows, columns, channels) and flatten it."""
+        """Append the newline embedding to each row of a grid (pages, rows, columns, channels) and flatten it."""
         newline = self.image_newline.expand(rows.shape[0], rows.shape[1], 1, -1)
         return torch.cat((rows, newline), dim=2).flatten(1, 2)
+
+    def _write_pages(self, prompts: Tensor, views: Iterator[Tensor], tile_grid: tuple[int, int]) -> int:
+        """Write the image tokens of the pages of a call over the prompts of these pages; return how many pages."""
+        image_tokens = self.encode_pages(views, tile_grid)
+        pages, tokens, _ = image_tokens.shape
+        if tokens > prompts.shape[1]:
+            raise TraceError(
+                "the prompt is shorter than its image tokens", place="input_ids",
+                expected=f"at least {tokens} positions for them", found=prompts.shape[1],
+            )  # fmt: skip
+        images = torch.cat([image_tokens], dim=0)  # of each prompt there is one, and joining it is a copy
+        rows = torch.arange(tokens, device=prompts.device)
+        # The vendor chooses these rows by a mask, which moves as much. As an assignment to target[:, rows] this would
+        # take the page apart where there is one.
+        torch.ops.aten.index_put_(prompts[:pages, :tokens], [None, rows], images)
+        return pages
 
     def forward(
         self,
         input_ids: Tensor,
         cache: KeyValueCache,
-        global_views: Tensor | None = None,
-        tiles: Tensor | None = None,
-        num_width_tiles: int = 0,
+        views: Views | None = None,
+        tile_grid: tuple[int, int] = (0, 0),
         image_start: int = 0,
     ) -> Tensor:
         """Return hidden states (batch, positions, hidden_size) and fill ``cache``.
 
-        The image tokens take the positions from ``image_start`` on.
+        The image tokens take the positions from ``image_start`` on. ``views`` makes what :meth:`encode_pages` takes,
+        for one call after the other until every page of the batch has had its turn.
         """
         batch_size, positions = input_ids.shape
-        hidden_states = self.embed_tokens(input_ids)
-        if global_views is not None:
-            image_tokens = self.encode_images(global_views, tiles, num_width_tiles)
-            stop = image_start + image_tokens.shape[1]
-            if stop > positions:
-                raise TraceError(
-                    "the prompt is shorter than its image tokens", place="input_ids",
-                    expected=f"at least {stop} positions", found=positions,
-                )  # fmt: skip
-            hidden_states[:, image_start:stop].copy_(image_tokens)
+        inputs_embeds = self.embed_tokens(input_ids)
+        if views is not None:
+            page, pending = 0, views()
+            while page < batch_size:
+                page += self._write_pages(inputs_embeds[page:, image_start:], pending, tile_grid)
         position_ids = torch.arange(cache.length, cache.length + positions, device=input_ids.device)
         position_ids = position_ids.expand(batch_size, -1)
+        hidden_states = inputs_embeds
         for layer in self.layers:
             hidden_states = layer(hidden_states, position_ids, cache)
         cache.advance(positions)
@@ -121,16 +141,18 @@ class DeepseekOCRForCausalLM(nn.Module):
         self,
         input_ids: Tensor,
         cache: KeyValueCache,
-        global_views: Tensor | None = None,
-        tiles: Tensor | None = None,
-        num_width_tiles: int = 0,
+        views: Views | None = None,
+        tile_grid: tuple[int, int] = (0, 0),
         logits_tokens: int | None = None,
     ) -> Tensor:
         """Return the logits (batch, logits_tokens, vocab_size) of the last positions; of all by default."""
-        hidden_states = self.model(input_ids, cache, global_views, tiles, num_width_tiles)
+        hidden_states = self.model(input_ids, cache, views, tile_grid)
         if logits_tokens is not None:
-            hidden_states = hidden_states[:, hidden_states.shape[1] - logits_tokens :]
-        return cast(Tensor, self.lm_head(hidden_states)).float()
+            # Engines gather these rows, too.
+            hidden_states = hidden_states[:, hidden_states.shape[1] - logits_tokens :].contiguous()
+        logits = self.lm_head(hidden_states)
+        logits = logits.float()
+        return cast(Tensor, logits)
 
 
 def build_reference(
@@ -147,6 +169,6 @@ def build_reference(
     TraceError
         When a forward on meta tensors is asked to route by data (``expert_routing="learned"``).
     """
-    with torch.device(device):
+    with torch.device(device), default_dtype(dtype):
         model = DeepseekOCRForCausalLM(architecture, expert_routing)
-    return model.to(dtype).eval()
+    return model.eval()

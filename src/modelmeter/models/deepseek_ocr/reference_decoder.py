@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from modelmeter.errors import TraceError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 
 ExpertRouting = Literal["learned", "even"]
 """``learned``: the gate decides, which needs real data. ``even``: the N k assignments are split evenly over
@@ -23,63 +24,6 @@ def split_evenly(assignments: int, experts: int) -> list[int]:
     """Return how many of ``assignments`` each of ``experts`` takes when they are split evenly."""
     share, remainder = assignments // experts, assignments % experts
     return [share + 1] * remainder + [share] * (experts - remainder)
-
-
-class KeyValueCache:
-    """Keys and values of every decoder layer, in buffers of a fixed capacity.
-
-    Parameters
-    ----------
-    architecture
-        Gives the layers, the key/value heads and their size.
-    batch_size, capacity
-        Sequences, and the most positions that each can hold.
-    device, dtype
-        Of the buffers, whose shape is (batch_size, num_key_value_heads, capacity, head_dim).
-    """
-
-    def __init__(
-        self,
-        architecture: DeepSeekOCRArchitecture,
-        *,
-        batch_size: int,
-        capacity: int,
-        device: torch.device | str,
-        dtype: torch.dtype,
-    ) -> None:
-        head_dim = architecture.hidden_size // architecture.num_attention_heads
-        shape = (batch_size, architecture.num_key_value_heads, capacity, head_dim)
-        self.length = 0
-        self.keys = [torch.empty(shape, device=device, dtype=dtype) for _ in range(architecture.num_hidden_layers)]
-        self.values = [torch.empty(shape, device=device, dtype=dtype) for _ in range(architecture.num_hidden_layers)]
-
-    def update(self, layer_index: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Append ``key`` and ``value`` of one layer, and return all that the layer has cached.
-
-        The length moves only in :meth:`advance`, after the last layer.
-        """
-        stop = self.length + key.shape[2]
-        self.keys[layer_index][:, :, self.length : stop].copy_(key)
-        self.values[layer_index][:, :, self.length : stop].copy_(value)
-        return self.keys[layer_index][:, :, :stop], self.values[layer_index][:, :, :stop]
-
-    def advance(self, positions: int) -> None:
-        """Count ``positions`` more as cached, in every layer."""
-        self.length += positions
-
-
-class WithoutCache(KeyValueCache):
-    """Keeps nothing, as in training: every layer sees the keys and values of this forward, as they are."""
-
-    def __init__(self) -> None:
-        self.length = 0
-
-    def update(self, layer_index: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``key`` and ``value``."""
-        return key, value
-
-    def advance(self, positions: int) -> None:
-        """Stay empty."""
 
 
 class DeepseekV2RMSNorm(nn.Module):
@@ -109,11 +53,14 @@ class LlamaRotaryEmbedding(nn.Module):
         self.attention_scaling = 1.0
 
     def forward(self, position_ids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        frequencies = self.inv_freq[None, :, None].expand(position_ids.shape[0], -1, 1).float()
-        angles = (frequencies @ position_ids[:, None, :].float()).transpose(1, 2)
+        frequencies = self.inv_freq[None, :, None].float().expand(position_ids.shape[0], -1, 1)
+        positions = position_ids[:, None, :].float()
+        angles = (frequencies @ positions).transpose(1, 2)
         both_halves = torch.cat((angles, angles), dim=-1)
-        cos = both_halves.cos() * self.attention_scaling
-        sin = both_halves.sin() * self.attention_scaling
+        cos = both_halves.cos()
+        sin = both_halves.sin()
+        cos = cos * self.attention_scaling
+        sin = sin * self.attention_scaling
         return cos.to(dtype), sin.to(dtype)
 
 
@@ -126,7 +73,21 @@ def rotate_half(states: Tensor) -> Tensor:
 def apply_rotary_pos_emb(query: Tensor, key: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
     """Rotate ``query`` and ``key`` (batch, heads, positions, head_dim) by their positions' angles."""
     cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
-    return query * cos + rotate_half(query) * sin, key * cos + rotate_half(key) * sin
+    rotated_query = (query * cos) + (rotate_half(query) * sin)
+    rotated_key = (key * cos) + (rotate_half(key) * sin)
+    return rotated_query, rotated_key
+
+
+def mask_cached(query: Tensor, key: Tensor) -> Tensor | None:
+    """Return which keys a chunk of queries behind cached ones may see: of (queries, keys), or None on the meta device.
+
+    Attention kernels take the sizes and a flag, and store no mask. Torch's function can only say so with a mask, which
+    therefore exists only where there are numbers to be masked.
+    """
+    if query.device.type == "meta":
+        return None
+    queries, keys = query.shape[2], key.shape[2]
+    return torch.ones(queries, keys, dtype=torch.bool, device=query.device).tril(diagonal=keys - queries)
 
 
 class LlamaFlashAttention2(nn.Module):
@@ -147,27 +108,27 @@ class LlamaFlashAttention2(nn.Module):
 
     def forward(self, hidden_states: Tensor, position_ids: Tensor, cache: KeyValueCache) -> Tensor:
         batch_size, positions, _ = hidden_states.shape
-        query = self.q_proj(hidden_states).view(batch_size, positions, self.num_heads, self.head_dim)
-        key = self.k_proj(hidden_states).view(batch_size, positions, self.num_key_value_heads, self.head_dim)
-        value = self.v_proj(hidden_states).view(batch_size, positions, self.num_key_value_heads, self.head_dim)
-        query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        query = self.q_proj(hidden_states)
+        key = self.k_proj(hidden_states)
+        value = self.v_proj(hidden_states)
+        query = query.view(batch_size, positions, self.num_heads, self.head_dim).transpose(1, 2)
+        key = key.view(batch_size, positions, self.num_key_value_heads, self.head_dim).transpose(1, 2)
+        value = value.view(batch_size, positions, self.num_key_value_heads, self.head_dim).transpose(1, 2)
         cos, sin = self.rotary_emb(position_ids, value.dtype)
         query, key = apply_rotary_pos_emb(query, key, cos, sin)
-        if cache.length and positions > 1:
-            raise TraceError(
-                "a cached sequence continues one token at a time", place="LlamaFlashAttention2",
-                expected="one position", found=positions, remedy="prefill the whole prompt at once",
-            )  # fmt: skip
-        keys, values = cache.update(self.layer_index, key, value)
+        key, value = cache.update(self.layer_index, key, value)
+        is_chunk = bool(positions > 1) and bool(cache.length > 0)
         attended = functional.scaled_dot_product_attention(
             query,
-            keys,
-            values,
-            is_causal=bool(positions > 1),
+            key,
+            value,
+            attn_mask=mask_cached(query, key) if is_chunk else None,
+            is_causal=bool(positions > 1) and not is_chunk,
             # Symbolic sizes compare to symbolic truths.
             enable_gqa=bool(self.num_heads != self.num_key_value_heads),
         )
-        return cast(Tensor, self.o_proj(attended.transpose(1, 2).reshape(batch_size, positions, -1)))
+        attended = attended.transpose(1, 2).reshape(batch_size, positions, -1)
+        return cast(Tensor, self.o_proj(attended))
 
 
 class DeepseekV2MLP(nn.Module):
@@ -197,10 +158,11 @@ class MoEGate(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> tuple[Tensor, Tensor]:
         tokens = hidden_states.view(-1, hidden_states.shape[-1])
-        logits = functional.linear(tokens.to(torch.float32), self.weight.to(torch.float32))
+        logits = functional.linear(tokens.type(torch.float32), self.weight.type(torch.float32))
         scores = logits.softmax(dim=-1, dtype=torch.float32)
         topk_weight, topk_index = torch.topk(scores, k=self.top_k, dim=-1, sorted=False)
-        return topk_weight * self.routed_scaling_factor, topk_index
+        topk_weight = topk_weight * self.routed_scaling_factor
+        return topk_weight, topk_index
 
 
 class DeepseekV2MoE(nn.Module):
@@ -226,18 +188,29 @@ class DeepseekV2MoE(nn.Module):
 
     def _run_experts(self, tokens: Tensor, topk_weight: Tensor, topk_index: Tensor) -> Tensor:
         """Sort the tokens by expert, run each expert on its run of them, and put the results back."""
-        per_token = topk_index.shape[1]
+        chosen = topk_index.new_zeros((topk_index.shape[0], len(self.experts)))
+        chosen.scatter_(1, topk_index, 1)
+        tokens_per_expert = chosen.sum(dim=0)
         order = topk_index.view(-1).argsort()
-        counts = self._count_tokens(topk_index)
-        shares = torch.split(tokens[order // per_token], counts)
+        sorted_tokens = tokens[order // topk_index.shape[1]]
+        counts = self._count_tokens(tokens_per_expert, topk_index)
+        shares = torch.split(sorted_tokens, counts)
         outputs = [expert(share) for expert, share, count in zip(self.experts, shares, counts, strict=True) if count]
         sorted_outputs = torch.cat(outputs, dim=0)
         unsorted = torch.empty_like(sorted_outputs)
         unsorted[order] = sorted_outputs
-        chosen = unsorted.view(tokens.shape[0], per_token, -1).to(topk_weight.dtype)
-        return (chosen * topk_weight.unsqueeze(-1)).sum(dim=1).to(tokens.dtype)
+        if torch.is_grad_enabled():  # autograd needs what the weights multiply, so nothing works in place
+            weighted = unsorted.view(*topk_index.shape, -1).type(topk_weight.dtype) * topk_weight.unsqueeze(dim=-1)
+            return weighted.sum(dim=1).type(unsorted.dtype)
+        return (
+            unsorted.view(*topk_index.shape, -1)
+            .type(topk_weight.dtype)
+            .mul_(topk_weight.unsqueeze(dim=-1))
+            .sum(dim=1)
+            .type(unsorted.dtype)
+        )
 
-    def _count_tokens(self, topk_index: Tensor) -> list[int]:
+    def _count_tokens(self, tokens_per_expert: Tensor, topk_index: Tensor) -> list[int]:
         """Return how many tokens each expert takes."""
         if self.expert_routing == "even":
             return split_evenly(topk_index.numel(), len(self.experts))
@@ -246,8 +219,7 @@ class DeepseekV2MoE(nn.Module):
                 "learned routing depends on data that meta tensors do not have", place="DeepseekV2MoE",
                 remedy='build the reference model with expert_routing="even"',
             )  # fmt: skip
-        counts = torch.bincount(topk_index.view(-1), minlength=len(self.experts))
-        return cast(list[int], counts.tolist())
+        return cast(list[int], tokens_per_expert.tolist())
 
 
 class DeepseekV2DecoderLayer(nn.Module):
@@ -265,5 +237,11 @@ class DeepseekV2DecoderLayer(nn.Module):
         self.post_attention_layernorm = DeepseekV2RMSNorm(architecture.hidden_size)
 
     def forward(self, hidden_states: Tensor, position_ids: Tensor, cache: KeyValueCache) -> Tensor:
-        hidden_states = hidden_states + self.self_attn(self.input_layernorm(hidden_states), position_ids, cache)
-        return hidden_states + cast(Tensor, self.mlp(self.post_attention_layernorm(hidden_states)))
+        residual = hidden_states
+        hidden_states = self.input_layernorm(hidden_states)
+        hidden_states = self.self_attn(hidden_states, position_ids, cache)
+        hidden_states = residual + hidden_states
+        residual = hidden_states
+        hidden_states = self.post_attention_layernorm(hidden_states)
+        hidden_states = self.mlp(hidden_states)
+        return residual + hidden_states

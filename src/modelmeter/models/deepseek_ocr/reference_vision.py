@@ -9,7 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference_functions import decomposed_relative_attention, resize_grid
+from modelmeter.models.deepseek_ocr.reference_functions import (
+    join_windows,
+    list_offsets,
+    partition_windows,
+    resize_grid,
+    resize_offsets,
+)
 
 SAM_NORM_EPS = 1e-6
 CLIP_NORM_EPS = 1e-5
@@ -69,25 +75,41 @@ class Attention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         batch_size, height, width, _ = features.shape
-        positions = height * width
-        qkv = self.qkv(features).view(batch_size, positions, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        query, key, value = qkv.unbind(0)
-        # One product for every row offset and one for every column offset.
-        grid = query.reshape(batch_size * self.num_heads, height, width, -1)
-        rel_h = torch.einsum("bhwc,hkc->bhwk", grid, self._relative_positions(self.rel_pos_h, height))
-        rel_w = torch.einsum("bhwc,wkc->bhwk", grid, self._relative_positions(self.rel_pos_w, width))
-        attended = decomposed_relative_attention(query, key, value, rel_h, rel_w)
-        attended = attended.permute(0, 2, 1, 3).reshape(batch_size, height, width, -1)
+        positions, heads = height * width, self.num_heads
+        qkv = self.qkv(features).reshape(batch_size, positions, 3, heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.reshape(3, batch_size * heads, positions, -1).unbind(0)
+        rel_h, rel_w = self._relative_terms(query, height, width)
+        query = query.view(batch_size, heads, positions, -1)
+        key = key.view(batch_size, heads, positions, -1)
+        value = value.view(batch_size, heads, positions, -1)
+        rel_h = rel_h.view(batch_size, heads, positions, height, 1)
+        rel_w = rel_w.view(batch_size, heads, positions, 1, width)
+        bias = (rel_h + rel_w).view(batch_size, heads, positions, positions)
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        attended = attended.view(batch_size, heads, height, width, -1).permute(0, 2, 3, 1, 4)
+        attended = attended.reshape(batch_size, height, width, -1)
         return cast(Tensor, self.proj(attended))
+
+    def _relative_terms(self, query: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Return the row term (n, h x w, h, 1) and the column term (n, h x w, 1, w) of the bias of every score."""
+        rows = self._relative_positions(self.rel_pos_h, height)
+        columns = self._relative_positions(self.rel_pos_w, width)
+        sequences, positions, channels = query.shape
+        grid = query.reshape(sequences, height, width, channels)
+        rel_h = torch.einsum("bhwc,hkc->bhwk", grid, rows)
+        rel_w = torch.einsum("bhwc,wkc->bhwk", grid, columns)
+        rel_h = rel_h.unsqueeze(-1)
+        rel_w = rel_w.unsqueeze(-2)
+        rel_h = rel_h.reshape(sequences, positions, height, 1)
+        rel_w = rel_w.reshape(sequences, positions, 1, width)
+        return rel_h, rel_w
 
     def _relative_positions(self, table: Tensor, side: int) -> Tensor:
         """Return the embeddings (side, side, head_dim) of all offsets, resizing the table where it must."""
         offsets = 2 * side - 1
         if table.shape[0] != offsets:
-            resized = functional.interpolate(table.to(torch.float32).t().unsqueeze(0), size=offsets, mode="linear")
-            table = resized.squeeze(0).t().to(table.dtype)
-        coordinates = torch.arange(side, device=table.device)
-        return table[coordinates[:, None] - coordinates[None, :] + (side - 1)]
+            table = resize_offsets(table, offsets)
+        return table[list_offsets(side, table.device)]
 
 
 class Block(nn.Module):
@@ -106,23 +128,16 @@ class Block(nn.Module):
         self.mlp = MLPBlock(hidden_size, architecture.sam_intermediate_size)
 
     def forward(self, features: Tensor) -> Tensor:
-        normalised = self.norm1(features)
-        attended = self._attend_in_windows(normalised) if self.window_size else self.attn(normalised)
-        features = features + attended
+        shortcut = features
+        features = self.norm1(features)
+        if self.window_size:
+            grid = (features.shape[1], features.shape[2])
+            features, padded = partition_windows(features, self.window_size)
+        features = self.attn(features)
+        if self.window_size:
+            features = join_windows(features, self.window_size, padded, grid)
+        features = shortcut + features
         return features + cast(Tensor, self.mlp(self.norm2(features)))
-
-    def _attend_in_windows(self, features: Tensor) -> Tensor:
-        """Pad the grid to whole windows, attend inside each, and cut the padding off again."""
-        batch_size, height, width, _ = features.shape
-        side = self.window_size
-        pad_h, pad_w = -height % side, -width % side
-        if pad_h or pad_w:
-            features = functional.pad(features, (0, 0, 0, pad_w, 0, pad_h))
-        rows, columns = (height + pad_h) // side, (width + pad_w) // side
-        windows = features.view(batch_size, rows, side, columns, side, -1).permute(0, 1, 3, 2, 4, 5)
-        attended = self.attn(windows.reshape(batch_size * rows * columns, side, side, -1))
-        attended = attended.view(batch_size, rows, columns, side, side, -1).permute(0, 1, 3, 2, 4, 5)
-        return cast(Tensor, attended.reshape(batch_size, rows * side, columns * side, -1)[:, :height, :width])
 
 
 class ImageEncoderViT(nn.Module):
@@ -158,15 +173,18 @@ class ImageEncoderViT(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         features = self.patch_embed(pixels)
-        side = features.shape[1]
-        positions: Tensor = self.pos_embed
-        if positions.shape[1] != side:
-            positions = resize_grid(positions.permute(0, 3, 1, 2), side).permute(0, 2, 3, 1)
-        features = features + positions
+        features = features + self._positions(features.shape[1])
         for block in self.blocks:
             features = block(features)
         features = self.neck(features.permute(0, 3, 1, 2))
-        return cast(Tensor, self.net_3(self.net_2(features)))
+        halved = self.net_2(features)
+        return cast(Tensor, self.net_3(halved.clone()))
+
+    def _positions(self, side: int) -> Tensor:
+        """Return the position embeddings (1, side, side, hidden_size), resized where the grid has another side."""
+        if self.pos_embed.shape[1] == side:
+            return self.pos_embed
+        return resize_grid(self.pos_embed.permute(0, 3, 1, 2), side).permute(0, 2, 3, 1)
 
 
 class CLIPVisionEmbeddings(nn.Module):
@@ -191,12 +209,17 @@ class CLIPVisionEmbeddings(nn.Module):
         patches = patch_embeds.flatten(2).transpose(1, 2)
         class_token = self.class_embedding.expand(patches.shape[0], 1, -1)
         embeddings = torch.cat((class_token, patches), dim=1)
+        return embeddings + self._positions(side)
+
+    def _positions(self, side: int) -> Tensor:
+        """Return the position embeddings (1, 1 + side x side, hidden_size), resized where the grid has another side."""
         positions: Tensor = self.position_embedding(self.position_ids)
-        if side != self.side:
-            grid = positions[:, 1:].view(1, self.side, self.side, -1).permute(0, 3, 1, 2)
-            resized = resize_grid(grid, side).flatten(2).transpose(1, 2)
-            positions = torch.cat((positions[:, :1], resized), dim=1)
-        return embeddings + positions
+        if side == self.side:
+            return positions
+        class_position, grid = positions.squeeze(0)[:1], positions.squeeze(0)[1:]
+        grid = grid.view(1, self.side, self.side, -1).permute(0, 3, 1, 2).contiguous()
+        resized = resize_grid(grid, side).permute(0, 2, 3, 1).view(side * side, -1)
+        return torch.cat((class_position, resized), dim=0).unsqueeze(0)
 
 
 class NoTPAttention(nn.Module):
@@ -225,8 +248,9 @@ class NoTPFeedForward(nn.Module):
         self.fc2 = nn.Linear(intermediate_size, hidden_size)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        hidden_states = self.fc1(hidden_states)
-        return cast(Tensor, self.fc2(hidden_states * torch.sigmoid(1.702 * hidden_states)))
+        output = self.fc1(hidden_states)
+        output = output * torch.sigmoid(1.702 * output)
+        return cast(Tensor, self.fc2(output))
 
 
 class NoTPTransformerBlock(nn.Module):
@@ -241,8 +265,9 @@ class NoTPTransformerBlock(nn.Module):
         self.layer_norm2 = nn.LayerNorm(hidden_size, eps=CLIP_NORM_EPS)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
-        hidden_states = hidden_states + self.self_attn(self.layer_norm1(hidden_states))
-        return hidden_states + cast(Tensor, self.mlp(self.layer_norm2(hidden_states)))
+        attended = self.self_attn(self.layer_norm1(hidden_states))
+        residual: Tensor = hidden_states + attended
+        return residual + cast(Tensor, self.mlp(self.layer_norm2(residual)))
 
 
 class NoTPTransformer(nn.Module):
@@ -271,7 +296,9 @@ class VitModel(nn.Module):
         self.pre_layrnorm = nn.LayerNorm(architecture.clip_hidden_size, eps=CLIP_NORM_EPS)
 
     def forward(self, pixels: Tensor, patch_embeds: Tensor) -> Tensor:
-        return cast(Tensor, self.transformer(self.pre_layrnorm(self.embeddings(pixels, patch_embeds))))
+        embeddings = self.embeddings(pixels, patch_embeds)
+        hidden_states = self.pre_layrnorm(embeddings)
+        return cast(Tensor, self.transformer(hidden_states))
 
 
 class MlpProjector(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count
 from math import gcd
@@ -11,17 +11,18 @@ import torch
 from attrs import asdict, evolve, frozen
 
 from modelmeter import symbols
+from modelmeter.dtypes import default_dtype
 from modelmeter.errors import WorkloadError
 from modelmeter.functions import ceil_div
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
-from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
+from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.trace import trace_modules
 
 DTYPE = torch.bfloat16
-"""What runs, and is cached, on the meta device; no cost depends on it."""
+"""What runs, and is cached, on the meta device; unlike float32, so that what is cast can be told from what is not."""
 
 
 @frozen(kw_only=True)
@@ -35,6 +36,7 @@ class TraceWorkload:
     """
 
     batch_size: int
+    vision_batch_size: int
     base_size: int
     image_size: int
     num_width_tiles: int
@@ -45,6 +47,11 @@ class TraceWorkload:
     def __attrs_post_init__(self) -> None:
         for name, size in asdict(self).items():
             symbols.WORKLOAD[name].check(size, WorkloadError)
+        if self.batch_size % self.vision_batch_size:
+            raise WorkloadError(
+                "the pages do not fill the calls of the vision towers", place="vision_batch_size",
+                expected=f"a divisor of batch_size = {self.batch_size}", found=self.vision_batch_size,
+            )  # fmt: skip
         if self.logits_tokens > self.seq_len:
             raise WorkloadError(
                 "more positions get logits than there are", place="logits_tokens",
@@ -89,6 +96,7 @@ class TraceWorkload:
         tokens = vision_tokens.image_tokens(base_size, image_size, num_width_tiles, num_height_tiles, patch_size)
         return cls(
             batch_size=batch_size,
+            vision_batch_size=batch_size,
             base_size=base_size,
             image_size=image_size,
             num_width_tiles=num_width_tiles,
@@ -126,40 +134,56 @@ def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorklo
 
 
 def prepare_runs(
-    architecture: DeepSeekOCRArchitecture, workload: TraceWorkload, cache: KeyValueCache | None = None
+    architecture: DeepSeekOCRArchitecture,
+    workload: TraceWorkload,
+    cache: KeyValueCache | None = None,
+    *,
+    dtype: torch.dtype = DTYPE,
 ) -> tuple[DeepseekOCRForCausalLM, Mapping[str, Callable[[], object]]]:
     """Return the reference model on the meta device, and its runs ``prefill`` and ``decode``.
 
-    They run in this order: the decode step is one token on the cache that the prefill has left; by default that of
-    :func:`make_cache`. The experts take even shares of the tokens.
+    The decode step is one token behind a cache of the whole prompt; by default that of :func:`make_cache`. The
+    experts take even shares of the tokens. With ``dtype`` float32 nothing is cast.
     """
-    model = build_reference(architecture, expert_routing="even", dtype=DTYPE)
-    cache = cache or make_cache(architecture, workload)
-    make_ids = partial(torch.empty, dtype=torch.int64, device="meta")
-    tiles = int(vision_tokens.count_tiles(workload.num_width_tiles, workload.num_height_tiles))
+    model = build_reference(architecture, expert_routing="even", dtype=dtype)
+    cache = cache or make_cache(architecture, workload, dtype)
+    tile_grid = (workload.num_width_tiles, workload.num_height_tiles)
 
-    def make_views(views: int, side: int) -> torch.Tensor:
-        shape = (workload.batch_size * views, IMAGE_CHANNELS, side, side)
-        return torch.empty(shape, dtype=DTYPE, device="meta")
+    def make_ids(positions: int) -> torch.Tensor:
+        return torch.empty(workload.batch_size, positions, dtype=torch.int64, device="meta")
 
     def prefill() -> object:
-        return model(
-            make_ids(workload.batch_size, workload.seq_len),
-            cache,
-            global_views=make_views(1, workload.base_size),
-            tiles=make_views(tiles, workload.image_size) if tiles else None,
-            num_width_tiles=workload.num_width_tiles,
-            logits_tokens=workload.logits_tokens,
-        )
+        with default_dtype(dtype):
+            return model(
+                make_ids(workload.seq_len),
+                cache,
+                views=partial(make_views, workload, dtype),
+                tile_grid=tile_grid,
+                logits_tokens=workload.logits_tokens,
+            )
 
     def decode() -> object:
-        return model(make_ids(workload.batch_size, 1), cache)
+        cache.hold(workload.seq_len)
+        with default_dtype(dtype):
+            return model(make_ids(1), cache)
 
     return model, {"prefill": prefill, "decode": decode}
 
 
-def make_cache(architecture: DeepSeekOCRArchitecture, workload: TraceWorkload) -> KeyValueCache:
+def make_views(workload: TraceWorkload, dtype: torch.dtype = DTYPE) -> Iterator[torch.Tensor]:
+    """Yield the pixels of each call of the towers, on the meta device: tiles, if there are any, then global views."""
+    tiles = int(vision_tokens.count_tiles(workload.num_width_tiles, workload.num_height_tiles))
+    for _ in range(workload.batch_size // workload.vision_batch_size):
+        for views, side in ((tiles, workload.image_size), (1, workload.base_size)):
+            if views:
+                shape = (workload.vision_batch_size * views, IMAGE_CHANNELS, side, side)
+                yield torch.empty(shape, dtype=dtype, device="meta")
+
+
+def make_cache(
+    architecture: DeepSeekOCRArchitecture, workload: TraceWorkload, dtype: torch.dtype = DTYPE
+) -> KeyValueCache:
     """Return an empty cache on the meta device, for the prompt and one decode step."""
     return KeyValueCache(
-        architecture, batch_size=workload.batch_size, capacity=workload.seq_len + 1, device="meta", dtype=DTYPE
+        architecture, batch_size=workload.batch_size, capacity=workload.seq_len + 1, device="meta", dtype=dtype
     )

@@ -41,6 +41,7 @@ class Workload:
     """
 
     batch_size: int = 1
+    vision_batch_size: int = 1
     base_size: int = 1024
     image_size: int = 640
     num_width_tiles: int = A4_GRID[0]
@@ -69,6 +70,11 @@ class Workload:
     def __attrs_post_init__(self) -> None:
         patch = vision_tokens.PATCH_SIZE
         for name, holds, rule in (
+            (
+                "vision_batch_size",
+                self.batch_size % self.vision_batch_size == 0,
+                f"a divisor of batch_size, {self.batch_size}",
+            ),
             ("base_size", self.base_size >= patch, f"at least one patch, {patch}"),
             ("image_size", self.image_size >= patch, f"at least one patch, {patch}"),
             ("seq_len", self.seq_len >= self.image_tokens, f"at least the image tokens, {self.image_tokens}"),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from modelmeter.verify.aten import tensors_in
+from modelmeter.verify.dispatch import tensors_in
 from modelmeter.verify.other_counters.stages import Stage
 
 ATTENTION = ("scaled_dot_product_attention", "decomposed_relative_attention")

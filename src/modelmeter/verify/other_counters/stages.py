@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM
-from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
+from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.models.deepseek_ocr.workload import Workload
 
 

@@ -53,7 +53,13 @@ class DeepseekOCRModel(BaseLayer):
         return (*self.vision_layer.operators(), *self.decoder_layer.operators())
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        # Images are written into the embeddings of the prompt.
-        prompt = tape.call(self, "embed_tokens")
+        # Images are written into the embeddings of the prompt, which stay alive beside the hidden states.
+        prompt = tape.call(self, "embed_tokens", *inputs)
         self.vision_layer.replay(tape, prompt)
-        return (tape.call(self, "norm", tape.call(self, "layers", prompt)),)
+        # Each sequence sees the same row of positions.
+        positions = Buffer(Elements(index=self.output_shape[1]))
+        tape.reserve(positions)
+        hidden_states = tape.call(self, "layers", prompt)
+        output = tape.call(self, "norm", hidden_states)
+        tape.keep(prompt, positions, *inputs)
+        return (output,)

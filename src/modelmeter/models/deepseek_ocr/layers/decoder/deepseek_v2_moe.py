@@ -11,7 +11,7 @@ from modelmeter.functions import Size, ceil_div, differs, divide, equals, exists
 from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
 from modelmeter.layers.child import Child, Routing, once
 from modelmeter.layers.container import ModuleList
-from modelmeter.layers.operators import add_residual, apply_pointwise, concatenate, gather_rows
+from modelmeter.layers.operators import add_residual, apply_pointwise, concatenate, gather_rows, narrow, widen
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_mlp import DeepseekV2MLP
 from modelmeter.models.deepseek_ocr.layers.decoder.moe_gate import MoEGate
@@ -82,47 +82,76 @@ class DeepseekV2MoE(BaseLayer):
         return Elements(activation=2 * multiply(self.output_shape))
 
     def operators(self) -> tuple[Operator, ...]:
+        num_tokens = multiply(self.leading_shape)
         routed = self.assignments * self.hidden_size
-        tokens = multiply(self.leading_shape) * self.hidden_size
+        tokens = num_tokens * self.hidden_size
+        wide = Elements(float32=routed)
         return (
+            *self._sort(),
             gather_rows(routed, indices=self.assignments),
             concatenate(routed),
             Operator(
-                name="index_put",
-                reads=Elements(activation=routed, index=self.assignments),
+                name="index_put_",
+                reads=Elements(activation=2 * routed, index=self.assignments),
                 writes=Elements(activation=routed),
+                gradients=Elements(activation=routed),
             ),
+            widen(routed),
             apply_pointwise(
-                "mul",
+                "mul_",
                 routed,
-                reads=Elements(activation=routed + self.assignments),
+                reads=wide + Elements(float32=self.assignments),
+                writes=wide,
                 # The weight of an assignment is the same for all channels of a row.
                 backward_cuda_core_flops=vector_flops("mul", 2 * routed) + vector_flops("sum", routed),
             ),
             Operator(
                 name="sum",
                 cuda_core_flops=vector_flops("sum", routed),
-                reads=Elements(activation=routed),
-                writes=Elements(activation=tokens),
+                reads=wide,
+                writes=Elements(float32=tokens),
             ),
+            narrow(tokens),
             add_residual(tokens),
+        )
+
+    def _sort(self) -> tuple[Operator, ...]:
+        """Return what counts the tokens of each expert, and sorts the assignments by it: work on integers only."""
+        experts, assignments = self.n_routed_experts, Elements(index=self.assignments)
+        table = Elements(index=multiply(self.leading_shape) * experts)
+        return (
+            Operator(name="scatter_", reads=table + assignments, writes=table),
+            Operator(name="sum", reads=table, writes=Elements(index=experts)),
+            Operator(name="sort", reads=assignments, writes=assignments.scale(2)),
+            Operator(name="floor_divide", reads=assignments, writes=assignments),
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (hidden_states,) = inputs
-        gather, join, put_back, weigh, combine, add_shared = self.operators()
-        weights = tape.call(self, "gate", hidden_states)
-        outputs = self._replay_experts(tape, tape.run(gather, hidden_states))
-        unsorted = tape.run(put_back, tape.run(join, outputs))
-        combined = tape.run(combine, tape.run(weigh, unsorted, weights))
-        return (tape.run(add_shared, combined, tape.call(self, "shared_experts", hidden_states)),)
+        mark, count, sort, find_tokens, gather, join, put_back, to_float32, weigh, combine, to_activations, add = (
+            self.operators()
+        )
+        weights, numbers = tape.call_all(self, "gate", hidden_states)
+        table = tape.change(mark, Buffer(mark.writes), numbers)
+        counts = tape.run(count, table)
+        _, order = tape.run_all(sort, (numbers.elements, numbers.elements), numbers)
+        sorted_tokens = tape.run(gather, hidden_states, tape.run(find_tokens, order))
+        outputs = self._replay_experts(tape, sorted_tokens)
+        sorted_outputs = tape.run(join, outputs)
+        unsorted = tape.change(put_back, Buffer(put_back.writes), sorted_outputs, order)
+        weighed = tape.change(weigh, tape.cast(to_float32, unsorted), weights)
+        combined = tape.cast(to_activations, tape.run(combine, weighed))
+        tape.keep(table, counts, order, sorted_tokens, outputs, sorted_outputs, unsorted)
+        shared = tape.call(self, "shared_experts", hidden_states)
+        output = tape.run(add, combined, shared)
+        tape.keep(weights, numbers)
+        return (output,)
 
     def _replay_experts(self, tape: Tape, sorted_tokens: Buffer) -> Buffer:
         """Record those experts that can be the peak under even shares, and return the outputs of all.
 
-        Outputs are held until all experts have theirs, so the later of two alike experts has more beside it; but the
-        last one of all is also the last to read the tokens. The first experts may take one token more than the
-        others, and if there is no token for the others, they are not called.
+        The code holds all outputs, so the last of alike experts has the most beside it. The first experts may take one
+        token more than the others, and if there is no token for the others, they are not called.
         """
         experts, assignments = self.n_routed_experts, self.assignments
         larger, smaller = ceil_div(assignments, experts), floor_div(assignments, experts)
@@ -132,15 +161,17 @@ class DeepseekV2MoE(BaseLayer):
                 tape, larger, sorted_tokens, earlier=(assignments - 1 - experts * (larger - 1)) * larger
             )
         last = smaller + equals(smaller, 0)
-        for earlier in (assignments - 2 * last, assignments - last):
-            self._replay_expert(tape, last, sorted_tokens, earlier=earlier)
-        return Buffer(assignments * self.hidden_size)
+        self._replay_expert(tape, last, sorted_tokens, earlier=assignments - last)
+        return Buffer(Elements(activation=assignments * self.hidden_size))
 
     def _replay_expert(self, tape: Tape, num_tokens: Size, sorted_tokens: Buffer, *, earlier: Size) -> None:
         """Record an expert on ``num_tokens``, beside the outputs of ``earlier`` ones."""
         expert, others = self._expert(num_tokens), self.assignments - num_tokens
         with (
             tape.inside("experts", expert),
-            tape.holding(earlier * self.hidden_size, at_most=others * self.hidden_size),
+            tape.holding(
+                Elements(activation=earlier * self.hidden_size), at_most=Elements(activation=others * self.hidden_size)
+            ),
         ):
             expert.replay(tape, sorted_tokens)
+            tape.keep(sorted_tokens)

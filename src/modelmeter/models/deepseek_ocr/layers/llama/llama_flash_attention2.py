@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, divide, floor_div
+from modelmeter.functions import Size, differs, divide, equals, exceeds, floor_div
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
@@ -15,6 +15,7 @@ from modelmeter.layers.operators import apply_pointwise, attend, concatenate
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.llama.llama_rotary_embedding import LlamaRotaryEmbedding
 from modelmeter.operator_table import vector_flops
+from modelmeter.symbols import symbol
 
 
 @frozen(kw_only=True, slots=False)
@@ -22,7 +23,8 @@ class LlamaFlashAttention2(BaseLayer):
     """Attention of ``num_queries`` new positions over ``num_keys`` cached ones, the new included.
 
     Input and output (batch_size, num_queries, hidden_size). FLOPs count the full num_queries x num_keys
-    rectangle, without a causal discount. New keys and values are appended to a cache in place.
+    rectangle, without a causal discount. The keys and values of a prefill become the cache; those of later
+    positions are appended in place.
     """
 
     batch_size: Size
@@ -77,14 +79,17 @@ class LlamaFlashAttention2(BaseLayer):
         positions = self.batch_size * self.num_queries
         return Elements(activation=2 * positions * (2 * self.hidden_size + self.key_value_size))
 
+    @property
+    def new_key_elements(self) -> Size:
+        """Elements of the keys of the new positions, and of their values."""
+        return self.batch_size * self.num_queries * self.key_value_size
+
     def operators(self) -> tuple[Operator, ...]:
-        new_elements = self.batch_size * self.num_queries * self.key_value_size
-        append = Operator(name="copy_", reads=Elements(activation=new_elements), writes=Elements(kv=new_elements))
         return (
             *self._rotate(self.hidden_size),
             *self._rotate(self.key_value_size),
-            append,
-            append,
+            self._append(),
+            self._append(),
             attend(
                 sequences=self.batch_size,
                 queries=self.num_queries,
@@ -95,6 +100,16 @@ class LlamaFlashAttention2(BaseLayer):
                 is_cached=True,
             ),
         )
+
+    def _append(self) -> Operator:
+        """Return the copy of new keys, or values, behind those that are cached.
+
+        Where none are, the new ones become the cache as they are, but for a cast where it has another width.
+        """
+        is_first = equals(self.num_keys, self.num_queries)
+        needed = exceeds(self.num_keys, self.num_queries) + is_first * CACHE_IS_CAST
+        new = self.new_key_elements
+        return Operator(name="copy_", reads=Elements(activation=new), writes=Elements(kv=new)).scale(needed)
 
     def _rotate(self, width: Size) -> tuple[Operator, ...]:
         """Return the rotation ``x cos + rotate_half(x) sin`` of heads of ``width`` channels in all."""
@@ -124,15 +139,26 @@ class LlamaFlashAttention2(BaseLayer):
         (hidden_states,) = inputs
         *_, append_keys, append_values, attend_to_cache = self.operators()
         query, key, value = (tape.call(self, name, hidden_states) for name in ("q_proj", "k_proj", "v_proj"))
-        angles = tape.call_all(self, "rotary_emb")
-        query = self._replay_rotation(tape, self.hidden_size, query, *angles)
-        key = self._replay_rotation(tape, self.key_value_size, key, *angles)
-        tape.run(append_keys, key)
-        tape.run(append_values, value)
-        return (tape.call(self, "o_proj", tape.run(attend_to_cache, query)),)
+        cos, sin = tape.call_all(self, "rotary_emb")
+        rotated_query = self._replay_rotation(tape, self.hidden_size, query, cos, sin)
+        rotated_key = self._replay_rotation(tape, self.key_value_size, key, cos, sin)
+        tape.keep(query, key, value)
+        with tape.only_if(exceeds(self.num_keys, self.num_queries)):
+            tape.change(append_keys, rotated_key)
+            tape.change(append_values, value)
+            tape.keep(rotated_key)
+        # From here on keys and values are those of the cache.
+        attended = tape.run(attend_to_cache, rotated_query)
+        output = tape.call(self, "o_proj", attended)
+        tape.keep(rotated_query, cos, sin)
+        return (output,)
 
     def _replay_rotation(self, tape: Tape, width: Size, states: Buffer, cos: Buffer, sin: Buffer) -> Buffer:
         scale, negate, join, scale_rotated, add = self._rotate(width)
         scaled = tape.run(scale, states, cos)
         rotated = tape.run(join, states, tape.run(negate, states))
         return tape.run(add, scaled, tape.run(scale_rotated, rotated, sin))
+
+
+CACHE_IS_CAST: Size = differs(symbol("kv_bits"), symbol("activation_bits"))
+"""1 where a cached key has another width than an activation."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, ceil_div, differs
-from modelmeter.layers.base import Shape
+from modelmeter.functions import Size, are_several, ceil_div, differs
+from modelmeter.layers.base import Shape, multiply
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
+from modelmeter.layers.operators import copy
 from modelmeter.layers.residual import ResidualBlock
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.attention import Attention
@@ -71,22 +72,48 @@ class Block(ResidualBlock):
             ),
         }
 
+    @property
+    def _is_partitioned(self) -> Size:
+        """1 where the grid is copied window by window: one window, or windows of one patch, are a view."""
+        windows_per_side = ceil_div(self.grid_size, self.window_size)
+        return differs(windows_per_side, 1) * differs(self.window_size, 1)
+
+    @property
+    def _is_padded(self) -> Size:
+        return differs(self.padded_size, self.grid_size)
+
+    @property
+    def _is_cut(self) -> Size:
+        """1 where cutting the padding off copies the grid: one patch of one view is a view."""
+        return self._is_padded * are_several(self.grid_size, self.num_views)
+
+    @property
+    def _padded_elements(self) -> Size:
+        return self.num_views * self.padded_size**2 * self.hidden_size
+
     def operators(self) -> tuple[Operator, ...]:
-        elements = self.num_views * self.grid_size**2 * self.hidden_size
-        is_padded = differs(self.padded_size, self.grid_size)
-        pad = Operator(
-            name="pad",
-            reads=Elements(activation=is_padded * elements),
-            writes=Elements(activation=is_padded * self.num_views * self.padded_size**2 * self.hidden_size),
-        )
-        return (pad, *super().operators())
+        elements, padded = multiply(self.output_shape), self._padded_elements
+        pad = Operator(name="constant_pad_nd", reads=Elements(activation=elements), writes=Elements(activation=padded))
+        partition = copy(padded).scale(self._is_partitioned)
+        cut = copy(elements).scale(self._is_cut)
+        return (pad.scale(self._is_padded), partition, partition, cut, *super().operators())
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (features,) = inputs
-        _, add_attention, add_mlp = self.operators()
+        pad, partition, join, cut, add_attention, add_mlp = self.operators()
         normed = tape.call(self, "norm1", features)
-        # Where nothing is padded, the windows are the norm's output: as many elements.
-        with tape.only_if(differs(self.padded_size, self.grid_size)):
-            windows = tape.run(self.num_views * self.padded_size**2 * self.hidden_size, normed)
-        features = tape.run(add_attention, features, tape.call(self, "attn", windows))
+        whole = (Elements(activation=self._padded_elements),)
+        # Where nothing is padded, partitioned or cut, what comes out is what goes in: as many elements.
+        with tape.only_if(self._is_padded):
+            (padded,) = tape.run_all(pad, whole, normed)
+        with tape.only_if(self._is_partitioned):
+            (windows,) = tape.run_all(partition, whole, padded)
+        tape.keep(normed.only_if(self._is_padded * self._is_partitioned))
+        attended = tape.call(self, "attn", windows)
+        with tape.only_if(self._is_partitioned):
+            (joined,) = tape.run_all(join, whole, attended)
+        with tape.only_if(self._is_cut):
+            (grid,) = tape.run_all(cut, (Elements(activation=multiply(self.output_shape)),), joined)
+        tape.keep(attended.only_if(self._is_partitioned * self._is_cut))
+        features = tape.run(add_attention, features, grid)
         return (tape.run(add_mlp, features, tape.call(self, "mlp", tape.call(self, "norm2", features))),)

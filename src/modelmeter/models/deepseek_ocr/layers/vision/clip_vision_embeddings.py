@@ -12,7 +12,15 @@ from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, never, once
 from modelmeter.layers.conv2d import Conv2d
 from modelmeter.layers.embedding import Embedding
-from modelmeter.layers.operators import apply_pointwise, concatenate, resize_table, sum_over
+from modelmeter.layers.operators import (
+    apply_pointwise,
+    concatenate,
+    copy,
+    narrow,
+    resize_table,
+    sum_over,
+    widen,
+)
 from modelmeter.layers.tape import Buffer, Tape
 
 
@@ -20,7 +28,8 @@ from modelmeter.layers.tape import Buffer, Tape
 class CLIPVisionEmbeddings(BaseLayer):
     """SAM's features as patches, behind a class token, with positions added.
 
-    Input (num_views, hidden_size, grid_size, grid_size); output (num_views, 1 + grid_size^2, hidden_size).
+    Input: pixels, which are not used, and SAM's features (num_views, hidden_size, grid_size, grid_size); output
+    (num_views, 1 + grid_size^2, hidden_size).
     The checkpoint stores CLIP's own patch convolution, which is never called.
     """
 
@@ -84,14 +93,11 @@ class CLIPVisionEmbeddings(BaseLayer):
                 reads=Elements(activation=self.num_views * patches, weight=hidden_size),
                 expanded=self.num_views * hidden_size,
             ),
-            resize_table(
-                "_upsample_bicubic2d_aa",
-                source=stored,
-                target=patches,
-                needed=needed,
-                reads=Elements(activation=stored),
-            ),
-            concatenate(needed * positions),
+            copy(stored).scale(needed * differs(self.pretrain_grid_size, 1)),
+            widen(stored).scale(needed),
+            resize_table("_upsample_bicubic2d_aa", source=stored, target=patches).scale(needed),
+            narrow(patches).scale(needed),
+            concatenate(positions).scale(needed),
             apply_pointwise(
                 "add",
                 self.num_views * positions,
@@ -101,12 +107,15 @@ class CLIPVisionEmbeddings(BaseLayer):
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        (patches,) = inputs
-        join_class_token, resize, _, add_positions = self.operators()
+        patches = inputs[-1]
+        join_class_token, transpose, to_float32, resize, to_activations, join_position, add_positions = self.operators()
         embeddings = tape.run(join_class_token, patches)
         positions = tape.call(self, "position_embedding")
-        # Where nothing is resized, these are the stored positions: as many elements.
+        # Where nothing is resized, the stored positions are added: as many elements.
         with tape.only_if(differs(self.grid_size, self.pretrain_grid_size)):
-            resized = tape.run(resize, positions)
-            positions = tape.run((self.grid_size**2 + 1) * self.hidden_size, positions, resized)
-        return (tape.run(add_positions, embeddings, positions),)
+            grid = tape.run(transpose, positions)
+            resized = tape.cast(to_activations, tape.run(resize, tape.cast(to_float32, grid)))
+            added = Elements(activation=(self.grid_size**2 + 1) * self.hidden_size)
+            (joined,) = tape.run_all(join_position, (added,), positions, resized)
+            tape.keep(grid)
+        return (tape.run(add_positions, embeddings, joined),)

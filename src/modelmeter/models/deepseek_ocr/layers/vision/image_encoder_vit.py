@@ -12,7 +12,15 @@ from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once, repeat
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.layers.conv2d import Conv2d
-from modelmeter.layers.operators import apply_pointwise, read_table, resize_table, sum_over
+from modelmeter.layers.operators import (
+    apply_pointwise,
+    copy,
+    narrow,
+    read_table,
+    resize_table,
+    sum_over,
+    widen_weights,
+)
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.block import Block
 from modelmeter.models.deepseek_ocr.layers.vision.layer_norm2d import LayerNorm2d
@@ -127,26 +135,29 @@ class ImageEncoderViT(BaseLayer):
         table = self.pretrain_grid_size**2 * self.hidden_size
         positions = self.grid_size**2 * self.hidden_size
         needed = differs(self.grid_size, self.pretrain_grid_size)
-        added = read_table(positions, side=self.grid_size, pretrain_side=self.pretrain_grid_size, needed=needed)
+        added = read_table(positions, side=self.grid_size, pretrain_side=self.pretrain_grid_size)
+        halved = self.num_views * ceil_div(self.grid_size, 2) ** 2 * self.downsample_channels
         return (
-            resize_table(
-                "_upsample_bicubic2d_aa",
-                source=table,
-                target=positions,
-                needed=needed,
-                reads=Elements(weight=table),
-            ),
+            widen_weights(table).scale(needed),
+            resize_table("_upsample_bicubic2d_aa", source=table, target=positions).scale(needed),
+            narrow(positions).scale(needed),
             apply_pointwise(
                 "add",
                 self.num_views * positions,
                 reads=Elements(activation=self.num_views * positions) + added,
                 backward_cuda_core_flops=sum_over(self.num_views * positions, self.num_views),
             ),
+            copy(halved),
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (pixels,) = inputs
-        resize, add_positions = self.operators()
+        to_float32, resize, to_activations, add_positions, copy_halved = self.operators()
         features = tape.call(self, "patch_embed", pixels)
-        features = tape.run(add_positions, features, tape.run(resize))
-        return tape.call_in_turn(self, ("blocks", "neck", "net_2", "net_3"), features)
+        positions = tape.cast(to_activations, tape.run(resize, tape.run(to_float32)))
+        tape.keep(features)
+        features = tape.run(add_positions, features, positions)
+        (halved,) = tape.call_in_turn(self, ("blocks", "neck", "net_2"), features)
+        output = tape.call(self, "net_3", tape.run(copy_halved, halved))
+        tape.keep(halved)
+        return (output,)

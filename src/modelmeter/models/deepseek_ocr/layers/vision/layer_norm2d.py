@@ -7,7 +7,8 @@ from attrs import frozen
 from modelmeter.cost import Elements, Operator
 from modelmeter.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape
-from modelmeter.layers.operators import sum_over
+from modelmeter.layers.operators import apply_pointwise, sum_over
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.operator_table import vector_flops
 
 
@@ -30,27 +31,68 @@ class LayerNorm2d(BaseLayer):
     def operators(self) -> tuple[Operator, ...]:
         positions = self.num_views * self.grid_size**2
         elements = positions * self.out_channels
-        # (x - mean) / sqrt(mean((x - mean)^2) + eps) * weight + bias; the vendor computes x - mean twice.
-        over_elements = ("mean", "sub", "pow", "mean", "sub", "div", "mul", "add")
-        over_positions = ("add", "sqrt")
-        flops: Size = sum(vector_flops(name, elements) for name in over_elements)
-        flops = flops + sum(vector_flops(name, positions) for name in over_positions)
-        # The sum for the bias; two products and a sum for the scale; of a / b, three quotients, a sign and a
-        # product; of sqrt(b), a product and a quotient; two signs for what is subtracted; two quotients for the
-        # means; of x^2, a power and two products. x is used three times, the mean twice.
-        back_elements = (
-            "sum", "mul", "mul", "sum", "div", "div", "div", "neg", "mul", "neg", "neg", "div", "div", "pow", "mul",
-            "mul", "add", "add",
-        )  # fmt: skip
-        back: Size = sum(vector_flops(name, elements) for name in back_elements)
-        back = back + sum(vector_flops(name, positions) for name in ("mul", "div", "add"))
+        # Of what is broadcast over the channels, a position has one.
+        full, narrow = Elements(activation=elements), Elements(activation=positions)
+        over_channels = sum_over(elements, self.out_channels)
+        product, sign = vector_flops("mul", elements), vector_flops("neg", elements)
+        mean = Operator(
+            name="mean",
+            cuda_core_flops=vector_flops("mean", elements),
+            reads=full,
+            writes=narrow,
+            backward_cuda_core_flops=vector_flops("div", elements),
+        )
+        centre = apply_pointwise("sub", elements, reads=full + narrow, backward_cuda_core_flops=sign + over_channels)
+        # (x - mean) / sqrt(mean((x - mean)^2) + eps) * weight + bias
         return (
-            Operator(
-                name="LayerNorm2d",
-                cuda_core_flops=flops,
-                reads=Elements(activation=elements, weight=self.own_parameters),
-                writes=Elements(activation=elements),
-                # The root, and the mean that is subtracted twice, are broadcast over the channels.
-                backward_cuda_core_flops=back + 3 * sum_over(elements, self.out_channels),
+            mean,
+            centre,
+            apply_pointwise(
+                "pow", elements, reads=full, backward_cuda_core_flops=vector_flops("pow", elements) + 2 * product
+            ),
+            mean,
+            centre,
+            apply_pointwise("add", positions, reads=narrow),
+            apply_pointwise(
+                "sqrt",
+                positions,
+                reads=narrow,
+                backward_cuda_core_flops=vector_flops("mul", positions) + vector_flops("div", positions),
+            ),
+            apply_pointwise(
+                "div",
+                elements,
+                reads=full + narrow,
+                backward_cuda_core_flops=vector_flops("div", 3 * elements) + sign + product + over_channels,
+            ),
+            apply_pointwise(
+                "mul",
+                elements,
+                reads=full + Elements(weight=self.out_channels),
+                backward_cuda_core_flops=2 * product + vector_flops("sum", elements),
+            ),
+            apply_pointwise(
+                "add",
+                elements,
+                reads=full + Elements(weight=self.out_channels),
+                backward_cuda_core_flops=vector_flops("sum", elements),
             ),
         )
+
+    @property
+    def own_accumulated(self) -> Elements:
+        # The features go into the mean, and it is taken away from them twice.
+        positions = self.num_views * self.grid_size**2
+        return Elements(activation=2 * positions * self.out_channels + positions)
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (features,) = inputs
+        take_mean, centre, square, take_variance, centre_again, add, root, divide, scale, shift = self.operators()
+        mean = tape.run(take_mean, features)
+        squares = tape.run(square, tape.run(centre, features, mean))
+        variance = tape.run(take_variance, squares)
+        centred = tape.run(centre_again, features, mean)
+        normalised = tape.run(divide, centred, tape.run(root, tape.run(add, variance)))
+        output = tape.run(shift, tape.run(scale, normalised))
+        tape.keep(mean, variance, normalised)
+        return (output,)

@@ -53,5 +53,7 @@ class NoTPAttention(BaseLayer):
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
         (attend,) = self.operators()
-        attended = tape.run(attend, tape.call(self, "qkv_proj", *inputs))
-        return (tape.call(self, "out_proj", attended),)
+        qkv = tape.call(self, "qkv_proj", *inputs)
+        output = tape.call(self, "out_proj", tape.run(attend, qkv))
+        tape.keep(qkv)
+        return (output,)

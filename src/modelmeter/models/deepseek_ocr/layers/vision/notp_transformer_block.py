@@ -11,6 +11,7 @@ from modelmeter.layers.base import Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.residual import ResidualBlock
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.notp_attention import NoTPAttention
 from modelmeter.models.deepseek_ocr.layers.vision.notp_feedforward import NoTPFeedForward
 
@@ -53,3 +54,12 @@ class NoTPTransformerBlock(ResidualBlock):
             "layer_norm1": once(norm),
             "layer_norm2": once(norm),
         }
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        (hidden_states,) = inputs
+        add_attention, add_mlp = self.operators()
+        attended = tape.call(self, "self_attn", tape.call(self, "layer_norm1", hidden_states))
+        residual = tape.run(add_attention, hidden_states, attended)
+        output = tape.run(add_mlp, residual, tape.call(self, "mlp", tape.call(self, "layer_norm2", residual)))
+        tape.keep(attended)
+        return (output,)

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, exceeds, floor_div
+from modelmeter.functions import Size, differs, exceeds, floor_div
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child
-from modelmeter.layers.operators import concatenate
+from modelmeter.layers.operators import concatenate, copy
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.vision.image_encoder_vit import ImageEncoderViT
 from modelmeter.models.deepseek_ocr.layers.vision.mlp_projector import MlpProjector
 from modelmeter.models.deepseek_ocr.layers.vision.vit_model import VitModel
 from modelmeter.models.deepseek_ocr.vision_tokens import global_view_tokens, grid_size, tile_tokens
+from modelmeter.operator_table import vector_flops
 
 IMAGE_CHANNELS = 3
 
@@ -24,13 +25,15 @@ IMAGE_CHANNELS = 3
 class VisionTower(BaseLayer):
     """SAM, CLIP and the projector on the tiles and on the global view of each page.
 
-    Not a torch module of its own: its children are attributes of ``DeepseekOCRModel``. Each tower is
-    called once for all tiles (where a page has more than one) and once for all global views.
+    Not a torch module of its own: its children are attributes of ``DeepseekOCRModel``. ``vision_batch_size`` pages
+    share a call, of which there are ``batch_size / vision_batch_size``: each tower runs once for the tiles of these
+    pages (where a page has more than one) and once for their global views.
 
     Output: image tokens (batch_size, tokens, hidden_size), written over the embeddings of the prompt.
     """
 
     batch_size: Size
+    vision_batch_size: Size
     base_size: Size
     image_size: Size
     num_width_tiles: Size
@@ -59,9 +62,14 @@ class VisionTower(BaseLayer):
         return exceeds(self.num_width_tiles * self.num_height_tiles, 1)
 
     @property
-    def num_tile_views(self) -> Size:
-        """Tiles of all pages."""
-        return self.batch_size * self.num_width_tiles * self.num_height_tiles
+    def num_calls(self) -> Size:
+        """Calls of the towers until every page has had its turn: ``vision_batch_size`` pages in each."""
+        return floor_div(self.batch_size, self.vision_batch_size)
+
+    @property
+    def tile_views(self) -> Size:
+        """Tiles of the pages of one call."""
+        return self.vision_batch_size * self.num_width_tiles * self.num_height_tiles
 
     def side(self, view_size: Size) -> Size:
         """Return the side of the feature grid of a view."""
@@ -130,10 +138,11 @@ class VisionTower(BaseLayer):
         )
 
     def build_children(self) -> Mapping[str, Child]:
-        tiles = (self.num_tile_views, self.image_size)
-        global_views = (self.batch_size, self.base_size)
+        tiles = (self.tile_views, self.image_size)
+        global_views = (self.vision_batch_size, self.base_size)
+        calls = self.num_calls
         return {
-            name: Child(calls=((build(*tiles), self.has_tiles), (build(*global_views), 1)))
+            name: Child(calls=((build(*tiles), calls * self.has_tiles), (build(*global_views), calls)))
             for name, build in (
                 ("sam_model", self._sam),
                 ("vision_model", self._clip),
@@ -143,60 +152,90 @@ class VisionTower(BaseLayer):
 
     @property
     def own_accumulated(self) -> Elements:
-        # SAM's features go into CLIP and beside CLIP's; the newline ends rows of tiles and of the global view.
-        tile_positions = self.has_tiles * self.num_tile_views * self.side(self.image_size) ** 2
-        positions = tile_positions + self.batch_size * self.side(self.base_size) ** 2
-        return Elements(activation=positions * self.clip_hidden_size, weight=self.has_tiles * self.hidden_size)
+        # SAM's features go into CLIP and beside CLIP's; the newline ends rows of tiles and of global views, and
+        # it and the separator are used in every call.
+        tile_positions = self.has_tiles * self.tile_views * self.side(self.image_size) ** 2
+        positions = tile_positions + self.vision_batch_size * self.side(self.base_size) ** 2
+        uses = self.num_calls * (self.has_tiles + 2) - 2
+        return Elements(activation=self.num_calls * positions * self.clip_hidden_size, weight=uses * self.hidden_size)
 
     def operators(self) -> tuple[Operator, ...]:
-        has_tiles, newline = self.has_tiles, self.hidden_size
-        tile_side, global_side = self.side(self.image_size), self.side(self.base_size)
-        # SAM's and CLIP's features of a position, side by side.
-        tile_features = has_tiles * self.num_tile_views * tile_side**2 * 2 * self.clip_hidden_size
-        global_features = self.batch_size * global_side**2 * 2 * self.clip_hidden_size
-        tile_channels = has_tiles * self.num_tile_views * tile_side**2 * self.hidden_size
-        global_channels = self.batch_size * global_side**2 * self.hidden_size
-        rows_of_tiles = self.batch_size * self.tile_tokens * self.hidden_size
-        rows_of_global = self.batch_size * (self.global_tokens - 1) * self.hidden_size
-        tokens = self.batch_size * self.image_tokens * self.hidden_size
+        return tuple(operator.scale(self.num_calls) for operator in self._call_operators())
+
+    def _call_operators(self) -> tuple[Operator, ...]:
+        """Return the operators of one call: those of its tiles, of its global views, and what joins them."""
+        pages, hidden_size = self.vision_batch_size, self.hidden_size
+        tile_side = self.side(self.image_size)
+        tile_channels = self.tile_views * tile_side**2 * hidden_size
+        # A row of tiles is a view where there is one tile a row, or one position a tile.
+        is_copied = differs(self.num_width_tiles, 1) * differs(tile_side, 1)
+        tile_operators = (
+            self._join_features(self.tile_views, self.image_size),
+            copy(tile_channels).scale(is_copied),
+            self._end_rows(tile_channels, rows=pages * self.num_height_tiles * tile_side),
+        )
+        global_side = self.side(self.base_size)
+        tokens = pages * self.image_tokens * hidden_size
         return (
-            concatenate(tile_features),
-            # The newline is expanded over all rows: it is read once.
-            concatenate(
-                rows_of_tiles,
-                reads=Elements(activation=tile_channels, weight=has_tiles * newline),
-                expanded=has_tiles * self.batch_size * self.num_height_tiles * tile_side * newline,
-            ),
-            concatenate(global_features),
-            concatenate(
-                rows_of_global,
-                reads=Elements(activation=global_channels, weight=newline),
-                expanded=self.batch_size * global_side * newline,
-            ),
+            *(operator.scale(self.has_tiles) for operator in tile_operators),
+            self._join_features(pages, self.base_size),
+            self._end_rows(pages * global_side**2 * hidden_size, rows=pages * global_side),
             concatenate(
                 tokens,
-                reads=Elements(activation=rows_of_tiles + rows_of_global, weight=self.hidden_size),
-                expanded=self.batch_size * self.hidden_size,
+                reads=Elements(activation=tokens - pages * hidden_size, weight=hidden_size),
+                expanded=pages * hidden_size,
             ),
-            Operator(name="copy_", reads=Elements(activation=tokens), writes=Elements(activation=tokens)),
+            concatenate(tokens),
+            Operator(
+                name="index_put_",
+                reads=Elements(activation=2 * tokens, index=self.image_tokens),
+                writes=Elements(activation=tokens),
+                # What the image tokens are written over gets no gradient there: it becomes 0.
+                backward_cuda_core_flops=vector_flops("index_put", tokens),
+            ),
+        )
+
+    def _join_features(self, num_views: Size, view_size: Size) -> Operator:
+        """Return what puts SAM's and CLIP's features of a position side by side."""
+        return concatenate(num_views * self.side(view_size) ** 2 * 2 * self.clip_hidden_size)
+
+    def _end_rows(self, channels: Size, *, rows: Size) -> Operator:
+        """Return what ends rows of ``channels`` elements in all with the newline, which is expanded: read once."""
+        newlines = rows * self.hidden_size
+        return concatenate(
+            channels + newlines, reads=Elements(activation=channels, weight=self.hidden_size), expanded=newlines
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        """Record one call: alike calls do alike, and nothing of one is alive in the next."""
         (prompt,) = inputs
-        *_, join_views, _ = self.operators()
+        *tiles, join_global, end_global_rows, join_parts, join_images, write = self._call_operators()
+        join_tiles, copy_tiles, end_tile_rows = tiles
         with tape.only_if(self.has_tiles):
-            tile_rows = self._replay_views(tape, self.num_tile_views, self.image_size, call=0)
-        global_rows = self._replay_views(tape, self.batch_size, self.base_size, call=1)
-        image_tokens = tape.run(join_views, tile_rows, global_rows)
+            tile_channels = self._replay_views(tape, join_tiles, self.tile_views, self.image_size, call=0)
+            # The features of the tiles stay alive beside their copy, which is empty where there is none.
+            tile_rows = tape.run(copy_tiles, tile_channels)
+            ended_tiles = tape.run(end_tile_rows, tile_rows, tile_channels)
+        # Without tiles, what is held of them is empty.
+        tile_channels = tile_channels.only_if(self.has_tiles)
+        tape.reserve(tile_channels)
+        global_rows = self._replay_views(tape, join_global, self.vision_batch_size, self.base_size, call=1)
+        tape.keep(tile_rows, tile_channels)
+        ended_global = tape.run(end_global_rows, global_rows)
+        image_tokens = tape.run(join_parts, ended_tiles, ended_global)
+        tape.keep(tile_channels, global_rows)
+        images = tape.run(join_images, image_tokens)
         # Written over embeddings of the prompt.
-        tape.run(0, prompt, image_tokens)
+        tape.change(write, prompt, images, Buffer(Elements(index=self.image_tokens)))
+        tape.keep(image_tokens)
         return (prompt,)
 
-    def _replay_views(self, tape: Tape, num_views: Size, view_size: Size, *, call: int) -> Buffer:
-        """Record the towers and the projector on the views of one kind; return the rows of their tokens."""
-        join_features, join_newlines = self.operators()[2 * call : 2 * call + 2]
-        pixels = Buffer(num_views * IMAGE_CHANNELS * view_size**2)
+    def _replay_views(self, tape: Tape, join: Operator, num_views: Size, view_size: Size, *, call: int) -> Buffer:
+        """Record the towers and the projector on the views of one kind; return what the projector writes."""
+        pixels = Buffer(Elements(activation=num_views * IMAGE_CHANNELS * view_size**2))
         sam_features = tape.call(self, "sam_model", pixels, call=call)
-        clip_features = tape.call(self, "vision_model", sam_features, call=call)
-        features = tape.run(join_features, clip_features, sam_features)
-        return tape.run(join_newlines, tape.call(self, "projector", features, call=call))
+        clip_features = tape.call(self, "vision_model", pixels, sam_features, call=call)
+        features = tape.run(join, clip_features, sam_features)
+        projected = tape.call(self, "projector", features, call=call)
+        tape.keep(pixels, sam_features, clip_features)
+        return projected

@@ -19,7 +19,8 @@ from modelmeter.models.deepseek_ocr.layers.vision.notp_transformer import NoTPTr
 class VitModel(BaseLayer):
     """Embeddings, a norm and the blocks, over SAM's features.
 
-    Input (num_views, hidden_size, grid_size, grid_size); output (num_views, 1 + grid_size^2, hidden_size).
+    Input: pixels, which are not used, and SAM's features (num_views, hidden_size, grid_size, grid_size); output
+    (num_views, 1 + grid_size^2, hidden_size).
     """
 
     num_views: Size
@@ -63,4 +64,7 @@ class VitModel(BaseLayer):
         }
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        return tape.call_in_turn(self, ("embeddings", "pre_layrnorm", "transformer"), *inputs)
+        embeddings = tape.call(self, "embeddings", *inputs)
+        output = tape.call(self, "transformer", tape.call(self, "pre_layrnorm", embeddings))
+        tape.keep(embeddings)
+        return (output,)

@@ -206,7 +206,7 @@ def vision(
     activation_bits: Value,
 ) -> Metrics:
     """Return the cost of SAM and CLIP, on the global view of each page and on its tiles."""
-    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -394,7 +394,7 @@ def projector(
     activation_bits: Value,
 ) -> Metrics:
     """Return the cost of the projector, and of making the prompt of its output."""
-    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = ceil_div(floor_div(image_size, 16), 4)
@@ -542,7 +542,7 @@ def request(
     expert_routing: str,
 ) -> Metrics:
     """Return the cost of all stages, one after the other."""
-    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -793,7 +793,7 @@ def training_step(
     expert_routing: str,
 ) -> Metrics:
     """Return the cost of a forward over images and prompt, and of the backward of it."""
-    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = num_width_tiles * num_height_tiles
@@ -1037,7 +1037,7 @@ def stages(
     expert_routing: str,
 ) -> Metrics:
     """Return the costs of each stage and of the request."""
-    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -1341,7 +1341,7 @@ def vision_peak_activation_bytes(
     activation_bits: Value,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``vision``."""
-    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -1462,7 +1462,7 @@ def projector_peak_activation_bytes(
     activation_bits: Value,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``projector``."""
-    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = ceil_div(floor_div(image_size, 16), 4)
@@ -1578,7 +1578,7 @@ def request_peak_activation_bytes(
     expert_routing: str,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``request``."""
-    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)

@@ -233,14 +233,18 @@ def at_most(name: str, size: Value, limit_name: str, limit: Value) -> None:
     space.checks.append(AtMost(name, size, limit_name, limit))
 
 
-def multiple_of(name: str, size: Value, divisor_name: str, divisor: Value) -> None:
-    """Raise an error if a size does not divide another; where that is not known, remember the rule."""
+def multiple_of(name: str, size: Value, divisor_name: str, divisor: Value) -> int:
+    """Return a divisor; raise an error if it does not divide the size, and where that is not known, remember the rule.
+
+    The divisor has to be known.
+    """
     if not isinstance(divisor, int):
         raise CostError(f"{divisor_name} must be one known number here, no array and no free size")
     if isinstance(size, int) and size % divisor:
         raise no_multiple(name, size, divisor_name, divisor)
     # What is no multiple exceeds the last one below it.
     at_most(name, size, f"the last multiple of {divisor_name}", divisor * floor_div(size, divisor))
+    return divisor
 
 
 def never_exceeds(value: Value, limit: Value) -> bool:

@@ -74,5 +74,5 @@ def _check_rule(rule: Rule, signature: Signature) -> str:
     if rule.relation == "at_most":
         return f'    at_most("{rule.a}", {a}, "{rule.b}", {b})'
     if rule.relation == "divides":
-        return f'    multiple_of("{rule.b}", {b}, "{rule.a}", {a})'
+        return f'    {a} = multiple_of("{rule.b}", {b}, "{rule.a}", {a})'
     raise FormulaError("formulas of unknown sizes have no check for this rule", found=rule)

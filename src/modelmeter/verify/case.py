@@ -7,11 +7,14 @@ from math import prod
 from typing import Literal, cast
 
 import sympy
+import torch
 from attrs import evolve, field, frozen
 from sympy.core.relational import Relational
 
+from modelmeter.cost import FLOAT32_BITS
 from modelmeter.errors import CountError
 from modelmeter.functions import Size
+from modelmeter.symbols import STORAGE
 from modelmeter.verify.guards import LEAST_SIZE
 from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSize, TorchSizes, Trace
@@ -47,6 +50,8 @@ class Case:
         Relations that its domain is limited to: the guards that are expected.
     kind
         The kind of its verdicts.
+    casts
+        Whether the model computes with another type than float32, to which it casts some numbers.
     """
 
     name: str
@@ -59,6 +64,12 @@ class Case:
     least: Mapping[sympy.Symbol, int] = field(factory=dict)
     assumed: tuple[Relational, ...] = ()
     kind: Kind = "identity"
+    casts: bool = True
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Storage widths that are numbers in the case."""
+        return {} if self.casts else dict.fromkeys(STORAGE, FLOAT32_BITS)
 
     @property
     def symbols(self) -> tuple[sympy.Symbol, ...]:
@@ -105,14 +116,19 @@ class Case:
         def prepare(sizes: TorchSizes) -> Forward:
             return self.build({name: _to_torch(size, sizes) for name, size in self.inputs.items()})
 
-        return self.trace(prepare, self.symbols, self.assumed)
+        return self.trace(prepare, self.symbols, self.assumed, torch.bfloat16 if self.casts else torch.float32)
 
     def describe(self, domain: Domain) -> str:
         """Return the sizes that a trace of the case with this domain holds for, as one line."""
         fixed = [f"{name} = {size}" for name, size in self.sizes.items() if str(size) != name]
         ranges = [f"{symbol.name} >= {domain.least_of(symbol)}" for symbol in self.symbols]
         gaps = [f"{symbol.name} != {point}" for symbol, points in domain.excluded.items() for point in sorted(points)]
-        return "; ".join([*fixed, *ranges, *gaps, *map(_describe_relation, self.assumed)])
+        relations = map(_describe_relation, self.assumed)
+        return "; ".join([*fixed, *ranges, *gaps, *relations, _CAST if self.casts else _NOT_CAST])
+
+
+_CAST = "activation_bits and weight_bits other than 32; kv_bits as activation_bits"
+_NOT_CAST = "activation_bits, weight_bits and kv_bits = 32"
 
 
 def _describe_relation(relation: Relational) -> str:

@@ -10,7 +10,7 @@ from attrs import evolve, fields, frozen
 
 from modelmeter.bind import BoundModule
 from modelmeter.cost import METRICS, Metric
-from modelmeter.functions import Size, exceeds
+from modelmeter.functions import Size, exceeds, floor_div
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -22,7 +22,7 @@ from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain, resolve
 from modelmeter.verify.our_formulas import OurFormulas, map_cost
 from modelmeter.verify.proof import Verdict
-from modelmeter.verify.trace_sizes import NO_TILES
+from modelmeter.verify.trace_sizes import NO_TILES, Sizes
 
 ADDITIVE: tuple[Metric, ...] = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "activation_bytes")
 
@@ -119,25 +119,32 @@ def prove_growth(
 
 
 def prove_tiles(formulas: OurFormulas) -> Iterator[Verdict]:
-    """Yield verdicts: with tiles, the towers cost what they cost on the tiles and on the global views, as plain views.
+    """Yield verdicts: a call of the towers costs what plain views cost, of its tiles and of its global views.
 
-    So the traces of plain views, of any number and any side, are proofs for tiles. ``formulas`` have symbols for the
-    workload.
+    So the traces of plain views in one call, of any number and any side, are proofs for tiles, and for pages that take
+    several calls. ``formulas`` have symbols for the workload.
     """
-    batch_size, tiles = symbol("batch_size"), symbol("num_width_tiles") * symbol("num_height_tiles")
+    pages, tiles = symbol("vision_batch_size"), symbol("num_width_tiles") * symbol("num_height_tiles")
+    one_call: Sizes = {"batch_size": pages}
+    calls = floor_div(symbol("batch_size"), pages)
     stages, anywhere = ("vision", "projector"), Domain()
     for bound, _ in formulas.members():
         path = bound.node.path
         if not path.startswith(("model.sam_model", "model.vision_model", "model.projector")):
             continue
-        whole = formulas.cost(path, stages, {}, anywhere)
-        plain = formulas.cost(path, stages, NO_TILES, anywhere)
-        of_tiles = {symbol("batch_size"): batch_size * tiles, symbol("base_size"): symbol("image_size")}
+        whole, call, plain = (
+            formulas.cost(path, stages, sizes, anywhere) for sizes in ({}, one_call, {**one_call, **NO_TILES})
+        )
+        of_tiles = {pages: pages * tiles, symbol("base_size"): symbol("image_size")}
         for metric in ADDITIVE:
             parts = exceeds(tiles, 1) * sympy.sympify(plain[metric]).xreplace(of_tiles) + plain[metric]
             yield _compare_forms(
-                bound, stages, metric, whole[metric], parts, domain="any sizes and any grid of tiles",
-                note="tiles are batch_size num_width_tiles num_height_tiles views of image_size more",
+                bound, stages, metric, call[metric], parts, domain="any sizes and any grid of tiles",
+                note="tiles are vision_batch_size num_width_tiles num_height_tiles views of image_size more",
+            )  # fmt: skip
+            yield _compare_forms(
+                bound, stages, metric, whole[metric], calls * call[metric], domain="any sizes",
+                note="batch_size / vision_batch_size calls are alike",
             )  # fmt: skip
 
 

@@ -10,8 +10,9 @@ from attrs import evolve, field, frozen
 from modelmeter.bind import BoundModule, bind
 from modelmeter.cost import FLOWS, METRICS, Cost, Precision, bits_to_bytes
 from modelmeter.errors import CountError
-from modelmeter.functions import RoutedReads, Size
+from modelmeter.functions import RoutedReads, Size, differs
 from modelmeter.graph import ModuleGraph, join_path
+from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST, WEIGHTS_ARE_CAST
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
 from modelmeter.symbols import symbol
 from modelmeter.totals import add_up
@@ -52,7 +53,7 @@ class OurFormulas:
 
     def cost(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what the module at ``path`` costs over ``stages`` at ``sizes``, multiplied out."""
-        found = [_put_in(cost, sizes) for stage, cost in self.costs[path].items() if stage in stages]
+        found = [_settle(_put_in(cost, sizes)) for stage, cost in self.costs[path].items() if stage in stages]
         if not found:
             return Cost()
         # Parameters stand once, in however many stages they are used.
@@ -61,7 +62,7 @@ class OurFormulas:
 
     def stage_cost(self, stage: str, sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what a stage costs at ``sizes``, multiplied out."""
-        return map_cost(_put_in(self.stages[stage], sizes), lambda size: resolve(size, domain))
+        return map_cost(_settle(_put_in(self.stages[stage], sizes)), lambda size: resolve(size, domain))
 
     def members(self) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:
         """Yield every bound module with the paths of the modules that it stands for, parents first."""
@@ -131,6 +132,19 @@ def share_evenly(size: sympy.Expr) -> sympy.Expr:
 def map_cost(cost: Cost, change: Callable[[sympy.Expr], sympy.Expr]) -> Cost:
     """Return ``cost`` with every metric changed."""
     return Cost(**{metric: change(sympy.sympify(cost[metric])) for metric in METRICS})
+
+
+def _settle(cost: Cost) -> Cost:
+    """Return ``cost`` as a trace has it: what can be cast is cast, and the cache has the type of activations."""
+    return map_cost(cost, lambda size: size.xreplace(_SETTLED))
+
+
+_SETTLED: dict[sympy.Expr, sympy.Expr] = {
+    sympy.sympify(ACTIVATIONS_ARE_CAST): sympy.S.One,
+    sympy.sympify(WEIGHTS_ARE_CAST): sympy.S.One,
+    sympy.sympify(differs(symbol("kv_bits"), symbol("activation_bits"))): sympy.S.Zero,
+}
+"""Brackets about storage widths where these are symbols; numbers have settled them already."""
 
 
 def _put_in(cost: Cost, sizes: Mapping[str, Size]) -> Cost:

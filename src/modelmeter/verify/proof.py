@@ -18,6 +18,7 @@ from modelmeter.errors import CountError
 from modelmeter.graph import is_inside
 from modelmeter.models.deepseek_ocr.build import stage_of
 from modelmeter.peak import PeakMetric
+from modelmeter.symbols import symbol
 from modelmeter.verify.case import Case, Kind
 from modelmeter.verify.our_formulas import OurFormulas, map_cost
 from modelmeter.verify.symbolic_trace import SymbolicTrace
@@ -166,18 +167,20 @@ def compare(
         missing = [name for name in found if _below(name, root) not in trace.costs]
         if missing:
             raise CountError("a module was not traced", place=case.name, found=missing)
-        theirs = sum((trace.costs[_below(name, root)] for name in found), start=Cost())
+        theirs = _at_widths(case, sum((trace.costs[_below(name, root)] for name in found), start=Cost()))
         stages = [stage for stage in case.stages if stage in formulas.costs[path]]
-        ours = formulas.cost(path, stages, case.sizes, trace.domain)
+        sizes = {**case.sizes, **case.widths}
+        ours = formulas.cost(path, stages, sizes, trace.domain)
         for below in bound.walk():
             if below.node.class_name in counterparts.left_out:
-                left_out = formulas.cost(below.node.path, stages, case.sizes, trace.domain)
+                left_out = formulas.cost(below.node.path, stages, sizes, trace.domain)
                 ours = ours + map_cost(left_out, lambda size: -size)
         yield from _judge(case, trace, counterparts, bound, stages, ours, theirs)
     if len(case.stages) > 1 and counterparts.is_complete:
         for stage in case.stages:
-            ours = formulas.stage_cost(stage, case.sizes, trace.domain)
-            yield from _judge(case, trace, counterparts, formulas.model, [stage], ours, _sum_stage(trace, stage))
+            ours = formulas.stage_cost(stage, {**case.sizes, **case.widths}, trace.domain)
+            theirs = _at_widths(case, _sum_stage(trace, stage))
+            yield from _judge(case, trace, counterparts, formulas.model, [stage], ours, theirs)
 
 
 def _judge(
@@ -220,6 +223,12 @@ def _sum_stage(trace: SymbolicTrace, stage: str) -> Cost:
         if path and stage_of("prefill", path.rpartition(".")[0]) == stage:
             total = total + map_cost(cost, lambda size: -size)
     return map_cost(total, sympy.expand)
+
+
+def _at_widths(case: Case, cost: Cost) -> Cost:
+    """Return what was traced with the storage widths that are numbers in the case."""
+    widths = {symbol(name): sympy.Integer(width) for name, width in case.widths.items()}
+    return map_cost(cost, lambda size: sympy.expand(size.xreplace(widths))) if widths else cost
 
 
 def _is_idle(cost: Cost) -> bool:

@@ -56,13 +56,14 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
             name="workload",
             architecture=shared,
             cases=(
-                reference_cases.make_prefill_case(shared, least={}),
-                reference_cases.make_decode_case(shared, least={}),
+                *with_and_without_casts(reference_cases.make_prefill_case(shared, least={})),
+                *with_and_without_casts(reference_cases.make_decode_case(shared, least={})),
             ),
         )
     )
     dense = _leave_out_experts(shared)
-    yield prove_set(CaseSet(name="page", architecture=dense, cases=(reference_cases.make_page_case(dense, side),)))
+    page = reference_cases.make_page_case(dense, side)
+    yield prove_set(CaseSet(name="page", architecture=dense, cases=tuple(with_and_without_casts(page))))
     yield prove_set(
         CaseSet(
             name="workload in transformers",
@@ -94,11 +95,19 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     for growth in list_growths(shared):
         yield partial(_prove_growth, shared, growth)
     for case in (reference_cases.make_prefill_case(shared), reference_cases.make_decode_case(shared)):
-        yield prove_set(CaseSet(name=case.name, architecture=shared, cases=(case,)))
+        for of_a_type in with_and_without_casts(case):
+            yield prove_set(CaseSet(name=of_a_type.name, architecture=shared, cases=(of_a_type,)))
     for case in (transformers_cases.make_prefill_case(two), transformers_cases.make_decode_case(two)):
         yield prove_set(CaseSet(name=case.name, architecture=two, cases=(case,), counterparts=TRANSFORMERS))
     yield prove_set(CaseSet(name="experts", architecture=two, cases=tuple(reference_cases.list_experts_cases(two))))
     dense = _leave_out_experts(shared)
+    side = _side(dense, QUICK_RESIDUE)
+    for page in (
+        evolve(reference_cases.make_page_case(dense, side), casts=False),
+        evolve(reference_cases.make_page_case(dense, 1024), casts=False),
+        reference_cases.make_page_case(dense, side, num_calls=3),
+    ):
+        yield prove_set(CaseSet(name=page.name, architecture=dense, cases=(page,)))
     for grid, least in list_grids(two):
         page = reference_cases.make_page_case(dense, two.sam_patch_size * grid, least=least)
         views = transformers_cases.make_views_case(two, two.sam_patch_size * grid, least=least)
@@ -122,6 +131,12 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     yield prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
 
 
+def with_and_without_casts(case: Case) -> Iterator[Case]:
+    """Yield a case as it is, and the same in float32, where nothing is cast."""
+    yield case
+    yield evolve(case, name=f"{case.name}, float32", casts=False)
+
+
 def list_tile_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
     """Yield pages with tiles: sides where each rounding matters, and the default sides with every shape of grid.
 
@@ -143,7 +158,8 @@ def list_tile_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
 
 def list_deep_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
     """Yield cases of the whole model in its own depth, on batches that its experts share evenly."""
-    batch_size = {"batch_size": architecture.n_routed_experts * positive("n")}
+    pages = architecture.n_routed_experts * positive("n")
+    batch_size = {"batch_size": pages, "vision_batch_size": pages}
     for case in (
         reference_cases.make_page_case(architecture, _side(architecture, QUICK_RESIDUE)),
         reference_cases.make_decode_case(architecture, least={}),

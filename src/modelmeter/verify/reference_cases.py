@@ -29,6 +29,7 @@ from modelmeter.verify.trace_sizes import (
     EVERY_PROMPT,
     EVERY_STEP,
     NO_TILES,
+    ONE_CALL,
     PROMPT,
     STEP,
     TEXT_TOKENS,
@@ -75,6 +76,7 @@ def make_page_case(
     base_size: Size,
     *,
     batch_size: Size = BATCH_SIZE,
+    num_calls: int = 1,
     tiles: Sizes | None = None,
     symbolic: Sizes | None = None,
     least: Least | None = None,
@@ -86,6 +88,8 @@ def make_page_case(
     ----------
     base_size
         Pixels: a number, or a polynomial for which the grid sizes are polynomials too.
+    batch_size, num_calls
+        Pages that share a call of the towers, and how many calls there are.
     tiles
         ``image_size``, ``num_width_tiles`` and ``num_height_tiles``, if there are any.
     """
@@ -95,15 +99,17 @@ def make_page_case(
     ranges = dict.fromkeys(sympy.sympify(image_tokens).free_symbols, LEAST_SIZE)
     sizes = {
         **symbolic,
-        "batch_size": batch_size,
+        "batch_size": num_calls * batch_size,
+        "vision_batch_size": batch_size,
         **page,
         "seq_len": resolve(image_tokens, Domain(least=ranges)) + TEXT_TOKENS,
         "logits_tokens": TEXT_TOKENS,
     }
     return Case(
-        name=f"page of {base_size} pixels, {page['num_width_tiles']} x {page['num_height_tiles']} tiles",
+        name=f"page of {base_size} pixels, {page['num_width_tiles']} x {page['num_height_tiles']} tiles"
+        + (f", {num_calls} calls" if num_calls > 1 else ""),
         trace=trace_everything,
-        inputs=sizes,
+        inputs={**sizes, "num_calls": num_calls},
         build=lambda sizes: _prefill(architecture, sizes),
         sizes=sizes,
         stages=("vision", "projector", "prefill"),
@@ -157,9 +163,8 @@ def make_window_case(architecture: DeepSeekOCRArchitecture, symbolic: Sizes, gri
         build=build,
         sizes={
             **symbolic,
-            "batch_size": BATCH_SIZE,
+            **ONE_CALL,
             "base_size": sympy.expand(grid_size * architecture.sam_patch_size),
-            **NO_TILES,
         },
         stages=("vision",),
         root="model.sam_model.blocks.0",
@@ -186,7 +191,7 @@ def list_patch_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
             trace=trace_everything,
             inputs=sizes,
             build=build,
-            sizes={**sizes, **NO_TILES},
+            sizes={**sizes, **ONE_CALL},
             stages=("vision",),
             root="model.sam_model.patch_embed",
             least={BATCH_SIZE: 1, n: 1},

@@ -89,7 +89,9 @@ class SymbolicTrace:
     operators: Mapping[str, int]
 
 
-def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()) -> SymbolicTrace:
+def trace_everything(
+    prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = (), dtype: torch.dtype = torch.bfloat16
+) -> SymbolicTrace:
     """Trace all metrics of a forward whose operators :mod:`modelmeter.verify.operators` knows.
 
     Parameters
@@ -100,6 +102,9 @@ def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed:
         Integers of at least 2. Each must take part in the result.
     assumed
         Relations that hold in the domain, and for the examples.
+    dtype
+        What the model computes with. Unlike float32, it lets what is cast be told from what is not; in float32 nothing
+        is cast.
 
     Raises
     ------
@@ -122,10 +127,12 @@ def trace_everything(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed:
         }
         return _Count(modules=modules, operators=counted.calls)
 
-    return _trace(prepare, symbols, assumed, count, METRICS)
+    return _trace(prepare, symbols, assumed, dtype, count, METRICS)
 
 
-def trace_matrix_products(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = ()) -> SymbolicTrace:
+def trace_matrix_products(
+    prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed = (), dtype: torch.dtype = torch.bfloat16
+) -> SymbolicTrace:
     """Trace only ``tensor_core_flops``, of any forward; otherwise as :func:`trace_everything`."""
 
     def count(forward: Forward) -> _Count:
@@ -133,10 +140,10 @@ def trace_matrix_products(prepare: Prepare, symbols: Sequence[sympy.Symbol], ass
         modules = {path: _Counted(work=Work(tensor_core_flops=flops)) for path, flops in products.by_path.items()}
         return _Count(modules=modules, operators=products.aten_calls)
 
-    return _trace(prepare, symbols, assumed, count, ("tensor_core_flops",))
+    return _trace(prepare, symbols, assumed, dtype, count, ("tensor_core_flops",))
 
 
-Trace = Callable[[Prepare, Sequence[sympy.Symbol], Assumed], SymbolicTrace]
+Trace = Callable[[Prepare, Sequence[sympy.Symbol], Assumed, torch.dtype], SymbolicTrace]
 """One of the two functions above."""
 
 
@@ -161,11 +168,12 @@ def _trace(
     prepare: Prepare,
     symbols: Sequence[sympy.Symbol],
     assumed: Assumed,
+    dtype: torch.dtype,
     count: Callable[[Forward], _Count],
     metrics: tuple[Metric, ...],
 ) -> SymbolicTrace:
     started = time.perf_counter()
-    with _symbolic_mode() as environment:
+    with _symbolic_mode(dtype) as environment:
         sizes, names = _make_sizes(environment, symbols, assumed)
         counted = count(prepare(sizes))
         domain = read_domain(environment, names, assumed)
@@ -180,16 +188,15 @@ def _trace(
 
 
 @contextmanager
-def _symbolic_mode() -> Iterator[ShapeEnv]:
-    """Make new tensors fake ones on the meta device, with sizes that may be symbols."""
+def _symbolic_mode(dtype: torch.dtype) -> Iterator[ShapeEnv]:
+    """Make new tensors fake ones on the meta device, of ``dtype``, with sizes that may be symbols."""
     environment = ShapeEnv()
     mode = FakeTensorMode(shape_env=environment, allow_non_fake_inputs=True)
     mode.cache_enabled = False  # keeping results by symbolic shape takes longer than computing them
     # Only with the Python dispatcher do padding and resizing keep symbols; their C++ code takes the example.
-    # Models are built in another type than float32, so that what they cast can be told from what they do not.
     with (
         exact_quotients(), symbolic_modules(), mode, enable_python_dispatcher(), torch.device("meta"),
-        default_dtype(torch.bfloat16),
+        default_dtype(dtype),
     ):  # fmt: skip
         yield environment
 

@@ -19,7 +19,7 @@ from modelmeter.verify.trace_sizes import (
     BATCH_SIZE,
     EVERY_PROMPT,
     EVERY_STEP,
-    NO_TILES,
+    ONE_CALL,
     Least,
     Sizes,
 )
@@ -103,7 +103,7 @@ def make_views_case(
         trace=trace_matrix_products,
         inputs=inputs,
         build=build,
-        sizes={**inputs, **NO_TILES},
+        sizes={**inputs, **ONE_CALL},
         stages=("vision", "projector"),
         least=least or {},
         assumed=assumed,

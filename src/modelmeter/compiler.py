@@ -29,9 +29,11 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.rules import RULES
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.peak import Peak, find_peaks
+from modelmeter.size_rules import substitute_sizes
 from modelmeter.symbols import symbols_of
 from modelmeter.totals import Totals, add_up
 
@@ -114,7 +116,10 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
     # formulas of modules -> totals by stage, by module, by class; the decode loop in closed form
     totals = add_up(model, stage_of, stages=STAGES)
     # the same layers at the sizes of the architecture -> what is alive beside each operator -> the largest by stage
-    peaks = find_peaks(build_layers({**symbolic_sizes(), **architecture.dimension_values()}), stage_of, stages=STAGES)
+    known = architecture.dimension_values()
+    peaks = find_peaks(
+        build_layers({**symbolic_sizes(), **known}), stage_of, stages=STAGES, rules=substitute_sizes(RULES, known)
+    )
     # the layers of a whole prompt -> a forward of them and the backward of it
     training_step = layers["prefill"].training_cost
     defaults = _default_sizes(architecture)

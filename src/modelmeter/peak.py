@@ -24,6 +24,7 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.tape import LiveOperator, Tape
 from modelmeter.ordering import Ordering, has_no_negative
 from modelmeter.polynomials import Polynomials, read_polynomials
+from modelmeter.size_rules import Rule
 from modelmeter.symbols import symbol
 from modelmeter.totals import StageRule
 
@@ -56,7 +57,12 @@ class Peak:
 
 
 def find_peaks(
-    layers: Mapping[str, BaseLayer], stage_of: StageRule, *, stages: Sequence[str], looped_stage: str = "decode"
+    layers: Mapping[str, BaseLayer],
+    stage_of: StageRule,
+    *,
+    stages: Sequence[str],
+    looped_stage: str = "decode",
+    rules: Iterable[Rule] = (),
 ) -> dict[str, Peak]:
     """Return the peak of each stage.
 
@@ -70,12 +76,16 @@ def find_peaks(
         The stages in the order of the documentation.
     looped_stage
         The stage whose run is one of ``decode_steps`` steps; without a step there is no peak.
+    rules
+        What holds between the sizes, with the numbers put in where ``layers`` has numbers. Nothing else is taken for
+        granted; the more is declared, the fewer operators can be the peak.
 
     Raises
     ------
     FormulaError
         If a layer does not say in which order its operators run, or a stage has none.
     """
+    declared = tuple(rules)
     found: dict[str, list[LiveOperator]] = {stage: [] for stage in stages}
     for run, layer in layers.items():
         tape = Tape()
@@ -87,13 +97,13 @@ def find_peaks(
     empty = [stage for stage, operators in found.items() if not operators]
     if empty:
         raise FormulaError("no operator runs in a stage", place=", ".join(empty))
-    return {stage: Peak(operators=keep_largest(operators)) for stage, operators in found.items()}
+    return {stage: Peak(operators=keep_largest(operators, rules=declared)) for stage, operators in found.items()}
 
 
-def keep_largest(operators: Iterable[LiveOperator]) -> tuple[LiveOperator, ...]:
+def keep_largest(operators: Iterable[LiveOperator], *, rules: Iterable[Rule] = ()) -> tuple[LiveOperator, ...]:
     """Return the operators that may have the most alive beside them, the first of equal ones, multiplied out.
 
-    One is left out where another is proved to have at least as much at all sizes.
+    One is left out where another is proved to have at least as much at all sizes that keep the ``rules``.
     """
     distinct: dict[tuple[Size, Size], LiveOperator] = {}
     for operator in operators:
@@ -102,7 +112,7 @@ def keep_largest(operators: Iterable[LiveOperator]) -> tuple[LiveOperator, ...]:
     outputs = [_flatten(read, polynomial) for polynomial in read.outputs]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
     # Terms are compared first: that is fast, and leaves few sums for proofs. Sums of many terms are the likely largest.
-    for is_at_least in (_has_larger_terms, Ordering(read).is_at_least):
+    for is_at_least in (_has_larger_terms, Ordering(read, rules=rules).is_at_least):
         for elements, at_most in list(limits.items()):
             if any(
                 other != elements and is_at_least(other, at_most) for other in sorted(limits, key=len, reverse=True)

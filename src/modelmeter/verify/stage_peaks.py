@@ -11,9 +11,11 @@ from attrs import asdict
 from modelmeter.evaluate import evaluate
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, Stage, build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.rules import RULES
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, make_cache, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.peak import PEAK, find_peaks
+from modelmeter.size_rules import substitute_sizes
 from modelmeter.verify.live_storages import watch_storages
 from modelmeter.verify.proof import Progress, Verdict
 
@@ -59,8 +61,9 @@ def prove_peaks(
     architecture: DeepSeekOCRArchitecture, workloads: Iterable[TraceWorkload], progress: Progress
 ) -> Iterator[Verdict]:
     """Yield a verdict on the peak of every stage at each workload."""
-    layers = build_layers({**symbolic_sizes(), **architecture.dimension_values()})
-    peaks = find_peaks(layers, stage_of, stages=STAGES)
+    known = architecture.dimension_values()
+    layers = build_layers({**symbolic_sizes(), **known})
+    peaks = find_peaks(layers, stage_of, stages=STAGES, rules=substitute_sizes(RULES, known))
     for workload in workloads:
         sizes = asdict(workload)
         domain = "; ".join(f"{name} = {size}" for name, size in sizes.items())

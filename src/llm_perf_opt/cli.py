@@ -10,7 +10,7 @@ import typer
 
 # These bring their own options, and import late too.
 from llm_perf_opt.commands import coverage, report, sweep, trace, verify
-from llm_perf_opt.commands.ending import print_error, run_to_end
+from llm_perf_opt.commands.ending import print_error, print_warning, run_to_end
 
 app = typer.Typer(
     name="modelmeter",
@@ -54,6 +54,9 @@ def compile_model(
         Path | None, typer.Option("--config", metavar="FILE", help="The config.json of another model of this family.")
     ] = None,
     graph: GraphOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What the model is called; else as its config says.")
+    ] = None,
     save_graph: Annotated[
         Path | None, typer.Option("--save-graph", metavar="FILE", help="Also save the module graph here.")
     ] = None,
@@ -68,7 +71,7 @@ def compile_model(
         from modelmeter.emit.write import StaleError, check_files, write_files
 
         compilation = compile_files(
-            config, graph, begin, evidence_file=out / EVIDENCE_FILE, accuracy_file=out / ACCURACY_FILE
+            config, graph, begin, name=name, evidence_file=out / EVIDENCE_FILE, accuracy_file=out / ACCURACY_FILE
         )
         begin("compare the files" if check else "write the files")
         if save_graph is not None:
@@ -79,6 +82,8 @@ def compile_model(
             typer.echo(stale.diff)
             print_error(stale)
             raise typer.Exit(1) from None
+    for warning in compilation.warnings:
+        print_warning(warning)
     typer.echo(describe_files(compilation.files, out, "current" if check else "written"))
 
 

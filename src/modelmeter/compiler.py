@@ -29,6 +29,7 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
 from modelmeter.models.deepseek_ocr.rules import RULES
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
@@ -78,6 +79,8 @@ class CompiledModel:
         The formula of each layer class.
     defaults
         A value for every dimension: the architecture, the default workload, and the last decode step.
+    name
+        The name of the model.
     """
 
     architecture: DeepSeekOCRArchitecture
@@ -88,11 +91,17 @@ class CompiledModel:
     training_step: Cost
     catalogue: tuple[LayerEntry, ...]
     defaults: Mapping[str, int]
+    name: str
 
 
 @_without_collection()
-def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | None = None) -> CompiledModel:
+def compile_model(
+    architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | None = None, *, name: str | None = None
+) -> CompiledModel:
     """Compile the formulas of ``architecture``; trace its modules unless their ``graph`` is given.
+
+    Without a ``name`` the model has that of the published one if it has its sizes, and else one that says that it is
+    another (see :mod:`modelmeter.models.deepseek_ocr.model_name`).
 
     Raises
     ------
@@ -134,6 +143,7 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
         training_step=training_step,
         catalogue=catalogue,
         defaults=defaults,
+        name=name_model(architecture, chosen=name),
     )
 
 
@@ -156,7 +166,8 @@ def emit_files(
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
         model=compiled.model, totals=compiled.totals, peaks=compiled.peaks, catalogue=compiled.catalogue,
-        defaults=compiled.defaults, evidence=_find_evidence(compiled, evidence), has_accuracy=has_accuracy,
+        defaults=compiled.defaults, name=compiled.name, evidence=_find_evidence(compiled, evidence),
+        has_accuracy=has_accuracy,
     )  # fmt: skip
     return {
         **{f"{PACKAGE}/{path}": text for path, text in package.items()},
@@ -214,7 +225,10 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
         provenance={
             "modelmeter": version("modelmeter"),
             "module graph": f"sha256:{hashlib.sha256(compiled.graph.to_json().encode()).hexdigest()}",
+            # Where there is none, it is the published model.
+            **({} if compiled.name == PUBLISHED else {"model": compiled.name}),
         },
+        model=compiled.name,
     )
 
 

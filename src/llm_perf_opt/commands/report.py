@@ -62,13 +62,13 @@ def report(
     from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
     from llm_perf_opt.data.serialization import to_json
     from llm_perf_opt.reporting.build import MODEL_VARIANT
-    from llm_perf_opt.reporting.evaluation import MODEL_ID
+    from llm_perf_opt.reporting.evaluation import read_model_id
     from llm_perf_opt.reporting.summary import summarize
     from llm_perf_opt.runners.dsocr_analyzer import analyze
 
     run = analyze(
         DeepSeekOCRAnalyticRequest(
-            model_id=MODEL_ID,
+            model_id=read_model_id(),
             model_variant=MODEL_VARIANT,
             workload_profile_id=workload,
             profile_run_id=run_id,

@@ -18,7 +18,7 @@ from llm_perf_opt.data.serialization import to_json
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
-from llm_perf_opt.reporting.evaluation import MODEL_ID, read_conventions
+from llm_perf_opt.reporting.evaluation import read_conventions, read_model_id
 from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.utils.paths import analytic_model_dir
 from llm_perf_opt.visualize.pages import render_files
@@ -69,8 +69,8 @@ def analyze(
     ModelMeterError
         If there is no such model, profile, card or type, or the folder cannot be written.
     """
-    if request.model_id != MODEL_ID:
-        raise WorkloadError("no evaluators of this model", place="model_id", expected=MODEL_ID, found=request.model_id)
+    if request.model_id != (model_id := read_model_id()):
+        raise WorkloadError("no evaluators of this model", place="model_id", expected=model_id, found=request.model_id)
     profile = find_profile(request.workload_profile_id)
     report = build_report(
         ReportRequest(

@@ -56,8 +56,6 @@ class PackageSpec:
         Tokens of the images of one page, over the workload and the architecture.
     architecture
         The value of each architecture size.
-    fixed
-        The architecture sizes that are numbers in every formula, also where the others are arguments.
     defaults
         The default of each workload and storage size.
     conventions
@@ -66,6 +64,8 @@ class PackageSpec:
         Facts about the origin by name: versions, digests. No times and no paths.
     model
         The name of the model.
+    fixed
+        The architecture sizes that are numbers in every formula, also where the others are arguments.
     """
 
     stages: Mapping[str, Cost]
@@ -77,5 +77,5 @@ class PackageSpec:
     defaults: Mapping[str, int]
     conventions: tuple[str, ...]
     provenance: Mapping[str, str]
+    model: str
     fixed: frozenset[str] = frozenset()
-    model: str = "DeepSeek-OCR"

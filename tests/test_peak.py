@@ -21,7 +21,7 @@ from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, LiveOperator, Tape
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
-from modelmeter.models.deepseek_ocr.rules import RULES
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.peak import Peak, find_peaks, keep_largest
 from modelmeter.size_rules import Rule, substitute_sizes

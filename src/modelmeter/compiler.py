@@ -30,7 +30,7 @@ from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_layers, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
-from modelmeter.models.deepseek_ocr.rules import RULES
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.peak import Peak, find_peaks

@@ -17,7 +17,7 @@ from modelmeter.compiler import compile_model, emit_files
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
-from modelmeter.models.deepseek_ocr.rules import RULES
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.peak import find_peaks
 from modelmeter.size_rules import substitute_sizes
 from modelmeter.totals import add_up

@@ -11,7 +11,7 @@ from attrs import asdict
 from modelmeter.evaluate import evaluate
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, Stage, build_layers, stage_of, symbolic_sizes
-from modelmeter.models.deepseek_ocr.rules import RULES
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, make_cache, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.peak import PEAK, find_peaks

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 # These bring their own options, and import late too.
-from llm_perf_opt.commands import coverage, report, sweep, trace, verify
+from llm_perf_opt.commands import coverage, page_views, report, sweep, trace, verify
 from llm_perf_opt.commands.ending import print_error, print_warning, run_to_end
 
 app = typer.Typer(
@@ -133,13 +133,17 @@ def evaluate(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Its sizes; the others have their defaults.")
     ] = None,
+    page: page_views.PageOption = None,
+    crop: page_views.CropOption = True,
+    preprocessing: page_views.PreprocessingOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with exact integers.")] = False,
 ) -> None:
     """Evaluate a stage, a training step or a layer, exactly."""
     from llm_perf_opt.commands.evaluate import evaluate as evaluate_arguments
     from llm_perf_opt.terminal import open_console
 
-    evaluation = evaluate_arguments(name, arguments or [])
+    views = page_views.PageViews(page=page, crop_mode=crop, preprocessing=preprocessing)
+    evaluation = evaluate_arguments(name, arguments or [], views)
     if as_json:
         typer.echo(evaluation.to_json())
     else:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from llm_perf_opt.commands.page_views import PreprocessingOption
+
 if TYPE_CHECKING:
     from llm_perf_opt.runners.dsocr_analyzer import AnalyticRun
 
@@ -57,6 +59,7 @@ def report(
     force_rebuild: ForceOption = False,
     timestamp: TimestampOption = False,
     as_json: JsonOption = False,
+    preprocessing: PreprocessingOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
@@ -81,6 +84,7 @@ def report(
         measured_total_time_ms=measured_ms,
         written_at=read_clock() if timestamp else None,
         out=out,
+        preprocessing=preprocessing,
     )
     if as_json:
         typer.echo(to_json(summarize(run.report)), nl=False)

@@ -86,13 +86,13 @@ def sizes_of(profile: OCRWorkloadProfile, dtype: str) -> dict[str, int]:
     Raises
     ------
     RecordError
-        If the profile has crop mode but does not say how many tiles.
+        If the profile does not say which views there are.
     """
     bits = DTYPE_BITS[dtype]
     num_width_tiles, num_height_tiles = profile.tile_grid
     return {
         "batch_size": profile.num_pages,
-        "base_size": profile.base_size,
+        "base_size": profile.view_size,
         "image_size": profile.image_size,
         "num_width_tiles": num_width_tiles,
         "num_height_tiles": num_height_tiles,

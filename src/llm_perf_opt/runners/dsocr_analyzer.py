@@ -23,6 +23,7 @@ from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.utils.paths import analytic_model_dir
 from llm_perf_opt.visualize.pages import render_files
 from modelmeter.errors import WorkloadError
+from modelmeter.models.deepseek_ocr.image_preprocessing import find_preprocessing
 
 
 @frozen(kw_only=True)
@@ -44,6 +45,7 @@ def analyze(
     measured_total_time_ms: float | None = None,
     written_at: str | None = None,
     out: str | os.PathLike[str] | None = None,
+    preprocessing: str | None = None,
 ) -> AnalyticRun:
     """Predict the time of a workload and write the report.
 
@@ -63,6 +65,8 @@ def analyze(
         A time of day for the report's notes.
     out
         The folder to write; by default that of the run, or of the report's own id where there is no run.
+    preprocessing
+        Which of the vendor's programs makes the views of a page; without it, as the workload says.
 
     Raises
     ------
@@ -72,6 +76,8 @@ def analyze(
     if request.model_id != (model_id := read_model_id()):
         raise WorkloadError("no evaluators of this model", place="model_id", expected=model_id, found=request.model_id)
     profile = find_profile(request.workload_profile_id)
+    if preprocessing is not None:
+        profile = evolve(profile, preprocessing=find_preprocessing(preprocessing).name)
     report = build_report(
         ReportRequest(
             profile=profile if num_pages is None else evolve(profile, num_pages=num_pages),
@@ -125,6 +131,7 @@ def run(
     force_rebuild: report_command.ForceOption = False,
     timestamp: report_command.TimestampOption = False,
     as_json: report_command.JsonOption = False,
+    preprocessing: report_command.PreprocessingOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     report_command.report(
@@ -139,6 +146,7 @@ def run(
         force_rebuild,
         timestamp,
         as_json,
+        preprocessing,
     )
 
 

@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from llm_perf_opt.commands import report as report_command
 from llm_perf_opt.commands.ending import run_to_end
+from llm_perf_opt.commands.page_views import PreprocessingOption
 from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
 from llm_perf_opt.data import AnalyticModelReport
 from llm_perf_opt.data.serialization import to_json
@@ -131,7 +132,7 @@ def run(
     force_rebuild: report_command.ForceOption = False,
     timestamp: report_command.TimestampOption = False,
     as_json: report_command.JsonOption = False,
-    preprocessing: report_command.PreprocessingOption = None,
+    preprocessing: PreprocessingOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     report_command.report(

@@ -29,6 +29,7 @@ def main() -> None:
         peaks=compiled.peaks,
         catalogue=compiled.catalogue,
         defaults=compiled.defaults,
+        name=compiled.name,
     )
     page = folder / f"{layer}.md"
     page.write_text(pages[f"layers/{layer}.md"], encoding="utf-8")

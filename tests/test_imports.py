@@ -18,6 +18,7 @@ FLOORS: tuple[tuple[str, int], ...] = (
     # words
     (r"modelmeter", 0),
     (r"modelmeter\.(errors|files|functions|symbols|cost|evaluate|evidence|markdown|operator_table|strict_json)", 0),
+    (r"modelmeter\.size_rules", 0),
     # layers
     (r"modelmeter\.layers(\..+)?", 1),
     # the model; what traces it needs the graph

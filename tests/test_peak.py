@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from modelmeter.errors import FormulaError
 from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size
+from modelmeter.functions import Size, floor_div
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.container import Idle
@@ -21,8 +21,10 @@ from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, LiveOperator, Tape
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.peak import Peak, find_peaks, keep_largest
+from modelmeter.size_rules import Rule, substitute_sizes
 from modelmeter.symbols import symbol
 
 B, S, BITS = map(symbol, ("batch_size", "seq_len", "activation_bits"))
@@ -42,6 +44,14 @@ def test_only_what_may_be_the_largest_is_kept_in_its_order() -> None:
 
 def test_of_equal_sums_the_first_is_kept() -> None:
     assert kept(live("a", S * (B + 1)), live("b", S * B + S), live("c", S * (B + 1))) == ["a"]
+
+
+def test_only_a_declared_rule_makes_a_quotient_count() -> None:
+    """With ``floor(height / stride)`` views of S elements: at height 1 and stride 2 there is none of them."""
+    operators = (live("a", floor_div(symbol("height"), symbol("stride")) * S), live("b", S))
+    assert kept(*operators) == ["a", "b"]
+    largest = keep_largest(operators, rules=[Rule("stride", "at_most", "height")])
+    assert [operator.path for operator in largest] == ["a"]
 
 
 def test_a_sum_is_left_out_by_what_it_never_exceeds() -> None:
@@ -114,7 +124,8 @@ WORKLOADS = st.fixed_dictionaries(
 
 
 def make_peaks(sizes: dict[str, int]) -> dict[str, Peak]:
-    return find_peaks(build_layers({**symbolic_sizes(), **sizes}), stage_of, stages=STAGES)
+    layers = build_layers({**symbolic_sizes(), **sizes})
+    return find_peaks(layers, stage_of, stages=STAGES, rules=substitute_sizes(RULES, sizes))
 
 
 PEAKS = make_peaks(PUBLISHED)

@@ -9,8 +9,8 @@ from typing import Annotated, NoReturn
 import typer
 
 # These bring their own options, and import late too.
-from llm_perf_opt.commands import coverage, report, sweep, trace, verify
-from llm_perf_opt.commands.ending import print_error, run_to_end
+from llm_perf_opt.commands import coverage, page_views, report, sweep, trace, verify
+from llm_perf_opt.commands.ending import print_error, print_warning, run_to_end
 
 app = typer.Typer(
     name="modelmeter",
@@ -54,6 +54,9 @@ def compile_model(
         Path | None, typer.Option("--config", metavar="FILE", help="The config.json of another model of this family.")
     ] = None,
     graph: GraphOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What the model is called; else as its config says.")
+    ] = None,
     save_graph: Annotated[
         Path | None, typer.Option("--save-graph", metavar="FILE", help="Also save the module graph here.")
     ] = None,
@@ -68,7 +71,7 @@ def compile_model(
         from modelmeter.emit.write import StaleError, check_files, write_files
 
         compilation = compile_files(
-            config, graph, begin, evidence_file=out / EVIDENCE_FILE, accuracy_file=out / ACCURACY_FILE
+            config, graph, begin, name=name, evidence_file=out / EVIDENCE_FILE, accuracy_file=out / ACCURACY_FILE
         )
         begin("compare the files" if check else "write the files")
         if save_graph is not None:
@@ -79,6 +82,8 @@ def compile_model(
             typer.echo(stale.diff)
             print_error(stale)
             raise typer.Exit(1) from None
+    for warning in compilation.warnings:
+        print_warning(warning)
     typer.echo(describe_files(compilation.files, out, "current" if check else "written"))
 
 
@@ -128,13 +133,17 @@ def evaluate(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Its sizes; the others have their defaults.")
     ] = None,
+    page: page_views.PageOption = None,
+    crop: page_views.CropOption = True,
+    preprocessing: page_views.PreprocessingOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with exact integers.")] = False,
 ) -> None:
     """Evaluate a stage, a training step or a layer, exactly."""
     from llm_perf_opt.commands.evaluate import evaluate as evaluate_arguments
     from llm_perf_opt.terminal import open_console
 
-    evaluation = evaluate_arguments(name, arguments or [])
+    views = page_views.PageViews(page=page, crop_mode=crop, preprocessing=preprocessing)
+    evaluation = evaluate_arguments(name, arguments or [], views)
     if as_json:
         typer.echo(evaluation.to_json())
     else:

@@ -36,9 +36,12 @@ from modelmeter.models.deepseek_ocr.build import (
     stage_of,
     symbolic_sizes,
 )
+from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.peak import Peak, find_peaks
+from modelmeter.size_rules import substitute_sizes
 from modelmeter.symbols import symbols_of
 from modelmeter.totals import Totals, add_up
 
@@ -83,6 +86,8 @@ class CompiledModel:
         The formula of each layer class.
     defaults
         A value for every dimension: the architecture, the default workload, and the last decode step.
+    name
+        The name of the model.
     """
 
     architecture: DeepSeekOCRArchitecture
@@ -93,11 +98,17 @@ class CompiledModel:
     training_step: Cost
     catalogue: tuple[LayerEntry, ...]
     defaults: Mapping[str, int]
+    name: str
 
 
 @_without_collection()
-def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | None = None) -> CompiledModel:
+def compile_model(
+    architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | None = None, *, name: str | None = None
+) -> CompiledModel:
     """Compile the formulas of ``architecture``; trace its modules unless their ``graph`` is given.
+
+    Without a ``name`` the model has that of the published one if it has its sizes, and else one that says that it is
+    another (see :mod:`modelmeter.models.deepseek_ocr.model_name`).
 
     Raises
     ------
@@ -121,8 +132,11 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
     # formulas of modules -> totals by stage, by module, by class; the decode loop in closed form
     totals = add_up(model, stage_of, stages=STAGES)
     # the same layers at the sizes of the architecture -> what is alive beside each operator -> the largest by stage
-    sizes = {**symbolic_sizes(), **architecture.dimension_values()}
-    peaks = find_peaks(build_layers(sizes), stage_of, inputs=list_inputs(sizes), stages=STAGES)
+    known = architecture.dimension_values()
+    sizes = {**symbolic_sizes(), **known}
+    peaks = find_peaks(
+        build_layers(sizes), stage_of, inputs=list_inputs(sizes), stages=STAGES, rules=substitute_sizes(RULES, known)
+    )
     # the layers of a whole prompt -> a forward of them and the backward of it
     training_step = layers["prefill"].training_cost
     defaults = _default_sizes(architecture)
@@ -137,6 +151,7 @@ def compile_model(architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | No
         training_step=training_step,
         catalogue=catalogue,
         defaults=defaults,
+        name=name_model(architecture, chosen=name),
     )
 
 
@@ -159,7 +174,8 @@ def emit_files(
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
         model=compiled.model, totals=compiled.totals, peaks=compiled.peaks, catalogue=compiled.catalogue,
-        defaults=compiled.defaults, evidence=_find_evidence(compiled, evidence), has_accuracy=has_accuracy,
+        defaults=compiled.defaults, name=compiled.name, evidence=_find_evidence(compiled, evidence),
+        has_accuracy=has_accuracy,
     )  # fmt: skip
     return {
         **{f"{PACKAGE}/{path}": text for path, text in package.items()},
@@ -217,7 +233,10 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
         provenance={
             "modelmeter": version("modelmeter"),
             "module graph": f"sha256:{hashlib.sha256(compiled.graph.to_json().encode()).hexdigest()}",
+            # Where there is none, it is the published model.
+            **({} if compiled.name == PUBLISHED else {"model": compiled.name}),
         },
+        model=compiled.name,
     )
 
 

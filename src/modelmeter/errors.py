@@ -32,16 +32,7 @@ class ModelMeterError(Exception):
         self.expected = expected
         self.found = found
         self.remedy = remedy
-        parts = [f"{place}: {problem}" if place else problem]
-        if expected is not None:
-            parts.append(f"expected {_clip(expected)}")
-        if found is not None:
-            parts.append(f"found {_clip(found)}")
-        if remedy:
-            parts.append(remedy)
-        # One line whatever the parts hold: a file name or a value from outside may carry line breaks.
-        line = " ".join("; ".join(parts).split())
-        super().__init__("".join(_escape(character) for character in line))
+        super().__init__(describe_problem(problem, place=place, expected=expected, found=found, remedy=remedy))
 
 
 class ArchitectureError(ModelMeterError):
@@ -78,6 +69,22 @@ class EvidenceError(ModelMeterError):
 
 class CountError(ModelMeterError):
     """An independent count met an operator that nothing accounts for."""
+
+
+def describe_problem(
+    problem: str, *, place: str = "", expected: object = None, found: object = None, remedy: str = ""
+) -> str:
+    """Return a problem as one line; the parts are those of :class:`ModelMeterError`."""
+    parts = [f"{place}: {problem}" if place else problem]
+    if expected is not None:
+        parts.append(f"expected {_clip(expected)}")
+    if found is not None:
+        parts.append(f"found {_clip(found)}")
+    if remedy:
+        parts.append(remedy)
+    # One line whatever the parts hold: a file name or a value from outside may carry line breaks.
+    line = " ".join("; ".join(parts).split())
+    return "".join(_escape(character) for character in line)
 
 
 def _clip(value: object, limit: int = 200) -> str:

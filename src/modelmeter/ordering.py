@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from random import Random
@@ -14,7 +14,7 @@ from sympy.polys.rings import PolyElement
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import BRACKETS, CeilDiv, Exceeds, FloorDiv
 from modelmeter.polynomials import Polynomials
-from modelmeter.symbols import describe
+from modelmeter.size_rules import Rule
 
 Bound = Literal["upper", "lower", "mixed"]
 """What may replace a generator: something larger or smaller; mixed, what is at least 1 and at least a quotient is
@@ -27,15 +27,24 @@ class Ordering:
     """Compares polynomials over the generators of ``read``.
 
     Every size is an integer that is not negative. What is between two bounds is replaced by the one that makes a
-    difference smallest; what is at least 1 is written as 1 and a rest: positive sizes, and the patches along a side
-    of a view. If no term is negative then, the difference is not. A proof may fail where the order holds: only what
-    is proved is used.
+    difference smallest; what is at least 1 is written as 1 and a rest: positive sizes, and a size by another that a
+    rule declares to be no larger. If no term is negative then, the difference is not. A proof may fail where the
+    order holds: only what is proved is used.
+
+    Parameters
+    ----------
+    read
+        The polynomials.
+    rules
+        What holds between the sizes, by name; a size that is a number in the polynomials is one here too.
     """
 
-    def __init__(self, read: Polynomials) -> None:
+    def __init__(self, read: Polynomials, *, rules: Iterable[Rule] = ()) -> None:
         self._read = read
+        declared = tuple(rules)
+        self._whole_quotients = {call for call in read.arguments if _is_whole(call, declared)}
         self._ring = read.outputs[0].ring
-        self._points = list(_make_points(read.generators))
+        self._points = list(_make_points(read.generators, self._whole_quotients))
         self._samples: dict[PolyElement, list[int | Fraction]] = {}
         self._unknowns = dict(zip(read.generators, self._ring.gens, strict=True))
         # A call comes before those in its arguments, which its bounds are made of.
@@ -87,7 +96,7 @@ class Ordering:
     def _find_units(self, rest: PolyElement) -> Iterator[tuple[int, PolyElement]]:
         """Yield the places and unknowns that are at least 1, or may be taken so because ``rest`` is 0 otherwise."""
         positive = {generator for generator in self._unknowns if generator.is_Symbol and generator.is_positive}
-        positive.update(filter(_is_patch_count, self._calls))
+        positive.update(self._whole_quotients)
         for call in self._calls:
             if isinstance(call, Exceeds) and all(exponents[self._place(call)] for exponents, _ in rest.terms()):
                 positive.update(sympy.Mul.make_args(call.args[0]))  # a product that exceeds something is not 0
@@ -157,23 +166,33 @@ def has_no_negative(polynomial: PolyElement) -> bool:
     return all(coefficient >= 0 for coefficient in polynomial.coeffs())
 
 
-def _is_patch_count(generator: sympy.Expr) -> bool:
-    """Tell whether a generator counts the patches along a side: it is a quotient of pixels."""
-    return (
-        isinstance(generator, FloorDiv)
-        and generator.args[0].is_Symbol
-        and describe(generator.args[0].name).unit == "pixels"
-    )
+def _is_whole(generator: sympy.Expr, rules: Iterable[Rule]) -> bool:
+    """Tell whether a generator is ``floor(x / b)`` of a size ``x`` that a rule declares to be at least ``b``."""
+    if not (isinstance(generator, FloorDiv) and generator.args[0].is_Symbol):
+        return False
+    dividend, divisor = generator.args
+    return any(rule.b == dividend.name and _bounds_below(rule, dividend, divisor) for rule in rules)
 
 
-def _make_points(generators: Sequence[sympy.Expr]) -> Iterator[list[int | Fraction]]:
-    """Yield values of the generators: small sizes, large ones, and both."""
+def _bounds_below(rule: Rule, size: sympy.Symbol, least: sympy.Expr) -> bool:
+    """Tell whether a rule on ``size`` makes it at least ``least``."""
+    if rule.relation != "at_most" and not size.is_positive:
+        return False  # 0 is a multiple of everything
+    if isinstance(rule.a, int):
+        return bool(least.is_Integer) and rule.a >= int(least)
+    return bool(least.is_Symbol) and rule.a == least.name
+
+
+def _make_points(
+    generators: Sequence[sympy.Expr], whole_quotients: Collection[sympy.Expr]
+) -> Iterator[list[int | Fraction]]:
+    """Yield values of the generators: small sizes, large ones, and both; each of ``whole_quotients`` is at least 1."""
     symbols = sorted({symbol.name for generator in generators for symbol in generator.free_symbols})
     for seed in range(24):
         random = Random(seed)
         sizes = {name: random.randint(1, 4 ** random.randint(1, 6)) for name in symbols}
         for generator in generators:
-            if _is_patch_count(generator):
+            if generator in whole_quotients:
                 sizes[generator.args[0].name] += int(evaluate(generator.args[1], sizes))
         yield [evaluate(generator, sizes) for generator in generators]
 

@@ -25,6 +25,7 @@ from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.ordering import Ordering, has_no_negative
 from modelmeter.polynomials import Polynomials, read_polynomials
+from modelmeter.size_rules import Rule
 from modelmeter.symbols import symbol
 from modelmeter.totals import StageRule
 
@@ -83,6 +84,7 @@ def find_peaks(
     inputs: Mapping[str, Elements],
     stages: Sequence[str],
     looped_stage: str = "decode",
+    rules: Iterable[Rule] = (),
 ) -> dict[str, Peak]:
     """Return the peak of each stage.
 
@@ -98,12 +100,16 @@ def find_peaks(
         The stages in the order of the documentation.
     looped_stage
         The stage whose run is one of ``decode_steps`` steps; without a step there is no peak.
+    rules
+        What holds between the sizes, with the numbers put in where ``layers`` has numbers. Nothing else is taken for
+        granted; the more is declared, the fewer operators can be the peak.
 
     Raises
     ------
     FormulaError
         If a layer does not say in which order its operators run, or a stage has none.
     """
+    declared = tuple(rules)
     found: dict[str, list[Candidate]] = {stage: [] for stage in stages}
     for casts in (True, False):
         holds = ACTIVATIONS_ARE_CAST if casts else equals(symbol("activation_bits"), FLOAT32_BITS)
@@ -115,7 +121,7 @@ def find_peaks(
             times = exceeds(symbol("decode_steps"), 0) if stage == looped_stage else 1
             found[stage] += [
                 evolve(candidate, bits=times * holds * candidate.bits, at_most=times * holds * candidate.at_most)
-                for candidate in keep_largest(candidates)
+                for candidate in keep_largest(candidates, rules=declared)
             ]
     empty = [stage for stage, operators in found.items() if not operators]
     if empty:
@@ -149,10 +155,10 @@ def _settle_brackets(factor: Size) -> dict[sympy.Expr, sympy.Expr]:
     return settled
 
 
-def keep_largest(operators: Iterable[Candidate]) -> tuple[Candidate, ...]:
+def keep_largest(operators: Iterable[Candidate], *, rules: Iterable[Rule] = ()) -> tuple[Candidate, ...]:
     """Return the operators that may have the most alive beside them, the first of equal ones, multiplied out.
 
-    One is left out where another is proved to have at least as much at all sizes.
+    One is left out where another is proved to have at least as much at all sizes that keep the ``rules``.
     """
     distinct: dict[tuple[Size, Size], Candidate] = {}
     for operator in operators:
@@ -163,7 +169,7 @@ def keep_largest(operators: Iterable[Candidate]) -> tuple[Candidate, ...]:
     outputs = [_flatten(read, polynomial) for polynomial in read.outputs]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
     # Terms are compared first: that is fast, and leaves few sums for proofs. Sums of many terms are the likely largest.
-    for is_at_least in (_has_larger_terms, Ordering(read).is_at_least):
+    for is_at_least in (_has_larger_terms, Ordering(read, rules=rules).is_at_least):
         for bits, at_most in list(limits.items()):
             if any(other != bits and is_at_least(other, at_most) for other in sorted(limits, key=len, reverse=True)):
                 del limits[bits]

@@ -44,6 +44,7 @@ def render(model: CompiledModel, **options: Any) -> dict[str, str]:
         peaks=model.peaks,
         catalogue=model.catalogue,
         defaults=model.defaults,
+        name=model.name,
         **options,
     )
 

@@ -198,7 +198,8 @@ def test_the_text_is_the_same_whatever_the_hash_seed_and_the_folder(published: C
         "from modelmeter.graph import ModuleGraph\n"
         "from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture\n"
         "c = compile_model(DeepSeekOCRArchitecture(), ModuleGraph.read(sys.argv[1]))\n"
-        "t = render_pages(model=c.model, totals=c.totals, peaks=c.peaks, catalogue=c.catalogue, defaults=c.defaults)\n"
+        "t = render_pages(model=c.model, totals=c.totals, peaks=c.peaks, catalogue=c.catalogue,"
+        " defaults=c.defaults, name=c.name)\n"
         "assert 'torch' not in sys.modules\n"
         "print(hashlib.sha256(repr(sorted(t.items())).encode()).hexdigest())\n"
     )

@@ -73,14 +73,16 @@ model_specs = st.builds(
 
 @st.composite
 def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
-    """Profiles with views of a patch, 16 pixels, up to 1280 pixels, and up to 3 x 3 tiles.
+    """Profiles with views of a patch, 16 pixels, up to 1280 pixels, and up to 3 x 3 tiles, or a page.
 
     A side of 1280 pixels gives a grid of 20, so a page has at most 20 * 21 + 1 + 3 * 20 * (3 * 20 + 1) = 4081
-    image tokens.
+    image tokens. A page has at most 9 tiles, and in a row or a column they are fewer tokens.
     """
     crop_mode = draw(st.booleans())
     grid = st.integers(0, 3 if crop_mode else 1)
     tiles = draw(st.just((None, None)) | st.tuples(grid, grid))
+    sides = st.integers(1, 5000)
+    page = draw(st.tuples(sides, sides)) if tiles == (None, None) and draw(st.booleans()) else (None, None)
     return OCRWorkloadProfile(
         profile_id=draw(identifiers),
         description=draw(texts),
@@ -93,6 +95,9 @@ def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
         num_pages=draw(sizes),
         num_width_tiles=tiles[0],
         num_height_tiles=tiles[1],
+        page_width=page[0],
+        page_height=page[1],
+        preprocessing=draw(st.sampled_from((None, "transformers", "serving"))),
     )
 
 

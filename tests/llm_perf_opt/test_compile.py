@@ -16,6 +16,8 @@ from command_line import CODEGEN, GRAPH, OTHER_CONFIG, Run, add_evidence, assert
 
 from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE
 
+SOURCES = Path(__file__).parents[2] / "src"
+
 
 def save_changed(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """Save the shipped module graph with a change."""
@@ -37,8 +39,31 @@ def merge(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def emitted(monkeypatch: pytest.MonkeyPatch, compiled_folder: Path) -> None:
     """Emit what was emitted before: for tests of what becomes of the files, since emission takes seconds."""
     files = {path: content.decode() for path, content in list_files(compiled_folder).items()}
-    monkeypatch.setattr("llm_perf_opt.commands.compile.compile_model", lambda *_: None)
+    monkeypatch.setattr("llm_perf_opt.commands.compile.compile_model", lambda *_, **__: None)
     monkeypatch.setattr("llm_perf_opt.commands.compile.emit_files", lambda *_, **__: files)
+
+
+def assert_named(out: Path, name: str) -> None:
+    """Check that all that was generated, and a report made with it, are about the model of this name."""
+    texts = {path: content.decode() for path, content in list_files(out).items()}
+    assert not [path for path, text in texts.items() if "DeepSeek-OCR" in text]
+    assert texts["formulas/README.md"].splitlines()[1] == f"# What {name} costs, as formulas"
+    assert f"What {name} costs" in texts[f"{PACKAGE}/__init__.py"].splitlines()[1]
+    assert rf"\title{{What {name.replace('_', chr(92) + '_')} costs" in texts["formulas/formulas.tex"]
+    program = (
+        "import json, sys\n"
+        "from llm_perf_opt.cli import main\n"
+        "import deepseek_ocr_costs as costs\n"
+        f"assert costs.PROVENANCE['model'] == {name!r}\n"
+        "main()\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, "report", "--workload", "tiny", "--out", str(out.parent / "report")],
+        check=True, capture_output=True, timeout=120, env={**os.environ, "PYTHONPATH": f"{out}{os.pathsep}{SOURCES}"},
+    )  # fmt: skip
+    model = json.loads((out.parent / "report/report.json").read_text(encoding="utf-8"))["model"]
+    assert (model["model_id"], model["model_variant"], model["vision_backbone"]) == (name, name, "other")
+    assert (out.parent / "report/summary.md").read_text(encoding="utf-8").startswith(f"# {name}, tiny")
 
 
 class TestCompile:
@@ -106,9 +131,12 @@ class TestCompile:
         """From its config: traced, compiled, and its evaluators have its sizes; no check of another is its."""
         add_evidence(tmp_path / "out")
         config = tmp_path / "config.json"
-        config.write_text(json.dumps(OTHER_CONFIG), encoding="utf-8")
+        named = OTHER_CONFIG | {"_name_or_path": "acme/small_ocr v2", "frobnicate": 1}
+        config.write_text(json.dumps(named), encoding="utf-8")
         result = run("compile", "--config", config, "--out", tmp_path / "out", "--save-graph", tmp_path / "graph.json")
-        assert (result.code, result.err) == (0, "")
+        assert result.code == 0
+        assert result.err == f"warning: {config}: unknown keys, on which costs may depend: frobnicate\n"
+        assert_named(tmp_path / "out", "small_ocr-v2")
         assert "accuracy.md" not in (tmp_path / "out/formulas/README.md").read_text(encoding="utf-8")
         tree = run("tree", "--graph", tmp_path / "graph.json").out
         assert " 0-10  DeepseekV2MLP  parfor x11  " in tree
@@ -121,6 +149,18 @@ class TestCompile:
             for logits_tokens in (13, 14)
         ]  # fmt: skip
         assert flops[1] - flops[0] == 2 * 60 * 101  # a position more in the LM head
+
+    @pytest.mark.parametrize("name", ["///", ""])
+    def test_a_name_has_letters_or_digits(self, run: Run, tmp_path: Path, name: str) -> None:
+        result = run("compile", "--graph", GRAPH, "--name", name, "--out", tmp_path / "out")
+        assert_refused(result, "a name without letters and digits")
+        assert not (tmp_path / "out").exists()
+
+    def test_the_name_of_the_published_model_is_for_its_sizes(self, run: Run, tmp_path: Path) -> None:
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps(OTHER_CONFIG), encoding="utf-8")
+        result = run("compile", "--config", config, "--name", "DeepSeek-OCR", "--out", tmp_path / "out")
+        assert_refused(result, "the name of another model")
 
     def test_config_and_graph_of_the_same_model(self, run: Run, tmp_path: Path) -> None:
         config = tmp_path / "config.json"

@@ -25,12 +25,11 @@ def test_the_sizes_are_those_of_the_profile() -> None:
         # The prefill makes the first of 11 tokens.
         "seq_len": 2851, "decode_steps": 10, "weight_bits": 8, "activation_bits": 8, "kv_bits": 8,
     }  # fmt: skip
-    assert (
-        sizes_of(make_profile(crop_mode=False, num_width_tiles=None, num_height_tiles=None), "bfloat16")[
-            "num_width_tiles"
-        ]
-        == 0
-    )
+    # Without crop mode there is one view: of image_size, 640 pixels, or of base_size, 1024.
+    for preprocessing, side in (("transformers", 640), ("serving", 1024)):
+        uncut = make_profile(crop_mode=False, num_width_tiles=None, num_height_tiles=None, preprocessing=preprocessing)
+        sizes = sizes_of(uncut, "bfloat16")
+        assert (sizes["base_size"], sizes["num_width_tiles"], sizes["num_height_tiles"]) == (side, 0, 0)
 
 
 def test_every_stage_is_that_of_the_evaluators_and_of_its_rows() -> None:

@@ -10,6 +10,9 @@ from records import make_profile
 from llm_perf_opt.data import OCRWorkloadProfile
 from llm_perf_opt.errors import RecordError
 
+UNCUT = {"crop_mode": False, "num_width_tiles": None, "num_height_tiles": None}
+PAGE = {"num_width_tiles": None, "num_height_tiles": None, "page_width": 1920, "page_height": 1920}
+
 
 @pytest.mark.parametrize(
     ("changes", "tokens"),
@@ -20,10 +23,18 @@ from llm_perf_opt.errors import RecordError
         ({"num_width_tiles": 1, "num_height_tiles": 2}, 273 + 20 * 11),
         ({"num_width_tiles": 1}, 273),
         ({"num_width_tiles": 0, "num_height_tiles": 3}, 273),
-        ({"crop_mode": False, "num_width_tiles": None, "num_height_tiles": None}, 273),
+        # Without crop mode one program takes a view of base_size, the other one of image_size: 10 * 11 + 1.
+        ({**UNCUT, "preprocessing": "serving"}, 273),
+        ({**UNCUT, "preprocessing": "transformers"}, 111),
+        ({**UNCUT, "image_size": 1024}, 273),
         # 655: floor(655 / 16) = 40, 10; 657: 41, 11.
-        ({"base_size": 655, "crop_mode": False, "num_width_tiles": None, "num_height_tiles": None}, 10 * 11 + 1),
-        ({"base_size": 657, "crop_mode": False, "num_width_tiles": None, "num_height_tiles": None}, 11 * 12 + 1),
+        ({**UNCUT, "base_size": 655, "preprocessing": "serving"}, 10 * 11 + 1),
+        ({**UNCUT, "base_size": 657, "preprocessing": "serving"}, 11 * 12 + 1),
+        # A square page of 1920 pixels: 3 x 3 tiles in one program, and 2 x 2 in the other.
+        ({**PAGE, "preprocessing": "transformers"}, 273 + 30 * 31),
+        ({**PAGE, "preprocessing": "serving"}, 273 + 20 * 21),
+        # An A4 page, with 2 x 3 tiles in both.
+        ({**PAGE, "page_width": 1191, "page_height": 1684}, 273 + 30 * 21),
     ],
 )
 def test_image_tokens_bound_the_prompt(changes: dict[str, Any], tokens: int) -> None:
@@ -42,11 +53,25 @@ def test_crop_mode_without_tiles_is_a_profile_whose_cost_is_unknown() -> None:
         make_profile(num_width_tiles=None, num_height_tiles=None, seq_len=272)
 
 
+@pytest.mark.parametrize(("changes", "least"), [(UNCUT, 111), (PAGE, 693)])
+def test_where_the_programs_differ_the_cost_is_unknown_until_one_is_named(changes: dict[str, Any], least: int) -> None:
+    """The prompt must hold the image tokens that there are at least."""
+    profile = make_profile(**changes, seq_len=least)
+    with pytest.raises(RecordError, match=r"^preprocessing: the vendor's programs differ in .*transformers.*serving"):
+        _ = profile.num_image_tokens
+    with pytest.raises(RecordError, match=f"^seq_len: .* at least {least}"):
+        make_profile(**changes, seq_len=least - 1)
+
+
 def test_the_grid_is_that_of_the_page() -> None:
     assert make_profile().tile_grid == (2, 1)
     assert make_profile(crop_mode=False, num_width_tiles=None, num_height_tiles=None).tile_grid == (0, 0)
     # One tile is none: 16 x 17 + 1 tokens of the global view.
-    assert make_profile(crop_mode=False, num_width_tiles=1, num_height_tiles=1).num_image_tokens == 273
+    profile = make_profile(crop_mode=False, num_width_tiles=1, num_height_tiles=1, preprocessing="serving")
+    assert (profile.view_size, profile.num_image_tokens) == (1024, 273)
+    assert make_profile(**PAGE, seq_len=2000, preprocessing="transformers").tile_grid == (3, 3)
+    # The sides of a page that is not cut describe it.
+    assert make_profile(**{**PAGE, **UNCUT}, image_size=1024).tile_grid == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +85,11 @@ def test_the_grid_is_that_of_the_page() -> None:
         ({"seq_len": True}, "seq_len"),
         ({"base_size": 0}, "base_size"),
         ({"crop_mode": 1}, "crop_mode"),
+        ({"page_width": 1191, "page_height": 1684}, "num_width_tiles"),
+        ({**PAGE, "page_height": None}, "page_height"),
+        ({**PAGE, "page_width": 0}, "page_width"),
+        ({**PAGE, "page_width": 2**26 + 1}, "page_width"),
+        ({"preprocessing": "vllm"}, "preprocessing"),
         ({"doc_kind": "poem"}, "doc_kind"),
         ({"num_pages": 0}, "num_pages"),
         ({"profile_id": ""}, "profile_id"),

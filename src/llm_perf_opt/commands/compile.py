@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE, read_architecture
+from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE, read_model
 from modelmeter.compiler import compile_model, emit_files
 from modelmeter.errors import TraceError
 from modelmeter.evidence import Evidence
@@ -22,10 +22,11 @@ ACCURACY_FILE: Final = "formulas/accuracy.md"
 
 @frozen(kw_only=True)
 class Compilation:
-    """The module graph that was compiled, and the text of every file that came out of it, by path."""
+    """The module graph that was compiled, the text of every file that came out of it, by path, and warnings."""
 
     graph: ModuleGraph
     files: Mapping[str, str]
+    warnings: tuple[str, ...]
 
 
 def compile_files(
@@ -33,6 +34,7 @@ def compile_files(
     graph_file: Path | None,
     begin: Callable[[str], None],
     *,
+    name: str | None = None,
     evidence_file: Path | None = None,
     accuracy_file: Path | None = None,
 ) -> Compilation:
@@ -44,6 +46,8 @@ def compile_files(
         The config of a checkpoint, and a saved module graph. Both may be left out; if both are given they must agree.
     begin
         Is called with the name of each step as it begins.
+    name
+        What the model is called; without it the config says so.
     evidence_file
         What ``modelmeter verify --full`` wrote, if it did: the pages carry it.
     accuracy_file
@@ -55,17 +59,18 @@ def compile_files(
         From the step that fails.
     """
     graph = ModuleGraph.read(graph_file) if graph_file else None
-    architecture = read_architecture(config, graph)
+    source = read_model(config, graph, name=name)
+    architecture = source.architecture
     if graph is None:
         begin("trace the torch modules")
         graph = _trace(architecture)
     begin("bind the layers and add up")
-    compiled = compile_model(architecture, graph)
+    compiled = compile_model(architecture, graph, name=source.name)
     begin("emit the evaluators and the pages")
     evidence = Evidence.read(evidence_file) if evidence_file else None
     has_accuracy = accuracy_file is not None and accuracy_file.is_file() and architecture == DeepSeekOCRArchitecture()
     files = {**emit_files(compiled, evidence, has_accuracy=has_accuracy), f"{PACKAGE}/{GRAPH_FILE}": graph.to_json()}
-    return Compilation(graph=graph, files=files)
+    return Compilation(graph=graph, files=files, warnings=source.warnings)
 
 
 def _trace(architecture: DeepSeekOCRArchitecture) -> ModuleGraph:

@@ -26,6 +26,15 @@ def run_to_end(app: Callable[[], object]) -> NoReturn:
 
 def print_error(error: ModelMeterError) -> None:
     """Print an error on stderr."""
+    _print("error", str(error))
+
+
+def print_warning(warning: str) -> None:
+    """Print a warning on stderr."""
+    _print("warning", warning)
+
+
+def _print(kind: str, text: str) -> None:
     # A file from elsewhere could steer the terminal with what is quoted from it.
-    message = "".join(character if character.isprintable() else "?" for character in str(error))
-    typer.echo(f"error: {message}", err=True)
+    message = "".join(character if character.isprintable() else "?" for character in text)
+    typer.echo(f"{kind}: {message}", err=True)

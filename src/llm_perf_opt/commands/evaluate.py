@@ -15,6 +15,7 @@ from rich.text import Text
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.names import unknown_name
+from llm_perf_opt.commands.page_views import PageViews
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from modelmeter.errors import WorkloadError
 
@@ -61,7 +62,7 @@ class Evaluation:
         return {} if self.peak_activation_bytes is None else {PEAK: self.peak_activation_bytes}
 
 
-def evaluate(name: str, assignments: Iterable[str]) -> Evaluation:
+def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = None) -> Evaluation:
     """Evaluate a stage, a training step or a layer.
 
     Parameters
@@ -71,6 +72,8 @@ def evaluate(name: str, assignments: Iterable[str]) -> Evaluation:
     assignments
         Its keyword arguments, as ``key=value``; the others have their default values. Those of a stage are those of
         its cost and of its peak, each of which gets its own.
+    views
+        A page that sizes of its views follow from, if there is one.
 
     Raises
     ------
@@ -79,12 +82,12 @@ def evaluate(name: str, assignments: Iterable[str]) -> Evaluation:
     WorkloadError
         If an argument is not written ``key=value``, is given twice, is not an integer, or is refused.
     """
-    functions = _find_functions(name)
-    defaults = {key: default for function in functions.values() for key, default in find_defaults(function).items()}
+    functions, defaults = _find_functions(name), list_defaults(name)
     given = parse_arguments(assignments)
     for key in given:
         if key not in defaults:
             raise unknown_name(f"argument of {name}", key, defaults)
+    given |= (views or PageViews()).find_sizes(name, given, defaults)
     try:
         results = {result: function(**take_arguments(function, given)) for result, function in functions.items()}
     except costs.CostError as error:
@@ -94,6 +97,18 @@ def evaluate(name: str, assignments: Iterable[str]) -> Evaluation:
     return Evaluation(
         name=name, arguments=arguments, cost=results[_COST]._asdict(), peak_activation_bytes=results.get(PEAK)
     )
+
+
+def list_defaults(name: str) -> dict[str, int | str | None]:
+    """Return the arguments of a stage, a training step or a layer, and their defaults; those of its peak too.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of this name.
+    """
+    functions = _find_functions(name).values()
+    return {key: default for function in functions for key, default in find_defaults(function).items()}
 
 
 def _find_functions(name: str) -> dict[str, Callable[..., Any]]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from llm_perf_opt.commands.page_views import PreprocessingOption
+
 if TYPE_CHECKING:
     from llm_perf_opt.runners.dsocr_analyzer import AnalyticRun
 
@@ -57,18 +59,19 @@ def report(
     force_rebuild: ForceOption = False,
     timestamp: TimestampOption = False,
     as_json: JsonOption = False,
+    preprocessing: PreprocessingOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
     from llm_perf_opt.data.serialization import to_json
     from llm_perf_opt.reporting.build import MODEL_VARIANT
-    from llm_perf_opt.reporting.evaluation import MODEL_ID
+    from llm_perf_opt.reporting.evaluation import read_model_id
     from llm_perf_opt.reporting.summary import summarize
     from llm_perf_opt.runners.dsocr_analyzer import analyze
 
     run = analyze(
         DeepSeekOCRAnalyticRequest(
-            model_id=MODEL_ID,
+            model_id=read_model_id(),
             model_variant=MODEL_VARIANT,
             workload_profile_id=workload,
             profile_run_id=run_id,
@@ -81,6 +84,7 @@ def report(
         measured_total_time_ms=measured_ms,
         written_at=read_clock() if timestamp else None,
         out=out,
+        preprocessing=preprocessing,
     )
     if as_json:
         typer.echo(to_json(summarize(run.report)), nl=False)

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import fields
+from attrs import fields, frozen
 
 from modelmeter.errors import ArchitectureError, GraphError
 from modelmeter.graph import ModuleGraph
@@ -65,29 +65,54 @@ def architecture_of(graph: ModuleGraph) -> DeepSeekOCRArchitecture:
     return architecture
 
 
-def read_architecture(config: Path | None, graph: ModuleGraph | None) -> DeepSeekOCRArchitecture:
-    """Return the architecture of a config, of a module graph, or of both where they agree; else the published one.
+@frozen(kw_only=True)
+class ModelSource:
+    """A model: its sizes, its name, and what its config says that nobody understands."""
+
+    architecture: DeepSeekOCRArchitecture
+    name: str
+    warnings: tuple[str, ...] = ()
+
+
+def read_model(config: Path | None, graph: ModuleGraph | None, *, name: str | None = None) -> ModelSource:
+    """Return the model of a config, of a module graph, or of both where they agree; else the published one.
+
+    Parameters
+    ----------
+    config, graph
+        Where the sizes are from.
+    name
+        The name; without one the config says it.
 
     Raises
     ------
     ArchitectureError
-        If the config is not one of this model, or describes another model than the graph.
+        If the config is not one of this model, or describes another model than the graph, or if the name is one
+        of another model.
     """
-    from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+    from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture, read_hf_config
+    from modelmeter.models.deepseek_ocr.model_name import name_model
 
-    if graph is None:
-        return DeepSeekOCRArchitecture.from_hf_config(config) if config else DeepSeekOCRArchitecture()
-    traced = architecture_of(graph)
-    if config is not None:
-        wanted = DeepSeekOCRArchitecture.from_hf_config(config)
-        for field in fields(DeepSeekOCRArchitecture):
-            if getattr(wanted, field.name) != getattr(traced, field.name):
-                raise ArchitectureError(
-                    "the config is not of the model that the graph was traced from", place=field.name,
-                    expected=getattr(traced, field.name), found=getattr(wanted, field.name),
-                    remedy="leave out one of --config and --graph",
-                )  # fmt: skip
-    return traced
+    read = read_hf_config(config) if config is not None else None
+    traced = architecture_of(graph) if graph is not None else None
+    if read is not None and traced is not None:
+        _check_same(read.architecture, traced)
+    architecture = read.architecture if read is not None else traced or DeepSeekOCRArchitecture()
+    return ModelSource(
+        architecture=architecture,
+        name=name_model(architecture, read.names if read is not None else (), chosen=name),
+        warnings=tuple(map(str, read.warnings)) if read is not None else (),
+    )
+
+
+def _check_same(wanted: DeepSeekOCRArchitecture, traced: DeepSeekOCRArchitecture) -> None:
+    for field in fields(type(wanted)):
+        if getattr(wanted, field.name) != getattr(traced, field.name):
+            raise ArchitectureError(
+                "the config is not of the model that the graph was traced from", place=field.name,
+                expected=getattr(traced, field.name), found=getattr(wanted, field.name),
+                remedy="leave out one of --config and --graph",
+            )  # fmt: skip
 
 
 def compile_graph(graph: ModuleGraph) -> CompiledModel:

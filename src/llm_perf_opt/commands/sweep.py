@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from llm_perf_opt.commands import page_views
 from modelmeter.errors import OutputError
 
 
@@ -38,6 +39,9 @@ def sweep(
             help="Where costs may not fit into int64: error, float64, or exact, for decimals of up to 76 digits.",
         ),
     ] = "error",
+    page: page_views.PageOption = None,
+    crop: page_views.CropOption = True,
+    preprocessing: page_views.PreprocessingOption = None,
     block_size: Annotated[
         int | None, typer.Option("--block-size", metavar="POINTS", min=1, help="How many are computed at once.")
     ] = None,
@@ -49,13 +53,18 @@ def sweep(
         raise OutputError(
             "sweeps need NumPy and pyarrow", found=str(error), remedy="pip install 'modelmeter[sweep]'"
         ) from None
-    from llm_perf_opt.commands.evaluate import parse_arguments
+    from llm_perf_opt.commands.evaluate import list_defaults, parse_arguments
     from llm_perf_opt.terminal import track
 
+    axes = tuple(map(sweeps.parse_axis, grid))
+    fixed = parse_arguments(arguments or [])
+    views = page_views.PageViews(page=page, crop_mode=crop, preprocessing=preprocessing)
+    if views != page_views.PageViews():
+        fixed |= views.find_sizes(stage, fixed, list_defaults(stage), {axis.name for axis in axes})
     wanted = sweeps.Sweep(
         stage=stage,
-        axes=tuple(map(sweeps.parse_axis, grid)),
-        fixed=parse_arguments(arguments or []),
+        axes=axes,
+        fixed=fixed,
         metrics=tuple(metric) if metric else sweeps.METRICS,
         overflow=overflow,
     )

@@ -34,7 +34,7 @@ def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> 
     Raises
     ------
     RecordError
-        If the profile has crop mode but does not say how many tiles.
+        If the profile does not say which views there are.
     TraceError
         If torch or torchinfo is not installed, or the run fails.
     """
@@ -50,7 +50,7 @@ def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> 
     sizes = TraceWorkload(
         batch_size=profile.num_pages,
         vision_batch_size=1,
-        base_size=profile.base_size,
+        base_size=profile.view_size,
         image_size=profile.image_size,
         num_width_tiles=num_width_tiles,
         num_height_tiles=num_height_tiles,

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, TypeVar, get_args
 
 from attrs import field, frozen
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.utils.image_tokens import image_tokens
+from modelmeter.errors import WorkloadError
+from modelmeter.models.deepseek_ocr.image_preprocessing import (
+    PREPROCESSINGS,
+    PreprocessingName,
+    find_tile_grid,
+    find_untiled_side,
+)
 
 VisionBackbone = Literal["sam_vit_b", "clip_vit_l", "other"]
 DocumentKind = Literal["text_heavy", "mixed_layout", "image_rich", "synthetic"]
+
+T = TypeVar("T")
 
 
 @frozen(kw_only=True)
@@ -75,14 +86,20 @@ class OCRWorkloadProfile:
     num_pages
         Number of such pages.
     num_width_tiles, num_height_tiles
-        Tiles across and down the page, both or neither; a product of 0 or 1 means none. Without them a profile in
-        crop mode is valid, but its cost is not known: see :attr:`tile_grid`.
+        Tiles across and down the page, both or neither; a product of 0 or 1 means none.
+    page_width, page_height
+        Sides of the page in pixels, both or neither: the tiles of a page in crop mode follow from them where they are
+        not given. Without both a profile in crop mode is valid, but its cost is not known: see :attr:`tile_grid`.
+    preprocessing
+        Which of the vendor's programs makes the views, where they differ. ``transformers``, the model's own ``infer``:
+        at most 9 tiles, and without crop mode one view of ``image_size``. ``serving``, the sample for a serving engine:
+        at most 6 tiles, and one view of ``base_size``.
 
     Raises
     ------
     RecordError
-        If a field breaks its rule, tiles are given by halves or without crop mode, or ``seq_len`` is smaller
-        than the image tokens of the page.
+        If a field breaks its rule, tiles are given by halves, beside the page or without crop mode, or ``seq_len`` is
+        smaller than the image tokens of the page.
     """
 
     profile_id: str = field(validator=rules.IDENTIFIER)
@@ -96,17 +113,26 @@ class OCRWorkloadProfile:
     num_pages: int = field(validator=rules.whole_number(1))
     num_width_tiles: int | None = field(default=None, validator=rules.or_none(rules.whole_number()))
     num_height_tiles: int | None = field(default=None, validator=rules.or_none(rules.whole_number()))
+    page_width: int | None = field(default=None, validator=rules.or_none(rules.whole_number(1)))
+    page_height: int | None = field(default=None, validator=rules.or_none(rules.whole_number(1)))
+    preprocessing: PreprocessingName | None = field(
+        default=None, validator=rules.or_none(rules.choice(*get_args(PreprocessingName)))
+    )
 
     def __attrs_post_init__(self) -> None:
-        if (self.num_width_tiles is None) != (self.num_height_tiles is None):
-            absent = "num_width_tiles" if self.num_width_tiles is None else "num_height_tiles"
-            raise RecordError("half of the tile grid is missing", place=absent, expected="a number of tiles")
-        width, height = self._stated_grid
+        self._check_pair("num_width_tiles", "num_height_tiles", "half of the tile grid is missing", "a number of tiles")
+        self._check_pair("page_width", "page_height", "a side of the page is missing", "a number of pixels")
+        width, height = self.num_width_tiles or 0, self.num_height_tiles or 0
         if not self.crop_mode and width * height > 1:
             raise RecordError(
                 "tiles without crop mode", place="num_width_tiles", expected="no tiles", found=f"{width} x {height}"
             )
-        least = self._count(width, height)
+        if self.num_width_tiles is not None and self.page_width is not None:
+            raise RecordError(
+                "the tiles of a page follow from its sides", place="num_width_tiles", expected="no number beside "
+                "page_width", found=self.num_width_tiles,
+            )  # fmt: skip
+        least = min(self._count(side, *grid) for side, grid in self._possible_views())
         if self.seq_len < least:
             raise RecordError(
                 "the prompt cannot hold its image tokens",
@@ -122,15 +148,34 @@ class OCRWorkloadProfile:
         Raises
         ------
         RecordError
-            If the profile has crop mode but does not say how many tiles.
+            If the profile has crop mode but does not say how many tiles, or the vendor's programs differ in them.
         """
-        if self.crop_mode and self.num_width_tiles is None:
+        if not self.crop_mode:
+            return 0, 0
+        if self.num_width_tiles is not None and self.num_height_tiles is not None:
+            return self.num_width_tiles, self.num_height_tiles
+        if self.page_width is None or self.page_height is None:
             raise RecordError(
                 "the number of tiles is not known",
                 place="num_width_tiles",
-                remedy="crop mode cuts the page into tiles: give num_width_tiles and num_height_tiles",
+                remedy="crop mode cuts the page into tiles: give num_width_tiles and num_height_tiles, or "
+                "page_width and page_height",
             )
-        return self._stated_grid
+        width, height = self.page_width, self.page_height
+        return _as_record_error(partial(find_tile_grid, width, height, self.image_size, self.preprocessing))
+
+    @property
+    def view_size(self) -> int:
+        """Side of the global view in pixels; of the only view, where there is no crop mode.
+
+        Raises
+        ------
+        RecordError
+            If there is no crop mode, and the vendor's programs make different views of the page.
+        """
+        if self.crop_mode:
+            return self.base_size
+        return _as_record_error(partial(find_untiled_side, self.base_size, self.image_size, self.preprocessing))
 
     @property
     def num_image_tokens(self) -> int:
@@ -139,16 +184,40 @@ class OCRWorkloadProfile:
         Raises
         ------
         RecordError
-            As :attr:`tile_grid`.
+            As :attr:`tile_grid` and :attr:`view_size`.
         """
-        return self._count(*self.tile_grid)
+        return self._count(self.view_size, *self.tile_grid)
 
-    @property
-    def _stated_grid(self) -> tuple[int, int]:
-        """The tiles that are certain: where the profile does not say, those of the global view only, none."""
-        return self.num_width_tiles or 0, self.num_height_tiles or 0
-
-    def _count(self, width: int, height: int) -> int:
-        return image_tokens(
-            base_size=self.base_size, image_size=self.image_size, num_width_tiles=width, num_height_tiles=height
+    def _possible_views(self) -> list[tuple[int, tuple[int, int]]]:
+        """Return the side of the global view and the tiles, as far as the profile says: one of these is meant."""
+        programs = [self.preprocessing] if self.preprocessing is not None else list(PREPROCESSINGS)
+        if not self.crop_mode:
+            return [(find_untiled_side(self.base_size, self.image_size, program), (0, 0)) for program in programs]
+        if self.page_width is None or self.page_height is None:
+            # Where the profile does not say, only the global view is certain.
+            return [(self.base_size, (self.num_width_tiles or 0, self.num_height_tiles or 0))]
+        width, height = self.page_width, self.page_height
+        grids = (
+            _as_record_error(partial(find_tile_grid, width, height, self.image_size, program)) for program in programs
         )
+        return [(self.base_size, grid) for grid in grids]
+
+    def _check_pair(self, one: str, other: str, problem: str, expected: str) -> None:
+        absent = [name for name in (one, other) if getattr(self, name) is None]
+        if len(absent) == 1:
+            raise RecordError(problem, place=absent[0], expected=expected)
+
+    def _count(self, view_size: int, width: int, height: int) -> int:
+        return image_tokens(
+            base_size=view_size, image_size=self.image_size, num_width_tiles=width, num_height_tiles=height
+        )
+
+
+def _as_record_error(ask: Callable[[], T]) -> T:
+    """Return the answer of the image preprocessing; what is wrong is wrong with the record."""
+    try:
+        return ask()
+    except WorkloadError as error:
+        raise RecordError(
+            error.problem, place=error.place, expected=error.expected, found=error.found, remedy=error.remedy
+        ) from None

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from llm_perf_opt.data import AnalyticModelReport, DeepSeekOCRModelSpec, HardwareSpec, OCRWorkloadProfile
 from llm_perf_opt.data.serialization import to_json
 from llm_perf_opt.reporting.categories import REPORT_CATEGORIES
-from llm_perf_opt.reporting.evaluation import MODEL_ID, Evaluation, evaluate_workload
+from llm_perf_opt.reporting.evaluation import MODEL_ID, Evaluation, evaluate_workload, read_model_id
 from llm_perf_opt.reporting.metrics import measure_modules
 from llm_perf_opt.reporting.modules import build_modules
 from llm_perf_opt.reporting.roofline import Roofline
@@ -97,16 +97,19 @@ def _digest(report: AnalyticModelReport) -> str:
 
 
 def _describe_model(evaluation: Evaluation, model_variant: str) -> DeepSeekOCRModelSpec:
-    sizes = evaluation.architecture
+    sizes, model_id = evaluation.architecture, read_model_id()
+    is_published = model_id == MODEL_ID
+    towers = "SAM ViT-B and CLIP-L" if is_published else "SAM and CLIP"
     return DeepSeekOCRModelSpec(
-        model_id=MODEL_ID,
-        model_variant=model_variant,
+        model_id=model_id,
+        # Ours is the name of a variant of the published model.
+        model_variant=model_id if model_variant == MODEL_VARIANT and not is_published else model_variant,
         config_path=os.path.abspath(str(resources.files("deepseek_ocr_costs") / GRAPH_FILE)),
         hidden_size=sizes["hidden_size"],
         intermediate_size=sizes["intermediate_size"],
         num_layers=sizes["num_hidden_layers"],
         num_attention_heads=sizes["num_attention_heads"],
-        vision_backbone="sam_vit_b",
+        vision_backbone="sam_vit_b" if is_published else "other",
         uses_moe=sizes["n_routed_experts"] > 0,
-        notes="The vision backbone is SAM ViT-B and CLIP-L, one after the other.",
+        notes=f"The vision backbone is {towers}, one after the other.",
     )

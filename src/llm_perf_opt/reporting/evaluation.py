@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deepseek_ocr_costs.breakdown import Module, OperatorCost, StateCost
 
 MODEL_ID: Final = "deepseek-ai/DeepSeek-OCR"
+"""The published model."""
 STAGES: Final[tuple[RunStage, ...]] = get_args(RunStage)
 
 _PIXELS: Final = ("base_size", "image_size", "num_width_tiles", "num_height_tiles")
@@ -85,13 +86,13 @@ def sizes_of(profile: OCRWorkloadProfile, dtype: str) -> dict[str, int]:
     Raises
     ------
     RecordError
-        If the profile has crop mode but does not say how many tiles.
+        If the profile does not say which views there are.
     """
     bits = DTYPE_BITS[dtype]
     num_width_tiles, num_height_tiles = profile.tile_grid
     return {
         "batch_size": profile.num_pages,
-        "base_size": profile.base_size,
+        "base_size": profile.view_size,
         "image_size": profile.image_size,
         "num_width_tiles": num_width_tiles,
         "num_height_tiles": num_height_tiles,
@@ -120,10 +121,7 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str) -> Evaluation:
         import deepseek_ocr_costs as costs
         from deepseek_ocr_costs import breakdown
     except ImportError as error:
-        raise OutputError(
-            "the generated package is not installed", place="deepseek_ocr_costs", found=str(error),
-            remedy="run modelmeter compile",
-        ) from None  # fmt: skip
+        raise _not_installed(error) from None
     sizes: dict[str, Any] = dict(sizes_of(profile, dtype))  # keywords: some evaluators take texts too
 
     def evaluate(stage: RunStage) -> StageEvaluation:
@@ -148,6 +146,29 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str) -> Evaluation:
         )
     except costs.CostError as error:
         raise WorkloadError(str(error), place=profile.profile_id) from None
+
+
+def read_model_id() -> str:
+    """Return the name of the model that the generated package is of.
+
+    Raises
+    ------
+    OutputError
+        If the generated package is not installed.
+    """
+    try:
+        import deepseek_ocr_costs as costs
+    except ImportError as error:
+        raise _not_installed(error) from None
+    # The package of any other model says its name.
+    return costs.PROVENANCE.get("model", MODEL_ID)
+
+
+def _not_installed(error: ImportError) -> OutputError:
+    return OutputError(
+        "the generated package is not installed", place="deepseek_ocr_costs", found=str(error),
+        remedy="run modelmeter compile",
+    )  # fmt: skip
 
 
 def read_conventions() -> tuple[str, ...]:

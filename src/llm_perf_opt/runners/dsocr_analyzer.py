@@ -12,17 +12,19 @@ from attrs import evolve, frozen
 
 from llm_perf_opt.commands import report as report_command
 from llm_perf_opt.commands.ending import run_to_end
+from llm_perf_opt.commands.page_views import PreprocessingOption
 from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
 from llm_perf_opt.data import AnalyticModelReport
 from llm_perf_opt.data.serialization import to_json
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
-from llm_perf_opt.reporting.evaluation import MODEL_ID, read_conventions
+from llm_perf_opt.reporting.evaluation import read_conventions, read_model_id
 from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.utils.paths import analytic_model_dir
 from llm_perf_opt.visualize.pages import render_files
 from modelmeter.errors import WorkloadError
+from modelmeter.models.deepseek_ocr.image_preprocessing import find_preprocessing
 
 
 @frozen(kw_only=True)
@@ -44,6 +46,7 @@ def analyze(
     measured_total_time_ms: float | None = None,
     written_at: str | None = None,
     out: str | os.PathLike[str] | None = None,
+    preprocessing: str | None = None,
 ) -> AnalyticRun:
     """Predict the time of a workload and write the report.
 
@@ -63,15 +66,19 @@ def analyze(
         A time of day for the report's notes.
     out
         The folder to write; by default that of the run, or of the report's own id where there is no run.
+    preprocessing
+        Which of the vendor's programs makes the views of a page; without it, as the workload says.
 
     Raises
     ------
     ModelMeterError
         If there is no such model, profile, card or type, or the folder cannot be written.
     """
-    if request.model_id != MODEL_ID:
-        raise WorkloadError("no evaluators of this model", place="model_id", expected=MODEL_ID, found=request.model_id)
+    if request.model_id != (model_id := read_model_id()):
+        raise WorkloadError("no evaluators of this model", place="model_id", expected=model_id, found=request.model_id)
     profile = find_profile(request.workload_profile_id)
+    if preprocessing is not None:
+        profile = evolve(profile, preprocessing=find_preprocessing(preprocessing).name)
     report = build_report(
         ReportRequest(
             profile=profile if num_pages is None else evolve(profile, num_pages=num_pages),
@@ -125,6 +132,7 @@ def run(
     force_rebuild: report_command.ForceOption = False,
     timestamp: report_command.TimestampOption = False,
     as_json: report_command.JsonOption = False,
+    preprocessing: PreprocessingOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     report_command.report(
@@ -139,6 +147,7 @@ def run(
         force_rebuild,
         timestamp,
         as_json,
+        preprocessing,
     )
 
 

@@ -8,9 +8,9 @@ from attrs import frozen
 
 from modelmeter.emit.function import IMAGE_TOKENS, Signature
 from modelmeter.emit.printer import FORMULAS, StatementPrinter
-from modelmeter.emit.spec import Rule
 from modelmeter.errors import FormulaError
 from modelmeter.program import Program, split
+from modelmeter.size_rules import Rule
 
 
 @frozen(kw_only=True)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from attrs import Factory, field, frozen
 
 from modelmeter.emit.printer import StatementPrinter
-from modelmeter.emit.spec import RULES, Rule
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.program import Program, split
+from modelmeter.size_rules import Rule
 from modelmeter.symbols import Dimension, describe
 
 ROUTING = "expert_routing"

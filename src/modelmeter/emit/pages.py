@@ -62,6 +62,7 @@ def render_pages(
     peaks: Mapping[str, Peak],
     catalogue: tuple[LayerEntry, ...],
     defaults: Mapping[str, int],
+    name: str,
     evidence: Mapping[str, Sequence[str]] | None = None,
     has_accuracy: bool = False,
 ) -> dict[str, str]:
@@ -73,6 +74,8 @@ def render_pages(
         The bound modules, their totals, the peaks of their activations by stage, and the layer classes.
     defaults
         A value for every dimension, and for ``decode_step``: what the values and shares on the pages are of.
+    name
+        The name of the model.
     evidence
         By name of a layer or stage, how its formulas were checked: lines of text with code in double backquotes.
         Where there are none, the page names the tests.
@@ -87,10 +90,10 @@ def render_pages(
     pages = build_pages(
         model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults, evidence=evidence
     )
-    return _render(pages, has_accuracy=has_accuracy)
+    return _render(pages, name=name, has_accuracy=has_accuracy)
 
 
-def _render(pages: Pages, *, has_accuracy: bool) -> dict[str, str]:
+def _render(pages: Pages, *, name: str, has_accuracy: bool) -> dict[str, str]:
     common = {
         "metrics": METRICS,
         "flows": FLOWS,
@@ -102,6 +105,7 @@ def _render(pages: Pages, *, has_accuracy: bool) -> dict[str, str]:
         "free_operators": sorted(VIEW_OPERATORS | FRESH_MEMORY),
         "repetitions": REPETITIONS,
         "pages": pages,
+        "name": name,
         "has_accuracy": has_accuracy,
         "request": REQUEST,
         "peak": PEAK,

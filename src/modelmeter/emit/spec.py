@@ -1,58 +1,13 @@
-"""What the evaluator package is made of: formulas, defaults, rules between sizes, and facts about them."""
+"""What the evaluator package is made of: formulas, defaults, and facts about them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from attrs import frozen
 
 from modelmeter.cost import Cost
 from modelmeter.functions import Size
-
-Relation = Literal["at_most", "divides", "divides_evenly"]
-"""``a <= b``; ``b`` is a multiple of ``a``; ``b`` is an even multiple of ``a``."""
-
-
-@frozen
-class Rule:
-    """A relation between two sizes ``a`` and ``b``, by name, that every evaluator with one of them checks.
-
-    ``a`` may be a number.
-    """
-
-    a: str | int
-    relation: Relation
-    b: str
-
-    @property
-    def names(self) -> set[str]:
-        """The sizes that are no numbers."""
-        return {size for size in (self.a, self.b) if isinstance(size, str)}
-
-
-RULES = (
-    Rule("vision_batch_size", "divides", "batch_size"),
-    Rule("sam_patch_size", "at_most", "base_size"),
-    Rule("sam_patch_size", "at_most", "image_size"),
-    Rule("logits_tokens", "at_most", "seq_len"),
-    Rule("image_tokens", "at_most", "seq_len"),
-    Rule("first_k_dense_replace", "at_most", "num_hidden_layers"),
-    Rule("num_experts_per_tok", "at_most", "n_routed_experts"),
-    Rule("num_attention_heads", "divides_evenly", "hidden_size"),
-    Rule("num_key_value_heads", "divides", "num_attention_heads"),
-    Rule("sam_num_global_layers", "at_most", "sam_num_hidden_layers"),
-    Rule("sam_num_attention_heads", "divides", "sam_hidden_size"),
-    Rule("sam_patch_size", "at_most", "sam_image_size"),
-    Rule("clip_num_attention_heads", "divides", "clip_hidden_size"),
-    Rule("clip_patch_size", "at_most", "clip_image_size"),
-    Rule("num_heads", "divides", "hidden_size"),
-    Rule(2, "divides", "head_dim"),  # only the rotary embedding has this size of its own, and turns pairs of channels
-    Rule("num_queries", "at_most", "num_keys"),
-    Rule("num_global_layers", "at_most", "num_layers"),
-    Rule("patch_size", "at_most", "view_size"),
-)
-"""What holds between the sizes of this family of models; a size without a name in a function has no rule there."""
 
 
 @frozen(kw_only=True)
@@ -101,8 +56,6 @@ class PackageSpec:
         Tokens of the images of one page, over the workload and the architecture.
     architecture
         The value of each architecture size.
-    fixed
-        The architecture sizes that are numbers in every formula, also where the others are arguments.
     defaults
         The default of each workload and storage size.
     conventions
@@ -111,6 +64,8 @@ class PackageSpec:
         Facts about the origin by name: versions, digests. No times and no paths.
     model
         The name of the model.
+    fixed
+        The architecture sizes that are numbers in every formula, also where the others are arguments.
     """
 
     stages: Mapping[str, Cost]
@@ -122,5 +77,5 @@ class PackageSpec:
     defaults: Mapping[str, int]
     conventions: tuple[str, ...]
     provenance: Mapping[str, str]
+    model: str
     fixed: frozenset[str] = frozenset()
-    model: str = "DeepSeek-OCR"

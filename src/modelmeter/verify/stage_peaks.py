@@ -13,9 +13,11 @@ from modelmeter.cost import FLOAT32_BITS, Precision
 from modelmeter.evaluate import evaluate
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, Stage, build_layers, list_inputs, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, make_cache, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.peak import PEAK, find_peaks
+from modelmeter.size_rules import substitute_sizes
 from modelmeter.verify.live_storages import watch_storages
 from modelmeter.verify.proof import Progress, Verdict
 
@@ -71,8 +73,12 @@ def prove_peaks(
     architecture: DeepSeekOCRArchitecture, workloads: Iterable[TraceWorkload], progress: Progress
 ) -> Iterator[Verdict]:
     """Yield a verdict on the peak of every stage at each workload."""
-    dimensions = {**symbolic_sizes(), **architecture.dimension_values()}
-    peaks = find_peaks(build_layers(dimensions), stage_of, inputs=list_inputs(dimensions), stages=STAGES)
+    known = architecture.dimension_values()
+    dimensions = {**symbolic_sizes(), **known}
+    peaks = find_peaks(
+        build_layers(dimensions), stage_of, inputs=list_inputs(dimensions), stages=STAGES,
+        rules=substitute_sizes(RULES, known),
+    )  # fmt: skip
     for workload in workloads:
         for dtype, precision in ((DTYPE, PRECISION), (torch.float32, WIDE)):
             widths = asdict(precision)

@@ -9,7 +9,7 @@ from hf_configs import EXPECTED
 
 from modelmeter import symbols
 from modelmeter.errors import ArchitectureError
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.architecture import ConfigWarning, DeepSeekOCRArchitecture
 
 
 def test_every_dimension_has_a_value() -> None:
@@ -36,3 +36,15 @@ def test_every_dimension_has_a_value() -> None:
 def test_an_architecture_by_hand_is_checked_too(name: str, value: Any) -> None:
     with pytest.raises(ArchitectureError, match=name):
         DeepSeekOCRArchitecture(**{name: value})
+
+
+def test_a_warning_is_one_line_whatever_the_keys_are() -> None:
+    """Of 23 keys it has the first 20, each cut after 80 characters; the record has all."""
+    keys = ("a\n\x1b[31m" + "b" * 90, *(f"key_{number}" for number in range(22)))
+    warning = ConfigWarning(file="c.json", problem="unknown keys", keys=keys)
+    line = str(warning)
+    assert line.startswith("c.json: unknown keys: a \\x1b[31mbbb")
+    assert "b" * 74 not in line  # 80 less those before
+    assert line.endswith(", key_18 and 3 more")
+    assert line.isprintable()
+    assert warning.keys == keys

@@ -25,8 +25,8 @@ from modelmeter.cost import FLOWS, METRICS, Cost, Metric, Work
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import bounded_routed_reads
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.image_preprocessing import MODES
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
-from modelmeter.models.deepseek_ocr.vision_tokens import MODES
 from modelmeter.verify.counting import ForwardCount, count_forward
 
 # Pairwise different and odd: no kind of element can stand for another.

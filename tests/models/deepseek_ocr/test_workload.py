@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelmeter import symbols
 from modelmeter.errors import WorkloadError
-from modelmeter.models.deepseek_ocr.vision_tokens import MODES
+from modelmeter.models.deepseek_ocr.image_preprocessing import MODES
 from modelmeter.models.deepseek_ocr.workload import Workload
 
 DIMENSIONS = {**symbols.WORKLOAD, **symbols.STORAGE}
@@ -161,3 +161,27 @@ def test_a_workload_cannot_change() -> None:
     workload = Workload()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         workload.batch_size = 2  # type: ignore[misc]  # that it is refused is the point
+
+
+@pytest.mark.parametrize(
+    ("changes", "views", "tokens"),
+    [
+        ({"preprocessing": "transformers"}, (1024, 3, 3), 273 + 30 * (30 + 1)),
+        ({"preprocessing": "serving"}, (1024, 2, 2), 273 + 20 * (20 + 1)),
+        ({"preprocessing": "transformers", "crop_mode": False}, (640, 1, 1), 10 * 11 + 1),
+        ({"preprocessing": "serving", "crop_mode": False}, (1024, 1, 1), 16 * 17 + 1),
+        ({"image_size": 1024, "crop_mode": False}, (1024, 1, 1), 16 * 17 + 1),
+    ],
+)
+def test_a_page_of_pixels_has_the_views_of_the_vendors_program(
+    changes: dict[str, Any], views: tuple[int, int, int], tokens: int
+) -> None:
+    workload = Workload.for_page(1920, 1920, **changes, prompt_tokens=7)
+    assert (workload.base_size, workload.num_width_tiles, workload.num_height_tiles) == views
+    assert (workload.image_tokens, workload.seq_len) == (tokens, tokens + 7)
+
+
+@pytest.mark.parametrize("crop_mode", [True, False])
+def test_a_program_has_to_be_named_where_they_differ(crop_mode: bool) -> None:
+    with pytest.raises(WorkloadError, match=r"^preprocessing: .*say which one is meant"):
+        Workload.for_page(1920, 1920, crop_mode=crop_mode)

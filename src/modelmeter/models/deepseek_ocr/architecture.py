@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterator
 
 from attrs import field, frozen
 
 from modelmeter import symbols
-from modelmeter.errors import ArchitectureError
-from modelmeter.models.deepseek_ocr.hf_config import KEY_PATHS, load_config, parse_sizes
+from modelmeter.errors import ArchitectureError, describe_problem
+from modelmeter.models.deepseek_ocr.hf_config import ParsedConfig, load_config, parse_config
 
 IMAGE_CHANNELS = 3
 
@@ -93,21 +95,19 @@ class DeepSeekOCRArchitecture:
     def from_hf_config(cls, path: str | os.PathLike[str]) -> DeepSeekOCRArchitecture:
         """Read the sizes from a checkpoint's ``config.json``.
 
+        What the config says and nobody understands becomes a Python warning of the category
+        :class:`ConfigKeyWarning`; :func:`read_hf_config` returns it instead.
+
         Raises
         ------
         ArchitectureError
             If the file cannot be read, a size in it is missing, wrong or contradicts another, or the model
             is not one that the layers describe. The place is the file and the path of the key.
         """
-        try:
-            sizes = parse_sizes(load_config(path))
-        except ArchitectureError as error:
-            raise _place_in_file(error, path, error.place) from error
-        try:
-            return cls(**sizes)
-        except ArchitectureError as error:
-            # The file's author knows the key, not the field that it fills.
-            raise _place_in_file(error, path, KEY_PATHS.get(error.place, error.place)) from error
+        read = read_hf_config(path)
+        for warning in read.warnings:
+            warnings.warn(ConfigKeyWarning(str(warning)), stacklevel=2)
+        return read.architecture
 
     @property
     def sam_num_global_layers(self) -> int:
@@ -117,6 +117,92 @@ class DeepSeekOCRArchitecture:
     def dimension_values(self) -> dict[str, int]:
         """Return every architecture dimension of :mod:`modelmeter.symbols` with its value."""
         return {name: getattr(self, name) for name in symbols.ARCHITECTURE}
+
+
+class ConfigKeyWarning(UserWarning):
+    """A config says something that costs may depend on, and that is not understood."""
+
+
+_MOST_KEYS = 20
+_LONGEST_KEY = 80
+
+
+@frozen(kw_only=True)
+class ConfigWarning:
+    """Something in a config that is not refused, and that costs may depend on.
+
+    Parameters
+    ----------
+    file
+        The config.
+    problem
+        What is so.
+    keys
+        The paths of the keys that say it.
+    """
+
+    file: str
+    problem: str
+    keys: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """The warning as one line; of very many keys it has the first ones."""
+        named = [key if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]}..." for key in self.keys[:_MOST_KEYS]]
+        rest = len(self.keys) - len(named)
+        listed = ", ".join(named) + (f" and {rest} more" if rest else "")
+        return describe_problem(f"{self.problem}: {listed}", place=self.file)
+
+
+@frozen(kw_only=True)
+class HFConfig:
+    """What a checkpoint's config says.
+
+    Parameters
+    ----------
+    architecture
+        The sizes.
+    names
+        What the config calls its model, the most particular name first.
+    warnings
+        What nobody understands in it.
+    """
+
+    architecture: DeepSeekOCRArchitecture
+    names: tuple[str, ...]
+    warnings: tuple[ConfigWarning, ...]
+
+
+def read_hf_config(path: str | os.PathLike[str]) -> HFConfig:
+    """Read a checkpoint's ``config.json``.
+
+    Raises
+    ------
+    ArchitectureError
+        As :meth:`DeepSeekOCRArchitecture.from_hf_config`.
+    """
+    try:
+        parsed = parse_config(load_config(path))
+    except ArchitectureError as error:
+        raise _place_in_file(error, path, error.place) from error
+    try:
+        architecture = DeepSeekOCRArchitecture(**parsed.sizes)
+    except ArchitectureError as error:
+        # The file's author knows the key, not the field that it fills.
+        raise _place_in_file(error, path, parsed.paths.get(error.place, error.place)) from error
+    found = tuple(_list_warnings(os.fspath(path), parsed, architecture))
+    return HFConfig(architecture=architecture, names=parsed.names, warnings=found)
+
+
+def _list_warnings(file: str, parsed: ParsedConfig, architecture: DeepSeekOCRArchitecture) -> Iterator[ConfigWarning]:
+    if parsed.unknown_keys:
+        yield ConfigWarning(file=file, problem="unknown keys, on which costs may depend", keys=parsed.unknown_keys)
+    if parsed.is_transformers:
+        stored = IMAGE_CHANNELS * architecture.clip_patch_size**2 * architecture.clip_hidden_size
+        yield ConfigWarning(
+            file=file,
+            problem=f"{stored} parameters are counted for CLIP's patches, which transformers leaves out",
+            keys=(parsed.paths["clip_patch_size"],),
+        )
 
 
 def _place_in_file(error: ArchitectureError, path: str | os.PathLike[str], place: str) -> ArchitectureError:

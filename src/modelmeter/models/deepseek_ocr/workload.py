@@ -6,7 +6,7 @@ from attrs import Attribute, Converter, field, frozen
 
 from modelmeter import symbols
 from modelmeter.errors import WorkloadError
-from modelmeter.models.deepseek_ocr import vision_tokens
+from modelmeter.models.deepseek_ocr import image_preprocessing, vision_tokens
 from modelmeter.symbols import Dimension
 
 _DIMENSIONS: dict[str, Dimension] = {**symbols.WORKLOAD, **symbols.STORAGE}
@@ -99,7 +99,7 @@ class Workload:
         Parameters
         ----------
         name
-            A key of ``vision_tokens.MODES``.
+            A key of ``image_preprocessing.MODES``.
         num_width_tiles, num_height_tiles
             The tile grid of a tiled mode; an A4 page's by default.
         sizes
@@ -110,7 +110,7 @@ class Workload:
         WorkloadError
             If there is no such mode, it has no tiles and tiles are given, or a size is out of range.
         """
-        mode = vision_tokens.find_mode(name)
+        mode = image_preprocessing.find_mode(name)
         across, down = A4_GRID if mode.is_tiled else (1, 1)
         workload = cls(
             base_size=mode.base_size,
@@ -127,6 +127,47 @@ class Workload:
                 found=f"{workload.num_width_tiles} x {workload.num_height_tiles}",
             )
         return workload
+
+    @classmethod
+    def for_page(
+        cls,
+        page_width: int,
+        page_height: int,
+        *,
+        base_size: int = 1024,
+        image_size: int = 640,
+        crop_mode: bool = True,
+        preprocessing: str | None = None,
+        **sizes: int,
+    ) -> Workload:
+        """Return the workload of a page of so many pixels, as the vendor's programs cut it.
+
+        Parameters
+        ----------
+        page_width, page_height
+            Sides of the page in pixels.
+        base_size, image_size
+            Sides of the global view and of a tile.
+        crop_mode
+            Whether the page is cut into tiles. Without that it is one view of ``image_size`` or of ``base_size``,
+            which depends on the program.
+        preprocessing
+            Which of the vendor's programs: a key of ``image_preprocessing.PREPROCESSINGS``. It may be left out where
+            they do the same.
+        sizes
+            Any other dimension, but the tiles.
+
+        Raises
+        ------
+        WorkloadError
+            If a size is out of range, or the programs differ and none is named.
+        """
+        across, down = 1, 1
+        if crop_mode:
+            across, down = image_preprocessing.find_tile_grid(page_width, page_height, image_size, preprocessing)
+        else:
+            base_size = image_preprocessing.find_untiled_side(base_size, image_size, preprocessing)
+        return cls(base_size=base_size, image_size=image_size, num_width_tiles=across, num_height_tiles=down, **sizes)
 
     @property
     def image_tokens(self) -> int:

@@ -52,8 +52,18 @@ def test_keys_that_do_not_matter_to_cost_are_ignored(tmp_path: Path, path: str, 
     assert DeepSeekOCRArchitecture.from_hf_config(tmp_path / "config.json") == EXPECTED
 
 
-@pytest.mark.parametrize("value", [ABSENT, "8", "", True, 8.0, None, -1, -(10**400), 10**400, 2**24 + 1, [], [8], {}])
-@pytest.mark.parametrize("path", SIZE_PATHS)
+NO_SIZES = [ABSENT, "8", "", True, 8.0, None, -1, -(10**400), 10**400, 2**24 + 1, [], [8], {}]
+WITH_A_MEANING = [
+    ("language_config.num_key_value_heads", ABSENT),
+    ("language_config.num_key_value_heads", None),
+    ("language_config.n_shared_experts", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(path, value) for path in SIZE_PATHS for value in NO_SIZES if (path, value) not in WITH_A_MEANING],
+)
 def test_a_size_that_is_none_is_refused_by_its_key(tmp_path: Path, path: str, value: object) -> None:
     message = refuse(tmp_path, change(make_config(), path, value))
     assert path.replace(".0", "").replace(".1", "") in message
@@ -63,6 +73,38 @@ def test_a_size_that_is_none_is_refused_by_its_key(tmp_path: Path, path: str, va
 @pytest.mark.parametrize("path", [path for path in SIZE_PATHS if not path.endswith("first_k_dense_replace")])
 def test_zero_is_refused_by_its_key(tmp_path: Path, path: str) -> None:
     assert path.replace(".0", "").replace(".1", "") in refuse(tmp_path, change(make_config(), path, 0))
+
+
+@pytest.mark.parametrize("value", [None, ABSENT])
+def test_the_heads_of_keys_are_those_of_queries_by_default(tmp_path: Path, value: object) -> None:
+    config = change(make_config(), "language_config.num_key_value_heads", value)
+    assert read(tmp_path, config).num_key_value_heads == DECODER["num_attention_heads"]
+    # The top level may say how many there are, or nothing too, but no other number than the section.
+    assert read(tmp_path, config | {"num_key_value_heads": None}).num_key_value_heads == DECODER["num_attention_heads"]
+    if value is ABSENT:
+        assert read(tmp_path, config | {"num_key_value_heads": 3}) == EXPECTED
+    else:
+        assert "config.json: num_key_value_heads: " in refuse(tmp_path, config | {"num_key_value_heads": 3})
+
+
+@pytest.mark.parametrize("value", [None, 0])
+@pytest.mark.parametrize("path", ["language_config.n_shared_experts", "n_shared_experts"])
+def test_no_shared_experts_are_refused_with_the_reason(tmp_path: Path, path: str, value: object) -> None:
+    """The vendor's module has no shared MLP and no sum then; the layers have both."""
+    message = refuse(tmp_path, change(make_config(), path, value))
+    assert f"config.json: {path}: the layers do not model this: " in message
+    assert "shared experts" in message
+
+
+def test_a_decoder_may_be_at_the_top_level_only(tmp_path: Path) -> None:
+    """There the vendor's own class reads it."""
+    config = make_config()
+    assert read(tmp_path, config | config.pop("language_config")) == EXPECTED
+
+
+def test_a_side_may_be_written_twice(tmp_path: Path) -> None:
+    assert read(tmp_path, change(make_config(), "vision_config.image_size", [208, 208])) == EXPECTED
+    assert "vision_config.image_size" in refuse(tmp_path, change(make_config(), "vision_config.image_size", [208, 209]))
 
 
 def test_zero_leading_dense_layers_have_a_meaning(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 import deepseek_ocr_costs as costs
 from modelmeter.emit.function import IMAGE_TOKENS
-from modelmeter.emit.spec import RULES
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES
 
 

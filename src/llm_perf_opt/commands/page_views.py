@@ -1,0 +1,98 @@
+"""Options that turn the pixels of a page into sizes: its tiles, or the side of its only view."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Final
+
+import typer
+from attrs import frozen
+
+from modelmeter.errors import WorkloadError
+
+PageOption = Annotated[
+    str | None, typer.Option("--page", metavar="WxH", help="A page of W x H pixels, which its tiles follow from.")
+]
+CropOption = Annotated[
+    bool, typer.Option("--crop/--no-crop", help="Whether the page may be cut into tiles; else it is one view.")
+]
+PreprocessingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocessing",
+        metavar="PROGRAM",
+        help="The vendor's program that makes the views, needed where they differ: transformers (at most 9 tiles; "
+        "without crops a view of image_size) or serving (at most 6 tiles; a view of base_size).",
+    ),
+]
+
+_TILES: Final = ("num_width_tiles", "num_height_tiles")
+_PAGE: Final = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
+
+
+@frozen(kw_only=True)
+class PageViews:
+    """A page as the options describe it.
+
+    Parameters
+    ----------
+    page
+        Its sides, as text: ``1191x1684``.
+    crop_mode
+        Whether it may be cut into tiles.
+    preprocessing
+        Which of the vendor's programs makes its views, if that is said.
+    """
+
+    page: str | None = None
+    crop_mode: bool = True
+    preprocessing: str | None = None
+
+    def find_sizes(
+        self, name: str, given: Mapping[str, Any], defaults: Mapping[str, Any], varying: Collection[str] = ()
+    ) -> dict[str, int]:
+        """Return the sizes of the views, to be given beside the others.
+
+        Parameters
+        ----------
+        name
+            The stage or layer that they are for.
+        given, defaults
+            The sizes that it is given, and all that it has with their defaults.
+        varying
+            Sizes that have several values.
+
+        Raises
+        ------
+        WorkloadError
+            If there are no views, a size of them is given too or varies, the options contradict each other, or the
+            vendor's programs differ and none is named.
+        """
+        if self.page is None and self.crop_mode:
+            if self.preprocessing is not None:
+                raise WorkloadError("there are no pixels to turn into views", place="--preprocessing",
+                                    remedy="give --page or --no-crop too")  # fmt: skip
+            return {}
+        option = "--page" if self.crop_mode else "--no-crop"
+        if not self.crop_mode and self.page is not None:
+            raise WorkloadError("the sides of a page that is not cut make no difference", place="--page",
+                                remedy="leave out one of --page and --no-crop")  # fmt: skip
+        if not {"base_size", "image_size", *_TILES} <= defaults.keys():
+            raise WorkloadError("its cost does not depend on the views of a page", place=name, found=option)
+        for size in (*(key for key in _TILES if key in given), *varying):
+            if size in _TILES or (size in ("base_size", "image_size") and size in varying):
+                raise WorkloadError("the views follow from the page", place=size, found=f"{option} and {size}")
+        return self._find(*(int(given.get(size, defaults[size])) for size in ("base_size", "image_size")))
+
+    def _find(self, base_size: int, image_size: int) -> dict[str, int]:
+        from modelmeter.models.deepseek_ocr.image_preprocessing import find_tile_grid, find_untiled_side
+
+        if self.page is None:
+            side = find_untiled_side(base_size, image_size, self.preprocessing)
+            return {"base_size": side, **dict.fromkeys(_TILES, 1)}
+        sides = _PAGE.fullmatch(self.page)
+        if sides is None:
+            raise WorkloadError("this is no page", place="--page", expected="WxH, as 1191x1684", found=self.page)
+        grid = find_tile_grid(int(sides[1]), int(sides[2]), image_size, self.preprocessing)
+        return dict(zip(_TILES, grid, strict=True))

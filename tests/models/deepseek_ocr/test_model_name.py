@@ -1,0 +1,58 @@
+"""A model of other sizes is never called as the published one is."""
+
+from __future__ import annotations
+
+import pytest
+from hf_configs import EXPECTED
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelmeter.errors import ArchitectureError
+from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, VARIANT, name_model
+
+OURS = DeepSeekOCRArchitecture()
+
+
+@pytest.mark.parametrize(
+    ("names", "published", "other"),
+    [
+        ((), PUBLISHED, VARIANT),
+        (("deepseek-ai/DeepSeek-OCR", "deepseek_vl_v2"), PUBLISHED, VARIANT),
+        (("", "deepseek_vl_v2"), PUBLISHED, VARIANT),
+        (("deepseekocr",), PUBLISHED, VARIANT),
+        (("acme/small-ocr_v1.5", "deepseek_vl_v2"), "small-ocr_v1.5", "small-ocr_v1.5"),
+        (("/home/me/ckpt/", "deepseek_vl_v2"), "ckpt", "ckpt"),
+        (("C:\\models\\mine", "unlimited_ocr"), "mine", "mine"),
+        (("./", "unlimited_ocr"), "unlimited_ocr", "unlimited_ocr"),
+        (('a"""b\n# {{x}} $\\end',), "end", "end"),
+    ],
+)
+def test_the_name_is_the_most_particular_one(names: tuple[str, ...], published: str, other: str) -> None:
+    assert name_model(OURS, names) == published
+    assert name_model(EXPECTED, names) == other
+
+
+@given(st.text())
+def test_whatever_it_is_called_a_name_is_one_word(text: str) -> None:
+    name = name_model(EXPECTED, (text,))
+    assert 0 < len(name) <= 40
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+    assert name != PUBLISHED
+
+
+def test_the_user_may_choose() -> None:
+    assert name_model(EXPECTED, ("acme/one",), chosen="two words") == "two-words"
+    assert name_model(OURS, chosen="DeepSeek-OCR") == PUBLISHED
+
+
+@pytest.mark.parametrize("chosen", ["", "///", "...", "é"])
+def test_a_chosen_name_has_letters_or_digits(chosen: str) -> None:
+    with pytest.raises(ArchitectureError, match=r"^name: a name without letters and digits"):
+        name_model(OURS, chosen=chosen)
+
+
+@pytest.mark.parametrize("chosen", ["DeepSeek-OCR", "deepseek_ocr", "deepseek-ai/DeepSeek-OCR"])
+def test_the_name_of_the_published_model_is_for_its_sizes(chosen: str) -> None:
+    with pytest.raises(ArchitectureError, match="another model"):
+        name_model(EXPECTED, chosen=chosen)

@@ -132,6 +132,7 @@ def _check_layer(
     these are not all of the module's. Nothing may differ, not by one.
     """
     from modelmeter.verify.aten import tensors_in
+
     from modelmeter.verify.counting import count_forward
 
     sizes = {**sizes, **BITS}

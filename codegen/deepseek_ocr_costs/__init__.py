@@ -8,6 +8,8 @@
 - ``request``: the cost of all stages, one after the other.
 - ``stages``: all of these at once.
 - ``training_step``: the cost of a forward over images and prompt, and of the backward of it.
+- ``step``: one token of each of some sequences of different lengths.
+- ``chunk``: a part of each prompt, behind positions that are cached.
 - ``vision_tensor_core_flops`` and so on: one metric of one stage.
 - ``vision_peak_activation_bytes`` and so on: the most bytes of activations that are alive together in a stage.
 - ``layers``: one function for each layer class.
@@ -104,6 +106,10 @@ if TYPE_CHECKING:
         request_peak_activation_bytes,
         vision_peak_activation_bytes,
     )
+    from ._server import (
+        chunk,
+        step,
+    )
     from ._training import (
         training_step,
         training_step_activation_bytes,
@@ -124,6 +130,7 @@ __all__ = [
     "Stages",
     "arrays",
     "breakdown",
+    "chunk",
     "decode",
     "decode_activation_bytes",
     "decode_cuda_core_flops",
@@ -161,6 +168,7 @@ __all__ = [
     "request_tensor_core_flops",
     "request_weight_bytes",
     "stages",
+    "step",
     "training_step",
     "training_step_activation_bytes",
     "training_step_cuda_core_flops",
@@ -186,6 +194,7 @@ _LAZY = {
     "Dimension": "_facts",
     "arrays": "arrays",
     "breakdown": "breakdown",
+    "chunk": "_server",
     "decode_activation_bytes": "_metrics",
     "decode_cuda_core_flops": "_metrics",
     "decode_io_bytes": "_metrics",
@@ -218,6 +227,7 @@ _LAZY = {
     "request_peak_activation_bytes": "_peaks",
     "request_tensor_core_flops": "_metrics",
     "request_weight_bytes": "_metrics",
+    "step": "_server",
     "training_step": "_training",
     "training_step_activation_bytes": "_training",
     "training_step_cuda_core_flops": "_training",

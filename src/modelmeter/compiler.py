@@ -38,6 +38,7 @@ from modelmeter.models.deepseek_ocr.build import (
 )
 from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
 from modelmeter.models.deepseek_ocr.model_rules import RULES
+from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step, server_sizes
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.peak import Peak, find_peaks
@@ -206,6 +207,7 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
     return PackageSpec(
         stages=compiled.totals.by_stage,
         training_step=compiled.training_step,
+        server_steps=_cost_server_steps(),
         layers=tuple(
             LayerFormula(
                 name=entry.name,
@@ -232,6 +234,11 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
         },
         model=compiled.name,
     )
+
+
+def _cost_server_steps() -> dict[str, Cost]:
+    sizes = server_sizes()
+    return {CHUNK: cost_chunk(sizes), STEP: cost_step(sizes)}
 
 
 def _find_fixed_sizes(compiled: CompiledModel) -> frozenset[str]:

@@ -103,7 +103,7 @@ class PackageTemplates:
         eager = ("Cost", "CostError", "Stages", "stages", *self._stages)
         return self.render(
             "init.py.jinja",
-            functions={module: sorted(names) for module, names in functions.items()},
+            functions={module: sorted(names) for module, names in sorted(functions.items())},
             training=(TRAINING_STEP, STAGE_WORDS[TRAINING_STEP]),
             exported=sorted({*eager, *lazy}, key=_order),
             lazy=sorted(lazy.items(), key=lambda item: _order(item[0])),

@@ -16,6 +16,7 @@ from modelmeter.emit.programs import (
     build_training_step,
     make_parameters,
 )
+from modelmeter.emit.server_steps import CHUNK, STEP, write_server_steps
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size
@@ -70,6 +71,8 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     functions["_peaks.py"] = peaks.write()
     package = PackageTemplates(spec, stages.names)
     files = {path: package.functions(path, found) for path, found in functions.items()}
+    if spec.server_steps:
+        files["_server.py"] = package.functions("_server.py", write_server_steps(spec), defaults=spec.defaults)
     files["breakdown.py"] = package.functions(
         "breakdown.py", write_breakdown(spec, breakdown), modules=breakdown.modules
     )
@@ -88,6 +91,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
                 module: [function.name for function in functions[f"{module}.py"]]
                 for module in ("_metrics", "_peaks", "_training")
             }
+            | ({"_server": [CHUNK, STEP]} if spec.server_steps else {})
         ),
         "_facts.py": package.facts(files),
         "_runtime.py": package.render("runtime.py.jinja"),

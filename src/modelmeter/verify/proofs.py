@@ -27,6 +27,7 @@ from modelmeter.verify.our_formulas import OurFormulas, build_formulas
 from modelmeter.verify.proof import Progress, Verdict, prove
 from modelmeter.verify.random_points import prove_at_random
 from modelmeter.verify.routing import prove_routing
+from modelmeter.verify.server_steps import prove_server_steps
 from modelmeter.verify.stage_peaks import list_workloads, prove_peaks
 from modelmeter.verify.trace_sizes import BATCH_SIZE, Sizes, count_residues, list_grids, make_grid, positive
 from modelmeter.verify.training_points import prove_training
@@ -80,6 +81,7 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     yield partial(prove_peaks, two, workloads[:4])
     yield partial(_prove_training, shared, workloads[2:4])
     yield partial(prove_at_random, two, 0)
+    yield partial(prove_server_steps, shared)
     yield partial(_prove_identities, shared)
 
 
@@ -92,6 +94,7 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     two = keep_two_layers(architecture)
     shared = take_all_experts(two)
     yield partial(_prove_identities, shared)
+    yield partial(prove_server_steps, shared)
     for growth in list_growths(shared):
         yield partial(_prove_growth, shared, growth)
     for case in (reference_cases.make_prefill_case(shared), reference_cases.make_decode_case(shared)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelmeter.functions import Size, divide
+from modelmeter.functions import Size, differs, divide
 from modelmeter.symbols import symbol
 from modelmeter.verify.foreign_bytes.causes import (
     BFLOAT16,
@@ -25,19 +25,34 @@ _CACHED = BFLOAT16 * _SEQUENCES * symbol("num_key_value_heads") * _HEAD_DIM
 """Bytes of the keys of one position, in one layer."""
 
 
-def _list_rotary() -> Iterator[Term]:
-    """Yield the angles of the rotary embedding."""
+def _list_angles(positions: Size) -> Iterator[Term]:
+    """Yield what grows with the positions whose angles our rotary embedding computes, in one layer."""
     half = divide(_HEAD_DIM, 2)
-    waves, both = FLOAT32 * _QUERIES * half, FLOAT32 * _QUERIES * _HEAD_DIM
-    yield from scale([ours("bmm", FLOAT32 * (half + _QUERIES), waves)], _LAYERS)
-    yield theirs("mul", FLOAT32 * (half + _QUERIES), waves)
-    rest = (
-        ours("_to_copy", INT64 * _QUERIES, FLOAT32 * _QUERIES),
-        ours("cat", waves, both),
-        *(ours(name, both, both) for name in ("cos", "sin", "mul", "mul")),
-        *(ours("_to_copy", both, BFLOAT16 * _QUERIES * _HEAD_DIM) for _ in range(2)),
-    )
-    yield from scale(rest, _LAYERS - 1)
+    waves, both = FLOAT32 * positions * half, FLOAT32 * positions * _HEAD_DIM
+    yield ours("_to_copy", 0, FLOAT32 * positions)
+    yield ours("bmm", FLOAT32 * positions, waves)
+    yield ours("cat", waves, both)
+    for operator in ("cos", "sin", "mul", "mul"):
+        yield ours(operator, both, both)
+    for _ in range(2):
+        yield ours("_to_copy", both, BFLOAT16 * positions * _HEAD_DIM)
+
+
+def _list_layers() -> Iterator[Term]:
+    """Yield the angles of one sequence in all layers but one, and the product of the one."""
+    half = divide(_HEAD_DIM, 2)
+    frequencies = (ours("bmm", FLOAT32 * half), ours("_to_copy", INT64 * _QUERIES))
+    yield from scale((*_list_angles(_QUERIES), *frequencies), _LAYERS - 1)
+    product = (FLOAT32 * (half + _QUERIES), FLOAT32 * _QUERIES * half)
+    yield ours("bmm", *product)
+    yield theirs("mul", *product)
+
+
+def _list_sequences() -> Iterator[Term]:
+    """Yield the angles of all sequences but one, and their reads where queries and keys are turned."""
+    positions = (_SEQUENCES - 1) * _QUERIES
+    yield from scale(_list_angles(positions), _LAYERS)
+    yield ours("mul", _LAYERS * 4 * BFLOAT16 * positions * _HEAD_DIM)
 
 
 def _list_masks() -> Iterator[Term]:
@@ -56,10 +71,19 @@ def _list_masks() -> Iterator[Term]:
 
 
 def _list_cache() -> Iterator[Term]:
-    """Yield the appends of keys and values."""
+    """Yield the appends of keys and values; those of a prompt are the cache as they are in ours."""
     new, every = 2 * _LAYERS * _CACHED * _QUERIES, 2 * _LAYERS * _CACHED * _KEYS
-    yield ours("copy_", new, new)
+    yield from scale([ours("copy_", new, new)], differs(_KEYS, _QUERIES))
     yield theirs("cat", every, every)
+
+
+def _list_last_rows() -> Iterator[Term]:
+    """Yield the product of the rows that get logits, where these are not all and not in a row."""
+    rows = BFLOAT16 * _SEQUENCES * symbol("logits_tokens") * _HIDDEN
+    logits = BFLOAT16 * _SEQUENCES * symbol("logits_tokens") * symbol("vocab_size")
+    weights = BFLOAT16 * _HIDDEN * symbol("vocab_size")
+    terms = (ours("clone", rows, rows), ours("mm", rows + weights, logits), theirs("bmm", rows + weights, logits))
+    yield from scale(terms, differs(symbol("logits_tokens"), _QUERIES) * differs(_SEQUENCES, 1))
 
 
 def _list_logits() -> Iterator[Term]:
@@ -82,7 +106,17 @@ DECODER_CAUSES = (
     make_cause(
         "rotary embedding once for all layers",
         "computes cosines and sines once, without a matrix product; ours in every layer",
-        _list_rotary(),
+        _list_layers(),
+    ),
+    make_cause(
+        "rotary embedding once for all sequences",
+        "computes cosines and sines of one sequence; ours of every sequence, which may begin elsewhere",
+        _list_sequences(),
+    ),
+    make_cause(
+        "rows with logits not gathered",
+        "multiplies the last rows of each sequence where they are; ours copies them into a row before",
+        _list_last_rows(),
     ),
     make_cause(
         "mask of sliding windows made and not used",

@@ -36,14 +36,15 @@ class Section:
         Of the case.
     traffic, peaks
         What was found.
-    formula_bytes
-        What our formulas say that the same stage moves.
+    formula_bytes, formula_peak
+        What our formulas say that the same stage moves, and keeps alive; None for a part of a stage.
     """
 
     title: str
     traffic: Traffic
     peaks: Peaks
     formula_bytes: int
+    formula_peak: int | None
 
 
 def render_page(sections: Sequence[Section], architecture: DeepSeekOCRArchitecture) -> str:

@@ -36,8 +36,6 @@ class LiveStorage:
         the first operator that read it.
     nbytes
         Its size.
-    key
-        Identifies it while it is alive.
     born, died
         The place of the first operator that it is alive at, and of the first that it is not; None for never.
     """
@@ -45,7 +43,6 @@ class LiveStorage:
     path: str
     name: str
     nbytes: int
-    key: int
     born: int
     died: int | None = None
 
@@ -87,7 +84,7 @@ class Recording:
     places
         Path and name of every operator that was dispatched; storages are born and die at these places.
     storages
-        All that were alive, without those of parameters and buffers, and without those that are kept.
+        All that were alive, without those of parameters, of buffers, and of the KV cache from when it has them.
     """
 
     operators: tuple[MovedOperator, ...]

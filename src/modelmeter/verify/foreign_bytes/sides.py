@@ -11,10 +11,11 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from modelmeter.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import build_reference
-from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
-from modelmeter.verify.aten import tensors_in
+from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
+from modelmeter.verify.dispatch import tensors_in
 from modelmeter.verify.foreign_bytes.recording import record_forward
 from modelmeter.verify.foreign_bytes.records import Recording
 from modelmeter.verify.oracle import build_oracle
@@ -71,23 +72,24 @@ class Models:
             If the transformers package is missing, or has no such model.
         """
         ours = build_reference(architecture, expert_routing="even", device="meta", dtype=DTYPE)
-        with _defaults():
+        with torch.device("meta"), default_dtype(DTYPE):
             theirs: Any = build_oracle(architecture, {})
         theirs.config.text_config._experts_implementation = experts
         return cls(architecture, experts, ours, theirs)
 
     def record_views(self, *, batch_size: int, num_views: int, view_size: int) -> Sides:
         """Record the towers and the projector on ``num_views`` views of each of ``batch_size`` pages."""
-        shape = (IMAGE_CHANNELS, view_size, view_size)
-        pages = [torch.empty(num_views, *shape, dtype=DTYPE, device="meta") for _ in range(batch_size)]
-        views = torch.empty(batch_size * num_views, *shape, dtype=DTYPE, device="meta")
         model, their_model = self.ours.model, self.theirs.model
 
+        def make_views(pages: int) -> Tensor:
+            """Make pixels when their turn comes, as the vendor's code brings them to the device."""
+            return torch.empty(pages * num_views, IMAGE_CHANNELS, view_size, view_size)
+
         def run_ours() -> object:
-            return [model.encode_views(page) for page in pages]
+            return [model.encode_views(make_views(1)) for _ in range(batch_size)]
 
         def run_theirs() -> object:
-            return their_model.multi_modal_projector(their_model.vision_tower(views).last_hidden_state)
+            return their_model.multi_modal_projector(their_model.vision_tower(make_views(batch_size)).last_hidden_state)
 
         return Sides(
             sizes={
@@ -114,7 +116,8 @@ class Models:
         cache = KeyValueCache(
             architecture, batch_size=batch_size, capacity=cached + positions, device="meta", dtype=DTYPE
         )
-        cache.length = cached
+        if cached:
+            cache.hold(cached)
         their_cache: Any = DynamicCache()
         if cached:
             head_dim = architecture.hidden_size // architecture.num_attention_heads
@@ -132,36 +135,26 @@ class Models:
 
         shares = _EvenShares(self.theirs, batch_size * positions)
 
-        def list_kept() -> Iterable[Tensor]:
+        def list_cache() -> Iterable[Tensor]:
             return (*shares.tensors, *tensors_in([(layer.keys, layer.values) for layer in their_cache.layers]))
 
         with shares.hand_out() if self.experts == "eager" else nullcontext():
-            recorded = _record(self.theirs, run_theirs, list_kept)
+            recorded = _record(self.theirs, run_theirs, list_cache)
         return Sides(
             sizes={
                 "batch_size": batch_size, "num_queries": positions, "num_keys": cached + positions,
                 "logits_tokens": logits_tokens,
             },
-            ours=_record(self.ours, run_ours, lambda: (*cache.keys, *cache.values)),
+            ours=_record(self.ours, run_ours, cache.tensors),
             theirs=recorded,
         )  # fmt: skip
 
 
-def _record(model: nn.Module, forward: Callable[[], object], kept: Callable[[], Iterable[Tensor]] = tuple) -> Recording:
-    with _defaults():
-        return record_forward(model, forward, kept=kept)
-
-
-@contextmanager
-def _defaults() -> Iterator[None]:
-    """Make tensors bfloat16 and on the meta device, where nothing else is said."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(DTYPE)
-    try:
-        with torch.device("meta"):
-            yield
-    finally:
-        torch.set_default_dtype(before)
+def _record(
+    model: nn.Module, forward: Callable[[], object], cache: Callable[[], Iterable[Tensor]] = tuple
+) -> Recording:
+    with torch.device("meta"), default_dtype(DTYPE):
+        return record_forward(model, forward, cache=cache)
 
 
 class _EvenShares:

@@ -28,7 +28,7 @@ class Snapshots:
     theirs: tuple[Snapshot, ...]
 
 
-def _list_attention(block: str, norm: str, patches: str, views: Size) -> Iterator[Alive]:
+def _list_attention(block: str, norm: str, views: Size) -> Iterator[Alive]:
     """Yield what both implementations keep while SAM attends over ``views`` whole views."""
     heads, pixels = symbol("sam_num_attention_heads"), IMAGE_CHANNELS * symbol("view_size") ** 2
     states = BFLOAT16 * views * _GRID**2 * symbol("sam_hidden_size")
@@ -38,7 +38,7 @@ def _list_attention(block: str, norm: str, patches: str, views: Size) -> Iterato
         made_by=("add", rf"{block}\.attn"),
         nbytes=BFLOAT16 * views * heads * _GRID**4,
     )
-    yield Alive(role="pixels", made_by=("given", patches), nbytes=BFLOAT16 * _PAGES * _PAGE_VIEWS * pixels)
+    yield Alive(role="pixels", made_by=("empty", ""), nbytes=BFLOAT16 * views * pixels)
     yield Alive(role="states before the layer", made_by=("add", block), nbytes=states)
     yield Alive(role="normed states", made_by=("native_layer_norm", rf"{block}\.{norm}"), nbytes=states)
     yield Alive(role="queries, keys and values", made_by=("addmm", rf"{block}\.attn\.qkv"), nbytes=3 * states)
@@ -58,7 +58,7 @@ def _make_our_towers() -> Snapshot:
     return Snapshot(
         at=("addmm", rf"{block}\.attn\.proj"),
         alive=(
-            *_list_attention(block, "norm1", r"sam_model\.patch_embed(\.proj)?", views),
+            *_list_attention(block, "norm1", views),
             Alive(role="row and column terms", made_by=("clone", rf"{block}\.attn"), nbytes=2 * terms, each=terms),
             Alive(
                 role="output of attention", made_by=("scaled_dot_product_attention", rf"{block}\.attn"), nbytes=states
@@ -79,7 +79,7 @@ def _make_their_towers() -> Snapshot:
     return Snapshot(
         at=("clone", rf"{block}\.attn"),
         alive=(
-            *_list_attention(block, "layer_norm1", r"sam_encoder\.patch_embed\.projection", views),
+            *_list_attention(block, "layer_norm1", views),
             Alive(role="copy of the bias", made_by=("clone", rf"{block}\.attn"), nbytes=bias, each=bias),
         ),
     )
@@ -115,9 +115,9 @@ def _make_their_cache() -> Snapshot:
         at=("cat", rf"{layer}\.self_attn"),
         alive=(
             Alive(
-                role="keys of a layer before",
-                made_by=("given", rf"{layer}\.self_attn"),
-                nbytes=keys * (_KEYS - _QUERIES),
+                role="keys of a layer, not yet in the cache",
+                made_by=("cat", rf"{layer}\.self_attn"),
+                nbytes=keys * _KEYS,
             ),
             Alive(
                 role="new queries and keys", made_by=("add", rf"{layer}\.self_attn"), nbytes=_STATES + keys * _QUERIES

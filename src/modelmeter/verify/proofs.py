@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache, partial
+from itertools import groupby
 
 import sympy
 from attrs import evolve
@@ -21,6 +22,9 @@ from modelmeter.verify.architecture_cases import (
     take_all_experts,
 )
 from modelmeter.verify.case import Case
+from modelmeter.verify.foreign_bytes.cases import Case as BytesCase
+from modelmeter.verify.foreign_bytes.cases import list_points
+from modelmeter.verify.foreign_bytes.verdicts import prove_bytes
 from modelmeter.verify.identities import Growth, list_growths, prove_growth, prove_layer_formulas, prove_tiles
 from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas, build_formulas
@@ -83,6 +87,8 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     yield partial(prove_at_random, two, 0)
     yield partial(prove_server_steps, shared)
     yield partial(_prove_identities, shared)
+    if architecture == DeepSeekOCRArchitecture():  # the widths at which peaks are where their explanations are
+        yield partial(prove_bytes, two, tuple(list_points(is_quick=True)))
 
 
 def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
@@ -129,6 +135,9 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         yield partial(prove_peaks, architecture, [workload])
         plain = evolve(workload, num_width_tiles=0, num_height_tiles=0)  # where layers are compared one by one
         yield partial(_prove_training, shared, [workload, plain] if workload != plain else [plain])
+    if architecture == DeepSeekOCRArchitecture():
+        for _, cases in groupby(sorted(list_points(), key=_models_of), key=_models_of):
+            yield partial(prove_bytes, architecture, tuple(cases))
     for seed in range(RANDOM_POINTS):
         yield partial(prove_at_random, two, seed)
     yield prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
@@ -205,6 +214,11 @@ def _prove_training(
 ) -> Iterator[Verdict]:
     formulas = formulas_of(architecture, symbolic=architecture.dimension_values())
     yield from prove_training(architecture, formulas, workloads, progress)
+
+
+def _models_of(case: BytesCase) -> tuple[str, str]:
+    """Return what cases have in common that can share models, and take about as long."""
+    return case.stage, case.experts
 
 
 def _prove_growth(architecture: DeepSeekOCRArchitecture, growth: Growth, progress: Progress) -> Iterator[Verdict]:

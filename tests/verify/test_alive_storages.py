@@ -28,7 +28,7 @@ def values(formula: Size) -> int:
 
 
 def live(path: str, name: str, nbytes: int) -> LiveStorage:
-    return LiveStorage(path=path, name=name, nbytes=nbytes, key=0, born=0)
+    return LiveStorage(path=path, name=name, nbytes=nbytes, born=0)
 
 
 STORAGES = (

@@ -32,10 +32,10 @@ def meta(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.empty(shape, dtype=dtype, device="meta")
 
 
-def record(body: Callable[[Net], object], kept: Callable[[], list[Tensor]] = list) -> Recording:
+def record(body: Callable[[Net], object], cache: Callable[[], list[Tensor]] = list) -> Recording:
     with torch.device("meta"):
         net = Net(body)
-    return record_forward(net, net, kept=kept)
+    return record_forward(net, net, cache=cache)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,9 @@ def record(body: Callable[[Net], object], kept: Callable[[], list[Tensor]] = lis
             ("upsample_linear1d", 4 * 15, 4 * 21),
         ),
         (
-            lambda _: functional.scaled_dot_product_attention(*(meta(2, 3, 5, 7) for _ in range(3)), attn_mask=meta(5, 5)),
+            lambda _: functional.scaled_dot_product_attention(
+                *(meta(2, 3, 5, 7) for _ in range(3)), attn_mask=meta(5, 5)
+            ),
             ("scaled_dot_product_attention", 4 * (3 * 210 + 25), 4 * 210),
         ),
         # Joining the heads of what attention returns is a view; so only attention moves something.
@@ -79,9 +81,7 @@ def record(body: Callable[[Net], object], kept: Callable[[], list[Tensor]] = lis
         ),
     ],
 )  # fmt: skip
-def test_one_operator_moves_what_was_worked_out(
-    body: Callable[[Net], object], expected: tuple[str, int, int]
-) -> None:
+def test_one_operator_moves_what_was_worked_out(body: Callable[[Net], object], expected: tuple[str, int, int]) -> None:
     (moved,) = record(body).operators
     assert (moved.name, moved.read_bytes, moved.written_bytes) == expected
 
@@ -129,20 +129,33 @@ def test_what_is_there_before_is_alive_from_its_first_read() -> None:
     assert (storage.nbytes, storage.born, storage.died) == (4 * 7, 2, None)
 
 
-def test_parameters_and_what_is_kept_are_no_activations() -> None:
-    kept: list[Tensor] = []
-
-    def body(net: Net) -> Tensor:
-        kept.append(meta(5) + 1)
-        return net.linear(meta(3, 7))
-
-    recording = record(body, lambda: kept)
-    # The input of the sum, and the input and the output of the product.
-    assert [storage.nbytes for storage in recording.storages] == [4 * 5, 4 * 21, 4 * 33]
+def test_parameters_are_no_activations() -> None:
+    recording = record(lambda net: net.linear(meta(3, 7)))
+    assert [storage.nbytes for storage in recording.storages] == [4 * 21, 4 * 33]
 
 
-def test_what_is_kept_only_counts_where_it_is_there_in_the_end() -> None:
-    """A storage that has died may leave its place in memory to one that is kept."""
-    kept = [meta(5)]
-    recording = record(lambda _: kept.append(kept.pop() + 1), lambda: kept)
-    assert [(storage.name, storage.died) for storage in recording.storages] == [("given", 1)]
+def test_what_is_handed_to_the_cache_is_no_activation_from_then_on() -> None:
+    cache = [meta(5)]
+
+    def body(_: Net) -> Tensor:
+        cache[0] = cache[0] + 1  # place 0: the sum is not there yet
+        return meta(3) * 2  # places 1 and 2; what is multiplied dies after them
+
+    recording = record(body, lambda: cache)
+    assert [(storage.name, storage.born, storage.died) for storage in recording.storages] == [
+        ("add", 0, 1), ("empty", 1, 3), ("mul", 2, None)
+    ]  # fmt: skip
+
+
+def test_memory_that_is_used_again_is_another_storage() -> None:
+    """A storage that has died may leave its place in memory to the next one."""
+
+    def body(_: Net) -> Tensor:
+        total = meta(7)
+        for _ in range(5):
+            total = total + 1
+        return total
+
+    recording = record(body)
+    assert [storage.died for storage in recording.storages][:-1] == [2, 3, 4, 5, 6][: len(recording.storages) - 1]
+    assert len(recording.storages) == 6

@@ -9,7 +9,7 @@ from modelmeter.verify.foreign_bytes.records import LiveStorage, Recording
 
 
 def live(nbytes: int, born: int, died: int | None) -> LiveStorage:
-    return LiveStorage(path="layer", name="add", nbytes=nbytes, key=nbytes, born=born, died=died)
+    return LiveStorage(path="layer", name="add", nbytes=nbytes, born=born, died=died)
 
 
 def test_the_peak_is_the_first_place_where_the_most_is_alive() -> None:

@@ -3,6 +3,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import partial
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias, overload
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._ahead import run_ahead
 from ._blocks import join_ranges, ranges_of
+from ._bounds import check_agreement
 from ._formulas import SIZES, Size
 from ._operations import Array
 from ._plan import Known, Overflow, make_plan, trace_bounded
@@ -20,6 +22,9 @@ from ._runtime import Cost as IntegerCost
 from ._runtime import CostError, check_routing, check_size, show
 from ._symbolic import Range
 from ._tape import INT64_MAX, Axes
+
+SizeLike: TypeAlias = ArrayLike | Fraction
+"""A size or many of them; a fraction is one that is known, of a storage width."""
 
 Engine: TypeAlias = Literal["auto", "numpy", "fused"]
 """What computes: blocks of NumPy, or a loop that numba compiles; by default what is faster."""
@@ -42,12 +47,12 @@ class Cost(NamedTuple):
     kv_cache_bytes: NDArray[Any]
 
 
-def as_size(name: str, value: ArrayLike | None, size: Size) -> Array | int | None:
-    """Return a size as an int or an array of integers; what is not given, and follows from others, stays None."""
-    if value is None and size.default is None:
+def as_size(name: str, value: SizeLike | None, size: Size) -> Array | int | None:
+    """Return a size as an int or an array of integers; what is not given, and need not be, stays None."""
+    if value is None and size.implied is None:
         return None
-    if value is None or isinstance(value, int):
-        return check_size(name, value, size.minimum)
+    if value is None or isinstance(value, int | Fraction):
+        return size.check(name, value)
     # An array without the mask would be of numbers that are not meant; to ask numpy.ma is to import it.
     if isinstance(value, np.ndarray) and hasattr(value, "mask") and value.mask.any():
         raise TypeError(f"{name} must hold integers everywhere, and some elements are masked")
@@ -60,11 +65,11 @@ def as_size(name: str, value: ArrayLike | None, size: Size) -> Array | int | Non
     elif array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, not {array.dtype}")
     if array.ndim == 0:
-        return check_size(name, array.item(), size.minimum)
+        return size.check(name, array.item())
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def split_sizes(function: str, given: Mapping[str, ArrayLike | None]) -> tuple[dict[str, Array], Known]:
+def split_sizes(function: str, given: Mapping[str, SizeLike | None]) -> tuple[dict[str, Array], Known]:
     """Return the sizes of a function that are arrays, and those that are known beforehand."""
     sizes = {name: as_size(name, value, SIZES[function][name]) for name, value in given.items()}
     arrays = {name: size for name, size in sizes.items() if isinstance(size, np.ndarray)}
@@ -80,11 +85,11 @@ def range_of_size(name: str, array: Array, minimum: int) -> Range:
 
 
 @overload
-def bound(stage: str, *, metric: None = None, expert_routing: str = "uniform", **sizes: ArrayLike) -> IntegerCost: ...
+def bound(stage: str, *, metric: None = None, expert_routing: str = "uniform", **sizes: SizeLike) -> IntegerCost: ...
 @overload
-def bound(stage: str, *, metric: str, expert_routing: str = "uniform", **sizes: ArrayLike) -> int: ...
+def bound(stage: str, *, metric: str, expert_routing: str = "uniform", **sizes: SizeLike) -> int: ...
 def bound(
-    stage: str, *, metric: str | None = None, expert_routing: str = "uniform", **sizes: ArrayLike
+    stage: str, *, metric: str | None = None, expert_routing: str = "uniform", **sizes: SizeLike
 ) -> IntegerCost | int:
     """Return what no metric of a stage exceeds, however the sizes are combined.
 
@@ -118,18 +123,19 @@ def bound(
     check_routing(expert_routing)
     parameters = SIZES[function]
     check_names(stage, sizes, parameters)
-    arrays, known = split_sizes(function, {name: sizes.get(name, size.default) for name, size in parameters.items()})
+    arrays, known = split_sizes(function, {name: sizes.get(name, size.implied) for name, size in parameters.items()})
     for name, array in arrays.items():
         if array.size == 0:
             raise CostError(f"{name} has no elements")
-    _, find_bounds = trace_bounded(function, known, expert_routing)
+    formulas, find_bounds = trace_bounded(function, known, expert_routing)
     ranges = {name: range_of_size(name, array, parameters[name].minimum) for name, array in arrays.items()}
+    check_agreement(formulas.space, ranges)
     highest = find_bounds(ranges).metrics[wanted]
     return IntegerCost(highest) if metric is None else highest[0]
 
 
 def evaluate(
-    stage: str, given: Mapping[str, ArrayLike | None], overflow: Overflow, engine: Engine, expert_routing: str
+    stage: str, given: Mapping[str, SizeLike | None], overflow: Overflow, engine: Engine, expert_routing: str
 ) -> list[Array]:
     """Return the metrics of a stage over arrays, or of all stages.
 

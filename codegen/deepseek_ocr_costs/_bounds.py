@@ -7,6 +7,7 @@ No size is negative, and sums of positive terms grow with all of them: one evalu
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ._runtime import CostError
 from ._symbolic import BRACKETS, Call, Range, Space, Value, bind, terms_of
 
 
@@ -57,6 +58,15 @@ def compile_bounds(space: Space, metrics: tuple[Value, ...]) -> Callable[[Mappin
     exec("\n".join(lines), names)
     bounds: Callable[[Mapping[str, Range]], Bounds] = names["bounds"]
     return bounds
+
+
+def check_agreement(space: Space, ranges: Mapping[str, Range]) -> None:
+    """Raise an error if a size that is given beside what it follows from is not that, somewhere in these ranges."""
+    for check in space.checks:
+        if check.broken == "differs":
+            gaps = (check.size - check.limit, check.limit - check.size)
+            if max(compile_bounds(space, gaps)(ranges).metrics) > 0:
+                raise CostError(f"{check.name} must be {check.limit_name} where both are given, and differs somewhere")
 
 
 def _write(value: Value, end: str, other_end: str) -> str:

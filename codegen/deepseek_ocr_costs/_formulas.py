@@ -6,9 +6,11 @@ Evaluators over arrays and frozen evaluators are derived from these functions: t
 
 from typing import NamedTuple
 
+from ._runtime import check_bits, check_size
 from ._symbolic import (
     Value,
     abbreviate,
+    agree,
     at_most,
     ceil_div,
     differs,
@@ -24,10 +26,24 @@ Metrics = tuple[Value, ...]
 
 
 class Size(NamedTuple):
-    """The smallest value that has a meaning, and the default; None where it follows from other sizes."""
+    """The smallest value that has a meaning, and the default; None where it follows from other sizes.
+
+    Some are only there for a ``target``, a size that follows from them: they are left out where that is given.
+    """
 
     minimum: int
     default: int | None
+    target: str | None = None
+    may_be_fraction: bool = False
+
+    @property
+    def implied(self) -> int | None:
+        """What stands for a size that is not given: None is left to the formulas."""
+        return None if self.target else self.default
+
+    def check(self, name: str, value: object) -> int:
+        """Return one value of the size, or raise the error that says what is wrong with it."""
+        return (check_bits if self.may_be_fraction else check_size)(name, value, self.minimum)
 
 
 SIZES = {
@@ -37,8 +53,8 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "projector": {
         "batch_size": Size(1, 1),
@@ -46,24 +62,24 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "prefill": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "logits_tokens": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "decode": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "decode_steps": Size(0, 1023),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "request": {
         "batch_size": Size(1, 1),
@@ -71,14 +87,14 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
         "decode_steps": Size(0, None),
-        "max_new_tokens": Size(1, 1024),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "training_step": {
         "batch_size": Size(1, 1),
@@ -86,11 +102,11 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "stages": {
         "batch_size": Size(1, 1),
@@ -98,14 +114,14 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
         "decode_steps": Size(0, None),
-        "max_new_tokens": Size(1, 1024),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "vision_peak_activation_bytes": {
         "batch_size": Size(1, 1),
@@ -113,10 +129,10 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "projector_peak_activation_bytes": {
         "batch_size": Size(1, 1),
@@ -124,26 +140,26 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "prefill_peak_activation_bytes": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "logits_tokens": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "decode_peak_activation_bytes": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "decode_steps": Size(0, 1023),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "request_peak_activation_bytes": {
         "batch_size": Size(1, 1),
@@ -151,14 +167,14 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
         "decode_steps": Size(0, None),
-        "max_new_tokens": Size(1, 1024),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
 }
 
@@ -425,11 +441,11 @@ def request(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     decode_steps: Value | None,
-    max_new_tokens: Value,
+    max_new_tokens: Value | None,
     weight_bits: Value,
     activation_bits: Value,
     kv_bits: Value,
@@ -452,11 +468,19 @@ def request(
     x12 = x9 + num_height_tiles * x5
     image_tokens = x11 + x12 + 1
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x13 = ceil_div(x2, 14)
@@ -593,7 +617,7 @@ def training_step(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     weight_bits: Value,
@@ -617,7 +641,11 @@ def training_step(
     x12 = x9 + num_height_tiles * x5 * x2
     image_tokens = x11 + x12 + 1
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
@@ -759,11 +787,11 @@ def stages(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     decode_steps: Value | None,
-    max_new_tokens: Value,
+    max_new_tokens: Value | None,
     weight_bits: Value,
     activation_bits: Value,
     kv_bits: Value,
@@ -786,11 +814,19 @@ def stages(
     x12 = x9 + num_height_tiles * x5
     image_tokens = x11 + x12 + 1
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x13 = ceil_div(x2, 14)
@@ -981,7 +1017,7 @@ def vision_peak_activation_bytes(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     weight_bits: Value,
     activation_bits: Value,
@@ -998,7 +1034,11 @@ def vision_peak_activation_bytes(
     x7 = ceil_div(x6, 4)
     image_tokens = x5 + x7 * (x7 + 1) + 1
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x8 = ceil_div(x1, 14)
     x9 = 160 * seq_len
@@ -1023,7 +1063,7 @@ def projector_peak_activation_bytes(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     weight_bits: Value,
     activation_bits: Value,
@@ -1039,7 +1079,11 @@ def projector_peak_activation_bytes(
     x6 = x4 + x5 * (x5 + 1)
     image_tokens = x6 + 1
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x7 = batch_size * activation_bits
     x8 = (160 * seq_len + (512 * x1 * x1 + 128) * x2) * x3 * x7
@@ -1089,11 +1133,11 @@ def request_peak_activation_bytes(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     decode_steps: Value | None,
-    max_new_tokens: Value,
+    max_new_tokens: Value | None,
     weight_bits: Value,
     activation_bits: Value,
     kv_bits: Value,
@@ -1112,11 +1156,19 @@ def request_peak_activation_bytes(
     x8 = x5 + x7 * (x7 + 1)
     image_tokens = x8 + 1
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x9 = ceil_div(x1, 14)

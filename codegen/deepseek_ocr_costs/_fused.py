@@ -66,7 +66,10 @@ class Fused:
     def _write(self) -> str:
         """Return the loop over the points, or where there are many rows, over strips and the points after them."""
         steps = [f"{name} = {self._write_step(step)}" for name, step in self._tape.steps.items()]
-        checks = [f"wrong |= {self._show(check.size)} > {self._show(check.limit)}" for check in self._tape.checks]
+        checks = [
+            f"wrong |= {self._show(check.size)} {_SIGNS[check.broken]} {self._show(check.limit)}"
+            for check in self._tape.checks
+        ]
         before = ["wrong = False", "whole = 0"]
         before += [f"c{number} = numbers[{number}]" for number in range(len(self._numbers))]
         before += [f"{name}_row = rows[{number}]" for number, name in enumerate(self._rows)]

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from . import _formulas
-from ._runtime import Cost, CostError
+from ._runtime import Cost, CostError, is_fraction
 from ._symbolic import (
     Call,
     Monomial,
     Space,
     Value,
+    agree,
     apply,
     at_most,
+    ceil_div,
     settle,
     terms_of,
 )
@@ -31,8 +33,9 @@ class Operation(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A rule between sizes, as nodes: ``size`` must not exceed ``limit``."""
+    """A rule between sizes, as nodes: it is broken where the bracket ``broken`` of ``size`` and ``limit`` is 1."""
 
+    broken: str
     name: str
     size: Node
     limit_name: str
@@ -75,7 +78,8 @@ class Formulas(NamedTuple):
                     space.unknown(what) if isinstance(what, str) else apply(what, *map(put_in, what.operands))
                 )
         for check in self.space.checks:
-            at_most(check.name, put_in(check.size), check.limit_name, put_in(check.limit))
+            put = check._replace(size=put_in(check.size), limit=put_in(check.limit))
+            (at_most if put.broken == "exceeds" else agree)(*put[1:])
         return Formulas(space, tuple(settle(put_in(metric)) for metric in self.metrics))
 
     def program(self) -> Program:
@@ -96,7 +100,8 @@ class Formulas(NamedTuple):
                     (str(nodes[-1]), Operation(what.function, tuple(map(write, what.operands)), what.constants))
                 )
         checks = [
-            Check(check.name, write(check.size), check.limit_name, write(check.limit)) for check in self.space.checks
+            Check(check.broken, check.name, write(check.size), check.limit_name, write(check.limit))
+            for check in self.space.checks
         ]
         metrics: list[Node] = []
         for place, metric in enumerate(self.metrics):
@@ -121,7 +126,10 @@ def trace(stage: str, known: Mapping[str, int | None], expert_routing: str) -> F
     function: Callable[..., tuple[Value, ...]] = getattr(_formulas, stage)
     sizes = {name: known[name] if name in known else space.unknown(name) for name in _formulas.SIZES[stage]}
     routing = {"expert_routing": expert_routing} if stage in _formulas.ROUTED else {}
-    return Formulas(space, tuple(map(settle, function(**sizes, **routing))))
+    metrics = function(**sizes, **routing)
+    if any(map(is_fraction, known.values())):
+        metrics = tuple(ceil_div(metric, 1) for metric in metrics)
+    return Formulas(space, tuple(map(settle, metrics)))
 
 
 def _take_out(

@@ -2,15 +2,16 @@
 """Formulas with unknown sizes: integers where everything is known, polynomials where it is not.
 
 The functions of the formulas take either. On polynomials they are opaque unknowns, unless what they give is known.
+Where a width is a fraction, so are coefficients on the way; :func:`round_up` leaves integers only.
 """
 
 from collections.abc import Callable
 from functools import partial
-from math import gcd
-from typing import NamedTuple, TypeAlias
+from math import gcd, lcm
+from typing import Any, NamedTuple, TypeAlias
 
+from ._runtime import CostError, contradiction, too_large
 from ._runtime import routed_reads as scalar_routed_reads
-from ._runtime import too_large
 
 Monomial: TypeAlias = tuple[int, ...]
 """The numbers of the unknowns that are multiplied, in ascending order."""
@@ -30,9 +31,10 @@ class Call(NamedTuple):
     constants: tuple[int | str, ...] = ()
 
 
-class AtMost(NamedTuple):
-    """A rule between sizes: ``size`` must not exceed ``limit``."""
+class Check(NamedTuple):
+    """A rule between sizes: it is broken where the bracket ``broken`` of ``size`` and ``limit`` is 1."""
 
+    broken: str
     name: str
     size: "Value"
     limit_name: str
@@ -44,7 +46,7 @@ class Space:
 
     def __init__(self) -> None:
         self.unknowns: list[str | Call] = []
-        self.checks: list[AtMost] = []
+        self.checks: list[Check] = []
         self._numbers: dict[str | Call, int] = {}
 
     def unknown(self, what: str | Call) -> "Polynomial":
@@ -142,16 +144,19 @@ def settle(value: Value) -> Value:
 
 def ceil_div(a: Value, divisor: int) -> Value:
     """Return ``a / divisor``, rounded up."""
-    return -(-a // divisor) if isinstance(a, int) else _divide("ceil_div", a, divisor)
+    return _divide("ceil_div", a, divisor) if isinstance(a, Polynomial) else -(-a // divisor)
 
 
 def floor_div(a: Value, divisor: int) -> Value:
     """Return ``a / divisor``, rounded down."""
-    return a // divisor if isinstance(a, int) else _divide("floor_div", a, divisor)
+    return _divide("floor_div", a, divisor) if isinstance(a, Polynomial) else a // divisor
 
 
 def _divide(function: str, a: Polynomial, divisor: int) -> Value:
-    """Divide what can be divided exactly, so that as little as possible is rounded."""
+    """Divide what can be divided exactly, so that as little as possible is rounded.
+
+    The unknowns are integers, so an integer times one of them is whole; of a fraction, only its whole part is.
+    """
     settled = settle(a)
     assert isinstance(settled, Polynomial)
     space, terms = settled.space, settled.terms
@@ -161,12 +166,16 @@ def _divide(function: str, a: Polynomial, divisor: int) -> Value:
         return largest(*(ceil_div(settled.terms[(number,)] * operand, divisor) for operand in what.operands))
     whole = collect(space, {monomial: coefficient // divisor for monomial, coefficient in terms.items()})
     rest = collect(space, {monomial: coefficient % divisor for monomial, coefficient in terms.items()})
-    if isinstance(rest, int):
+    if not isinstance(rest, Polynomial):
         return whole + (ceil_div(rest, divisor) if function == "ceil_div" else 0)
-    common = gcd(divisor, *(coefficient for monomial, coefficient in rest.terms.items() if monomial))
-    constant = rest.terms.get((), 0)
+    # Coefficients that are fractions become integers over a common denominator.
+    scale = lcm(*(coefficient.denominator for coefficient in rest.terms.values()))
+    terms = {monomial: int(scale * coefficient) for monomial, coefficient in rest.terms.items()}
+    divisor *= scale
+    common = gcd(divisor, *(coefficient for monomial, coefficient in terms.items() if monomial))
+    constant = terms.get((), 0)
     constant = -(-constant // common) if function == "ceil_div" else constant // common
-    reduced = {monomial: coefficient // common for monomial, coefficient in rest.terms.items()} | {(): constant}
+    reduced = {monomial: coefficient // common for monomial, coefficient in terms.items()} | {(): constant}
     return whole + space.unknown(Call(function, (collect(space, reduced),), (divisor // common,)))
 
 
@@ -195,8 +204,6 @@ def exceeds(a: Value, b: Value) -> Value:
 
 def largest(*values: Value) -> Value:
     """Return the largest value; what can never be the largest is left out."""
-    if all(isinstance(value, int) for value in values):
-        return max(value for value in values if isinstance(value, int))
     kept: list[Value] = []
     for value in values:
         if not any(never_exceeds(value, other) for other in kept):
@@ -225,12 +232,27 @@ def abbreviate(value: Value) -> Value:
 
 def at_most(name: str, size: Value, limit_name: str, limit: Value) -> None:
     """Raise an error if a size exceeds another; where that is not known, remember the rule."""
-    if never_exceeds(size, limit):
-        return
-    if isinstance(size, int) and isinstance(limit, int):
-        raise too_large(name, size, limit_name, limit)
-    space = next(value.space for value in (size, limit) if isinstance(value, Polynomial))
-    space.checks.append(AtMost(name, size, limit_name, limit))
+    if not never_exceeds(size, limit):
+        enforce(Check("exceeds", name, size, limit_name, limit))
+
+
+def agree(name: str, size: Value, other_name: str, other: Value) -> None:
+    """Raise an error if a size is not what it follows from; where that is not known, remember the rule."""
+    if size != other:
+        enforce(Check("differs", name, size, other_name, other))
+
+
+def enforce(check: Check) -> None:
+    """Raise the error of a rule that is broken if its sides are known, else remember the rule."""
+    sides = [value for value in (check.size, check.limit) if isinstance(value, Polynomial)]
+    if not sides:
+        raise broken_rule(*check)
+    sides[0].space.checks.append(check)
+
+
+def broken_rule(broken: str, name: str, size: Any, limit_name: str, limit: Any) -> CostError:
+    """Return the error of a rule that these numbers break."""
+    return _ERRORS[broken](name, int(size), limit_name, int(limit))
 
 
 def never_exceeds(value: Value, limit: Value) -> bool:
@@ -258,6 +280,8 @@ def bind(call: Call) -> Callable[..., Value]:
         return partial(ceil_div if call.function == "ceil_div" else floor_div, divisor=divisor)
     return _FUNCTIONS[call.function]
 
+
+_ERRORS = {"differs": contradiction, "exceeds": too_large}
 
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "abbreviate": abbreviate,

@@ -30,8 +30,9 @@ class Step(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A rule between sizes: ``size`` must not exceed ``limit``."""
+    """A rule between sizes: it is broken where the bracket ``broken`` of ``size`` and ``limit`` is 1."""
 
+    broken: str
     name: str
     size: Operand
     limit_name: str
@@ -86,7 +87,8 @@ class Tape(NamedTuple):
                 raise OverflowError("these sizes are too large to be compared in float64")
         for check in self.checks:
             (_, most), (least, _) = (ranges.get(side, (side, side)) for side in (check.size, check.limit))
-            if int(most) > int(least) and not floats.isdisjoint((check.size, check.limit)):
+            may_break = check.broken == "differs" or int(most) > int(least)
+            if may_break and not floats.isdisjoint((check.size, check.limit)):
                 raise OverflowError(f"{check.name} and {check.limit_name} are too large to be compared in float64")
         return floats
 
@@ -134,7 +136,7 @@ class Recorder:
         for name, operation in program.steps:
             self._stand_ins[name] = self._write(operation)
         checks = tuple(
-            Check(check.name, self._write(check.size), check.limit_name, self._write(check.limit))
+            Check(check.broken, check.name, self._write(check.size), check.limit_name, self._write(check.limit))
             for check in program.checks
         )
         return Tape(self.steps, checks, tuple(map(self._write, program.metrics)), self._axes)

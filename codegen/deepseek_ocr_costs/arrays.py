@@ -49,6 +49,7 @@ Conventions
   one.
 """
 
+from fractions import Fraction
 from typing import NamedTuple
 
 try:
@@ -99,8 +100,8 @@ def vision(
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Cost:
@@ -119,9 +120,9 @@ def vision(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
@@ -162,8 +163,8 @@ def projector(
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Cost:
@@ -182,9 +183,9 @@ def projector(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
@@ -223,9 +224,9 @@ def prefill(
     batch_size: ArrayLike = 1,
     seq_len: ArrayLike = 913,
     logits_tokens: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -241,11 +242,11 @@ def prefill(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -286,9 +287,9 @@ def decode(
     batch_size: ArrayLike = 1,
     seq_len: ArrayLike = 913,
     decode_steps: ArrayLike = 1023,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -304,11 +305,11 @@ def decode(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -351,14 +352,14 @@ def request(
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
     logits_tokens: ArrayLike | None = None,
     decode_steps: ArrayLike | None = None,
-    max_new_tokens: ArrayLike = 1024,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    max_new_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -378,7 +379,8 @@ def request(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -386,13 +388,14 @@ def request(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -442,11 +445,11 @@ def training_step(
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
     logits_tokens: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -466,15 +469,16 @@ def training_step(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -521,14 +525,14 @@ def stages(
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
     logits_tokens: ArrayLike | None = None,
     decode_steps: ArrayLike | None = None,
-    max_new_tokens: ArrayLike = 1024,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    max_new_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -548,7 +552,8 @@ def stages(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -556,13 +561,14 @@ def stages(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -613,10 +619,10 @@ def vision_peak_activation_bytes(
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Array:
@@ -635,13 +641,14 @@ def vision_peak_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
@@ -684,10 +691,10 @@ def projector_peak_activation_bytes(
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Array:
@@ -706,13 +713,14 @@ def projector_peak_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
@@ -753,9 +761,9 @@ def prefill_peak_activation_bytes(
     batch_size: ArrayLike = 1,
     seq_len: ArrayLike = 913,
     logits_tokens: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -771,11 +779,11 @@ def prefill_peak_activation_bytes(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -816,9 +824,9 @@ def decode_peak_activation_bytes(
     batch_size: ArrayLike = 1,
     seq_len: ArrayLike = 913,
     decode_steps: ArrayLike = 1023,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -834,11 +842,11 @@ def decode_peak_activation_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -881,14 +889,14 @@ def request_peak_activation_bytes(
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
     logits_tokens: ArrayLike | None = None,
     decode_steps: ArrayLike | None = None,
-    max_new_tokens: ArrayLike = 1024,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    max_new_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -908,7 +916,8 @@ def request_peak_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -916,13 +925,14 @@ def request_peak_activation_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.

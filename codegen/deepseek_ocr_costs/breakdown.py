@@ -42,7 +42,19 @@ Conventions
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._runtime import CostError, check_routing, check_size, routed_reads, show, too_large, too_small
+from ._runtime import (
+    Bits,
+    CostError,
+    check_bits,
+    check_routing,
+    check_size,
+    needs_rounding,
+    round_up,
+    routed_reads,
+    show,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "decode_operators",
@@ -1341,8 +1353,8 @@ def vision_operators(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``vision`` does, over all calls.
 
@@ -1361,9 +1373,9 @@ def vision_operators(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -1387,10 +1399,11 @@ def vision_operators(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -2152,7 +2165,7 @@ def vision_operators(
 
 def vision_states(
     *,
-    weight_bits: int = 16,
+    weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``vision``.
 
@@ -2161,7 +2174,7 @@ def vision_states(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -2176,7 +2189,9 @@ def vision_states(
         If a size is out of range, or sizes contradict each other.
     """
     if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
+        if needs_rounding(weight_bits):
+            return round_up(vision_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
     x1 = 12288 * weight_bits
     x2 = 6144 * weight_bits
     x3 = 512 * weight_bits
@@ -2384,8 +2399,8 @@ def projector_operators(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``projector`` does, over all calls.
 
@@ -2404,9 +2419,9 @@ def projector_operators(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -2430,10 +2445,11 @@ def projector_operators(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
@@ -2489,7 +2505,7 @@ def projector_operators(
 
 def projector_states(
     *,
-    weight_bits: int = 16,
+    weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``projector``.
 
@@ -2498,7 +2514,7 @@ def projector_states(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -2513,7 +2529,9 @@ def projector_states(
         If a size is out of range, or sizes contradict each other.
     """
     if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
+        if needs_rounding(weight_bits):
+            return round_up(projector_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
     weight_bits_1 = 2560 * weight_bits
     weight_bits_2 = 2622720 * weight_bits
     return (
@@ -2535,9 +2553,9 @@ def prefill_operators(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``prefill`` does, over all calls.
@@ -2553,11 +2571,11 @@ def prefill_operators(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -2578,12 +2596,19 @@ def prefill_operators(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -3273,8 +3298,8 @@ def prefill_states(
     *,
     batch_size: int = 1,
     seq_len: int = 913,
-    weight_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``prefill``.
 
@@ -3287,9 +3312,9 @@ def prefill_states(
     seq_len
         Prompt length with its image tokens (tokens, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -3307,10 +3332,11 @@ def prefill_states(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(kv_bits) is int and kv_bits > 0):
+        if needs_rounding(weight_bits, kv_bits):
+            return round_up(prefill_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     x1 = 165478400 * weight_bits
     x2 = kv_bits * batch_size * seq_len
     x3 = 1638400 * weight_bits
@@ -3491,9 +3517,9 @@ def decode_operators(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``decode`` does, over all calls.
@@ -3509,11 +3535,11 @@ def decode_operators(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -3536,12 +3562,19 @@ def decode_operators(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     x1 = decode_steps * batch_size
@@ -4286,8 +4319,8 @@ def decode_states(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``decode``.
 
@@ -4302,9 +4335,9 @@ def decode_states(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -4324,10 +4357,11 @@ def decode_states(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(kv_bits) is int and kv_bits > 0):
+        if needs_rounding(weight_bits, kv_bits):
+            return round_up(decode_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     x1 = 165478400 * weight_bits
     x2 = (seq_len + decode_steps) * batch_size * kv_bits
     x3 = 1638400 * weight_bits

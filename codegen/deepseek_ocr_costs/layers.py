@@ -39,7 +39,20 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, CostError, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    Cost,
+    CostError,
+    check_bits,
+    check_routing,
+    check_size,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "attention",
@@ -83,9 +96,9 @@ def deepseek_ocr_for_causal_lm(
     num_height_tiles: int = 3,
     seq_len: int = 913,
     logits_tokens: int = 913,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -136,11 +149,11 @@ def deepseek_ocr_for_causal_lm(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -225,12 +238,6 @@ def deepseek_ocr_for_causal_lm(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -285,6 +292,19 @@ def deepseek_ocr_for_causal_lm(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_ocr_for_causal_lm, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if sam_patch_size > base_size:
@@ -569,9 +589,9 @@ def deepseek_ocr_model(
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
     seq_len: int = 913,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -621,11 +641,11 @@ def deepseek_ocr_model(
     seq_len
         Prompt length with its image tokens (tokens, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -708,12 +728,6 @@ def deepseek_ocr_model(
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -768,6 +782,19 @@ def deepseek_ocr_model(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_ocr_model, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if sam_patch_size > base_size:
@@ -1034,8 +1061,8 @@ def deepseek_ocr_model(
 
 def embedding(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 913,
     num_embeddings: int = 129280,
     embedding_dim: int = 1280,
@@ -1048,9 +1075,9 @@ def embedding(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     num_embeddings
@@ -1070,16 +1097,17 @@ def embedding(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(num_embeddings) is int and num_embeddings > 0):
         num_embeddings = check_size("num_embeddings", num_embeddings, 1)
     if not (type(embedding_dim) is int and embedding_dim > 0):
         embedding_dim = check_size("embedding_dim", embedding_dim, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(embedding, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     tensor_core_flops = 0
     cuda_core_flops = 0
     io_bytes = -(-(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)) // 8)
@@ -1092,9 +1120,9 @@ def embedding(
 def deepseek_v2_decoder_layer(
     *,
     batch_size: int = 1,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     moe_intermediate_size: int = 896,
     num_attention_heads: int = 10,
@@ -1116,11 +1144,11 @@ def deepseek_v2_decoder_layer(
     batch_size
         Sequences or images side by side (items, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     moe_intermediate_size
@@ -1157,12 +1185,6 @@ def deepseek_v2_decoder_layer(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
@@ -1181,6 +1203,19 @@ def deepseek_v2_decoder_layer(
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(num_keys) is int and num_keys > 0):
         num_keys = check_size("num_keys", num_keys, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_v2_decoder_layer, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if num_experts_per_tok > n_routed_experts:
@@ -1238,9 +1273,9 @@ def deepseek_v2_decoder_layer(
 def llama_flash_attention2(
     *,
     batch_size: int = 1,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     num_attention_heads: int = 10,
     num_key_value_heads: int = 10,
@@ -1258,11 +1293,11 @@ def llama_flash_attention2(
     batch_size
         Sequences or images side by side (items, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_attention_heads
@@ -1288,12 +1323,6 @@ def llama_flash_attention2(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_attention_heads) is int and num_attention_heads > 0):
@@ -1304,6 +1333,19 @@ def llama_flash_attention2(
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(num_keys) is int and num_keys > 0):
         num_keys = check_size("num_keys", num_keys, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(llama_flash_attention2, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if hidden_size % (2 * num_attention_heads):
         raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
     if num_attention_heads % num_key_value_heads:
@@ -1330,8 +1372,8 @@ def llama_flash_attention2(
 
 def linear(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 10584,
     in_features: int = 768,
     out_features: int = 2304,
@@ -1345,9 +1387,9 @@ def linear(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     in_features
@@ -1367,16 +1409,17 @@ def linear(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(in_features) is int and in_features > 0):
         in_features = check_size("in_features", in_features, 1)
     if not (type(out_features) is int and out_features > 0):
         out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(linear, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
     tensor_core_flops = 2 * in_features * x1
@@ -1391,7 +1434,7 @@ def linear(
 def llama_rotary_embedding(
     *,
     batch_size: int = 1,
-    activation_bits: int = 16,
+    activation_bits: Bits = 16,
     num_queries: int = 913,
     head_dim: int = 128,
 ) -> Cost:
@@ -1406,7 +1449,7 @@ def llama_rotary_embedding(
     batch_size
         Sequences or images side by side (items, at least 1).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_queries
         Query positions of one sequence (tokens, at least 1).
     head_dim
@@ -1426,12 +1469,14 @@ def llama_rotary_embedding(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_queries) is int and num_queries > 0):
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(head_dim) is int and head_dim > 0):
         head_dim = check_size("head_dim", head_dim, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(llama_rotary_embedding, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if head_dim % 2:
         raise no_multiple("head_dim", head_dim, "2", 2)
     x1 = batch_size * num_queries
@@ -1447,8 +1492,8 @@ def llama_rotary_embedding(
 
 def deepseek_v2_mlp(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     num_tokens: int = 913,
@@ -1460,9 +1505,9 @@ def deepseek_v2_mlp(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -1482,16 +1527,17 @@ def deepseek_v2_mlp(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
         intermediate_size = check_size("intermediate_size", intermediate_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_mlp, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * intermediate_size
     x2 = num_tokens * activation_bits
     x3 = 3 * weight_bits * x1
@@ -1506,7 +1552,7 @@ def deepseek_v2_mlp(
 
 def silu(
     *,
-    activation_bits: int = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 6848,
     num_tokens: int = 913,
 ) -> Cost:
@@ -1517,7 +1563,7 @@ def silu(
     Parameters
     ----------
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -1535,12 +1581,14 @@ def silu(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(silu, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
     tensor_core_flops = 0
@@ -1554,8 +1602,8 @@ def silu(
 
 def deepseek_v2_rms_norm(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     num_tokens: int = 913,
 ) -> Cost:
@@ -1566,9 +1614,9 @@ def deepseek_v2_rms_norm(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -1586,14 +1634,15 @@ def deepseek_v2_rms_norm(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_rms_norm, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * activation_bits
     tensor_core_flops = 0
     cuda_core_flops = num_tokens * (4 * hidden_size + 2)
@@ -1606,8 +1655,8 @@ def deepseek_v2_rms_norm(
 
 def deepseek_v2_moe(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     moe_intermediate_size: int = 896,
     n_routed_experts: int = 64,
@@ -1625,9 +1674,9 @@ def deepseek_v2_moe(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     moe_intermediate_size
@@ -1656,10 +1705,6 @@ def deepseek_v2_moe(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
@@ -1672,6 +1717,11 @@ def deepseek_v2_moe(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_moe, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if num_experts_per_tok > n_routed_experts:
@@ -1702,8 +1752,8 @@ def deepseek_v2_moe(
 
 def moe_gate(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     n_routed_experts: int = 64,
     num_experts_per_tok: int = 6,
@@ -1717,9 +1767,9 @@ def moe_gate(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     n_routed_experts
@@ -1741,10 +1791,6 @@ def moe_gate(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(n_routed_experts) is int and n_routed_experts > 0):
@@ -1753,6 +1799,11 @@ def moe_gate(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(moe_gate, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if num_experts_per_tok > n_routed_experts:
         raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
     x1 = hidden_size * n_routed_experts
@@ -1769,8 +1820,8 @@ def moe_gate(
 
 def image_encoder_vit(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     intermediate_size: int = 3072,
     num_views: int = 6,
@@ -1794,9 +1845,9 @@ def image_encoder_vit(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -1838,10 +1889,6 @@ def image_encoder_vit(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -1870,6 +1917,11 @@ def image_encoder_vit(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(image_encoder_vit, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     if num_global_layers > num_layers:
@@ -1964,8 +2016,8 @@ def image_encoder_vit(
 
 def patch_embed(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     num_views: int = 6,
     view_size: int = 640,
@@ -1980,9 +2032,9 @@ def patch_embed(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_views
@@ -2006,10 +2058,6 @@ def patch_embed(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_views) is int and num_views > 0):
@@ -2020,6 +2068,11 @@ def patch_embed(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(patch_embed, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if patch_size > view_size:
         raise too_large("patch_size", patch_size, "view_size", view_size)
     x1 = view_size // patch_size
@@ -2039,8 +2092,8 @@ def patch_embed(
 def conv2d(
     *,
     batch_size: int = 6,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     in_channels: int = 3,
     out_channels: int = 768,
     kernel_size: int = 16,
@@ -2060,9 +2113,9 @@ def conv2d(
     batch_size
         Sequences or images side by side (items, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     in_channels
         Input channels of a convolution (channels, at least 1).
     out_channels
@@ -2092,10 +2145,6 @@ def conv2d(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(in_channels) is int and in_channels > 0):
         in_channels = check_size("in_channels", in_channels, 1)
     if not (type(out_channels) is int and out_channels > 0):
@@ -2110,6 +2159,11 @@ def conv2d(
         height = check_size("height", height, 1)
     if not (type(width) is int and width > 0):
         width = check_size("width", width, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(conv2d, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = -kernel_size + 2 * padding
     if width + x1 < 0:
         raise CostError("the sizes make -kernel_size + 2*padding + width negative")
@@ -2131,8 +2185,8 @@ def conv2d(
 
 def block(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     intermediate_size: int = 3072,
     num_views: int = 6,
@@ -2150,9 +2204,9 @@ def block(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2180,10 +2234,6 @@ def block(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2198,6 +2248,11 @@ def block(
         pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(block, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = window_size * (-(-grid_size // window_size))
@@ -2234,8 +2289,8 @@ def block(
 
 def layer_norm(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     num_tokens: int = 9600,
 ) -> Cost:
@@ -2247,9 +2302,9 @@ def layer_norm(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -2267,14 +2322,15 @@ def layer_norm(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(layer_norm, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * num_tokens
     tensor_core_flops = 0
     cuda_core_flops = 7 * x1
@@ -2287,8 +2343,8 @@ def layer_norm(
 
 def attention(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     num_windows: int = 54,
     window_size: int = 14,
@@ -2305,9 +2361,9 @@ def attention(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_windows
@@ -2331,10 +2387,6 @@ def attention(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_windows) is int and num_windows > 0):
@@ -2345,6 +2397,11 @@ def attention(
         pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(attention, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_windows * window_size
@@ -2371,8 +2428,8 @@ def attention(
 
 def mlp_block(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     intermediate_size: int = 3072,
     num_tokens: int = 9600,
@@ -2384,9 +2441,9 @@ def mlp_block(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2406,16 +2463,17 @@ def mlp_block(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
         intermediate_size = check_size("intermediate_size", intermediate_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(mlp_block, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
     x3 = num_tokens * activation_bits
@@ -2430,7 +2488,7 @@ def mlp_block(
 
 def gelu(
     *,
-    activation_bits: int = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 3072,
     num_tokens: int = 9600,
 ) -> Cost:
@@ -2441,7 +2499,7 @@ def gelu(
     Parameters
     ----------
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -2459,12 +2517,14 @@ def gelu(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(gelu, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
     tensor_core_flops = 0
@@ -2478,8 +2538,8 @@ def gelu(
 
 def layer_norm2d(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_views: int = 6,
     grid_size: int = 40,
     out_channels: int = 256,
@@ -2491,9 +2551,9 @@ def layer_norm2d(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_views
         Square images that go through the tower side by side (views, at least 1).
     grid_size
@@ -2513,16 +2573,17 @@ def layer_norm2d(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_views) is int and num_views > 0):
         num_views = check_size("num_views", num_views, 1)
     if not (type(grid_size) is int and grid_size > 0):
         grid_size = check_size("grid_size", grid_size, 1)
     if not (type(out_channels) is int and out_channels > 0):
         out_channels = check_size("out_channels", out_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(layer_norm2d, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = grid_size * num_views * grid_size
     x2 = activation_bits * x1
     tensor_core_flops = 0
@@ -2536,8 +2597,8 @@ def layer_norm2d(
 
 def vit_model(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_views: int = 6,
@@ -2556,9 +2617,9 @@ def vit_model(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2590,10 +2651,6 @@ def vit_model(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2612,6 +2669,11 @@ def vit_model(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vit_model, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = grid_size * grid_size
@@ -2644,8 +2706,8 @@ def vit_model(
 
 def clip_vision_embeddings(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     num_views: int = 6,
     grid_size: int = 10,
@@ -2662,9 +2724,9 @@ def clip_vision_embeddings(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_views
@@ -2690,10 +2752,6 @@ def clip_vision_embeddings(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_views) is int and num_views > 0):
@@ -2706,6 +2764,11 @@ def clip_vision_embeddings(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(clip_vision_embeddings, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = grid_size * grid_size
     x2 = num_views * (x1 + 1)
     x3 = 1 if grid_size != pretrain_grid_size else 0
@@ -2728,8 +2791,8 @@ def clip_vision_embeddings(
 
 def notp_transformer(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_queries: int = 101,
@@ -2744,9 +2807,9 @@ def notp_transformer(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2772,10 +2835,6 @@ def notp_transformer(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2788,6 +2847,11 @@ def notp_transformer(
         num_heads = check_size("num_heads", num_heads, 1)
     if not (type(num_layers) is int and num_layers > 0):
         num_layers = check_size("num_layers", num_layers, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_transformer, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
@@ -2805,8 +2869,8 @@ def notp_transformer(
 
 def notp_transformer_block(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_queries: int = 101,
@@ -2820,9 +2884,9 @@ def notp_transformer_block(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2846,10 +2910,6 @@ def notp_transformer_block(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2860,6 +2920,11 @@ def notp_transformer_block(
         num_views = check_size("num_views", num_views, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_transformer_block, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
@@ -2877,8 +2942,8 @@ def notp_transformer_block(
 
 def notp_attention(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     num_queries: int = 101,
     num_views: int = 6,
@@ -2891,9 +2956,9 @@ def notp_attention(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_queries
@@ -2915,10 +2980,6 @@ def notp_attention(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_queries) is int and num_queries > 0):
@@ -2927,6 +2988,11 @@ def notp_attention(
         num_views = check_size("num_views", num_views, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_attention, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
@@ -2944,8 +3010,8 @@ def notp_attention(
 
 def notp_feedforward(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_tokens: int = 606,
@@ -2957,9 +3023,9 @@ def notp_feedforward(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2979,16 +3045,17 @@ def notp_feedforward(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
         intermediate_size = check_size("intermediate_size", intermediate_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_feedforward, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
     x3 = num_tokens * activation_bits
@@ -3003,8 +3070,8 @@ def notp_feedforward(
 
 def mlp_projector(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 600,
     in_features: int = 2048,
     out_features: int = 1280,
@@ -3016,9 +3083,9 @@ def mlp_projector(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     in_features
@@ -3038,16 +3105,17 @@ def mlp_projector(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(in_features) is int and in_features > 0):
         in_features = check_size("in_features", in_features, 1)
     if not (type(out_features) is int and out_features > 0):
         out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(mlp_projector, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
     tensor_core_flops = 2 * in_features * x1
@@ -3061,8 +3129,8 @@ def mlp_projector(
 
 def lm_head(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 913,
     in_features: int = 1280,
     out_features: int = 129280,
@@ -3075,9 +3143,9 @@ def lm_head(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     in_features
@@ -3097,16 +3165,17 @@ def lm_head(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(in_features) is int and in_features > 0):
         in_features = check_size("in_features", in_features, 1)
     if not (type(out_features) is int and out_features > 0):
         out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(lm_head, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * out_features
     x2 = in_features * out_features * weight_bits
     tensor_core_flops = 2 * in_features * x1

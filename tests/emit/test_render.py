@@ -116,7 +116,7 @@ def test_a_request_is_its_stages_chained(costs: ModuleType) -> None:
 def test_a_training_step_equals_its_formula(costs: ModuleType, sizes: dict[str, int], routing: str) -> None:
     """Its prompt holds the image tokens, as that of a request."""
     tokens = evaluate(SPEC.image_tokens, {**ARCHITECTURE, **sizes})
-    sizes = {**sizes, "seq_len": sizes["seq_len"] + tokens, "prompt_tokens": 13}
+    sizes = {**sizes, "seq_len": sizes["seq_len"] + tokens, "prompt_tokens": sizes["seq_len"]}
     expected = expect(SPEC.training_step, {**ARCHITECTURE, **sizes}, routing)
     given_sizes = arguments_of(costs.training_step, sizes, routing)
     assert costs.training_step(**given_sizes) == costs.general.training_step(**given_sizes) == expected
@@ -228,6 +228,10 @@ def test_a_cost_is_a_tuple_with_names(costs: ModuleType) -> None:
 def test_the_facts_are_those_of_the_spec(costs: ModuleType) -> None:
     assert {name: size.default for name, size in costs.DIMENSIONS.items()} == {**DEFAULTS, **ARCHITECTURE}
     assert costs.DIMENSIONS["num_width_tiles"].minimum == 0
+    targets = {name: size.target for name, size in costs.DIMENSIONS.items() if size.target}
+    assert targets == {"prompt_tokens": "seq_len", "max_new_tokens": "decode_steps"}
+    fractions = {name for name, size in costs.DIMENSIONS.items() if size.may_be_fraction}
+    assert fractions == {"weight_bits", "activation_bits", "kv_bits"}
     assert SPEC.conventions == costs.CONVENTIONS
     assert costs.PROVENANCE["source"] == 'a "test"'
     assert costs.PROVENANCE["evaluators"].startswith("sha256:")

@@ -10,8 +10,9 @@ from attrs import fields, frozen
 
 from modelmeter.bind import BoundModule
 from modelmeter.breakdown import OperatorRow, StateRow
-from modelmeter.emit.function import Function, Signature, begin
+from modelmeter.emit.function import Function, begin
 from modelmeter.emit.programs import STAGE_DERIVATIONS, make_parameters
+from modelmeter.emit.signature import Signature
 from modelmeter.emit.spec import PackageSpec
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import RoutedReads, Size
@@ -114,17 +115,17 @@ def _row_function(
         summary=summary,
         notes=f"The rows stand for the modules of {spec.model}, parents first.",
         signature=signature,
-        body=_write_rows(signature, program, record, keys, len(outputs) // max(1, len(keys))),
+        body=_write_rows(name, signature, program, record, keys, len(outputs) // max(1, len(keys))),
         result=f"tuple[{record}, ...]",
         operations=program.operations,
     )
 
 
 def _write_rows(
-    signature: Signature, program: Program, record: str, keys: Sequence[tuple[str, ...]], width: int
+    name: str, signature: Signature, program: Program, record: str, keys: Sequence[tuple[str, ...]], width: int
 ) -> tuple[str, ...]:
-    """Return the lines of a function that returns a record for each of ``keys``."""
-    printer = begin(signature, program, {})
+    """Return the lines of the function ``name``, which returns a record for each of ``keys``."""
+    printer = begin(name, signature, program, {})
     cells = []
     for output in program.outputs:
         if isinstance(output.numerator, int) and output.denominator == 1:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.emit.function import IMAGE_TOKENS, Signature
+from modelmeter.emit.checks import fill_source
 from modelmeter.emit.printer import FORMULAS, StatementPrinter
+from modelmeter.emit.signature import IMAGE_TOKENS, Derivation, Signature
 from modelmeter.emit.spec import Rule
 from modelmeter.errors import FormulaError
 from modelmeter.program import Program, split
@@ -57,7 +58,7 @@ def write_formula_function(
         printer.assign(IMAGE_TOKENS, outputs[IMAGE_TOKENS].numerator)
     for size in signature.parameters:
         if size.derivation is not None:
-            lines += [f"    if {size.name} is None:", f"        {size.name} = abbreviate({size.derivation.code})"]
+            lines += _derive(size.name, size.derivation, signature)
     lines += [_check_rule(rule, signature) for rule in rules if rule.names & late]
     printer.assign_steps(rest)
     for metric, output in results.items():
@@ -67,6 +68,18 @@ def write_formula_function(
     else:
         lines += [f"    return ({metric},)" for metric in results]
     return FormulaFunction(name=name, summary=summary, signature=signature, body=tuple(lines), result=result)
+
+
+def _derive(name: str, derivation: Derivation, signature: Signature) -> list[str]:
+    """Return what fills in a size that is not given, or else compares it with what it would follow from."""
+    lines = [f"    if {name} is None:", *fill_source(derivation, signature)]
+    lines.append(f"        {name} = abbreviate({derivation.code})")
+    if derivation.source is not None:
+        lines += [
+            f"    elif {derivation.source} is not None:",
+            f'        agree("{name}", {name}, "{derivation.code}", {derivation.code})',
+        ]
+    return lines
 
 
 def _check_rule(rule: Rule, signature: Signature) -> str:

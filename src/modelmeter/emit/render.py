@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelmeter.cost import METRICS, Metric
 from modelmeter.emit.breakdown import BreakdownSpec, write_breakdown
 from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
-from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_cost, write_metric, write_stages
+from modelmeter.emit.function import Function, write_cost, write_metric, write_stages
 from modelmeter.emit.package_templates import METRIC_WORDS, STAGE_WORDS, PackageTemplates
 from modelmeter.emit.peaks import build_peaks
 from modelmeter.emit.programs import (
@@ -16,6 +16,7 @@ from modelmeter.emit.programs import (
     build_training_step,
     make_parameters,
 )
+from modelmeter.emit.signature import IMAGE_TOKENS, Signature
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size
@@ -23,7 +24,7 @@ from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.program import select
 
 _MACHINERY = (
-    *("symbolic", "program", "freeze", "bounds"),
+    *("bits", "symbolic", "program", "freeze", "bounds"),
     *("tape", "operations", "blocks", "fused", "plan", "ahead", "array_runtime", "grid"),
 )
 """The hand-written modules behind arrays and frozen evaluators: they hold for any formulas."""
@@ -107,7 +108,7 @@ def _cost_function(stages: Stages, stage: str, model: str, notes: str) -> Functi
         summary=f"Return the cost of {STAGE_WORDS[stage]}.",
         notes=f"{notes} The formulas are those of {model}.".lstrip(),
         signature=signature,
-        body=write_cost(signature, program, _outputs(stage)),
+        body=write_cost(stage, signature, program, _outputs(stage)),
         result="Cost",
         operations=program.operations,
     )
@@ -120,7 +121,7 @@ def _all_stages(stages: Stages, model: str) -> Function:
         summary="Return the costs of each stage and of the request, in less time than one by one.",
         notes=f"The formulas are those of {model}.",
         signature=signature,
-        body=write_stages(signature, stages.program, {stage: _outputs(stage) for stage in stages.names}),
+        body=write_stages("stages", signature, stages.program, {stage: _outputs(stage) for stage in stages.names}),
         result="Stages",
         operations=stages.program.operations,
     )
@@ -133,7 +134,7 @@ def _metric_function(stages: Stages, stage: str, metric: Metric) -> Function:
         summary=f"Return ``{metric}`` of ``{stage}`` with the same arguments.",
         notes=f"{METRIC_WORDS[metric]}.",
         signature=stages.signature(stage),
-        body=write_metric(stages.signature(stage), program, name),
+        body=write_metric(name, stages.signature(stage), program),
         result="int",
         operations=program.operations,
     )
@@ -149,7 +150,7 @@ def _tokens_function(stages: Stages, model: str) -> Function:
         summary="Return the tokens of the image of one page: of its global view and of its tiles.",
         notes=f"The formula is that of {model}.",
         signature=signature,
-        body=write_metric(signature, program, IMAGE_TOKENS),
+        body=write_metric(IMAGE_TOKENS, signature, program),
         result="int",
         operations=program.operations,
     )
@@ -162,7 +163,9 @@ def _layer_function(formula: LayerFormula, image_tokens: Size) -> Function:
         summary=f"Return the cost of one forward of ``{formula.class_name}``.",
         notes=formula.doc,
         signature=layer.signature,
-        body=write_cost(layer.signature, layer.program, {metric: metric for metric in METRICS}, layer.guards),
+        body=write_cost(
+            formula.name, layer.signature, layer.program, {metric: metric for metric in METRICS}, layer.guards
+        ),
         result="Cost",
         operations=layer.program.operations,
     )

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from ._ahead import run_ahead
 from ._blocks import join_ranges, ranges_of
 from ._bounds import check_agreement
-from ._formulas import SIZES, Size
 from ._operations import Array
 from ._plan import Known, Overflow, make_plan, trace_bounded
-from ._program import check_names, find_formulas
+from ._polynomials import Range
+from ._program import check_names, find_formulas, sizes_of
 from ._runtime import Cost as IntegerCost
 from ._runtime import CostError, check_routing, check_size, show
-from ._symbolic import Range
+from ._sizes import Size
 from ._tape import INT64_MAX, Axes
 
 SizeLike: TypeAlias = ArrayLike | Fraction
@@ -71,7 +71,8 @@ def as_size(name: str, value: SizeLike | None, size: Size) -> Array | int | None
 
 def split_sizes(function: str, given: Mapping[str, SizeLike | None]) -> tuple[dict[str, Array], Known]:
     """Return the sizes of a function that are arrays, and those that are known beforehand."""
-    sizes = {name: as_size(name, value, SIZES[function][name]) for name, value in given.items()}
+    known = sizes_of(function)
+    sizes = {name: as_size(name, value, known[name]) for name, value in given.items()}
     arrays = {name: size for name, size in sizes.items() if isinstance(size, np.ndarray)}
     return arrays, tuple((name, size) for name, size in sizes.items() if not isinstance(size, np.ndarray))
 
@@ -121,7 +122,7 @@ def bound(
     """
     function, wanted = find_formulas(stage, metric)
     check_routing(expert_routing)
-    parameters = SIZES[function]
+    parameters = sizes_of(function)
     check_names(stage, sizes, parameters)
     arrays, known = split_sizes(function, {name: sizes.get(name, size.implied) for name, size in parameters.items()})
     for name, array in arrays.items():
@@ -135,24 +136,24 @@ def bound(
 
 
 def evaluate(
-    stage: str, given: Mapping[str, SizeLike | None], overflow: Overflow, engine: Engine, expert_routing: str
+    function: str, given: Mapping[str, SizeLike | None], overflow: Overflow, engine: Engine, expert_routing: str
 ) -> list[Array]:
-    """Return the metrics of a stage over arrays, or of all stages.
+    """Return what a function of formulas returns, over arrays.
 
     Raises
     ------
     TypeError, CostError, OverflowError
-        As the functions of the stages.
+        As the functions that people call.
     """
     if overflow not in ("error", "float64", "exact"):
         raise CostError(f'overflow must be "error", "float64" or "exact", not {show(overflow)}')
     if engine not in ("auto", "numpy", "fused"):
         raise CostError(f'engine must be "auto", "numpy" or "fused", not {show(engine)}')
     check_routing(expert_routing)
-    minima = {name: size.minimum for name, size in SIZES[stage].items()}
-    arrays, known = split_sizes(stage, given)
+    minima = {name: size.minimum for name, size in sizes_of(function).items()}
+    arrays, known = split_sizes(function, given)
     shape = shape_of(arrays)
-    formulas, bound = trace_bounded(stage, known, expert_routing)
+    formulas, bound = trace_bounded(function, known, expert_routing)
     if 0 in shape:
         return [*np.empty((len(formulas.metrics), *shape), dtype=np.int64)]
     is_flat = all(array.shape == shape for array in arrays.values())
@@ -164,8 +165,10 @@ def evaluate(
     }
     axes = tuple((name, _axes_of(array)) for name, array in arrays.items())
     lengths = () if is_flat else laid
-    plan_of = partial(make_plan, stage, known, expert_routing, axes, lengths)
-    metrics = run_ahead(plan_of, bound, arrays, minima, engine) if is_flat and arrays else None
+    plan_of = partial(make_plan, function, known, expert_routing, axes, lengths)
+    # A divisor that was not looked at may be 0.
+    is_ahead = is_flat and arrays and not formulas.space.divides
+    metrics = run_ahead(plan_of, bound, arrays, minima, engine) if is_ahead else None
     if metrics is None:
         ranges = {name: range_of_size(name, array, minima[name]) for name, array in arrays.items()}
         bounds = bound(ranges)

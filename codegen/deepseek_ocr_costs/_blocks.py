@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ._operations import Array, Function, as_constant, enforce, find_function, table_of_reads
-from ._symbolic import Range
+from ._polynomials import Range
 from ._tape import Axes, Operand, Step, Tape
 
 WORKING_SET = 262_144

@@ -4,11 +4,9 @@
 Evaluators over arrays and frozen evaluators are derived from these functions: they run them on unknown sizes.
 """
 
-from typing import NamedTuple
-
-from ._runtime import check_bits, check_size
+from ._polynomials import Value
+from ._sizes import Size
 from ._symbolic import (
-    Value,
     abbreviate,
     agree,
     at_most,
@@ -23,28 +21,6 @@ from ._symbolic import (
 )
 
 Metrics = tuple[Value, ...]
-
-
-class Size(NamedTuple):
-    """The smallest value that has a meaning, and the default; None where it follows from other sizes.
-
-    Some are only there for a ``target``, a size that follows from them: they are left out where that is given.
-    """
-
-    minimum: int
-    default: int | None
-    target: str | None = None
-    may_be_fraction: bool = False
-
-    @property
-    def implied(self) -> int | None:
-        """What stands for a size that is not given: None is left to the formulas."""
-        return None if self.target else self.default
-
-    def check(self, name: str, value: object) -> int:
-        """Return one value of the size, or raise the error that says what is wrong with it."""
-        return (check_bits if self.may_be_fraction else check_size)(name, value, self.minimum)
-
 
 SIZES = {
     "vision": {
@@ -176,9 +152,15 @@ SIZES = {
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "kv_bits": Size(1, 16, may_be_fraction=True),
     },
+    "image_tokens": {
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+    },
 }
 
-STAGES = (
+COSTS = (
     "vision",
     "projector",
     "prefill",
@@ -198,7 +180,7 @@ ROUTED = (
     "decode_peak_activation_bytes",
     "request_peak_activation_bytes",
 )
-"""The functions of stages that route tokens to experts."""
+"""The functions that route tokens to experts."""
 
 
 def vision(
@@ -1192,3 +1174,21 @@ def request_peak_activation_bytes(
     x27 = (x14 + 864 * x16) * x11
     peak_activation_bytes = largest(x17, x26, x23, x18, x27, x24, x19, x25, x20, 2728 * seq_len * x11, x22, x21)
     return (peak_activation_bytes,)
+
+
+def image_tokens(
+    *,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+) -> Metrics:
+    """Return the tokens of the image of one page: of its global view and of its tiles."""
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = num_width_tiles * num_height_tiles
+    x2 = ceil_div(floor_div(image_size, 16), 4)
+    x3 = x2 * exceeds(x1, 1)
+    x4 = ceil_div(floor_div(base_size, 16), 4)
+    image_tokens = x1 * x2 * x3 + x4 * x4 + x4 + num_height_tiles * x3 + 1
+    return (image_tokens,)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar, overload
 
-from ._formulas import SIZES, Size
+from ._formulas import SIZES
 from ._program import Node, Operation, Program, check_names, find_formulas, trace
-from ._runtime import Bits, Cost, CostError, check_routing, check_size, contradiction, routed_reads, too_large
+from ._rules import BROKEN, broken_rule
+from ._runtime import Bits, Cost, CostError, check_routing, check_size, routed_reads
+from ._sizes import Size
 
 Result = TypeVar("Result")
 
@@ -113,8 +115,8 @@ def freeze(
     sizes_left = {size: parameters[size]._replace(default=defaults[size]) for size in ordered}
     result = "Cost" if metric is None else "int"
     source = write_source(stage, name, sizes_left, frozen, formulas.program(), result)
-    names: dict[str, Any] = {"Cost": Cost, "check_size": check_size, "too_large": too_large}
-    names |= {"contradiction": contradiction, "routed_reads": routed_reads, "__name__": __name__}
+    names: dict[str, Any] = {"Cost": Cost, "check_size": check_size, "broken_rule": broken_rule}
+    names |= {"routed_reads": routed_reads, "__name__": __name__}
     # The text is made of our own formulas, and of integers and names that were checked.
     exec(compile(source, f"<frozen {name}>", "exec"), names)
     evaluator: Frozen[Cost] = Frozen(names[name])
@@ -145,9 +147,9 @@ def write_source(
         lines.append(f"    {step} = {show(operation, written)}")
     for check in program.checks:
         size, limit = show(check.size, written), show(check.limit, written)
-        sign, error = ("!=", "contradiction") if check.broken == "differs" else (">", "too_large")
-        lines.append(f"    if {size} {sign} {limit}:")
-        lines.append(f'        raise {error}("{check.name}", {size}, "{check.limit_name}", {limit})')
+        lines.append(f"    if {BROKEN[check.broken].format(size, limit)}:")
+        sides = f'"{check.name}", {size}, "{check.limit_name}", {limit}'
+        lines.append(f'        raise broken_rule("{check.broken}", {sides})')
     for node in program.metrics:
         lines += _shared(node, counts, written)
     metrics = [show(node, written) for node in program.metrics]

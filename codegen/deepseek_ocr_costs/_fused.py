@@ -11,6 +11,7 @@ import numpy as np
 
 from ._blocks import Result
 from ._operations import Array, table_of_reads
+from ._rules import BROKEN
 from ._tape import Operand, Step, Tape
 
 WORTH_COMPILING = 50_000_000
@@ -67,7 +68,7 @@ class Fused:
         """Return the loop over the points, or where there are many rows, over strips and the points after them."""
         steps = [f"{name} = {self._write_step(step)}" for name, step in self._tape.steps.items()]
         checks = [
-            f"wrong |= {self._show(check.size)} {_SIGNS[check.broken]} {self._show(check.limit)}"
+            f"wrong |= {BROKEN[check.broken].format(self._show(check.size), self._show(check.limit))}"
             for check in self._tape.checks
         ]
         before = ["wrong = False", "whole = 0"]

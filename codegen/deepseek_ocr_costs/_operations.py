@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ._rules import broken_rule, is_broken
 from ._runtime import routed_reads
-from ._symbolic import broken_rule
 from ._tape import Check
 
 Array: TypeAlias = NDArray[Any]
@@ -43,7 +43,7 @@ def table_of_reads(experts: int, per_token: int, weights: int, expert_routing: s
 
 def enforce(check: Check, size: Any, limit: Any, _: object) -> None:
     """Raise an error if a rule is broken somewhere."""
-    broken = np.asarray(size > limit if check.broken == "exceeds" else size != limit)
+    broken = np.asarray(is_broken(check.broken, size, limit))
     if broken.any():
         place = np.unravel_index(int(broken.argmax()), broken.shape)
         numbers = [np.broadcast_to(side, broken.shape)[place] for side in (size, limit)]

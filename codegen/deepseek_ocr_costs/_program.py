@@ -2,23 +2,16 @@
 """From formulas in some unknown sizes to few operations: what is known is put in, what is common is taken out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple, TypeAlias
 
 from . import _formulas
+from ._polynomials import Call, Monomial, Space, Value, terms_of
 from ._runtime import Cost, CostError, is_fraction
-from ._symbolic import (
-    Call,
-    Monomial,
-    Space,
-    Value,
-    agree,
-    apply,
-    at_most,
-    ceil_div,
-    settle,
-    terms_of,
-)
+from ._sizes import Size
+from ._symbolic import apply, ceil_div, enforce, settle
 
 Node: TypeAlias = "int | str | Operation"
 """An integer, the name of a size or of an earlier step, or an operation on nodes."""
@@ -33,7 +26,7 @@ class Operation(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A rule between sizes, as nodes: it is broken where the bracket ``broken`` of ``size`` and ``limit`` is 1."""
+    """A rule between sizes, as nodes, by how it is ``broken``."""
 
     broken: str
     name: str
@@ -78,8 +71,7 @@ class Formulas(NamedTuple):
                     space.unknown(what) if isinstance(what, str) else apply(what, *map(put_in, what.operands))
                 )
         for check in self.space.checks:
-            put = check._replace(size=put_in(check.size), limit=put_in(check.limit))
-            (at_most if put.broken == "exceeds" else agree)(*put[1:])
+            enforce(check._replace(size=put_in(check.size), limit=put_in(check.limit)))
         return Formulas(space, tuple(settle(put_in(metric)) for metric in self.metrics))
 
     def program(self) -> Program:
@@ -120,16 +112,32 @@ class Formulas(NamedTuple):
         return needed
 
 
-def trace(stage: str, known: Mapping[str, int | None], expert_routing: str) -> Formulas:
-    """Return the formulas of a stage; sizes that are not ``known`` are unknown, and None follows from others."""
+def trace(function: str, known: Mapping[str, int | None], expert_routing: str) -> Formulas:
+    """Return the formulas of a function; sizes that are not ``known`` are unknown, and None follows from others."""
     space = Space()
-    function: Callable[..., tuple[Value, ...]] = getattr(_formulas, stage)
-    sizes = {name: known[name] if name in known else space.unknown(name) for name in _formulas.SIZES[stage]}
-    routing = {"expert_routing": expert_routing} if stage in _formulas.ROUTED else {}
-    metrics = function(**sizes, **routing)
+    module, name = _find(function)
+    sizes = {size: known[size] if size in known else space.unknown(size) for size in module.SIZES[name]}
+    routing = {"expert_routing": expert_routing} if name in module.ROUTED else {}
+    metrics: tuple[Value, ...] = getattr(module, name)(**sizes, **routing)
     if any(map(is_fraction, known.values())):
         metrics = tuple(ceil_div(metric, 1) for metric in metrics)
     return Formulas(space, tuple(map(settle, metrics)))
+
+
+def sizes_of(function: str) -> dict[str, Size]:
+    """Return what a function of formulas takes; what is no stage has its module before its name."""
+    module, name = _find(function)
+    sizes: dict[str, Size] = module.SIZES[name]
+    return sizes
+
+
+def _find(function: str) -> tuple[ModuleType, str]:
+    """Return the module of a function of formulas, and its name there; those of what is no stage are large."""
+    module, _, name = function.rpartition(".")
+    return import_module(_MODULES[module], __package__) if module else _formulas, name
+
+
+_MODULES = {"breakdown": "._breakdown_formulas", "layers": "._layer_formulas"}
 
 
 def _take_out(
@@ -148,8 +156,8 @@ def _take_out(
 
 def check_stage(stage: str) -> None:
     """Raise an error unless ``stage`` has a cost."""
-    if stage not in _formulas.STAGES:
-        raise CostError(f"there is no stage {stage!r}: there are {', '.join(_formulas.STAGES)}")
+    if stage not in _formulas.COSTS:
+        raise CostError(f"there is no stage {stage!r}: there are {', '.join(_formulas.COSTS)}")
 
 
 def find_formulas(stage: str, metric: str | None) -> tuple[str, slice]:

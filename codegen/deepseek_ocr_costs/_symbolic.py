@@ -2,126 +2,18 @@
 """Formulas with unknown sizes: integers where everything is known, polynomials where it is not.
 
 The functions of the formulas take either. On polynomials they are opaque unknowns, unless what they give is known.
-Where a width is a fraction, so are coefficients on the way; :func:`round_up` leaves integers only.
+Where a width is a fraction, so are coefficients on the way: to the type checker they are integers, and what is traced
+is rounded up in the end.
 """
 
 from collections.abc import Callable
 from functools import partial
 from math import gcd, lcm
-from typing import Any, NamedTuple, TypeAlias
 
-from ._runtime import CostError, contradiction, too_large
+from ._polynomials import Call, Check, Polynomial, Value, collect, terms_of
+from ._rules import broken_rule, is_broken
+from ._runtime import CostError
 from ._runtime import routed_reads as scalar_routed_reads
-
-Monomial: TypeAlias = tuple[int, ...]
-"""The numbers of the unknowns that are multiplied, in ascending order."""
-
-Range: TypeAlias = tuple[int, int]
-"""The smallest and the largest value."""
-
-BRACKETS = ("differs", "equals", "exceeds")
-"""Functions whose value is 0 or 1."""
-
-
-class Call(NamedTuple):
-    """A function of formulas; integers and the routing of experts follow the formulas."""
-
-    function: str
-    operands: "tuple[Value, ...]"
-    constants: tuple[int | str, ...] = ()
-
-
-class Check(NamedTuple):
-    """A rule between sizes: it is broken where the bracket ``broken`` of ``size`` and ``limit`` is 1."""
-
-    broken: str
-    name: str
-    size: "Value"
-    limit_name: str
-    limit: "Value"
-
-
-class Space:
-    """The unknowns of some formulas, the calls after the unknowns in their operands, and the rules between sizes."""
-
-    def __init__(self) -> None:
-        self.unknowns: list[str | Call] = []
-        self.checks: list[Check] = []
-        self._numbers: dict[str | Call, int] = {}
-
-    def unknown(self, what: str | Call) -> "Polynomial":
-        """Return a size or a call, the same one however often it is asked for."""
-        number = self._numbers.setdefault(what, len(self.unknowns))
-        if number == len(self.unknowns):
-            self.unknowns.append(what)
-        return Polynomial(self, {(number,): 1})
-
-    def is_bracket(self, number: int) -> bool:
-        """Tell whether an unknown is 0 or 1, so that every power of it is itself."""
-        what = self.unknowns[number]
-        return isinstance(what, Call) and what.function in BRACKETS
-
-    def multiply(self, one: Monomial, other: Monomial) -> Monomial:
-        """Return the product of two monomials."""
-        product = sorted(one + other)
-        return tuple(
-            number
-            for place, number in enumerate(product)
-            if not (place and product[place - 1] == number and self.is_bracket(number))
-        )
-
-
-class Polynomial:
-    """A sum of products of unknowns with integer coefficients, none of them 0."""
-
-    __slots__ = ("space", "terms")
-
-    def __init__(self, space: Space, terms: dict[Monomial, int]) -> None:
-        self.space = space
-        self.terms = terms
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Polynomial) and self.terms == other.terms
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.terms.items()))
-
-    def __add__(self, other: "Value") -> "Value":
-        terms = dict(self.terms)
-        for monomial, coefficient in terms_of(other).items():
-            terms[monomial] = terms.get(monomial, 0) + coefficient
-        return collect(self.space, terms)
-
-    def __mul__(self, other: "Value") -> "Value":
-        terms: dict[Monomial, int] = {}
-        for one, first in self.terms.items():
-            for two, second in terms_of(other).items():
-                product = self.space.multiply(one, two)
-                terms[product] = terms.get(product, 0) + first * second
-        return collect(self.space, terms)
-
-    __radd__ = __add__
-    __rmul__ = __mul__
-
-    def __sub__(self, other: "Value") -> "Value":
-        return self + -1 * other
-
-    def __rsub__(self, other: int) -> "Value":
-        return -1 * self + other
-
-
-Value: TypeAlias = int | Polynomial
-
-
-def terms_of(value: Value) -> dict[Monomial, int]:
-    """Return the terms of a polynomial, or of an integer."""
-    return value.terms if isinstance(value, Polynomial) else {(): value}
-
-
-def collect(space: Space, terms: dict[Monomial, int]) -> Value:
-    """Return the polynomial of ``terms``; an integer where no unknown is left."""
-    kept = {monomial: coefficient for monomial, coefficient in terms.items() if coefficient}
-    return Polynomial(space, kept) if any(kept) else kept.get((), 0)
 
 
 def settle(value: Value) -> Value:
@@ -142,13 +34,17 @@ def settle(value: Value) -> Value:
     return settled
 
 
-def ceil_div(a: Value, divisor: int) -> Value:
+def ceil_div(a: Value, divisor: Value) -> Value:
     """Return ``a / divisor``, rounded up."""
+    if isinstance(divisor, Polynomial):
+        return divisor.space.unknown(Call("ceil_div", (a, divisor)))
     return _divide("ceil_div", a, divisor) if isinstance(a, Polynomial) else -(-a // divisor)
 
 
-def floor_div(a: Value, divisor: int) -> Value:
+def floor_div(a: Value, divisor: Value) -> Value:
     """Return ``a / divisor``, rounded down."""
+    if isinstance(divisor, Polynomial):
+        return divisor.space.unknown(Call("floor_div", (a, divisor)))
     return _divide("floor_div", a, divisor) if isinstance(a, Polynomial) else a // divisor
 
 
@@ -212,12 +108,27 @@ def largest(*values: Value) -> Value:
     return kept[0] if len(kept) == 1 else spaces[0].unknown(Call("largest", tuple(kept)))
 
 
-def routed_reads(experts: int, per_token: int, tokens: Value, weights: int, expert_routing: str) -> Value:
-    """Return the weights that ``tokens`` tokens read of ``experts`` experts."""
+def routed_reads(experts: Value, per_token: Value, tokens: Value, weights: Value, expert_routing: str) -> Value:
+    """Return the weights that ``tokens`` tokens read of ``experts`` experts.
+
+    Raises
+    ------
+    CostError
+        If more than the tokens is unknown: the reads are looked up by them.
+    """
+    experts, per_token, weights = map(_know, (experts, per_token, weights))
     if isinstance(tokens, int):
         return scalar_routed_reads(experts, per_token, tokens, weights, expert_routing)
     constants = (experts, per_token, weights, expert_routing)
     return tokens.space.unknown(Call("routed_reads", (tokens,), constants))
+
+
+def _know(value: Value) -> int:
+    if isinstance(value, Polynomial):
+        unknowns = {value.space.unknowns[number] for monomial in value.terms for number in monomial}
+        names = ", ".join(sorted(name for name in unknowns if isinstance(name, str)))
+        raise CostError(f"{names} must be one number each, not arrays: the reads of experts are looked up by tokens")
+    return value
 
 
 def abbreviate(value: Value) -> Value:
@@ -232,27 +143,38 @@ def abbreviate(value: Value) -> Value:
 
 def at_most(name: str, size: Value, limit_name: str, limit: Value) -> None:
     """Raise an error if a size exceeds another; where that is not known, remember the rule."""
-    if not never_exceeds(size, limit):
-        enforce(Check("exceeds", name, size, limit_name, limit))
+    enforce(Check("exceeds", name, size, limit_name, limit))
 
 
 def agree(name: str, size: Value, other_name: str, other: Value) -> None:
     """Raise an error if a size is not what it follows from; where that is not known, remember the rule."""
-    if size != other:
-        enforce(Check("differs", name, size, other_name, other))
+    enforce(Check("differs", name, size, other_name, other))
+
+
+def multiple_of(name: str, size: Value, divisor_name: str, divisor: Value) -> None:
+    """Raise an error if a size is no multiple of another; where that is not known, remember the rule."""
+    enforce(Check("leaves_rest", name, size, divisor_name, divisor))
+
+
+def not_negative(formula: str, value: Value) -> None:
+    """Raise an error if a formula is negative; where that is not known, remember the rule."""
+    enforce(Check("is_negative", formula, value, "0", 0))
 
 
 def enforce(check: Check) -> None:
-    """Raise the error of a rule that is broken if its sides are known, else remember the rule."""
+    """Raise the error of a rule that is broken; where that is not known, remember the rule."""
     sides = [value for value in (check.size, check.limit) if isinstance(value, Polynomial)]
     if not sides:
-        raise broken_rule(*check)
-    sides[0].space.checks.append(check)
+        if is_broken(check.broken, check.size, check.limit):
+            raise broken_rule(*check)
+    elif not _always_holds(check):
+        sides[0].space.checks.append(check)
 
 
-def broken_rule(broken: str, name: str, size: Any, limit_name: str, limit: Any) -> CostError:
-    """Return the error of a rule that these numbers break."""
-    return _ERRORS[broken](name, int(size), limit_name, int(limit))
+def _always_holds(check: Check) -> bool:
+    if check.broken == "exceeds":
+        return never_exceeds(check.size, check.limit)
+    return check.size == check.limit or (check.broken == "is_negative" and never_exceeds(check.limit, check.size))
 
 
 def never_exceeds(value: Value, limit: Value) -> bool:
@@ -274,20 +196,20 @@ def bind(call: Call) -> Callable[..., Value]:
         assert isinstance(weights, int)
         routing = str(expert_routing)
         return lambda tokens: routed_reads(experts, per_token, tokens, weights, routing)
-    if call.function in ("ceil_div", "floor_div"):
+    if call.function in ("ceil_div", "floor_div") and call.constants:
         (divisor,) = call.constants
         assert isinstance(divisor, int)
         return partial(ceil_div if call.function == "ceil_div" else floor_div, divisor=divisor)
     return _FUNCTIONS[call.function]
 
 
-_ERRORS = {"differs": contradiction, "exceeds": too_large}
-
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "abbreviate": abbreviate,
+    "ceil_div": ceil_div,
     "differs": differs,
     "equals": equals,
     "exceeds": exceeds,
+    "floor_div": floor_div,
     "largest": largest,
     "triangular": triangular,
 }

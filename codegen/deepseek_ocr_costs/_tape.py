@@ -7,9 +7,9 @@ from itertools import product
 from math import prod
 from typing import NamedTuple, TypeAlias
 
+from ._polynomials import BRACKETS, Range
 from ._program import Node, Operation, Program
 from ._runtime import show
-from ._symbolic import BRACKETS, Range
 
 INT64_MAX = 2**63 - 1
 
@@ -30,7 +30,7 @@ class Step(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A rule between sizes: it is broken where the bracket ``broken`` of ``size`` and ``limit`` is 1."""
+    """A rule between two sizes, by how it is ``broken``."""
 
     broken: str
     name: str
@@ -87,7 +87,7 @@ class Tape(NamedTuple):
                 raise OverflowError("these sizes are too large to be compared in float64")
         for check in self.checks:
             (_, most), (least, _) = (ranges.get(side, (side, side)) for side in (check.size, check.limit))
-            may_break = check.broken == "differs" or int(most) > int(least)
+            may_break = check.broken != "exceeds" or int(most) > int(least)
             if may_break and not floats.isdisjoint((check.size, check.limit)):
                 raise OverflowError(f"{check.name} and {check.limit_name} are too large to be compared in float64")
         return floats
@@ -153,6 +153,11 @@ class Recorder:
             (n,) = operands
             return self._divide(self._step("multiply", self._step("add", n, 1), n), 2)
         if node.function in ("ceil_div", "floor_div"):
+            if not node.constants:
+                dividend, divided = operands
+                if node.function == "ceil_div":
+                    dividend = self._step("add", self._step("add", dividend, divided), -1)
+                return self._step("floor_divide", dividend, divided)
             (divisor,) = node.constants
             assert isinstance(divisor, int)
             raised = self._step("add", operands[0], divisor - 1) if node.function == "ceil_div" else operands[0]

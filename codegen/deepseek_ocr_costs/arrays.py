@@ -6,7 +6,8 @@ bounds all numbers on the way to them. Where these may not fit into int64, ``ove
 is an ``OverflowError`` and no result; ``"float64"`` gives the metrics that may not fit in float64, each less than
 ``FLOAT64_RELATIVE_ERROR`` of itself away from the exact result; ``"exact"`` gives arrays of Python integers.
 
-:func:`grid` evaluates every combination of some sizes, :func:`bound` says what no combination exceeds.
+:func:`grid` evaluates every combination of some sizes, :func:`bound` says what no combination exceeds, ``layers``
+has one function for each layer class, and ``breakdown`` the operators of every module.
 
 Metrics that vary along all axes share one block of memory. One that does not, or that is the same in two stages, is a
 view that cannot be written to.
@@ -50,7 +51,7 @@ Conventions
 """
 
 from fractions import Fraction
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 try:
     from numpy.typing import ArrayLike
@@ -62,14 +63,21 @@ from ._grid import grid
 from ._operations import Array
 from ._plan import Overflow
 
+if TYPE_CHECKING:
+    from . import _array_breakdown as breakdown
+    from . import _array_layers as layers
+
 __all__ = [
     "FLOAT64_RELATIVE_ERROR",
     "Cost",
     "Stages",
     "bound",
+    "breakdown",
     "decode",
     "decode_peak_activation_bytes",
     "grid",
+    "image_tokens",
+    "layers",
     "prefill",
     "prefill_peak_activation_bytes",
     "projector",
@@ -973,3 +981,66 @@ def request_peak_activation_bytes(
     }
     metrics = evaluate("request_peak_activation_bytes", sizes, overflow, engine, expert_routing)
     return metrics[0]
+
+
+def image_tokens(
+    *,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return the tokens of the image of one page: of its global view and of its tiles.
+
+    Parameters
+    ----------
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+    }
+    metrics = evaluate("image_tokens", sizes, overflow, engine, "uniform")
+    return metrics[0]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Return the breakdown or the layers, whose formulas are many, when they are first asked for."""
+        if name not in ("breakdown", "layers"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        globals()[name] = import_module(f"._array_{name}", __package__)
+        return globals()[name]

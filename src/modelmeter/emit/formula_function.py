@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from attrs import frozen
 
@@ -10,7 +11,6 @@ from modelmeter.emit.checks import fill_source
 from modelmeter.emit.printer import FORMULAS, StatementPrinter
 from modelmeter.emit.signature import IMAGE_TOKENS, Derivation, Signature
 from modelmeter.emit.spec import Rule
-from modelmeter.errors import FormulaError
 from modelmeter.program import Program, split
 
 
@@ -32,7 +32,14 @@ class FormulaFunction:
 
 
 def write_formula_function(
-    name: str, summary: str, signature: Signature, program: Program, results: Mapping[str, str], result: str = "Cost"
+    name: str,
+    summary: str,
+    signature: Signature,
+    program: Program,
+    results: Mapping[str, str],
+    *,
+    result: str = "Cost",
+    guards: Mapping[str, str] = MappingProxyType({}),
 ) -> FormulaFunction:
     """Return a function that returns a tuple of metrics.
 
@@ -40,11 +47,10 @@ def write_formula_function(
     ----------
     results
         The output of ``program`` for each metric.
-
-    Raises
-    ------
-    FormulaError
-        If there is no check for a rule between the sizes.
+    result
+        What the metrics make.
+    guards
+        Outputs that must not be negative, each with its formula for the error.
     """
     printer = StatementPrinter(FORMULAS)
     lines = printer.lines
@@ -52,8 +58,10 @@ def write_formula_function(
     late = {size.name for size in signature.parameters if size.derivation} | {IMAGE_TOKENS}
     rules = signature.rules()
     lines += [_check_rule(rule, signature) for rule in rules if not rule.names & late]
-    first, rest = split(program, *([IMAGE_TOKENS] if signature.image_tokens else []))
+    first, rest = split(program, *guards, *([IMAGE_TOKENS] if signature.image_tokens else []))
     printer.assign_steps(first)
+    for guard, formula in guards.items():
+        printer.call("not_negative", formula, outputs[guard].numerator)
     if signature.image_tokens:
         printer.assign(IMAGE_TOKENS, outputs[IMAGE_TOKENS].numerator)
     for size in signature.parameters:
@@ -83,7 +91,8 @@ def _derive(name: str, derivation: Derivation, signature: Signature) -> list[str
 
 
 def _check_rule(rule: Rule, signature: Signature) -> str:
-    if rule.relation != "at_most":
-        raise FormulaError("formulas of unknown sizes have no check for this rule", found=rule)
     a, b = signature.operand(rule.a), signature.operand(rule.b)
-    return f'    at_most("{rule.a}", {a}, "{rule.b}", {b})'
+    if rule.relation == "at_most":
+        return f'    at_most("{rule.a}", {a}, "{rule.b}", {b})'
+    factor = "" if rule.relation == "divides" else "2 * "
+    return f'    multiple_of("{rule.b}", {b}, "{factor}{rule.a}", {factor}{a})'

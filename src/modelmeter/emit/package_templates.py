@@ -29,7 +29,7 @@ _HELPERS = (
 
 _FORMULA_HELPERS = (
     *("abbreviate", "agree", "at_most", "ceil_div", "differs", "equals", "exceeds", "floor_div", "largest"),
-    *("routed_reads", "triangular"),
+    *("multiple_of", "not_negative", "routed_reads", "triangular"),
 )
 
 _HEADER = '{% import "macros.jinja" as macros %}\n{{ macros.header(template) }}\n'
@@ -75,6 +75,7 @@ class PackageTemplates:
         )
         self._environment.filters |= {
             "wrap": _wrap, "literal": _literal, "long_literal": _long_literal, "import_from": _import_from,
+            "tuple_of": _tuple_of,
         }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:
@@ -122,11 +123,11 @@ class PackageTemplates:
         used = results | {name for name in ("Cost", *_HELPERS) if re.search(rf"\b{name}\(", lines)}
         return self.render(f"{path.lstrip('_')}.jinja", functions=functions, imports=sorted(used, key=_order), **values)
 
-    def formulas(self, functions: Sequence[FormulaFunction]) -> str:
-        """Return the module of the formulas of unknown sizes."""
+    def formulas(self, what: str, functions: Sequence[FormulaFunction]) -> str:
+        """Return a module of formulas of unknown sizes; ``what`` has them."""
         lines = "\n".join(line for function in functions for line in function.body)
         used = [name for name in _FORMULA_HELPERS if re.search(rf"\b{name}\(", lines)]
-        return self.render("formulas.py.jinja", functions=functions, imports=sorted(["Value", *used], key=_order))
+        return self.render("formulas.py.jinja", what=what, functions=functions, imports=sorted(used, key=_order))
 
     def facts(self, files: Mapping[str, str]) -> str:
         """Return the module of data about the package; its digest covers the text of ``files``."""
@@ -153,6 +154,14 @@ def _import_from(names: Iterable[str], module: str) -> str:
         if len(line) <= LINE_LENGTH
         else "\n".join([f"from {module} import (", *(f"    {name}," for name in ordered), ")"])
     )
+
+
+def _tuple_of(names: Iterable[str]) -> str:
+    """Return a tuple of names as Python, one a line where there are several."""
+    literals = [_literal(name) for name in names]
+    if len(literals) < 2:
+        return f"({''.join(f'{literal},' for literal in literals)})"
+    return "\n".join(["(", *(f"    {literal}," for literal in literals), ")"])
 
 
 def _wrap(text: str, indent: int) -> str:

@@ -86,6 +86,39 @@ __all__ = [
     "vit_model",
 ]
 
+CLASSES: dict[str, str] = {
+    "deepseek_ocr_for_causal_lm": "DeepseekOCRForCausalLM",
+    "deepseek_ocr_model": "DeepseekOCRModel",
+    "embedding": "Embedding",
+    "deepseek_v2_decoder_layer": "DeepseekV2DecoderLayer",
+    "llama_flash_attention2": "LlamaFlashAttention2",
+    "linear": "Linear",
+    "llama_rotary_embedding": "LlamaRotaryEmbedding",
+    "deepseek_v2_mlp": "DeepseekV2MLP",
+    "silu": "SiLU",
+    "deepseek_v2_rms_norm": "DeepseekV2RMSNorm",
+    "deepseek_v2_moe": "DeepseekV2MoE",
+    "moe_gate": "MoEGate",
+    "image_encoder_vit": "ImageEncoderViT",
+    "patch_embed": "PatchEmbed",
+    "conv2d": "Conv2d",
+    "block": "Block",
+    "layer_norm": "LayerNorm",
+    "attention": "Attention",
+    "mlp_block": "MLPBlock",
+    "gelu": "GELU",
+    "layer_norm2d": "LayerNorm2d",
+    "vit_model": "VitModel",
+    "clip_vision_embeddings": "CLIPVisionEmbeddings",
+    "notp_transformer": "NoTPTransformer",
+    "notp_transformer_block": "NoTPTransformerBlock",
+    "notp_attention": "NoTPAttention",
+    "notp_feedforward": "NoTPFeedForward",
+    "mlp_projector": "MlpProjector",
+    "lm_head": "Linear",
+}
+"""The torch class that each of these functions is for; several may be for one."""
+
 
 def deepseek_ocr_for_causal_lm(
     *,

@@ -84,7 +84,8 @@ class Module(NamedTuple):
 class OperatorCost(NamedTuple):
     """All calls of one operator of one module, over all the siblings that the path stands for.
 
-    The rows of a stage add up to its flows and its activations; bits become bytes, rounded up, only in the sum.
+    The rows of a stage add up to its flows and its activations; bits become bytes, rounded up, only in the sum. Where a
+    width is a fraction, so may be the bits of a row: fractions.Fraction has all that is used of integers.
     """
 
     path: str

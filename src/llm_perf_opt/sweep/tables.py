@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -23,11 +24,9 @@ def write_parquet(file: BinaryIO, sweep: Sweep, blocks: Iterable[Block]) -> None
     fields = [pa.field(column.name, _TYPES[column.kind], nullable=False) for column in columns]
     schema = pa.schema(fields, metadata={"modelmeter": json.dumps(describe(sweep))})
     # Along an axis costs change by steady steps: differences take a fraction of the time and of the room that a
-    # dictionary of values would, which is the default. What never changes has a dictionary of one.
-    held = [column.name for column in columns if column.value is not None]
-    encoding = {
-        column.name: "DELTA_BINARY_PACKED" for column in columns if column.kind == INT64 and column.value is None
-    }
+    # dictionary of values would, which is the default. What never changes, and is no integer, has a dictionary of one.
+    encoding = {column.name: "DELTA_BINARY_PACKED" for column in columns if column.kind == INT64}
+    held = [column.name for column in columns if column.value is not None and column.kind != INT64]
     with pyarrow.parquet.ParquetWriter(file, schema, use_dictionary=held, column_encoding=encoding) as writer:
         for block in blocks:
             length = _count(block)
@@ -55,7 +54,7 @@ def _csv_type(column: Column) -> pa.DataType:
 def _to_text(columns: Iterable[Column], block: Block, length: int) -> Iterator[Any]:
     for column in columns:
         if column.value is not None:
-            yield pa.repeat(write_value(column), length)
+            yield _repeat(write_value(column), pa.string(), length)
         elif column.kind == INT64:
             yield pa.array(block[column.name])
         else:
@@ -66,9 +65,14 @@ def _to_text(columns: Iterable[Column], block: Block, length: int) -> Iterator[A
 def _to_arrow(column: Column, block: Block, length: int) -> Any:
     kind = _TYPES[column.kind]
     if column.value is not None:
-        return pa.repeat(pa.scalar(str(column.value) if column.kind == TEXT else column.value, kind), length)
+        return _repeat(str(column.value) if column.kind == TEXT else column.value, kind, length)
     values = block[column.name]
     return pa.array([*map(str, values)] if column.kind == TEXT else values, kind)
+
+
+@lru_cache(maxsize=64)  # all blocks but the last have one length
+def _repeat(value: int | float | str, kind: pa.DataType, length: int) -> Any:
+    return pa.repeat(pa.scalar(value, kind), length)
 
 
 def _count(block: Block) -> int:

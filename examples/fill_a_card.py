@@ -3,6 +3,7 @@
 Run it with: python examples/fill_a_card.py [card]
 """
 
+import argparse
 import sys
 from bisect import bisect_right
 
@@ -14,6 +15,7 @@ from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
 from llm_perf_opt.reporting.evaluation import sizes_of
+from modelmeter.errors import ModelMeterError
 
 MODES = ("tiny", "small", "base", "large", "gundam", "gundam-m")
 
@@ -25,9 +27,11 @@ def hold(profile: OCRWorkloadProfile, num_pages: int) -> int:
     return request.weight_bytes + request.kv_cache_bytes + costs.request_peak_activation_bytes(**sizes)
 
 
-def main(card: str = "h100-sxm") -> None:
+def main() -> None:
     """Print a line for each mode."""
-    hardware = find_hardware(card)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("card", nargs="?", default="h100-sxm", help="a card that is shipped, or a YAML file of one")
+    hardware = find_hardware(parser.parse_args().card)
     print(f"{hardware.name}, bfloat16, at its peak rates")
     print("mode      pages at once   GiB  seconds  pages per second")
     for mode in MODES:
@@ -46,4 +50,7 @@ def main(card: str = "h100-sxm") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main()
+    except ModelMeterError as error:
+        sys.exit(f"error: {error}")

@@ -6,7 +6,18 @@ What is counted is what the package says of all its functions.
 
 from collections.abc import Iterable
 
-from ._runtime import Cost, CostError, check_routing, check_size, routed_reads, too_large
+from ._runtime import (
+    Bits,
+    Cost,
+    CostError,
+    check_bits,
+    check_routing,
+    check_size,
+    needs_rounding,
+    round_up,
+    routed_reads,
+    too_large,
+)
 
 __all__ = [
     "chunk",
@@ -19,9 +30,9 @@ def chunk(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     cached_tokens: int = 512,
     expert_routing: str = "uniform",
 ) -> Cost:
@@ -39,11 +50,11 @@ def chunk(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 0). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     cached_tokens
         Positions of each sequence that are cached before a chunk of its prompt (tokens, at least 1).
     expert_routing
@@ -66,14 +77,21 @@ def chunk(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(cached_tokens) is int and cached_tokens > 0):
         cached_tokens = check_size("cached_tokens", cached_tokens, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(chunk, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -122,9 +140,9 @@ def chunk(
 def _step(
     *,
     batch_size: int = 1,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     context_tokens: int = 913,
     expert_routing: str = "uniform",
 ) -> Cost:
@@ -138,11 +156,11 @@ def _step(
     batch_size
         Pages processed side by side (pages, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     context_tokens
         Cached positions of all sequences of a step (tokens, at least 1).
     expert_routing
@@ -163,14 +181,21 @@ def _step(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(context_tokens) is int and context_tokens > 0):
         context_tokens = check_size("context_tokens", context_tokens, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(_step, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size > context_tokens:
@@ -206,9 +231,9 @@ def _step(
 def step(
     *,
     contexts: Iterable[int],
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> Cost:
     """Return the cost of one token of each of some sequences, of different lengths.

@@ -39,7 +39,20 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    Cost,
+    check_bits,
+    check_routing,
+    check_size,
+    contradiction,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "decode",
@@ -60,8 +73,8 @@ def vision(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     sam_image_size: int = 1024,
     sam_patch_size: int = 16,
     sam_hidden_size: int = 768,
@@ -100,9 +113,9 @@ def vision(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     sam_image_size
         Image side that SAM's position embeddings were trained at (pixels, at least 1).
     sam_patch_size
@@ -162,10 +175,6 @@ def vision(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(sam_image_size) is int and sam_image_size > 0):
         sam_image_size = check_size("sam_image_size", sam_image_size, 1)
     if not (type(sam_patch_size) is int and sam_patch_size > 0):
@@ -198,6 +207,11 @@ def vision(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
@@ -480,8 +494,8 @@ def projector(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     sam_patch_size: int = 16,
     clip_hidden_size: int = 1024,
@@ -507,9 +521,9 @@ def projector(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     sam_patch_size
@@ -543,16 +557,17 @@ def projector(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(sam_patch_size) is int and sam_patch_size > 0):
         sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
     if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
         clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
@@ -588,9 +603,9 @@ def prefill(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -617,11 +632,11 @@ def prefill(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -664,12 +679,6 @@ def prefill(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -692,6 +701,19 @@ def prefill(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(vocab_size) is int and vocab_size > 0):
         vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if first_k_dense_replace > num_hidden_layers:
@@ -856,9 +878,9 @@ def decode(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -885,11 +907,11 @@ def decode(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -934,12 +956,6 @@ def decode(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -962,6 +978,19 @@ def decode(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(vocab_size) is int and vocab_size > 0):
         vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if first_k_dense_replace > num_hidden_layers:
@@ -1120,14 +1149,14 @@ def request(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -1178,7 +1207,8 @@ def request(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -1186,13 +1216,14 @@ def request(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -1277,16 +1308,10 @@ def request(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -1341,6 +1366,19 @@ def request(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -1382,17 +1420,27 @@ def request(
     x13 = x8 + x12 + 1
     image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -1815,11 +1863,11 @@ def training_step(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -1874,15 +1922,16 @@ def training_step(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -1967,12 +2016,8 @@ def training_step(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2027,6 +2072,11 @@ def training_step(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -2069,9 +2119,14 @@ def training_step(
     x14 = x13 + 1
     image_tokens = images_per_prompt * x14
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):

@@ -39,7 +39,20 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, CostError, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    Cost,
+    CostError,
+    check_bits,
+    check_routing,
+    check_size,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "attention",
@@ -73,6 +86,39 @@ __all__ = [
     "vit_model",
 ]
 
+CLASSES: dict[str, str] = {
+    "deepseek_ocr_for_causal_lm": "DeepseekOCRForCausalLM",
+    "deepseek_ocr_model": "DeepseekOCRModel",
+    "embedding": "Embedding",
+    "deepseek_v2_decoder_layer": "DeepseekV2DecoderLayer",
+    "llama_flash_attention2": "LlamaFlashAttention2",
+    "linear": "Linear",
+    "llama_rotary_embedding": "LlamaRotaryEmbedding",
+    "deepseek_v2_mlp": "DeepseekV2MLP",
+    "silu": "SiLU",
+    "deepseek_v2_rms_norm": "DeepseekV2RMSNorm",
+    "deepseek_v2_moe": "DeepseekV2MoE",
+    "moe_gate": "MoEGate",
+    "image_encoder_vit": "ImageEncoderViT",
+    "patch_embed": "PatchEmbed",
+    "conv2d": "Conv2d",
+    "block": "Block",
+    "layer_norm": "LayerNorm",
+    "attention": "Attention",
+    "mlp_block": "MLPBlock",
+    "gelu": "GELU",
+    "layer_norm2d": "LayerNorm2d",
+    "vit_model": "VitModel",
+    "clip_vision_embeddings": "CLIPVisionEmbeddings",
+    "notp_transformer": "NoTPTransformer",
+    "notp_transformer_block": "NoTPTransformerBlock",
+    "notp_attention": "NoTPAttention",
+    "notp_feedforward": "NoTPFeedForward",
+    "mlp_projector": "MlpProjector",
+    "lm_head": "Linear",
+}
+"""The torch class that each of these functions is for; several may be for one."""
+
 
 def deepseek_ocr_for_causal_lm(
     *,
@@ -85,9 +131,9 @@ def deepseek_ocr_for_causal_lm(
     num_height_tiles: int = 3,
     seq_len: int = 913,
     logits_tokens: int = 913,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -142,11 +188,11 @@ def deepseek_ocr_for_causal_lm(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -235,12 +281,6 @@ def deepseek_ocr_for_causal_lm(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -295,6 +335,19 @@ def deepseek_ocr_for_causal_lm(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_ocr_for_causal_lm, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -727,9 +780,9 @@ def deepseek_ocr_model(
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
     seq_len: int = 913,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -783,11 +836,11 @@ def deepseek_ocr_model(
     seq_len
         Prompt length with its image tokens (tokens, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -874,12 +927,6 @@ def deepseek_ocr_model(
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -934,6 +981,19 @@ def deepseek_ocr_model(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_ocr_model, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -1343,8 +1403,8 @@ def deepseek_ocr_model(
 
 def embedding(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 913,
     num_embeddings: int = 129280,
     embedding_dim: int = 1280,
@@ -1357,9 +1417,9 @@ def embedding(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     num_embeddings
@@ -1379,16 +1439,17 @@ def embedding(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(num_embeddings) is int and num_embeddings > 0):
         num_embeddings = check_size("num_embeddings", num_embeddings, 1)
     if not (type(embedding_dim) is int and embedding_dim > 0):
         embedding_dim = check_size("embedding_dim", embedding_dim, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(embedding, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     tensor_core_flops = 0
     cuda_core_flops = 0
     io_bytes = -(-(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)) // 8)
@@ -1401,9 +1462,9 @@ def embedding(
 def deepseek_v2_decoder_layer(
     *,
     batch_size: int = 1,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     moe_intermediate_size: int = 896,
     num_attention_heads: int = 10,
@@ -1425,11 +1486,11 @@ def deepseek_v2_decoder_layer(
     batch_size
         Sequences or images side by side (items, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     moe_intermediate_size
@@ -1466,12 +1527,6 @@ def deepseek_v2_decoder_layer(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
@@ -1490,6 +1545,19 @@ def deepseek_v2_decoder_layer(
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(num_keys) is int and num_keys > 0):
         num_keys = check_size("num_keys", num_keys, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_v2_decoder_layer, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if num_experts_per_tok > n_routed_experts:
@@ -1568,9 +1636,9 @@ def deepseek_v2_decoder_layer(
 def llama_flash_attention2(
     *,
     batch_size: int = 1,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     num_attention_heads: int = 10,
     num_key_value_heads: int = 10,
@@ -1588,11 +1656,11 @@ def llama_flash_attention2(
     batch_size
         Sequences or images side by side (items, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_attention_heads
@@ -1618,12 +1686,6 @@ def llama_flash_attention2(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_attention_heads) is int and num_attention_heads > 0):
@@ -1634,6 +1696,19 @@ def llama_flash_attention2(
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(num_keys) is int and num_keys > 0):
         num_keys = check_size("num_keys", num_keys, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(llama_flash_attention2, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if hidden_size % (2 * num_attention_heads):
         raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
     if num_attention_heads % num_key_value_heads:
@@ -1673,8 +1748,8 @@ def llama_flash_attention2(
 
 def linear(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 10584,
     in_features: int = 768,
     out_features: int = 2304,
@@ -1688,9 +1763,9 @@ def linear(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     in_features
@@ -1710,16 +1785,17 @@ def linear(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(in_features) is int and in_features > 0):
         in_features = check_size("in_features", in_features, 1)
     if not (type(out_features) is int and out_features > 0):
         out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(linear, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
     tensor_core_flops = 2 * in_features * x1
@@ -1734,7 +1810,7 @@ def linear(
 def llama_rotary_embedding(
     *,
     batch_size: int = 1,
-    activation_bits: int = 16,
+    activation_bits: Bits = 16,
     num_queries: int = 913,
     head_dim: int = 128,
 ) -> Cost:
@@ -1749,7 +1825,7 @@ def llama_rotary_embedding(
     batch_size
         Sequences or images side by side (items, at least 1).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_queries
         Query positions of one sequence (tokens, at least 1).
     head_dim
@@ -1769,12 +1845,14 @@ def llama_rotary_embedding(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_queries) is int and num_queries > 0):
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(head_dim) is int and head_dim > 0):
         head_dim = check_size("head_dim", head_dim, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(llama_rotary_embedding, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if head_dim % 2:
         raise no_multiple("head_dim", head_dim, "2", 2)
     x1 = batch_size * num_queries
@@ -1793,8 +1871,8 @@ def llama_rotary_embedding(
 
 def deepseek_v2_mlp(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     num_tokens: int = 913,
@@ -1806,9 +1884,9 @@ def deepseek_v2_mlp(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -1828,16 +1906,17 @@ def deepseek_v2_mlp(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
         intermediate_size = check_size("intermediate_size", intermediate_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_mlp, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * intermediate_size
     x2 = num_tokens * activation_bits
     x3 = 3 * weight_bits * x1
@@ -1852,7 +1931,7 @@ def deepseek_v2_mlp(
 
 def silu(
     *,
-    activation_bits: int = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 6848,
     num_tokens: int = 913,
 ) -> Cost:
@@ -1863,7 +1942,7 @@ def silu(
     Parameters
     ----------
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -1881,12 +1960,14 @@ def silu(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(silu, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
     tensor_core_flops = 0
@@ -1900,8 +1981,8 @@ def silu(
 
 def deepseek_v2_rms_norm(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     num_tokens: int = 913,
 ) -> Cost:
@@ -1912,9 +1993,9 @@ def deepseek_v2_rms_norm(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -1932,14 +2013,15 @@ def deepseek_v2_rms_norm(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_rms_norm, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = 1 if activation_bits != 32 else 0
     x2 = activation_bits * (x1 + 1)
     tensor_core_flops = 0
@@ -1954,8 +2036,8 @@ def deepseek_v2_rms_norm(
 
 def deepseek_v2_moe(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     moe_intermediate_size: int = 896,
     n_routed_experts: int = 64,
@@ -1973,9 +2055,9 @@ def deepseek_v2_moe(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     moe_intermediate_size
@@ -2004,10 +2086,6 @@ def deepseek_v2_moe(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
@@ -2020,6 +2098,11 @@ def deepseek_v2_moe(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_moe, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if num_experts_per_tok > n_routed_experts:
@@ -2070,8 +2153,8 @@ def deepseek_v2_moe(
 
 def moe_gate(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     n_routed_experts: int = 64,
     num_experts_per_tok: int = 6,
@@ -2085,9 +2168,9 @@ def moe_gate(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     n_routed_experts
@@ -2109,10 +2192,6 @@ def moe_gate(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(n_routed_experts) is int and n_routed_experts > 0):
@@ -2121,6 +2200,11 @@ def moe_gate(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(moe_gate, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if num_experts_per_tok > n_routed_experts:
         raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
     x1 = hidden_size * n_routed_experts
@@ -2145,8 +2229,8 @@ def moe_gate(
 
 def image_encoder_vit(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     intermediate_size: int = 3072,
     num_views: int = 6,
@@ -2170,9 +2254,9 @@ def image_encoder_vit(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2214,10 +2298,6 @@ def image_encoder_vit(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2246,6 +2326,11 @@ def image_encoder_vit(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(image_encoder_vit, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     if num_global_layers > num_layers:
@@ -2395,8 +2480,8 @@ def image_encoder_vit(
 
 def patch_embed(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     num_views: int = 6,
     view_size: int = 640,
@@ -2411,9 +2496,9 @@ def patch_embed(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_views
@@ -2437,10 +2522,6 @@ def patch_embed(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_views) is int and num_views > 0):
@@ -2451,6 +2532,11 @@ def patch_embed(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(patch_embed, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if patch_size > view_size:
         raise too_large("patch_size", patch_size, "view_size", view_size)
     x1 = view_size // patch_size
@@ -2470,8 +2556,8 @@ def patch_embed(
 def conv2d(
     *,
     batch_size: int = 6,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     in_channels: int = 3,
     out_channels: int = 768,
     kernel_size: int = 16,
@@ -2491,9 +2577,9 @@ def conv2d(
     batch_size
         Sequences or images side by side (items, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     in_channels
         Input channels of a convolution (channels, at least 1).
     out_channels
@@ -2523,10 +2609,6 @@ def conv2d(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(in_channels) is int and in_channels > 0):
         in_channels = check_size("in_channels", in_channels, 1)
     if not (type(out_channels) is int and out_channels > 0):
@@ -2541,6 +2623,11 @@ def conv2d(
         height = check_size("height", height, 1)
     if not (type(width) is int and width > 0):
         width = check_size("width", width, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(conv2d, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = -kernel_size + 2 * padding
     if width + x1 < 0:
         raise CostError("the sizes make -kernel_size + 2*padding + width negative")
@@ -2562,8 +2649,8 @@ def conv2d(
 
 def block(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     intermediate_size: int = 3072,
     num_views: int = 6,
@@ -2581,9 +2668,9 @@ def block(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2611,10 +2698,6 @@ def block(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2629,6 +2712,11 @@ def block(
         pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(block, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = window_size + 1
@@ -2710,8 +2798,8 @@ def block(
 
 def layer_norm(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     num_tokens: int = 9600,
 ) -> Cost:
@@ -2723,9 +2811,9 @@ def layer_norm(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -2743,14 +2831,15 @@ def layer_norm(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(layer_norm, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     tensor_core_flops = 0
     cuda_core_flops = 7 * hidden_size * num_tokens
     io_bytes = -(-(hidden_size * (weight_bits + num_tokens * activation_bits) + 32 * num_tokens) // 4)
@@ -2762,8 +2851,8 @@ def layer_norm(
 
 def attention(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     num_windows: int = 54,
     window_size: int = 14,
@@ -2780,9 +2869,9 @@ def attention(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_windows
@@ -2806,10 +2895,6 @@ def attention(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_windows) is int and num_windows > 0):
@@ -2820,6 +2905,11 @@ def attention(
         pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(attention, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = window_size + 1
@@ -2872,8 +2962,8 @@ def attention(
 
 def mlp_block(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     intermediate_size: int = 3072,
     num_tokens: int = 9600,
@@ -2885,9 +2975,9 @@ def mlp_block(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2907,16 +2997,17 @@ def mlp_block(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
         intermediate_size = check_size("intermediate_size", intermediate_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(mlp_block, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
     x3 = num_tokens * activation_bits
@@ -2931,7 +3022,7 @@ def mlp_block(
 
 def gelu(
     *,
-    activation_bits: int = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 3072,
     num_tokens: int = 9600,
 ) -> Cost:
@@ -2942,7 +3033,7 @@ def gelu(
     Parameters
     ----------
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -2960,12 +3051,14 @@ def gelu(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(gelu, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
     tensor_core_flops = 0
@@ -2979,8 +3072,8 @@ def gelu(
 
 def layer_norm2d(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_views: int = 6,
     grid_size: int = 40,
     out_channels: int = 256,
@@ -2992,9 +3085,9 @@ def layer_norm2d(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_views
         Square images that go through the tower side by side (views, at least 1).
     grid_size
@@ -3014,16 +3107,17 @@ def layer_norm2d(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_views) is int and num_views > 0):
         num_views = check_size("num_views", num_views, 1)
     if not (type(grid_size) is int and grid_size > 0):
         grid_size = check_size("grid_size", grid_size, 1)
     if not (type(out_channels) is int and out_channels > 0):
         out_channels = check_size("out_channels", out_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(layer_norm2d, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = grid_size * num_views * grid_size
     x2 = activation_bits * x1
     x3 = out_channels * weight_bits
@@ -3038,8 +3132,8 @@ def layer_norm2d(
 
 def vit_model(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_views: int = 6,
@@ -3058,9 +3152,9 @@ def vit_model(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -3092,10 +3186,6 @@ def vit_model(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -3114,6 +3204,11 @@ def vit_model(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vit_model, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = grid_size * grid_size
@@ -3156,8 +3251,8 @@ def vit_model(
 
 def clip_vision_embeddings(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     num_views: int = 6,
     grid_size: int = 10,
@@ -3174,9 +3269,9 @@ def clip_vision_embeddings(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_views
@@ -3202,10 +3297,6 @@ def clip_vision_embeddings(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_views) is int and num_views > 0):
@@ -3218,6 +3309,11 @@ def clip_vision_embeddings(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(clip_vision_embeddings, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = grid_size * grid_size
     x2 = x1 + 1
     x3 = num_views * x2
@@ -3249,8 +3345,8 @@ def clip_vision_embeddings(
 
 def notp_transformer(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_queries: int = 101,
@@ -3265,9 +3361,9 @@ def notp_transformer(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -3293,10 +3389,6 @@ def notp_transformer(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -3309,6 +3401,11 @@ def notp_transformer(
         num_heads = check_size("num_heads", num_heads, 1)
     if not (type(num_layers) is int and num_layers > 0):
         num_layers = check_size("num_layers", num_layers, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_transformer, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
@@ -3327,8 +3424,8 @@ def notp_transformer(
 
 def notp_transformer_block(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_queries: int = 101,
@@ -3342,9 +3439,9 @@ def notp_transformer_block(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -3368,10 +3465,6 @@ def notp_transformer_block(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -3382,6 +3475,11 @@ def notp_transformer_block(
         num_views = check_size("num_views", num_views, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_transformer_block, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
@@ -3398,8 +3496,8 @@ def notp_transformer_block(
 
 def notp_attention(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     num_queries: int = 101,
     num_views: int = 6,
@@ -3412,9 +3510,9 @@ def notp_attention(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_queries
@@ -3436,10 +3534,6 @@ def notp_attention(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_queries) is int and num_queries > 0):
@@ -3448,6 +3542,11 @@ def notp_attention(
         num_views = check_size("num_views", num_views, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_attention, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
@@ -3465,8 +3564,8 @@ def notp_attention(
 
 def notp_feedforward(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_tokens: int = 606,
@@ -3478,9 +3577,9 @@ def notp_feedforward(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -3500,16 +3599,17 @@ def notp_feedforward(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
         intermediate_size = check_size("intermediate_size", intermediate_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_feedforward, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
     x3 = num_tokens * activation_bits
@@ -3524,8 +3624,8 @@ def notp_feedforward(
 
 def mlp_projector(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 600,
     in_features: int = 2048,
     out_features: int = 1280,
@@ -3537,9 +3637,9 @@ def mlp_projector(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     in_features
@@ -3559,16 +3659,17 @@ def mlp_projector(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(in_features) is int and in_features > 0):
         in_features = check_size("in_features", in_features, 1)
     if not (type(out_features) is int and out_features > 0):
         out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(mlp_projector, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
     tensor_core_flops = 2 * in_features * x1
@@ -3582,8 +3683,8 @@ def mlp_projector(
 
 def lm_head(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 913,
     in_features: int = 1280,
     out_features: int = 129280,
@@ -3596,9 +3697,9 @@ def lm_head(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     in_features
@@ -3618,16 +3719,17 @@ def lm_head(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(in_features) is int and in_features > 0):
         in_features = check_size("in_features", in_features, 1)
     if not (type(out_features) is int and out_features > 0):
         out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(lm_head, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * out_features
     x2 = in_features * out_features * weight_bits
     tensor_core_flops = 2 * in_features * x1

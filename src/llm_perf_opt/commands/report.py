@@ -101,7 +101,7 @@ def read_clock() -> str:
 
 def _print(run: AnalyticRun) -> None:
     from llm_perf_opt.reporting.memory import measure_memory
-    from llm_perf_opt.terminal import open_table_console
+    from llm_perf_opt.terminal import open_table_console, print_lines
     from llm_perf_opt.visualize import report_tables
 
     prediction = run.report.prediction
@@ -109,7 +109,7 @@ def _print(run: AnalyticRun) -> None:
     memory = measure_memory(prediction)
     predicted, pages = run.report.predicted_total_time_ms, run.report.workload.num_pages
     each = f", {report_tables.format_time(predicted / pages)} ms a page" if pages > 1 else ""
-    typer.echo(
+    print_lines(
         f"{run.report.workload.profile_id}{f', {pages} pages,' if pages > 1 else ''} on {prediction.hardware.name}: "
         f"{report_tables.format_time(predicted)} ms{each} "
         f"({prediction.dtype}, efficiency {prediction.efficiency:g})\n"
@@ -118,7 +118,7 @@ def _print(run: AnalyticRun) -> None:
     # The paths of modules are long: with one more column they would be folded in a terminal.
     top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
     open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
-    typer.echo(
+    print_lines(
         f"\nmemory: {memory.total_bytes / 2**30:.2f} of {memory.memory_bytes / 2**30:.2f} GiB at the peak, "
         f"{memory.verdict}\n"
         f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}"

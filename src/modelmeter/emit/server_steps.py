@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import evolve
 
 from modelmeter.cost import METRICS
-from modelmeter.emit.function import Function, Signature, write_cost
+from modelmeter.emit.function import Function, write_cost
 from modelmeter.emit.programs import STAGE_DERIVATIONS, make_parameters
+from modelmeter.emit.signature import Signature
 from modelmeter.emit.spec import PackageSpec
 from modelmeter.functions import RoutedReads
 from modelmeter.simplify import build_program
@@ -42,12 +43,13 @@ def _write_step(spec: PackageSpec, name: str) -> Function:
         has_routing=program.calls(RoutedReads.__name__),
         constants=spec.architecture,
     )
+    function = f"_{name}" if name == STEP else name
     return Function(
-        name=f"_{name}" if name == STEP else name,
+        name=function,
         summary=_SUMMARIES[name],
         notes=f"{_NOTES[name]} The formulas are those of {spec.model}.",
         signature=signature,
-        body=write_cost(signature, program, {metric: metric for metric in METRICS}),
+        body=write_cost(function, signature, program, {metric: metric for metric in METRICS}),
         result="Cost",
         operations=program.operations,
     )

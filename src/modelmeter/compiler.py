@@ -212,11 +212,13 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
                 class_name=entry.class_name,
                 doc=to_plain(" ".join((*describe(type(entry.layer)), *_state_form(entry.layer)))),
                 cost=entry.cost,
+                fused_io_bytes=entry.fused_io_bytes,
                 sizes=entry.sizes,
                 holds_layers=entry.layer.holds_layers,
             )
             for entry in compiled.catalogue
         ),
+        fused_io=compiled.totals.fused_io_by_stage,
         peaks={stage: peak.candidates for stage, peak in compiled.peaks.items()},
         image_tokens=image_tokens(
             symbols["base_size"],

@@ -142,9 +142,11 @@ def write_cost(
     return tuple(printer.lines)
 
 
-def write_metric(signature: Signature, program: Program, result: str) -> tuple[str, ...]:
-    """Return the lines of a function that returns one output."""
-    printer = begin(signature, program, {})
+def write_metric(
+    signature: Signature, program: Program, result: str, guards: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Return the lines of a function that returns one output; ``guards`` as of :func:`write_cost`."""
+    printer = begin(signature, program, guards or {})
     (output,) = (output for output in program.outputs if output.name == result)
     printer.give_back(output.numerator, output.denominator)
     return tuple(printer.lines)

@@ -17,6 +17,7 @@ from modelmeter.emit.programs import (
     make_parameters,
 )
 from modelmeter.emit.spec import LayerFormula, PackageSpec
+from modelmeter.emit.traffic import build_traffic, write_layer_traffic
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
@@ -50,6 +51,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     stages = build_stages(spec, spec.architecture)
     training = build_training_step(spec, spec.architecture)
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
+    general = build_stages(spec, fixed)
     functions = {
         "_stages.py": [*_cost_functions(stages, spec.model), _all_stages(stages, spec.model)],
         "_metrics.py": [
@@ -61,13 +63,14 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
             *(_metric_function(training, TRAINING_STEP, metric) for metric in METRICS),
         ],
         "general.py": [
-            *_cost_functions(build_stages(spec, fixed), f"a model like {spec.model}"),
+            *_cost_functions(general, f"a model like {spec.model}"),
+            *build_traffic(spec, general).write(),
             *_cost_functions(build_training_step(spec, fixed), f"a model like {spec.model}", _TRAINING_NOTES),
         ],
-        "layers.py": [_layer_function(layer, spec.image_tokens) for layer in spec.layers],
+        "layers.py": [function for layer in spec.layers for function in _layer_functions(layer, spec.image_tokens)],
     }
-    peaks = build_peaks(spec, stages)
-    functions["_peaks.py"] = peaks.write()
+    peaks, traffic = build_peaks(spec, stages), build_traffic(spec, stages)
+    functions |= {"_peaks.py": peaks.write(), "_traffic.py": traffic.write()}
     package = PackageTemplates(spec, stages.names)
     files = {path: package.functions(path, found) for path, found in functions.items()}
     files["breakdown.py"] = package.functions(
@@ -78,6 +81,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         _formula_function(training, TRAINING_STEP),
         _all_formulas(stages),
         *peaks.write_formulas(),
+        *traffic.write_formulas(),
     ]
     files["arrays.py"] = package.render("arrays.py.jinja", functions=formulas)
     files["_formulas.py"] = package.formulas(formulas)
@@ -86,7 +90,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         "__init__.py": package.front(
             {
                 module: [function.name for function in functions[f"{module}.py"]]
-                for module in ("_metrics", "_peaks", "_training")
+                for module in ("_metrics", "_peaks", "_traffic", "_training")
             }
         ),
         "_facts.py": package.facts(files),
@@ -155,9 +159,9 @@ def _tokens_function(stages: Stages, model: str) -> Function:
     )
 
 
-def _layer_function(formula: LayerFormula, image_tokens: Size) -> Function:
+def _layer_functions(formula: LayerFormula, image_tokens: Size) -> tuple[Function, Function]:
     layer = build_layer(formula, image_tokens)
-    return Function(
+    cost = Function(
         name=formula.name,
         summary=f"Return the cost of one forward of ``{formula.class_name}``.",
         notes=formula.doc,
@@ -166,6 +170,7 @@ def _layer_function(formula: LayerFormula, image_tokens: Size) -> Function:
         result="Cost",
         operations=layer.program.operations,
     )
+    return cost, write_layer_traffic(formula, layer)
 
 
 def _formula_function(stages: Stages, stage: str) -> FormulaFunction:

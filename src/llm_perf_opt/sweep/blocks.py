@@ -13,12 +13,15 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.evaluate import PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
+from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.sweep.axes import Axis
 from modelmeter.errors import WorkloadError
 
 METRICS: Final = costs.Cost._fields
+
+_BESIDE: Final = (PEAK, FUSED_IO)
+"""What stages have beside their cost: each has an evaluator of its own."""
 
 BLOCK_SIZE: Final = 2**17
 """Points that are computed at once, by default. More take more memory and are no faster."""
@@ -45,8 +48,8 @@ class Sweep:
     fixed
         The arguments that do not, where they are not the default.
     metrics
-        What is computed: the metrics of a cost, as by default, or ``peak_activation_bytes``. The sizes that a peak or a
-        cost does not have make no difference to it.
+        What is computed: the metrics of a cost, as by default, ``fused_io_bytes`` or ``peak_activation_bytes``. The
+        sizes that a peak or a cost does not have make no difference to it.
     overflow
         What happens where a cost may not fit into int64, somewhere on the grid: ``"error"``; ``"float64"`` for columns
         of float64, whose last digits may depend on the blocks; ``"exact"`` for columns of Python integers.
@@ -72,7 +75,7 @@ class Sweep:
         """Check the names, then the whole grid by its corners, so that what is wrong is found at the start."""
         if self.stage not in (*STAGES, TRAINING_STEP):
             raise unknown_name("stage", self.stage, (*STAGES, TRAINING_STEP))
-        _check_names("metric", self.metrics, [*METRICS, *([PEAK] if self.stage in STAGES else [])])
+        _check_names("metric", self.metrics, [*METRICS, *(_BESIDE if self.stage in STAGES else ())])
         parameters = self.defaults
         sizes = [name for name in parameters if name in costs.DIMENSIONS]
         _check_names(f"size of {self.stage}", [axis.name for axis in self.axes], sizes)
@@ -86,7 +89,7 @@ class Sweep:
         ends: dict[str, Any] = {axis.name: list(axis.bounds) for axis in self.axes}
         largest: dict[str, int | float] = {}
         for metric in self.metrics:
-            given = self._arguments_of(f"{self.stage}_{PEAK}" if metric == PEAK else self.stage, ends)
+            given = self._arguments_of(f"{self.stage}_{metric}" if metric in _BESIDE else self.stage, ends)
             high = costs.arrays.bound(self.stage, metric=metric, **given)
             largest[metric] = float(high) if corners[metric].dtype == np.float64 else high
         # This is how attrs sets a field of a frozen class.
@@ -120,8 +123,8 @@ class Sweep:
     @property
     def _functions(self) -> list[str]:
         """The names of the evaluators of the metrics."""
-        peaks = [f"{self.stage}_{PEAK}"] if PEAK in self.metrics else []
-        return [*peaks, *([self.stage] if {*self.metrics} - {PEAK} else [])]
+        beside = [f"{self.stage}_{metric}" for metric in _BESIDE if metric in self.metrics]
+        return [*beside, *([self.stage] if {*self.metrics}.difference(_BESIDE) else [])]
 
     def _arguments_of(self, function: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an evaluator takes of the ``sizes``, and of the arguments that are fixed."""
@@ -180,7 +183,8 @@ def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]
         for function in sweep._functions:
             arguments = sweep._arguments_of(function, sizes)
             found = getattr(costs.arrays, function)(**arguments, overflow=sweep.overflow)
-            metrics |= found._asdict() if function == sweep.stage else {PEAK: found}
+            metric = function.removeprefix(f"{sweep.stage}_")
+            metrics |= found._asdict() if function == sweep.stage else {metric: found}
         return metrics
     except costs.CostError as error:
         raise WorkloadError(str(error), place=sweep.stage) from None

@@ -187,10 +187,14 @@ def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[s
     """Return how each layer and stage was checked; nothing for those whose formulas have changed since."""
     if evidence is None:
         return {}
-    layers = {entry.name: evidence.describe_layer(entry.name, entry.cost) for entry in compiled.catalogue}
+    layers = {
+        entry.name: evidence.describe_layer(entry.name, entry.cost, entry.fused_io_bytes)
+        for entry in compiled.catalogue
+    }
+    totals = compiled.totals
     stages = {
-        name: evidence.describe_stage(name, cost, compiled.peaks[name].formula)
-        for name, cost in compiled.totals.by_stage.items()
+        name: evidence.describe_stage(name, cost, totals.fused_io_by_stage[name], compiled.peaks[name].formula)
+        for name, cost in totals.by_stage.items()
     }
     return {**layers, **stages, TRAINING_STEP: evidence.describe_stage(TRAINING_STEP, compiled.training_step)}
 

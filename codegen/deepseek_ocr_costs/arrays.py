@@ -74,19 +74,24 @@ __all__ = [
     "bound",
     "breakdown",
     "decode",
+    "decode_fused_io_bytes",
     "decode_peak_activation_bytes",
     "grid",
     "image_tokens",
     "layers",
     "prefill",
+    "prefill_fused_io_bytes",
     "prefill_peak_activation_bytes",
     "projector",
+    "projector_fused_io_bytes",
     "projector_peak_activation_bytes",
     "request",
+    "request_fused_io_bytes",
     "request_peak_activation_bytes",
     "stages",
     "training_step",
     "vision",
+    "vision_fused_io_bytes",
     "vision_peak_activation_bytes",
 ]
 
@@ -1099,6 +1104,375 @@ def image_tokens(
         "num_height_tiles": num_height_tiles,
     }
     metrics = evaluate("image_tokens", sizes, overflow, engine, "uniform")
+    return metrics[0]
+
+
+def vision_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``vision`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
+        "vision_batch_size": vision_batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+    }
+    metrics = evaluate("vision_fused_io_bytes", sizes, overflow, engine, "uniform")
+    return metrics[0]
+
+
+def projector_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``projector`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
+        "vision_batch_size": vision_batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+    }
+    metrics = evaluate("projector_fused_io_bytes", sizes, overflow, engine, "uniform")
+    return metrics[0]
+
+
+def prefill_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    seq_len: ArrayLike = 913,
+    logits_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``prefill`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "logits_tokens": logits_tokens,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("prefill_fused_io_bytes", sizes, overflow, engine, expert_routing)
+    return metrics[0]
+
+
+def decode_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    seq_len: ArrayLike = 913,
+    decode_steps: ArrayLike = 1023,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``decode`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    decode_steps
+        Decode steps of one token each (steps, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "decode_steps": decode_steps,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("decode_fused_io_bytes", sizes, overflow, engine, expert_routing)
+    return metrics[0]
+
+
+def request_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    prompt_tokens: ArrayLike | None = None,
+    seq_len: ArrayLike | None = None,
+    logits_tokens: ArrayLike | None = None,
+    decode_steps: ArrayLike | None = None,
+    max_new_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``request`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    decode_steps
+        Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
+    max_new_tokens
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
+        "vision_batch_size": vision_batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "prompt_tokens": prompt_tokens,
+        "seq_len": seq_len,
+        "logits_tokens": logits_tokens,
+        "decode_steps": decode_steps,
+        "max_new_tokens": max_new_tokens,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("request_fused_io_bytes", sizes, overflow, engine, expert_routing)
     return metrics[0]
 
 

@@ -188,10 +188,14 @@ def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[s
     """Return how each layer and stage was checked; nothing for those whose formulas have changed since."""
     if evidence is None:
         return {}
-    layers = {entry.name: evidence.describe_layer(entry.name, entry.cost) for entry in compiled.catalogue}
+    layers = {
+        entry.name: evidence.describe_layer(entry.name, entry.cost, entry.fused_io_bytes)
+        for entry in compiled.catalogue
+    }
+    totals = compiled.totals
     stages = {
-        name: evidence.describe_stage(name, cost, compiled.peaks[name].formula)
-        for name, cost in compiled.totals.by_stage.items()
+        name: evidence.describe_stage(name, cost, totals.fused_io_by_stage[name], compiled.peaks[name].formula)
+        for name, cost in totals.by_stage.items()
     }
     return {**layers, **stages, TRAINING_STEP: evidence.describe_stage(TRAINING_STEP, compiled.training_step)}
 
@@ -214,11 +218,13 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
                 class_name=entry.class_name,
                 doc=to_plain(" ".join((*describe(type(entry.layer)), *_state_form(entry.layer)))),
                 cost=entry.cost,
+                fused_io_bytes=entry.fused_io_bytes,
                 sizes=entry.sizes,
                 holds_layers=entry.layer.holds_layers,
             )
             for entry in compiled.catalogue
         ),
+        fused_io=compiled.totals.fused_io_by_stage,
         peaks={stage: peak.candidates for stage, peak in compiled.peaks.items()},
         image_tokens=prompt_image_tokens(symbols),
         architecture=compiled.architecture.dimension_values(),

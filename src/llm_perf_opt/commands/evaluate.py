@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -25,6 +25,9 @@ TRAINING_STEP: Final = "training_step"  # the names in modelmeter come with symp
 PEAK: Final = "peak_activation_bytes"
 """What stages have beside their cost: peaks do not add up, so they are no part of one."""
 
+FUSED_IO: Final = "fused_io_bytes"
+"""What stages and layers have beside ``io_bytes``: the traffic with every operator fused that can be."""
+
 _COST: Final = "cost"
 
 
@@ -32,31 +35,43 @@ _COST: Final = "cost"
 class Evaluation:
     """What was evaluated, with which arguments (but for those that follow from others), and its six metrics.
 
-    ``peak_activation_bytes`` is None for a layer and for a training step.
+    ``fused_io_bytes`` is None for a training step, ``peak_activation_bytes`` also for a layer.
     """
 
     name: str
     arguments: Mapping[str, Argument]
     cost: Mapping[str, int]
+    fused_io_bytes: int | None
     peak_activation_bytes: int | None
 
     def to_json(self) -> str:
         """Return the evaluation as JSON; every number of a cost is an exact integer."""
         arguments = {name: as_json(value) for name, value in self.arguments.items()}
-        document = {"name": self.name, "arguments": arguments, _COST: dict(self.cost), **self._peak}
+        document = {"name": self.name, "arguments": arguments, _COST: dict(self.cost), **self._beside}
         return json.dumps(document, indent=1)
 
     def render(self) -> RenderableType:
         """Return what was evaluated, over a table of the metrics."""
         arguments = ", ".join(f"{name}={write_argument(value)}" for name, value in self.arguments.items())
         table = make_table("metric", "exact", "about")
-        for metric, value in {**self.cost, **self._peak}.items():
+        for metric, value in self._list_values():
             table.add_row(metric, format_integer(value), format_quantity(value, unit_of(metric)))
         return Group(Text(f"{self.name}({arguments})\n"), table)
 
     @property
-    def _peak(self) -> dict[str, int]:
-        return {} if self.peak_activation_bytes is None else {PEAK: self.peak_activation_bytes}
+    def _beside(self) -> dict[str, int]:
+        """What is known of the metrics that are no part of the cost."""
+        found = {FUSED_IO: self.fused_io_bytes, PEAK: self.peak_activation_bytes}
+        return {metric: value for metric, value in found.items() if value is not None}
+
+    def _list_values(self) -> Iterator[tuple[str, int]]:
+        """Yield all metrics, one reading of the traffic after the other."""
+        beside = self._beside
+        for metric, value in self.cost.items():
+            yield metric, value
+            if metric == "io_bytes" and FUSED_IO in beside:
+                yield FUSED_IO, beside.pop(FUSED_IO)
+        yield from beside.items()
 
 
 def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = None) -> Evaluation:
@@ -91,6 +106,7 @@ def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = No
         name=name,
         arguments=fill_arguments(defaults, given),
         cost=results[_COST]._asdict(),
+        fused_io_bytes=results.get(FUSED_IO),
         peak_activation_bytes=results.get(PEAK),
     )
 
@@ -125,11 +141,13 @@ def _find_functions(name: str) -> dict[str, Callable[..., Any]]:
     """Return the evaluators of a stage, a training step or a layer by what they return."""
     if name in STAGES:
         # The peak is first, as it takes more: what is alive beside a stage, too.
-        return {PEAK: getattr(costs, f"{name}_{PEAK}"), _COST: getattr(costs, name)}
+        return {metric: getattr(costs, f"{name}_{metric}") for metric in (PEAK, FUSED_IO)} | {
+            _COST: getattr(costs, name)
+        }
     if name == TRAINING_STEP:
         return {_COST: costs.training_step}
     if name in costs.layers.CLASSES:
-        return {_COST: getattr(costs.layers, name)}
+        return {_COST: getattr(costs.layers, name), FUSED_IO: getattr(costs.layers, f"{name}_{FUSED_IO}")}
     layers = costs.layers.CLASSES
     raise unknown_name("stage or layer", name, (*STAGES, TRAINING_STEP, *layers), {*layers.values()})
 

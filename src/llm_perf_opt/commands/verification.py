@@ -127,7 +127,7 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
             rows,
             operators,
             catalogue=compiled.catalogue,
-            stages=compiled.totals.by_stage,
+            totals=compiled.totals,
             peaks=compiled.peaks,
             training_step=compiled.training_step,
         )

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.arguments import ROUTING, Argument, check_name, fill_arguments
-from llm_perf_opt.commands.evaluate import PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
+from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.sweep.axes import Axis
 from modelmeter.errors import WorkloadError
 
 METRICS: Final = costs.Cost._fields
+
+_BESIDE: Final = (PEAK, FUSED_IO)
+"""What stages have beside their cost: each has an evaluator of its own."""
 
 BLOCK_SIZE: Final = 2**17
 """Points that are computed at once, by default. More take more memory and are no faster."""
@@ -43,7 +46,7 @@ def list_arguments(stage: str, metrics: Iterable[str] = METRICS) -> dict[str, in
     """
     if stage not in (*STAGES, TRAINING_STEP):
         raise unknown_name("stage", stage, (*STAGES, TRAINING_STEP))
-    _check_names("metric", metrics, [*METRICS, *([PEAK] if stage in STAGES else [])])
+    _check_names("metric", metrics, [*METRICS, *(_BESIDE if stage in STAGES else ())])
     functions = (getattr(costs, function) for function in _list_functions(stage, metrics))
     return {name: default for function in functions for name, default in find_defaults(function).items()}
 
@@ -55,8 +58,8 @@ def list_sizes(stage: str, metrics: Iterable[str] = METRICS) -> list[str]:
 
 def _list_functions(stage: str, metrics: Iterable[str]) -> list[str]:
     """Return the names of the evaluators of some metrics of a stage."""
-    peaks = [f"{stage}_{PEAK}"] if PEAK in metrics else []
-    return [*peaks, *([stage] if {*metrics} - {PEAK} else [])]
+    beside = [f"{stage}_{metric}" for metric in _BESIDE if metric in metrics]
+    return [*beside, *([stage] if {*metrics}.difference(_BESIDE) else [])]
 
 
 @frozen(kw_only=True)
@@ -72,8 +75,8 @@ class Sweep:
     fixed
         The arguments that do not, where they are not the default.
     metrics
-        What is computed: the metrics of a cost, as by default, or ``peak_activation_bytes``. The sizes that a peak or a
-        cost does not have make no difference to it.
+        What is computed: the metrics of a cost, as by default, ``fused_io_bytes`` or ``peak_activation_bytes``. The
+        sizes that a peak or a cost does not have make no difference to it.
     overflow
         What happens where a cost may not fit into int64, somewhere on the grid: ``"error"``; ``"float64"`` for columns
         of float64, whose last digits may depend on the blocks; ``"exact"`` for columns of Python integers.
@@ -110,7 +113,7 @@ class Sweep:
         ends: dict[str, Any] = {axis.name: list(axis.bounds) for axis in self.axes}
         largest: dict[str, int | float] = {}
         for metric in self.metrics:
-            given = self._arguments_of(f"{self.stage}_{PEAK}" if metric == PEAK else self.stage, ends)
+            given = self._arguments_of(f"{self.stage}_{metric}" if metric in _BESIDE else self.stage, ends)
             high = _bound(self.stage, metric, given)
             largest[metric] = float(high) if corners[metric].dtype == np.float64 else high
         # This is how attrs sets a field of a frozen class.
@@ -199,7 +202,8 @@ def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]
         for function in _list_functions(sweep.stage, sweep.metrics):
             arguments = sweep._arguments_of(function, sizes)
             found = getattr(costs.arrays, function)(**arguments, overflow=sweep.overflow)
-            metrics |= found._asdict() if function == sweep.stage else {PEAK: found}
+            metric = function.removeprefix(f"{sweep.stage}_")
+            metrics |= found._asdict() if function == sweep.stage else {metric: found}
         return metrics
     except costs.CostError as error:
         raise WorkloadError(str(error), place=sweep.stage) from None

@@ -58,10 +58,20 @@ def write_cost(
     return tuple(printer.lines)
 
 
-def write_metric(name: str, signature: Signature, program: Program) -> tuple[str, ...]:
-    """Return the lines of a function that returns the output of its own name."""
-    printer = begin(name, signature, program, {})
-    (output,) = (output for output in program.outputs if output.name == name)
+def write_metric(
+    name: str,
+    signature: Signature,
+    program: Program,
+    *,
+    result: str = "",
+    guards: Mapping[str, str] | None = None,
+) -> tuple[str, ...]:
+    """Return the lines of the function ``name``, which returns one output: by default that of its own name.
+
+    ``guards`` are as of :func:`write_cost`.
+    """
+    printer = begin(name, signature, program, guards or {})
+    (output,) = (output for output in program.outputs if output.name == (result or name))
     printer.give_back(output.numerator, output.denominator)
     return tuple(printer.lines)
 

@@ -15,6 +15,7 @@ from modelmeter.emit.signature import IMAGE_TOKENS, Derivation, Parameter, Signa
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
 from modelmeter.functions import CeilDiv, FloorDiv, RoutedReads, Size
+from modelmeter.fusion import FUSED_IO
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.program import MAXIMUM, SUM, Program, select
 from modelmeter.simplify import Combination, build_program
@@ -116,36 +117,50 @@ def build_training_step(spec: PackageSpec, constants: Mapping[str, int]) -> Stag
 
 @frozen(kw_only=True)
 class Layer:
-    """A layer class: what its function takes, its program, and what must not be negative in it.
+    """A layer class: what its functions take, their programs, and what must not be negative in them.
 
     A quotient whose dividend has negative terms, as the output side of a convolution, has to be at least 1.
+
+    Parameters
+    ----------
+    program, fused_io
+        Of the six metrics, and of ``fused_io_bytes``.
+    guards
+        Outputs of both programs that must not be negative, each with its formula.
     """
 
     signature: Signature
     program: Program
+    fused_io: Program
     guards: Mapping[str, str]
 
 
 def build_layer(layer: LayerFormula, image_tokens: Size) -> Layer:
-    """Return the program of a layer class, its sizes as parameters.
+    """Return the programs of a layer class, its sizes as parameters.
 
     A layer that takes both a prompt and images works out the ``image_tokens`` of a page, which the prompt has to hold.
     """
     formulas: dict[str, sympy.Expr] = {metric: sympy.sympify(layer.cost[metric]) for metric in METRICS}
     has_prompt = {"seq_len", *symbols_of(image_tokens)} <= layer.sizes.keys()
-    if has_prompt:
-        formulas[IMAGE_TOKENS] = sympy.sympify(image_tokens)
-    quotients = {quotient for formula in formulas.values() for quotient in formula.atoms(FloorDiv, CeilDiv)}
+    beside = {IMAGE_TOKENS: sympy.sympify(image_tokens)} if has_prompt else {}
+    quotients = {
+        quotient for formula in (*formulas.values(), *beside.values()) for quotient in formula.atoms(FloorDiv, CeilDiv)
+    }
     rests = [quotient.args[0] - quotient.args[1] for quotient in sorted(quotients, key=str) if _may_fail(quotient)]
     guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
-    program = build_program({**formulas, **guards})
+    program = build_program({**formulas, **beside, **guards})
     signature = Signature(
         parameters=make_parameters(program.inputs, layer.sizes, {}, {} if layer.holds_layers else SIZES_IN_A_LAYER),
         has_routing=program.calls(RoutedReads.__name__),
         constants={},
         image_tokens=has_prompt,
     )
-    return Layer(signature=signature, program=program, guards={name: str(rest) for name, rest in guards.items()})
+    return Layer(
+        signature=signature,
+        program=program,
+        fused_io=build_program({FUSED_IO: layer.fused_io_bytes, **beside, **guards}),
+        guards={name: str(rest) for name, rest in guards.items()},
+    )
 
 
 def _may_fail(quotient: sympy.Expr) -> bool:

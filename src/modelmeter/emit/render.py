@@ -19,6 +19,7 @@ from modelmeter.emit.programs import (
 from modelmeter.emit.server_steps import CHUNK, STEP, write_server_steps
 from modelmeter.emit.signature import IMAGE_TOKENS, Signature
 from modelmeter.emit.spec import LayerFormula, PackageSpec
+from modelmeter.emit.traffic import build_traffic, write_layer_traffic
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
@@ -52,6 +53,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     stages = build_stages(spec, spec.architecture)
     training = build_training_step(spec, spec.architecture)
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
+    general = build_stages(spec, fixed)
     functions = {
         "_stages.py": [*_cost_functions(stages, spec.model), _all_stages(stages, spec.model)],
         "_metrics.py": [
@@ -63,13 +65,14 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
             *(_metric_function(training, TRAINING_STEP, metric) for metric in METRICS),
         ],
         "general.py": [
-            *_cost_functions(build_stages(spec, fixed), f"a model like {spec.model}"),
+            *_cost_functions(general, f"a model like {spec.model}"),
+            *build_traffic(spec, general).write(),
             *_cost_functions(build_training_step(spec, fixed), f"a model like {spec.model}", _TRAINING_NOTES),
         ],
-        "layers.py": [_layer_function(layer, spec.image_tokens) for layer in spec.layers],
+        "layers.py": [function for layer in spec.layers for function in _layer_functions(layer, spec.image_tokens)],
     }
-    peaks = build_peaks(spec, stages)
-    functions["_peaks.py"] = peaks.write()
+    peaks, traffic = build_peaks(spec, stages), build_traffic(spec, stages)
+    functions |= {"_peaks.py": peaks.write(), "_traffic.py": traffic.write()}
     package = PackageTemplates(spec, stages.names)
     files = {path: package.functions(path, found) for path, found in functions.items()}
     if spec.server_steps:
@@ -84,6 +87,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         _all_formulas(stages),
         *peaks.write_formulas(),
         _tokens_formula(stages),
+        *traffic.write_formulas(),
     ]
     files["arrays.py"] = package.render("arrays.py.jinja", functions=formulas)
     files["_formulas.py"] = package.formulas("the stages", formulas)
@@ -95,7 +99,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         "__init__.py": package.front(
             {
                 module: [function.name for function in functions[f"{module}.py"]]
-                for module in ("_metrics", "_peaks", "_training")
+                for module in ("_metrics", "_peaks", "_traffic", "_training")
             }
             | ({"_server": [CHUNK, STEP]} if spec.server_steps else {})
         ),
@@ -171,9 +175,9 @@ def _tokens_function(stages: Stages, model: str) -> Function:
     )
 
 
-def _layer_function(formula: LayerFormula, image_tokens: Size) -> Function:
+def _layer_functions(formula: LayerFormula, image_tokens: Size) -> tuple[Function, Function]:
     layer = build_layer(formula, image_tokens)
-    return Function(
+    cost = Function(
         name=formula.name,
         summary=f"Return the cost of one forward of ``{formula.class_name}``.",
         notes=formula.doc,
@@ -184,6 +188,7 @@ def _layer_function(formula: LayerFormula, image_tokens: Size) -> Function:
         result="Cost",
         operations=layer.program.operations,
     )
+    return cost, write_layer_traffic(formula, layer)
 
 
 def _tokens_formula(stages: Stages) -> FormulaFunction:

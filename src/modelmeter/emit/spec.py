@@ -20,7 +20,7 @@ class LayerFormula:
         Of the evaluator (``deepseek_v2_moe``), and of the class that it costs.
     doc
         What the layer is, in a line of plain text.
-    cost
+    cost, fused_io_bytes
         Its formulas.
     sizes
         A default for each size in them.
@@ -32,6 +32,7 @@ class LayerFormula:
     class_name: str
     doc: str
     cost: Cost
+    fused_io_bytes: Size
     sizes: Mapping[str, int]
     holds_layers: bool = False
 
@@ -52,6 +53,8 @@ class PackageSpec:
         ``context_tokens``.
     layers
         Formulas of the layer classes.
+    fused_io
+        ``fused_io_bytes`` of each stage.
     peaks
         For each stage the bytes of activations that are alive together beside some operators; the largest are the
         peak.
@@ -74,6 +77,7 @@ class PackageSpec:
     stages: Mapping[str, Cost]
     training_step: Cost
     layers: tuple[LayerFormula, ...]
+    fused_io: Mapping[str, Size]
     peaks: Mapping[str, tuple[Size, ...]]
     image_tokens: Size
     architecture: Mapping[str, int]

@@ -105,6 +105,40 @@ def test_it_goes_to_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert (written.report_id, written.profile_run_id) == (unnamed.name, None)
 
 
+def test_without_a_folder_it_writes_below_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nowhere else, wherever the code itself lies."""
+    monkeypatch.delenv("LLM_PERF_OPT_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    shown = run("--workload", "tiny").stdout
+    (report_json,) = tmp_path.rglob("report.json")
+    assert report_json.relative_to(tmp_path).parts[:2] == ("tmp", "profile-output")
+    assert shown.endswith(f"wrote: {report_json.parent}\n")
+
+
+@pytest.mark.parametrize("path", ["report.json", "report.yaml", "summary.md", "layers/decode.lm_head.md"])
+def test_files_of_others_are_refused_before_anything_is_written(tmp_path: Path, path: str) -> None:
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text("mine")
+    for options in ((), ("--force-rebuild",)):
+        result = run("--workload", "tiny", "--out", tmp_path, *options)
+        assert result.stdout == ""
+        assert str(result.exception).endswith(
+            f"{tmp_path}: the folder holds files that modelmeter did not write, or that were changed since; "
+            f"found {path}; move them away, or name another folder"
+        )
+    assert read_all(tmp_path) == {path: b"mine"}
+
+
+def test_files_of_others_among_ours_stay(tmp_path: Path) -> None:
+    assert run("--workload", "tiny", "--out", tmp_path).exit_code == 0
+    for path in ("thesis.txt", "layers/mine.md"):
+        (tmp_path / path).write_text("mine")
+    for hardware in ("l40s", "rtx-4090"):
+        assert "wrote: " in run("--workload", "tiny", "--out", tmp_path, "--hardware", hardware).stdout
+    assert [(tmp_path / path).read_text() for path in ("thesis.txt", "layers/mine.md")] == ["mine", "mine"]
+    assert "RTX 4090" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
 def test_users_bring_workloads_and_cards(tmp_path: Path) -> None:
     workload, card = tmp_path / "mine.yaml", tmp_path / "card.yaml"
     workload.write_text(to_yaml(make_profile(profile_id="mine", seq_len=523)), encoding="utf-8")

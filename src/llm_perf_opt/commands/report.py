@@ -38,7 +38,7 @@ MeasuredOption = Annotated[
     float | None, typer.Option("--measured-ms", metavar="MS", help="What that run took, to compare with.")
 ]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else a folder of its own, in tmp/.")
+    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else a folder of its own in ./tmp.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force-rebuild", help="Write a report anew that is there already.")]
 TimestampOption = Annotated[bool, typer.Option("--timestamp", help="Note the time of day in the report.")]

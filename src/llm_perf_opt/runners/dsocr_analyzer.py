@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -14,7 +15,6 @@ from llm_perf_opt.commands import report as report_command
 from llm_perf_opt.commands.ending import run_to_end
 from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
 from llm_perf_opt.data import AnalyticModelReport
-from llm_perf_opt.data.serialization import to_json
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
@@ -67,7 +67,8 @@ def analyze(
     Raises
     ------
     ModelMeterError
-        If there is no such model, profile, card or type, or the folder cannot be written.
+        If there is no such model, profile, card or type, or the folder cannot be written; also if it holds a file that
+        we would replace, and that is not as we wrote it.
     """
     if request.model_id != MODEL_ID:
         raise WorkloadError("no evaluators of this model", place="model_id", expected=MODEL_ID, found=request.model_id)
@@ -86,18 +87,20 @@ def analyze(
     )
     folder = os.path.abspath(out if out is not None else analytic_model_dir(request.profile_run_id or report.report_id))
     report = evolve(report, layer_docs_dir=os.path.join(folder, "layers"))
-    is_new = request.force_rebuild or not _holds(folder, report)
+    files = render_files(report, read_conventions())
+    is_new = request.force_rebuild or not _holds(folder, files)
     if is_new:
-        write_folder(folder, render_files(report, read_conventions()))
+        write_folder(folder, files)
     return AnalyticRun(report=report, folder=folder, is_new=is_new)
 
 
-def _holds(folder: str, report: AnalyticModelReport) -> bool:
-    """Tell whether the folder has exactly this report already."""
+def _holds(folder: str, files: Mapping[str, str]) -> bool:
+    """Tell whether the folder has exactly this report already, and every page."""
     try:
-        return Path(folder, "report.json").read_text(encoding="utf-8") == to_json(report)
+        is_same = Path(folder, "report.json").read_text(encoding="utf-8") == files["report.json"]
     except (OSError, UnicodeDecodeError):
         return False
+    return is_same and all(Path(folder, path).is_file() for path in files)
 
 
 class Mode(Enum):

@@ -147,8 +147,8 @@ def evaluate(
         open_console().print(evaluation.render())
 
 
-app.command("report")(report.report)
-app.command("trace")(trace.trace)
+app.command("report", epilog=report.SAMPLES)(report.report)
+app.command("trace", epilog=report.WORKLOAD_SAMPLE)(trace.trace)
 app.command("sweep")(sweep.sweep)
 app.command("coverage")(coverage.coverage)
 app.command("verify")(verify.verify)

@@ -30,7 +30,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_request_becomes_a_report_in_the_folder_of_its_run() -> None:
-    run = analyze(REQUEST, hardware="l40s")
+    run = analyze(REQUEST, hardware="l40s", with_paths=True)
     assert (run.folder, run.is_new) == (analytic_model_dir("r3"), True)
     written = read_record(os.path.join(run.folder, "report.json"), AnalyticModelReport)
     assert written == run.report
@@ -41,7 +41,9 @@ def test_a_request_becomes_a_report_in_the_folder_of_its_run() -> None:
     )
     assert written.prediction is not None
     assert written.prediction.hardware.hardware_id == "l40s"
+    assert written.model.config_path is not None
     assert os.path.isfile(written.model.config_path)
+    assert written.layer_docs_dir == os.path.join(run.folder, "layers")
 
 
 FORCED = evolve(REQUEST, force_rebuild=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,7 @@ def sweep(
     """Evaluate a stage or a training step on a grid, into a file."""
     try:
         import llm_perf_opt.sweep as sweeps
+        from llm_perf_opt.sweep.targets import refuse_foreign
     except ModuleNotFoundError as error:
         raise OutputError(
             "sweeps need NumPy and pyarrow", found=str(error), remedy="pip install 'modelmeter[sweep]'"
@@ -75,6 +77,7 @@ def sweep(
     if out == sweeps.STDOUT:
         sweeps.write_sweep(wanted, out, blocks)
         return
+    refuse_foreign(Path(out))
     with track(blocks, total=-(-wanted.num_points // size), description=f"sweep {stage}") as tracked:
         sweeps.write_sweep(wanted, out, tracked)
     typer.echo(f"{out}: {wanted.num_points:,} points")

@@ -6,6 +6,7 @@ Run it with: modelmeter report --out build/report && python examples/another_car
 import argparse
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 
 # Dense BF16 peak of the tensor cores and FP32 peak beside them, in FLOP/s; bandwidth in bytes/s; memory in bytes.
@@ -21,7 +22,7 @@ def predict_ms(operators: list[dict], tensor: float, vector: float, bandwidth: f
     seconds = (
         max(
             row["tensor_core_flops"] / tensor + row["cuda_core_flops"] / vector,
-            row["io_bits"] / 8 / bandwidth,
+            float(Fraction(row["io_bits"])) / 8 / bandwidth,  # "11/2" where a bit is not a whole one
         )
         for row in operators
     )

@@ -32,12 +32,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("card", nargs="?", default="h100-sxm", help="a card that is shipped, or a YAML file of one")
     hardware = find_hardware(parser.parse_args().card)
-    print(f"{hardware.name}, bfloat16, at its peak rates")
+    print(f"{hardware.name}, bfloat16, at its peak rates, {hardware.usable_bytes / 2**30:.2f} GiB usable")
     print("mode      pages at once   GiB  seconds  pages per second")
     for mode in MODES:
         profile = find_profile(mode)
         # The bytes grow with the pages, so the most pages that fit are found by halving.
-        num_pages = bisect_right(range(1, 2**20), hardware.memory_bytes, key=lambda pages: hold(profile, pages))
+        num_pages = bisect_right(range(1, 2**20), hardware.usable_bytes, key=lambda pages: hold(profile, pages))
         if not num_pages:
             print(f"{mode:<9} {0:>13}  {hold(profile, 1) / 2**30:>4.1f}")
             continue

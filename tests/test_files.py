@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelmeter.errors import OutputError
-from modelmeter.files import explain_failure, replace_files, write_text
+from modelmeter.files import explain_failure, refuse_foreign, replace_files, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -135,3 +135,30 @@ def test_a_pipe_that_nobody_reads_keeps_its_error() -> None:
     """The command line ends quietly on it, as commands in pipes do."""
     with pytest.raises(BrokenPipeError), explain_failure("the list", "-"):
         raise BrokenPipeError
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[" * 100_000, b"\xff", b"[]", b"{}", b'{"a": 1}', b'{"a": 1, "d": 1, "e": 2}']
+)
+def test_a_file_that_is_not_like_ours_is_not_replaced(tmp_path: Path, content: bytes) -> None:
+    """Ours have the keys a, b and c: of 1 of 3, and of 1 of 5 in all, we are not the authors."""
+    path = tmp_path / "rows.json"
+    path.write_bytes(content)
+    with pytest.raises(OutputError, match=r"the rows would replace a file that modelmeter did not write; move it away"):
+        refuse_foreign(path, "abc", name="the rows")
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": 1, "b": 2, "c": 3}', b'{"c": 3, "b": 2}', b'{"a": 1, "b": 2, "c": 3, "d": 4}']
+)
+def test_a_file_like_ours_may_be_replaced(tmp_path: Path, content: bytes) -> None:
+    """Also one of another version, with a key more or less."""
+    path = tmp_path / "rows.json"
+    refuse_foreign(path, "abc")
+    path.write_bytes(content)
+    refuse_foreign(path, "abc")
+
+
+def test_a_folder_is_no_file_to_replace(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="the rows cannot be written; found Is a directory"):
+        refuse_foreign(tmp_path, "abc", name="the rows")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -74,6 +75,32 @@ def write_text(path: str | os.PathLike[str], text: str, *, name: str = "the file
     """
     with replace_files(name) as open_file, open_file(path) as file:
         file.write(text.encode())
+
+
+def refuse_foreign(path: str | os.PathLike[str], keys: Collection[str], *, name: str = "the file") -> None:
+    """Refuse to replace a file that is no JSON object with these keys, or most of them: one of ours has them.
+
+    Raises
+    ------
+    OutputError
+        If there is such a file, or it cannot be read; ``name`` is what the message calls ours.
+    """
+    target = Path(path)
+    with explain_failure(name, path):
+        if target.exists() and not has_keys(target.read_bytes(), keys):
+            raise OutputError(
+                f"{name} would replace a file that modelmeter did not write", place=str(path),
+                remedy="move it away, or name another file",
+            )  # fmt: skip
+
+
+def has_keys(content: bytes, keys: Collection[str]) -> bool:
+    """Tell whether a file holds a JSON object with these keys, or most of them: other versions have others."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and 2 * len(document.keys() & set(keys)) >= len(document.keys() | set(keys)) > 0
 
 
 @contextmanager

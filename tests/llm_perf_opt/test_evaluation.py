@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 
 import pytest
+from evaluations import accept_fractions
 from records import make_profile
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.errors import RecordError
-from llm_perf_opt.reporting.evaluation import STAGES, evaluate_workload, read_conventions, sizes_of
+from llm_perf_opt.reporting.evaluation import STAGES, Storage, evaluate_workload, read_conventions, sizes_of
 from modelmeter.errors import OutputError, WorkloadError
 
 # Another view, other tiles, a batch: 928 pixels give a grid of 15 (58 patches), 816 one of 13 (51 patches). Image
@@ -30,6 +32,49 @@ def test_the_sizes_are_those_of_the_profile() -> None:
         uncut = make_profile(crop_mode=False, num_width_tiles=None, num_height_tiles=None, preprocessing=preprocessing)
         sizes = sizes_of(uncut, "bfloat16")
         assert (sizes["base_size"], sizes["num_width_tiles"], sizes["num_height_tiles"]) == (side, 0, 0)
+
+
+def test_what_is_stored_otherwise_than_computed() -> None:
+    """fp8 weights, bf16 activations and an int8 cache, computed in bfloat16."""
+    storage = Storage(weight_bits=8, kv_bits=8)
+    sizes = sizes_of(PROFILE, "bfloat16", storage)
+    assert (sizes["weight_bits"], sizes["activation_bits"], sizes["kv_bits"]) == (8, 16, 8)
+    assert sizes_of(PROFILE, "int8", Storage(activation_bits=Fraction(11, 2)))["activation_bits"] == Fraction(11, 2)
+    evaluation = evaluate_workload(PROFILE, "bfloat16", storage)
+    assert evaluation.request == costs.request(
+        batch_size=7, base_size=928, image_size=816, num_width_tiles=3, num_height_tiles=5, seq_len=2851,
+        max_new_tokens=11, weight_bits=8, kv_bits=8,
+    )  # fmt: skip
+    # A byte for each of the parameters, and for each key and value of 12 layers, 1280 channels, 2851 + 10 tokens.
+    assert evaluation.request.weight_bytes == 3_336_106_240
+    assert evaluation.request.kv_cache_bytes == 7 * 12 * 2 * 1280 * 2861
+
+
+def test_fractions_of_bits_go_through_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Group-quantised weights of 5.5 bits, on evaluators that take them: every sum is exact."""
+    accept_fractions(monkeypatch)
+    evaluation = evaluate_workload(PROFILE, "bfloat16", Storage(weight_bits=Fraction(11, 2)))
+    assert evaluation.sizes["weight_bits"] == Fraction(11, 2)
+    assert evaluation.request.weight_bytes == 3_336_106_240 * 11 // 16
+    whole, half = (
+        evaluate_workload(PROFILE, "bfloat16", Storage(weight_bits=bits)).stages["decode"].operators
+        for bits in (11, 22)
+    )
+    rows = evaluation.stages["decode"].operators
+    # Bytes are linear in the bits of the weights: 5.5 is as far below 11 as 11 is, times a half, below 22.
+    for row, eleven, twenty_two in zip(rows, whole, half, strict=True):
+        assert row.io_bits == eleven.io_bits - Fraction(twenty_two.io_bits - eleven.io_bits, 2)
+
+
+def test_evaluators_that_take_whole_bits_only_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**sizes: object) -> None:
+        raise TypeError(f"weight_bits must be an integer, not Fraction {sizes['weight_bits']}")
+
+    monkeypatch.setattr(costs, "vision", refuse)
+    with pytest.raises(WorkloadError, match=r"take whole numbers of bits only; found weight_bits = 11/2; give whole"):
+        evaluate_workload(PROFILE, "bfloat16", Storage(weight_bits=Fraction(11, 2)))
+    with pytest.raises(TypeError):  # no fault of the bits
+        evaluate_workload(PROFILE, "bfloat16")
 
 
 def test_every_stage_is_that_of_the_evaluators_and_of_its_rows() -> None:

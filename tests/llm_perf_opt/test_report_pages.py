@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 from records import make_report
 
-from llm_perf_opt.data import AnalyticModelReport, HardwareSource
+from llm_perf_opt.data import AnalyticModelReport, HardwareSource, MemoryReserve
 from llm_perf_opt.data.serialization import from_json, from_yaml
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
@@ -56,7 +56,12 @@ def test_the_summary_says_what_it_is_about_and_how_it_was_made(files: Mapping[st
     assert "| efficiency | 1.0 |" in summary
     assert "NVIDIA H100 Tensor Core GPU (datasheet), 2023" in summary
     assert "- One multiply-accumulate is 2 FLOPs." in summary
-    assert "**fits**" in summary
+    assert "**fits**. The reserve is 0.89 GiB of the 80 that CUDA does not show" in summary
+    for name, gib in (("NVIDIA H100 SXM5 80GB", 80), ("reserve", 2.14), ("usable: the card less the reserve", 77.86)):
+        assert f"| {name} | {gib:.2f} |" in summary
+    assert re.search(r"\| headroom \| 71\.\d\d \|", summary)
+    assert "| request | " in summary
+    assert re.search(r"memory-bound for \d\d\.\d % of the time", summary)
     assert "Measured" not in summary
 
 
@@ -70,6 +75,43 @@ def test_the_rates_of_a_card_have_all_their_digits() -> None:
     summary = render_files(report, CONVENTIONS)["summary.md"]
     assert "tensor_core_flops / 362.0512345e12 + cuda_core_flops / 91.60625e12,\n" in summary
     assert " io_bytes / 864e9) / 1.0\n" in summary
+
+
+@pytest.mark.parametrize(
+    ("precision", "words"),
+    [
+        (
+            "highest",
+            ("tensor_core_flops / 91.6e12 +", "float32, matrices as they are", "outside the tensor cores, and for"),
+        ),
+        (
+            "high",
+            ("tensor_core_flops / 183e12 +", "float32, matrices rounded to TF32", "peaks for float32 rounded to TF32"),
+        ),
+    ],
+)
+def test_a_page_of_float32_says_how_matrices_are_multiplied(precision: str, words: tuple[str, ...]) -> None:
+    request = ReportRequest(
+        profile=find_profile("tiny"),
+        hardware=find_hardware("l40s"),
+        dtype="float32",
+        float32_matmul_precision=precision,
+    )
+    summary = render_files(build_report(request), CONVENTIONS)["summary.md"]
+    for each in words:
+        assert each in summary
+
+
+def test_what_does_not_fit_says_how_much_is_missing() -> None:
+    """Weights of 6.2140 GiB and more, on a card of 7 GiB with a reserve of one."""
+    reserve = MemoryReserve(reserve_gib=1.0, reason="a *test*")
+    hardware = evolve(find_hardware("l40s"), memory_bytes=7 * 2**30, reserve=reserve)
+    summary = render_files(build_report(ReportRequest(profile=find_profile("tiny"), hardware=hardware)), ())[
+        "summary.md"
+    ]
+    assert "| usable: the card less the reserve | 6.00 |" in summary
+    assert re.search(r"\| missing \| 0\.\d\d \|\n\n\*\*does not fit: weights and cache alone are larger\*\*", summary)
+    assert r"The reserve is a \*test\*." in summary
 
 
 def test_what_users_wrote_is_shown_as_it_is() -> None:
@@ -121,7 +163,8 @@ def test_a_module_that_never_runs_says_so(files: Mapping[str, str]) -> None:
     """CLIP's own patch convolution: SAM's features stand for it, so that its weights are only stored."""
     page = files["layers/vision.model.vision_model.embeddings.patch_embedding.md"]
     assert "None: it does not run in this workload." in page
-    assert "| own weights | 1.20 MB |" in page  # 1024 x 3 x 14 x 14 = 602,112 weights of two bytes
+    assert "| own weight_bytes | 1.20 MB (1,204,224) |" in page  # 1024 x 3 x 14 x 14 = 602,112 weights of two bytes
+    assert "| own io_bytes | 0 B (0) |" in page
 
 
 @pytest.mark.parametrize(

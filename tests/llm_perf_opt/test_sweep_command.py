@@ -16,6 +16,7 @@ import pytest
 from command_line import Result, Run, assert_refused, run_apart
 
 import deepseek_ocr_costs as costs
+from llm_perf_opt.sweep import Sweep, write_sweep
 
 COMMAND = [sys.executable, "-m", "llm_perf_opt.cli", "sweep"]
 SMALL = ("prefill", "--grid", "seq_len=1:300:7", "--grid", "batch_size=5,2")
@@ -218,13 +219,15 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, number: signal.Signals, cod
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_limit_on_files_leaves_nothing(tmp_path: Path, ending: str) -> None:
     """The system itself refuses to write on, in the middle of a block: one line, and the old file."""
-    (tmp_path / f"sweep.{ending}").write_text("what was there before")
+    file = tmp_path / f"sweep.{ending}"
+    write_sweep(Sweep.over("prefill", {"seq_len": [5]}), file)
+    before = file.read_bytes()
     result = subprocess.run(
         [*COMMAND, *LONG, "--out", f"sweep.{ending}"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
         check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_003, 1_000_003)),
     )  # fmt: skip
     assert_refused(Result(result.returncode, result.stdout, result.stderr), f"sweep.{ending}", "File too large")
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["what was there before"]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
 
 
 # The usage that the system reports of a child begins with what its parent had: only the child itself knows better.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
 from llm_perf_opt.commands.page_views import PreprocessingOption
 
 if TYPE_CHECKING:
+    from llm_perf_opt.data.hardware import Float32MatmulPrecision
     from llm_perf_opt.runners.dsocr_analyzer import AnalyticRun
 
-WORKLOAD: Final = "dsocr-standard-v1"
+WORKLOAD: Final = "gundam"
+"""The page that the evaluators take by default, too."""
+
 HARDWARE: Final = "h100-sxm"
 DTYPE: Final = "bfloat16"
 TOP_MODULES: Final = 6
@@ -24,7 +27,45 @@ WORKLOAD_HELP: Final = (
 HARDWARE_HELP: Final = (
     "A card: a100-sxm-80gb, h100-pcie, h100-sxm, h200-sxm, l40s, rtx-4090, rtx-5090, or a YAML file of your own."
 )
-DTYPE_HELP: Final = "The type of everything stored: float32, bfloat16, float16, float8_e4m3fn or int8."
+DTYPE_HELP: Final = (
+    "The type to compute in, and to store in where nothing else is said: float32, bfloat16, float16, float8_e4m3fn or "
+    "int8."
+)
+
+# What users write of their own; tests read both.
+WORKLOAD_SAMPLE: Final = """\b
+A page of your own, with every key:
+
+\b
+  profile_id: my-page
+  description: One A4 page in mode gundam
+  seq_len: 913              # of the prompt, its image tokens among them
+  base_size: 1024           # pixels of the global view
+  image_size: 640           # pixels of a tile
+  crop_mode: true           # without tiles: false, and no number of tiles
+  num_width_tiles: 2
+  num_height_tiles: 3
+  max_new_tokens: 1024
+  doc_kind: text_heavy      # or mixed_layout, image_rich, synthetic
+  num_pages: 1"""
+
+HARDWARE_SAMPLE: Final = """\b
+A card of your own; sources and reserve may be left out:
+
+\b
+  hardware_id: my-card
+  name: My card
+  tensor_flops_per_second:  # dense; one for each type that you ask for
+    bfloat16: 989.4e12
+    tf32: 494.7e12          # float32, with --float32-matmul-precision high
+  vector_flops_per_second: 66.9e12   # FP32 outside the tensor cores
+  memory_bytes_per_second: 3.35e12
+  memory_bytes: 85899345920
+  sources:
+    - {title: A datasheet, year: 2023, states: all numbers}
+  reserve: {reserve_gib: 2.14, reason: the driver and the CUDA context}"""
+
+SAMPLES: Final = f"{WORKLOAD_SAMPLE}\n\n{HARDWARE_SAMPLE}"
 
 WorkloadOption = Annotated[str, typer.Option("--workload", metavar="ID|FILE", help=WORKLOAD_HELP)]
 NumPagesOption = Annotated[
@@ -32,6 +73,31 @@ NumPagesOption = Annotated[
 ]
 HardwareOption = Annotated[str, typer.Option("--hardware", metavar="ID|FILE", help=HARDWARE_HELP)]
 DtypeOption = Annotated[str, typer.Option("--dtype", metavar="TYPE", help=DTYPE_HELP)]
+WeightBitsOption = Annotated[
+    str | None, typer.Option("--weight-bits", metavar="BITS", help="Bits of a parameter, such as 8, 5.5 or 11/2.")
+]
+ActivationBitsOption = Annotated[
+    str | None, typer.Option("--activation-bits", metavar="BITS", help="Bits of an activation.")
+]
+KvBitsOption = Annotated[
+    str | None, typer.Option("--kv-bits", metavar="BITS", help="Bits of a cached element of a key or a value.")
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--float32-matmul-precision", metavar="WORD",
+        help="Of float32, as PyTorch calls it: highest, on FP32 cores, or high, rounded to TF32 on tensor cores.",
+    ),
+]  # fmt: skip
+ReserveOption = Annotated[
+    float | None,
+    typer.Option(
+        "--reserve", metavar="GIB", help="Memory that is not for the model, in GiB; else what the card states."
+    ),
+]
+PathsOption = Annotated[
+    bool, typer.Option("--with-paths", help="Note absolute paths in the report, which differ from place to place.")
+]
 EfficiencyOption = Annotated[
     float, typer.Option("--efficiency", metavar="PART", help="The part of the peak rates that is reached, at most 1.")
 ]
@@ -40,7 +106,7 @@ MeasuredOption = Annotated[
     float | None, typer.Option("--measured-ms", metavar="MS", help="What that run took, to compare with.")
 ]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else a folder of its own, in tmp/.")
+    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else a folder of its own in ./tmp.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force-rebuild", help="Write a report anew that is there already.")]
 TimestampOption = Annotated[bool, typer.Option("--timestamp", help="Note the time of day in the report.")]
@@ -52,23 +118,32 @@ def report(
     num_pages: NumPagesOption = None,
     hardware: HardwareOption = HARDWARE,
     dtype: DtypeOption = DTYPE,
+    weight_bits: WeightBitsOption = None,
+    activation_bits: ActivationBitsOption = None,
+    kv_bits: KvBitsOption = None,
+    float32_matmul_precision: PrecisionOption = "highest",
     efficiency: EfficiencyOption = 1.0,
+    reserve: ReserveOption = None,
     run_id: RunIdOption = None,
     measured_ms: MeasuredOption = None,
     out: OutOption = None,
     force_rebuild: ForceOption = False,
     timestamp: TimestampOption = False,
+    with_paths: PathsOption = False,
     as_json: JsonOption = False,
     preprocessing: PreprocessingOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
+    from llm_perf_opt.data import MemoryReserve
+    from llm_perf_opt.data.rationals import parse_bits
     from llm_perf_opt.data.serialization import to_json
     from llm_perf_opt.reporting.build import MODEL_VARIANT
-    from llm_perf_opt.reporting.evaluation import read_model_id
+    from llm_perf_opt.reporting.evaluation import Storage, read_model_id
     from llm_perf_opt.reporting.summary import summarize
     from llm_perf_opt.runners.dsocr_analyzer import analyze
 
+    bits = {"weight_bits": weight_bits, "activation_bits": activation_bits, "kv_bits": kv_bits}
     run = analyze(
         DeepSeekOCRAnalyticRequest(
             model_id=read_model_id(),
@@ -81,8 +156,12 @@ def report(
         hardware=hardware,
         dtype=dtype,
         efficiency=efficiency,
+        storage=Storage(**{name: parse_bits(name, text) for name, text in bits.items() if text is not None}),
+        float32_matmul_precision=cast("Float32MatmulPrecision", float32_matmul_precision),  # a record checks it
+        reserve=None if reserve is None else MemoryReserve(reserve_gib=reserve, reason="as asked for"),
         measured_total_time_ms=measured_ms,
         written_at=read_clock() if timestamp else None,
+        with_paths=with_paths,
         out=out,
         preprocessing=preprocessing,
     )
@@ -112,14 +191,24 @@ def _print(run: AnalyticRun) -> None:
     print_lines(
         f"{run.report.workload.profile_id}{f', {pages} pages,' if pages > 1 else ''} on {prediction.hardware.name}: "
         f"{report_tables.format_time(predicted)} ms{each} "
-        f"({prediction.dtype}, efficiency {prediction.efficiency:g})\n"
+        f"({report_tables.describe_types(prediction)}, efficiency {prediction.efficiency:g})\n"
     )
-    stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "bound by")
+    stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "limit")
     # The paths of modules are long: with one more column they would be folded in a terminal.
     top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
     open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
     print_lines(
-        f"\nmemory: {memory.total_bytes / 2**30:.2f} of {memory.memory_bytes / 2**30:.2f} GiB at the peak, "
-        f"{memory.verdict}\n"
-        f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}"
+        f"\nmemory: {_gib(memory.total_bytes)} GiB at the peak, {_gib(memory.usable_bytes)} GiB usable "
+        f"({_gib(memory.memory_bytes)} less a reserve of {_gib(memory.reserve.reserve_bytes)})\n"
+        f"{memory.verdict}, "
+        + (
+            f"with {_gib(memory.headroom_bytes)} GiB of headroom"
+            if memory.fits
+            else f"{_gib(-memory.headroom_bytes)} GiB short"
+        )
+        + f"\n{'wrote' if run.is_new else 'unchanged'}: {run.folder}"
     )
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.2f}"

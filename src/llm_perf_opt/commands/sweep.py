@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -61,6 +62,7 @@ def sweep(
     """
     try:
         import llm_perf_opt.sweep as sweeps
+        from llm_perf_opt.sweep.targets import refuse_foreign
     except ModuleNotFoundError as error:
         raise OutputError("sweeps need NumPy", found=str(error), remedy="pip install 'modelmeter[sweep]'") from None
     from llm_perf_opt.commands.arguments import parse_arguments
@@ -88,6 +90,7 @@ def sweep(
     if out == sweeps.STDOUT:
         sweeps.write_sweep(wanted, out, blocks)
         return
+    refuse_foreign(Path(out))
     with track(blocks, total=-(-wanted.num_points // size), description=f"sweep {stage}") as tracked:
         sweeps.write_sweep(wanted, out, tracked)
     print_lines(f"{out}: {wanted.num_points:,} points")

@@ -24,7 +24,7 @@ def trace(
     from llm_perf_opt.reporting.folder import write_folder
 
     files = make_files(find_profile(workload), read_clock() if timestamp else None)
-    write_folder(out, files)
+    write_folder(out, files, command="trace")
     typer.echo("\n".join(str(out / name) for name in files))
 
 

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 
 from attrs import frozen
 
+from llm_perf_opt.commands.verify import ROWS_KEYS
 from modelmeter.compiler import compile_model
 from modelmeter.errors import EvidenceError, TraceError
 from modelmeter.evidence import Evidence
@@ -83,11 +84,8 @@ class Verification:
             }
             for row in self.rows
         ]  # fmt: skip
-        record = {
-            "comparisons": self.count, "differences": self.differences, "gaps": self.gaps, "rows": rows,
-            "operators": self.operators,
-        }  # fmt: skip
-        return json.dumps(record, indent=1) + "\n"
+        values = (self.count, self.differences, self.gaps, rows, self.operators)
+        return json.dumps(dict(zip(ROWS_KEYS, values, strict=True)), indent=1) + "\n"
 
 
 def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], None]) -> Verification:

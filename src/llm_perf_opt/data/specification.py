@@ -36,7 +36,8 @@ class DeepSeekOCRModelSpec:
     hf_revision
         The revision of the published model, if one is meant.
     config_path
-        Absolute path of the model's config.
+        Absolute path of the model's config, on the machine that made the report; None where it is not asked for, so
+        that equal reports are equal on every machine.
     hidden_size, intermediate_size, num_layers, num_attention_heads
         Sizes of the decoder.
     vision_backbone
@@ -55,7 +56,7 @@ class DeepSeekOCRModelSpec:
     model_id: str = field(validator=rules.IDENTIFIER)
     model_variant: str = field(validator=rules.IDENTIFIER)
     hf_revision: str | None = field(default=None, validator=rules.or_none(rules.IDENTIFIER))
-    config_path: str = field(validator=rules.ABSOLUTE_PATH)
+    config_path: str | None = field(default=None, validator=rules.or_none(rules.ABSOLUTE_PATH))
     hidden_size: int = field(validator=rules.whole_number(1))
     intermediate_size: int = field(validator=rules.whole_number(1))
     num_layers: int = field(validator=rules.whole_number(1))

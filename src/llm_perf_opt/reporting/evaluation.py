@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from llm_perf_opt.data import OCRWorkloadProfile
-from llm_perf_opt.data.prediction import DTYPE_BITS, RunStage
+from llm_perf_opt.data.hardware import DTYPE_BITS
+from llm_perf_opt.data.prediction import RunStage
+from llm_perf_opt.data.rationals import Rational
 from modelmeter.errors import OutputError, WorkloadError
 
 if TYPE_CHECKING:
@@ -72,7 +75,7 @@ class Evaluation:
         All stages together.
     """
 
-    sizes: Mapping[str, int]
+    sizes: Mapping[str, Rational]
     architecture: Mapping[str, int]
     modules: tuple[Module, ...]
     stages: Mapping[RunStage, StageEvaluation]
@@ -80,15 +83,27 @@ class Evaluation:
     request_peak_activation_bytes: int
 
 
-def sizes_of(profile: OCRWorkloadProfile, dtype: str) -> dict[str, int]:
-    """Return the dimensions of a workload; its pages are one batch, and everything is stored in one type.
+@frozen(kw_only=True)
+class Storage:
+    """The bits of an element of each kind; None where they are those of the type that is computed in."""
+
+    weight_bits: Rational | None = None
+    activation_bits: Rational | None = None
+    kv_bits: Rational | None = None
+
+
+AS_COMPUTED: Final = Storage()
+"""Everything is stored in the type that is computed in."""
+
+
+def sizes_of(profile: OCRWorkloadProfile, dtype: str, storage: Storage = AS_COMPUTED) -> dict[str, Rational]:
+    """Return the dimensions of a workload; its pages are one batch.
 
     Raises
     ------
     RecordError
         If the profile does not say which views there are.
     """
-    bits = DTYPE_BITS[dtype]
     num_width_tiles, num_height_tiles = profile.tile_grid
     return {
         "batch_size": profile.num_pages,
@@ -99,13 +114,11 @@ def sizes_of(profile: OCRWorkloadProfile, dtype: str) -> dict[str, int]:
         "seq_len": profile.seq_len,
         # The prefill makes the first token.
         "decode_steps": profile.max_new_tokens - 1,
-        "weight_bits": bits,
-        "activation_bits": bits,
-        "kv_bits": bits,
+        **{name: DTYPE_BITS[dtype] if bits is None else bits for name, bits in asdict(storage).items()},
     }
 
 
-def evaluate_workload(profile: OCRWorkloadProfile, dtype: str) -> Evaluation:
+def evaluate_workload(profile: OCRWorkloadProfile, dtype: str, storage: Storage = AS_COMPUTED) -> Evaluation:
     """Return what a workload costs.
 
     Raises
@@ -113,7 +126,7 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str) -> Evaluation:
     RecordError
         As :func:`sizes_of`.
     WorkloadError
-        If the evaluators refuse a size.
+        If the evaluators refuse a size, such as a fraction of a bit where they take none.
     OutputError
         If the generated package is not installed.
     """
@@ -122,7 +135,7 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str) -> Evaluation:
         from deepseek_ocr_costs import breakdown
     except ImportError as error:
         raise _not_installed(error) from None
-    sizes: dict[str, Any] = dict(sizes_of(profile, dtype))  # keywords: some evaluators take texts too
+    sizes: dict[str, Any] = dict(sizes_of(profile, dtype, storage))  # keywords: some evaluators take texts too
 
     def evaluate(stage: RunStage) -> StageEvaluation:
         work = {name: sizes[name] for name in _WORK_SIZES[stage]}
@@ -146,6 +159,14 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str) -> Evaluation:
         )
     except costs.CostError as error:
         raise WorkloadError(str(error), place=profile.profile_id) from None
+    except TypeError as error:
+        fractions = [f"{name} = {size}" for name, size in sizes.items() if isinstance(size, Fraction)]
+        if not fractions:
+            raise
+        raise WorkloadError(
+            "the evaluators take whole numbers of bits only", place=profile.profile_id, found=", ".join(fractions),
+            remedy="give whole numbers, or compile evaluators that take fractions",
+        ) from error  # fmt: skip
 
 
 def read_model_id() -> str:

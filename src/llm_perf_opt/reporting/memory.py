@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from llm_perf_opt.data import Prediction
+from llm_perf_opt.data import MemoryReserve, Prediction
 
 
 @frozen(kw_only=True)
@@ -22,6 +22,8 @@ class MemoryNeed:
         before the forward ends.
     memory_bytes
         What the card has.
+    reserve
+        What of that is not for the model, and why.
     """
 
     weight_bytes: int
@@ -29,6 +31,7 @@ class MemoryNeed:
     peak_activation_bytes: int
     activation_bytes: int
     memory_bytes: int
+    reserve: MemoryReserve
 
     @property
     def total_bytes(self) -> int:
@@ -36,14 +39,29 @@ class MemoryNeed:
         return self.weight_bytes + self.kv_cache_bytes + self.peak_activation_bytes
 
     @property
+    def usable_bytes(self) -> int:
+        """What the card has less the reserve; 0 where the reserve is more than all of it."""
+        return max(0, self.memory_bytes - self.reserve.reserve_bytes)
+
+    @property
+    def headroom_bytes(self) -> int:
+        """What of the usable memory is free at the peak; below 0 by what is missing."""
+        return self.usable_bytes - self.total_bytes
+
+    @property
+    def fits(self) -> bool:
+        """Whether the usable memory holds it at the peak."""
+        return self.headroom_bytes >= 0
+
+    @property
     def verdict(self) -> str:
         """Whether it fits, as far as these numbers tell."""
         held = self.weight_bytes + self.kv_cache_bytes
-        if held > self.memory_bytes:
+        if held > self.usable_bytes:
             return "does not fit: weights and cache alone are larger"
-        if self.total_bytes > self.memory_bytes:
+        if not self.fits:
             return "does not fit"
-        if held + self.activation_bytes > self.memory_bytes:
+        if held + self.activation_bytes > self.usable_bytes:
             return "fits, if activations are freed after their last use"
         return "fits"
 
@@ -57,4 +75,5 @@ def measure_memory(prediction: Prediction) -> MemoryNeed:
         peak_activation_bytes=request.peak_activation_bytes,
         activation_bytes=request.activation_bytes,
         memory_bytes=prediction.hardware.memory_bytes,
+        reserve=prediction.reserve or prediction.hardware.memory_reserve,
     )

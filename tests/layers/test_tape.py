@@ -149,6 +149,15 @@ def test_an_operator_is_left_out_where_all_beside_it_is_beside_another() -> None
     assert [live.path for live in tape.list_operators()] == ["first"]
 
 
+def test_an_operator_is_left_out_only_for_another_of_its_part() -> None:
+    tape, one = Tape(), given(13)
+    for name, size in (("vision", 3), ("prefill", 7), ("vision", 5)):
+        with tape.inside(name, GELU(shape=(13,))):
+            tape.change(write(size), one)
+    assert [live.path for live in tape.list_operators()] == ["vision"]
+    assert [live.path for live in tape.list_operators(str)] == ["vision", "prefill"]
+
+
 def test_one_that_may_not_run_covers_only_those_that_run_where_it_does() -> None:
     tape, one, condition = Tape(), given(13), symbol("decode_steps")
     tape.change(write(0), one)

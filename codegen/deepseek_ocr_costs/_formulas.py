@@ -34,6 +34,7 @@ class Size(NamedTuple):
 SIZES = {
     "vision": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
@@ -44,6 +45,7 @@ SIZES = {
     },
     "projector": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
@@ -70,6 +72,7 @@ SIZES = {
     },
     "request": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
@@ -86,6 +89,7 @@ SIZES = {
     },
     "training_step": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
@@ -99,6 +103,7 @@ SIZES = {
     },
     "stages": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
@@ -115,6 +120,7 @@ SIZES = {
     },
     "vision_peak_activation_bytes": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
@@ -127,6 +133,7 @@ SIZES = {
     },
     "projector_peak_activation_bytes": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
@@ -155,6 +162,7 @@ SIZES = {
     },
     "request_peak_activation_bytes": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
@@ -197,6 +205,7 @@ ROUTED = (
 def vision(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -240,7 +249,7 @@ def vision(
     x29 = x25 + x28
     x30 = x24 + x26
     x31 = x18 + 1
-    x32 = floor_div(batch_size, vision_batch_size)
+    x32 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x33 = differs(x6, 16)
     x34 = differs(x2, 16)
     x35 = x33 * x9 + x34 * x7
@@ -294,7 +303,7 @@ def vision(
         + 16 * x43
         + 6720 * x44
     )
-    cuda_core_flops = x32 * x68
+    cuda_core_flops = x68 * x32
     x69 = (
         (3 * image_size * image_size + 6144 * x1 * x1 * x45) * x18
         + 3 * base_size * base_size
@@ -333,7 +342,7 @@ def vision(
         + 1024 * x43
         + 446528 * x44
     )
-    x72 = x32 * x71
+    x72 = x71 * x32
     io_bytes = ceil_div(x72, 8)
     weight_bytes = 49843360 * weight_bits
     x73 = (
@@ -370,7 +379,7 @@ def vision(
         + 64 * x41
         + 25088 * x44
     )
-    activation_bytes = x32 * x75
+    activation_bytes = x75 * x32
     kv_cache_bytes = 0
     return (
         tensor_core_flops,
@@ -385,6 +394,7 @@ def vision(
 def projector(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -405,7 +415,7 @@ def projector(
     x6 = num_height_tiles * x4 + x5
     x7 = x2 * x1 * x4
     x8 = x7 + x5 * x5
-    x9 = floor_div(batch_size, vision_batch_size)
+    x9 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x10 = vision_batch_size * x9
     x11 = x7 * differs(x1, 1) * differs(num_width_tiles, 1)
     tensor_core_flops = 5242880 * x8 * x10
@@ -415,7 +425,7 @@ def projector(
         + weight_bits * (328000 * x3 + 328160)
         + 8 * (x6 + x8 + 1)
     )
-    io_bytes = x9 * x12
+    io_bytes = x12 * x9
     weight_bytes = 328160 * weight_bits
     activation_bytes = activation_bits * (160 * x11 + 1056 * x8 + 640 * x6 + 480) * x10
     kv_cache_bytes = 0
@@ -526,6 +536,7 @@ def decode(
 def request(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -558,7 +569,7 @@ def request(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     if logits_tokens is None:
@@ -588,7 +599,7 @@ def request(
     x32 = x28 + x31
     x33 = x27 + x29
     x34 = x21 + 1
-    x35 = floor_div(batch_size, vision_batch_size)
+    x35 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x36 = vision_batch_size * x35
     x37 = differs(x7, 16)
     x38 = differs(x2, 16)
@@ -659,7 +670,7 @@ def request(
         + 16 * x47
         + 6720 * x48
     )
-    cuda_core_flops = x35 * x83 + (720 * seq_len + 888244) * x72 + batch_size * (720 * x80 + 888244 * decode_steps)
+    cuda_core_flops = x83 * x35 + (720 * seq_len + 888244) * x72 + batch_size * (720 * x80 + 888244 * decode_steps)
     x84 = (
         (3 * image_size * image_size + 6144 * x1 * x1 * x49) * x21
         + 3 * base_size * base_size
@@ -713,14 +724,14 @@ def request(
         + 8 * x13
     )
     x92 = (
-        x35 * x86
+        x86 * x35
         + batch_size * x89
         + weight_bits * (33 * routed_reads(64, 6, x72, 1146880, expert_routing) + x76)
         + 768 * seq_len
         + x77
         + decode_steps * x90
         + 30720 * x80 * x81
-        + 8 * x35 * x91
+        + 8 * x91 * x35
         + 28905472
     )
     io_bytes = ceil_div(x92, 8)
@@ -759,7 +770,7 @@ def request(
         + 64 * x45
         + 25088 * x48
     )
-    x96 = x35 * x95
+    x96 = x95 * x35
     x97 = logits_tokens * (activation_bits * (160 * x75 + 16160) + 517120 * x65)
     x98 = seq_len * (activation_bits * (x78 + 123648) + 522240 * x65 + 698284) + x97
     x99 = batch_size * x98
@@ -780,6 +791,7 @@ def request(
 def training_step(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -809,7 +821,7 @@ def training_step(
     x11 = x7 + x10
     x12 = x9 + num_height_tiles * x5 * x2
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     if logits_tokens is None:
@@ -833,7 +845,7 @@ def training_step(
     x28 = x27 + x8 * x25
     x29 = x24 + x25
     x30 = x3 + 1
-    x31 = floor_div(batch_size, vision_batch_size)
+    x31 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x32 = vision_batch_size * x31
     x33 = vision_batch_size * x1
     x34 = differs(x33, 1)
@@ -909,7 +921,7 @@ def training_step(
         + 401239360 * x2
         + 401240640
     )
-    cuda_core_flops = x31 * x74 + (1320 * seq_len + 2852737) * x50 - 400770048
+    cuda_core_flops = x74 * x31 + (1320 * seq_len + 2852737) * x50 - 400770048
     x75 = (
         (6 * image_size * image_size + 12288 * x51 * x23 + 3894272) * x3
         + 6 * base_size * base_size
@@ -958,7 +970,7 @@ def training_step(
     x79 = seq_len * (activation_bits * (356352 * x62 + 5959168) + 2560 * weight_bits + 11403264 * x62 + 37443328)
     x80 = x79 + logits_tokens * (activation_bits * (258560 * x62 + 262400) + 8273920 * x62)
     x81 = (
-        x31 * x78
+        x78 * x31
         + batch_size * x80
         + weight_bits * (1802240 * x65 + 99 * routed_reads(64, 6, x50, 1146880, expert_routing) - 163878144)
         + 2560 * x70
@@ -1006,7 +1018,7 @@ def training_step(
     )
     x85 = seq_len * (activation_bits * (6144 * x62 + 123648) + 522240 * x62 + 698284)
     x86 = x85 + logits_tokens * (16160 * activation_bits + 517120 * x62)
-    activation_bytes = x31 * x84 + batch_size * x86 + 160 * x70 + 3604480 * x65 + 5632
+    activation_bytes = x84 * x31 + batch_size * x86 + 160 * x70 + 3604480 * x65 + 5632
     kv_cache_bytes = 0
     return (
         tensor_core_flops,
@@ -1021,6 +1033,7 @@ def training_step(
 def stages(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -1053,7 +1066,7 @@ def stages(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     if logits_tokens is None:
@@ -1083,7 +1096,7 @@ def stages(
     x32 = x28 + x31
     x33 = x27 + x29
     x34 = x21 + 1
-    x35 = floor_div(batch_size, vision_batch_size)
+    x35 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x36 = vision_batch_size * x35
     x37 = (
         8410300416 * x19
@@ -1116,7 +1129,7 @@ def stages(
         + 16 * x49
         + 6720 * x50
     )
-    x52 = x35 * x51
+    x52 = x51 * x35
     x53 = differs(14 * x14, x1)
     x54 = differs(14 * x17, x6)
     x55 = x53 * x16 + x54 * x18
@@ -1177,7 +1190,7 @@ def stages(
         + 1024 * x49
         + 446528 * x50
     )
-    x78 = x35 * x77
+    x78 = x77 * x35
     x79 = 49843360 * weight_bits
     x80 = (
         150528 * (x55 + x60)
@@ -1213,7 +1226,7 @@ def stages(
         + 64 * x47
         + 25088 * x50
     )
-    x83 = x35 * x82
+    x83 = x82 * x35
     x84 = 5242880 * x12 * x36
     x85 = x10 * differs(x2, 1) * differs(num_width_tiles, 1)
     x86 = (
@@ -1221,7 +1234,7 @@ def stages(
         + weight_bits * (328000 * x4 + 328160)
         + 8 * x13
     )
-    x87 = x35 * x86
+    x87 = x86 * x35
     x88 = 328160 * weight_bits
     x89 = activation_bits * (160 * x85 + 1056 * x12 + 640 * x8 + 480) * x36
     x90 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
@@ -1330,6 +1343,7 @@ def stages(
 def vision_peak_activation_bytes(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -1353,7 +1367,7 @@ def vision_peak_activation_bytes(
     x7 = num_height_tiles * x5
     x8 = floor_div(base_size, 16)
     x9 = ceil_div(x8, 4)
-    image_tokens = x6 + x7 + x9 * (x9 + 1) + 1
+    image_tokens = images_per_prompt * (x6 + x7 + x9 * (x9 + 1) + 1)
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
@@ -1451,6 +1465,7 @@ def vision_peak_activation_bytes(
 def projector_peak_activation_bytes(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -1473,7 +1488,7 @@ def projector_peak_activation_bytes(
     x6 = num_height_tiles * x4
     x7 = ceil_div(floor_div(base_size, 16), 4)
     x8 = x5 + x6 + x7 * (x7 + 1) + 1
-    image_tokens = x8
+    image_tokens = images_per_prompt * x8
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
@@ -1562,6 +1577,7 @@ def decode_peak_activation_bytes(
 def request_peak_activation_bytes(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -1591,7 +1607,7 @@ def request_peak_activation_bytes(
     x8 = floor_div(base_size, 16)
     x9 = ceil_div(x8, 4)
     x10 = x6 + x7 + x9 * (x9 + 1) + 1
-    image_tokens = x10
+    image_tokens = images_per_prompt * x10
     if seq_len is None:
         seq_len = abbreviate(image_tokens + prompt_tokens)
     if logits_tokens is None:

@@ -79,6 +79,7 @@ __all__ = [
 def vision_tensor_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -95,6 +96,8 @@ def vision_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -113,7 +116,7 @@ def vision_tensor_core_flops(
     Returns
     -------
     int
-        From 58 operations on integers.
+        From 59 operations on integers.
 
     Raises
     ------
@@ -124,6 +127,8 @@ def vision_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -169,12 +174,13 @@ def vision_tensor_core_flops(
         + 134873088 * (x14 + x16)
         + 604078080 * (x12 + 1)
     )
-    return x17 * vision_batch_size * (batch_size // vision_batch_size)
+    return x17 * vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def vision_cuda_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -191,6 +197,8 @@ def vision_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -209,7 +217,7 @@ def vision_cuda_core_flops(
     Returns
     -------
     int
-        From 78 operations on integers.
+        From 79 operations on integers.
 
     Raises
     ------
@@ -220,6 +228,8 @@ def vision_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -274,12 +284,13 @@ def vision_cuda_core_flops(
         + 16 * (x15 + x13 + x5 + x12)
         + 6720 * (x4 + 1)
     )
-    return (batch_size // vision_batch_size) * x19
+    return x19 * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def vision_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -296,6 +307,8 @@ def vision_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -314,7 +327,7 @@ def vision_io_bytes(
     Returns
     -------
     int
-        From 220 operations on integers.
+        From 221 operations on integers.
 
     Raises
     ------
@@ -325,6 +338,8 @@ def vision_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -436,13 +451,14 @@ def vision_io_bytes(
         + 1024 * (x33 + x34)
         + 446528 * x35
     )
-    x53 = (batch_size // vision_batch_size) * x52
+    x53 = x52 * images_per_prompt * (batch_size // vision_batch_size)
     return -(-x53 // 8)
 
 
 def vision_weight_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -459,6 +475,8 @@ def vision_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -488,6 +506,8 @@ def vision_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -514,6 +534,7 @@ def vision_weight_bytes(
 def vision_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -530,6 +551,8 @@ def vision_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -548,7 +571,7 @@ def vision_activation_bytes(
     Returns
     -------
     int
-        From 184 operations on integers.
+        From 185 operations on integers.
 
     Raises
     ------
@@ -559,6 +582,8 @@ def vision_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -661,12 +686,13 @@ def vision_activation_bytes(
         + 64 * x34
         + 25088 * x35
     )
-    return (batch_size // vision_batch_size) * x51
+    return x51 * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def vision_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -683,6 +709,8 @@ def vision_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -712,6 +740,8 @@ def vision_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -738,6 +768,7 @@ def vision_kv_cache_bytes(
 def projector_tensor_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -754,6 +785,8 @@ def projector_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -772,7 +805,7 @@ def projector_tensor_core_flops(
     Returns
     -------
     int
-        From 15 operations on integers.
+        From 16 operations on integers.
 
     Raises
     ------
@@ -783,6 +816,8 @@ def projector_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -806,12 +841,14 @@ def projector_tensor_core_flops(
     x1 = -(-(image_size // 16) // 4)
     x2 = num_height_tiles * num_width_tiles
     x3 = -(-(base_size // 16) // 4)
-    return 5242880 * ((x2 * x1 * x1 if x2 > 1 else 0) + x3 * x3) * vision_batch_size * (batch_size // vision_batch_size)
+    x4 = (x2 * x1 * x1 if x2 > 1 else 0) + x3 * x3
+    return 5242880 * x4 * vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def projector_cuda_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -828,6 +865,8 @@ def projector_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -857,6 +896,8 @@ def projector_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -883,6 +924,7 @@ def projector_cuda_core_flops(
 def projector_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -899,6 +941,8 @@ def projector_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -917,7 +961,7 @@ def projector_io_bytes(
     Returns
     -------
     int
-        From 35 operations on integers.
+        From 36 operations on integers.
 
     Raises
     ------
@@ -928,6 +972,8 @@ def projector_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -958,12 +1004,13 @@ def projector_io_bytes(
     x8 = x7 + x5 * x5
     x9 = ((320 * x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0) + 2368 * x8 + 1280 * x6 + 960
     x10 = vision_batch_size * activation_bits * x9 + weight_bits * ((328000 if x3 else 0) + 328160) + 8 * (x6 + x8 + 1)
-    return (batch_size // vision_batch_size) * x10
+    return x10 * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def projector_weight_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -980,6 +1027,8 @@ def projector_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1009,6 +1058,8 @@ def projector_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1035,6 +1086,7 @@ def projector_weight_bytes(
 def projector_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -1051,6 +1103,8 @@ def projector_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1069,7 +1123,7 @@ def projector_activation_bytes(
     Returns
     -------
     int
-        From 27 operations on integers.
+        From 28 operations on integers.
 
     Raises
     ------
@@ -1080,6 +1134,8 @@ def projector_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1111,12 +1167,13 @@ def projector_activation_bytes(
         + 640 * (num_height_tiles * x3 + x4)
         + 480
     )
-    return activation_bits * x6 * vision_batch_size * (batch_size // vision_batch_size)
+    return activation_bits * x6 * vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def projector_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -1133,6 +1190,8 @@ def projector_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1162,6 +1221,8 @@ def projector_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1994,6 +2055,7 @@ def decode_kv_cache_bytes(
 def request_tensor_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -2017,6 +2079,8 @@ def request_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2050,7 +2114,7 @@ def request_tensor_core_flops(
     Returns
     -------
     int
-        From 80 operations on integers.
+        From 82 operations on integers.
 
     Raises
     ------
@@ -2061,6 +2125,8 @@ def request_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2099,7 +2165,7 @@ def request_tensor_core_flops(
     x8 = x3 * x2 * x5
     x9 = x7 * x7
     x10 = x8 + x9
-    image_tokens = num_height_tiles * x5 + x7 + x10 + 1
+    image_tokens = images_per_prompt * (num_height_tiles * x5 + x7 + x10 + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2124,7 +2190,7 @@ def request_tensor_core_flops(
     x16 = x3 * x1 * x1 if x4 else 0
     x17 = x1 * x16
     x18 = x6 * x6
-    x19 = vision_batch_size * (batch_size // vision_batch_size)
+    x19 = vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
     x20 = (
         8410300416 * ((x11 * x11 * x3 if x4 else 0) + x12 * x12)
         + 2359296 * (x13 * x13 * x14 + x15 * x15)
@@ -2146,6 +2212,7 @@ def request_tensor_core_flops(
 def request_cuda_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -2169,6 +2236,8 @@ def request_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2202,7 +2271,7 @@ def request_cuda_core_flops(
     Returns
     -------
     int
-        From 95 operations on integers.
+        From 97 operations on integers.
 
     Raises
     ------
@@ -2213,6 +2282,8 @@ def request_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2252,7 +2323,7 @@ def request_cuda_core_flops(
     x9 = x3 * x8
     x10 = x7 * x7
     x11 = x9 + x10
-    image_tokens = num_height_tiles * x5 + x7 + x11 + 1
+    image_tokens = images_per_prompt * (num_height_tiles * x5 + x7 + x11 + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2295,12 +2366,17 @@ def request_cuda_core_flops(
         + 6720 * (x4 + 1)
     )
     x22 = 720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 888244 * decode_steps
-    return (batch_size // vision_batch_size) * x21 + (720 * seq_len + 888244) * batch_size * seq_len + batch_size * x22
+    return (
+        x21 * images_per_prompt * (batch_size // vision_batch_size)
+        + (720 * seq_len + 888244) * batch_size * seq_len
+        + batch_size * x22
+    )
 
 
 def request_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -2324,6 +2400,8 @@ def request_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2357,7 +2435,7 @@ def request_io_bytes(
     Returns
     -------
     int
-        From 313 operations on integers.
+        From 315 operations on integers.
 
     Raises
     ------
@@ -2368,6 +2446,8 @@ def request_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2409,7 +2489,7 @@ def request_io_bytes(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2442,7 +2522,7 @@ def request_io_bytes(
     x27 = x6 * x26
     x28 = x24 + x26
     x29 = x20 + 1
-    x30 = batch_size // vision_batch_size
+    x30 = images_per_prompt * (batch_size // vision_batch_size)
     x31 = 1 if x7 != 16 else 0
     x32 = 1 if x2 != 16 else 0
     x33 = (x11 if x31 else 0) + (x9 if x32 else 0)
@@ -2535,14 +2615,14 @@ def request_io_bytes(
     x76 = ((320 * x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 2368 * x12 + 1280 * x8 + 960
     x77 = vision_batch_size * activation_bits * x76 + weight_bits * ((328000 if x4 else 0) + 328160) + 8 * x13
     x78 = (
-        x30 * x61
+        x61 * x30
         + batch_size * x68
         + weight_bits * x72
         + 768 * seq_len
         + x56
         + decode_steps * x75
         + 30720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) * batch_size * kv_bits
-        + 8 * x30 * x77
+        + 8 * x77 * x30
         + 28905472
     )
     return -(-x78 // 8)
@@ -2551,6 +2631,7 @@ def request_io_bytes(
 def request_weight_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -2574,6 +2655,8 @@ def request_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2607,7 +2690,7 @@ def request_weight_bytes(
     Returns
     -------
     int
-        From 20 operations on integers.
+        From 21 operations on integers.
 
     Raises
     ------
@@ -2618,6 +2701,8 @@ def request_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2650,7 +2735,7 @@ def request_weight_bytes(
     x2 = num_height_tiles * num_width_tiles
     x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1
+    image_tokens = images_per_prompt * (num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2673,6 +2758,7 @@ def request_weight_bytes(
 def request_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -2696,6 +2782,8 @@ def request_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2729,7 +2817,7 @@ def request_activation_bytes(
     Returns
     -------
     int
-        From 234 operations on integers.
+        From 236 operations on integers.
 
     Raises
     ------
@@ -2740,6 +2828,8 @@ def request_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2780,7 +2870,7 @@ def request_activation_bytes(
     x10 = x3 * x9
     x11 = x7 * x7
     x12 = x10 + x11
-    image_tokens = x8 + x12 + 1
+    image_tokens = images_per_prompt * (x8 + x12 + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2813,7 +2903,7 @@ def request_activation_bytes(
     x26 = x6 * x25
     x27 = x23 + x25
     x28 = x19 + 1
-    x29 = batch_size // vision_batch_size
+    x29 = images_per_prompt * (batch_size // vision_batch_size)
     x30 = 1 if x7 != 16 else 0
     x31 = 1 if x2 != 16 else 0
     x32 = (x11 if x30 else 0) + (x9 if x31 else 0)
@@ -2874,7 +2964,7 @@ def request_activation_bytes(
         + 64 * x38
         + 25088 * x39
     )
-    x59 = x29 * x58
+    x59 = x58 * x29
     x60 = activation_bits * (((160 if logits_tokens != seq_len else 0) if batch_size != 1 else 0) + 16160)
     x61 = x60 + (517120 if x47 else 0)
     x62 = logits_tokens * x61
@@ -2891,6 +2981,7 @@ def request_activation_bytes(
 def request_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -2914,6 +3005,8 @@ def request_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2947,7 +3040,7 @@ def request_kv_cache_bytes(
     Returns
     -------
     int
-        From 19 operations on integers.
+        From 20 operations on integers.
 
     Raises
     ------
@@ -2958,6 +3051,8 @@ def request_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2990,7 +3085,7 @@ def request_kv_cache_bytes(
     x2 = num_height_tiles * num_width_tiles
     x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1
+    image_tokens = images_per_prompt * (num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -3012,6 +3107,7 @@ def request_kv_cache_bytes(
 
 def image_tokens(
     *,
+    images_per_prompt: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -3023,6 +3119,8 @@ def image_tokens(
 
     Parameters
     ----------
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -3035,7 +3133,7 @@ def image_tokens(
     Returns
     -------
     int
-        From 15 operations on integers.
+        From 16 operations on integers.
 
     Raises
     ------
@@ -3044,6 +3142,8 @@ def image_tokens(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -3060,4 +3160,4 @@ def image_tokens(
     x2 = num_height_tiles * num_width_tiles
     x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    return num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1
+    return images_per_prompt * (num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1)

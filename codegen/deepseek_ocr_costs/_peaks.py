@@ -53,6 +53,7 @@ __all__ = [
 def vision_peak_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -71,6 +72,8 @@ def vision_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -93,7 +96,7 @@ def vision_peak_activation_bytes(
     Returns
     -------
     int
-        From 348 operations on integers.
+        From 349 operations on integers.
 
     Raises
     ------
@@ -104,6 +107,8 @@ def vision_peak_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -135,7 +140,7 @@ def vision_peak_activation_bytes(
     x7 = num_height_tiles * x5
     x8 = base_size // 16
     x9 = -(-x8 // 4)
-    image_tokens = x6 + x7 + x9 * (x9 + 1) + 1
+    image_tokens = images_per_prompt * (x6 + x7 + x9 * (x9 + 1) + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -239,6 +244,7 @@ def vision_peak_activation_bytes(
 def projector_peak_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -257,6 +263,8 @@ def projector_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -279,7 +287,7 @@ def projector_peak_activation_bytes(
     Returns
     -------
     int
-        From 125 operations on integers.
+        From 126 operations on integers.
 
     Raises
     ------
@@ -290,6 +298,8 @@ def projector_peak_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -320,7 +330,7 @@ def projector_peak_activation_bytes(
     x6 = num_height_tiles * x4
     x7 = -(-(base_size // 16) // 4)
     x8 = x5 + x6 + x7 * (x7 + 1) + 1
-    image_tokens = x8
+    image_tokens = images_per_prompt * x8
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -506,6 +516,7 @@ def decode_peak_activation_bytes(
 def request_peak_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -529,6 +540,8 @@ def request_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -562,7 +575,7 @@ def request_peak_activation_bytes(
     Returns
     -------
     int
-        From 517 operations on integers.
+        From 518 operations on integers.
 
     Raises
     ------
@@ -573,6 +586,8 @@ def request_peak_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -611,7 +626,7 @@ def request_peak_activation_bytes(
     x8 = base_size // 16
     x9 = -(-x8 // 4)
     x10 = x6 + x7 + x9 * (x9 + 1) + 1
-    image_tokens = x10
+    image_tokens = images_per_prompt * x10
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):

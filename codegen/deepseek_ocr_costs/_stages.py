@@ -54,6 +54,7 @@ __all__ = [
 def vision(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -70,6 +71,8 @@ def vision(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -88,7 +91,7 @@ def vision(
     Returns
     -------
     Cost
-        From 333 operations on integers.
+        From 334 operations on integers.
 
     Raises
     ------
@@ -99,6 +102,8 @@ def vision(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -150,7 +155,7 @@ def vision(
     x29 = x25 + x28
     x30 = x24 + x26
     x31 = x18 + 1
-    x32 = batch_size // vision_batch_size
+    x32 = images_per_prompt * (batch_size // vision_batch_size)
     x33 = 1 if x6 != 16 else 0
     x34 = 1 if x2 != 16 else 0
     x35 = (x9 if x33 else 0) + (x7 if x34 else 0)
@@ -205,7 +210,7 @@ def vision(
         + 16 * x43
         + 6720 * x44
     )
-    cuda_core_flops = x32 * x69
+    cuda_core_flops = x69 * x32
     x70 = (
         (3 * image_size * image_size + (6144 * x1 * x1 if x45 else 0)) * x18
         + 3 * base_size * base_size
@@ -245,7 +250,7 @@ def vision(
         + 1024 * x43
         + 446528 * x44
     )
-    x74 = x32 * x73
+    x74 = x73 * x32
     io_bytes = -(-x74 // 8)
     weight_bytes = 49843360 * weight_bits
     x75 = (
@@ -282,7 +287,7 @@ def vision(
         + 64 * x41
         + 25088 * x44
     )
-    activation_bytes = x32 * x77
+    activation_bytes = x77 * x32
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -290,6 +295,7 @@ def vision(
 def projector(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -306,6 +312,8 @@ def projector(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -324,7 +332,7 @@ def projector(
     Returns
     -------
     Cost
-        From 47 operations on integers.
+        From 48 operations on integers.
 
     Raises
     ------
@@ -335,6 +343,8 @@ def projector(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -363,7 +373,7 @@ def projector(
     x6 = num_height_tiles * x4 + x5
     x7 = x2 * x1 * x4
     x8 = x7 + x5 * x5
-    x9 = batch_size // vision_batch_size
+    x9 = images_per_prompt * (batch_size // vision_batch_size)
     x10 = vision_batch_size * x9
     x11 = (x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0
     tensor_core_flops = 5242880 * x8 * x10
@@ -373,7 +383,7 @@ def projector(
         + weight_bits * ((328000 if x3 else 0) + 328160)
         + 8 * (x6 + x8 + 1)
     )
-    io_bytes = x9 * x12
+    io_bytes = x12 * x9
     weight_bytes = 328160 * weight_bits
     activation_bytes = activation_bits * (160 * x11 + 1056 * x8 + 640 * x6 + 480) * x10
     kv_cache_bytes = 0
@@ -568,6 +578,7 @@ def decode(
 def request(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -591,6 +602,8 @@ def request(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -624,7 +637,7 @@ def request(
     Returns
     -------
     Cost
-        From 495 operations on integers.
+        From 497 operations on integers.
 
     Raises
     ------
@@ -635,6 +648,8 @@ def request(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -676,7 +691,7 @@ def request(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -714,7 +729,7 @@ def request(
     x32 = x28 + x31
     x33 = x27 + x29
     x34 = x21 + 1
-    x35 = batch_size // vision_batch_size
+    x35 = images_per_prompt * (batch_size // vision_batch_size)
     x36 = vision_batch_size * x35
     x37 = 1 if x7 != 16 else 0
     x38 = 1 if x2 != 16 else 0
@@ -786,7 +801,7 @@ def request(
         + 16 * x47
         + 6720 * x48
     )
-    cuda_core_flops = x35 * x84 + (720 * seq_len + 888244) * x73 + batch_size * (720 * x81 + 888244 * decode_steps)
+    cuda_core_flops = x84 * x35 + (720 * seq_len + 888244) * x73 + batch_size * (720 * x81 + 888244 * decode_steps)
     x85 = (
         (3 * image_size * image_size + (6144 * x1 * x1 if x49 else 0)) * x21
         + 3 * base_size * base_size
@@ -844,14 +859,14 @@ def request(
         + 8 * x13
     )
     x97 = (
-        x35 * x88
+        x88 * x35
         + batch_size * x92
         + weight_bits * (33 * (73400320 if x73 > 298 else routed_reads(64, 6, x73, 1146880, expert_routing)) + x77)
         + 768 * seq_len
         + x78
         + decode_steps * x95
         + 30720 * x81 * x82
-        + 8 * x35 * x96
+        + 8 * x96 * x35
         + 28905472
     )
     io_bytes = -(-x97 // 8)
@@ -890,7 +905,7 @@ def request(
         + 64 * x45
         + 25088 * x48
     )
-    x101 = x35 * x100
+    x101 = x100 * x35
     x102 = logits_tokens * (activation_bits * (160 * x76 + 16160) + (517120 if x66 else 0))
     x103 = seq_len * (activation_bits * (x79 + 123648) + (522240 if x66 else 0) + 698284) + x102
     x104 = batch_size * x103
@@ -905,6 +920,7 @@ def request(
 def stages(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -928,6 +944,8 @@ def stages(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -961,7 +979,7 @@ def stages(
     Returns
     -------
     Stages
-        From 500 operations on integers.
+        From 502 operations on integers.
 
     Raises
     ------
@@ -972,6 +990,8 @@ def stages(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1013,7 +1033,7 @@ def stages(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -1051,7 +1071,7 @@ def stages(
     x32 = x28 + x31
     x33 = x27 + x29
     x34 = x21 + 1
-    x35 = batch_size // vision_batch_size
+    x35 = images_per_prompt * (batch_size // vision_batch_size)
     x36 = vision_batch_size * x35
     x37 = (
         8410300416 * x19
@@ -1084,7 +1104,7 @@ def stages(
         + 16 * x49
         + 6720 * x50
     )
-    x52 = x35 * x51
+    x52 = x51 * x35
     x53 = 1 if (14 * x14) != x1 else 0
     x54 = 1 if (14 * x17) != x6 else 0
     x55 = (x16 if x53 else 0) + (x18 if x54 else 0)
@@ -1147,7 +1167,7 @@ def stages(
         + 1024 * x49
         + 446528 * x50
     )
-    x80 = x35 * x79
+    x80 = x79 * x35
     x81 = 49843360 * weight_bits
     x82 = (
         150528 * (x55 + x60)
@@ -1183,7 +1203,7 @@ def stages(
         + 64 * x47
         + 25088 * x50
     )
-    x85 = x35 * x84
+    x85 = x84 * x35
     x86 = 5242880 * x12 * x36
     x87 = (x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0
     x88 = (
@@ -1191,7 +1211,7 @@ def stages(
         + weight_bits * ((328000 if x4 else 0) + 328160)
         + 8 * x13
     )
-    x89 = x35 * x88
+    x89 = x88 * x35
     x90 = 328160 * weight_bits
     x91 = activation_bits * (160 * x87 + 1056 * x12 + 640 * x8 + 480) * x36
     x92 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)

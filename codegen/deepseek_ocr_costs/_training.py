@@ -55,6 +55,7 @@ __all__ = [
 def training_step(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -78,6 +79,8 @@ def training_step(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -105,7 +108,7 @@ def training_step(
     Returns
     -------
     Cost
-        From 449 operations on integers.
+        From 451 operations on integers.
 
     Raises
     ------
@@ -116,6 +119,8 @@ def training_step(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -153,7 +158,7 @@ def training_step(
     x11 = x7 + x10
     x12 = x9 + (num_height_tiles * x5 if x2 else 0)
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -183,7 +188,7 @@ def training_step(
     x28 = x27 + x8 * x25
     x29 = x24 + x25
     x30 = x3 + 1
-    x31 = batch_size // vision_batch_size
+    x31 = images_per_prompt * (batch_size // vision_batch_size)
     x32 = vision_batch_size * x31
     x33 = vision_batch_size * x1
     x34 = 1 if x33 != 1 else 0
@@ -259,7 +264,7 @@ def training_step(
         + (401239360 if x2 else 0)
         + 401240640
     )
-    cuda_core_flops = x31 * x74 + (1320 * seq_len + 2852737) * x50 - 400770048
+    cuda_core_flops = x74 * x31 + (1320 * seq_len + 2852737) * x50 - 400770048
     x75 = (
         (6 * image_size * image_size + (12288 * x23 if x51 else 0) + 3894272) * x3
         + 6 * base_size * base_size
@@ -319,7 +324,7 @@ def training_step(
         - 163878144
     )
     x83 = (
-        x31 * x78
+        x78 * x31
         + batch_size * x81
         + weight_bits * x82
         + 2560 * x70
@@ -367,7 +372,7 @@ def training_step(
     )
     x87 = seq_len * (activation_bits * ((6144 if x62 else 0) + 123648) + (522240 if x62 else 0) + 698284)
     x88 = x87 + logits_tokens * (16160 * activation_bits + (517120 if x62 else 0))
-    activation_bytes = x31 * x86 + batch_size * x88 + 160 * x70 + (3604480 if x65 else 0) + 5632
+    activation_bytes = x86 * x31 + batch_size * x88 + 160 * x70 + (3604480 if x65 else 0) + 5632
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -375,6 +380,7 @@ def training_step(
 def training_step_tensor_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -395,6 +401,8 @@ def training_step_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -422,7 +430,7 @@ def training_step_tensor_core_flops(
     Returns
     -------
     int
-        From 66 operations on integers.
+        From 68 operations on integers.
 
     Raises
     ------
@@ -433,6 +441,8 @@ def training_step_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -468,7 +478,7 @@ def training_step_tensor_core_flops(
     x9 = -(-x8 // 4)
     x10 = x9 * x9
     x11 = x7 + x10
-    image_tokens = x11 + x9 + (num_height_tiles * x5 if x2 else 0) + 1
+    image_tokens = images_per_prompt * (x11 + x9 + (num_height_tiles * x5 if x2 else 0) + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -497,13 +507,14 @@ def training_step_tensor_core_flops(
         + 403439616 * (x17 + x18)
         + 1812234240 * (x3 + 1)
     )
-    x20 = x19 * vision_batch_size * (batch_size // vision_batch_size)
+    x20 = x19 * vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
     return x20 + batch_size * (seq_len * (184320 * seq_len + 2451703296) + 992870400 * logits_tokens)
 
 
 def training_step_cuda_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -524,6 +535,8 @@ def training_step_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -551,7 +564,7 @@ def training_step_cuda_core_flops(
     Returns
     -------
     int
-        From 119 operations on integers.
+        From 121 operations on integers.
 
     Raises
     ------
@@ -562,6 +575,8 @@ def training_step_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -598,7 +613,7 @@ def training_step_cuda_core_flops(
     x10 = x9 * x9
     x11 = x7 + x10
     x12 = x9 + (num_height_tiles * x5 if x2 else 0)
-    image_tokens = x11 + x12 + 1
+    image_tokens = images_per_prompt * (x11 + x12 + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -647,12 +662,17 @@ def training_step_cuda_core_flops(
         + (401239360 if x2 else 0)
         + 401240640
     )
-    return (batch_size // vision_batch_size) * x25 + (1320 * seq_len + 2852737) * batch_size * seq_len - 400770048
+    return (
+        x25 * images_per_prompt * (batch_size // vision_batch_size)
+        + (1320 * seq_len + 2852737) * batch_size * seq_len
+        - 400770048
+    )
 
 
 def training_step_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -673,6 +693,8 @@ def training_step_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -700,7 +722,7 @@ def training_step_io_bytes(
     Returns
     -------
     int
-        From 279 operations on integers.
+        From 281 operations on integers.
 
     Raises
     ------
@@ -711,6 +733,8 @@ def training_step_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -748,7 +772,7 @@ def training_step_io_bytes(
     x11 = x7 + x10
     x12 = x9 + (num_height_tiles * x5 if x2 else 0)
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -772,7 +796,7 @@ def training_step_io_bytes(
     x22 = x8 * x8
     x23 = x4 * x21
     x24 = x21 + x22
-    x25 = batch_size // vision_batch_size
+    x25 = images_per_prompt * (batch_size // vision_batch_size)
     x26 = vision_batch_size * x1
     x27 = 1 if x4 != 1 else 0
     x28 = x22 if x8 != 1 else 0
@@ -854,7 +878,7 @@ def training_step_io_bytes(
     x58 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
     x59 = x58 + ((x7 * vision_batch_size * x25 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
     x60 = (
-        x25 * x51
+        x51 * x25
         + batch_size * x54
         + weight_bits * x57
         + 2560 * activation_bits * x59
@@ -868,6 +892,7 @@ def training_step_io_bytes(
 def training_step_weight_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -888,6 +913,8 @@ def training_step_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -915,7 +942,7 @@ def training_step_weight_bytes(
     Returns
     -------
     int
-        From 17 operations on integers.
+        From 18 operations on integers.
 
     Raises
     ------
@@ -926,6 +953,8 @@ def training_step_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -954,7 +983,8 @@ def training_step_weight_bytes(
     x2 = 1 if x1 > 1 else 0
     x3 = -(-(image_size // 16) // 4)
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = (x1 * x3 * x3 if x2 else 0) + x4 * x4 + x4 + (num_height_tiles * x3 if x2 else 0) + 1
+    x5 = (x1 * x3 * x3 if x2 else 0) + x4 * x4 + x4 + (num_height_tiles * x3 if x2 else 0) + 1
+    image_tokens = images_per_prompt * x5
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -973,6 +1003,7 @@ def training_step_weight_bytes(
 def training_step_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -993,6 +1024,8 @@ def training_step_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1020,7 +1053,7 @@ def training_step_activation_bytes(
     Returns
     -------
     int
-        From 224 operations on integers.
+        From 226 operations on integers.
 
     Raises
     ------
@@ -1031,6 +1064,8 @@ def training_step_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1067,7 +1102,7 @@ def training_step_activation_bytes(
     x10 = x9 * x9
     x11 = x7 + x10
     x12 = x9 + (num_height_tiles * x5 if x2 else 0)
-    image_tokens = x11 + x12 + 1
+    image_tokens = images_per_prompt * (x11 + x12 + 1)
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -1091,7 +1126,7 @@ def training_step_activation_bytes(
     x21 = x8 * x8
     x22 = x4 * x20
     x23 = x20 + x21
-    x24 = batch_size // vision_batch_size
+    x24 = images_per_prompt * (batch_size // vision_batch_size)
     x25 = vision_batch_size * x1
     x26 = 1 if x4 != 1 else 0
     x27 = x21 if x8 != 1 else 0
@@ -1154,12 +1189,13 @@ def training_step_activation_bytes(
     x51 = x50 + logits_tokens * (16160 * activation_bits + (517120 if x42 else 0))
     x52 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
     x53 = x52 + ((x7 * vision_batch_size * x24 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-    return x24 * x49 + batch_size * x51 + 160 * activation_bits * x53 + (3604480 if x44 else 0) + 5632
+    return x49 * x24 + batch_size * x51 + 160 * activation_bits * x53 + (3604480 if x44 else 0) + 5632
 
 
 def training_step_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -1180,6 +1216,8 @@ def training_step_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1207,7 +1245,7 @@ def training_step_kv_cache_bytes(
     Returns
     -------
     int
-        From 16 operations on integers.
+        From 17 operations on integers.
 
     Raises
     ------
@@ -1218,6 +1256,8 @@ def training_step_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1246,7 +1286,8 @@ def training_step_kv_cache_bytes(
     x2 = 1 if x1 > 1 else 0
     x3 = -(-(image_size // 16) // 4)
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = (x1 * x3 * x3 if x2 else 0) + x4 * x4 + x4 + (num_height_tiles * x3 if x2 else 0) + 1
+    x5 = (x1 * x3 * x3 if x2 else 0) + x4 * x4 + x4 + (num_height_tiles * x3 if x2 else 0) + 1
+    image_tokens = images_per_prompt * x5
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):

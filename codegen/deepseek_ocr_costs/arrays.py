@@ -95,6 +95,7 @@ class Stages(NamedTuple):
 def vision(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
@@ -111,6 +112,8 @@ def vision(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -147,6 +150,7 @@ def vision(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -162,6 +166,7 @@ def vision(
 def projector(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
@@ -178,6 +183,8 @@ def projector(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -214,6 +221,7 @@ def projector(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -355,6 +363,7 @@ def decode(
 def request(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
@@ -378,6 +387,8 @@ def request(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -429,6 +440,7 @@ def request(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -450,6 +462,7 @@ def request(
 def training_step(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
@@ -470,6 +483,8 @@ def training_step(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -515,6 +530,7 @@ def training_step(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -533,6 +549,7 @@ def training_step(
 def stages(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
@@ -556,6 +573,8 @@ def stages(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -607,6 +626,7 @@ def stages(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -629,6 +649,7 @@ def stages(
 def vision_peak_activation_bytes(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
@@ -647,6 +668,8 @@ def vision_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -687,6 +710,7 @@ def vision_peak_activation_bytes(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -704,6 +728,7 @@ def vision_peak_activation_bytes(
 def projector_peak_activation_bytes(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
@@ -722,6 +747,8 @@ def projector_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -762,6 +789,7 @@ def projector_peak_activation_bytes(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -905,6 +933,7 @@ def decode_peak_activation_bytes(
 def request_peak_activation_bytes(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
@@ -928,6 +957,8 @@ def request_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -979,6 +1010,7 @@ def request_peak_activation_bytes(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,

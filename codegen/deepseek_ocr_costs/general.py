@@ -54,6 +54,7 @@ __all__ = [
 def vision(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -86,6 +87,8 @@ def vision(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -136,7 +139,7 @@ def vision(
     Returns
     -------
     Cost
-        From 595 operations on integers.
+        From 596 operations on integers.
 
     Raises
     ------
@@ -147,6 +150,8 @@ def vision(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -249,7 +254,7 @@ def vision(
     x38 = -(-x1 // 2)
     x39 = -(-x5 // 2)
     x40 = sam_downsample_channels * (x38 * x38 * x32 + x39 * x39)
-    x41 = batch_size // vision_batch_size
+    x41 = images_per_prompt * (batch_size // vision_batch_size)
     x42 = sam_num_hidden_layers * x19
     x43 = sam_hidden_size // sam_num_attention_heads
     x44 = sam_image_size // sam_patch_size
@@ -390,7 +395,7 @@ def vision(
         + x34 * x35
     )
     x132 = vision_batch_size * x131 + sam_num_global_layers * (x43 * (12 * x47 - 6 * x48) - 4 * x50) + x53 + 31 * x60
-    cuda_core_flops = x41 * x132
+    cuda_core_flops = x132 * x41
     x133 = (
         sam_num_global_layers * ((-6 * x65 - 12 * x18) * x19 - x70) + 6 * x73 + sam_num_hidden_layers * x70 + 12 * x75
     )
@@ -427,7 +432,7 @@ def vision(
         + 64 * x126
         + 256 * x52
     )
-    x139 = x41 * x138
+    x139 = x138 * x41
     io_bytes = -(-x139 // 8)
     x140 = (
         x43 * (sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x112 + x88))
@@ -460,7 +465,7 @@ def vision(
         + 128 * x49 * x42
         + 32 * (x60 + x115 * x125 + (x124 if x77 else 0))
     )
-    x145 = x41 * x144
+    x145 = x144 * x41
     activation_bytes = -(-x145 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
@@ -469,6 +474,7 @@ def vision(
 def projector(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -488,6 +494,8 @@ def projector(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -512,7 +520,7 @@ def projector(
     Returns
     -------
     Cost
-        From 64 operations on integers.
+        From 65 operations on integers.
 
     Raises
     ------
@@ -523,6 +531,8 @@ def projector(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -557,7 +567,7 @@ def projector(
     x6 = num_height_tiles * x4 + x5
     x7 = x2 * x1 * x4
     x8 = x7 + x5 * x5
-    x9 = batch_size // vision_batch_size
+    x9 = images_per_prompt * (batch_size // vision_batch_size)
     x10 = vision_batch_size * activation_bits
     x11 = x8 * clip_hidden_size
     x12 = (x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0
@@ -565,10 +575,10 @@ def projector(
     cuda_core_flops = 0
     x13 = (2 * x12 + 10 * x8 + 8 * x6 + 6) * x10 + weight_bits * (2 * (x3 + clip_hidden_size * (x3 + 1)) + 3)
     x14 = hidden_size * x13 + 6 * x10 * x11 + 64 * (x6 + x8 + 1)
-    x15 = x9 * x14
+    x15 = x14 * x9
     io_bytes = -(-x15 // 8)
     weight_bytes = -(-((2 * clip_hidden_size + 3) * weight_bits * hidden_size) // 8)
-    activation_bytes = -(-(x9 * (hidden_size * (x12 + 5 * x8 + 4 * x6 + 3) + 2 * x11) * x10) // 8)
+    activation_bytes = -(-((hidden_size * (x12 + 5 * x8 + 4 * x6 + 3) + 2 * x11) * x9 * x10) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -1104,6 +1114,7 @@ def decode(
 def request(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -1154,6 +1165,8 @@ def request(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1241,7 +1254,7 @@ def request(
     Returns
     -------
     Cost
-        From 1022 operations on integers.
+        From 1024 operations on integers.
 
     Raises
     ------
@@ -1252,6 +1265,8 @@ def request(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1365,7 +1380,7 @@ def request(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -1412,7 +1427,7 @@ def request(
     x41 = -(-x1 // 2)
     x42 = -(-x6 // 2)
     x43 = sam_downsample_channels * (x41 * x41 * x35 + x42 * x42)
-    x44 = batch_size // vision_batch_size
+    x44 = images_per_prompt * (batch_size // vision_batch_size)
     x45 = vision_batch_size * x44
     x46 = sam_num_hidden_layers * x22
     x47 = sam_hidden_size // sam_num_attention_heads
@@ -1661,7 +1676,7 @@ def request(
     x209 = (
         (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + x145) + x151) * x152
         + batch_size * x205
-        + 2 * x44 * x208
+        + 2 * x208 * x44
     )
     cuda_core_flops = -(-x209 // 2)
     x210 = (
@@ -1730,8 +1745,8 @@ def request(
         + x186
     )
     x226 = (
-        x44 * x215
-        + x44 * x217
+        x215 * x44
+        + x217 * x44
         + batch_size * x222
         + weight_bits * (x177 + routed_reads(n_routed_experts, num_experts_per_tok, x152, x178, expert_routing) * x179)
         + num_hidden_layers * (x181 * x182 + x183)
@@ -1779,13 +1794,13 @@ def request(
         + 128 * x53 * x46
         + 32 * (x64 + x119 * x130 + (x129 if x81 else 0))
     )
-    x233 = 2 * x44 * x232
+    x233 = 2 * x232 * x44
     x234 = logits_tokens * (2 * activation_bits * (vocab_size + hidden_size * x167) + x192)
     x235 = seq_len * (activation_bits * x188 + x191) + x234
     x236 = batch_size * x235
     x237 = x236 + x194
     x238 = x194 + batch_size * (x192 + activation_bits * (x144 + x188) + x191) if decode_steps > 0 else 0
-    x239 = max(x233, 2 * x44 * (hidden_size * (x133 + 5 * x12 + 4 * x8 + 3) + 2 * x132) * x126, x237, x238)
+    x239 = max(x233, 2 * (hidden_size * (x133 + 5 * x12 + 4 * x8 + 3) + 2 * x132) * x44 * x126, x237, x238)
     activation_bytes = -(-x239 // 16)
     kv_cache_bytes = -(-((seq_len + decode_steps) * x197) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
@@ -1794,6 +1809,7 @@ def request(
 def training_step(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -1845,6 +1861,8 @@ def training_step(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1926,7 +1944,7 @@ def training_step(
     Returns
     -------
     Cost
-        From 1070 operations on integers.
+        From 1069 operations on integers.
 
     Raises
     ------
@@ -1937,6 +1955,8 @@ def training_step(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2047,7 +2067,7 @@ def training_step(
     x12 = x9 + num_height_tiles * x5
     x13 = x11 + x12
     x14 = x13 + 1
-    image_tokens = x14
+    image_tokens = images_per_prompt * x14
     if seq_len is None:
         seq_len = image_tokens + prompt_tokens
     elif not (type(seq_len) is int and seq_len > 0):
@@ -2093,7 +2113,7 @@ def training_step(
     x45 = -(-x2 // 2)
     x46 = -(-x8 // 2)
     x47 = sam_downsample_channels * (x45 * x45 * x39 + x46 * x46)
-    x48 = batch_size // vision_batch_size
+    x48 = images_per_prompt * (batch_size // vision_batch_size)
     x49 = vision_batch_size * x48
     x50 = hidden_size // num_attention_heads
     x51 = num_key_value_heads * x50
@@ -2153,9 +2173,9 @@ def training_step(
     x105 = batch_size * seq_len
     x106 = x8 + x25
     x107 = sam_num_global_layers * x106 + x94 + x69 * x37
-    x108 = x105 * x56 + x48 * x107
-    x109 = x48 * x70
-    x110 = x69 * x109
+    x108 = x105 * x56 + x107 * x48
+    x109 = x69 * x70
+    x110 = x48 * x109
     x111 = x86 + sam_num_hidden_layers * x110
     x112 = x79 + x87
     x113 = x71 * x110 + x112
@@ -2198,98 +2218,95 @@ def training_step(
     x142 = x70 * x95
     x143 = 1 if weight_bits != 32 else 0
     x144 = (x30 if x8 == x74 else 0) + (x26 if x2 == x74 else 0)
-    x145 = x74 * x93
-    x146 = x74 if x143 else 0
-    x147 = x143 + 1
-    x148 = 256 * x92
-    x149 = ((x19 if x17 != 1 else 0) + (x21 if x20 != 1 else 0)) * x127
-    x150 = vision_batch_size * activation_bits * x149 + x69 * x70 * weight_bits
-    x151 = x33 * sam_num_hidden_layers + x125
-    x152 = x80 * x145
-    x153 = 4 if x136 else 0
-    x154 = 64 if x136 else 0
-    x155 = 2 * vocab_size
-    x156 = x52 + 1
-    x157 = hidden_size * moe_intermediate_size
-    x158 = vision_batch_size * x61
-    x159 = sam_hidden_size * sam_num_global_layers
-    x160 = x159 if x116 else 0
-    x161 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x162 = x99 * x114
-    x163 = sam_num_global_layers * sam_num_attention_heads
-    x164 = 1 if (sam_num_attention_heads + x65) != 2 else 0
-    x165 = x49 if x60 else 0
-    x166 = x27 * x165
+    x145 = sam_num_global_layers * x70
+    x146 = x74 * x93
+    x147 = x74 if x143 else 0
+    x148 = x143 + 1
+    x149 = 256 * x92
+    x150 = ((x19 if x17 != 1 else 0) + (x21 if x20 != 1 else 0)) * x127
+    x151 = vision_batch_size * activation_bits * x150 + weight_bits * x109
+    x152 = x33 * sam_num_hidden_layers + x125
+    x153 = x80 * x146
+    x154 = 4 if x136 else 0
+    x155 = 64 if x136 else 0
+    x156 = 2 * vocab_size
+    x157 = x52 + 1
+    x158 = hidden_size * moe_intermediate_size
+    x159 = x99 * x114
+    x160 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x161 = sam_num_global_layers * x49
+    x162 = sam_num_attention_heads * x161
+    x163 = sam_hidden_size * x161
+    x164 = x163 if x116 else 0
+    x165 = 1 if (sam_num_attention_heads + x65) != 2 else 0
+    x166 = x27 if x60 else 0
     x167 = (
-        (x158 * x160 if vision_batch_size == 1 else 0)
-        + (x159 * x158 if x161 else 0)
-        + ((vision_batch_size * hidden_size * x7 if num_width_tiles != 1 else 0) if x3 != 1 else 0)
-        + (x162 if x72 != 1 else 0)
-    )
-    x168 = (
-        x48 * x167
-        + x8 * (x161 + 1) * x49 * x61 * x163
+        (x48 * x159 if x72 != 1 else 0)
+        + x8 * (x160 + 1) * x61 * x162
         + sam_num_hidden_layers * x133 * x49
-        + (x164 + 1) * x28 * x165 * x163
-        + (x160 * x166 if x65 == 1 else 0)
+        + (x61 * x164 if vision_batch_size == 1 else 0)
+        + (x61 * x163 if x160 else 0)
+        + ((x165 + 1) * x28 * x162 if x60 else 0)
+        + (x166 * x164 if x65 == 1 else 0)
+        + ((hidden_size * x49 * x7 if num_width_tiles != 1 else 0) if x3 != 1 else 0)
         + ((batch_size * hidden_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
-        + (x159 * x166 if x164 else 0)
+        + (x163 * x166 if x165 else 0)
     )
-    x169 = 2 * x168
-    x170 = (num_hidden_layers * x105 if x136 else 0) + x49
-    x171 = hidden_size * x105
-    x172 = first_k_dense_replace * x171 + sam_num_global_layers * x93 * x109 if x136 else 0
-    x173 = x171 + x49 * x47
-    x174 = num_experts_per_tok if x136 else 0
-    x175 = n_routed_experts if x143 else 0
-    x176 = activation_bits * x105 * x174 + weight_bits * x175
-    x177 = x171 * x174 + n_routed_experts * ((hidden_size if x143 else 0) + 1)
-    x178 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x179 = x132 + x149
-    x180 = -64 * first_k_dense_replace
-    x181 = (
+    x168 = 2 * x167
+    x169 = (num_hidden_layers * x105 if x136 else 0) + x49
+    x170 = hidden_size * x105
+    x171 = first_k_dense_replace * x170 + x93 * x48 * x145 if x136 else 0
+    x172 = x170 + x49 * x47
+    x173 = num_experts_per_tok if x136 else 0
+    x174 = n_routed_experts if x143 else 0
+    x175 = activation_bits * x105 * x173 + weight_bits * x174
+    x176 = x170 * x173 + n_routed_experts * ((hidden_size if x143 else 0) + 1)
+    x177 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x178 = x132 + x150
+    x179 = -64 * first_k_dense_replace
+    x180 = (
         sam_num_global_layers * ((-24 * sam_hidden_size - 12 * x16) * x24 + 12 * (x31 + x32))
         + x33 * (12 * (x34 + x35) + 6 * sam_neck_channels)
         + 12 * x24 * x37
         + 24 * sam_hidden_size * x38
     )
-    x182 = clip_num_hidden_layers * (x41 * (12 * clip_intermediate_size + 24 * clip_hidden_size) + 12 * x43 + 24 * x11)
-    x183 = x182 + x11 * (x44 + 54 * sam_downsample_channels)
-    x184 = sam_hidden_size * x181 + clip_hidden_size * x183 + 54 * sam_neck_channels * (x33 * sam_neck_channels + x47)
-    x185 = x184 * x49
-    x186 = (
+    x181 = clip_num_hidden_layers * (x41 * (12 * clip_intermediate_size + 24 * clip_hidden_size) + 12 * x43 + 24 * x11)
+    x182 = x181 + x11 * (x44 + 54 * sam_downsample_channels)
+    x183 = sam_hidden_size * x180 + clip_hidden_size * x182 + 54 * sam_neck_channels * (x33 * sam_neck_channels + x47)
+    x184 = x183 * x49
+    x185 = (
         num_hidden_layers * (12 * (seq_len + x52) + 6 * n_routed_experts)
         + first_k_dense_replace * (-18 * x53 - 6 * n_routed_experts)
         + 18 * x55
     )
-    x187 = hidden_size * x186
-    x188 = x187 + x56
-    x189 = seq_len * x188
-    x190 = x189 + x57 * x58
-    x191 = batch_size * x190
-    tensor_core_flops = x185 + x191
-    x192 = (
+    x186 = hidden_size * x185
+    x187 = x186 + x56
+    x188 = seq_len * x187
+    x189 = x188 + x57 * x58
+    x190 = batch_size * x189
+    tensor_core_flops = x184 + x190
+    x191 = (
         sam_num_global_layers * (((-2 if x59 else 0) - 13) * x23 * x24 + 2 * ((x29 if x60 else 0) + x30 * x61))
         + (2 * x63 if x59 else 0)
         + 13 * x64
     )
-    x193 = ((x42 + 1) * x39 if x66 else 0) + (x10 + 1 if x67 else 0) + x41 * (49 * clip_num_hidden_layers + 22)
-    x194 = (
+    x192 = ((x42 + 1) * x39 if x66 else 0) + (x10 + 1 if x67 else 0) + x41 * (49 * clip_num_hidden_layers + 22)
+    x193 = (
         sam_hidden_size * (45 * sam_num_hidden_layers + 2)
         + sam_neck_channels * ((6 if sam_neck_channels != 1 else 0) + 52)
         + 17 * x35
         + 10
     )
-    x195 = clip_num_attention_heads * (11 * x43 + 22 * x11) + 14 * x41 * clip_intermediate_size
-    x196 = (
-        sam_num_attention_heads * x192
-        + clip_hidden_size * x193
-        + x33 * x194
+    x194 = clip_num_attention_heads * (11 * x43 + 22 * x11) + 14 * x41 * clip_intermediate_size
+    x195 = (
+        sam_num_attention_heads * x191
+        + clip_hidden_size * x192
+        + x33 * x193
         + sam_hidden_size * (6 * x38 - 6 * sam_num_global_layers * x24 + x68)
-        + clip_num_hidden_layers * x195
+        + clip_num_hidden_layers * x194
         + 2 * x14 * hidden_size
     )
-    x197 = (
+    x196 = (
         (-2 * sam_window_size * x70 - 4 * x15) * x71
         + clip_hidden_size * (2 * x73 + 5)
         + 4 * (sam_neck_channels + x79)
@@ -2297,26 +2314,26 @@ def training_step(
         + 3 * x85
         + x89
     )
-    x198 = (
-        vision_batch_size * x196
-        + x69 * x197
+    x197 = (
+        vision_batch_size * x195
+        + x69 * x196
         + x70 * (sam_num_global_layers * (28 * x92 - 14 * x93) + 2 * x95)
         + hidden_size * ((2 if x4 else 0) + 3)
         + x96 * x100
         + 63 * x104
     )
-    x199 = (
+    x198 = (
         hidden_size * (7 * num_experts_per_tok + 48)
         + 11 * seq_len * num_attention_heads
         + 8 * x51
         + 10 * (n_routed_experts + 1)
         + 2 * num_experts_per_tok
     )
-    x200 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * x53 - 10 * n_routed_experts - 2 * num_experts_per_tok
-    x201 = num_hidden_layers * x199 + first_k_dense_replace * x200 + 16 * (hidden_size + x55) + 5
+    x199 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * x53 - 10 * n_routed_experts - 2 * num_experts_per_tok
+    x200 = num_hidden_layers * x198 + first_k_dense_replace * x199 + 16 * (hidden_size + x55) + 5
     cuda_core_flops = (
-        x48 * x198
-        + x201 * x105
+        x197 * x48
+        + x200 * x105
         + x70 * (2 * sam_num_hidden_layers + 4 * x71)
         - 3 * (hidden_size + x85)
         + 4 * x108
@@ -2325,19 +2342,19 @@ def training_step(
         - 9 * x88
         - x115
     )
-    x202 = (
+    x201 = (
         sam_num_global_layers * ((x120 - 37 * x22) * x23 - 2 * x123)
         + sam_num_hidden_layers * (2 * x123 + 33 * x33)
         + x124
         + 37 * x38
         + 9 * x33
     )
-    x203 = (
+    x202 = (
         sam_num_global_layers * (sam_window_size * (-5 * sam_window_size - 8) * x24 + 8 * x32) + 8 * x24 * x36 + 5 * x64
     )
-    x204 = (
-        sam_hidden_size * x202
-        + sam_num_attention_heads * x203
+    x203 = (
+        sam_hidden_size * x201
+        + sam_num_attention_heads * x202
         + clip_hidden_size * (58 * x125 + 32 * x11 + 11 * x40)
         + x33 * (10 * x35 + 84 * sam_neck_channels + 46)
         + hidden_size * (20 * x11 + 16 * x12)
@@ -2345,15 +2362,15 @@ def training_step(
         + 6 * (base_size * base_size + image_size * image_size * x39)
         + 25 * x135
     )
-    x205 = (x99 * (x137 + 3) + 2 * x69) * x73 + x103 * (x137 + 4) + 2 * (x10 + x6) + 4 * x69 + 7 * x99
-    x206 = (
-        vision_batch_size * x204
-        + clip_hidden_size * x205
+    x204 = (x99 * (x137 + 3) + 2 * x69) * x73 + x103 * (x137 + 4) + 2 * (x10 + x6) + 4 * x69 + 7 * x99
+    x205 = (
+        vision_batch_size * x203
+        + clip_hidden_size * x204
         + sam_num_global_layers * (x70 * (4 * x101 + (x138 if x136 else 0) - 10 * x139) + x140)
         + 2 * x141 * x102
         + 10 * x142
     )
-    x207 = (
+    x206 = (
         sam_hidden_size * (3 * x74 * x74 + 18 * x34)
         + 24 * x78
         + 12 * (x86 + x75)
@@ -2362,154 +2379,154 @@ def training_step(
         + 54 * x88
         + 22 * x87
     )
-    x208 = (
-        x69 * x207
-        + sam_num_global_layers * x70 * ((x93 * (8 * x74 - 4) if x143 else 0) + 4 * x144)
+    x207 = (
+        x69 * x206
+        + ((x93 * (8 * x74 - 4) if x143 else 0) + 4 * x144) * x145
         + hidden_size * ((11 if x4 else 0) + 16)
-        + 2 * sam_hidden_size * (x144 + x145 * x146)
+        + 2 * sam_hidden_size * (x144 + x146 * x147)
     )
-    x209 = (
-        x70 * (x93 * ((-128 if x143 else 0) + 256 * x74 * x147 - 256) + x141 * x148)
-        + sam_window_size * (sam_window_size * (-4 * x150 - 384 * x69) - 256 * x69)
+    x208 = (
+        x70 * (x93 * ((-128 if x143 else 0) + 256 * x74 * x148 - 256) + x141 * x149)
+        + sam_window_size * (sam_window_size * (-4 * x151 - 384 * x69) - 256 * x69)
         + 256 * x106
     )
-    x210 = (
-        activation_bits * x206
-        + weight_bits * x208
-        + sam_num_global_layers * x209
-        + vision_batch_size * (64 * x41 + 128 * x151)
-        + (4 * sam_window_size * x150 + 256 * x69) * x36
+    x209 = (
+        activation_bits * x205
+        + weight_bits * x207
+        + sam_num_global_layers * x208
+        + vision_batch_size * (64 * x41 + 128 * x152)
+        + (4 * sam_window_size * x151 + 256 * x69) * x36
         + (64 * x141 * x100 + 128 * x69) * x73
-        + 64 * (x147 * x152 + x104 * x141)
+        + 64 * (x148 * x153 + x104 * x141)
         + 384 * x95
         + 128 * (x4 + x13)
         + 256
     )
-    x211 = (
+    x210 = (
         num_hidden_layers * (24 * num_experts_per_tok + 106)
         + first_k_dense_replace * (-24 * num_experts_per_tok - 12)
-        + x153
+        + x154
     )
-    x212 = (
-        activation_bits * x211
+    x211 = (
+        activation_bits * x210
         + num_hidden_layers * (224 * num_experts_per_tok + (384 if x136 else 0) + 1120)
         + first_k_dense_replace * (-224 * num_experts_per_tok - 160)
         + 2 * weight_bits
         + (128 if x136 else 0)
         + 480
     )
-    x213 = (
-        x50 * (activation_bits * (x137 + 38 * num_key_value_heads) + x154 + 320)
+    x212 = (
+        x50 * (activation_bits * (x137 + 38 * num_key_value_heads) + x155 + 320)
         + 480 * n_routed_experts
         + 992 * num_experts_per_tok
         + 960
     )
-    x214 = (
-        hidden_size * x212
-        + num_hidden_layers * x213
+    x213 = (
+        hidden_size * x211
+        + num_hidden_layers * x212
         + first_k_dense_replace * (-20 * activation_bits * x53 - 480 * n_routed_experts - 992 * num_experts_per_tok)
         + 20 * x55 * activation_bits
         + 576
     )
-    x215 = seq_len * x214
-    x216 = x215 + logits_tokens * (activation_bits * (x141 * x155 + 3 * hidden_size) + vocab_size * x154)
-    x217 = n_shared_experts * x157 + routed_reads(n_routed_experts, num_experts_per_tok, x105, x157, expert_routing)
-    x218 = (
-        hidden_size * (3 * vocab_size + 6 * num_hidden_layers * x156 + 9 * x54 - 6)
+    x214 = seq_len * x213
+    x215 = x214 + logits_tokens * (activation_bits * (x141 * x156 + 3 * hidden_size) + vocab_size * x155)
+    x216 = n_shared_experts * x158 + routed_reads(n_routed_experts, num_experts_per_tok, x105, x158, expert_routing)
+    x217 = (
+        hidden_size * (3 * vocab_size + 6 * num_hidden_layers * x157 + 9 * x54 - 6)
         + x70 * (12 * x71 + 6 * sam_num_hidden_layers)
-        + x217 * (9 * num_hidden_layers - 9 * first_k_dense_replace)
+        + x216 * (9 * num_hidden_layers - 9 * first_k_dense_replace)
         - 12 * x113
         - 6 * x111
         - 9 * x85
         - 27 * x88
         - 3 * x115
     )
-    x219 = (
-        x48 * x210
-        + batch_size * x216
-        + weight_bits * x218
-        + activation_bits * (x169 + x170 * x44 - 4 * x172 + 7 * x173 + 8 * x108)
-        + num_hidden_layers * (hidden_size * (2 * x176 + 96 * n_routed_experts) + 64 * (seq_len + x177) + 16 * x50)
-        + first_k_dense_replace * (hidden_size * (-2 * x176 - 96 * n_routed_experts) - 64 * x177)
-        - 128 * x172
+    x218 = (
+        x209 * x48
+        + batch_size * x215
+        + weight_bits * x217
+        + activation_bits * (x168 + x169 * x44 - 4 * x171 + 7 * x172 + 8 * x108)
+        + num_hidden_layers * (hidden_size * (2 * x175 + 96 * n_routed_experts) + 64 * (seq_len + x176) + 16 * x50)
+        + first_k_dense_replace * (hidden_size * (-2 * x175 - 96 * n_routed_experts) - 64 * x176)
+        - 128 * x171
     )
-    io_bytes = -(-x219 // 8)
-    x220 = (
-        num_hidden_layers * (n_routed_experts + 2 * x156 + 3 * x178)
-        + first_k_dense_replace * (3 * intermediate_size - 3 * x178 - n_routed_experts)
-        + x155
+    io_bytes = -(-x218 // 8)
+    x219 = (
+        num_hidden_layers * (n_routed_experts + 2 * x157 + 3 * x177)
+        + first_k_dense_replace * (3 * intermediate_size - 3 * x177 - n_routed_experts)
+        + x156
         + 4
     )
-    x221 = (
+    x220 = (
         x115
-        + hidden_size * x220
+        + hidden_size * x219
         + x70 * (-2 * sam_num_hidden_layers - 4 * x71)
         + 3 * (x85 + clip_hidden_size * clip_patch_size * clip_patch_size)
         + 4 * x112
         + x89
     )
-    x222 = weight_bits * x221
-    weight_bytes = -(-x222 // 8)
-    x223 = (
-        (sam_hidden_size * (x120 - 10 * x22) - 2 * sam_num_attention_heads * x24 - 4 * x179) * x23
+    x221 = weight_bits * x220
+    weight_bytes = -(-x221 // 8)
+    x222 = (
+        (sam_hidden_size * (x120 - 10 * x22) - 2 * sam_num_attention_heads * x24 - 4 * x178) * x23
         + x134
         + 4 * x32 * sam_num_attention_heads
     )
-    x224 = (
-        sam_num_global_layers * x223
+    x223 = (
+        sam_num_global_layers * x222
         + x33 * (4 * x81 + 10 * x76 + 28 * sam_neck_channels + 16)
         + clip_hidden_size * (6 * x40 + 20 * x125 + 12 * x11)
         + hidden_size * (8 * x12 + 10 * x11)
         + sam_hidden_size * (x124 + 10 * x38)
         + 8 * x135
         + 2 * sam_num_attention_heads * x64
-        + 4 * x179 * x62
+        + 4 * x178 * x62
     )
-    x225 = (
-        vision_batch_size * x224
+    x224 = (
+        vision_batch_size * x223
         + sam_num_global_layers * (x140 + x70 * ((x138 - 4 * x93 if x136 else 0) - 4 * x139))
         + 2 * clip_hidden_size * (x99 + x103 * x141 + x69 * x96)
         + 8 * x107
         + x102 * x137
         + 4 * x142
     )
-    x226 = (
+    x225 = (
         x137
         + num_hidden_layers * (8 * num_experts_per_tok + 27)
         + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x141)
     )
-    x227 = hidden_size * x226 + (x153 + 13 * num_key_value_heads) * x56 + 8 * x55 - 8 * first_k_dense_replace * x53
-    x228 = seq_len * x227
-    x229 = x228 + logits_tokens * x155
-    x230 = x169 + x48 * x225 + batch_size * x229 + x170 * x57 + 4 * x173
-    x231 = (
+    x226 = hidden_size * x225 + (x154 + 13 * num_key_value_heads) * x56 + 8 * x55 - 8 * first_k_dense_replace * x53
+    x227 = seq_len * x226
+    x228 = x227 + logits_tokens * x156
+    x229 = x168 + x224 * x48 + batch_size * x228 + x169 * x57 + 4 * x172
+    x230 = (
         hidden_size * ((192 if x136 else 0) + 320)
         + 256 * n_routed_experts
         + 640 * num_experts_per_tok
         + 352 * x50
         + 448
     )
-    x232 = (
-        num_hidden_layers * x231
-        + hidden_size * (x154 + x141 * x180 + 128)
+    x231 = (
+        num_hidden_layers * x230
+        + hidden_size * (x155 + x141 * x179 + 128)
         + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
         + 192
     )
-    x233 = seq_len * x232
-    x234 = x233 + x154 * x58
-    x235 = (
-        sam_num_global_layers * (x70 * (x93 * (256 * x146 - 128 * x147) + x148) - 256 * x139)
-        + vision_batch_size * (128 * x41 + 256 * x151)
-        + 64 * (x104 + (x152 if x143 else 0) + (x162 if x136 else 0))
+    x232 = seq_len * x231
+    x233 = x232 + x155 * x58
+    x234 = (
+        sam_num_global_layers * (x70 * (x93 * (256 * x147 - 128 * x148) + x149) - 256 * x139)
+        + vision_batch_size * (128 * x41 + 256 * x152)
+        + 64 * (x104 + (x153 if x143 else 0) + (x159 if x136 else 0))
         + 256 * x95
     )
-    x236 = (
-        activation_bits * x230
-        + batch_size * x234
-        + x48 * x235
-        + hidden_size * (num_experts_per_tok * x141 * x105 + x175) * (64 * num_hidden_layers + x180)
+    x235 = (
+        activation_bits * x229
+        + batch_size * x233
+        + x234 * x48
+        + hidden_size * (num_experts_per_tok * x141 * x105 + x174) * (64 * num_hidden_layers + x179)
         + n_routed_experts * (128 * num_hidden_layers - 128 * first_k_dense_replace)
     )
-    activation_bytes = -(-x236 // 16)
+    activation_bytes = -(-x235 // 16)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))

@@ -77,6 +77,7 @@ __all__ = [
 def deepseek_ocr_for_causal_lm(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -124,6 +125,8 @@ def deepseek_ocr_for_causal_lm(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -205,7 +208,7 @@ def deepseek_ocr_for_causal_lm(
     Returns
     -------
     Cost
-        From 910 operations on integers.
+        From 906 operations on integers.
 
     Raises
     ------
@@ -216,6 +219,8 @@ def deepseek_ocr_for_causal_lm(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -331,7 +336,7 @@ def deepseek_ocr_for_causal_lm(
     x11 = x8 + x10
     x12 = x9 + num_height_tiles * x6
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
     x14 = sam_window_size * (sam_window_size + 1)
@@ -361,7 +366,7 @@ def deepseek_ocr_for_causal_lm(
     x38 = -(-x3 // 2)
     x39 = -(-x4 // 2)
     x40 = sam_downsample_channels * (x38 * x38 * x34 + x39 * x39)
-    x41 = batch_size // vision_batch_size
+    x41 = images_per_prompt * (batch_size // vision_batch_size)
     x42 = vision_batch_size * x41
     x43 = hidden_size // num_attention_heads
     x44 = num_key_value_heads * x43
@@ -407,314 +412,307 @@ def deepseek_ocr_for_causal_lm(
     x79 = vision_batch_size * x19
     x80 = (x17 if x78 != 1 else 0) + (x19 if x79 != 1 else 0)
     x81 = -6 * x80 if x77 else 0
-    x82 = x25 if x74 else 0
-    x83 = x27 if x75 else 0
-    x84 = x82 + x83
-    x85 = x30 * sam_num_hidden_layers
-    x86 = x33 + x85
-    x87 = clip_num_hidden_layers * x36
-    x88 = 10 * x11 * hidden_size
-    x89 = clip_intermediate_size * x87
-    x90 = 1 if activation_bits != 32 else 0
-    x91 = x67 + (x68 if x2 else 0)
-    x92 = x66 * x66
-    x93 = sam_window_size * sam_num_attention_heads
-    x94 = 1 if sam_window_size != 1 else 0
-    x95 = vision_batch_size * sam_hidden_size
-    x96 = x17 if x94 else 0
-    x97 = x54 * x60
-    x98 = (
-        vision_batch_size * x20 * x93
-        + ((x19 * x95 if x94 else 0) if x18 != 1 else 0)
-        + (x95 * x96 if x15 != 1 else 0)
-        + x97
+    x82 = x27 if x75 else 0
+    x83 = (x25 if x74 else 0) + x82
+    x84 = x30 * sam_num_hidden_layers
+    x85 = x33 + x84
+    x86 = clip_num_hidden_layers * x36
+    x87 = clip_intermediate_size * x86
+    x88 = sam_window_size * sam_num_attention_heads
+    x89 = 1 if sam_window_size != 1 else 0
+    x90 = x21 if x89 else 0
+    x91 = sam_hidden_size if x77 else 0
+    x92 = x17 if x89 else 0
+    x93 = vision_batch_size * x1
+    x94 = sam_hidden_size * x25
+    x95 = (x17 if (sam_num_attention_heads + x78) != 2 else 0) + (x19 if (sam_num_attention_heads + x79) != 2 else 0)
+    x96 = (
+        (sam_hidden_size * x82 if (vision_batch_size + x4) != 2 else 0)
+        + x95 * (sam_hidden_size + x88) * x90
+        + ((x91 * x92 if x78 == 1 else 0) + sam_num_attention_heads * x22) * x21
+        + (x91 * x19 * x90 if x79 == 1 else 0)
+        + ((x94 if (x3 + x93) != 2 else 0) if x74 else 0)
+        + (x22 * x88 if x89 else 0)
     )
-    x99 = -4 * x98 * x21
-    x100 = x90 + 1
-    x101 = sam_hidden_size * sam_num_hidden_layers
-    x102 = x66 * clip_hidden_size * x66
-    x103 = vision_batch_size * x76 * x21 * x101 + x60 * x102
-    x104 = sam_num_global_layers * x54
-    x105 = sam_hidden_size + x31
-    x106 = vision_batch_size * sam_num_global_layers
-    x107 = (
+    x97 = -2 * sam_num_global_layers
+    x98 = 10 * x11 * hidden_size + x96 * x97
+    x99 = 1 if activation_bits != 32 else 0
+    x100 = x67 + (x68 if x2 else 0)
+    x101 = x66 * x66
+    x102 = vision_batch_size * sam_hidden_size
+    x103 = (
+        vision_batch_size * x20 * x88
+        + ((x19 * x102 if x18 != 1 else 0) if x89 else 0)
+        + (x102 * x92 if x15 != 1 else 0)
+        + x54 * x60
+    )
+    x104 = -4 * x103 * x21
+    x105 = x99 + 1
+    x106 = sam_hidden_size * sam_num_hidden_layers
+    x107 = x66 * clip_hidden_size * x66
+    x108 = vision_batch_size * x76 * x21 * x106 + x60 * x107
+    x109 = sam_num_global_layers * x54
+    x110 = sam_hidden_size + x31
+    x111 = (
         vision_batch_size * x40
-        + x62 * x104
-        + vision_batch_size * x30 * x105
-        + x29 * sam_num_attention_heads * x106
-        + x98 * x53
+        + x62 * x109
+        + vision_batch_size * x30 * x110
+        + vision_batch_size * sam_num_global_layers * x29 * sam_num_attention_heads
+        + x103 * x53
     )
-    x108 = 4 * x107
-    x109 = 3 * sam_patch_size * sam_patch_size
-    x110 = clip_num_hidden_layers * clip_intermediate_size
-    x111 = sam_neck_channels + clip_hidden_size
-    x112 = clip_hidden_size * clip_num_hidden_layers
-    x113 = (
+    x112 = 4 * x111
+    x113 = 3 * sam_patch_size * sam_patch_size
+    x114 = clip_num_hidden_layers * clip_intermediate_size
+    x115 = sam_neck_channels + clip_hidden_size
+    x116 = clip_hidden_size * clip_num_hidden_layers
+    x117 = (
         sam_hidden_size * sam_neck_channels
-        + x102
-        + x105
+        + x107
         + x110
-        + 2 * (sam_intermediate_size * x101 + clip_hidden_size * (hidden_size + x110))
-        + 4 * (x111 + sam_hidden_size * x101 + clip_hidden_size * x112)
-        + 9 * (x101 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x111 + x112)
+        + x114
+        + 2 * (sam_intermediate_size * x106 + clip_hidden_size * (hidden_size + x114))
+        + 4 * (x115 + sam_hidden_size * x106 + clip_hidden_size * x116)
+        + 9 * (x106 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x115 + x116)
     )
-    x114 = 1 if weight_bits != 32 else 0
-    x115 = 4 * x55
-    x116 = (x27 if x4 == x55 else 0) + (x24 if x3 == x55 else 0)
-    x117 = x114 + 1
-    x118 = x21 if x94 else 0
-    x119 = sam_hidden_size if x77 else 0
-    x120 = vision_batch_size * x1
-    x121 = (x17 if (sam_num_attention_heads + x78) != 2 else 0) + (x19 if (sam_num_attention_heads + x79) != 2 else 0)
-    x122 = (
-        (sam_hidden_size * x83 if (vision_batch_size + x4) != 2 else 0)
-        + x121 * (sam_hidden_size + x93) * x118
-        + ((x119 * x96 if x78 == 1 else 0) + sam_num_attention_heads * x22) * x21
-        + (x119 * x19 * x118 if x79 == 1 else 0)
-        + (sam_hidden_size * x82 if (x3 + x120) != 2 else 0)
-        + (x22 * x93 if x94 else 0)
+    x118 = 1 if weight_bits != 32 else 0
+    x119 = 4 * x55
+    x120 = (x27 if x4 == x55 else 0) + (x24 if x3 == x55 else 0)
+    x121 = x118 + 1
+    x122 = vision_batch_size * (x84 + x86)
+    x123 = 192 if x99 else 0
+    x124 = 1 if kv_bits != activation_bits else 0
+    x125 = vocab_size if x99 else 0
+    x126 = -n_routed_experts
+    x127 = 3 * intermediate_size
+    x128 = 2 * (x45 + 1)
+    x129 = hidden_size * moe_intermediate_size
+    x130 = x55 * x55
+    x131 = hidden_size * num_hidden_layers
+    x132 = sam_hidden_size * x58 * x41 * x130 + n_routed_experts * x131
+    x133 = x132 if x118 else 0
+    x134 = sam_num_global_layers * x42
+    x135 = x27 * x134
+    x136 = hidden_size * x42
+    x137 = x25 * x91
+    x138 = clip_hidden_size * x41
+    x139 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x140 = x135 if x4 != 1 else 0
+    x141 = 1 if (sam_num_attention_heads + x93) != 2 else 0
+    x142 = x134 if x3 != 1 else 0
+    x143 = (
+        (x91 * x135 if vision_batch_size != 1 else 0)
+        + x80 * x42 * x91 * x53
+        + x136
+        + (x73 * x131 if x99 else 0)
+        + (x134 * x137 if x93 != 1 else 0)
     )
-    x123 = vision_batch_size * activation_bits * x122 + weight_bits * x21 * x97
-    x124 = 2 * sam_num_hidden_layers
-    x125 = vision_batch_size * (x85 + x87)
-    x126 = 192 if x90 else 0
-    x127 = 1 if kv_bits != activation_bits else 0
-    x128 = vocab_size if x90 else 0
-    x129 = -n_routed_experts
-    x130 = 3 * intermediate_size
-    x131 = 2 * (x45 + 1)
-    x132 = hidden_size * moe_intermediate_size
-    x133 = hidden_size * num_hidden_layers
-    x134 = x55 * x55
-    x135 = n_routed_experts * x133 + x41 * sam_hidden_size * x58 * x134
-    x136 = x135 if x114 else 0
-    x137 = sam_num_global_layers * x42
-    x138 = hidden_size * x42
-    x139 = x25 * x137
-    x140 = x27 if x4 != 1 else 0
-    x141 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x142 = sam_num_attention_heads * x137
-    x143 = 1 if x3 != 1 else 0
-    x144 = 1 if (sam_num_attention_heads + x120) != 2 else 0
-    x145 = x139 if x143 else 0
-    x146 = (
-        (x27 * x119 * x137 if vision_batch_size != 1 else 0)
-        + x80 * x42 * x119 * x53
-        + x138
-        + (x73 * x133 if x90 else 0)
-        + (x119 * x139 if x120 != 1 else 0)
-    )
-    x147 = (
-        (x119 * x140 * x106 if vision_batch_size == 1 else 0)
-        + ((vision_batch_size * hidden_size * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-        + clip_hidden_size * x60
-    )
-    x148 = (sam_num_global_layers * x95 * x140 if x141 else 0) + clip_hidden_size * x91 * ((x92 if x66 != 1 else 0) + 1)
-    x149 = (
-        x41 * x147
-        + x41 * x148
-        + x28 * x142
-        + x4 * (x141 + 1) * x142 * x140
-        + ((x144 + 1) * x26 * x142 if x143 else 0)
-        + (x119 * x145 if x120 == 1 else 0)
+    x144 = (
+        x100 * ((x101 if x66 != 1 else 0) + 1) * x138
+        + x60 * x138
+        + x28 * sam_num_attention_heads * x134
+        + x4 * sam_num_attention_heads * (x139 + 1) * x140
+        + sam_num_hidden_layers * x96 * x42
+        + (x91 * x140 if vision_batch_size == 1 else 0)
+        + (sam_hidden_size * x140 if x139 else 0)
+        + sam_num_attention_heads * (x141 + 1) * x26 * x142
+        + (x142 * x137 if x93 == 1 else 0)
+        + ((x136 * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
         + ((batch_size * x50 if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
-        + (sam_hidden_size * x145 if x144 else 0)
+        + (x142 * x94 if x141 else 0)
     )
-    x150 = (
-        6 * x146
-        + 2 * x149
-        + 8 * (x41 * x63 + x47 * x73 + x12 * x138)
-        - 8 * (first_k_dense_replace * x73 * x46 + x41 * sam_num_global_layers * x61)
+    x145 = (
+        6 * x143
+        + 2 * x144
+        + 8 * (x63 * x41 + x47 * x73 + x12 * x136)
+        - 8 * (first_k_dense_replace * x73 * x46 + sam_num_global_layers * x41 * x61)
     )
-    x151 = n_routed_experts * first_k_dense_replace
-    x152 = x36 * x42 + num_hidden_layers * n_routed_experts
-    x153 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x154 = (
+    x146 = n_routed_experts * first_k_dense_replace
+    x147 = x36 * x42 + num_hidden_layers * n_routed_experts
+    x148 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x149 = (
         sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x14) * x22 + 4 * (x28 + x29))
         + x30 * (4 * x31 + 6 * sam_patch_size * sam_patch_size + 2 * sam_neck_channels)
         + 4 * x14 * x32
         + 8 * sam_hidden_size * x33
     )
-    x155 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
-    x156 = x155 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
-    x157 = sam_hidden_size * x154 + clip_hidden_size * x156 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
-    x158 = x157 * x42
-    x159 = (
+    x150 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
+    x151 = x150 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
+    x152 = sam_hidden_size * x149 + clip_hidden_size * x151 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
+    x153 = x152 * x42
+    x154 = (
         num_hidden_layers * (4 * (seq_len + x45) + 2 * n_routed_experts)
         + first_k_dense_replace * (-6 * x46 - 2 * n_routed_experts)
         + 6 * x47
     )
-    x160 = hidden_size * x159
-    x161 = x160 + x48
-    x162 = seq_len * x161
-    x163 = x162 + x49 * x50
-    x164 = batch_size * x163
-    tensor_core_flops = x158 + x164
-    x165 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x52)
-    x166 = (
+    x155 = hidden_size * x154
+    x156 = x155 + x48
+    x157 = seq_len * x156
+    x158 = x157 + x49 * x50
+    x159 = batch_size * x158
+    tensor_core_flops = x153 + x159
+    x160 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x52)
+    x161 = (
         x30 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 10 * x31 + x51 + 8)
-        + clip_num_hidden_layers * x165
+        + clip_num_hidden_layers * x160
         + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x21 * x22) + 16 * x22 * x53)
         + 16 * clip_hidden_size * x36
     )
-    x167 = (
-        vision_batch_size * x166 + sam_num_global_layers * (x54 * (-12 * x58 + 24 * x59) - 8 * x61) + 8 * x63 + 62 * x71
+    x162 = (
+        vision_batch_size * x161 + sam_num_global_layers * (x54 * (-12 * x58 + 24 * x59) - 8 * x61) + 8 * x63 + 62 * x71
     )
-    x168 = x41 * x167
-    x169 = (
+    x163 = x162 * x41
+    x164 = (
         hidden_size * (4 * num_experts_per_tok + 29)
         + 12 * (n_routed_experts + seq_len * num_attention_heads)
         + 7 * x44
         + 2 * num_experts_per_tok
         + 8
     )
-    x170 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
-    x171 = num_hidden_layers * x169 + first_k_dense_replace * x170 + 8 * x72 + 10 * x47 + 4
-    x172 = x171 * x73
-    x173 = x168 + x172
-    cuda_core_flops = -(-x173 // 2)
-    x174 = sam_num_global_layers * ((-x76 + x81 - 12 * x20) * x21 - x84) + sam_num_hidden_layers * x84 + 12 * x86
-    x175 = (
-        sam_hidden_size * x174
-        + clip_hidden_size * (22 * x87 + 13 * x11 + 5 * x35)
+    x165 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
+    x166 = num_hidden_layers * x164 + first_k_dense_replace * x165 + 8 * x72 + 10 * x47 + 4
+    x167 = x166 * x73
+    x168 = x163 + x167
+    cuda_core_flops = -(-x168 // 2)
+    x169 = sam_num_global_layers * ((-x76 + x81 - 12 * x20) * x21 - x83) + sam_num_hidden_layers * x83 + 12 * x85
+    x170 = (
+        sam_hidden_size * x169
+        + clip_hidden_size * (22 * x86 + 13 * x11 + 5 * x35)
         + x30 * (x51 + 18)
-        + x88
         + 3 * (base_size * base_size + image_size * image_size * x34)
-        + 9 * x89
+        + 9 * x87
+        + x98
     )
-    x176 = (
-        vision_batch_size * x175
-        + clip_hidden_size * (x10 + (x69 + x91 * x92 if x90 else 0) + x7 + 2 * x69)
-        + sam_num_global_layers * (x54 * ((-2 * x58 + 4 * x59 if x90 else 0) + 2 * x64) + x99)
-        + x100 * x65
-        + x103
+    x171 = (
+        vision_batch_size * x170
+        + clip_hidden_size * (x10 + (x69 + x100 * x101 if x99 else 0) + x7 + 2 * x69)
+        + sam_num_global_layers * (x54 * ((-2 * x58 + 4 * x59 if x99 else 0) + 2 * x64) + x104)
+        + x105 * x65
         + x108
+        + x112
     )
-    x177 = (
-        x60 * (sam_hidden_size * x109 + x113)
-        + ((x58 * (x115 - 2) if x114 else 0) + 2 * x116) * x104
+    x172 = (
+        x60 * (x54 * (x97 + 2 * sam_num_hidden_layers) * x21 + sam_hidden_size * x113 + x117)
+        + ((x58 * (x119 - 2) if x118 else 0) + 2 * x120) * x109
         + hidden_size * ((2 if x2 else 0) + 3)
-        + sam_hidden_size * x116
+        + sam_hidden_size * x120
     )
-    x178 = x54 * (x58 * (-64 * (x90 + x114) + 128 * x55 * x117 - 128) + 128 * x59 * x100) - 2 * x123 - 256 * x61
-    x179 = (
-        activation_bits * x176
-        + weight_bits * x177
-        + sam_num_global_layers * x178
-        + (x91 * x100 * x52 + 64 * x60) * x92
-        + x123 * x124
-        + 32 * x71 * x100
+    x173 = x54 * (x58 * (-64 * (x99 + x118) + 128 * x55 * x121 - 128) + 128 * x59 * x105) - 256 * x61
+    x174 = (
+        activation_bits * x171
+        + weight_bits * x172
+        + sam_num_global_layers * x173
+        + (x100 * x105 * x52 + 64 * x60) * x101
+        + 32 * x71 * x105
         + 64 * (x2 + x13)
         + 256 * x63
-        + 128 * (x125 + 1)
+        + 128 * (x122 + 1)
     )
-    x180 = (
-        first_k_dense_replace * (num_experts_per_tok * ((-1 if x90 else 0) - 10) + (-2 if x90 else 0) - 3)
-        + num_hidden_layers * (num_experts_per_tok * (x90 + 10) + 34)
+    x175 = (
+        first_k_dense_replace * (num_experts_per_tok * ((-1 if x99 else 0) - 10) + (-2 if x99 else 0) - 3)
+        + num_hidden_layers * (num_experts_per_tok * (x99 + 10) + 34)
         + 3
     )
-    x181 = (
+    x176 = (
         weight_bits
-        + activation_bits * x180
-        + num_hidden_layers * (num_experts_per_tok * ((32 if x90 else 0) + 96) + x126 + 384)
-        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x90 else 0) - 96) - 64 * x100)
+        + activation_bits * x175
+        + num_hidden_layers * (num_experts_per_tok * ((32 if x99 else 0) + 96) + x123 + 384)
+        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x99 else 0) - 96) - 64 * x105)
         + 160
     )
-    x182 = (
-        num_key_value_heads * (activation_bits * ((2 if x127 else 0) + 12) + 2 * kv_bits * (x127 + 1))
+    x177 = (
+        num_key_value_heads * (activation_bits * ((2 if x124 else 0) + 12) + 2 * kv_bits * (x124 + 1))
         + 4 * activation_bits
         + 320
     )
-    x183 = x43 * x182 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
-    x184 = (
-        hidden_size * x181
-        + num_hidden_layers * x183
+    x178 = x43 * x177 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
+    x179 = (
+        hidden_size * x176
+        + num_hidden_layers * x178
         + first_k_dense_replace * (-320 * n_routed_experts - 704 * num_experts_per_tok)
-        + (x72 * (2 * activation_bits + 64) if x90 else 0)
+        + (x72 * (2 * activation_bits + 64) if x99 else 0)
         + 256
     )
-    x185 = seq_len * x184
-    x186 = x185 + logits_tokens * (activation_bits * (hidden_size + vocab_size * x100) + 32 * x128)
-    x187 = vocab_size + first_k_dense_replace * ((x129 if x114 else 0) + x130) + num_hidden_layers * x131 + 1
-    x188 = n_shared_experts * x132 + routed_reads(n_routed_experts, num_experts_per_tok, x73, x132, expert_routing)
-    x189 = hidden_size * x187 + x188 * (-3 * first_k_dense_replace + 3 * num_hidden_layers) + x136
-    x190 = (
-        x41 * x179
-        + batch_size * x186
-        + weight_bits * x189
-        + activation_bits * x150
+    x180 = seq_len * x179
+    x181 = x180 + logits_tokens * (activation_bits * (hidden_size + vocab_size * x105) + 32 * x125)
+    x182 = vocab_size + first_k_dense_replace * ((x126 if x118 else 0) + x127) + num_hidden_layers * x128 + 1
+    x183 = n_shared_experts * x129 + routed_reads(n_routed_experts, num_experts_per_tok, x73, x129, expert_routing)
+    x184 = hidden_size * x182 + x183 * (-3 * first_k_dense_replace + 3 * num_hidden_layers) + x133
+    x185 = (
+        x174 * x41
+        + batch_size * x181
+        + weight_bits * x184
+        + activation_bits * x145
         + num_hidden_layers * (64 * seq_len + 16 * x43)
-        + (-32 * hidden_size * x117 - 64) * x151
-        + 32 * x117 * x135
-        + 64 * x152
+        + (-32 * hidden_size * x121 - 64) * x146
+        + 32 * x121 * x132
+        + 64 * x147
     )
-    io_bytes = -(-x190 // 8)
-    x191 = (
-        num_hidden_layers * (n_routed_experts + x131 + 3 * x153)
-        + first_k_dense_replace * (x130 - 3 * x153 + x129)
+    io_bytes = -(-x185 // 8)
+    x186 = (
+        num_hidden_layers * (n_routed_experts + x128 + 3 * x148)
+        + first_k_dense_replace * (x127 - 3 * x148 + x126)
         + x49
         + 4
     )
-    x192 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x115 - 4 * sam_window_size)
-    x193 = (
-        hidden_size * x191
-        + x54 * x192
-        + sam_hidden_size * (x109 + x134)
+    x187 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x119 - 4 * sam_window_size)
+    x188 = (
+        hidden_size * x186
+        + x54 * x187
+        + sam_hidden_size * (x113 + x130)
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + x113
+        + x117
     )
-    x194 = weight_bits * x193
-    weight_bytes = -(-x194 // 8)
-    x195 = (
-        x88
-        + sam_hidden_size * (sam_num_global_layers * (x81 - 2 * x76 - 10 * x20) * x21 + 10 * x86)
-        + clip_hidden_size * (6 * x35 + 20 * x87 + 12 * x11)
+    x189 = weight_bits * x188
+    weight_bytes = -(-x189 // 8)
+    x190 = (
+        sam_hidden_size * (sam_num_global_layers * (x81 - 2 * x76 - 10 * x20) * x21 + 10 * x85)
+        + clip_hidden_size * (6 * x35 + 20 * x86 + 12 * x11)
         + x30 * (28 * sam_neck_channels + 16)
-        + x122 * (-2 * sam_num_global_layers + x124)
-        + 8 * x89
+        + 8 * x87
+        + x98
     )
-    x196 = (
-        x108
-        + vision_batch_size * x195
-        + sam_num_global_layers * (x99 + (x54 * (8 * x59 - 4 * x58) if x90 else 0))
-        + 2 * (x103 + x100 * x70 + (x65 if x90 else 0))
+    x191 = (
+        x112
+        + vision_batch_size * x190
+        + sam_num_global_layers * (x104 + (x54 * (8 * x59 - 4 * x58) if x99 else 0))
+        + 2 * (x108 + x105 * x70 + (x65 if x99 else 0))
     )
-    x197 = (
+    x192 = (
         num_hidden_layers * (8 * num_experts_per_tok + 27)
-        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x100)
-        + (2 if x90 else 0)
+        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x105)
+        + (2 if x99 else 0)
         + 4
     )
-    x198 = hidden_size * x197
-    x199 = x198 + ((4 if x90 else 0) + 13 * num_key_value_heads) * x48
-    x200 = seq_len * x199
-    x201 = x200 + logits_tokens * x49
-    x202 = x41 * x196 + batch_size * x201 + x150
-    x203 = (
-        num_hidden_layers * (x126 + 64 * num_experts_per_tok * x100 + 320)
-        - 64 * first_k_dense_replace * x100 * (num_experts_per_tok + 1)
-        + (64 if x90 else 0)
+    x193 = hidden_size * x192
+    x194 = x193 + ((4 if x99 else 0) + 13 * num_key_value_heads) * x48
+    x195 = seq_len * x194
+    x196 = x195 + logits_tokens * x49
+    x197 = x191 * x41 + batch_size * x196 + x145
+    x198 = (
+        num_hidden_layers * (x123 + 64 * num_experts_per_tok * x105 + 320)
+        - 64 * first_k_dense_replace * x105 * (num_experts_per_tok + 1)
+        + (64 if x99 else 0)
         + 128
     )
-    x204 = (
-        hidden_size * x203
+    x199 = (
+        hidden_size * x198
         + num_hidden_layers * (256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x43 + 448)
         + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
         + 192
     )
-    x205 = seq_len * x204
-    x206 = x205 + 64 * logits_tokens * x128
-    x207 = x54 * (x58 * ((256 * x55 if x114 else 0) - 128 * x117) + 256 * x59) + 256 * x62 - 256 * x60 * x21
-    x208 = sam_num_global_layers * x207 + 64 * (x71 + (x91 * x102 if x90 else 0)) + 256 * (x125 + x60 * x53)
-    x209 = (
-        activation_bits * x202
-        + batch_size * x206
-        + x41 * x208
-        + ((-64 * hidden_size if x114 else 0) - 128) * x151
-        + 64 * x136
-        + 128 * x152
+    x200 = seq_len * x199
+    x201 = x200 + 64 * logits_tokens * x125
+    x202 = x54 * (x58 * ((256 * x55 if x118 else 0) - 128 * x121) + 256 * x59) + 256 * x62 - 256 * x60 * x21
+    x203 = sam_num_global_layers * x202 + 64 * (x71 + (x100 * x107 if x99 else 0)) + 256 * (x122 + x60 * x53)
+    x204 = (
+        activation_bits * x197
+        + batch_size * x201
+        + x203 * x41
+        + ((-64 * hidden_size if x118 else 0) - 128) * x146
+        + 64 * x133
+        + 128 * x147
     )
-    activation_bytes = -(-x209 // 16)
+    activation_bytes = -(-x204 // 16)
     kv_cache_bytes = -(-(num_key_value_heads * kv_bits * x73 * x48) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -722,6 +720,7 @@ def deepseek_ocr_for_causal_lm(
 def deepseek_ocr_model(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -769,6 +768,8 @@ def deepseek_ocr_model(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -848,7 +849,7 @@ def deepseek_ocr_model(
     Returns
     -------
     Cost
-        From 876 operations on integers.
+        From 878 operations on integers.
 
     Raises
     ------
@@ -859,6 +860,8 @@ def deepseek_ocr_model(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -970,7 +973,7 @@ def deepseek_ocr_model(
     x11 = x8 + x10
     x12 = x9 + num_height_tiles * x6
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
     x14 = sam_window_size * (sam_window_size + 1)
@@ -1000,7 +1003,7 @@ def deepseek_ocr_model(
     x38 = -(-x3 // 2)
     x39 = -(-x4 // 2)
     x40 = sam_downsample_channels * (x38 * x38 * x34 + x39 * x39)
-    x41 = batch_size // vision_batch_size
+    x41 = images_per_prompt * (batch_size // vision_batch_size)
     x42 = vision_batch_size * x41
     x43 = hidden_size // num_attention_heads
     x44 = num_key_value_heads * x43
@@ -1129,9 +1132,9 @@ def deepseek_ocr_model(
     x136 = 3 * intermediate_size
     x137 = 2 * (x45 + 1)
     x138 = hidden_size * moe_intermediate_size
-    x139 = hidden_size * num_hidden_layers
-    x140 = x54 * x54
-    x141 = n_routed_experts * x139 + x41 * sam_hidden_size * x57 * x140
+    x139 = x54 * x54
+    x140 = hidden_size * num_hidden_layers
+    x141 = sam_hidden_size * x57 * x41 * x139 + n_routed_experts * x140
     x142 = x141 if x121 else 0
     x143 = x41 * x107
     x144 = hidden_size * x42
@@ -1139,13 +1142,13 @@ def deepseek_ocr_model(
         (x27 * x143 if vision_batch_size != 1 else 0)
         + x41 * x78 * x99
         + x144
-        + (x49 * x139 if x88 else 0)
+        + (x49 * x140 if x88 else 0)
         + (x25 * x143 if x106 != 1 else 0)
     )
     x146 = (
-        -8 * (first_k_dense_replace * x49 * x46 + x41 * sam_num_global_layers * x60)
+        -8 * (first_k_dense_replace * x49 * x46 + sam_num_global_layers * x41 * x60)
         + 6 * x145
-        + 8 * (x41 * x62 + x47 * x49 + x12 * x144)
+        + 8 * (x62 * x41 + x47 * x49 + x12 * x144)
     )
     x147 = n_routed_experts * first_k_dense_replace
     x148 = x36 * x42 + num_hidden_layers * n_routed_experts
@@ -1179,7 +1182,7 @@ def deepseek_ocr_model(
     x161 = (
         vision_batch_size * x160 + sam_num_global_layers * (x53 * (-12 * x57 + 24 * x58) - 8 * x60) + 8 * x62 + 62 * x70
     )
-    x162 = x41 * x161
+    x162 = x161 * x41
     x163 = (
         hidden_size * (4 * num_experts_per_tok + 29)
         + 12 * (n_routed_experts + seq_len * num_attention_heads)
@@ -1262,7 +1265,7 @@ def deepseek_ocr_model(
         + x142
     )
     x183 = (
-        x41 * x173
+        x173 * x41
         + seq_len * x180
         + weight_bits * x182
         + activation_bits * x146
@@ -1282,7 +1285,7 @@ def deepseek_ocr_model(
     x186 = (
         hidden_size * x184
         + x53 * x185
-        + sam_hidden_size * (x115 + x140)
+        + sam_hidden_size * (x115 + x139)
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
         + x120
     )
@@ -1310,7 +1313,7 @@ def deepseek_ocr_model(
     )
     x191 = hidden_size * x190
     x192 = x191 + ((4 if x88 else 0) + 13 * num_key_value_heads) * x48
-    x193 = x41 * x189 + x192 * x49 + x146
+    x193 = x189 * x41 + x192 * x49 + x146
     x194 = (
         num_hidden_layers * (x133 + 64 * num_experts_per_tok * x98 + 320)
         - 64 * first_k_dense_replace * x98 * (num_experts_per_tok + 1)
@@ -1328,7 +1331,7 @@ def deepseek_ocr_model(
     x198 = (
         activation_bits * x193
         + x195 * x49
-        + x41 * x197
+        + x197 * x41
         + ((-64 * hidden_size if x121 else 0) - 128) * x147
         + 64 * x142
         + 128 * x148

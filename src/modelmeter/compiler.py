@@ -38,7 +38,7 @@ from modelmeter.models.deepseek_ocr.build import (
 )
 from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
 from modelmeter.models.deepseek_ocr.model_rules import RULES
-from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
+from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.peak import Peak, find_peaks
 from modelmeter.size_rules import substitute_sizes
@@ -218,13 +218,7 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
             for entry in compiled.catalogue
         ),
         peaks={stage: peak.candidates for stage, peak in compiled.peaks.items()},
-        image_tokens=image_tokens(
-            symbols["base_size"],
-            symbols["image_size"],
-            symbols["num_width_tiles"],
-            symbols["num_height_tiles"],
-            symbols["sam_patch_size"],
-        ),
+        image_tokens=prompt_image_tokens(symbols),
         architecture=compiled.architecture.dimension_values(),
         fixed=_find_fixed_sizes(compiled),
         defaults=Workload().dimension_values(),

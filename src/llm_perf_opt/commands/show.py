@@ -138,7 +138,7 @@ def _lay_out(block: MetricBlock, width: int, unicode: bool) -> Iterator[Line]:
         if part.per_view is not None:
             dot, tiles = _write_tiles(unicode)
             calls = typeset(CALLS, width=width, unicode=unicode)[0].text
-            yield Line(1, f"{calls}{dot}(")
+            yield Line(1, f"images_per_prompt{dot}{calls}{dot}(")
             yield Line(2, f"{part.label}_of(vision_batch_size, base_size)")
             yield Line(2, f"+ [{tiles} > 1]{dot}{part.label}_of(vision_batch_size{dot}{tiles}, image_size)")
             yield Line(1, ")")

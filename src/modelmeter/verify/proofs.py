@@ -105,7 +105,7 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     for page in (
         evolve(reference_cases.make_page_case(dense, side), casts=False),
         evolve(reference_cases.make_page_case(dense, 1024), casts=False),
-        reference_cases.make_page_case(dense, side, num_calls=3),
+        reference_cases.make_page_case(dense, side, num_calls=3, images_per_prompt=2),
     ):
         yield prove_set(CaseSet(name=page.name, architecture=dense, cases=(page,)))
     for grid, least in list_grids(two):

@@ -77,6 +77,7 @@ def make_page_case(
     *,
     batch_size: Size = BATCH_SIZE,
     num_calls: int = 1,
+    images_per_prompt: int = 1,
     tiles: Sizes | None = None,
     symbolic: Sizes | None = None,
     least: Least | None = None,
@@ -89,7 +90,9 @@ def make_page_case(
     base_size
         Pixels: a number, or a polynomial for which the grid sizes are polynomials too.
     batch_size, num_calls
-        Pages that share a call of the towers, and how many calls there are.
+        Pages that share a call of the towers, and how many calls there are for one image of each prompt.
+    images_per_prompt
+        Images of each prompt.
     tiles
         ``image_size``, ``num_width_tiles`` and ``num_height_tiles``, if there are any.
     """
@@ -101,13 +104,14 @@ def make_page_case(
         **symbolic,
         "batch_size": num_calls * batch_size,
         "vision_batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         **page,
-        "seq_len": resolve(image_tokens, Domain(least=ranges)) + TEXT_TOKENS,
+        "seq_len": images_per_prompt * resolve(image_tokens, Domain(least=ranges)) + TEXT_TOKENS,
         "logits_tokens": TEXT_TOKENS,
     }
     return Case(
         name=f"page of {base_size} pixels, {page['num_width_tiles']} x {page['num_height_tiles']} tiles"
-        + (f", {num_calls} calls" if num_calls > 1 else ""),
+        + (f", {images_per_prompt} images, {num_calls} calls" if images_per_prompt * num_calls > 1 else ""),
         trace=trace_everything,
         inputs={**sizes, "num_calls": num_calls},
         build=lambda sizes: _prefill(architecture, sizes),
@@ -206,7 +210,7 @@ def _prefill(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> Forwar
 
     def make_views() -> Iterator[Tensor]:
         calls, pages = sizes.get("num_calls", 1), sizes.get("vision_batch_size", batch_size)
-        for _ in range(cast(int, calls)):
+        for _ in range(cast(int, calls * sizes["images_per_prompt"])):
             # A grid of one tile stands for none.
             if tile_grid[0] * tile_grid[1] > 1:
                 yield _make_views(pages * tile_grid[0] * tile_grid[1], sizes["image_size"])
@@ -219,6 +223,7 @@ def _prefill(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> Forwar
             cache,
             views=make_views if "base_size" in sizes else None,
             tile_grid=cast(tuple[int, int], tile_grid),
+            images_per_prompt=cast(int, sizes.get("images_per_prompt", 1)),
             logits_tokens=cast(int, sizes["logits_tokens"]),
         )
 

@@ -43,6 +43,7 @@ class TraceWorkload:
     num_height_tiles: int
     seq_len: int
     logits_tokens: int
+    images_per_prompt: int = 1
 
     def __attrs_post_init__(self) -> None:
         for name, size in asdict(self).items():
@@ -159,6 +160,7 @@ def prepare_runs(
                 cache,
                 views=partial(make_views, workload, dtype),
                 tile_grid=tile_grid,
+                images_per_prompt=workload.images_per_prompt,
                 logits_tokens=workload.logits_tokens,
             )
 
@@ -173,7 +175,7 @@ def prepare_runs(
 def make_views(workload: TraceWorkload, dtype: torch.dtype = DTYPE) -> Iterator[torch.Tensor]:
     """Yield the pixels of each call of the towers, on the meta device: tiles, if there are any, then global views."""
     tiles = int(vision_tokens.count_tiles(workload.num_width_tiles, workload.num_height_tiles))
-    for _ in range(workload.batch_size // workload.vision_batch_size):
+    for _ in range(workload.images_per_prompt * workload.batch_size // workload.vision_batch_size):
         for views, side in ((tiles, workload.image_size), (1, workload.base_size)):
             if views:
                 shape = (workload.vision_batch_size * views, IMAGE_CHANNELS, side, side)

@@ -24,7 +24,7 @@ from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inputs, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.layers.decoder.lm_head import LMHead
 from modelmeter.models.deepseek_ocr.model_rules import RULES
-from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
+from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.peak import Candidate, Peak, find_peaks, keep_largest
 from modelmeter.size_rules import Rule, substitute_sizes
 from modelmeter.symbols import symbol
@@ -181,6 +181,7 @@ WORKLOADS = st.fixed_dictionaries(
         **SHORT,
         "vision_batch_size": st.integers(1, 7),
         "num_calls": st.integers(1, 7),
+        "images_per_prompt": st.integers(1, 3),
         "num_width_tiles": st.integers(0, 3),
         "num_height_tiles": st.integers(0, 3),
         "prompt_tokens": st.integers(0, 30),
@@ -208,9 +209,7 @@ def take_sizes(workload: dict[str, int]) -> dict[str, int]:
     """Return the sizes of a workload that keeps the rules of the model."""
     if workload.pop("is_native"):
         workload = {**workload, "base_size": 1024}
-    views = ("base_size", "image_size", "num_width_tiles", "num_height_tiles")
-    tokens = int(image_tokens(*(workload[name] for name in views)))
-    seq_len = tokens + workload["prompt_tokens"]
+    seq_len = int(prompt_image_tokens({**PUBLISHED, **workload})) + workload["prompt_tokens"]
     return {
         **PUBLISHED, **workload, "seq_len": seq_len, "decode_step": 1,
         "batch_size": workload["vision_batch_size"] * workload["num_calls"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -62,11 +62,13 @@ def check_layer(
     *,
     cache: Cache = tuple,
     stored: Iterable[Tensor] | None = None,
+    summed: Collection[str] = (),
 ) -> None:
     """Check ``layer`` against ``forward`` of ``module``: operators by module path, output shape, all six metrics.
 
     ``sizes`` are the values of the layer's symbols. ``stored`` are the parameters that the layer holds, where
-    these are not all of the module's. Nothing may differ, not by one.
+    these are not all of the module's. ``summed`` are paths of modules whose layers state an operator once for several
+    calls of it: those of one name are compared as a sum. Nothing may differ, not by one.
     """
     dtype = _find_dtype(module)
     bits = BITS_OF_FLOAT32 if dtype == torch.float32 else BITS if cache is tuple else BITS_OF_A_CACHE
@@ -78,7 +80,7 @@ def check_layer(
     ours, theirs = _entries(layer, sizes), _counted(seen)
     if dtype == torch.float32:
         ours, theirs = map(_join_floats, ours), map(_join_floats, theirs)
-    assert _merge_routed(ours) == _merge_routed(theirs), "operators by module path"
+    assert _merge(ours, summed) == _merge(theirs, summed), "operators by module path"
     assert tuple(evaluate(size, sizes) for size in layer.output_shape) == outputs[0].shape
     parameters = sum(tensor.numel() for tensor in (module.parameters() if stored is None else stored))
     expected = find_metrics(seen.work, parameters, seen.kv_elements, bits)
@@ -215,17 +217,20 @@ def _counted(seen: ForwardCount) -> Iterator[_Entry]:
         )
 
 
-def _merge_routed(entries: Iterable[_Entry]) -> Counter[_Entry]:
-    """Return the multiset of the entries, with one sum for what routed experts do: their shares may differ by one."""
-    routed: dict[tuple[str, str], _Entry] = {}
+def _merge(entries: Iterable[_Entry], summed: Collection[str]) -> Counter[_Entry]:
+    """Return the multiset of the entries, with one sum for all of a name in the paths of ``summed``.
+
+    So it is for what routed experts do: their shares may differ by one.
+    """
+    sums: dict[tuple[str, str], _Entry] = {}
     others: Counter[_Entry] = Counter()
     for entry in entries:
-        if "experts.*" in entry.path:
+        if "experts.*" in entry.path or entry.path in summed:
             key = (entry.path, entry.name)
-            routed[key] = routed[key] + entry if key in routed else entry
+            sums[key] = sums[key] + entry if key in sums else entry
         else:
             others[entry] += 1
-    return others + Counter(routed.values())
+    return others + Counter(sums.values())
 
 
 def _map_elements(elements: Elements, number: Callable[[Size], int | Fraction]) -> Elements:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import count
 from math import gcd
+from typing import Final
 
 import torch
 from attrs import asdict, evolve, frozen
 
 from modelmeter import symbols
-from modelmeter.errors import WorkloadError
+from modelmeter.errors import TraceError, WorkloadError
 from modelmeter.functions import ceil_div
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr import vision_tokens
@@ -22,6 +23,10 @@ from modelmeter.trace import trace_modules
 
 DTYPE = torch.bfloat16
 """What runs, and is cached, on the meta device; no cost depends on it."""
+
+
+MOST_EXPERTS: Final = 2**16
+"""Most experts, over all layers, that are traced: twice those of the largest models. Each is a module to build."""
 
 
 @frozen(kw_only=True)
@@ -113,7 +118,7 @@ def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorklo
     Raises
     ------
     TraceError
-        If the prompt does not hold its image tokens, or a run fails otherwise.
+        If the prompt does not hold its image tokens, as :func:`prepare_runs`, or a run fails otherwise.
     """
     workload = workload or TraceWorkload.for_architecture(architecture)
     graph = trace_modules(*prepare_runs(architecture, workload))
@@ -132,7 +137,19 @@ def prepare_runs(
 
     They run in this order: the decode step is one token on the cache that the prefill has left; by default that of
     :func:`make_cache`. The experts take even shares of the tokens.
+
+    Raises
+    ------
+    TraceError
+        If the model has more experts than can be traced, or torch cannot hold the cache.
     """
+    num_sparse_layers = architecture.num_hidden_layers - architecture.first_k_dense_replace
+    if num_sparse_layers * architecture.n_routed_experts > MOST_EXPERTS:
+        raise TraceError(
+            "the model has more experts than can be traced", place="num_hidden_layers, n_routed_experts",
+            expected=f"at most {MOST_EXPERTS} experts in all layers",
+            found=f"{architecture.n_routed_experts} in each of {num_sparse_layers}",
+        )  # fmt: skip
     model = build_reference(architecture, expert_routing="even", dtype=DTYPE)
     cache = cache or make_cache(architecture, workload)
     make_ids = partial(torch.empty, dtype=torch.int64, device="meta")
@@ -159,7 +176,19 @@ def prepare_runs(
 
 
 def make_cache(architecture: DeepSeekOCRArchitecture, workload: TraceWorkload) -> KeyValueCache:
-    """Return an empty cache on the meta device, for the prompt and one decode step."""
-    return KeyValueCache(
-        architecture, batch_size=workload.batch_size, capacity=workload.seq_len + 1, device="meta", dtype=DTYPE
-    )
+    """Return an empty cache on the meta device, for the prompt and one decode step.
+
+    Raises
+    ------
+    TraceError
+        If torch cannot hold one as large.
+    """
+    try:
+        return KeyValueCache(
+            architecture, batch_size=workload.batch_size, capacity=workload.seq_len + 1, device="meta", dtype=DTYPE
+        )
+    except (RuntimeError, TypeError):  # more bytes, or a larger size, than 64 bits count; torch's words are C++'s
+        raise TraceError(
+            "torch cannot hold a cache of these sizes", place="batch_size, seq_len",
+            found=f"{workload.batch_size}, {workload.seq_len}",
+        ) from None  # fmt: skip

@@ -24,7 +24,7 @@ from tests.fuzz.values import Draw, Raw
 from llm_perf_opt import cli
 from modelmeter.errors import OutputError
 
-SEED, NUM_CASES = 11, 150
+SEED, NUM_CASES = 791, 150
 ROOT = Path(__file__).parents[1]
 
 
@@ -117,6 +117,9 @@ class TestJudge:
 
         assert problems(fail) == ["it failed, but something is on stdout"]
         assert problems(lambda: None) == ["it ended well without a word"]
+        assert problems(lambda: (print("well"), print("warning: x", file=sys.stderr))) == []
+        (found,) = problems(lambda: (print("well"), print("50 %", file=sys.stderr)))
+        assert found == "it ended well, but something is on stderr that is no warning"
         (found,) = problems(lambda: print('{"a": 1'), Case(arguments=("tree", "--json")))
         assert found.startswith("stdout is not JSON")
 

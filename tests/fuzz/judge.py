@@ -54,8 +54,8 @@ def _judge_end(case: Case, outcome: Outcome) -> Iterator[str]:
     if outcome.code == 0:
         if case.contradicts:
             yield "sizes contradict each other, and one of them was ignored"
-        if outcome.err:
-            yield "it ended well, but something is on stderr"
+        if not all(line.startswith("warning: ") and line.isprintable() for line in outcome.err.decode().splitlines()):
+            yield "it ended well, but something is on stderr that is no warning"
         yield from _judge_output(case, outcome)
     elif outcome.code == 1 and (_CHECKS | {"--check"}).intersection(case.arguments):
         if not outcome.out:

@@ -105,7 +105,7 @@ class Outcome:
     began_work
         Whether tracing or proving was about to begin; the run was ended there.
     seconds, grown_bytes
-        How long it took, and by how much the process grew.
+        How long a processor was busy with it, and by how much the process grew.
     changes
         What happened to files, by path below the working directory: ``added``, ``changed`` or ``removed``.
     written

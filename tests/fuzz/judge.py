@@ -33,7 +33,7 @@ def judge(case: Case, outcome: Outcome) -> list[str]:
 
 def _judge(case: Case, outcome: Outcome) -> Iterator[str]:
     if outcome.seconds > LONGEST_SECONDS:
-        yield f"it took {outcome.seconds:.1f} s"
+        yield f"it took {outcome.seconds:.1f} s of a processor"
     if outcome.grown_bytes > LARGEST_BYTES:
         yield f"the process grew by {outcome.grown_bytes / 2**20:,.0f} MiB"
     if outcome.began_work and case.fails_early:

@@ -25,7 +25,10 @@ from tests.fuzz.case import Case, Outcome
 from llm_perf_opt import cli
 
 LONGEST_SECONDS: Final = 10
-"""A case that takes longer is a defect; it is ended then."""
+"""A case that takes more of a processor is a defect; it is ended then. A busy machine may take any time over it."""
+
+LONGEST_WAIT: Final = 100
+"""Seconds after which a case that waits for something is ended."""
 
 LARGEST_GROWTH: Final = 4 * 2**30
 """Bytes of address space by which a case may grow; beyond them memory is refused."""
@@ -47,10 +50,10 @@ def run_inside(case: Case) -> Outcome:
     with _make_sandbox(case) as (here, owned), _keep_process(case, here):
         named = _find_named(case, here)
         before = _take_stock(here)
-        largest, start = _measure_peak(), time.perf_counter()
+        largest, start = _measure_peak(), time.process_time()
         with nullcontext() if case.works or not _SLOW_COMMANDS.intersection(case.arguments) else _stop_at_work():
             outcome = _call_main(case.arguments, case.encoding)
-        seconds, grown_bytes = time.perf_counter() - start, _measure_peak() - largest
+        seconds, grown_bytes = time.process_time() - start, _measure_peak() - largest
         changes = sandbox.compare(before, _take_stock(here))
         return evolve(
             outcome, seconds=seconds, grown_bytes=grown_bytes, changes=changes,
@@ -66,17 +69,18 @@ def run_apart(case: Case) -> Outcome:
         program = "import sys; sys.argv[0] = 'modelmeter'; from llm_perf_opt.cli import main; main()"
         environment = {**os.environ, "LLM_PERF_OPT_ROOT": os.path.abspath(here / _ROOT), **case.environment}
         environment["PYTHONIOENCODING"] = f"{case.encoding}:strict"
-        start = time.perf_counter()
+        start = _measure_children()
         process = subprocess.run(
             [sys.executable, "-P", "-c", program, *case.arguments],
-            cwd=here, capture_output=True, check=False, timeout=10 * LONGEST_SECONDS,
+            cwd=here, capture_output=True, check=False, timeout=LONGEST_WAIT,
             env={name: value for name, value in environment.items() if value is not None},
             preexec_fn=lambda: _limit_child(case.largest_file),
         )  # fmt: skip
-        seconds = time.perf_counter() - start
+        seconds = _measure_children() - start
         changes = sandbox.compare(before, _take_stock(here))
         return Outcome(
-            code=process.returncode, out=process.stdout, err=process.stderr, seconds=seconds, changes=changes,
+            code=process.returncode, out=process.stdout, err=process.stderr.decode(case.encoding).encode(),
+            seconds=seconds, changes=changes,
             written=sandbox.read_changed(here, changes), owned=owned, named=named,
         )  # fmt: skip
 
@@ -103,7 +107,8 @@ def _call_main(arguments: tuple[str, ...], encoding: str) -> Outcome:
 
 def _find_end() -> tuple[int | None, str, bool]:
     """Return the exit code, the traceback of what came through, and whether work began."""
-    signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, LONGEST_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_WAIT)
     try:
         cli.main()
     except SystemExit as ended:
@@ -114,6 +119,7 @@ def _find_end() -> tuple[int | None, str, bool]:
     except BaseException:  # whatever it is, it is what is looked for
         return None, traceback.format_exc(), False
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -148,7 +154,7 @@ def _take_stock(here: Path) -> dict[str, str]:
 def _keep_process(case: Case, here: Path) -> Iterator[None]:
     """Set what a process has, and put it back."""
     files, memory = resource.getrlimit(resource.RLIMIT_FSIZE), resource.getrlimit(resource.RLIMIT_AS)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM, signal.SIGPROF)}
     folder, environment = os.getcwd(), dict(os.environ)
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
@@ -161,6 +167,7 @@ def _keep_process(case: Case, here: Path) -> Iterator[None]:
         if value is not None:
             os.environ[name] = value
     signal.signal(signal.SIGALRM, end)
+    signal.signal(signal.SIGPROF, end)
     _limit_files(case.largest_file)
     resource.setrlimit(resource.RLIMIT_AS, (_measure_address_space() + LARGEST_GROWTH, memory[1]))
     try:
@@ -205,6 +212,11 @@ def _find_named(case: Case, here: Path) -> frozenset[str]:
     root = case.environment.get("LLM_PERF_OPT_ROOT", _ROOT)
     places = {*words - {""}, "codegen", *([f"{root}/tmp"] if root else [])}
     return frozenset(os.path.relpath(os.path.realpath(here / place), here) for place in places if "\0" not in place)
+
+
+def _measure_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _measure_peak() -> int:

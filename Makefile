@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test bench check format codegen accuracy bytes clean
+.PHONY: help demo test fuzz bench check format codegen accuracy bytes clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,12 @@ demo: $(STAMP)  ## Compile the formulas from the torch modules and show what a p
 
 test: $(STAMP)  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 tests
+
+FUZZ_SEED ?= 0
+FUZZ_CASES ?= 10000
+
+fuzz: $(STAMP)  ## Try 10,000 bad inputs on every command; takes a quarter of an hour
+	$(BIN)/python -m tests.fuzz --seed $(FUZZ_SEED) --cases $(FUZZ_CASES)
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(BIN)/python -m tests.benchmarks

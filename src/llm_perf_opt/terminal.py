@@ -27,12 +27,16 @@ Item = TypeVar("Item")
 
 _PIPE_WIDTH: Final = 200
 _LONGEST_WORD: Final = len("peak_activation_bytes")
+_UNKNOWN_WIDTH: Final = 80
 _PREFIXES: Final = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E", 21: "Z", 24: "Y", 27: "R", 30: "Q"}
 
 
 def open_console(*, stderr: bool = False) -> Console:
     """Return a console: in colours on a terminal, plain text in a pipe or a file."""
-    return Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False)
+    if console.width < 1:  # a terminal that does not know its width says 0, and rich would print nothing
+        console.width = _UNKNOWN_WIDTH
+    return console
 
 
 def open_table_console() -> Console:

@@ -173,3 +173,12 @@ def test_ascii_terminals_are_told_apart() -> None:
 
     assert not has_unicode(Console(file=Ascii()))
     assert has_unicode(Console(file=StringIO()))
+
+
+@pytest.mark.parametrize(("columns", "width"), [("0", 80), ("1", 1), ("47", 47)])
+def test_a_terminal_that_does_not_know_its_width_has_80_columns(
+    monkeypatch: pytest.MonkeyPatch, columns: str, width: int
+) -> None:
+    """With a width of 0 nothing would be printed."""
+    monkeypatch.setenv("COLUMNS", columns)
+    assert open_console().width == width

@@ -90,9 +90,7 @@ def test_tables_have_no_gaps() -> None:
         ([theirs("mm", 3 * KEYS, 5)], 1, r"3 \, K + 5"),
     ],
 )
-def test_a_cause_that_takes_away_has_its_sign_in_front(
-    terms: list[tuple[str, Moved]], times: Size, latex: str
-) -> None:
+def test_a_cause_that_takes_away_has_its_sign_in_front(terms: list[tuple[str, Moved]], times: Size, latex: str) -> None:
     cause = make_cause("name", "text", terms, times=times)
     assert typeset_cause(cause, PUBLISHED) == latex
 

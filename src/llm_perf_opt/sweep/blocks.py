@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from operator import index
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +17,7 @@ import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.evaluate import PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.sweep.axes import Axis
+from llm_perf_opt.sweep.calls import VISION_BATCH_SIZE, check_calls, evaluate_by_call
 from modelmeter.errors import WorkloadError
 
 METRICS: Final = costs.Cost._fields
@@ -79,7 +81,8 @@ class Sweep:
         _check_names(f"argument of {self.stage}", [*self.fixed, *(axis.name for axis in self.axes)], parameters)
         if self.num_points >= 2**63:
             raise WorkloadError("the grid has more points than anyone can count", found=self.num_points)
-        # Limits between sizes grow with every size: where all corners are in order, every point is.
+        check_calls(*(self._ranges_of(name, parameters) for name in ("batch_size", VISION_BATCH_SIZE)))
+        # All other limits between sizes grow with every size: where all corners are in order, every point is.
         bounds = np.ix_(*(np.array(axis.bounds) for axis in self.axes))
         corners = _evaluate(self, dict(zip((axis.name for axis in self.axes), bounds, strict=True)))
         # Costs do not: a view whose windows are full costs less than a smaller one.
@@ -87,7 +90,7 @@ class Sweep:
         largest: dict[str, int | float] = {}
         for metric in self.metrics:
             given = self._arguments_of(f"{self.stage}_{PEAK}" if metric == PEAK else self.stage, ends)
-            high = costs.arrays.bound(self.stage, metric=metric, **given)
+            high = max(costs.arrays.bound(self.stage, metric=metric, **each) for each in self._calls_of(given))
             largest[metric] = float(high) if corners[metric].dtype == np.float64 else high
         # This is how attrs sets a field of a frozen class.
         object.__setattr__(self, "largest", largest)
@@ -126,6 +129,20 @@ class Sweep:
     def _arguments_of(self, function: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an evaluator takes of the ``sizes``, and of the arguments that are fixed."""
         return take_arguments(getattr(costs, function), {**self.fixed, **sizes})
+
+    def _ranges_of(self, name: str, defaults: Mapping[str, int | str | None]) -> tuple[range, ...]:
+        """Return the values of a size, whether it varies or not; none if the stage does not have it."""
+        for axis in self.axes:
+            if axis.name == name:
+                return axis.ranges
+        value = self.fixed.get(name, defaults.get(name))
+        return (range(value, value + 1),) if isinstance(value, int) else ()
+
+    def _calls_of(self, sizes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the sizes with every number of pages in a call that is on the grid, one at a time."""
+        values = {value for ranges in self._ranges_of(VISION_BATCH_SIZE, {}) for value in ranges}
+        for value in sorted(values) if VISION_BATCH_SIZE in sizes else (None,):
+            yield dict(sizes) if value is None else {**sizes, VISION_BATCH_SIZE: value}
 
     @property
     def num_points(self) -> int:
@@ -175,6 +192,10 @@ def compute_blocks(sweep: Sweep, block_size: int = BLOCK_SIZE) -> Iterator[Block
 
 def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Return the metrics of a sweep, and others, for some sizes."""
+    return evaluate_by_call(sizes, partial(_evaluate_call, sweep))
+
+
+def _evaluate_call(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     metrics: dict[str, NDArray[Any]] = {}
     try:
         for function in sweep._functions:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from llm_perf_opt.data import ActivationMemory
 from llm_perf_opt.reporting.evaluation import Evaluation, StageEvaluation
 
 
@@ -114,4 +115,5 @@ def make_evaluation() -> Evaluation:
         },
         request=Cost(21700, 103, 3300, 2**30 + 2**29, 100, 11),  # type: ignore[arg-type] # the same
         request_peak_activation_bytes=61,
+        last_logits=ActivationMemory(logits_tokens=1, activation_bytes=89, peak_activation_bytes=59),
     )

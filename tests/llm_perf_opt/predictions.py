@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_perf_opt.data import HardwareSource, HardwareSpec, MemoryReserve, OperatorCost, Prediction, StageCost
+from llm_perf_opt.data import (
+    ActivationMemory,
+    HardwareSource,
+    HardwareSpec,
+    MemoryReserve,
+    OperatorCost,
+    Prediction,
+    StageCost,
+)
 
 
 def make_hardware(**changes: Any) -> HardwareSpec:
@@ -69,6 +77,7 @@ def make_prediction(**changes: Any) -> Prediction:
         "efficiency": 0.75,
         "reserve": MemoryReserve(reserve_gib=0.5, reason="a hand to count with"),
         "sizes": {"batch_size": 1, "seq_len": 513},
+        "last_logits": ActivationMemory(logits_tokens=1, activation_bytes=17, peak_activation_bytes=5),
         "stages": [
             make_stage("vision", tensor_core_flops=13, cuda_core_flops=2, io_bytes=11),
             make_stage("decode", tensor_core_flops=1500, cuda_core_flops=11, io_bytes=24),

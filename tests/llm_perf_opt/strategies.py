@@ -83,6 +83,7 @@ def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
     tiles = draw(st.just((None, None)) | st.tuples(grid, grid))
     sides = st.integers(1, 5000)
     page = draw(st.tuples(sides, sides)) if tiles == (None, None) and draw(st.booleans()) else (None, None)
+    vision_batch_size = draw(st.integers(1, 2**31))
     return OCRWorkloadProfile(
         profile_id=draw(identifiers),
         description=draw(texts),
@@ -92,12 +93,14 @@ def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
         crop_mode=crop_mode,
         max_new_tokens=draw(sizes),
         doc_kind=draw(st.sampled_from(("text_heavy", "mixed_layout", "image_rich", "synthetic"))),
-        num_pages=draw(sizes),
+        num_pages=vision_batch_size * draw(st.integers(1, 2**31)),
         num_width_tiles=tiles[0],
         num_height_tiles=tiles[1],
         page_width=page[0],
         page_height=page[1],
         preprocessing=draw(st.sampled_from((None, "transformers", "serving"))),
+        vision_batch_size=vision_batch_size,
+        logits_tokens=draw(st.none() | st.integers(1, 4081)),
     )
 
 

@@ -78,6 +78,11 @@ def test_a_report_that_lacks_a_file_is_made_anew(name: str) -> None:
     assert Path(folder, name).read_bytes() == before
 
 
+def test_a_batch_its_calls_of_the_towers_and_its_logits() -> None:
+    workload = analyze(REQUEST, num_pages=6, vision_batch_size=3, logits_tokens=2).report.workload
+    assert (workload.num_pages, workload.vision_batch_size, workload.logits_tokens) == (6, 3, 2)
+
+
 def test_another_model_is_refused() -> None:
     other = DeepSeekOCRAnalyticRequest(model_id="a/b", model_variant="v", workload_profile_id="tiny")
     with pytest.raises(WorkloadError, match="model_id: no evaluators of this model; expected deepseek-ai/DeepSeek-OCR"):
@@ -90,12 +95,15 @@ def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_runs_as_a_module(root: Path) -> None:
-    done = run_module("--mode", "analytic", "--workload-profile-id", "dsocr-standard-v1", "--run-id", "seed")
+    done = run_module("--mode", "analytic", "--workload-profile-id", "dsocr-standard-v1", "--run-id", "seed",
+                      "--num-pages", "4", "--vision-batch-size", "2", "--logits-tokens", "1")  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     folder = root / "tmp" / "profile-output" / "seed" / "static_analysis" / "analytic_model"
     assert sorted(entry.name for entry in folder.iterdir()) == [
         MANIFEST, "layers", "report.json", "report.yaml", "summary.md"
     ]  # fmt: skip
+    workload = read_record(folder / "report.json", AnalyticModelReport).workload
+    assert (workload.num_pages, workload.vision_batch_size, workload.logits_tokens) == (4, 2, 1)
 
 
 def test_an_error_is_one_line() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from fractions import Fraction
+from typing import Any
 
 import pytest
+from attrs import evolve
 from evaluations import accept_fractions
 from records import make_profile
 
@@ -23,9 +25,10 @@ PROFILE = make_profile(
 
 def test_the_sizes_are_those_of_the_profile() -> None:
     assert sizes_of(PROFILE, "int8") == {
-        "batch_size": 7, "base_size": 928, "image_size": 816, "num_width_tiles": 3, "num_height_tiles": 5,
+        "batch_size": 7, "vision_batch_size": 1, "base_size": 928, "image_size": 816, "num_width_tiles": 3,
         # The prefill makes the first of 11 tokens.
-        "seq_len": 2851, "decode_steps": 10, "weight_bits": 8, "activation_bits": 8, "kv_bits": 8,
+        "num_height_tiles": 5, "seq_len": 2851, "logits_tokens": 2851, "decode_steps": 10,
+        "weight_bits": 8, "activation_bits": 8, "kv_bits": 8,
     }  # fmt: skip
     # Without crop mode there is one view: of image_size, 640 pixels, or of base_size, 1024.
     for preprocessing, side in (("transformers", 640), ("serving", 1024)):
@@ -107,6 +110,49 @@ def test_every_stage_is_that_of_the_evaluators_and_of_its_rows() -> None:
             -(-sum(row.activation_bits for row in stage.operators) // 8),
             -(-sum(row.kv_cache_bits for row in stage.states) // 8),
         )
+
+
+@pytest.mark.parametrize(("vision_batch_size", "logits_tokens"), [(7, None), (1, 1), (7, 29)])
+def test_the_calls_of_the_towers_and_the_logits_reach_what_depends_on_them(
+    vision_batch_size: int, logits_tokens: int | None
+) -> None:
+    profile = evolve(PROFILE, vision_batch_size=vision_batch_size, logits_tokens=logits_tokens)
+    evaluation = evaluate_workload(profile, "bfloat16")
+    page: Any = {
+        "batch_size": 7, "vision_batch_size": vision_batch_size, "base_size": 928, "image_size": 816,
+        "num_width_tiles": 3, "num_height_tiles": 5,
+    }  # fmt: skip
+    prompt: Any = {"batch_size": 7, "seq_len": 2851, "logits_tokens": logits_tokens}
+    text: Any = {"seq_len": 2851, "max_new_tokens": 11}
+    stages = evaluation.stages
+    assert stages["vision"].cost == costs.vision(**page)
+    assert stages["projector"].cost == costs.projector(**page)
+    assert stages["prefill"].cost == costs.prefill(**prompt)
+    assert [stages[name].peak_activation_bytes for name in ("vision", "projector", "prefill")] == [
+        costs.vision_peak_activation_bytes(**page, seq_len=2851),
+        costs.projector_peak_activation_bytes(**page, seq_len=2851),
+        costs.prefill_peak_activation_bytes(**prompt),
+    ]
+    assert evaluation.request == costs.request(**page, **text, logits_tokens=logits_tokens)
+    last = evaluation.last_logits
+    assert (last.logits_tokens, last.activation_bytes) == (
+        1, costs.request(**page, **text, logits_tokens=1).activation_bytes
+    )  # fmt: skip
+    assert last.peak_activation_bytes == costs.request_peak_activation_bytes(**page, **text, logits_tokens=1)
+
+
+def test_what_a_page_takes_at_its_peak() -> None:
+    """The LM head, in bfloat16: a logit of two bytes and its float32 copy, for 129,280 words and 913 positions.
+
+    Beside them their hidden states, of 1280 channels, and the ids of the tokens, of 8 bytes. With logits of the last
+    position only, the towers have the peak: 549,273,600 bytes of a call with six views of 640 pixels, as counted on
+    the vendor's modules, the embeddings of the prompt and its ids.
+    """
+    profile = make_profile(seq_len=913, num_width_tiles=2, num_height_tiles=3)
+    evaluation = evaluate_workload(profile, "bfloat16")
+    assert evaluation.request_peak_activation_bytes == 913 * (129_280 * (2 + 4) + 1280 * 2 + 8)
+    assert evaluation.last_logits.peak_activation_bytes == 549_273_600 + 913 * (1280 * 2 + 8)
+    assert evaluation.stages["vision"].peak_activation_bytes == evaluation.last_logits.peak_activation_bytes
 
 
 def test_the_architecture_is_the_published_one() -> None:

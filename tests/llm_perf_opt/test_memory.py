@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from predictions import make_hardware, make_prediction, make_stage
 
-from llm_perf_opt.data import MemoryReserve
+from llm_perf_opt.data import ActivationMemory, MemoryReserve
 from llm_perf_opt.data.hardware import COMMON_RESERVE
 from llm_perf_opt.reporting.memory import MemoryNeed, measure_memory
 
@@ -15,11 +15,22 @@ from llm_perf_opt.reporting.memory import MemoryNeed, measure_memory
 HELD = {"weight_bytes": 700, "kv_cache_bytes": 31, "activation_bytes": 53, "peak_activation_bytes": 13}
 
 
-def measure(reserve: MemoryReserve | None = None, **of_card: Any) -> MemoryNeed:
+# Together 736 bytes at the peak; 778 if no activation is freed.
+LAST = ActivationMemory(logits_tokens=1, activation_bytes=47, peak_activation_bytes=5)
+
+
+def measure_all(reserve: MemoryReserve | None = None, **of_card: Any) -> tuple[MemoryNeed, ...]:
     stages = [make_stage("request", **HELD)]
     return measure_memory(
-        make_prediction(hardware=make_hardware(**of_card), stages=stages, operators=[], reserve=reserve)
+        make_prediction(
+            hardware=make_hardware(**of_card), stages=stages, operators=[], reserve=reserve, last_logits=LAST
+        )
     )
+
+
+def measure(reserve: MemoryReserve | None = None, **of_card: Any) -> MemoryNeed:
+    """What the request needs with the logits that it was asked for."""
+    return measure_all(reserve, **of_card)[0]
 
 
 def reserve_of(count: int) -> MemoryReserve:
@@ -56,13 +67,43 @@ def test_the_reserve_is_the_one_asked_for_or_that_of_the_card_or_the_common_one(
             make_prediction(
                 hardware=make_hardware(reserve=card), reserve=None, stages=[make_stage("request", **HELD)], operators=[]
             )
-        ).reserve
+        )[0].reserve
         == card
     )
     # 1.25 x 2^30 bytes of 3 x 2^30.
     assert make_hardware(reserve=None).memory_reserve == COMMON_RESERVE
     need = measure(reserve=COMMON_RESERVE, memory_bytes=3 * 2**30)
     assert need.usable_bytes == 1_879_048_192
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "verdicts"),
+    [
+        (784, ["fits", "fits"]),
+        (778, ["fits, if activations are freed after their last use", "fits"]),
+        (743, ["does not fit", "fits, if activations are freed after their last use"]),
+        (735, ["does not fit", "does not fit"]),
+    ],
+)
+def test_with_the_logits_of_all_positions_and_of_the_last(memory_bytes: int, verdicts: list[str]) -> None:
+    needs = measure_all(memory_bytes=memory_bytes, reserve=reserve_of(0))
+    assert [need.total_bytes for need in needs] == [744, 736]
+    assert [need.words for need in needs] == ["logits of all 513 positions", "logits of the last position"]
+    assert [need.verdict for need in needs] == verdicts
+
+
+def test_with_the_logits_that_were_asked_for() -> None:
+    """All that there are, the last few or the last one; that of the last one is not said twice."""
+    for logits_tokens, words in (
+        (513, ["logits of all 513 positions", "logits of the last position"]),
+        (67, ["logits of the last 67 positions", "logits of the last position"]),
+        (1, ["logits of the last position"]),
+    ):
+        sizes = {"seq_len": 513, "logits_tokens": logits_tokens}
+        prediction = make_prediction(sizes=sizes, last_logits=LAST)
+        assert [need.words for need in measure_memory(prediction)] == words
+    # What earlier versions wrote says nothing of it.
+    assert [need.words for need in measure_memory(make_prediction(last_logits=None))] == ["logits of all 513 positions"]
 
 
 def test_a_reserve_of_more_than_the_card_leaves_nothing() -> None:

@@ -27,7 +27,7 @@ WRONG: dict[type, list[Any]] = {
     list: [None, "ab", {"a": 1}],
     dict: [3, "ab", [1]],
 }
-OPTIONAL = {("prediction", "reserve"), ("prediction", "hardware", "reserve")}
+OPTIONAL = {("prediction", "reserve"), ("prediction", "hardware", "reserve"), ("prediction", "last_logits")}
 
 
 def walk(data: Any, steps: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -68,7 +68,12 @@ def test_it_prints_stages_modules_and_what_binds(tmp_path: Path) -> None:
     for words in (
         "gundam on NVIDIA H100 SXM5 80GB: ", "(bfloat16, efficiency 1)", "limit", "vision", "projector",
         "prefill", "decode", "request", "100.0 %", "decode.lm_head", "memory-bound for 100.0 % of the time",
-        "GiB at the peak, 77.86 GiB usable (80.00 less a reserve of 2.14)\nfits, with 71.", " GiB of headroom\nwrote: ",
+        # 2 x 3,336,106,240 bytes of weights; a cache of 12 x 2 x 1280 x 2 x (913 + 1023); a peak of 913 x (129,280 x 6
+        # + 1280 x 2 + 8), or 549,273,600 as counted on the vendor's towers and 913 x (1280 x 2 + 8): together
+        # 7,501,700,744 or 7,342,778,504 bytes, of 80 x 2^30 less 2.14 x 2^30.
+        "\nmemory: 77.86 GiB usable (80.00 less a reserve of 2.14), 1 page in a call of the vision towers\n"
+        "logits of all 913 positions: 6.99 GiB at the peak, fits, with 70.87 GiB of headroom\n"
+        "logits of the last position: 6.84 GiB at the peak, fits, with 71.02 GiB of headroom\nwrote: ",
     ):  # fmt: skip
         assert words in shown
 
@@ -149,12 +154,12 @@ def test_float32_is_predicted_on_every_card(tmp_path: Path, name: str) -> None:
 
 
 def test_a_reserve_is_named_and_may_be_chosen(tmp_path: Path) -> None:
-    """6.2140 GiB of weights and more do not fit into 80 GiB less 74."""
+    """6.2140 GiB of weights and more do not fit into 80 GiB less 74, whatever logits there are."""
     shown = run("--workload", "tiny", "--reserve", "74", "--out", tmp_path).stdout
-    assert (
-        "6.00 GiB usable (80.00 less a reserve of 74.00)\ndoes not fit: weights and cache alone are larger, 0." in shown
-    )
-    assert " GiB short\n" in shown
+    assert "\nmemory: 6.00 GiB usable (80.00 less a reserve of 74.00), 1 page in a call" in shown
+    refusal = r" 6\.\d\d GiB at the peak, does not fit: weights and cache alone are larger, 0\.\d\d GiB short\n"
+    for words in ("logits of all 83 positions", "logits of the last position"):
+        assert re.search(f"^{words}:{refusal}", shown, re.MULTILINE)
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["prediction"]["reserve"] == {"reserve_gib": 74.0, "reason": "as asked for"}
 
@@ -166,10 +171,10 @@ def test_the_help_shows_a_workload_and_a_card_that_can_be_read(run: Run) -> None
         textwrap.dedent("\n".join(line for line in block.splitlines()[1:] if line.startswith("    ")))
         for block in shown.split("of your own")[-2:]
     )
-    profile = from_yaml(workload, OCRWorkloadProfile)
-    assert evolve(profile, profile_id="gundam", description=find_profile("gundam").description) == find_profile(
-        "gundam"
-    )
+    profile, gundam = from_yaml(workload, OCRWorkloadProfile), find_profile("gundam")
+    assert profile.logits_tokens == gundam.seq_len  # all that there are, as without a number
+    changes = {"profile_id": "gundam", "description": gundam.description, "logits_tokens": None}
+    assert evolve(profile, **changes) == gundam
     hardware, like = from_yaml(card, HardwareSpec), find_hardware("h100-sxm")
     assert (hardware.tensor_peak("bfloat16"), hardware.tensor_peak("tf32")) == (989.4e12, 494.7e12)
     assert (hardware.vector_flops_per_second, hardware.memory_bytes) == (
@@ -256,6 +261,33 @@ def test_pages_in_one_batch(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_pages_in_a_call_of_the_towers_and_positions_with_logits(tmp_path: Path) -> None:
+    """The options go before what the workload says, and are checked together with it."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        to_yaml(evolve(find_profile("tiny"), num_pages=6, vision_batch_size=3, logits_tokens=7)), encoding="utf-8"
+    )
+    for options, sizes, words in (
+        ((), (6, 3, 7), "3 pages in a call of the vision towers\nlogits of the last 7 positions: "),
+        (("--vision-batch-size", "2", "--logits-tokens", "1"), (6, 2, 1), "2 pages in a call of the vision towers\n"),
+        (("--num-pages", "5", "--vision-batch-size", "5"), (5, 5, 7), "5 pages in a call of the vision towers\n"),
+    ):
+        shown = run("--workload", mine, *options, "--out", tmp_path / "out").stdout
+        assert words in shown
+        prediction = read_record(tmp_path / "out" / "report.json", AnalyticModelReport).prediction
+        assert prediction is not None
+        assert tuple(prediction.sizes[name] for name in ("batch_size", "vision_batch_size", "logits_tokens")) == sizes
+        # A view of 512 pixels is 73 image tokens and 10 of prompt; all that a request takes is said to its evaluators.
+        expected = costs.request(
+            batch_size=sizes[0], vision_batch_size=sizes[1], logits_tokens=sizes[2], base_size=512,
+            num_width_tiles=0, num_height_tiles=0, seq_len=83, max_new_tokens=1024,
+        )  # fmt: skip
+        assert prediction.stage("request").io_bytes == expected.io_bytes
+    refused = run("--workload", mine, "--num-pages", "5", "--out", tmp_path / "none")
+    assert "vision_batch_size: the pages do not fill" in str(refused.exception)
+    assert not (tmp_path / "none").exists()
+
+
 def test_the_help_names_what_is_shipped() -> None:
     for words, names in ((WORKLOAD_HELP, list_profiles()), (HARDWARE_HELP, list_hardware())):
         assert words.split(": ")[1].split(", ") == [*names, "or a YAML file of your own."]
@@ -275,6 +307,7 @@ def test_the_summary_is_printed_as_json(tmp_path: Path) -> None:
         ("--workload", "absent"), ("--workload", "absent.yaml"), ("--hardware", "absent"), ("--efficiency", "0"),
         ("--run-id", "../up"), ("--measured-ms", "0"), ("--dtype", "bfloat17"),
         ("--dtype", "float8_e4m3fn", "--hardware", "a100-sxm-80gb"),
+        ("--vision-batch-size", "2"), ("--num-pages", "6", "--vision-batch-size", "4"), ("--logits-tokens", "914"),
         ("--float32-matmul-precision", "medium"), ("--reserve", "-1"), ("--reserve", "nan"), ("--weight-bits", "0"),
         ("--kv-bits", "fp8"), ("--activation-bits", "1e3"), ("--weight-bits", "11/0"), ("--weight-bits", "-4"),
     ],

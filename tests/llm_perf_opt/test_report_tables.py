@@ -5,9 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from attrs import evolve
 from predictions import make_hardware, make_operator, make_prediction, make_stage
 from records import make_report, make_snapshot
 
+from llm_perf_opt.data import MemoryReserve
+from llm_perf_opt.reporting.memory import MemoryNeed
 from llm_perf_opt.visualize import report_tables as tables
 
 # 400 ms twice in decode, by tensor cores; 400 ms in vision, by memory.
@@ -45,6 +48,26 @@ def test_top_modules() -> None:
     assert tables.own_operators(report) == {
         "root": [], "left": [], "leaf": list(PREDICTION.operators[:2]), "right": [PREDICTION.operators[2]]
     }  # fmt: skip
+
+
+def test_memory_has_a_column_for_each_choice_of_logits() -> None:
+    """In 2^30 bytes: 3 + 0.5 + 1.25 of 7 less 2, and 3 + 0.5 + 2.75 of the same."""
+    few = MemoryNeed(
+        logits_tokens=1, seq_len=1009, weight_bytes=3 * 2**30, kv_cache_bytes=2**29, activation_bytes=2**40,
+        peak_activation_bytes=5 * 2**28, memory_bytes=7 * 2**30, reserve=MemoryReserve(reserve_gib=2.0, reason="two"),
+    )  # fmt: skip
+    table = tables.memory_table([evolve(few, logits_tokens=1009, peak_activation_bytes=11 * 2**28), few])
+    assert table.headers == ("in memory, in GiB", "logits of all 1,009 positions", "logits of the last position")
+    assert table.rows == (
+        ("weights", "3.00", "3.00"),
+        ("KV cache at the end", "0.50", "0.50"),
+        ("activations at their peak", "2.75", "1.25"),
+        ("together", "6.25", "4.75"),
+        ("the card", "7.00", "7.00"),
+        ("reserve", "2.00", "2.00"),
+        ("usable: the card less the reserve", "5.00", "5.00"),
+        ("headroom, below 0 where memory is missing", "-1.25", "0.25"),
+    )
 
 
 def test_categories_are_the_slowest_first() -> None:

@@ -47,7 +47,9 @@ A page of your own, with every key:
   num_height_tiles: 3
   max_new_tokens: 1024
   doc_kind: text_heavy      # or mixed_layout, image_rich, synthetic
-  num_pages: 1"""
+  num_pages: 1
+  vision_batch_size: 1      # pages in a call of the vision towers; 1 if left out
+  logits_tokens: 913        # positions that get logits; all of them if left out"""
 
 HARDWARE_SAMPLE: Final = """\b
 A card of your own; sources and reserve may be left out:
@@ -71,6 +73,21 @@ WorkloadOption = Annotated[str, typer.Option("--workload", metavar="ID|FILE", he
 NumPagesOption = Annotated[
     int | None, typer.Option("--num-pages", metavar="N", min=1, help="Pages in one batch; else as the workload says.")
 ]
+VisionBatchOption = Annotated[
+    int | None,
+    typer.Option(
+        "--vision-batch-size", metavar="N", min=1,
+        help="Pages that share a call of the vision towers; else as the workload says, which is 1 by default.",
+    ),
+]  # fmt: skip
+LogitsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--logits-tokens", metavar="N", min=1,
+        help="Positions of each prompt that get logits; else as the workload says: all, as in the vendor's code, by "
+        "default. Serving engines take 1.",
+    ),
+]  # fmt: skip
 HardwareOption = Annotated[str, typer.Option("--hardware", metavar="ID|FILE", help=HARDWARE_HELP)]
 DtypeOption = Annotated[str, typer.Option("--dtype", metavar="TYPE", help=DTYPE_HELP)]
 WeightBitsOption = Annotated[
@@ -116,6 +133,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as J
 def report(
     workload: WorkloadOption = WORKLOAD,
     num_pages: NumPagesOption = None,
+    vision_batch_size: VisionBatchOption = None,
+    logits_tokens: LogitsOption = None,
     hardware: HardwareOption = HARDWARE,
     dtype: DtypeOption = DTYPE,
     weight_bits: WeightBitsOption = None,
@@ -153,6 +172,8 @@ def report(
             force_rebuild=force_rebuild,
         ),
         num_pages=num_pages,
+        vision_batch_size=vision_batch_size,
+        logits_tokens=logits_tokens,
         hardware=hardware,
         dtype=dtype,
         efficiency=efficiency,
@@ -185,7 +206,7 @@ def _print(run: AnalyticRun) -> None:
 
     prediction = run.report.prediction
     assert prediction is not None  # build_report always gives one
-    memory = measure_memory(prediction)
+    needs, gib = measure_memory(prediction), report_tables.format_gibibytes
     predicted, pages = run.report.predicted_total_time_ms, run.report.workload.num_pages
     each = f", {report_tables.format_time(predicted / pages)} ms a page" if pages > 1 else ""
     print_lines(
@@ -197,18 +218,15 @@ def _print(run: AnalyticRun) -> None:
     # The paths of modules are long: with one more column they would be folded in a terminal.
     top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
     open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
+    card, calls = needs[0], run.report.workload.vision_batch_size
     print_lines(
-        f"\nmemory: {_gib(memory.total_bytes)} GiB at the peak, {_gib(memory.usable_bytes)} GiB usable "
-        f"({_gib(memory.memory_bytes)} less a reserve of {_gib(memory.reserve.reserve_bytes)})\n"
-        f"{memory.verdict}, "
-        + (
-            f"with {_gib(memory.headroom_bytes)} GiB of headroom"
-            if memory.fits
-            else f"{_gib(-memory.headroom_bytes)} GiB short"
-        )
-        + f"\n{'wrote' if run.is_new else 'unchanged'}: {run.folder}"
+        f"\nmemory: {gib(card.usable_bytes)} GiB usable ({gib(card.memory_bytes)} less a reserve of "
+        f"{gib(card.reserve.reserve_bytes)}), {calls} page{'s' if calls > 1 else ''} in a call of the vision towers"
     )
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.2f}"
+    for need in needs:
+        headroom = f"with {gib(need.headroom_bytes)} GiB of headroom"
+        print_lines(
+            f"{need.words}: {gib(need.total_bytes)} GiB at the peak, {need.verdict}, "
+            f"{headroom if need.fits else f'{gib(-need.headroom_bytes)} GiB short'}"
+        )
+    print_lines(f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}")

@@ -41,7 +41,7 @@ class OperatorCost:
     stage, module_id
         Where.
     operator, category_id
-        The torch function or the class of the leaf module, and its category.
+        The operator as PyTorch dispatches it, by its ATen name, and its category.
     calls
         How often it runs, over all siblings that the module stands for and all decode steps.
     tensor_core_flops, cuda_core_flops
@@ -66,6 +66,28 @@ class OperatorCost:
     activation_bits: Rational = field(converter=as_rational, validator=amount())
     time_ms: float = field(converter=rules.as_float, validator=rules.MILLISECONDS)
     bound_by: Limit = field(validator=rules.choice(*get_args(Limit)))
+
+
+@frozen(kw_only=True)
+class ActivationMemory:
+    """What the activations of a request take if other positions get logits.
+
+    Parameters
+    ----------
+    logits_tokens
+        Positions of each prompt that get logits.
+    activation_bytes, peak_activation_bytes
+        As of the request.
+
+    Raises
+    ------
+    RecordError
+        If a field breaks its rule.
+    """
+
+    logits_tokens: int = field(validator=rules.whole_number(1))
+    activation_bytes: int = field(validator=rules.whole_number())
+    peak_activation_bytes: int = field(validator=rules.whole_number())
 
 
 @frozen(kw_only=True)
@@ -131,6 +153,9 @@ class Prediction:
         Of float32 only: ``highest`` as it is, ``high`` rounded to TF32.
     reserve
         What of the card's memory is not for the model; None in reports of earlier versions, which knew none.
+    last_logits
+        The request's activations if only the last position of each prompt gets logits, as in serving engines; None in
+        reports of earlier versions.
 
     Raises
     ------
@@ -150,6 +175,7 @@ class Prediction:
     )
     float32_matmul_precision: Float32MatmulPrecision = field(default="highest", validator=PRECISION)
     reserve: MemoryReserve | None = field(default=None, validator=rules.or_none(rules.record(MemoryReserve)))
+    last_logits: ActivationMemory | None = field(default=None, validator=rules.or_none(rules.record(ActivationMemory)))
 
     def __attrs_post_init__(self) -> None:
         self.hardware.matrix_peak(self.dtype, self.float32_matmul_precision)

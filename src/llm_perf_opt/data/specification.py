@@ -85,7 +85,7 @@ class OCRWorkloadProfile:
     doc_kind
         What the page looks like.
     num_pages
-        Number of such pages.
+        Number of such pages; they are one batch.
     num_width_tiles, num_height_tiles
         Tiles across and down the page, both or neither; a product of 0 or 1 means none.
     page_width, page_height
@@ -95,12 +95,19 @@ class OCRWorkloadProfile:
         Which of the vendor's programs makes the views, where they differ. ``transformers``, the model's own ``infer``:
         at most 9 tiles, and without crop mode one view of ``image_size``. ``serving``, the sample for a serving engine:
         at most 6 tiles, and one view of ``base_size``.
+    vision_batch_size
+        Pages that share a call of the vision towers, a divisor of ``num_pages``. The vendor's code calls them for each
+        page.
+    logits_tokens
+        Positions of each prompt that get logits, the last ones: all of them where it is not given, as in the vendor's
+        code. Serving engines need one.
 
     Raises
     ------
     RecordError
-        If a field breaks its rule, tiles are given by halves, beside the page or without crop mode, or ``seq_len`` is
-        smaller than the image tokens of the page.
+        If a field breaks its rule, tiles are given by halves, beside the page or without crop mode, ``seq_len`` is
+        smaller than the image tokens of the page or than ``logits_tokens``, or the pages do not fill the calls of the
+        towers.
     """
 
     profile_id: str = field(validator=rules.IDENTIFIER)
@@ -119,6 +126,8 @@ class OCRWorkloadProfile:
     preprocessing: PreprocessingName | None = field(
         default=None, validator=rules.or_none(rules.choice(*get_args(PreprocessingName)))
     )
+    vision_batch_size: int = field(default=1, validator=rules.whole_number(1))
+    logits_tokens: int | None = field(default=None, validator=rules.or_none(rules.whole_number(1)))
 
     def __attrs_post_init__(self) -> None:
         self._check_pair("num_width_tiles", "num_height_tiles", "half of the tile grid is missing", "a number of tiles")
@@ -141,6 +150,16 @@ class OCRWorkloadProfile:
                 expected=f"at least {least}",
                 found=self.seq_len,
             )
+        if self.num_pages % self.vision_batch_size:
+            raise RecordError(
+                "the pages do not fill the calls of the vision towers", place="vision_batch_size",
+                expected=f"a divisor of num_pages, {self.num_pages}", found=self.vision_batch_size,
+            )  # fmt: skip
+        if self.logits_tokens is not None and self.logits_tokens > self.seq_len:
+            raise RecordError(
+                "more positions get logits than there are", place="logits_tokens",
+                expected=f"at most seq_len, {self.seq_len}", found=self.logits_tokens,
+            )  # fmt: skip
 
     @property
     def tile_grid(self) -> tuple[int, int]:

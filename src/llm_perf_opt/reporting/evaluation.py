@@ -10,7 +10,7 @@ from attrs import asdict, frozen
 
 from llm_perf_opt.data import OCRWorkloadProfile
 from llm_perf_opt.data.hardware import DTYPE_BITS
-from llm_perf_opt.data.prediction import RunStage
+from llm_perf_opt.data.prediction import ActivationMemory, RunStage
 from llm_perf_opt.data.rationals import Rational
 from modelmeter.errors import OutputError, WorkloadError
 
@@ -22,14 +22,14 @@ MODEL_ID: Final = "deepseek-ai/DeepSeek-OCR"
 """The published model."""
 STAGES: Final[tuple[RunStage, ...]] = get_args(RunStage)
 
-_PIXELS: Final = ("base_size", "image_size", "num_width_tiles", "num_height_tiles")
+_VIEWS: Final = ("vision_batch_size", "base_size", "image_size", "num_width_tiles", "num_height_tiles")
 _WORK_SIZES: Final[Mapping[RunStage, tuple[str, ...]]] = {
-    "vision": ("batch_size", *_PIXELS, "weight_bits", "activation_bits"),
-    "projector": ("batch_size", *_PIXELS, "weight_bits", "activation_bits"),
-    "prefill": ("batch_size", "seq_len", "weight_bits", "activation_bits", "kv_bits"),
+    "vision": ("batch_size", *_VIEWS, "weight_bits", "activation_bits"),
+    "projector": ("batch_size", *_VIEWS, "weight_bits", "activation_bits"),
+    "prefill": ("batch_size", "seq_len", "logits_tokens", "weight_bits", "activation_bits", "kv_bits"),
     "decode": ("batch_size", "seq_len", "decode_steps", "weight_bits", "activation_bits", "kv_bits"),
 }
-"""What the work of a stage depends on."""
+"""The sizes that the work of a stage depends on."""
 
 _STATE_SIZES: Final[Mapping[RunStage, tuple[str, ...]]] = {
     "vision": ("weight_bits",),
@@ -37,14 +37,14 @@ _STATE_SIZES: Final[Mapping[RunStage, tuple[str, ...]]] = {
     "prefill": ("batch_size", "seq_len", "weight_bits", "kv_bits"),
     "decode": ("batch_size", "seq_len", "decode_steps", "weight_bits", "kv_bits"),
 }
-"""What its parameters and its cache depend on."""
+"""The sizes that its parameters and its cache depend on."""
 
 _PEAK_SIZES: Final[Mapping[RunStage, tuple[str, ...]]] = {
     **_WORK_SIZES,
     # The embeddings of the prompt are alive beside the towers.
     **{stage: (*_WORK_SIZES[stage], "seq_len") for stage in ("vision", "projector")},
 }
-"""What the most depends on that is alive at once."""
+"""The sizes that its peak depends on."""
 
 
 @frozen(kw_only=True)
@@ -73,6 +73,8 @@ class Evaluation:
         Every stage by name, in the order in which they run.
     request, request_peak_activation_bytes
         All stages together.
+    last_logits
+        The activations of the request if only the last position of each prompt gets logits.
     """
 
     sizes: Mapping[str, Rational]
@@ -81,6 +83,7 @@ class Evaluation:
     stages: Mapping[RunStage, StageEvaluation]
     request: Cost
     request_peak_activation_bytes: int
+    last_logits: ActivationMemory
 
 
 @frozen(kw_only=True)
@@ -107,11 +110,13 @@ def sizes_of(profile: OCRWorkloadProfile, dtype: str, storage: Storage = AS_COMP
     num_width_tiles, num_height_tiles = profile.tile_grid
     return {
         "batch_size": profile.num_pages,
+        "vision_batch_size": profile.vision_batch_size,
         "base_size": profile.view_size,
         "image_size": profile.image_size,
         "num_width_tiles": num_width_tiles,
         "num_height_tiles": num_height_tiles,
         "seq_len": profile.seq_len,
+        "logits_tokens": profile.seq_len if profile.logits_tokens is None else profile.logits_tokens,
         # The prefill makes the first token.
         "decode_steps": profile.max_new_tokens - 1,
         **{name: DTYPE_BITS[dtype] if bits is None else bits for name, bits in asdict(storage).items()},
@@ -138,9 +143,9 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str, storage: Storage 
     sizes: dict[str, Any] = dict(sizes_of(profile, dtype, storage))  # keywords: some evaluators take texts too
 
     def evaluate(stage: RunStage) -> StageEvaluation:
-        work = {name: sizes[name] for name in _WORK_SIZES[stage]}
-        state = {name: sizes[name] for name in _STATE_SIZES[stage]}
-        peak = {name: sizes[name] for name in _PEAK_SIZES[stage]}
+        work, state, peak = (
+            {name: sizes[name] for name in names[stage]} for names in (_WORK_SIZES, _STATE_SIZES, _PEAK_SIZES)
+        )
         return StageEvaluation(
             cost=getattr(costs, stage)(**work),
             peak_activation_bytes=getattr(costs, f"{stage}_peak_activation_bytes")(**peak),
@@ -148,6 +153,7 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str, storage: Storage 
             states=breakdown.states(stage, **state),
         )
 
+    last_logits = {**sizes, "logits_tokens": 1}
     try:
         return Evaluation(
             sizes=sizes,
@@ -156,6 +162,11 @@ def evaluate_workload(profile: OCRWorkloadProfile, dtype: str, storage: Storage 
             stages={stage: evaluate(stage) for stage in STAGES},
             request=costs.request(**sizes),
             request_peak_activation_bytes=costs.request_peak_activation_bytes(**sizes),
+            last_logits=ActivationMemory(
+                logits_tokens=1,
+                activation_bytes=costs.request(**last_logits).activation_bytes,
+                peak_activation_bytes=costs.request_peak_activation_bytes(**last_logits),
+            ),
         )
     except costs.CostError as error:
         raise WorkloadError(str(error), place=profile.profile_id) from None

@@ -51,6 +51,7 @@ def predict(evaluation: Evaluation, roofline: Roofline, reserve: MemoryReserve |
         operators=operators,
         float32_matmul_precision=roofline.float32_matmul_precision,
         reserve=reserve,
+        last_logits=evaluation.last_logits,
     )
 
 

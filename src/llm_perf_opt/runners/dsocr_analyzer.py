@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from attrs import evolve, frozen
@@ -41,6 +41,8 @@ def analyze(
     request: DeepSeekOCRAnalyticRequest,
     *,
     num_pages: int | None = None,
+    vision_batch_size: int | None = None,
+    logits_tokens: int | None = None,
     hardware: str = report_command.HARDWARE,
     dtype: str = report_command.DTYPE,
     efficiency: float = 1.0,
@@ -61,6 +63,9 @@ def analyze(
         The model and the workload; ``workload_profile_id`` may also be the path of a YAML file.
     num_pages
         Pages in one batch; without it, those of the workload.
+    vision_batch_size, logits_tokens
+        Pages that share a call of the vision towers, and positions of each prompt that get logits; without them, as
+        the workload says.
     hardware
         The id of a card, or the path of a YAML file.
     dtype, efficiency
@@ -90,12 +95,19 @@ def analyze(
     """
     if request.model_id != (model_id := read_model_id()):
         raise WorkloadError("no evaluators of this model", place="model_id", expected=model_id, found=request.model_id)
-    profile = find_profile(request.workload_profile_id)
-    if preprocessing is not None:
-        profile = evolve(profile, preprocessing=find_preprocessing(preprocessing).name)
+    asked: dict[str, Any] = {
+        "num_pages": num_pages,
+        "vision_batch_size": vision_batch_size,
+        "logits_tokens": logits_tokens,
+        "preprocessing": None if preprocessing is None else find_preprocessing(preprocessing).name,
+    }
+    # All at once, as they are checked against each other.
+    profile = evolve(
+        find_profile(request.workload_profile_id), **{name: value for name, value in asked.items() if value is not None}
+    )
     report = build_report(
         ReportRequest(
-            profile=profile if num_pages is None else evolve(profile, num_pages=num_pages),
+            profile=profile,
             hardware=find_hardware(hardware),
             dtype=dtype,
             efficiency=efficiency,
@@ -144,6 +156,8 @@ def run(
     ] = report_command.WORKLOAD,
     mode: Annotated[Mode, typer.Option(help="What to run.")] = Mode.ANALYTIC,
     num_pages: report_command.NumPagesOption = None,
+    vision_batch_size: report_command.VisionBatchOption = None,
+    logits_tokens: report_command.LogitsOption = None,
     hardware: report_command.HardwareOption = report_command.HARDWARE,
     dtype: report_command.DtypeOption = report_command.DTYPE,
     weight_bits: report_command.WeightBitsOption = None,
@@ -165,6 +179,8 @@ def run(
     report_command.report(
         workload=workload_profile_id,
         num_pages=num_pages,
+        vision_batch_size=vision_batch_size,
+        logits_tokens=logits_tokens,
         hardware=hardware,
         dtype=dtype,
         weight_bits=weight_bits,

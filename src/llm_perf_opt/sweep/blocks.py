@@ -17,6 +17,7 @@ from llm_perf_opt.commands.arguments import ROUTING, Argument, check_name, fill_
 from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.sweep.axes import Axis
+from llm_perf_opt.sweep.calls import VISION_BATCH_SIZE, check_calls
 from modelmeter.errors import WorkloadError
 
 METRICS: Final = costs.Cost._fields
@@ -106,7 +107,8 @@ class Sweep:
         _check_names(f"argument of {self.stage}", [*self.fixed, *(axis.name for axis in self.axes)], parameters)
         if self.num_points >= 2**63:
             raise WorkloadError("the grid has more points than anyone can count", found=self.num_points)
-        # Limits between sizes grow with every size: where all corners are in order, every point is.
+        check_calls(*(self._ranges_of(name, parameters) for name in ("batch_size", VISION_BATCH_SIZE)))
+        # All other limits between sizes grow with every size: where all corners are in order, every point is.
         bounds = np.ix_(*(np.array(axis.bounds) for axis in self.axes))
         corners = _evaluate(self, dict(zip((axis.name for axis in self.axes), bounds, strict=True)))
         # Costs do not: a view whose windows are full costs less than a smaller one.
@@ -148,6 +150,14 @@ class Sweep:
     def _arguments_of(self, function: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an evaluator takes of the ``sizes``, and of the arguments that are fixed."""
         return take_arguments(getattr(costs, function), {**self.fixed, **sizes})
+
+    def _ranges_of(self, name: str, defaults: Mapping[str, int | str | None]) -> tuple[range, ...]:
+        """Return the values of a size, whether it varies or not; none if the stage does not have it."""
+        for axis in self.axes:
+            if axis.name == name:
+                return axis.ranges
+        value = self.fixed.get(name, defaults.get(name))
+        return (range(value, value + 1),) if isinstance(value, int) else ()
 
     @property
     def num_points(self) -> int:

@@ -79,6 +79,7 @@ class _Pages:
     def render_summary(self, conventions: Sequence[str]) -> str:
         """Return the summary of the report."""
         report, pages = self.report, self.report.workload.num_pages
+        needs = measure_memory(self.prediction)
         peak, unit = self.prediction.hardware.matrix_peak(
             self.prediction.dtype, self.prediction.float32_matmul_precision
         )
@@ -96,7 +97,8 @@ class _Pages:
             categories=tables.category_table(
                 self.prediction.operators, self.category_names, self.total
             ).to_markdown(),
-            memory=measure_memory(self.prediction),
+            memory=tables.memory_table(needs).to_markdown(),
+            needs=needs,
             matrix_peak=peak,
             matrix_type=_name_matrix_type(self.prediction, unit),
             exact=tables.exact_table(self.prediction).to_markdown(),
@@ -185,7 +187,7 @@ def _environment() -> Environment:
         time=tables.format_time,
         share=tables.format_share,
         quantity=lambda count, unit: f"{format_quantity(count, unit)} ({format_integer(count)})",
-        gibibytes=lambda count: f"{count / 2**30:.2f}",
+        gibibytes=tables.format_gibibytes,
         rate=_format_rate,
         bits=tables.format_bits,
     )

@@ -10,6 +10,7 @@ from typing import Final
 from llm_perf_opt.data import AnalyticModelReport, OperatorCost, Prediction
 from llm_perf_opt.data.hardware import DTYPE_BITS
 from llm_perf_opt.data.rationals import Rational
+from llm_perf_opt.reporting.memory import MemoryNeed
 from llm_perf_opt.reporting.work import total_time
 from llm_perf_opt.terminal import format_integer, format_quantity
 from llm_perf_opt.visualize.table import Table
@@ -84,6 +85,24 @@ def operator_table(operators: Sequence[OperatorCost], names: Mapping[str, str], 
     )  # fmt: skip
 
 
+def memory_table(needs: Sequence[MemoryNeed]) -> Table:
+    """Return what stands in memory in GiB, in a column for each choice of the positions that get logits."""
+    sizes: tuple[tuple[str, Callable[[MemoryNeed], int]], ...] = (
+        ("weights", lambda need: need.weight_bytes),
+        ("KV cache at the end", lambda need: need.kv_cache_bytes),
+        ("activations at their peak", lambda need: need.peak_activation_bytes),
+        ("together", lambda need: need.total_bytes),
+        ("the card", lambda need: need.memory_bytes),
+        ("reserve", lambda need: need.reserve.reserve_bytes),
+        ("usable: the card less the reserve", lambda need: need.usable_bytes),
+        ("headroom, below 0 where memory is missing", lambda need: need.headroom_bytes),
+    )
+    return Table(
+        headers=("in memory, in GiB", *(need.words for need in needs)),
+        rows=tuple((name, *(format_gibibytes(size_of(need)) for need in needs)) for name, size_of in sizes),
+    )
+
+
 def exact_table(prediction: Prediction) -> Table:
     """Return the exact metrics of every stage."""
     metrics = (
@@ -142,6 +161,11 @@ def format_time(milliseconds: float) -> str:
     if milliseconds >= 999.95:  # which rounds to four digits before the point
         return f"{milliseconds:,.0f}"
     return f"{milliseconds:#.4g}" if milliseconds else "0"
+
+
+def format_gibibytes(count: int) -> str:
+    """Return bytes in units of 2^30."""
+    return f"{count / 2**30:.2f}"
 
 
 def format_share(share: float) -> str:

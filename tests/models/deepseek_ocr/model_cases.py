@@ -35,15 +35,20 @@ def models(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
         Page(patch * (2 * trained - 1), patch, 1, 1),
     ):
         yield from runs(architecture, page)
+    # Every position gets logits, of one sequence and of several.
+    for batch_size in (1, 3):
+        page = Page(patch * trained, patch, batch_size=batch_size, vision_batch_size=batch_size)
+        yield next(runs(architecture, page, gets_all_logits=True))
 
 
-def runs(architecture: DeepSeekOCRArchitecture, page: Page) -> Iterator[Case]:
+def runs(architecture: DeepSeekOCRArchitecture, page: Page, *, gets_all_logits: bool = False) -> Iterator[Case]:
     """Yield the runs of the model: a prefill, of the whole and of the part without the LM head, and two steps."""
     dtype = torch.get_default_dtype()
     whole = build_reference(architecture, expert_routing="even", dtype=dtype)
     layers = build_layers(symbolic_sizes())
     batch = page.batch_size
-    seq_len, logits_tokens = page.count_tokens(architecture.sam_patch_size) + 5, batch + 2
+    seq_len = page.count_tokens(architecture.sam_patch_size) + 5
+    logits_tokens = seq_len if gets_all_logits else batch + 2
     workload = TraceWorkload(**page.sizes, seq_len=seq_len, logits_tokens=logits_tokens)
     images = {
         # Pixels that are made when their turn comes, and held by nobody else.

@@ -20,6 +20,8 @@ DIMENSIONS = {**symbols.WORKLOAD, **symbols.STORAGE}
 def test_the_default_is_an_a4_page_in_gundam_mode() -> None:
     assert Workload().dimension_values() == {
         "batch_size": 1,
+        "images_per_prompt": 1,
+        "vision_batch_size": 1,
         "base_size": 1024,
         "image_size": 640,
         "num_width_tiles": 2,
@@ -63,7 +65,8 @@ def test_what_is_not_given_follows_from_the_rest(sizes: dict[str, int]) -> None:
 
 
 def test_what_is_given_stands() -> None:
-    workload = Workload(seq_len=1009, logits_tokens=1, decode_steps=101, max_new_tokens=7, prompt_tokens=3)
+    # 903 image tokens and 106 of the prompt; the first of 102 new tokens comes from the prefill.
+    workload = Workload(seq_len=1009, logits_tokens=1, decode_steps=101, max_new_tokens=102, prompt_tokens=106)
     assert (workload.seq_len, workload.logits_tokens, workload.decode_steps) == (1009, 1, 101)
 
 
@@ -125,7 +128,8 @@ def test_a_size_that_is_no_whole_number_is_refused_by_name(name: str, value: Any
 @pytest.mark.parametrize("name", DIMENSIONS)
 def test_zero_is_accepted_only_where_it_has_a_meaning(name: str) -> None:
     if name in ("num_width_tiles", "num_height_tiles", "prompt_tokens", "decode_steps"):
-        assert Workload(**{name: 0}).dimension_values()[name] == 0
+        others = {"max_new_tokens": 1} if name == "decode_steps" else {}
+        assert Workload(**{name: 0, **others}).dimension_values()[name] == 0
     else:
         with pytest.raises(WorkloadError, match=f"^{name}: "):
             Workload(**{name: 0})
@@ -137,9 +141,13 @@ def test_zero_is_accepted_only_where_it_has_a_meaning(name: str) -> None:
         ({"base_size": 15}, "base_size"),
         ({"image_size": 15}, "image_size"),
         ({"seq_len": 902}, "seq_len"),
+        ({"seq_len": 914}, "seq_len"),
+        ({"seq_len": 913, "prompt_tokens": 11}, "seq_len"),
         ({"num_height_tiles": 4, "seq_len": 913}, "seq_len"),
         ({"logits_tokens": 914}, "logits_tokens"),
-        ({"seq_len": 903, "logits_tokens": 904}, "logits_tokens"),
+        ({"seq_len": 903, "prompt_tokens": 0, "logits_tokens": 904}, "logits_tokens"),
+        ({"decode_steps": 1024}, "decode_steps"),
+        ({"decode_steps": 1022}, "decode_steps"),
     ],
 )
 def test_sizes_that_contradict_each_other_are_refused(sizes: dict[str, int], name: str) -> None:
@@ -148,8 +156,8 @@ def test_sizes_that_contradict_each_other_are_refused(sizes: dict[str, int], nam
 
 
 def test_the_limits_themselves_are_accepted() -> None:
-    workload = Workload(base_size=16, image_size=16, num_width_tiles=1, num_height_tiles=1, seq_len=3)
-    assert workload.image_tokens == 3
+    workload = Workload(base_size=16, image_size=16, num_width_tiles=1, num_height_tiles=1, prompt_tokens=0)
+    assert (workload.image_tokens, workload.seq_len) == (3, 3)
     assert Workload(max_new_tokens=1).decode_steps == 0
 
 

@@ -3,8 +3,10 @@
 Run it with: modelmeter compile --out build/codegen && python examples/demo.py build/codegen
 """
 
+import argparse
 import importlib
 import sys
+from pathlib import Path
 
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, open_console, unit_of
 
@@ -36,7 +38,12 @@ def count_flops() -> dict[str, int]:
 
 def main() -> None:
     """Print what each stage costs, then how the formulas compare with the count."""
-    sys.path.insert(0, sys.argv[1])  # before the evaluators that are installed
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", help="where `modelmeter compile` wrote the evaluators")
+    folder = parser.parse_args().folder
+    if not Path(folder, "deepseek_ocr_costs", "__init__.py").is_file():
+        parser.error(f"{folder} has no evaluators: run modelmeter compile --out {folder}")
+    sys.path.insert(0, folder)  # before the evaluators that are installed
     costs = importlib.import_module("deepseek_ocr_costs")
     stages = costs.stages()._asdict()
     table = make_table("gundam, A4 page", *stages)
@@ -50,7 +57,7 @@ def main() -> None:
     for name, formula in flops.items():
         compared = (counts[name], formula - counts[name]) if name in counts else ()
         check.add_row(name, *map(format_integer, (formula, *compared)))
-    for shown in (table, "", check, f"\nEvaluators: {costs.__path__[0]}\nFormulas: {sys.argv[1]}/formulas/README.md"):
+    for shown in (table, "", check, f"\nEvaluators: {costs.__path__[0]}\nFormulas: {folder}/formulas/README.md"):
         open_console().print(shown, markup=False)
     sys.exit(any(flops[name] != count for name, count in counts.items()))
 

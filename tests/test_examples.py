@@ -32,7 +32,51 @@ def run_example(name: str, *arguments: object, folder: Path) -> str:
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_is_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 60
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 70
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_says_what_it_is_for(path: Path, tmp_path: Path) -> None:
+    """Its first line, which its help has too; and nothing is done."""
+    out = run_example(path.name, "--help", folder=tmp_path)
+    assert out.startswith(f"usage: {path.name}")
+    assert path.read_text(encoding="utf-8").splitlines()[0].removeprefix('"""') in out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("another_card.py", (), "the following arguments are required: report"),
+        ("another_card.py", ("no.json",), "no.json is no report: [Errno 2] No such file"),
+        ("another_card.py", (EXAMPLES / "demo.py",), "demo.py is no report"),
+        ("attention_overtakes_mlp.py", ("picture.docx",), "picture.docx cannot be drawn"),
+        ("cost_a_page.py", ("gundam",), "unrecognized arguments: gundam"),
+        ("demo.py", (), "the following arguments are required: folder"),
+        ("demo.py", ("no",), "no has no evaluators: run modelmeter compile --out no"),
+        ("fill_a_card.py", ("h100",), "did you mean h100-sxm"),
+        ("fill_a_card.py", ("no.yaml",), "no.yaml"),
+        ("sweep_on_a_cluster.py", (), "the following arguments are required: path"),
+        ("sweep_on_a_cluster.py", ("sweep.xlsx",), "expected .parquet or .csv"),
+        ("sweep_on_a_cluster.py", ("sweep.csv", "nowhere"), "error: "),
+        ("write_formula_page.py", ("deepseek_v2_mo",), "no layer is called deepseek_v2_mo, only deepseek_ocr_for"),
+        ("write_formula_page.py", ("linear", "no"), "no is no folder"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    name: str, arguments: tuple[object, ...], words: str, tmp_path: Path
+) -> None:
+    """After the usage, where it is how the example was called."""
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
+        capture_output=True, text=True, timeout=240, check=False, cwd=tmp_path, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert result.returncode in (1, 2)
+    *usage, problem = result.stderr.splitlines()
+    assert words in problem
+    assert "error: " in problem
+    assert [line.startswith("usage: ") for line in usage] == [True] * len(usage)
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_cost_a_page_in_every_mode(tmp_path: Path) -> None:
@@ -89,6 +133,12 @@ def test_the_formula_page_is_the_published_one(tmp_path: Path) -> None:
     assert written == published, "but for the evidence, which the project has and the example has not"
     assert b"tests/models/deepseek_ocr/test_layers.py" in checks[1]
     assert b"tensor\\_core\\_flops" in written
+
+
+def test_a_page_of_each_layer_of_a_class(tmp_path: Path) -> None:
+    out = run_example("write_formula_page.py", "Linear", folder=tmp_path)
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["linear.md", "lm_head.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["linear.md", "lm_head.md"]
 
 
 def test_a_sweep_on_a_cluster_is_the_same_file(tmp_path: Path) -> None:

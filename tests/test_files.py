@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelmeter.errors import OutputError
-from modelmeter.files import explain_failure, refuse_foreign, replace_files, write_text
+from modelmeter.files import explain_failure, read_text, refuse_foreign, replace_files, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -162,3 +162,48 @@ def test_a_file_like_ours_may_be_replaced(tmp_path: Path, content: bytes) -> Non
 def test_a_folder_is_no_file_to_replace(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="the rows cannot be written; found Is a directory"):
         refuse_foreign(tmp_path, "abc", name="the rows")
+
+
+class TestReading:
+    """A text is read whole, if it is one, and has an end."""
+
+    def test_a_text_of_the_longest_length(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_bytes("ü12\r\n".encode())
+        assert read_text(tmp_path / "a.txt", limit_bytes=6) == "ü12\r\n"
+
+    def test_a_longer_one_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_bytes("ü12\r\n".encode())
+        with pytest.raises(OSError, match="more than 5 bytes"):
+            read_text(tmp_path / "a.txt", limit_bytes=5)
+
+    @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="only Unix has a file without an end")
+    def test_a_file_without_an_end_is_refused(self) -> None:
+        with pytest.raises(OSError, match="more than 16777216 bytes"):
+            read_text("/dev/zero")
+
+    def test_what_is_not_utf8_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_bytes(b"\xff")
+        with pytest.raises(ValueError, match="utf-8"):
+            read_text(tmp_path / "a.txt")
+
+
+class TestFolders:
+    """Folders that are made for files go with them."""
+
+    def write(self, *paths: Path) -> None:
+        with replace_files("the list", makes_folders=True) as open_file:
+            for path in paths:
+                with open_file(path) as file:
+                    file.write(b"new")
+
+    def test_they_are_made(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "a" / "b" / "c.txt", tmp_path / "a" / "d.txt")
+        assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+            "a", "a/b", "a/b/c.txt", "a/d.txt",
+        ]  # fmt: skip
+
+    def test_after_a_failure_those_that_were_made_are_gone(self, tmp_path: Path) -> None:
+        (tmp_path / "there").mkdir()
+        with pytest.raises(OutputError, match="File name too long"):
+            self.write(tmp_path / "there" / "a" / "b.txt", tmp_path / "c" / "d" / ("x" * 300))
+        assert [path.name for path in tmp_path.rglob("*")] == ["there"]

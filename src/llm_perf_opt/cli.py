@@ -135,9 +135,10 @@ def print_tree(
 
 @app.command("eval")
 def evaluate(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, training_step, or a layer.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, training_step, a layer, or its torch class.")],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Its sizes; the others have their defaults.")
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Its sizes; the others have their defaults. Bits may be 5.5 or 11/2."),
     ] = None,
     page: page_views.PageOption = None,
     crop: page_views.CropOption = True,

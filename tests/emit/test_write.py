@@ -149,3 +149,9 @@ def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         write_files(FILES, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "a file\n"
+
+
+def test_a_failure_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="File name too long"):
+        write_files({**FILES, f"package/{300 * 'x'}.py": ""}, tmp_path / "new" / "folder")
+    assert list(tmp_path.iterdir()) == []

@@ -293,3 +293,9 @@ def test_a_broken_file_is_refused_by_name(tmp_path: Path, content: bytes, proble
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(RecordError, match="the file cannot be read"):
         read_record(tmp_path / name, OCRWorkloadProfile)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="only Unix has a file without an end")
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"^/dev/zero: the file cannot be read: it has more than"):
+        read_record("/dev/zero", OCRWorkloadProfile)

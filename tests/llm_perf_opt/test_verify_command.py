@@ -11,6 +11,7 @@ from attrs import evolve
 from command_line import CODEGEN, Run, assert_refused
 
 from llm_perf_opt.commands import verification
+from llm_perf_opt.commands.sources import compile_graph, read_graph
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
 from modelmeter.cost import BACKWARD_METRICS, METRICS
 from modelmeter.evidence import Evidence
@@ -103,5 +104,24 @@ def test_a_full_run_leaves_nothing_unless_it_is_told_where(
     assert run("verify", "--full", "--out", "codegen").code == 0, "it is ours"
 
 
-def test_an_unknown_layer_is_refused(run: Run) -> None:
+def test_there_are_no_more_processes_than_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool of more processes than a queue can have places is an OverflowError."""
+    asked: list[int] = []
+
+    class Pool:
+        def __init__(self, max_workers: int, **_: object) -> None:
+            asked.append(max_workers)
+            raise InterruptedError
+
+    monkeypatch.setattr(verification, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(verification, "compile_model", lambda _: compile_graph(read_graph(None)))
+    monkeypatch.setattr(verification, "list_quick_proofs", lambda _: [None] * 3)
+    for jobs in (2, 3, 10**400):
+        with pytest.raises(InterruptedError):
+            verification.run(is_full=False, name=None, jobs=jobs, begin=lambda _: None)
+    assert asked == [2, 3, 3]
+
+
+def test_an_unknown_layer_is_refused_before_the_trace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "compile_model", None)
     assert_refused(run("verify", "--layer", "attentoin"), "attentoin", "no layer, torch class or stage")

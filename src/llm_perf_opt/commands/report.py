@@ -201,7 +201,7 @@ def read_clock() -> str:
 
 def _print(run: AnalyticRun) -> None:
     from llm_perf_opt.reporting.memory import measure_memory
-    from llm_perf_opt.terminal import open_table_console
+    from llm_perf_opt.terminal import open_table_console, print_lines
     from llm_perf_opt.visualize import report_tables
 
     prediction = run.report.prediction
@@ -209,7 +209,7 @@ def _print(run: AnalyticRun) -> None:
     needs, gib = measure_memory(prediction), report_tables.format_gibibytes
     predicted, pages = run.report.predicted_total_time_ms, run.report.workload.num_pages
     each = f", {report_tables.format_time(predicted / pages)} ms a page" if pages > 1 else ""
-    typer.echo(
+    print_lines(
         f"{run.report.workload.profile_id}{f', {pages} pages,' if pages > 1 else ''} on {prediction.hardware.name}: "
         f"{report_tables.format_time(predicted)} ms{each} "
         f"({report_tables.describe_types(prediction)}, efficiency {prediction.efficiency:g})\n"
@@ -219,14 +219,14 @@ def _print(run: AnalyticRun) -> None:
     top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
     open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
     card, calls = needs[0], run.report.workload.vision_batch_size
-    typer.echo(
+    print_lines(
         f"\nmemory: {gib(card.usable_bytes)} GiB usable ({gib(card.memory_bytes)} less a reserve of "
         f"{gib(card.reserve.reserve_bytes)}), {calls} page{'s' if calls > 1 else ''} in a call of the vision towers"
     )
     for need in needs:
         headroom = f"with {gib(need.headroom_bytes)} GiB of headroom"
-        typer.echo(
+        print_lines(
             f"{need.words}: {gib(need.total_bytes)} GiB at the peak, {need.verdict}, "
             f"{headroom if need.fits else f'{gib(-need.headroom_bytes)} GiB short'}"
         )
-    typer.echo(f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}")
+    print_lines(f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}")

@@ -22,6 +22,7 @@ from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.data.wrong_keys import wrong_keys
 from llm_perf_opt.data.yaml_text import dump_yaml, load_yaml
 from llm_perf_opt.errors import RecordError
+from modelmeter.files import LARGEST_TEXT_BYTES, read_text
 from modelmeter.strict_json import parse_object
 
 T = TypeVar("T")
@@ -112,17 +113,23 @@ def from_yaml(text: str, record_type: type[T], *, extra_keys: bool = False) -> T
     return structure(load_yaml(text), record_type, extra_keys=extra_keys)
 
 
-def read_record(path: str | os.PathLike[str], record_type: type[T], *, extra_keys: bool = False) -> T:
+def read_record(
+    path: str | os.PathLike[str],
+    record_type: type[T],
+    *,
+    extra_keys: bool = False,
+    limit_bytes: int = LARGEST_TEXT_BYTES,
+) -> T:
     """Return the record in a file: JSON if its name ends in ``.json``, else YAML.
 
     Raises
     ------
     RecordError
-        If the file cannot be read, or as :func:`from_json`; the place begins with the file.
+        If the file cannot be read or is longer than the limit, or as :func:`from_json`; the place begins with the file.
     """
     parse = from_json if Path(path).suffix == ".json" else from_yaml
     try:
-        return parse(Path(path).read_text(encoding="utf-8"), record_type, extra_keys=extra_keys)
+        return parse(read_text(path, limit_bytes=limit_bytes), record_type, extra_keys=extra_keys)
     except OSError as error:
         raise RecordError(f"the file cannot be read: {error.strerror}", place=str(path)) from error
     except ValueError as error:  # not UTF-8, or a NUL in the path

@@ -13,7 +13,7 @@ import sympy
 from attrs import frozen
 from sympy.polys.rings import PolyElement
 
-from modelmeter.cost import Metric
+from modelmeter.cost import FLOWS, METRICS, Metric
 from modelmeter.emit.latex import (
     WIDTH,
     FormulaPrinter,
@@ -27,6 +27,7 @@ from modelmeter.emit.latex import (
 )
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, exceeds, floor_div
+from modelmeter.fusion import FUSED_IO, FusedMetric
 from modelmeter.polynomials import Polynomials, prove_equal, read_polynomials
 from modelmeter.readable import factor_readably
 from modelmeter.symbols import STORAGE, symbol
@@ -38,13 +39,25 @@ TILE_VIEWS: Final = symbol("vision_batch_size") * symbol("num_width_tiles") * sy
 """Tiles of the pages of one call of the vision towers."""
 
 CALLS: Final = sympy.sympify(floor_div(symbol("batch_size"), symbol("vision_batch_size")))
-"""Calls of the vision towers."""
+"""Calls of the vision towers for one image of each prompt."""
 
-_SHORT_NAMES: Final[Mapping[Metric, str]] = MappingProxyType(
+IMAGES: Final = symbol("images_per_prompt")
+"""Images of each prompt."""
+
+Shown = Metric | FusedMetric
+"""What a formula on a page is of."""
+
+SHOWN: Final[tuple[Shown, ...]] = tuple(
+    shown for metric in METRICS for shown in ((metric, FUSED_IO) if metric == "io_bytes" else (metric,))
+)
+"""In the order of a page: one reading of the traffic after the other."""
+
+_SHORT_NAMES: Final[Mapping[Shown, str]] = MappingProxyType(
     {
         "tensor_core_flops": "tensor",
         "cuda_core_flops": "cuda",
         "io_bytes": "io",
+        "fused_io_bytes": "fused",
         "weight_bytes": "weight",
         "activation_bytes": "act",
         "kv_cache_bytes": "kv",
@@ -79,7 +92,7 @@ class Part:
 class Formula:
     """One metric as a page shows it: the sum, or the largest, of its parts."""
 
-    metric: Metric
+    metric: Shown
     parts: tuple[Part, ...]
     combination: Literal["sum", "max"] = "sum"
 
@@ -87,7 +100,7 @@ class Formula:
     def printed(self) -> tuple[sympy.Expr, ...]:
         """Every expression that the page prints, for its symbols and abbreviations."""
         sizes = ("vision_batch_size", "base_size", "image_size", "view_size", "num_views")
-        views = (TILES, TILE_VIEWS, CALLS, *map(symbol, sizes))
+        views = (TILES, TILE_VIEWS, CALLS, IMAGES, *map(symbol, sizes))
         return tuple(
             expression
             for part in self.parts
@@ -95,7 +108,7 @@ class Formula:
         )
 
 
-def arrange_part(metric: Metric, source: Size, *, label: str = "", may_split_views: bool = False) -> Part:
+def arrange_part(metric: Shown, source: Size, *, label: str = "", may_split_views: bool = False) -> Part:
     """Return ``source`` as a page shows it.
 
     Parameters
@@ -112,7 +125,7 @@ def arrange_part(metric: Metric, source: Size, *, label: str = "", may_split_vie
     return Part(label=label, source=source, shown=arrange(metric, expression))
 
 
-def arrange(metric: Metric, source: Size) -> sympy.Expr:
+def arrange(metric: Shown, source: Size) -> sympy.Expr:
     """Return ``source`` factored by meaning; of a byte metric the bits, by what stores them."""
     read = read_polynomials((source,))
     (polynomial,) = read.outputs
@@ -133,9 +146,14 @@ def _by_storage(read: Polynomials, bits: PolyElement) -> sympy.Expr:
     return add([*terms, _factor(read, bits)])
 
 
-def is_bytes(metric: Metric) -> bool:
+def is_bytes(metric: Shown) -> bool:
     """Tell whether a metric counts bytes; the others count FLOPs."""
     return metric.endswith("bytes")
+
+
+def is_flow(metric: Shown) -> bool:
+    """Tell whether a metric adds up over calls, steps and stages."""
+    return metric == FUSED_IO or metric in FLOWS
 
 
 def typeset(formula: Formula, printer: FormulaPrinter) -> tuple[str, ...]:
@@ -165,21 +183,21 @@ def _join(name: str, formula: Formula, printer: FormulaPrinter) -> str:
     return align(lines)
 
 
-def _part_lines(metric: Metric, part: Part, printer: FormulaPrinter, width: int) -> list[str]:
+def _part_lines(metric: Shown, part: Part, printer: FormulaPrinter, width: int) -> list[str]:
     if part.per_view is None:
         return _lines(metric, part.shown, printer, width)
     function = _view_function(metric, part)
-    calls, pages, base, tile, views, tiles = (
+    images, calls, pages, base, tile, views, tiles = (
         printer.print(size)
         for size in (
-            CALLS, symbol("vision_batch_size"), symbol("base_size"), symbol("image_size"), TILE_VIEWS, TILES,
+            IMAGES, CALLS, symbol("vision_batch_size"), symbol("base_size"), symbol("image_size"), TILE_VIEWS, TILES,
         )
     )  # fmt: skip
     both = rf"{function}({pages}, {base}) + {tiles} \, {function}({views}, {tile})"
-    return [rf"{calls} \, \bigl({both}\bigr)"]
+    return [rf"{images} \, {calls} \, \bigl({both}\bigr)"]
 
 
-def _lines(metric: Metric, shown: sympy.Expr, printer: FormulaPrinter, width: int = WIDTH) -> list[str]:
+def _lines(metric: Shown, shown: sympy.Expr, printer: FormulaPrinter, width: int = WIDTH) -> list[str]:
     """Return what a page shows in lines; bits as the bytes that they are."""
     if not is_bytes(metric) or shown == 0:
         return break_lines(shown, printer, width)
@@ -199,7 +217,7 @@ def _equate(left: str, lines: Sequence[str]) -> str:
     return align([f"{left} =", *(rf"\quad {line}" for line in lines)])
 
 
-def _view_function(metric: Metric, part: Part) -> str:
+def _view_function(metric: Shown, part: Part) -> str:
     return rf"F^{{\mathrm{{{part.label}}}}}_{{\mathrm{{{_SHORT_NAMES[metric]}}}}}"
 
 
@@ -207,8 +225,9 @@ def _find_view_cost(source: sympy.Expr) -> sympy.Expr | None:
     """Return the function of ``num_views`` and ``view_size`` that ``source`` is for both kinds of views, if any."""
     read = read_polynomials((source.xreplace({TILES: sympy.Integer(0)}),))
     (without_tiles,) = read.outputs
-    a_call, rest = _split(read, without_tiles, CALLS)
-    if rest:
+    of_images, once = _split(read, without_tiles, IMAGES)
+    a_call, rest = _split(read, of_images, CALLS)
+    if once or rest:
         return None  # the stage also does things once, however many calls there are
     per_view = a_call.as_expr().xreplace(
         {symbol("vision_batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
@@ -225,7 +244,7 @@ def _over_views(per_view: sympy.Expr) -> sympy.Expr:
     views, side = symbol("num_views"), symbol("view_size")
     global_views = per_view.xreplace({views: symbol("vision_batch_size"), side: symbol("base_size")})
     tiles = per_view.xreplace({views: TILE_VIEWS, side: symbol("image_size")})
-    return multiply([CALLS, add([global_views, multiply([TILES, tiles])])])
+    return multiply([IMAGES, CALLS, add([global_views, multiply([TILES, tiles])])])
 
 
 def _factor(read: Polynomials, polynomial: PolyElement) -> sympy.Expr:

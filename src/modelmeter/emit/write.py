@@ -46,9 +46,8 @@ def write_files(files: Mapping[str, str], directory: str | os.PathLike[str]) -> 
     root = Path(directory)
     try:
         refuse_foreign_files(files, root)
-        with replace_files("a generated file") as open_file:
+        with replace_files("a generated file", makes_folders=True) as open_file:
             for path, text in files.items():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
                 with open_file(root / path) as file:
                     file.write(text.encode())
         return tuple(extra.relative_to(root).as_posix() for extra in _find_extra(files, root))

@@ -9,7 +9,7 @@ the buffer that they show. Parameters and the KV cache are no buffers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -184,13 +184,23 @@ class Tape:
         yield
         self._factor = before
 
-    def list_operators(self) -> Iterator[LiveOperator]:
+    def list_operators(self, part_of: Callable[[str], str] = lambda path: "") -> Iterator[LiveOperator]:
         """Yield the operators that run somewhere, with the elements that are alive beside each.
 
-        One is left out where all that is alive beside it is alive beside another that runs where it does.
+        One is left out where all that is alive beside it is alive beside another of its part that runs where it does.
+
+        Parameters
+        ----------
+        part_of
+            Returns the part that the module at a path belongs to, such as its stage; by default all are one.
         """
-        buffers = {place: self._find_alive(place) for place in range(len(self._operators)) if self._runs(place)}
-        for place, alive in buffers.items():
+        places = [place for place in range(len(self._operators)) if self._runs(place)]
+        parts: dict[str, dict[int, dict[Buffer, None]]] = {}
+        for place in places:
+            parts.setdefault(part_of(self._operators[place].path), {})[place] = self._find_alive(place)
+        for place in places:
+            buffers = parts[part_of(self._operators[place].path)]
+            alive = buffers[place]
             if any(self._is_covered(place, alive, other, more) for other, more in buffers.items()):
                 continue
             operator, elements = self._operators[place], [buffer.elements for buffer in alive]

@@ -8,12 +8,17 @@ import pytest
 from layer_case import LAYERS, TORCH_CLASSES, Case
 from layer_cases import CASES, NO_TORCH_MODULES
 
+from modelmeter.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{type(case.layer).__name__}({case.label})")
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_layer_is_what_the_counted_forward_does(case: Case, check_layer: Callable[..., None]) -> None:
-    check_layer(case.layer, case.sizes, case.module, case.forward, cache=case.cache, stored=case.stored)
+    with default_dtype(case.dtype):
+        check_layer(
+            case.layer, case.sizes, case.module, case.forward, cache=case.cache, stored=case.stored,
+            summed=case.summed,
+        )  # fmt: skip
 
 
 WITHOUT_BACKWARD = {"LlamaRotaryEmbedding"}
@@ -23,10 +28,11 @@ WITHOUT_BACKWARD = {"LlamaRotaryEmbedding"}
 @pytest.mark.parametrize(
     "case",
     [case for case in CASES if case.train and type(case.layer).__name__ not in WITHOUT_BACKWARD],
-    ids=lambda case: f"{type(case.layer).__name__}({case.label})",
+    ids=str,
 )
 def test_the_backward_of_the_layer_is_what_autograd_does(case: Case, check_training: Callable[..., None]) -> None:
-    check_training(case.layer, case.sizes, case.module, case.train)
+    with default_dtype(case.dtype):
+        check_training(case.layer, case.sizes, case.module, case.train)
 
 
 # --- no class and no size is forgotten ---------------------------------------------------------------------

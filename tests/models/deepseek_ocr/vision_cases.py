@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import evolve
 from layer_case import COLOURS, Case, image, make, meta
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -80,14 +79,11 @@ def clip(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
         yield make("NoTPTransformer", (architecture,), features, **shape, **stack, num_layers=layers)
     # As it was trained, then other grids, whose positions are resized.
     for views, grid in ((2, trained), (3, trained + 2), (1, trained - 1)):
-        # The pixels are handed on, but nothing looks at them.
+        # The pixels are handed on and held, but nothing looks at them.
         inputs = (image(views, COLOURS, 8, 8), meta(views, width, grid, grid))
         sizes = {
             "num_views": views, "grid_size": grid, "pretrain_grid_size": trained, "patch_size": patch,
             "image_channels": COLOURS,
         }  # fmt: skip
-        for case in (
-            make("CLIPVisionEmbeddings", (architecture,), inputs, hidden_size=width, **sizes),
-            make("VitModel", (architecture,), inputs, **sizes, **stack, num_layers=layers),
-        ):
-            yield evolve(case, inputs=inputs[1:])
+        yield make("CLIPVisionEmbeddings", (architecture,), inputs, hidden_size=width, **sizes)
+        yield make("VitModel", (architecture,), inputs, **sizes, **stack, num_layers=layers)

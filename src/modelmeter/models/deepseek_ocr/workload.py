@@ -41,6 +41,7 @@ class Workload:
     """
 
     batch_size: int = 1
+    images_per_prompt: int = 1
     vision_batch_size: int = 1
     base_size: int = 1024
     image_size: int = 640
@@ -171,8 +172,8 @@ class Workload:
 
     @property
     def image_tokens(self) -> int:
-        """Tokens of one page."""
-        return int(
+        """Tokens of the images of one prompt."""
+        return self.images_per_prompt * int(
             vision_tokens.image_tokens(self.base_size, self.image_size, self.num_width_tiles, self.num_height_tiles)
         )
 

@@ -51,6 +51,7 @@ def test_dimensions_come_in_the_order_of_the_documentation() -> None:
             "image_size": st.integers(16, 2000),
             "num_width_tiles": st.integers(0, 9),
             "num_height_tiles": st.integers(0, 9),
+            "images_per_prompt": st.integers(1, 9),
             "prompt_tokens": st.integers(0, 10**6),
             "max_new_tokens": st.integers(1, 10**6),
         }
@@ -62,6 +63,20 @@ def test_what_is_not_given_follows_from_the_rest(sizes: dict[str, int]) -> None:
     assert workload.logits_tokens == workload.seq_len
     assert workload.decode_steps == sizes["max_new_tokens"] - 1
     assert workload.dimension_values().items() >= sizes.items()
+
+
+def test_the_images_of_a_prompt_follow_each_other() -> None:
+    """Three pages of 903 tokens, and 7 of text."""
+    workload = Workload(images_per_prompt=3, prompt_tokens=7)
+    assert (workload.image_tokens, workload.seq_len, workload.logits_tokens) == (2709, 2716, 2716)
+    assert workload.tiles == 6, "of one page"
+
+
+def test_pages_fill_the_calls_of_the_towers() -> None:
+    assert Workload(batch_size=6, vision_batch_size=3).dimension_values()["vision_batch_size"] == 3
+    for batch_size, vision_batch_size in ((6, 4), (1, 2), (7, 6)):
+        with pytest.raises(WorkloadError, match=f"^vision_batch_size: .*a divisor of batch_size, {batch_size}; found"):
+            Workload(batch_size=batch_size, vision_batch_size=vision_batch_size)
 
 
 def test_what_is_given_stands() -> None:
@@ -144,6 +159,8 @@ def test_zero_is_accepted_only_where_it_has_a_meaning(name: str) -> None:
         ({"seq_len": 914}, "seq_len"),
         ({"seq_len": 913, "prompt_tokens": 11}, "seq_len"),
         ({"num_height_tiles": 4, "seq_len": 913}, "seq_len"),
+        ({"images_per_prompt": 2, "seq_len": 1805}, "seq_len"),
+        ({"vision_batch_size": 2}, "vision_batch_size"),
         ({"logits_tokens": 914}, "logits_tokens"),
         ({"seq_len": 903, "prompt_tokens": 0, "logits_tokens": 904}, "logits_tokens"),
         ({"decode_steps": 1024}, "decode_steps"),

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from attrs import evolve, frozen
@@ -95,7 +95,7 @@ def analyze(
     """
     if request.model_id != (model_id := read_model_id()):
         raise WorkloadError("no evaluators of this model", place="model_id", expected=model_id, found=request.model_id)
-    asked = {
+    asked: dict[str, Any] = {
         "num_pages": num_pages,
         "vision_batch_size": vision_batch_size,
         "logits_tokens": logits_tokens,

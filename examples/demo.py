@@ -19,19 +19,19 @@ def count_flops() -> dict[str, int]:
 
     from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
     from modelmeter.models.deepseek_ocr.reference import build_reference
-    from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
+    from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
     from modelmeter.verify.matrix_products import count_matrix_products
 
     with torch.device("meta"):
         model = build_reference(architecture := DeepSeekOCRArchitecture(), expert_routing="even")
         cache = KeyValueCache(architecture, batch_size=1, capacity=2000, device="meta", dtype=torch.bfloat16)
-        page, tiles = (torch.empty(n, 3, side, side, dtype=torch.bfloat16) for n, side in ((1, 1024), (6, 640)))
+        views = [torch.empty(n, 3, side, side, dtype=torch.bfloat16) for n, side in ((6, 640), (1, 1024))]
         prompt, token = (torch.empty(1, length, dtype=torch.int64) for length in (913, 1))
-        modules = count_matrix_products(model, lambda: model(prompt, cache, page, tiles, num_width_tiles=2)).by_path
+        modules = count_matrix_products(model, lambda: model(prompt, cache, lambda: iter(views), (2, 3))).by_path
         sam, clip, projector = (modules[f"model.{name}"] for name in ("sam_model", "vision_model", "projector"))
         counts = {"vision": sam + clip, "projector": projector, "prefill": modules[""] - sam - clip - projector}
         for step in SAMPLED_STEPS:
-            cache.length = 913 + step - 1  # as the steps before it leave the cache
+            cache.hold(913 + step - 1)  # as the steps before it leave the cache
             counts[f"decode step {step}"] = count_matrix_products(model, lambda: model(token, cache)).by_path[""]
     return counts
 

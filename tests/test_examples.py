@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner
 
+from card_pages import PARAMETERS, count_pages
 from llm_perf_opt.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -97,22 +97,20 @@ def test_cost_a_page_in_every_mode(tmp_path: Path) -> None:
 
 
 def test_fill_a_card(tmp_path: Path) -> None:
-    """In mode base a page has 273 + 10 tokens of prompt and 1023 steps, and 2 bytes for everything.
-
-    It caches keys and values of 1280 channels in 12 layers, and is at its peak in the LM head: 1280 channels in and
-    129,280 logits out for each token of the prompt. The parameters are 3,336,106,240.
-    """
-    cache, peak = 12 * 2 * 1280 * 2 * (283 + 1023), (1280 + 129_280) * 283 * 2
-    usable = 80 * 2**30 - math.ceil(2.14 * 2**30)  # less what CUDA does not show, and what is not the model
-    num_pages = (usable - 2 * 3_336_106_240) // (cache + peak)
+    """In mode base a page has 273 + 10 tokens of prompt and 1023 steps: :func:`card_pages.count_pages`."""
     _, _, *rows = run_example("fill_a_card.py", folder=tmp_path).splitlines()
-    assert [row.split()[0] for row in rows] == ["tiny", "small", "base", "large", "gundam", "gundam-m"]
-    _, pages, _, seconds, rate = rows[2].split()
-    assert int(pages) == num_pages
-    assert float(rate) == pytest.approx(num_pages / float(seconds), abs=0.1)
+    modes = ["tiny", "small", "base", "large", "gundam", "gundam-m"]
+    assert [row.split()[:2] for row in rows] == [[mode, logits] for mode in modes for logits in ("all", "last")]
+    for row, num_pages in zip(rows[4:6], count_pages(283), strict=True):
+        _, _, pages, held, seconds, rate = row.split()
+        assert int(pages) == num_pages
+        assert float(held) == pytest.approx(77.86, abs=0.3)  # a page takes less than that
+        assert float(rate) == pytest.approx(num_pages / float(seconds), abs=0.1)
     card = (ROOT / "src/llm_perf_opt/hardware/l40s.yaml").read_text(encoding="utf-8")
     (tmp_path / "small.yaml").write_text(card.replace("51539607552", str(7 * 2**30)), encoding="utf-8")
-    assert run_example("fill_a_card.py", tmp_path / "small.yaml", folder=tmp_path).count(" 0   6.") == 6
+    _, _, *rows = run_example("fill_a_card.py", tmp_path / "small.yaml", folder=tmp_path).splitlines()
+    assert [row.split()[2] for row in rows] == ["0"] * 12
+    assert min(float(row.split()[3]) for row in rows) > 2 * PARAMETERS / 2**30  # what one page needs
 
 
 def test_attention_overtakes_the_mlps(tmp_path: Path) -> None:

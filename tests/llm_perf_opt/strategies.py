@@ -83,11 +83,12 @@ def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
     tiles = draw(st.just((None, None)) | st.tuples(grid, grid))
     sides = st.integers(1, 5000)
     page = draw(st.tuples(sides, sides)) if tiles == (None, None) and draw(st.booleans()) else (None, None)
+    images_per_prompt = draw(st.integers(1, 7))
     vision_batch_size = draw(st.integers(1, 2**31))
     return OCRWorkloadProfile(
         profile_id=draw(identifiers),
         description=draw(texts),
-        seq_len=draw(st.integers(4081, 2**63 - 1)),
+        seq_len=draw(st.integers(4081 * images_per_prompt, 2**63 - 1)),
         base_size=draw(st.integers(16, 1280)),
         image_size=draw(st.integers(16, 1280)),
         crop_mode=crop_mode,
@@ -99,6 +100,7 @@ def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
         page_width=page[0],
         page_height=page[1],
         preprocessing=draw(st.sampled_from((None, "transformers", "serving"))),
+        images_per_prompt=images_per_prompt,
         vision_batch_size=vision_batch_size,
         logits_tokens=draw(st.none() | st.integers(1, 4081)),
     )

@@ -25,9 +25,9 @@ PROFILE = make_profile(
 
 def test_the_sizes_are_those_of_the_profile() -> None:
     assert sizes_of(PROFILE, "int8") == {
-        "batch_size": 7, "vision_batch_size": 1, "base_size": 928, "image_size": 816, "num_width_tiles": 3,
+        "batch_size": 7, "images_per_prompt": 1, "vision_batch_size": 1, "base_size": 928, "image_size": 816,
         # The prefill makes the first of 11 tokens.
-        "num_height_tiles": 5, "seq_len": 2851, "logits_tokens": 2851, "decode_steps": 10,
+        "num_width_tiles": 3, "num_height_tiles": 5, "seq_len": 2851, "logits_tokens": 2851, "decode_steps": 10,
         "weight_bits": 8, "activation_bits": 8, "kv_bits": 8,
     }  # fmt: skip
     # Without crop mode there is one view: of image_size, 640 pixels, or of base_size, 1024.
@@ -112,25 +112,29 @@ def test_every_stage_is_that_of_the_evaluators_and_of_its_rows() -> None:
         )
 
 
-@pytest.mark.parametrize(("vision_batch_size", "logits_tokens"), [(7, None), (1, 1), (7, 29)])
+@pytest.mark.parametrize(("vision_batch_size", "logits_tokens", "images"), [(7, None, 1), (1, 1, 3), (7, 29, 2)])
 def test_the_calls_of_the_towers_and_the_logits_reach_what_depends_on_them(
-    vision_batch_size: int, logits_tokens: int | None
+    vision_batch_size: int, logits_tokens: int | None, images: int
 ) -> None:
-    profile = evolve(PROFILE, vision_batch_size=vision_batch_size, logits_tokens=logits_tokens)
+    seq_len = 2841 * images + 10
+    profile = evolve(
+        PROFILE, vision_batch_size=vision_batch_size, logits_tokens=logits_tokens, images_per_prompt=images,
+        seq_len=seq_len,
+    )  # fmt: skip
     evaluation = evaluate_workload(profile, "bfloat16")
     page: Any = {
         "batch_size": 7, "vision_batch_size": vision_batch_size, "base_size": 928, "image_size": 816,
-        "num_width_tiles": 3, "num_height_tiles": 5,
+        "num_width_tiles": 3, "num_height_tiles": 5, "images_per_prompt": images,
     }  # fmt: skip
-    prompt: Any = {"batch_size": 7, "seq_len": 2851, "logits_tokens": logits_tokens}
-    text: Any = {"seq_len": 2851, "max_new_tokens": 11}
+    prompt: Any = {"batch_size": 7, "seq_len": seq_len, "logits_tokens": logits_tokens}
+    text: Any = {"seq_len": seq_len, "max_new_tokens": 11}
     stages = evaluation.stages
     assert stages["vision"].cost == costs.vision(**page)
     assert stages["projector"].cost == costs.projector(**page)
     assert stages["prefill"].cost == costs.prefill(**prompt)
     assert [stages[name].peak_activation_bytes for name in ("vision", "projector", "prefill")] == [
-        costs.vision_peak_activation_bytes(**page, seq_len=2851),
-        costs.projector_peak_activation_bytes(**page, seq_len=2851),
+        costs.vision_peak_activation_bytes(**page, seq_len=seq_len),
+        costs.projector_peak_activation_bytes(**page, seq_len=seq_len),
         costs.prefill_peak_activation_bytes(**prompt),
     ]
     assert evaluation.request == costs.request(**page, **text, logits_tokens=logits_tokens)

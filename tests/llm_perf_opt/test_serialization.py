@@ -46,7 +46,7 @@ WRONG: dict[type, list[Any]] = {
 }
 OPTIONAL = {
     "hf_revision", "num_width_tiles", "num_height_tiles", "page_width", "page_height", "preprocessing",
-    "vision_batch_size", "logits_tokens", "parent_id", "profile_run_id", "measured_total_time_ms",
+    "images_per_prompt", "vision_batch_size", "logits_tokens", "parent_id", "profile_run_id", "measured_total_time_ms",
     "predicted_vs_measured_ratio", "notes", "layer_docs_dir", "prediction", "config_path", "flops", "io_bytes",
     "weight_bytes", "activation_bytes", "kv_cache_bytes",
 }  # fmt: skip

@@ -33,6 +33,8 @@ PAGE = {"num_width_tiles": None, "num_height_tiles": None, "page_width": 1920, "
         # A square page of 1920 pixels: 3 x 3 tiles in one program, and 2 x 2 in the other.
         ({**PAGE, "preprocessing": "transformers"}, 273 + 30 * 31),
         ({**PAGE, "preprocessing": "serving"}, 273 + 20 * 21),
+        # Three images of the first kind in one prompt.
+        ({"images_per_prompt": 3}, 3 * 483),
         # An A4 page, with 2 x 3 tiles in both.
         ({**PAGE, "page_width": 1191, "page_height": 1684}, 273 + 30 * 21),
     ],
@@ -92,6 +94,7 @@ def test_the_grid_is_that_of_the_page() -> None:
         ({"preprocessing": "vllm"}, "preprocessing"),
         ({"doc_kind": "poem"}, "doc_kind"),
         ({"num_pages": 0}, "num_pages"),
+        ({"images_per_prompt": 0}, "images_per_prompt"),
         ({"vision_batch_size": 0}, "vision_batch_size"),
         ({"vision_batch_size": None}, "vision_batch_size"),
         ({"logits_tokens": 0}, "logits_tokens"),

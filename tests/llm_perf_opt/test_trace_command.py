@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from attrs import evolve
 from typer.testing import CliRunner
 
 from llm_perf_opt.commands.coverage import coverage
@@ -41,6 +43,31 @@ def test_it_leaves_the_five_files(folder: Path) -> None:
         "torchinfo-layers.json", "torchinfo-stages.json", "torchinfo-summary.txt", "torchinfo-unique-layers.json",
         "torchinfo-unique-layers.md",
     ]  # fmt: skip
+
+
+def test_it_runs_what_the_workload_says() -> None:
+    """Pages of two prompts in each of two calls of the towers, for two images; logits of seven positions of each.
+
+    A view of 512 pixels has 32 x 32 patches of 16 pixels, and 73 image tokens.
+    """
+    profile = evolve(
+        find_profile("tiny"),
+        num_pages=4,
+        vision_batch_size=2,
+        images_per_prompt=2,
+        seq_len=2 * 73 + 10,
+        logits_tokens=7,
+    )
+    layers = json.loads(make_files(profile)["torchinfo-layers.json"])["layers"]
+    shapes = {
+        path: [layer["output_size"] for layer in layers if (layer["run"], layer["path"]) == ("prefill", path)]
+        for path in ("model.sam_model.patch_embed", "model.embed_tokens", "lm_head")
+    }
+    assert shapes == {
+        "model.sam_model.patch_embed": [[2, 32, 32, 768]] * 4,
+        "model.embed_tokens": [[4, 156, 1280]],
+        "lm_head": [[4, 7, 129_280]],
+    }
 
 
 def test_files_of_others_are_kept(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

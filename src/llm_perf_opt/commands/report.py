@@ -48,6 +48,7 @@ A page of your own, with every key:
   max_new_tokens: 1024
   doc_kind: text_heavy      # or mixed_layout, image_rich, synthetic
   num_pages: 1
+  images_per_prompt: 1      # all cut alike; 1 if left out
   vision_batch_size: 1      # pages in a call of the vision towers; 1 if left out
   logits_tokens: 913        # positions that get logits; all of them if left out"""
 

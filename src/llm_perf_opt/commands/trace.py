@@ -49,6 +49,7 @@ def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> 
         ) from None
     sizes = TraceWorkload(
         batch_size=profile.num_pages,
+        images_per_prompt=profile.images_per_prompt,
         vision_batch_size=profile.vision_batch_size,
         base_size=profile.view_size,
         image_size=profile.image_size,

@@ -75,7 +75,7 @@ class OCRWorkloadProfile:
     profile_id, description
         The name of the profile, and what it stands for.
     seq_len
-        Tokens of the prompt of one page, its image tokens among them.
+        Tokens of the prompt of one page, its image tokens among them; of all its images, where it has several.
     base_size, image_size
         Side of the square global view and of a square tile, in pixels.
     crop_mode
@@ -95,6 +95,8 @@ class OCRWorkloadProfile:
         Which of the vendor's programs makes the views, where they differ. ``transformers``, the model's own ``infer``:
         at most 9 tiles, and without crop mode one view of ``image_size``. ``serving``, the sample for a serving engine:
         at most 6 tiles, and one view of ``base_size``.
+    images_per_prompt
+        Images of one prompt, all cut alike.
     vision_batch_size
         Pages that share a call of the vision towers, a divisor of ``num_pages``. The vendor's code calls them for each
         page.
@@ -106,7 +108,7 @@ class OCRWorkloadProfile:
     ------
     RecordError
         If a field breaks its rule, tiles are given by halves, beside the page or without crop mode, ``seq_len`` is
-        smaller than the image tokens of the page or than ``logits_tokens``, or the pages do not fill the calls of the
+        smaller than the image tokens of the prompt or than ``logits_tokens``, or the pages do not fill the calls of the
         towers.
     """
 
@@ -126,6 +128,7 @@ class OCRWorkloadProfile:
     preprocessing: PreprocessingName | None = field(
         default=None, validator=rules.or_none(rules.choice(*get_args(PreprocessingName)))
     )
+    images_per_prompt: int = field(default=1, validator=rules.whole_number(1))
     vision_batch_size: int = field(default=1, validator=rules.whole_number(1))
     logits_tokens: int | None = field(default=None, validator=rules.or_none(rules.whole_number(1)))
 
@@ -199,7 +202,7 @@ class OCRWorkloadProfile:
 
     @property
     def num_image_tokens(self) -> int:
-        """Image tokens of one page.
+        """Image tokens of one prompt.
 
         Raises
         ------
@@ -228,7 +231,7 @@ class OCRWorkloadProfile:
             raise RecordError(problem, place=absent[0], expected=expected)
 
     def _count(self, view_size: int, width: int, height: int) -> int:
-        return image_tokens(
+        return self.images_per_prompt * image_tokens(
             base_size=view_size, image_size=self.image_size, num_width_tiles=width, num_height_tiles=height
         )
 

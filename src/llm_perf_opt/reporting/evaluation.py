@@ -22,7 +22,14 @@ MODEL_ID: Final = "deepseek-ai/DeepSeek-OCR"
 """The published model."""
 STAGES: Final[tuple[RunStage, ...]] = get_args(RunStage)
 
-_VIEWS: Final = ("vision_batch_size", "base_size", "image_size", "num_width_tiles", "num_height_tiles")
+_VIEWS: Final = (
+    "images_per_prompt",
+    "vision_batch_size",
+    "base_size",
+    "image_size",
+    "num_width_tiles",
+    "num_height_tiles",
+)
 _WORK_SIZES: Final[Mapping[RunStage, tuple[str, ...]]] = {
     "vision": ("batch_size", *_VIEWS, "weight_bits", "activation_bits"),
     "projector": ("batch_size", *_VIEWS, "weight_bits", "activation_bits"),
@@ -110,6 +117,7 @@ def sizes_of(profile: OCRWorkloadProfile, dtype: str, storage: Storage = AS_COMP
     num_width_tiles, num_height_tiles = profile.tile_grid
     return {
         "batch_size": profile.num_pages,
+        "images_per_prompt": profile.images_per_prompt,
         "vision_batch_size": profile.vision_batch_size,
         "base_size": profile.view_size,
         "image_size": profile.image_size,

@@ -189,11 +189,13 @@ class Tape:
 
         One is left out where all that is alive beside it is alive beside another that runs where it does.
         """
-        buffers = {place: self._find_alive(place) for place in range(len(self._operators)) if self._runs(place)}
-        for place, alive in buffers.items():
-            if any(self._is_covered(place, alive, other, more) for other, more in buffers.items()):
-                continue
-            operator, elements = self._operators[place], [buffer.elements for buffer in alive]
+        alive = self._find_alive()
+        largest: list[int] = []  # what covers another is covered by none of fewer buffers, nor by a later equal one
+        for place in sorted(alive, key=lambda place: (-len(alive[place]), place)):
+            if not any(self._is_covered(place, other, alive) for other in largest):
+                largest.append(place)
+        for place in sorted(largest):
+            operator, elements = self._operators[place], [buffer.elements for buffer in alive[place]]
             yield LiveOperator(
                 path=operator.path,
                 layer=operator.layer,
@@ -202,16 +204,20 @@ class Tape:
                 at_most=Elements.total([operator.limit, *elements]),
             )
 
-    def _find_alive(self, place: int) -> dict[Buffer, None]:
-        """Return the buffers that are alive beside an operator, in the order in which they were made."""
-        return {buffer: None for buffer, (first, last) in self._lives.items() if first <= place <= last}
+    def _find_alive(self) -> dict[int, dict[Buffer, None]]:
+        """Return the buffers that are alive beside each operator that runs, in the order in which they were made."""
+        alive: dict[int, dict[Buffer, None]] = {
+            place: {} for place, operator in enumerate(self._operators) if operator.factor != 0
+        }
+        for buffer, (first, last) in self._lives.items():
+            for place in range(first, last + 1):
+                if place in alive:
+                    alive[place][buffer] = None
+        return alive
 
-    def _runs(self, place: int) -> bool:
-        return bool(self._operators[place].factor != 0)
-
-    def _is_covered(self, place: int, alive: Mapping[Buffer, None], other: int, more: Mapping[Buffer, None]) -> bool:
-        """Tell whether another operator has all beside it that this one has; of equal ones, the first stays."""
-        if other == place or not alive.keys() <= more.keys() or (len(alive) == len(more) and place < other):
+    def _is_covered(self, place: int, other: int, alive: Mapping[int, Mapping[Buffer, None]]) -> bool:
+        """Tell whether another operator has all beside it that this one has, and runs where it does."""
+        if not alive[place].keys() <= alive[other].keys():
             return False
         one, another = self._operators[place], self._operators[other]
         return another.factor in (1, one.factor) and (another.held, another.limit) == (one.held, one.limit)

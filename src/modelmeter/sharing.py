@@ -79,9 +79,10 @@ def share_pairs(
 
 def _find_pairs(group: list[Item], number: int, key: Key, key_of: KeyOf) -> list[tuple[Item, Item]]:
     """Return the pairs of a group that have this key, no item in two of them."""
-    left, found = list(group), []
-    while pair := next((pair for pair in combinations(left, 2) if key_of(number, *pair) == key), None):
-        found.append(pair)
-        for item in pair:
-            left.remove(item)
+    taken: set[int] = set()
+    found = []
+    for (place, one), (other_place, other) in combinations(enumerate(group), 2):
+        if place not in taken and other_place not in taken and key_of(number, one, other) == key:
+            found.append((one, other))
+            taken |= {place, other_place}
     return found

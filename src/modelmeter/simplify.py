@@ -161,6 +161,7 @@ def gather_terms(draft: Draft) -> Draft:
         key_of=lambda _, one, other: _split_common(one, other)[1],
         define=name_sum,
         replace=lambda one, other, name: (*_split_common(one, other)[0], name),
+        is_part=lambda monomial, rests: any(_contains(monomial, rest) for rest in rests),
     )
     gathered: list[Polynomial] = [{} for _ in polynomials]
     for (number, coefficient), monomials in zip(owners, groups, strict=True):
@@ -181,6 +182,7 @@ def share_operations(circuit: Circuit) -> None:
         key_of=lambda number, one, other: (groups[number][0], *sorted((one, other))),
         define=lambda key: circuit.add_anew(key[0], key[1:]),
         replace=lambda _one, _other, name: name,
+        is_part=lambda operand, key: operand in key[1:],
     )
 
 
@@ -193,6 +195,10 @@ def count_built(expression: sympy.Expr) -> int:
     if expression.is_Pow:
         return below + max(1, abs(int(expression.exp)) - 1)
     return below + isinstance(expression, IntegerFunction)
+
+
+def _contains(monomial: Monomial, factors: Monomial) -> bool:
+    return all(monomial.count(number) >= factors.count(number) for number in factors)
 
 
 @lru_cache(maxsize=65536)  # the same pairs meet again in every output

@@ -159,10 +159,12 @@ def sum_over_steps(flow: Size) -> sympy.Expr:
         If ``flow`` is not linear in ``decode_step``.
     """
     steps, index = symbol("decode_steps"), symbol("decode_step")
-    if index not in sympy.sympify(flow).free_symbols:  # most operators do the same in every step
-        return flow * steps
+    growing: list[sympy.Expr] = []
     terms: dict[sympy.Expr, list[sympy.Expr]] = {sympy.S.One: [], index: []}
-    for term in sympy.Add.make_args(sympy.sympify(flow).expand()):
+    for term in sympy.Add.make_args(sympy.sympify(flow)):
+        # Most operators do the same in every step; multiplying them out would take long.
+        (growing if term.has(index) else terms[sympy.S.One]).append(term)
+    for term in sympy.Add.make_args(sympy.Add(*growing).expand()) if growing else ():
         rest, power = term.as_independent(index, as_Add=False)
         if power not in terms:
             raise FormulaError("a decode step is not linear in its index", place="decode", found=flow)

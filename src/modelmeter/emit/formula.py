@@ -29,7 +29,7 @@ from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, exceeds, floor_div
 from modelmeter.fusion import FUSED_IO, FusedMetric
 from modelmeter.polynomials import Polynomials, prove_equal, read_polynomials
-from modelmeter.readable import factor_readably
+from modelmeter.readable import factor_polynomial
 from modelmeter.symbols import STORAGE, symbol
 
 TILES: Final = sympy.sympify(exceeds(symbol("num_width_tiles") * symbol("num_height_tiles"), 1))
@@ -250,7 +250,7 @@ def _over_views(per_view: sympy.Expr) -> sympy.Expr:
 def _factor(read: Polynomials, polynomial: PolyElement) -> sympy.Expr:
     """Return a polynomial factored by meaning, what only tiles cost apart."""
     tiles, rest = _split(read, polynomial, TILES)
-    factored = [factor_readably(part.as_expr()) if part else sympy.Integer(0) for part in (rest, tiles)]
+    factored = [factor_polynomial(read.generators, part) if part else sympy.Integer(0) for part in (rest, tiles)]
     return add([factored[0], multiply([TILES, factored[1]])])
 
 

@@ -13,6 +13,7 @@ from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_
 from modelmeter.verify import reference_cases, transformers_cases
 from modelmeter.verify.architecture_cases import (
     CaseSet,
+    keep_pairs,
     keep_two_layers,
     list_decoder_sets,
     list_expert_sets,
@@ -22,6 +23,7 @@ from modelmeter.verify.architecture_cases import (
 )
 from modelmeter.verify.case import Case
 from modelmeter.verify.identities import Growth, list_growths, prove_growth, prove_layer_formulas, prove_tiles
+from modelmeter.verify.lifetimes import prove_lifetimes
 from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas, build_formulas
 from modelmeter.verify.proof import Progress, Verdict, prove
@@ -79,6 +81,7 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     )
     workloads = list(list_workloads(two.sam_patch_size))
     yield partial(prove_peaks, two, workloads[:4])
+    yield partial(prove_lifetimes, keep_pairs(architecture), workloads[:4])
     yield partial(_prove_training, shared, workloads[2:4])
     yield partial(prove_at_random, two, 0)
     yield partial(prove_server_steps, shared)
@@ -127,6 +130,7 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         yield prove_set(case_set)
     for workload in list_workloads(architecture.sam_patch_size):
         yield partial(prove_peaks, architecture, [workload])
+        yield partial(prove_lifetimes, keep_pairs(architecture), [workload])
         plain = evolve(workload, num_width_tiles=0, num_height_tiles=0)  # where layers are compared one by one
         yield partial(_prove_training, shared, [workload, plain] if workload != plain else [plain])
     for seed in range(RANDOM_POINTS):

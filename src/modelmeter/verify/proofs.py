@@ -14,6 +14,7 @@ from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_
 from modelmeter.verify import reference_cases, transformers_cases
 from modelmeter.verify.architecture_cases import (
     CaseSet,
+    keep_pairs,
     keep_two_layers,
     list_decoder_sets,
     list_expert_sets,
@@ -26,6 +27,7 @@ from modelmeter.verify.foreign_bytes.cases import Case as BytesCase
 from modelmeter.verify.foreign_bytes.cases import list_points
 from modelmeter.verify.foreign_bytes.verdicts import prove_bytes
 from modelmeter.verify.identities import Growth, list_growths, prove_growth, prove_layer_formulas, prove_tiles
+from modelmeter.verify.lifetimes import prove_lifetimes
 from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas, build_formulas
 from modelmeter.verify.proof import Progress, Verdict, prove
@@ -83,6 +85,7 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     )
     workloads = list(list_workloads(two.sam_patch_size))
     yield partial(prove_peaks, two, workloads[:4])
+    yield partial(prove_lifetimes, keep_pairs(architecture), workloads[:4])
     yield partial(_prove_training, shared, workloads[2:4])
     yield partial(prove_at_random, two, 0)
     yield partial(prove_server_steps, shared)
@@ -133,6 +136,7 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         yield prove_set(case_set)
     for workload in list_workloads(architecture.sam_patch_size):
         yield partial(prove_peaks, architecture, [workload])
+        yield partial(prove_lifetimes, keep_pairs(architecture), [workload])
         plain = evolve(workload, num_width_tiles=0, num_height_tiles=0)  # where layers are compared one by one
         yield partial(_prove_training, shared, [workload, plain] if workload != plain else [plain])
     if architecture == DeepSeekOCRArchitecture():

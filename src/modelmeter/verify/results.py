@@ -17,7 +17,7 @@ from modelmeter.evidence import Check, Evidence, Subject, fingerprint
 from modelmeter.functions import Size
 from modelmeter.fusion import FUSED_IO
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.operator_table import MATRIX_OPERATORS, MOVING_OPERATORS, find_weight
+from modelmeter.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight
 from modelmeter.peak import PEAK, Peak
 from modelmeter.totals import Totals
 from modelmeter.verify.case import Kind
@@ -86,7 +86,12 @@ def gather_rows(verdicts: Iterable[Verdict]) -> tuple[Row, ...]:
 
 
 def _is_of_stages(verdict: Verdict) -> bool:
-    """Tell whether a verdict is on the whole model, or on a backward, of which a training step is the sum."""
+    """Tell whether a verdict is on the whole model, or on a backward, of which a training step is the sum.
+
+    What is alive beside the operators of a layer is of that layer only, also where it is the model itself.
+    """
+    if verdict.metric == PEAK:
+        return not verdict.layer
     return verdict.metric in BACKWARD_METRICS or (verdict.implementation != "formulas" and verdict.subject == "")
 
 
@@ -126,13 +131,13 @@ _PRODUCTS = frozenset(packet.__name__ for packet in flop_registry)
 
 def _use_of(name: str, implementation: Implementation) -> str:
     """Return what an operator was counted as; counters refuse those that are nothing of this."""
+    if name == ATTENTION:
+        return "attention"
     if name in MATRIX_OPERATORS or name in _PRODUCTS:
         return "matrix product"
     if implementation != "reference":
         return "no matrix product"
-    if find_weight(name) is not None:
-        return "vector arithmetic"
-    return "data movement" if name in MOVING_OPERATORS else "integers only"
+    return "data movement" if find_weight(name) is None else "vector arithmetic"
 
 
 def make_evidence(
@@ -151,8 +156,9 @@ def make_evidence(
     def gather(scope: Scope, name: str, cost: Cost, *beside: Size) -> Subject:
         metrics: dict[Check, list[str]] = {}
         for row in rows:
-            # What is known of backwards belongs to the training step, whose formulas they are.
-            if (row.scope, row.name) == (scope, name) and (scope == "stage" or row.metric not in BACKWARD_METRICS):
+            # What is known of backwards belongs to the training step, whose formulas they are; and of what is alive,
+            # to the stages.
+            if (row.scope, row.name) == (scope, name) and (scope == "stage" or row.metric in METRICS):
                 check = Check(
                     metrics=(),
                     implementation=row.implementation,

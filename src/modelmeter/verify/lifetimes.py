@@ -84,11 +84,12 @@ class FullTape(Tape):
     def list_all(self, values: Mapping[str, int], precision: Precision) -> Iterator[ReplayedOperator]:
         """Yield the operators that read or write something at sizes ``values``, in the order of their calls."""
         evaluate = Evaluator(values)
+        alive_beside = self._find_alive()
         for place, (recorded, (layer, operator)) in enumerate(zip(self._operators, self._called, strict=True)):
             moved = (operator.reads + operator.writes).scale(recorded.factor)
             if evaluate(moved.to_bits(precision)) == 0:
                 continue
-            alive = Elements.total([recorded.held, *(buffer.elements for buffer in self._find_alive(place))])
+            alive = Elements.total([recorded.held, *(buffer.elements for buffer in alive_beside[place])])
             yield ReplayedOperator(layer=layer, name=operator.name, bits=int(evaluate(alive.to_bits(precision))))
 
 
@@ -141,7 +142,7 @@ def _repeat_towers(
     if not towers:
         return replayed
     first, length = towers[0], len(towers) // calls
-    return [*replayed[:first], *replayed[first : first + length] * calls, *replayed[first + length :]]
+    return [*replayed[:first], *[*replayed[first : first + length]] * calls, *replayed[first + length :]]
 
 
 def _pair(replayed: Sequence[ReplayedOperator], watched: Sequence[WatchedOperator], model: nn.Module) -> _Pairs:

@@ -37,6 +37,8 @@ def list_workloads(patch_size: int) -> Iterator[TraceWorkload]:
         (15, 3, 0, 0, 5, 5, 3, 1), (131, 7, 1, 2, 1, 1, 1, 1), (3, 15, 1, 3, 3, 1, 3, 1), (3, 131, 2, 1, 1, 1, 1, 3),
         # The smallest views, and many of them.
         (1, 3, 2, 1, 7, 7, 5, 1), (3, 1, 9, 1, 1, 1, 131, 5), (1, 1, 0, 0, 9, 3, 5, 1), (14, 14, 2, 2, 1, 1, 1, 1),
+        # A view that is one window; and many tiles of one token beside a larger view.
+        (14, 42, 0, 0, 1, 1, 5, 1), (5, 1, 1, 9, 3, 1, 79, 7),
     ):  # fmt: skip
         views = (base * patch_size + base % patch_size // 2, image * patch_size, width, height)
         yield TraceWorkload(

@@ -63,8 +63,9 @@ def test_only_a_model_in_another_type_than_float32_casts_activations() -> None:
     * A call of SAM: position embeddings to float32 and back, 2; offsets of both axes to indices in 5 blocks, 10; tables
       of both axes to float32 and back in 2 blocks with global attention, 8. Of CLIP: its positions, 2. There are 4
       calls: tiles and global views of two pages.
-    * A decoder layer: two norms to float32 and back, 4; positions to numbers, 1; cosines and sines back, 2. A mixture of
-      experts, of which there are 2 in 4 layers: the input of the gate and its weight, and all outputs there and back, 4.
+    * A decoder layer: two norms to float32 and back, 4; positions to numbers, 1; cosines and sines back, 2. A mixture
+      of experts, of which there are 2 in 4 layers: what the gate is given and its weight, and all outputs there and
+      back, 4.
     * The last norm, 2, and the logits, 1.
     """
     cast, plain = (count_stages("meta", dtype) for dtype in DTYPES)

@@ -4,11 +4,11 @@
 Evaluators over arrays and frozen evaluators are derived from these functions: they run them on unknown sizes.
 """
 
-from typing import NamedTuple
-
+from ._polynomials import Value
+from ._sizes import Size
 from ._symbolic import (
-    Value,
     abbreviate,
+    agree,
     at_most,
     ceil_div,
     differs,
@@ -23,14 +23,6 @@ from ._symbolic import (
 
 Metrics = tuple[Value, ...]
 
-
-class Size(NamedTuple):
-    """The smallest value that has a meaning, and the default; None where it follows from other sizes."""
-
-    minimum: int
-    default: int | None
-
-
 SIZES = {
     "vision": {
         "batch_size": Size(1, 1),
@@ -40,8 +32,8 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "projector": {
         "batch_size": Size(1, 1),
@@ -51,24 +43,24 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "prefill": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "logits_tokens": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "decode": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "decode_steps": Size(0, 1023),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "request": {
         "batch_size": Size(1, 1),
@@ -78,14 +70,14 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
         "decode_steps": Size(0, None),
-        "max_new_tokens": Size(1, 1024),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "training_step": {
         "batch_size": Size(1, 1),
@@ -95,11 +87,11 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "stages": {
         "batch_size": Size(1, 1),
@@ -109,14 +101,14 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
         "decode_steps": Size(0, None),
-        "max_new_tokens": Size(1, 1024),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "vision_peak_activation_bytes": {
         "batch_size": Size(1, 1),
@@ -126,10 +118,10 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "projector_peak_activation_bytes": {
         "batch_size": Size(1, 1),
@@ -139,26 +131,26 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "prefill_peak_activation_bytes": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "logits_tokens": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "decode_peak_activation_bytes": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "decode_steps": Size(0, 1023),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "request_peak_activation_bytes": {
         "batch_size": Size(1, 1),
@@ -168,18 +160,80 @@ SIZES = {
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
         "decode_steps": Size(0, None),
-        "max_new_tokens": Size(1, 1024),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "image_tokens": {
+        "images_per_prompt": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+    },
+    "vision_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "projector_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "prefill_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "seq_len": Size(1, 913),
+        "logits_tokens": Size(1, None),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "decode_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "seq_len": Size(1, 913),
+        "decode_steps": Size(0, 1023),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "request_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
+        "seq_len": Size(1, None),
+        "logits_tokens": Size(1, None),
+        "decode_steps": Size(0, None),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
 }
 
-STAGES = (
+COSTS = (
     "vision",
     "projector",
     "prefill",
@@ -198,8 +252,11 @@ ROUTED = (
     "prefill_peak_activation_bytes",
     "decode_peak_activation_bytes",
     "request_peak_activation_bytes",
+    "prefill_fused_io_bytes",
+    "decode_fused_io_bytes",
+    "request_fused_io_bytes",
 )
-"""The functions of stages that route tokens to experts."""
+"""The functions that route tokens to experts."""
 
 
 def vision(
@@ -215,7 +272,7 @@ def vision(
     activation_bits: Value,
 ) -> Metrics:
     """Return the cost of SAM and CLIP, on the global view of each page and on its tiles."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -404,7 +461,7 @@ def projector(
     activation_bits: Value,
 ) -> Metrics:
     """Return the cost of the projector, and of making the prompt of its output."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = ceil_div(floor_div(image_size, 16), 4)
@@ -542,18 +599,18 @@ def request(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     decode_steps: Value | None,
-    max_new_tokens: Value,
+    max_new_tokens: Value | None,
     weight_bits: Value,
     activation_bits: Value,
     kv_bits: Value,
     expert_routing: str,
 ) -> Metrics:
     """Return the cost of all stages, one after the other."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -571,11 +628,19 @@ def request(
     x13 = x8 + x12 + 1
     image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x14 = ceil_div(x1, 14)
@@ -797,7 +862,7 @@ def training_step(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     weight_bits: Value,
@@ -805,7 +870,7 @@ def training_step(
     expert_routing: str,
 ) -> Metrics:
     """Return the cost of a forward over images and prompt, and of the backward of it."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = num_width_tiles * num_height_tiles
@@ -823,7 +888,11 @@ def training_step(
     x13 = x11 + x12
     image_tokens = images_per_prompt * (x13 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
@@ -1039,18 +1108,18 @@ def stages(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     decode_steps: Value | None,
-    max_new_tokens: Value,
+    max_new_tokens: Value | None,
     weight_bits: Value,
     activation_bits: Value,
     kv_bits: Value,
     expert_routing: str,
 ) -> Metrics:
     """Return the costs of each stage and of the request."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -1068,11 +1137,19 @@ def stages(
     x13 = x8 + x12 + 1
     image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x14 = ceil_div(x1, 14)
@@ -1349,13 +1426,13 @@ def vision_peak_activation_bytes(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     weight_bits: Value,
     activation_bits: Value,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``vision``."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -1369,7 +1446,11 @@ def vision_peak_activation_bytes(
     x9 = ceil_div(x8, 4)
     image_tokens = images_per_prompt * (x6 + x7 + x9 * (x9 + 1) + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x10 = image_size * image_size
     x11 = 3 * x10
@@ -1471,13 +1552,13 @@ def projector_peak_activation_bytes(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     weight_bits: Value,
     activation_bits: Value,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``projector``."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = ceil_div(floor_div(image_size, 16), 4)
@@ -1490,7 +1571,11 @@ def projector_peak_activation_bytes(
     x8 = x5 + x6 + x7 * (x7 + 1) + 1
     image_tokens = images_per_prompt * x8
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x9 = image_size * image_size
     x10 = vision_batch_size * x2
@@ -1583,18 +1668,18 @@ def request_peak_activation_bytes(
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     decode_steps: Value | None,
-    max_new_tokens: Value,
+    max_new_tokens: Value | None,
     weight_bits: Value,
     activation_bits: Value,
     kv_bits: Value,
     expert_routing: str,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``request``."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -1609,11 +1694,19 @@ def request_peak_activation_bytes(
     x10 = x6 + x7 + x9 * (x9 + 1) + 1
     image_tokens = images_per_prompt * x10
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x11 = image_size * image_size
@@ -1739,3 +1832,253 @@ def request_peak_activation_bytes(
     x127 = largest(x126, x113, x101, x96, x99, x122, x95, x116, x114, x121, x115, x118, x123)
     peak_activation_bytes = ceil_div(x127, 8)
     return (peak_activation_bytes,)
+
+
+def image_tokens(
+    *,
+    images_per_prompt: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+) -> Metrics:
+    """Return the tokens of the image of one page: of its global view and of its tiles."""
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = ceil_div(floor_div(image_size, 16), 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = x1 * exceeds(x2, 1)
+    x4 = ceil_div(floor_div(base_size, 16), 4)
+    image_tokens = images_per_prompt * (num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1)
+    return (image_tokens,)
+
+
+def vision_fused_io_bytes(
+    *,
+    batch_size: Value,
+    images_per_prompt: Value,
+    vision_batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``vision`` with the same arguments."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = num_height_tiles * num_width_tiles
+    x2 = exceeds(x1, 1)
+    x3 = floor_div(image_size, 16)
+    x4 = ceil_div(x3, 4)
+    x5 = floor_div(base_size, 16)
+    x6 = ceil_div(x5, 4)
+    x7 = ceil_div(x3, 14)
+    x8 = ceil_div(x3, 2)
+    x9 = x5 * x5
+    x10 = ceil_div(x5, 14)
+    x11 = ceil_div(x5, 2)
+    x12 = x3 * x3 * x2
+    x13 = x12 + x9
+    x14 = x2 + 1
+    x15 = (
+        x3 * x3 * (x3 * (48 * x3 + 96) + 131584)
+        + 3 * image_size * image_size
+        + 18665472 * x7 * x7
+        + 1024 * x8 * x8
+        + 491520
+    )
+    x16 = (
+        x2 * x15 * x1
+        + (x5 * (48 * x5 + 96) + 131584) * x9
+        + 3 * base_size * base_size
+        + 18665472 * x10 * x10
+        + 1024 * x11 * x11
+        + 492544 * (x4 * num_width_tiles * x2 * num_height_tiles * x4 + x6 * x6)
+        + 491520
+    )
+    x17 = vision_batch_size * x16 + 1024 * x13 + 512 * (differs(x5, 64) * x9 + differs(x3, 64) * x12) + 664576 * x14
+    x18 = (
+        activation_bits * x17
+        + weight_bits * (512 * (equals(x5, 64) * x9 + equals(x3, 64) * x12) + 394967808 * x14)
+        + 512 * x13
+        + 217152 * x14
+    )
+    x19 = x18 * images_per_prompt * floor_div(batch_size, vision_batch_size)
+    fused_io_bytes = ceil_div(x19, 8)
+    return (fused_io_bytes,)
+
+
+def projector_fused_io_bytes(
+    *,
+    batch_size: Value,
+    images_per_prompt: Value,
+    vision_batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``projector`` with the same arguments."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = exceeds(num_height_tiles * num_width_tiles, 1)
+    x2 = ceil_div(floor_div(image_size, 16), 4)
+    x3 = ceil_div(floor_div(base_size, 16), 4)
+    x4 = 416 * (x2 * num_width_tiles * x1 * num_height_tiles * x2 + x3 * x3) * vision_batch_size * activation_bits
+    x5 = x4 + 327840 * (x1 + 1) * weight_bits
+    fused_io_bytes = x5 * images_per_prompt * floor_div(batch_size, vision_batch_size)
+    return (fused_io_bytes,)
+
+
+def prefill_fused_io_bytes(
+    *,
+    batch_size: Value,
+    seq_len: Value,
+    logits_tokens: Value | None,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``prefill`` with the same arguments."""
+    if logits_tokens is None:
+        logits_tokens = abbreviate(seq_len)
+    at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
+    x1 = seq_len * (880448 * activation_bits + 30720 * kv_bits + 1280 * weight_bits + 502336)
+    x2 = x1 + 130560 * activation_bits * logits_tokens
+    x3 = (
+        batch_size * x2
+        + weight_bits * (33 * routed_reads(64, 6, batch_size * seq_len, 1146880, expert_routing) + 346112000)
+        + 28860416
+    )
+    fused_io_bytes = ceil_div(x3, 8)
+    return (fused_io_bytes,)
+
+
+def decode_fused_io_bytes(
+    *,
+    batch_size: Value,
+    seq_len: Value,
+    decode_steps: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``decode`` with the same arguments."""
+    x1 = 30720 * kv_bits
+    x2 = (
+        batch_size * (seq_len * x1 + 1011008 * activation_bits + 1280 * weight_bits + 502336)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + 346112000)
+        + 28860416
+    )
+    x3 = decode_steps * x2
+    x4 = x3 + batch_size * triangular(decode_steps) * x1
+    fused_io_bytes = ceil_div(x4, 8)
+    return (fused_io_bytes,)
+
+
+def request_fused_io_bytes(
+    *,
+    batch_size: Value,
+    images_per_prompt: Value,
+    vision_batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    prompt_tokens: Value | None,
+    seq_len: Value | None,
+    logits_tokens: Value | None,
+    decode_steps: Value | None,
+    max_new_tokens: Value | None,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``request`` with the same arguments."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = num_height_tiles * num_width_tiles
+    x2 = exceeds(x1, 1)
+    x3 = floor_div(image_size, 16)
+    x4 = ceil_div(x3, 4)
+    x5 = x2 * num_height_tiles * x4
+    x6 = floor_div(base_size, 16)
+    x7 = ceil_div(x6, 4)
+    x8 = x4 * num_width_tiles * x5 + x7 * x7
+    image_tokens = images_per_prompt * (x5 + x7 + x8 + 1)
+    if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
+        seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
+    if logits_tokens is None:
+        logits_tokens = abbreviate(seq_len)
+    if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
+        decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
+    at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
+    at_most("image_tokens", image_tokens, "seq_len", seq_len)
+    x9 = ceil_div(x3, 14)
+    x10 = ceil_div(x3, 2)
+    x11 = x6 * x6
+    x12 = ceil_div(x6, 14)
+    x13 = ceil_div(x6, 2)
+    x14 = x3 * x3 * x2
+    x15 = x14 + x11
+    x16 = x2 + 1
+    x17 = images_per_prompt * floor_div(batch_size, vision_batch_size)
+    x18 = 30720 * kv_bits
+    x19 = 1280 * weight_bits + 502336
+    x20 = (
+        x3 * x3 * (x3 * (48 * x3 + 96) + 131584)
+        + 3 * image_size * image_size
+        + 18665472 * x9 * x9
+        + 1024 * x10 * x10
+        + 491520
+    )
+    x21 = (
+        x2 * x20 * x1
+        + (x6 * (48 * x6 + 96) + 131584) * x11
+        + 3 * base_size * base_size
+        + 18665472 * x12 * x12
+        + 1024 * x13 * x13
+        + 492544 * x8
+        + 491520
+    )
+    x22 = vision_batch_size * x21 + 1024 * x15 + 512 * (differs(x6, 64) * x11 + differs(x3, 64) * x14) + 664576 * x16
+    x23 = (
+        activation_bits * x22
+        + weight_bits * (512 * (equals(x6, 64) * x11 + equals(x3, 64) * x14) + 394967808 * x16)
+        + 512 * x15
+        + 217152 * x16
+    )
+    x24 = (
+        batch_size * (seq_len * x18 + 1011008 * activation_bits + x19)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + 346112000)
+        + 28860416
+    )
+    x25 = (
+        x23 * x17
+        + batch_size * (seq_len * (880448 * activation_bits + x18 + x19) + 130560 * activation_bits * logits_tokens)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size * seq_len, 1146880, expert_routing) + 346112000)
+        + decode_steps * x24
+        + batch_size * triangular(decode_steps) * x18
+        + 8 * (416 * x8 * vision_batch_size * activation_bits + 327840 * x16 * weight_bits) * x17
+        + 28860416
+    )
+    fused_io_bytes = ceil_div(x25, 8)
+    return (fused_io_bytes,)

@@ -42,7 +42,20 @@ Conventions
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._runtime import CostError, check_routing, check_size, no_multiple, routed_reads, show, too_large, too_small
+from ._runtime import (
+    Bits,
+    CostError,
+    check_bits,
+    check_routing,
+    check_size,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    show,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "decode_operators",
@@ -72,7 +85,8 @@ class Module(NamedTuple):
 class OperatorCost(NamedTuple):
     """All calls of one operator of one module, over all the siblings that the path stands for.
 
-    The rows of a stage add up to its flows and its activations; bits become bytes, rounded up, only in the sum.
+    The rows of a stage add up to its flows and its activations; bits become bytes, rounded up, only in the sum. Where a
+    width is a fraction, so may be the bits of a row: fractions.Fraction has all that is used of integers.
     """
 
     path: str
@@ -1343,8 +1357,8 @@ def vision_operators(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``vision`` does, over all calls.
 
@@ -1367,9 +1381,9 @@ def vision_operators(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -1397,10 +1411,11 @@ def vision_operators(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -2578,7 +2593,7 @@ def vision_operators(
 
 def vision_states(
     *,
-    weight_bits: int = 16,
+    weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``vision``.
 
@@ -2587,7 +2602,7 @@ def vision_states(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -2602,7 +2617,9 @@ def vision_states(
         If a size is out of range, or sizes contradict each other.
     """
     if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
+        if needs_rounding(weight_bits):
+            return round_up(vision_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
     x1 = 12288 * weight_bits
     x2 = 6144 * weight_bits
     x3 = 512 * weight_bits
@@ -2812,8 +2829,8 @@ def projector_operators(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``projector`` does, over all calls.
 
@@ -2836,9 +2853,9 @@ def projector_operators(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -2866,10 +2883,11 @@ def projector_operators(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -2942,7 +2960,7 @@ def projector_operators(
 
 def projector_states(
     *,
-    weight_bits: int = 16,
+    weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``projector``.
 
@@ -2951,7 +2969,7 @@ def projector_states(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -2966,7 +2984,9 @@ def projector_states(
         If a size is out of range, or sizes contradict each other.
     """
     if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
+        if needs_rounding(weight_bits):
+            return round_up(projector_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
     weight_bits_1 = 2560 * weight_bits
     weight_bits_2 = 2622720 * weight_bits
     return (
@@ -2988,9 +3008,9 @@ def prefill_operators(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``prefill`` does, over all calls.
@@ -3006,11 +3026,11 @@ def prefill_operators(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -3031,12 +3051,19 @@ def prefill_operators(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -4280,8 +4307,8 @@ def prefill_states(
     *,
     batch_size: int = 1,
     seq_len: int = 913,
-    weight_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``prefill``.
 
@@ -4294,9 +4321,9 @@ def prefill_states(
     seq_len
         Prompt length with its image tokens (tokens, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -4314,10 +4341,11 @@ def prefill_states(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(kv_bits) is int and kv_bits > 0):
+        if needs_rounding(weight_bits, kv_bits):
+            return round_up(prefill_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     x1 = 165478400 * weight_bits
     x2 = kv_bits * batch_size * seq_len
     x3 = 1638400 * weight_bits
@@ -4498,9 +4526,9 @@ def decode_operators(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``decode`` does, over all calls.
@@ -4516,11 +4544,11 @@ def decode_operators(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -4543,12 +4571,19 @@ def decode_operators(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     x1 = 1 if activation_bits != 32 else 0
@@ -5888,8 +5923,8 @@ def decode_states(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``decode``.
 
@@ -5904,9 +5939,9 @@ def decode_states(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -5926,10 +5961,11 @@ def decode_states(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(kv_bits) is int and kv_bits > 0):
+        if needs_rounding(weight_bits, kv_bits):
+            return round_up(decode_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     x1 = 165478400 * weight_bits
     x2 = (seq_len + decode_steps) * batch_size * kv_bits
     x3 = 1638400 * weight_bits

@@ -39,15 +39,33 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    Cost,
+    check_bits,
+    check_routing,
+    check_size,
+    contradiction,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "decode",
+    "decode_fused_io_bytes",
     "prefill",
+    "prefill_fused_io_bytes",
     "projector",
+    "projector_fused_io_bytes",
     "request",
+    "request_fused_io_bytes",
     "training_step",
     "vision",
+    "vision_fused_io_bytes",
 ]
 
 
@@ -60,8 +78,8 @@ def vision(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     sam_image_size: int = 1024,
     sam_patch_size: int = 16,
     sam_hidden_size: int = 768,
@@ -100,9 +118,9 @@ def vision(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     sam_image_size
         Image side that SAM's position embeddings were trained at (pixels, at least 1).
     sam_patch_size
@@ -162,10 +180,6 @@ def vision(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(sam_image_size) is int and sam_image_size > 0):
         sam_image_size = check_size("sam_image_size", sam_image_size, 1)
     if not (type(sam_patch_size) is int and sam_patch_size > 0):
@@ -198,6 +212,11 @@ def vision(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
@@ -480,8 +499,8 @@ def projector(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     sam_patch_size: int = 16,
     clip_hidden_size: int = 1024,
@@ -507,9 +526,9 @@ def projector(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     sam_patch_size
@@ -543,16 +562,17 @@ def projector(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(sam_patch_size) is int and sam_patch_size > 0):
         sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
     if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
         clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
@@ -588,9 +608,9 @@ def prefill(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -617,11 +637,11 @@ def prefill(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -664,12 +684,6 @@ def prefill(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -692,6 +706,19 @@ def prefill(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(vocab_size) is int and vocab_size > 0):
         vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if first_k_dense_replace > num_hidden_layers:
@@ -856,9 +883,9 @@ def decode(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -885,11 +912,11 @@ def decode(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -934,12 +961,6 @@ def decode(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -962,6 +983,19 @@ def decode(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(vocab_size) is int and vocab_size > 0):
         vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if first_k_dense_replace > num_hidden_layers:
@@ -1120,14 +1154,14 @@ def request(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -1178,7 +1212,8 @@ def request(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -1186,13 +1221,14 @@ def request(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -1277,16 +1313,10 @@ def request(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -1341,6 +1371,19 @@ def request(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -1382,17 +1425,27 @@ def request(
     x13 = x8 + x12 + 1
     image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -1806,6 +1859,1102 @@ def request(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def vision_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    images_per_prompt: int = 1,
+    vision_batch_size: int = 1,
+    base_size: int = 1024,
+    image_size: int = 640,
+    num_width_tiles: int = 2,
+    num_height_tiles: int = 3,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    sam_image_size: int = 1024,
+    sam_patch_size: int = 16,
+    sam_hidden_size: int = 768,
+    sam_num_hidden_layers: int = 12,
+    sam_num_global_layers: int = 4,
+    sam_num_attention_heads: int = 12,
+    sam_intermediate_size: int = 3072,
+    sam_window_size: int = 14,
+    sam_neck_channels: int = 256,
+    sam_downsample_channels: int = 512,
+    clip_image_size: int = 224,
+    clip_patch_size: int = 14,
+    clip_hidden_size: int = 1024,
+    clip_num_hidden_layers: int = 24,
+    clip_num_attention_heads: int = 16,
+    clip_intermediate_size: int = 4096,
+) -> int:
+    """Return ``fused_io_bytes`` of ``vision`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    sam_image_size
+        Image side that SAM's position embeddings were trained at (pixels, at least 1).
+    sam_patch_size
+        Side of a SAM patch (pixels, at least 1).
+    sam_hidden_size
+        Width of SAM (channels, at least 1).
+    sam_num_hidden_layers
+        SAM blocks (layers, at least 1).
+    sam_num_global_layers
+        SAM blocks with global attention (layers, at least 0).
+    sam_num_attention_heads
+        Heads of a SAM block (heads, at least 1).
+    sam_intermediate_size
+        MLP width of a SAM block (channels, at least 1).
+    sam_window_size
+        Side of a SAM attention window (patches, at least 1).
+    sam_neck_channels
+        Channels of SAM's neck (channels, at least 1).
+    sam_downsample_channels
+        Channels between the two stride-2 convolutions (channels, at least 1).
+    clip_image_size
+        Image side that CLIP's position embeddings were trained at (pixels, at least 1).
+    clip_patch_size
+        Side of a CLIP patch; its convolution is stored but never called (pixels, at least 1).
+    clip_hidden_size
+        Width of CLIP, and channels that SAM hands to it (channels, at least 1).
+    clip_num_hidden_layers
+        CLIP blocks (layers, at least 1).
+    clip_num_attention_heads
+        Heads of a CLIP block (heads, at least 1).
+    clip_intermediate_size
+        MLP width of a CLIP block (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 175 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
+    if not (type(base_size) is int and base_size > 0):
+        base_size = check_size("base_size", base_size, 1)
+    if not (type(image_size) is int and image_size > 0):
+        image_size = check_size("image_size", image_size, 1)
+    if not (type(num_width_tiles) is int and num_width_tiles >= 0):
+        num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
+    if not (type(num_height_tiles) is int and num_height_tiles >= 0):
+        num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
+    if not (type(sam_image_size) is int and sam_image_size > 0):
+        sam_image_size = check_size("sam_image_size", sam_image_size, 1)
+    if not (type(sam_patch_size) is int and sam_patch_size > 0):
+        sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
+    if not (type(sam_hidden_size) is int and sam_hidden_size > 0):
+        sam_hidden_size = check_size("sam_hidden_size", sam_hidden_size, 1)
+    if not (type(sam_num_hidden_layers) is int and sam_num_hidden_layers > 0):
+        sam_num_hidden_layers = check_size("sam_num_hidden_layers", sam_num_hidden_layers, 1)
+    if not (type(sam_num_global_layers) is int and sam_num_global_layers >= 0):
+        sam_num_global_layers = check_size("sam_num_global_layers", sam_num_global_layers, 0)
+    if not (type(sam_num_attention_heads) is int and sam_num_attention_heads > 0):
+        sam_num_attention_heads = check_size("sam_num_attention_heads", sam_num_attention_heads, 1)
+    if not (type(sam_intermediate_size) is int and sam_intermediate_size > 0):
+        sam_intermediate_size = check_size("sam_intermediate_size", sam_intermediate_size, 1)
+    if not (type(sam_window_size) is int and sam_window_size > 0):
+        sam_window_size = check_size("sam_window_size", sam_window_size, 1)
+    if not (type(sam_neck_channels) is int and sam_neck_channels > 0):
+        sam_neck_channels = check_size("sam_neck_channels", sam_neck_channels, 1)
+    if not (type(sam_downsample_channels) is int and sam_downsample_channels > 0):
+        sam_downsample_channels = check_size("sam_downsample_channels", sam_downsample_channels, 1)
+    if not (type(clip_image_size) is int and clip_image_size > 0):
+        clip_image_size = check_size("clip_image_size", clip_image_size, 1)
+    if not (type(clip_patch_size) is int and clip_patch_size > 0):
+        clip_patch_size = check_size("clip_patch_size", clip_patch_size, 1)
+    if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
+        clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(clip_num_hidden_layers) is int and clip_num_hidden_layers > 0):
+        clip_num_hidden_layers = check_size("clip_num_hidden_layers", clip_num_hidden_layers, 1)
+    if not (type(clip_num_attention_heads) is int and clip_num_attention_heads > 0):
+        clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
+    if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
+        clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    if sam_patch_size > base_size:
+        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
+    if sam_patch_size > image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if sam_num_global_layers > sam_num_hidden_layers:
+        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
+    if sam_hidden_size % sam_num_attention_heads:
+        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
+    if sam_patch_size > sam_image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
+    if clip_hidden_size % clip_num_attention_heads:
+        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
+    if clip_patch_size > clip_image_size:
+        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = base_size // sam_patch_size
+    x6 = -(-x5 // 4)
+    x7 = x3 if x4 else 0
+    x8 = x2 * x2 * x7 + x6 * x6
+    x9 = x1 * x1 if x4 else 0
+    x10 = x3 * x9
+    x11 = x5 * x5
+    x12 = sam_window_size * sam_window_size
+    x13 = -(-x1 // sam_window_size)
+    x14 = -(-x5 // sam_window_size)
+    x15 = x13 * x13 * x7 + x14 * x14
+    x16 = x15 * x12
+    x17 = x12 * x16
+    x18 = x10 + x11
+    x19 = -(-x1 // 2)
+    x20 = clip_num_hidden_layers * (x8 + x7 + 1)
+    x21 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
+    x22 = -(-x5 // 2)
+    x23 = sam_hidden_size // sam_num_attention_heads
+    x24 = sam_image_size // sam_patch_size
+    x25 = x4 + 1
+    x26 = sam_num_hidden_layers * x12
+    x27 = sam_num_global_layers * x11 + x25 * x26 + sam_num_global_layers * x9
+    x28 = clip_image_size // clip_patch_size
+    x29 = x23 * weight_bits
+    x30 = sam_num_attention_heads * sam_window_size * x15 * vision_batch_size * activation_bits + x25 * x29
+    x31 = sam_num_attention_heads * (x1 * (x1 + 2) * x10 + x5 * (x5 + 2) * x11 - x17)
+    x32 = x31 + sam_hidden_size * (12 * x18 - 12 * x16)
+    x33 = (
+        sam_num_global_layers * x32
+        + sam_num_hidden_layers * (sam_hidden_size * (12 * x16 + 2 * x18) + sam_num_attention_heads * x17)
+        + (3 * image_size * image_size + 2 * sam_downsample_channels * x19 * x19) * x7
+        + clip_hidden_size * (x8 + 12 * x20)
+        + x18 * (2 * x21 + 4 * sam_neck_channels)
+        + 3 * base_size * base_size
+        + 2 * (sam_downsample_channels * x22 * x22 + clip_intermediate_size * x20)
+    )
+    x34 = vision_batch_size * x33
+    x35 = sam_num_global_layers * (2 * ((x11 if x5 != x24 else 0) + (x9 if x1 != x24 else 0)) - 4 * x25 * x12)
+    x36 = x35 + 4 * x27
+    x37 = x23 * x36
+    x38 = x34 + x37
+    x39 = (
+        sam_neck_channels
+        + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
+        + 3 * sam_patch_size * sam_patch_size
+    )
+    x40 = clip_num_hidden_layers * (2 * clip_intermediate_size + 4 * clip_hidden_size + 5)
+    x41 = x40 + 9 * sam_downsample_channels
+    x42 = (
+        x21
+        + sam_hidden_size * x39
+        + clip_hidden_size * x41
+        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
+        + clip_num_hidden_layers * clip_intermediate_size
+    )
+    x43 = (
+        weight_bits * x42
+        + (x28 * x28 + 1) * (clip_hidden_size * (activation_bits + weight_bits) + 64)
+        - 128 * sam_num_global_layers * x12
+    )
+    x44 = (
+        activation_bits * x38
+        + x25 * x43
+        + sam_num_global_layers * (2 * ((x11 if x5 == x24 else 0) + (x9 if x1 == x24 else 0)) * x29 - 2 * x30 * x12)
+        + 2 * x30 * x26
+        + 128 * x27
+    )
+    x45 = x44 * images_per_prompt * (batch_size // vision_batch_size)
+    return -(-x45 // 8)
+
+
+def projector_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    images_per_prompt: int = 1,
+    vision_batch_size: int = 1,
+    base_size: int = 1024,
+    image_size: int = 640,
+    num_width_tiles: int = 2,
+    num_height_tiles: int = 3,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1280,
+    sam_patch_size: int = 16,
+    clip_hidden_size: int = 1024,
+) -> int:
+    """Return ``fused_io_bytes`` of ``projector`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    sam_patch_size
+        Side of a SAM patch (pixels, at least 1).
+    clip_hidden_size
+        Width of CLIP, and channels that SAM hands to it (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 26 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
+    if not (type(base_size) is int and base_size > 0):
+        base_size = check_size("base_size", base_size, 1)
+    if not (type(image_size) is int and image_size > 0):
+        image_size = check_size("image_size", image_size, 1)
+    if not (type(num_width_tiles) is int and num_width_tiles >= 0):
+        num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
+    if not (type(num_height_tiles) is int and num_height_tiles >= 0):
+        num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(sam_patch_size) is int and sam_patch_size > 0):
+        sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
+    if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
+        clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    if sam_patch_size > base_size:
+        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
+    if sam_patch_size > image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    x1 = -(-(image_size // sam_patch_size) // 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = 1 if x2 > 1 else 0
+    x4 = -(-(base_size // sam_patch_size) // 4)
+    x5 = 2 * clip_hidden_size
+    x6 = ((x1 * x1 * x2 if x3 else 0) + x4 * x4) * vision_batch_size * activation_bits
+    x7 = hidden_size * ((x3 + 1) * weight_bits * (x5 + 1) + x6) + x6 * x5
+    x8 = x7 * images_per_prompt * (batch_size // vision_batch_size)
+    return -(-x8 // 8)
+
+
+def prefill_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    seq_len: int = 913,
+    logits_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    moe_intermediate_size: int = 896,
+    num_hidden_layers: int = 12,
+    first_k_dense_replace: int = 1,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    vocab_size: int = 129280,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``prefill`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    intermediate_size
+        MLP width of a dense decoder layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_hidden_layers
+        Decoder layers (layers, at least 1).
+    first_k_dense_replace
+        Leading decoder layers with a dense MLP (layers, at least 0).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    vocab_size
+        Rows of the embedding and of the LM head (tokens, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 79 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(seq_len) is int and seq_len > 0):
+        seq_len = check_size("seq_len", seq_len, 1)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_hidden_layers) is int and num_hidden_layers > 0):
+        num_hidden_layers = check_size("num_hidden_layers", num_hidden_layers, 1)
+    if not (type(first_k_dense_replace) is int and first_k_dense_replace >= 0):
+        first_k_dense_replace = check_size("first_k_dense_replace", first_k_dense_replace, 0)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(vocab_size) is int and vocab_size > 0):
+        vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if first_k_dense_replace > num_hidden_layers:
+        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if logits_tokens is None:
+        logits_tokens = seq_len
+    elif not (type(logits_tokens) is int and logits_tokens > 0):
+        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
+    if logits_tokens > seq_len:
+        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
+    x1 = hidden_size + n_routed_experts
+    x2 = hidden_size // num_attention_heads
+    x3 = seq_len * batch_size * activation_bits
+    x4 = weight_bits * hidden_size
+    x5 = x3 + x4
+    x6 = batch_size * seq_len
+    x7 = hidden_size * moe_intermediate_size
+    x8 = routed_reads(n_routed_experts, num_experts_per_tok, x6, x7, expert_routing)
+    x9 = weight_bits * x8
+    x10 = x3 * num_experts_per_tok * moe_intermediate_size + x9
+    x11 = hidden_size * n_routed_experts
+    x12 = moe_intermediate_size * n_shared_experts
+    x13 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * num_experts_per_tok * first_k_dense_replace
+    x14 = activation_bits + weight_bits + activation_bits * x13
+    x15 = (
+        hidden_size * x14
+        + 64 * (num_hidden_layers * num_experts_per_tok + 1)
+        + num_hidden_layers * (32 * (x1 + 1) + 16 * x2)
+        + first_k_dense_replace * (-32 * x1 - 64 * num_experts_per_tok)
+    )
+    x16 = seq_len * x15
+    x17 = x16 + activation_bits * logits_tokens * (hidden_size + vocab_size)
+    x18 = (
+        x2 * (2 * x5 * num_key_value_heads + 16)
+        + 3 * x10
+        + 2 * (num_key_value_heads * x6 * x2 * kv_bits + hidden_size * x4)
+        + 32 * x11
+    )
+    x19 = (
+        batch_size * x17
+        + num_hidden_layers * x18
+        + first_k_dense_replace * (-3 * (x10 + x5 * x12) - 32 * x11)
+        + vocab_size * x4
+        + 3 * x5 * (first_k_dense_replace * intermediate_size + num_hidden_layers * x12)
+    )
+    return -(-x19 // 8)
+
+
+def decode_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    seq_len: int = 913,
+    decode_steps: int = 1023,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    moe_intermediate_size: int = 896,
+    num_hidden_layers: int = 12,
+    first_k_dense_replace: int = 1,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    vocab_size: int = 129280,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``decode`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    decode_steps
+        Decode steps of one token each (steps, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    intermediate_size
+        MLP width of a dense decoder layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_hidden_layers
+        Decoder layers (layers, at least 1).
+    first_k_dense_replace
+        Leading decoder layers with a dense MLP (layers, at least 0).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    vocab_size
+        Rows of the embedding and of the LM head (tokens, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 79 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(seq_len) is int and seq_len > 0):
+        seq_len = check_size("seq_len", seq_len, 1)
+    if not (type(decode_steps) is int and decode_steps >= 0):
+        decode_steps = check_size("decode_steps", decode_steps, 0)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_hidden_layers) is int and num_hidden_layers > 0):
+        num_hidden_layers = check_size("num_hidden_layers", num_hidden_layers, 1)
+    if not (type(first_k_dense_replace) is int and first_k_dense_replace >= 0):
+        first_k_dense_replace = check_size("first_k_dense_replace", first_k_dense_replace, 0)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(vocab_size) is int and vocab_size > 0):
+        vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if first_k_dense_replace > num_hidden_layers:
+        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    x1 = hidden_size + n_routed_experts
+    x2 = hidden_size // num_attention_heads
+    x3 = batch_size * activation_bits
+    x4 = weight_bits * hidden_size
+    x5 = 2 * num_key_value_heads
+    x6 = x2 * kv_bits
+    x7 = hidden_size * n_routed_experts
+    x8 = moe_intermediate_size * n_shared_experts
+    x9 = x4 + x3
+    x10 = hidden_size * moe_intermediate_size
+    x11 = routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x10, expert_routing)
+    x12 = weight_bits * x11
+    x13 = x3 * num_experts_per_tok * moe_intermediate_size + x12
+    x14 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * num_experts_per_tok * first_k_dense_replace + 2
+    x15 = activation_bits * x14
+    x16 = weight_bits + x15
+    x17 = (
+        hidden_size * x16
+        + 64 * (num_hidden_layers * num_experts_per_tok + 1)
+        + num_hidden_layers * (32 * (x1 + 1) + 16 * x2)
+        + first_k_dense_replace * (-32 * x1 - 64 * num_experts_per_tok)
+    )
+    x18 = (
+        x2 * (x9 * x5 + 16)
+        + 3 * x13
+        + 2 * (num_key_value_heads * batch_size * seq_len * x6 + hidden_size * x4)
+        + 32 * x7
+    )
+    x19 = (
+        batch_size * x17
+        + num_hidden_layers * x18
+        + first_k_dense_replace * (-32 * x7 - 3 * (x13 + x9 * x8))
+        + x9 * (vocab_size + 3 * (first_k_dense_replace * intermediate_size + num_hidden_layers * x8))
+    )
+    x20 = decode_steps * x19
+    x21 = x20 + batch_size * num_hidden_layers * (decode_steps * (decode_steps + 1) // 2) * x5 * x6
+    return -(-x21 // 8)
+
+
+def request_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    images_per_prompt: int = 1,
+    vision_batch_size: int = 1,
+    base_size: int = 1024,
+    image_size: int = 640,
+    num_width_tiles: int = 2,
+    num_height_tiles: int = 3,
+    prompt_tokens: int | None = None,
+    seq_len: int | None = None,
+    logits_tokens: int | None = None,
+    decode_steps: int | None = None,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    moe_intermediate_size: int = 896,
+    num_hidden_layers: int = 12,
+    first_k_dense_replace: int = 1,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    vocab_size: int = 129280,
+    sam_image_size: int = 1024,
+    sam_patch_size: int = 16,
+    sam_hidden_size: int = 768,
+    sam_num_hidden_layers: int = 12,
+    sam_num_global_layers: int = 4,
+    sam_num_attention_heads: int = 12,
+    sam_intermediate_size: int = 3072,
+    sam_window_size: int = 14,
+    sam_neck_channels: int = 256,
+    sam_downsample_channels: int = 512,
+    clip_image_size: int = 224,
+    clip_patch_size: int = 14,
+    clip_hidden_size: int = 1024,
+    clip_num_hidden_layers: int = 24,
+    clip_num_attention_heads: int = 16,
+    clip_intermediate_size: int = 4096,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``request`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    decode_steps
+        Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
+    max_new_tokens
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    intermediate_size
+        MLP width of a dense decoder layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_hidden_layers
+        Decoder layers (layers, at least 1).
+    first_k_dense_replace
+        Leading decoder layers with a dense MLP (layers, at least 0).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    vocab_size
+        Rows of the embedding and of the LM head (tokens, at least 1).
+    sam_image_size
+        Image side that SAM's position embeddings were trained at (pixels, at least 1).
+    sam_patch_size
+        Side of a SAM patch (pixels, at least 1).
+    sam_hidden_size
+        Width of SAM (channels, at least 1).
+    sam_num_hidden_layers
+        SAM blocks (layers, at least 1).
+    sam_num_global_layers
+        SAM blocks with global attention (layers, at least 0).
+    sam_num_attention_heads
+        Heads of a SAM block (heads, at least 1).
+    sam_intermediate_size
+        MLP width of a SAM block (channels, at least 1).
+    sam_window_size
+        Side of a SAM attention window (patches, at least 1).
+    sam_neck_channels
+        Channels of SAM's neck (channels, at least 1).
+    sam_downsample_channels
+        Channels between the two stride-2 convolutions (channels, at least 1).
+    clip_image_size
+        Image side that CLIP's position embeddings were trained at (pixels, at least 1).
+    clip_patch_size
+        Side of a CLIP patch; its convolution is stored but never called (pixels, at least 1).
+    clip_hidden_size
+        Width of CLIP, and channels that SAM hands to it (channels, at least 1).
+    clip_num_hidden_layers
+        CLIP blocks (layers, at least 1).
+    clip_num_attention_heads
+        Heads of a CLIP block (heads, at least 1).
+    clip_intermediate_size
+        MLP width of a CLIP block (channels, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 305 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
+    if not (type(base_size) is int and base_size > 0):
+        base_size = check_size("base_size", base_size, 1)
+    if not (type(image_size) is int and image_size > 0):
+        image_size = check_size("image_size", image_size, 1)
+    if not (type(num_width_tiles) is int and num_width_tiles >= 0):
+        num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
+    if not (type(num_height_tiles) is int and num_height_tiles >= 0):
+        num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
+        prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
+        max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_hidden_layers) is int and num_hidden_layers > 0):
+        num_hidden_layers = check_size("num_hidden_layers", num_hidden_layers, 1)
+    if not (type(first_k_dense_replace) is int and first_k_dense_replace >= 0):
+        first_k_dense_replace = check_size("first_k_dense_replace", first_k_dense_replace, 0)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(vocab_size) is int and vocab_size > 0):
+        vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (type(sam_image_size) is int and sam_image_size > 0):
+        sam_image_size = check_size("sam_image_size", sam_image_size, 1)
+    if not (type(sam_patch_size) is int and sam_patch_size > 0):
+        sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
+    if not (type(sam_hidden_size) is int and sam_hidden_size > 0):
+        sam_hidden_size = check_size("sam_hidden_size", sam_hidden_size, 1)
+    if not (type(sam_num_hidden_layers) is int and sam_num_hidden_layers > 0):
+        sam_num_hidden_layers = check_size("sam_num_hidden_layers", sam_num_hidden_layers, 1)
+    if not (type(sam_num_global_layers) is int and sam_num_global_layers >= 0):
+        sam_num_global_layers = check_size("sam_num_global_layers", sam_num_global_layers, 0)
+    if not (type(sam_num_attention_heads) is int and sam_num_attention_heads > 0):
+        sam_num_attention_heads = check_size("sam_num_attention_heads", sam_num_attention_heads, 1)
+    if not (type(sam_intermediate_size) is int and sam_intermediate_size > 0):
+        sam_intermediate_size = check_size("sam_intermediate_size", sam_intermediate_size, 1)
+    if not (type(sam_window_size) is int and sam_window_size > 0):
+        sam_window_size = check_size("sam_window_size", sam_window_size, 1)
+    if not (type(sam_neck_channels) is int and sam_neck_channels > 0):
+        sam_neck_channels = check_size("sam_neck_channels", sam_neck_channels, 1)
+    if not (type(sam_downsample_channels) is int and sam_downsample_channels > 0):
+        sam_downsample_channels = check_size("sam_downsample_channels", sam_downsample_channels, 1)
+    if not (type(clip_image_size) is int and clip_image_size > 0):
+        clip_image_size = check_size("clip_image_size", clip_image_size, 1)
+    if not (type(clip_patch_size) is int and clip_patch_size > 0):
+        clip_patch_size = check_size("clip_patch_size", clip_patch_size, 1)
+    if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
+        clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(clip_num_hidden_layers) is int and clip_num_hidden_layers > 0):
+        clip_num_hidden_layers = check_size("clip_num_hidden_layers", clip_num_hidden_layers, 1)
+    if not (type(clip_num_attention_heads) is int and clip_num_attention_heads > 0):
+        clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
+    if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
+        clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    if sam_patch_size > base_size:
+        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
+    if sam_patch_size > image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if first_k_dense_replace > num_hidden_layers:
+        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if sam_num_global_layers > sam_num_hidden_layers:
+        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
+    if sam_hidden_size % sam_num_attention_heads:
+        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
+    if sam_patch_size > sam_image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
+    if clip_hidden_size % clip_num_attention_heads:
+        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
+    if clip_patch_size > clip_image_size:
+        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = base_size // sam_patch_size
+    x6 = -(-x5 // 4)
+    x7 = x3 if x4 else 0
+    x8 = x2 * x2 * x7 + x6 * x6
+    x9 = x8 + 1
+    image_tokens = images_per_prompt * ((num_height_tiles * x2 if x4 else 0) + x6 + x9)
+    if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
+        seq_len = image_tokens + prompt_tokens
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
+    if logits_tokens is None:
+        logits_tokens = seq_len
+    elif not (type(logits_tokens) is int and logits_tokens > 0):
+        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
+    if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
+        decode_steps = max_new_tokens - 1
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
+    if logits_tokens > seq_len:
+        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
+    if seq_len < image_tokens:
+        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
+    x10 = x1 * x1 if x4 else 0
+    x11 = x3 * x10
+    x12 = x5 * x5
+    x13 = sam_window_size * sam_window_size
+    x14 = -(-x1 // sam_window_size)
+    x15 = -(-x5 // sam_window_size)
+    x16 = x14 * x14 * x7 + x15 * x15
+    x17 = x16 * x13
+    x18 = x13 * x17
+    x19 = x11 + x12
+    x20 = -(-x1 // 2)
+    x21 = clip_num_hidden_layers * (x9 + x7)
+    x22 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
+    x23 = -(-x5 // 2)
+    x24 = sam_hidden_size // sam_num_attention_heads
+    x25 = sam_image_size // sam_patch_size
+    x26 = x4 + 1
+    x27 = sam_num_hidden_layers * x13
+    x28 = sam_num_global_layers * x12 + x26 * x27 + sam_num_global_layers * x10
+    x29 = clip_image_size // clip_patch_size
+    x30 = activation_bits + weight_bits
+    x31 = x24 * weight_bits
+    x32 = vision_batch_size * activation_bits
+    x33 = sam_num_attention_heads * sam_window_size * x16 * x32 + x26 * x31
+    x34 = images_per_prompt * (batch_size // vision_batch_size)
+    x35 = 2 * clip_hidden_size
+    x36 = x8 * x32
+    x37 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * num_experts_per_tok * first_k_dense_replace
+    x38 = hidden_size + n_routed_experts
+    x39 = hidden_size // num_attention_heads
+    x40 = (
+        64 * (num_hidden_layers * num_experts_per_tok + 1)
+        + num_hidden_layers * (32 * (x38 + 1) + 16 * x39)
+        + first_k_dense_replace * (-32 * x38 - 64 * num_experts_per_tok)
+    )
+    x41 = batch_size * activation_bits
+    x42 = seq_len * x41
+    x43 = weight_bits * hidden_size
+    x44 = x42 + x43
+    x45 = 2 * num_key_value_heads
+    x46 = num_experts_per_tok * moe_intermediate_size
+    x47 = batch_size * seq_len
+    x48 = hidden_size * moe_intermediate_size
+    x49 = x42 * x46 + weight_bits * routed_reads(n_routed_experts, num_experts_per_tok, x47, x48, expert_routing)
+    x50 = x39 * kv_bits
+    x51 = hidden_size * n_routed_experts
+    x52 = 2 * (num_key_value_heads * x47 * x50 + hidden_size * x43) + 32 * x51
+    x53 = moe_intermediate_size * n_shared_experts
+    x54 = -32 * x51
+    x55 = 3 * (first_k_dense_replace * intermediate_size + num_hidden_layers * x53)
+    x56 = x43 + x41
+    x57 = weight_bits * routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x48, expert_routing)
+    x58 = x41 * x46 + x57
+    x59 = sam_num_attention_heads * (x1 * (x1 + 2) * x11 + x5 * (x5 + 2) * x12 - x18)
+    x60 = x59 + sam_hidden_size * (12 * x19 - 12 * x17)
+    x61 = (
+        sam_num_global_layers * x60
+        + sam_num_hidden_layers * (sam_hidden_size * (12 * x17 + 2 * x19) + sam_num_attention_heads * x18)
+        + (3 * image_size * image_size + 2 * sam_downsample_channels * x20 * x20) * x7
+        + clip_hidden_size * (x8 + 12 * x21)
+        + x19 * (2 * x22 + 4 * sam_neck_channels)
+        + 3 * base_size * base_size
+        + 2 * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)
+    )
+    x62 = vision_batch_size * x61
+    x63 = sam_num_global_layers * (2 * ((x12 if x5 != x25 else 0) + (x10 if x1 != x25 else 0)) - 4 * x26 * x13)
+    x64 = x63 + 4 * x28
+    x65 = x24 * x64
+    x66 = x62 + x65
+    x67 = (
+        sam_neck_channels
+        + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
+        + 3 * sam_patch_size * sam_patch_size
+    )
+    x68 = clip_num_hidden_layers * (2 * clip_intermediate_size + 4 * clip_hidden_size + 5)
+    x69 = x68 + 9 * sam_downsample_channels
+    x70 = (
+        x22
+        + sam_hidden_size * x67
+        + clip_hidden_size * x69
+        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
+        + clip_num_hidden_layers * clip_intermediate_size
+    )
+    x71 = weight_bits * x70 + (x29 * x29 + 1) * (clip_hidden_size * x30 + 64) - 128 * sam_num_global_layers * x13
+    x72 = (
+        activation_bits * x66
+        + x26 * x71
+        + sam_num_global_layers * (2 * ((x12 if x5 == x25 else 0) + (x10 if x1 == x25 else 0)) * x31 - 2 * x33 * x13)
+        + 2 * x33 * x27
+        + 128 * x28
+    )
+    x73 = seq_len * (hidden_size * (x30 + activation_bits * x37) + x40)
+    x74 = x73 + activation_bits * logits_tokens * (hidden_size + vocab_size)
+    x75 = (
+        batch_size * (hidden_size * (weight_bits + activation_bits * (x37 + 2)) + x40)
+        + num_hidden_layers * (x39 * (x56 * x45 + 16) + 3 * x58 + x52)
+        + first_k_dense_replace * (x54 - 3 * (x58 + x56 * x53))
+        + x56 * (vocab_size + x55)
+    )
+    x76 = (
+        x72 * x34
+        + (hidden_size * (x26 * weight_bits * (x35 + 1) + x36) + x36 * x35) * x34
+        + batch_size * x74
+        + num_hidden_layers * (x39 * (x44 * x45 + 16) + 3 * x49 + x52)
+        + first_k_dense_replace * (-3 * (x49 + x44 * x53) + x54)
+        + vocab_size * x43
+        + x44 * x55
+        + decode_steps * x75
+        + batch_size * num_hidden_layers * (decode_steps * (decode_steps + 1) // 2) * x45 * x50
+    )
+    return -(-x76 // 8)
+
+
 def training_step(
     *,
     batch_size: int = 1,
@@ -1815,11 +2964,11 @@ def training_step(
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -1874,15 +3023,16 @@ def training_step(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -1967,12 +3117,8 @@ def training_step(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2027,6 +3173,11 @@ def training_step(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -2069,9 +3220,14 @@ def training_step(
     x14 = x13 + 1
     image_tokens = images_per_prompt * x14
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):

@@ -44,7 +44,7 @@ class LayerEntry:
         Name of the torch class that it models.
     layer
         The layer with a symbol for each of its sizes.
-    cost
+    cost, fused_io_bytes
         One forward of it, in those symbols.
     sizes
         A value for each symbol of ``cost``: the sizes of its first call at the default workload.
@@ -56,6 +56,7 @@ class LayerEntry:
     class_name: str
     layer: BaseLayer
     cost: Cost
+    fused_io_bytes: Size
     sizes: Mapping[str, int]
     occurrences: tuple[Occurrence, ...]
 
@@ -96,6 +97,7 @@ def _make_entry(
         class_name=layer_class.torch_class(),
         layer=layer,
         cost=cost,
+        fused_io_bytes=layer.forward_fused_io_bytes(),
         sizes={name: value for name, value in {**sizes, **local}.items() if name in needed},
         occurrences=tuple(
             Occurrence(path=bound.node.path, run=call.run, stage=stage_of(call.run, bound.node.path), times=call.times)

@@ -38,6 +38,7 @@ from modelmeter.models.deepseek_ocr.build import (
 )
 from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
 from modelmeter.models.deepseek_ocr.model_rules import RULES
+from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step, server_sizes
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.peak import Peak, find_peaks
@@ -187,10 +188,14 @@ def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[s
     """Return how each layer and stage was checked; nothing for those whose formulas have changed since."""
     if evidence is None:
         return {}
-    layers = {entry.name: evidence.describe_layer(entry.name, entry.cost) for entry in compiled.catalogue}
+    layers = {
+        entry.name: evidence.describe_layer(entry.name, entry.cost, entry.fused_io_bytes)
+        for entry in compiled.catalogue
+    }
+    totals = compiled.totals
     stages = {
-        name: evidence.describe_stage(name, cost, compiled.peaks[name].formula)
-        for name, cost in compiled.totals.by_stage.items()
+        name: evidence.describe_stage(name, cost, totals.fused_io_by_stage[name], compiled.peaks[name].formula)
+        for name, cost in totals.by_stage.items()
     }
     return {**layers, **stages, TRAINING_STEP: evidence.describe_stage(TRAINING_STEP, compiled.training_step)}
 
@@ -206,17 +211,20 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
     return PackageSpec(
         stages=compiled.totals.by_stage,
         training_step=compiled.training_step,
+        server_steps=_cost_server_steps(),
         layers=tuple(
             LayerFormula(
                 name=entry.name,
                 class_name=entry.class_name,
                 doc=to_plain(" ".join((*describe(type(entry.layer)), *_state_form(entry.layer)))),
                 cost=entry.cost,
+                fused_io_bytes=entry.fused_io_bytes,
                 sizes=entry.sizes,
                 holds_layers=entry.layer.holds_layers,
             )
             for entry in compiled.catalogue
         ),
+        fused_io=compiled.totals.fused_io_by_stage,
         peaks={stage: peak.candidates for stage, peak in compiled.peaks.items()},
         image_tokens=prompt_image_tokens(symbols),
         architecture=compiled.architecture.dimension_values(),
@@ -232,6 +240,11 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
         },
         model=compiled.name,
     )
+
+
+def _cost_server_steps() -> dict[str, Cost]:
+    sizes = server_sizes()
+    return {CHUNK: cost_chunk(sizes), STEP: cost_step(sizes)}
 
 
 def _find_fixed_sizes(compiled: CompiledModel) -> frozenset[str]:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import sympy
 from attrs import asdict, field, frozen, validators
@@ -17,7 +16,7 @@ from cattrs import ClassValidationError
 
 from modelmeter.cost import METRICS, Cost
 from modelmeter.errors import EvidenceError
-from modelmeter.files import describe_failure
+from modelmeter.files import describe_failure, read_text
 from modelmeter.functions import Size
 from modelmeter.strict_json import first_problem, make_converter, parse_object
 
@@ -135,7 +134,7 @@ class Evidence:
             If the file cannot be read, or as :meth:`from_json`.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(read_text(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -146,12 +145,15 @@ class Evidence:
                 remedy="write it anew with modelmeter verify --full",
             ) from None  # fmt: skip
 
-    def describe_layer(self, name: str, cost: Cost) -> tuple[str, ...]:
-        """Return how a layer class was checked, a line each; nothing if its formulas were others."""
-        return self._describe(self.layers.get(name), cost)
+    def describe_layer(self, name: str, cost: Cost, *beside: Size) -> tuple[str, ...]:
+        """Return how a layer class was checked, a line each; nothing if its formulas were others.
+
+        ``beside`` are those that are no part of the cost: ``fused_io_bytes``.
+        """
+        return self._describe(self.layers.get(name), cost, *beside)
 
     def describe_stage(self, name: str, cost: Cost, *beside: Size) -> tuple[str, ...]:
-        """Return how a stage was checked, in the same way; ``beside`` is its peak, where it has one."""
+        """Return how a stage was checked, in the same way; ``beside`` has its peak, too, where it has one."""
         return self._describe(self.stages.get(name), cost, *beside)
 
     def _describe(self, subject: Subject | None, cost: Cost, *beside: Size) -> tuple[str, ...]:
@@ -163,7 +165,10 @@ class Evidence:
         domains = self.domains[check.domains]
         points = _count(domains, "point")
         kind = _KINDS.get(check.kind, "Exact at {points}").format(points=points)
-        metrics = "all metrics" if set(check.metrics) == set(METRICS) else ", ".join(f"``{m}``" for m in check.metrics)
+        others = [metric for metric in check.metrics if metric not in METRICS]
+        is_all = len(check.metrics) - len(others) == len(METRICS)
+        named = ", ".join(f"``{metric}``" for metric in (others if is_all else check.metrics))
+        metrics = " and ".join(filter(None, ("all metrics" if is_all else "", named)))
         names = ", ".join(f"``{name}``" for name in check.dimensions)
         parts = [
             f"{kind}: {metrics}, against {_IMPLEMENTATIONS[check.implementation]}",

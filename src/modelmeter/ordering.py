@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import product
 from math import prod
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 import sympy
 from sympy.polys.rings import PolyElement
@@ -21,6 +22,9 @@ Bound = Literal["upper", "lower", "mixed"]
 replaced by a mean of the two."""
 
 _ATTEMPTS: tuple[tuple[Bound, ...], ...] = ((), ("upper",), ("upper", "lower"), ("upper", "lower", "mixed"))
+
+
+_LARGE = 10**6
 
 
 class Ordering:
@@ -47,6 +51,8 @@ class Ordering:
         self._points = list(_make_points(read.generators, self._whole_quotients))
         self._samples: dict[PolyElement, list[int | Fraction]] = {}
         self._unknowns = dict(zip(read.generators, self._ring.gens, strict=True))
+        self._places = {generator: place for place, generator in enumerate(read.generators)}
+        self._brackets = {place for generator, place in self._places.items() if isinstance(generator, BRACKETS)}
         # A call comes before those in its arguments, which its bounds are made of.
         self._calls = sorted(read.arguments, key=lambda call: (-_depth(call), str(call)))
         # The dividends that are symbols, each with a quotient: x < b (floor(x / b) + 1).
@@ -67,11 +73,14 @@ class Ordering:
         """Return the values of a polynomial at the sample points."""
         if polynomial not in self._samples:
             terms = [
-                (Fraction(int(coefficient.numerator), int(coefficient.denominator)), exponents)
-                for exponents, coefficient in polynomial.terms()
+                (_to_number(coefficient), [(place, exponents[place]) for place in _support(exponents)])
+                for exponents, coefficient in polynomial.items()
             ]
             self._samples[polynomial] = [
-                sum(coefficient * prod(map(pow, point, exponents)) for coefficient, exponents in terms)
+                sum(
+                    coefficient * prod(point[place] ** power for place, power in powers)
+                    for coefficient, powers in terms
+                )
                 for point in self._points
             ]
         return self._samples[polynomial]
@@ -83,22 +92,59 @@ class Ordering:
         for generator in (*self._calls, *self._quotients):
             rest = self._put_bound(rest, generator, units, bounds)
         rest = _clear_divisors(rest)
-        # Only what is in a term that adds can make up for a term that takes away.
-        added = {place for exponents, coefficient in rest.terms() if coefficient > 0 for place in _support(exponents)}
-        shifted = [(unknown, unknown + 1) for place, unknown in units.items() if place in added]
-        if shifted and not has_no_negative(rest):
-            rest = rest.compose(shifted)
+        if not has_no_negative(rest):
+            if self._is_hopeless(rest, units):
+                return False
+            # Only what is in a term that adds can make up for a term that takes away.
+            added = {place for powers, coefficient in rest.items() if coefficient > 0 for place in _support(powers)}
+            for place, unknown in units.items():
+                if place in added:
+                    rest = _substitute(rest, place, unknown + 1)
         for call in self._calls:
             if isinstance(call, BRACKETS):  # a term that was mixed may have one sign now
                 rest = self._put_bound(rest, call, units, bounds)
         return has_no_negative(rest)
+
+    def _is_hopeless(self, rest: PolyElement, units: Collection[int]) -> bool:
+        """Tell, faster than by trying, that a proof fails for a polynomial whose bounds are put in.
+
+        Where a term takes away, no other adds a multiple of it by units. Or the sum is negative at some corner: where
+        all brackets are open or closed, and the other unknowns as small as they may be or large.
+        """
+        added = [powers for powers, coefficient in rest.items() if coefficient > 0]
+        for powers, coefficient in rest.items():
+            if coefficient < 0 and not any(self._is_multiple(other, powers, units) for other in added):
+                return True
+        terms = [
+            (coefficient, [(place, powers[place]) for place in _support(powers)])
+            for powers, coefficient in rest.items()
+        ]
+        return any(
+            sum(coefficient * prod(corner[place] ** power for place, power in powers) for coefficient, powers in terms)
+            < 0
+            for corner in self._corners(units)
+        )
+
+    def _is_multiple(self, powers: Sequence[int], of: Sequence[int], units: Collection[int]) -> bool:
+        """Tell whether a term is another times units, whatever the brackets in both."""
+        return all(
+            power == other or place in self._brackets or (power > other and place in units)
+            for place, (power, other) in enumerate(zip(powers, of, strict=True))
+        )
+
+    def _corners(self, units: Collection[int]) -> Iterator[list[int]]:
+        for bracket, unit, other in product((0, 1), (1, _LARGE), (0, 1, _LARGE)):
+            yield [
+                bracket if place in self._brackets else unit if place in units else other
+                for place in range(len(self._unknowns))
+            ]
 
     def _find_units(self, rest: PolyElement) -> Iterator[tuple[int, PolyElement]]:
         """Yield the places and unknowns that are at least 1, or may be taken so because ``rest`` is 0 otherwise."""
         positive = {generator for generator in self._unknowns if generator.is_Symbol and generator.is_positive}
         positive.update(self._whole_quotients)
         for call in self._calls:
-            if isinstance(call, Exceeds) and all(exponents[self._place(call)] for exponents, _ in rest.terms()):
+            if isinstance(call, Exceeds) and all(exponents[self._places[call]] for exponents in rest):
                 positive.update(sympy.Mul.make_args(call.args[0]))  # a product that exceeds something is not 0
         for call in reversed(self._calls):
             if isinstance(call, CeilDiv) and self._is_positive(self._read.arguments[call][0], positive):
@@ -110,16 +156,15 @@ class Ordering:
     def _is_positive(self, polynomial: PolyElement, positive: Collection[sympy.Expr]) -> bool:
         """Tell whether some term of a polynomial without negative ones is made of positive generators only."""
         return has_no_negative(polynomial) and any(
-            all(self._read.generators[place] in positive for place in _support(exponents))
-            for exponents, _ in polynomial.terms()
+            all(self._read.generators[place] in positive for place in _support(exponents)) for exponents in polynomial
         )
 
     def _put_bound(
         self, rest: PolyElement, generator: sympy.Expr, units: Mapping[int, PolyElement], bounds: Collection[Bound]
     ) -> PolyElement:
         """Return something that is at most ``rest``, without ``generator`` if it only adds or only takes away."""
-        place, unknown = self._place(generator), self._unknowns[generator]
-        signs = {coefficient > 0 for exponents, coefficient in rest.terms() if exponents[place]}
+        place = self._places[generator]
+        signs = {coefficient > 0 for exponents, coefficient in rest.items() if exponents[place]}
         if len(signs) != 1 or (needed := "lower" if signs == {True} else "upper") not in bounds:
             return rest
         bound = self._lower_bound(generator) if needed == "lower" else self._upper_bound(generator)
@@ -127,7 +172,7 @@ class Ordering:
             return rest
         if needed == "lower" and "mixed" in bounds and isinstance(generator, CeilDiv) and place in units:
             return _put_mixed(rest, place, bound)
-        return rest.compose(unknown, bound)
+        return _substitute(rest, place, bound)
 
     def _lower_bound(self, generator: sympy.Expr) -> PolyElement | None:
         if isinstance(generator, BRACKETS):
@@ -157,9 +202,6 @@ class Ordering:
         ((exponents, coefficient),) = divisor.terms()
         return dividend * self._ring.from_dict({tuple(-exponent for exponent in exponents): 1 / coefficient})
 
-    def _place(self, generator: sympy.Expr) -> int:
-        return self._read.generators.index(generator)
-
 
 def has_no_negative(polynomial: PolyElement) -> bool:
     """Tell whether no term is negative; then no value is, since no size is."""
@@ -186,15 +228,36 @@ def _bounds_below(rule: Rule, size: sympy.Symbol, least: sympy.Expr) -> bool:
 def _make_points(
     generators: Sequence[sympy.Expr], whole_quotients: Collection[sympy.Expr]
 ) -> Iterator[list[int | Fraction]]:
-    """Yield values of the generators: small sizes, large ones, and both; each of ``whole_quotients`` is at least 1."""
+    """Yield values of the generators: small sizes, large ones, and both; each of ``whole_quotients`` is at least 1.
+
+    Every other point has multiples of the numbers in the generators, at which quotients are whole and brackets close.
+    """
     symbols = sorted({symbol.name for generator in generators for symbol in generator.free_symbols})
-    for seed in range(24):
+    numbers = sorted({1, *(int(number) for generator in generators for number in generator.atoms(sympy.Integer))} - {0})
+    for seed in range(48):
         random = Random(seed)
-        sizes = {name: random.randint(1, 4 ** random.randint(1, 6)) for name in symbols}
+        if seed % 2:
+            sizes = {
+                name: prod(random.choices(numbers, k=random.randint(0, 3))) * random.randint(1, 5) for name in symbols
+            }
+        else:
+            sizes = {name: random.randint(1, 4 ** random.randint(1, 6)) for name in symbols}
         for generator in generators:
-            if generator in whole_quotients:
+            if generator in whole_quotients and evaluate(generator, sizes) == 0:
                 sizes[generator.args[0].name] += int(evaluate(generator.args[1], sizes))
         yield [evaluate(generator, sizes) for generator in generators]
+
+
+def _substitute(polynomial: PolyElement, place: int, value: PolyElement) -> PolyElement:
+    """Return the polynomial with a value for the unknown at a place, which each power of it is multiplied with once."""
+    by_power: dict[int, dict[tuple[int, ...], object]] = {}
+    for exponents, coefficient in polynomial.items():
+        others = (*exponents[:place], 0, *exponents[place + 1 :])
+        by_power.setdefault(exponents[place], {})[others] = coefficient
+    total = polynomial.ring.from_dict(by_power.pop(0, {}))
+    for power, terms in by_power.items():
+        total += polynomial.ring.from_dict(terms) * value**power
+    return total
 
 
 def _put_mixed(polynomial: PolyElement, place: int, quotient: PolyElement) -> PolyElement:
@@ -204,7 +267,7 @@ def _put_mixed(polynomial: PolyElement, place: int, quotient: PolyElement) -> Po
     """
     ring = polynomial.ring
     mixed = ring.zero
-    for exponents, coefficient in polynomial.terms():
+    for exponents, coefficient in polynomial.items():
         power = exponents[place]
         others = ring.from_dict({(*exponents[:place], 0, *exponents[place + 1 :]): coefficient})
         powers = sum((quotient**lower for lower in range(1, power + 1)), start=ring.zero)
@@ -212,9 +275,15 @@ def _put_mixed(polynomial: PolyElement, place: int, quotient: PolyElement) -> Po
     return mixed
 
 
+def _to_number(coefficient: Any) -> int | Fraction:
+    """Return a coefficient of the ring."""
+    numerator, denominator = int(coefficient.numerator), int(coefficient.denominator)
+    return numerator if denominator == 1 else Fraction(numerator, denominator)
+
+
 def _clear_divisors(polynomial: PolyElement) -> PolyElement:
     """Return the polynomial times all that it divides by: its sign stays."""
-    lowest = [min(0, *powers) for powers in zip(*(exponents for exponents, _ in polynomial.terms()), strict=True)]
+    lowest = [min(0, *powers) for powers in zip(*polynomial, strict=True)]
     if not any(lowest):
         return polynomial
     return polynomial * polynomial.ring.from_dict({tuple(-power for power in lowest): polynomial.ring.domain.one})

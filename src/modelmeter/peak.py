@@ -24,7 +24,7 @@ from modelmeter.functions import BRACKETS, Differs, Equals, Size, equals, exceed
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
 from modelmeter.layers.tape import Buffer, Tape
-from modelmeter.ordering import Ordering, has_no_negative
+from modelmeter.ordering import Ordering
 from modelmeter.polynomials import Polynomials, read_polynomials
 from modelmeter.size_rules import Rule
 from modelmeter.symbols import symbol
@@ -140,10 +140,12 @@ def _find_candidates(
     precision = Precision() if casts else Precision(activation_bits=FLOAT32_BITS)
     for operator in tape.list_operators(stage_of):
         settled = {ACTIVATIONS_ARE_CAST: sympy.S.One, **_settle_brackets(operator.factor)}
-        bits, at_most = (
-            operator.factor * sympy.sympify(alive.to_bits(precision)).xreplace(settled)
-            for alive in (operator.alive, operator.at_most)
-        )
+
+        def count(elements: Elements) -> sympy.Expr:
+            return operator.factor * sympy.sympify(elements.to_bits(precision)).xreplace(settled)  # noqa: B023  # at once
+
+        bits = count(operator.alive)
+        at_most = bits if operator.at_most == operator.alive else count(operator.at_most)
         yield Candidate(path=operator.path, layer=operator.layer, bits=bits, at_most=at_most)
 
 
@@ -169,7 +171,8 @@ def keep_largest(operators: Iterable[Candidate], *, rules: Iterable[Rule] = ()) 
     if not distinct:
         return ()
     read = read_polynomials([size for pair in distinct for size in pair])
-    outputs = [_flatten(read, polynomial) for polynomial in read.outputs]
+    brackets = _find_brackets(read)
+    outputs = [_flatten(polynomial, brackets) for polynomial in read.outputs]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
     # Terms are compared first: that is fast, and leaves few sums for proofs. Sums of many terms are the likely largest.
     for is_at_least in (_has_larger_terms, Ordering(read, rules=rules).is_at_least):
@@ -184,21 +187,24 @@ def keep_largest(operators: Iterable[Candidate], *, rules: Iterable[Rule] = ()) 
 
 
 def _has_larger_terms(larger: PolyElement, smaller: PolyElement) -> bool:
-    return has_no_negative(larger - smaller)
+    """Tell whether no term of ``larger - smaller``, which need not be made for this, is negative."""
+    return all(larger.get(exponents, 0) >= coefficient for exponents, coefficient in smaller.items()) and all(
+        coefficient >= 0 or exponents in smaller for exponents, coefficient in larger.items()
+    )
 
 
-def _flatten(read: Polynomials, polynomial: PolyElement) -> PolyElement:
+def _flatten(polynomial: PolyElement, brackets: Mapping[int, int | None]) -> PolyElement:
     """Return the polynomial with every bracket to the first power only, and without those that make no difference.
 
     A bracket is 0 or 1. What stands beside a bracket and beside its opposite stands beside neither.
     """
-    places = {place for place, generator in enumerate(read.generators) if isinstance(generator, BRACKETS)}
+    used = [place for place in brackets if any(exponents[place] for exponents in polynomial)]
     terms: dict[tuple[int, ...], int] = {}
-    for exponents, coefficient in polynomial.terms():
-        once = tuple(min(power, 1) if place in places else power for place, power in enumerate(exponents))
+    for exponents, coefficient in polynomial.items():
+        once = _replace(exponents, {place: min(exponents[place], 1) for place in used})
         terms[once] = terms.get(once, 0) + coefficient
-    for place in places:
-        opposite = _find_opposite(read, place)
+    for place in used:
+        opposite = brackets[place]
         if opposite is None:
             continue
         for exponents in [exponents for exponents in terms if exponents[place]]:
@@ -217,11 +223,17 @@ def _flatten(read: Polynomials, polynomial: PolyElement) -> PolyElement:
 
 
 def _replace(exponents: tuple[int, ...], powers: Mapping[int, int]) -> tuple[int, ...]:
-    return tuple(powers.get(place, power) for place, power in enumerate(exponents))
+    replaced = list(exponents)
+    for place, power in powers.items():
+        replaced[place] = power
+    return tuple(replaced)
 
 
-def _find_opposite(read: Polynomials, place: int) -> int | None:
-    """Return the place of the bracket that is 1 where an inequality is 0, if there is one."""
-    bracket = read.generators[place]
-    opposite = Equals(*bracket.args) if isinstance(bracket, Differs) else None
-    return read.generators.index(opposite) if opposite in read.generators else None
+def _find_brackets(read: Polynomials) -> dict[int, int | None]:
+    """Return the places of the brackets; with that of an inequality, that of the bracket that is 1 where it is 0."""
+    places = {generator: place for place, generator in enumerate(read.generators)}
+    return {
+        place: places.get(Equals(*bracket.args)) if isinstance(bracket, Differs) else None
+        for bracket, place in places.items()
+        if isinstance(bracket, BRACKETS)
+    }

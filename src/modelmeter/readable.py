@@ -32,14 +32,19 @@ def factor_readably(formula: Size) -> sympy.Expr:
         If the formula is not made of exact sums, products, powers and integer functions.
     """
     read = read_polynomials((formula,))
-    denominator, polynomial = read.outputs[0].clear_denoms()
-    generators = list(read.generators)
+    return factor_polynomial(read.generators, read.outputs[0])
+
+
+def factor_polynomial(unknowns: Sequence[sympy.Expr], formula: PolyElement) -> sympy.Expr:
+    """Return a polynomial in ``unknowns`` as :func:`factor_readably` does its formula."""
+    denominator, polynomial = formula.clear_denoms()
+    generators = list(unknowns)
     units = {place: describe(size.name).unit for place, size in enumerate(generators) if size.is_Symbol}
     pairs = [(one, other) for one, other in permutations(units, 2) if units[one] == units[other]]
     while pair := next(_differences(polynomial, pairs), None):
         minuend, subtrahend = pair
         polynomial = _write_as_rest(polynomial, minuend, subtrahend)
-        generators[minuend] -= read.generators[subtrahend]
+        generators[minuend] -= unknowns[subtrahend]
     terms = {exponents: int(coefficient) for exponents, coefficient in polynomial.terms()}
     return _factor(terms, generators) / int(denominator)
 

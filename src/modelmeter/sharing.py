@@ -23,6 +23,7 @@ def share_pairs(
     key_of: KeyOf,
     define: Callable[[Key], int],
     replace: Callable[[Item, Item, int], Item],
+    is_part: Callable[[Item, Key], bool] = lambda _item, _key: True,
 ) -> None:
     """Replace, while some pair occurs at least twice, the most frequent pair by a new item, in place.
 
@@ -36,6 +37,8 @@ def share_pairs(
         Makes what a key stands for, once, and returns its number.
     replace
         From two items and the number of their key to the item that takes their place.
+    is_part
+        Tells of an item, faster than ``key_of`` of all its pairs, whether it may be in a pair with a key.
     """
     counts: Counter[Key] = Counter()
     holders: defaultdict[Key, set[int]] = defaultdict(set)
@@ -60,7 +63,7 @@ def share_pairs(
         pairs = [
             (number, pair)
             for number in sorted(holders[key])
-            for pair in _find_pairs(groups[number], number, key, key_of)
+            for pair in _find_pairs([item for item in groups[number] if is_part(item, key)], number, key, key_of)
         ]
         counts[key] = 0
         if len(pairs) < 2:
@@ -79,9 +82,10 @@ def share_pairs(
 
 def _find_pairs(group: list[Item], number: int, key: Key, key_of: KeyOf) -> list[tuple[Item, Item]]:
     """Return the pairs of a group that have this key, no item in two of them."""
-    left, found = list(group), []
-    while pair := next((pair for pair in combinations(left, 2) if key_of(number, *pair) == key), None):
-        found.append(pair)
-        for item in pair:
-            left.remove(item)
+    taken: set[int] = set()
+    found = []
+    for (place, one), (other_place, other) in combinations(enumerate(group), 2):
+        if place not in taken and other_place not in taken and key_of(number, one, other) == key:
+            found.append((one, other))
+            taken |= {place, other_place}
     return found

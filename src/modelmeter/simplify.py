@@ -7,7 +7,7 @@ Every rule is exact, and the report says how many operations each one leaves. Sy
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import sympy
@@ -54,7 +54,7 @@ def build_program(
     constants: Mapping[str, int] | None = None,
 ) -> Program:
     """Return one program for all ``outputs``; see :func:`simplify`."""
-    return simplify(outputs, constants=constants)[0]
+    return _simplify(outputs, constants or {}, lambda _rule, _count: None)
 
 
 def simplify(
@@ -76,25 +76,34 @@ def simplify(
     FormulaError
         If a formula is not made of exact sums, products, powers and integer functions.
     """
-    formulas = {name: value for name, value in outputs.items() if not isinstance(value, Combination)}
-    rows = [("as_built", sum(count_built(sympy.sympify(formula)) for formula in formulas.values()))]
+    rows: list[tuple[str, int]] = []
+    program = _simplify(outputs, constants or {}, lambda rule, count: rows.append((rule, count())))
+    return program, SimplifyReport(tuple(rows))
 
-    polynomials = collect_terms(formulas, constants or {})
-    draft = clear_denominators(formulas, polynomials)
-    rows.append(("collect_terms", draft.operations))
+
+def _simplify(
+    outputs: Mapping[str, Size | Combination],
+    constants: Mapping[str, int],
+    report: Callable[[str, Callable[[], int]], None],
+) -> Program:
+    """Apply the rules; ``report`` gets the name of each with a function that counts the operations after it."""
+    formulas = {name: value for name, value in outputs.items() if not isinstance(value, Combination)}
+    report("as_built", lambda: sum(count_built(sympy.sympify(formula)) for formula in formulas.values()))
+    draft = clear_denominators(formulas, collect_terms(formulas, constants))
+    report("collect_terms", lambda: draft.operations)
     draft = flatten_brackets(draft)
-    rows.append(("flatten_brackets", draft.operations))
+    report("flatten_brackets", lambda: draft.operations)
     draft = gather_terms(draft)
-    rows.append(("gather_terms", draft.operations))
+    report("gather_terms", lambda: draft.operations)
     circuit = nest_products(draft)
     for name, value in outputs.items():
         if isinstance(value, Combination):
             circuit.combine(name, value.function, value.names)
-    rows.append(("nest_products", circuit.count_operations(outputs)))
+    report("nest_products", lambda: circuit.count_operations(outputs))
     share_operations(circuit)
     program = circuit.program(outputs)
-    rows.append(("share_operations", program.operations))
-    return program, SimplifyReport(tuple(rows))
+    report("share_operations", lambda: program.operations)
+    return program
 
 
 def collect_terms(formulas: Mapping[str, Size], constants: Mapping[str, int]) -> Polynomials:
@@ -149,9 +158,10 @@ def gather_terms(draft: Draft) -> Draft:
 
     share_pairs(
         groups,
-        key_of=lambda _, one, other: _split_common(one, other)[1:],
+        key_of=lambda _, one, other: _split_common(one, other)[1],
         define=name_sum,
         replace=lambda one, other, name: (*_split_common(one, other)[0], name),
+        is_part=lambda monomial, rests: any(_contains(monomial, rest) for rest in rests),
     )
     gathered: list[Polynomial] = [{} for _ in polynomials]
     for (number, coefficient), monomials in zip(owners, groups, strict=True):
@@ -172,6 +182,7 @@ def share_operations(circuit: Circuit) -> None:
         key_of=lambda number, one, other: (groups[number][0], *sorted((one, other))),
         define=lambda key: circuit.add_anew(key[0], key[1:]),
         replace=lambda _one, _other, name: name,
+        is_part=lambda operand, key: operand in key[1:],
     )
 
 
@@ -186,8 +197,12 @@ def count_built(expression: sympy.Expr) -> int:
     return below + isinstance(expression, IntegerFunction)
 
 
+def _contains(monomial: Monomial, factors: Monomial) -> bool:
+    return all(monomial.count(number) >= factors.count(number) for number in factors)
+
+
 @lru_cache(maxsize=65536)  # the same pairs meet again in every output
-def _split_common(one: Monomial, other: Monomial) -> tuple[Monomial, Monomial, Monomial]:
+def _split_common(one: Monomial, other: Monomial) -> tuple[Monomial, tuple[Monomial, Monomial]]:
     """Return the common factors of two monomials and the two rests, the smaller rest first."""
     common, rest = [], list(other)
     left = []
@@ -198,4 +213,4 @@ def _split_common(one: Monomial, other: Monomial) -> tuple[Monomial, Monomial, M
         else:
             left.append(number)
     smaller, larger = sorted((tuple(left), tuple(rest)))
-    return tuple(common), smaller, larger
+    return tuple(common), (smaller, larger)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import sympy
 from attrs import field, frozen
@@ -11,10 +12,13 @@ from modelmeter.bind import BoundModule
 from modelmeter.cost import FLOWS, METRICS, Cost, Metric, Precision, Work, bits_to_bytes
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, Triangular, exceeds
+from modelmeter.fusion import keep_unfused
 from modelmeter.symbols import symbol
 
 StageRule = Callable[[str, str], str]
 """Returns the stage of a module's own work, from the run and the module's path."""
+
+T = TypeVar("T")
 
 
 @frozen(kw_only=True)
@@ -33,25 +37,31 @@ class Totals:
     total
         All stages chained: flows add up, parameters count once, the largest activations and the final
         cache stand.
+    fused_io_by_stage, fused_io_by_module
+        ``fused_io_bytes`` of each stage, and of each module path by stage. It is a flow, too.
     """
 
     by_stage: Mapping[str, Cost]
     by_module: Mapping[str, Mapping[str, Cost]]
     by_class: Mapping[str, Mapping[str, Cost]]
     total: Cost
+    fused_io_by_stage: Mapping[str, Size]
+    fused_io_by_module: Mapping[str, Mapping[str, Size]]
 
 
 @frozen(kw_only=True)
 class _Tally:
-    """What a set of modules does in one stage."""
+    """What a set of modules does in one stage; ``unfused`` is the part of its operators that are not fused."""
 
     work: Work = Work()
+    unfused: Work = Work()
     parameters: Size = 0
     kv_elements: Size = 0
 
     def __add__(self, other: _Tally) -> _Tally:
         return _Tally(
             work=self.work + other.work,
+            unfused=self.unfused + other.unfused,
             parameters=self.parameters + other.parameters,
             kv_elements=self.kv_elements + other.kv_elements,
         )
@@ -60,21 +70,22 @@ class _Tally:
         cost = Cost.of(work=self.work, parameters=self.parameters, kv_elements=self.kv_elements, precision=Precision())
         return close_loop(cost) if stage == looped_stage else cost
 
+    def to_fused_io(self, stage: str, *, looped_stage: str) -> Size:
+        size = (self.unfused.reads + self.unfused.writes).to_bytes(Precision())
+        return sum_over_steps(size) if stage == looped_stage else size
+
 
 @frozen
-class _CostsOnDemand(Mapping[str, Mapping[str, Cost]]):
-    """The costs of each tally by stage, made formulas when they are first asked for: few of them ever are."""
+class _OnDemand(Mapping[str, Mapping[str, T]], Generic[T]):
+    """The formulas of each tally by stage, made when they are first asked for: few of them ever are."""
 
     _tallies: Mapping[str, Mapping[str, _Tally]]
-    _looped_stage: str
-    _made: dict[str, dict[str, Cost]] = field(init=False, factory=dict, repr=False, eq=False)
+    _make: Callable[[_Tally, str], T]
+    _made: dict[str, dict[str, T]] = field(init=False, factory=dict, repr=False, eq=False)
 
-    def __getitem__(self, key: str) -> Mapping[str, Cost]:
+    def __getitem__(self, key: str) -> Mapping[str, T]:
         if key not in self._made:
-            self._made[key] = {
-                stage: tally.to_cost(stage, looped_stage=self._looped_stage)
-                for stage, tally in self._tallies[key].items()
-            }
+            self._made[key] = {stage: self._make(tally, stage) for stage, tally in self._tallies[key].items()}
         return self._made[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -102,14 +113,23 @@ def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], lo
     _tally_modules(model, stage_of, by_module)
     by_class: dict[str, dict[str, _Tally]] = {}
     _tally_classes(model, by_module, by_class, above=frozenset())
-    costs_by_module = _CostsOnDemand(by_module, looped_stage)
-    costs = costs_by_module[model.node.path]
+
+    def make_cost(tally: _Tally, stage: str) -> Cost:
+        return tally.to_cost(stage, looped_stage=looped_stage)
+
+    def make_fused_io(tally: _Tally, stage: str) -> Size:
+        return tally.to_fused_io(stage, looped_stage=looped_stage)
+
+    costs_by_module, fused_io_by_module = _OnDemand(by_module, make_cost), _OnDemand(by_module, make_fused_io)
+    costs, fused_io = costs_by_module[model.node.path], fused_io_by_module[model.node.path]
     by_stage = {stage: costs[stage] for stage in stages}
     return Totals(
         by_stage=by_stage,
         by_module=costs_by_module,
-        by_class=_CostsOnDemand(by_class, looped_stage),
+        by_class=_OnDemand(by_class, make_cost),
         total=chain_stages(by_stage, parameters=model.layer.parameters, last_stage=looped_stage),
+        fused_io_by_stage={stage: fused_io[stage] for stage in stages},
+        fused_io_by_module=fused_io_by_module,
     )
 
 
@@ -139,10 +159,12 @@ def sum_over_steps(flow: Size) -> sympy.Expr:
         If ``flow`` is not linear in ``decode_step``.
     """
     steps, index = symbol("decode_steps"), symbol("decode_step")
-    if index not in sympy.sympify(flow).free_symbols:  # most operators do the same in every step
-        return flow * steps
+    growing: list[sympy.Expr] = []
     terms: dict[sympy.Expr, list[sympy.Expr]] = {sympy.S.One: [], index: []}
-    for term in sympy.Add.make_args(sympy.sympify(flow).expand()):
+    for term in sympy.Add.make_args(sympy.sympify(flow)):
+        # Most operators do the same in every step; multiplying them out would take long.
+        (growing if term.has(index) else terms[sympy.S.One]).append(term)
+    for term in sympy.Add.make_args(sympy.Add(*growing).expand()) if growing else ():
         rest, power = term.as_independent(index, as_Add=False)
         if power not in terms:
             raise FormulaError("a decode step is not linear in its index", place="decode", found=flow)
@@ -176,7 +198,8 @@ def _tally_modules(bound: BoundModule, stage_of: StageRule, tallies: dict[str, d
             kv_elements=bound.count * calls[0].layer.own_kv_elements,
         )
         for call in calls:
-            own = own + _Tally(work=call.own_work())
+            operators = call.own_operators()
+            own = own + _Tally(work=Work.of(operators), unfused=Work.of(map(keep_unfused, operators)))
         _merge(inclusive, {stage: own})
     for child in bound.children:
         _merge(inclusive, _tally_modules(child, stage_of, tallies))

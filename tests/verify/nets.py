@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import sympy
 import torch
 from torch import Tensor, nn
 
+from modelmeter.cost import Elements
 from modelmeter.verify.counting import ForwardCount, count_forward
 from modelmeter.verify.guards import Assumed
 from modelmeter.verify.operators import CountedOperator
@@ -16,8 +18,17 @@ from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSizes,
 rows = sympy.Symbol("rows", integer=True, positive=True)
 
 
-def meta(*shape: int) -> Tensor:
-    return torch.empty(shape, device="meta")
+def meta(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.empty(shape, device="meta", dtype=dtype)
+
+
+def indices(*shape: int) -> Tensor:
+    return torch.zeros(shape, device="meta", dtype=torch.int64)
+
+
+def learned(*shape: int) -> Tensor:
+    """Return a tensor that wants a gradient."""
+    return torch.empty(shape, device="meta", requires_grad=True)
 
 
 def count(module: nn.Module, *inputs: Tensor) -> ForwardCount:
@@ -30,17 +41,22 @@ def count_one(module: nn.Module, *inputs: Tensor) -> CountedOperator:
     return operator
 
 
-class Apply(nn.Module):
-    """A composite module, because it has a child, whose forward calls ``function``."""
+def make(name: str, **fields: Any) -> CountedOperator:
+    """Return an operator of the model itself, whose backward begins with a gradient of all floats that it writes."""
+    written: Elements = fields["writes"]
+    return CountedOperator(path="", name=name, differentiated=written.floats, **fields)
 
-    def __init__(self, function: Callable[..., object], **parameters: Tensor) -> None:
+
+class Apply(nn.Module):
+    """Calls ``function``; its parameters say which type the model computes with."""
+
+    def __init__(self, function: Callable[..., Any], **parameters: Tensor) -> None:
         super().__init__()
         self.function = function
-        self.child = nn.Identity()
         for name, value in parameters.items():
             self.register_parameter(name, nn.Parameter(value))
 
-    def forward(self, *inputs: Tensor) -> object:
+    def forward(self, *inputs: Tensor) -> Any:
         return self.function(*inputs)
 
 
@@ -56,11 +72,13 @@ class AfterLinear(nn.Module):
         return self.function(self.linear(features))
 
 
-def trace_rows(function: Callable[[Tensor], Tensor], *, assumed: Assumed = ()) -> SymbolicTrace:
+def trace_rows(
+    function: Callable[[Tensor], Tensor], *, assumed: Assumed = (), dtype: torch.dtype = torch.bfloat16
+) -> SymbolicTrace:
     """Trace ``function`` after a linear layer on (rows, 5)."""
 
     def prepare(sizes: TorchSizes) -> Forward:
         model = AfterLinear(function)
         return Forward(model=model, run=lambda: model(torch.empty(sizes[rows.name], 5)))
 
-    return trace_everything(prepare, [rows], assumed)
+    return trace_everything(prepare, [rows], assumed, dtype)

@@ -6,7 +6,7 @@ import pytest
 import sympy
 import torch
 from attrs import evolve
-from tiny import TINY
+from tiny import SHALLOW, TINY
 
 from modelmeter.errors import CountError
 from modelmeter.verify import reference_cases
@@ -28,8 +28,21 @@ def test_a_domain_says_what_is_fixed_what_varies_and_what_is_left_out() -> None:
     case = reference_cases.make_page_case(TINY, 16 * (28 * K + 5), batch_size=1, assumed=(sympy.Ne(K, 7),))
     domain = Domain(least=dict.fromkeys(case.symbols, 2), excluded={K: frozenset({4, 3})})
     text = case.describe(domain)
-    assert text.startswith("batch_size = 1; base_size = 448*k + 80; ")
-    assert text.endswith("; k >= 2; text_tokens >= 2; k != 3; k != 4; k != 7")
+    cast = "activation_bits and weight_bits other than 32; kv_bits as activation_bits"
+    assert text.startswith("batch_size = 1; vision_batch_size = 1; images_per_prompt = 1; base_size = 448*k + 80; ")
+    assert text.endswith(f"; k >= 2; text_tokens >= 2; k != 3; k != 4; k != 7; {cast}")
+    plain = evolve(case, casts=False).describe(domain)
+    assert plain == text.replace(cast, "activation_bits, weight_bits and kv_bits = 32")
+
+
+def test_a_case_in_float32_has_numbers_for_the_widths_and_casts_nothing() -> None:
+    case = reference_cases.make_decode_case(SHALLOW, least={})
+    plain = evolve(case, casts=False)
+    assert case.widths == {}
+    assert plain.widths == {"weight_bits": 32, "activation_bits": 32, "kv_bits": 32}
+    # Each of three norms casts to float32 and back, the angles of the one layer are cast from positions and twice to
+    # activations, and the logits once to float32. Numbers are made of positions in either case.
+    assert (case.run().operators["_to_copy"], plain.run().operators["_to_copy"]) == (10, 1)
 
 
 def test_a_point_leaves_out_the_assumptions_that_hold_at_it() -> None:

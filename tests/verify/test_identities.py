@@ -42,7 +42,19 @@ def test_tiles_that_cost_something_else_are_found(formulas: OurFormulas) -> None
     dearer = evolve(cost, io_bytes=cost.io_bytes + symbol("num_width_tiles"))
     wrong = evolve(formulas, costs={**formulas.costs, path: {"projector": dearer}})
     different = [verdict for verdict in prove_tiles(wrong) if not verdict.is_equal]
+    assert {(verdict.subject, verdict.metric) for verdict in different} == {(path, "io_bytes")}
+    assert any(verdict.note.startswith("tiles are") for verdict in different)
+
+
+def test_calls_that_cost_something_else_than_one_after_the_other_are_found(formulas: OurFormulas) -> None:
+    """The first of several images costs more, which a single call of one image does not show."""
+    path = "model.vision_model"
+    cost = formulas.costs[path]["vision"]
+    dearer = evolve(cost, io_bytes=cost.io_bytes + symbol("images_per_prompt") - 1)
+    wrong = evolve(formulas, costs={**formulas.costs, path: {"vision": dearer}})
+    different = [verdict for verdict in prove_tiles(wrong) if not verdict.is_equal]
     assert [(verdict.subject, verdict.metric) for verdict in different] == [(path, "io_bytes")]
+    assert different[0].note == "images_per_prompt batch_size / vision_batch_size calls are alike"
 
 
 def test_a_layer_has_one_formula_in_its_own_sizes_and_in_the_model() -> None:

@@ -1,8 +1,6 @@
-"""Which module runs, as those see it who watch torch functions."""
+"""Which module runs, as those know it who watch operators."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 import torch
@@ -12,63 +10,71 @@ from modelmeter.errors import CountError
 from modelmeter.verify.module_calls import ModuleFollower
 
 
-class Log(ModuleFollower):
-    """Notes the leaves, and the module in which each function is called."""
+class Inner(nn.Module):
+    """Notes where it is before and after it calls its child."""
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__(model)
-        self.leaf = ""
+    def __init__(self, follower: list[ModuleFollower]) -> None:
+        super().__init__()
+        self.follower = follower
+        self.narrow = nn.Linear(5, 5)
         self.seen: list[str] = []
 
-    def __torch_function__(self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if not self.leaf and func is torch.relu:
-            self.seen.append(f"relu in {self.path!r}")
-        return func(*args, **(kwargs or {}))
-
-    def is_inside_operator(self) -> bool:
-        return bool(self.leaf)
-
-    def begin_leaf(self, path: str, module: nn.Module) -> None:
-        self.leaf = path
-
-    def end_leaf(self, path: str, module: nn.Module, inputs: tuple[Any, Any], result: object) -> None:
-        ((given,), named) = inputs
-        self.seen.append(f"{path}: {tuple(given.shape)} and {named} to {tuple(result.shape)}")  # type: ignore[attr-defined]
-        self.leaf = ""
-
-
-class Inner(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.narrow = nn.Linear(5, 3)
-
     def forward(self, rows: Tensor) -> Tensor:
-        return torch.relu(self.narrow(rows))
+        self.seen.append(self.follower[0].path)
+        rows = self.narrow(rows)
+        self.seen.append(self.follower[0].path)
+        return rows
 
 
-class Outer(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = Inner()
-
+class Failing(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
-        return torch.relu(self.inner(rows))
+        raise ValueError("of all things")
 
 
-def test_functions_and_leaves_are_at_the_paths_of_their_modules() -> None:
-    model = Outer()
-    log = Log(model)
-    with log.watch_modules(), log:
-        model(torch.zeros(7, 5))
-    assert log.seen == ["inner.narrow: (7, 5) and {} to (7, 3)", "relu in 'inner'", "relu in ''"]
-    model(torch.zeros(7, 5))
-    assert len(log.seen) == 3, "nothing is watched any more"
+def make_model() -> tuple[nn.ModuleDict, ModuleFollower]:
+    own: list[ModuleFollower] = []
+    shared = Inner(own)
+    model = nn.ModuleDict({"outer": nn.Sequential(shared, Inner(own)), "failing": nn.Sequential(Failing())})
+    own.append(ModuleFollower(model))
+    return model, own[0]
+
+
+def test_the_path_is_that_of_the_innermost_module_that_runs() -> None:
+    model, follower = make_model()
+    with follower.watch_modules():
+        assert follower.path == ""
+        model["outer"](torch.zeros(7, 5))
+        assert follower.path == ""
+    assert [inner.seen for inner in model["outer"]] == [["outer.0", "outer.0"], ["outer.1", "outer.1"]]
+    model["outer"](torch.zeros(7, 5))
+    assert follower.path == "", "nothing is watched any more"
+
+
+def test_a_module_that_fails_is_left_too() -> None:
+    model, follower = make_model()
+    with follower.watch_modules():
+        with pytest.raises(ValueError, match="of all things"):
+            model["failing"](torch.zeros(7, 5))
+        model["outer"](torch.zeros(7, 5))
+        assert follower.path == ""
+    assert model["outer"][0].seen == ["outer.0", "outer.0"]
 
 
 def test_a_module_of_another_model_is_refused() -> None:
-    log = Log(Outer())
+    _, follower = make_model()
     with (
-        pytest.raises(CountError, match="Linear: a module runs inside an operator, or is not part of the model"),
-        log.watch_modules(),
+        pytest.raises(CountError, match="Linear: a module runs that is not part of the model"),
+        follower.watch_modules(),
     ):
         nn.Linear(5, 3)(torch.zeros(7, 5))
+    nn.Linear(5, 3)(torch.zeros(7, 5))
+
+
+def test_two_followers_do_not_get_in_each_others_way() -> None:
+    model, outer = make_model()
+    other = ModuleFollower(model)
+    with outer.watch_modules():
+        with other.watch_modules():
+            model["outer"](torch.zeros(7, 5))
+        model["outer"](torch.zeros(7, 5))
+    assert model["outer"][0].seen == ["outer.0"] * 4

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import sympy
+import torch
 from attrs import evolve
 from tiny import SHALLOW, TINY
 
@@ -22,6 +23,8 @@ from modelmeter.verify.proof import Verdict, compare, prove
 from modelmeter.verify.proofs import formulas_of
 from modelmeter.verify.symbolic_trace import Prepare, SymbolicTrace, trace_everything
 from modelmeter.verify.trace_sizes import BATCH_SIZE, CACHED_TOKENS, EARLIER_TOKENS, LOGITS_TOKENS, K
+
+CAST = "activation_bits and weight_bits other than 32; kv_bits as activation_bits"
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +101,36 @@ def test_a_decode_step_comes_down_to_the_cached_tokens(formulas: OurFormulas) ->
     assert different(iter(verdicts)) == set()
     assert all(symbol("decode_step") not in verdict.ours.free_symbols for verdict in verdicts)
     assert {verdict.domain for verdict in verdicts} == {
-        "seq_len = cached_tokens - decode_step + 1; batch_size >= 2; cached_tokens >= 2"
+        f"seq_len = cached_tokens - decode_step + 1; batch_size >= 2; cached_tokens >= 2; {CAST}"
     }
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        reference_cases.make_prefill_case(SHALLOW, least={}),
+        reference_cases.make_decode_case(SHALLOW, least={}),
+        reference_cases.make_page_case(SHALLOW, 16 * (28 * K + 5)),
+    ],
+    ids=lambda case: str(case.name),
+)
+def test_where_nothing_is_cast_the_formulas_hold_too(shallow_formulas: OurFormulas, case: Case) -> None:
+    verdicts = list(prove(shallow_formulas, [evolve(case, casts=False)]))
+    assert different(iter(verdicts)) == set()
+    assert {verdict.metric for verdict in verdicts} == set(METRICS)
+    assert all(verdict.domain.endswith("; activation_bits, weight_bits and kv_bits = 32") for verdict in verdicts)
+    widths = {symbol(name) for name in ("activation_bits", "weight_bits", "kv_bits")}
+    assert all(widths.isdisjoint((verdict.ours + verdict.theirs).free_symbols) for verdict in verdicts)
+
+
+def test_pages_that_do_not_share_a_call_read_the_weights_again(shallow_formulas: OurFormulas) -> None:
+    """Two images in each of three prompts that take turns: six calls."""
+    case = reference_cases.make_page_case(SHALLOW, 16 * 22, num_calls=3, images_per_prompt=2)
+    verdicts = list(prove(shallow_formulas, [case]))
+    assert different(iter(verdicts)) == set()
+    (patches,) = [v for v in verdicts if (v.subject, v.metric) == ("model.sam_model.patch_embed.proj", "io_bytes")]
+    # 3 x 16 x 16 weights for each of 15 channels, and their biases.
+    assert patches.theirs.coeff(symbol("weight_bits")) == sympy.Rational(6 * (768 * 15 + 15), 8)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +211,10 @@ def test_a_module_that_was_not_traced_is_an_error(formulas: OurFormulas, prefill
 
 
 def test_a_point_that_a_guard_leaves_out_is_traced_on_its_own(formulas: OurFormulas) -> None:
-    def leave_out_seven(prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed) -> SymbolicTrace:
-        trace = trace_everything(prepare, symbols, assumed)
+    def leave_out_seven(
+        prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed, dtype: torch.dtype
+    ) -> SymbolicTrace:
+        trace = trace_everything(prepare, symbols, assumed, dtype)
         points = {CACHED_TOKENS: frozenset({7})} if CACHED_TOKENS in symbols else {}
         return evolve(trace, domain=evolve(trace.domain, excluded=points))
 
@@ -191,6 +224,6 @@ def test_a_point_that_a_guard_leaves_out_is_traced_on_its_own(formulas: OurFormu
     assert different(iter(verdicts)) == set()
     assert names == ["decode step", "decode step, cached_tokens = 7"]
     assert {verdict.domain for verdict in verdicts} == {
-        "seq_len = cached_tokens - decode_step + 1; batch_size >= 2; cached_tokens >= 2; cached_tokens != 7",
-        "seq_len = 8 - decode_step; batch_size >= 2",
+        f"seq_len = cached_tokens - decode_step + 1; batch_size >= 2; cached_tokens >= 2; cached_tokens != 7; {CAST}",
+        f"seq_len = 8 - decode_step; batch_size >= 2; {CAST}",
     }

@@ -6,10 +6,11 @@ from collections.abc import Collection
 from contextlib import suppress
 
 import pytest
+from attrs import evolve
 from tiny import TINY
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.verify import proofs
+from modelmeter.verify import proofs, reference_cases
 from modelmeter.verify.case import Case
 from modelmeter.verify.our_formulas import OurFormulas
 from modelmeter.verify.proofs import (
@@ -18,6 +19,7 @@ from modelmeter.verify.proofs import (
     list_full_proofs,
     list_quick_proofs,
     list_tile_cases,
+    with_and_without_casts,
 )
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 from modelmeter.verify.trace_sizes import BATCH_SIZE, positive
@@ -57,7 +59,11 @@ def test_a_full_run_has_every_residue_class_and_every_part(names: list[str]) -> 
         side = f"448*k + {16 * residue}" if residue else "448*k"
         assert f"page of {side} pixels, 0 x 0 tiles" in names
         assert f"views of {side} pixels in transformers" in names
-    parts = {"prefill", "decode step", "experts on n tokens", "patches of 16*n + 1 pixels", "1 of 2 experts"}
+    parts = {
+        "prefill", "prefill, float32", "decode step", "decode step, float32", "chunk of a prefill",
+        "experts on n tokens", "patches of 16*n + 1 pixels", "1 of 2 experts", "2 images, 3 calls", "lifetimes at",
+        "live storages at", "training step at", "one more layer at",
+    }  # fmt: skip
     assert {part for part in parts if any(part in name for name in names)} == parts
     assert sum(name.startswith("one more layer") for name in names) == 5
 
@@ -71,10 +77,21 @@ def test_a_quick_run_proves_both_implementations_and_the_identities(names: list[
         "page of 448*k + 80 pixels, 0 x 0 tiles",
         "prefill in transformers",
         "live storages",
+        "lifetimes",
         "training step",
         "training step",
+        "chunk of a prefill",
         "layer formulas in their own sizes",
     ]
+
+
+def test_what_is_cast_is_proved_with_and_without() -> None:
+    case = reference_cases.make_decode_case(TINY)
+    as_it_is, plain = with_and_without_casts(case)
+    assert as_it_is is case
+    assert (as_it_is.casts, plain.casts) == (True, False)
+    assert plain.name == "decode step, float32"
+    assert evolve(plain, name=case.name, casts=True) == case
 
 
 def test_tiles_cover_every_shape_of_grid() -> None:

@@ -85,8 +85,20 @@ def test_a_verdict_on_a_stage_only_is_on_no_layer_and_comes_after_the_metrics() 
     ]
 
 
+def test_what_is_alive_beside_the_operators_of_a_layer_is_of_that_layer_only() -> None:
+    """Also where the layer is the whole model: the peak of a stage is more than that."""
+    rows = gather_rows(
+        [
+            make_verdict(subject="", layer="whole", metric=PEAK, kind="exact at n points"),
+            make_verdict(subject="model.norm", layer="norm", metric=PEAK, kind="exact at n points"),
+            make_verdict(subject="", layer="", metric=PEAK, kind="exact at n points"),
+        ]
+    )
+    assert [(row.scope, row.name) for row in rows] == [("layer", "whole"), ("layer", "norm"), ("stage", "prefill")]
+
+
 def test_operators_are_counted_once_a_trace_and_named_by_use() -> None:
-    seen = {"mm": 3, "add": 5, "view": 7, "floor_divide": 2}
+    seen = {"mm": 3, "add": 5, "mul_": 13, "clone": 7, "floor_divide": 2, "scaled_dot_product_attention": 17}
     verdicts = [
         make_verdict(operators=seen),
         make_verdict(operators=seen, metric="io_bytes"),  # the same trace
@@ -96,8 +108,9 @@ def test_operators_are_counted_once_a_trace_and_named_by_use() -> None:
     assert count_operators(verdicts) == {
         "reference": {
             "matrix product": Counter(mm=3),
-            "vector arithmetic": Counter(add=5),
-            "free": Counter(view=7, floor_divide=2),
+            "vector arithmetic": Counter(add=5, mul_=13),
+            "data movement": Counter(clone=7, floor_divide=2),
+            "attention": Counter(scaled_dot_product_attention=17),
         },
         "transformers": {"matrix product": Counter(mm=11), "no matrix product": Counter(clone=2)},
     }  # fmt: skip
@@ -143,6 +156,16 @@ def make_record(compiled: CompiledModel, rows: tuple[Row, ...]) -> Evidence:
         peaks=compiled.peaks,
         training_step=compiled.training_step,
     )
+
+
+def test_what_is_alive_beside_operators_is_no_evidence_of_the_formulas_on_the_page_of_a_layer(
+    compiled: CompiledModel,
+) -> None:
+    live = make_verdict(metric=PEAK, kind="exact at n points")
+    evidence = make_record(compiled, gather_rows([live, make_verdict(), evolve(live, subject="", layer="")]))
+    (check,) = evidence.layers["lm_head"].checks
+    assert check.metrics == ("tensor_core_flops",)
+    assert [check.metrics for check in evidence.stages["prefill"].checks] == [(PEAK,)]
 
 
 def test_evidence_is_of_the_formulas_that_were_proved(compiled: CompiledModel) -> None:

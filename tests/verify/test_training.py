@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from nets import Apply
+from nets import Apply, indices, learned
+from nets import meta as data
 from torch import Tensor, nn
 from torch.nn import functional
 
 from modelmeter.cost import Elements
 from modelmeter.errors import CountError
 from modelmeter.verify.training import TrainingCount, count_training_step
-
-
-def learned(*shape: int) -> Tensor:
-    return torch.empty(shape, device="meta", requires_grad=True)
-
-
-def data(*shape: int) -> Tensor:
-    return torch.empty(shape, device="meta")
 
 
 def count(module: nn.Module, *inputs: Tensor) -> TrainingCount:
@@ -57,7 +50,7 @@ def test_a_linear_operator_needs_the_gradient_only() -> None:
 
 
 def test_a_look_up_needs_the_indices_and_writes_the_rows_that_it_took() -> None:
-    table, ids = nn.Embedding(53, 5, device="meta"), torch.zeros(7, dtype=torch.int64, device="meta")
+    table, ids = nn.Embedding(53, 5, device="meta"), indices(7)
     assert moved(table, ids) == (Elements(activation=35, index=7), Elements(weight=35))
     assert moved(Apply(lambda rows: rows[ids]), learned(53, 5)) == (
         Elements(activation=35, index=7),
@@ -84,14 +77,18 @@ def test_gradients_that_meet_are_read_in_pairs() -> None:
 
 
 def test_sums_inside_an_operator_move_nothing_between_memory_and_the_chip() -> None:
-    class Square(nn.Module):
-        def forward(self, rows: Tensor) -> Tensor:
-            return rows * rows.neg()
-
-    step = count(Square(), learned(7, 5))
-    # Two products, a sign, and the sum of what both uses give.
-    assert step.backward.cuda_core_flops == 4 * 35
-    assert (step.backward.reads, step.backward.writes) == (Elements(activation=70), Elements(activation=35))
+    square = count(Apply(lambda one: one * one), learned(7, 5))
+    # Two products, and the sum of what both give. It reads the rows and a gradient, and writes one.
+    assert square.backward.cuda_core_flops == 3 * 35
+    assert (square.backward.reads, square.backward.writes) == (Elements(activation=70), Elements(activation=35))
+    # With another operator between, the sum is one between operators: the product reads 3 and writes 2, the sign reads
+    # and writes 1, the sum reads 2 and writes 1.
+    other = count(Apply(lambda one: one * one.neg()), learned(7, 5))
+    assert other.backward.cuda_core_flops == 4 * 35
+    assert (other.backward.reads, other.backward.writes) == (
+        Elements(activation=(3 + 1 + 2) * 35),
+        Elements(activation=(2 + 1 + 1) * 35),
+    )
 
 
 def test_attention_moves_queries_keys_values_and_their_gradients_but_no_scores() -> None:
@@ -105,6 +102,64 @@ def test_attention_moves_queries_keys_values_and_their_gradients_but_no_scores()
     assert moved(attention, *inputs) == (Elements(activation=350 + 210), Elements(activation=350))
 
 
-def test_a_function_that_nothing_accounts_for_is_an_error() -> None:
-    with pytest.raises(CountError, match="tanh: arithmetic that nothing accounts for"):
+def test_a_copy_hands_the_gradient_on_and_a_cast_writes_one_of_its_own() -> None:
+    """A copy into another layout moves nothing in a backward. A cast reads a gradient, and writes it in its kind."""
+    assert moved(Apply(lambda one: one.t().reshape(35)), learned(7, 5)) == (Elements(), Elements())
+    model = Apply(lambda one: one.float(), scale=data(5, dtype=torch.bfloat16))
+    rows = data(7, 5, dtype=torch.bfloat16).requires_grad_()
+    assert moved(model, rows) == (Elements(float32=35), Elements(activation=35))
+
+
+def test_gradients_of_what_is_float32_are_float32() -> None:
+    """As in the decoder's norm: a cast, and a square in float32 that reads its input again."""
+    model = Apply(lambda one: one.float().pow(2).to(one.dtype), scale=data(5, dtype=torch.bfloat16))
+    rows = data(7, 5, dtype=torch.bfloat16).requires_grad_()
+    # Casts: 35 into 35 either way. The square: its input and a gradient into a gradient.
+    assert moved(model, rows) == (
+        Elements(activation=35, float32=35 + 35 + 35),
+        Elements(activation=35, float32=35 + 35),
+    )
+
+
+def test_a_cast_weight_gets_its_gradient_through_the_cast() -> None:
+    """As the gate's: 3 experts of 5 channels, 7 tokens that are data."""
+    model = Apply(lambda one: one.float() @ model.scale.float().t(), scale=data(3, 5, dtype=torch.bfloat16))
+    # The product reads 35 + 15 and a gradient of 21 and writes that of the weight; the cast reads 15 and writes 15.
+    assert moved(model, data(7, 5, dtype=torch.bfloat16)) == (
+        Elements(float32=35 + 15 + 21 + 15),
+        Elements(float32=15, weight=15),
+    )
+
+
+def test_sums_of_gradients_have_the_kind_of_what_they_are_the_gradients_of() -> None:
+    """What is normed goes into the mean square and is scaled: its two gradients, in float32, are added."""
+
+    def norm(one: Tensor) -> Tensor:
+        wide = one.float()
+        return wide * wide.neg()
+
+    rows = data(7, 5, dtype=torch.bfloat16).requires_grad_()
+    # The product reads both factors and a gradient, and writes two; the sign one; one sum; the cast 35 into 35.
+    assert moved(Apply(norm, scale=data(5, dtype=torch.bfloat16)), rows) == (
+        Elements(float32=3 * 35 + 35 + 2 * 35 + 35),
+        Elements(float32=2 * 35 + 35 + 35, activation=35),
+    )
+
+
+def test_an_assignment_gives_a_gradient_to_what_is_assigned_and_none_to_the_memory_behind() -> None:
+    order = indices(7)
+
+    def put_back(one: Tensor) -> Tensor:
+        target = torch.empty_like(one)
+        target[order] = one * 2.0
+        return target
+
+    step = count(Apply(put_back), learned(7, 5))
+    # The assignment reads the gradient of the target and the order, and writes that of the values; then the product.
+    assert step.backward.reads == Elements(activation=35 + 35, index=7)
+    assert step.backward.writes == Elements(activation=35 + 35)
+
+
+def test_an_operator_that_nothing_accounts_for_is_an_error() -> None:
+    with pytest.raises(CountError, match=r"found aten\.tanh"):
         count(Apply(torch.tanh), learned(7, 5))

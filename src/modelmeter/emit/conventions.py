@@ -9,7 +9,8 @@ from typing import Final
 import sympy
 from attrs import evolve, frozen
 
-from modelmeter.cost import INDEX_BITS, Metric
+from modelmeter.cost import INDEX_BITS
+from modelmeter.emit.formula import Shown
 from modelmeter.functions import RoutedReads
 from modelmeter.layers.base import BaseLayer
 from modelmeter.symbols import Dimension, describe
@@ -23,11 +24,12 @@ class Convention:
     text: str
 
 
-METRIC_MEANINGS: Final[Mapping[Metric, str]] = MappingProxyType(
+METRIC_MEANINGS: Final[Mapping[Shown, str]] = MappingProxyType(
     {
         "tensor_core_flops": "FLOPs of matrix products",
         "cuda_core_flops": "FLOPs of all other arithmetic",
         "io_bytes": "bytes that operators read and write",
+        "fused_io_bytes": "the same with every operator fused that can be",
         "weight_bytes": "bytes of the parameters",
         "activation_bytes": "bytes of all operator outputs of one forward",
         "kv_cache_bytes": "bytes of the keys and values that are kept",

@@ -13,7 +13,7 @@ import sympy
 from attrs import frozen
 from sympy.polys.rings import PolyElement
 
-from modelmeter.cost import Metric
+from modelmeter.cost import FLOWS, METRICS, Metric
 from modelmeter.emit.latex import (
     WIDTH,
     FormulaPrinter,
@@ -27,8 +27,9 @@ from modelmeter.emit.latex import (
 )
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, exceeds, floor_div
+from modelmeter.fusion import FUSED_IO, FusedMetric
 from modelmeter.polynomials import Polynomials, prove_equal, read_polynomials
-from modelmeter.readable import factor_readably
+from modelmeter.readable import factor_polynomial
 from modelmeter.symbols import STORAGE, symbol
 
 TILES: Final = sympy.sympify(exceeds(symbol("num_width_tiles") * symbol("num_height_tiles"), 1))
@@ -43,11 +44,20 @@ CALLS: Final = sympy.sympify(floor_div(symbol("batch_size"), symbol("vision_batc
 IMAGES: Final = symbol("images_per_prompt")
 """Images of each prompt."""
 
-_SHORT_NAMES: Final[Mapping[Metric, str]] = MappingProxyType(
+Shown = Metric | FusedMetric
+"""What a formula on a page is of."""
+
+SHOWN: Final[tuple[Shown, ...]] = tuple(
+    shown for metric in METRICS for shown in ((metric, FUSED_IO) if metric == "io_bytes" else (metric,))
+)
+"""In the order of a page: one reading of the traffic after the other."""
+
+_SHORT_NAMES: Final[Mapping[Shown, str]] = MappingProxyType(
     {
         "tensor_core_flops": "tensor",
         "cuda_core_flops": "cuda",
         "io_bytes": "io",
+        "fused_io_bytes": "fused",
         "weight_bytes": "weight",
         "activation_bytes": "act",
         "kv_cache_bytes": "kv",
@@ -82,7 +92,7 @@ class Part:
 class Formula:
     """One metric as a page shows it: the sum, or the largest, of its parts."""
 
-    metric: Metric
+    metric: Shown
     parts: tuple[Part, ...]
     combination: Literal["sum", "max"] = "sum"
 
@@ -98,7 +108,7 @@ class Formula:
         )
 
 
-def arrange_part(metric: Metric, source: Size, *, label: str = "", may_split_views: bool = False) -> Part:
+def arrange_part(metric: Shown, source: Size, *, label: str = "", may_split_views: bool = False) -> Part:
     """Return ``source`` as a page shows it.
 
     Parameters
@@ -115,7 +125,7 @@ def arrange_part(metric: Metric, source: Size, *, label: str = "", may_split_vie
     return Part(label=label, source=source, shown=arrange(metric, expression))
 
 
-def arrange(metric: Metric, source: Size) -> sympy.Expr:
+def arrange(metric: Shown, source: Size) -> sympy.Expr:
     """Return ``source`` factored by meaning; of a byte metric the bits, by what stores them."""
     read = read_polynomials((source,))
     (polynomial,) = read.outputs
@@ -136,9 +146,14 @@ def _by_storage(read: Polynomials, bits: PolyElement) -> sympy.Expr:
     return add([*terms, _factor(read, bits)])
 
 
-def is_bytes(metric: Metric) -> bool:
+def is_bytes(metric: Shown) -> bool:
     """Tell whether a metric counts bytes; the others count FLOPs."""
     return metric.endswith("bytes")
+
+
+def is_flow(metric: Shown) -> bool:
+    """Tell whether a metric adds up over calls, steps and stages."""
+    return metric == FUSED_IO or metric in FLOWS
 
 
 def typeset(formula: Formula, printer: FormulaPrinter) -> tuple[str, ...]:
@@ -168,7 +183,7 @@ def _join(name: str, formula: Formula, printer: FormulaPrinter) -> str:
     return align(lines)
 
 
-def _part_lines(metric: Metric, part: Part, printer: FormulaPrinter, width: int) -> list[str]:
+def _part_lines(metric: Shown, part: Part, printer: FormulaPrinter, width: int) -> list[str]:
     if part.per_view is None:
         return _lines(metric, part.shown, printer, width)
     function = _view_function(metric, part)
@@ -182,7 +197,7 @@ def _part_lines(metric: Metric, part: Part, printer: FormulaPrinter, width: int)
     return [rf"{images} \, {calls} \, \bigl({both}\bigr)"]
 
 
-def _lines(metric: Metric, shown: sympy.Expr, printer: FormulaPrinter, width: int = WIDTH) -> list[str]:
+def _lines(metric: Shown, shown: sympy.Expr, printer: FormulaPrinter, width: int = WIDTH) -> list[str]:
     """Return what a page shows in lines; bits as the bytes that they are."""
     if not is_bytes(metric) or shown == 0:
         return break_lines(shown, printer, width)
@@ -202,7 +217,7 @@ def _equate(left: str, lines: Sequence[str]) -> str:
     return align([f"{left} =", *(rf"\quad {line}" for line in lines)])
 
 
-def _view_function(metric: Metric, part: Part) -> str:
+def _view_function(metric: Shown, part: Part) -> str:
     return rf"F^{{\mathrm{{{part.label}}}}}_{{\mathrm{{{_SHORT_NAMES[metric]}}}}}"
 
 
@@ -235,7 +250,7 @@ def _over_views(per_view: sympy.Expr) -> sympy.Expr:
 def _factor(read: Polynomials, polynomial: PolyElement) -> sympy.Expr:
     """Return a polynomial factored by meaning, what only tiles cost apart."""
     tiles, rest = _split(read, polynomial, TILES)
-    factored = [factor_readably(part.as_expr()) if part else sympy.Integer(0) for part in (rest, tiles)]
+    factored = [factor_polynomial(read.generators, part) if part else sympy.Integer(0) for part in (rest, tiles)]
     return add([factored[0], multiply([TILES, factored[1]])])
 
 

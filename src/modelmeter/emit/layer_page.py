@@ -12,7 +12,7 @@ from modelmeter.bind import BoundCall
 from modelmeter.catalogue import LayerEntry, Occurrence
 from modelmeter.cost import METRICS, Elements, Operator
 from modelmeter.emit.conventions import SIZES_IN_A_LAYER, describe_checks
-from modelmeter.emit.formula import Formula, arrange_part
+from modelmeter.emit.formula import SHOWN, Formula, Shown, arrange_part
 from modelmeter.emit.latex import FormulaPrinter
 from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.page_input import (
@@ -26,13 +26,16 @@ from modelmeter.emit.text import describe
 from modelmeter.errors import FormulaError
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size
+from modelmeter.fusion import FUSED_IO
 from modelmeter.graph import is_inside
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.readable import factor_readably
 
-_KINDS = {"activation": "activations", "weight": "weights", "kv": "KV cache", "index": "indices"}
+_KINDS = {
+    "activation": "activations", "weight": "weights", "kv": "KV cache", "index": "indices", "float32": "in float32",
+}  # fmt: skip
 REPETITIONS = {"none": "", "for": "one after the other", "parfor": "side by side"}
 
 
@@ -75,13 +78,16 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[st
 
 
 def _formulas(layer: BaseLayer) -> list[Formula]:
-    return [Formula(metric=metric, parts=(arrange_part(metric, layer.cost[metric]),)) for metric in METRICS]
+    return [Formula(metric=metric, parts=(arrange_part(metric, _size_of(layer, metric)),)) for metric in SHOWN]
+
+
+def _size_of(layer: BaseLayer, metric: Shown) -> Size:
+    return layer.forward_fused_io_bytes() if metric == FUSED_IO else layer.cost[metric]
 
 
 def _place_formulas(source: PageInput, entry: LayerEntry) -> list[Formula]:
     """Return the formulas of a layer that is made of given layers: those of its place in the model, by stage."""
     place = entry.occurrences[0]
-    costs = source.totals.by_module[place.path]
     inside = {
         occurrence.stage
         for each in source.catalogue
@@ -90,10 +96,11 @@ def _place_formulas(source: PageInput, entry: LayerEntry) -> list[Formula]:
     }
     stages = [stage for stage in source.totals.by_stage if stage in inside]
     formulas = []
-    for metric in METRICS:
-        parts = [source.arrange_stage(place.path, stage, metric) for stage in stages if costs[stage][metric] != 0]
+    for metric in SHOWN:
+        stated = [stage for stage in stages if source.formula(place.path, stage, metric) != 0]
+        parts = [source.arrange_stage(place.path, stage, metric) for stage in stated]
         if not parts or metric == "weight_bytes":
-            parts = [arrange_part(metric, source.fill(entry.cost[metric]))]
+            parts = [arrange_part(metric, source.fill(_size_of(entry.layer, metric)))]
         formulas.append(Formula(metric=metric, parts=tuple(parts)))
     return formulas
 
@@ -111,7 +118,9 @@ def _variants(source: PageInput, entry: LayerEntry, calls: list[BoundCall]) -> I
         changed = {flag: getattr(call.layer, flag) for flag in (each.partition("=")[0] for each in flags)}
         layer = evolve(entry.layer, **changed)
         formulas = [
-            formula for formula in _formulas(layer) if layer.cost[formula.metric] != entry.layer.cost[formula.metric]
+            formula
+            for formula in _formulas(layer)
+            if _size_of(layer, formula.metric) != _size_of(entry.layer, formula.metric)
         ]
         printer, quantities = make_printer(formulas, {})
         whole = {name: int(value) for name, value in values.items()}

@@ -14,14 +14,15 @@ from attrs import frozen
 
 from modelmeter.bind import BoundModule
 from modelmeter.catalogue import LayerEntry
-from modelmeter.cost import FLOWS, Metric, bits_to_bytes
-from modelmeter.emit.formula import Formula, Part, arrange_part, typeset
+from modelmeter.cost import bits_to_bytes
+from modelmeter.emit.formula import Formula, Part, Shown, arrange_part, is_flow, typeset
 from modelmeter.emit.latex import FormulaPrinter
 from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.page_spec import FormulaSection, Link, MetricBlock, PartRow, SizeRow
 from modelmeter.emit.quantities import Quantity, name_parts, used_quantities
 from modelmeter.evaluate import Evaluator, evaluate
 from modelmeter.functions import RoutedReads, Size
+from modelmeter.fusion import FUSED_IO
 from modelmeter.layers.base import BaseLayer
 from modelmeter.peak import Peak
 from modelmeter.symbols import ARCHITECTURE, Dimension, describe, symbol, symbols_of
@@ -67,7 +68,7 @@ class PageInput:
         return {type(entry.layer): entry for entry in self.catalogue}
 
     @cached_property
-    def _parts(self) -> dict[tuple[Size, str, Metric], Part]:
+    def _parts(self) -> dict[tuple[Size, str, Shown], Part]:
         return {}
 
     @cached_property
@@ -75,7 +76,7 @@ class PageInput:
         return Evaluator(self.defaults)
 
     @cached_property
-    def _values(self) -> dict[tuple[str, str, Metric], int | Fraction]:
+    def _values(self) -> dict[tuple[str, str, Shown], int | Fraction]:
         return {}
 
     def fill(self, formula: Size) -> sympy.Expr:
@@ -84,9 +85,15 @@ class PageInput:
         filled: sympy.Expr = sympy.sympify(formula).xreplace(numbers)
         return filled
 
-    def arrange_stage(self, path: str, stage: str, metric: Metric) -> Part:
+    def formula(self, path: str, stage: str, metric: Shown) -> Size:
+        """Return what a module and everything below it cost in a stage in which it takes part."""
+        if metric == FUSED_IO:
+            return self.totals.fused_io_by_module[path][stage]
+        return self.totals.by_module[path][stage][metric]
+
+    def arrange_stage(self, path: str, stage: str, metric: Shown) -> Part:
         """Return what a module costs in a stage as pages show it, the architecture's sizes filled in."""
-        formula = self.totals.by_module[path][stage][metric]
+        formula = self.formula(path, stage, metric)
         key = (formula, stage, metric)
         if key not in self._parts:  # several pages show the same stage
             self._parts[key] = arrange_part(metric, self.fill(formula), label=stage, may_split_views=True)
@@ -96,19 +103,19 @@ class PageInput:
         """Return the value of ``formula`` at the defaults."""
         return self._evaluator(formula)
 
-    def module_value(self, path: str, stage: str, metric: Metric) -> int | Fraction:
+    def module_value(self, path: str, stage: str, metric: Shown) -> int | Fraction:
         """Return what a module and everything below it cost in a stage: 0 where it takes no part."""
         key = (path, stage, metric)
         if key not in self._values:
-            costs = self.totals.by_module[path]
-            self._values[key] = self.value(costs[stage][metric]) if stage in costs else 0
+            takes_part = stage in self.totals.by_module[path]
+            self._values[key] = self.value(self.formula(path, stage, metric)) if takes_part else 0
         return self._values[key]
 
-    def stage_value(self, stage: str, metric: Metric) -> int | Fraction:
+    def stage_value(self, stage: str, metric: Shown) -> int | Fraction:
         """Return what a stage costs."""
         return self.module_value(self.model.node.path, stage, metric)
 
-    def request_value(self, metric: Metric, paths: Iterable[str] | None = None) -> int | Fraction | None:
+    def request_value(self, metric: Shown, paths: Iterable[str] | None = None) -> int | Fraction | None:
         """Return what the modules at ``paths``, or all of them, cost in a request; None for activations of some.
 
         The paths do not contain each other.
@@ -117,7 +124,7 @@ class PageInput:
         if metric == "activation_bytes":
             return max(self.stage_value(stage, metric) for stage in stages) if paths is None else None
         roots = [self.model.node.path] if paths is None else list(paths)
-        if metric in FLOWS:
+        if is_flow(metric):
             return sum(self.module_value(path, stage, metric) for path in roots for stage in stages)
         if metric == "kv_cache_bytes":
             return sum(self.module_value(path, self.looped_stage, metric) for path in roots)

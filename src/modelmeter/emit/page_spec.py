@@ -9,8 +9,7 @@ from fractions import Fraction
 
 from attrs import frozen
 
-from modelmeter.cost import Metric
-from modelmeter.emit.formula import Formula
+from modelmeter.emit.formula import Formula, Shown
 from modelmeter.emit.peak_formula import PeakFormula
 
 
@@ -43,7 +42,7 @@ class MetricBlock:
     value: int
 
     @property
-    def metric(self) -> Metric:
+    def metric(self) -> Shown:
         """Which metric."""
         return self.formula.metric
 
@@ -63,12 +62,19 @@ class PeakBlock:
 
 @frozen(kw_only=True)
 class FormulaSection:
-    """All metrics of one thing, the sizes in them and the parts that they name."""
+    """All metrics of one thing, the sizes in them and the parts that they name.
+
+    ``fused_io_bytes`` stands after ``io_bytes``; a training step has none.
+    """
 
     metrics: tuple[MetricBlock, ...]
     sizes: tuple[SizeRow, ...]
     parts: tuple[PartRow, ...]
     routes_experts: bool
+
+    def find(self, metric: Shown) -> MetricBlock | None:
+        """Return the block of a metric, or None where there is none."""
+        return next((block for block in self.metrics if block.metric == metric), None)
 
 
 @frozen(kw_only=True)
@@ -127,7 +133,7 @@ class OccurrenceRow:
 class ShareRow:
     """One metric of all modules of a class: by stage, and in the request."""
 
-    metric: Metric
+    metric: Shown
     stages: tuple[Share, ...]
     request: Share | None
 

@@ -10,9 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modelmeter.bind import BoundModule
 from modelmeter.catalogue import LayerEntry
-from modelmeter.cost import FLOWS, METRICS, Metric
+from modelmeter.cost import METRICS
 from modelmeter.emit import conventions, text
-from modelmeter.emit.formula import is_bytes
+from modelmeter.emit.formula import SHOWN, Shown, is_bytes, is_flow
 from modelmeter.emit.layer_page import REPETITIONS, build_layer_page
 from modelmeter.emit.page_input import PageInput, size_row
 from modelmeter.emit.page_spec import Pages, TreeRow
@@ -80,7 +80,8 @@ def render_pages(
         By name of a layer or stage, how its formulas were checked: lines of text with code in double backquotes.
         Where there are none, the page names the tests.
     has_accuracy
-        Whether the page about other counters, ``accuracy.md``, stands beside these.
+        Whether the pages about other counters and another implementation, ``accuracy.md`` and ``bytes.md``, stand
+        beside these.
 
     Raises
     ------
@@ -96,7 +97,8 @@ def render_pages(
 def _render(pages: Pages, *, name: str, has_accuracy: bool) -> dict[str, str]:
     common = {
         "metrics": METRICS,
-        "flows": FLOWS,
+        "shown": SHOWN,
+        "flows": [metric for metric in SHOWN if is_flow(metric)],
         "meanings": conventions.METRIC_MEANINGS,
         "conventions": conventions.CONVENTIONS,
         "vector_flops": VECTOR_FLOPS,
@@ -151,7 +153,7 @@ def _latex_environment() -> Environment:
 
 
 def _number_filters(escape: Callable[[str], str]) -> dict[str, Callable[..., str]]:
-    def magnitude(value: int, metric: Metric) -> str:
+    def magnitude(value: int, metric: Shown) -> str:
         return escape(text.format_magnitude(value, "B" if is_bytes(metric) else "FLOP"))
 
     return {

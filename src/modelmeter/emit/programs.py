@@ -11,10 +11,11 @@ from attrs import define, frozen
 
 from modelmeter.cost import METRICS, Metric
 from modelmeter.emit.conventions import SIZES_IN_A_LAYER
-from modelmeter.emit.function import IMAGE_TOKENS, Derivation, Parameter, Signature
+from modelmeter.emit.signature import IMAGE_TOKENS, Derivation, Parameter, Signature
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
 from modelmeter.functions import CeilDiv, FloorDiv, RoutedReads, Size
+from modelmeter.fusion import FUSED_IO
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.program import MAXIMUM, SUM, Program, select
 from modelmeter.simplify import Combination, build_program
@@ -25,9 +26,11 @@ REQUEST = "request"
 _ALL_LOGITS = Derivation(code="seq_len", words="all of ``seq_len``")
 STAGE_DERIVATIONS = {"logits_tokens": _ALL_LOGITS}
 CHAINED_DERIVATIONS = {
-    "seq_len": Derivation(code="image_tokens + prompt_tokens", words="the image tokens and ``prompt_tokens``"),
+    "seq_len": Derivation(
+        code="image_tokens + prompt_tokens", words="the image tokens and ``prompt_tokens``", source="prompt_tokens"
+    ),
     "logits_tokens": _ALL_LOGITS,
-    "decode_steps": Derivation(code="max_new_tokens - 1", words="``max_new_tokens - 1``"),
+    "decode_steps": Derivation(code="max_new_tokens - 1", words="``max_new_tokens - 1``", source="max_new_tokens"),
 }
 _CHAINED_SIZES = {REQUEST: ("prompt_tokens", "max_new_tokens"), TRAINING_STEP: ("prompt_tokens",)}
 """Sizes that are in no formula, but that others follow from, where the prompt holds the image tokens."""
@@ -114,36 +117,50 @@ def build_training_step(spec: PackageSpec, constants: Mapping[str, int]) -> Stag
 
 @frozen(kw_only=True)
 class Layer:
-    """A layer class: what its function takes, its program, and what must not be negative in it.
+    """A layer class: what its functions take, their programs, and what must not be negative in them.
 
     A quotient whose dividend has negative terms, as the output side of a convolution, has to be at least 1.
+
+    Parameters
+    ----------
+    program, fused_io
+        Of the six metrics, and of ``fused_io_bytes``.
+    guards
+        Outputs of both programs that must not be negative, each with its formula.
     """
 
     signature: Signature
     program: Program
+    fused_io: Program
     guards: Mapping[str, str]
 
 
 def build_layer(layer: LayerFormula, image_tokens: Size) -> Layer:
-    """Return the program of a layer class, its sizes as parameters.
+    """Return the programs of a layer class, its sizes as parameters.
 
     A layer that takes both a prompt and images works out the ``image_tokens`` of a page, which the prompt has to hold.
     """
     formulas: dict[str, sympy.Expr] = {metric: sympy.sympify(layer.cost[metric]) for metric in METRICS}
     has_prompt = {"seq_len", *symbols_of(image_tokens)} <= layer.sizes.keys()
-    if has_prompt:
-        formulas[IMAGE_TOKENS] = sympy.sympify(image_tokens)
-    quotients = {quotient for formula in formulas.values() for quotient in formula.atoms(FloorDiv, CeilDiv)}
+    beside = {IMAGE_TOKENS: sympy.sympify(image_tokens)} if has_prompt else {}
+    quotients = {
+        quotient for formula in (*formulas.values(), *beside.values()) for quotient in formula.atoms(FloorDiv, CeilDiv)
+    }
     rests = [quotient.args[0] - quotient.args[1] for quotient in sorted(quotients, key=str) if _may_fail(quotient)]
     guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
-    program = build_program({**formulas, **guards})
+    program = build_program({**formulas, **beside, **guards})
     signature = Signature(
         parameters=make_parameters(program.inputs, layer.sizes, {}, {} if layer.holds_layers else SIZES_IN_A_LAYER),
         has_routing=program.calls(RoutedReads.__name__),
         constants={},
         image_tokens=has_prompt,
     )
-    return Layer(signature=signature, program=program, guards={name: str(rest) for name, rest in guards.items()})
+    return Layer(
+        signature=signature,
+        program=program,
+        fused_io=build_program({FUSED_IO: layer.fused_io_bytes, **beside, **guards}),
+        guards={name: str(rest) for name, rest in guards.items()},
+    )
 
 
 def _may_fail(quotient: sympy.Expr) -> bool:
@@ -162,9 +179,10 @@ def make_parameters(
     unknown = sorted(needed - defaults.keys())
     if unknown:
         raise FormulaError("a formula has sizes without a default", found=", ".join(unknown))
+    targets = {derivation.source: name for name, derivation in derivations.items() if name in needed}
     return tuple(
         Parameter(
-            name=name, default=defaults[name], derivation=derivations.get(name),
+            name=name, default=defaults[name], derivation=derivations.get(name), target=targets.get(name),
             dimension=dimensions.get(name) or describe(name),
         )
         for name in (*DIMENSIONS, *LOCAL_SIZES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.cost import Cost
 from modelmeter.functions import Size
@@ -20,7 +20,7 @@ class LayerFormula:
         Of the evaluator (``deepseek_v2_moe``), and of the class that it costs.
     doc
         What the layer is, in a line of plain text.
-    cost
+    cost, fused_io_bytes
         Its formulas.
     sizes
         A default for each size in them.
@@ -32,6 +32,7 @@ class LayerFormula:
     class_name: str
     doc: str
     cost: Cost
+    fused_io_bytes: Size
     sizes: Mapping[str, int]
     holds_layers: bool = False
 
@@ -47,8 +48,13 @@ class PackageSpec:
         widths and the architecture.
     training_step
         Formulas of a training step, over the same sizes.
+    server_steps
+        Formulas of the steps of a serving engine, ``chunk`` and ``step``: over the same sizes, and ``cached_tokens`` or
+        ``context_tokens``.
     layers
         Formulas of the layer classes.
+    fused_io
+        ``fused_io_bytes`` of each stage.
     peaks
         For each stage the bytes of activations that are alive together beside some operators; the largest are the
         peak.
@@ -71,6 +77,7 @@ class PackageSpec:
     stages: Mapping[str, Cost]
     training_step: Cost
     layers: tuple[LayerFormula, ...]
+    fused_io: Mapping[str, Size]
     peaks: Mapping[str, tuple[Size, ...]]
     image_tokens: Size
     architecture: Mapping[str, int]
@@ -79,3 +86,4 @@ class PackageSpec:
     provenance: Mapping[str, str]
     model: str
     fixed: frozenset[str] = frozenset()
+    server_steps: Mapping[str, Cost] = field(factory=dict)

@@ -9,7 +9,7 @@ from math import ceil
 from modelmeter.bind import BoundModule
 from modelmeter.cost import FLOWS, METRICS, Metric
 from modelmeter.emit.conventions import REQUEST_CHECKS, STAGE_MEANINGS, describe_stage_checks
-from modelmeter.emit.formula import Formula, arrange_part
+from modelmeter.emit.formula import SHOWN, Formula, Shown, arrange_part, is_flow
 from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.layer_page import outermost_paths
 from modelmeter.emit.page_input import PageInput, build_section, make_printer
@@ -26,7 +26,7 @@ REQUEST = "request"
 def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> StagePage:
     """Return the page of a stage; ``evidence`` is what a verification found."""
     root = source.model.node.path
-    formulas = [Formula(metric=metric, parts=(source.arrange_stage(root, stage, metric),)) for metric in METRICS]
+    formulas = [Formula(metric=metric, parts=(source.arrange_stage(root, stage, metric),)) for metric in SHOWN]
     printer, quantities = make_printer(formulas, source.architecture)
     peak = arrange_peak(stage, source.peaks[stage])
     peak_blocks = peak.typeset(printer)  # before the section, which explains all that was printed
@@ -45,7 +45,7 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
                 if metric == "activation_bytes"
                 else Share(value=source.stage_value(stage, metric), total=source.request_value(metric)),
             )
-            for metric in METRICS
+            for metric in SHOWN
         ),
         modules=tuple(_module_rows(source, stage)),
         classes=tuple(_class_rows(source, stage)),
@@ -55,7 +55,7 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
 
 def build_request_page(source: PageInput) -> StagePage:
     """Return the page of all stages together, with the sizes that follow from others in a request."""
-    formulas = [_request_formula(source, metric) for metric in METRICS]
+    formulas = [_request_formula(source, metric) for metric in SHOWN]
     chained = chain_sizes(source)
     printer, quantities = make_printer(formulas, source.architecture)
     rows = tuple(
@@ -119,14 +119,15 @@ def chain_sizes(source: PageInput) -> dict[str, tuple[Size, str]]:
     }
 
 
-def _request_formula(source: PageInput, metric: Metric) -> Formula:
-    if metric in ("weight_bytes", "kv_cache_bytes"):
+def _request_formula(source: PageInput, metric: Shown) -> Formula:
+    if metric == "weight_bytes" or metric == "kv_cache_bytes":
         return Formula(metric=metric, parts=(arrange_part(metric, source.fill(source.totals.total[metric])),))
-    stages = [stage for stage, cost in source.totals.by_stage.items() if cost[metric] != 0]
+    root = source.model.node.path
+    stages = [stage for stage in source.totals.by_stage if source.formula(root, stage, metric) != 0]
     return Formula(
         metric=metric,
-        parts=tuple(source.arrange_stage(source.model.node.path, stage, metric) for stage in stages),
-        combination="sum" if metric in FLOWS else "max",
+        parts=tuple(source.arrange_stage(root, stage, metric) for stage in stages),
+        combination="sum" if is_flow(metric) else "max",
     )
 
 

@@ -12,6 +12,7 @@ from attrs import NOTHING, Attribute, evolve, field, fields, frozen
 from modelmeter.cost import Cost, Elements, Operator, Precision, Work, add_sizes
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size
+from modelmeter.fusion import keep_unfused
 from modelmeter.layers.child import (
     Child,
     Direction,
@@ -244,6 +245,11 @@ class BaseLayer(ABC):
     def forward_io_bytes(self) -> Size:
         """Return the bytes that the operators read and write."""
         return self.cost.io_bytes
+
+    def forward_fused_io_bytes(self) -> Size:
+        """Return the bytes that matrix products, convolutions, attention and look-ups read and write."""
+        work = self.work_under(None, keep_unfused)
+        return (work.reads + work.writes).to_bytes(self.precision)
 
     def forward_weight_bytes(self) -> Size:
         """Return the bytes of the parameters."""

@@ -194,16 +194,15 @@ class Tape:
         part_of
             Returns the part that the module at a path belongs to, such as its stage; by default all are one.
         """
-        places = [place for place in range(len(self._operators)) if self._runs(place)]
-        parts: dict[str, dict[int, dict[Buffer, None]]] = {}
-        for place in places:
-            parts.setdefault(part_of(self._operators[place].path), {})[place] = self._find_alive(place)
-        for place in places:
-            buffers = parts[part_of(self._operators[place].path)]
-            alive = buffers[place]
-            if any(self._is_covered(place, alive, other, more) for other, more in buffers.items()):
-                continue
-            operator, elements = self._operators[place], [buffer.elements for buffer in alive]
+        alive = self._find_alive()
+        # What covers another is covered by none of fewer buffers, nor by a later equal one.
+        largest: dict[str, list[int]] = {}
+        for place in sorted(alive, key=lambda place: (-len(alive[place]), place)):
+            before = largest.setdefault(part_of(self._operators[place].path), [])
+            if not any(self._is_covered(place, other, alive) for other in before):
+                before.append(place)
+        for place in sorted(place for places in largest.values() for place in places):
+            operator, elements = self._operators[place], [buffer.elements for buffer in alive[place]]
             yield LiveOperator(
                 path=operator.path,
                 layer=operator.layer,
@@ -212,16 +211,20 @@ class Tape:
                 at_most=Elements.total([operator.limit, *elements]),
             )
 
-    def _find_alive(self, place: int) -> dict[Buffer, None]:
-        """Return the buffers that are alive beside an operator, in the order in which they were made."""
-        return {buffer: None for buffer, (first, last) in self._lives.items() if first <= place <= last}
+    def _find_alive(self) -> dict[int, dict[Buffer, None]]:
+        """Return the buffers that are alive beside each operator that runs, in the order in which they were made."""
+        alive: dict[int, dict[Buffer, None]] = {
+            place: {} for place, operator in enumerate(self._operators) if operator.factor != 0
+        }
+        for buffer, (first, last) in self._lives.items():
+            for place in range(first, last + 1):
+                if place in alive:
+                    alive[place][buffer] = None
+        return alive
 
-    def _runs(self, place: int) -> bool:
-        return bool(self._operators[place].factor != 0)
-
-    def _is_covered(self, place: int, alive: Mapping[Buffer, None], other: int, more: Mapping[Buffer, None]) -> bool:
-        """Tell whether another operator has all beside it that this one has; of equal ones, the first stays."""
-        if other == place or not alive.keys() <= more.keys() or (len(alive) == len(more) and place < other):
+    def _is_covered(self, place: int, other: int, alive: Mapping[int, Mapping[Buffer, None]]) -> bool:
+        """Tell whether another operator has all beside it that this one has, and runs where it does."""
+        if not alive[place].keys() <= alive[other].keys():
             return False
         one, another = self._operators[place], self._operators[other]
         return another.factor in (1, one.factor) and (another.held, another.limit) == (one.held, one.limit)

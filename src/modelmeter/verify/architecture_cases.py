@@ -64,6 +64,18 @@ def take_all_experts(architecture: DeepSeekOCRArchitecture) -> DeepSeekOCRArchit
     return evolve(architecture, n_routed_experts=3, num_experts_per_tok=3)
 
 
+def keep_pairs(architecture: DeepSeekOCRArchitecture) -> DeepSeekOCRArchitecture:
+    """Return the architecture with two layers of each kind one after the other, and with one expert."""
+    depths: dict[str, Any] = {
+        "num_hidden_layers": 4,
+        "first_k_dense_replace": 2,
+        "sam_num_hidden_layers": 4,
+        "sam_global_attn_indexes": (2, 3),
+        "clip_num_hidden_layers": 2,
+    }
+    return evolve(architecture, **depths, n_routed_experts=1, num_experts_per_tok=1)
+
+
 def make_decoder_sizes() -> tuple[Sizes, Least]:
     """Return the symbolic sizes of a decoder, without its experts; a group of query heads may be one head."""
     half, groups, heads = map(positive, ("half_head_dim", "heads_per_key_value_head", "num_key_value_heads"))

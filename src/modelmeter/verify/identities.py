@@ -9,8 +9,9 @@ import sympy
 from attrs import evolve, fields, frozen
 
 from modelmeter.bind import BoundModule
-from modelmeter.cost import METRICS, Metric
+from modelmeter.cost import METRICS, Cost, Metric
 from modelmeter.functions import Size, exceeds, floor_div
+from modelmeter.fusion import FUSED_IO, FusedMetric
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -20,11 +21,16 @@ from modelmeter.models.deepseek_ocr.layers.vision.notp_transformer_block import 
 from modelmeter.symbols import symbol
 from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain, resolve
-from modelmeter.verify.our_formulas import OurFormulas, map_cost
+from modelmeter.verify.our_formulas import OurFormulas
 from modelmeter.verify.proof import Verdict
+from modelmeter.verify.symbolic_trace import SymbolicTrace
 from modelmeter.verify.trace_sizes import NO_TILES, Sizes
 
-ADDITIVE: tuple[Metric, ...] = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "activation_bytes")
+Counted = Metric | FusedMetric
+
+COUNTED: tuple[Counted, ...] = (*METRICS, FUSED_IO)
+
+ADDITIVE: tuple[Counted, ...] = ("tensor_core_flops", "cuda_core_flops", "io_bytes", FUSED_IO, "activation_bytes")
 
 
 @frozen(kw_only=True)
@@ -94,12 +100,13 @@ def prove_growth(
     depths = growth.smaller.dimension_values()
     others = {name: size for name, size in depths.items() if name not in growth.dimensions}
     grown = {name: symbol(name) + 1 for name in growth.dimensions}
-    ours_before = formulas.cost("", case.stages, {**others, **case.sizes}, after.domain)
-    ours_after = formulas.cost("", case.stages, {**others, **case.sizes, **grown}, after.domain)
-    for metric in METRICS:
+    ours_before = _read_formulas(formulas, "", case.stages, {**others, **case.sizes}, after.domain)
+    ours_after = _read_formulas(formulas, "", case.stages, {**others, **case.sizes, **grown}, after.domain)
+    whole_before, whole_after, layer = _read_trace(before, ""), _read_trace(after, ""), _read_trace(after, growth.path)
+    for metric in COUNTED:
         ours = sympy.expand(ours_after[metric] - ours_before[metric])
-        theirs = after.costs[growth.path][metric]
-        between = sympy.expand(after.costs[""][metric] - before.costs[""][metric])
+        theirs = layer[metric]
+        between = sympy.expand(whole_after[metric] - whole_before[metric])
         yield Verdict(
             implementation="reference",
             subject=growth.path,
@@ -133,7 +140,8 @@ def prove_tiles(formulas: OurFormulas) -> Iterator[Verdict]:
         if not path.startswith(("model.sam_model", "model.vision_model", "model.projector")):
             continue
         whole, call, plain = (
-            formulas.cost(path, stages, sizes, anywhere) for sizes in ({}, one_call, {**one_call, **NO_TILES})
+            _read_formulas(formulas, path, stages, sizes, anywhere)
+            for sizes in ({}, one_call, {**one_call, **NO_TILES})
         )
         of_tiles = {pages: pages * tiles, symbol("base_size"): symbol("image_size")}
         for metric in ADDITIVE:
@@ -159,9 +167,11 @@ def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
             if isinstance(layer, ModuleList | Sequential) or layer.holds_layers:
                 continue
             canonical, sizes = put_in_own_sizes(layer)
-            own = map_cost(canonical.cost, lambda size: resolve(size.xreplace(sizes), Domain()))  # noqa: B023  # used at once
-            used = map_cost(layer.cost, lambda size: resolve(size, Domain()))
-            for metric in METRICS:
+            own, used = (
+                {metric: resolve(size.xreplace(values), Domain()) for metric, size in _read_layer(form).items()}
+                for form, values in ((canonical, sizes), (layer, {}))
+            )
+            for metric in COUNTED:
                 yield _compare_forms(
                     bound, (call.run,), metric, own[metric], used[metric], domain="all sizes",
                     note=f"{type(layer).__name__} in its own sizes",
@@ -176,8 +186,31 @@ def put_in_own_sizes(layer: BaseLayer) -> tuple[BaseLayer, dict[sympy.Symbol, sy
     return evolve(type(layer).canonical(), **switches), sizes
 
 
+def _read_formulas(
+    formulas: OurFormulas, path: str, stages: Sequence[str], sizes: Sizes, domain: Domain
+) -> dict[Counted, Size]:
+    cost = formulas.cost(path, stages, sizes, domain)
+    return _put_together(cost, formulas.fused_io(path, stages, sizes, domain))
+
+
+def _read_trace(trace: SymbolicTrace, path: str) -> dict[Counted, Size]:
+    return _put_together(trace.costs[path], trace.fused_io[path])
+
+
+def _read_layer(layer: BaseLayer) -> dict[Counted, sympy.Expr]:
+    sizes = _put_together(layer.cost, layer.forward_fused_io_bytes())
+    return {metric: sympy.sympify(size) for metric, size in sizes.items()}
+
+
+def _put_together(cost: Cost, fused_io: Size) -> dict[Counted, Size]:
+    found: dict[Counted, Size] = {FUSED_IO: fused_io}
+    for metric in METRICS:
+        found[metric] = cost[metric]
+    return found
+
+
 def _compare_forms(
-    bound: BoundModule, stages: Sequence[str], metric: Metric, ours: Size, theirs: Size, *, domain: str, note: str
+    bound: BoundModule, stages: Sequence[str], metric: Counted, ours: Size, theirs: Size, *, domain: str, note: str
 ) -> Verdict:
     return Verdict(
         implementation="formulas",

@@ -40,7 +40,8 @@ class ModuleFollower:
         """Follow module calls while the context is open."""
         with ExitStack() as hooks:
             hooks.callback(register_module_forward_pre_hook(self._enter).remove)
-            hooks.callback(register_module_forward_hook(self._leave).remove)
+            # A module that fails is left too: its caller may go on.
+            hooks.callback(register_module_forward_hook(self._leave, always_call=True).remove)
             yield
         self._running.clear()
 
@@ -50,4 +51,5 @@ class ModuleFollower:
         self._running.append(self._paths[module])
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], result: object) -> None:
-        self._running.pop()
+        if self._running and self._running[-1] == self._paths.get(module):  # not one that was refused
+            self._running.pop()

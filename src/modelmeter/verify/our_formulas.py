@@ -34,11 +34,14 @@ class OurFormulas:
         model routes, in even shares; parameters count wherever a module takes part.
     stages
         The same of the whole model, with the parameters of each stage.
+    unfused
+        ``fused_io_bytes`` by path and stage, in the same way.
     """
 
     model: BoundModule
     costs: Mapping[str, Mapping[str, Cost]] = field(repr=False)
     stages: Mapping[str, Cost] = field(repr=False)
+    unfused: Mapping[str, Mapping[str, sympy.Expr]] = field(repr=False)
 
     def put_in(self, sizes: Mapping[str, Size]) -> OurFormulas:
         """Return the formulas with ``sizes`` in place of the symbols of those names."""
@@ -49,11 +52,15 @@ class OurFormulas:
                 for path, by_stage in self.costs.items()
             },
             stages={stage: _put_in(cost, sizes) for stage, cost in self.stages.items()},
+            unfused={
+                path: {stage: size.xreplace(_values(sizes)) for stage, size in by_stage.items()}
+                for path, by_stage in self.unfused.items()
+            },
         )
 
     def cost(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what the module at ``path`` costs over ``stages`` at ``sizes``, multiplied out."""
-        found = [_settle(_put_in(cost, sizes)) for stage, cost in self.costs[path].items() if stage in stages]
+        found = [settle(_put_in(cost, sizes)) for stage, cost in self.costs[path].items() if stage in stages]
         if not found:
             return Cost()
         # Parameters stand once, in however many stages they are used.
@@ -62,7 +69,12 @@ class OurFormulas:
 
     def stage_cost(self, stage: str, sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what a stage costs at ``sizes``, multiplied out."""
-        return map_cost(_settle(_put_in(self.stages[stage], sizes)), lambda size: resolve(size, domain))
+        return map_cost(settle(_put_in(self.stages[stage], sizes)), lambda size: resolve(size, domain))
+
+    def fused_io(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> sympy.Expr:
+        """Return ``fused_io_bytes`` of the module at ``path`` over ``stages`` at ``sizes``, multiplied out."""
+        found = (size for stage, size in self.unfused[path].items() if stage in stages)
+        return resolve(sympy.Add(*found).xreplace(_values(sizes)).xreplace(_SETTLED), domain)
 
     def members(self) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:
         """Yield every bound module with the paths of the modules that it stands for, parents first."""
@@ -94,7 +106,14 @@ def build_formulas(graph: ModuleGraph) -> OurFormulas:
         }
     root = costs[model.node.path]
     stages = {stage: evolve(root[stage], weight_bytes=cost.weight_bytes) for stage, cost in totals.by_stage.items()}
-    return OurFormulas(model=model, costs=costs, stages=stages)
+    unfused = {
+        path: {
+            stage: share_evenly(_open_flow(size, path) if stage == LOOPED_STAGE else sympy.sympify(size))
+            for stage, size in by_stage.items()
+        }
+        for path, by_stage in totals.fused_io_by_module.items()
+    }
+    return OurFormulas(model=model, costs=costs, stages=stages, unfused=unfused)
 
 
 def open_loop(looped: Cost, place: str) -> Cost:
@@ -108,20 +127,24 @@ def open_loop(looped: Cost, place: str) -> Cost:
     CountError
         If D(0) is not 0.
     """
-    steps, step = symbol("decode_steps"), symbol("decode_step")
-
-    def at(size: Size, count: Size) -> sympy.Expr:
-        return resolve(sympy.sympify(size).xreplace({steps: sympy.sympify(count)}), Domain())
-
-    for metric in FLOWS:
-        if at(looped[metric], 0) != 0:
-            raise CountError("no decode steps cost something", place=place, expected=0, found=looped[metric])
+    step = symbol("decode_step")
     return Cost(
         **{
-            metric: at(looped[metric], step) - (at(looped[metric], step - 1) if metric in FLOWS else 0)
+            metric: _open_flow(looped[metric], place) if metric in FLOWS else _at_steps(looped[metric], step)
             for metric in METRICS
         }
     )
+
+
+def _open_flow(looped: Size, place: str) -> sympy.Expr:
+    step = symbol("decode_step")
+    if _at_steps(looped, 0) != 0:
+        raise CountError("no decode steps cost something", place=place, expected=0, found=looped)
+    return _at_steps(looped, step) - _at_steps(looped, step - 1)
+
+
+def _at_steps(size: Size, count: Size) -> sympy.Expr:
+    return resolve(sympy.sympify(size).xreplace({symbol("decode_steps"): sympy.sympify(count)}), Domain())
 
 
 def share_evenly(size: sympy.Expr) -> sympy.Expr:
@@ -134,7 +157,7 @@ def map_cost(cost: Cost, change: Callable[[sympy.Expr], sympy.Expr]) -> Cost:
     return Cost(**{metric: change(sympy.sympify(cost[metric])) for metric in METRICS})
 
 
-def _settle(cost: Cost) -> Cost:
+def settle(cost: Cost) -> Cost:
     """Return ``cost`` as a trace has it: what can be cast is cast, and the cache has the type of activations."""
     return map_cost(cost, lambda size: size.xreplace(_SETTLED))
 
@@ -148,8 +171,12 @@ _SETTLED: dict[sympy.Expr, sympy.Expr] = {
 
 
 def _put_in(cost: Cost, sizes: Mapping[str, Size]) -> Cost:
-    values = {symbol(name): sympy.sympify(size) for name, size in sizes.items()}
+    values = _values(sizes)
     return map_cost(cost, lambda size: size.xreplace(values))
+
+
+def _values(sizes: Mapping[str, Size]) -> dict[sympy.Symbol, sympy.Expr]:
+    return {symbol(name): sympy.sympify(size) for name, size in sizes.items()}
 
 
 def _walk_members(bound: BoundModule, above: tuple[str, ...]) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 import sympy
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from modelmeter.bind import BoundModule
 from modelmeter.cost import METRICS, BackwardMetric, Cost, Metric
 from modelmeter.errors import CountError
+from modelmeter.fusion import FUSED_IO, FusedMetric
 from modelmeter.graph import is_inside
 from modelmeter.models.deepseek_ocr.build import stage_of
 from modelmeter.peak import PeakMetric
@@ -27,7 +28,7 @@ Implementation = Literal["reference", "transformers", "formulas", "enumeration"]
 """What our formulas were compared with: our torch modules, the independent implementation in the transformers
 package, another form of the formulas themselves, or all cases one by one."""
 
-Quantity = Metric | PeakMetric | BackwardMetric
+Quantity = Metric | FusedMetric | PeakMetric | BackwardMetric
 """What a verdict is on."""
 
 Progress = Callable[[str], None]
@@ -135,7 +136,10 @@ def prove(
         for corner in case.corners():
             progress(corner.name)
             trace = corner.run()
-            yield from compare(formulas, corner, trace, counterparts)
+            verdicts = list(compare(formulas, corner, trace, counterparts))
+            yield from verdicts
+            if trace.fused_io:
+                yield from compare_fused_io(formulas, corner, trace, verdicts)
             gaps = [
                 corner.at(symbol, point) for symbol, points in trace.domain.excluded.items() for point in sorted(points)
             ]
@@ -183,6 +187,30 @@ def compare(
             yield from _judge(case, trace, counterparts, formulas.model, [stage], ours, theirs)
 
 
+def compare_fused_io(
+    formulas: OurFormulas, case: Case, trace: SymbolicTrace, verdicts: Iterable[Verdict]
+) -> Iterator[Verdict]:
+    """Yield a verdict on ``fused_io_bytes`` beside each of ``verdicts`` on ``io_bytes``.
+
+    The other side is the traffic of the operators that the trace saw in the reference model and that are not fused.
+    """
+    members = {bound.node.path: paths for bound, paths in formulas.members()}
+    for verdict in verdicts:
+        if verdict.metric != "io_bytes":
+            continue
+        stages = verdict.stages.split("+")
+        if verdict.subject == "" and len(stages) < len(case.stages):
+            theirs = sympy.Add(*(sign * trace.fused_io[path] for path, sign in _list_own(trace.fused_io, *stages)))
+        else:
+            theirs = sympy.Add(*(trace.fused_io[_below(name, case.root)] for name in members[verdict.subject]))
+        ours = formulas.fused_io(verdict.subject, stages, {**case.sizes, **case.widths}, trace.domain)
+        theirs = sympy.expand(
+            theirs.xreplace({symbol(name): sympy.Integer(bits) for name, bits in case.widths.items()})
+        )
+        difference = sympy.expand(ours - theirs)
+        yield evolve(verdict, metric=FUSED_IO, ours=ours, theirs=theirs, difference=difference, operators={})
+
+
 def _judge(
     case: Case,
     trace: SymbolicTrace,
@@ -216,13 +244,17 @@ def _judge(
 
 def _sum_stage(trace: SymbolicTrace, stage: str) -> Cost:
     """Return what the modules of a stage did themselves in a traced prefill of the whole model."""
-    total = Cost()
-    for path, cost in trace.costs.items():
-        if stage_of("prefill", path) == stage:
-            total = total + cost
-        if path and stage_of("prefill", path.rpartition(".")[0]) == stage:
-            total = total + map_cost(cost, lambda size: -size)
+    total = sum((trace.costs[path].scale(sign) for path, sign in _list_own(trace.costs, stage)), start=Cost())
     return map_cost(total, sympy.expand)
+
+
+def _list_own(paths: Iterable[str], stage: str) -> Iterator[tuple[str, int]]:
+    """Yield what adds up to what the modules of a stage did themselves: modules with a sign."""
+    for path in paths:
+        if stage_of("prefill", path) == stage:
+            yield path, 1
+        if path and stage_of("prefill", path.rpartition(".")[0]) == stage:
+            yield path, -1
 
 
 def _at_widths(case: Case, cost: Cost) -> Cost:

@@ -26,6 +26,7 @@ from modelmeter.verify.symbolic_trace import Forward, TorchSize, TorchSizes, tra
 from modelmeter.verify.trace_sizes import (
     BATCH_SIZE,
     CACHED_TOKENS,
+    CHUNK_TOKENS,
     EVERY_PROMPT,
     EVERY_STEP,
     NO_TILES,
@@ -68,6 +69,28 @@ def make_decode_case(
         sizes={**(symbolic or {}), **STEP},
         stages=("decode",),
         least=least,
+    )
+
+
+def make_chunk_case(architecture: DeepSeekOCRArchitecture, *, least: Least | None = None) -> Case:
+    """Return the case of a chunk of a prompt behind positions that are cached."""
+    sizes = {"batch_size": BATCH_SIZE, "seq_len": CHUNK_TOKENS, "cached_tokens": CACHED_TOKENS}
+
+    def build(sizes: TorchSizes) -> Forward:
+        positions, cached = sizes["seq_len"], sizes["cached_tokens"]
+        model, cache = _build(architecture, sizes, capacity=cached + positions)
+        cache.hold(cast(int, cached))
+        tokens = torch.empty(sizes["batch_size"], positions, dtype=torch.int64)
+        return Forward(model=model, run=lambda: model(tokens, cache), cache=cache.tensors)
+
+    return Case(
+        name="chunk of a prefill",
+        trace=trace_everything,
+        inputs=sizes,
+        build=build,
+        sizes={**sizes, "logits_tokens": CHUNK_TOKENS},
+        stages=("prefill",),
+        least=least or {},
     )
 
 

@@ -14,15 +14,18 @@ from torch.utils.flop_counter import flop_registry
 from modelmeter.catalogue import LayerEntry
 from modelmeter.cost import BACKWARD_METRICS, METRICS, Cost
 from modelmeter.evidence import Check, Evidence, Subject, fingerprint
+from modelmeter.functions import Size
+from modelmeter.fusion import FUSED_IO
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.operator_table import MATRIX_OPERATORS, MOVING_OPERATORS, find_weight
+from modelmeter.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight
 from modelmeter.peak import PEAK, Peak
+from modelmeter.totals import Totals
 from modelmeter.verify.case import Kind
 from modelmeter.verify.proof import Implementation, Quantity, Verdict
 
 Scope = Literal["layer", "stage"]
 
-_ORDER = (*METRICS, *BACKWARD_METRICS, PEAK)
+_ORDER = (*METRICS, FUSED_IO, *BACKWARD_METRICS, PEAK)
 _PROGRAMS = ("modelmeter", "sympy", "torch", "transformers")
 
 
@@ -83,7 +86,12 @@ def gather_rows(verdicts: Iterable[Verdict]) -> tuple[Row, ...]:
 
 
 def _is_of_stages(verdict: Verdict) -> bool:
-    """Tell whether a verdict is on the whole model, or on a backward, of which a training step is the sum."""
+    """Tell whether a verdict is on the whole model, or on a backward, of which a training step is the sum.
+
+    What is alive beside the operators of a layer is of that layer only, also where it is the model itself.
+    """
+    if verdict.metric == PEAK:
+        return not verdict.layer
     return verdict.metric in BACKWARD_METRICS or (verdict.implementation != "formulas" and verdict.subject == "")
 
 
@@ -123,13 +131,13 @@ _PRODUCTS = frozenset(packet.__name__ for packet in flop_registry)
 
 def _use_of(name: str, implementation: Implementation) -> str:
     """Return what an operator was counted as; counters refuse those that are nothing of this."""
+    if name == ATTENTION:
+        return "attention"
     if name in MATRIX_OPERATORS or name in _PRODUCTS:
         return "matrix product"
     if implementation != "reference":
         return "no matrix product"
-    if find_weight(name) is not None:
-        return "vector arithmetic"
-    return "data movement" if name in MOVING_OPERATORS else "integers only"
+    return "data movement" if find_weight(name) is None else "vector arithmetic"
 
 
 def make_evidence(
@@ -137,7 +145,7 @@ def make_evidence(
     operators: Mapping[str, Mapping[str, Counter[str]]],
     *,
     catalogue: Sequence[LayerEntry],
-    stages: Mapping[str, Cost],
+    totals: Totals,
     peaks: Mapping[str, Peak],
     training_step: Cost,
 ) -> Evidence:
@@ -145,11 +153,12 @@ def make_evidence(
     rows = tuple(rows)
     names: dict[tuple[str, ...], str] = {}  # of lists of domains, which many checks share
 
-    def gather(scope: Scope, name: str, cost: Cost, *beside: sympy.Expr) -> Subject:
+    def gather(scope: Scope, name: str, cost: Cost, *beside: Size) -> Subject:
         metrics: dict[Check, list[str]] = {}
         for row in rows:
-            # What is known of backwards belongs to the training step, whose formulas they are.
-            if (row.scope, row.name) == (scope, name) and (scope == "stage" or row.metric not in BACKWARD_METRICS):
+            # What is known of backwards belongs to the training step, whose formulas they are; and of what is alive,
+            # to the stages.
+            if (row.scope, row.name) == (scope, name) and (scope == "stage" or row.metric in METRICS):
                 check = Check(
                     metrics=(),
                     implementation=row.implementation,
@@ -165,9 +174,12 @@ def make_evidence(
 
     return Evidence(
         versions={program: version(program) for program in _PROGRAMS},
-        layers={entry.name: gather("layer", entry.name, entry.cost) for entry in catalogue},
+        layers={entry.name: gather("layer", entry.name, entry.cost, entry.fused_io_bytes) for entry in catalogue},
         stages={
-            **{name: gather("stage", name, cost, peaks[name].formula) for name, cost in stages.items()},
+            **{
+                name: gather("stage", name, cost, totals.fused_io_by_stage[name], peaks[name].formula)
+                for name, cost in totals.by_stage.items()
+            },
             TRAINING_STEP: gather("stage", TRAINING_STEP, training_step),
         },
         domains={name: domains for domains, name in names.items()},
@@ -182,8 +194,8 @@ def find_gaps(rows: Iterable[Row], *, layers: Iterable[str], stages: Iterable[st
     """Return what has no comparison with torch modules: ``layer metric`` or ``stage metric``."""
     found = {(row.scope, row.name, row.metric) for row in rows if row.implementation == "reference"}
     wanted = [
-        *(("layer", name, metric) for name in layers for metric in (*METRICS, *BACKWARD_METRICS)),
-        *(("stage", name, metric) for name in stages for metric in (*METRICS, PEAK)),
+        *(("layer", name, metric) for name in layers for metric in (*METRICS, FUSED_IO, *BACKWARD_METRICS)),
+        *(("stage", name, metric) for name in stages for metric in (*METRICS, FUSED_IO, PEAK)),
         *(("stage", TRAINING_STEP, metric) for metric in METRICS),
     ]
     return tuple(f"{name} {metric}" for scope, name, metric in wanted if (scope, name, metric) not in found)

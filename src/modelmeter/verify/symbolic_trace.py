@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy
 import torch
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from torch import nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
@@ -24,6 +24,7 @@ from modelmeter.cost import METRICS, Cost, Elements, Metric, Precision, Work
 from modelmeter.dtypes import default_dtype
 from modelmeter.errors import CountError
 from modelmeter.graph import is_inside
+from modelmeter.operator_table import UNFUSED_OPERATORS
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.guards import Assumed, read_domain
 from modelmeter.verify.integer_facts import Domain
@@ -74,6 +75,8 @@ class SymbolicTrace:
         By module path, with everything below it; the module that was run is at the empty path.
     metrics
         Which metrics were counted; the others are 0 in ``costs``.
+    fused_io
+        ``fused_io_bytes`` by module path in the same way; nothing where only matrix products were counted.
     domain
         The values of the symbols that the formulas hold for.
     seconds
@@ -84,6 +87,7 @@ class SymbolicTrace:
 
     costs: Mapping[str, Cost]
     metrics: tuple[Metric, ...]
+    fused_io: Mapping[str, sympy.Expr]
     domain: Domain
     seconds: float
     operators: Mapping[str, int]
@@ -117,9 +121,13 @@ def trace_everything(
         counted = count_forward(forward.model, forward.run, cache=forward.cache)
         cached = counted.cached_by_path
         work = counted.by_path()
+        unfused = evolve(
+            counted, operators=tuple(each for each in counted.operators if each.name in UNFUSED_OPERATORS)
+        ).by_path()
         modules = {
             path: _Counted(
                 work=work.get(path, Work()),
+                unfused=unfused.get(path, Work()),
                 parameters=sum(parameter.numel() for parameter in module.parameters()),
                 kv_elements=sum(size for owner, size in cached.items() if is_inside(owner, path)),
             )
@@ -149,9 +157,10 @@ Trace = Callable[[Prepare, Sequence[sympy.Symbol], Assumed, torch.dtype], Symbol
 
 @frozen(kw_only=True)
 class _Counted:
-    """What a module did, in torch's sizes."""
+    """What a module did, in torch's sizes; ``unfused`` is the part of its operators that are not fused."""
 
     work: Work
+    unfused: Work | None = None
     parameters: TorchSize = 0
     kv_elements: TorchSize = 0
 
@@ -178,13 +187,19 @@ def _trace(
         counted = count(prepare(sizes))
         domain = read_domain(environment, names, assumed)
         costs = {path: _read_cost(module, names) for path, module in counted.modules.items()}
+        fused_io = {
+            path: _read_cost(_Counted(work=module.unfused), names).io_bytes
+            for path, module in counted.modules.items()
+            if module.unfused is not None
+        }
     taking_part = {symbol for metric in metrics for symbol in sympy.sympify(costs[""][metric]).free_symbols}
     missing = [symbol.name for symbol in symbols if symbol not in taking_part]
     if missing:
         raise CountError("a symbolic size takes no part in the result", found=missing, remedy="was it pinned?")
     return SymbolicTrace(
-        costs=costs, metrics=metrics, domain=domain, seconds=time.perf_counter() - started, operators=counted.operators
-    )
+        costs=costs, metrics=metrics, fused_io=fused_io, domain=domain, seconds=time.perf_counter() - started,
+        operators=counted.operators,
+    )  # fmt: skip
 
 
 @contextmanager

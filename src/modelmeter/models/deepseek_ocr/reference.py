@@ -85,7 +85,7 @@ class DeepseekOCRModel(nn.Module):
         return torch.cat((rows, newline), dim=2).flatten(1, 2)
 
     def _write_pages(self, prompts: Tensor, views: Iterator[Tensor], tile_grid: tuple[int, int]) -> tuple[int, int]:
-        """Write the image tokens of the pages of a call over their prompts; return how many pages, and tokens of each."""
+        """Write the image tokens of a call over their prompts; return how many pages, and the tokens of each."""
         image_tokens = self.encode_pages(views, tile_grid)
         pages, tokens, _ = image_tokens.shape
         if tokens > prompts.shape[1]:
@@ -111,9 +111,9 @@ class DeepseekOCRModel(nn.Module):
     ) -> Tensor:
         """Return hidden states (batch, positions, hidden_size) and fill ``cache``.
 
-        The image tokens take the positions from ``image_start`` on, one image after the other. ``views`` makes what :meth:`encode_pages` takes,
-        for one call after the other until every image of every prompt has had its turn: a call has one image of each of
-        some prompts.
+        The image tokens take the positions from ``image_start`` on, one image after the other. ``views`` makes what
+        :meth:`encode_pages` takes, for one call after the other until every image of every prompt has had its turn: a
+        call has one image of each of some prompts.
         """
         batch_size, positions = input_ids.shape
         inputs_embeds = self.embed_tokens(input_ids)

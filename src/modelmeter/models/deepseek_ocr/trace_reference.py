@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count
 from math import gcd
+from typing import Final
 
 import torch
 from attrs import asdict, evolve, frozen
 
 from modelmeter import symbols
 from modelmeter.dtypes import default_dtype
-from modelmeter.errors import WorkloadError
+from modelmeter.errors import TraceError, WorkloadError
 from modelmeter.functions import ceil_div
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr import vision_tokens
@@ -23,6 +24,10 @@ from modelmeter.trace import trace_modules
 
 DTYPE = torch.bfloat16
 """What runs, and is cached, on the meta device; unlike float32, so that what is cast can be told from what is not."""
+
+
+MOST_EXPERTS: Final = 2**16
+"""Most experts, over all layers, that are traced: twice those of the largest models. Each is a module to build."""
 
 
 @frozen(kw_only=True)
@@ -122,7 +127,7 @@ def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorklo
     Raises
     ------
     TraceError
-        If the prompt does not hold its image tokens, or a run fails otherwise.
+        If the prompt does not hold its image tokens, as :func:`prepare_runs`, or a run fails otherwise.
     """
     workload = workload or TraceWorkload.for_architecture(architecture)
     graph = trace_modules(*prepare_runs(architecture, workload))
@@ -145,7 +150,19 @@ def prepare_runs(
 
     The decode step is one token behind a cache of the whole prompt; by default that of :func:`make_cache`. The
     experts take even shares of the tokens. With ``dtype`` float32 nothing is cast.
+
+    Raises
+    ------
+    TraceError
+        If the model has more experts than can be traced, or torch cannot hold the cache.
     """
+    num_sparse_layers = architecture.num_hidden_layers - architecture.first_k_dense_replace
+    if num_sparse_layers * architecture.n_routed_experts > MOST_EXPERTS:
+        raise TraceError(
+            "the model has more experts than can be traced", place="num_hidden_layers, n_routed_experts",
+            expected=f"at most {MOST_EXPERTS} experts in all layers",
+            found=f"{architecture.n_routed_experts} in each of {num_sparse_layers}",
+        )  # fmt: skip
     model = build_reference(architecture, expert_routing="even", dtype=dtype)
     cache = cache or make_cache(architecture, workload, dtype)
     tile_grid = (workload.num_width_tiles, workload.num_height_tiles)

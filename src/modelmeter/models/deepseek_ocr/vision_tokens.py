@@ -56,5 +56,11 @@ def image_tokens(
 
 def prompt_image_tokens(sizes: Mapping[str, Size]) -> Size:
     """Return the tokens of all images of one prompt; ``sizes`` has the dimensions that they depend on."""
-    names = ("base_size", "image_size", "num_width_tiles", "num_height_tiles")
-    return sizes["images_per_prompt"] * image_tokens(*(sizes[name] for name in names), sizes["sam_patch_size"])
+    per_image = image_tokens(
+        sizes["base_size"],
+        sizes["image_size"],
+        sizes["num_width_tiles"],
+        sizes["num_height_tiles"],
+        sizes["sam_patch_size"],
+    )
+    return sizes["images_per_prompt"] * per_image

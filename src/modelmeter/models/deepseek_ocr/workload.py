@@ -36,8 +36,8 @@ class Workload:
     Raises
     ------
     WorkloadError
-        If a size is not an integer in its range, a side is shorter than a patch, ``seq_len`` does not hold
-        the image tokens, or there are more logits than positions.
+        If a size is not an integer in its range, a side is shorter than a patch, ``seq_len`` or ``decode_steps``
+        is given and does not follow, or there are more logits than positions.
     """
 
     batch_size: int = 1
@@ -78,7 +78,16 @@ class Workload:
             ),
             ("base_size", self.base_size >= patch, f"at least one patch, {patch}"),
             ("image_size", self.image_size >= patch, f"at least one patch, {patch}"),
-            ("seq_len", self.seq_len >= self.image_tokens, f"at least the image tokens, {self.image_tokens}"),
+            (
+                "seq_len",
+                self.seq_len == self.image_tokens + self.prompt_tokens,
+                f"the {self.image_tokens} image tokens and prompt_tokens, {self.prompt_tokens}",
+            ),
+            (
+                "decode_steps",
+                self.decode_steps == self.max_new_tokens - 1,
+                f"one less than max_new_tokens, {self.max_new_tokens}",
+            ),
             ("logits_tokens", self.logits_tokens <= self.seq_len, f"at most seq_len, {self.seq_len}"),
         ):
             if not holds:

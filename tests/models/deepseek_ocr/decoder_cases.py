@@ -68,7 +68,7 @@ def make_cached(
     **flags: bool,
 ) -> Case:
     """Return the case of a module that is given positions and a cache with ``cached`` ones before them."""
-    memory = build_cache(architecture, batch, cached + positions + 2)
+    memory = build_cache(architecture, batch, cached + positions + 2, dtype=torch.get_default_dtype())
     if cached:
         memory.hold(cached)
     ids = torch.arange(cached, cached + positions, device="meta").expand(batch, -1)

@@ -57,7 +57,7 @@ def runs(architecture: DeepSeekOCRArchitecture, page: Page, *, gets_all_logits: 
         "images_per_prompt": page.images_per_prompt,
     }
     sizes = {**architecture.dimension_values(), **page.sizes, "seq_len": seq_len, "logits_tokens": logits_tokens}
-    memory = build_cache(architecture, batch, seq_len + 5)
+    memory = build_cache(architecture, batch, seq_len + 5, dtype=dtype)
     vision = re.compile(r"model\.(sam_model|vision_model|projector|image_newline|view_seperator)\b")
     decoder = tuple(parameter for name, parameter in whole.named_parameters() if not vision.match(name))
 

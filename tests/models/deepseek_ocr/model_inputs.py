@@ -113,10 +113,15 @@ def in_one_call(page: Page) -> Page:
 
 
 def build_cache(
-    architecture: DeepSeekOCRArchitecture, batch_size: int, capacity: int, like: Tensor | None = None
+    architecture: DeepSeekOCRArchitecture,
+    batch_size: int,
+    capacity: int,
+    *,
+    like: Tensor | None = None,
+    dtype: torch.dtype = torch.bfloat16,
 ) -> KeyValueCache:
-    """Build a cache where ``like`` is and of its type; without it, on the meta device and of torch's own type."""
-    device, dtype = ("meta", torch.get_default_dtype()) if like is None else (like.device, like.dtype)
+    """Build a cache where ``like`` is and of its type; without it, on the meta device and of ``dtype``."""
+    device, dtype = ("meta", dtype) if like is None else (like.device, like.dtype)
     return KeyValueCache(architecture, batch_size=batch_size, capacity=capacity, device=device, dtype=dtype)
 
 

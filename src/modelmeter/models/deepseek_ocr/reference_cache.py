@@ -71,11 +71,21 @@ class KeyValueCache:
         """Move what a prefill has made into buffers with room for more.
 
         Engines have a prefill write there at once, so this is no part of any forward.
+
+        Raises
+        ------
+        TraceError
+            If the buffers would be smaller than what is cached.
         """
         made, length = (list(self.keys), list(self.values)), self.length
+        if length > self._shape[2]:
+            raise TraceError(
+                "the cache has no room for what it holds", place="KeyValueCache", expected=f"at least {length}",
+                found=self._shape[2], remedy="give it a larger capacity",
+            )  # fmt: skip
         self.hold(length)
         for old, new in zip((*made[0], *made[1]), self.tensors(), strict=True):
-            new[:, :, :length].copy_(cast(Tensor, old))
+            new[:, :, :length].copy_(cast(Tensor, old)[:, :, :length])
 
     def update(self, layer_index: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Cache ``key`` and ``value`` of one layer, and return all that the layer has cached.

@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test bench check format codegen accuracy clean
+.PHONY: help demo test fuzz bench check format codegen accuracy bytes clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,12 @@ demo: $(STAMP)  ## Compile the formulas from the torch modules and show what a p
 
 test: $(STAMP)  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 tests
+
+FUZZ_SEED ?= 0
+FUZZ_CASES ?= 10000
+
+fuzz: $(STAMP)  ## Try 10,000 bad inputs on every command; takes a quarter of an hour
+	$(BIN)/python -m tests.fuzz --seed $(FUZZ_SEED) --cases $(FUZZ_CASES)
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(BIN)/python -m tests.benchmarks
@@ -43,6 +49,9 @@ codegen: $(STAMP)  ## Regenerate codegen/
 accuracy: $(STAMP)  ## Regenerate the page about other counters of FLOPs; takes minutes and 5 GB
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group others
 	$(BIN)/python -m modelmeter.verify.other_counters --out codegen/formulas/accuracy.md
+
+bytes: $(STAMP)  ## Regenerate the page about the bytes of another implementation
+	$(BIN)/python -m modelmeter.verify.foreign_bytes --out codegen/formulas/bytes.md
 
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

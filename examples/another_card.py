@@ -3,9 +3,10 @@
 Run it with: modelmeter report --out build/report && python examples/another_card.py build/report/report.json
 """
 
+import argparse
 import json
 import math
-import sys
+from fractions import Fraction
 from pathlib import Path
 
 # Dense BF16 peak of the tensor cores and FP32 peak beside them, in FLOP/s; bandwidth in bytes/s; memory in bytes.
@@ -21,17 +22,23 @@ def predict_ms(operators: list[dict], tensor: float, vector: float, bandwidth: f
     seconds = (
         max(
             row["tensor_core_flops"] / tensor + row["cuda_core_flops"] / vector,
-            row["io_bits"] / 8 / bandwidth,
+            float(Fraction(row["io_bits"])) / 8 / bandwidth,  # "11/2" where a bit is not a whole one
         )
         for row in operators
     )
     return 1000 * math.fsum(seconds) / efficiency
 
 
-def main(path: str) -> None:
+def main() -> None:
     """Print a line for each card."""
-    report = json.loads(Path(path).read_text(encoding="utf-8"))
-    prediction = report["prediction"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", type=Path, help="the report.json of `modelmeter report`")
+    path = parser.parse_args().report
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        prediction = report["prediction"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        parser.error(f"{path} is no report: {error}")
     request = next(stage for stage in prediction["stages"] if stage["stage"] == "request")
     held = request["weight_bytes"] + request["kv_cache_bytes"] + request["peak_activation_bytes"]
     print(f"{prediction['hardware']['name']:<22} {report['predicted_total_time_ms']:10.3f} ms, as the report says")
@@ -41,6 +48,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    main(sys.argv[1])
+    main()

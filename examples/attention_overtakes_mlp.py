@@ -6,7 +6,7 @@ length, so there is one length at which they are equal: it is solved for, exactl
 Run it with: python examples/attention_overtakes_mlp.py [picture.png]
 """
 
-import sys
+import argparse
 from importlib.resources import files
 from math import floor
 
@@ -24,6 +24,9 @@ from modelmeter.symbols import symbol
 
 def main() -> None:
     """Print the crossing as a formula and as a number, and draw the two costs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", nargs="?", default="attention_overtakes_mlp.png", help="where to draw them")
+    picture = parser.parse_args().picture
     # Start from the module graph that the evaluators were compiled from: tracing it again would take torch.
     graph = ModuleGraph.read(str(files("deepseek_ocr_costs") / "module_graph.json"))
     compiled = compile_model(DeepSeekOCRArchitecture(), graph)
@@ -47,8 +50,10 @@ def main() -> None:
     axes.axvline(float(exact), linestyle=":", color="grey")
     axes.set(xlabel="seq_len in tokens", ylabel="TFLOP of a prefill")
     axes.legend()
-    picture = sys.argv[1] if len(sys.argv) > 1 else "attention_overtakes_mlp.png"
-    figure.savefig(picture)
+    try:
+        figure.savefig(picture)
+    except (OSError, ValueError) as error:
+        parser.error(f"{picture} cannot be drawn: {error}")
     print(f"Drawn in {picture}.")
 
 

@@ -3,6 +3,8 @@
 Run it with: python examples/cost_a_page.py
 """
 
+import argparse
+
 import deepseek_ocr_costs as costs
 
 # Sides in pixels of the view of the whole page and of a tile, and the tiles across and down.
@@ -19,6 +21,7 @@ MODES = {
 
 def main() -> None:
     """Print a line for each mode."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print("mode      image tokens  TFLOP to read  TFLOP to write  GB of cache")
     for mode, sizes in MODES.items():
         # A request is all stages, one after the other, for 10 tokens of prompt and 1,024 new ones.

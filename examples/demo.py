@@ -3,8 +3,10 @@
 Run it with: modelmeter compile --out build/codegen && python examples/demo.py build/codegen
 """
 
+import argparse
 import importlib
 import sys
+from pathlib import Path
 
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, open_console, unit_of
 
@@ -17,26 +19,31 @@ def count_flops() -> dict[str, int]:
 
     from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
     from modelmeter.models.deepseek_ocr.reference import build_reference
-    from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
+    from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
     from modelmeter.verify.matrix_products import count_matrix_products
 
     with torch.device("meta"):
         model = build_reference(architecture := DeepSeekOCRArchitecture(), expert_routing="even")
         cache = KeyValueCache(architecture, batch_size=1, capacity=2000, device="meta", dtype=torch.bfloat16)
-        page, tiles = (torch.empty(n, 3, side, side, dtype=torch.bfloat16) for n, side in ((1, 1024), (6, 640)))
+        views = [torch.empty(n, 3, side, side, dtype=torch.bfloat16) for n, side in ((6, 640), (1, 1024))]
         prompt, token = (torch.empty(1, length, dtype=torch.int64) for length in (913, 1))
-        modules = count_matrix_products(model, lambda: model(prompt, cache, page, tiles, num_width_tiles=2)).by_path
+        modules = count_matrix_products(model, lambda: model(prompt, cache, lambda: iter(views), (2, 3))).by_path
         sam, clip, projector = (modules[f"model.{name}"] for name in ("sam_model", "vision_model", "projector"))
         counts = {"vision": sam + clip, "projector": projector, "prefill": modules[""] - sam - clip - projector}
         for step in SAMPLED_STEPS:
-            cache.length = 913 + step - 1  # as the steps before it leave the cache
+            cache.hold(913 + step - 1)  # as the steps before it leave the cache
             counts[f"decode step {step}"] = count_matrix_products(model, lambda: model(token, cache)).by_path[""]
     return counts
 
 
 def main() -> None:
     """Print what each stage costs, then how the formulas compare with the count."""
-    sys.path.insert(0, sys.argv[1])  # before the evaluators that are installed
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", help="where `modelmeter compile` wrote the evaluators")
+    folder = parser.parse_args().folder
+    if not Path(folder, "deepseek_ocr_costs", "__init__.py").is_file():
+        parser.error(f"{folder} has no evaluators: run modelmeter compile --out {folder}")
+    sys.path.insert(0, folder)  # before the evaluators that are installed
     costs = importlib.import_module("deepseek_ocr_costs")
     stages = costs.stages()._asdict()
     table = make_table("gundam, A4 page", *stages)
@@ -50,7 +57,7 @@ def main() -> None:
     for name, formula in flops.items():
         compared = (counts[name], formula - counts[name]) if name in counts else ()
         check.add_row(name, *map(format_integer, (formula, *compared)))
-    for shown in (table, "", check, f"\nEvaluators: {costs.__path__[0]}\nFormulas: {sys.argv[1]}/formulas/README.md"):
+    for shown in (table, "", check, f"\nEvaluators: {costs.__path__[0]}\nFormulas: {folder}/formulas/README.md"):
         open_console().print(shown, markup=False)
     sys.exit(any(flops[name] != count for name, count in counts.items()))
 

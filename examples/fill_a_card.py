@@ -1,8 +1,10 @@
 """How many pages fit on a card at once, in every mode of DeepSeek-OCR, and how long such a batch takes.
 
+With logits of all positions, as the vendor's code makes them, and of the last position only, as serving engines do.
 Run it with: python examples/fill_a_card.py [card]
 """
 
+import argparse
 import sys
 from bisect import bisect_right
 
@@ -14,6 +16,7 @@ from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
 from llm_perf_opt.reporting.evaluation import sizes_of
+from modelmeter.errors import ModelMeterError
 
 MODES = ("tiny", "small", "base", "large", "gundam", "gundam-m")
 
@@ -25,25 +28,29 @@ def hold(profile: OCRWorkloadProfile, num_pages: int) -> int:
     return request.weight_bytes + request.kv_cache_bytes + costs.request_peak_activation_bytes(**sizes)
 
 
-def main(card: str = "h100-sxm") -> None:
-    """Print a line for each mode."""
-    hardware = find_hardware(card)
-    print(f"{hardware.name}, bfloat16, at its peak rates")
-    print("mode      pages at once   GiB  seconds  pages per second")
+def main() -> None:
+    """Print a line for each mode and choice of logits."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("card", nargs="?", default="h100-sxm", help="a card that is shipped, or a YAML file of one")
+    hardware = find_hardware(parser.parse_args().card)
+    print(f"{hardware.name}, bfloat16, at its peak rates, {hardware.usable_bytes / 2**30:.2f} GiB usable")
+    print("mode      logits  pages at once   GiB  seconds  pages per second")
     for mode in MODES:
-        profile = find_profile(mode)
-        # The bytes grow with the pages, so the most pages that fit are found by halving.
-        num_pages = bisect_right(range(1, 2**20), hardware.memory_bytes, key=lambda pages: hold(profile, pages))
-        if not num_pages:
-            print(f"{mode:<9} {0:>13}  {hold(profile, 1) / 2**30:>4.1f}")
-            continue
-        report = build_report(ReportRequest(profile=evolve(profile, num_pages=num_pages), hardware=hardware))
-        seconds = report.predicted_total_time_ms / 1000
-        print(
-            f"{mode:<9} {num_pages:>13,}  {hold(profile, num_pages) / 2**30:>4.1f}"
-            f"  {seconds:>7.2f}  {num_pages / seconds:>16.1f}"
-        )
+        for logits, logits_tokens in (("all", None), ("last", 1)):
+            profile = evolve(find_profile(mode), logits_tokens=logits_tokens)  # its towers take a page in a call
+            # The bytes grow with the pages, so the most pages that fit are found by halving.
+            num_pages = bisect_right(range(1, 2**20), hardware.usable_bytes, key=lambda pages: hold(profile, pages))
+            line = f"{mode:<9} {logits:<6}  {num_pages:>13,}  {hold(profile, num_pages or 1) / 2**30:>4.1f}"
+            if num_pages:
+                batch = evolve(profile, num_pages=num_pages)
+                report = build_report(ReportRequest(profile=batch, hardware=hardware))
+                seconds = report.predicted_total_time_ms / 1000
+                line += f"  {seconds:>7.2f}  {num_pages / seconds:>16.1f}"
+            print(line)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main()
+    except ModelMeterError as error:
+        sys.exit(f"error: {error}")

@@ -8,15 +8,21 @@ ADDRESS is that of a running scheduler, as in tcp://10.0.0.7:8786, whose workers
 Without it, two workers are started on this machine.
 """
 
+import argparse
 import sys
 
 from distributed import Client
 
 from llm_perf_opt.sweep import Sweep, compute_blocks_on, write_sweep
+from modelmeter.errors import ModelMeterError
 
 
-def main(path: str, address: str | None = None) -> None:
+def main() -> None:
     """Write the sweep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", help="the file to write: sweep.parquet or sweep.csv")
+    parser.add_argument("address", nargs="?", help="the scheduler")
+    path, address = vars(parser.parse_args()).values()
     sweep = Sweep.over(
         "request",
         {
@@ -36,4 +42,7 @@ def main(path: str, address: str | None = None) -> None:
 
 
 if __name__ == "__main__":  # workers import this file again
-    main(*sys.argv[1:])
+    try:
+        main()
+    except (ModelMeterError, OSError, ValueError) as error:  # what the file, or the address, is refused for
+        sys.exit(f"error: {error}")

@@ -3,7 +3,7 @@
 Run it with: python examples/write_formula_page.py [layer] [folder]
 """
 
-import sys
+import argparse
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,12 +15,20 @@ from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
 def main() -> None:
     """Write the page of the mixture of experts, or of the layer that is named, to a Markdown file."""
-    layer = sys.argv[1] if len(sys.argv) > 1 else "deepseek_v2_moe"
-    folder = Path(sys.argv[2] if len(sys.argv) > 2 else ".")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("layer", nargs="?", default="deepseek_v2_moe", help="a layer, or its torch class")
+    parser.add_argument("folder", nargs="?", default=".", type=Path, help="where to write the page")
+    arguments = parser.parse_args()
 
     # From the module graph that the evaluators were compiled from, so that torch is not needed.
     graph = ModuleGraph.read(str(files("deepseek_ocr_costs") / "module_graph.json"))
     compiled = compile_model(DeepSeekOCRArchitecture(), graph)
+
+    layers = [entry.name for entry in compiled.catalogue if arguments.layer in (entry.name, entry.class_name)]
+    if not layers:
+        parser.error(f"no layer is called {arguments.layer}, only {', '.join(e.name for e in compiled.catalogue)}")
+    if not arguments.folder.is_dir():
+        parser.error(f"{arguments.folder} is no folder")
 
     # All pages, as text by path. Nothing is on disk yet.
     pages = render_pages(
@@ -31,9 +39,10 @@ def main() -> None:
         defaults=compiled.defaults,
         name=compiled.name,
     )
-    page = folder / f"{layer}.md"
-    page.write_text(pages[f"layers/{layer}.md"], encoding="utf-8")
-    print(f"{page}: {len(compiled.catalogue)} layers have one like it")
+    for layer in layers:
+        page = arguments.folder / f"{layer}.md"
+        page.write_text(pages[f"layers/{layer}.md"], encoding="utf-8")
+        print(f"{page}: {len(compiled.catalogue)} layers have one like it")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from fractions import Fraction
 
 import sympy
 
-from modelmeter.cost import FLOWS, METRICS, Cost, Elements, Operator, Precision, Work, bits_to_bytes
+from modelmeter.cost import COPIES, FLOWS, METRICS, Cost, Elements, Operator, Precision, Work, bits_to_bytes
+from modelmeter.functions import Differs, Equals
 from modelmeter.symbols import symbol
 
 PRECISION = Precision(weight_bits=3, activation_bits=5, kv_bits=7)
-READS = Elements(activation=2, weight=11, kv=13, index=17)
-WRITES = Elements(activation=19, weight=23, kv=29, index=31)
+READS = Elements(activation=2, weight=11, kv=13, index=17, float32=53)
+WRITES = Elements(activation=19, weight=23, kv=29, index=31, float32=59)
 WORK = Work(tensor_core_flops=37, cuda_core_flops=41, reads=READS, writes=WRITES)
 
 
@@ -26,14 +27,43 @@ def test_the_published_metrics_in_their_order() -> None:
 def test_what_is_not_stated_costs_nothing() -> None:
     assert set(Cost().as_dict().values()) == {0}
     assert Work() == Work(tensor_core_flops=0, cuda_core_flops=0, reads=Elements(), writes=Elements())
-    assert Elements() == Elements(activation=0, weight=0, kv=0, index=0)
+    assert Elements() == Elements(activation=0, weight=0, kv=0, index=0, float32=0)
     nothing = Operator(name="view")
     assert Work.of([nothing]) == Work()
 
 
-def test_each_kind_of_element_has_its_own_width_and_indices_have_64_bits() -> None:
-    bits = 2 * 5 + 11 * 3 + 13 * 7 + 17 * 64
+def test_each_kind_of_element_has_its_own_width_indices_have_64_bits_and_float32_has_32() -> None:
+    bits = 2 * 5 + 11 * 3 + 13 * 7 + 17 * 64 + 53 * 32
+    assert READS.to_bits(PRECISION) == bits
     assert Fraction(str(READS.to_bytes(PRECISION))) == Fraction(bits, 8)
+
+
+def test_elements_add_and_scale_kind_by_kind() -> None:
+    assert Elements(activation=21, weight=34, kv=42, index=48, float32=112) == READS + WRITES
+    assert Elements.total([READS, WRITES, READS]) == READS.scale(2) + WRITES
+    assert Elements.total([]) == Elements()
+    assert READS.scale(3) == Elements(activation=6, weight=33, kv=39, index=51, float32=159)
+    assert READS.floats == Elements(activation=2, weight=11, float32=53), "neither indices nor what is cached"
+
+
+def test_a_bracket_of_a_width_is_settled_by_the_width() -> None:
+    """What is cast is there where activations have another width than float32; a formula keeps the question."""
+    bits = symbol("activation_bits")
+    cast = Elements(activation=7 * Differs(bits, 32), float32=11 * Equals(bits, 32))
+    assert cast.to_bits(Precision(activation_bits=5)) == 7 * 5
+    assert cast.to_bits(Precision(activation_bits=32)) == 11 * 32
+    kept = cast.to_bits(Precision())
+    assert kept == 7 * bits * Differs(bits, 32) + 352 * Equals(bits, 32)
+    # Two widths that are compared with each other.
+    appended = Elements(kv=13 * Differs(symbol("kv_bits"), bits))
+    assert [appended.to_bits(Precision(kv_bits=kv, activation_bits=5)) for kv in (5, 7)] == [0, 13 * 7]
+    # And those of weights are another question than those of activations.
+    assert cast.to_bits(Precision(weight_bits=32)) == kept
+
+
+def test_a_size_without_brackets_is_as_it_is() -> None:
+    assert PRECISION.substitute(7) == 7
+    assert PRECISION.substitute(symbol("seq_len")) == symbol("seq_len")
 
 
 def test_bytes_are_whole_or_exact_fractions_but_never_rounded_on_the_way() -> None:
@@ -48,13 +78,13 @@ def test_bytes_are_whole_or_exact_fractions_but_never_rounded_on_the_way() -> No
 def test_the_metrics_of_work() -> None:
     """Activations are what is written, but for the cache and the parameters."""
     cost = Cost.of(work=WORK, parameters=43, kv_elements=47, precision=PRECISION)
-    moved = (2 + 19) * 5 + (11 + 23) * 3 + (13 + 29) * 7 + (17 + 31) * 64
+    moved = (2 + 19) * 5 + (11 + 23) * 3 + (13 + 29) * 7 + (17 + 31) * 64 + (53 + 59) * 32
     assert {metric: Fraction(str(value)) for metric, value in cost.as_dict().items()} == {
         "tensor_core_flops": 37,
         "cuda_core_flops": 41,
         "io_bytes": Fraction(moved, 8),
         "weight_bytes": Fraction(43 * 3, 8),
-        "activation_bytes": Fraction(19 * 5 + 31 * 64, 8),
+        "activation_bytes": Fraction(19 * 5 + 31 * 64 + 59 * 32, 8),
         "kv_cache_bytes": Fraction(47 * 7, 8),
     }
 
@@ -66,7 +96,7 @@ def test_work_is_the_sum_of_operators() -> None:
     assert Work.of([]) == Work()
     both = Work.of([one, other])
     assert (both.tensor_core_flops, both.cuda_core_flops) == (38, 43)
-    assert both.reads == both.writes == Elements(activation=21, weight=34, kv=42, index=48)
+    assert both.reads == both.writes == Elements(activation=21, weight=34, kv=42, index=48, float32=112)
     assert Work.of([one, other, other]) == WORK + Work.of([other]).scale(2)
 
 
@@ -77,17 +107,53 @@ def test_costs_add_and_scale_metric_by_metric() -> None:
 
 
 def test_a_backward_reads_what_was_read_and_a_gradient_and_writes_one_for_every_number() -> None:
-    """Of indices there are no gradients."""
+    """Of indices there are no gradients; each of the others is of the kind of what it is the gradient of."""
     operator = Operator(
-        name="mul", reads=Elements(activation=2, weight=11, index=17), writes=Elements(activation=19, index=31),
+        name="mul", reads=Elements(activation=2, weight=11, index=17, float32=53),
+        writes=Elements(activation=19, index=31, float32=59),
         backward_tensor_core_flops=37, backward_cuda_core_flops=41,
     )  # fmt: skip
     assert operator.backward == Work(
         tensor_core_flops=37,
         cuda_core_flops=41,
-        reads=Elements(activation=2 + 19, weight=11, index=17),
-        writes=Elements(activation=2, weight=11),
+        reads=Elements(activation=2 + 19, weight=11, index=17, float32=53 + 59),
+        writes=Elements(activation=2, weight=11, float32=53),
     )
+
+
+def test_statistics_beside_an_output_have_no_gradient() -> None:
+    norm = Operator(
+        name="native_layer_norm", reads=Elements(activation=2, weight=11), writes=Elements(activation=2, float32=53),
+        differentiated=Elements(activation=2), backward_cuda_core_flops=41,
+    )  # fmt: skip
+    assert norm.backward.reads == Elements(activation=2 + 2, weight=11)
+    assert norm.backward.writes == Elements(activation=2, weight=11)
+
+
+def test_the_gradient_of_a_copy_is_handed_on_and_that_of_a_cast_is_cast() -> None:
+    sizes = {"reads": Elements(activation=7), "writes": Elements(activation=7)}
+    assert {"clone"} == COPIES
+    assert Operator(name="clone", **sizes).backward == Work()
+    cast = Operator(name="_to_copy", reads=Elements(activation=7), writes=Elements(float32=7))
+    assert cast.backward == Work(reads=Elements(float32=7), writes=Elements(activation=7))
+
+
+def test_an_operator_that_does_not_run_does_nothing_forward_or_backward() -> None:
+    operator = Operator(
+        name="topk", tensor_core_flops=2, cuda_core_flops=3, reads=Elements(activation=5), writes=Elements(index=7),
+        backward_tensor_core_flops=11, backward_cuda_core_flops=13, gradients=Elements(activation=17),
+        differentiated=Elements(float32=19),
+    )  # fmt: skip
+    assert operator.scale(3) == Operator(
+        name="topk", tensor_core_flops=6, cuda_core_flops=9, reads=Elements(activation=15), writes=Elements(index=21),
+        backward_tensor_core_flops=33, backward_cuda_core_flops=39, gradients=Elements(activation=51),
+        differentiated=Elements(float32=57),
+    )  # fmt: skip
+    idle = operator.scale(0)
+    assert Work.of([idle, idle.backward]) == Work()
+    # What is not stated is worked out from what is: of an operator that does not run, nothing.
+    plain = Operator(name="mul", reads=Elements(activation=5), writes=Elements(activation=5)).scale(0)
+    assert (plain.gradients, plain.differentiated, plain.backward) == (None, None, Work())
 
 
 def test_the_backward_of_a_linear_operator_needs_only_the_indices_and_the_gradient() -> None:

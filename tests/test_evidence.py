@@ -131,3 +131,9 @@ def test_pages_say_nothing_of_formulas_that_have_changed(evidence: Evidence) -> 
     changed = evolve(make_cost(), kv_cache_bytes=BATCH)
     assert evidence.describe_layer("linear", changed) == ()
     assert evidence.describe_stage("linear", make_cost(), BATCH) == (), "a layer is no stage"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="only Unix has a file without an end")
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(EvidenceError, match=r"^/dev/zero: the evidence cannot be read; found it has more than"):
+        Evidence.read("/dev/zero")

@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner
 
+from card_pages import PARAMETERS, count_pages
 from llm_perf_opt.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +32,51 @@ def run_example(name: str, *arguments: object, folder: Path) -> str:
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_is_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 60
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 70
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_says_what_it_is_for(path: Path, tmp_path: Path) -> None:
+    """Its first line, which its help has too; and nothing is done."""
+    out = run_example(path.name, "--help", folder=tmp_path)
+    assert out.startswith(f"usage: {path.name}")
+    assert path.read_text(encoding="utf-8").splitlines()[0].removeprefix('"""') in out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("another_card.py", (), "the following arguments are required: report"),
+        ("another_card.py", ("no.json",), "no.json is no report: [Errno 2] No such file"),
+        ("another_card.py", (EXAMPLES / "demo.py",), "demo.py is no report"),
+        ("attention_overtakes_mlp.py", ("picture.docx",), "picture.docx cannot be drawn"),
+        ("cost_a_page.py", ("gundam",), "unrecognized arguments: gundam"),
+        ("demo.py", (), "the following arguments are required: folder"),
+        ("demo.py", ("no",), "no has no evaluators: run modelmeter compile --out no"),
+        ("fill_a_card.py", ("h100",), "did you mean h100-sxm"),
+        ("fill_a_card.py", ("no.yaml",), "no.yaml"),
+        ("sweep_on_a_cluster.py", (), "the following arguments are required: path"),
+        ("sweep_on_a_cluster.py", ("sweep.xlsx",), "expected .parquet or .csv"),
+        ("sweep_on_a_cluster.py", ("sweep.csv", "nowhere"), "error: "),
+        ("write_formula_page.py", ("deepseek_v2_mo",), "no layer is called deepseek_v2_mo, only deepseek_ocr_for"),
+        ("write_formula_page.py", ("linear", "no"), "no is no folder"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    name: str, arguments: tuple[object, ...], words: str, tmp_path: Path
+) -> None:
+    """After the usage, where it is how the example was called."""
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *map(str, arguments)],
+        capture_output=True, text=True, timeout=240, check=False, cwd=tmp_path, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert result.returncode in (1, 2)
+    *usage, problem = result.stderr.splitlines()
+    assert words in problem
+    assert "error: " in problem
+    assert [line.startswith("usage: ") for line in usage] == [True] * len(usage)
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_cost_a_page_in_every_mode(tmp_path: Path) -> None:
@@ -52,21 +97,20 @@ def test_cost_a_page_in_every_mode(tmp_path: Path) -> None:
 
 
 def test_fill_a_card(tmp_path: Path) -> None:
-    """In mode base a page has 273 + 10 tokens of prompt and 1023 steps, and 2 bytes for everything.
-
-    It caches keys and values of 1280 channels in 12 layers, and is at its peak in the LM head: 1280 channels in and
-    129,280 logits out for each token of the prompt. The parameters are 3,336,106,240.
-    """
-    cache, peak = 12 * 2 * 1280 * 2 * (283 + 1023), (1280 + 129_280) * 283 * 2
-    num_pages = (80 * 2**30 - 2 * 3_336_106_240) // (cache + peak)
+    """In mode base a page has 273 + 10 tokens of prompt and 1023 steps: :func:`card_pages.count_pages`."""
     _, _, *rows = run_example("fill_a_card.py", folder=tmp_path).splitlines()
-    assert [row.split()[0] for row in rows] == ["tiny", "small", "base", "large", "gundam", "gundam-m"]
-    _, pages, _, seconds, rate = rows[2].split()
-    assert int(pages) == num_pages
-    assert float(rate) == pytest.approx(num_pages / float(seconds), abs=0.1)
+    modes = ["tiny", "small", "base", "large", "gundam", "gundam-m"]
+    assert [row.split()[:2] for row in rows] == [[mode, logits] for mode in modes for logits in ("all", "last")]
+    for row, num_pages in zip(rows[4:6], count_pages(283), strict=True):
+        _, _, pages, held, seconds, rate = row.split()
+        assert int(pages) == num_pages
+        assert float(held) == pytest.approx(77.86, abs=0.3)  # a page takes less than that
+        assert float(rate) == pytest.approx(num_pages / float(seconds), abs=0.1)
     card = (ROOT / "src/llm_perf_opt/hardware/l40s.yaml").read_text(encoding="utf-8")
-    (tmp_path / "small.yaml").write_text(card.replace("51539607552", str(2**30)), encoding="utf-8")
-    assert run_example("fill_a_card.py", tmp_path / "small.yaml", folder=tmp_path).count(" 0   6.") == 6
+    (tmp_path / "small.yaml").write_text(card.replace("51539607552", str(7 * 2**30)), encoding="utf-8")
+    _, _, *rows = run_example("fill_a_card.py", tmp_path / "small.yaml", folder=tmp_path).splitlines()
+    assert [row.split()[2] for row in rows] == ["0"] * 12
+    assert min(float(row.split()[3]) for row in rows) > 2 * PARAMETERS / 2**30  # what one page needs
 
 
 def test_attention_overtakes_the_mlps(tmp_path: Path) -> None:
@@ -87,6 +131,12 @@ def test_the_formula_page_is_the_published_one(tmp_path: Path) -> None:
     assert written == published, "but for the evidence, which the project has and the example has not"
     assert b"tests/models/deepseek_ocr/test_layers.py" in checks[1]
     assert b"tensor\\_core\\_flops" in written
+
+
+def test_a_page_of_each_layer_of_a_class(tmp_path: Path) -> None:
+    out = run_example("write_formula_page.py", "Linear", folder=tmp_path)
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["linear.md", "lm_head.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["linear.md", "lm_head.md"]
 
 
 def test_a_sweep_on_a_cluster_is_the_same_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelmeter.errors import OutputError
-from modelmeter.files import explain_failure, replace_files, write_text
+from modelmeter.files import explain_failure, read_text, refuse_foreign, replace_files, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -135,3 +135,75 @@ def test_a_pipe_that_nobody_reads_keeps_its_error() -> None:
     """The command line ends quietly on it, as commands in pipes do."""
     with pytest.raises(BrokenPipeError), explain_failure("the list", "-"):
         raise BrokenPipeError
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[" * 100_000, b"\xff", b"[]", b"{}", b'{"a": 1}', b'{"a": 1, "d": 1, "e": 2}']
+)
+def test_a_file_that_is_not_like_ours_is_not_replaced(tmp_path: Path, content: bytes) -> None:
+    """Ours have the keys a, b and c: of 1 of 3, and of 1 of 5 in all, we are not the authors."""
+    path = tmp_path / "rows.json"
+    path.write_bytes(content)
+    with pytest.raises(OutputError, match=r"the rows would replace a file that modelmeter did not write; move it away"):
+        refuse_foreign(path, "abc", name="the rows")
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": 1, "b": 2, "c": 3}', b'{"c": 3, "b": 2}', b'{"a": 1, "b": 2, "c": 3, "d": 4}']
+)
+def test_a_file_like_ours_may_be_replaced(tmp_path: Path, content: bytes) -> None:
+    """Also one of another version, with a key more or less."""
+    path = tmp_path / "rows.json"
+    refuse_foreign(path, "abc")
+    path.write_bytes(content)
+    refuse_foreign(path, "abc")
+
+
+def test_a_folder_is_no_file_to_replace(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="the rows cannot be written; found Is a directory"):
+        refuse_foreign(tmp_path, "abc", name="the rows")
+
+
+class TestReading:
+    """A text is read whole, if it is one, and has an end."""
+
+    def test_a_text_of_the_longest_length(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_bytes("ü12\r\n".encode())
+        assert read_text(tmp_path / "a.txt", limit_bytes=6) == "ü12\r\n"
+
+    def test_a_longer_one_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_bytes("ü12\r\n".encode())
+        with pytest.raises(OSError, match="more than 5 bytes"):
+            read_text(tmp_path / "a.txt", limit_bytes=5)
+
+    @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="only Unix has a file without an end")
+    def test_a_file_without_an_end_is_refused(self) -> None:
+        with pytest.raises(OSError, match="more than 16777216 bytes"):
+            read_text("/dev/zero")
+
+    def test_what_is_not_utf8_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_bytes(b"\xff")
+        with pytest.raises(ValueError, match="utf-8"):
+            read_text(tmp_path / "a.txt")
+
+
+class TestFolders:
+    """Folders that are made for files go with them."""
+
+    def write(self, *paths: Path) -> None:
+        with replace_files("the list", makes_folders=True) as open_file:
+            for path in paths:
+                with open_file(path) as file:
+                    file.write(b"new")
+
+    def test_they_are_made(self, tmp_path: Path) -> None:
+        self.write(tmp_path / "a" / "b" / "c.txt", tmp_path / "a" / "d.txt")
+        assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+            "a", "a/b", "a/b/c.txt", "a/d.txt",
+        ]  # fmt: skip
+
+    def test_after_a_failure_those_that_were_made_are_gone(self, tmp_path: Path) -> None:
+        (tmp_path / "there").mkdir()
+        with pytest.raises(OutputError, match="File name too long"):
+            self.write(tmp_path / "there" / "a" / "b.txt", tmp_path / "c" / "d" / ("x" * 300))
+        assert [path.name for path in tmp_path.rglob("*")] == ["there"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import product
 from math import ceil, floor
 
 import pytest
@@ -23,6 +24,7 @@ from modelmeter.functions import (
     RoutedReads,
     Size,
     Triangular,
+    are_several,
     bounded_routed_reads,
     ceil_div,
     differs,
@@ -32,6 +34,7 @@ from modelmeter.functions import (
     exists,
     expected_routed_reads,
     floor_div,
+    is_always_more,
     routed_reads,
 )
 
@@ -90,6 +93,64 @@ def test_what_is_known_without_numbers_is_simplified_and_nothing_else() -> None:
     assert Differs(x, x) == 0
     for unknown in (CeilDiv(x, y), FloorDiv(2 * x, 2 * y), Differs(x, y), Equals(x, 3), Exceeds(x, y), CeilDiv(x, 3)):
         assert isinstance(unknown, IntegerFunction)
+
+
+zero_or_more = sympy.Symbol("z", integer=True, nonnegative=True)
+
+# A size, another one, and whether the first is more for every value of their symbols, of which x and y are at least 1.
+ALWAYS_MORE = [
+    (x + 1, x, True),
+    (x + y, x, True),
+    (x + y, sympy.Integer(1), True),  # at least 2
+    (x * y + 1, sympy.Integer(1), True),
+    (x * y, sympy.Integer(1), False),  # 1 at x = y = 1
+    (x, sympy.Integer(1), False),
+    (x, y, False),
+    (2 * x, x, True),
+    (x**2 + x, x, True),
+    (x**2, x, False),  # equal at x = 1
+    (x + zero_or_more, x, False),
+    (x + zero_or_more + 1, x, True),
+    (zero_or_more, sympy.Integer(0), False),
+    (x + CeilDiv(y, 3), x, False),  # a rounded quotient may be 0, as far as is known
+    (x + CeilDiv(y, 3) + 1, x, True),
+    (x * y, x + y, False),  # 6 is more than 5, but 2 is not more than 3
+    (x / 2, x / 3, True),
+    (2**x, sympy.Integer(1), False),  # true, but only polynomials are compared
+    (sympy.Symbol("anything") + 1, sympy.Integer(0), False),  # of a symbol that may be negative nothing is known
+]
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), ALWAYS_MORE, ids=str)
+def test_a_size_is_always_more_only_where_that_is_so_for_every_value(
+    a: sympy.Expr, b: sympy.Expr, expected: bool
+) -> None:
+    assert is_always_more(a, b) is expected
+    if expected:  # then it is so at many values, and never the other way round
+        sizes = sorted((a - b).free_symbols, key=str)
+        for values in product((1, 2, 3, 7, 100), repeat=len(sizes)):
+            chosen = dict(zip(sizes, values, strict=True))
+            assert (a - b).subs({**chosen, zero_or_more: chosen.get(zero_or_more, 1) - 1}) > 0
+        assert not is_always_more(b, a)
+
+
+def test_brackets_settle_where_a_comparison_has_the_same_answer_for_all_sizes() -> None:
+    for more, less in ((x + 1, x), (x + y, sympy.Integer(1)), (x + 3, sympy.Integer(2))):
+        assert [Differs(more, less), Differs(less, more)] == [1, 1]
+        assert [Equals(more, less), Equals(less, more)] == [0, 0]
+        assert [Exceeds(more, less), Exceeds(less, more)] == [1, 0]
+    assert [Differs(x, x), Equals(x, x), Exceeds(x, x)] == [0, 1, 0]
+    assert [bracket(sympy.Rational(7, 2), 3) for bracket in (Differs, Equals, Exceeds)] == [1, 0, 1]
+    for bracket in (Differs, Equals, Exceeds):
+        assert isinstance(bracket(x, sympy.Integer(1)), bracket), "open: x may be 1"
+        assert isinstance(bracket(x * y, sympy.Integer(1)), bracket)
+
+
+@given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_several_is_more_than_one_of_any(counts: list[int]) -> None:
+    assert are_several(*counts) == (1 if max(counts) > 1 else 0)
+    symbols = sympy.symbols(f"c:{len(counts)}", integer=True, positive=True)
+    assert are_several(*symbols).subs(dict(zip(symbols, counts, strict=True))) == are_several(*counts)
 
 
 def test_results_are_known_to_be_whole_and_not_negative() -> None:

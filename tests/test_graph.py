@@ -287,3 +287,9 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="cannot be written"):
             make_graph().write(path)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="only Unix has a file without an end")
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(GraphError, match=r"^/dev/zero: the file cannot be read as text; found it has more than"):
+        ModuleGraph.read("/dev/zero")

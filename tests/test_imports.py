@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, int], ...] = (
     # words
     (r"modelmeter", 0),
     (r"modelmeter\.(errors|files|functions|symbols|cost|evaluate|evidence|markdown|operator_table|strict_json)", 0),
-    (r"modelmeter\.size_rules", 0),
+    (r"modelmeter\.(size_rules|dtypes)", 0),
     # layers
     (r"modelmeter\.layers(\..+)?", 1),
     # the model; what traces it needs the graph
@@ -42,6 +42,7 @@ FLOORS: tuple[tuple[str, int], ...] = (
 """The first pattern that a module's whole name matches says its floor; a module may import from its own."""
 
 WITH_TORCH = (
+    "modelmeter.dtypes",
     "modelmeter.forward_recorder",
     "modelmeter.trace",
     "modelmeter.trace_artifacts",

@@ -1,8 +1,11 @@
 """How groups of siblings are named."""
 
+from contextlib import nullcontext
+
 import pytest
 
-from modelmeter.module_node import is_inside, is_number, join_path, name_group
+from modelmeter.errors import GraphError
+from modelmeter.module_node import ModuleNode, check_node, is_inside, is_number, join_path, name_group
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,15 @@ def test_a_module_is_inside_itself_and_what_contains_it_but_not_a_namesake() -> 
     assert is_inside("", "")
     assert not is_inside("", "model")
     assert not is_inside("model.layers.11", "model.layers.1")
+
+
+def test_a_module_deeper_than_torch_calls_is_refused() -> None:
+    """What walks down a tree, or draws it, relies on it."""
+    for depth, is_refused in ((100, False), (101, True)):
+        path = ".".join(["a"] * depth)
+        node = ModuleNode(
+            path=path, members=("a",), class_name="Net", qualified_class_name="x.Net", parameter_count=0,
+            own_parameter_count=0, calls=(), repetition="none", repetition_count=1, is_torch_builtin=False,
+        )  # fmt: skip
+        with pytest.raises(GraphError, match="too deep") if is_refused else nullcontext():
+            check_node(node, "nodes[3]")

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from modelmeter.errors import FormulaError
-from modelmeter.operator_table import FREE_OPERATORS, MATRIX_OPERATORS, VECTOR_FLOPS, vector_flops
+from modelmeter.operator_table import (
+    ATTENTION,
+    FRESH_MEMORY,
+    LOOK_UPS,
+    MATRIX_OPERATORS,
+    MOVING_OPERATORS,
+    OVERWRITING,
+    UNFUSED_OPERATORS,
+    VECTOR_FLOPS,
+    VIEW_OPERATORS,
+    find_weight,
+    vector_flops,
+)
 from modelmeter.symbols import symbol
 
 NUMBERS = {
@@ -28,17 +43,77 @@ def test_the_reason_lists_as_many_operations_as_the_weight_says(name: str) -> No
     assert sum(counts) == weight.flops
 
 
+LISTS = {"matrix": MATRIX_OPERATORS, "moving": MOVING_OPERATORS, "views": VIEW_OPERATORS, "fresh memory": FRESH_MEMORY}
+
+
 def test_no_operator_is_in_two_lists() -> None:
     """One that is counted as a matrix product and as vector work would be counted twice."""
-    assert not VECTOR_FLOPS.keys() & MATRIX_OPERATORS
-    assert not VECTOR_FLOPS.keys() & FREE_OPERATORS
-    assert not MATRIX_OPERATORS & FREE_OPERATORS
+    named = [name for names in (VECTOR_FLOPS, *LISTS.values()) for name in names]
+    assert sorted(named) == sorted(set(named))
 
 
-@pytest.mark.parametrize("name", sorted({*VECTOR_FLOPS, *MATRIX_OPERATORS, *FREE_OPERATORS}))
+@pytest.mark.parametrize("name", sorted({*VECTOR_FLOPS, *(name for names in LISTS.values() for name in names)}))
 def test_every_operator_is_one_of_aten(name: str) -> None:
     """A misspelt name would never be met; a bias, and the backward of attention, are entries without an operator."""
     assert hasattr(torch.ops.aten, name.removesuffix("_bias").replace("attention_backward", "attention"))
+
+
+def test_special_operators_are_listed_as_what_they_are_otherwise() -> None:
+    """Look-ups read rows, and overwriting ones do not read what they write; both only move, or fill."""
+    assert LOOK_UPS <= MOVING_OPERATORS
+    assert OVERWRITING <= MOVING_OPERATORS | FRESH_MEMORY
+    assert {*MATRIX_OPERATORS, *LOOK_UPS, ATTENTION} == UNFUSED_OPERATORS
+    assert ATTENTION in VECTOR_FLOPS
+
+
+def make_samples() -> dict[str, Callable[[Tensor], object]]:
+    """Return calls of listed operators on 3 x 4 numbers, of which the lists say whether they give a view of them."""
+    index = torch.tensor([[2, 0, 1, 1]])
+    return {
+        # views
+        "view": lambda x: x.view(4, 3),
+        "permute": lambda x: x.permute(1, 0),
+        "transpose": lambda x: x.transpose(0, 1),
+        "t": lambda x: x.t(),
+        "unsqueeze": lambda x: x.unsqueeze(0),
+        "squeeze": lambda x: x.squeeze(),
+        "expand": lambda x: x.expand(2, 3, 4),
+        "slice": lambda x: x[1:],
+        "select": lambda x: x[1],
+        "split": lambda x: x.split(2),
+        "split_with_sizes": lambda x: x.split([1, 2]),
+        "unbind": lambda x: x.unbind(0),
+        "detach": lambda x: x.detach(),
+        "unfold": lambda x: x.unfold(0, 2, 1),
+        # copies
+        "clone": lambda x: x.clone(),
+        "_to_copy": lambda x: x.to(torch.float64),
+        "cat": lambda x: torch.cat((x, x)),
+        "stack": lambda x: torch.stack((x, x)),
+        "constant_pad_nd": lambda x: functional.pad(x, (1, 2)),
+        "index": lambda x: x[index[0] % 3],
+        "gather": lambda x: x.gather(0, index),
+        "embedding": lambda x: functional.embedding(index, x),
+        "sort": lambda x: x.sort(stable=False),
+    }
+
+
+@pytest.mark.parametrize("name", make_samples())
+def test_views_share_the_memory_of_what_they_show_and_copies_do_not(name: str) -> None:
+    numbers = torch.arange(12.0).view(3, 4)
+    result = make_samples()[name](numbers)
+    tensors = [result] if isinstance(result, Tensor) else [each for each in result if isinstance(each, Tensor)]
+    shares = {tensor.untyped_storage().data_ptr() == numbers.untyped_storage().data_ptr() for tensor in tensors}
+    assert shares == {name in VIEW_OPERATORS}
+    assert (name in VIEW_OPERATORS) != (name in MOVING_OPERATORS)
+
+
+def test_in_place_operators_weigh_as_those_that_they_are() -> None:
+    assert find_weight("mul_") == find_weight("mul") == VECTOR_FLOPS["mul"]
+    # What only moves has no weight, although one of the backward has its name without the mark.
+    assert find_weight("index_put_") is None
+    assert find_weight("index_put") == VECTOR_FLOPS["index_put"]
+    assert find_weight("tanh_") is None
 
 
 def test_the_weight_is_by_element() -> None:
@@ -47,6 +122,6 @@ def test_the_weight_is_by_element() -> None:
 
 
 def test_an_operator_without_a_weight_is_an_error_and_not_free() -> None:
-    for name in ("tanh", "mm", "view"):
+    for name in ("tanh", "mm", "view", "clone", "index_put_"):
         with pytest.raises(FormulaError, match=f"no weight for this operator; found {name}"):
             vector_flops(name, 7)

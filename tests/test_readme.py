@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import deepseek_ocr_costs as costs
+from card_pages import HEAD, TOWERS, count_pages
 from llm_perf_opt.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -65,9 +66,30 @@ def test_the_report_is_what_it_prints(tmp_path: Path) -> None:
 
 
 def test_the_pages_that_fit_on_the_card() -> None:
-    """The cache of 913 tokens and 1023 steps, and the LM head on 913 tokens: see test_examples.py."""
-    one_page = 12 * 2 * 1280 * 2 * (913 + 1023) + (1280 + 129_280) * 913 * 2
-    assert f"says that {(80 * 2**30 - 2 * 3_336_106_240) // one_page} of these pages fit" in README
+    """A prompt of 913 tokens and 1023 steps."""
+    with_all, with_last = count_pages(913)
+    text = " ".join(README.split())
+    assert f"says that {with_all} of these pages fit on the card at once with all logits and {with_last} with" in text
+
+
+def test_what_is_alive_at_the_peak() -> None:
+    """The head on 913 tokens; six views in the towers beside embeddings and ids of the prompt; pixels of a page.
+
+    SAM's bias has two bytes for 12 heads of 6 tiles and 1600 x 1600 pairs of patches. A page has 3 channels of a view
+    of 1024 x 1024 pixels and of six tiles of 640 x 640, of two bytes.
+    """
+    head, towers = 913 * HEAD, TOWERS + 913 * (1280 * 2 + 8)
+    assert (costs.request_peak_activation_bytes(), costs.request_peak_activation_bytes(logits_tokens=1)) == (
+        head,
+        towers,
+    )
+    bias, pixels = 12 * 6 * 1600**2 * 2, 3 * (1024**2 + 6 * 640**2) * 2
+    text = " ".join(README.split())
+    for count, words in (
+        (head, "here {} MB: the logits of all positions"), (towers, "it is {} MB; "),
+        (bias, "{} MB of that is the bias that SAM"), (pixels, "all pages of a batch, {} MB each"),
+    ):  # fmt: skip
+        assert words.format(round(count / 1e6)) in text
 
 
 def test_what_is_left_of_a_frozen_formula() -> None:

@@ -10,8 +10,8 @@ from modelmeter.symbols import ARCHITECTURE, DIMENSIONS, LOCAL_SIZES, STORAGE, W
 
 # The published names; other tools write them in files.
 WORKLOAD_NAMES = (
-    "batch_size, base_size, image_size, num_width_tiles, num_height_tiles, prompt_tokens, seq_len, logits_tokens, "
-    "decode_steps, max_new_tokens"
+    "batch_size, images_per_prompt, vision_batch_size, base_size, image_size, num_width_tiles, num_height_tiles, "
+    "prompt_tokens, seq_len, logits_tokens, decode_steps, max_new_tokens"
 )
 DECODER_NAMES = (
     "hidden_size, intermediate_size, moe_intermediate_size, num_hidden_layers, first_k_dense_replace, "

@@ -147,7 +147,8 @@ def test_equal_runs_give_equal_files(
 
 def test_a_run_that_fails_is_one_clear_error(other_architecture: DeepSeekOCRArchitecture) -> None:
     short = TraceWorkload(
-        batch_size=1, base_size=304, image_size=304, num_width_tiles=1, num_height_tiles=1, seq_len=3, logits_tokens=1
+        batch_size=1, vision_batch_size=1, base_size=304, image_size=304, num_width_tiles=1, num_height_tiles=1,
+        seq_len=3, logits_tokens=1,
     )  # fmt: skip
     with pytest.raises(TraceError, match=r"^input_ids: the prompt is shorter than its image tokens"):
         trace_artifacts(other_architecture, short)

@@ -8,9 +8,12 @@
 - ``request``: the cost of all stages, one after the other.
 - ``stages``: all of these at once.
 - ``training_step``: the cost of a forward over images and prompt, and of the backward of it.
+- ``step``: one token of each of some sequences of different lengths.
+- ``chunk``: a part of each prompt, behind positions that are cached.
 - ``vision_tensor_core_flops`` and so on: one metric of one stage.
+- ``vision_fused_io_bytes`` and so on: the bytes that a stage moves where all operators are fused that can be.
 - ``vision_peak_activation_bytes`` and so on: the most bytes of activations that are alive together in a stage.
-- ``layers``: one function for each layer class.
+- ``layers``: the cost of each layer class, and its ``fused_io_bytes``.
 - ``general``: the stages with the sizes of the architecture as arguments.
 - ``arrays``: the stages over NumPy arrays.
 - ``freeze``: a stage with some sizes put in once, as a short function of the others.
@@ -104,6 +107,17 @@ if TYPE_CHECKING:
         request_peak_activation_bytes,
         vision_peak_activation_bytes,
     )
+    from ._server import (
+        chunk,
+        step,
+    )
+    from ._traffic import (
+        decode_fused_io_bytes,
+        prefill_fused_io_bytes,
+        projector_fused_io_bytes,
+        request_fused_io_bytes,
+        vision_fused_io_bytes,
+    )
     from ._training import (
         training_step,
         training_step_activation_bytes,
@@ -124,9 +138,11 @@ __all__ = [
     "Stages",
     "arrays",
     "breakdown",
+    "chunk",
     "decode",
     "decode_activation_bytes",
     "decode_cuda_core_flops",
+    "decode_fused_io_bytes",
     "decode_io_bytes",
     "decode_kv_cache_bytes",
     "decode_peak_activation_bytes",
@@ -139,6 +155,7 @@ __all__ = [
     "prefill",
     "prefill_activation_bytes",
     "prefill_cuda_core_flops",
+    "prefill_fused_io_bytes",
     "prefill_io_bytes",
     "prefill_kv_cache_bytes",
     "prefill_peak_activation_bytes",
@@ -147,6 +164,7 @@ __all__ = [
     "projector",
     "projector_activation_bytes",
     "projector_cuda_core_flops",
+    "projector_fused_io_bytes",
     "projector_io_bytes",
     "projector_kv_cache_bytes",
     "projector_peak_activation_bytes",
@@ -155,12 +173,14 @@ __all__ = [
     "request",
     "request_activation_bytes",
     "request_cuda_core_flops",
+    "request_fused_io_bytes",
     "request_io_bytes",
     "request_kv_cache_bytes",
     "request_peak_activation_bytes",
     "request_tensor_core_flops",
     "request_weight_bytes",
     "stages",
+    "step",
     "training_step",
     "training_step_activation_bytes",
     "training_step_cuda_core_flops",
@@ -171,6 +191,7 @@ __all__ = [
     "vision",
     "vision_activation_bytes",
     "vision_cuda_core_flops",
+    "vision_fused_io_bytes",
     "vision_io_bytes",
     "vision_kv_cache_bytes",
     "vision_peak_activation_bytes",
@@ -186,8 +207,10 @@ _LAZY = {
     "Dimension": "_facts",
     "arrays": "arrays",
     "breakdown": "breakdown",
+    "chunk": "_server",
     "decode_activation_bytes": "_metrics",
     "decode_cuda_core_flops": "_metrics",
+    "decode_fused_io_bytes": "_traffic",
     "decode_io_bytes": "_metrics",
     "decode_kv_cache_bytes": "_metrics",
     "decode_peak_activation_bytes": "_peaks",
@@ -199,6 +222,7 @@ _LAZY = {
     "layers": "layers",
     "prefill_activation_bytes": "_metrics",
     "prefill_cuda_core_flops": "_metrics",
+    "prefill_fused_io_bytes": "_traffic",
     "prefill_io_bytes": "_metrics",
     "prefill_kv_cache_bytes": "_metrics",
     "prefill_peak_activation_bytes": "_peaks",
@@ -206,6 +230,7 @@ _LAZY = {
     "prefill_weight_bytes": "_metrics",
     "projector_activation_bytes": "_metrics",
     "projector_cuda_core_flops": "_metrics",
+    "projector_fused_io_bytes": "_traffic",
     "projector_io_bytes": "_metrics",
     "projector_kv_cache_bytes": "_metrics",
     "projector_peak_activation_bytes": "_peaks",
@@ -213,11 +238,13 @@ _LAZY = {
     "projector_weight_bytes": "_metrics",
     "request_activation_bytes": "_metrics",
     "request_cuda_core_flops": "_metrics",
+    "request_fused_io_bytes": "_traffic",
     "request_io_bytes": "_metrics",
     "request_kv_cache_bytes": "_metrics",
     "request_peak_activation_bytes": "_peaks",
     "request_tensor_core_flops": "_metrics",
     "request_weight_bytes": "_metrics",
+    "step": "_server",
     "training_step": "_training",
     "training_step_activation_bytes": "_training",
     "training_step_cuda_core_flops": "_training",
@@ -227,6 +254,7 @@ _LAZY = {
     "training_step_weight_bytes": "_training",
     "vision_activation_bytes": "_metrics",
     "vision_cuda_core_flops": "_metrics",
+    "vision_fused_io_bytes": "_traffic",
     "vision_io_bytes": "_metrics",
     "vision_kv_cache_bytes": "_metrics",
     "vision_peak_activation_bytes": "_peaks",

@@ -7,7 +7,7 @@ from ._blocks import join_ranges, ranges_of
 from ._bounds import Bounds
 from ._operations import Array
 from ._plan import Bound, Plan
-from ._symbolic import Range
+from ._polynomials import Range
 from ._tape import INT64_MAX
 
 MANY = 1_000_000

@@ -3,6 +3,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import partial
 from math import prod
 from typing import Any, Literal, NamedTuple, TypeAlias, overload
@@ -12,14 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._ahead import run_ahead
 from ._blocks import join_ranges, ranges_of
-from ._formulas import SIZES, Size
+from ._bounds import check_agreement
 from ._operations import Array
 from ._plan import Known, Overflow, make_plan, trace_bounded
-from ._program import check_names, find_formulas
+from ._polynomials import Range
+from ._program import check_names, find_formulas, sizes_of
 from ._runtime import Cost as IntegerCost
 from ._runtime import CostError, check_routing, check_size, show
-from ._symbolic import Range
+from ._sizes import Size
 from ._tape import INT64_MAX, Axes
+
+SizeLike: TypeAlias = ArrayLike | Fraction
+"""A size or many of them; a fraction is one that is known, of a storage width."""
 
 Engine: TypeAlias = Literal["auto", "numpy", "fused"]
 """What computes: blocks of NumPy, or a loop that numba compiles; by default what is faster."""
@@ -42,12 +47,12 @@ class Cost(NamedTuple):
     kv_cache_bytes: NDArray[Any]
 
 
-def as_size(name: str, value: ArrayLike | None, size: Size) -> Array | int | None:
-    """Return a size as an int or an array of integers; what is not given, and follows from others, stays None."""
-    if value is None and size.default is None:
+def as_size(name: str, value: SizeLike | None, size: Size) -> Array | int | None:
+    """Return a size as an int or an array of integers; what is not given, and need not be, stays None."""
+    if value is None and size.implied is None:
         return None
-    if value is None or isinstance(value, int):
-        return check_size(name, value, size.minimum)
+    if value is None or isinstance(value, int | Fraction):
+        return size.check(name, value)
     # An array without the mask would be of numbers that are not meant; to ask numpy.ma is to import it.
     if isinstance(value, np.ndarray) and hasattr(value, "mask") and value.mask.any():
         raise TypeError(f"{name} must hold integers everywhere, and some elements are masked")
@@ -60,13 +65,14 @@ def as_size(name: str, value: ArrayLike | None, size: Size) -> Array | int | Non
     elif array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, not {array.dtype}")
     if array.ndim == 0:
-        return check_size(name, array.item(), size.minimum)
+        return size.check(name, array.item())
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def split_sizes(function: str, given: Mapping[str, ArrayLike | None]) -> tuple[dict[str, Array], Known]:
+def split_sizes(function: str, given: Mapping[str, SizeLike | None]) -> tuple[dict[str, Array], Known]:
     """Return the sizes of a function that are arrays, and those that are known beforehand."""
-    sizes = {name: as_size(name, value, SIZES[function][name]) for name, value in given.items()}
+    known = sizes_of(function)
+    sizes = {name: as_size(name, value, known[name]) for name, value in given.items()}
     arrays = {name: size for name, size in sizes.items() if isinstance(size, np.ndarray)}
     return arrays, tuple((name, size) for name, size in sizes.items() if not isinstance(size, np.ndarray))
 
@@ -80,11 +86,11 @@ def range_of_size(name: str, array: Array, minimum: int) -> Range:
 
 
 @overload
-def bound(stage: str, *, metric: None = None, expert_routing: str = "uniform", **sizes: ArrayLike) -> IntegerCost: ...
+def bound(stage: str, *, metric: None = None, expert_routing: str = "uniform", **sizes: SizeLike) -> IntegerCost: ...
 @overload
-def bound(stage: str, *, metric: str, expert_routing: str = "uniform", **sizes: ArrayLike) -> int: ...
+def bound(stage: str, *, metric: str, expert_routing: str = "uniform", **sizes: SizeLike) -> int: ...
 def bound(
-    stage: str, *, metric: str | None = None, expert_routing: str = "uniform", **sizes: ArrayLike
+    stage: str, *, metric: str | None = None, expert_routing: str = "uniform", **sizes: SizeLike
 ) -> IntegerCost | int:
     """Return what no metric of a stage exceeds, however the sizes are combined.
 
@@ -116,37 +122,38 @@ def bound(
     """
     function, wanted = find_formulas(stage, metric)
     check_routing(expert_routing)
-    parameters = SIZES[function]
+    parameters = sizes_of(function)
     check_names(stage, sizes, parameters)
-    arrays, known = split_sizes(function, {name: sizes.get(name, size.default) for name, size in parameters.items()})
+    arrays, known = split_sizes(function, {name: sizes.get(name, size.implied) for name, size in parameters.items()})
     for name, array in arrays.items():
         if array.size == 0:
             raise CostError(f"{name} has no elements")
-    _, find_bounds = trace_bounded(function, known, expert_routing)
+    formulas, find_bounds = trace_bounded(function, known, expert_routing)
     ranges = {name: range_of_size(name, array, parameters[name].minimum) for name, array in arrays.items()}
+    check_agreement(formulas.space, ranges)
     highest = find_bounds(ranges).metrics[wanted]
     return IntegerCost(highest) if metric is None else highest[0]
 
 
 def evaluate(
-    stage: str, given: Mapping[str, ArrayLike | None], overflow: Overflow, engine: Engine, expert_routing: str
+    function: str, given: Mapping[str, SizeLike | None], overflow: Overflow, engine: Engine, expert_routing: str
 ) -> list[Array]:
-    """Return the metrics of a stage over arrays, or of all stages.
+    """Return what a function of formulas returns, over arrays.
 
     Raises
     ------
     TypeError, CostError, OverflowError
-        As the functions of the stages.
+        As the functions that people call.
     """
     if overflow not in ("error", "float64", "exact"):
         raise CostError(f'overflow must be "error", "float64" or "exact", not {show(overflow)}')
     if engine not in ("auto", "numpy", "fused"):
         raise CostError(f'engine must be "auto", "numpy" or "fused", not {show(engine)}')
     check_routing(expert_routing)
-    minima = {name: size.minimum for name, size in SIZES[stage].items()}
-    arrays, known = split_sizes(stage, given)
+    minima = {name: size.minimum for name, size in sizes_of(function).items()}
+    arrays, known = split_sizes(function, given)
     shape = shape_of(arrays)
-    formulas, bound = trace_bounded(stage, known, expert_routing)
+    formulas, bound = trace_bounded(function, known, expert_routing)
     if 0 in shape:
         return [*np.empty((len(formulas.metrics), *shape), dtype=np.int64)]
     is_flat = all(array.shape == shape for array in arrays.values())
@@ -158,8 +165,10 @@ def evaluate(
     }
     axes = tuple((name, _axes_of(array)) for name, array in arrays.items())
     lengths = () if is_flat else laid
-    plan_of = partial(make_plan, stage, known, expert_routing, axes, lengths)
-    metrics = run_ahead(plan_of, bound, arrays, minima, engine) if is_flat and arrays else None
+    plan_of = partial(make_plan, function, known, expert_routing, axes, lengths)
+    # A divisor that was not looked at may be 0.
+    is_ahead = is_flat and arrays and not formulas.space.divides
+    metrics = run_ahead(plan_of, bound, arrays, minima, engine) if is_ahead else None
     if metrics is None:
         ranges = {name: range_of_size(name, array, minima[name]) for name, array in arrays.items()}
         bounds = bound(ranges)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ._operations import Array, Function, as_constant, check_limit, find_function, table_of_reads
-from ._symbolic import Range
+from ._operations import Array, Function, as_constant, enforce, find_function, table_of_reads
+from ._polynomials import Range
 from ._tape import Axes, Operand, Step, Tape
 
 WORKING_SET = 262_144
@@ -120,7 +120,7 @@ class Pass:
             self.steps.append((function, one, other, self._result(name, free)))
         for check in checks:
             places = [self._place(operand, object) for operand in (check.size, check.limit)]
-            self.steps.append((partial(check_limit, check), places[0], places[1], places[0]))
+            self.steps.append((partial(enforce, check), places[0], places[1], places[0]))
 
     def run(self, values: Mapping[str, Array], extent: tuple[int, ...], ends: Ends) -> None:
         """Run the steps on every block of ``extent``, and look for the ``ends`` of sizes in it."""

@@ -7,7 +7,9 @@ No size is negative, and sums of positive terms grow with all of them: one evalu
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ._symbolic import BRACKETS, Call, Range, Space, Value, bind, terms_of
+from ._polynomials import BRACKETS, Call, Range, Space, Value, terms_of
+from ._runtime import CostError
+from ._symbolic import bind
 
 
 class Bounds(NamedTuple):
@@ -38,13 +40,20 @@ def compile_bounds(space: Space, metrics: tuple[Value, ...]) -> Callable[[Mappin
                 names[f"call{number}"] = what
                 operands = ", ".join(f"({low}, {high})" for low, high in ends)
                 lines.append(f"    low{number}, high{number} = range_of_bracket(call{number}, [{operands}])")
+            elif what.function in ("ceil_div", "floor_div") and not what.constants:
+                names[f"function{number}"] = bind(what)
+                (low, high), divisor = ends
+                for name, choose, dividend in (("low", "min", low), ("high", "max", high)):
+                    quotients = ", ".join(f"function{number}({dividend}, {end})" for end in divisor)
+                    lines.append(f"    {name}{number} = {choose}({quotients})")
             else:  # it grows with its operands
                 names[f"function{number}"] = bind(what)
                 for place, end in enumerate(("low", "high")):
                     operands = ", ".join(pair[place] for pair in ends)
                     lines.append(f"    {end}{number} = function{number}({operands})")
-            raised = int(what.constants[0]) - 1 if what.function == "ceil_div" else 0
-            numbers += [f"{high} + {raised}" for _, high in ends]
+            numbers += [high for _, high in ends]
+            if what.function == "ceil_div":  # what is divided has the divisor less 1 added first
+                numbers.append(f"{ends[0][1]} + {what.constants[0] if what.constants else ends[1][1]} - 1")
             # n (n + 1) is divided by 2.
             numbers += [f"2 * high{number}"] if what.function == "triangular" else []
         else:
@@ -57,6 +66,15 @@ def compile_bounds(space: Space, metrics: tuple[Value, ...]) -> Callable[[Mappin
     exec("\n".join(lines), names)
     bounds: Callable[[Mapping[str, Range]], Bounds] = names["bounds"]
     return bounds
+
+
+def check_agreement(space: Space, ranges: Mapping[str, Range]) -> None:
+    """Raise an error if a size that is given beside what it follows from is not that, somewhere in these ranges."""
+    for check in space.checks:
+        if check.broken == "differs":
+            gaps = (check.size - check.limit, check.limit - check.size)
+            if max(compile_bounds(space, gaps)(ranges).metrics) > 0:
+                raise CostError(f"{check.name} must be {check.limit_name} where both are given, and differs somewhere")
 
 
 def _write(value: Value, end: str, other_end: str) -> str:

@@ -4,11 +4,11 @@
 Evaluators over arrays and frozen evaluators are derived from these functions: they run them on unknown sizes.
 """
 
-from typing import NamedTuple
-
+from ._polynomials import Value
+from ._sizes import Size
 from ._symbolic import (
-    Value,
     abbreviate,
+    agree,
     at_most,
     ceil_div,
     differs,
@@ -23,155 +23,217 @@ from ._symbolic import (
 
 Metrics = tuple[Value, ...]
 
-
-class Size(NamedTuple):
-    """The smallest value that has a meaning, and the default; None where it follows from other sizes."""
-
-    minimum: int
-    default: int | None
-
-
 SIZES = {
     "vision": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "projector": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "prefill": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "logits_tokens": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "decode": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "decode_steps": Size(0, 1023),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "request": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
         "decode_steps": Size(0, None),
-        "max_new_tokens": Size(1, 1024),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "training_step": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "stages": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
         "decode_steps": Size(0, None),
-        "max_new_tokens": Size(1, 1024),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "vision_peak_activation_bytes": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "projector_peak_activation_bytes": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
     },
     "prefill_peak_activation_bytes": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "logits_tokens": Size(1, None),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "decode_peak_activation_bytes": {
         "batch_size": Size(1, 1),
         "seq_len": Size(1, 913),
         "decode_steps": Size(0, 1023),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
     "request_peak_activation_bytes": {
         "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
         "base_size": Size(1, 1024),
         "image_size": Size(1, 640),
         "num_width_tiles": Size(0, 2),
         "num_height_tiles": Size(0, 3),
-        "prompt_tokens": Size(0, 10),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
         "seq_len": Size(1, None),
         "logits_tokens": Size(1, None),
         "decode_steps": Size(0, None),
-        "max_new_tokens": Size(1, 1024),
-        "weight_bits": Size(1, 16),
-        "activation_bits": Size(1, 16),
-        "kv_bits": Size(1, 16),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "image_tokens": {
+        "images_per_prompt": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+    },
+    "vision_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "projector_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "prefill_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "seq_len": Size(1, 913),
+        "logits_tokens": Size(1, None),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "decode_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "seq_len": Size(1, 913),
+        "decode_steps": Size(0, 1023),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+    },
+    "request_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "prompt_tokens": Size(0, 10, target="seq_len"),
+        "seq_len": Size(1, None),
+        "logits_tokens": Size(1, None),
+        "decode_steps": Size(0, None),
+        "max_new_tokens": Size(1, 1024, target="decode_steps"),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
     },
 }
 
-STAGES = (
+COSTS = (
     "vision",
     "projector",
     "prefill",
@@ -190,13 +252,17 @@ ROUTED = (
     "prefill_peak_activation_bytes",
     "decode_peak_activation_bytes",
     "request_peak_activation_bytes",
+    "prefill_fused_io_bytes",
+    "decode_fused_io_bytes",
+    "request_fused_io_bytes",
 )
-"""The functions of stages that route tokens to experts."""
+"""The functions that route tokens to experts."""
 
 
 def vision(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -206,7 +272,7 @@ def vision(
     activation_bits: Value,
 ) -> Metrics:
     """Return the cost of SAM and CLIP, on the global view of each page and on its tiles."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -240,7 +306,7 @@ def vision(
     x29 = x25 + x28
     x30 = x24 + x26
     x31 = x18 + 1
-    x32 = floor_div(batch_size, vision_batch_size)
+    x32 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x33 = differs(x6, 16)
     x34 = differs(x2, 16)
     x35 = x33 * x9 + x34 * x7
@@ -294,7 +360,7 @@ def vision(
         + 16 * x43
         + 6720 * x44
     )
-    cuda_core_flops = x32 * x68
+    cuda_core_flops = x68 * x32
     x69 = (
         (3 * image_size * image_size + 6144 * x1 * x1 * x45) * x18
         + 3 * base_size * base_size
@@ -333,7 +399,7 @@ def vision(
         + 1024 * x43
         + 446528 * x44
     )
-    x72 = x32 * x71
+    x72 = x71 * x32
     io_bytes = ceil_div(x72, 8)
     weight_bytes = 49843360 * weight_bits
     x73 = (
@@ -370,7 +436,7 @@ def vision(
         + 64 * x41
         + 25088 * x44
     )
-    activation_bytes = x32 * x75
+    activation_bytes = x75 * x32
     kv_cache_bytes = 0
     return (
         tensor_core_flops,
@@ -385,6 +451,7 @@ def vision(
 def projector(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
@@ -394,7 +461,7 @@ def projector(
     activation_bits: Value,
 ) -> Metrics:
     """Return the cost of the projector, and of making the prompt of its output."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = ceil_div(floor_div(image_size, 16), 4)
@@ -405,7 +472,7 @@ def projector(
     x6 = num_height_tiles * x4 + x5
     x7 = x2 * x1 * x4
     x8 = x7 + x5 * x5
-    x9 = floor_div(batch_size, vision_batch_size)
+    x9 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x10 = vision_batch_size * x9
     x11 = x7 * differs(x1, 1) * differs(num_width_tiles, 1)
     tensor_core_flops = 5242880 * x8 * x10
@@ -415,7 +482,7 @@ def projector(
         + weight_bits * (328000 * x3 + 328160)
         + 8 * (x6 + x8 + 1)
     )
-    io_bytes = x9 * x12
+    io_bytes = x12 * x9
     weight_bytes = 328160 * weight_bits
     activation_bytes = activation_bits * (160 * x11 + 1056 * x8 + 640 * x6 + 480) * x10
     kv_cache_bytes = 0
@@ -526,23 +593,24 @@ def decode(
 def request(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     decode_steps: Value | None,
-    max_new_tokens: Value,
+    max_new_tokens: Value | None,
     weight_bits: Value,
     activation_bits: Value,
     kv_bits: Value,
     expert_routing: str,
 ) -> Metrics:
     """Return the cost of all stages, one after the other."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -558,13 +626,21 @@ def request(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x14 = ceil_div(x1, 14)
@@ -588,7 +664,7 @@ def request(
     x32 = x28 + x31
     x33 = x27 + x29
     x34 = x21 + 1
-    x35 = floor_div(batch_size, vision_batch_size)
+    x35 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x36 = vision_batch_size * x35
     x37 = differs(x7, 16)
     x38 = differs(x2, 16)
@@ -659,7 +735,7 @@ def request(
         + 16 * x47
         + 6720 * x48
     )
-    cuda_core_flops = x35 * x83 + (720 * seq_len + 888244) * x72 + batch_size * (720 * x80 + 888244 * decode_steps)
+    cuda_core_flops = x83 * x35 + (720 * seq_len + 888244) * x72 + batch_size * (720 * x80 + 888244 * decode_steps)
     x84 = (
         (3 * image_size * image_size + 6144 * x1 * x1 * x49) * x21
         + 3 * base_size * base_size
@@ -713,14 +789,14 @@ def request(
         + 8 * x13
     )
     x92 = (
-        x35 * x86
+        x86 * x35
         + batch_size * x89
         + weight_bits * (33 * routed_reads(64, 6, x72, 1146880, expert_routing) + x76)
         + 768 * seq_len
         + x77
         + decode_steps * x90
         + 30720 * x80 * x81
-        + 8 * x35 * x91
+        + 8 * x91 * x35
         + 28905472
     )
     io_bytes = ceil_div(x92, 8)
@@ -759,7 +835,7 @@ def request(
         + 64 * x45
         + 25088 * x48
     )
-    x96 = x35 * x95
+    x96 = x95 * x35
     x97 = logits_tokens * (activation_bits * (160 * x75 + 16160) + 517120 * x65)
     x98 = seq_len * (activation_bits * (x78 + 123648) + 522240 * x65 + 698284) + x97
     x99 = batch_size * x98
@@ -780,12 +856,13 @@ def request(
 def training_step(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     weight_bits: Value,
@@ -793,7 +870,7 @@ def training_step(
     expert_routing: str,
 ) -> Metrics:
     """Return the cost of a forward over images and prompt, and of the backward of it."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = num_width_tiles * num_height_tiles
@@ -809,9 +886,13 @@ def training_step(
     x11 = x7 + x10
     x12 = x9 + num_height_tiles * x5 * x2
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
@@ -833,7 +914,7 @@ def training_step(
     x28 = x27 + x8 * x25
     x29 = x24 + x25
     x30 = x3 + 1
-    x31 = floor_div(batch_size, vision_batch_size)
+    x31 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x32 = vision_batch_size * x31
     x33 = vision_batch_size * x1
     x34 = differs(x33, 1)
@@ -909,7 +990,7 @@ def training_step(
         + 401239360 * x2
         + 401240640
     )
-    cuda_core_flops = x31 * x74 + (1320 * seq_len + 2852737) * x50 - 400770048
+    cuda_core_flops = x74 * x31 + (1320 * seq_len + 2852737) * x50 - 400770048
     x75 = (
         (6 * image_size * image_size + 12288 * x51 * x23 + 3894272) * x3
         + 6 * base_size * base_size
@@ -958,7 +1039,7 @@ def training_step(
     x79 = seq_len * (activation_bits * (356352 * x62 + 5959168) + 2560 * weight_bits + 11403264 * x62 + 37443328)
     x80 = x79 + logits_tokens * (activation_bits * (258560 * x62 + 262400) + 8273920 * x62)
     x81 = (
-        x31 * x78
+        x78 * x31
         + batch_size * x80
         + weight_bits * (1802240 * x65 + 99 * routed_reads(64, 6, x50, 1146880, expert_routing) - 163878144)
         + 2560 * x70
@@ -1006,7 +1087,7 @@ def training_step(
     )
     x85 = seq_len * (activation_bits * (6144 * x62 + 123648) + 522240 * x62 + 698284)
     x86 = x85 + logits_tokens * (16160 * activation_bits + 517120 * x62)
-    activation_bytes = x31 * x84 + batch_size * x86 + 160 * x70 + 3604480 * x65 + 5632
+    activation_bytes = x84 * x31 + batch_size * x86 + 160 * x70 + 3604480 * x65 + 5632
     kv_cache_bytes = 0
     return (
         tensor_core_flops,
@@ -1021,23 +1102,24 @@ def training_step(
 def stages(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     decode_steps: Value | None,
-    max_new_tokens: Value,
+    max_new_tokens: Value | None,
     weight_bits: Value,
     activation_bits: Value,
     kv_bits: Value,
     expert_routing: str,
 ) -> Metrics:
     """Return the costs of each stage and of the request."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -1053,13 +1135,21 @@ def stages(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x14 = ceil_div(x1, 14)
@@ -1083,7 +1173,7 @@ def stages(
     x32 = x28 + x31
     x33 = x27 + x29
     x34 = x21 + 1
-    x35 = floor_div(batch_size, vision_batch_size)
+    x35 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x36 = vision_batch_size * x35
     x37 = (
         8410300416 * x19
@@ -1116,7 +1206,7 @@ def stages(
         + 16 * x49
         + 6720 * x50
     )
-    x52 = x35 * x51
+    x52 = x51 * x35
     x53 = differs(14 * x14, x1)
     x54 = differs(14 * x17, x6)
     x55 = x53 * x16 + x54 * x18
@@ -1177,7 +1267,7 @@ def stages(
         + 1024 * x49
         + 446528 * x50
     )
-    x78 = x35 * x77
+    x78 = x77 * x35
     x79 = 49843360 * weight_bits
     x80 = (
         150528 * (x55 + x60)
@@ -1213,7 +1303,7 @@ def stages(
         + 64 * x47
         + 25088 * x50
     )
-    x83 = x35 * x82
+    x83 = x82 * x35
     x84 = 5242880 * x12 * x36
     x85 = x10 * differs(x2, 1) * differs(num_width_tiles, 1)
     x86 = (
@@ -1221,7 +1311,7 @@ def stages(
         + weight_bits * (328000 * x4 + 328160)
         + 8 * x13
     )
-    x87 = x35 * x86
+    x87 = x86 * x35
     x88 = 328160 * weight_bits
     x89 = activation_bits * (160 * x85 + 1056 * x12 + 640 * x8 + 480) * x36
     x90 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
@@ -1330,18 +1420,19 @@ def stages(
 def vision_peak_activation_bytes(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     weight_bits: Value,
     activation_bits: Value,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``vision``."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -1353,9 +1444,13 @@ def vision_peak_activation_bytes(
     x7 = num_height_tiles * x5
     x8 = floor_div(base_size, 16)
     x9 = ceil_div(x8, 4)
-    image_tokens = x6 + x7 + x9 * (x9 + 1) + 1
+    image_tokens = images_per_prompt * (x6 + x7 + x9 * (x9 + 1) + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x10 = image_size * image_size
     x11 = 3 * x10
@@ -1451,18 +1546,19 @@ def vision_peak_activation_bytes(
 def projector_peak_activation_bytes(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     weight_bits: Value,
     activation_bits: Value,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``projector``."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = ceil_div(floor_div(image_size, 16), 4)
@@ -1473,9 +1569,13 @@ def projector_peak_activation_bytes(
     x6 = num_height_tiles * x4
     x7 = ceil_div(floor_div(base_size, 16), 4)
     x8 = x5 + x6 + x7 * (x7 + 1) + 1
-    image_tokens = x8
+    image_tokens = images_per_prompt * x8
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x9 = image_size * image_size
     x10 = vision_batch_size * x2
@@ -1562,23 +1662,24 @@ def decode_peak_activation_bytes(
 def request_peak_activation_bytes(
     *,
     batch_size: Value,
+    images_per_prompt: Value,
     vision_batch_size: Value,
     base_size: Value,
     image_size: Value,
     num_width_tiles: Value,
     num_height_tiles: Value,
-    prompt_tokens: Value,
+    prompt_tokens: Value | None,
     seq_len: Value | None,
     logits_tokens: Value | None,
     decode_steps: Value | None,
-    max_new_tokens: Value,
+    max_new_tokens: Value | None,
     weight_bits: Value,
     activation_bits: Value,
     kv_bits: Value,
     expert_routing: str,
 ) -> Metrics:
     """Return the largest bytes of activations that are alive together in ``request``."""
-    vision_batch_size = multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = floor_div(image_size, 16)
@@ -1591,13 +1692,21 @@ def request_peak_activation_bytes(
     x8 = floor_div(base_size, 16)
     x9 = ceil_div(x8, 4)
     x10 = x6 + x7 + x9 * (x9 + 1) + 1
-    image_tokens = x10
+    image_tokens = images_per_prompt * x10
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = abbreviate(seq_len)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
     x11 = image_size * image_size
@@ -1723,3 +1832,253 @@ def request_peak_activation_bytes(
     x127 = largest(x126, x113, x101, x96, x99, x122, x95, x116, x114, x121, x115, x118, x123)
     peak_activation_bytes = ceil_div(x127, 8)
     return (peak_activation_bytes,)
+
+
+def image_tokens(
+    *,
+    images_per_prompt: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+) -> Metrics:
+    """Return the tokens of the image of one page: of its global view and of its tiles."""
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = ceil_div(floor_div(image_size, 16), 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = x1 * exceeds(x2, 1)
+    x4 = ceil_div(floor_div(base_size, 16), 4)
+    image_tokens = images_per_prompt * (num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1)
+    return (image_tokens,)
+
+
+def vision_fused_io_bytes(
+    *,
+    batch_size: Value,
+    images_per_prompt: Value,
+    vision_batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``vision`` with the same arguments."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = num_height_tiles * num_width_tiles
+    x2 = exceeds(x1, 1)
+    x3 = floor_div(image_size, 16)
+    x4 = ceil_div(x3, 4)
+    x5 = floor_div(base_size, 16)
+    x6 = ceil_div(x5, 4)
+    x7 = ceil_div(x3, 14)
+    x8 = ceil_div(x3, 2)
+    x9 = x5 * x5
+    x10 = ceil_div(x5, 14)
+    x11 = ceil_div(x5, 2)
+    x12 = x3 * x3 * x2
+    x13 = x12 + x9
+    x14 = x2 + 1
+    x15 = (
+        x3 * x3 * (x3 * (48 * x3 + 96) + 131584)
+        + 3 * image_size * image_size
+        + 18665472 * x7 * x7
+        + 1024 * x8 * x8
+        + 491520
+    )
+    x16 = (
+        x2 * x15 * x1
+        + (x5 * (48 * x5 + 96) + 131584) * x9
+        + 3 * base_size * base_size
+        + 18665472 * x10 * x10
+        + 1024 * x11 * x11
+        + 492544 * (x4 * num_width_tiles * x2 * num_height_tiles * x4 + x6 * x6)
+        + 491520
+    )
+    x17 = vision_batch_size * x16 + 1024 * x13 + 512 * (differs(x5, 64) * x9 + differs(x3, 64) * x12) + 664576 * x14
+    x18 = (
+        activation_bits * x17
+        + weight_bits * (512 * (equals(x5, 64) * x9 + equals(x3, 64) * x12) + 394967808 * x14)
+        + 512 * x13
+        + 217152 * x14
+    )
+    x19 = x18 * images_per_prompt * floor_div(batch_size, vision_batch_size)
+    fused_io_bytes = ceil_div(x19, 8)
+    return (fused_io_bytes,)
+
+
+def projector_fused_io_bytes(
+    *,
+    batch_size: Value,
+    images_per_prompt: Value,
+    vision_batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``projector`` with the same arguments."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = exceeds(num_height_tiles * num_width_tiles, 1)
+    x2 = ceil_div(floor_div(image_size, 16), 4)
+    x3 = ceil_div(floor_div(base_size, 16), 4)
+    x4 = 416 * (x2 * num_width_tiles * x1 * num_height_tiles * x2 + x3 * x3) * vision_batch_size * activation_bits
+    x5 = x4 + 327840 * (x1 + 1) * weight_bits
+    fused_io_bytes = x5 * images_per_prompt * floor_div(batch_size, vision_batch_size)
+    return (fused_io_bytes,)
+
+
+def prefill_fused_io_bytes(
+    *,
+    batch_size: Value,
+    seq_len: Value,
+    logits_tokens: Value | None,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``prefill`` with the same arguments."""
+    if logits_tokens is None:
+        logits_tokens = abbreviate(seq_len)
+    at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
+    x1 = seq_len * (880448 * activation_bits + 30720 * kv_bits + 1280 * weight_bits + 502336)
+    x2 = x1 + 130560 * activation_bits * logits_tokens
+    x3 = (
+        batch_size * x2
+        + weight_bits * (33 * routed_reads(64, 6, batch_size * seq_len, 1146880, expert_routing) + 346112000)
+        + 28860416
+    )
+    fused_io_bytes = ceil_div(x3, 8)
+    return (fused_io_bytes,)
+
+
+def decode_fused_io_bytes(
+    *,
+    batch_size: Value,
+    seq_len: Value,
+    decode_steps: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``decode`` with the same arguments."""
+    x1 = 30720 * kv_bits
+    x2 = (
+        batch_size * (seq_len * x1 + 1011008 * activation_bits + 1280 * weight_bits + 502336)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + 346112000)
+        + 28860416
+    )
+    x3 = decode_steps * x2
+    x4 = x3 + batch_size * triangular(decode_steps) * x1
+    fused_io_bytes = ceil_div(x4, 8)
+    return (fused_io_bytes,)
+
+
+def request_fused_io_bytes(
+    *,
+    batch_size: Value,
+    images_per_prompt: Value,
+    vision_batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    prompt_tokens: Value | None,
+    seq_len: Value | None,
+    logits_tokens: Value | None,
+    decode_steps: Value | None,
+    max_new_tokens: Value | None,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``request`` with the same arguments."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    at_most("sam_patch_size", 16, "base_size", base_size)
+    at_most("sam_patch_size", 16, "image_size", image_size)
+    x1 = num_height_tiles * num_width_tiles
+    x2 = exceeds(x1, 1)
+    x3 = floor_div(image_size, 16)
+    x4 = ceil_div(x3, 4)
+    x5 = x2 * num_height_tiles * x4
+    x6 = floor_div(base_size, 16)
+    x7 = ceil_div(x6, 4)
+    x8 = x4 * num_width_tiles * x5 + x7 * x7
+    image_tokens = images_per_prompt * (x5 + x7 + x8 + 1)
+    if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
+        seq_len = abbreviate(image_tokens + prompt_tokens)
+    elif prompt_tokens is not None:
+        agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
+    if logits_tokens is None:
+        logits_tokens = abbreviate(seq_len)
+    if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
+        decode_steps = abbreviate(max_new_tokens - 1)
+    elif max_new_tokens is not None:
+        agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
+    at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
+    at_most("image_tokens", image_tokens, "seq_len", seq_len)
+    x9 = ceil_div(x3, 14)
+    x10 = ceil_div(x3, 2)
+    x11 = x6 * x6
+    x12 = ceil_div(x6, 14)
+    x13 = ceil_div(x6, 2)
+    x14 = x3 * x3 * x2
+    x15 = x14 + x11
+    x16 = x2 + 1
+    x17 = images_per_prompt * floor_div(batch_size, vision_batch_size)
+    x18 = 30720 * kv_bits
+    x19 = 1280 * weight_bits + 502336
+    x20 = (
+        x3 * x3 * (x3 * (48 * x3 + 96) + 131584)
+        + 3 * image_size * image_size
+        + 18665472 * x9 * x9
+        + 1024 * x10 * x10
+        + 491520
+    )
+    x21 = (
+        x2 * x20 * x1
+        + (x6 * (48 * x6 + 96) + 131584) * x11
+        + 3 * base_size * base_size
+        + 18665472 * x12 * x12
+        + 1024 * x13 * x13
+        + 492544 * x8
+        + 491520
+    )
+    x22 = vision_batch_size * x21 + 1024 * x15 + 512 * (differs(x6, 64) * x11 + differs(x3, 64) * x14) + 664576 * x16
+    x23 = (
+        activation_bits * x22
+        + weight_bits * (512 * (equals(x6, 64) * x11 + equals(x3, 64) * x14) + 394967808 * x16)
+        + 512 * x15
+        + 217152 * x16
+    )
+    x24 = (
+        batch_size * (seq_len * x18 + 1011008 * activation_bits + x19)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + 346112000)
+        + 28860416
+    )
+    x25 = (
+        x23 * x17
+        + batch_size * (seq_len * (880448 * activation_bits + x18 + x19) + 130560 * activation_bits * logits_tokens)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size * seq_len, 1146880, expert_routing) + 346112000)
+        + decode_steps * x24
+        + batch_size * triangular(decode_steps) * x18
+        + 8 * (416 * x8 * vision_batch_size * activation_bits + 327840 * x16 * weight_bits) * x17
+        + 28860416
+    )
+    fused_io_bytes = ceil_div(x25, 8)
+    return (fused_io_bytes,)

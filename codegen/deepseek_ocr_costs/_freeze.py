@@ -3,22 +3,33 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Protocol, TypeVar, cast, overload
+from functools import partial
+from typing import Any, TypeVar, overload
 
-from ._formulas import SIZES, Size
+from ._formulas import SIZES
 from ._program import Node, Operation, Program, check_names, find_formulas, trace
-from ._runtime import Cost, CostError, check_routing, check_size, routed_reads, too_large
+from ._rules import BROKEN, broken_rule
+from ._runtime import Bits, Cost, CostError, check_routing, check_size, routed_reads
+from ._sizes import Size
 
-Result = TypeVar("Result", covariant=True)
+Result = TypeVar("Result")
 
 
-class Frozen(Protocol[Result]):
-    """A frozen evaluator: a function of the sizes that are left, and its source."""
+class Frozen(partial[Result]):
+    """A frozen evaluator: a function of the sizes that are left, and its source.
+
+    Pickled, it is what was asked of :func:`freeze`, so that other processes make the same function anew.
+    """
 
     source: str
+    _asked: dict[str, Any]
 
-    def __call__(self, *sizes: int, **named_sizes: int) -> Result:
-        """Return the cost, or the metric."""
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[dict[str, Any]]]:
+        return _freeze_again, (self._asked,)
+
+
+def _freeze_again(asked: dict[str, Any]) -> "Frozen[Any]":
+    return freeze(**asked)
 
 
 @overload
@@ -28,11 +39,11 @@ def freeze(
     metric: None = None,
     free: Collection[str] | None = None,
     expert_routing: str = "uniform",
-    **sizes: int,
+    **sizes: Bits,
 ) -> Frozen[Cost]: ...
 @overload
 def freeze(
-    stage: str, *, metric: str, free: Collection[str] | None = None, expert_routing: str = "uniform", **sizes: int
+    stage: str, *, metric: str, free: Collection[str] | None = None, expert_routing: str = "uniform", **sizes: Bits
 ) -> Frozen[int]: ...
 def freeze(
     stage: str,
@@ -40,11 +51,12 @@ def freeze(
     metric: str | None = None,
     free: Collection[str] | None = None,
     expert_routing: str = "uniform",
-    **sizes: int,
+    **sizes: Bits,
 ) -> Frozen[Cost] | Frozen[int]:
     """Return the evaluator of a stage with some sizes frozen.
 
-    Sizes that follow from others, such as ``logits_tokens``, do so unless they are given here or are in ``free``.
+    Sizes that follow from others, such as ``logits_tokens``, do so unless they are given here or are in ``free``. What
+    they alone follow from, such as ``max_new_tokens``, is then left out, unless it is given or in ``free`` too.
 
     Parameters
     ----------
@@ -58,12 +70,13 @@ def freeze(
     expert_routing
         As in the functions of the stages.
     **sizes
-        The sizes that are frozen.
+        The sizes that are frozen. Storage widths may be fractions; those that stay arguments are integers.
 
     Returns
     -------
     Frozen
-        A function with the same results as that of the stage. Its source is in ``source``.
+        A function with the same results as that of the stage. Its source is in ``source``. It can be pickled and
+        copied.
 
     Raises
     ------
@@ -76,29 +89,40 @@ def freeze(
     check_routing(expert_routing)
     parameters = SIZES[function]
     check_names(stage, (*sizes, *(free or ())), parameters)
-    known: dict[str, int | None] = {
-        name: check_size(name, value, parameters[name].minimum) for name, value in sizes.items()
-    }
+    known: dict[str, int | None] = {name: parameters[name].check(name, value) for name, value in sizes.items()}
+    asked = {"stage": stage, "metric": metric, "free": free and tuple(free), "expert_routing": expert_routing, **known}
     if free is None:
-        free = [name for name, size in parameters.items() if name not in known and size.default is not None]
+        free = [
+            name
+            for name, size in parameters.items()
+            if name not in known and size.default is not None and size.target not in known
+        ]
     for name in free:
         if name in known:
             raise CostError(f"{name} is both frozen and free")
-    known |= {name: size.default for name, size in parameters.items() if name not in known and name not in free}
+    open_sizes = dict.fromkeys([*known, *free])
+    known |= {
+        name: size.default if size.target not in open_sizes else None
+        for name, size in parameters.items()
+        if name not in open_sizes
+    }
     formulas = trace(function, known, expert_routing)
     formulas = formulas._replace(metrics=formulas.metrics[wanted])
     name = stage if metric is None else f"{stage}_{metric}"
     frozen = [f"{name}={number(size)}" for name, size in known.items() if size is not None]
-    open_sizes = sorted(free, key=lambda name: (parameters[name].default is not None, list(parameters).index(name)))
-    sizes_left = {size: parameters[size] for size in open_sizes}
+    defaults = {size: None if parameters[size].target in open_sizes else parameters[size].default for size in free}
+    ordered = sorted(free, key=lambda name: (defaults[name] is not None, list(parameters).index(name)))
+    sizes_left = {size: parameters[size]._replace(default=defaults[size]) for size in ordered}
     result = "Cost" if metric is None else "int"
     source = write_source(stage, name, sizes_left, frozen, formulas.program(), result)
-    names: dict[str, object] = {"Cost": Cost, "check_size": check_size, "too_large": too_large}
+    names: dict[str, Any] = {"Cost": Cost, "check_size": check_size, "broken_rule": broken_rule}
     names |= {"routed_reads": routed_reads, "__name__": __name__}
     # The text is made of our own formulas, and of integers and names that were checked.
     exec(compile(source, f"<frozen {name}>", "exec"), names)
-    evaluator = cast(Frozen[Cost], names[name])
+    evaluator: Frozen[Cost] = Frozen(names[name])
+    evaluator.__doc__ = names[name].__doc__
     evaluator.source = source
+    evaluator._asked = asked
     return evaluator
 
 
@@ -123,8 +147,9 @@ def write_source(
         lines.append(f"    {step} = {show(operation, written)}")
     for check in program.checks:
         size, limit = show(check.size, written), show(check.limit, written)
-        lines.append(f"    if {size} > {limit}:")
-        lines.append(f'        raise too_large("{check.name}", {size}, "{check.limit_name}", {limit})')
+        lines.append(f"    if {BROKEN[check.broken].format(size, limit)}:")
+        sides = f'"{check.name}", {size}, "{check.limit_name}", {limit}'
+        lines.append(f'        raise broken_rule("{check.broken}", {sides})')
     for node in program.metrics:
         lines += _shared(node, counts, written)
     metrics = [show(node, written) for node in program.metrics]
@@ -183,7 +208,7 @@ def _show_reads(tokens: str, experts: str, per_token: str, weights: str, routing
 
 def number(value: int) -> str:
     """Return an integer as Python; a long one in hexadecimal, which has no limit on its digits."""
-    return str(value) if value.bit_length() <= 1024 else hex(value)
+    return str(value) if abs(value) < 2**1024 else hex(value)
 
 
 def _is_atom(text: str) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ._blocks import Result
 from ._operations import Array, table_of_reads
+from ._rules import BROKEN
 from ._tape import Operand, Step, Tape
 
 WORTH_COMPILING = 50_000_000
@@ -66,7 +67,10 @@ class Fused:
     def _write(self) -> str:
         """Return the loop over the points, or where there are many rows, over strips and the points after them."""
         steps = [f"{name} = {self._write_step(step)}" for name, step in self._tape.steps.items()]
-        checks = [f"wrong |= {self._show(check.size)} > {self._show(check.limit)}" for check in self._tape.checks]
+        checks = [
+            f"wrong |= {BROKEN[check.broken].format(self._show(check.size), self._show(check.limit))}"
+            for check in self._tape.checks
+        ]
         before = ["wrong = False", "whole = 0"]
         before += [f"c{number} = numbers[{number}]" for number in range(len(self._numbers))]
         before += [f"{name}_row = rows[{number}]" for number, name in enumerate(self._rows)]

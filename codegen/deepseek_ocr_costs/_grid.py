@@ -4,9 +4,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ._array_runtime import Cost, as_size, evaluate
+from ._array_runtime import Cost, SizeLike, as_size, evaluate
 from ._formulas import SIZES
 from ._operations import Array
 from ._plan import Overflow
@@ -14,7 +13,7 @@ from ._program import check_names, check_stage
 from ._runtime import CostError
 
 
-def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "error", **sizes: ArrayLike) -> Cost:
+def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "error", **sizes: SizeLike) -> Cost:
     """Return the cost of a stage for every combination of some sizes.
 
     What depends on some of the sizes only is computed once for them, not at every point.
@@ -61,7 +60,7 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
             if values.ndim != 1:
                 raise CostError(f"{column} must be one number or one axis, not an array of shape {values.shape}")
             given[column] = values.reshape((-1,) + (1,) * (len(axes) - 1 - number))
-    defaults = {name: size.default for name, size in known.items()}
+    defaults = {name: size.implied for name, size in known.items()}
     return Cost(*evaluate(stage, defaults | given, overflow, "numpy", expert_routing))
 
 

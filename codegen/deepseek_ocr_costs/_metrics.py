@@ -39,7 +39,19 @@ Conventions
   one.
 """
 
-from ._runtime import check_routing, check_size, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    check_bits,
+    check_routing,
+    check_size,
+    contradiction,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "decode_activation_bytes",
@@ -79,13 +91,14 @@ __all__ = [
 def vision_tensor_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``tensor_core_flops`` of ``vision`` with the same arguments.
 
@@ -95,6 +108,8 @@ def vision_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -106,14 +121,14 @@ def vision_tensor_core_flops(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     int
-        From 58 operations on integers.
+        From 59 operations on integers.
 
     Raises
     ------
@@ -124,6 +139,8 @@ def vision_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -134,10 +151,11 @@ def vision_tensor_core_flops(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_tensor_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -169,19 +187,20 @@ def vision_tensor_core_flops(
         + 134873088 * (x14 + x16)
         + 604078080 * (x12 + 1)
     )
-    return x17 * vision_batch_size * (batch_size // vision_batch_size)
+    return x17 * vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def vision_cuda_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``cuda_core_flops`` of ``vision`` with the same arguments.
 
@@ -191,6 +210,8 @@ def vision_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -202,14 +223,14 @@ def vision_cuda_core_flops(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     int
-        From 78 operations on integers.
+        From 79 operations on integers.
 
     Raises
     ------
@@ -220,6 +241,8 @@ def vision_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -230,10 +253,11 @@ def vision_cuda_core_flops(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_cuda_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -274,19 +298,20 @@ def vision_cuda_core_flops(
         + 16 * (x15 + x13 + x5 + x12)
         + 6720 * (x4 + 1)
     )
-    return (batch_size // vision_batch_size) * x19
+    return x19 * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def vision_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``io_bytes`` of ``vision`` with the same arguments.
 
@@ -296,6 +321,8 @@ def vision_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -307,14 +334,14 @@ def vision_io_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     int
-        From 220 operations on integers.
+        From 221 operations on integers.
 
     Raises
     ------
@@ -325,6 +352,8 @@ def vision_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -335,10 +364,11 @@ def vision_io_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -436,20 +466,21 @@ def vision_io_bytes(
         + 1024 * (x33 + x34)
         + 446528 * x35
     )
-    x53 = (batch_size // vision_batch_size) * x52
+    x53 = x52 * images_per_prompt * (batch_size // vision_batch_size)
     return -(-x53 // 8)
 
 
 def vision_weight_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``weight_bytes`` of ``vision`` with the same arguments.
 
@@ -459,6 +490,8 @@ def vision_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -470,9 +503,9 @@ def vision_weight_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -488,6 +521,8 @@ def vision_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -498,10 +533,11 @@ def vision_weight_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_weight_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -514,13 +550,14 @@ def vision_weight_bytes(
 def vision_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``activation_bytes`` of ``vision`` with the same arguments.
 
@@ -530,6 +567,8 @@ def vision_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -541,14 +580,14 @@ def vision_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     int
-        From 184 operations on integers.
+        From 185 operations on integers.
 
     Raises
     ------
@@ -559,6 +598,8 @@ def vision_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -569,10 +610,11 @@ def vision_activation_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -661,19 +703,20 @@ def vision_activation_bytes(
         + 64 * x34
         + 25088 * x35
     )
-    return (batch_size // vision_batch_size) * x51
+    return x51 * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def vision_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``kv_cache_bytes`` of ``vision`` with the same arguments.
 
@@ -683,6 +726,8 @@ def vision_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -694,9 +739,9 @@ def vision_kv_cache_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -712,6 +757,8 @@ def vision_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -722,10 +769,11 @@ def vision_kv_cache_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_kv_cache_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -738,13 +786,14 @@ def vision_kv_cache_bytes(
 def projector_tensor_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``tensor_core_flops`` of ``projector`` with the same arguments.
 
@@ -754,6 +803,8 @@ def projector_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -765,14 +816,14 @@ def projector_tensor_core_flops(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     int
-        From 15 operations on integers.
+        From 16 operations on integers.
 
     Raises
     ------
@@ -783,6 +834,8 @@ def projector_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -793,10 +846,11 @@ def projector_tensor_core_flops(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_tensor_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -806,19 +860,21 @@ def projector_tensor_core_flops(
     x1 = -(-(image_size // 16) // 4)
     x2 = num_height_tiles * num_width_tiles
     x3 = -(-(base_size // 16) // 4)
-    return 5242880 * ((x2 * x1 * x1 if x2 > 1 else 0) + x3 * x3) * vision_batch_size * (batch_size // vision_batch_size)
+    x4 = (x2 * x1 * x1 if x2 > 1 else 0) + x3 * x3
+    return 5242880 * x4 * vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def projector_cuda_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``cuda_core_flops`` of ``projector`` with the same arguments.
 
@@ -828,6 +884,8 @@ def projector_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -839,9 +897,9 @@ def projector_cuda_core_flops(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -857,6 +915,8 @@ def projector_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -867,10 +927,11 @@ def projector_cuda_core_flops(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_cuda_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -883,13 +944,14 @@ def projector_cuda_core_flops(
 def projector_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``io_bytes`` of ``projector`` with the same arguments.
 
@@ -899,6 +961,8 @@ def projector_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -910,14 +974,14 @@ def projector_io_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     int
-        From 35 operations on integers.
+        From 36 operations on integers.
 
     Raises
     ------
@@ -928,6 +992,8 @@ def projector_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -938,10 +1004,11 @@ def projector_io_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -958,19 +1025,20 @@ def projector_io_bytes(
     x8 = x7 + x5 * x5
     x9 = ((320 * x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0) + 2368 * x8 + 1280 * x6 + 960
     x10 = vision_batch_size * activation_bits * x9 + weight_bits * ((328000 if x3 else 0) + 328160) + 8 * (x6 + x8 + 1)
-    return (batch_size // vision_batch_size) * x10
+    return x10 * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def projector_weight_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``weight_bytes`` of ``projector`` with the same arguments.
 
@@ -980,6 +1048,8 @@ def projector_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -991,9 +1061,9 @@ def projector_weight_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -1009,6 +1079,8 @@ def projector_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1019,10 +1091,11 @@ def projector_weight_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_weight_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -1035,13 +1108,14 @@ def projector_weight_bytes(
 def projector_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``activation_bytes`` of ``projector`` with the same arguments.
 
@@ -1051,6 +1125,8 @@ def projector_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1062,14 +1138,14 @@ def projector_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     int
-        From 27 operations on integers.
+        From 28 operations on integers.
 
     Raises
     ------
@@ -1080,6 +1156,8 @@ def projector_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1090,10 +1168,11 @@ def projector_activation_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -1111,19 +1190,20 @@ def projector_activation_bytes(
         + 640 * (num_height_tiles * x3 + x4)
         + 480
     )
-    return activation_bits * x6 * vision_batch_size * (batch_size // vision_batch_size)
+    return activation_bits * x6 * vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
 
 
 def projector_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return ``kv_cache_bytes`` of ``projector`` with the same arguments.
 
@@ -1133,6 +1213,8 @@ def projector_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1144,9 +1226,9 @@ def projector_kv_cache_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -1162,6 +1244,8 @@ def projector_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1172,10 +1256,11 @@ def projector_kv_cache_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_kv_cache_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -1190,9 +1275,9 @@ def prefill_tensor_core_flops(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``tensor_core_flops`` of ``prefill`` with the same arguments.
@@ -1208,11 +1293,11 @@ def prefill_tensor_core_flops(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1233,12 +1318,19 @@ def prefill_tensor_core_flops(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_tensor_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -1255,9 +1347,9 @@ def prefill_cuda_core_flops(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``cuda_core_flops`` of ``prefill`` with the same arguments.
@@ -1273,11 +1365,11 @@ def prefill_cuda_core_flops(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1298,12 +1390,19 @@ def prefill_cuda_core_flops(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_cuda_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -1320,9 +1419,9 @@ def prefill_io_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``io_bytes`` of ``prefill`` with the same arguments.
@@ -1338,11 +1437,11 @@ def prefill_io_bytes(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1363,12 +1462,19 @@ def prefill_io_bytes(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -1405,9 +1511,9 @@ def prefill_weight_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``weight_bytes`` of ``prefill`` with the same arguments.
@@ -1423,11 +1529,11 @@ def prefill_weight_bytes(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1448,12 +1554,19 @@ def prefill_weight_bytes(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_weight_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -1470,9 +1583,9 @@ def prefill_activation_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``activation_bytes`` of ``prefill`` with the same arguments.
@@ -1488,11 +1601,11 @@ def prefill_activation_bytes(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1513,12 +1626,19 @@ def prefill_activation_bytes(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -1540,9 +1660,9 @@ def prefill_kv_cache_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``kv_cache_bytes`` of ``prefill`` with the same arguments.
@@ -1558,11 +1678,11 @@ def prefill_kv_cache_bytes(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1583,12 +1703,19 @@ def prefill_kv_cache_bytes(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_kv_cache_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -1605,9 +1732,9 @@ def decode_tensor_core_flops(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``tensor_core_flops`` of ``decode`` with the same arguments.
@@ -1623,11 +1750,11 @@ def decode_tensor_core_flops(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1650,12 +1777,19 @@ def decode_tensor_core_flops(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_tensor_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     x1 = 61440 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 1148192256 * decode_steps
@@ -1667,9 +1801,9 @@ def decode_cuda_core_flops(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``cuda_core_flops`` of ``decode`` with the same arguments.
@@ -1685,11 +1819,11 @@ def decode_cuda_core_flops(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1712,12 +1846,19 @@ def decode_cuda_core_flops(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_cuda_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     x1 = 720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 888244 * decode_steps
@@ -1729,9 +1870,9 @@ def decode_io_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``io_bytes`` of ``decode`` with the same arguments.
@@ -1747,11 +1888,11 @@ def decode_io_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1774,12 +1915,19 @@ def decode_io_bytes(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     x1 = 1 if activation_bits != 32 else 0
@@ -1807,9 +1955,9 @@ def decode_weight_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``weight_bytes`` of ``decode`` with the same arguments.
@@ -1825,11 +1973,11 @@ def decode_weight_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1852,12 +2000,19 @@ def decode_weight_bytes(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_weight_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     return 366841760 * weight_bits
@@ -1868,9 +2023,9 @@ def decode_activation_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``activation_bytes`` of ``decode`` with the same arguments.
@@ -1886,11 +2041,11 @@ def decode_activation_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1913,12 +2068,19 @@ def decode_activation_bytes(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     x1 = 1 if activation_bits != 32 else 0
@@ -1935,9 +2097,9 @@ def decode_kv_cache_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``kv_cache_bytes`` of ``decode`` with the same arguments.
@@ -1953,11 +2115,11 @@ def decode_kv_cache_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1980,12 +2142,19 @@ def decode_kv_cache_bytes(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_kv_cache_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     return 3840 * (seq_len + decode_steps) * batch_size * kv_bits
@@ -1994,19 +2163,20 @@ def decode_kv_cache_bytes(
 def request_tensor_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``tensor_core_flops`` of ``request`` with the same arguments.
@@ -2017,6 +2187,8 @@ def request_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2028,7 +2200,8 @@ def request_tensor_core_flops(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -2036,13 +2209,14 @@ def request_tensor_core_flops(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -2050,7 +2224,7 @@ def request_tensor_core_flops(
     Returns
     -------
     int
-        From 80 operations on integers.
+        From 82 operations on integers.
 
     Raises
     ------
@@ -2061,6 +2235,8 @@ def request_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2071,16 +2247,23 @@ def request_tensor_core_flops(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request_tensor_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -2099,19 +2282,29 @@ def request_tensor_core_flops(
     x8 = x3 * x2 * x5
     x9 = x7 * x7
     x10 = x8 + x9
-    image_tokens = num_height_tiles * x5 + x7 + x10 + 1
+    image_tokens = images_per_prompt * (num_height_tiles * x5 + x7 + x10 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -2124,7 +2317,7 @@ def request_tensor_core_flops(
     x16 = x3 * x1 * x1 if x4 else 0
     x17 = x1 * x16
     x18 = x6 * x6
-    x19 = vision_batch_size * (batch_size // vision_batch_size)
+    x19 = vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
     x20 = (
         8410300416 * ((x11 * x11 * x3 if x4 else 0) + x12 * x12)
         + 2359296 * (x13 * x13 * x14 + x15 * x15)
@@ -2146,19 +2339,20 @@ def request_tensor_core_flops(
 def request_cuda_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``cuda_core_flops`` of ``request`` with the same arguments.
@@ -2169,6 +2363,8 @@ def request_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2180,7 +2376,8 @@ def request_cuda_core_flops(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -2188,13 +2385,14 @@ def request_cuda_core_flops(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -2202,7 +2400,7 @@ def request_cuda_core_flops(
     Returns
     -------
     int
-        From 95 operations on integers.
+        From 97 operations on integers.
 
     Raises
     ------
@@ -2213,6 +2411,8 @@ def request_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2223,16 +2423,23 @@ def request_cuda_core_flops(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request_cuda_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -2252,19 +2459,29 @@ def request_cuda_core_flops(
     x9 = x3 * x8
     x10 = x7 * x7
     x11 = x9 + x10
-    image_tokens = num_height_tiles * x5 + x7 + x11 + 1
+    image_tokens = images_per_prompt * (num_height_tiles * x5 + x7 + x11 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -2295,25 +2512,30 @@ def request_cuda_core_flops(
         + 6720 * (x4 + 1)
     )
     x22 = 720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 888244 * decode_steps
-    return (batch_size // vision_batch_size) * x21 + (720 * seq_len + 888244) * batch_size * seq_len + batch_size * x22
+    return (
+        x21 * images_per_prompt * (batch_size // vision_batch_size)
+        + (720 * seq_len + 888244) * batch_size * seq_len
+        + batch_size * x22
+    )
 
 
 def request_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``io_bytes`` of ``request`` with the same arguments.
@@ -2324,6 +2546,8 @@ def request_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2335,7 +2559,8 @@ def request_io_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -2343,13 +2568,14 @@ def request_io_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -2357,7 +2583,7 @@ def request_io_bytes(
     Returns
     -------
     int
-        From 313 operations on integers.
+        From 315 operations on integers.
 
     Raises
     ------
@@ -2368,6 +2594,8 @@ def request_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2378,16 +2606,23 @@ def request_io_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -2409,19 +2644,29 @@ def request_io_bytes(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -2442,7 +2687,7 @@ def request_io_bytes(
     x27 = x6 * x26
     x28 = x24 + x26
     x29 = x20 + 1
-    x30 = batch_size // vision_batch_size
+    x30 = images_per_prompt * (batch_size // vision_batch_size)
     x31 = 1 if x7 != 16 else 0
     x32 = 1 if x2 != 16 else 0
     x33 = (x11 if x31 else 0) + (x9 if x32 else 0)
@@ -2535,14 +2780,14 @@ def request_io_bytes(
     x76 = ((320 * x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 2368 * x12 + 1280 * x8 + 960
     x77 = vision_batch_size * activation_bits * x76 + weight_bits * ((328000 if x4 else 0) + 328160) + 8 * x13
     x78 = (
-        x30 * x61
+        x61 * x30
         + batch_size * x68
         + weight_bits * x72
         + 768 * seq_len
         + x56
         + decode_steps * x75
         + 30720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) * batch_size * kv_bits
-        + 8 * x30 * x77
+        + 8 * x77 * x30
         + 28905472
     )
     return -(-x78 // 8)
@@ -2551,19 +2796,20 @@ def request_io_bytes(
 def request_weight_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``weight_bytes`` of ``request`` with the same arguments.
@@ -2574,6 +2820,8 @@ def request_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2585,7 +2833,8 @@ def request_weight_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -2593,13 +2842,14 @@ def request_weight_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -2607,7 +2857,7 @@ def request_weight_bytes(
     Returns
     -------
     int
-        From 20 operations on integers.
+        From 21 operations on integers.
 
     Raises
     ------
@@ -2618,6 +2868,8 @@ def request_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2628,16 +2880,23 @@ def request_weight_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request_weight_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -2650,19 +2909,29 @@ def request_weight_bytes(
     x2 = num_height_tiles * num_width_tiles
     x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1
+    image_tokens = images_per_prompt * (num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -2673,19 +2942,20 @@ def request_weight_bytes(
 def request_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``activation_bytes`` of ``request`` with the same arguments.
@@ -2696,6 +2966,8 @@ def request_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2707,7 +2979,8 @@ def request_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -2715,13 +2988,14 @@ def request_activation_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -2729,7 +3003,7 @@ def request_activation_bytes(
     Returns
     -------
     int
-        From 234 operations on integers.
+        From 236 operations on integers.
 
     Raises
     ------
@@ -2740,6 +3014,8 @@ def request_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2750,16 +3026,23 @@ def request_activation_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -2780,19 +3063,29 @@ def request_activation_bytes(
     x10 = x3 * x9
     x11 = x7 * x7
     x12 = x10 + x11
-    image_tokens = x8 + x12 + 1
+    image_tokens = images_per_prompt * (x8 + x12 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -2813,7 +3106,7 @@ def request_activation_bytes(
     x26 = x6 * x25
     x27 = x23 + x25
     x28 = x19 + 1
-    x29 = batch_size // vision_batch_size
+    x29 = images_per_prompt * (batch_size // vision_batch_size)
     x30 = 1 if x7 != 16 else 0
     x31 = 1 if x2 != 16 else 0
     x32 = (x11 if x30 else 0) + (x9 if x31 else 0)
@@ -2874,7 +3167,7 @@ def request_activation_bytes(
         + 64 * x38
         + 25088 * x39
     )
-    x59 = x29 * x58
+    x59 = x58 * x29
     x60 = activation_bits * (((160 if logits_tokens != seq_len else 0) if batch_size != 1 else 0) + 16160)
     x61 = x60 + (517120 if x47 else 0)
     x62 = logits_tokens * x61
@@ -2891,19 +3184,20 @@ def request_activation_bytes(
 def request_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``kv_cache_bytes`` of ``request`` with the same arguments.
@@ -2914,6 +3208,8 @@ def request_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2925,7 +3221,8 @@ def request_kv_cache_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -2933,13 +3230,14 @@ def request_kv_cache_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -2947,7 +3245,7 @@ def request_kv_cache_bytes(
     Returns
     -------
     int
-        From 19 operations on integers.
+        From 20 operations on integers.
 
     Raises
     ------
@@ -2958,6 +3256,8 @@ def request_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2968,16 +3268,23 @@ def request_kv_cache_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request_kv_cache_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -2990,19 +3297,29 @@ def request_kv_cache_bytes(
     x2 = num_height_tiles * num_width_tiles
     x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1
+    image_tokens = images_per_prompt * (num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -3012,6 +3329,7 @@ def request_kv_cache_bytes(
 
 def image_tokens(
     *,
+    images_per_prompt: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
@@ -3023,6 +3341,8 @@ def image_tokens(
 
     Parameters
     ----------
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     base_size
         Side of the square global view (pixels, at least 1).
     image_size
@@ -3035,7 +3355,7 @@ def image_tokens(
     Returns
     -------
     int
-        From 15 operations on integers.
+        From 16 operations on integers.
 
     Raises
     ------
@@ -3044,6 +3364,8 @@ def image_tokens(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(base_size) is int and base_size > 0):
         base_size = check_size("base_size", base_size, 1)
     if not (type(image_size) is int and image_size > 0):
@@ -3060,4 +3382,4 @@ def image_tokens(
     x2 = num_height_tiles * num_width_tiles
     x3 = x1 if x2 > 1 else 0
     x4 = -(-(base_size // 16) // 4)
-    return num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1
+    return images_per_prompt * (num_height_tiles * x3 + x4 + x2 * x1 * x3 + x4 * x4 + 1)

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._runtime import routed_reads, too_large
+from ._rules import broken_rule, is_broken
+from ._runtime import routed_reads
 from ._tape import Check
 
 Array: TypeAlias = NDArray[Any]
@@ -40,13 +41,13 @@ def table_of_reads(experts: int, per_token: int, weights: int, expert_routing: s
     return np.array(reads, dtype=object)
 
 
-def check_limit(check: Check, size: Any, limit: Any, _: object) -> None:
-    """Raise an error if a size exceeds its limit somewhere."""
-    exceeds = np.asarray(size > limit)
-    if exceeds.any():
-        place = np.unravel_index(int(exceeds.argmax()), exceeds.shape)
-        numbers = [int(np.broadcast_to(side, exceeds.shape)[place]) for side in (size, limit)]
-        raise too_large(check.name, numbers[0], check.limit_name, numbers[1])
+def enforce(check: Check, size: Any, limit: Any, _: object) -> None:
+    """Raise an error if a rule is broken somewhere."""
+    broken = np.asarray(is_broken(check.broken, size, limit))
+    if broken.any():
+        place = np.unravel_index(int(broken.argmax()), broken.shape)
+        numbers = [np.broadcast_to(side, broken.shape)[place] for side in (size, limit)]
+        raise broken_rule(check.broken, check.name, numbers[0], check.limit_name, numbers[1])
 
 
 def _look_up(places: Array, table: Array, result: Array) -> None:

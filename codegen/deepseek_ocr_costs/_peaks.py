@@ -39,7 +39,18 @@ Conventions
   one.
 """
 
-from ._runtime import check_routing, check_size, no_multiple, too_large, too_small
+from ._runtime import (
+    Bits,
+    check_bits,
+    check_routing,
+    check_size,
+    contradiction,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "decode_peak_activation_bytes",
@@ -53,15 +64,16 @@ __all__ = [
 def vision_peak_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return the largest bytes of activations that are alive together in ``vision``.
 
@@ -71,6 +83,8 @@ def vision_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -82,18 +96,19 @@ def vision_peak_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     int
-        From 348 operations on integers.
+        From 349 operations on integers.
 
     Raises
     ------
@@ -104,6 +119,8 @@ def vision_peak_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -114,12 +131,13 @@ def vision_peak_activation_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_peak_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -135,11 +153,16 @@ def vision_peak_activation_bytes(
     x7 = num_height_tiles * x5
     x8 = base_size // 16
     x9 = -(-x8 // 4)
-    image_tokens = x6 + x7 + x9 * (x9 + 1) + 1
+    image_tokens = images_per_prompt * (x6 + x7 + x9 * (x9 + 1) + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
     x10 = image_size * image_size
@@ -239,15 +262,16 @@ def vision_peak_activation_bytes(
 def projector_peak_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> int:
     """Return the largest bytes of activations that are alive together in ``projector``.
 
@@ -257,6 +281,8 @@ def projector_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -268,18 +294,19 @@ def projector_peak_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     int
-        From 125 operations on integers.
+        From 126 operations on integers.
 
     Raises
     ------
@@ -290,6 +317,8 @@ def projector_peak_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -300,12 +329,13 @@ def projector_peak_activation_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_peak_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -320,11 +350,16 @@ def projector_peak_activation_bytes(
     x6 = num_height_tiles * x4
     x7 = -(-(base_size // 16) // 4)
     x8 = x5 + x6 + x7 * (x7 + 1) + 1
-    image_tokens = x8
+    image_tokens = images_per_prompt * x8
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
     x9 = image_size * image_size
@@ -362,9 +397,9 @@ def prefill_peak_activation_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return the largest bytes of activations that are alive together in ``prefill``.
@@ -380,11 +415,11 @@ def prefill_peak_activation_bytes(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -405,12 +440,19 @@ def prefill_peak_activation_bytes(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_peak_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -445,9 +487,9 @@ def decode_peak_activation_bytes(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return the largest bytes of activations that are alive together in ``decode``.
@@ -463,11 +505,11 @@ def decode_peak_activation_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -490,12 +532,19 @@ def decode_peak_activation_bytes(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_peak_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     x1 = 1 if decode_steps > 0 else 0
@@ -506,19 +555,20 @@ def decode_peak_activation_bytes(
 def request_peak_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return the largest bytes of activations that are alive together in ``request``.
@@ -529,6 +579,8 @@ def request_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -540,7 +592,8 @@ def request_peak_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -548,13 +601,14 @@ def request_peak_activation_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -562,7 +616,7 @@ def request_peak_activation_bytes(
     Returns
     -------
     int
-        From 517 operations on integers.
+        From 518 operations on integers.
 
     Raises
     ------
@@ -573,6 +627,8 @@ def request_peak_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -583,16 +639,23 @@ def request_peak_activation_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request_peak_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -611,19 +674,29 @@ def request_peak_activation_bytes(
     x8 = base_size // 16
     x9 = -(-x8 // 4)
     x10 = x6 + x7 + x9 * (x9 + 1) + 1
-    image_tokens = x10
+    image_tokens = images_per_prompt * x10
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:

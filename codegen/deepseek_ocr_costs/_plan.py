@@ -11,9 +11,9 @@ from ._blocks import Result, Routine
 from ._bounds import Bounds, compile_bounds
 from ._fused import Fused
 from ._operations import Array
+from ._polynomials import Range
 from ._program import Formulas, trace
 from ._runtime import CostError, show
-from ._symbolic import Range
 from ._tape import INT64_MAX, Axes, Recorder, Tape
 
 Overflow: TypeAlias = Literal["error", "float64", "exact"]
@@ -79,15 +79,15 @@ class Plan:
 
 
 @lru_cache(maxsize=64)
-def trace_bounded(stage: str, known: Known, expert_routing: str) -> tuple[Formulas, Bound]:
+def trace_bounded(function: str, known: Known, expert_routing: str) -> tuple[Formulas, Bound]:
     """Return the formulas of the sizes that are not known, and their bounds."""
-    formulas = trace(stage, dict(known), expert_routing)
+    formulas = trace(function, dict(known), expert_routing)
     return formulas, compile_bounds(formulas.space, formulas.metrics)
 
 
 @lru_cache(maxsize=256)
 def make_plan(
-    stage: str,
+    function: str,
     known: Known,
     expert_routing: str,
     axes: tuple[tuple[str, Axes], ...],
@@ -95,5 +95,5 @@ def make_plan(
     fixed: frozenset[tuple[int, int]],
 ) -> Plan:
     """Return the plan for arrays along some ``axes``, of which the unknowns that are ``fixed`` have one value only."""
-    formulas, _ = trace_bounded(stage, known, expert_routing)
+    formulas, _ = trace_bounded(function, known, expert_routing)
     return Plan(Recorder(dict(axes), shape or (1,)).record(formulas.fold(dict(fixed)).program()))

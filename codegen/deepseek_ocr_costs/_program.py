@@ -2,21 +2,16 @@
 """From formulas in some unknown sizes to few operations: what is known is put in, what is common is taken out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple, TypeAlias
 
 from . import _formulas
-from ._runtime import Cost, CostError
-from ._symbolic import (
-    Call,
-    Monomial,
-    Space,
-    Value,
-    apply,
-    at_most,
-    settle,
-    terms_of,
-)
+from ._polynomials import Call, Monomial, Space, Value, terms_of
+from ._runtime import Cost, CostError, is_fraction
+from ._sizes import Size
+from ._symbolic import apply, ceil_div, enforce, settle
 
 Node: TypeAlias = "int | str | Operation"
 """An integer, the name of a size or of an earlier step, or an operation on nodes."""
@@ -31,8 +26,9 @@ class Operation(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A rule between sizes, as nodes: ``size`` must not exceed ``limit``."""
+    """A rule between sizes, as nodes, by how it is ``broken``."""
 
+    broken: str
     name: str
     size: Node
     limit_name: str
@@ -75,7 +71,7 @@ class Formulas(NamedTuple):
                     space.unknown(what) if isinstance(what, str) else apply(what, *map(put_in, what.operands))
                 )
         for check in self.space.checks:
-            at_most(check.name, put_in(check.size), check.limit_name, put_in(check.limit))
+            enforce(check._replace(size=put_in(check.size), limit=put_in(check.limit)))
         return Formulas(space, tuple(settle(put_in(metric)) for metric in self.metrics))
 
     def program(self) -> Program:
@@ -96,7 +92,8 @@ class Formulas(NamedTuple):
                     (str(nodes[-1]), Operation(what.function, tuple(map(write, what.operands)), what.constants))
                 )
         checks = [
-            Check(check.name, write(check.size), check.limit_name, write(check.limit)) for check in self.space.checks
+            Check(check.broken, check.name, write(check.size), check.limit_name, write(check.limit))
+            for check in self.space.checks
         ]
         metrics: list[Node] = []
         for place, metric in enumerate(self.metrics):
@@ -115,13 +112,32 @@ class Formulas(NamedTuple):
         return needed
 
 
-def trace(stage: str, known: Mapping[str, int | None], expert_routing: str) -> Formulas:
-    """Return the formulas of a stage; sizes that are not ``known`` are unknown, and None follows from others."""
+def trace(function: str, known: Mapping[str, int | None], expert_routing: str) -> Formulas:
+    """Return the formulas of a function; sizes that are not ``known`` are unknown, and None follows from others."""
     space = Space()
-    function: Callable[..., tuple[Value, ...]] = getattr(_formulas, stage)
-    sizes = {name: known[name] if name in known else space.unknown(name) for name in _formulas.SIZES[stage]}
-    routing = {"expert_routing": expert_routing} if stage in _formulas.ROUTED else {}
-    return Formulas(space, tuple(map(settle, function(**sizes, **routing))))
+    module, name = _find(function)
+    sizes = {size: known[size] if size in known else space.unknown(size) for size in module.SIZES[name]}
+    routing = {"expert_routing": expert_routing} if name in module.ROUTED else {}
+    metrics: tuple[Value, ...] = getattr(module, name)(**sizes, **routing)
+    if any(map(is_fraction, known.values())):
+        metrics = tuple(ceil_div(metric, 1) for metric in metrics)
+    return Formulas(space, tuple(map(settle, metrics)))
+
+
+def sizes_of(function: str) -> dict[str, Size]:
+    """Return what a function of formulas takes; what is no stage has its module before its name."""
+    module, name = _find(function)
+    sizes: dict[str, Size] = module.SIZES[name]
+    return sizes
+
+
+def _find(function: str) -> tuple[ModuleType, str]:
+    """Return the module of a function of formulas, and its name there; those of what is no stage are large."""
+    module, _, name = function.rpartition(".")
+    return import_module(_MODULES[module], __package__) if module else _formulas, name
+
+
+_MODULES = {"breakdown": "._breakdown_formulas", "layers": "._layer_formulas"}
 
 
 def _take_out(
@@ -140,8 +156,8 @@ def _take_out(
 
 def check_stage(stage: str) -> None:
     """Raise an error unless ``stage`` has a cost."""
-    if stage not in _formulas.STAGES:
-        raise CostError(f"there is no stage {stage!r}: there are {', '.join(_formulas.STAGES)}")
+    if stage not in _formulas.COSTS:
+        raise CostError(f"there is no stage {stage!r}: there are {', '.join(_formulas.COSTS)}")
 
 
 def find_formulas(stage: str, metric: str | None) -> tuple[str, slice]:

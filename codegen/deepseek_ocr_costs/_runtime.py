@@ -39,6 +39,17 @@ Conventions
   one.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from fractions import Fraction
+    from typing import TypeVar
+
+    Bits = int | Fraction
+    Result = TypeVar("Result")
+else:  # what is quick to import
+    Bits = "int | Fraction"
+
 
 class CostError(ValueError):
     """A size is out of range, or sizes contradict each other."""
@@ -156,10 +167,45 @@ def check_size(name: str, value: object, minimum: int) -> int:
         # Whatever says of itself that it is an integer, such as NumPy's scalars.
         size = index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} must be an integer, not {type(value).__name__} {show(value)}") from None
+        varies = is_fraction(value) and name.endswith("_bits")
+        where = " where it varies: only a width that is known may be a fraction" if varies else ""
+        raise TypeError(f"{name} must be an integer{where}, not {type(value).__name__} {show(value)}") from None
     if size < minimum:
         raise CostError(f"{name} must be at least {minimum}, not {show(size)}")
     return size
+
+
+def check_bits(name: str, value: object, minimum: int) -> int:
+    """Return a size that may be a fraction, or raise the error that says what is wrong with it.
+
+    To the type checker a fraction is an integer here: what comes of it is rounded up in the end.
+    """
+    if is_fraction(value):
+        if value < minimum:  # type: ignore[operator]  # it is a number
+            raise CostError(f"{name} must be at least {minimum}, not {value}")
+        return value  # type: ignore[return-value]
+    if isinstance(value, float):
+        raise TypeError(f"{name} must be an integer or a fractions.Fraction, not float {show(value)}")
+    # A fraction of denominator 1 is an integer, and true is none though it has one.
+    whole = value if isinstance(value, int) else getattr(value, "numerator", value)
+    return check_size(name, whole, minimum)
+
+
+def is_fraction(value: object) -> bool:
+    """Tell whether a value is a ratio of two integers, and no integer itself."""
+    return getattr(value, "denominator", 1) != 1
+
+
+def needs_rounding(*values: object) -> bool:
+    """Tell whether a value is a fraction that :func:`round_up` does not know of."""
+    return any(is_fraction(value) and not hasattr(value, "is_known") for value in values)
+
+
+def round_up(function: "Callable[..., Result]", sizes: dict[str, object]) -> "Result":
+    """Return what a function returns for sizes some of which are fractions, bytes rounded up at the end."""
+    from ._bits import round_up
+
+    return round_up(function, sizes)
 
 
 def check_routing(value: object) -> None:
@@ -176,6 +222,11 @@ def too_large(name: str, value: int, limit_name: str, limit: int) -> CostError:
 def too_small(name: str, value: int, limit_name: str, limit: int) -> CostError:
     """Return the error of a size that falls short of another."""
     return CostError(f"{name} must be at least {limit_name}: {show(value)} < {show(limit)}")
+
+
+def contradiction(name: str, value: int, other_name: str, other: int) -> CostError:
+    """Return the error of a size that is given beside what it follows from, and is not that."""
+    return CostError(f"{name} must be {other_name} where both are given: {show(value)} is not {show(other)}")
 
 
 def no_multiple(name: str, value: int, divisor_name: str, divisor: int) -> CostError:

@@ -39,7 +39,21 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, Stages, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    Cost,
+    Stages,
+    check_bits,
+    check_routing,
+    check_size,
+    contradiction,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "decode",
@@ -54,13 +68,14 @@ __all__ = [
 def vision(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> Cost:
     """Return the cost of SAM and CLIP, on the global view of each page and on its tiles.
 
@@ -70,6 +85,8 @@ def vision(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -81,14 +98,14 @@ def vision(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     Cost
-        From 333 operations on integers.
+        From 334 operations on integers.
 
     Raises
     ------
@@ -99,6 +116,8 @@ def vision(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -109,10 +128,11 @@ def vision(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -150,7 +170,7 @@ def vision(
     x29 = x25 + x28
     x30 = x24 + x26
     x31 = x18 + 1
-    x32 = batch_size // vision_batch_size
+    x32 = images_per_prompt * (batch_size // vision_batch_size)
     x33 = 1 if x6 != 16 else 0
     x34 = 1 if x2 != 16 else 0
     x35 = (x9 if x33 else 0) + (x7 if x34 else 0)
@@ -205,7 +225,7 @@ def vision(
         + 16 * x43
         + 6720 * x44
     )
-    cuda_core_flops = x32 * x69
+    cuda_core_flops = x69 * x32
     x70 = (
         (3 * image_size * image_size + (6144 * x1 * x1 if x45 else 0)) * x18
         + 3 * base_size * base_size
@@ -245,7 +265,7 @@ def vision(
         + 1024 * x43
         + 446528 * x44
     )
-    x74 = x32 * x73
+    x74 = x73 * x32
     io_bytes = -(-x74 // 8)
     weight_bytes = 49843360 * weight_bits
     x75 = (
@@ -282,7 +302,7 @@ def vision(
         + 64 * x41
         + 25088 * x44
     )
-    activation_bytes = x32 * x77
+    activation_bytes = x77 * x32
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -290,13 +310,14 @@ def vision(
 def projector(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> Cost:
     """Return the cost of the projector, and of making the prompt of its output.
 
@@ -306,6 +327,8 @@ def projector(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -317,14 +340,14 @@ def projector(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     Cost
-        From 47 operations on integers.
+        From 48 operations on integers.
 
     Raises
     ------
@@ -335,6 +358,8 @@ def projector(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -345,10 +370,11 @@ def projector(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
@@ -363,7 +389,7 @@ def projector(
     x6 = num_height_tiles * x4 + x5
     x7 = x2 * x1 * x4
     x8 = x7 + x5 * x5
-    x9 = batch_size // vision_batch_size
+    x9 = images_per_prompt * (batch_size // vision_batch_size)
     x10 = vision_batch_size * x9
     x11 = (x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0
     tensor_core_flops = 5242880 * x8 * x10
@@ -373,7 +399,7 @@ def projector(
         + weight_bits * ((328000 if x3 else 0) + 328160)
         + 8 * (x6 + x8 + 1)
     )
-    io_bytes = x9 * x12
+    io_bytes = x12 * x9
     weight_bytes = 328160 * weight_bits
     activation_bytes = activation_bits * (160 * x11 + 1056 * x8 + 640 * x6 + 480) * x10
     kv_cache_bytes = 0
@@ -385,9 +411,9 @@ def prefill(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> Cost:
     """Return the cost of the decoder over the prompt, and the LM head over the positions that get logits.
@@ -403,11 +429,11 @@ def prefill(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -428,12 +454,19 @@ def prefill(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -479,9 +512,9 @@ def decode(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> Cost:
     """Return the cost of all decode steps of one token each; step t sees seq_len + t keys.
@@ -497,11 +530,11 @@ def decode(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -524,12 +557,19 @@ def decode(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     x1 = 1 if activation_bits != 32 else 0
@@ -568,19 +608,20 @@ def decode(
 def request(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> Cost:
     """Return the cost of all stages, one after the other.
@@ -591,6 +632,8 @@ def request(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -602,7 +645,8 @@ def request(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -610,13 +654,14 @@ def request(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -624,7 +669,7 @@ def request(
     Returns
     -------
     Cost
-        From 495 operations on integers.
+        From 497 operations on integers.
 
     Raises
     ------
@@ -635,6 +680,8 @@ def request(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -645,16 +692,23 @@ def request(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -676,19 +730,29 @@ def request(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -714,7 +778,7 @@ def request(
     x32 = x28 + x31
     x33 = x27 + x29
     x34 = x21 + 1
-    x35 = batch_size // vision_batch_size
+    x35 = images_per_prompt * (batch_size // vision_batch_size)
     x36 = vision_batch_size * x35
     x37 = 1 if x7 != 16 else 0
     x38 = 1 if x2 != 16 else 0
@@ -786,7 +850,7 @@ def request(
         + 16 * x47
         + 6720 * x48
     )
-    cuda_core_flops = x35 * x84 + (720 * seq_len + 888244) * x73 + batch_size * (720 * x81 + 888244 * decode_steps)
+    cuda_core_flops = x84 * x35 + (720 * seq_len + 888244) * x73 + batch_size * (720 * x81 + 888244 * decode_steps)
     x85 = (
         (3 * image_size * image_size + (6144 * x1 * x1 if x49 else 0)) * x21
         + 3 * base_size * base_size
@@ -844,14 +908,14 @@ def request(
         + 8 * x13
     )
     x97 = (
-        x35 * x88
+        x88 * x35
         + batch_size * x92
         + weight_bits * (33 * (73400320 if x73 > 298 else routed_reads(64, 6, x73, 1146880, expert_routing)) + x77)
         + 768 * seq_len
         + x78
         + decode_steps * x95
         + 30720 * x81 * x82
-        + 8 * x35 * x96
+        + 8 * x96 * x35
         + 28905472
     )
     io_bytes = -(-x97 // 8)
@@ -890,7 +954,7 @@ def request(
         + 64 * x45
         + 25088 * x48
     )
-    x101 = x35 * x100
+    x101 = x100 * x35
     x102 = logits_tokens * (activation_bits * (160 * x76 + 16160) + (517120 if x66 else 0))
     x103 = seq_len * (activation_bits * (x79 + 123648) + (522240 if x66 else 0) + 698284) + x102
     x104 = batch_size * x103
@@ -905,19 +969,20 @@ def request(
 def stages(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> Stages:
     """Return the costs of each stage and of the request, in less time than one by one.
@@ -928,6 +993,8 @@ def stages(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -939,7 +1006,8 @@ def stages(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -947,13 +1015,14 @@ def stages(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -961,7 +1030,7 @@ def stages(
     Returns
     -------
     Stages
-        From 500 operations on integers.
+        From 502 operations on integers.
 
     Raises
     ------
@@ -972,6 +1041,8 @@ def stages(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -982,16 +1053,23 @@ def stages(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(stages, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -1013,19 +1091,29 @@ def stages(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -1051,7 +1139,7 @@ def stages(
     x32 = x28 + x31
     x33 = x27 + x29
     x34 = x21 + 1
-    x35 = batch_size // vision_batch_size
+    x35 = images_per_prompt * (batch_size // vision_batch_size)
     x36 = vision_batch_size * x35
     x37 = (
         8410300416 * x19
@@ -1084,7 +1172,7 @@ def stages(
         + 16 * x49
         + 6720 * x50
     )
-    x52 = x35 * x51
+    x52 = x51 * x35
     x53 = 1 if (14 * x14) != x1 else 0
     x54 = 1 if (14 * x17) != x6 else 0
     x55 = (x16 if x53 else 0) + (x18 if x54 else 0)
@@ -1147,7 +1235,7 @@ def stages(
         + 1024 * x49
         + 446528 * x50
     )
-    x80 = x35 * x79
+    x80 = x79 * x35
     x81 = 49843360 * weight_bits
     x82 = (
         150528 * (x55 + x60)
@@ -1183,7 +1271,7 @@ def stages(
         + 64 * x47
         + 25088 * x50
     )
-    x85 = x35 * x84
+    x85 = x84 * x35
     x86 = 5242880 * x12 * x36
     x87 = (x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0
     x88 = (
@@ -1191,7 +1279,7 @@ def stages(
         + weight_bits * ((328000 if x4 else 0) + 328160)
         + 8 * x13
     )
-    x89 = x35 * x88
+    x89 = x88 * x35
     x90 = 328160 * weight_bits
     x91 = activation_bits * (160 * x87 + 1056 * x12 + 640 * x8 + 480) * x36
     x92 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)

@@ -2,124 +2,18 @@
 """Formulas with unknown sizes: integers where everything is known, polynomials where it is not.
 
 The functions of the formulas take either. On polynomials they are opaque unknowns, unless what they give is known.
+Where a width is a fraction, so are coefficients on the way: to the type checker they are integers, and what is traced
+is rounded up in the end.
 """
 
 from collections.abc import Callable
 from functools import partial
-from math import gcd
-from typing import NamedTuple, TypeAlias
+from math import gcd, lcm
 
-from ._runtime import CostError, no_multiple, too_large
+from ._polynomials import Call, Check, Polynomial, Value, collect, terms_of
+from ._rules import broken_rule, is_broken
+from ._runtime import CostError
 from ._runtime import routed_reads as scalar_routed_reads
-
-Monomial: TypeAlias = tuple[int, ...]
-"""The numbers of the unknowns that are multiplied, in ascending order."""
-
-Range: TypeAlias = tuple[int, int]
-"""The smallest and the largest value."""
-
-BRACKETS = ("differs", "equals", "exceeds")
-"""Functions whose value is 0 or 1."""
-
-
-class Call(NamedTuple):
-    """A function of formulas; integers and the routing of experts follow the formulas."""
-
-    function: str
-    operands: "tuple[Value, ...]"
-    constants: tuple[int | str, ...] = ()
-
-
-class AtMost(NamedTuple):
-    """A rule between sizes: ``size`` must not exceed ``limit``."""
-
-    name: str
-    size: "Value"
-    limit_name: str
-    limit: "Value"
-
-
-class Space:
-    """The unknowns of some formulas, the calls after the unknowns in their operands, and the rules between sizes."""
-
-    def __init__(self) -> None:
-        self.unknowns: list[str | Call] = []
-        self.checks: list[AtMost] = []
-        self._numbers: dict[str | Call, int] = {}
-
-    def unknown(self, what: str | Call) -> "Polynomial":
-        """Return a size or a call, the same one however often it is asked for."""
-        number = self._numbers.setdefault(what, len(self.unknowns))
-        if number == len(self.unknowns):
-            self.unknowns.append(what)
-        return Polynomial(self, {(number,): 1})
-
-    def is_bracket(self, number: int) -> bool:
-        """Tell whether an unknown is 0 or 1, so that every power of it is itself."""
-        what = self.unknowns[number]
-        return isinstance(what, Call) and what.function in BRACKETS
-
-    def multiply(self, one: Monomial, other: Monomial) -> Monomial:
-        """Return the product of two monomials."""
-        product = sorted(one + other)
-        return tuple(
-            number
-            for place, number in enumerate(product)
-            if not (place and product[place - 1] == number and self.is_bracket(number))
-        )
-
-
-class Polynomial:
-    """A sum of products of unknowns with integer coefficients, none of them 0."""
-
-    __slots__ = ("space", "terms")
-
-    def __init__(self, space: Space, terms: dict[Monomial, int]) -> None:
-        self.space = space
-        self.terms = terms
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Polynomial) and self.terms == other.terms
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.terms.items()))
-
-    def __add__(self, other: "Value") -> "Value":
-        terms = dict(self.terms)
-        for monomial, coefficient in terms_of(other).items():
-            terms[monomial] = terms.get(monomial, 0) + coefficient
-        return collect(self.space, terms)
-
-    def __mul__(self, other: "Value") -> "Value":
-        terms: dict[Monomial, int] = {}
-        for one, first in self.terms.items():
-            for two, second in terms_of(other).items():
-                product = self.space.multiply(one, two)
-                terms[product] = terms.get(product, 0) + first * second
-        return collect(self.space, terms)
-
-    __radd__ = __add__
-    __rmul__ = __mul__
-
-    def __sub__(self, other: "Value") -> "Value":
-        return self + -1 * other
-
-    def __rsub__(self, other: int) -> "Value":
-        return -1 * self + other
-
-
-Value: TypeAlias = int | Polynomial
-
-
-def terms_of(value: Value) -> dict[Monomial, int]:
-    """Return the terms of a polynomial, or of an integer."""
-    return value.terms if isinstance(value, Polynomial) else {(): value}
-
-
-def collect(space: Space, terms: dict[Monomial, int]) -> Value:
-    """Return the polynomial of ``terms``; an integer where no unknown is left."""
-    kept = {monomial: coefficient for monomial, coefficient in terms.items() if coefficient}
-    return Polynomial(space, kept) if any(kept) else kept.get((), 0)
 
 
 def settle(value: Value) -> Value:
@@ -140,18 +34,25 @@ def settle(value: Value) -> Value:
     return settled
 
 
-def ceil_div(a: Value, divisor: int) -> Value:
+def ceil_div(a: Value, divisor: Value) -> Value:
     """Return ``a / divisor``, rounded up."""
-    return -(-a // divisor) if isinstance(a, int) else _divide("ceil_div", a, divisor)
+    if isinstance(divisor, Polynomial):
+        return divisor.space.unknown(Call("ceil_div", (a, divisor)))
+    return _divide("ceil_div", a, divisor) if isinstance(a, Polynomial) else -(-a // divisor)
 
 
-def floor_div(a: Value, divisor: int) -> Value:
+def floor_div(a: Value, divisor: Value) -> Value:
     """Return ``a / divisor``, rounded down."""
-    return a // divisor if isinstance(a, int) else _divide("floor_div", a, divisor)
+    if isinstance(divisor, Polynomial):
+        return divisor.space.unknown(Call("floor_div", (a, divisor)))
+    return _divide("floor_div", a, divisor) if isinstance(a, Polynomial) else a // divisor
 
 
 def _divide(function: str, a: Polynomial, divisor: int) -> Value:
-    """Divide what can be divided exactly, so that as little as possible is rounded."""
+    """Divide what can be divided exactly, so that as little as possible is rounded.
+
+    The unknowns are integers, so an integer times one of them is whole; of a fraction, only its whole part is.
+    """
     settled = settle(a)
     assert isinstance(settled, Polynomial)
     space, terms = settled.space, settled.terms
@@ -161,12 +62,16 @@ def _divide(function: str, a: Polynomial, divisor: int) -> Value:
         return largest(*(ceil_div(settled.terms[(number,)] * operand, divisor) for operand in what.operands))
     whole = collect(space, {monomial: coefficient // divisor for monomial, coefficient in terms.items()})
     rest = collect(space, {monomial: coefficient % divisor for monomial, coefficient in terms.items()})
-    if isinstance(rest, int):
+    if not isinstance(rest, Polynomial):
         return whole + (ceil_div(rest, divisor) if function == "ceil_div" else 0)
-    common = gcd(divisor, *(coefficient for monomial, coefficient in rest.terms.items() if monomial))
-    constant = rest.terms.get((), 0)
+    # Coefficients that are fractions become integers over a common denominator.
+    scale = lcm(*(coefficient.denominator for coefficient in rest.terms.values()))
+    terms = {monomial: int(scale * coefficient) for monomial, coefficient in rest.terms.items()}
+    divisor *= scale
+    common = gcd(divisor, *(coefficient for monomial, coefficient in terms.items() if monomial))
+    constant = terms.get((), 0)
     constant = -(-constant // common) if function == "ceil_div" else constant // common
-    reduced = {monomial: coefficient // common for monomial, coefficient in rest.terms.items()} | {(): constant}
+    reduced = {monomial: coefficient // common for monomial, coefficient in terms.items()} | {(): constant}
     return whole + space.unknown(Call(function, (collect(space, reduced),), (divisor // common,)))
 
 
@@ -195,8 +100,6 @@ def exceeds(a: Value, b: Value) -> Value:
 
 def largest(*values: Value) -> Value:
     """Return the largest value; what can never be the largest is left out."""
-    if all(isinstance(value, int) for value in values):
-        return max(value for value in values if isinstance(value, int))
     kept: list[Value] = []
     for value in values:
         if not any(never_exceeds(value, other) for other in kept):
@@ -205,12 +108,27 @@ def largest(*values: Value) -> Value:
     return kept[0] if len(kept) == 1 else spaces[0].unknown(Call("largest", tuple(kept)))
 
 
-def routed_reads(experts: int, per_token: int, tokens: Value, weights: int, expert_routing: str) -> Value:
-    """Return the weights that ``tokens`` tokens read of ``experts`` experts."""
+def routed_reads(experts: Value, per_token: Value, tokens: Value, weights: Value, expert_routing: str) -> Value:
+    """Return the weights that ``tokens`` tokens read of ``experts`` experts.
+
+    Raises
+    ------
+    CostError
+        If more than the tokens is unknown: the reads are looked up by them.
+    """
+    experts, per_token, weights = map(_know, (experts, per_token, weights))
     if isinstance(tokens, int):
         return scalar_routed_reads(experts, per_token, tokens, weights, expert_routing)
     constants = (experts, per_token, weights, expert_routing)
     return tokens.space.unknown(Call("routed_reads", (tokens,), constants))
+
+
+def _know(value: Value) -> int:
+    if isinstance(value, Polynomial):
+        unknowns = {value.space.unknowns[number] for monomial in value.terms for number in monomial}
+        names = ", ".join(sorted(name for name in unknowns if isinstance(name, str)))
+        raise CostError(f"{names} must be one number each, not arrays: the reads of experts are looked up by tokens")
+    return value
 
 
 def abbreviate(value: Value) -> Value:
@@ -225,26 +143,38 @@ def abbreviate(value: Value) -> Value:
 
 def at_most(name: str, size: Value, limit_name: str, limit: Value) -> None:
     """Raise an error if a size exceeds another; where that is not known, remember the rule."""
-    if never_exceeds(size, limit):
-        return
-    if isinstance(size, int) and isinstance(limit, int):
-        raise too_large(name, size, limit_name, limit)
-    space = next(value.space for value in (size, limit) if isinstance(value, Polynomial))
-    space.checks.append(AtMost(name, size, limit_name, limit))
+    enforce(Check("exceeds", name, size, limit_name, limit))
 
 
-def multiple_of(name: str, size: Value, divisor_name: str, divisor: Value) -> int:
-    """Return a divisor; raise an error if it does not divide the size, and where that is not known, remember the rule.
+def agree(name: str, size: Value, other_name: str, other: Value) -> None:
+    """Raise an error if a size is not what it follows from; where that is not known, remember the rule."""
+    enforce(Check("differs", name, size, other_name, other))
 
-    The divisor has to be known.
-    """
-    if not isinstance(divisor, int):
-        raise CostError(f"{divisor_name} must be one known number here, no array and no free size")
-    if isinstance(size, int) and size % divisor:
-        raise no_multiple(name, size, divisor_name, divisor)
-    # What is no multiple exceeds the last one below it.
-    at_most(name, size, f"the last multiple of {divisor_name}", divisor * floor_div(size, divisor))
-    return divisor
+
+def multiple_of(name: str, size: Value, divisor_name: str, divisor: Value) -> None:
+    """Raise an error if a size is no multiple of another; where that is not known, remember the rule."""
+    enforce(Check("leaves_rest", name, size, divisor_name, divisor))
+
+
+def not_negative(formula: str, value: Value) -> None:
+    """Raise an error if a formula is negative; where that is not known, remember the rule."""
+    enforce(Check("is_negative", formula, value, "0", 0))
+
+
+def enforce(check: Check) -> None:
+    """Raise the error of a rule that is broken; where that is not known, remember the rule."""
+    sides = [value for value in (check.size, check.limit) if isinstance(value, Polynomial)]
+    if not sides:
+        if is_broken(check.broken, check.size, check.limit):
+            raise broken_rule(*check)
+    elif not _always_holds(check):
+        sides[0].space.checks.append(check)
+
+
+def _always_holds(check: Check) -> bool:
+    if check.broken == "exceeds":
+        return never_exceeds(check.size, check.limit)
+    return check.size == check.limit or (check.broken == "is_negative" and never_exceeds(check.limit, check.size))
 
 
 def never_exceeds(value: Value, limit: Value) -> bool:
@@ -266,7 +196,7 @@ def bind(call: Call) -> Callable[..., Value]:
         assert isinstance(weights, int)
         routing = str(expert_routing)
         return lambda tokens: routed_reads(experts, per_token, tokens, weights, routing)
-    if call.function in ("ceil_div", "floor_div"):
+    if call.function in ("ceil_div", "floor_div") and call.constants:
         (divisor,) = call.constants
         assert isinstance(divisor, int)
         return partial(ceil_div if call.function == "ceil_div" else floor_div, divisor=divisor)
@@ -275,9 +205,11 @@ def bind(call: Call) -> Callable[..., Value]:
 
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "abbreviate": abbreviate,
+    "ceil_div": ceil_div,
     "differs": differs,
     "equals": equals,
     "exceeds": exceeds,
+    "floor_div": floor_div,
     "largest": largest,
     "triangular": triangular,
 }

@@ -7,9 +7,9 @@ from itertools import product
 from math import prod
 from typing import NamedTuple, TypeAlias
 
+from ._polynomials import BRACKETS, Range
 from ._program import Node, Operation, Program
 from ._runtime import show
-from ._symbolic import BRACKETS, Range
 
 INT64_MAX = 2**63 - 1
 
@@ -30,8 +30,9 @@ class Step(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A rule between sizes: ``size`` must not exceed ``limit``."""
+    """A rule between two sizes, by how it is ``broken``."""
 
+    broken: str
     name: str
     size: Operand
     limit_name: str
@@ -86,7 +87,8 @@ class Tape(NamedTuple):
                 raise OverflowError("these sizes are too large to be compared in float64")
         for check in self.checks:
             (_, most), (least, _) = (ranges.get(side, (side, side)) for side in (check.size, check.limit))
-            if int(most) > int(least) and not floats.isdisjoint((check.size, check.limit)):
+            may_break = check.broken != "exceeds" or int(most) > int(least)
+            if may_break and not floats.isdisjoint((check.size, check.limit)):
                 raise OverflowError(f"{check.name} and {check.limit_name} are too large to be compared in float64")
         return floats
 
@@ -134,7 +136,7 @@ class Recorder:
         for name, operation in program.steps:
             self._stand_ins[name] = self._write(operation)
         checks = tuple(
-            Check(check.name, self._write(check.size), check.limit_name, self._write(check.limit))
+            Check(check.broken, check.name, self._write(check.size), check.limit_name, self._write(check.limit))
             for check in program.checks
         )
         return Tape(self.steps, checks, tuple(map(self._write, program.metrics)), self._axes)
@@ -151,6 +153,11 @@ class Recorder:
             (n,) = operands
             return self._divide(self._step("multiply", self._step("add", n, 1), n), 2)
         if node.function in ("ceil_div", "floor_div"):
+            if not node.constants:
+                dividend, divided = operands
+                if node.function == "ceil_div":
+                    dividend = self._step("add", self._step("add", dividend, divided), -1)
+                return self._step("floor_divide", dividend, divided)
             (divisor,) = node.constants
             assert isinstance(divisor, int)
             raised = self._step("add", operands[0], divisor - 1) if node.function == "ceil_div" else operands[0]

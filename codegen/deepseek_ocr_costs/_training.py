@@ -39,7 +39,20 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    Cost,
+    check_bits,
+    check_routing,
+    check_size,
+    contradiction,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "training_step",
@@ -55,16 +68,17 @@ __all__ = [
 def training_step(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> Cost:
     """Return the cost of a forward over images and prompt, and of the backward of it.
@@ -78,6 +92,8 @@ def training_step(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -89,15 +105,16 @@ def training_step(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -105,7 +122,7 @@ def training_step(
     Returns
     -------
     Cost
-        From 449 operations on integers.
+        From 451 operations on integers.
 
     Raises
     ------
@@ -116,6 +133,8 @@ def training_step(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -126,12 +145,13 @@ def training_step(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -153,11 +173,16 @@ def training_step(
     x11 = x7 + x10
     x12 = x9 + (num_height_tiles * x5 if x2 else 0)
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
@@ -183,7 +208,7 @@ def training_step(
     x28 = x27 + x8 * x25
     x29 = x24 + x25
     x30 = x3 + 1
-    x31 = batch_size // vision_batch_size
+    x31 = images_per_prompt * (batch_size // vision_batch_size)
     x32 = vision_batch_size * x31
     x33 = vision_batch_size * x1
     x34 = 1 if x33 != 1 else 0
@@ -259,7 +284,7 @@ def training_step(
         + (401239360 if x2 else 0)
         + 401240640
     )
-    cuda_core_flops = x31 * x74 + (1320 * seq_len + 2852737) * x50 - 400770048
+    cuda_core_flops = x74 * x31 + (1320 * seq_len + 2852737) * x50 - 400770048
     x75 = (
         (6 * image_size * image_size + (12288 * x23 if x51 else 0) + 3894272) * x3
         + 6 * base_size * base_size
@@ -319,7 +344,7 @@ def training_step(
         - 163878144
     )
     x83 = (
-        x31 * x78
+        x78 * x31
         + batch_size * x81
         + weight_bits * x82
         + 2560 * x70
@@ -367,7 +392,7 @@ def training_step(
     )
     x87 = seq_len * (activation_bits * ((6144 if x62 else 0) + 123648) + (522240 if x62 else 0) + 698284)
     x88 = x87 + logits_tokens * (16160 * activation_bits + (517120 if x62 else 0))
-    activation_bytes = x31 * x86 + batch_size * x88 + 160 * x70 + (3604480 if x65 else 0) + 5632
+    activation_bytes = x86 * x31 + batch_size * x88 + 160 * x70 + (3604480 if x65 else 0) + 5632
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -375,16 +400,17 @@ def training_step(
 def training_step_tensor_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``tensor_core_flops`` of ``training_step`` with the same arguments.
@@ -395,6 +421,8 @@ def training_step_tensor_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -406,15 +434,16 @@ def training_step_tensor_core_flops(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -422,7 +451,7 @@ def training_step_tensor_core_flops(
     Returns
     -------
     int
-        From 66 operations on integers.
+        From 68 operations on integers.
 
     Raises
     ------
@@ -433,6 +462,8 @@ def training_step_tensor_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -443,12 +474,13 @@ def training_step_tensor_core_flops(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step_tensor_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -468,11 +500,16 @@ def training_step_tensor_core_flops(
     x9 = -(-x8 // 4)
     x10 = x9 * x9
     x11 = x7 + x10
-    image_tokens = x11 + x9 + (num_height_tiles * x5 if x2 else 0) + 1
+    image_tokens = images_per_prompt * (x11 + x9 + (num_height_tiles * x5 if x2 else 0) + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
@@ -497,23 +534,24 @@ def training_step_tensor_core_flops(
         + 403439616 * (x17 + x18)
         + 1812234240 * (x3 + 1)
     )
-    x20 = x19 * vision_batch_size * (batch_size // vision_batch_size)
+    x20 = x19 * vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
     return x20 + batch_size * (seq_len * (184320 * seq_len + 2451703296) + 992870400 * logits_tokens)
 
 
 def training_step_cuda_core_flops(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``cuda_core_flops`` of ``training_step`` with the same arguments.
@@ -524,6 +562,8 @@ def training_step_cuda_core_flops(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -535,15 +575,16 @@ def training_step_cuda_core_flops(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -551,7 +592,7 @@ def training_step_cuda_core_flops(
     Returns
     -------
     int
-        From 119 operations on integers.
+        From 121 operations on integers.
 
     Raises
     ------
@@ -562,6 +603,8 @@ def training_step_cuda_core_flops(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -572,12 +615,13 @@ def training_step_cuda_core_flops(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step_cuda_core_flops, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -598,11 +642,16 @@ def training_step_cuda_core_flops(
     x10 = x9 * x9
     x11 = x7 + x10
     x12 = x9 + (num_height_tiles * x5 if x2 else 0)
-    image_tokens = x11 + x12 + 1
+    image_tokens = images_per_prompt * (x11 + x12 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
@@ -647,22 +696,27 @@ def training_step_cuda_core_flops(
         + (401239360 if x2 else 0)
         + 401240640
     )
-    return (batch_size // vision_batch_size) * x25 + (1320 * seq_len + 2852737) * batch_size * seq_len - 400770048
+    return (
+        x25 * images_per_prompt * (batch_size // vision_batch_size)
+        + (1320 * seq_len + 2852737) * batch_size * seq_len
+        - 400770048
+    )
 
 
 def training_step_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``io_bytes`` of ``training_step`` with the same arguments.
@@ -673,6 +727,8 @@ def training_step_io_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -684,15 +740,16 @@ def training_step_io_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -700,7 +757,7 @@ def training_step_io_bytes(
     Returns
     -------
     int
-        From 279 operations on integers.
+        From 281 operations on integers.
 
     Raises
     ------
@@ -711,6 +768,8 @@ def training_step_io_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -721,12 +780,13 @@ def training_step_io_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -748,11 +808,16 @@ def training_step_io_bytes(
     x11 = x7 + x10
     x12 = x9 + (num_height_tiles * x5 if x2 else 0)
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
@@ -772,7 +837,7 @@ def training_step_io_bytes(
     x22 = x8 * x8
     x23 = x4 * x21
     x24 = x21 + x22
-    x25 = batch_size // vision_batch_size
+    x25 = images_per_prompt * (batch_size // vision_batch_size)
     x26 = vision_batch_size * x1
     x27 = 1 if x4 != 1 else 0
     x28 = x22 if x8 != 1 else 0
@@ -854,7 +919,7 @@ def training_step_io_bytes(
     x58 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
     x59 = x58 + ((x7 * vision_batch_size * x25 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
     x60 = (
-        x25 * x51
+        x51 * x25
         + batch_size * x54
         + weight_bits * x57
         + 2560 * activation_bits * x59
@@ -868,16 +933,17 @@ def training_step_io_bytes(
 def training_step_weight_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``weight_bytes`` of ``training_step`` with the same arguments.
@@ -888,6 +954,8 @@ def training_step_weight_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -899,15 +967,16 @@ def training_step_weight_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -915,7 +984,7 @@ def training_step_weight_bytes(
     Returns
     -------
     int
-        From 17 operations on integers.
+        From 18 operations on integers.
 
     Raises
     ------
@@ -926,6 +995,8 @@ def training_step_weight_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -936,12 +1007,13 @@ def training_step_weight_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step_weight_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -954,11 +1026,17 @@ def training_step_weight_bytes(
     x2 = 1 if x1 > 1 else 0
     x3 = -(-(image_size // 16) // 4)
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = (x1 * x3 * x3 if x2 else 0) + x4 * x4 + x4 + (num_height_tiles * x3 if x2 else 0) + 1
+    x5 = (x1 * x3 * x3 if x2 else 0) + x4 * x4 + x4 + (num_height_tiles * x3 if x2 else 0) + 1
+    image_tokens = images_per_prompt * x5
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
@@ -973,16 +1051,17 @@ def training_step_weight_bytes(
 def training_step_activation_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``activation_bytes`` of ``training_step`` with the same arguments.
@@ -993,6 +1072,8 @@ def training_step_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1004,15 +1085,16 @@ def training_step_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1020,7 +1102,7 @@ def training_step_activation_bytes(
     Returns
     -------
     int
-        From 224 operations on integers.
+        From 226 operations on integers.
 
     Raises
     ------
@@ -1031,6 +1113,8 @@ def training_step_activation_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1041,12 +1125,13 @@ def training_step_activation_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step_activation_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -1067,11 +1152,16 @@ def training_step_activation_bytes(
     x10 = x9 * x9
     x11 = x7 + x10
     x12 = x9 + (num_height_tiles * x5 if x2 else 0)
-    image_tokens = x11 + x12 + 1
+    image_tokens = images_per_prompt * (x11 + x12 + 1)
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
@@ -1091,7 +1181,7 @@ def training_step_activation_bytes(
     x21 = x8 * x8
     x22 = x4 * x20
     x23 = x20 + x21
-    x24 = batch_size // vision_batch_size
+    x24 = images_per_prompt * (batch_size // vision_batch_size)
     x25 = vision_batch_size * x1
     x26 = 1 if x4 != 1 else 0
     x27 = x21 if x8 != 1 else 0
@@ -1154,22 +1244,23 @@ def training_step_activation_bytes(
     x51 = x50 + logits_tokens * (16160 * activation_bits + (517120 if x42 else 0))
     x52 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
     x53 = x52 + ((x7 * vision_batch_size * x24 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-    return x24 * x49 + batch_size * x51 + 160 * activation_bits * x53 + (3604480 if x44 else 0) + 5632
+    return x49 * x24 + batch_size * x51 + 160 * activation_bits * x53 + (3604480 if x44 else 0) + 5632
 
 
 def training_step_kv_cache_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> int:
     """Return ``kv_cache_bytes`` of ``training_step`` with the same arguments.
@@ -1180,6 +1271,8 @@ def training_step_kv_cache_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1191,15 +1284,16 @@ def training_step_kv_cache_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -1207,7 +1301,7 @@ def training_step_kv_cache_bytes(
     Returns
     -------
     int
-        From 16 operations on integers.
+        From 17 operations on integers.
 
     Raises
     ------
@@ -1218,6 +1312,8 @@ def training_step_kv_cache_bytes(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1228,12 +1324,13 @@ def training_step_kv_cache_bytes(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step_kv_cache_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -1246,11 +1343,17 @@ def training_step_kv_cache_bytes(
     x2 = 1 if x1 > 1 else 0
     x3 = -(-(image_size // 16) // 4)
     x4 = -(-(base_size // 16) // 4)
-    image_tokens = (x1 * x3 * x3 if x2 else 0) + x4 * x4 + x4 + (num_height_tiles * x3 if x2 else 0) + 1
+    x5 = (x1 * x3 * x3 if x2 else 0) + x4 * x4 + x4 + (num_height_tiles * x3 if x2 else 0) + 1
+    image_tokens = images_per_prompt * x5
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):

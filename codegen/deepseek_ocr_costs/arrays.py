@@ -6,7 +6,8 @@ bounds all numbers on the way to them. Where these may not fit into int64, ``ove
 is an ``OverflowError`` and no result; ``"float64"`` gives the metrics that may not fit in float64, each less than
 ``FLOAT64_RELATIVE_ERROR`` of itself away from the exact result; ``"exact"`` gives arrays of Python integers.
 
-:func:`grid` evaluates every combination of some sizes, :func:`bound` says what no combination exceeds.
+:func:`grid` evaluates every combination of some sizes, :func:`bound` says what no combination exceeds, ``layers``
+has one function for each layer class, and ``breakdown`` the operators of every module.
 
 Metrics that vary along all axes share one block of memory. One that does not, or that is the same in two stages, is a
 view that cannot be written to.
@@ -49,7 +50,8 @@ Conventions
   one.
 """
 
-from typing import NamedTuple
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
 
 try:
     from numpy.typing import ArrayLike
@@ -61,23 +63,35 @@ from ._grid import grid
 from ._operations import Array
 from ._plan import Overflow
 
+if TYPE_CHECKING:
+    from . import _array_breakdown as breakdown
+    from . import _array_layers as layers
+
 __all__ = [
     "FLOAT64_RELATIVE_ERROR",
     "Cost",
     "Stages",
     "bound",
+    "breakdown",
     "decode",
+    "decode_fused_io_bytes",
     "decode_peak_activation_bytes",
     "grid",
+    "image_tokens",
+    "layers",
     "prefill",
+    "prefill_fused_io_bytes",
     "prefill_peak_activation_bytes",
     "projector",
+    "projector_fused_io_bytes",
     "projector_peak_activation_bytes",
     "request",
+    "request_fused_io_bytes",
     "request_peak_activation_bytes",
     "stages",
     "training_step",
     "vision",
+    "vision_fused_io_bytes",
     "vision_peak_activation_bytes",
 ]
 
@@ -95,13 +109,14 @@ class Stages(NamedTuple):
 def vision(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Cost:
@@ -111,6 +126,8 @@ def vision(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -122,9 +139,9 @@ def vision(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
@@ -147,6 +164,7 @@ def vision(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -162,13 +180,14 @@ def vision(
 def projector(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Cost:
@@ -178,6 +197,8 @@ def projector(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -189,9 +210,9 @@ def projector(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
@@ -214,6 +235,7 @@ def projector(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -231,9 +253,9 @@ def prefill(
     batch_size: ArrayLike = 1,
     seq_len: ArrayLike = 913,
     logits_tokens: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -249,11 +271,11 @@ def prefill(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -294,9 +316,9 @@ def decode(
     batch_size: ArrayLike = 1,
     seq_len: ArrayLike = 913,
     decode_steps: ArrayLike = 1023,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -312,11 +334,11 @@ def decode(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -355,19 +377,20 @@ def decode(
 def request(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
     logits_tokens: ArrayLike | None = None,
     decode_steps: ArrayLike | None = None,
-    max_new_tokens: ArrayLike = 1024,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    max_new_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -378,6 +401,8 @@ def request(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -389,7 +414,8 @@ def request(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -397,13 +423,14 @@ def request(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -429,6 +456,7 @@ def request(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -450,16 +478,17 @@ def request(
 def training_step(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
     logits_tokens: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -470,6 +499,8 @@ def training_step(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -481,15 +512,16 @@ def training_step(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -515,6 +547,7 @@ def training_step(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -533,19 +566,20 @@ def training_step(
 def stages(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
     logits_tokens: ArrayLike | None = None,
     decode_steps: ArrayLike | None = None,
-    max_new_tokens: ArrayLike = 1024,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    max_new_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -556,6 +590,8 @@ def stages(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -567,7 +603,8 @@ def stages(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -575,13 +612,14 @@ def stages(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -607,6 +645,7 @@ def stages(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -629,15 +668,16 @@ def stages(
 def vision_peak_activation_bytes(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Array:
@@ -647,6 +687,8 @@ def vision_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -658,13 +700,14 @@ def vision_peak_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
@@ -687,6 +730,7 @@ def vision_peak_activation_bytes(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -704,15 +748,16 @@ def vision_peak_activation_bytes(
 def projector_peak_activation_bytes(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
     overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Array:
@@ -722,6 +767,8 @@ def projector_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -733,13 +780,14 @@ def projector_peak_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     overflow
         ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
@@ -762,6 +810,7 @@ def projector_peak_activation_bytes(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -781,9 +830,9 @@ def prefill_peak_activation_bytes(
     batch_size: ArrayLike = 1,
     seq_len: ArrayLike = 913,
     logits_tokens: ArrayLike | None = None,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -799,11 +848,11 @@ def prefill_peak_activation_bytes(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -844,9 +893,9 @@ def decode_peak_activation_bytes(
     batch_size: ArrayLike = 1,
     seq_len: ArrayLike = 913,
     decode_steps: ArrayLike = 1023,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -862,11 +911,11 @@ def decode_peak_activation_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -905,19 +954,20 @@ def decode_peak_activation_bytes(
 def request_peak_activation_bytes(
     *,
     batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
     vision_batch_size: ArrayLike = 1,
     base_size: ArrayLike = 1024,
     image_size: ArrayLike = 640,
     num_width_tiles: ArrayLike = 2,
     num_height_tiles: ArrayLike = 3,
-    prompt_tokens: ArrayLike = 10,
+    prompt_tokens: ArrayLike | None = None,
     seq_len: ArrayLike | None = None,
     logits_tokens: ArrayLike | None = None,
     decode_steps: ArrayLike | None = None,
-    max_new_tokens: ArrayLike = 1024,
-    weight_bits: ArrayLike = 16,
-    activation_bits: ArrayLike = 16,
-    kv_bits: ArrayLike = 16,
+    max_new_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
     expert_routing: str = "uniform",
     overflow: Overflow = "error",
     engine: Engine = "auto",
@@ -928,6 +978,8 @@ def request_peak_activation_bytes(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -939,7 +991,8 @@ def request_peak_activation_bytes(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -947,13 +1000,14 @@ def request_peak_activation_bytes(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -979,6 +1033,7 @@ def request_peak_activation_bytes(
     """
     sizes = {
         "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         "vision_batch_size": vision_batch_size,
         "base_size": base_size,
         "image_size": image_size,
@@ -995,3 +1050,439 @@ def request_peak_activation_bytes(
     }
     metrics = evaluate("request_peak_activation_bytes", sizes, overflow, engine, expert_routing)
     return metrics[0]
+
+
+def image_tokens(
+    *,
+    images_per_prompt: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return the tokens of the image of one page: of its global view and of its tiles.
+
+    Parameters
+    ----------
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "images_per_prompt": images_per_prompt,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+    }
+    metrics = evaluate("image_tokens", sizes, overflow, engine, "uniform")
+    return metrics[0]
+
+
+def vision_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``vision`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
+        "vision_batch_size": vision_batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+    }
+    metrics = evaluate("vision_fused_io_bytes", sizes, overflow, engine, "uniform")
+    return metrics[0]
+
+
+def projector_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``projector`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
+        "vision_batch_size": vision_batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+    }
+    metrics = evaluate("projector_fused_io_bytes", sizes, overflow, engine, "uniform")
+    return metrics[0]
+
+
+def prefill_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    seq_len: ArrayLike = 913,
+    logits_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``prefill`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "logits_tokens": logits_tokens,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("prefill_fused_io_bytes", sizes, overflow, engine, expert_routing)
+    return metrics[0]
+
+
+def decode_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    seq_len: ArrayLike = 913,
+    decode_steps: ArrayLike = 1023,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``decode`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    decode_steps
+        Decode steps of one token each (steps, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "seq_len": seq_len,
+        "decode_steps": decode_steps,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("decode_fused_io_bytes", sizes, overflow, engine, expert_routing)
+    return metrics[0]
+
+
+def request_fused_io_bytes(
+    *,
+    batch_size: ArrayLike = 1,
+    images_per_prompt: ArrayLike = 1,
+    vision_batch_size: ArrayLike = 1,
+    base_size: ArrayLike = 1024,
+    image_size: ArrayLike = 640,
+    num_width_tiles: ArrayLike = 2,
+    num_height_tiles: ArrayLike = 3,
+    prompt_tokens: ArrayLike | None = None,
+    seq_len: ArrayLike | None = None,
+    logits_tokens: ArrayLike | None = None,
+    decode_steps: ArrayLike | None = None,
+    max_new_tokens: ArrayLike | None = None,
+    weight_bits: ArrayLike | Fraction = 16,
+    activation_bits: ArrayLike | Fraction = 16,
+    kv_bits: ArrayLike | Fraction = 16,
+    expert_routing: str = "uniform",
+    overflow: Overflow = "error",
+    engine: Engine = "auto",
+) -> Array:
+    """Return ``fused_io_bytes`` of ``request`` with the same arguments.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    decode_steps
+        Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
+    max_new_tokens
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    overflow
+        ``"error"``, ``"float64"`` or ``"exact"``: what happens where a number may not fit into int64.
+    engine
+        ``"numpy"``, ``"fused"`` or ``"auto"``: what computes. The results are the same.
+
+    Returns
+    -------
+    Array
+        An array of the shape that all sizes broadcast to.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    OverflowError
+        If a number may not fit into int64, and there is no other choice.
+    """
+    sizes = {
+        "batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
+        "vision_batch_size": vision_batch_size,
+        "base_size": base_size,
+        "image_size": image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "prompt_tokens": prompt_tokens,
+        "seq_len": seq_len,
+        "logits_tokens": logits_tokens,
+        "decode_steps": decode_steps,
+        "max_new_tokens": max_new_tokens,
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "kv_bits": kv_bits,
+    }
+    metrics = evaluate("request_fused_io_bytes", sizes, overflow, engine, expert_routing)
+    return metrics[0]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Return the breakdown or the layers, whose formulas are many, when they are first asked for."""
+        if name not in ("breakdown", "layers"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        globals()[name] = import_module(f"._array_{name}", __package__)
+        return globals()[name]

@@ -42,7 +42,20 @@ Conventions
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._runtime import CostError, check_routing, check_size, no_multiple, routed_reads, show, too_large, too_small
+from ._runtime import (
+    Bits,
+    CostError,
+    check_bits,
+    check_routing,
+    check_size,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    show,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "decode_operators",
@@ -72,7 +85,8 @@ class Module(NamedTuple):
 class OperatorCost(NamedTuple):
     """All calls of one operator of one module, over all the siblings that the path stands for.
 
-    The rows of a stage add up to its flows and its activations; bits become bytes, rounded up, only in the sum.
+    The rows of a stage add up to its flows and its activations; bits become bytes, rounded up, only in the sum. Where a
+    width is a fraction, so may be the bits of a row: fractions.Fraction has all that is used of integers.
     """
 
     path: str
@@ -1337,13 +1351,14 @@ MODULES: tuple[Module, ...] = (
 def vision_operators(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``vision`` does, over all calls.
 
@@ -1353,6 +1368,8 @@ def vision_operators(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1364,14 +1381,14 @@ def vision_operators(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     tuple[OperatorCost, ...]
-        From 558 operations on integers.
+        From 559 operations on integers.
 
     Raises
     ------
@@ -1382,6 +1399,8 @@ def vision_operators(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1392,21 +1411,22 @@ def vision_operators(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = batch_size // vision_batch_size
-    x2 = num_width_tiles * num_height_tiles
-    x3 = 1 if x2 > 1 else 0
-    x4 = x3 + 1
-    x5 = x1 * x4
+    x1 = num_width_tiles * num_height_tiles
+    x2 = 1 if x1 > 1 else 0
+    x3 = x2 + 1
+    x4 = images_per_prompt * (batch_size // vision_batch_size)
+    x5 = x3 * x4
     x6 = 2 * x5
     x7 = 1 if activation_bits != 32 else 0
     x8 = base_size // 16
@@ -1414,16 +1434,16 @@ def vision_operators(
     x10 = x8 * x8
     x11 = image_size // 16
     x12 = 1 if x11 != 64 else 0
-    x13 = x11 if x3 else 0
+    x13 = x11 if x2 else 0
     x14 = x11 * x13
     x15 = (x10 if x9 else 0) + (x14 if x12 else 0)
-    x16 = x9 + (x12 if x3 else 0)
+    x16 = x9 + (x12 if x2 else 0)
     x17 = x16 if weight_bits != 32 else 0
     x18 = activation_bits if x7 else 0
-    x19 = x1 * x15
-    x20 = x2 * x14
+    x19 = 24576 * x15
+    x20 = x1 * x14
     x21 = x20 + x10
-    x22 = vision_batch_size * x1
+    x22 = vision_batch_size * x4
     x23 = x21 * x22
     x24 = vision_batch_size * activation_bits
     x25 = x21 * x24
@@ -1432,18 +1452,18 @@ def vision_operators(
     x28 = x21 * x27
     x29 = 768 * x28
     x30 = -(-x11 // 2)
-    x31 = x2 if x3 else 0
+    x31 = x1 if x2 else 0
     x32 = -(-x8 // 2)
     x33 = x30 * x30 * x31 + x32 * x32
     x34 = 512 * x33
     x35 = x27 * x34
     x36 = 1179648 * x23
-    x37 = x4 * weight_bits
+    x37 = x3 * weight_bits
     x38 = 8 * x5
     x39 = -(-x11 // 14)
     x40 = 1 if (14 * x39) != x11 else 0
-    x41 = x39 * x39 * x2
-    x42 = x41 if x3 else 0
+    x41 = x39 * x39 * x1
+    x42 = x41 if x2 else 0
     x43 = -(-x8 // 14)
     x44 = 1 if (14 * x43) != x8 else 0
     x45 = x43 * x43
@@ -1452,14 +1472,14 @@ def vision_operators(
     x48 = x10 if x44 else 0
     x49 = 24 * x5
     x50 = (x42 if x39 != 1 else 0) + (x45 if x43 != 1 else 0)
-    x51 = vision_batch_size * x2
+    x51 = vision_batch_size * x1
     x52 = (x47 if (x11 + x51) != 2 else 0) + (x48 if (vision_batch_size + x8) != 2 else 0)
     x53 = 16 * x5
     x54 = 12288 * x28
     x55 = 43008 * x23
     x56 = x25 + x37
     x57 = vision_batch_size * x21
-    x58 = x1 * (12288 * x56 + 512 * x57)
+    x58 = (12288 * x56 + 512 * x57) * x4
     x59 = (6144 * activation_bits + 512) * x23
     x60 = vision_batch_size * x41
     x61 = vision_batch_size * x45
@@ -1469,8 +1489,8 @@ def vision_operators(
     x65 = 48 * x5
     x66 = activation_bits * x5
     x67 = vision_batch_size * x64
-    x68 = 3687936 * x67 + 3136 * x4
-    x69 = x1 * activation_bits
+    x68 = 3687936 * x67 + 3136 * x3
+    x69 = activation_bits * x4
     x70 = activation_bits + 1
     x71 = x64 * x22
     x72 = x64 * x27
@@ -1483,7 +1503,7 @@ def vision_operators(
     x79 = 4 * x5
     x80 = 12 * x5
     x81 = 21504 * x23
-    x82 = x1 * (6144 * x56 + 256 * x57)
+    x82 = (6144 * x56 + 256 * x57) * x4
     x83 = (3072 * activation_bits + 256) * x23
     x84 = 1 if x11 != 1 else 0
     x85 = 1 if x8 != 1 else 0
@@ -1520,14 +1540,14 @@ def vision_operators(
     x116 = 256 * x23
     x117 = 257 * x23
     x118 = 256 * x37
-    x119 = x1 * (514 * x25 + x118)
+    x119 = (514 * x25 + x118) * x4
     x120 = 257 * x28
     x121 = 513 * x28
     x122 = 512 * x25
-    x123 = x1 * (x118 + x122)
+    x123 = (x118 + x122) * x4
     x124 = -(-x11 // 4)
-    x125 = x124 * x124 if x3 else 0
-    x126 = x2 * x125
+    x125 = x124 * x124 if x2 else 0
+    x126 = x1 * x125
     x127 = -(-x8 // 4)
     x128 = x127 * x127
     x129 = x126 + x128
@@ -1536,16 +1556,16 @@ def vision_operators(
     x132 = 1 if x127 != 16 else 0
     x133 = 1 if x124 != 16 else 0
     x134 = (x128 if x132 else 0) + (x125 if x133 else 0)
-    x135 = x132 + (x133 if x3 else 0)
+    x135 = x132 + (x133 if x2 else 0)
     x136 = x134 + x135
     x137 = x129 + x131
     x138 = vision_batch_size * x137
     x139 = 262144 * x135
-    x140 = 8388608 * x135
-    x141 = 32768 * x134 + x140
-    x142 = x1 if x7 else 0
-    x143 = 1024 * activation_bits
-    x144 = x1 * x134
+    x140 = 32768 * x134
+    x141 = 8388608 * x135
+    x142 = x140 + x141
+    x143 = x4 if x7 else 0
+    x144 = 1024 * activation_bits
     x145 = x137 * x22
     x146 = x137 * x27
     x147 = x131 + x124 * x124 * x126 + x128 * x128
@@ -1557,25 +1577,25 @@ def vision_operators(
     x153 = 122880 * x150
     x154 = 172032 * x145
     x155 = x37 + x150
-    x156 = x1 * (49152 * x155 + 1536 * x138)
+    x156 = (49152 * x155 + 1536 * x138) * x4
     x157 = (24576 * activation_bits + 1536) * x145
     calls_1 = x6
-    io_bits_1 = x1 * ((x15 * (768 * activation_bits + 24576) if x7 else 0) + (3145728 * weight_bits + 100663296) * x17)
-    activation_bits_1 = x1 * (768 * x15 * x18 + 100663296 * x17)
+    io_bits_1 = ((x15 * (768 * activation_bits + 24576) if x7 else 0) + (3145728 * weight_bits + 100663296) * x17) * x4
+    activation_bits_1 = (768 * x15 * x18 + 100663296 * x17) * x4
     calls_2 = x5
-    cuda_core_flops_2 = 23808 * x19
-    io_bits_2 = x1 * (24576 * x15 + 100663296 * x16)
-    activation_bits_2 = 24576 * x19
+    cuda_core_flops_2 = 23808 * x15 * x4
+    io_bits_2 = (x19 + 100663296 * x16) * x4
+    activation_bits_2 = x4 * x19
     calls_3 = x5
     cuda_core_flops_3 = 768 * x23
-    io_bits_3 = x1 * (1536 * x25 + 768 * x26)
+    io_bits_3 = (1536 * x25 + 768 * x26) * x4
     activation_bits_3 = x29
     calls_4 = x5
     io_bits_4 = 1024 * x33 * x27
     activation_bits_4 = x35
     calls_5 = x5
     tensor_core_flops_5 = x36
-    io_bits_5 = x1 * ((3 * (base_size * base_size + image_size * image_size * x31) + 768 * x21) * x24 + 590592 * x37)
+    io_bits_5 = ((3 * (base_size * base_size + image_size * image_size * x31) + 768 * x21) * x24 + 590592 * x37) * x4
     activation_bits_5 = x29
     calls_6 = x38
     io_bits_6 = (x46 + 6144 * (x47 + x48)) * x27
@@ -1607,15 +1627,15 @@ def vision_operators(
     io_bits_14 = 3584 * x66
     activation_bits_14 = 3136 * x66
     calls_15 = x49
-    cuda_core_flops_15 = x1 * x68
-    io_bits_15 = (4214784 * x67 + 6272 * x4) * x69
+    cuda_core_flops_15 = x68 * x4
+    io_bits_15 = (4214784 * x67 + 6272 * x3) * x69
     activation_bits_15 = x68 * x69
     calls_16 = x53
     io_bits_16 = 200704 * (weight_bits + x70) * x5
     activation_bits_16 = 200704 * x66
     calls_17 = x53
     tensor_core_flops_17 = 67436544 * x71
-    io_bits_17 = (2935296 * x67 + 200704 * x4) * x69
+    io_bits_17 = (2935296 * x67 + 200704 * x3) * x69
     activation_bits_17 = 526848 * x72
     calls_18 = x38
     tensor_core_flops_18 = 944111616 * x71
@@ -1624,11 +1644,11 @@ def vision_operators(
     activation_bits_18 = x73
     calls_19 = x38
     tensor_core_flops_19 = 5549064192 * x71
-    io_bits_19 = x1 * (4816896 * x74 + 14174208 * x37)
+    io_bits_19 = (4816896 * x74 + 14174208 * x37) * x4
     activation_bits_19 = 3612672 * x72
     calls_20 = x38
     tensor_core_flops_20 = 1849688064 * x71
-    io_bits_20 = x1 * (2408448 * x74 + 4724736 * x37)
+    io_bits_20 = (2408448 * x74 + 4724736 * x37) * x4
     activation_bits_20 = x73
     calls_21 = x38
     cuda_core_flops_21 = x55
@@ -1636,11 +1656,11 @@ def vision_operators(
     activation_bits_21 = x59
     calls_22 = x38
     tensor_core_flops_22 = x75
-    io_bits_22 = x1 * (x76 + 18898944 * x37)
+    io_bits_22 = (x76 + 18898944 * x37) * x4
     activation_bits_22 = x77
     calls_23 = x38
     tensor_core_flops_23 = x75
-    io_bits_23 = x1 * (x76 + 18880512 * x37)
+    io_bits_23 = (x76 + 18880512 * x37) * x4
     activation_bits_23 = x78
     calls_24 = x38
     cuda_core_flops_24 = 122880 * x23
@@ -1665,26 +1685,26 @@ def vision_operators(
         + (65024 * weight_bits + 2080768) * x17
         + x96 * (8 * activation_bits + 512)
     )
-    io_bits_30 = x1 * x158
-    activation_bits_30 = x1 * (x93 * x18 + 2080768 * x17 + x97)
+    io_bits_30 = x158 * x4
+    activation_bits_30 = (x93 * x18 + 2080768 * x17 + x97) * x4
     calls_31 = x38
-    cuda_core_flops_31 = x1 * (3072 * x92 - 1536 * x16)
-    io_bits_31 = x1 * (x94 + 2064384 * x16)
-    activation_bits_31 = x1 * x95
+    cuda_core_flops_31 = (3072 * x92 - 1536 * x16) * x4
+    io_bits_31 = (x94 + 2064384 * x16) * x4
+    activation_bits_31 = x95 * x4
     calls_32 = x53
-    cuda_core_flops_32 = x1 * x99
-    io_bits_32 = x1 * x98 * (16 * activation_bits + 1024)
+    cuda_core_flops_32 = x4 * x99
+    io_bits_32 = x98 * (16 * activation_bits + 1024) * x4
     activation_bits_32 = x69 * x99
     calls_33 = x38
-    cuda_core_flops_33 = x1 * x100
+    cuda_core_flops_33 = x4 * x100
     io_bits_33 = (x100 + x99) * x69
     activation_bits_33 = x69 * x100
     calls_34 = x80
-    cuda_core_flops_34 = x1 * x103
+    cuda_core_flops_34 = x103 * x4
     io_bits_34 = (vision_batch_size * (x102 + x105) + 16 * x96) * x69
     activation_bits_34 = x103 * x69
     calls_35 = x38
-    io_bits_35 = 512 * x1 * (x26 + x70 * x96)
+    io_bits_35 = 512 * (x26 + x70 * x96) * x4
     activation_bits_35 = x69 * x97
     calls_36 = x38
     tensor_core_flops_36 = x104 * x106
@@ -1697,11 +1717,11 @@ def vision_operators(
     activation_bits_37 = x107
     calls_38 = x79
     tensor_core_flops_38 = 14155776 * x23
-    io_bits_38 = x1 * (12288 * x25 + 7087104 * x37)
+    io_bits_38 = (12288 * x25 + 7087104 * x37) * x4
     activation_bits_38 = 9216 * x28
     calls_39 = x79
     tensor_core_flops_39 = 4718592 * x23
-    io_bits_39 = x1 * (6144 * x25 + 2362368 * x37)
+    io_bits_39 = (6144 * x25 + 2362368 * x37) * x4
     activation_bits_39 = x107
     calls_40 = x79
     cuda_core_flops_40 = x81
@@ -1709,11 +1729,11 @@ def vision_operators(
     activation_bits_40 = x83
     calls_41 = x79
     tensor_core_flops_41 = x108
-    io_bits_41 = x1 * (x109 + 9449472 * x37)
+    io_bits_41 = (x109 + 9449472 * x37) * x4
     activation_bits_41 = x54
     calls_42 = x79
     tensor_core_flops_42 = x108
-    io_bits_42 = x1 * (x109 + 9440256 * x37)
+    io_bits_42 = (x109 + 9440256 * x37) * x4
     activation_bits_42 = x107
     calls_43 = x79
     cuda_core_flops_43 = 61440 * x23
@@ -1721,7 +1741,7 @@ def vision_operators(
     activation_bits_43 = x54
     calls_44 = x5
     tensor_core_flops_44 = 393216 * x23
-    io_bits_44 = x1 * (1024 * x25 + 196608 * x37)
+    io_bits_44 = (1024 * x25 + 196608 * x37) * x4
     activation_bits_44 = x110
     calls_45 = x6
     cuda_core_flops_45 = x111
@@ -1753,7 +1773,7 @@ def vision_operators(
     activation_bits_51 = x110
     calls_52 = x5
     tensor_core_flops_52 = x36
-    io_bits_52 = x1 * (x122 + 589824 * x37)
+    io_bits_52 = (x122 + 589824 * x37) * x4
     activation_bits_52 = x110
     calls_53 = x6
     cuda_core_flops_53 = x111
@@ -1785,28 +1805,28 @@ def vision_operators(
     activation_bits_59 = x110
     calls_60 = x5
     tensor_core_flops_60 = 2359296 * x33 * x22
-    io_bits_60 = x1 * ((x34 + 256 * x21) * x24 + 1179648 * x37)
+    io_bits_60 = ((x34 + 256 * x21) * x24 + 1179648 * x37) * x4
     activation_bits_60 = x35
     calls_61 = x5
     tensor_core_flops_61 = 9437184 * x129 * x22
-    io_bits_61 = x1 * ((x34 + x130) * x24 + 4718592 * x37)
+    io_bits_61 = ((x34 + x130) * x24 + 4718592 * x37) * x4
     activation_bits_61 = x27 * x130
     calls_62 = x6
-    io_bits_62 = x1 * (activation_bits * (vision_batch_size * (2048 * x129 + 1024 * x131) + 2048 * x136) + 1024 * x37)
+    io_bits_62 = (activation_bits * (vision_batch_size * (2048 * x129 + 1024 * x131) + 2048 * x136) + 1024 * x37) * x4
     activation_bits_62 = 1024 * (x136 + x138) * x69
     calls_63 = x5
     io_bits_63 = 524288 * x135 * x69
     activation_bits_63 = x69 * x139
     calls_64 = x6
-    io_bits_64 = (activation_bits * (1024 * x134 + x139) + x141) * x142
-    activation_bits_64 = (x140 + x134 * x143) * x142
+    io_bits_64 = (activation_bits * (1024 * x134 + x139) + x142) * x143
+    activation_bits_64 = (x141 + x134 * x144) * x143
     calls_65 = x5
-    cuda_core_flops_65 = 31744 * x144
-    io_bits_65 = x1 * x141
-    activation_bits_65 = 32768 * x144
+    cuda_core_flops_65 = 31744 * x134 * x4
+    io_bits_65 = x142 * x4
+    activation_bits_65 = x4 * x140
     calls_66 = x5
     cuda_core_flops_66 = 1024 * x145
-    io_bits_66 = (2048 * x138 + 1024 * (x4 + x128 + x125)) * x69
+    io_bits_66 = (2048 * x138 + 1024 * (x3 + x128 + x125)) * x69
     activation_bits_66 = 1024 * x146
     calls_68 = x5
     io_bits_68 = (263168 * (activation_bits + weight_bits) + 16448) * x5
@@ -1822,11 +1842,11 @@ def vision_operators(
     activation_bits_70 = x149
     calls_71 = x49
     tensor_core_flops_71 = 150994944 * x145
-    io_bits_71 = x1 * (98304 * x150 + 75571200 * x37)
+    io_bits_71 = (98304 * x150 + 75571200 * x37) * x4
     activation_bits_71 = 73728 * x146
     calls_72 = x49
     tensor_core_flops_72 = 50331648 * x145
-    io_bits_72 = x1 * (49152 * x150 + 25190400 * x37)
+    io_bits_72 = (49152 * x150 + 25190400 * x37) * x4
     activation_bits_72 = x149
     calls_73 = x65
     cuda_core_flops_73 = 196608 * x145
@@ -1838,11 +1858,11 @@ def vision_operators(
     activation_bits_74 = x148
     calls_75 = x49
     tensor_core_flops_75 = x152
-    io_bits_75 = x1 * (x153 + 100761600 * x37)
+    io_bits_75 = (x153 + 100761600 * x37) * x4
     activation_bits_75 = x148
     calls_76 = x49
     tensor_core_flops_76 = x152
-    io_bits_76 = x1 * (x153 + 100687872 * x37)
+    io_bits_76 = (x153 + 100687872 * x37) * x4
     activation_bits_76 = x149
     calls_77 = x49
     cuda_core_flops_77 = x154
@@ -1854,8 +1874,8 @@ def vision_operators(
     activation_bits_78 = x157
     calls_79 = x5
     cuda_core_flops_79 = 7168 * x145
-    io_bits_79 = x1 * (2048 * x155 + 64 * x138)
-    activation_bits_79 = (x143 + 64) * x145
+    io_bits_79 = (2048 * x155 + 64 * x138) * x4
+    activation_bits_79 = (x144 + 64) * x145
     return (
         OperatorCost(
             "model.sam_model",
@@ -2573,7 +2593,7 @@ def vision_operators(
 
 def vision_states(
     *,
-    weight_bits: int = 16,
+    weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``vision``.
 
@@ -2582,7 +2602,7 @@ def vision_states(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -2597,7 +2617,9 @@ def vision_states(
         If a size is out of range, or sizes contradict each other.
     """
     if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
+        if needs_rounding(weight_bits):
+            return round_up(vision_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
     x1 = 12288 * weight_bits
     x2 = 6144 * weight_bits
     x3 = 512 * weight_bits
@@ -2801,13 +2823,14 @@ def vision_states(
 def projector_operators(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``projector`` does, over all calls.
 
@@ -2817,6 +2840,8 @@ def projector_operators(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -2828,14 +2853,14 @@ def projector_operators(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
 
     Returns
     -------
     tuple[OperatorCost, ...]
-        From 58 operations on integers.
+        From 59 operations on integers.
 
     Raises
     ------
@@ -2846,6 +2871,8 @@ def projector_operators(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -2856,40 +2883,41 @@ def projector_operators(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if base_size < 16:
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = batch_size // vision_batch_size
-    x2 = 1 if (num_width_tiles * num_height_tiles) > 1 else 0
-    x3 = -(-(image_size // 16) // 4)
-    x4 = num_height_tiles * x3 if x2 else 0
-    x5 = x4 * num_width_tiles * x3
-    x6 = -(-(base_size // 16) // 4)
-    x7 = x5 + x6 * x6
-    x8 = x6 + x4
-    x9 = vision_batch_size * activation_bits
-    x10 = x1 * x9
-    x11 = (x5 if num_width_tiles != 1 else 0) if x3 != 1 else 0
+    x1 = 1 if (num_width_tiles * num_height_tiles) > 1 else 0
+    x2 = -(-(image_size // 16) // 4)
+    x3 = num_height_tiles * x2 if x1 else 0
+    x4 = x3 * num_width_tiles * x2
+    x5 = -(-(base_size // 16) // 4)
+    x6 = x4 + x5 * x5
+    x7 = x5 + x3
+    x8 = vision_batch_size * activation_bits
+    x9 = images_per_prompt * (batch_size // vision_batch_size)
+    x10 = x9 * x8
+    x11 = (x4 if num_width_tiles != 1 else 0) if x2 != 1 else 0
     x12 = 1280 * x10
-    x13 = x8 + x7 + 1
-    x14 = x2 + 1
-    io_bits_1 = x1 * ((11776 * x7 + 6400 * x8 + 3840) * x9 + weight_bits * ((1280 if x2 else 0) + 2560))
-    activation_bits_1 = (5888 * x7 + 3840 * x8 + 2560) * x10
+    x13 = x7 + x6 + 1
+    x14 = x1 + 1
+    io_bits_1 = ((11776 * x6 + 6400 * x7 + 3840) * x8 + weight_bits * ((1280 if x1 else 0) + 2560)) * x9
+    activation_bits_1 = (5888 * x6 + 3840 * x7 + 2560) * x10
     io_bits_2 = 2560 * x10 * x11
     activation_bits_2 = x12 * x11
-    io_bits_3 = x1 * x13 * (3840 * x9 + 64)
+    io_bits_3 = x13 * (3840 * x8 + 64) * x9
     activation_bits_3 = x13 * x12
-    calls_4 = x1 * x14
-    tensor_core_flops_4 = 5242880 * vision_batch_size * x1 * x7
-    io_bits_4 = x1 * (3328 * x7 * x9 + 2622720 * weight_bits * x14)
-    activation_bits_4 = x7 * x12
+    calls_4 = x14 * x9
+    tensor_core_flops_4 = 5242880 * vision_batch_size * x6 * x9
+    io_bits_4 = (3328 * x6 * x8 + 2622720 * weight_bits * x14) * x9
+    activation_bits_4 = x6 * x12
     return (
         OperatorCost(
             "model",
@@ -2932,7 +2960,7 @@ def projector_operators(
 
 def projector_states(
     *,
-    weight_bits: int = 16,
+    weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``projector``.
 
@@ -2941,7 +2969,7 @@ def projector_states(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -2956,7 +2984,9 @@ def projector_states(
         If a size is out of range, or sizes contradict each other.
     """
     if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
+        if needs_rounding(weight_bits):
+            return round_up(projector_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
     weight_bits_1 = 2560 * weight_bits
     weight_bits_2 = 2622720 * weight_bits
     return (
@@ -2978,9 +3008,9 @@ def prefill_operators(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``prefill`` does, over all calls.
@@ -2996,11 +3026,11 @@ def prefill_operators(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -3021,12 +3051,19 @@ def prefill_operators(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if logits_tokens is None:
@@ -4270,8 +4307,8 @@ def prefill_states(
     *,
     batch_size: int = 1,
     seq_len: int = 913,
-    weight_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``prefill``.
 
@@ -4284,9 +4321,9 @@ def prefill_states(
     seq_len
         Prompt length with its image tokens (tokens, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -4304,10 +4341,11 @@ def prefill_states(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(kv_bits) is int and kv_bits > 0):
+        if needs_rounding(weight_bits, kv_bits):
+            return round_up(prefill_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     x1 = 165478400 * weight_bits
     x2 = kv_bits * batch_size * seq_len
     x3 = 1638400 * weight_bits
@@ -4488,9 +4526,9 @@ def decode_operators(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``decode`` does, over all calls.
@@ -4506,11 +4544,11 @@ def decode_operators(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     expert_routing
         Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
         routing, ``"even"`` for the most that can be, ``min(E, k N)``.
@@ -4533,12 +4571,19 @@ def decode_operators(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_operators, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     x1 = 1 if activation_bits != 32 else 0
@@ -5878,8 +5923,8 @@ def decode_states(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``decode``.
 
@@ -5894,9 +5939,9 @@ def decode_states(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
 
     Returns
     -------
@@ -5916,10 +5961,11 @@ def decode_states(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(kv_bits) is int and kv_bits > 0):
+        if needs_rounding(weight_bits, kv_bits):
+            return round_up(decode_states, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     x1 = 165478400 * weight_bits
     x2 = (seq_len + decode_steps) * batch_size * kv_bits
     x3 = 1638400 * weight_bits

@@ -39,28 +39,47 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    Cost,
+    check_bits,
+    check_routing,
+    check_size,
+    contradiction,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "decode",
+    "decode_fused_io_bytes",
     "prefill",
+    "prefill_fused_io_bytes",
     "projector",
+    "projector_fused_io_bytes",
     "request",
+    "request_fused_io_bytes",
     "training_step",
     "vision",
+    "vision_fused_io_bytes",
 ]
 
 
 def vision(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     sam_image_size: int = 1024,
     sam_patch_size: int = 16,
     sam_hidden_size: int = 768,
@@ -86,6 +105,8 @@ def vision(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -97,9 +118,9 @@ def vision(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     sam_image_size
         Image side that SAM's position embeddings were trained at (pixels, at least 1).
     sam_patch_size
@@ -136,7 +157,7 @@ def vision(
     Returns
     -------
     Cost
-        From 595 operations on integers.
+        From 596 operations on integers.
 
     Raises
     ------
@@ -147,6 +168,8 @@ def vision(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -157,10 +180,6 @@ def vision(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(sam_image_size) is int and sam_image_size > 0):
         sam_image_size = check_size("sam_image_size", sam_image_size, 1)
     if not (type(sam_patch_size) is int and sam_patch_size > 0):
@@ -193,6 +212,11 @@ def vision(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
@@ -249,7 +273,7 @@ def vision(
     x38 = -(-x1 // 2)
     x39 = -(-x5 // 2)
     x40 = sam_downsample_channels * (x38 * x38 * x32 + x39 * x39)
-    x41 = batch_size // vision_batch_size
+    x41 = images_per_prompt * (batch_size // vision_batch_size)
     x42 = sam_num_hidden_layers * x19
     x43 = sam_hidden_size // sam_num_attention_heads
     x44 = sam_image_size // sam_patch_size
@@ -390,7 +414,7 @@ def vision(
         + x34 * x35
     )
     x132 = vision_batch_size * x131 + sam_num_global_layers * (x43 * (12 * x47 - 6 * x48) - 4 * x50) + x53 + 31 * x60
-    cuda_core_flops = x41 * x132
+    cuda_core_flops = x132 * x41
     x133 = (
         sam_num_global_layers * ((-6 * x65 - 12 * x18) * x19 - x70) + 6 * x73 + sam_num_hidden_layers * x70 + 12 * x75
     )
@@ -427,7 +451,7 @@ def vision(
         + 64 * x126
         + 256 * x52
     )
-    x139 = x41 * x138
+    x139 = x138 * x41
     io_bytes = -(-x139 // 8)
     x140 = (
         x43 * (sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x112 + x88))
@@ -460,7 +484,7 @@ def vision(
         + 128 * x49 * x42
         + 32 * (x60 + x115 * x125 + (x124 if x77 else 0))
     )
-    x145 = x41 * x144
+    x145 = x144 * x41
     activation_bytes = -(-x145 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
@@ -469,13 +493,14 @@ def vision(
 def projector(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     sam_patch_size: int = 16,
     clip_hidden_size: int = 1024,
@@ -488,6 +513,8 @@ def projector(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -499,9 +526,9 @@ def projector(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     sam_patch_size
@@ -512,7 +539,7 @@ def projector(
     Returns
     -------
     Cost
-        From 64 operations on integers.
+        From 65 operations on integers.
 
     Raises
     ------
@@ -523,6 +550,8 @@ def projector(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -533,16 +562,17 @@ def projector(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(sam_patch_size) is int and sam_patch_size > 0):
         sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
     if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
         clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if batch_size % vision_batch_size:
         raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     if sam_patch_size > base_size:
@@ -557,7 +587,7 @@ def projector(
     x6 = num_height_tiles * x4 + x5
     x7 = x2 * x1 * x4
     x8 = x7 + x5 * x5
-    x9 = batch_size // vision_batch_size
+    x9 = images_per_prompt * (batch_size // vision_batch_size)
     x10 = vision_batch_size * activation_bits
     x11 = x8 * clip_hidden_size
     x12 = (x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0
@@ -565,10 +595,10 @@ def projector(
     cuda_core_flops = 0
     x13 = (2 * x12 + 10 * x8 + 8 * x6 + 6) * x10 + weight_bits * (2 * (x3 + clip_hidden_size * (x3 + 1)) + 3)
     x14 = hidden_size * x13 + 6 * x10 * x11 + 64 * (x6 + x8 + 1)
-    x15 = x9 * x14
+    x15 = x14 * x9
     io_bytes = -(-x15 // 8)
     weight_bytes = -(-((2 * clip_hidden_size + 3) * weight_bits * hidden_size) // 8)
-    activation_bytes = -(-(x9 * (hidden_size * (x12 + 5 * x8 + 4 * x6 + 3) + 2 * x11) * x10) // 8)
+    activation_bytes = -(-((hidden_size * (x12 + 5 * x8 + 4 * x6 + 3) + 2 * x11) * x9 * x10) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -578,9 +608,9 @@ def prefill(
     batch_size: int = 1,
     seq_len: int = 913,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -607,11 +637,11 @@ def prefill(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -654,12 +684,6 @@ def prefill(
         batch_size = check_size("batch_size", batch_size, 1)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -682,6 +706,19 @@ def prefill(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(vocab_size) is int and vocab_size > 0):
         vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if first_k_dense_replace > num_hidden_layers:
@@ -846,9 +883,9 @@ def decode(
     batch_size: int = 1,
     seq_len: int = 913,
     decode_steps: int = 1023,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -875,11 +912,11 @@ def decode(
     decode_steps
         Decode steps of one token each (steps, at least 0).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -924,12 +961,6 @@ def decode(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(decode_steps) is int and decode_steps >= 0):
         decode_steps = check_size("decode_steps", decode_steps, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -952,6 +983,19 @@ def decode(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(vocab_size) is int and vocab_size > 0):
         vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if first_k_dense_replace > num_hidden_layers:
@@ -1104,19 +1148,20 @@ def decode(
 def request(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
     decode_steps: int | None = None,
-    max_new_tokens: int = 1024,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -1154,6 +1199,8 @@ def request(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1165,7 +1212,8 @@ def request(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
@@ -1173,13 +1221,14 @@ def request(
     decode_steps
         Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
     max_new_tokens
-        Tokens to generate; the first comes from the prefill (tokens, at least 1).
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -1241,7 +1290,7 @@ def request(
     Returns
     -------
     Cost
-        From 1022 operations on integers.
+        From 1024 operations on integers.
 
     Raises
     ------
@@ -1252,6 +1301,8 @@ def request(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1262,16 +1313,10 @@ def request(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(max_new_tokens) is int and max_new_tokens > 0):
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
         max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -1326,6 +1371,19 @@ def request(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -1365,19 +1423,29 @@ def request(
     x11 = x7 * x7
     x12 = x10 + x11
     x13 = x8 + x12 + 1
-    image_tokens = x13
+    image_tokens = images_per_prompt * x13
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
     if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
         decode_steps = max_new_tokens - 1
-    elif not (type(decode_steps) is int and decode_steps >= 0):
-        decode_steps = check_size("decode_steps", decode_steps, 0)
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
@@ -1412,7 +1480,7 @@ def request(
     x41 = -(-x1 // 2)
     x42 = -(-x6 // 2)
     x43 = sam_downsample_channels * (x41 * x41 * x35 + x42 * x42)
-    x44 = batch_size // vision_batch_size
+    x44 = images_per_prompt * (batch_size // vision_batch_size)
     x45 = vision_batch_size * x44
     x46 = sam_num_hidden_layers * x22
     x47 = sam_hidden_size // sam_num_attention_heads
@@ -1661,7 +1729,7 @@ def request(
     x209 = (
         (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + x145) + x151) * x152
         + batch_size * x205
-        + 2 * x44 * x208
+        + 2 * x208 * x44
     )
     cuda_core_flops = -(-x209 // 2)
     x210 = (
@@ -1730,8 +1798,8 @@ def request(
         + x186
     )
     x226 = (
-        x44 * x215
-        + x44 * x217
+        x215 * x44
+        + x217 * x44
         + batch_size * x222
         + weight_bits * (x177 + routed_reads(n_routed_experts, num_experts_per_tok, x152, x178, expert_routing) * x179)
         + num_hidden_layers * (x181 * x182 + x183)
@@ -1779,31 +1847,1128 @@ def request(
         + 128 * x53 * x46
         + 32 * (x64 + x119 * x130 + (x129 if x81 else 0))
     )
-    x233 = 2 * x44 * x232
+    x233 = 2 * x232 * x44
     x234 = logits_tokens * (2 * activation_bits * (vocab_size + hidden_size * x167) + x192)
     x235 = seq_len * (activation_bits * x188 + x191) + x234
     x236 = batch_size * x235
     x237 = x236 + x194
     x238 = x194 + batch_size * (x192 + activation_bits * (x144 + x188) + x191) if decode_steps > 0 else 0
-    x239 = max(x233, 2 * x44 * (hidden_size * (x133 + 5 * x12 + 4 * x8 + 3) + 2 * x132) * x126, x237, x238)
+    x239 = max(x233, 2 * (hidden_size * (x133 + 5 * x12 + 4 * x8 + 3) + 2 * x132) * x44 * x126, x237, x238)
     activation_bytes = -(-x239 // 16)
     kv_cache_bytes = -(-((seq_len + decode_steps) * x197) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def training_step(
+def vision_fused_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
-    prompt_tokens: int = 10,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    sam_image_size: int = 1024,
+    sam_patch_size: int = 16,
+    sam_hidden_size: int = 768,
+    sam_num_hidden_layers: int = 12,
+    sam_num_global_layers: int = 4,
+    sam_num_attention_heads: int = 12,
+    sam_intermediate_size: int = 3072,
+    sam_window_size: int = 14,
+    sam_neck_channels: int = 256,
+    sam_downsample_channels: int = 512,
+    clip_image_size: int = 224,
+    clip_patch_size: int = 14,
+    clip_hidden_size: int = 1024,
+    clip_num_hidden_layers: int = 24,
+    clip_num_attention_heads: int = 16,
+    clip_intermediate_size: int = 4096,
+) -> int:
+    """Return ``fused_io_bytes`` of ``vision`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    sam_image_size
+        Image side that SAM's position embeddings were trained at (pixels, at least 1).
+    sam_patch_size
+        Side of a SAM patch (pixels, at least 1).
+    sam_hidden_size
+        Width of SAM (channels, at least 1).
+    sam_num_hidden_layers
+        SAM blocks (layers, at least 1).
+    sam_num_global_layers
+        SAM blocks with global attention (layers, at least 0).
+    sam_num_attention_heads
+        Heads of a SAM block (heads, at least 1).
+    sam_intermediate_size
+        MLP width of a SAM block (channels, at least 1).
+    sam_window_size
+        Side of a SAM attention window (patches, at least 1).
+    sam_neck_channels
+        Channels of SAM's neck (channels, at least 1).
+    sam_downsample_channels
+        Channels between the two stride-2 convolutions (channels, at least 1).
+    clip_image_size
+        Image side that CLIP's position embeddings were trained at (pixels, at least 1).
+    clip_patch_size
+        Side of a CLIP patch; its convolution is stored but never called (pixels, at least 1).
+    clip_hidden_size
+        Width of CLIP, and channels that SAM hands to it (channels, at least 1).
+    clip_num_hidden_layers
+        CLIP blocks (layers, at least 1).
+    clip_num_attention_heads
+        Heads of a CLIP block (heads, at least 1).
+    clip_intermediate_size
+        MLP width of a CLIP block (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 175 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
+    if not (type(base_size) is int and base_size > 0):
+        base_size = check_size("base_size", base_size, 1)
+    if not (type(image_size) is int and image_size > 0):
+        image_size = check_size("image_size", image_size, 1)
+    if not (type(num_width_tiles) is int and num_width_tiles >= 0):
+        num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
+    if not (type(num_height_tiles) is int and num_height_tiles >= 0):
+        num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
+    if not (type(sam_image_size) is int and sam_image_size > 0):
+        sam_image_size = check_size("sam_image_size", sam_image_size, 1)
+    if not (type(sam_patch_size) is int and sam_patch_size > 0):
+        sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
+    if not (type(sam_hidden_size) is int and sam_hidden_size > 0):
+        sam_hidden_size = check_size("sam_hidden_size", sam_hidden_size, 1)
+    if not (type(sam_num_hidden_layers) is int and sam_num_hidden_layers > 0):
+        sam_num_hidden_layers = check_size("sam_num_hidden_layers", sam_num_hidden_layers, 1)
+    if not (type(sam_num_global_layers) is int and sam_num_global_layers >= 0):
+        sam_num_global_layers = check_size("sam_num_global_layers", sam_num_global_layers, 0)
+    if not (type(sam_num_attention_heads) is int and sam_num_attention_heads > 0):
+        sam_num_attention_heads = check_size("sam_num_attention_heads", sam_num_attention_heads, 1)
+    if not (type(sam_intermediate_size) is int and sam_intermediate_size > 0):
+        sam_intermediate_size = check_size("sam_intermediate_size", sam_intermediate_size, 1)
+    if not (type(sam_window_size) is int and sam_window_size > 0):
+        sam_window_size = check_size("sam_window_size", sam_window_size, 1)
+    if not (type(sam_neck_channels) is int and sam_neck_channels > 0):
+        sam_neck_channels = check_size("sam_neck_channels", sam_neck_channels, 1)
+    if not (type(sam_downsample_channels) is int and sam_downsample_channels > 0):
+        sam_downsample_channels = check_size("sam_downsample_channels", sam_downsample_channels, 1)
+    if not (type(clip_image_size) is int and clip_image_size > 0):
+        clip_image_size = check_size("clip_image_size", clip_image_size, 1)
+    if not (type(clip_patch_size) is int and clip_patch_size > 0):
+        clip_patch_size = check_size("clip_patch_size", clip_patch_size, 1)
+    if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
+        clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(clip_num_hidden_layers) is int and clip_num_hidden_layers > 0):
+        clip_num_hidden_layers = check_size("clip_num_hidden_layers", clip_num_hidden_layers, 1)
+    if not (type(clip_num_attention_heads) is int and clip_num_attention_heads > 0):
+        clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
+    if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
+        clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vision_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    if sam_patch_size > base_size:
+        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
+    if sam_patch_size > image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if sam_num_global_layers > sam_num_hidden_layers:
+        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
+    if sam_hidden_size % sam_num_attention_heads:
+        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
+    if sam_patch_size > sam_image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
+    if clip_hidden_size % clip_num_attention_heads:
+        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
+    if clip_patch_size > clip_image_size:
+        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = base_size // sam_patch_size
+    x6 = -(-x5 // 4)
+    x7 = x3 if x4 else 0
+    x8 = x2 * x2 * x7 + x6 * x6
+    x9 = x1 * x1 if x4 else 0
+    x10 = x3 * x9
+    x11 = x5 * x5
+    x12 = sam_window_size * sam_window_size
+    x13 = -(-x1 // sam_window_size)
+    x14 = -(-x5 // sam_window_size)
+    x15 = x13 * x13 * x7 + x14 * x14
+    x16 = x15 * x12
+    x17 = x12 * x16
+    x18 = x10 + x11
+    x19 = -(-x1 // 2)
+    x20 = clip_num_hidden_layers * (x8 + x7 + 1)
+    x21 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
+    x22 = -(-x5 // 2)
+    x23 = sam_hidden_size // sam_num_attention_heads
+    x24 = sam_image_size // sam_patch_size
+    x25 = x4 + 1
+    x26 = sam_num_hidden_layers * x12
+    x27 = sam_num_global_layers * x11 + x25 * x26 + sam_num_global_layers * x9
+    x28 = clip_image_size // clip_patch_size
+    x29 = x23 * weight_bits
+    x30 = sam_num_attention_heads * sam_window_size * x15 * vision_batch_size * activation_bits + x25 * x29
+    x31 = sam_num_attention_heads * (x1 * (x1 + 2) * x10 + x5 * (x5 + 2) * x11 - x17)
+    x32 = x31 + sam_hidden_size * (12 * x18 - 12 * x16)
+    x33 = (
+        sam_num_global_layers * x32
+        + sam_num_hidden_layers * (sam_hidden_size * (12 * x16 + 2 * x18) + sam_num_attention_heads * x17)
+        + (3 * image_size * image_size + 2 * sam_downsample_channels * x19 * x19) * x7
+        + clip_hidden_size * (x8 + 12 * x20)
+        + x18 * (2 * x21 + 4 * sam_neck_channels)
+        + 3 * base_size * base_size
+        + 2 * (sam_downsample_channels * x22 * x22 + clip_intermediate_size * x20)
+    )
+    x34 = vision_batch_size * x33
+    x35 = sam_num_global_layers * (2 * ((x11 if x5 != x24 else 0) + (x9 if x1 != x24 else 0)) - 4 * x25 * x12)
+    x36 = x35 + 4 * x27
+    x37 = x23 * x36
+    x38 = x34 + x37
+    x39 = (
+        sam_neck_channels
+        + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
+        + 3 * sam_patch_size * sam_patch_size
+    )
+    x40 = clip_num_hidden_layers * (2 * clip_intermediate_size + 4 * clip_hidden_size + 5)
+    x41 = x40 + 9 * sam_downsample_channels
+    x42 = (
+        x21
+        + sam_hidden_size * x39
+        + clip_hidden_size * x41
+        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
+        + clip_num_hidden_layers * clip_intermediate_size
+    )
+    x43 = (
+        weight_bits * x42
+        + (x28 * x28 + 1) * (clip_hidden_size * (activation_bits + weight_bits) + 64)
+        - 128 * sam_num_global_layers * x12
+    )
+    x44 = (
+        activation_bits * x38
+        + x25 * x43
+        + sam_num_global_layers * (2 * ((x11 if x5 == x24 else 0) + (x9 if x1 == x24 else 0)) * x29 - 2 * x30 * x12)
+        + 2 * x30 * x26
+        + 128 * x27
+    )
+    x45 = x44 * images_per_prompt * (batch_size // vision_batch_size)
+    return -(-x45 // 8)
+
+
+def projector_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    images_per_prompt: int = 1,
+    vision_batch_size: int = 1,
+    base_size: int = 1024,
+    image_size: int = 640,
+    num_width_tiles: int = 2,
+    num_height_tiles: int = 3,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1280,
+    sam_patch_size: int = 16,
+    clip_hidden_size: int = 1024,
+) -> int:
+    """Return ``fused_io_bytes`` of ``projector`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    sam_patch_size
+        Side of a SAM patch (pixels, at least 1).
+    clip_hidden_size
+        Width of CLIP, and channels that SAM hands to it (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 26 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
+    if not (type(base_size) is int and base_size > 0):
+        base_size = check_size("base_size", base_size, 1)
+    if not (type(image_size) is int and image_size > 0):
+        image_size = check_size("image_size", image_size, 1)
+    if not (type(num_width_tiles) is int and num_width_tiles >= 0):
+        num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
+    if not (type(num_height_tiles) is int and num_height_tiles >= 0):
+        num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(sam_patch_size) is int and sam_patch_size > 0):
+        sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
+    if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
+        clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(projector_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    if sam_patch_size > base_size:
+        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
+    if sam_patch_size > image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    x1 = -(-(image_size // sam_patch_size) // 4)
+    x2 = num_height_tiles * num_width_tiles
+    x3 = 1 if x2 > 1 else 0
+    x4 = -(-(base_size // sam_patch_size) // 4)
+    x5 = 2 * clip_hidden_size
+    x6 = ((x1 * x1 * x2 if x3 else 0) + x4 * x4) * vision_batch_size * activation_bits
+    x7 = hidden_size * ((x3 + 1) * weight_bits * (x5 + 1) + x6) + x6 * x5
+    x8 = x7 * images_per_prompt * (batch_size // vision_batch_size)
+    return -(-x8 // 8)
+
+
+def prefill_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    seq_len: int = 913,
+    logits_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    moe_intermediate_size: int = 896,
+    num_hidden_layers: int = 12,
+    first_k_dense_replace: int = 1,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    vocab_size: int = 129280,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``prefill`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    intermediate_size
+        MLP width of a dense decoder layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_hidden_layers
+        Decoder layers (layers, at least 1).
+    first_k_dense_replace
+        Leading decoder layers with a dense MLP (layers, at least 0).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    vocab_size
+        Rows of the embedding and of the LM head (tokens, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 79 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(seq_len) is int and seq_len > 0):
+        seq_len = check_size("seq_len", seq_len, 1)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_hidden_layers) is int and num_hidden_layers > 0):
+        num_hidden_layers = check_size("num_hidden_layers", num_hidden_layers, 1)
+    if not (type(first_k_dense_replace) is int and first_k_dense_replace >= 0):
+        first_k_dense_replace = check_size("first_k_dense_replace", first_k_dense_replace, 0)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(vocab_size) is int and vocab_size > 0):
+        vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(prefill_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if first_k_dense_replace > num_hidden_layers:
+        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if logits_tokens is None:
+        logits_tokens = seq_len
+    elif not (type(logits_tokens) is int and logits_tokens > 0):
+        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
+    if logits_tokens > seq_len:
+        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
+    x1 = hidden_size + n_routed_experts
+    x2 = hidden_size // num_attention_heads
+    x3 = seq_len * batch_size * activation_bits
+    x4 = weight_bits * hidden_size
+    x5 = x3 + x4
+    x6 = batch_size * seq_len
+    x7 = hidden_size * moe_intermediate_size
+    x8 = routed_reads(n_routed_experts, num_experts_per_tok, x6, x7, expert_routing)
+    x9 = weight_bits * x8
+    x10 = x3 * num_experts_per_tok * moe_intermediate_size + x9
+    x11 = hidden_size * n_routed_experts
+    x12 = moe_intermediate_size * n_shared_experts
+    x13 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * num_experts_per_tok * first_k_dense_replace
+    x14 = activation_bits + weight_bits + activation_bits * x13
+    x15 = (
+        hidden_size * x14
+        + 64 * (num_hidden_layers * num_experts_per_tok + 1)
+        + num_hidden_layers * (32 * (x1 + 1) + 16 * x2)
+        + first_k_dense_replace * (-32 * x1 - 64 * num_experts_per_tok)
+    )
+    x16 = seq_len * x15
+    x17 = x16 + activation_bits * logits_tokens * (hidden_size + vocab_size)
+    x18 = (
+        x2 * (2 * x5 * num_key_value_heads + 16)
+        + 3 * x10
+        + 2 * (num_key_value_heads * x6 * x2 * kv_bits + hidden_size * x4)
+        + 32 * x11
+    )
+    x19 = (
+        batch_size * x17
+        + num_hidden_layers * x18
+        + first_k_dense_replace * (-3 * (x10 + x5 * x12) - 32 * x11)
+        + vocab_size * x4
+        + 3 * x5 * (first_k_dense_replace * intermediate_size + num_hidden_layers * x12)
+    )
+    return -(-x19 // 8)
+
+
+def decode_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    seq_len: int = 913,
+    decode_steps: int = 1023,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    moe_intermediate_size: int = 896,
+    num_hidden_layers: int = 12,
+    first_k_dense_replace: int = 1,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    vocab_size: int = 129280,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``decode`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    decode_steps
+        Decode steps of one token each (steps, at least 0).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    intermediate_size
+        MLP width of a dense decoder layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_hidden_layers
+        Decoder layers (layers, at least 1).
+    first_k_dense_replace
+        Leading decoder layers with a dense MLP (layers, at least 0).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    vocab_size
+        Rows of the embedding and of the LM head (tokens, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 79 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(seq_len) is int and seq_len > 0):
+        seq_len = check_size("seq_len", seq_len, 1)
+    if not (type(decode_steps) is int and decode_steps >= 0):
+        decode_steps = check_size("decode_steps", decode_steps, 0)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_hidden_layers) is int and num_hidden_layers > 0):
+        num_hidden_layers = check_size("num_hidden_layers", num_hidden_layers, 1)
+    if not (type(first_k_dense_replace) is int and first_k_dense_replace >= 0):
+        first_k_dense_replace = check_size("first_k_dense_replace", first_k_dense_replace, 0)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(vocab_size) is int and vocab_size > 0):
+        vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(decode_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if first_k_dense_replace > num_hidden_layers:
+        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    x1 = hidden_size + n_routed_experts
+    x2 = hidden_size // num_attention_heads
+    x3 = batch_size * activation_bits
+    x4 = weight_bits * hidden_size
+    x5 = 2 * num_key_value_heads
+    x6 = x2 * kv_bits
+    x7 = hidden_size * n_routed_experts
+    x8 = moe_intermediate_size * n_shared_experts
+    x9 = x4 + x3
+    x10 = hidden_size * moe_intermediate_size
+    x11 = routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x10, expert_routing)
+    x12 = weight_bits * x11
+    x13 = x3 * num_experts_per_tok * moe_intermediate_size + x12
+    x14 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * num_experts_per_tok * first_k_dense_replace + 2
+    x15 = activation_bits * x14
+    x16 = weight_bits + x15
+    x17 = (
+        hidden_size * x16
+        + 64 * (num_hidden_layers * num_experts_per_tok + 1)
+        + num_hidden_layers * (32 * (x1 + 1) + 16 * x2)
+        + first_k_dense_replace * (-32 * x1 - 64 * num_experts_per_tok)
+    )
+    x18 = (
+        x2 * (x9 * x5 + 16)
+        + 3 * x13
+        + 2 * (num_key_value_heads * batch_size * seq_len * x6 + hidden_size * x4)
+        + 32 * x7
+    )
+    x19 = (
+        batch_size * x17
+        + num_hidden_layers * x18
+        + first_k_dense_replace * (-32 * x7 - 3 * (x13 + x9 * x8))
+        + x9 * (vocab_size + 3 * (first_k_dense_replace * intermediate_size + num_hidden_layers * x8))
+    )
+    x20 = decode_steps * x19
+    x21 = x20 + batch_size * num_hidden_layers * (decode_steps * (decode_steps + 1) // 2) * x5 * x6
+    return -(-x21 // 8)
+
+
+def request_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    images_per_prompt: int = 1,
+    vision_batch_size: int = 1,
+    base_size: int = 1024,
+    image_size: int = 640,
+    num_width_tiles: int = 2,
+    num_height_tiles: int = 3,
+    prompt_tokens: int | None = None,
     seq_len: int | None = None,
     logits_tokens: int | None = None,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    decode_steps: int | None = None,
+    max_new_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    moe_intermediate_size: int = 896,
+    num_hidden_layers: int = 12,
+    first_k_dense_replace: int = 1,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    vocab_size: int = 129280,
+    sam_image_size: int = 1024,
+    sam_patch_size: int = 16,
+    sam_hidden_size: int = 768,
+    sam_num_hidden_layers: int = 12,
+    sam_num_global_layers: int = 4,
+    sam_num_attention_heads: int = 12,
+    sam_intermediate_size: int = 3072,
+    sam_window_size: int = 14,
+    sam_neck_channels: int = 256,
+    sam_downsample_channels: int = 512,
+    clip_image_size: int = 224,
+    clip_patch_size: int = 14,
+    clip_hidden_size: int = 1024,
+    clip_num_hidden_layers: int = 24,
+    clip_num_attention_heads: int = 16,
+    clip_intermediate_size: int = 4096,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``request`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    prompt_tokens
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
+    decode_steps
+        Decode steps of one token each (steps, at least 0). By default ``max_new_tokens - 1``.
+    max_new_tokens
+        Tokens to generate; the first comes from the prefill (tokens, at least 1). By default 1024, unless
+        ``decode_steps`` is given; both have to agree.
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    intermediate_size
+        MLP width of a dense decoder layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_hidden_layers
+        Decoder layers (layers, at least 1).
+    first_k_dense_replace
+        Leading decoder layers with a dense MLP (layers, at least 0).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    vocab_size
+        Rows of the embedding and of the LM head (tokens, at least 1).
+    sam_image_size
+        Image side that SAM's position embeddings were trained at (pixels, at least 1).
+    sam_patch_size
+        Side of a SAM patch (pixels, at least 1).
+    sam_hidden_size
+        Width of SAM (channels, at least 1).
+    sam_num_hidden_layers
+        SAM blocks (layers, at least 1).
+    sam_num_global_layers
+        SAM blocks with global attention (layers, at least 0).
+    sam_num_attention_heads
+        Heads of a SAM block (heads, at least 1).
+    sam_intermediate_size
+        MLP width of a SAM block (channels, at least 1).
+    sam_window_size
+        Side of a SAM attention window (patches, at least 1).
+    sam_neck_channels
+        Channels of SAM's neck (channels, at least 1).
+    sam_downsample_channels
+        Channels between the two stride-2 convolutions (channels, at least 1).
+    clip_image_size
+        Image side that CLIP's position embeddings were trained at (pixels, at least 1).
+    clip_patch_size
+        Side of a CLIP patch; its convolution is stored but never called (pixels, at least 1).
+    clip_hidden_size
+        Width of CLIP, and channels that SAM hands to it (channels, at least 1).
+    clip_num_hidden_layers
+        CLIP blocks (layers, at least 1).
+    clip_num_attention_heads
+        Heads of a CLIP block (heads, at least 1).
+    clip_intermediate_size
+        MLP width of a CLIP block (channels, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 305 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
+    if not (type(base_size) is int and base_size > 0):
+        base_size = check_size("base_size", base_size, 1)
+    if not (type(image_size) is int and image_size > 0):
+        image_size = check_size("image_size", image_size, 1)
+    if not (type(num_width_tiles) is int and num_width_tiles >= 0):
+        num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
+    if not (type(num_height_tiles) is int and num_height_tiles >= 0):
+        num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
+        prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
+    if max_new_tokens is not None and not (type(max_new_tokens) is int and max_new_tokens > 0):
+        max_new_tokens = check_size("max_new_tokens", max_new_tokens, 1)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_hidden_layers) is int and num_hidden_layers > 0):
+        num_hidden_layers = check_size("num_hidden_layers", num_hidden_layers, 1)
+    if not (type(first_k_dense_replace) is int and first_k_dense_replace >= 0):
+        first_k_dense_replace = check_size("first_k_dense_replace", first_k_dense_replace, 0)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(vocab_size) is int and vocab_size > 0):
+        vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (type(sam_image_size) is int and sam_image_size > 0):
+        sam_image_size = check_size("sam_image_size", sam_image_size, 1)
+    if not (type(sam_patch_size) is int and sam_patch_size > 0):
+        sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
+    if not (type(sam_hidden_size) is int and sam_hidden_size > 0):
+        sam_hidden_size = check_size("sam_hidden_size", sam_hidden_size, 1)
+    if not (type(sam_num_hidden_layers) is int and sam_num_hidden_layers > 0):
+        sam_num_hidden_layers = check_size("sam_num_hidden_layers", sam_num_hidden_layers, 1)
+    if not (type(sam_num_global_layers) is int and sam_num_global_layers >= 0):
+        sam_num_global_layers = check_size("sam_num_global_layers", sam_num_global_layers, 0)
+    if not (type(sam_num_attention_heads) is int and sam_num_attention_heads > 0):
+        sam_num_attention_heads = check_size("sam_num_attention_heads", sam_num_attention_heads, 1)
+    if not (type(sam_intermediate_size) is int and sam_intermediate_size > 0):
+        sam_intermediate_size = check_size("sam_intermediate_size", sam_intermediate_size, 1)
+    if not (type(sam_window_size) is int and sam_window_size > 0):
+        sam_window_size = check_size("sam_window_size", sam_window_size, 1)
+    if not (type(sam_neck_channels) is int and sam_neck_channels > 0):
+        sam_neck_channels = check_size("sam_neck_channels", sam_neck_channels, 1)
+    if not (type(sam_downsample_channels) is int and sam_downsample_channels > 0):
+        sam_downsample_channels = check_size("sam_downsample_channels", sam_downsample_channels, 1)
+    if not (type(clip_image_size) is int and clip_image_size > 0):
+        clip_image_size = check_size("clip_image_size", clip_image_size, 1)
+    if not (type(clip_patch_size) is int and clip_patch_size > 0):
+        clip_patch_size = check_size("clip_patch_size", clip_patch_size, 1)
+    if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
+        clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(clip_num_hidden_layers) is int and clip_num_hidden_layers > 0):
+        clip_num_hidden_layers = check_size("clip_num_hidden_layers", clip_num_hidden_layers, 1)
+    if not (type(clip_num_attention_heads) is int and clip_num_attention_heads > 0):
+        clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
+    if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
+        clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(request_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    if sam_patch_size > base_size:
+        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
+    if sam_patch_size > image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if first_k_dense_replace > num_hidden_layers:
+        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if sam_num_global_layers > sam_num_hidden_layers:
+        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
+    if sam_hidden_size % sam_num_attention_heads:
+        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
+    if sam_patch_size > sam_image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
+    if clip_hidden_size % clip_num_attention_heads:
+        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
+    if clip_patch_size > clip_image_size:
+        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = base_size // sam_patch_size
+    x6 = -(-x5 // 4)
+    x7 = x3 if x4 else 0
+    x8 = x2 * x2 * x7 + x6 * x6
+    x9 = x8 + 1
+    image_tokens = images_per_prompt * ((num_height_tiles * x2 if x4 else 0) + x6 + x9)
+    if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
+        seq_len = image_tokens + prompt_tokens
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
+    if logits_tokens is None:
+        logits_tokens = seq_len
+    elif not (type(logits_tokens) is int and logits_tokens > 0):
+        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
+    if decode_steps is None:
+        if max_new_tokens is None:
+            max_new_tokens = 1024
+        decode_steps = max_new_tokens - 1
+    else:
+        if not (type(decode_steps) is int and decode_steps >= 0):
+            decode_steps = check_size("decode_steps", decode_steps, 0)
+        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
+            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
+    if logits_tokens > seq_len:
+        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
+    if seq_len < image_tokens:
+        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
+    x10 = x1 * x1 if x4 else 0
+    x11 = x3 * x10
+    x12 = x5 * x5
+    x13 = sam_window_size * sam_window_size
+    x14 = -(-x1 // sam_window_size)
+    x15 = -(-x5 // sam_window_size)
+    x16 = x14 * x14 * x7 + x15 * x15
+    x17 = x16 * x13
+    x18 = x13 * x17
+    x19 = x11 + x12
+    x20 = -(-x1 // 2)
+    x21 = clip_num_hidden_layers * (x9 + x7)
+    x22 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
+    x23 = -(-x5 // 2)
+    x24 = sam_hidden_size // sam_num_attention_heads
+    x25 = sam_image_size // sam_patch_size
+    x26 = x4 + 1
+    x27 = sam_num_hidden_layers * x13
+    x28 = sam_num_global_layers * x12 + x26 * x27 + sam_num_global_layers * x10
+    x29 = clip_image_size // clip_patch_size
+    x30 = activation_bits + weight_bits
+    x31 = x24 * weight_bits
+    x32 = vision_batch_size * activation_bits
+    x33 = sam_num_attention_heads * sam_window_size * x16 * x32 + x26 * x31
+    x34 = images_per_prompt * (batch_size // vision_batch_size)
+    x35 = 2 * clip_hidden_size
+    x36 = x8 * x32
+    x37 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * num_experts_per_tok * first_k_dense_replace
+    x38 = hidden_size + n_routed_experts
+    x39 = hidden_size // num_attention_heads
+    x40 = (
+        64 * (num_hidden_layers * num_experts_per_tok + 1)
+        + num_hidden_layers * (32 * (x38 + 1) + 16 * x39)
+        + first_k_dense_replace * (-32 * x38 - 64 * num_experts_per_tok)
+    )
+    x41 = batch_size * activation_bits
+    x42 = seq_len * x41
+    x43 = weight_bits * hidden_size
+    x44 = x42 + x43
+    x45 = 2 * num_key_value_heads
+    x46 = num_experts_per_tok * moe_intermediate_size
+    x47 = batch_size * seq_len
+    x48 = hidden_size * moe_intermediate_size
+    x49 = x42 * x46 + weight_bits * routed_reads(n_routed_experts, num_experts_per_tok, x47, x48, expert_routing)
+    x50 = x39 * kv_bits
+    x51 = hidden_size * n_routed_experts
+    x52 = 2 * (num_key_value_heads * x47 * x50 + hidden_size * x43) + 32 * x51
+    x53 = moe_intermediate_size * n_shared_experts
+    x54 = -32 * x51
+    x55 = 3 * (first_k_dense_replace * intermediate_size + num_hidden_layers * x53)
+    x56 = x43 + x41
+    x57 = weight_bits * routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x48, expert_routing)
+    x58 = x41 * x46 + x57
+    x59 = sam_num_attention_heads * (x1 * (x1 + 2) * x11 + x5 * (x5 + 2) * x12 - x18)
+    x60 = x59 + sam_hidden_size * (12 * x19 - 12 * x17)
+    x61 = (
+        sam_num_global_layers * x60
+        + sam_num_hidden_layers * (sam_hidden_size * (12 * x17 + 2 * x19) + sam_num_attention_heads * x18)
+        + (3 * image_size * image_size + 2 * sam_downsample_channels * x20 * x20) * x7
+        + clip_hidden_size * (x8 + 12 * x21)
+        + x19 * (2 * x22 + 4 * sam_neck_channels)
+        + 3 * base_size * base_size
+        + 2 * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)
+    )
+    x62 = vision_batch_size * x61
+    x63 = sam_num_global_layers * (2 * ((x12 if x5 != x25 else 0) + (x10 if x1 != x25 else 0)) - 4 * x26 * x13)
+    x64 = x63 + 4 * x28
+    x65 = x24 * x64
+    x66 = x62 + x65
+    x67 = (
+        sam_neck_channels
+        + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
+        + 3 * sam_patch_size * sam_patch_size
+    )
+    x68 = clip_num_hidden_layers * (2 * clip_intermediate_size + 4 * clip_hidden_size + 5)
+    x69 = x68 + 9 * sam_downsample_channels
+    x70 = (
+        x22
+        + sam_hidden_size * x67
+        + clip_hidden_size * x69
+        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
+        + clip_num_hidden_layers * clip_intermediate_size
+    )
+    x71 = weight_bits * x70 + (x29 * x29 + 1) * (clip_hidden_size * x30 + 64) - 128 * sam_num_global_layers * x13
+    x72 = (
+        activation_bits * x66
+        + x26 * x71
+        + sam_num_global_layers * (2 * ((x12 if x5 == x25 else 0) + (x10 if x1 == x25 else 0)) * x31 - 2 * x33 * x13)
+        + 2 * x33 * x27
+        + 128 * x28
+    )
+    x73 = seq_len * (hidden_size * (x30 + activation_bits * x37) + x40)
+    x74 = x73 + activation_bits * logits_tokens * (hidden_size + vocab_size)
+    x75 = (
+        batch_size * (hidden_size * (weight_bits + activation_bits * (x37 + 2)) + x40)
+        + num_hidden_layers * (x39 * (x56 * x45 + 16) + 3 * x58 + x52)
+        + first_k_dense_replace * (x54 - 3 * (x58 + x56 * x53))
+        + x56 * (vocab_size + x55)
+    )
+    x76 = (
+        x72 * x34
+        + (hidden_size * (x26 * weight_bits * (x35 + 1) + x36) + x36 * x35) * x34
+        + batch_size * x74
+        + num_hidden_layers * (x39 * (x44 * x45 + 16) + 3 * x49 + x52)
+        + first_k_dense_replace * (-3 * (x49 + x44 * x53) + x54)
+        + vocab_size * x43
+        + x44 * x55
+        + decode_steps * x75
+        + batch_size * num_hidden_layers * (decode_steps * (decode_steps + 1) // 2) * x45 * x50
+    )
+    return -(-x76 // 8)
+
+
+def training_step(
+    *,
+    batch_size: int = 1,
+    images_per_prompt: int = 1,
+    vision_batch_size: int = 1,
+    base_size: int = 1024,
+    image_size: int = 640,
+    num_width_tiles: int = 2,
+    num_height_tiles: int = 3,
+    prompt_tokens: int | None = None,
+    seq_len: int | None = None,
+    logits_tokens: int | None = None,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -1845,6 +3010,8 @@ def training_step(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -1856,15 +3023,16 @@ def training_step(
     num_height_tiles
         Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
     prompt_tokens
-        Text tokens of the prompt, beside its image tokens (tokens, at least 0).
+        Text tokens of the prompt, beside its image tokens (tokens, at least 0). By default 10, unless ``seq_len`` is
+        given; both have to agree.
     seq_len
         Prompt length with its image tokens (tokens, at least 1). By default the image tokens and ``prompt_tokens``.
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1). By default all of ``seq_len``.
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -1926,7 +3094,7 @@ def training_step(
     Returns
     -------
     Cost
-        From 1070 operations on integers.
+        From 1069 operations on integers.
 
     Raises
     ------
@@ -1937,6 +3105,8 @@ def training_step(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -1947,12 +3117,8 @@ def training_step(
         num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
     if not (type(num_height_tiles) is int and num_height_tiles >= 0):
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
-    if not (type(prompt_tokens) is int and prompt_tokens >= 0):
+    if prompt_tokens is not None and not (type(prompt_tokens) is int and prompt_tokens >= 0):
         prompt_tokens = check_size("prompt_tokens", prompt_tokens, 0)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2007,6 +3173,11 @@ def training_step(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(training_step, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -2047,11 +3218,16 @@ def training_step(
     x12 = x9 + num_height_tiles * x5
     x13 = x11 + x12
     x14 = x13 + 1
-    image_tokens = x14
+    image_tokens = images_per_prompt * x14
     if seq_len is None:
+        if prompt_tokens is None:
+            prompt_tokens = 10
         seq_len = image_tokens + prompt_tokens
-    elif not (type(seq_len) is int and seq_len > 0):
-        seq_len = check_size("seq_len", seq_len, 1)
+    else:
+        if not (type(seq_len) is int and seq_len > 0):
+            seq_len = check_size("seq_len", seq_len, 1)
+        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
+            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
@@ -2093,7 +3269,7 @@ def training_step(
     x45 = -(-x2 // 2)
     x46 = -(-x8 // 2)
     x47 = sam_downsample_channels * (x45 * x45 * x39 + x46 * x46)
-    x48 = batch_size // vision_batch_size
+    x48 = images_per_prompt * (batch_size // vision_batch_size)
     x49 = vision_batch_size * x48
     x50 = hidden_size // num_attention_heads
     x51 = num_key_value_heads * x50
@@ -2153,9 +3329,9 @@ def training_step(
     x105 = batch_size * seq_len
     x106 = x8 + x25
     x107 = sam_num_global_layers * x106 + x94 + x69 * x37
-    x108 = x105 * x56 + x48 * x107
-    x109 = x48 * x70
-    x110 = x69 * x109
+    x108 = x105 * x56 + x107 * x48
+    x109 = x69 * x70
+    x110 = x48 * x109
     x111 = x86 + sam_num_hidden_layers * x110
     x112 = x79 + x87
     x113 = x71 * x110 + x112
@@ -2198,98 +3374,95 @@ def training_step(
     x142 = x70 * x95
     x143 = 1 if weight_bits != 32 else 0
     x144 = (x30 if x8 == x74 else 0) + (x26 if x2 == x74 else 0)
-    x145 = x74 * x93
-    x146 = x74 if x143 else 0
-    x147 = x143 + 1
-    x148 = 256 * x92
-    x149 = ((x19 if x17 != 1 else 0) + (x21 if x20 != 1 else 0)) * x127
-    x150 = vision_batch_size * activation_bits * x149 + x69 * x70 * weight_bits
-    x151 = x33 * sam_num_hidden_layers + x125
-    x152 = x80 * x145
-    x153 = 4 if x136 else 0
-    x154 = 64 if x136 else 0
-    x155 = 2 * vocab_size
-    x156 = x52 + 1
-    x157 = hidden_size * moe_intermediate_size
-    x158 = vision_batch_size * x61
-    x159 = sam_hidden_size * sam_num_global_layers
-    x160 = x159 if x116 else 0
-    x161 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x162 = x99 * x114
-    x163 = sam_num_global_layers * sam_num_attention_heads
-    x164 = 1 if (sam_num_attention_heads + x65) != 2 else 0
-    x165 = x49 if x60 else 0
-    x166 = x27 * x165
+    x145 = sam_num_global_layers * x70
+    x146 = x74 * x93
+    x147 = x74 if x143 else 0
+    x148 = x143 + 1
+    x149 = 256 * x92
+    x150 = ((x19 if x17 != 1 else 0) + (x21 if x20 != 1 else 0)) * x127
+    x151 = vision_batch_size * activation_bits * x150 + weight_bits * x109
+    x152 = x33 * sam_num_hidden_layers + x125
+    x153 = x80 * x146
+    x154 = 4 if x136 else 0
+    x155 = 64 if x136 else 0
+    x156 = 2 * vocab_size
+    x157 = x52 + 1
+    x158 = hidden_size * moe_intermediate_size
+    x159 = x99 * x114
+    x160 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x161 = sam_num_global_layers * x49
+    x162 = sam_num_attention_heads * x161
+    x163 = sam_hidden_size * x161
+    x164 = x163 if x116 else 0
+    x165 = 1 if (sam_num_attention_heads + x65) != 2 else 0
+    x166 = x27 if x60 else 0
     x167 = (
-        (x158 * x160 if vision_batch_size == 1 else 0)
-        + (x159 * x158 if x161 else 0)
-        + ((vision_batch_size * hidden_size * x7 if num_width_tiles != 1 else 0) if x3 != 1 else 0)
-        + (x162 if x72 != 1 else 0)
-    )
-    x168 = (
-        x48 * x167
-        + x8 * (x161 + 1) * x49 * x61 * x163
+        (x48 * x159 if x72 != 1 else 0)
+        + x8 * (x160 + 1) * x61 * x162
         + sam_num_hidden_layers * x133 * x49
-        + (x164 + 1) * x28 * x165 * x163
-        + (x160 * x166 if x65 == 1 else 0)
+        + (x61 * x164 if vision_batch_size == 1 else 0)
+        + (x61 * x163 if x160 else 0)
+        + ((x165 + 1) * x28 * x162 if x60 else 0)
+        + (x166 * x164 if x65 == 1 else 0)
+        + ((hidden_size * x49 * x7 if num_width_tiles != 1 else 0) if x3 != 1 else 0)
         + ((batch_size * hidden_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
-        + (x159 * x166 if x164 else 0)
+        + (x163 * x166 if x165 else 0)
     )
-    x169 = 2 * x168
-    x170 = (num_hidden_layers * x105 if x136 else 0) + x49
-    x171 = hidden_size * x105
-    x172 = first_k_dense_replace * x171 + sam_num_global_layers * x93 * x109 if x136 else 0
-    x173 = x171 + x49 * x47
-    x174 = num_experts_per_tok if x136 else 0
-    x175 = n_routed_experts if x143 else 0
-    x176 = activation_bits * x105 * x174 + weight_bits * x175
-    x177 = x171 * x174 + n_routed_experts * ((hidden_size if x143 else 0) + 1)
-    x178 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x179 = x132 + x149
-    x180 = -64 * first_k_dense_replace
-    x181 = (
+    x168 = 2 * x167
+    x169 = (num_hidden_layers * x105 if x136 else 0) + x49
+    x170 = hidden_size * x105
+    x171 = first_k_dense_replace * x170 + x93 * x48 * x145 if x136 else 0
+    x172 = x170 + x49 * x47
+    x173 = num_experts_per_tok if x136 else 0
+    x174 = n_routed_experts if x143 else 0
+    x175 = activation_bits * x105 * x173 + weight_bits * x174
+    x176 = x170 * x173 + n_routed_experts * ((hidden_size if x143 else 0) + 1)
+    x177 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x178 = x132 + x150
+    x179 = -64 * first_k_dense_replace
+    x180 = (
         sam_num_global_layers * ((-24 * sam_hidden_size - 12 * x16) * x24 + 12 * (x31 + x32))
         + x33 * (12 * (x34 + x35) + 6 * sam_neck_channels)
         + 12 * x24 * x37
         + 24 * sam_hidden_size * x38
     )
-    x182 = clip_num_hidden_layers * (x41 * (12 * clip_intermediate_size + 24 * clip_hidden_size) + 12 * x43 + 24 * x11)
-    x183 = x182 + x11 * (x44 + 54 * sam_downsample_channels)
-    x184 = sam_hidden_size * x181 + clip_hidden_size * x183 + 54 * sam_neck_channels * (x33 * sam_neck_channels + x47)
-    x185 = x184 * x49
-    x186 = (
+    x181 = clip_num_hidden_layers * (x41 * (12 * clip_intermediate_size + 24 * clip_hidden_size) + 12 * x43 + 24 * x11)
+    x182 = x181 + x11 * (x44 + 54 * sam_downsample_channels)
+    x183 = sam_hidden_size * x180 + clip_hidden_size * x182 + 54 * sam_neck_channels * (x33 * sam_neck_channels + x47)
+    x184 = x183 * x49
+    x185 = (
         num_hidden_layers * (12 * (seq_len + x52) + 6 * n_routed_experts)
         + first_k_dense_replace * (-18 * x53 - 6 * n_routed_experts)
         + 18 * x55
     )
-    x187 = hidden_size * x186
-    x188 = x187 + x56
-    x189 = seq_len * x188
-    x190 = x189 + x57 * x58
-    x191 = batch_size * x190
-    tensor_core_flops = x185 + x191
-    x192 = (
+    x186 = hidden_size * x185
+    x187 = x186 + x56
+    x188 = seq_len * x187
+    x189 = x188 + x57 * x58
+    x190 = batch_size * x189
+    tensor_core_flops = x184 + x190
+    x191 = (
         sam_num_global_layers * (((-2 if x59 else 0) - 13) * x23 * x24 + 2 * ((x29 if x60 else 0) + x30 * x61))
         + (2 * x63 if x59 else 0)
         + 13 * x64
     )
-    x193 = ((x42 + 1) * x39 if x66 else 0) + (x10 + 1 if x67 else 0) + x41 * (49 * clip_num_hidden_layers + 22)
-    x194 = (
+    x192 = ((x42 + 1) * x39 if x66 else 0) + (x10 + 1 if x67 else 0) + x41 * (49 * clip_num_hidden_layers + 22)
+    x193 = (
         sam_hidden_size * (45 * sam_num_hidden_layers + 2)
         + sam_neck_channels * ((6 if sam_neck_channels != 1 else 0) + 52)
         + 17 * x35
         + 10
     )
-    x195 = clip_num_attention_heads * (11 * x43 + 22 * x11) + 14 * x41 * clip_intermediate_size
-    x196 = (
-        sam_num_attention_heads * x192
-        + clip_hidden_size * x193
-        + x33 * x194
+    x194 = clip_num_attention_heads * (11 * x43 + 22 * x11) + 14 * x41 * clip_intermediate_size
+    x195 = (
+        sam_num_attention_heads * x191
+        + clip_hidden_size * x192
+        + x33 * x193
         + sam_hidden_size * (6 * x38 - 6 * sam_num_global_layers * x24 + x68)
-        + clip_num_hidden_layers * x195
+        + clip_num_hidden_layers * x194
         + 2 * x14 * hidden_size
     )
-    x197 = (
+    x196 = (
         (-2 * sam_window_size * x70 - 4 * x15) * x71
         + clip_hidden_size * (2 * x73 + 5)
         + 4 * (sam_neck_channels + x79)
@@ -2297,26 +3470,26 @@ def training_step(
         + 3 * x85
         + x89
     )
-    x198 = (
-        vision_batch_size * x196
-        + x69 * x197
+    x197 = (
+        vision_batch_size * x195
+        + x69 * x196
         + x70 * (sam_num_global_layers * (28 * x92 - 14 * x93) + 2 * x95)
         + hidden_size * ((2 if x4 else 0) + 3)
         + x96 * x100
         + 63 * x104
     )
-    x199 = (
+    x198 = (
         hidden_size * (7 * num_experts_per_tok + 48)
         + 11 * seq_len * num_attention_heads
         + 8 * x51
         + 10 * (n_routed_experts + 1)
         + 2 * num_experts_per_tok
     )
-    x200 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * x53 - 10 * n_routed_experts - 2 * num_experts_per_tok
-    x201 = num_hidden_layers * x199 + first_k_dense_replace * x200 + 16 * (hidden_size + x55) + 5
+    x199 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * x53 - 10 * n_routed_experts - 2 * num_experts_per_tok
+    x200 = num_hidden_layers * x198 + first_k_dense_replace * x199 + 16 * (hidden_size + x55) + 5
     cuda_core_flops = (
-        x48 * x198
-        + x201 * x105
+        x197 * x48
+        + x200 * x105
         + x70 * (2 * sam_num_hidden_layers + 4 * x71)
         - 3 * (hidden_size + x85)
         + 4 * x108
@@ -2325,19 +3498,19 @@ def training_step(
         - 9 * x88
         - x115
     )
-    x202 = (
+    x201 = (
         sam_num_global_layers * ((x120 - 37 * x22) * x23 - 2 * x123)
         + sam_num_hidden_layers * (2 * x123 + 33 * x33)
         + x124
         + 37 * x38
         + 9 * x33
     )
-    x203 = (
+    x202 = (
         sam_num_global_layers * (sam_window_size * (-5 * sam_window_size - 8) * x24 + 8 * x32) + 8 * x24 * x36 + 5 * x64
     )
-    x204 = (
-        sam_hidden_size * x202
-        + sam_num_attention_heads * x203
+    x203 = (
+        sam_hidden_size * x201
+        + sam_num_attention_heads * x202
         + clip_hidden_size * (58 * x125 + 32 * x11 + 11 * x40)
         + x33 * (10 * x35 + 84 * sam_neck_channels + 46)
         + hidden_size * (20 * x11 + 16 * x12)
@@ -2345,15 +3518,15 @@ def training_step(
         + 6 * (base_size * base_size + image_size * image_size * x39)
         + 25 * x135
     )
-    x205 = (x99 * (x137 + 3) + 2 * x69) * x73 + x103 * (x137 + 4) + 2 * (x10 + x6) + 4 * x69 + 7 * x99
-    x206 = (
-        vision_batch_size * x204
-        + clip_hidden_size * x205
+    x204 = (x99 * (x137 + 3) + 2 * x69) * x73 + x103 * (x137 + 4) + 2 * (x10 + x6) + 4 * x69 + 7 * x99
+    x205 = (
+        vision_batch_size * x203
+        + clip_hidden_size * x204
         + sam_num_global_layers * (x70 * (4 * x101 + (x138 if x136 else 0) - 10 * x139) + x140)
         + 2 * x141 * x102
         + 10 * x142
     )
-    x207 = (
+    x206 = (
         sam_hidden_size * (3 * x74 * x74 + 18 * x34)
         + 24 * x78
         + 12 * (x86 + x75)
@@ -2362,154 +3535,154 @@ def training_step(
         + 54 * x88
         + 22 * x87
     )
-    x208 = (
-        x69 * x207
-        + sam_num_global_layers * x70 * ((x93 * (8 * x74 - 4) if x143 else 0) + 4 * x144)
+    x207 = (
+        x69 * x206
+        + ((x93 * (8 * x74 - 4) if x143 else 0) + 4 * x144) * x145
         + hidden_size * ((11 if x4 else 0) + 16)
-        + 2 * sam_hidden_size * (x144 + x145 * x146)
+        + 2 * sam_hidden_size * (x144 + x146 * x147)
     )
-    x209 = (
-        x70 * (x93 * ((-128 if x143 else 0) + 256 * x74 * x147 - 256) + x141 * x148)
-        + sam_window_size * (sam_window_size * (-4 * x150 - 384 * x69) - 256 * x69)
+    x208 = (
+        x70 * (x93 * ((-128 if x143 else 0) + 256 * x74 * x148 - 256) + x141 * x149)
+        + sam_window_size * (sam_window_size * (-4 * x151 - 384 * x69) - 256 * x69)
         + 256 * x106
     )
-    x210 = (
-        activation_bits * x206
-        + weight_bits * x208
-        + sam_num_global_layers * x209
-        + vision_batch_size * (64 * x41 + 128 * x151)
-        + (4 * sam_window_size * x150 + 256 * x69) * x36
+    x209 = (
+        activation_bits * x205
+        + weight_bits * x207
+        + sam_num_global_layers * x208
+        + vision_batch_size * (64 * x41 + 128 * x152)
+        + (4 * sam_window_size * x151 + 256 * x69) * x36
         + (64 * x141 * x100 + 128 * x69) * x73
-        + 64 * (x147 * x152 + x104 * x141)
+        + 64 * (x148 * x153 + x104 * x141)
         + 384 * x95
         + 128 * (x4 + x13)
         + 256
     )
-    x211 = (
+    x210 = (
         num_hidden_layers * (24 * num_experts_per_tok + 106)
         + first_k_dense_replace * (-24 * num_experts_per_tok - 12)
-        + x153
+        + x154
     )
-    x212 = (
-        activation_bits * x211
+    x211 = (
+        activation_bits * x210
         + num_hidden_layers * (224 * num_experts_per_tok + (384 if x136 else 0) + 1120)
         + first_k_dense_replace * (-224 * num_experts_per_tok - 160)
         + 2 * weight_bits
         + (128 if x136 else 0)
         + 480
     )
-    x213 = (
-        x50 * (activation_bits * (x137 + 38 * num_key_value_heads) + x154 + 320)
+    x212 = (
+        x50 * (activation_bits * (x137 + 38 * num_key_value_heads) + x155 + 320)
         + 480 * n_routed_experts
         + 992 * num_experts_per_tok
         + 960
     )
-    x214 = (
-        hidden_size * x212
-        + num_hidden_layers * x213
+    x213 = (
+        hidden_size * x211
+        + num_hidden_layers * x212
         + first_k_dense_replace * (-20 * activation_bits * x53 - 480 * n_routed_experts - 992 * num_experts_per_tok)
         + 20 * x55 * activation_bits
         + 576
     )
-    x215 = seq_len * x214
-    x216 = x215 + logits_tokens * (activation_bits * (x141 * x155 + 3 * hidden_size) + vocab_size * x154)
-    x217 = n_shared_experts * x157 + routed_reads(n_routed_experts, num_experts_per_tok, x105, x157, expert_routing)
-    x218 = (
-        hidden_size * (3 * vocab_size + 6 * num_hidden_layers * x156 + 9 * x54 - 6)
+    x214 = seq_len * x213
+    x215 = x214 + logits_tokens * (activation_bits * (x141 * x156 + 3 * hidden_size) + vocab_size * x155)
+    x216 = n_shared_experts * x158 + routed_reads(n_routed_experts, num_experts_per_tok, x105, x158, expert_routing)
+    x217 = (
+        hidden_size * (3 * vocab_size + 6 * num_hidden_layers * x157 + 9 * x54 - 6)
         + x70 * (12 * x71 + 6 * sam_num_hidden_layers)
-        + x217 * (9 * num_hidden_layers - 9 * first_k_dense_replace)
+        + x216 * (9 * num_hidden_layers - 9 * first_k_dense_replace)
         - 12 * x113
         - 6 * x111
         - 9 * x85
         - 27 * x88
         - 3 * x115
     )
-    x219 = (
-        x48 * x210
-        + batch_size * x216
-        + weight_bits * x218
-        + activation_bits * (x169 + x170 * x44 - 4 * x172 + 7 * x173 + 8 * x108)
-        + num_hidden_layers * (hidden_size * (2 * x176 + 96 * n_routed_experts) + 64 * (seq_len + x177) + 16 * x50)
-        + first_k_dense_replace * (hidden_size * (-2 * x176 - 96 * n_routed_experts) - 64 * x177)
-        - 128 * x172
+    x218 = (
+        x209 * x48
+        + batch_size * x215
+        + weight_bits * x217
+        + activation_bits * (x168 + x169 * x44 - 4 * x171 + 7 * x172 + 8 * x108)
+        + num_hidden_layers * (hidden_size * (2 * x175 + 96 * n_routed_experts) + 64 * (seq_len + x176) + 16 * x50)
+        + first_k_dense_replace * (hidden_size * (-2 * x175 - 96 * n_routed_experts) - 64 * x176)
+        - 128 * x171
     )
-    io_bytes = -(-x219 // 8)
-    x220 = (
-        num_hidden_layers * (n_routed_experts + 2 * x156 + 3 * x178)
-        + first_k_dense_replace * (3 * intermediate_size - 3 * x178 - n_routed_experts)
-        + x155
+    io_bytes = -(-x218 // 8)
+    x219 = (
+        num_hidden_layers * (n_routed_experts + 2 * x157 + 3 * x177)
+        + first_k_dense_replace * (3 * intermediate_size - 3 * x177 - n_routed_experts)
+        + x156
         + 4
     )
-    x221 = (
+    x220 = (
         x115
-        + hidden_size * x220
+        + hidden_size * x219
         + x70 * (-2 * sam_num_hidden_layers - 4 * x71)
         + 3 * (x85 + clip_hidden_size * clip_patch_size * clip_patch_size)
         + 4 * x112
         + x89
     )
-    x222 = weight_bits * x221
-    weight_bytes = -(-x222 // 8)
-    x223 = (
-        (sam_hidden_size * (x120 - 10 * x22) - 2 * sam_num_attention_heads * x24 - 4 * x179) * x23
+    x221 = weight_bits * x220
+    weight_bytes = -(-x221 // 8)
+    x222 = (
+        (sam_hidden_size * (x120 - 10 * x22) - 2 * sam_num_attention_heads * x24 - 4 * x178) * x23
         + x134
         + 4 * x32 * sam_num_attention_heads
     )
-    x224 = (
-        sam_num_global_layers * x223
+    x223 = (
+        sam_num_global_layers * x222
         + x33 * (4 * x81 + 10 * x76 + 28 * sam_neck_channels + 16)
         + clip_hidden_size * (6 * x40 + 20 * x125 + 12 * x11)
         + hidden_size * (8 * x12 + 10 * x11)
         + sam_hidden_size * (x124 + 10 * x38)
         + 8 * x135
         + 2 * sam_num_attention_heads * x64
-        + 4 * x179 * x62
+        + 4 * x178 * x62
     )
-    x225 = (
-        vision_batch_size * x224
+    x224 = (
+        vision_batch_size * x223
         + sam_num_global_layers * (x140 + x70 * ((x138 - 4 * x93 if x136 else 0) - 4 * x139))
         + 2 * clip_hidden_size * (x99 + x103 * x141 + x69 * x96)
         + 8 * x107
         + x102 * x137
         + 4 * x142
     )
-    x226 = (
+    x225 = (
         x137
         + num_hidden_layers * (8 * num_experts_per_tok + 27)
         + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x141)
     )
-    x227 = hidden_size * x226 + (x153 + 13 * num_key_value_heads) * x56 + 8 * x55 - 8 * first_k_dense_replace * x53
-    x228 = seq_len * x227
-    x229 = x228 + logits_tokens * x155
-    x230 = x169 + x48 * x225 + batch_size * x229 + x170 * x57 + 4 * x173
-    x231 = (
+    x226 = hidden_size * x225 + (x154 + 13 * num_key_value_heads) * x56 + 8 * x55 - 8 * first_k_dense_replace * x53
+    x227 = seq_len * x226
+    x228 = x227 + logits_tokens * x156
+    x229 = x168 + x224 * x48 + batch_size * x228 + x169 * x57 + 4 * x172
+    x230 = (
         hidden_size * ((192 if x136 else 0) + 320)
         + 256 * n_routed_experts
         + 640 * num_experts_per_tok
         + 352 * x50
         + 448
     )
-    x232 = (
-        num_hidden_layers * x231
-        + hidden_size * (x154 + x141 * x180 + 128)
+    x231 = (
+        num_hidden_layers * x230
+        + hidden_size * (x155 + x141 * x179 + 128)
         + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
         + 192
     )
-    x233 = seq_len * x232
-    x234 = x233 + x154 * x58
-    x235 = (
-        sam_num_global_layers * (x70 * (x93 * (256 * x146 - 128 * x147) + x148) - 256 * x139)
-        + vision_batch_size * (128 * x41 + 256 * x151)
-        + 64 * (x104 + (x152 if x143 else 0) + (x162 if x136 else 0))
+    x232 = seq_len * x231
+    x233 = x232 + x155 * x58
+    x234 = (
+        sam_num_global_layers * (x70 * (x93 * (256 * x147 - 128 * x148) + x149) - 256 * x139)
+        + vision_batch_size * (128 * x41 + 256 * x152)
+        + 64 * (x104 + (x153 if x143 else 0) + (x159 if x136 else 0))
         + 256 * x95
     )
-    x236 = (
-        activation_bits * x230
-        + batch_size * x234
-        + x48 * x235
-        + hidden_size * (num_experts_per_tok * x141 * x105 + x175) * (64 * num_hidden_layers + x180)
+    x235 = (
+        activation_bits * x229
+        + batch_size * x233
+        + x234 * x48
+        + hidden_size * (num_experts_per_tok * x141 * x105 + x174) * (64 * num_hidden_layers + x179)
         + n_routed_experts * (128 * num_hidden_layers - 128 * first_k_dense_replace)
     )
-    activation_bytes = -(-x236 // 16)
+    activation_bytes = -(-x235 // 16)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))

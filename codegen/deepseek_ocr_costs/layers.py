@@ -39,44 +39,120 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, CostError, check_routing, check_size, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    Cost,
+    CostError,
+    check_bits,
+    check_routing,
+    check_size,
+    needs_rounding,
+    no_multiple,
+    round_up,
+    routed_reads,
+    too_large,
+    too_small,
+)
 
 __all__ = [
     "attention",
+    "attention_fused_io_bytes",
     "block",
+    "block_fused_io_bytes",
     "clip_vision_embeddings",
+    "clip_vision_embeddings_fused_io_bytes",
     "conv2d",
+    "conv2d_fused_io_bytes",
     "deepseek_ocr_for_causal_lm",
+    "deepseek_ocr_for_causal_lm_fused_io_bytes",
     "deepseek_ocr_model",
+    "deepseek_ocr_model_fused_io_bytes",
     "deepseek_v2_decoder_layer",
+    "deepseek_v2_decoder_layer_fused_io_bytes",
     "deepseek_v2_mlp",
+    "deepseek_v2_mlp_fused_io_bytes",
     "deepseek_v2_moe",
+    "deepseek_v2_moe_fused_io_bytes",
     "deepseek_v2_rms_norm",
+    "deepseek_v2_rms_norm_fused_io_bytes",
     "embedding",
+    "embedding_fused_io_bytes",
     "gelu",
+    "gelu_fused_io_bytes",
     "image_encoder_vit",
+    "image_encoder_vit_fused_io_bytes",
     "layer_norm",
     "layer_norm2d",
+    "layer_norm2d_fused_io_bytes",
+    "layer_norm_fused_io_bytes",
     "linear",
+    "linear_fused_io_bytes",
     "llama_flash_attention2",
+    "llama_flash_attention2_fused_io_bytes",
     "llama_rotary_embedding",
+    "llama_rotary_embedding_fused_io_bytes",
     "lm_head",
+    "lm_head_fused_io_bytes",
     "mlp_block",
+    "mlp_block_fused_io_bytes",
     "mlp_projector",
+    "mlp_projector_fused_io_bytes",
     "moe_gate",
+    "moe_gate_fused_io_bytes",
     "notp_attention",
+    "notp_attention_fused_io_bytes",
     "notp_feedforward",
+    "notp_feedforward_fused_io_bytes",
     "notp_transformer",
     "notp_transformer_block",
+    "notp_transformer_block_fused_io_bytes",
+    "notp_transformer_fused_io_bytes",
     "patch_embed",
+    "patch_embed_fused_io_bytes",
     "silu",
+    "silu_fused_io_bytes",
     "vit_model",
+    "vit_model_fused_io_bytes",
 ]
+
+CLASSES: dict[str, str] = {
+    "deepseek_ocr_for_causal_lm": "DeepseekOCRForCausalLM",
+    "deepseek_ocr_model": "DeepseekOCRModel",
+    "embedding": "Embedding",
+    "deepseek_v2_decoder_layer": "DeepseekV2DecoderLayer",
+    "llama_flash_attention2": "LlamaFlashAttention2",
+    "linear": "Linear",
+    "llama_rotary_embedding": "LlamaRotaryEmbedding",
+    "deepseek_v2_mlp": "DeepseekV2MLP",
+    "silu": "SiLU",
+    "deepseek_v2_rms_norm": "DeepseekV2RMSNorm",
+    "deepseek_v2_moe": "DeepseekV2MoE",
+    "moe_gate": "MoEGate",
+    "image_encoder_vit": "ImageEncoderViT",
+    "patch_embed": "PatchEmbed",
+    "conv2d": "Conv2d",
+    "block": "Block",
+    "layer_norm": "LayerNorm",
+    "attention": "Attention",
+    "mlp_block": "MLPBlock",
+    "gelu": "GELU",
+    "layer_norm2d": "LayerNorm2d",
+    "vit_model": "VitModel",
+    "clip_vision_embeddings": "CLIPVisionEmbeddings",
+    "notp_transformer": "NoTPTransformer",
+    "notp_transformer_block": "NoTPTransformerBlock",
+    "notp_attention": "NoTPAttention",
+    "notp_feedforward": "NoTPFeedForward",
+    "mlp_projector": "MlpProjector",
+    "lm_head": "Linear",
+}
+"""The torch class that each of these functions is for; several may be for one."""
 
 
 def deepseek_ocr_for_causal_lm(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
@@ -84,9 +160,9 @@ def deepseek_ocr_for_causal_lm(
     num_height_tiles: int = 3,
     seq_len: int = 913,
     logits_tokens: int = 913,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -124,6 +200,8 @@ def deepseek_ocr_for_causal_lm(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -139,11 +217,11 @@ def deepseek_ocr_for_causal_lm(
     logits_tokens
         Prompt positions that get logits; all of them by default (tokens, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -205,7 +283,7 @@ def deepseek_ocr_for_causal_lm(
     Returns
     -------
     Cost
-        From 910 operations on integers.
+        From 906 operations on integers.
 
     Raises
     ------
@@ -216,6 +294,8 @@ def deepseek_ocr_for_causal_lm(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -230,12 +310,6 @@ def deepseek_ocr_for_causal_lm(
         seq_len = check_size("seq_len", seq_len, 1)
     if not (type(logits_tokens) is int and logits_tokens > 0):
         logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -290,6 +364,19 @@ def deepseek_ocr_for_causal_lm(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_ocr_for_causal_lm, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -331,7 +418,7 @@ def deepseek_ocr_for_causal_lm(
     x11 = x8 + x10
     x12 = x9 + num_height_tiles * x6
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
     x14 = sam_window_size * (sam_window_size + 1)
@@ -361,7 +448,7 @@ def deepseek_ocr_for_causal_lm(
     x38 = -(-x3 // 2)
     x39 = -(-x4 // 2)
     x40 = sam_downsample_channels * (x38 * x38 * x34 + x39 * x39)
-    x41 = batch_size // vision_batch_size
+    x41 = images_per_prompt * (batch_size // vision_batch_size)
     x42 = vision_batch_size * x41
     x43 = hidden_size // num_attention_heads
     x44 = num_key_value_heads * x43
@@ -407,330 +494,688 @@ def deepseek_ocr_for_causal_lm(
     x79 = vision_batch_size * x19
     x80 = (x17 if x78 != 1 else 0) + (x19 if x79 != 1 else 0)
     x81 = -6 * x80 if x77 else 0
-    x82 = x25 if x74 else 0
-    x83 = x27 if x75 else 0
-    x84 = x82 + x83
-    x85 = x30 * sam_num_hidden_layers
-    x86 = x33 + x85
-    x87 = clip_num_hidden_layers * x36
-    x88 = 10 * x11 * hidden_size
-    x89 = clip_intermediate_size * x87
-    x90 = 1 if activation_bits != 32 else 0
-    x91 = x67 + (x68 if x2 else 0)
-    x92 = x66 * x66
-    x93 = sam_window_size * sam_num_attention_heads
-    x94 = 1 if sam_window_size != 1 else 0
-    x95 = vision_batch_size * sam_hidden_size
-    x96 = x17 if x94 else 0
-    x97 = x54 * x60
-    x98 = (
-        vision_batch_size * x20 * x93
-        + ((x19 * x95 if x94 else 0) if x18 != 1 else 0)
-        + (x95 * x96 if x15 != 1 else 0)
-        + x97
+    x82 = x27 if x75 else 0
+    x83 = (x25 if x74 else 0) + x82
+    x84 = x30 * sam_num_hidden_layers
+    x85 = x33 + x84
+    x86 = clip_num_hidden_layers * x36
+    x87 = clip_intermediate_size * x86
+    x88 = sam_window_size * sam_num_attention_heads
+    x89 = 1 if sam_window_size != 1 else 0
+    x90 = x21 if x89 else 0
+    x91 = sam_hidden_size if x77 else 0
+    x92 = x17 if x89 else 0
+    x93 = vision_batch_size * x1
+    x94 = sam_hidden_size * x25
+    x95 = (x17 if (sam_num_attention_heads + x78) != 2 else 0) + (x19 if (sam_num_attention_heads + x79) != 2 else 0)
+    x96 = (
+        (sam_hidden_size * x82 if (vision_batch_size + x4) != 2 else 0)
+        + x95 * (sam_hidden_size + x88) * x90
+        + ((x91 * x92 if x78 == 1 else 0) + sam_num_attention_heads * x22) * x21
+        + (x91 * x19 * x90 if x79 == 1 else 0)
+        + ((x94 if (x3 + x93) != 2 else 0) if x74 else 0)
+        + (x22 * x88 if x89 else 0)
     )
-    x99 = -4 * x98 * x21
-    x100 = x90 + 1
-    x101 = sam_hidden_size * sam_num_hidden_layers
-    x102 = x66 * clip_hidden_size * x66
-    x103 = vision_batch_size * x76 * x21 * x101 + x60 * x102
-    x104 = sam_num_global_layers * x54
-    x105 = sam_hidden_size + x31
-    x106 = vision_batch_size * sam_num_global_layers
-    x107 = (
+    x97 = -2 * sam_num_global_layers
+    x98 = 10 * x11 * hidden_size + x96 * x97
+    x99 = 1 if activation_bits != 32 else 0
+    x100 = x67 + (x68 if x2 else 0)
+    x101 = x66 * x66
+    x102 = vision_batch_size * sam_hidden_size
+    x103 = (
+        vision_batch_size * x20 * x88
+        + ((x19 * x102 if x18 != 1 else 0) if x89 else 0)
+        + (x102 * x92 if x15 != 1 else 0)
+        + x54 * x60
+    )
+    x104 = -4 * x103 * x21
+    x105 = x99 + 1
+    x106 = sam_hidden_size * sam_num_hidden_layers
+    x107 = x66 * clip_hidden_size * x66
+    x108 = vision_batch_size * x76 * x21 * x106 + x60 * x107
+    x109 = sam_num_global_layers * x54
+    x110 = sam_hidden_size + x31
+    x111 = (
         vision_batch_size * x40
-        + x62 * x104
-        + vision_batch_size * x30 * x105
-        + x29 * sam_num_attention_heads * x106
-        + x98 * x53
+        + x62 * x109
+        + vision_batch_size * x30 * x110
+        + vision_batch_size * sam_num_global_layers * x29 * sam_num_attention_heads
+        + x103 * x53
     )
-    x108 = 4 * x107
-    x109 = 3 * sam_patch_size * sam_patch_size
-    x110 = clip_num_hidden_layers * clip_intermediate_size
-    x111 = sam_neck_channels + clip_hidden_size
-    x112 = clip_hidden_size * clip_num_hidden_layers
-    x113 = (
+    x112 = 4 * x111
+    x113 = 3 * sam_patch_size * sam_patch_size
+    x114 = clip_num_hidden_layers * clip_intermediate_size
+    x115 = sam_neck_channels + clip_hidden_size
+    x116 = clip_hidden_size * clip_num_hidden_layers
+    x117 = (
         sam_hidden_size * sam_neck_channels
-        + x102
-        + x105
+        + x107
         + x110
-        + 2 * (sam_intermediate_size * x101 + clip_hidden_size * (hidden_size + x110))
-        + 4 * (x111 + sam_hidden_size * x101 + clip_hidden_size * x112)
-        + 9 * (x101 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x111 + x112)
+        + x114
+        + 2 * (sam_intermediate_size * x106 + clip_hidden_size * (hidden_size + x114))
+        + 4 * (x115 + sam_hidden_size * x106 + clip_hidden_size * x116)
+        + 9 * (x106 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x115 + x116)
     )
-    x114 = 1 if weight_bits != 32 else 0
-    x115 = 4 * x55
-    x116 = (x27 if x4 == x55 else 0) + (x24 if x3 == x55 else 0)
-    x117 = x114 + 1
-    x118 = x21 if x94 else 0
-    x119 = sam_hidden_size if x77 else 0
-    x120 = vision_batch_size * x1
-    x121 = (x17 if (sam_num_attention_heads + x78) != 2 else 0) + (x19 if (sam_num_attention_heads + x79) != 2 else 0)
-    x122 = (
-        (sam_hidden_size * x83 if (vision_batch_size + x4) != 2 else 0)
-        + x121 * (sam_hidden_size + x93) * x118
-        + ((x119 * x96 if x78 == 1 else 0) + sam_num_attention_heads * x22) * x21
-        + (x119 * x19 * x118 if x79 == 1 else 0)
-        + (sam_hidden_size * x82 if (x3 + x120) != 2 else 0)
-        + (x22 * x93 if x94 else 0)
+    x118 = 1 if weight_bits != 32 else 0
+    x119 = 4 * x55
+    x120 = (x27 if x4 == x55 else 0) + (x24 if x3 == x55 else 0)
+    x121 = x118 + 1
+    x122 = vision_batch_size * (x84 + x86)
+    x123 = 192 if x99 else 0
+    x124 = 1 if kv_bits != activation_bits else 0
+    x125 = vocab_size if x99 else 0
+    x126 = -n_routed_experts
+    x127 = 3 * intermediate_size
+    x128 = 2 * (x45 + 1)
+    x129 = hidden_size * moe_intermediate_size
+    x130 = x55 * x55
+    x131 = hidden_size * num_hidden_layers
+    x132 = sam_hidden_size * x58 * x41 * x130 + n_routed_experts * x131
+    x133 = x132 if x118 else 0
+    x134 = sam_num_global_layers * x42
+    x135 = x27 * x134
+    x136 = hidden_size * x42
+    x137 = x25 * x91
+    x138 = clip_hidden_size * x41
+    x139 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x140 = x135 if x4 != 1 else 0
+    x141 = 1 if (sam_num_attention_heads + x93) != 2 else 0
+    x142 = x134 if x3 != 1 else 0
+    x143 = (
+        (x91 * x135 if vision_batch_size != 1 else 0)
+        + x80 * x42 * x91 * x53
+        + x136
+        + (x73 * x131 if x99 else 0)
+        + (x134 * x137 if x93 != 1 else 0)
     )
-    x123 = vision_batch_size * activation_bits * x122 + weight_bits * x21 * x97
-    x124 = 2 * sam_num_hidden_layers
-    x125 = vision_batch_size * (x85 + x87)
-    x126 = 192 if x90 else 0
-    x127 = 1 if kv_bits != activation_bits else 0
-    x128 = vocab_size if x90 else 0
-    x129 = -n_routed_experts
-    x130 = 3 * intermediate_size
-    x131 = 2 * (x45 + 1)
-    x132 = hidden_size * moe_intermediate_size
-    x133 = hidden_size * num_hidden_layers
-    x134 = x55 * x55
-    x135 = n_routed_experts * x133 + x41 * sam_hidden_size * x58 * x134
-    x136 = x135 if x114 else 0
-    x137 = sam_num_global_layers * x42
-    x138 = hidden_size * x42
-    x139 = x25 * x137
-    x140 = x27 if x4 != 1 else 0
-    x141 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x142 = sam_num_attention_heads * x137
-    x143 = 1 if x3 != 1 else 0
-    x144 = 1 if (sam_num_attention_heads + x120) != 2 else 0
-    x145 = x139 if x143 else 0
-    x146 = (
-        (x27 * x119 * x137 if vision_batch_size != 1 else 0)
-        + x80 * x42 * x119 * x53
-        + x138
-        + (x73 * x133 if x90 else 0)
-        + (x119 * x139 if x120 != 1 else 0)
-    )
-    x147 = (
-        (x119 * x140 * x106 if vision_batch_size == 1 else 0)
-        + ((vision_batch_size * hidden_size * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-        + clip_hidden_size * x60
-    )
-    x148 = (sam_num_global_layers * x95 * x140 if x141 else 0) + clip_hidden_size * x91 * ((x92 if x66 != 1 else 0) + 1)
-    x149 = (
-        x41 * x147
-        + x41 * x148
-        + x28 * x142
-        + x4 * (x141 + 1) * x142 * x140
-        + ((x144 + 1) * x26 * x142 if x143 else 0)
-        + (x119 * x145 if x120 == 1 else 0)
+    x144 = (
+        x100 * ((x101 if x66 != 1 else 0) + 1) * x138
+        + x60 * x138
+        + x28 * sam_num_attention_heads * x134
+        + x4 * sam_num_attention_heads * (x139 + 1) * x140
+        + sam_num_hidden_layers * x96 * x42
+        + (x91 * x140 if vision_batch_size == 1 else 0)
+        + (sam_hidden_size * x140 if x139 else 0)
+        + sam_num_attention_heads * (x141 + 1) * x26 * x142
+        + (x142 * x137 if x93 == 1 else 0)
+        + ((x136 * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
         + ((batch_size * x50 if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
-        + (sam_hidden_size * x145 if x144 else 0)
+        + (x142 * x94 if x141 else 0)
     )
-    x150 = (
-        6 * x146
-        + 2 * x149
-        + 8 * (x41 * x63 + x47 * x73 + x12 * x138)
-        - 8 * (first_k_dense_replace * x73 * x46 + x41 * sam_num_global_layers * x61)
+    x145 = (
+        6 * x143
+        + 2 * x144
+        + 8 * (x63 * x41 + x47 * x73 + x12 * x136)
+        - 8 * (first_k_dense_replace * x73 * x46 + sam_num_global_layers * x41 * x61)
     )
-    x151 = n_routed_experts * first_k_dense_replace
-    x152 = x36 * x42 + num_hidden_layers * n_routed_experts
-    x153 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x154 = (
+    x146 = n_routed_experts * first_k_dense_replace
+    x147 = x36 * x42 + num_hidden_layers * n_routed_experts
+    x148 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x149 = (
         sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x14) * x22 + 4 * (x28 + x29))
         + x30 * (4 * x31 + 6 * sam_patch_size * sam_patch_size + 2 * sam_neck_channels)
         + 4 * x14 * x32
         + 8 * sam_hidden_size * x33
     )
-    x155 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
-    x156 = x155 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
-    x157 = sam_hidden_size * x154 + clip_hidden_size * x156 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
-    x158 = x157 * x42
-    x159 = (
+    x150 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
+    x151 = x150 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
+    x152 = sam_hidden_size * x149 + clip_hidden_size * x151 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
+    x153 = x152 * x42
+    x154 = (
         num_hidden_layers * (4 * (seq_len + x45) + 2 * n_routed_experts)
         + first_k_dense_replace * (-6 * x46 - 2 * n_routed_experts)
         + 6 * x47
     )
-    x160 = hidden_size * x159
-    x161 = x160 + x48
-    x162 = seq_len * x161
-    x163 = x162 + x49 * x50
-    x164 = batch_size * x163
-    tensor_core_flops = x158 + x164
-    x165 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x52)
-    x166 = (
+    x155 = hidden_size * x154
+    x156 = x155 + x48
+    x157 = seq_len * x156
+    x158 = x157 + x49 * x50
+    x159 = batch_size * x158
+    tensor_core_flops = x153 + x159
+    x160 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x52)
+    x161 = (
         x30 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 10 * x31 + x51 + 8)
-        + clip_num_hidden_layers * x165
+        + clip_num_hidden_layers * x160
         + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x21 * x22) + 16 * x22 * x53)
         + 16 * clip_hidden_size * x36
     )
-    x167 = (
-        vision_batch_size * x166 + sam_num_global_layers * (x54 * (-12 * x58 + 24 * x59) - 8 * x61) + 8 * x63 + 62 * x71
+    x162 = (
+        vision_batch_size * x161 + sam_num_global_layers * (x54 * (-12 * x58 + 24 * x59) - 8 * x61) + 8 * x63 + 62 * x71
     )
-    x168 = x41 * x167
-    x169 = (
+    x163 = x162 * x41
+    x164 = (
         hidden_size * (4 * num_experts_per_tok + 29)
         + 12 * (n_routed_experts + seq_len * num_attention_heads)
         + 7 * x44
         + 2 * num_experts_per_tok
         + 8
     )
-    x170 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
-    x171 = num_hidden_layers * x169 + first_k_dense_replace * x170 + 8 * x72 + 10 * x47 + 4
-    x172 = x171 * x73
-    x173 = x168 + x172
-    cuda_core_flops = -(-x173 // 2)
-    x174 = sam_num_global_layers * ((-x76 + x81 - 12 * x20) * x21 - x84) + sam_num_hidden_layers * x84 + 12 * x86
-    x175 = (
-        sam_hidden_size * x174
-        + clip_hidden_size * (22 * x87 + 13 * x11 + 5 * x35)
+    x165 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
+    x166 = num_hidden_layers * x164 + first_k_dense_replace * x165 + 8 * x72 + 10 * x47 + 4
+    x167 = x166 * x73
+    x168 = x163 + x167
+    cuda_core_flops = -(-x168 // 2)
+    x169 = sam_num_global_layers * ((-x76 + x81 - 12 * x20) * x21 - x83) + sam_num_hidden_layers * x83 + 12 * x85
+    x170 = (
+        sam_hidden_size * x169
+        + clip_hidden_size * (22 * x86 + 13 * x11 + 5 * x35)
         + x30 * (x51 + 18)
-        + x88
         + 3 * (base_size * base_size + image_size * image_size * x34)
-        + 9 * x89
+        + 9 * x87
+        + x98
     )
-    x176 = (
-        vision_batch_size * x175
-        + clip_hidden_size * (x10 + (x69 + x91 * x92 if x90 else 0) + x7 + 2 * x69)
-        + sam_num_global_layers * (x54 * ((-2 * x58 + 4 * x59 if x90 else 0) + 2 * x64) + x99)
-        + x100 * x65
-        + x103
+    x171 = (
+        vision_batch_size * x170
+        + clip_hidden_size * (x10 + (x69 + x100 * x101 if x99 else 0) + x7 + 2 * x69)
+        + sam_num_global_layers * (x54 * ((-2 * x58 + 4 * x59 if x99 else 0) + 2 * x64) + x104)
+        + x105 * x65
         + x108
+        + x112
     )
-    x177 = (
-        x60 * (sam_hidden_size * x109 + x113)
-        + ((x58 * (x115 - 2) if x114 else 0) + 2 * x116) * x104
+    x172 = (
+        x60 * (x54 * (x97 + 2 * sam_num_hidden_layers) * x21 + sam_hidden_size * x113 + x117)
+        + ((x58 * (x119 - 2) if x118 else 0) + 2 * x120) * x109
         + hidden_size * ((2 if x2 else 0) + 3)
-        + sam_hidden_size * x116
+        + sam_hidden_size * x120
     )
-    x178 = x54 * (x58 * (-64 * (x90 + x114) + 128 * x55 * x117 - 128) + 128 * x59 * x100) - 2 * x123 - 256 * x61
-    x179 = (
-        activation_bits * x176
-        + weight_bits * x177
-        + sam_num_global_layers * x178
-        + (x91 * x100 * x52 + 64 * x60) * x92
-        + x123 * x124
-        + 32 * x71 * x100
+    x173 = x54 * (x58 * (-64 * (x99 + x118) + 128 * x55 * x121 - 128) + 128 * x59 * x105) - 256 * x61
+    x174 = (
+        activation_bits * x171
+        + weight_bits * x172
+        + sam_num_global_layers * x173
+        + (x100 * x105 * x52 + 64 * x60) * x101
+        + 32 * x71 * x105
         + 64 * (x2 + x13)
         + 256 * x63
-        + 128 * (x125 + 1)
+        + 128 * (x122 + 1)
     )
-    x180 = (
-        first_k_dense_replace * (num_experts_per_tok * ((-1 if x90 else 0) - 10) + (-2 if x90 else 0) - 3)
-        + num_hidden_layers * (num_experts_per_tok * (x90 + 10) + 34)
+    x175 = (
+        first_k_dense_replace * (num_experts_per_tok * ((-1 if x99 else 0) - 10) + (-2 if x99 else 0) - 3)
+        + num_hidden_layers * (num_experts_per_tok * (x99 + 10) + 34)
         + 3
     )
-    x181 = (
+    x176 = (
         weight_bits
-        + activation_bits * x180
-        + num_hidden_layers * (num_experts_per_tok * ((32 if x90 else 0) + 96) + x126 + 384)
-        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x90 else 0) - 96) - 64 * x100)
+        + activation_bits * x175
+        + num_hidden_layers * (num_experts_per_tok * ((32 if x99 else 0) + 96) + x123 + 384)
+        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x99 else 0) - 96) - 64 * x105)
         + 160
     )
-    x182 = (
-        num_key_value_heads * (activation_bits * ((2 if x127 else 0) + 12) + 2 * kv_bits * (x127 + 1))
+    x177 = (
+        num_key_value_heads * (activation_bits * ((2 if x124 else 0) + 12) + 2 * kv_bits * (x124 + 1))
         + 4 * activation_bits
         + 320
     )
-    x183 = x43 * x182 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
-    x184 = (
-        hidden_size * x181
-        + num_hidden_layers * x183
+    x178 = x43 * x177 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
+    x179 = (
+        hidden_size * x176
+        + num_hidden_layers * x178
         + first_k_dense_replace * (-320 * n_routed_experts - 704 * num_experts_per_tok)
-        + (x72 * (2 * activation_bits + 64) if x90 else 0)
+        + (x72 * (2 * activation_bits + 64) if x99 else 0)
         + 256
     )
-    x185 = seq_len * x184
-    x186 = x185 + logits_tokens * (activation_bits * (hidden_size + vocab_size * x100) + 32 * x128)
-    x187 = vocab_size + first_k_dense_replace * ((x129 if x114 else 0) + x130) + num_hidden_layers * x131 + 1
-    x188 = n_shared_experts * x132 + routed_reads(n_routed_experts, num_experts_per_tok, x73, x132, expert_routing)
-    x189 = hidden_size * x187 + x188 * (-3 * first_k_dense_replace + 3 * num_hidden_layers) + x136
-    x190 = (
-        x41 * x179
-        + batch_size * x186
-        + weight_bits * x189
-        + activation_bits * x150
+    x180 = seq_len * x179
+    x181 = x180 + logits_tokens * (activation_bits * (hidden_size + vocab_size * x105) + 32 * x125)
+    x182 = vocab_size + first_k_dense_replace * ((x126 if x118 else 0) + x127) + num_hidden_layers * x128 + 1
+    x183 = n_shared_experts * x129 + routed_reads(n_routed_experts, num_experts_per_tok, x73, x129, expert_routing)
+    x184 = hidden_size * x182 + x183 * (-3 * first_k_dense_replace + 3 * num_hidden_layers) + x133
+    x185 = (
+        x174 * x41
+        + batch_size * x181
+        + weight_bits * x184
+        + activation_bits * x145
         + num_hidden_layers * (64 * seq_len + 16 * x43)
-        + (-32 * hidden_size * x117 - 64) * x151
-        + 32 * x117 * x135
-        + 64 * x152
+        + (-32 * hidden_size * x121 - 64) * x146
+        + 32 * x121 * x132
+        + 64 * x147
     )
-    io_bytes = -(-x190 // 8)
-    x191 = (
-        num_hidden_layers * (n_routed_experts + x131 + 3 * x153)
-        + first_k_dense_replace * (x130 - 3 * x153 + x129)
+    io_bytes = -(-x185 // 8)
+    x186 = (
+        num_hidden_layers * (n_routed_experts + x128 + 3 * x148)
+        + first_k_dense_replace * (x127 - 3 * x148 + x126)
         + x49
         + 4
     )
-    x192 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x115 - 4 * sam_window_size)
-    x193 = (
-        hidden_size * x191
-        + x54 * x192
-        + sam_hidden_size * (x109 + x134)
+    x187 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x119 - 4 * sam_window_size)
+    x188 = (
+        hidden_size * x186
+        + x54 * x187
+        + sam_hidden_size * (x113 + x130)
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + x113
+        + x117
     )
-    x194 = weight_bits * x193
-    weight_bytes = -(-x194 // 8)
-    x195 = (
-        x88
-        + sam_hidden_size * (sam_num_global_layers * (x81 - 2 * x76 - 10 * x20) * x21 + 10 * x86)
-        + clip_hidden_size * (6 * x35 + 20 * x87 + 12 * x11)
+    x189 = weight_bits * x188
+    weight_bytes = -(-x189 // 8)
+    x190 = (
+        sam_hidden_size * (sam_num_global_layers * (x81 - 2 * x76 - 10 * x20) * x21 + 10 * x85)
+        + clip_hidden_size * (6 * x35 + 20 * x86 + 12 * x11)
         + x30 * (28 * sam_neck_channels + 16)
-        + x122 * (-2 * sam_num_global_layers + x124)
-        + 8 * x89
+        + 8 * x87
+        + x98
     )
-    x196 = (
-        x108
-        + vision_batch_size * x195
-        + sam_num_global_layers * (x99 + (x54 * (8 * x59 - 4 * x58) if x90 else 0))
-        + 2 * (x103 + x100 * x70 + (x65 if x90 else 0))
+    x191 = (
+        x112
+        + vision_batch_size * x190
+        + sam_num_global_layers * (x104 + (x54 * (8 * x59 - 4 * x58) if x99 else 0))
+        + 2 * (x108 + x105 * x70 + (x65 if x99 else 0))
     )
-    x197 = (
+    x192 = (
         num_hidden_layers * (8 * num_experts_per_tok + 27)
-        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x100)
-        + (2 if x90 else 0)
+        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x105)
+        + (2 if x99 else 0)
         + 4
     )
-    x198 = hidden_size * x197
-    x199 = x198 + ((4 if x90 else 0) + 13 * num_key_value_heads) * x48
-    x200 = seq_len * x199
-    x201 = x200 + logits_tokens * x49
-    x202 = x41 * x196 + batch_size * x201 + x150
-    x203 = (
-        num_hidden_layers * (x126 + 64 * num_experts_per_tok * x100 + 320)
-        - 64 * first_k_dense_replace * x100 * (num_experts_per_tok + 1)
-        + (64 if x90 else 0)
+    x193 = hidden_size * x192
+    x194 = x193 + ((4 if x99 else 0) + 13 * num_key_value_heads) * x48
+    x195 = seq_len * x194
+    x196 = x195 + logits_tokens * x49
+    x197 = x191 * x41 + batch_size * x196 + x145
+    x198 = (
+        num_hidden_layers * (x123 + 64 * num_experts_per_tok * x105 + 320)
+        - 64 * first_k_dense_replace * x105 * (num_experts_per_tok + 1)
+        + (64 if x99 else 0)
         + 128
     )
-    x204 = (
-        hidden_size * x203
+    x199 = (
+        hidden_size * x198
         + num_hidden_layers * (256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x43 + 448)
         + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
         + 192
     )
-    x205 = seq_len * x204
-    x206 = x205 + 64 * logits_tokens * x128
-    x207 = x54 * (x58 * ((256 * x55 if x114 else 0) - 128 * x117) + 256 * x59) + 256 * x62 - 256 * x60 * x21
-    x208 = sam_num_global_layers * x207 + 64 * (x71 + (x91 * x102 if x90 else 0)) + 256 * (x125 + x60 * x53)
-    x209 = (
-        activation_bits * x202
-        + batch_size * x206
-        + x41 * x208
-        + ((-64 * hidden_size if x114 else 0) - 128) * x151
-        + 64 * x136
-        + 128 * x152
+    x200 = seq_len * x199
+    x201 = x200 + 64 * logits_tokens * x125
+    x202 = x54 * (x58 * ((256 * x55 if x118 else 0) - 128 * x121) + 256 * x59) + 256 * x62 - 256 * x60 * x21
+    x203 = sam_num_global_layers * x202 + 64 * (x71 + (x100 * x107 if x99 else 0)) + 256 * (x122 + x60 * x53)
+    x204 = (
+        activation_bits * x197
+        + batch_size * x201
+        + x203 * x41
+        + ((-64 * hidden_size if x118 else 0) - 128) * x146
+        + 64 * x133
+        + 128 * x147
     )
-    activation_bytes = -(-x209 // 16)
+    activation_bytes = -(-x204 // 16)
     kv_cache_bytes = -(-(num_key_value_heads * kv_bits * x73 * x48) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def deepseek_ocr_model(
+def deepseek_ocr_for_causal_lm_fused_io_bytes(
     *,
     batch_size: int = 1,
+    images_per_prompt: int = 1,
     vision_batch_size: int = 1,
     base_size: int = 1024,
     image_size: int = 640,
     num_width_tiles: int = 2,
     num_height_tiles: int = 3,
     seq_len: int = 913,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    logits_tokens: int = 913,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    moe_intermediate_size: int = 896,
+    num_hidden_layers: int = 12,
+    first_k_dense_replace: int = 1,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    vocab_size: int = 129280,
+    sam_image_size: int = 1024,
+    sam_patch_size: int = 16,
+    sam_hidden_size: int = 768,
+    sam_num_hidden_layers: int = 12,
+    sam_num_global_layers: int = 4,
+    sam_num_attention_heads: int = 12,
+    sam_intermediate_size: int = 3072,
+    sam_window_size: int = 14,
+    sam_neck_channels: int = 256,
+    sam_downsample_channels: int = 512,
+    clip_image_size: int = 224,
+    clip_patch_size: int = 14,
+    clip_hidden_size: int = 1024,
+    clip_num_hidden_layers: int = 24,
+    clip_num_attention_heads: int = 16,
+    clip_intermediate_size: int = 4096,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``DeepseekOCRForCausalLM`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    logits_tokens
+        Prompt positions that get logits; all of them by default (tokens, at least 1).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    intermediate_size
+        MLP width of a dense decoder layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_hidden_layers
+        Decoder layers (layers, at least 1).
+    first_k_dense_replace
+        Leading decoder layers with a dense MLP (layers, at least 0).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    vocab_size
+        Rows of the embedding and of the LM head (tokens, at least 1).
+    sam_image_size
+        Image side that SAM's position embeddings were trained at (pixels, at least 1).
+    sam_patch_size
+        Side of a SAM patch (pixels, at least 1).
+    sam_hidden_size
+        Width of SAM (channels, at least 1).
+    sam_num_hidden_layers
+        SAM blocks (layers, at least 1).
+    sam_num_global_layers
+        SAM blocks with global attention (layers, at least 0).
+    sam_num_attention_heads
+        Heads of a SAM block (heads, at least 1).
+    sam_intermediate_size
+        MLP width of a SAM block (channels, at least 1).
+    sam_window_size
+        Side of a SAM attention window (patches, at least 1).
+    sam_neck_channels
+        Channels of SAM's neck (channels, at least 1).
+    sam_downsample_channels
+        Channels between the two stride-2 convolutions (channels, at least 1).
+    clip_image_size
+        Image side that CLIP's position embeddings were trained at (pixels, at least 1).
+    clip_patch_size
+        Side of a CLIP patch; its convolution is stored but never called (pixels, at least 1).
+    clip_hidden_size
+        Width of CLIP, and channels that SAM hands to it (channels, at least 1).
+    clip_num_hidden_layers
+        CLIP blocks (layers, at least 1).
+    clip_num_attention_heads
+        Heads of a CLIP block (heads, at least 1).
+    clip_intermediate_size
+        MLP width of a CLIP block (channels, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 254 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
+    if not (type(base_size) is int and base_size > 0):
+        base_size = check_size("base_size", base_size, 1)
+    if not (type(image_size) is int and image_size > 0):
+        image_size = check_size("image_size", image_size, 1)
+    if not (type(num_width_tiles) is int and num_width_tiles >= 0):
+        num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
+    if not (type(num_height_tiles) is int and num_height_tiles >= 0):
+        num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
+    if not (type(seq_len) is int and seq_len > 0):
+        seq_len = check_size("seq_len", seq_len, 1)
+    if not (type(logits_tokens) is int and logits_tokens > 0):
+        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_hidden_layers) is int and num_hidden_layers > 0):
+        num_hidden_layers = check_size("num_hidden_layers", num_hidden_layers, 1)
+    if not (type(first_k_dense_replace) is int and first_k_dense_replace >= 0):
+        first_k_dense_replace = check_size("first_k_dense_replace", first_k_dense_replace, 0)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(vocab_size) is int and vocab_size > 0):
+        vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (type(sam_image_size) is int and sam_image_size > 0):
+        sam_image_size = check_size("sam_image_size", sam_image_size, 1)
+    if not (type(sam_patch_size) is int and sam_patch_size > 0):
+        sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
+    if not (type(sam_hidden_size) is int and sam_hidden_size > 0):
+        sam_hidden_size = check_size("sam_hidden_size", sam_hidden_size, 1)
+    if not (type(sam_num_hidden_layers) is int and sam_num_hidden_layers > 0):
+        sam_num_hidden_layers = check_size("sam_num_hidden_layers", sam_num_hidden_layers, 1)
+    if not (type(sam_num_global_layers) is int and sam_num_global_layers >= 0):
+        sam_num_global_layers = check_size("sam_num_global_layers", sam_num_global_layers, 0)
+    if not (type(sam_num_attention_heads) is int and sam_num_attention_heads > 0):
+        sam_num_attention_heads = check_size("sam_num_attention_heads", sam_num_attention_heads, 1)
+    if not (type(sam_intermediate_size) is int and sam_intermediate_size > 0):
+        sam_intermediate_size = check_size("sam_intermediate_size", sam_intermediate_size, 1)
+    if not (type(sam_window_size) is int and sam_window_size > 0):
+        sam_window_size = check_size("sam_window_size", sam_window_size, 1)
+    if not (type(sam_neck_channels) is int and sam_neck_channels > 0):
+        sam_neck_channels = check_size("sam_neck_channels", sam_neck_channels, 1)
+    if not (type(sam_downsample_channels) is int and sam_downsample_channels > 0):
+        sam_downsample_channels = check_size("sam_downsample_channels", sam_downsample_channels, 1)
+    if not (type(clip_image_size) is int and clip_image_size > 0):
+        clip_image_size = check_size("clip_image_size", clip_image_size, 1)
+    if not (type(clip_patch_size) is int and clip_patch_size > 0):
+        clip_patch_size = check_size("clip_patch_size", clip_patch_size, 1)
+    if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
+        clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(clip_num_hidden_layers) is int and clip_num_hidden_layers > 0):
+        clip_num_hidden_layers = check_size("clip_num_hidden_layers", clip_num_hidden_layers, 1)
+    if not (type(clip_num_attention_heads) is int and clip_num_attention_heads > 0):
+        clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
+    if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
+        clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_ocr_for_causal_lm_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    if sam_patch_size > base_size:
+        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
+    if sam_patch_size > image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if logits_tokens > seq_len:
+        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
+    if first_k_dense_replace > num_hidden_layers:
+        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if sam_num_global_layers > sam_num_hidden_layers:
+        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
+    if sam_hidden_size % sam_num_attention_heads:
+        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
+    if sam_patch_size > sam_image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
+    if clip_hidden_size % clip_num_attention_heads:
+        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
+    if clip_patch_size > clip_image_size:
+        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
+    x1 = image_size // sam_patch_size
+    x2 = num_width_tiles * num_height_tiles
+    x3 = 1 if x2 > 1 else 0
+    x4 = base_size // sam_patch_size
+    x5 = x2 if x3 else 0
+    x6 = -(-x1 // 4)
+    x7 = -(-x4 // 4)
+    x8 = x6 * x6 * x5 + x7 * x7
+    x9 = x8 + 1
+    image_tokens = images_per_prompt * (x7 + x9 + (num_height_tiles * x6 if x3 else 0))
+    if seq_len < image_tokens:
+        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
+    x10 = x1 * x1 if x3 else 0
+    x11 = x2 * x10
+    x12 = x4 * x4
+    x13 = sam_window_size * sam_window_size
+    x14 = -(-x1 // sam_window_size)
+    x15 = -(-x4 // sam_window_size)
+    x16 = x14 * x14 * x5 + x15 * x15
+    x17 = x16 * x13
+    x18 = x13 * x17
+    x19 = x11 + x12
+    x20 = -(-x1 // 2)
+    x21 = clip_num_hidden_layers * (x5 + x9)
+    x22 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
+    x23 = -(-x4 // 2)
+    x24 = sam_hidden_size // sam_num_attention_heads
+    x25 = sam_image_size // sam_patch_size
+    x26 = x3 + 1
+    x27 = x26 * x13
+    x28 = sam_num_global_layers * x12 + sam_num_hidden_layers * x27 + sam_num_global_layers * x10
+    x29 = hidden_size + clip_num_hidden_layers * clip_intermediate_size
+    x30 = vision_batch_size * activation_bits * sam_num_attention_heads * sam_window_size * x16
+    x31 = x30 + x24 * x26 * weight_bits
+    x32 = clip_image_size // clip_patch_size
+    x33 = x26 * (x32 * x32 + 1)
+    x34 = images_per_prompt * (batch_size // vision_batch_size)
+    x35 = activation_bits * hidden_size
+    x36 = hidden_size // num_attention_heads
+    x37 = 2 * num_key_value_heads
+    x38 = batch_size * seq_len
+    x39 = activation_bits * x38
+    x40 = hidden_size * weight_bits
+    x41 = x39 + x40
+    x42 = hidden_size * moe_intermediate_size
+    x43 = routed_reads(n_routed_experts, num_experts_per_tok, x38, x42, expert_routing)
+    x44 = (
+        x41 * moe_intermediate_size * n_shared_experts
+        + num_experts_per_tok * moe_intermediate_size * x39
+        + weight_bits * x43
+    )
+    x45 = hidden_size * x38
+    x46 = x45 + n_routed_experts * (hidden_size + x38)
+    x47 = x45 + clip_hidden_size * x34 * x33
+    x48 = sam_num_attention_heads * (x1 * (x1 + 2) * x11 + x4 * (x4 + 2) * x12 - x18)
+    x49 = x48 + sam_hidden_size * (12 * x19 - 12 * x17)
+    x50 = (
+        sam_num_global_layers * x49
+        + sam_num_hidden_layers * (sam_hidden_size * (2 * x19 + 12 * x17) + sam_num_attention_heads * x18)
+        + (3 * image_size * image_size + 2 * sam_downsample_channels * x20 * x20) * x5
+        + clip_hidden_size * (3 * x8 + 12 * x21)
+        + x19 * (2 * x22 + 4 * sam_neck_channels)
+        + x8 * hidden_size
+        + 3 * base_size * base_size
+        + 2 * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)
+    )
+    x51 = vision_batch_size * x50
+    x52 = sam_num_global_layers * (2 * ((x12 if x4 != x25 else 0) + (x10 if x1 != x25 else 0)) - 4 * x27) + 4 * x28
+    x53 = x24 * x52
+    x54 = x51 + x53
+    x55 = (
+        sam_neck_channels
+        + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
+        + 3 * sam_patch_size * sam_patch_size
+    )
+    x56 = clip_num_hidden_layers * (4 * clip_hidden_size + 5) + 2 * x29 + 9 * sam_downsample_channels
+    x57 = (
+        x22
+        + sam_hidden_size * x55
+        + x29
+        + clip_hidden_size * x56
+        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
+    )
+    x58 = x26 * x57
+    x59 = x58 + 2 * sam_num_global_layers * x24 * ((x12 if x4 == x25 else 0) + (x10 if x1 == x25 else 0))
+    x60 = (
+        activation_bits * x54
+        + weight_bits * x59
+        + (sam_num_global_layers * (-2 * x31 - 128 * x26) + 2 * sam_num_hidden_layers * x31) * x13
+        + 64 * x33
+        + 128 * x28
+    )
+    x61 = (5 * num_experts_per_tok + 11) * x35 + x36 * (kv_bits * x37 + 16) + 64 * num_experts_per_tok + 32
+    x62 = num_hidden_layers * x61 + num_experts_per_tok * first_k_dense_replace * (-5 * x35 - 64) + 64
+    x63 = seq_len * x62
+    x64 = x63 + activation_bits * logits_tokens * (hidden_size + vocab_size)
+    x65 = (
+        x60 * x34
+        + batch_size * x64
+        + num_hidden_layers * (x36 * (x41 * x37 + 16) + 3 * x44 + 2 * hidden_size * x40 + 32 * x46)
+        + first_k_dense_replace * (3 * x41 * intermediate_size - 3 * x44 - 32 * x46)
+        + weight_bits * (hidden_size * vocab_size + x47)
+        + activation_bits * x47
+    )
+    return -(-x65 // 8)
+
+
+def deepseek_ocr_model(
+    *,
+    batch_size: int = 1,
+    images_per_prompt: int = 1,
+    vision_batch_size: int = 1,
+    base_size: int = 1024,
+    image_size: int = 640,
+    num_width_tiles: int = 2,
+    num_height_tiles: int = 3,
+    seq_len: int = 913,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     moe_intermediate_size: int = 896,
@@ -769,6 +1214,8 @@ def deepseek_ocr_model(
     ----------
     batch_size
         Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
     vision_batch_size
         Pages that share a call of the vision towers (pages, at least 1).
     base_size
@@ -782,11 +1229,11 @@ def deepseek_ocr_model(
     seq_len
         Prompt length with its image tokens (tokens, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the decoder (channels, at least 1).
     intermediate_size
@@ -848,7 +1295,7 @@ def deepseek_ocr_model(
     Returns
     -------
     Cost
-        From 876 operations on integers.
+        From 878 operations on integers.
 
     Raises
     ------
@@ -859,6 +1306,8 @@ def deepseek_ocr_model(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
     if not (type(vision_batch_size) is int and vision_batch_size > 0):
         vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
     if not (type(base_size) is int and base_size > 0):
@@ -871,12 +1320,6 @@ def deepseek_ocr_model(
         num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
     if not (type(seq_len) is int and seq_len > 0):
         seq_len = check_size("seq_len", seq_len, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -931,6 +1374,19 @@ def deepseek_ocr_model(
         clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
     if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
         clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_ocr_model, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if batch_size % vision_batch_size:
@@ -970,7 +1426,7 @@ def deepseek_ocr_model(
     x11 = x8 + x10
     x12 = x9 + num_height_tiles * x6
     x13 = x11 + x12
-    image_tokens = x13 + 1
+    image_tokens = images_per_prompt * (x13 + 1)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
     x14 = sam_window_size * (sam_window_size + 1)
@@ -1000,7 +1456,7 @@ def deepseek_ocr_model(
     x38 = -(-x3 // 2)
     x39 = -(-x4 // 2)
     x40 = sam_downsample_channels * (x38 * x38 * x34 + x39 * x39)
-    x41 = batch_size // vision_batch_size
+    x41 = images_per_prompt * (batch_size // vision_batch_size)
     x42 = vision_batch_size * x41
     x43 = hidden_size // num_attention_heads
     x44 = num_key_value_heads * x43
@@ -1129,9 +1585,9 @@ def deepseek_ocr_model(
     x136 = 3 * intermediate_size
     x137 = 2 * (x45 + 1)
     x138 = hidden_size * moe_intermediate_size
-    x139 = hidden_size * num_hidden_layers
-    x140 = x54 * x54
-    x141 = n_routed_experts * x139 + x41 * sam_hidden_size * x57 * x140
+    x139 = x54 * x54
+    x140 = hidden_size * num_hidden_layers
+    x141 = sam_hidden_size * x57 * x41 * x139 + n_routed_experts * x140
     x142 = x141 if x121 else 0
     x143 = x41 * x107
     x144 = hidden_size * x42
@@ -1139,13 +1595,13 @@ def deepseek_ocr_model(
         (x27 * x143 if vision_batch_size != 1 else 0)
         + x41 * x78 * x99
         + x144
-        + (x49 * x139 if x88 else 0)
+        + (x49 * x140 if x88 else 0)
         + (x25 * x143 if x106 != 1 else 0)
     )
     x146 = (
-        -8 * (first_k_dense_replace * x49 * x46 + x41 * sam_num_global_layers * x60)
+        -8 * (first_k_dense_replace * x49 * x46 + sam_num_global_layers * x41 * x60)
         + 6 * x145
-        + 8 * (x41 * x62 + x47 * x49 + x12 * x144)
+        + 8 * (x62 * x41 + x47 * x49 + x12 * x144)
     )
     x147 = n_routed_experts * first_k_dense_replace
     x148 = x36 * x42 + num_hidden_layers * n_routed_experts
@@ -1179,7 +1635,7 @@ def deepseek_ocr_model(
     x161 = (
         vision_batch_size * x160 + sam_num_global_layers * (x53 * (-12 * x57 + 24 * x58) - 8 * x60) + 8 * x62 + 62 * x70
     )
-    x162 = x41 * x161
+    x162 = x161 * x41
     x163 = (
         hidden_size * (4 * num_experts_per_tok + 29)
         + 12 * (n_routed_experts + seq_len * num_attention_heads)
@@ -1262,7 +1718,7 @@ def deepseek_ocr_model(
         + x142
     )
     x183 = (
-        x41 * x173
+        x173 * x41
         + seq_len * x180
         + weight_bits * x182
         + activation_bits * x146
@@ -1282,7 +1738,7 @@ def deepseek_ocr_model(
     x186 = (
         hidden_size * x184
         + x53 * x185
-        + sam_hidden_size * (x115 + x140)
+        + sam_hidden_size * (x115 + x139)
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
         + x120
     )
@@ -1310,7 +1766,7 @@ def deepseek_ocr_model(
     )
     x191 = hidden_size * x190
     x192 = x191 + ((4 if x88 else 0) + 13 * num_key_value_heads) * x48
-    x193 = x41 * x189 + x192 * x49 + x146
+    x193 = x189 * x41 + x192 * x49 + x146
     x194 = (
         num_hidden_layers * (x133 + 64 * num_experts_per_tok * x98 + 320)
         - 64 * first_k_dense_replace * x98 * (num_experts_per_tok + 1)
@@ -1328,7 +1784,7 @@ def deepseek_ocr_model(
     x198 = (
         activation_bits * x193
         + x195 * x49
-        + x41 * x197
+        + x197 * x41
         + ((-64 * hidden_size if x121 else 0) - 128) * x147
         + 64 * x142
         + 128 * x148
@@ -1338,10 +1794,369 @@ def deepseek_ocr_model(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def deepseek_ocr_model_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    images_per_prompt: int = 1,
+    vision_batch_size: int = 1,
+    base_size: int = 1024,
+    image_size: int = 640,
+    num_width_tiles: int = 2,
+    num_height_tiles: int = 3,
+    seq_len: int = 913,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    moe_intermediate_size: int = 896,
+    num_hidden_layers: int = 12,
+    first_k_dense_replace: int = 1,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    vocab_size: int = 129280,
+    sam_image_size: int = 1024,
+    sam_patch_size: int = 16,
+    sam_hidden_size: int = 768,
+    sam_num_hidden_layers: int = 12,
+    sam_num_global_layers: int = 4,
+    sam_num_attention_heads: int = 12,
+    sam_intermediate_size: int = 3072,
+    sam_window_size: int = 14,
+    sam_neck_channels: int = 256,
+    sam_downsample_channels: int = 512,
+    clip_image_size: int = 224,
+    clip_patch_size: int = 14,
+    clip_hidden_size: int = 1024,
+    clip_num_hidden_layers: int = 24,
+    clip_num_attention_heads: int = 16,
+    clip_intermediate_size: int = 4096,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``DeepseekOCRModel`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Pages processed side by side (pages, at least 1).
+    images_per_prompt
+        Images of one prompt, all cut alike (images, at least 1).
+    vision_batch_size
+        Pages that share a call of the vision towers (pages, at least 1).
+    base_size
+        Side of the square global view (pixels, at least 1).
+    image_size
+        Side of each square tile (pixels, at least 1).
+    num_width_tiles
+        Tiles across the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    num_height_tiles
+        Tiles down the page; a 1 x 1 grid means no tiles (tiles, at least 0).
+    seq_len
+        Prompt length with its image tokens (tokens, at least 1).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the decoder (channels, at least 1).
+    intermediate_size
+        MLP width of a dense decoder layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_hidden_layers
+        Decoder layers (layers, at least 1).
+    first_k_dense_replace
+        Leading decoder layers with a dense MLP (layers, at least 0).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    vocab_size
+        Rows of the embedding and of the LM head (tokens, at least 1).
+    sam_image_size
+        Image side that SAM's position embeddings were trained at (pixels, at least 1).
+    sam_patch_size
+        Side of a SAM patch (pixels, at least 1).
+    sam_hidden_size
+        Width of SAM (channels, at least 1).
+    sam_num_hidden_layers
+        SAM blocks (layers, at least 1).
+    sam_num_global_layers
+        SAM blocks with global attention (layers, at least 0).
+    sam_num_attention_heads
+        Heads of a SAM block (heads, at least 1).
+    sam_intermediate_size
+        MLP width of a SAM block (channels, at least 1).
+    sam_window_size
+        Side of a SAM attention window (patches, at least 1).
+    sam_neck_channels
+        Channels of SAM's neck (channels, at least 1).
+    sam_downsample_channels
+        Channels between the two stride-2 convolutions (channels, at least 1).
+    clip_image_size
+        Image side that CLIP's position embeddings were trained at (pixels, at least 1).
+    clip_patch_size
+        Side of a CLIP patch; its convolution is stored but never called (pixels, at least 1).
+    clip_hidden_size
+        Width of CLIP, and channels that SAM hands to it (channels, at least 1).
+    clip_num_hidden_layers
+        CLIP blocks (layers, at least 1).
+    clip_num_attention_heads
+        Heads of a CLIP block (heads, at least 1).
+    clip_intermediate_size
+        MLP width of a CLIP block (channels, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 246 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(images_per_prompt) is int and images_per_prompt > 0):
+        images_per_prompt = check_size("images_per_prompt", images_per_prompt, 1)
+    if not (type(vision_batch_size) is int and vision_batch_size > 0):
+        vision_batch_size = check_size("vision_batch_size", vision_batch_size, 1)
+    if not (type(base_size) is int and base_size > 0):
+        base_size = check_size("base_size", base_size, 1)
+    if not (type(image_size) is int and image_size > 0):
+        image_size = check_size("image_size", image_size, 1)
+    if not (type(num_width_tiles) is int and num_width_tiles >= 0):
+        num_width_tiles = check_size("num_width_tiles", num_width_tiles, 0)
+    if not (type(num_height_tiles) is int and num_height_tiles >= 0):
+        num_height_tiles = check_size("num_height_tiles", num_height_tiles, 0)
+    if not (type(seq_len) is int and seq_len > 0):
+        seq_len = check_size("seq_len", seq_len, 1)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_hidden_layers) is int and num_hidden_layers > 0):
+        num_hidden_layers = check_size("num_hidden_layers", num_hidden_layers, 1)
+    if not (type(first_k_dense_replace) is int and first_k_dense_replace >= 0):
+        first_k_dense_replace = check_size("first_k_dense_replace", first_k_dense_replace, 0)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(vocab_size) is int and vocab_size > 0):
+        vocab_size = check_size("vocab_size", vocab_size, 1)
+    if not (type(sam_image_size) is int and sam_image_size > 0):
+        sam_image_size = check_size("sam_image_size", sam_image_size, 1)
+    if not (type(sam_patch_size) is int and sam_patch_size > 0):
+        sam_patch_size = check_size("sam_patch_size", sam_patch_size, 1)
+    if not (type(sam_hidden_size) is int and sam_hidden_size > 0):
+        sam_hidden_size = check_size("sam_hidden_size", sam_hidden_size, 1)
+    if not (type(sam_num_hidden_layers) is int and sam_num_hidden_layers > 0):
+        sam_num_hidden_layers = check_size("sam_num_hidden_layers", sam_num_hidden_layers, 1)
+    if not (type(sam_num_global_layers) is int and sam_num_global_layers >= 0):
+        sam_num_global_layers = check_size("sam_num_global_layers", sam_num_global_layers, 0)
+    if not (type(sam_num_attention_heads) is int and sam_num_attention_heads > 0):
+        sam_num_attention_heads = check_size("sam_num_attention_heads", sam_num_attention_heads, 1)
+    if not (type(sam_intermediate_size) is int and sam_intermediate_size > 0):
+        sam_intermediate_size = check_size("sam_intermediate_size", sam_intermediate_size, 1)
+    if not (type(sam_window_size) is int and sam_window_size > 0):
+        sam_window_size = check_size("sam_window_size", sam_window_size, 1)
+    if not (type(sam_neck_channels) is int and sam_neck_channels > 0):
+        sam_neck_channels = check_size("sam_neck_channels", sam_neck_channels, 1)
+    if not (type(sam_downsample_channels) is int and sam_downsample_channels > 0):
+        sam_downsample_channels = check_size("sam_downsample_channels", sam_downsample_channels, 1)
+    if not (type(clip_image_size) is int and clip_image_size > 0):
+        clip_image_size = check_size("clip_image_size", clip_image_size, 1)
+    if not (type(clip_patch_size) is int and clip_patch_size > 0):
+        clip_patch_size = check_size("clip_patch_size", clip_patch_size, 1)
+    if not (type(clip_hidden_size) is int and clip_hidden_size > 0):
+        clip_hidden_size = check_size("clip_hidden_size", clip_hidden_size, 1)
+    if not (type(clip_num_hidden_layers) is int and clip_num_hidden_layers > 0):
+        clip_num_hidden_layers = check_size("clip_num_hidden_layers", clip_num_hidden_layers, 1)
+    if not (type(clip_num_attention_heads) is int and clip_num_attention_heads > 0):
+        clip_num_attention_heads = check_size("clip_num_attention_heads", clip_num_attention_heads, 1)
+    if not (type(clip_intermediate_size) is int and clip_intermediate_size > 0):
+        clip_intermediate_size = check_size("clip_intermediate_size", clip_intermediate_size, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_ocr_model_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if batch_size % vision_batch_size:
+        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    if sam_patch_size > base_size:
+        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
+    if sam_patch_size > image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if first_k_dense_replace > num_hidden_layers:
+        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if sam_num_global_layers > sam_num_hidden_layers:
+        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
+    if sam_hidden_size % sam_num_attention_heads:
+        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
+    if sam_patch_size > sam_image_size:
+        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
+    if clip_hidden_size % clip_num_attention_heads:
+        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
+    if clip_patch_size > clip_image_size:
+        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
+    x1 = image_size // sam_patch_size
+    x2 = num_width_tiles * num_height_tiles
+    x3 = 1 if x2 > 1 else 0
+    x4 = base_size // sam_patch_size
+    x5 = x2 if x3 else 0
+    x6 = -(-x1 // 4)
+    x7 = -(-x4 // 4)
+    x8 = x6 * x6 * x5 + x7 * x7
+    x9 = x8 + 1
+    image_tokens = images_per_prompt * (x7 + x9 + (num_height_tiles * x6 if x3 else 0))
+    if seq_len < image_tokens:
+        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
+    x10 = x1 * x1 if x3 else 0
+    x11 = x2 * x10
+    x12 = x4 * x4
+    x13 = sam_window_size * sam_window_size
+    x14 = -(-x1 // sam_window_size)
+    x15 = -(-x4 // sam_window_size)
+    x16 = x14 * x14 * x5 + x15 * x15
+    x17 = x16 * x13
+    x18 = x13 * x17
+    x19 = x11 + x12
+    x20 = -(-x1 // 2)
+    x21 = clip_num_hidden_layers * (x5 + x9)
+    x22 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
+    x23 = -(-x4 // 2)
+    x24 = sam_hidden_size // sam_num_attention_heads
+    x25 = sam_image_size // sam_patch_size
+    x26 = x3 + 1
+    x27 = x26 * x13
+    x28 = sam_num_global_layers * x12 + sam_num_hidden_layers * x27 + sam_num_global_layers * x10
+    x29 = hidden_size + clip_num_hidden_layers * clip_intermediate_size
+    x30 = vision_batch_size * activation_bits * sam_num_attention_heads * sam_window_size * x16
+    x31 = x30 + x24 * x26 * weight_bits
+    x32 = clip_image_size // clip_patch_size
+    x33 = x26 * (x32 * x32 + 1)
+    x34 = images_per_prompt * (batch_size // vision_batch_size)
+    x35 = activation_bits * hidden_size
+    x36 = hidden_size // num_attention_heads
+    x37 = 2 * num_key_value_heads
+    x38 = batch_size * seq_len
+    x39 = activation_bits * x38
+    x40 = hidden_size * weight_bits
+    x41 = x39 + x40
+    x42 = hidden_size * moe_intermediate_size
+    x43 = routed_reads(n_routed_experts, num_experts_per_tok, x38, x42, expert_routing)
+    x44 = (
+        x41 * moe_intermediate_size * n_shared_experts
+        + num_experts_per_tok * moe_intermediate_size * x39
+        + weight_bits * x43
+    )
+    x45 = hidden_size * x38
+    x46 = x45 + n_routed_experts * (hidden_size + x38)
+    x47 = sam_num_attention_heads * (x1 * (x1 + 2) * x11 + x4 * (x4 + 2) * x12 - x18)
+    x48 = x47 + sam_hidden_size * (12 * x19 - 12 * x17)
+    x49 = (
+        sam_num_global_layers * x48
+        + sam_num_hidden_layers * (sam_hidden_size * (2 * x19 + 12 * x17) + sam_num_attention_heads * x18)
+        + (3 * image_size * image_size + 2 * sam_downsample_channels * x20 * x20) * x5
+        + clip_hidden_size * (3 * x8 + 12 * x21)
+        + x19 * (2 * x22 + 4 * sam_neck_channels)
+        + x8 * hidden_size
+        + 3 * base_size * base_size
+        + 2 * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)
+    )
+    x50 = vision_batch_size * x49
+    x51 = sam_num_global_layers * (2 * ((x12 if x4 != x25 else 0) + (x10 if x1 != x25 else 0)) - 4 * x27) + 4 * x28
+    x52 = x24 * x51
+    x53 = x50 + x52
+    x54 = (
+        sam_neck_channels
+        + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
+        + 3 * sam_patch_size * sam_patch_size
+    )
+    x55 = clip_num_hidden_layers * (4 * clip_hidden_size + 5) + 2 * x29 + 9 * sam_downsample_channels
+    x56 = (
+        x22
+        + sam_hidden_size * x54
+        + x29
+        + clip_hidden_size * x55
+        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
+    )
+    x57 = x26 * x56
+    x58 = x57 + 2 * sam_num_global_layers * x24 * ((x12 if x4 == x25 else 0) + (x10 if x1 == x25 else 0))
+    x59 = (
+        activation_bits * x53
+        + weight_bits * x58
+        + (sam_num_global_layers * (-2 * x31 - 128 * x26) + 2 * sam_num_hidden_layers * x31) * x13
+        + 64 * x33
+        + 128 * x28
+    )
+    x60 = (
+        ((5 * num_experts_per_tok + 11) * x35 + x36 * (kv_bits * x37 + 16) + 64 * num_experts_per_tok + 32) * x38
+        + x36 * (x41 * x37 + 16)
+        + 3 * x44
+        + 2 * hidden_size * x40
+        + 32 * x46
+    )
+    x61 = num_experts_per_tok * (-5 * x35 - 64) * x38 + 3 * x41 * intermediate_size - 3 * x44 - 32 * x46
+    x62 = (
+        x59 * x34
+        + num_hidden_layers * x60
+        + first_k_dense_replace * x61
+        + (x45 + clip_hidden_size * x34 * x33) * (activation_bits + weight_bits)
+        + 64 * x38
+    )
+    return -(-x62 // 8)
+
+
 def embedding(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 913,
     num_embeddings: int = 129280,
     embedding_dim: int = 1280,
@@ -1354,9 +2169,9 @@ def embedding(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     num_embeddings
@@ -1376,16 +2191,17 @@ def embedding(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(num_embeddings) is int and num_embeddings > 0):
         num_embeddings = check_size("num_embeddings", num_embeddings, 1)
     if not (type(embedding_dim) is int and embedding_dim > 0):
         embedding_dim = check_size("embedding_dim", embedding_dim, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(embedding, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     tensor_core_flops = 0
     cuda_core_flops = 0
     io_bytes = -(-(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)) // 8)
@@ -1395,12 +2211,64 @@ def embedding(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def embedding_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    num_tokens: int = 913,
+    num_embeddings: int = 129280,
+    embedding_dim: int = 1280,
+) -> int:
+    """Return ``fused_io_bytes`` of ``Embedding`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+    num_embeddings
+        Rows of an embedding table (rows, at least 1).
+    embedding_dim
+        Channels of an embedding row (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 5 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(num_embeddings) is int and num_embeddings > 0):
+        num_embeddings = check_size("num_embeddings", num_embeddings, 1)
+    if not (type(embedding_dim) is int and embedding_dim > 0):
+        embedding_dim = check_size("embedding_dim", embedding_dim, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(embedding_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    return -(-(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)) // 8)
+
+
 def deepseek_v2_decoder_layer(
     *,
     batch_size: int = 1,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     moe_intermediate_size: int = 896,
     num_attention_heads: int = 10,
@@ -1422,11 +2290,11 @@ def deepseek_v2_decoder_layer(
     batch_size
         Sequences or images side by side (items, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     moe_intermediate_size
@@ -1463,12 +2331,6 @@ def deepseek_v2_decoder_layer(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
@@ -1487,6 +2349,19 @@ def deepseek_v2_decoder_layer(
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(num_keys) is int and num_keys > 0):
         num_keys = check_size("num_keys", num_keys, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_v2_decoder_layer, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if num_experts_per_tok > n_routed_experts:
@@ -1562,12 +2437,148 @@ def deepseek_v2_decoder_layer(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def deepseek_v2_decoder_layer_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    moe_intermediate_size: int = 896,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    num_queries: int = 913,
+    num_keys: int = 913,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``DeepseekV2DecoderLayer`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Sequences or images side by side (items, at least 1).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    num_queries
+        Query positions of one sequence (tokens, at least 1).
+    num_keys
+        Key positions of one sequence, cached ones included (tokens, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 46 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(num_queries) is int and num_queries > 0):
+        num_queries = check_size("num_queries", num_queries, 1)
+    if not (type(num_keys) is int and num_keys > 0):
+        num_keys = check_size("num_keys", num_keys, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(deepseek_v2_decoder_layer_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if num_queries > num_keys:
+        raise too_large("num_queries", num_queries, "num_keys", num_keys)
+    x1 = 3 * moe_intermediate_size
+    x2 = hidden_size // num_attention_heads
+    x3 = 2 * num_key_value_heads
+    x4 = batch_size * num_queries
+    x5 = activation_bits * x4 + hidden_size * weight_bits
+    x6 = (
+        activation_bits * (hidden_size * (5 * num_experts_per_tok + 11) + num_experts_per_tok * x1)
+        + 32 * (hidden_size + n_routed_experts + 1)
+        + 64 * num_experts_per_tok
+        + 16 * x2
+    )
+    x7 = num_queries * x6
+    x8 = x7 + x2 * kv_bits * num_keys * x3
+    x9 = hidden_size * moe_intermediate_size
+    x10 = routed_reads(n_routed_experts, num_experts_per_tok, x4, x9, expert_routing)
+    x11 = 3 * x10
+    x12 = x11 + 2 * hidden_size * hidden_size
+    x13 = (
+        batch_size * x8
+        + weight_bits * x12
+        + x2 * (x5 * x3 + 16)
+        + x5 * n_shared_experts * x1
+        + 32 * hidden_size * n_routed_experts
+    )
+    return -(-x13 // 8)
+
+
 def llama_flash_attention2(
     *,
     batch_size: int = 1,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
-    kv_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
     hidden_size: int = 1280,
     num_attention_heads: int = 10,
     num_key_value_heads: int = 10,
@@ -1585,11 +2596,11 @@ def llama_flash_attention2(
     batch_size
         Sequences or images side by side (items, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     kv_bits
-        Bits that store one cached key or value element (bits, at least 1).
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_attention_heads
@@ -1615,12 +2626,6 @@ def llama_flash_attention2(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
-    if not (type(kv_bits) is int and kv_bits > 0):
-        kv_bits = check_size("kv_bits", kv_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_attention_heads) is int and num_attention_heads > 0):
@@ -1631,6 +2636,19 @@ def llama_flash_attention2(
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(num_keys) is int and num_keys > 0):
         num_keys = check_size("num_keys", num_keys, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(llama_flash_attention2, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
     if hidden_size % (2 * num_attention_heads):
         raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
     if num_attention_heads % num_key_value_heads:
@@ -1668,10 +2686,102 @@ def llama_flash_attention2(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def llama_flash_attention2_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    kv_bits: Bits = 16,
+    hidden_size: int = 1280,
+    num_attention_heads: int = 10,
+    num_key_value_heads: int = 10,
+    num_queries: int = 913,
+    num_keys: int = 913,
+) -> int:
+    """Return ``fused_io_bytes`` of ``LlamaFlashAttention2`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Sequences or images side by side (items, at least 1).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    kv_bits
+        Bits that store one cached key or value element (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    num_attention_heads
+        Query heads of a decoder layer (heads, at least 1).
+    num_key_value_heads
+        Key and value heads of a decoder layer (heads, at least 1).
+    num_queries
+        Query positions of one sequence (tokens, at least 1).
+    num_keys
+        Key positions of one sequence, cached ones included (tokens, at least 1).
+
+    Returns
+    -------
+    int
+        From 19 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(num_attention_heads) is int and num_attention_heads > 0):
+        num_attention_heads = check_size("num_attention_heads", num_attention_heads, 1)
+    if not (type(num_key_value_heads) is int and num_key_value_heads > 0):
+        num_key_value_heads = check_size("num_key_value_heads", num_key_value_heads, 1)
+    if not (type(num_queries) is int and num_queries > 0):
+        num_queries = check_size("num_queries", num_queries, 1)
+    if not (type(num_keys) is int and num_keys > 0):
+        num_keys = check_size("num_keys", num_keys, 1)
+    if not (
+        type(weight_bits) is int
+        and weight_bits > 0
+        and type(activation_bits) is int
+        and activation_bits > 0
+        and type(kv_bits) is int
+        and kv_bits > 0
+    ):
+        if needs_rounding(weight_bits, activation_bits, kv_bits):
+            return round_up(llama_flash_attention2_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+        kv_bits = check_bits("kv_bits", kv_bits, 1)
+    if hidden_size % (2 * num_attention_heads):
+        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    if num_attention_heads % num_key_value_heads:
+        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    if num_queries > num_keys:
+        raise too_large("num_queries", num_queries, "num_keys", num_keys)
+    x1 = hidden_size // num_attention_heads
+    x2 = 8 * x1
+    x3 = num_key_value_heads * x1
+    x4 = (
+        x2
+        + batch_size * (num_queries * (activation_bits * (4 * hidden_size + x3) + x2 + 16) + kv_bits * num_keys * x3)
+        + hidden_size * weight_bits * (hidden_size + x3)
+    )
+    return -(-x4 // 4)
+
+
 def linear(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 10584,
     in_features: int = 768,
     out_features: int = 2304,
@@ -1685,9 +2795,9 @@ def linear(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     in_features
@@ -1707,16 +2817,17 @@ def linear(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(in_features) is int and in_features > 0):
         in_features = check_size("in_features", in_features, 1)
     if not (type(out_features) is int and out_features > 0):
         out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(linear, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
     tensor_core_flops = 2 * in_features * x1
@@ -1728,10 +2839,63 @@ def linear(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def linear_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    num_tokens: int = 10584,
+    in_features: int = 768,
+    out_features: int = 2304,
+) -> int:
+    """Return ``fused_io_bytes`` of ``Linear`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+    in_features
+        Input channels of a linear layer (channels, at least 1).
+    out_features
+        Output channels of a linear layer (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 8 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(in_features) is int and in_features > 0):
+        in_features = check_size("in_features", in_features, 1)
+    if not (type(out_features) is int and out_features > 0):
+        out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(linear_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    x1 = activation_bits * num_tokens
+    return -(-(out_features * (weight_bits * (in_features + 1) + x1) + in_features * x1) // 8)
+
+
 def llama_rotary_embedding(
     *,
     batch_size: int = 1,
-    activation_bits: int = 16,
+    activation_bits: Bits = 16,
     num_queries: int = 913,
     head_dim: int = 128,
 ) -> Cost:
@@ -1746,7 +2910,7 @@ def llama_rotary_embedding(
     batch_size
         Sequences or images side by side (items, at least 1).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_queries
         Query positions of one sequence (tokens, at least 1).
     head_dim
@@ -1766,12 +2930,14 @@ def llama_rotary_embedding(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_queries) is int and num_queries > 0):
         num_queries = check_size("num_queries", num_queries, 1)
     if not (type(head_dim) is int and head_dim > 0):
         head_dim = check_size("head_dim", head_dim, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(llama_rotary_embedding, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if head_dim % 2:
         raise no_multiple("head_dim", head_dim, "2", 2)
     x1 = batch_size * num_queries
@@ -1788,10 +2954,61 @@ def llama_rotary_embedding(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def llama_rotary_embedding_fused_io_bytes(
+    *,
+    batch_size: int = 1,
+    activation_bits: Bits = 16,
+    num_queries: int = 913,
+    head_dim: int = 128,
+) -> int:
+    """Return ``fused_io_bytes`` of ``LlamaRotaryEmbedding`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Sequences or images side by side (items, at least 1).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    num_queries
+        Query positions of one sequence (tokens, at least 1).
+    head_dim
+        Channels of one attention head (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 5 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(num_queries) is int and num_queries > 0):
+        num_queries = check_size("num_queries", num_queries, 1)
+    if not (type(head_dim) is int and head_dim > 0):
+        head_dim = check_size("head_dim", head_dim, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(llama_rotary_embedding_fused_io_bytes, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if head_dim % 2:
+        raise no_multiple("head_dim", head_dim, "2", 2)
+    x1 = 2 * head_dim
+    return x1 + batch_size * num_queries * (x1 + 4)
+
+
 def deepseek_v2_mlp(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     intermediate_size: int = 6848,
     num_tokens: int = 913,
@@ -1803,9 +3020,9 @@ def deepseek_v2_mlp(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -1825,16 +3042,17 @@ def deepseek_v2_mlp(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
         intermediate_size = check_size("intermediate_size", intermediate_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_mlp, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * intermediate_size
     x2 = num_tokens * activation_bits
     x3 = 3 * weight_bits * x1
@@ -1847,9 +3065,63 @@ def deepseek_v2_mlp(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def deepseek_v2_mlp_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1280,
+    intermediate_size: int = 6848,
+    num_tokens: int = 913,
+) -> int:
+    """Return ``fused_io_bytes`` of ``DeepseekV2MLP`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    intermediate_size
+        Width inside the MLP (channels, at least 1).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+
+    Returns
+    -------
+    int
+        From 9 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_mlp_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    x1 = 3 * activation_bits * num_tokens * (hidden_size + intermediate_size)
+    x2 = x1 + 3 * hidden_size * intermediate_size * weight_bits
+    return -(-x2 // 8)
+
+
 def silu(
     *,
-    activation_bits: int = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 6848,
     num_tokens: int = 913,
 ) -> Cost:
@@ -1860,7 +3132,7 @@ def silu(
     Parameters
     ----------
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -1878,12 +3150,14 @@ def silu(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(silu, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
     tensor_core_flops = 0
@@ -1895,10 +3169,53 @@ def silu(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def silu_fused_io_bytes(
+    *,
+    activation_bits: Bits = 16,
+    hidden_size: int = 6848,
+    num_tokens: int = 913,
+) -> int:
+    """Return ``fused_io_bytes`` of ``SiLU`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+
+    Returns
+    -------
+    int
+        From 0 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(silu_fused_io_bytes, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    return 0
+
+
 def deepseek_v2_rms_norm(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     num_tokens: int = 913,
 ) -> Cost:
@@ -1909,9 +3226,9 @@ def deepseek_v2_rms_norm(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -1929,14 +3246,15 @@ def deepseek_v2_rms_norm(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_rms_norm, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = 1 if activation_bits != 32 else 0
     x2 = activation_bits * (x1 + 1)
     tensor_core_flops = 0
@@ -1949,10 +3267,57 @@ def deepseek_v2_rms_norm(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def deepseek_v2_rms_norm_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1280,
+    num_tokens: int = 913,
+) -> int:
+    """Return ``fused_io_bytes`` of ``DeepseekV2RMSNorm`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+
+    Returns
+    -------
+    int
+        From 0 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_rms_norm_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    return 0
+
+
 def deepseek_v2_moe(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     moe_intermediate_size: int = 896,
     n_routed_experts: int = 64,
@@ -1970,9 +3335,9 @@ def deepseek_v2_moe(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     moe_intermediate_size
@@ -2001,10 +3366,6 @@ def deepseek_v2_moe(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
@@ -2017,6 +3378,11 @@ def deepseek_v2_moe(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_moe, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if expert_routing != "uniform":
         check_routing(expert_routing)
     if num_experts_per_tok > n_routed_experts:
@@ -2065,10 +3431,91 @@ def deepseek_v2_moe(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def deepseek_v2_moe_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1280,
+    moe_intermediate_size: int = 896,
+    n_routed_experts: int = 64,
+    n_shared_experts: int = 2,
+    num_experts_per_tok: int = 6,
+    num_tokens: int = 913,
+    expert_routing: str = "uniform",
+) -> int:
+    """Return ``fused_io_bytes`` of ``DeepseekV2MoE`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    moe_intermediate_size
+        MLP width of one expert (channels, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    n_shared_experts
+        Experts that every token uses (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+    expert_routing
+        Which experts' weights are read: ``"uniform"`` for the expected number of distinct experts under uniform
+        routing, ``"even"`` for the most that can be, ``min(E, k N)``.
+
+    Returns
+    -------
+    int
+        From 25 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(moe_intermediate_size) is int and moe_intermediate_size > 0):
+        moe_intermediate_size = check_size("moe_intermediate_size", moe_intermediate_size, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(n_shared_experts) is int and n_shared_experts > 0):
+        n_shared_experts = check_size("n_shared_experts", n_shared_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(deepseek_v2_moe_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if expert_routing != "uniform":
+        check_routing(expert_routing)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    x1 = hidden_size * moe_intermediate_size
+    x2 = 3 * moe_intermediate_size * (num_experts_per_tok + n_shared_experts)
+    x3 = hidden_size * (5 * num_experts_per_tok + 3) + x2
+    x4 = activation_bits * x3 + 32 * (hidden_size + n_routed_experts) + 64 * num_experts_per_tok
+    x5 = n_shared_experts * x1 + routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x1, expert_routing)
+    x6 = num_tokens * x4 + 3 * weight_bits * x5 + 32 * hidden_size * n_routed_experts
+    return -(-x6 // 8)
+
+
 def moe_gate(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1280,
     n_routed_experts: int = 64,
     num_experts_per_tok: int = 6,
@@ -2082,9 +3529,9 @@ def moe_gate(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     n_routed_experts
@@ -2106,10 +3553,6 @@ def moe_gate(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(n_routed_experts) is int and n_routed_experts > 0):
@@ -2118,6 +3561,11 @@ def moe_gate(
         num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(moe_gate, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if num_experts_per_tok > n_routed_experts:
         raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
     x1 = hidden_size * n_routed_experts
@@ -2140,10 +3588,69 @@ def moe_gate(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def moe_gate_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1280,
+    n_routed_experts: int = 64,
+    num_experts_per_tok: int = 6,
+    num_tokens: int = 913,
+) -> int:
+    """Return ``fused_io_bytes`` of ``MoEGate`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    n_routed_experts
+        Routed experts of an MoE layer (experts, at least 1).
+    num_experts_per_tok
+        Routed experts that one token uses (experts, at least 1).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+
+    Returns
+    -------
+    int
+        From 6 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(n_routed_experts) is int and n_routed_experts > 0):
+        n_routed_experts = check_size("n_routed_experts", n_routed_experts, 1)
+    if not (type(num_experts_per_tok) is int and num_experts_per_tok > 0):
+        num_experts_per_tok = check_size("num_experts_per_tok", num_experts_per_tok, 1)
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(moe_gate_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if num_experts_per_tok > n_routed_experts:
+        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    return 4 * hidden_size * (n_routed_experts + num_tokens) + 4 * n_routed_experts * num_tokens
+
+
 def image_encoder_vit(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     intermediate_size: int = 3072,
     num_views: int = 6,
@@ -2167,9 +3674,9 @@ def image_encoder_vit(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2211,10 +3718,6 @@ def image_encoder_vit(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2243,6 +3746,11 @@ def image_encoder_vit(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(image_encoder_vit, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     if num_global_layers > num_layers:
@@ -2390,10 +3898,168 @@ def image_encoder_vit(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def image_encoder_vit_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 768,
+    intermediate_size: int = 3072,
+    num_views: int = 6,
+    view_size: int = 640,
+    window_size: int = 14,
+    pretrain_grid_size: int = 64,
+    num_heads: int = 12,
+    out_channels: int = 1024,
+    num_layers: int = 12,
+    num_global_layers: int = 4,
+    neck_channels: int = 256,
+    downsample_channels: int = 512,
+    patch_size: int = 16,
+    image_channels: int = 3,
+) -> int:
+    """Return ``fused_io_bytes`` of ``ImageEncoderViT`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    intermediate_size
+        Width inside the MLP (channels, at least 1).
+    num_views
+        Square images that go through the tower side by side (views, at least 1).
+    view_size
+        Side of one square view (pixels, at least 1).
+    window_size
+        Side of an attention window; the whole grid where attention is global (patches, at least 1).
+    pretrain_grid_size
+        Grid side that the position embeddings were trained at (patches, at least 1).
+    num_heads
+        Attention heads (heads, at least 1).
+    out_channels
+        Output channels of a convolution (channels, at least 1).
+    num_layers
+        Layers of a stack (layers, at least 1).
+    num_global_layers
+        Layers of a stack with global attention (layers, at least 0).
+    neck_channels
+        Channels of SAM's neck (channels, at least 1).
+    downsample_channels
+        Channels between the two stride-2 convolutions (channels, at least 1).
+    patch_size
+        Side of a patch (pixels, at least 1).
+    image_channels
+        Colour channels of an image (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 102 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(num_views) is int and num_views > 0):
+        num_views = check_size("num_views", num_views, 1)
+    if not (type(view_size) is int and view_size > 0):
+        view_size = check_size("view_size", view_size, 1)
+    if not (type(window_size) is int and window_size > 0):
+        window_size = check_size("window_size", window_size, 1)
+    if not (type(pretrain_grid_size) is int and pretrain_grid_size > 0):
+        pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
+    if not (type(num_heads) is int and num_heads > 0):
+        num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(out_channels) is int and out_channels > 0):
+        out_channels = check_size("out_channels", out_channels, 1)
+    if not (type(num_layers) is int and num_layers > 0):
+        num_layers = check_size("num_layers", num_layers, 1)
+    if not (type(num_global_layers) is int and num_global_layers >= 0):
+        num_global_layers = check_size("num_global_layers", num_global_layers, 0)
+    if not (type(neck_channels) is int and neck_channels > 0):
+        neck_channels = check_size("neck_channels", neck_channels, 1)
+    if not (type(downsample_channels) is int and downsample_channels > 0):
+        downsample_channels = check_size("downsample_channels", downsample_channels, 1)
+    if not (type(patch_size) is int and patch_size > 0):
+        patch_size = check_size("patch_size", patch_size, 1)
+    if not (type(image_channels) is int and image_channels > 0):
+        image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(image_encoder_vit_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if hidden_size % num_heads:
+        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
+    if num_global_layers > num_layers:
+        raise too_large("num_global_layers", num_global_layers, "num_layers", num_layers)
+    if patch_size > view_size:
+        raise too_large("patch_size", patch_size, "view_size", view_size)
+    x1 = view_size // patch_size
+    x2 = hidden_size + num_layers * intermediate_size
+    x3 = x1 * x1
+    x4 = window_size * window_size
+    x5 = -(-x1 // window_size)
+    x6 = window_size * x5
+    x7 = -(-x1 // 2)
+    x8 = -(-x1 // 4)
+    x9 = hidden_size // num_heads
+    x10 = num_global_layers * x3
+    x11 = num_layers * x4 + x10
+    x12 = x9 * weight_bits + activation_bits * num_views * num_heads * x5 * x6
+    x13 = (
+        num_global_layers * (x1 * num_heads * (x1 + 2) + 12 * hidden_size)
+        + 4 * neck_channels
+        + 2 * (hidden_size * num_layers + x2)
+    )
+    x14 = hidden_size * (12 * num_layers - 12 * num_global_layers) + num_heads * (num_layers - num_global_layers) * x4
+    x15 = (
+        x13 * x3
+        + x14 * x6 * x6
+        + 2 * downsample_channels * x7 * x7
+        + view_size * view_size * image_channels
+        + out_channels * x8 * x8
+    )
+    x16 = num_views * x15
+    x17 = x16 + x9 * (num_global_layers * ((2 * x3 if x1 != pretrain_grid_size else 0) - 4 * x4) + 4 * x11)
+    x18 = (
+        neck_channels
+        + num_layers * (4 * hidden_size + 2 * intermediate_size + 5)
+        + patch_size * patch_size * image_channels
+    )
+    x19 = (
+        x2
+        + hidden_size * x18
+        + 9 * neck_channels * (neck_channels + downsample_channels)
+        + (2 * x9 * x10 if x1 == pretrain_grid_size else 0)
+        + 9 * downsample_channels * out_channels
+    )
+    x20 = (
+        activation_bits * x17
+        + weight_bits * x19
+        + (num_global_layers * (-2 * x12 - 128) + 2 * num_layers * x12) * x4
+        + 128 * x11
+    )
+    return -(-x20 // 8)
+
+
 def patch_embed(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     num_views: int = 6,
     view_size: int = 640,
@@ -2408,9 +4074,9 @@ def patch_embed(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_views
@@ -2434,10 +4100,6 @@ def patch_embed(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_views) is int and num_views > 0):
@@ -2448,6 +4110,11 @@ def patch_embed(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(patch_embed, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if patch_size > view_size:
         raise too_large("patch_size", patch_size, "view_size", view_size)
     x1 = view_size // patch_size
@@ -2464,11 +4131,79 @@ def patch_embed(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def patch_embed_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 768,
+    num_views: int = 6,
+    view_size: int = 640,
+    patch_size: int = 16,
+    image_channels: int = 3,
+) -> int:
+    """Return ``fused_io_bytes`` of ``PatchEmbed`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    num_views
+        Square images that go through the tower side by side (views, at least 1).
+    view_size
+        Side of one square view (pixels, at least 1).
+    patch_size
+        Side of a patch (pixels, at least 1).
+    image_channels
+        Colour channels of an image (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 15 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(num_views) is int and num_views > 0):
+        num_views = check_size("num_views", num_views, 1)
+    if not (type(view_size) is int and view_size > 0):
+        view_size = check_size("view_size", view_size, 1)
+    if not (type(patch_size) is int and patch_size > 0):
+        patch_size = check_size("patch_size", patch_size, 1)
+    if not (type(image_channels) is int and image_channels > 0):
+        image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(patch_embed_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if patch_size > view_size:
+        raise too_large("patch_size", patch_size, "view_size", view_size)
+    x1 = view_size // patch_size
+    x2 = activation_bits * num_views
+    x3 = hidden_size * (weight_bits * (patch_size * patch_size * image_channels + 1) + x1 * x1 * x2)
+    x4 = x3 + image_channels * view_size * view_size * x2
+    return -(-x4 // 8)
+
+
 def conv2d(
     *,
     batch_size: int = 6,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     in_channels: int = 3,
     out_channels: int = 768,
     kernel_size: int = 16,
@@ -2488,9 +4223,9 @@ def conv2d(
     batch_size
         Sequences or images side by side (items, at least 1).
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     in_channels
         Input channels of a convolution (channels, at least 1).
     out_channels
@@ -2520,10 +4255,6 @@ def conv2d(
     """
     if not (type(batch_size) is int and batch_size > 0):
         batch_size = check_size("batch_size", batch_size, 1)
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(in_channels) is int and in_channels > 0):
         in_channels = check_size("in_channels", in_channels, 1)
     if not (type(out_channels) is int and out_channels > 0):
@@ -2538,6 +4269,11 @@ def conv2d(
         height = check_size("height", height, 1)
     if not (type(width) is int and width > 0):
         width = check_size("width", width, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(conv2d, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = -kernel_size + 2 * padding
     if width + x1 < 0:
         raise CostError("the sizes make -kernel_size + 2*padding + width negative")
@@ -2557,10 +4293,98 @@ def conv2d(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def conv2d_fused_io_bytes(
+    *,
+    batch_size: int = 6,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    in_channels: int = 3,
+    out_channels: int = 768,
+    kernel_size: int = 16,
+    stride: int = 16,
+    padding: int = 0,
+    height: int = 640,
+    width: int = 640,
+) -> int:
+    """Return ``fused_io_bytes`` of ``Conv2d`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    batch_size
+        Sequences or images side by side (items, at least 1).
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    in_channels
+        Input channels of a convolution (channels, at least 1).
+    out_channels
+        Output channels of a convolution (channels, at least 1).
+    kernel_size
+        Side of a square convolution kernel (pixels, at least 1).
+    stride
+        Stride of a convolution (pixels, at least 1).
+    padding
+        Zero padding on each side of a convolution (pixels, at least 0).
+    height
+        Input height (pixels, at least 1).
+    width
+        Input width (pixels, at least 1).
+
+    Returns
+    -------
+    int
+        From 24 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(batch_size) is int and batch_size > 0):
+        batch_size = check_size("batch_size", batch_size, 1)
+    if not (type(in_channels) is int and in_channels > 0):
+        in_channels = check_size("in_channels", in_channels, 1)
+    if not (type(out_channels) is int and out_channels > 0):
+        out_channels = check_size("out_channels", out_channels, 1)
+    if not (type(kernel_size) is int and kernel_size > 0):
+        kernel_size = check_size("kernel_size", kernel_size, 1)
+    if not (type(stride) is int and stride > 0):
+        stride = check_size("stride", stride, 1)
+    if not (type(padding) is int and padding >= 0):
+        padding = check_size("padding", padding, 0)
+    if not (type(height) is int and height > 0):
+        height = check_size("height", height, 1)
+    if not (type(width) is int and width > 0):
+        width = check_size("width", width, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(conv2d_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    x1 = -kernel_size + 2 * padding
+    if width + x1 < 0:
+        raise CostError("the sizes make -kernel_size + 2*padding + width negative")
+    if height + x1 < 0:
+        raise CostError("the sizes make height - kernel_size + 2*padding negative")
+    x2 = stride + x1
+    x3 = batch_size * activation_bits
+    x4 = weight_bits * (in_channels * kernel_size * kernel_size + 1)
+    x5 = x4 + ((width + x2) // stride) * ((height + x2) // stride) * x3
+    x6 = out_channels * x5
+    x7 = x6 + in_channels * width * height * x3
+    return -(-x7 // 8)
+
+
 def block(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     intermediate_size: int = 3072,
     num_views: int = 6,
@@ -2578,9 +4402,9 @@ def block(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2608,10 +4432,6 @@ def block(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -2626,6 +4446,11 @@ def block(
         pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(block, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = window_size + 1
@@ -2705,10 +4530,97 @@ def block(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def block_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 768,
+    intermediate_size: int = 3072,
+    num_views: int = 6,
+    grid_size: int = 40,
+    window_size: int = 14,
+    pretrain_grid_size: int = 14,
+    num_heads: int = 12,
+) -> int:
+    """Return ``fused_io_bytes`` of ``Block`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    intermediate_size
+        Width inside the MLP (channels, at least 1).
+    num_views
+        Square images that go through the tower side by side (views, at least 1).
+    grid_size
+        Side of the square patch grid (patches, at least 1).
+    window_size
+        Side of an attention window; the whole grid where attention is global (patches, at least 1).
+    pretrain_grid_size
+        Grid side that the position embeddings were trained at (patches, at least 1).
+    num_heads
+        Attention heads (heads, at least 1).
+
+    Returns
+    -------
+    int
+        From 39 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(num_views) is int and num_views > 0):
+        num_views = check_size("num_views", num_views, 1)
+    if not (type(grid_size) is int and grid_size > 0):
+        grid_size = check_size("grid_size", grid_size, 1)
+    if not (type(window_size) is int and window_size > 0):
+        window_size = check_size("window_size", window_size, 1)
+    if not (type(pretrain_grid_size) is int and pretrain_grid_size > 0):
+        pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
+    if not (type(num_heads) is int and num_heads > 0):
+        num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(block_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if hidden_size % num_heads:
+        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = -(-grid_size // window_size)
+    x2 = window_size * window_size
+    x3 = (hidden_size // num_heads) * x2
+    x4 = x1 * x1 * (window_size * num_heads * (window_size + 2) + 12 * hidden_size) * x2
+    x5 = x4 + 2 * grid_size * grid_size * (hidden_size + intermediate_size)
+    x6 = num_views * x5
+    x7 = x6 + ((2 if window_size != pretrain_grid_size else 0) + 4) * x3
+    x8 = (
+        intermediate_size
+        + hidden_size * (4 * hidden_size + 2 * intermediate_size + 5)
+        + (2 * x3 if window_size == pretrain_grid_size else 0)
+    )
+    x9 = activation_bits * x7 + weight_bits * x8 + 128 * x2
+    return -(-x9 // 8)
+
+
 def layer_norm(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     num_tokens: int = 9600,
 ) -> Cost:
@@ -2720,9 +4632,9 @@ def layer_norm(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -2740,14 +4652,15 @@ def layer_norm(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(layer_norm, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     tensor_core_flops = 0
     cuda_core_flops = 7 * hidden_size * num_tokens
     io_bytes = -(-(hidden_size * (weight_bits + num_tokens * activation_bits) + 32 * num_tokens) // 4)
@@ -2757,10 +4670,57 @@ def layer_norm(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def layer_norm_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 768,
+    num_tokens: int = 9600,
+) -> int:
+    """Return ``fused_io_bytes`` of ``LayerNorm`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+
+    Returns
+    -------
+    int
+        From 0 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(layer_norm_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    return 0
+
+
 def attention(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     num_windows: int = 54,
     window_size: int = 14,
@@ -2777,9 +4737,9 @@ def attention(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_windows
@@ -2803,10 +4763,6 @@ def attention(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_windows) is int and num_windows > 0):
@@ -2817,6 +4773,11 @@ def attention(
         pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(attention, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = window_size + 1
@@ -2867,10 +4828,80 @@ def attention(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def attention_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 768,
+    num_windows: int = 54,
+    window_size: int = 14,
+    pretrain_grid_size: int = 14,
+    num_heads: int = 12,
+) -> int:
+    """Return ``fused_io_bytes`` of ``Attention`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    num_windows
+        Attention windows side by side, over all views (windows, at least 1).
+    window_size
+        Side of an attention window; the whole grid where attention is global (patches, at least 1).
+    pretrain_grid_size
+        Grid side that the position embeddings were trained at (patches, at least 1).
+    num_heads
+        Attention heads (heads, at least 1).
+
+    Returns
+    -------
+    int
+        From 27 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(num_windows) is int and num_windows > 0):
+        num_windows = check_size("num_windows", num_windows, 1)
+    if not (type(window_size) is int and window_size > 0):
+        window_size = check_size("window_size", window_size, 1)
+    if not (type(pretrain_grid_size) is int and pretrain_grid_size > 0):
+        pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
+    if not (type(num_heads) is int and num_heads > 0):
+        num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(attention_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if hidden_size % num_heads:
+        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = hidden_size // num_heads
+    x2 = num_windows * (window_size * num_heads * (window_size + 2) + 12 * hidden_size)
+    x3 = x2 + x1 * ((2 if window_size != pretrain_grid_size else 0) + 4)
+    x4 = activation_bits * x3 + (2 * x1 * weight_bits if window_size == pretrain_grid_size else 0) + 128
+    x5 = window_size * window_size * x4
+    x6 = x5 + 4 * hidden_size * weight_bits * (hidden_size + 1)
+    return -(-x6 // 8)
+
+
 def mlp_block(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 768,
     intermediate_size: int = 3072,
     num_tokens: int = 9600,
@@ -2882,9 +4913,9 @@ def mlp_block(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -2904,16 +4935,17 @@ def mlp_block(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
         intermediate_size = check_size("intermediate_size", intermediate_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(mlp_block, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
     x3 = num_tokens * activation_bits
@@ -2926,9 +4958,62 @@ def mlp_block(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def mlp_block_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 768,
+    intermediate_size: int = 3072,
+    num_tokens: int = 9600,
+) -> int:
+    """Return ``fused_io_bytes`` of ``MLPBlock`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    intermediate_size
+        Width inside the MLP (channels, at least 1).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+
+    Returns
+    -------
+    int
+        From 10 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(mlp_block_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    x1 = hidden_size + intermediate_size
+    return -(-(weight_bits * (2 * hidden_size * intermediate_size + x1) + 2 * x1 * activation_bits * num_tokens) // 8)
+
+
 def gelu(
     *,
-    activation_bits: int = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 3072,
     num_tokens: int = 9600,
 ) -> Cost:
@@ -2939,7 +5024,7 @@ def gelu(
     Parameters
     ----------
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_tokens
@@ -2957,12 +5042,14 @@ def gelu(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(gelu, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
     tensor_core_flops = 0
@@ -2974,10 +5061,53 @@ def gelu(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def gelu_fused_io_bytes(
+    *,
+    activation_bits: Bits = 16,
+    hidden_size: int = 3072,
+    num_tokens: int = 9600,
+) -> int:
+    """Return ``fused_io_bytes`` of ``GELU`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+
+    Returns
+    -------
+    int
+        From 0 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(activation_bits):
+            return round_up(gelu_fused_io_bytes, locals())
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    return 0
+
+
 def layer_norm2d(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_views: int = 6,
     grid_size: int = 40,
     out_channels: int = 256,
@@ -2989,9 +5119,9 @@ def layer_norm2d(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_views
         Square images that go through the tower side by side (views, at least 1).
     grid_size
@@ -3011,16 +5141,17 @@ def layer_norm2d(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_views) is int and num_views > 0):
         num_views = check_size("num_views", num_views, 1)
     if not (type(grid_size) is int and grid_size > 0):
         grid_size = check_size("grid_size", grid_size, 1)
     if not (type(out_channels) is int and out_channels > 0):
         out_channels = check_size("out_channels", out_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(layer_norm2d, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = grid_size * num_views * grid_size
     x2 = activation_bits * x1
     x3 = out_channels * weight_bits
@@ -3033,10 +5164,62 @@ def layer_norm2d(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def layer_norm2d_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    num_views: int = 6,
+    grid_size: int = 40,
+    out_channels: int = 256,
+) -> int:
+    """Return ``fused_io_bytes`` of ``LayerNorm2d`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    num_views
+        Square images that go through the tower side by side (views, at least 1).
+    grid_size
+        Side of the square patch grid (patches, at least 1).
+    out_channels
+        Output channels of a convolution (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 0 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(num_views) is int and num_views > 0):
+        num_views = check_size("num_views", num_views, 1)
+    if not (type(grid_size) is int and grid_size > 0):
+        grid_size = check_size("grid_size", grid_size, 1)
+    if not (type(out_channels) is int and out_channels > 0):
+        out_channels = check_size("out_channels", out_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(layer_norm2d_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    return 0
+
+
 def vit_model(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_views: int = 6,
@@ -3055,9 +5238,9 @@ def vit_model(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -3089,10 +5272,6 @@ def vit_model(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -3111,6 +5290,11 @@ def vit_model(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vit_model, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = grid_size * grid_size
@@ -3151,10 +5335,99 @@ def vit_model(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def vit_model_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1024,
+    intermediate_size: int = 4096,
+    num_views: int = 6,
+    grid_size: int = 10,
+    pretrain_grid_size: int = 16,
+    num_heads: int = 16,
+    num_layers: int = 24,
+    patch_size: int = 14,
+    image_channels: int = 3,
+) -> int:
+    """Return ``fused_io_bytes`` of ``VitModel`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    intermediate_size
+        Width inside the MLP (channels, at least 1).
+    num_views
+        Square images that go through the tower side by side (views, at least 1).
+    grid_size
+        Side of the square patch grid (patches, at least 1).
+    pretrain_grid_size
+        Grid side that the position embeddings were trained at (patches, at least 1).
+    num_heads
+        Attention heads (heads, at least 1).
+    num_layers
+        Layers of a stack (layers, at least 1).
+    patch_size
+        Side of a patch (pixels, at least 1).
+    image_channels
+        Colour channels of an image (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 27 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(num_views) is int and num_views > 0):
+        num_views = check_size("num_views", num_views, 1)
+    if not (type(grid_size) is int and grid_size > 0):
+        grid_size = check_size("grid_size", grid_size, 1)
+    if not (type(pretrain_grid_size) is int and pretrain_grid_size > 0):
+        pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
+    if not (type(num_heads) is int and num_heads > 0):
+        num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(num_layers) is int and num_layers > 0):
+        num_layers = check_size("num_layers", num_layers, 1)
+    if not (type(patch_size) is int and patch_size > 0):
+        patch_size = check_size("patch_size", patch_size, 1)
+    if not (type(image_channels) is int and image_channels > 0):
+        image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(vit_model_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if hidden_size % num_heads:
+        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = pretrain_grid_size * pretrain_grid_size + 1
+    x2 = num_views * (grid_size * grid_size + 1)
+    x3 = weight_bits * (num_layers * (4 * hidden_size + 2 * intermediate_size + 5) + x1)
+    x4 = x3 + activation_bits * (x1 + 12 * num_layers * x2)
+    x5 = hidden_size * x4 + num_layers * intermediate_size * (weight_bits + 2 * activation_bits * x2) + 64 * x1
+    return -(-x5 // 8)
+
+
 def clip_vision_embeddings(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     num_views: int = 6,
     grid_size: int = 10,
@@ -3171,9 +5444,9 @@ def clip_vision_embeddings(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_views
@@ -3199,10 +5472,6 @@ def clip_vision_embeddings(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_views) is int and num_views > 0):
@@ -3215,6 +5484,11 @@ def clip_vision_embeddings(
         patch_size = check_size("patch_size", patch_size, 1)
     if not (type(image_channels) is int and image_channels > 0):
         image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(clip_vision_embeddings, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = grid_size * grid_size
     x2 = x1 + 1
     x3 = num_views * x2
@@ -3244,10 +5518,78 @@ def clip_vision_embeddings(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def clip_vision_embeddings_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1024,
+    num_views: int = 6,
+    grid_size: int = 10,
+    pretrain_grid_size: int = 16,
+    patch_size: int = 14,
+    image_channels: int = 3,
+) -> int:
+    """Return ``fused_io_bytes`` of ``CLIPVisionEmbeddings`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    num_views
+        Square images that go through the tower side by side (views, at least 1).
+    grid_size
+        Side of the square patch grid (patches, at least 1).
+    pretrain_grid_size
+        Grid side that the position embeddings were trained at (patches, at least 1).
+    patch_size
+        Side of a patch (pixels, at least 1).
+    image_channels
+        Colour channels of an image (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 7 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(num_views) is int and num_views > 0):
+        num_views = check_size("num_views", num_views, 1)
+    if not (type(grid_size) is int and grid_size > 0):
+        grid_size = check_size("grid_size", grid_size, 1)
+    if not (type(pretrain_grid_size) is int and pretrain_grid_size > 0):
+        pretrain_grid_size = check_size("pretrain_grid_size", pretrain_grid_size, 1)
+    if not (type(patch_size) is int and patch_size > 0):
+        patch_size = check_size("patch_size", patch_size, 1)
+    if not (type(image_channels) is int and image_channels > 0):
+        image_channels = check_size("image_channels", image_channels, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(clip_vision_embeddings_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    x1 = (pretrain_grid_size * pretrain_grid_size + 1) * (hidden_size * (weight_bits + activation_bits) + 64)
+    return -(-x1 // 8)
+
+
 def notp_transformer(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_queries: int = 101,
@@ -3262,9 +5604,9 @@ def notp_transformer(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -3290,10 +5632,6 @@ def notp_transformer(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -3306,6 +5644,11 @@ def notp_transformer(
         num_heads = check_size("num_heads", num_heads, 1)
     if not (type(num_layers) is int and num_layers > 0):
         num_layers = check_size("num_layers", num_layers, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_transformer, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
@@ -3322,10 +5665,83 @@ def notp_transformer(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def notp_transformer_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1024,
+    intermediate_size: int = 4096,
+    num_queries: int = 101,
+    num_views: int = 6,
+    num_heads: int = 16,
+    num_layers: int = 24,
+) -> int:
+    """Return ``fused_io_bytes`` of ``NoTPTransformer`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    intermediate_size
+        Width inside the MLP (channels, at least 1).
+    num_queries
+        Query positions of one sequence (tokens, at least 1).
+    num_views
+        Square images that go through the tower side by side (views, at least 1).
+    num_heads
+        Attention heads (heads, at least 1).
+    num_layers
+        Layers of a stack (layers, at least 1).
+
+    Returns
+    -------
+    int
+        From 15 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(num_queries) is int and num_queries > 0):
+        num_queries = check_size("num_queries", num_queries, 1)
+    if not (type(num_views) is int and num_views > 0):
+        num_views = check_size("num_views", num_views, 1)
+    if not (type(num_heads) is int and num_heads > 0):
+        num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(num_layers) is int and num_layers > 0):
+        num_layers = check_size("num_layers", num_layers, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_transformer_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if hidden_size % num_heads:
+        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = 2 * intermediate_size
+    x2 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x1 + 5))
+    x3 = x2 + activation_bits * num_queries * num_views * (x1 + 12 * hidden_size)
+    x4 = num_layers * x3
+    return -(-x4 // 8)
+
+
 def notp_transformer_block(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_queries: int = 101,
@@ -3339,9 +5755,9 @@ def notp_transformer_block(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -3365,10 +5781,6 @@ def notp_transformer_block(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
@@ -3379,6 +5791,11 @@ def notp_transformer_block(
         num_views = check_size("num_views", num_views, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_transformer_block, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
@@ -3393,10 +5810,77 @@ def notp_transformer_block(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def notp_transformer_block_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1024,
+    intermediate_size: int = 4096,
+    num_queries: int = 101,
+    num_views: int = 6,
+    num_heads: int = 16,
+) -> int:
+    """Return ``fused_io_bytes`` of ``NoTPTransformerBlock`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    intermediate_size
+        Width inside the MLP (channels, at least 1).
+    num_queries
+        Query positions of one sequence (tokens, at least 1).
+    num_views
+        Square images that go through the tower side by side (views, at least 1).
+    num_heads
+        Attention heads (heads, at least 1).
+
+    Returns
+    -------
+    int
+        From 14 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(num_queries) is int and num_queries > 0):
+        num_queries = check_size("num_queries", num_queries, 1)
+    if not (type(num_views) is int and num_views > 0):
+        num_views = check_size("num_views", num_views, 1)
+    if not (type(num_heads) is int and num_heads > 0):
+        num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_transformer_block_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if hidden_size % num_heads:
+        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = 2 * intermediate_size
+    x2 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x1 + 5))
+    x3 = x2 + activation_bits * num_queries * num_views * (x1 + 12 * hidden_size)
+    return -(-x3 // 8)
+
+
 def notp_attention(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     num_queries: int = 101,
     num_views: int = 6,
@@ -3409,9 +5893,9 @@ def notp_attention(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     num_queries
@@ -3433,10 +5917,6 @@ def notp_attention(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(num_queries) is int and num_queries > 0):
@@ -3445,6 +5925,11 @@ def notp_attention(
         num_views = check_size("num_views", num_views, 1)
     if not (type(num_heads) is int and num_heads > 0):
         num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_attention, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
@@ -3460,10 +5945,70 @@ def notp_attention(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def notp_attention_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1024,
+    num_queries: int = 101,
+    num_views: int = 6,
+    num_heads: int = 16,
+) -> int:
+    """Return ``fused_io_bytes`` of ``NoTPAttention`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    num_queries
+        Query positions of one sequence (tokens, at least 1).
+    num_views
+        Square images that go through the tower side by side (views, at least 1).
+    num_heads
+        Attention heads (heads, at least 1).
+
+    Returns
+    -------
+    int
+        From 9 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(num_queries) is int and num_queries > 0):
+        num_queries = check_size("num_queries", num_queries, 1)
+    if not (type(num_views) is int and num_views > 0):
+        num_views = check_size("num_views", num_views, 1)
+    if not (type(num_heads) is int and num_heads > 0):
+        num_heads = check_size("num_heads", num_heads, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_attention_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    if hidden_size % num_heads:
+        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = hidden_size * (2 * weight_bits * (hidden_size + 1) + 5 * activation_bits * num_queries * num_views)
+    return -(-x1 // 4)
+
+
 def notp_feedforward(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     hidden_size: int = 1024,
     intermediate_size: int = 4096,
     num_tokens: int = 606,
@@ -3475,9 +6020,9 @@ def notp_feedforward(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     hidden_size
         Width of the layer (channels, at least 1).
     intermediate_size
@@ -3497,16 +6042,17 @@ def notp_feedforward(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(hidden_size) is int and hidden_size > 0):
         hidden_size = check_size("hidden_size", hidden_size, 1)
     if not (type(intermediate_size) is int and intermediate_size > 0):
         intermediate_size = check_size("intermediate_size", intermediate_size, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_feedforward, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
     x3 = num_tokens * activation_bits
@@ -3519,10 +6065,63 @@ def notp_feedforward(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def notp_feedforward_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    hidden_size: int = 1024,
+    intermediate_size: int = 4096,
+    num_tokens: int = 606,
+) -> int:
+    """Return ``fused_io_bytes`` of ``NoTPFeedForward`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    hidden_size
+        Width of the layer (channels, at least 1).
+    intermediate_size
+        Width inside the MLP (channels, at least 1).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+
+    Returns
+    -------
+    int
+        From 10 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(hidden_size) is int and hidden_size > 0):
+        hidden_size = check_size("hidden_size", hidden_size, 1)
+    if not (type(intermediate_size) is int and intermediate_size > 0):
+        intermediate_size = check_size("intermediate_size", intermediate_size, 1)
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(notp_feedforward_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    x1 = hidden_size + intermediate_size
+    return -(-(weight_bits * (2 * hidden_size * intermediate_size + x1) + 2 * x1 * activation_bits * num_tokens) // 8)
+
+
 def mlp_projector(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 600,
     in_features: int = 2048,
     out_features: int = 1280,
@@ -3534,9 +6133,9 @@ def mlp_projector(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     in_features
@@ -3556,16 +6155,17 @@ def mlp_projector(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(in_features) is int and in_features > 0):
         in_features = check_size("in_features", in_features, 1)
     if not (type(out_features) is int and out_features > 0):
         out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(mlp_projector, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
     tensor_core_flops = 2 * in_features * x1
@@ -3577,10 +6177,63 @@ def mlp_projector(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
+def mlp_projector_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    num_tokens: int = 600,
+    in_features: int = 2048,
+    out_features: int = 1280,
+) -> int:
+    """Return ``fused_io_bytes`` of ``MlpProjector`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+    in_features
+        Input channels of a linear layer (channels, at least 1).
+    out_features
+        Output channels of a linear layer (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 8 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(in_features) is int and in_features > 0):
+        in_features = check_size("in_features", in_features, 1)
+    if not (type(out_features) is int and out_features > 0):
+        out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(mlp_projector_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    x1 = activation_bits * num_tokens
+    return -(-(out_features * (weight_bits * (in_features + 1) + x1) + in_features * x1) // 8)
+
+
 def lm_head(
     *,
-    weight_bits: int = 16,
-    activation_bits: int = 16,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
     num_tokens: int = 913,
     in_features: int = 1280,
     out_features: int = 129280,
@@ -3593,9 +6246,9 @@ def lm_head(
     Parameters
     ----------
     weight_bits
-        Bits that store one parameter (bits, at least 1).
+        Bits that store one parameter (bits, at least 1, or a fraction).
     activation_bits
-        Bits that store one floating-point activation (bits, at least 1).
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
     num_tokens
         Rows that the layer sees: batch x positions (tokens, at least 1).
     in_features
@@ -3615,16 +6268,17 @@ def lm_head(
     CostError
         If a size is out of range, or sizes contradict each other.
     """
-    if not (type(weight_bits) is int and weight_bits > 0):
-        weight_bits = check_size("weight_bits", weight_bits, 1)
-    if not (type(activation_bits) is int and activation_bits > 0):
-        activation_bits = check_size("activation_bits", activation_bits, 1)
     if not (type(num_tokens) is int and num_tokens > 0):
         num_tokens = check_size("num_tokens", num_tokens, 1)
     if not (type(in_features) is int and in_features > 0):
         in_features = check_size("in_features", in_features, 1)
     if not (type(out_features) is int and out_features > 0):
         out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(lm_head, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
     x1 = num_tokens * out_features
     x2 = in_features * out_features * weight_bits
     tensor_core_flops = 2 * in_features * x1
@@ -3634,3 +6288,56 @@ def lm_head(
     activation_bytes = -(-(activation_bits * x1) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
+
+
+def lm_head_fused_io_bytes(
+    *,
+    weight_bits: Bits = 16,
+    activation_bits: Bits = 16,
+    num_tokens: int = 913,
+    in_features: int = 1280,
+    out_features: int = 129280,
+) -> int:
+    """Return ``fused_io_bytes`` of ``Linear`` with the same arguments.
+
+    Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
+    their neighbours and move nothing.
+
+    Parameters
+    ----------
+    weight_bits
+        Bits that store one parameter (bits, at least 1, or a fraction).
+    activation_bits
+        Bits that store one floating-point activation (bits, at least 1, or a fraction).
+    num_tokens
+        Rows that the layer sees: batch x positions (tokens, at least 1).
+    in_features
+        Input channels of a linear layer (channels, at least 1).
+    out_features
+        Output channels of a linear layer (channels, at least 1).
+
+    Returns
+    -------
+    int
+        From 7 operations on integers.
+
+    Raises
+    ------
+    TypeError
+        If a size is not an integer.
+    CostError
+        If a size is out of range, or sizes contradict each other.
+    """
+    if not (type(num_tokens) is int and num_tokens > 0):
+        num_tokens = check_size("num_tokens", num_tokens, 1)
+    if not (type(in_features) is int and in_features > 0):
+        in_features = check_size("in_features", in_features, 1)
+    if not (type(out_features) is int and out_features > 0):
+        out_features = check_size("out_features", out_features, 1)
+    if not (type(weight_bits) is int and weight_bits > 0 and type(activation_bits) is int and activation_bits > 0):
+        if needs_rounding(weight_bits, activation_bits):
+            return round_up(lm_head_fused_io_bytes, locals())
+        weight_bits = check_bits("weight_bits", weight_bits, 1)
+        activation_bits = check_bits("activation_bits", activation_bits, 1)
+    x1 = activation_bits * num_tokens * (in_features + out_features) + in_features * out_features * weight_bits
+    return -(-x1 // 8)

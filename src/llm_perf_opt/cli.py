@@ -48,7 +48,10 @@ def take_options(
 
 @app.command("compile")
 def compile_model(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")] = Path("codegen"),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where the files go; else codegen, if nothing there would change."),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file in DIR would change.")] = False,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="The config.json of another model of this family.")
@@ -66,25 +69,28 @@ def compile_model(
 
     with show_progress() as begin:
         begin("load the compiler")
-        from llm_perf_opt.commands.compile import ACCURACY_FILE, compile_files, describe_files
+        from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, compile_files, describe_files, save
         from llm_perf_opt.commands.verify import EVIDENCE_FILE
-        from modelmeter.emit.write import StaleError, check_files, write_files
+        from modelmeter.emit.write import StaleError, check_files
 
+        folder = FOLDER if out is None else out
         compilation = compile_files(
-            config, graph, begin, name=name, evidence_file=out / EVIDENCE_FILE, accuracy_file=out / ACCURACY_FILE
+            config, graph, begin, name=name, evidence_file=folder / EVIDENCE_FILE, accuracy_file=folder / ACCURACY_FILE
         )
         begin("compare the files" if check else "write the files")
-        if save_graph is not None:
-            compilation.graph.write(save_graph)
+        left = save(compilation, None if check else folder, save_graph, keep=out is None)
         try:
-            (check_files if check else write_files)(compilation.files, out)
+            if check:
+                check_files(compilation.files, folder)
         except StaleError as stale:
             typer.echo(stale.diff)
             print_error(stale)
             raise typer.Exit(1) from None
     for warning in compilation.warnings:
         print_warning(warning)
-    typer.echo(describe_files(compilation.files, out, "current" if check else "written"))
+    typer.echo(describe_files(compilation.files, folder, "current" if check else "written"))
+    for path in left:
+        typer.echo(f"{folder / path}: no longer generated; remove it, unless it is yours")
 
 
 @app.command("show")
@@ -129,9 +135,10 @@ def print_tree(
 
 @app.command("eval")
 def evaluate(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, training_step, or a layer.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, training_step, a layer, or its torch class.")],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Its sizes; the others have their defaults.")
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Its sizes; the others have their defaults. Bits may be 5.5 or 11/2."),
     ] = None,
     page: page_views.PageOption = None,
     crop: page_views.CropOption = True,
@@ -150,8 +157,8 @@ def evaluate(
         open_console().print(evaluation.render())
 
 
-app.command("report")(report.report)
-app.command("trace")(trace.trace)
+app.command("report", epilog=report.SAMPLES)(report.report)
+app.command("trace", epilog=report.WORKLOAD_SAMPLE)(trace.trace)
 app.command("sweep")(sweep.sweep)
 app.command("coverage")(coverage.coverage)
 app.command("verify")(verify.verify)

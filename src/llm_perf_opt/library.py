@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.data.serialization import read_record
 
 T = TypeVar("T")
+
+LARGEST_RECORD_BYTES: Final = 2**17
+"""The longest file that is read: a hundred times what a card takes, and a second of YAML."""
 
 
 def list_shipped(package: str) -> tuple[str, ...]:
@@ -38,10 +41,10 @@ def find_record(name: str, kind: str, package: str, record_type: type[T]) -> T:
     UnknownNameError
         If no record of this name is shipped.
     RecordError
-        If the file cannot be read or holds no such record.
+        If the file cannot be read, is longer than any such record, or holds none.
     """
     if os.path.basename(name) != name or Path(name).suffix in (".yaml", ".yml", ".json"):
-        return read_record(name, record_type)
+        return read_record(name, record_type, limit_bytes=LARGEST_RECORD_BYTES)
     shipped = list_shipped(package)
     if name not in shipped:
         raise unknown_name(kind, name, shipped)

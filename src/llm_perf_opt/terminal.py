@@ -8,7 +8,9 @@ from decimal import Context
 from typing import Final, TypeVar
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     Progress,
@@ -19,16 +21,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 Item = TypeVar("Item")
 
 _PIPE_WIDTH: Final = 200
+_LONGEST_WORD: Final = len("peak_activation_bytes")
+_UNKNOWN_WIDTH: Final = 80
 _PREFIXES: Final = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E", 21: "Z", 24: "Y", 27: "R", 30: "Q"}
 
 
 def open_console(*, stderr: bool = False) -> Console:
     """Return a console: in colours on a terminal, plain text in a pipe or a file."""
-    return Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False)
+    if console.width < 1:  # a terminal that does not know its width says 0, and rich would print nothing
+        console.width = _UNKNOWN_WIDTH
+    return console
 
 
 def open_table_console() -> Console:
@@ -39,22 +47,68 @@ def open_table_console() -> Console:
     return console
 
 
+def print_lines(text: str) -> None:
+    """Print lines: a terminal would break them anywhere, here they break between words; in a pipe they stay whole."""
+    console = open_console()
+    console.print(Text(text), soft_wrap=not console.is_terminal)
+
+
 def has_unicode(console: Console) -> bool:
     """Tell whether a console shows more than ASCII."""
     return not console.options.ascii_only
 
 
-def make_table(*headers: str, text_columns: int = 1, title: str | None = None) -> Table:
+class NumberTable(Table):
+    """A table whose first columns are text and whose other columns are numbers, none of which is split.
+
+    Where the numbers leave too little room for the text, each row is a paragraph: a line for each of its cells.
+    """
+
+    def __init__(self, *headers: str, text_columns: int, title: str | None) -> None:
+        # Two columns between cells: the box takes one of them.
+        super().__init__(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), title=title)
+        self.title_justify = "left"
+        for index, header in enumerate(headers):
+            if index < text_columns:
+                self.add_column(header, overflow="fold")
+            else:
+                self.add_column(header, justify="right", no_wrap=True, overflow="fold")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the table, or the paragraphs."""
+        if self._fits(console, options):
+            yield from super().__rich_console__(console, options)
+            return
+        if self.title is not None:
+            yield self.title
+        for first, *others in zip(*(column.cells for column in self.columns), strict=True):
+            grid = Table.grid(padding=(0, 2, 0, 0))
+            grid.add_column(no_wrap=True)
+            grid.add_column(overflow="fold")
+            for column, cell in zip(self.columns[1:], others, strict=True):
+                if cell:
+                    grid.add_row(column.header, cell)
+            yield first
+            yield Padding(grid, (0, 0, 0, 2))
+
+    def _fits(self, console: Console, options: ConsoleOptions) -> bool:
+        """Tell whether all numbers, and as much of each text as one should see at once, are on a line."""
+        room = options.max_width - 2 * (len(self.columns) - 1)
+        for column in self.columns:
+            if column.overflow == "ellipsis":  # what may be cut gives way
+                continue
+            sizes = [Measurement.get(console, options, cell) for cell in (column.header, *column.cells)]
+            words = min(_LONGEST_WORD, max(size.minimum for size in sizes))
+            room -= max(size.maximum for size in sizes) if column.no_wrap else words
+        return room >= 0
+
+
+def make_table(*headers: str, text_columns: int = 1, title: str | None = None) -> NumberTable:
     """Return a table whose first columns are text and whose other columns are numbers.
 
-    What does not fit is folded, never cut.
+    Text that does not fit is folded, never cut.
     """
-    # Two columns between cells: the box takes one of them.
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), title=title)
-    table.title_justify = "left"
-    for index, header in enumerate(headers):
-        table.add_column(header, justify="left" if index < text_columns else "right", overflow="fold")
-    return table
+    return NumberTable(*headers, text_columns=text_columns, title=title)
 
 
 @contextmanager

@@ -13,7 +13,17 @@ import sympy
 from attrs import frozen
 
 from modelmeter.errors import FormulaError
-from modelmeter.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, RoutedReads, Size, Triangular
+from modelmeter.functions import (
+    CeilDiv,
+    Differs,
+    Equals,
+    Exceeds,
+    FloorDiv,
+    IntegerFunction,
+    RoutedReads,
+    Size,
+    Triangular,
+)
 
 _SHORT_SUM: Final = 45
 """A sum of at most this many characters stays on the line of its term."""
@@ -61,6 +71,12 @@ def typeset(formula: Size, *, width: int, unicode: bool) -> list[Line]:
         If the formula is not made of sums, products, powers and the functions of :mod:`modelmeter.functions`.
     """
     return list(_Typesetter(width=width, unicode=unicode).lay_out(sympy.sympify(formula)))
+
+
+def write_bracket(bracket: type[IntegerFunction], *, unicode: bool) -> str:
+    """Return a comparison of ``a`` and ``b`` as it is written in formulas."""
+    in_unicode, in_ascii = _FUNCTIONS[bracket]
+    return (in_unicode if unicode else in_ascii).format("a", "b")
 
 
 @frozen(kw_only=True)

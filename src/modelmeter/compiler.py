@@ -38,7 +38,8 @@ from modelmeter.models.deepseek_ocr.build import (
 )
 from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
 from modelmeter.models.deepseek_ocr.model_rules import RULES
-from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
+from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step, server_sizes
+from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.peak import Peak, find_peaks
 from modelmeter.size_rules import substitute_sizes
@@ -210,6 +211,7 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
     return PackageSpec(
         stages=compiled.totals.by_stage,
         training_step=compiled.training_step,
+        server_steps=_cost_server_steps(),
         layers=tuple(
             LayerFormula(
                 name=entry.name,
@@ -224,13 +226,7 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
         ),
         fused_io=compiled.totals.fused_io_by_stage,
         peaks={stage: peak.candidates for stage, peak in compiled.peaks.items()},
-        image_tokens=image_tokens(
-            symbols["base_size"],
-            symbols["image_size"],
-            symbols["num_width_tiles"],
-            symbols["num_height_tiles"],
-            symbols["sam_patch_size"],
-        ),
+        image_tokens=prompt_image_tokens(symbols),
         architecture=compiled.architecture.dimension_values(),
         fixed=_find_fixed_sizes(compiled),
         defaults=Workload().dimension_values(),
@@ -244,6 +240,11 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
         },
         model=compiled.name,
     )
+
+
+def _cost_server_steps() -> dict[str, Cost]:
+    sizes = server_sizes()
+    return {CHUNK: cost_chunk(sizes), STEP: cost_step(sizes)}
 
 
 def _find_fixed_sizes(compiled: CompiledModel) -> frozenset[str]:

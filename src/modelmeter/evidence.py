@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import sympy
 from attrs import asdict, field, frozen, validators
@@ -17,7 +16,7 @@ from cattrs import ClassValidationError
 
 from modelmeter.cost import METRICS, Cost
 from modelmeter.errors import EvidenceError
-from modelmeter.files import describe_failure
+from modelmeter.files import describe_failure, read_text
 from modelmeter.functions import Size
 from modelmeter.strict_json import first_problem, make_converter, parse_object
 
@@ -135,7 +134,7 @@ class Evidence:
             If the file cannot be read, or as :meth:`from_json`.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(read_text(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, UnicodeDecodeError) as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -20,7 +19,7 @@ from cattrs import ClassValidationError
 
 from modelmeter import strict_json
 from modelmeter.errors import GraphError
-from modelmeter.files import describe_failure, write_text
+from modelmeter.files import describe_failure, read_text, write_text
 from modelmeter.module_node import (
     Call,
     ModuleNode,
@@ -195,7 +194,7 @@ class ModuleGraph:
             If the file cannot be read or holds no module graph.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = read_text(path)
         except (OSError, ValueError) as error:
             raise GraphError(
                 "the file cannot be read as text", place=str(path), found=describe_failure(error)

@@ -20,6 +20,9 @@ Repetition = Literal["none", "for", "parfor"]
 LARGEST_SIZE: Final = 2**63 - 1
 """torch counts in signed 64-bit integers."""
 
+DEEPEST_MODULE: Final = 100
+"""Modules one in another. torch calls no deeper ones: each takes some of Python's thousand frames."""
+
 _NAME = re.compile(r"[\w-]{1,100}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _CLASS = re.compile(r"[\w.<>]{1,500}")
@@ -108,6 +111,11 @@ def is_inside(path: str, outer: str) -> bool:
 
 def check_node(node: ModuleNode, place: str) -> None:
     """Raise a GraphError for what no traced module can have."""
+    if node.path.count(".") >= DEEPEST_MODULE:
+        raise GraphError(
+            "a module is too deep in others", place=f"{place}.path", expected=f"at most {DEEPEST_MODULE} names",
+            found=node.path.count(".") + 1,
+        )  # fmt: skip
     if node.path:
         for member in node.members:
             check_name(member, f"{place}.members")

@@ -10,7 +10,8 @@ towers are alive while it runs. The peak does not add up, so it is no field of :
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, Literal
 
 import sympy
@@ -115,7 +116,7 @@ def find_peaks(
         holds = ACTIVATIONS_ARE_CAST if casts else equals(symbol("activation_bits"), FLOAT32_BITS)
         by_stage: dict[str, list[Candidate]] = {stage: [] for stage in stages}
         for run, layer in layers.items():
-            for candidate in _find_candidates(layer, inputs[run], casts=casts):
+            for candidate in _find_candidates(layer, inputs[run], partial(stage_of, run), casts=casts):
                 by_stage[stage_of(run, candidate.path)].append(candidate)
         for stage, candidates in by_stage.items():
             times = exceeds(symbol("decode_steps"), 0) if stage == looped_stage else 1
@@ -129,13 +130,15 @@ def find_peaks(
     return {stage: Peak(operators=tuple(operators)) for stage, operators in found.items()}
 
 
-def _find_candidates(layer: BaseLayer, inputs: Elements, *, casts: bool) -> Iterator[Candidate]:
+def _find_candidates(
+    layer: BaseLayer, inputs: Elements, stage_of: Callable[[str], str], *, casts: bool
+) -> Iterator[Candidate]:
     """Yield the operators of a replay with or without casts, each where it runs."""
     tape, ids = Tape(type(layer).__name__, casts=casts), Buffer(inputs)
     tape.reserve(ids)
     layer.replay(tape, ids)
     precision = Precision() if casts else Precision(activation_bits=FLOAT32_BITS)
-    for operator in tape.list_operators():
+    for operator in tape.list_operators(stage_of):
         settled = {ACTIVATIONS_ARE_CAST: sympy.S.One, **_settle_brackets(operator.factor)}
 
         def count(elements: Elements) -> sympy.Expr:

@@ -64,6 +64,7 @@ def _dimensions(kind: Kind, *rows: tuple[str, str, str] | tuple[str, str, str, i
 WORKLOAD = _dimensions(
     "workload",
     ("batch_size", "pages", "pages processed side by side"),
+    ("images_per_prompt", "images", "images of one prompt, all cut alike"),
     ("vision_batch_size", "pages", "pages that share a call of the vision towers"),
     ("base_size", "pixels", "side of the square global view"),
     ("image_size", "pixels", "side of each square tile"),
@@ -148,6 +149,8 @@ LOCAL_SIZES = _dimensions(
     ("patch_size", "pixels", "side of a patch"),
     ("image_channels", "channels", "colour channels of an image"),
     ("decode_step", "steps", "the index t of a decode step, from 1"),
+    ("cached_tokens", "tokens", "positions of each sequence that are cached before a chunk of its prompt"),
+    ("context_tokens", "tokens", "cached positions of all sequences of a step"),
 )
 
 _SYMBOLS: dict[str, sympy.Symbol] = {

@@ -158,7 +158,9 @@ def test_a_number_is_kept_until_its_rule_is_checked(costs: ModuleType) -> None:
     )
     square = program.Operation("*", ("side", "side"))
     formulas = program.Program(
-        (), (program.Check("square", square, "limit", "limit"),), (program.Operation("+", (square, "limit")),)
+        (),
+        (program.Check("exceeds", "square", square, "limit", "limit"),),
+        (program.Operation("+", (square, "limit")),),
     )
     recorded = tape.Recorder({"side": (0,), "limit": (0,)}, (3,)).record(formulas)
     kinds = dict.fromkeys(("side", "limit", *recorded.steps), numpy.int64)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from attrs import evolve
 from small_package import ARCHITECTURE, make_spec
 
 from modelmeter.cost import METRICS
 from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
-from modelmeter.emit.programs import REQUEST, Stages, build_stages
-from modelmeter.errors import FormulaError
+from modelmeter.emit.programs import REQUEST, Stages, build_layer, build_stages
 
 
 def write(stages: Stages, stage: str) -> FormulaFunction:
@@ -32,8 +30,33 @@ def test_derived_sizes_follow_from_the_image_tokens() -> None:
     assert any(line.startswith("image_tokens = ") for line in lines[: lines.index(order[1])])
 
 
-def test_a_rule_without_a_check_is_refused() -> None:
-    """Sizes of the architecture divide each other; where they are arguments, formulas of unknown sizes cannot check."""
-    spec = evolve(make_spec(), fixed=frozenset())
-    with pytest.raises(FormulaError, match="no check for this rule"):
-        write(build_stages(spec, {}), "prefill")
+def test_rules_of_division_are_checked() -> None:
+    """Sizes of the architecture divide each other where they are arguments."""
+    lines = [line.strip() for line in write(build_stages(evolve(make_spec(), fixed=frozenset()), {}), "prefill").body]
+    assert [line for line in lines if line.startswith("multiple_of(")] == [
+        'multiple_of("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)',
+        'multiple_of("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)',
+    ]
+
+
+def test_sizes_that_say_one_thing_are_compared() -> None:
+    lines = [line.strip() for line in write(build_stages(make_spec(), ARCHITECTURE), REQUEST).body]
+    place = lines.index("if decode_steps is None:")
+    assert lines[place : place + 6] == [
+        "if decode_steps is None:",
+        "if max_new_tokens is None:",
+        "max_new_tokens = 29",
+        "decode_steps = abbreviate(max_new_tokens - 1)",
+        "elif max_new_tokens is not None:",
+        'agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)',
+    ]
+
+
+def test_what_must_not_be_negative_is_tested_before_the_metrics() -> None:
+    (layer,) = make_spec().layers
+    built = build_layer(layer, make_spec().image_tokens)
+    outputs = {metric: metric for metric in METRICS}
+    function = write_formula_function(layer.name, "", built.signature, built.program, outputs, guards=built.guards)
+    lines = [line.strip() for line in function.body]
+    guard = 'not_negative("height - kernel_size", x1)'
+    assert lines.index(guard) < next(place for place, line in enumerate(lines) if "tensor_core_flops =" in line)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
+from multiprocessing import get_context
 from types import ModuleType
 from typing import Any
 
@@ -135,6 +140,30 @@ def test_arguments_are_checked_as_those_of_the_stage(costs: ModuleType) -> None:
         function(0)
     with pytest.raises(costs.CostError, match="at most seq_len: 7 > 5"):
         costs.freeze("prefill", free=["seq_len"], logits_tokens=7)(5)
+
+
+def test_processes_that_start_anew_take_frozen_functions() -> None:
+    """12 layers keep keys and values of 1280 channels: at 5.5 bits 12 * 2 * 1280 * 5.5 / 8 = 21,120 bytes a token."""
+    import deepseek_ocr_costs
+
+    cached = deepseek_ocr_costs.freeze(
+        "prefill", metric="kv_cache_bytes", free=["seq_len"], kv_bits=Fraction(11, 2), expert_routing="even"
+    )
+    lengths = [1, 7, 1009]
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        assert list(pool.map(cached, lengths)) == [21_120 * length for length in lengths]
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_copies_are_the_same_function(costs: ModuleType, clone: Any) -> None:
+    for function in (
+        costs.freeze("request", free=["decode_steps", "batch_size"], prompt_tokens=17),
+        costs.freeze("decode", metric="peak_activation_bytes", activation_bits=Fraction(31, 7)),
+    ):
+        copied = clone(function)
+        assert (copied.source, copied.__doc__) == (function.source, function.__doc__)
+        assert copied(decode_steps=11) == function(decode_steps=11)
+        assert inspect.signature(copied) == inspect.signature(function)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from modelmeter.emit.function import Derivation, Parameter, Signature, write_cost, write_metric
+from modelmeter.emit.function import write_cost, write_metric
+from modelmeter.emit.signature import Derivation, Parameter, Signature
 from modelmeter.functions import exceeds
 from modelmeter.simplify import build_program
 from modelmeter.symbols import symbol
@@ -14,19 +15,9 @@ def make_signature(*parameters: Parameter) -> Signature:
     return Signature(parameters=parameters, has_routing=False, constants={"sam_patch_size": 9})
 
 
-def test_a_parameter_says_what_it_is() -> None:
-    size = Parameter(name="decode_steps", default=28)
-    assert size.signature == "decode_steps: int = 28"
-    assert size.array_signature == "decode_steps: ArrayLike = 28"
-    assert size.words == "Decode steps of one token each (steps, at least 0)."
-    derived = Parameter(name="decode_steps", default=28, derivation=Derivation(code="5 - 1", words="four"))
-    assert derived.signature == "decode_steps: int | None = None"
-    assert derived.words.endswith(" By default four.")
-
-
 def test_one_metric_is_checked_and_returned() -> None:
     program = build_program({"output": SIDE**2 / 8})
-    lines = write_metric(make_signature(Parameter(name="base_size", default=175)), program, "output")
+    lines = write_metric("output", make_signature(Parameter(name="base_size", default=175)), program)
     assert lines == (
         "    if not (type(base_size) is int and base_size > 0):",
         '        base_size = check_size("base_size", base_size, 1)',
@@ -42,7 +33,7 @@ def test_a_derived_size_is_filled_in_before_it_is_compared() -> None:
         Parameter(name="logits_tokens", default=331, derivation=Derivation(code="seq_len", words="all")),
     )
     program = build_program({"one": PROMPT * LOGITS, "other": exceeds(PROMPT * LOGITS, 5)})
-    assert write_cost(signature, program, {"flops": "one", "bytes": "other"}) == (
+    assert write_cost("cost", signature, program, {"flops": "one", "bytes": "other"}) == (
         "    if not (type(seq_len) is int and seq_len > 0):",
         '        seq_len = check_size("seq_len", seq_len, 1)',
         "    if logits_tokens is None:",
@@ -61,7 +52,7 @@ def test_a_derived_size_is_filled_in_before_it_is_compared() -> None:
 def test_what_must_not_be_negative_is_tested_before_it_is_used() -> None:
     program = build_program({"one": PROMPT, "guard": PROMPT - SIDE})
     signature = make_signature(Parameter(name="base_size", default=175), Parameter(name="seq_len", default=331))
-    lines = write_cost(signature, program, {"flops": "one"}, {"guard": "seq_len - base_size"})
+    lines = write_cost("cost", signature, program, {"flops": "one"}, {"guard": "seq_len - base_size"})
     assert lines[-5:] == (
         '        raise too_small("base_size", base_size, "sam_patch_size", 9)',
         "    if seq_len - base_size < 0:",

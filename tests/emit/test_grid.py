@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from itertools import product
 from types import ModuleType
 from typing import Any
@@ -110,11 +111,33 @@ def test_a_bound_covers_what_is_divided(
     costs: ModuleType, function: str, constants: tuple[int, ...], metric: int, largest: int
 ) -> None:
     """Of a size from 3 to 7."""
-    symbolic, bounds = (__import__(f"{costs.__name__}.{name}", fromlist=["_"]) for name in ("_symbolic", "_bounds"))
-    space = symbolic.Space()
-    called = space.unknown(symbolic.Call(function, (space.unknown("size"),), constants))
+    polynomials, bounds = _import(costs, "_polynomials"), _import(costs, "_bounds")
+    space = polynomials.Space()
+    called = space.unknown(polynomials.Call(function, (space.unknown("size"),), constants))
     found = bounds.compile_bounds(space, (called,))({"size": (3, 7)})
     assert (found.metrics, found.largest) == ((metric,), largest)
+
+
+@pytest.mark.parametrize(
+    ("function", "low", "high", "largest"),
+    [
+        ("floor_div", 3 // 11, 7 // 2, 11),
+        ("ceil_div", 1, 4, 7 + 10),  # 3 / 11 and 7 / 2 rounded up; what is divided is raised by at most 10
+    ],
+)
+def test_a_bound_covers_what_is_divided_by_a_size(
+    costs: ModuleType, function: str, low: int, high: int, largest: int
+) -> None:
+    """Of a size from 3 to 7, by one from 2 to 11: the least is of the largest divisor."""
+    polynomials, bounds = _import(costs, "_polynomials"), _import(costs, "_bounds")
+    space = polynomials.Space()
+    called = space.unknown(polynomials.Call(function, (space.unknown("size"), space.unknown("divisor"))))
+    found = bounds.compile_bounds(space, (called,))({"size": (3, 7), "divisor": (2, 11)})
+    assert (found.ranges[-1], found.metrics, found.largest) == ((low, high), (high,), largest)
+
+
+def _import(costs: ModuleType, name: str) -> ModuleType:
+    return importlib.import_module(f"{costs.__name__}.{name}")
 
 
 def test_a_bound_is_of_sizes_that_are_right(costs: ModuleType) -> None:

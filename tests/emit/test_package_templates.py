@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import Any
 
 import pytest
 from small_package import make_spec
@@ -34,6 +35,22 @@ def test_the_digest_is_that_of_all_files() -> None:
     assert "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" in templates.facts({})
     assert templates.facts({"a": "x", "b": "y"}) == templates.facts({"b": "y", "a": "x"})
     assert templates.facts({"a": "x", "b": "y"}) != templates.facts({"a": "x", "b": "z"})
+
+
+def test_sizes_say_what_follows_from_them_and_whether_they_may_be_fractions() -> None:
+    names: dict[str, Any] = {}
+    exec(make_templates().facts({}), names)  # our own text
+    sizes = names["DIMENSIONS"]
+    targets = {name: size.target for name, size in sizes.items() if size.target}
+    assert targets == {"prompt_tokens": "seq_len", "max_new_tokens": "decode_steps"}
+    fractions = {name for name, size in sizes.items() if size.may_be_fraction}
+    assert fractions == {"weight_bits", "activation_bits", "kv_bits"}
+
+
+def test_no_names_are_an_empty_tuple() -> None:
+    text = make_templates().render("formulas.py.jinja", what="nothing", functions=[], imports=["floor_div"])
+    assert "\nCOSTS = ()\n" in text
+    assert ast.parse(text)
 
 
 def test_what_is_not_loaded_at_once_is_found_by_its_name() -> None:

@@ -116,7 +116,7 @@ def test_a_request_is_its_stages_chained(costs: ModuleType) -> None:
 def test_a_training_step_equals_its_formula(costs: ModuleType, sizes: dict[str, int], routing: str) -> None:
     """Its prompt holds the image tokens, as that of a request."""
     tokens = evaluate(SPEC.image_tokens, {**ARCHITECTURE, **sizes})
-    sizes = {**sizes, "seq_len": sizes["seq_len"] + tokens, "prompt_tokens": 13}
+    sizes = {**sizes, "seq_len": sizes["seq_len"] + tokens, "prompt_tokens": sizes["seq_len"]}
     expected = expect(SPEC.training_step, {**ARCHITECTURE, **sizes}, routing)
     given_sizes = arguments_of(costs.training_step, sizes, routing)
     assert costs.training_step(**given_sizes) == costs.general.training_step(**given_sizes) == expected

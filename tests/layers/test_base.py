@@ -13,7 +13,7 @@ from modelmeter.errors import FormulaError
 from modelmeter.functions import Size, expected_routed_reads
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape
-from modelmeter.layers.child import Child, Routing, never, once, repeat
+from modelmeter.layers.child import Child, Routing, add_gradients, never, once, repeat
 from modelmeter.layers.linear import Linear
 from modelmeter.symbols import symbol
 
@@ -37,7 +37,7 @@ class Leaf(BaseLayer):
         return self.size
 
     def operators(self) -> tuple[Operator, ...]:
-        every = Elements(activation=self.size, weight=self.size, kv=self.size, index=self.size)
+        every = Elements(activation=self.size, weight=self.size, kv=self.size, index=self.size, float32=self.size)
         written = evolve(every, weight=0)
         return (
             Operator(name="leaf", tensor_core_flops=self.size, cuda_core_flops=self.size, reads=every, writes=written),
@@ -68,13 +68,13 @@ def costs(child: Child) -> dict[str, Fraction]:
     return {metric: Fraction(str(cost[metric])) for metric in METRICS}
 
 
-# One leaf of 7: bits of one element of each kind are 3 + 5 + 11 + 64 = 83; all but the first 3 are written too.
+# One leaf of 7: bits of one element of each kind are 3 + 5 + 11 + 64 + 32 = 115; all but the first 3 are written too.
 ONCE = {
     "tensor_core_flops": 7,
     "cuda_core_flops": 7,
-    "io_bytes": Fraction(7 * (83 + 80), 8),
+    "io_bytes": Fraction(7 * (115 + 112), 8),
     "weight_bytes": Fraction(7 * 3, 8),
-    "activation_bytes": Fraction(7 * (5 + 64), 8),  # what is written, but for the cache
+    "activation_bytes": Fraction(7 * (5 + 64 + 32), 8),  # what is written, but for the cache
     "kv_cache_bytes": Fraction(7 * 11, 8),
 }
 FLOWS_AND_ACTIVATIONS = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "activation_bytes")
@@ -234,6 +234,15 @@ def test_a_second_call_adds_its_gradients_of_the_parameters_to_those_of_the_firs
     assert twice == ONE_BACKWARD.scale(2) + sums
     # A call that does not happen adds nothing.
     assert backward_of(Child(calls=((Learner(size=7), 0), (Learner(size=7), 1)))) == ONE_BACKWARD
+
+
+def test_gradients_of_every_floating_kind_are_summed() -> None:
+    sums = Elements(activation=3, weight=5, float32=7)
+    assert add_gradients(sums) == Work(
+        cuda_core_flops=3 + 5 + 7,
+        reads=Elements(activation=6, weight=10, float32=14),
+        writes=sums,
+    )
 
 
 def test_what_is_never_called_has_no_backward_and_its_parameters_get_no_gradients() -> None:

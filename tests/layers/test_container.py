@@ -8,13 +8,15 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from modelmeter.cost import METRICS
+from modelmeter.cost import METRICS, Elements
+from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, never, once, repeat
 from modelmeter.layers.container import Idle, ModuleList, Sequential
 from modelmeter.layers.linear import Linear
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.symbols import symbol
 
 i, o = symbol("in_features"), symbol("out_features")
@@ -84,3 +86,51 @@ def test_a_list_is_as_the_last_of_its_groups() -> None:
 def test_nothing_costs_nothing() -> None:
     assert all(Idle().cost[metric] == 0 for metric in METRICS)
     assert Idle().output_shape == ()
+
+
+# --- replays -----------------------------------------------------------------------------------------------
+
+NARROW = Linear(leading_shape=(5,), in_features=11, out_features=3)
+WIDE = Linear(leading_shape=(5,), in_features=3, out_features=11)
+
+
+def given(elements: int) -> Buffer:
+    return Buffer(Elements(activation=elements))
+
+
+def list_alive(tape: Tape) -> list[tuple[str, Size]]:
+    return [(live.path, live.alive.activation) for live in tape.list_operators()]
+
+
+def test_a_list_is_not_called_so_it_holds_nothing() -> None:
+    """The first of its layers returns before the second runs: 15 + 55, then 55 + 15."""
+    groups = ModuleList(groups=(once(WIDE), once(NARROW)))
+    tape = Tape()
+    groups.replay(tape, given(15))
+    assert list_alive(tape) == [("0", 70), ("1", 70)]
+    called, listed = Tape(), Tape()
+    for tape, layer in ((called, Sequential(layers=(WIDE, NARROW))), (listed, groups)):
+        tape.call(Sequential(layers=(layer,)), "0", given(15))
+    # The 15 that the sequence is given are beside its second layer, too: 15 + 55 + 15.
+    assert list_alive(called) == [("0.1", 85)]
+    assert list_alive(listed) == [("0.0", 70), ("0.1", 70)]
+
+
+def test_alike_siblings_are_recorded_once_or_twice_and_only_where_there_are_some() -> None:
+    """The first of them, beside which is what the caller still holds, and one of the others."""
+    layers, dense = symbol("num_hidden_layers"), symbol("first_k_dense_replace")
+    square = Linear(leading_shape=(5,), in_features=3, out_features=3)
+    tape, handed = Tape(), given(15)
+    ModuleList(groups=(repeat(square, layers), repeat(square, dense))).replay(tape, handed)
+    tape.keep(handed)
+    # What goes into the list is held to the end: beside what goes into each of the others, and what comes out.
+    assert list_alive(tape) == [("0", 30), ("0", 45), ("1", 45), ("1", 45)]
+    for counts, expected in (((2, 0), [1, 1, 0, 0]), ((1, 1), [1, 0, 1, 0]), ((3, 2), [1, 1, 1, 1])):
+        sizes = dict(zip(("num_hidden_layers", "first_k_dense_replace"), counts, strict=True))
+        assert [evaluate(live.factor, sizes) for live in tape.list_operators()] == expected
+
+
+def test_nothing_happens_in_a_part_that_is_idle() -> None:
+    tape, features = Tape(), given(7)
+    assert Idle().replay(tape, features) == (features,)
+    assert list_alive(tape) == []

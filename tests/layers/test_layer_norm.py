@@ -9,7 +9,9 @@ import torch
 from sympy import expand
 from torch import nn
 
+from modelmeter.cost import Elements, Operator
 from modelmeter.layers.layer_norm import LayerNorm
+from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.symbols import symbol
 
 n, c = symbol("num_tokens"), symbol("hidden_size")
@@ -21,9 +23,28 @@ def test_the_formulas_are_the_products_written_by_hand() -> None:
     assert cost.tensor_core_flops == 0
     # mean, difference, square, variance, scale, weight, bias
     assert cost.cuda_core_flops == 7 * n * c
-    assert expand(cost.io_bytes - (2 * n * c * a + 2 * c * w) / 8) == 0
+    # The mean and the reciprocal deviation of each row are written, too, in float32.
+    assert expand(cost.io_bytes - (2 * n * c * a + 2 * c * w + 2 * n * 32) / 8) == 0
     assert expand(cost.weight_bytes - 2 * c * w / 8) == 0
-    assert expand(cost.activation_bytes - n * c * a / 8) == 0
+    assert expand(cost.activation_bytes - (n * c * a + 2 * n * 32) / 8) == 0
+
+
+def test_the_statistics_of_rows_have_no_gradient() -> None:
+    """The backward reads what the forward read, and the gradient of what is normed; it writes two gradients."""
+    moved = LayerNorm.canonical().backward_work
+    assert moved.reads == Elements(activation=2 * n * c, weight=2 * c)
+    assert moved.writes == Elements(activation=n * c, weight=2 * c)
+
+
+def test_nothing_holds_the_statistics_once_the_norm_has_run() -> None:
+    """7 rows of 5: 35 activations in and out, and 2 x 7 numbers; then the 35 that came out, and what reads them."""
+    tape, given = Tape(), Buffer(Elements(activation=35))
+    (normed,) = LayerNorm(leading_shape=(7,), hidden_size=5).replay(tape, given)
+    # 100 numbers beside the 35: more than all the above, or this operator would be left out.
+    tape.run(Operator(name="clone", writes=Elements(activation=100)), normed)
+    assert [live.alive for live in tape.list_operators()] == [
+        Elements(activation=70, float32=14), Elements(activation=135),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("shape", "hidden_size"), [((2, 3), 5), ((7,), 11)])

@@ -9,6 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
+from modelmeter.cost import Elements
 from modelmeter.functions import Size
 from modelmeter.layers.base import Shape
 from modelmeter.layers.child import Child, once
@@ -65,14 +66,23 @@ def test_every_branch_adds_its_output_and_the_gradient_of_its_input(
 
 
 def test_what_goes_into_a_branch_is_alive_until_it_is_added() -> None:
-    tape = Tape()
-    (returned,) = BranchesLayer(num_tokens=7, hidden_size=5).replay(tape, Buffer(35))
-    live = [(operator.path, operator.layer, operator.elements) for operator in tape.list_operators()]
-    assert returned.elements == 35
-    # 35 elements each: the residual and the output of the norm; then that and the output of the layer; then the
-    # residual, that output and the sum. The layer itself was not called on the tape, and has no name there.
+    tape, given = Tape("BranchesLayer"), Buffer(Elements(activation=35))
+    (returned,) = BranchesLayer(num_tokens=7, hidden_size=5).replay(tape, given)
+    live = [(operator.path, operator.layer, operator.alive) for operator in tape.list_operators()]
+    assert returned.elements == Elements(activation=35)
+
+    def buffers(count: int, rows: int = 0) -> Elements:
+        return Elements(activation=count * 35, float32=2 * rows)
+
+    # 35 elements each: the residual and the output of the norm, with two statistics for each of 7 rows in float32. The
+    # norm's output is alive until the linear layer returns, so its output is the third. Where that is added, the norm's
+    # output is gone: the residual, the branch and the sum are as many, but none of them is among the three before.
     assert live == [
-        (path, kind, buffers * 35)
+        (path, kind, alive)
         for norm, module in BranchesLayer.branches
-        for path, kind, buffers in ((norm, "LayerNorm", 2), (module, "Linear", 3), ("", "", 3))
+        for path, kind, alive in (
+            (norm, "LayerNorm", buffers(2, rows=7)),
+            (module, "Linear", buffers(3)),
+            ("", "BranchesLayer", buffers(3)),
+        )
     ]

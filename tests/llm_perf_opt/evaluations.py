@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import pytest
+
+from llm_perf_opt.data import ActivationMemory
 from llm_perf_opt.reporting.evaluation import Evaluation, StageEvaluation
 
 
@@ -36,6 +42,33 @@ def _operator(path: str, operator: str, *numbers: int) -> SimpleNamespace:
 
 def _state(path: str, weight_bits: int, kv_cache_bits: int) -> SimpleNamespace:
     return SimpleNamespace(path=path, weight_bits=weight_bits, kv_cache_bits=kv_cache_bits)
+
+
+def accept_fractions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the evaluators take fractions of bits, for the time of a test.
+
+    They check their sizes, add and multiply, and round bytes up, but where whole bits make whole bytes anyway: with a
+    check that lets fractions pass, and every byte rounded up, they are evaluators that take fractions.
+    """
+    import deepseek_ocr_costs as costs
+    from deepseek_ocr_costs import _runtime, breakdown
+
+    check_size = _runtime.check_size
+
+    def check(name: str, value: object, minimum: int) -> Any:
+        if name.endswith("_bits") and isinstance(value, Fraction) and value > 0:
+            return value
+        return check_size(name, value, minimum)
+
+    def round_up(numbers: tuple[int | Fraction, ...]) -> costs.Cost:
+        return costs.Cost(map(math.ceil, numbers))  # type: ignore[arg-type] # six of them
+
+    stages, peaks = (
+        sys.modules[function.__module__] for function in (costs.vision, costs.vision_peak_activation_bytes)
+    )
+    for module in (breakdown, stages, peaks):
+        monkeypatch.setattr(module, "check_size", check)
+    monkeypatch.setattr(stages, "Cost", round_up)
 
 
 def make_evaluation() -> Evaluation:
@@ -82,4 +115,5 @@ def make_evaluation() -> Evaluation:
         },
         request=Cost(21700, 103, 3300, 2**30 + 2**29, 100, 11),  # type: ignore[arg-type] # the same
         request_peak_activation_bytes=61,
+        last_logits=ActivationMemory(logits_tokens=1, activation_bytes=89, peak_activation_bytes=59),
     )

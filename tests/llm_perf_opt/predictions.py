@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_perf_opt.data import HardwareSource, HardwareSpec, OperatorCost, Prediction, StageCost
+from llm_perf_opt.data import (
+    ActivationMemory,
+    HardwareSource,
+    HardwareSpec,
+    MemoryReserve,
+    OperatorCost,
+    Prediction,
+    StageCost,
+)
 
 
 def make_hardware(**changes: Any) -> HardwareSpec:
@@ -17,6 +25,7 @@ def make_hardware(**changes: Any) -> HardwareSpec:
         "memory_bytes_per_second": 200.0,
         "memory_bytes": 1000,
         "sources": [HardwareSource(title="Beads", year=1987, states="everything")],
+        "reserve": MemoryReserve(reserve_gib=0.0, reason="beads need no driver"),
     }
     return HardwareSpec(**(fields | changes))
 
@@ -66,7 +75,9 @@ def make_prediction(**changes: Any) -> Prediction:
         "hardware": make_hardware(),
         "dtype": "bfloat16",
         "efficiency": 0.75,
+        "reserve": MemoryReserve(reserve_gib=0.5, reason="a hand to count with"),
         "sizes": {"batch_size": 1, "seq_len": 513},
+        "last_logits": ActivationMemory(logits_tokens=1, activation_bytes=17, peak_activation_bytes=5),
         "stages": [
             make_stage("vision", tensor_core_flops=13, cuda_core_flops=2, io_bytes=11),
             make_stage("decode", tensor_core_flops=1500, cuda_core_flops=11, io_bytes=24),

@@ -60,7 +60,7 @@ model_specs = st.builds(
     model_id=identifiers,
     model_variant=identifiers,
     hf_revision=st.none() | identifiers,
-    config_path=absolute_paths,
+    config_path=st.none() | absolute_paths,
     hidden_size=sizes,
     intermediate_size=sizes,
     num_layers=sizes,
@@ -83,21 +83,26 @@ def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
     tiles = draw(st.just((None, None)) | st.tuples(grid, grid))
     sides = st.integers(1, 5000)
     page = draw(st.tuples(sides, sides)) if tiles == (None, None) and draw(st.booleans()) else (None, None)
+    images_per_prompt = draw(st.integers(1, 7))
+    vision_batch_size = draw(st.integers(1, 2**31))
     return OCRWorkloadProfile(
         profile_id=draw(identifiers),
         description=draw(texts),
-        seq_len=draw(st.integers(4081, 2**63 - 1)),
+        seq_len=draw(st.integers(4081 * images_per_prompt, 2**63 - 1)),
         base_size=draw(st.integers(16, 1280)),
         image_size=draw(st.integers(16, 1280)),
         crop_mode=crop_mode,
         max_new_tokens=draw(sizes),
         doc_kind=draw(st.sampled_from(("text_heavy", "mixed_layout", "image_rich", "synthetic"))),
-        num_pages=draw(sizes),
+        num_pages=vision_batch_size * draw(st.integers(1, 2**31)),
         num_width_tiles=tiles[0],
         num_height_tiles=tiles[1],
         page_width=page[0],
         page_height=page[1],
         preprocessing=draw(st.sampled_from((None, "transformers", "serving"))),
+        images_per_prompt=images_per_prompt,
+        vision_batch_size=vision_batch_size,
+        logits_tokens=draw(st.none() | st.integers(1, 4081)),
     )
 
 
@@ -126,15 +131,31 @@ def module_trees(draw: st.DrawFn, min_size: int = 1) -> list[AnalyticModuleNode]
     return draw(st.permutations(nodes))
 
 
-def operator_metrics(category_id: str) -> st.SearchStrategy[OperatorMetrics]:
+@st.composite
+def twins(draw: st.DrawFn, units: dict[tuple[str, str], int]) -> dict[str, Any]:
+    """Numbers in the units of the first specification; in half of the cases with the exact counts that they say."""
+    if draw(st.booleans()):
+        return {scaled: draw(numbers) for scaled, _ in units}
+    exact = {name: draw(counts) for _, name in units}
+    return {**exact, **{scaled: exact[name] / unit for (scaled, name), unit in units.items()}}
+
+
+OPERATOR_UNITS = {("flops_tflops", "flops"): 10**12, ("io_tb", "io_bytes"): 125 * 10**9}
+MODULE_UNITS = {
+    ("total_flops_tflops", "flops"): 10**12, ("total_io_tb", "io_bytes"): 125 * 10**9,
+    ("memory_weights_gb", "weight_bytes"): 2**30, ("memory_activations_gb", "activation_bytes"): 2**30,
+    ("memory_kvcache_gb", "kv_cache_bytes"): 2**30,
+}  # fmt: skip
+
+
+@st.composite
+def operator_metrics(draw: st.DrawFn, category_id: str) -> OperatorMetrics:
     """Metrics of one operator category."""
-    return st.builds(
-        OperatorMetrics,
-        category_id=st.just(category_id),
-        calls=counts,
-        flops_tflops=numbers,
-        io_tb=numbers,
-        share_of_module_flops=shares,
+    return OperatorMetrics(
+        category_id=category_id,
+        calls=draw(counts),
+        share_of_module_flops=draw(shares),
+        **draw(twins(OPERATOR_UNITS)),
     )
 
 
@@ -147,13 +168,9 @@ def module_snapshots(draw: st.DrawFn, module_id: str, profile_id: str, categorie
         profile_id=profile_id,
         calls=draw(counts),
         total_time_ms=draw(numbers),
-        total_flops_tflops=draw(numbers),
-        total_io_tb=draw(numbers),
-        memory_weights_gb=draw(numbers),
-        memory_activations_gb=draw(numbers),
-        memory_kvcache_gb=draw(numbers),
         share_of_model_time=draw(shares),
         operator_breakdown=[draw(operator_metrics(category_id)) for category_id in chosen],
+        **draw(twins(MODULE_UNITS)),
     )
 
 

@@ -2,21 +2,59 @@
 
 from __future__ import annotations
 
+import pytest
 from records import make_profile
 
 from deepseek_ocr_costs import breakdown
 from llm_perf_opt.reporting.categories import REPORT_CATEGORIES, categorize
 from llm_perf_opt.reporting.evaluation import evaluate_workload
+from modelmeter.operator_table import ATTENTION, MATRIX_OPERATORS, MOVING_OPERATORS, VECTOR_FLOPS
 
 
-def test_a_leaf_goes_by_its_class_and_a_function_by_itself_or_its_module() -> None:
-    assert categorize("Linear", "Linear") == "linear"
-    assert categorize("MoEGate", "MoEGate") == "moe_routing"
-    assert categorize("cat", "DeepseekV2MoE") == "data_movement"
-    assert categorize("mul", "LlamaFlashAttention2") == "elementwise"
-    assert categorize("scaled_dot_product_attention", "LlamaFlashAttention2") == "attention"
-    assert categorize("einsum", "Attention") == "attention"
-    assert categorize("frobnicate", "Unheard") == "other"
+@pytest.mark.parametrize(
+    ("operator", "class_name", "category_id"),
+    [
+        # A module that does one thing: whatever it runs is a part of that.
+        ("addmm", "Linear", "linear"),
+        ("_to_copy", "DeepseekV2RMSNorm", "normalization"),
+        ("pow", "LayerNorm2d", "normalization"),
+        ("silu", "SiLU", "activation"),
+        ("cat", "CLIPVisionEmbeddings", "embedding"),
+        ("bmm", "LlamaRotaryEmbedding", "positional_encoding"),
+        # One that does several: what is elementwise or moves bytes counts as that, the rest as the module's.
+        ("scaled_dot_product_attention", "LlamaFlashAttention2", "attention"),
+        ("bmm", "Attention", "attention"),
+        ("mul", "LlamaFlashAttention2", "elementwise"),
+        ("upsample_linear1d", "Attention", "elementwise"),
+        ("copy_", "LlamaFlashAttention2", "data_movement"),
+        ("mm", "MoEGate", "moe_routing"),
+        ("_softmax", "MoEGate", "moe_routing"),
+        ("topk", "MoEGate", "moe_routing"),
+        ("_to_copy", "MoEGate", "data_movement"),
+        ("mul_", "DeepseekV2MoE", "elementwise"),
+        ("index_put_", "DeepseekV2MoE", "data_movement"),
+        # One that only holds others, and one that nobody knows: by the operator alone.
+        ("sigmoid", "NoTPFeedForward", "activation"),
+        ("constant_pad_nd", "Block", "data_movement"),
+        ("mm", "Unheard", "linear"),
+        ("_softmax", "Unheard", "activation"),
+        ("frobnicate", "Unheard", "other"),
+        ("frobnicate", "Linear", "linear"),
+        ("frobnicate", "Block", "composite"),
+    ],
+)
+def test_an_operator_goes_by_what_its_module_does_or_by_itself(
+    operator: str, class_name: str, category_id: str
+) -> None:
+    assert categorize(operator, class_name) == category_id
+
+
+def test_every_operator_that_is_counted_has_a_kind_in_any_module() -> None:
+    """All of the operator table but the backward, which no report has, and an addend of attention's weight."""
+    counted = {*VECTOR_FLOPS, *MATRIX_OPERATORS, *MOVING_OPERATORS, ATTENTION}
+    forward = {name for name in counted if "_backward" not in name} - {"scaled_dot_product_attention_bias"}
+    assert len(forward) > 40
+    assert [name for name in sorted(forward) if categorize(name, "Unheard") == "other"] == []
 
 
 def test_nothing_of_the_model_is_other() -> None:

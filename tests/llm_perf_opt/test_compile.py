@@ -170,6 +170,59 @@ class TestCompile:
         assert not (tmp_path / "out").exists()
 
 
+class TestOthersFiles:
+    """What modelmeter did not write is neither replaced nor removed, and no checkout changes unasked."""
+
+    @pytest.mark.usefixtures("emitted")
+    def test_a_page_of_others_is_refused(self, run: Run, tmp_path: Path) -> None:
+        """Neither the files nor the graph are written then."""
+        page = tmp_path / "out" / "formulas" / "README.md"
+        page.parent.mkdir(parents=True)
+        page.write_text("# My own notes\n", encoding="utf-8")
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path / "out", "--save-graph", tmp_path / "graph.json")
+        assert_refused(result, "did not generate", "found formulas/README.md", "name another folder")
+        assert list_files(tmp_path) == {"out/formulas/README.md": b"# My own notes\n"}
+
+    @pytest.mark.usefixtures("emitted")
+    def test_a_copy_with_notes_stays_and_is_named(self, run: Run, tmp_path: Path, compiled_folder: Path) -> None:
+        shutil.copytree(compiled_folder, tmp_path, dirs_exist_ok=True)
+        layers = tmp_path / "formulas" / "layers"
+        copy = layers / "my_gelu.md"
+        copy.write_text((layers / "gelu.md").read_text(encoding="utf-8") + "And I note:\n", encoding="utf-8")
+        (layers / "mine.md").write_text("mine", encoding="utf-8")
+        before = list_files(tmp_path)
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path)
+        assert (result.code, result.err) == (0, "")
+        assert result.out.splitlines()[-1] == f"{copy}: no longer generated; remove it, unless it is yours"
+        assert "mine.md" not in result.out
+        assert list_files(tmp_path) == before
+
+    @pytest.mark.usefixtures("emitted")
+    def test_a_graph_of_others_is_refused(self, run: Run, tmp_path: Path) -> None:
+        saved = tmp_path / "graph.json"
+        saved.write_text('{"nodes": "mine"}', encoding="utf-8")
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path / "out", "--save-graph", saved)
+        assert_refused(result, "graph.json", "the module graph would replace a file that modelmeter did not write")
+        assert list_files(tmp_path) == {"graph.json": b'{"nodes": "mine"}'}
+
+    @pytest.mark.usefixtures("emitted")
+    def test_without_a_folder_nothing_is_replaced(
+        self, run: Run, tmp_path: Path, compiled_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In a checkout codegen is another compilation: as here, with a file that differs."""
+        shutil.copytree(compiled_folder, tmp_path / "codegen")
+        monkeypatch.chdir(tmp_path)
+        assert run("compile", "--graph", GRAPH).code == 0, "as it is already"
+        stages = tmp_path / "codegen" / PACKAGE / "_stages.py"
+        stages.write_text(stages.read_text(encoding="utf-8") + "# of another model\n", encoding="utf-8")
+        before = list_files(tmp_path)
+        result = run("compile", "--graph", GRAPH, "--save-graph", "graph.json")
+        assert_refused(result, "codegen/deepseek_ocr_costs/_stages.py", "another compilation is there", "--out codegen")
+        assert list_files(tmp_path) == before
+        assert run("compile", "--graph", GRAPH, "--out", "codegen").code == 0
+        assert "# of another model" not in stages.read_text(encoding="utf-8")
+
+
 class TestBadInput:
     """Whatever is wrong with the input: one line, exit code 2, and nothing written."""
 

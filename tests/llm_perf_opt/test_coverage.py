@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from llm_perf_opt.commands.coverage import coverage
-from llm_perf_opt.reporting.coverage import compare_with_layers
+from llm_perf_opt.reporting.coverage import _NEEDS_NONE, _TORCH_MODULES, compare_with_layers
 from llm_perf_opt.utils.dsocr_callgraph_parse import load_target_operator_list
 
 REMOTE = "transformers_modules.0123abcd"
@@ -96,6 +96,30 @@ def test_a_layer_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        # As transformers names folders of remote code: by repository and revision, or by a checkpoint's folder.
+        "transformers_modules.deepseek_hyphen_ai.DeepSeek_hyphen_OCR.0123abcd.deepencoder.Block",
+        "transformers_modules.DeepSeek-OCR.modeling_deepseekv2.DeepseekV2MLP",
+        "deepencoder.PatchEmbed",
+        "modelmeter.models.deepseek_ocr.reference_vision.Block",
+        "modelmeter.models.deepseek_ocr.reference_decoder.LlamaFlashAttention2",
+        "modelmeter.models.deepseek_ocr.reference.DeepseekOCRModel",
+    ],
+)
+def test_a_class_of_the_model_is_known_wherever_its_code_lies(tmp_path: Path, name: str) -> None:
+    assert ledger(write_folder(tmp_path, name))[name][0] == "modelled"
+
+
+def test_the_modules_of_torch_are_those_that_it_has() -> None:
+    nn = pytest.importorskip("torch.nn")
+    assert {name: getattr(nn, name).__module__ for name in _TORCH_MODULES} == {
+        name: f"torch.nn.modules.{module}" for name, module in _TORCH_MODULES.items()
+    }
+    assert set(_NEEDS_NONE) <= set(_TORCH_MODULES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
         f"{REMOTE}.deepencoder.Unheard",
         # It stores q x kv, which the fused layer does not.
         "transformers.models.llama.modeling_llama.LlamaAttention",
@@ -104,6 +128,18 @@ def test_a_layer_is_named(tmp_path: Path) -> None:
         "elsewhere.Dropout",
         "torch.nn.modules.transformer.Attention",
         "torch.nn.modules.rnn.LSTM",
+        # Nor are classes of one name from other libraries, or from other modules of the same.
+        "timm.models.vision_transformer.Block",
+        "timm.layers.patch_embed.PatchEmbed",
+        "vllm.model_executor.models.deepencoder.Block",
+        f"{REMOTE}.modeling_deepseekv2.Block",
+        f"{REMOTE}.deepencoder.DeepseekV2MLP",
+        f"{REMOTE}.modeling_llama.LlamaFlashAttention2",
+        "vllm.model_executor.models.llama.LlamaRotaryEmbedding",
+        "torch.ao.nn.quantized.modules.linear.Linear",
+        "torch.nn.quantized.modules.conv.Conv2d",
+        "torch.ao.nn.quantized.modules.dropout.Dropout",
+        "Block",
     ],
 )
 def test_a_class_without_a_layer_is_unmodelled_and_fails(tmp_path: Path, name: str) -> None:

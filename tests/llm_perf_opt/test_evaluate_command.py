@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+from fractions import Fraction
+from math import ceil
 
 import pytest
 from command_line import Run, assert_refused
@@ -52,6 +54,35 @@ class TestEval:
         result = run("eval", "linear", "num_tokens=3", "in_features=5", "out_features=7", "--json")
         assert json.loads(result.out)["cost"]["tensor_core_flops"] == 2 * 3 * 5 * 7
         assert PEAK not in result.out
+
+    @pytest.mark.parametrize(
+        ("class_name", "layer"), [("LlamaFlashAttention2", "llama_flash_attention2"), ("GELU", "gelu")]
+    )
+    def test_a_layer_by_its_class(self, run: Run, class_name: str, layer: str) -> None:
+        by_class, by_name = (run("eval", name, "--json") for name in (class_name, layer))
+        assert by_class == by_name
+        assert json.loads(by_class.out)["name"] == layer
+
+    @pytest.mark.parametrize(("written", "shown"), [("5.5", 5.5), ("11/2", 5.5), ("31/7", "31/7"), ("16.0", 16)])
+    def test_a_width_may_be_a_fraction(self, run: Run, written: str, shown: object) -> None:
+        """366,841,760 * 8 = 2,934,734,080 weights of the decoder, at so many bits each, rounded up to bytes."""
+        found = json.loads(run("eval", "prefill", f"weight_bits={written}", "--json").out)
+        assert found["arguments"]["weight_bits"] == shown
+        assert found["cost"]["weight_bytes"] == ceil(2_934_734_080 * Fraction(written) / 8)
+        assert f"weight_bits={shown}," in run("eval", "prefill", f"weight_bits={written}").out
+
+    def test_defaults_that_others_follow_from_are_shown(self, run: Run) -> None:
+        """Unless the others are given: then they do not count."""
+        arguments = json.loads(run("eval", "request", "decode_steps=7", "--json").out)["arguments"]
+        assert (arguments["prompt_tokens"], arguments["decode_steps"]) == (10, 7)
+        assert {"seq_len", "max_new_tokens"}.isdisjoint(arguments)
+
+    def test_a_narrow_terminal_splits_no_number(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "40")
+        out = run("eval", "prefill").out
+        for value in costs.prefill():
+            assert f" {value:,} " in out
+        assert max(map(len, out.splitlines())) <= 40
 
     def test_the_bound_on_experts(self, run: Run) -> None:
         """One token reads 6 experts either way; two read 12 at most, but fewer are expected."""
@@ -114,6 +145,20 @@ class TestEval:
             (("prefill", "seq_len"), ("key=value", "seq_len")),
             (("prefill", "=5"), ("key=value",)),
             (("prefill", "seq_len="), ("seq_len", "not an integer")),
+            (("prefill", "dtype=fp8"), ("argument of prefill", "did you mean weight_bits or activation_bits or kv_b")),
+            (("vision", "dtype=fp8"), ("did you mean weight_bits or activation_bits; known are",)),
+            (("prefill", "batch=fp8"), ("did you mean batch_size",)),
+            (("prefill", "seq_len=1k"), ("seq_len: the value is not an integer", "digits: 1913 or 1_913", "1k")),
+            (("prefill", "weight_bits=fp8"), ("weight_bits: the value is not a number", "16, 5.5 or 11/2", "fp8")),
+            (("prefill", "weight_bits=1/0"), ("weight_bits: the value is not a number",)),
+            (("prefill", "weight_bits=0.5"), ("weight_bits must be at least 1, not 1/2",)),
+            (("prefill", "weight_bits=-5.5"), ("weight_bits: the value is not a number",)),
+            (("linear", "num_tokens=5.5"), ("num_tokens: the value is not an integer",)),
+            (("request", "decode_steps=5", "max_new_tokens=1000"), ("decode_steps must be max_new_tokens - 1", "999")),
+            (("request", "seq_len=2000", "prompt_tokens=5"), ("image_tokens + prompt_tokens", "2000 is not 908")),
+            (("vision", "seq_len=2000", "prompt_tokens=5"), ("2000 is not 908",)),
+            (("Linear",), ("Linear is the class of several layers", "choose linear or lm_head")),
+            (("LlamaFlashAttention",), ("did you mean LlamaFlashAttention2",)),
             (("prefill", "seq_len=5.0"), ("seq_len", "not an integer", "5.0")),
             (("prefill", "seq_len=1e3"), ("not an integer",)),
             (("prefill", "seq_len= 5"), ("not an integer",)),
@@ -121,7 +166,7 @@ class TestEval:
             (("prefill", "seq_len=0x10"), ("not an integer",)),
             (("prefill", "seq_len=\u0665"), ("not an integer",)),
             (("prefill", "seq_len=True"), ("not an integer",)),
-            (("prefill", "seq_len=" + "9" * 400), ("seq_len", "at most 100 digits")),
+            (("prefill", "seq_len=" + "9" * 400), ("seq_len", "too long", "at most 100 digits")),
             (("prefill", "seq_len=" + "9" * 5000), ("seq_len", "at most 100 digits")),
             (("prefill", "seq_len=5", "seq_len=6"), ("seq_len", "given twice")),
             (("prefill", "seq_len=0"), ("seq_len",)),

@@ -51,6 +51,37 @@ def test_narrower_types_are_faster(name: str) -> None:
         )
 
 
+# TFLOP/s for TF32 from the sheets: where a sheet has them with 2:4 sparsity, half of that.
+TF32_PEAKS = {
+    "h100-sxm": 989 / 2, "h100-pcie": 756 / 2, "h200-sxm": 989 / 2, "a100-sxm-80gb": 156, "l40s": 366 / 2,
+    "rtx-4090": 165.2 / 2, "rtx-5090": 209.5 / 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_float32_runs_on_every_card(name: str) -> None:
+    """As it is at the FP32 peak, or rounded to TF32 on tensor cores."""
+    card = find_hardware(name)
+    assert card.matrix_peak("float32") == (card.vector_flops_per_second, "cuda_cores")
+    peak, unit = card.matrix_peak("float32", "high")
+    assert (peak, unit) == (pytest.approx(TF32_PEAKS[name] * 1e12, rel=0.002), "tensor_cores")
+    assert peak / card.tensor_peak("bfloat16") == pytest.approx(0.5, rel=0.015)
+
+
+# What CUDA shows of the memory in GiB, from public logs; and 1.25 GiB for what is not the model.
+SEEN = {
+    "h100-sxm": 79.11, "h100-pcie": 79.11, "h200-sxm": 139.80, "a100-sxm-80gb": 79.25, "l40s": 44.39,
+    "rtx-4090": 23.52, "rtx-5090": 31.36,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_a_card_reserves_what_is_not_seen_and_what_is_not_the_models(name: str) -> None:
+    reserve = find_hardware(name).memory_reserve
+    assert reserve.reserve_gib == pytest.approx(SPARSE[name][3] - SEEN[name] + 1.25, abs=1e-9)
+    assert f"({SEEN[name]:.2f} is what" in reserve.reason
+
+
 @pytest.mark.parametrize("name", sorted(set(SPARSE) - {"a100-sxm-80gb"}))
 def test_every_card_since_hopper_and_ada_has_eight_bit_floats(name: str) -> None:
     assert "float8_e4m3fn" in find_hardware(name).tensor_flops_per_second

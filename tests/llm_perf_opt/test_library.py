@@ -45,3 +45,10 @@ def test_a_file_that_is_not_there_is_refused(name: str) -> None:
 def test_a_name_that_is_not_shipped_is_refused(name: str) -> None:
     with pytest.raises(UnknownNameError, match="there is no workload of this name"):
         find(name)
+
+
+def test_a_file_longer_than_any_record_is_refused(tmp_path: Path) -> None:
+    """YAML takes seconds for a megabyte; what would be said after them is known before."""
+    (tmp_path / "long.yaml").write_text("- 1\n" * 40_000, encoding="utf-8")
+    with pytest.raises(RecordError, match=r"long\.yaml: the file cannot be read: it has more than 131072 bytes"):
+        find(str(tmp_path / "long.yaml"))

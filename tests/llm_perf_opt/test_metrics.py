@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import pytest
 from evaluations import make_evaluation
 from predictions import make_hardware, make_operator
 
 from llm_perf_opt.data import ModuleMetricsSnapshot
-from llm_perf_opt.reporting.metrics import break_down, measure_modules
+from llm_perf_opt.reporting.metrics import break_down, measure_modules, to_bytes
 from llm_perf_opt.reporting.roofline import Roofline
 from llm_perf_opt.reporting.work import predict
 
@@ -30,6 +31,17 @@ def test_a_module_has_its_own_work_in_the_published_units(snapshots: dict[str, M
     assert linear.memory_activations_gb == 12 / 2**30
     assert snapshots["decode.block.0-4"].memory_kvcache_gb == 11 / 2**30
     assert linear.total_time_ms == pytest.approx(2000)
+
+
+def test_the_same_is_there_exactly_and_in_plain_units(snapshots: dict[str, ModuleMetricsSnapshot]) -> None:
+    """14,000 FLOPs, 3200 bits, which are 400 bytes, 2^30 bytes of weights, and 96 bits of outputs, which are 12."""
+    linear = snapshots["prefill.block.0-4.fc"]
+    assert (linear.flops, linear.io_bytes, linear.weight_bytes, linear.activation_bytes) == (14000, 400, 2**30, 12)
+    assert snapshots["decode.block.0-4"].kv_cache_bytes == 11
+    (operators,) = linear.operator_breakdown
+    assert (operators.flops, operators.io_bytes) == (14000, 400)
+    # 12 bits of outputs are a byte and a half.
+    assert snapshots["decode.block.0-4.fc"].activation_bytes == 2
 
 
 def test_what_is_held_but_never_called_has_a_snapshot_too(snapshots: dict[str, ModuleMetricsSnapshot]) -> None:
@@ -57,6 +69,17 @@ def test_operators_are_gathered_by_category() -> None:
     assert (first.category_id, first.calls, first.flops_tflops) == ("a", 7, 340 / 10**12)
     assert (first.io_tb, first.share_of_module_flops) == (20 / 10**12, 340 / 400)
     assert (second.category_id, second.share_of_module_flops) == ("b", 60 / 400)
+
+
+def test_fractions_of_bits_are_rounded_up_to_bytes_at_the_end_only() -> None:
+    """5 elements of 11/2 bits and 3 of them: 27.5 and 16.5 bits, 44 together, which is 5.5 bytes."""
+    rows = [
+        make_operator(category_id="a", io_bits=Fraction(55, 2)),
+        make_operator(category_id="a", io_bits=Fraction(33, 2)),
+    ]
+    (operators,) = break_down(rows)
+    assert (operators.io_bytes, operators.io_tb) == (6, 44 / 10**12)
+    assert to_bytes(Fraction(11, 2)) == 1
 
 
 def test_without_flops_the_bits_have_the_shares() -> None:

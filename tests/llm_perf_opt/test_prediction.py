@@ -6,6 +6,7 @@ import copy
 import json
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ WRONG: dict[type, list[Any]] = {
     list: [None, "ab", {"a": 1}],
     dict: [3, "ab", [1]],
 }
+OPTIONAL = {("prediction", "reserve"), ("prediction", "hardware", "reserve"), ("prediction", "last_logits")}
 
 
 def walk(data: Any, steps: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -62,6 +64,7 @@ def test_a_report_with_a_prediction_survives_json_and_yaml_and_validates() -> No
 
 @pytest.mark.parametrize("steps", FIELDS, ids=name)
 def test_any_damaged_field_is_refused_by_name(steps: tuple[Any, ...]) -> None:
+    assert steps not in OPTIONAL or structure(damage(steps, None), AnalyticModelReport)
     for wrong in WRONG[type(value_at(REPORT, steps))]:
         with pytest.raises(RecordError) as caught:
             structure(damage(steps, wrong), AnalyticModelReport)
@@ -86,7 +89,32 @@ def test_an_operator_of_an_unknown_module_or_category_is_refused(field: str) -> 
 def test_a_type_without_a_peak_is_refused() -> None:
     with pytest.raises(RecordError, match=r"abacus: .* expected bfloat16, int8; found float16"):
         make_prediction(dtype="float16")
-    assert make_hardware().tensor_peak("int8") == 11000.0
+    with pytest.raises(RecordError, match=r"abacus: tensor_flops_per_second: .* expected bfloat16, int8; found tf32"):
+        make_prediction(dtype="float32", float32_matmul_precision="high")
+    with pytest.raises(RecordError, match=r"^float32_matmul_precision: .* expected one of highest, high;"):
+        make_prediction(float32_matmul_precision="medium")
+
+
+@pytest.mark.parametrize("text", ["11/2", "13/8"])
+def test_a_fraction_of_a_bit_is_kept_exactly(text: str) -> None:
+    """The bits of the three operators are 163, 29 and 83: less a whole bit and a part more, the sums are the same."""
+    part = Fraction(text) - 5
+    operators = list(make_prediction().operators)
+    operators[0] = make_operator(io_bits=163 - part)
+    operators[1] = make_operator(operator="add", tensor_core_flops=100, cuda_core_flops=5, io_bits=29 + part)
+    prediction = make_prediction(operators=operators, sizes={"batch_size": 1, "weight_bits": Fraction(text)})
+    report = make_report(prediction=prediction)
+    assert from_json(to_json(report), AnalyticModelReport) == from_yaml(to_yaml(report), AnalyticModelReport) == report
+    plain = unstructure(report)
+    assert plain["prediction"]["sizes"]["weight_bits"] == text
+    assert not list(Draft202012Validator(json.loads(report_schema_json())).iter_errors(plain))
+
+
+@pytest.mark.parametrize("wrong", ["22/4", "4/2", "5.5", 5.5, "11/0", "-11/2", "11/ 2", "0/7", f"{2**63}/7"])
+def test_what_is_no_exact_fraction_is_refused(wrong: Any) -> None:
+    steps = ("prediction", "sizes", "seq_len")
+    with pytest.raises(RecordError, match=r"^prediction\.sizes\.seq_len: wrong value; expected .* such as"):
+        structure(damage(steps, wrong), AnalyticModelReport)
 
 
 def test_a_card_needs_a_peak_of_a_known_type() -> None:

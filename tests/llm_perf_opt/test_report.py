@@ -44,6 +44,23 @@ def test_the_ratio_is_that_of_the_times() -> None:
         make_report(measured_total_time_ms=0.0, predicted_vs_measured_ratio=0.0)
 
 
+@pytest.mark.parametrize(
+    ("exact", "scaled", "count"),
+    [
+        ("flops", "total_flops_tflops", 500_000_000_011), ("io_bytes", "total_io_tb", 31_250_000_002),
+        ("weight_bytes", "memory_weights_gb", 2**27 - 2), ("activation_bytes", "memory_activations_gb", 2**26 + 2),
+        ("kv_cache_bytes", "memory_kvcache_gb", 2),
+    ],
+)  # fmt: skip
+def test_a_count_is_what_the_number_beside_it_says(exact: str, scaled: str, count: int) -> None:
+    """The snapshot has 0.5, 0.25, 0.125, 0.0625 and 0 of their units; rounding up to a byte is no difference."""
+    with pytest.raises(RecordError, match=rf"^{exact}: not what {scaled} says; expected about .*; found {count}$"):
+        make_snapshot("leaf", **{exact: count})
+    expected = {"flops": 500 * 10**9, "io_bytes": 31_250 * 10**6, "weight_bytes": 2**27, "activation_bytes": 2**26 + 1}
+    assert make_snapshot("leaf", **expected).weight_bytes == 2**27
+    assert make_snapshot("leaf").io_bytes is None, "as in reports of the first specification"
+
+
 def test_records_of_another_class_are_refused() -> None:
     with pytest.raises(RecordError, match=r"^modules\[0\]: wrong value; expected a record AnalyticModuleNode"):
         make_report(modules=[make_snapshot("root")])

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
+from fractions import Fraction
 
 import pytest
 from attrs import evolve
+from evaluations import accept_fractions
 from jsonschema import Draft202012Validator
 from predictions import make_hardware
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.data import AnalyticModelReport
+from llm_perf_opt.data import AnalyticModelReport, MemoryReserve
 from llm_perf_opt.data.schema import report_schema_json
 from llm_perf_opt.data.serialization import from_json, from_yaml, to_json, to_yaml
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile, list_profiles
 from llm_perf_opt.reporting.build import ReportRequest, build_report
+from llm_perf_opt.reporting.evaluation import Storage
 
 REQUEST = ReportRequest(profile=find_profile("dsocr-standard-v1"), hardware=find_hardware("h100-sxm"))
 
@@ -96,6 +100,8 @@ def test_the_id_comes_from_the_content(report: AnalyticModelReport) -> None:
         evolve(REQUEST, hardware=evolve(REQUEST.hardware, vector_flops_per_second=66.8e12)),
         evolve(REQUEST, profile=evolve(REQUEST.profile, max_new_tokens=513)),
         evolve(REQUEST, dtype="int8"),
+        evolve(REQUEST, storage=Storage(kv_bits=8)),
+        evolve(REQUEST, reserve=MemoryReserve(reserve_gib=3.0, reason="as asked for")),
         evolve(REQUEST, efficiency=0.5),
         evolve(REQUEST, profile_run_id="run-7"),
         evolve(REQUEST, measured_total_time_ms=300.0),
@@ -108,6 +114,59 @@ def test_a_time_of_day_is_only_in_the_notes(report: AnalyticModelReport) -> None
     noted = build_report(evolve(REQUEST, written_at="2025-03-04T05:06:07+00:00"))
     assert noted.notes == report.notes + " Written at 2025-03-04T05:06:07+00:00."
     assert evolve(noted, notes=report.notes) == report
+
+
+def test_absolute_paths_are_only_there_where_asked() -> None:
+    """They differ from machine to machine, and so would equal reports; the id is that of what does not."""
+    plain, noted = build_report(REQUEST), build_report(evolve(REQUEST, with_paths=True))
+    assert (plain.model.config_path, plain.layer_docs_dir) == (None, None)
+    assert noted.model.config_path is not None
+    assert os.path.isabs(noted.model.config_path)
+    assert os.path.isfile(noted.model.config_path)
+    assert noted.report_id == plain.report_id
+
+
+def test_the_same_is_there_in_plain_units(report: AnalyticModelReport) -> None:
+    """Beside the first specification's, exactly: they add up to the bytes and FLOPs of the request."""
+    assert report.prediction is not None
+    request = report.prediction.stage("request")
+    metrics = report.module_metrics
+    assert sum(each.flops or 0 for each in metrics) == request.tensor_core_flops + request.cuda_core_flops
+    # All elements are of 16 bits, so that nothing is rounded.
+    assert sum(each.io_bytes or 0 for each in metrics) == request.io_bytes
+    assert sum(part.io_bytes or 0 for each in metrics for part in each.operator_breakdown) == request.io_bytes
+    assert sum(
+        each.kv_cache_bytes or 0 for each in metrics if each.module_id.startswith("decode")
+    ) == 12 * 2 * 1280 * 2 * (512 + 511)
+
+
+def test_float32_takes_twice_the_bytes_and_another_rate(report: AnalyticModelReport) -> None:
+    """Twice the bytes of every element, so that what is memory-bound takes twice as long; indices stay as they are."""
+    assert report.prediction is not None
+    for precision, peak in (("highest", 66.9e12), ("high", 494.7e12)):
+        wide = build_report(evolve(REQUEST, dtype="float32", float32_matmul_precision=precision)).prediction
+        assert wide is not None
+        assert wide.float32_matmul_precision == precision
+        assert wide.stage("request").weight_bytes == 4 * 3_336_106_240
+        head = next(row for row in wide.operators if row.module_id == "prefill.lm_head")
+        # 512 positions, a vocabulary of 129,280, 1280 channels: bound by its FLOPs, at either rate.
+        assert head.time_ms == pytest.approx(1000 * 2 * 512 * 129_280 * 1280 / peak)
+        assert head.bound_by == ("cuda_cores" if precision == "highest" else "tensor_cores")
+
+
+def test_weights_of_five_and_a_half_bits(report: AnalyticModelReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On evaluators that take them: through records, files and schema, exactly."""
+    accept_fractions(monkeypatch)
+    request = evolve(REQUEST, storage=Storage(weight_bits=Fraction(11, 2), kv_bits=8))
+    mixed = build_report(request)
+    assert mixed.prediction is not None
+    assert mixed.prediction.sizes["weight_bits"] == Fraction(11, 2)
+    assert mixed.prediction.stage("request").weight_bytes == 3_336_106_240 * 11 // 16
+    head = next(each for each in mixed.module_metrics if each.module_id == "decode.lm_head")
+    assert head.weight_bytes == 129_280 * 1280 * 11 // 16
+    assert head.memory_weights_gb == 129_280 * 1280 * 5.5 / 8 / 2**30
+    assert from_json(to_json(mixed), AnalyticModelReport) == from_yaml(to_yaml(mixed), AnalyticModelReport) == mixed
+    assert not list(Draft202012Validator(json.loads(report_schema_json())).iter_errors(json.loads(to_json(mixed))))
 
 
 def test_an_efficiency_divides_every_time(report: AnalyticModelReport) -> None:

@@ -6,24 +6,30 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from attrs import evolve
+from command_line import Run
+from evaluations import accept_fractions
 from predictions import make_hardware
 from records import make_profile
 from typer.testing import CliRunner
 
+import deepseek_ocr_costs as costs
 from llm_perf_opt import cli
+from llm_perf_opt.commands.evaluate import find_defaults
 from llm_perf_opt.commands.report import DTYPE_HELP, HARDWARE_HELP, WORKLOAD_HELP, report
 from llm_perf_opt.contracts import DeepSeekOCRAnalyticReportSummary
-from llm_perf_opt.data import AnalyticModelReport
-from llm_perf_opt.data.prediction import DTYPE_BITS
-from llm_perf_opt.data.serialization import from_json, read_record, to_yaml
-from llm_perf_opt.hardware import list_hardware
-from llm_perf_opt.profiles import list_profiles
+from llm_perf_opt.data import AnalyticModelReport, HardwareSpec, OCRWorkloadProfile
+from llm_perf_opt.data.hardware import DTYPE_BITS
+from llm_perf_opt.data.serialization import from_json, from_yaml, read_record, to_yaml
+from llm_perf_opt.hardware import find_hardware, list_hardware
+from llm_perf_opt.profiles import find_profile, list_profiles
 
 
 def run(*arguments: object) -> Any:
@@ -52,7 +58,6 @@ def test_every_profile_takes_well_under_five_seconds(tmp_path: Path, name: str) 
     written = read_record(tmp_path / "out" / "report.json", AnalyticModelReport)
     assert written.workload.profile_id == name
     assert written == read_record(tmp_path / "out" / "report.yaml", AnalyticModelReport)
-    assert written.layer_docs_dir == str(tmp_path / "out" / "layers")
     assert {path.stem for path in (tmp_path / "out" / "layers").iterdir()} == {
         node.module_id for node in written.modules
     }
@@ -61,9 +66,14 @@ def test_every_profile_takes_well_under_five_seconds(tmp_path: Path, name: str) 
 def test_it_prints_stages_modules_and_what_binds(tmp_path: Path) -> None:
     shown = run("--out", tmp_path / "out").stdout
     for words in (
-        "dsocr-standard-v1 on NVIDIA H100 SXM5 80GB: ", "(bfloat16, efficiency 1)", "bound by", "vision", "projector",
-        "prefill", "decode", "request", "100.0 %", "decode.lm_head", "memory 100.0 %",
-        "of 80.00 GiB at the peak, fits", "wrote: ",
+        "gundam on NVIDIA H100 SXM5 80GB: ", "(bfloat16, efficiency 1)", "limit", "vision", "projector",
+        "prefill", "decode", "request", "100.0 %", "decode.lm_head", "memory-bound for 100.0 % of the time",
+        # 2 x 3,336,106,240 bytes of weights; a cache of 12 x 2 x 1280 x 2 x (913 + 1023); a peak of 913 x (129,280 x 6
+        # + 1280 x 2 + 8), or 549,273,600 as counted on the vendor's towers and 913 x (1280 x 2 + 8): together
+        # 7,501,700,744 or 7,342,778,504 bytes, of 80 x 2^30 less 2.14 x 2^30.
+        "\nmemory: 77.86 GiB usable (80.00 less a reserve of 2.14), 1 page in a call of the vision towers\n"
+        "logits of all 913 positions: 6.99 GiB at the peak, fits, with 70.87 GiB of headroom\n"
+        "logits of the last position: 6.84 GiB at the peak, fits, with 71.02 GiB of headroom\nwrote: ",
     ):  # fmt: skip
         assert words in shown
 
@@ -89,6 +99,91 @@ def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:
     assert read_all(tmp_path / "out") != first
 
 
+def test_equal_reports_are_equal_in_any_folder(tmp_path: Path) -> None:
+    """To the byte, in every file: no path is in them unless it is asked for."""
+    for name in ("a", "b"):
+        run("--workload", "tiny", "--out", tmp_path / name / name)
+    assert read_all(tmp_path / "a" / "a") == read_all(tmp_path / "b" / "b")
+    assert not any(str(tmp_path).encode() in content for content in read_all(tmp_path).values())
+    run("--workload", "tiny", "--with-paths", "--out", tmp_path / "c")
+    written = read_record(tmp_path / "c" / "report.json", AnalyticModelReport)
+    assert written.layer_docs_dir == str(tmp_path / "c" / "layers")
+    assert written.model.config_path is not None
+    assert written.model.config_path.startswith("/")
+
+
+def test_the_default_workload_is_that_of_the_evaluators(tmp_path: Path) -> None:
+    run("--out", tmp_path)
+    prediction = read_record(tmp_path / "report.json", AnalyticModelReport).prediction
+    assert prediction is not None
+    request, expected = prediction.stage("request"), costs.request()._asdict()
+    assert {metric: getattr(request, metric) for metric in expected} == expected
+    defaults = find_defaults(costs.request)
+    assert {name: defaults.get(name) or size for name, size in prediction.sizes.items()} == prediction.sizes
+
+
+def test_bits_are_asked_for_one_by_one(tmp_path: Path) -> None:
+    """fp8 weights, bf16 activations, an int8 cache: half of the bytes of weights and of the cache."""
+    shown = run("--workload", "tiny", "--weight-bits", "8", "--kv-bits", "8", "--out", tmp_path).stdout
+    assert "(bfloat16, weights of 8 bits, cache of 8 bits, efficiency 1)" in shown
+    prediction = read_record(tmp_path / "report.json", AnalyticModelReport).prediction
+    assert prediction is not None
+    request = prediction.stage("request")
+    assert request.weight_bytes == 3_336_106_240
+    assert request.kv_cache_bytes == 12 * 2 * 1280 * (83 + 1023)
+    assert "| activation_bits | 16 |" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", ["5.5", "11/2", "5.50"])
+def test_bits_may_be_fractions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    accept_fractions(monkeypatch)
+    shown = run("--workload", "tiny", "--weight-bits", text, "--out", tmp_path).stdout
+    assert "(bfloat16, weights of 5.5 bits, efficiency 1)" in shown
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["prediction"]["sizes"]["weight_bits"] == "11/2"
+    assert "| weight_bits | 5.5 |" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", list_hardware())
+def test_float32_is_predicted_on_every_card(tmp_path: Path, name: str) -> None:
+    for precision in ("highest", "high"):
+        options = ("--dtype", "float32", "--float32-matmul-precision", precision, "--hardware", name)
+        result = run("--workload", "tiny", *options, "--out", tmp_path / precision)
+        assert result.exit_code == 0, result.exception
+        assert f"(float32{', matrices in TF32' * (precision == 'high')}, efficiency 1)" in result.stdout
+
+
+def test_a_reserve_is_named_and_may_be_chosen(tmp_path: Path) -> None:
+    """6.2140 GiB of weights and more do not fit into 80 GiB less 74, whatever logits there are."""
+    shown = run("--workload", "tiny", "--reserve", "74", "--out", tmp_path).stdout
+    assert "\nmemory: 6.00 GiB usable (80.00 less a reserve of 74.00), 1 page in a call" in shown
+    refusal = r" 6\.\d\d GiB at the peak, does not fit: weights and cache alone are larger, 0\.\d\d GiB short\n"
+    for words in ("logits of all 83 positions", "logits of the last position"):
+        assert re.search(f"^{words}:{refusal}", shown, re.MULTILINE)
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["prediction"]["reserve"] == {"reserve_gib": 74.0, "reason": "as asked for"}
+
+
+def test_the_help_shows_a_workload_and_a_card_that_can_be_read(run: Run) -> None:
+    """As they stand there, without what the help indents them by."""
+    shown = run("report", "--help").out
+    workload, card = (
+        textwrap.dedent("\n".join(line for line in block.splitlines()[1:] if line.startswith("    ")))
+        for block in shown.split("of your own")[-2:]
+    )
+    profile, gundam = from_yaml(workload, OCRWorkloadProfile), find_profile("gundam")
+    assert profile.logits_tokens == gundam.seq_len  # all that there are, as without a number
+    changes = {"profile_id": "gundam", "description": gundam.description, "logits_tokens": None}
+    assert evolve(profile, **changes) == gundam
+    hardware, like = from_yaml(card, HardwareSpec), find_hardware("h100-sxm")
+    assert (hardware.tensor_peak("bfloat16"), hardware.tensor_peak("tf32")) == (989.4e12, 494.7e12)
+    assert (hardware.vector_flops_per_second, hardware.memory_bytes) == (
+        like.vector_flops_per_second,
+        like.memory_bytes,
+    )
+    assert "A page of your own" in run("trace", "--help").out
+
+
 def test_a_time_of_day_is_noted_only_where_asked(tmp_path: Path) -> None:
     run("--out", tmp_path / "out", "--timestamp")
     assert "Written at 20" in json.loads((tmp_path / "out" / "report.json").read_text())["notes"]
@@ -103,6 +198,40 @@ def test_it_goes_to_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     (unnamed,) = set((tmp_path / "tmp" / "profile-output").iterdir()) - {tmp_path / "tmp" / "profile-output" / "run-7"}
     written = read_record(unnamed / "static_analysis" / "analytic_model" / "report.json", AnalyticModelReport)
     assert (written.report_id, written.profile_run_id) == (unnamed.name, None)
+
+
+def test_without_a_folder_it_writes_below_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nowhere else, wherever the code itself lies."""
+    monkeypatch.delenv("LLM_PERF_OPT_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    shown = run("--workload", "tiny").stdout
+    (report_json,) = tmp_path.rglob("report.json")
+    assert report_json.relative_to(tmp_path).parts[:2] == ("tmp", "profile-output")
+    assert shown.endswith(f"wrote: {report_json.parent}\n")
+
+
+@pytest.mark.parametrize("path", ["report.json", "report.yaml", "summary.md", "layers/decode.lm_head.md"])
+def test_files_of_others_are_refused_before_anything_is_written(tmp_path: Path, path: str) -> None:
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text("mine")
+    for options in ((), ("--force-rebuild",)):
+        result = run("--workload", "tiny", "--out", tmp_path, *options)
+        assert result.stdout == ""
+        assert str(result.exception).endswith(
+            f"{tmp_path}: the folder holds files that modelmeter did not write, or that were changed since; "
+            f"found {path}; move them away, or name another folder"
+        )
+    assert read_all(tmp_path) == {path: b"mine"}
+
+
+def test_files_of_others_among_ours_stay(tmp_path: Path) -> None:
+    assert run("--workload", "tiny", "--out", tmp_path).exit_code == 0
+    for path in ("thesis.txt", "layers/mine.md"):
+        (tmp_path / path).write_text("mine")
+    for hardware in ("l40s", "rtx-4090"):
+        assert "wrote: " in run("--workload", "tiny", "--out", tmp_path, "--hardware", hardware).stdout
+    assert [(tmp_path / path).read_text() for path in ("thesis.txt", "layers/mine.md")] == ["mine", "mine"]
+    assert "RTX 4090" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
 def test_users_bring_workloads_and_cards(tmp_path: Path) -> None:
@@ -132,6 +261,33 @@ def test_pages_in_one_batch(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_pages_in_a_call_of_the_towers_and_positions_with_logits(tmp_path: Path) -> None:
+    """The options go before what the workload says, and are checked together with it."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        to_yaml(evolve(find_profile("tiny"), num_pages=6, vision_batch_size=3, logits_tokens=7)), encoding="utf-8"
+    )
+    for options, sizes, words in (
+        ((), (6, 3, 7), "3 pages in a call of the vision towers\nlogits of the last 7 positions: "),
+        (("--vision-batch-size", "2", "--logits-tokens", "1"), (6, 2, 1), "2 pages in a call of the vision towers\n"),
+        (("--num-pages", "5", "--vision-batch-size", "5"), (5, 5, 7), "5 pages in a call of the vision towers\n"),
+    ):
+        shown = run("--workload", mine, *options, "--out", tmp_path / "out").stdout
+        assert words in shown
+        prediction = read_record(tmp_path / "out" / "report.json", AnalyticModelReport).prediction
+        assert prediction is not None
+        assert tuple(prediction.sizes[name] for name in ("batch_size", "vision_batch_size", "logits_tokens")) == sizes
+        # A view of 512 pixels is 73 image tokens and 10 of prompt; all that a request takes is said to its evaluators.
+        expected = costs.request(
+            batch_size=sizes[0], vision_batch_size=sizes[1], logits_tokens=sizes[2], base_size=512,
+            num_width_tiles=0, num_height_tiles=0, seq_len=83, max_new_tokens=1024,
+        )  # fmt: skip
+        assert prediction.stage("request").io_bytes == expected.io_bytes
+    refused = run("--workload", mine, "--num-pages", "5", "--out", tmp_path / "none")
+    assert "vision_batch_size: the pages do not fill" in str(refused.exception)
+    assert not (tmp_path / "none").exists()
+
+
 def test_the_help_names_what_is_shipped() -> None:
     for words, names in ((WORKLOAD_HELP, list_profiles()), (HARDWARE_HELP, list_hardware())):
         assert words.split(": ")[1].split(", ") == [*names, "or a YAML file of your own."]
@@ -151,6 +307,9 @@ def test_the_summary_is_printed_as_json(tmp_path: Path) -> None:
         ("--workload", "absent"), ("--workload", "absent.yaml"), ("--hardware", "absent"), ("--efficiency", "0"),
         ("--run-id", "../up"), ("--measured-ms", "0"), ("--dtype", "bfloat17"),
         ("--dtype", "float8_e4m3fn", "--hardware", "a100-sxm-80gb"),
+        ("--vision-batch-size", "2"), ("--num-pages", "6", "--vision-batch-size", "4"), ("--logits-tokens", "914"),
+        ("--float32-matmul-precision", "medium"), ("--reserve", "-1"), ("--reserve", "nan"), ("--weight-bits", "0"),
+        ("--kv-bits", "fp8"), ("--activation-bits", "1e3"), ("--weight-bits", "11/0"), ("--weight-bits", "-4"),
     ],
 )  # fmt: skip
 def test_what_is_refused_leaves_nothing(
@@ -158,6 +317,6 @@ def test_what_is_refused_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("LLM_PERF_OPT_ROOT", str(tmp_path))
     result = run(*arguments)
-    assert type(result.exception).__name__ in ("RecordError", "UnknownNameError", "PathError")
+    assert type(result.exception).__name__ in ("RecordError", "UnknownNameError", "PathError", "WorkloadError")
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []

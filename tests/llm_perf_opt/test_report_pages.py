@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -10,7 +11,7 @@ import pytest
 from attrs import evolve
 from records import make_report
 
-from llm_perf_opt.data import AnalyticModelReport, HardwareSource
+from llm_perf_opt.data import AnalyticModelReport, HardwareSource, MemoryReserve
 from llm_perf_opt.data.serialization import from_json, from_yaml
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
@@ -56,8 +57,46 @@ def test_the_summary_says_what_it_is_about_and_how_it_was_made(files: Mapping[st
     assert "| efficiency | 1.0 |" in summary
     assert "NVIDIA H100 Tensor Core GPU (datasheet), 2023" in summary
     assert "- One multiply-accumulate is 2 FLOPs." in summary
-    assert "**fits**" in summary
+    assert "The reserve is 0.89 GiB of the 80 that CUDA does not show" in summary
+    assert "take one page in a call. The" in summary
+    for words in ("logits of all 512 positions", "logits of the last position"):
+        assert f"- With {words}: **fits**. If no activation were freed" in summary
+    assert "| request | " in summary
+    assert re.search(r"memory-bound for \d\d\.\d % of the time", summary)
     assert "Measured" not in summary
+
+
+def test_what_fits_is_said_for_the_logits_of_all_positions_and_of_the_last() -> None:
+    """Two bytes of 3,336,106,240 parameters; keys and values of 12 layers, 1280 channels, 913 + 1023 tokens.
+
+    With all logits the peak is 913 x (129,280 x 6 + 1280 x 2 + 8) bytes: two bytes of a logit and four of its float32
+    copy, a hidden state, an id. With the last ones it is that of six views in a call of the towers, 549,273,600 bytes
+    as counted on the vendor's modules, and of the prompt's embeddings and ids, 913 x (1280 x 2 + 8).
+    """
+    report = build_report(ReportRequest(profile=find_profile("gundam"), hardware=find_hardware("h100-sxm")))
+    summary = render_files(report, CONVENTIONS)["summary.md"]
+    held = 2 * 3_336_106_240, 12 * 2 * 1280 * 2 * 1936
+    peaks = 913 * (129_280 * 6 + 1280 * 2 + 8), 549_273_600 + 913 * (1280 * 2 + 8)
+    sums = [sum(held) + peak for peak in peaks]
+    usable = 80 * 2**30 - math.ceil(2.14 * 2**30)
+    assert "\n| in memory, in GiB | logits of all 913 positions | logits of the last position |\n" in summary
+    for name, counts in (
+        ("weights", [held[0]] * 2), ("KV cache at the end", [held[1]] * 2), ("activations at their peak", peaks),
+        ("together", sums), ("the card", [80 * 2**30] * 2), ("reserve", [2.14 * 2**30] * 2),
+        ("usable: the card less the reserve", [usable] * 2),
+        ("headroom, below 0 where memory is missing", [usable - each for each in sums]),
+    ):  # fmt: skip
+        assert f"\n| {name} | {' | '.join(f'{count / 2**30:.2f}' for count in counts)} |\n" in summary
+
+
+def test_a_page_says_how_many_pages_a_call_takes_and_which_logits_were_asked_for() -> None:
+    profile = evolve(find_profile("tiny"), num_pages=14, vision_batch_size=7, logits_tokens=1)
+    summary = render_files(build_report(ReportRequest(profile=profile, hardware=find_hardware("l40s"))), ())[
+        "summary.md"
+    ]
+    for words in ("\n| vision_batch_size | 7 |\n", "\n| logits_tokens | 1 |\n", "take 7 pages in a call."):
+        assert words in summary
+    assert "\n| in memory, in GiB | logits of the last position |\n" in summary
 
 
 def test_the_rates_of_a_card_have_all_their_digits() -> None:
@@ -72,6 +111,45 @@ def test_the_rates_of_a_card_have_all_their_digits() -> None:
     assert " io_bytes / 864e9) / 1.0\n" in summary
 
 
+@pytest.mark.parametrize(
+    ("precision", "words"),
+    [
+        (
+            "highest",
+            ("tensor_core_flops / 91.6e12 +", "float32, matrices as they are", "outside the tensor cores, and for"),
+        ),
+        (
+            "high",
+            ("tensor_core_flops / 183e12 +", "float32, matrices rounded to TF32", "peaks for float32 rounded to TF32"),
+        ),
+    ],
+)
+def test_a_page_of_float32_says_how_matrices_are_multiplied(precision: str, words: tuple[str, ...]) -> None:
+    request = ReportRequest(
+        profile=find_profile("tiny"),
+        hardware=find_hardware("l40s"),
+        dtype="float32",
+        float32_matmul_precision=precision,
+    )
+    summary = render_files(build_report(request), CONVENTIONS)["summary.md"]
+    for each in words:
+        assert each in summary
+
+
+def test_what_does_not_fit_says_how_much_is_missing() -> None:
+    """Weights of 6.2140 GiB and more, on a card of 7 GiB with a reserve of one."""
+    reserve = MemoryReserve(reserve_gib=1.0, reason="a *test*")
+    hardware = evolve(find_hardware("l40s"), memory_bytes=7 * 2**30, reserve=reserve)
+    summary = render_files(build_report(ReportRequest(profile=find_profile("tiny"), hardware=hardware)), ())[
+        "summary.md"
+    ]
+    assert "| usable: the card less the reserve | 6.00 | 6.00 |" in summary
+    assert re.search(r"\n\| headroom, below 0 where memory is missing \| -0\.\d\d \| -0\.\d\d \|\n", summary)
+    for words in ("all 83 positions", "the last position"):
+        assert f"- With logits of {words}: **does not fit: weights and cache alone are larger**." in summary
+    assert r"The reserve is a \*test\*." in summary
+
+
 def test_what_users_wrote_is_shown_as_it_is() -> None:
     """In their own profiles and cards: neither HTML nor Markdown, nor another row of a table."""
     words = "<script>a</script> | ![b](c) `d` **e**"
@@ -82,7 +160,7 @@ def test_what_users_wrote_is_shown_as_it_is() -> None:
     summary = render_files(build_report(ReportRequest(profile=profile, hardware=hardware)), CONVENTIONS)["summary.md"]
     assert words not in summary
     for line in (
-        f"# deepseek-ai/DeepSeek-OCR, {shown}, on {shown}", rf"{shown} \# f.", f"| {shown} | 48.00 |",
+        f"# deepseek-ai/DeepSeek-OCR, {shown}, on {shown}", rf"{shown} \# f.",
         f"- {shown}, 1987: {shown}",
     ):  # fmt: skip
         assert f"\n{line}\n" in f"\n{summary}"
@@ -101,7 +179,8 @@ def test_a_page_has_the_operators_of_the_module_and_of_everything_in_it(files: M
     assert page.startswith("# decode.model.layers.1-11.mlp\n\n[request](request.md) / [decode](decode.md) / ")
     own, inside = page.split("## Its own operators")[1].split("## With everything in it")
     assert "index_put" in own
-    assert "Linear" not in own
+    assert "| mm |" not in own
+    assert "| Linear |" not in own
     assert "| Linear |" in inside
     assert "[experts](decode.model.layers.1-11.mlp.experts.md) ModuleList" in inside
     time = sum(
@@ -121,7 +200,8 @@ def test_a_module_that_never_runs_says_so(files: Mapping[str, str]) -> None:
     """CLIP's own patch convolution: SAM's features stand for it, so that its weights are only stored."""
     page = files["layers/vision.model.vision_model.embeddings.patch_embedding.md"]
     assert "None: it does not run in this workload." in page
-    assert "| own weights | 1.20 MB |" in page  # 1024 x 3 x 14 x 14 = 602,112 weights of two bytes
+    assert "| own weight_bytes | 1.20 MB (1,204,224) |" in page  # 1024 x 3 x 14 x 14 = 602,112 weights of two bytes
+    assert "| own io_bytes | 0 B (0) |" in page
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from predictions import make_hardware
 
@@ -41,6 +43,25 @@ def test_the_efficiency_divides_the_time_and_moves_no_limit() -> None:
 def test_the_type_chooses_the_peak() -> None:
     int8 = Roofline(hardware=make_hardware(), dtype="int8")
     assert int8.predict(11000, 0, 0) == (pytest.approx(1000.0), "tensor_cores")
+
+
+def test_float32_takes_the_rate_of_what_multiplies_it() -> None:
+    """FP32 cores, which are no tensor cores, tensor cores for TF32, and those of a card that has them for float32."""
+    work = (5 * VECTOR, 2 * VECTOR, 0)
+    plain = Roofline(hardware=make_hardware(), dtype="float32")
+    assert plain.predict(*work) == (pytest.approx(7000.0), "cuda_cores")
+    card = make_hardware(tensor_flops_per_second={"tf32": 50.0, "float32": 75.0})
+    rounded = Roofline(hardware=card, dtype="float32", float32_matmul_precision="high")
+    assert rounded.predict(*work) == (pytest.approx(5000.0), "tensor_cores")  # 150 / 50 and 60 / 30
+    as_it_is = Roofline(hardware=card, dtype="float32")
+    assert as_it_is.predict(*work) == (pytest.approx(4000.0), "tensor_cores")  # 150 / 75 and 60 / 30
+
+
+def test_a_fraction_of_a_bit_takes_its_part_of_the_time() -> None:
+    """1600 bits a second."""
+    assert Roofline(hardware=make_hardware(), dtype="int8").predict(0, 0, Fraction(11, 2)) == (
+        pytest.approx(1000 * 5.5 / 1600), "memory"
+    )  # fmt: skip
 
 
 def test_what_cannot_be_predicted_is_refused_at_once() -> None:

@@ -45,8 +45,10 @@ WRONG: dict[type, list[Any]] = {
     type(None): [True, ["a"], {"a": 1}, math.nan],
 }
 OPTIONAL = {
-    "hf_revision", "num_width_tiles", "num_height_tiles", "page_width", "page_height", "preprocessing", "parent_id",
-    "profile_run_id", "measured_total_time_ms", "predicted_vs_measured_ratio", "notes", "layer_docs_dir", "prediction",
+    "hf_revision", "num_width_tiles", "num_height_tiles", "page_width", "page_height", "preprocessing",
+    "images_per_prompt", "vision_batch_size", "logits_tokens", "parent_id", "profile_run_id", "measured_total_time_ms",
+    "predicted_vs_measured_ratio", "notes", "layer_docs_dir", "prediction", "config_path", "flops", "io_bytes",
+    "weight_bytes", "activation_bytes", "kv_cache_bytes",
 }  # fmt: skip
 
 
@@ -266,7 +268,7 @@ def test_text_that_is_no_json_object_is_refused(text: str) -> None:
 def test_extra_keys_are_skipped_only_on_request() -> None:
     data = unstructure(make_profile()) | {"colour": "grey"}
     assert structure(data, OCRWorkloadProfile, extra_keys=True) == make_profile()
-    with pytest.raises(RecordError, match="colour: OCRWorkloadProfile has no such key"):
+    with pytest.raises(RecordError, match=r"^colour: OCRWorkloadProfile has no such key; its keys are profile_id, "):
         structure(data, OCRWorkloadProfile)
 
 
@@ -276,7 +278,9 @@ def test_a_file_is_read_by_its_suffix(tmp_path: Path) -> None:
         assert read_record(tmp_path / name, OCRWorkloadProfile) == make_profile()
 
 
-@pytest.mark.parametrize(("content", "problem"), [(b"\xff", "utf-8"), (b"{", "JSON"), (b"{}", "profile_id: the key")])
+@pytest.mark.parametrize(
+    ("content", "problem"), [(b"\xff", "utf-8"), (b"{", "JSON"), (b"{}", r"profile_id, .*: these keys are missing")]
+)
 def test_a_broken_file_is_refused_by_name(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "broken.json"
     path.write_bytes(content)
@@ -289,3 +293,9 @@ def test_a_broken_file_is_refused_by_name(tmp_path: Path, content: bytes, proble
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(RecordError, match="the file cannot be read"):
         read_record(tmp_path / name, OCRWorkloadProfile)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="only Unix has a file without an end")
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"^/dev/zero: the file cannot be read: it has more than"):
+        read_record("/dev/zero", OCRWorkloadProfile)

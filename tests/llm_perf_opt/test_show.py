@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import ceil
 
 import pytest
@@ -11,7 +12,7 @@ from rich.text import Text
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.evaluate import STAGES, TRAINING_STEP
-from llm_perf_opt.commands.show import choose_metric, find_formulas, render
+from llm_perf_opt.commands.show import choose_metric, find_formulas, render, render_latex
 from modelmeter.compiler import CompiledModel
 from modelmeter.cost import METRICS
 from modelmeter.models.deepseek_ocr import build
@@ -59,6 +60,35 @@ class TestShow:
         formula = r"\[" "\n" r"\mathtt{tensor\_core\_flops} = 2 \, N \, d_{\mathrm{in}} \, d_{\mathrm{out}}" "\n" r"\]"
         assert out.endswith(f"\n{formula}\n")
         assert "% $N$: num_tokens" in out
+
+    @pytest.mark.parametrize("name", [*STAGES, TRAINING_STEP, *costs.layers.CLASSES])
+    def test_latex_lists_what_occurs_and_nothing_else(self, compiled: CompiledModel, name: str) -> None:
+        """Every name in a comment is in a formula or in the definition of another name, whichever metric is shown."""
+        (shown,) = find_formulas(compiled, name)
+        metrics = [*METRICS, *([PEAK] if shown.peak else [])]
+        for formulas in (shown, *(choose_metric(shown, metric) for metric in metrics)):
+            comments, _, displays = render_latex(formulas).partition("\n\\[\n")
+            listed = dict(re.findall(r"^% \$(.+?)(?: = (.*))?\$: ", comments, re.MULTILINE))
+            text = "\n".join([displays, *listed.values()])
+            for latex in listed:
+                # A letter is a name of its own only outside of the words in other names.
+                places = re.sub(r"\\math(rm|tt)\{[^}]*\}", "", text) if len(latex) == 1 else text
+                assert latex in places, (name, latex)
+
+    @pytest.mark.parametrize("name", [*STAGES, TRAINING_STEP, *costs.layers.CLASSES])
+    @pytest.mark.parametrize("unicode", [True, False])
+    def test_what_is_explained_occurs(self, compiled: CompiledModel, name: str, unicode: bool) -> None:
+        """Sizes by their name, and brackets by their sign."""
+        (shown,) = find_formulas(compiled, name)
+        for formulas in (shown, choose_metric(shown, "cuda_core_flops")):
+            rows = list(render(formulas, width=10_000, unicode=unicode))
+            text = "\n".join(row.plain for row in rows if isinstance(row, Text))
+            above, _, below = text.partition("[a ")
+            words = set(re.findall(r"\w+", above, re.ASCII))
+            assert {size.name for size in formulas.section.sizes} <= words
+            for sign in ("≠" if unicode else "!=", "=", ">"):
+                explained = f"a {sign} b]" in f"a {below}"
+                assert explained == bool(re.search(rf"\[[^\]]* {sign} [^\]]*\]", above)), (name, sign)
 
     @pytest.mark.parametrize("name", STAGES)
     def test_the_peak_of_a_stage_is_the_last_of_all_metrics(self, run: Run, name: str) -> None:

@@ -33,6 +33,8 @@ PAGE = {"num_width_tiles": None, "num_height_tiles": None, "page_width": 1920, "
         # A square page of 1920 pixels: 3 x 3 tiles in one program, and 2 x 2 in the other.
         ({**PAGE, "preprocessing": "transformers"}, 273 + 30 * 31),
         ({**PAGE, "preprocessing": "serving"}, 273 + 20 * 21),
+        # Three images of the first kind in one prompt.
+        ({"images_per_prompt": 3}, 3 * 483),
         # An A4 page, with 2 x 3 tiles in both.
         ({**PAGE, "page_width": 1191, "page_height": 1684}, 273 + 30 * 21),
     ],
@@ -92,12 +94,31 @@ def test_the_grid_is_that_of_the_page() -> None:
         ({"preprocessing": "vllm"}, "preprocessing"),
         ({"doc_kind": "poem"}, "doc_kind"),
         ({"num_pages": 0}, "num_pages"),
+        ({"images_per_prompt": 0}, "images_per_prompt"),
+        ({"vision_batch_size": 0}, "vision_batch_size"),
+        ({"vision_batch_size": None}, "vision_batch_size"),
+        ({"logits_tokens": 0}, "logits_tokens"),
         ({"profile_id": ""}, "profile_id"),
     ],
 )
 def test_a_wrong_field_is_refused_by_name(changes: dict[str, Any], place: str) -> None:
     with pytest.raises(RecordError, match=f"^{place}: "):
         make_profile(**changes)
+
+
+def test_the_pages_of_a_call_of_the_towers_divide_the_batch() -> None:
+    assert make_profile().vision_batch_size == 1
+    for vision_batch_size in (1, 5, 7, 35):
+        assert make_profile(num_pages=35, vision_batch_size=vision_batch_size).vision_batch_size == vision_batch_size
+    for wrong in (3, 70):
+        with pytest.raises(RecordError, match=f"^vision_batch_size: .* a divisor of num_pages, 35; found {wrong}$"):
+            make_profile(num_pages=35, vision_batch_size=wrong)
+
+
+def test_no_more_positions_get_logits_than_there_are() -> None:
+    assert [make_profile(logits_tokens=positions).logits_tokens for positions in (None, 1, 512)] == [None, 1, 512]
+    with pytest.raises(RecordError, match=r"^logits_tokens: .* at most seq_len, 512; found 513$"):
+        make_profile(logits_tokens=513)
 
 
 def test_records_are_keyword_only_and_frozen() -> None:

@@ -78,12 +78,16 @@ def test_random_points_of_a_large_grid() -> None:
             assert tuple(int(block[metric][row]) for metric in METRICS) == tuple(costs.prefill(**point))
 
 
-def test_every_size_of_a_stage_may_vary() -> None:
-    """The sizes that the scalar evaluator has, all at once."""
+@pytest.mark.parametrize(
+    "chained",
+    [{"prompt_tokens": [4], "max_new_tokens": [8]}, {"seq_len": [2000, 3001], "decode_steps": [0, 7]}],
+)
+def test_every_size_of_a_stage_may_vary(chained: dict[str, list[int]]) -> None:
+    """The sizes that the scalar evaluator has, all at once: what others follow from, or those others."""
     sizes = {
         "batch_size": [2, 3], "base_size": [64, 1025], "image_size": [65], "num_width_tiles": [0, 2],
-        "num_height_tiles": [3], "prompt_tokens": [4], "seq_len": [2000, 3001], "logits_tokens": [5],
-        "decode_steps": [0, 7], "max_new_tokens": [8], "weight_bits": [9], "activation_bits": [11, 5], "kv_bits": [13],
+        "num_height_tiles": [3], **chained, "logits_tokens": [5], "weight_bits": [9], "activation_bits": [11, 5],
+        "kv_bits": [13],
     }  # fmt: skip
     assert compare_with(Sweep.over("request", sizes))["io_bytes"] == [
         costs.request(**dict(zip(sizes, point, strict=True))).io_bytes for point in itertools.product(*sizes.values())
@@ -180,6 +184,29 @@ def test_what_fits_is_int64(overflow: str) -> None:
     assert compare_with(sweep) == compare_with(Sweep.over("request", GRIDS["request"]))
 
 
+def test_what_is_held_fixed_is_known_with_its_defaults() -> None:
+    """What follows from others is not held; what it follows from is, unless the other is given."""
+    held = Sweep.over("request", {"batch_size": [3, 5]}, fixed={"kv_bits": Fraction(11, 2), "decode_steps": 7}).held
+    assert held == {
+        "base_size": 1024, "image_size": 640, "num_width_tiles": 2, "num_height_tiles": 3, "prompt_tokens": 10,
+        "decode_steps": 7, "weight_bits": 16, "activation_bits": 16, "kv_bits": Fraction(11, 2),
+        "expert_routing": "uniform",
+    }  # fmt: skip
+    assert "prompt_tokens" not in Sweep.over("request", {"seq_len": [2003]}).held
+
+
+def test_a_fraction_of_a_bit_may_be_fixed() -> None:
+    sweep = Sweep.over("prefill", {"seq_len": [3, 1009]}, fixed={"weight_bits": Fraction(11, 2)})
+    expected = [costs.prefill(seq_len=n, weight_bits=Fraction(11, 2)).io_bytes for n in (3, 1009)]
+    assert compare_with(sweep)["io_bytes"] == expected
+
+
+def test_sizes_that_agree_may_both_be_given() -> None:
+    """913 positions are 903 image tokens and 10 of prompt."""
+    sweep = Sweep.over("request", {"seq_len": [913], "batch_size": [1, 3]}, fixed={"prompt_tokens": 10})
+    assert compare_with(sweep)["io_bytes"] == [costs.request(batch_size=size).io_bytes for size in (1, 3)]
+
+
 def test_blocks_cover_the_points_once() -> None:
     sweep = Sweep.over("projector", {"batch_size": range(1, 24)})
     assert list(split(sweep, 10)) == [range(10), range(10, 20), range(20, 23)]
@@ -222,6 +249,9 @@ def test_a_sweep_can_be_sent() -> None:
         ("prefill", {"seq_len": [1]}, {}, ["io_bytes"] * 2, ("io_bytes", "given twice")),
         ("prefill", {"seq_len": [3, 0]}, {}, METRICS, ("seq_len must be at least 1, not 0",)),
         ("vision", {"base_size": range(15, 99)}, {}, METRICS, ("sam_patch_size", "base_size", "16 > 15")),
+        ("request", {"seq_len": [913, 914]}, {"prompt_tokens": 10}, METRICS, ("request", "914 is not 913")),
+        ("request", {"decode_steps": [5]}, {"max_new_tokens": 7}, METRICS, ("request", "5 is not 6")),
+        ("prefill", {"weight_bits": [5]}, {"dtype": 8}, METRICS, ("did you mean weight_bits or activation_bits",)),
         # Only the points between the ends of one axis and of the other contradict themselves.
         ("prefill", {"seq_len": [9, 3, 8], "logits_tokens": [1, 7, 2]}, {}, METRICS, ("at most seq_len: 7 > 3",)),
         ("request", {"num_width_tiles": range(9), "seq_len": [9000, 800]}, {}, METRICS, ("image_tokens", "800")),

@@ -16,6 +16,7 @@ import pytest
 from command_line import Result, Run, assert_refused, run_apart
 
 import deepseek_ocr_costs as costs
+from llm_perf_opt.sweep import Sweep, write_sweep
 
 COMMAND = [sys.executable, "-m", "llm_perf_opt.cli", "sweep"]
 SMALL = ("prefill", "--grid", "seq_len=1:300:7", "--grid", "batch_size=5,2")
@@ -28,8 +29,9 @@ def test_rows_of_a_grid(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "sweep.parquet"
     result = run("sweep", *SMALL, "kv_bits=8", "--out", file, "--metric", "io_bytes", "--metric", "kv_cache_bytes")
     assert result == (0, f"{file}: 86 points\n", "")
+    fixed = {"weight_bits": 16, "activation_bits": 16, "kv_bits": 8, "expert_routing": "uniform"}
     expected = [
-        {"seq_len": n, "batch_size": b, "io_bytes": cost.io_bytes, "kv_cache_bytes": cost.kv_cache_bytes}
+        {"seq_len": n, "batch_size": b, **fixed, "io_bytes": cost.io_bytes, "kv_cache_bytes": cost.kv_cache_bytes}
         for n in range(1, 300, 7)
         for b in (5, 2)
         for cost in [costs.prefill(seq_len=n, batch_size=b, kv_bits=8)]
@@ -43,16 +45,29 @@ def test_a_training_step(run: Run, tmp_path: Path) -> None:
     sweep = ("training_step", "--grid", "batch_size=5,3", "--metric", "weight_bytes", "--metric", "io_bytes")
     assert run("sweep", *sweep, "--out", file) == (0, f"{file}: 2 points\n", "")
     weight_bytes = costs.request().weight_bytes
+    fixed = "base_size,image_size,num_width_tiles,num_height_tiles,prompt_tokens,weight_bits,activation_bits"
     assert file.read_text().splitlines() == [
-        "batch_size,weight_bytes,io_bytes",
-        *(f"{pages},{weight_bytes},{costs.training_step(batch_size=pages).io_bytes}" for pages in (5, 3)),
+        f"batch_size,{fixed},expert_routing,weight_bytes,io_bytes",
+        *(
+            f"{pages},1024,640,2,3,10,16,16,uniform,{weight_bytes},{costs.training_step(batch_size=pages).io_bytes}"
+            for pages in (5, 3)
+        ),
     ]
+
+
+def test_a_fraction_of_a_bit(run: Run, tmp_path: Path) -> None:
+    """The projector's 2048 x 1280 weights and its bias, the newline and the separator, at 5.5 bits."""
+    file = tmp_path / "sweep.csv"
+    run("sweep", "projector", "weight_bits=5.5", "--grid", "batch_size=1", "--metric", "weight_bytes", "--out", file)
+    header, row = (line.split(",") for line in file.read_text().splitlines())
+    assert (row[header.index("weight_bits")], row[-1]) == ("5.5", str((2048 * 1280 + 3 * 1280) * 11 // 16))
 
 
 def test_overflow(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "sweep.csv"
     run("sweep", "prefill", "--grid", "seq_len=10_000_000_000", "--out", file, "--overflow", "exact")
-    assert file.read_text().splitlines()[1] == ",".join(map(str, (10**10, *costs.prefill(seq_len=10**10))))
+    fixed = (1, 16, 16, 16, "uniform")
+    assert file.read_text().splitlines()[1] == ",".join(map(str, (10**10, *fixed, *costs.prefill(seq_len=10**10))))
 
 
 def test_block_size(run: Run, tmp_path: Path) -> None:
@@ -96,6 +111,11 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
         (("prefill", "--grid", "seq_len=1:9:0"), ("seq_len", "step of 0")),
         (("prefill", "--grid", "seq_len=1", "--grid", "seq_len=2"), ("seq_len", "given twice")),
         (("prefill", "--grid", "seq_len=1.5"), ("seq_len", "not an integer")),
+        (("prefill", "--grid", "seq_len=1k"), ("seq_len", "digits: 1913 or 1_913", "1k")),
+        (("prefill", "--grid", "weight_bits=5.5,6"), ("weight_bits: a size that varies is an integer", "5.5")),
+        (("prefill", "--grid", "dtype=fp8"), ("size of prefill", "did you mean weight_bits or activation_bits")),
+        (("prefill", "--grid", "seq_len=1", "dtype=fp8"), ("argument of prefill", "did you mean weight_bits")),
+        (("request", "--grid", "decode_steps=5", "max_new_tokens=7"), ("decode_steps", "5 is not 6")),
         (("prefill", "--grid", "seq_len=0:9"), ("seq_len must be at least 1",)),
         (("decode", "--grid", f"decode_steps=0:{2**63}"), ("more points", str(2**63))),
         (("prefill", "--grid", "seq_len=1", "seq_len=4"), ("seq_len", "given twice")),
@@ -124,16 +144,32 @@ def test_grid_and_out_are_needed(run: Run, missing: tuple[str, ...]) -> None:
     assert "Missing option" in result.err
 
 
-def test_what_it_needs_is_said() -> None:
+@pytest.mark.parametrize(
+    ("missing", "file", "words"),
+    [("pyarrow", "x.parquet", "x.parquet: Parquet needs pyarrow"), ("numpy", "x.csv", "sweeps need NumPy")],
+)
+def test_what_it_needs_is_said(missing: str, file: str, words: str, tmp_path: Path) -> None:
     """Where an extra is not installed."""
-    program = (
-        "import sys; sys.modules['pyarrow'] = None; from llm_perf_opt.cli import main\n"
-        "sys.argv = ['modelmeter', 'sweep', 'prefill', '--grid', 'seq_len=1', '--out', 'x.csv']; main()"
-    )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    result = run_without(missing, "sweep", "prefill", "--grid", "seq_len=1", "--out", file, folder=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: sweeps need NumPy and pyarrow")
-    assert "pip install 'modelmeter[sweep]'" in result.stderr
+    assert result.stderr.startswith(f"error: {words}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_csv_needs_no_pyarrow(tmp_path: Path) -> None:
+    result = run_without("pyarrow", "sweep", *SMALL, "--out", "sweep.csv", folder=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "sweep.csv: 86 points\n", "")
+    with_it = run_apart("sweep", *SMALL, "--out", "-")
+    assert (tmp_path / "sweep.csv").read_text() == with_it.stdout
+
+
+def run_without(missing: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; from llm_perf_opt.cli import main\n"
+        f"sys.argv = {['modelmeter', *arguments]!r}; main()"
+    )
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
 
 
 def test_a_closed_pipe_is_quiet() -> None:
@@ -183,13 +219,15 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, number: signal.Signals, cod
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_a_limit_on_files_leaves_nothing(tmp_path: Path, ending: str) -> None:
     """The system itself refuses to write on, in the middle of a block: one line, and the old file."""
-    (tmp_path / f"sweep.{ending}").write_text("what was there before")
+    file = tmp_path / f"sweep.{ending}"
+    write_sweep(Sweep.over("prefill", {"seq_len": [5]}), file)
+    before = file.read_bytes()
     result = subprocess.run(
         [*COMMAND, *LONG, "--out", f"sweep.{ending}"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
         check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_003, 1_000_003)),
     )  # fmt: skip
     assert_refused(Result(result.returncode, result.stdout, result.stderr), f"sweep.{ending}", "File too large")
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["what was there before"]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
 
 
 # The usage that the system reports of a child begins with what its parent had: only the child itself knows better.

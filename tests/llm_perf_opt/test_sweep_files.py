@@ -5,30 +5,36 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.sweep import Block, Sweep, compute_blocks, write_sweep
+from llm_perf_opt.sweep import METRICS, Block, Sweep, compute_blocks, files, write_sweep
 from modelmeter.errors import OutputError, WorkloadError
 
 ENDINGS = ("csv", "parquet")
 SWEEP = Sweep.over("decode", {"seq_len": range(1, 500, 3), "batch_size": [7, 2, 3]}, fixed={"kv_bits": 8})
 
 
-def test_csv_is_a_header_and_numbers(tmp_path: Path) -> None:
-    """Plain text that every reader takes: no quotes, no comments, nothing rounded."""
+@pytest.mark.parametrize("has_pyarrow", [True, False])
+def test_csv_is_a_header_and_numbers(tmp_path: Path, has_pyarrow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain text that every reader takes: no quotes, no comments, nothing rounded. Each row says what was fixed."""
+    monkeypatch.setattr(files, "_has_pyarrow", lambda: has_pyarrow)
     file = tmp_path / "sweep.csv"
     write_sweep(SWEEP, file)
     header = [
-        "seq_len,batch_size,tensor_core_flops,cuda_core_flops,io_bytes,weight_bytes,activation_bytes,kv_cache_bytes"
+        "seq_len,batch_size,decode_steps,weight_bits,activation_bits,kv_bits,expert_routing,"
+        "tensor_core_flops,cuda_core_flops,io_bytes,weight_bytes,activation_bytes,kv_cache_bytes"
     ]
+    fixed = (1023, 16, 16, 8, "uniform")
     rows = [
-        ",".join(map(str, (seq_len, batch_size, *costs.decode(seq_len=seq_len, batch_size=batch_size, kv_bits=8))))
+        ",".join(
+            map(str, (seq_len, batch_size, *fixed, *costs.decode(seq_len=seq_len, batch_size=batch_size, kv_bits=8)))
+        )
         for seq_len in range(1, 500, 3)
         for batch_size in (7, 2, 3)
     ]
@@ -39,18 +45,21 @@ def test_parquet_has_the_rows_and_says_what_they_are(tmp_path: Path) -> None:
     write_sweep(SWEEP, tmp_path / "sweep.parquet")
     table = pa.parquet.read_table(tmp_path / "sweep.parquet")
     assert table.num_rows == SWEEP.num_points
-    assert {field.type for field in table.schema} == {pa.int64()}
+    fixed = {"decode_steps": 1023, "weight_bits": 16, "activation_bits": 16, "kv_bits": 8, "expert_routing": "uniform"}
+    names = ["seq_len", "batch_size", *fixed, *METRICS]
+    assert table.column_names == names
+    types = {name: pa.string() if name == "expert_routing" else pa.int64() for name in names}
+    assert {field.name: field.type for field in table.schema} == types
     for row in table.to_pylist()[::29]:
-        cost = costs.decode(seq_len=row.pop("seq_len"), batch_size=row.pop("batch_size"), kv_bits=8)
-        assert row == cost._asdict()
+        sizes = {name: row.pop(name) for name in ("seq_len", "batch_size")}
+        assert row == {**fixed, **costs.decode(**sizes, kv_bits=8)._asdict()}
     assert json.loads(table.schema.metadata[b"modelmeter"]) == {
         "stage": "decode",
         "grid": {"seq_len": "1:500:3", "batch_size": "7,2,3"},
-        "fixed": {
-            "decode_steps": 1023, "weight_bits": 16, "activation_bits": 16, "kv_bits": 8, "expert_routing": "uniform",
-        },
+        "fixed": fixed,
+        "columns": {name: "text" if name == "expert_routing" else "int64" for name in names},
         "provenance": costs.PROVENANCE,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("block_size", [1, 10, 501, 502])
@@ -74,67 +83,62 @@ def test_the_same_bytes_on_every_run(tmp_path: Path, ending: str) -> None:
 
 
 def test_integers_beyond_int64(tmp_path: Path) -> None:
-    """Decimals that have every digit; each column as narrow as its largest value allows."""
+    """Every digit; each column as narrow as its largest value allows."""
     axes = {"seq_len": [10**10 + 7, 3], "batch_size": [10**18, 5]}
     sweep = Sweep.over("prefill", axes, fixed={"kv_bits": 7}, overflow="exact")
     write_sweep(sweep, tmp_path / "sweep.parquet")
     write_sweep(sweep, tmp_path / "sweep.csv")
     rows = [
-        (seq_len, batch_size, *costs.prefill(seq_len=seq_len, batch_size=batch_size, kv_bits=7))
+        tuple(costs.prefill(seq_len=seq_len, batch_size=batch_size, kv_bits=7))
         for seq_len in axes["seq_len"]
         for batch_size in axes["batch_size"]
     ]
     table = pa.parquet.read_table(tmp_path / "sweep.parquet")
     # The products take 12 layers x 4 x 1280 x seq_len^2 FLOPs and more for each of 10^18 pages: some 6e42.
-    assert table.schema.field("tensor_core_flops").type == pa.decimal256(76)
+    assert table.schema.field("tensor_core_flops").type == pa.string()
     assert table.schema.field("io_bytes").type == pa.decimal128(38)
     assert table.schema.field("weight_bytes").type == pa.int64()
-    assert [tuple(map(int, row.values())) for row in table.to_pylist()] == rows
+    words = json.loads(table.schema.metadata[b"modelmeter"])["columns"]
+    assert words["tensor_core_flops"] == "integers as text, of up to 43 digits"
+    assert words["io_bytes"] == "decimal128(38, 0)"
+    assert [tuple(int(row[metric]) for metric in METRICS) for row in table.to_pylist()] == rows
     lines = (tmp_path / "sweep.csv").read_text().splitlines()[1:]
-    assert lines == [",".join(map(str, row)) for row in rows]
+    assert [tuple(map(int, line.split(",")[-6:])) for line in lines] == rows
 
 
-def test_integers_beyond_every_column(tmp_path: Path) -> None:
-    """The parameters alone are more than 10^9 times as many bits."""
-    sweep = Sweep.over("prefill", {"seq_len": [3]}, fixed={"weight_bits": 10**70}, overflow="exact")
-    with pytest.raises(OutputError, match="io_bytes: no column holds integers as large; expected at most 76 digits"):
-        write_sweep(sweep, tmp_path / "sweep.csv")
-    assert list(tmp_path.iterdir()) == []
+def test_fixed_sizes_of_any_kind(tmp_path: Path) -> None:
+    """A ratio that no float is, and an integer that no column of numbers holds, are text."""
+    fixed = {"weight_bits": Fraction(31, 7), "kv_bits": 10**40}
+    sweep = Sweep.over("prefill", {"seq_len": [3]}, fixed=fixed, metrics=["weight_bytes"], overflow="exact")
+    for ending in ENDINGS:
+        write_sweep(sweep, tmp_path / f"sweep.{ending}")
+    (row,) = pa.parquet.read_table(tmp_path / "sweep.parquet").to_pylist()
+    assert (row["weight_bits"], row["kv_bits"], row["activation_bits"]) == ("31/7", str(10**40), 16)
+    header, line = (tmp_path / "sweep.csv").read_text().splitlines()
+    assert dict(zip(header.split(","), line.split(","), strict=True)) == {
+        name: str(value) for name, value in row.items()
+    }
 
 
-@pytest.mark.parametrize(
-    ("largest", "kind"),
-    [
-        (2**63 - 1, pa.int64()),
-        (2**63, pa.decimal128(38)),
-        (10**38 - 1, pa.decimal128(38)),
-        (10**38, pa.decimal256(76)),
-        (10**76 - 1, pa.decimal256(76)),
-    ],
-)
-def test_the_largest_integer_of_a_column_fits(tmp_path: Path, largest: int, kind: pa.DataType) -> None:
-    """On both sides of where a wider type begins: int64 ends at 2^63 - 1, and n digits at 10^n - 1."""
-    sweep = Sweep.over("prefill", {"seq_len": [3]}, metrics=["io_bytes"])
-    sweep.largest["io_bytes"] = largest
-    block = {"seq_len": np.array([3]), "io_bytes": np.array([largest], dtype=object)}
-    write_sweep(sweep, tmp_path / "sweep.parquet", [block])
-    column = pa.parquet.read_table(tmp_path / "sweep.parquet")["io_bytes"]
-    assert column.type == kind
-    assert list(map(int, column.to_pylist())) == [largest]
-    sweep.largest["io_bytes"] = 10**76
-    with pytest.raises(OutputError, match="io_bytes: no column holds integers as large"):
-        write_sweep(sweep, tmp_path / "sweep.parquet")
-
-
-def test_floats(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_pyarrow", [True, False])
+def test_floats(tmp_path: Path, has_pyarrow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every reader finds the same float again in the text."""
     sweep = Sweep.over("prefill", {"seq_len": range(10**10, 10**10 + 97)}, overflow="float64")
     write_sweep(sweep, tmp_path / "sweep.parquet")
+    monkeypatch.setattr(files, "_has_pyarrow", lambda: has_pyarrow)
     write_sweep(sweep, tmp_path / "sweep.csv")
     values = pa.parquet.read_table(tmp_path / "sweep.parquet")["tensor_core_flops"]
     assert values.type == pa.float64()
-    lines = (tmp_path / "sweep.csv").read_text().splitlines()[1:]
-    assert [float(line.split(",")[1]) for line in lines] == values.to_pylist()
+    header, *lines = (line.split(",") for line in (tmp_path / "sweep.csv").read_text().splitlines())
+    place = header.index("tensor_core_flops")
+    assert [float(line[place]) for line in lines] == values.to_pylist()
+
+
+def test_parquet_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_has_pyarrow", lambda: False)
+    with pytest.raises(OutputError, match=r"Parquet needs pyarrow; pip install 'modelmeter\[sweep\]', or write a .csv"):
+        write_sweep(SWEEP, tmp_path / "sweep.parquet")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["sweep.csv", "sweep.parquet", "SWEEP.CSV"])

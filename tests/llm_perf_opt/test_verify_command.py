@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from command_line import Run, assert_refused
+from command_line import CODEGEN, Run, assert_refused
 
 from llm_perf_opt.commands import verification
+from llm_perf_opt.commands.sources import compile_graph, read_graph
+from llm_perf_opt.commands.verify import EVIDENCE_FILE
 from modelmeter.cost import BACKWARD_METRICS, METRICS
+from modelmeter.evidence import Evidence
 from modelmeter.layers.operators import Operator
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
 from modelmeter.verify import proofs
@@ -69,5 +72,56 @@ def test_a_file_that_cannot_be_is_refused_before_the_proofs(
     assert_refused(run("verify", *options), "absent", "the folder of this file does not exist")
 
 
-def test_an_unknown_layer_is_refused(run: Run) -> None:
+@pytest.mark.parametrize("options", [("--json", "mine.json"), ("--full", "--out", ".")])
+def test_a_file_of_others_is_refused_before_the_proofs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(verification, "run", None)
+    (tmp_path / "formulas").mkdir()
+    for name in ("mine.json", "formulas/evidence.json"):
+        (tmp_path / name).write_text('{"rows": "mine"}')
+    assert_refused(run("verify", *options), ".json", "would replace a file that modelmeter did not write")
+
+
+def test_a_full_run_leaves_nothing_unless_it_is_told_where(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a checkout ``codegen`` has the evidence of others; only ``--out`` names it."""
+    evidence = CODEGEN / EVIDENCE_FILE
+    found = verification.Verification(
+        rows=(), count=3, differences=0, gaps=(), operators={}, evidence=Evidence.read(evidence)
+    )
+    monkeypatch.setattr(verification, "run", lambda **_: found)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "codegen" / "formulas").mkdir(parents=True)
+    result = run("verify", "--full")
+    assert (result.code, result.err) == (0, "")
+    assert "the evidence is not kept: name a folder with --out" in result.out
+    assert list((tmp_path / "codegen" / "formulas").iterdir()) == []
+    assert run("verify", "--full", "--out", "codegen").code == 0
+    assert (tmp_path / "codegen" / EVIDENCE_FILE).read_bytes() == evidence.read_bytes()
+    assert run("verify", "--full", "--out", "codegen").code == 0, "it is ours"
+
+
+def test_there_are_no_more_processes_than_proofs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool of more processes than a queue can have places is an OverflowError."""
+    asked: list[int] = []
+
+    class Pool:
+        def __init__(self, max_workers: int, **_: object) -> None:
+            asked.append(max_workers)
+            raise InterruptedError
+
+    monkeypatch.setattr(verification, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(verification, "compile_model", lambda _: compile_graph(read_graph(None)))
+    monkeypatch.setattr(verification, "list_quick_proofs", lambda _: [None] * 3)
+    for jobs in (2, 3, 10**400):
+        with pytest.raises(InterruptedError):
+            verification.run(is_full=False, name=None, jobs=jobs, begin=lambda _: None)
+    assert asked == [2, 3, 3]
+
+
+def test_an_unknown_layer_is_refused_before_the_trace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "compile_model", None)
     assert_refused(run("verify", "--layer", "attentoin"), "attentoin", "no layer, torch class or stage")

@@ -6,7 +6,7 @@ import pytest
 from evaluations import make_evaluation
 from predictions import make_hardware
 
-from llm_perf_opt.data import Prediction
+from llm_perf_opt.data import ActivationMemory, Prediction
 from llm_perf_opt.reporting.roofline import Roofline
 from llm_perf_opt.reporting.work import module_id, predict, total_time
 
@@ -59,6 +59,7 @@ def test_stages_have_their_exact_costs_and_shares(prediction: Prediction) -> Non
 def test_the_basis_is_kept(prediction: Prediction) -> None:
     assert (prediction.hardware, prediction.dtype, prediction.efficiency) == (make_hardware(), "bfloat16", 0.5)
     assert prediction.sizes == {"batch_size": 1, "seq_len": 513}
+    assert prediction.last_logits == ActivationMemory(logits_tokens=1, activation_bytes=89, peak_activation_bytes=59)
 
 
 def test_the_total_does_not_depend_on_the_order(prediction: Prediction) -> None:

@@ -65,6 +65,20 @@ def test_what_is_no_plain_data_is_refused(text: str) -> None:
         load_yaml(text)
 
 
+def test_merge_keys_are_refused() -> None:
+    """YAML 1.2 has none. Here each of 40 levels would merge the next one thrice, and 3 ** 40 keys fit nowhere."""
+    levels = range(40)
+    text = (
+        "".join(f"{{!!merge <<: [&x{n} " for n in levels)
+        + "{b: 1}"
+        + "".join(f", *x{n}, *x{n}]}}" for n in levels[::-1])
+    )
+    for merging in (text, "{!!merge <<: {a: 1}, b: 2}"):
+        with pytest.raises(RecordError, match=r"tag:yaml\.org,2002:merge"):
+            load_yaml(merging)
+    assert load_yaml("<<: {a: 1}") == {"<<": {"a": 1}}, "without the tag it is text"
+
+
 def test_a_refusal_names_the_line() -> None:
     with pytest.raises(RecordError, match=r"^line 4, column 3: .* a key is given twice$"):
         load_yaml("a: 1\nb:\n  c: 1\n  c: 2\n")

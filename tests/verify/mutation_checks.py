@@ -52,7 +52,7 @@ class Check:
     def compare(self, bound: BoundModule, members: tuple[str, ...]) -> Iterator[Verdict]:
         """Compare the own work of one module with its own work in the trace, as the verifier compares all work."""
         alone = evolve(bound, node=evolve(bound.node, members=members), children=())
-        formulas = OurFormulas(model=alone, costs={bound.node.path: _cost_alone(bound)}, stages={})
+        formulas = OurFormulas(model=alone, costs={bound.node.path: _cost_alone(bound)}, stages={}, unfused={})
         return compare(formulas, self.case, self.trace, MODULE_BY_MODULE)
 
 
@@ -63,7 +63,7 @@ def bind_layers(graph: ModuleGraph) -> BoundModule:
 
 def list_members(model: BoundModule) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:
     """Yield every module with the paths of the modules that it stands for."""
-    return OurFormulas(model=model, costs={}, stages={}).members()
+    return OurFormulas(model=model, costs={}, stages={}, unfused={}).members()
 
 
 def find_witnesses(mutant: Mutant, checks: Sequence[Check], graphs: Sequence[ModuleGraph]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 A layer states its operators, its parameters, what it caches, and the sizes of its children. Each number or formula in
 these is a site; a mutant is a site with one change, made in the layer's own sizes and therefore wherever the model has
-a layer of that class.
+a layer of that class. An operator is a site too: its mutant lacks it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Idle, ModuleList, Sequential
 from modelmeter.verify.identities import put_in_own_sizes
 
-Kind = Literal["factor", "term", "exponent", "rounding", "swap"]
+Kind = Literal["factor", "term", "exponent", "rounding", "swap", "missing"]
 Path = tuple[str | int, ...]
 
-KINDS: tuple[Kind, ...] = ("factor", "term", "exponent", "rounding", "swap")
+KINDS: tuple[Kind, ...] = ("factor", "term", "exponent", "rounding", "swap", "missing")
 STATEMENTS = ("operators", "own_parameters", "own_kv_elements", "build_children")
 """What a layer overrides of :class:`BaseLayer` to state what it costs."""
 
-BACKWARD_FIELDS = ("backward_tensor_core_flops", "backward_cuda_core_flops", "gradients")
+BACKWARD_FIELDS = ("backward_tensor_core_flops", "backward_cuda_core_flops", "gradients", "differentiated")
 """What an operator states of its backward, of which a trace of a forward says nothing."""
 
 _CONTAINERS = (ModuleList, Sequential)
@@ -61,7 +61,7 @@ class Mutant:
     kind
         Of the slip.
     before, after
-        The size in the layer's own sizes.
+        The size in the layer's own sizes; of an operator, how often it is there.
     """
 
     variant: Variant
@@ -78,7 +78,9 @@ class Mutant:
 
     @property
     def subject(self) -> str:
-        """What the site is about: a field of an operator, or another statement."""
+        """What the site is about: a field of an operator, all of it, or another statement."""
+        if self.kind == "missing":
+            return "operator"
         return ".".join(map(str, self.path[1:])) if self.statement == "operators" else self.statement
 
     def __str__(self) -> str:
@@ -95,6 +97,8 @@ class Mutant:
             if type(layer) is not layer_class or read_flags(layer) != self.variant.flags:
                 return state(layer)
             _, sizes = put_in_own_sizes(layer)
+            if self.kind == "missing":
+                return tuple(each for index, each in enumerate(state(layer)) if (index,) != self.path)
             return _replace(state(layer), self.path, self.after.xreplace(sizes))
 
         with (
@@ -123,6 +127,12 @@ def list_mutants(variant: Variant) -> Iterator[Mutant]:
     """Yield every mutant of a variant, always in the same order."""
     layer = evolve(variant.layer_class.canonical(), **variant.flags)
     own = sorted({free for size in _list_fields(layer) for free in size.free_symbols}, key=str)
+    for index, operator in enumerate(layer.operators()):
+        if any(True for _ in _list_sizes(operator)):
+            yield Mutant(
+                variant=variant, statement="operators", path=(index,), kind="missing", before=sympy.S.One,
+                after=sympy.S.Zero,
+            )  # fmt: skip
     for statement in STATEMENTS:
         stated = getattr(layer, statement)
         for path, size in _list_sizes(stated() if callable(stated) else stated):
@@ -134,17 +144,18 @@ def list_mutants(variant: Variant) -> Iterator[Mutant]:
 
 
 def choose_mutants(variant: Variant, limit: int | None) -> list[Mutant]:
-    """Return at most ``limit`` mutants of a variant: of each subject in turn, each time of the next kind."""
+    """Return all that lack an operator, and at most ``limit`` others: of each subject in turn, of the next kind."""
     if limit is None:
         return list(list_mutants(variant))
     groups: dict[tuple[str, Kind], list[Mutant]] = {}
     for mutant in list_mutants(variant):
         groups.setdefault((mutant.subject, mutant.kind), []).append(mutant)
+    missing = groups.pop(("operator", "missing"), [])
     subjects = list(dict.fromkeys(subject for subject, _ in groups))
     chosen: list[Mutant] = []
     for turn in count():
         if len(chosen) >= limit or not any(groups.values()):
-            return chosen[:limit]
+            return [*missing, *chosen[:limit]]
         for index, subject in enumerate(subjects):
             # From both ends, so that not only the first operators have their turn.
             group = groups.get((subject, KINDS[(index + turn) % len(KINDS)]))

@@ -117,7 +117,7 @@ def record(architecture: DeepSeekOCRArchitecture, *cases: Case) -> Iterator[Chec
         return iter(())
 
     with patch.object(proof, "compare", keep):
-        list(proof.prove(OurFormulas(model=bind_layers(graph), costs={}, stages={}), cases))
+        list(proof.prove(OurFormulas(model=bind_layers(graph), costs={}, stages={}, unfused={}), cases))
     yield from (Check.make(graph, case, trace) for case, trace in traced)
 
 

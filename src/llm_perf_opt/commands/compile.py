@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,10 +12,15 @@ from attrs import frozen
 
 from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE, read_model
 from modelmeter.compiler import compile_model, emit_files
-from modelmeter.errors import TraceError
+from modelmeter.emit.write import refuse_foreign_files, write_files
+from modelmeter.errors import OutputError, TraceError
 from modelmeter.evidence import Evidence
+from modelmeter.files import explain_failure, refuse_foreign
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+
+FOLDER: Final = Path("codegen")
+"""Where a compilation goes if nobody says where; only a new one, since this folder of a checkout is not to change."""
 
 ACCURACY_FILE: Final = "formulas/accuracy.md"
 """Beside the pages of the published model, if someone wrote it: what other counters say."""
@@ -83,6 +89,47 @@ def _trace(architecture: DeepSeekOCRArchitecture) -> ModuleGraph:
             remedy="pip install 'modelmeter[trace]', or start from a saved module graph with --graph",
         ) from None  # fmt: skip
     return trace_reference(architecture)
+
+
+def save(compilation: Compilation, folder: Path | None, graph_file: Path | None, *, keep: bool) -> tuple[str, ...]:
+    """Write what came out of a compilation; whether all of it may be written is known before any is.
+
+    Parameters
+    ----------
+    folder, graph_file
+        Where the files go, and the module graph; nowhere, if it is None.
+    keep
+        Whether files in the folder are kept if they differ: then nothing is written.
+
+    Returns
+    -------
+    tuple of str
+        Generated files in the folder that do not come out of this compilation.
+
+    Raises
+    ------
+    OutputError
+        If a file of others would be replaced, or one that is kept, or something cannot be written.
+    """
+    if folder is not None:
+        with explain_failure("a generated file", folder):
+            if keep:
+                _refuse_changes(compilation.files, folder)
+            refuse_foreign_files(compilation.files, folder)
+    if graph_file is not None:
+        refuse_foreign(graph_file, json.loads(compilation.graph.to_json()), name="the module graph")
+        compilation.graph.write(graph_file)
+    return () if folder is None else write_files(compilation.files, folder)
+
+
+def _refuse_changes(files: Mapping[str, str], folder: Path) -> None:
+    """Refuse to change a file where nobody said that it is to be written."""
+    for path, text in files.items():
+        if (folder / path).is_file() and (folder / path).read_bytes() != text.encode():
+            raise OutputError(
+                "another compilation is there", place=str(folder / path),
+                remedy=f"name another folder with --out, or this one to replace it: --out {folder}",
+            )  # fmt: skip
 
 
 def describe_files(files: Mapping[str, str], directory: Path, state: str) -> str:

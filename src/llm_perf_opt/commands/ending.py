@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 
 from modelmeter.errors import ModelMeterError, OutputError
 from modelmeter.files import describe_failure
 
+_ESCAPE: Final = "modelmeter.escape"
+"""How characters are written that an encoding has not."""
 
-def run_to_end(app: Callable[[], object]) -> NoReturn:
+_LONGEST: Final = 2000
+"""Characters of a message; a longer one, with a path or a name of thousands, loses its middle."""
+
+
+_USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
+"""What typer raises where arguments are wrong; it is public by its heirs only."""
+
+
+def run_to_end(app: Callable[..., object]) -> NoReturn:
     """Run a command line. An error ends in one line and exit code 2; a failed check in exit code 1."""
+    _print_any_character()
     try:
-        app()
+        code = app(standalone_mode=False)  # what a command returns: nothing, or the code that it exits with
+        sys.exit(code if isinstance(code, int) else 0)
+    except _USAGE_ERROR as error:
+        _print_usage_error(error)
     except ModelMeterError as error:
         print_error(error)
     except OSError as error:
@@ -35,6 +51,36 @@ def print_warning(warning: str) -> None:
 
 
 def _print(kind: str, text: str) -> None:
-    # A file from elsewhere could steer the terminal with what is quoted from it.
-    message = "".join(character if character.isprintable() else "?" for character in text)
-    typer.echo(f"{kind}: {message}", err=True)
+    typer.echo(f"{kind}: {_shorten(text)}", err=True)
+
+
+def _print_usage_error(error: Any) -> None:
+    """Print what typer says about wrong arguments, under the usage of the command."""
+    if error.ctx is None or error.message != error.ctx.get_help():  # the help is what it says where there are none
+        error.message = _shorten(error.message)
+    error.show()
+
+
+def _shorten(message: str) -> str:
+    """Return a message that fits on a screen, without what could steer it: it quotes what comes from elsewhere."""
+    message = "".join(character if character.isprintable() else "?" for character in message)
+    return message if len(message) <= _LONGEST else f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
+
+
+def _print_any_character() -> None:
+    r"""Let the standard output write what its encoding has not as ``\u1234``, as in JSON; by default that is an error.
+
+    So does Python on stderr. A name of bytes that are no text is such a character in any encoding.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors=_ESCAPE)
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2)), error.end
+
+
+codecs.register_error(_ESCAPE, _escape)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
@@ -14,7 +13,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.names import unknown_name
+from llm_perf_opt.commands.arguments import Argument, as_json, fill_arguments, parse_arguments, write_argument
+from llm_perf_opt.commands.names import UnknownNameError, unknown_name
 from llm_perf_opt.commands.page_views import PageViews
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from modelmeter.errors import WorkloadError
@@ -30,10 +30,6 @@ FUSED_IO: Final = "fused_io_bytes"
 
 _COST: Final = "cost"
 
-_INTEGER: Final = re.compile(r"-?[0-9]+(_[0-9]+)*")
-_LONGEST: Final = 100
-"""Digits of the largest size that is read: the costs of a larger one could not be printed."""
-
 
 @frozen(kw_only=True)
 class Evaluation:
@@ -43,19 +39,20 @@ class Evaluation:
     """
 
     name: str
-    arguments: Mapping[str, int | str]
+    arguments: Mapping[str, Argument]
     cost: Mapping[str, int]
     fused_io_bytes: int | None
     peak_activation_bytes: int | None
 
     def to_json(self) -> str:
-        """Return the evaluation as JSON; every number in it is an exact integer."""
-        document = {"name": self.name, "arguments": dict(self.arguments), _COST: dict(self.cost), **self._beside}
+        """Return the evaluation as JSON; every number of a cost is an exact integer."""
+        arguments = {name: as_json(value) for name, value in self.arguments.items()}
+        document = {"name": self.name, "arguments": arguments, _COST: dict(self.cost), **self._beside}
         return json.dumps(document, indent=1)
 
     def render(self) -> RenderableType:
         """Return what was evaluated, over a table of the metrics."""
-        arguments = ", ".join(f"{name}={value}" for name, value in self.arguments.items())
+        arguments = ", ".join(f"{name}={write_argument(value)}" for name, value in self.arguments.items())
         table = make_table("metric", "exact", "about")
         for metric, value in self._list_values():
             table.add_row(metric, format_integer(value), format_quantity(value, unit_of(metric)))
@@ -83,7 +80,7 @@ def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = No
     Parameters
     ----------
     name
-        A stage, ``training_step``, or a layer of ``deepseek_ocr_costs.layers``.
+        A stage, ``training_step``, or a layer of ``deepseek_ocr_costs.layers``, also by its torch class.
     assignments
         Its keyword arguments, as ``key=value``; the others have their default values. Those of a stage are those of
         its cost and of its peak, each of which gets its own.
@@ -93,25 +90,21 @@ def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = No
     Raises
     ------
     UnknownNameError
-        If there is no such stage, layer or argument.
+        If there is no such stage, layer or argument, or several layers have the class.
     WorkloadError
-        If an argument is not written ``key=value``, is given twice, is not an integer, or is refused.
+        If an argument is not written ``key=value``, is given twice, is no number, or is refused.
     """
+    name = find_layer(name)
     functions, defaults = _find_functions(name), list_defaults(name)
-    given = parse_arguments(assignments)
-    for key in given:
-        if key not in defaults:
-            raise unknown_name(f"argument of {name}", key, defaults)
+    given = parse_arguments(assignments, defaults, f"argument of {name}")
     given |= (views or PageViews()).find_sizes(name, given, defaults)
     try:
         results = {result: function(**take_arguments(function, given)) for result, function in functions.items()}
     except costs.CostError as error:
         raise WorkloadError(str(error), place=name) from None
-    used = {key: given.get(key, default) for key, default in defaults.items()}
-    arguments = {key: value for key, value in used.items() if value is not None}
     return Evaluation(
         name=name,
-        arguments=arguments,
+        arguments=fill_arguments(defaults, given),
         cost=results[_COST]._asdict(),
         fused_io_bytes=results.get(FUSED_IO),
         peak_activation_bytes=results.get(PEAK),
@@ -130,6 +123,20 @@ def list_defaults(name: str) -> dict[str, int | str | None]:
     return {key: default for function in functions for key, default in find_defaults(function).items()}
 
 
+def find_layer(name: str) -> str:
+    """Return the layer that a torch class is modelled by; any other name is returned as it is.
+
+    Raises
+    ------
+    UnknownNameError
+        If there are several.
+    """
+    layers = [layer for layer, class_name in costs.layers.CLASSES.items() if class_name == name]
+    if len(layers) > 1 and name not in layers:
+        raise UnknownNameError(f"{name} is the class of several layers", remedy=f"choose {' or '.join(layers)}")
+    return layers[0] if layers else name
+
+
 def _find_functions(name: str) -> dict[str, Callable[..., Any]]:
     """Return the evaluators of a stage, a training step or a layer by what they return."""
     if name in STAGES:
@@ -139,10 +146,10 @@ def _find_functions(name: str) -> dict[str, Callable[..., Any]]:
         }
     if name == TRAINING_STEP:
         return {_COST: costs.training_step}
-    layers = [function for function in costs.layers.__all__ if not function.endswith(FUSED_IO)]
-    if name in layers:
+    if name in costs.layers.CLASSES:
         return {_COST: getattr(costs.layers, name), FUSED_IO: getattr(costs.layers, f"{name}_{FUSED_IO}")}
-    raise unknown_name("stage or layer", name, (*STAGES, TRAINING_STEP, *layers))
+    layers = costs.layers.CLASSES
+    raise unknown_name("stage or layer", name, (*STAGES, TRAINING_STEP, *layers), {*layers.values()})
 
 
 @cache
@@ -154,38 +161,3 @@ def find_defaults(function: Callable[..., Any]) -> dict[str, int | str | None]:
 def take_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the arguments that an evaluator has."""
     return {name: value for name, value in given.items() if name in find_defaults(function)}
-
-
-def parse_arguments(assignments: Iterable[str]) -> dict[str, int | str]:
-    """Return keyword arguments that are written ``key=value``.
-
-    Raises
-    ------
-    WorkloadError
-        If one is not written so, is given twice, or is not an integer.
-    """
-    given: dict[str, int | str] = {}
-    for assignment in assignments:
-        key, separator, value = assignment.partition("=")
-        if not separator or not key:
-            raise WorkloadError("this is not an argument", expected="key=value", found=assignment)
-        if key in given:
-            raise WorkloadError("an argument is given twice", place=key)
-        given[key] = value if key == "expert_routing" else parse_integer(key, value)
-    return given
-
-
-def parse_integer(key: str, value: str) -> int:
-    """Return the value of an argument.
-
-    Raises
-    ------
-    WorkloadError
-        If it is not written as an integer, or is too long to be a size.
-    """
-    if len(value) > _LONGEST or not _INTEGER.fullmatch(value):
-        raise WorkloadError(
-            "the value is not an integer", place=key, expected=f"at most {_LONGEST} digits, perhaps with underscores",
-            found=value,
-        )  # fmt: skip
-    return int(value)

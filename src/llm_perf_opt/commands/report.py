@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
 from llm_perf_opt.commands.page_views import PreprocessingOption
 
 if TYPE_CHECKING:
+    from llm_perf_opt.data.hardware import Float32MatmulPrecision
     from llm_perf_opt.runners.dsocr_analyzer import AnalyticRun
 
-WORKLOAD: Final = "dsocr-standard-v1"
+WORKLOAD: Final = "gundam"
+"""The page that the evaluators take by default, too."""
+
 HARDWARE: Final = "h100-sxm"
 DTYPE: Final = "bfloat16"
 TOP_MODULES: Final = 6
@@ -24,14 +27,95 @@ WORKLOAD_HELP: Final = (
 HARDWARE_HELP: Final = (
     "A card: a100-sxm-80gb, h100-pcie, h100-sxm, h200-sxm, l40s, rtx-4090, rtx-5090, or a YAML file of your own."
 )
-DTYPE_HELP: Final = "The type of everything stored: float32, bfloat16, float16, float8_e4m3fn or int8."
+DTYPE_HELP: Final = (
+    "The type to compute in, and to store in where nothing else is said: float32, bfloat16, float16, float8_e4m3fn or "
+    "int8."
+)
+
+# What users write of their own; tests read both.
+WORKLOAD_SAMPLE: Final = """\b
+A page of your own, with every key:
+
+\b
+  profile_id: my-page
+  description: One A4 page in mode gundam
+  seq_len: 913              # of the prompt, its image tokens among them
+  base_size: 1024           # pixels of the global view
+  image_size: 640           # pixels of a tile
+  crop_mode: true           # without tiles: false, and no number of tiles
+  num_width_tiles: 2
+  num_height_tiles: 3
+  max_new_tokens: 1024
+  doc_kind: text_heavy      # or mixed_layout, image_rich, synthetic
+  num_pages: 1
+  images_per_prompt: 1      # all cut alike; 1 if left out
+  vision_batch_size: 1      # pages in a call of the vision towers; 1 if left out
+  logits_tokens: 913        # positions that get logits; all of them if left out"""
+
+HARDWARE_SAMPLE: Final = """\b
+A card of your own; sources and reserve may be left out:
+
+\b
+  hardware_id: my-card
+  name: My card
+  tensor_flops_per_second:  # dense; one for each type that you ask for
+    bfloat16: 989.4e12
+    tf32: 494.7e12          # float32, with --float32-matmul-precision high
+  vector_flops_per_second: 66.9e12   # FP32 outside the tensor cores
+  memory_bytes_per_second: 3.35e12
+  memory_bytes: 85899345920
+  sources:
+    - {title: A datasheet, year: 2023, states: all numbers}
+  reserve: {reserve_gib: 2.14, reason: the driver and the CUDA context}"""
+
+SAMPLES: Final = f"{WORKLOAD_SAMPLE}\n\n{HARDWARE_SAMPLE}"
 
 WorkloadOption = Annotated[str, typer.Option("--workload", metavar="ID|FILE", help=WORKLOAD_HELP)]
 NumPagesOption = Annotated[
     int | None, typer.Option("--num-pages", metavar="N", min=1, help="Pages in one batch; else as the workload says.")
 ]
+VisionBatchOption = Annotated[
+    int | None,
+    typer.Option(
+        "--vision-batch-size", metavar="N", min=1,
+        help="Pages that share a call of the vision towers; else as the workload says, which is 1 by default.",
+    ),
+]  # fmt: skip
+LogitsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--logits-tokens", metavar="N", min=1,
+        help="Positions of each prompt that get logits; else as the workload says: all, as in the vendor's code, by "
+        "default. Serving engines take 1.",
+    ),
+]  # fmt: skip
 HardwareOption = Annotated[str, typer.Option("--hardware", metavar="ID|FILE", help=HARDWARE_HELP)]
 DtypeOption = Annotated[str, typer.Option("--dtype", metavar="TYPE", help=DTYPE_HELP)]
+WeightBitsOption = Annotated[
+    str | None, typer.Option("--weight-bits", metavar="BITS", help="Bits of a parameter, such as 8, 5.5 or 11/2.")
+]
+ActivationBitsOption = Annotated[
+    str | None, typer.Option("--activation-bits", metavar="BITS", help="Bits of an activation.")
+]
+KvBitsOption = Annotated[
+    str | None, typer.Option("--kv-bits", metavar="BITS", help="Bits of a cached element of a key or a value.")
+]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--float32-matmul-precision", metavar="WORD",
+        help="Of float32, as PyTorch calls it: highest, on FP32 cores, or high, rounded to TF32 on tensor cores.",
+    ),
+]  # fmt: skip
+ReserveOption = Annotated[
+    float | None,
+    typer.Option(
+        "--reserve", metavar="GIB", help="Memory that is not for the model, in GiB; else what the card states."
+    ),
+]
+PathsOption = Annotated[
+    bool, typer.Option("--with-paths", help="Note absolute paths in the report, which differ from place to place.")
+]
 EfficiencyOption = Annotated[
     float, typer.Option("--efficiency", metavar="PART", help="The part of the peak rates that is reached, at most 1.")
 ]
@@ -40,7 +124,7 @@ MeasuredOption = Annotated[
     float | None, typer.Option("--measured-ms", metavar="MS", help="What that run took, to compare with.")
 ]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else a folder of its own, in tmp/.")
+    Path | None, typer.Option("--out", metavar="DIR", help="Where to write; else a folder of its own in ./tmp.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force-rebuild", help="Write a report anew that is there already.")]
 TimestampOption = Annotated[bool, typer.Option("--timestamp", help="Note the time of day in the report.")]
@@ -50,25 +134,36 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as J
 def report(
     workload: WorkloadOption = WORKLOAD,
     num_pages: NumPagesOption = None,
+    vision_batch_size: VisionBatchOption = None,
+    logits_tokens: LogitsOption = None,
     hardware: HardwareOption = HARDWARE,
     dtype: DtypeOption = DTYPE,
+    weight_bits: WeightBitsOption = None,
+    activation_bits: ActivationBitsOption = None,
+    kv_bits: KvBitsOption = None,
+    float32_matmul_precision: PrecisionOption = "highest",
     efficiency: EfficiencyOption = 1.0,
+    reserve: ReserveOption = None,
     run_id: RunIdOption = None,
     measured_ms: MeasuredOption = None,
     out: OutOption = None,
     force_rebuild: ForceOption = False,
     timestamp: TimestampOption = False,
+    with_paths: PathsOption = False,
     as_json: JsonOption = False,
     preprocessing: PreprocessingOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
+    from llm_perf_opt.data import MemoryReserve
+    from llm_perf_opt.data.rationals import parse_bits
     from llm_perf_opt.data.serialization import to_json
     from llm_perf_opt.reporting.build import MODEL_VARIANT
-    from llm_perf_opt.reporting.evaluation import read_model_id
+    from llm_perf_opt.reporting.evaluation import Storage, read_model_id
     from llm_perf_opt.reporting.summary import summarize
     from llm_perf_opt.runners.dsocr_analyzer import analyze
 
+    bits = {"weight_bits": weight_bits, "activation_bits": activation_bits, "kv_bits": kv_bits}
     run = analyze(
         DeepSeekOCRAnalyticRequest(
             model_id=read_model_id(),
@@ -78,11 +173,17 @@ def report(
             force_rebuild=force_rebuild,
         ),
         num_pages=num_pages,
+        vision_batch_size=vision_batch_size,
+        logits_tokens=logits_tokens,
         hardware=hardware,
         dtype=dtype,
         efficiency=efficiency,
+        storage=Storage(**{name: parse_bits(name, text) for name, text in bits.items() if text is not None}),
+        float32_matmul_precision=cast("Float32MatmulPrecision", float32_matmul_precision),  # a record checks it
+        reserve=None if reserve is None else MemoryReserve(reserve_gib=reserve, reason="as asked for"),
         measured_total_time_ms=measured_ms,
         written_at=read_clock() if timestamp else None,
+        with_paths=with_paths,
         out=out,
         preprocessing=preprocessing,
     )
@@ -101,25 +202,32 @@ def read_clock() -> str:
 
 def _print(run: AnalyticRun) -> None:
     from llm_perf_opt.reporting.memory import measure_memory
-    from llm_perf_opt.terminal import open_table_console
+    from llm_perf_opt.terminal import open_table_console, print_lines
     from llm_perf_opt.visualize import report_tables
 
     prediction = run.report.prediction
     assert prediction is not None  # build_report always gives one
-    memory = measure_memory(prediction)
+    needs, gib = measure_memory(prediction), report_tables.format_gibibytes
     predicted, pages = run.report.predicted_total_time_ms, run.report.workload.num_pages
     each = f", {report_tables.format_time(predicted / pages)} ms a page" if pages > 1 else ""
-    typer.echo(
+    print_lines(
         f"{run.report.workload.profile_id}{f', {pages} pages,' if pages > 1 else ''} on {prediction.hardware.name}: "
         f"{report_tables.format_time(predicted)} ms{each} "
-        f"({prediction.dtype}, efficiency {prediction.efficiency:g})\n"
+        f"({report_tables.describe_types(prediction)}, efficiency {prediction.efficiency:g})\n"
     )
-    stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "bound by")
+    stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "limit")
     # The paths of modules are long: with one more column they would be folded in a terminal.
     top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
     open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
-    typer.echo(
-        f"\nmemory: {memory.total_bytes / 2**30:.2f} of {memory.memory_bytes / 2**30:.2f} GiB at the peak, "
-        f"{memory.verdict}\n"
-        f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}"
+    card, calls = needs[0], run.report.workload.vision_batch_size
+    print_lines(
+        f"\nmemory: {gib(card.usable_bytes)} GiB usable ({gib(card.memory_bytes)} less a reserve of "
+        f"{gib(card.reserve.reserve_bytes)}), {calls} page{'s' if calls > 1 else ''} in a call of the vision towers"
     )
+    for need in needs:
+        headroom = f"with {gib(need.headroom_bytes)} GiB of headroom"
+        print_lines(
+            f"{need.words}: {gib(need.total_bytes)} GiB at the peak, {need.verdict}, "
+            f"{headroom if need.fits else f'{gib(-need.headroom_bytes)} GiB short'}"
+        )
+    print_lines(f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}")

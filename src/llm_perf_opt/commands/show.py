@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from textwrap import wrap
 from typing import Final
 
 import sympy
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from rich.console import RenderableType
 from rich.text import Text
 
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
-from llm_perf_opt.typeset import Line, typeset
+from llm_perf_opt.typeset import Line, typeset, write_bracket
+from modelmeter.catalogue import LayerEntry
 from modelmeter.compiler import CompiledModel
 from modelmeter.cost import METRICS
+from modelmeter.emit.conventions import SIZES_IN_A_LAYER
 from modelmeter.emit.formula import CALLS, Formula, is_bytes
 from modelmeter.emit.latex import multiply
 from modelmeter.emit.layer_page import build_layer_page
-from modelmeter.emit.page_input import PageInput
+from modelmeter.emit.page_input import PageInput, build_section, make_printer
 from modelmeter.emit.page_spec import FormulaSection, MetricBlock, PeakBlock, StagePage
 from modelmeter.emit.peak_formula import EIGHTH, PeakCase, PeakFormula
 from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_page
@@ -27,19 +29,42 @@ from modelmeter.emit.training_page import build_training_page
 from modelmeter.functions import BRACKETS, RoutedReads
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.peak import PEAK
-from modelmeter.symbols import symbols_of
+from modelmeter.symbols import Dimension
 
 _LARGEST_STAGE: Final = "the largest peak of the stages"
 
 
 @frozen(kw_only=True)
 class Formulas:
-    """What a page says about a layer, a stage or a training step; only stages have a peak."""
+    """What a page says about a layer, a stage or a training step; only stages have a peak.
+
+    Parameters
+    ----------
+    section
+        The formulas, and the sizes and parts in them and in the peak: no others.
+    filled_in, values, dimensions
+        What the section is made with: the architecture's sizes that are numbers in the formulas, the defaults, and the
+        sizes that are not what they are elsewhere.
+    """
 
     name: str
     description: str
     section: FormulaSection
     peak: PeakBlock | None = None
+    filled_in: Mapping[str, int]
+    values: Mapping[str, int]
+    dimensions: Mapping[str, Dimension] = field(factory=dict)
+
+    def restrict(self, metrics: Iterable[MetricBlock], peak: PeakBlock | None) -> Formulas:
+        """Return some of the metrics and the peak, or no peak, with what is in them."""
+        formulas = [block.formula for block in metrics]
+        printer, quantities = make_printer(formulas, self.filled_in)
+        beside: tuple[sympy.Expr, ...] = ()
+        if peak is not None and peak.formula is not None:
+            beside = peak.formula.printed
+            peak = evolve(peak, blocks=peak.formula.typeset(printer))  # first: the section explains all of it
+        section = build_section(formulas, printer, quantities, self.values, beside=beside, dimensions=self.dimensions)
+        return evolve(self, section=section, peak=peak)
 
 
 def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
@@ -64,18 +89,34 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
     stages = (*compiled.totals.by_stage, *of_stages)
     if name in stages:
         stage = of_stages[name](source) if name in of_stages else build_stage_page(source, name, ())
-        description = stage.description.replace("``", "")
-        return [Formulas(name=name, description=description, section=stage.section, peak=stage.peak)]
+        shown = Formulas(
+            name=name,
+            description=stage.description.replace("``", ""),
+            section=stage.section,
+            peak=stage.peak,
+            filled_in=source.architecture,
+            values=source.defaults,
+        )
+        return [shown.restrict(stage.section.metrics, stage.peak)]
     entries = [entry for entry in compiled.catalogue if entry.name == name]
     entries = entries or [entry for entry in compiled.catalogue if entry.class_name == name]
     if not entries:
         names = (*stages, *(entry.name for entry in compiled.catalogue))
         raise unknown_name("layer or stage", name, names, {entry.class_name for entry in compiled.catalogue})
-    pages = [build_layer_page(source, entry, ()) for entry in entries]
-    return [
-        Formulas(name=page.name, description=page.description[0].replace("``", ""), section=page.section)
-        for page in pages
-    ]
+    return [_read_layer(source, entry) for entry in entries]
+
+
+def _read_layer(source: PageInput, entry: LayerEntry) -> Formulas:
+    page = build_layer_page(source, entry, ())
+    shown = Formulas(
+        name=page.name,
+        description=page.description[0].replace("``", ""),
+        section=page.section,
+        filled_in=source.architecture if page.is_placed else {},
+        values={**source.defaults, **entry.sizes},
+        dimensions={} if page.is_placed else SIZES_IN_A_LAYER,
+    )
+    return shown.restrict(page.section.metrics, None)
 
 
 def choose_metric(formulas: Formulas, metric: str) -> Formulas:
@@ -91,7 +132,7 @@ def choose_metric(formulas: Formulas, metric: str) -> Formulas:
     if not blocks and peak is None:
         known = METRICS if formulas.peak is None else (*METRICS, PEAK)
         raise unknown_name(f"metric of {formulas.name}", metric, known)
-    return evolve(formulas, section=evolve(formulas.section, metrics=blocks), peak=peak)
+    return formulas.restrict(blocks, peak)
 
 
 def render_latex(formulas: Formulas) -> str:
@@ -116,7 +157,7 @@ def render(formulas: Formulas, *, width: int, unicode: bool) -> Iterator[Rendera
     if formulas.peak is not None:
         yield _write_value(PEAK, formulas.peak.value).append(f", in {formulas.peak.place.title}")
         yield Text(_write_lines(_lay_out_peak(formulas.peak.formula, width, unicode), width) + "\n")
-    yield from _explain(formulas)
+    yield from _explain(formulas, unicode)
 
 
 def _write_value(metric: str, value: int) -> Text:
@@ -138,7 +179,7 @@ def _lay_out(block: MetricBlock, width: int, unicode: bool) -> Iterator[Line]:
         if part.per_view is not None:
             dot, tiles = _write_tiles(unicode)
             calls = typeset(CALLS, width=width, unicode=unicode)[0].text
-            yield Line(1, f"{calls}{dot}(")
+            yield Line(1, f"images_per_prompt{dot}{calls}{dot}(")
             yield Line(2, f"{part.label}_of(vision_batch_size, base_size)")
             yield Line(2, f"+ [{tiles} > 1]{dot}{part.label}_of(vision_batch_size{dot}{tiles}, image_size)")
             yield Line(1, ")")
@@ -213,23 +254,21 @@ def _write_lines(lines: Iterable[Line], width: int) -> str:
     )  # fmt: skip
 
 
-def _explain(formulas: Formulas) -> Iterator[RenderableType]:
-    """Yield what the formulas are made of."""
+def _explain(formulas: Formulas, unicode: bool) -> Iterator[RenderableType]:
+    """Yield what the formulas are made of, and nothing else."""
     shown: list[Formula | PeakFormula] = [block.formula for block in formulas.section.metrics]
     if formulas.peak is not None and formulas.peak.formula is not None:
         shown.append(formulas.peak.formula)
     printed = sympy.Tuple(*(expression for formula in shown for expression in formula.printed))
-    used = symbols_of(printed)
-    if used:
+    if formulas.section.sizes:
         table = make_table("size", "meaning", "unit", "default", text_columns=3)
         for size in formulas.section.sizes:
-            if size.name in used:
-                table.add_row(
-                    size.name, size.meaning, size.unit, "" if size.value is None else format_integer(size.value)
-                )
+            table.add_row(size.name, size.meaning, size.unit, "" if size.value is None else format_integer(size.value))
         yield table
-    if printed.has(*BRACKETS):
-        yield Text("[a > b] is 1 where it holds, else 0.")
+    brackets = [write_bracket(bracket, unicode=unicode) for bracket in BRACKETS if printed.has(bracket)]
+    if brackets:
+        verb = "are 1 where they hold" if len(brackets) > 1 else "is 1 where it holds"
+        yield Text(f"{' and '.join(brackets)} {verb}, else 0.")
     if printed.has(RoutedReads):
         yield Text(
             "routed_reads(E, k, N, W) are the parameters that N tokens read when each chooses k of E experts of W "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,7 +28,14 @@ def sweep(
             "Give one for each axis; the last varies fastest.",
         ),
     ],
-    out: Annotated[str, typer.Option("--out", metavar="FILE", help="FILE.parquet or FILE.csv; - prints CSV.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="FILE.parquet, which needs pyarrow, or FILE.csv, which does not; - prints CSV.",
+        ),
+    ],
     metric: Annotated[
         list[str] | None, typer.Option("--metric", metavar="METRIC", help="Only this metric; may be repeated.")
     ] = None,
@@ -36,7 +44,8 @@ def sweep(
         typer.Option(
             "--overflow",
             metavar="CHOICE",
-            help="Where costs may not fit into int64: error, float64, or exact, for decimals of up to 76 digits.",
+            help="Where costs may not fit into int64: error, float64, or exact, for decimals of 38 digits, or text "
+            "where these do not suffice.",
         ),
     ] = "error",
     page: page_views.PageOption = None,
@@ -46,18 +55,24 @@ def sweep(
         int | None, typer.Option("--block-size", metavar="POINTS", min=1, help="How many are computed at once.")
     ] = None,
 ) -> None:
-    """Evaluate a stage or a training step on a grid, into a file."""
+    """Evaluate a stage or a training step on a grid, into a file.
+
+    A row is a point. Its columns are the sizes that vary, the arguments that do not (also those at their defaults), and
+    the metrics. What follows from other sizes, as seq_len from prompt_tokens, has no column unless it is given.
+    """
     try:
         import llm_perf_opt.sweep as sweeps
+        from llm_perf_opt.sweep.targets import refuse_foreign
     except ModuleNotFoundError as error:
-        raise OutputError(
-            "sweeps need NumPy and pyarrow", found=str(error), remedy="pip install 'modelmeter[sweep]'"
-        ) from None
-    from llm_perf_opt.commands.evaluate import list_defaults, parse_arguments
-    from llm_perf_opt.terminal import track
+        raise OutputError("sweeps need NumPy", found=str(error), remedy="pip install 'modelmeter[sweep]'") from None
+    from llm_perf_opt.commands.arguments import parse_arguments
+    from llm_perf_opt.commands.evaluate import list_defaults
+    from llm_perf_opt.terminal import print_lines, track
 
-    axes = tuple(map(sweeps.parse_axis, grid))
-    fixed = parse_arguments(arguments or [])
+    metrics = tuple(metric) if metric else sweeps.METRICS
+    sizes = sweeps.list_sizes(stage, metrics)
+    axes = tuple(sweeps.parse_axis(each, sizes, f"size of {stage}") for each in grid)
+    fixed = parse_arguments(arguments or [], sweeps.list_arguments(stage, metrics), f"argument of {stage}")
     views = page_views.PageViews(page=page, crop_mode=crop, preprocessing=preprocessing)
     if views != page_views.PageViews():
         fixed |= views.find_sizes(stage, fixed, list_defaults(stage), {axis.name for axis in axes})
@@ -65,7 +80,7 @@ def sweep(
         stage=stage,
         axes=axes,
         fixed=fixed,
-        metrics=tuple(metric) if metric else sweeps.METRICS,
+        metrics=metrics,
         overflow=overflow,
     )
     # Batch systems end what takes too long with this signal: then too, what was written so far is to be removed.
@@ -75,6 +90,7 @@ def sweep(
     if out == sweeps.STDOUT:
         sweeps.write_sweep(wanted, out, blocks)
         return
+    refuse_foreign(Path(out))
     with track(blocks, total=-(-wanted.num_points // size), description=f"sweep {stage}") as tracked:
         sweeps.write_sweep(wanted, out, tracked)
-    typer.echo(f"{out}: {wanted.num_points:,} points")
+    print_lines(f"{out}: {wanted.num_points:,} points")

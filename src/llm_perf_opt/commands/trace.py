@@ -24,7 +24,7 @@ def trace(
     from llm_perf_opt.reporting.folder import write_folder
 
     files = make_files(find_profile(workload), read_clock() if timestamp else None)
-    write_folder(out, files)
+    write_folder(out, files, command="trace")
     typer.echo("\n".join(str(out / name) for name in files))
 
 
@@ -49,12 +49,13 @@ def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> 
         ) from None
     sizes = TraceWorkload(
         batch_size=profile.num_pages,
-        vision_batch_size=1,
+        images_per_prompt=profile.images_per_prompt,
+        vision_batch_size=profile.vision_batch_size,
         base_size=profile.view_size,
         image_size=profile.image_size,
         num_width_tiles=num_width_tiles,
         num_height_tiles=num_height_tiles,
         seq_len=profile.seq_len,
-        logits_tokens=profile.seq_len,
+        logits_tokens=profile.seq_len if profile.logits_tokens is None else profile.logits_tokens,
     )
     return trace_artifacts(DeepSeekOCRArchitecture(), sizes, generated_at)

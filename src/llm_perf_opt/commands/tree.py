@@ -16,13 +16,11 @@ def draw_tree(graph: ModuleGraph) -> RenderableType:
     """Return the modules of ``graph`` as a tree under a line that says what stands in each of its lines."""
     runs = list(dict.fromkeys(call.run for node in graph.walk() for call in node.calls))
     legend = f"module  class  repetition  parameters of one  calls in {' + '.join(runs)}"
-    return Group(Text(legend, style="dim"), _draw(graph, graph.root, runs))
-
-
-def _draw(graph: ModuleGraph, node: ModuleNode, runs: list[str]) -> Tree:
-    tree = Tree(_describe(node, runs), guide_style="dim")
-    tree.children.extend(_draw(graph, child, runs) for child in graph.children(node.path))
-    return tree
+    # A parent comes before its children; a recursion would end at some hundreds of modules one in another.
+    trees = {node.path: Tree(_describe(node, runs), guide_style="dim") for node in graph.walk()}
+    for node in graph.walk():
+        trees[node.path].children.extend(trees[child.path] for child in graph.children(node.path))
+    return Group(Text(legend, style="dim"), trees[graph.root.path])
 
 
 def _describe(node: ModuleNode, runs: list[str]) -> Text:

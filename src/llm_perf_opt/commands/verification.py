@@ -10,11 +10,14 @@ from multiprocessing import get_context
 
 from attrs import frozen
 
+from llm_perf_opt.commands.verify import ROWS_KEYS
 from modelmeter.compiler import compile_model
 from modelmeter.errors import EvidenceError, TraceError
 from modelmeter.evidence import Evidence
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
+from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_layers, symbolic_sizes
 
 try:
     from modelmeter.verify.proof import Verdict
@@ -83,11 +86,8 @@ class Verification:
             }
             for row in self.rows
         ]  # fmt: skip
-        record = {
-            "comparisons": self.count, "differences": self.differences, "gaps": self.gaps, "rows": rows,
-            "operators": self.operators,
-        }  # fmt: skip
-        return json.dumps(record, indent=1) + "\n"
+        values = (self.count, self.differences, self.gaps, rows, self.operators)
+        return json.dumps(dict(zip(ROWS_KEYS, values, strict=True)), indent=1) + "\n"
 
 
 def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], None]) -> Verification:
@@ -111,6 +111,8 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
     CountError
         If a trace is not valid.
     """
+    if name is not None:  # a trace takes seconds, and a name that is none of all layers is none of the traced ones
+        _find_names(name, {layer.function_name(): layer.torch_class() for layer in _list_layer_classes()}, STAGES)
     architecture = DeepSeekOCRArchitecture()
     compiled = compile_model(architecture)
     layers = {entry.name: entry.class_name for entry in compiled.catalogue}
@@ -144,6 +146,16 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
     )
 
 
+def _list_layer_classes() -> Iterator[type[BaseLayer]]:
+    """Yield the class of every layer of the model, called or not; of some more than once."""
+    waiting = list(build_layers(symbolic_sizes()).values())
+    while waiting:
+        layer = waiting.pop(0)
+        waiting.extend(child.layer for child in layer.children.values())
+        if not isinstance(layer, ModuleList | Sequential):
+            yield type(layer)
+
+
 def _find_names(name: str | None, layers: Mapping[str, str], stages: tuple[str, ...]) -> set[str]:
     named = (*stages, TRAINING_STEP)
     if name is None:
@@ -167,7 +179,7 @@ def _run_proofs(
             yield from proof(begin)
         return
     # A proof is made of functions, which another process cannot be given; it makes its own list.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(jobs, len(proofs)), mp_context=get_context("spawn")) as pool:
         tasks = {pool.submit(_run_one, architecture, is_full, number): number for number in range(len(proofs))}
         done: dict[int, tuple[Verdict, ...]] = {}
         for task in as_completed(tasks):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from attrs import fields
 
 from modelmeter.errors import OutputError
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 EVIDENCE_FILE = "formulas/evidence.json"
 """Where pages look for their evidence, in the folder that they are compiled into."""
+
+ROWS_KEYS = ("comparisons", "differences", "gaps", "rows", "operators")
+"""The keys of the JSON that has every row."""
 
 
 def verify(
@@ -28,19 +32,23 @@ def verify(
     layer: Annotated[
         str | None, typer.Option("--layer", metavar="NAME", help="Show only this layer, torch class or stage.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help=f"A full run writes {EVIDENCE_FILE} here.")] = Path(
-        "codegen"
-    ),
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help=f"A full run writes {EVIDENCE_FILE} here.")
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Processes side by side.")] = 1,
 ) -> None:
     """Compare the formulas with traces of torch modules. Exits with 1 on any difference."""
     from llm_perf_opt.commands.verification import Verification, run
     from llm_perf_opt.terminal import open_table_console, show_progress
-    from modelmeter.files import write_text
+    from modelmeter.evidence import Evidence
+    from modelmeter.files import refuse_foreign, write_text
 
-    for file in [json_file, out / EVIDENCE_FILE if full else None]:
-        if file is not None and not file.parent.is_dir():  # now, not after minutes of proofs
-            raise OutputError("the folder of this file does not exist", place=str(file))
+    evidence_file = out / EVIDENCE_FILE if full and out is not None else None
+    for file, keys in ((json_file, ROWS_KEYS), (evidence_file, [field.name for field in fields(Evidence)])):
+        if file is not None:  # now, not after minutes of proofs
+            if not file.parent.is_dir():
+                raise OutputError("the folder of this file does not exist", place=str(file))
+            refuse_foreign(file, keys)
     with show_progress() as begin:
         begin("load the proofs")
         verification: Verification = run(is_full=full, name=layer, jobs=jobs, begin=begin)
@@ -51,9 +59,11 @@ def verify(
         typer.echo(line)
     if not verification.is_proved:
         raise typer.Exit(1)
-    if verification.evidence is not None:
-        write_text(out / EVIDENCE_FILE, verification.evidence.to_json())
-        typer.echo(f"{out / EVIDENCE_FILE}: written; modelmeter compile puts it on the pages")
+    if verification.evidence is not None and evidence_file is None:
+        typer.echo("the evidence is not kept: name a folder with --out")
+    elif verification.evidence is not None and evidence_file is not None:
+        write_text(evidence_file, verification.evidence.to_json())
+        typer.echo(f"{evidence_file}: written; modelmeter compile puts it on the pages")
 
 
 def draw_rows(rows: tuple[Row, ...]) -> Table:

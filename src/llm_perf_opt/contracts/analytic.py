@@ -10,7 +10,7 @@ from typing import get_args
 from attrs import converters, field, frozen
 
 from llm_perf_opt.data import rules
-from llm_perf_opt.data.modules import Stage
+from llm_perf_opt.data.modules import COUNT, Stage, check_twin
 from llm_perf_opt.data.report import check_ratio
 
 
@@ -60,11 +60,14 @@ class AnalyticModuleSummary:
         Its FLOPs, in units of 10^12; one multiply-accumulate is two.
     memory_activations_gb
         Memory for its operators' outputs, in units of 2^30 bytes.
+    flops, io_bytes, activation_bytes
+        Its FLOPs, what it reads and writes, and the same memory: exact counts, bytes rounded up. None where the report
+        lacks them.
 
     Raises
     ------
     RecordError
-        If a field breaks its rule.
+        If a field breaks its rule, or two that say the same disagree.
     """
 
     module_id: str = field(validator=rules.IDENTIFIER)
@@ -74,6 +77,15 @@ class AnalyticModuleSummary:
     total_time_ms: float = field(converter=rules.as_float, validator=rules.MILLISECONDS)
     total_flops_tflops: float = field(converter=rules.as_float, validator=rules.TFLOPS)
     memory_activations_gb: float = field(converter=rules.as_float, validator=rules.GIBIBYTES)
+    flops: int | None = field(default=None, validator=COUNT)
+    io_bytes: int | None = field(default=None, validator=COUNT)
+    activation_bytes: int | None = field(default=None, validator=COUNT)
+
+    def __attrs_post_init__(self) -> None:
+        check_twin("flops", self.flops, "total_flops_tflops", self.total_flops_tflops, unit=10**12)
+        check_twin(
+            "activation_bytes", self.activation_bytes, "memory_activations_gb", self.memory_activations_gb, unit=2**30
+        )
 
 
 @frozen(kw_only=True)

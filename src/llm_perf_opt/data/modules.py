@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
@@ -12,6 +13,10 @@ from llm_perf_opt.errors import RecordError
 
 Stage = Literal["vision", "projector", "prefill", "decode", "other"]
 Repetition = Literal["none", "for", "parfor"]
+
+TERABIT_BYTES = 10**12 // 8
+COUNT = rules.or_none(rules.whole_number())
+"""The rule of an exact count, which a report may lack."""
 
 
 @frozen(kw_only=True)
@@ -85,11 +90,14 @@ class OperatorMetrics:
         What they read and write, in terabits: 10^12 bits, not bytes.
     share_of_module_flops
         Their part of the module's FLOPs, from 0 to 1.
+    flops, io_bytes
+        The same as ``flops_tflops`` and ``io_tb``, exactly: FLOPs, and bytes rounded up. None where a report only has
+        the names of the first specification.
 
     Raises
     ------
     RecordError
-        If a field breaks its rule.
+        If a field breaks its rule, or two that say the same disagree.
     """
 
     category_id: str = field(validator=rules.IDENTIFIER)
@@ -97,6 +105,12 @@ class OperatorMetrics:
     flops_tflops: float = field(converter=rules.as_float, validator=rules.TFLOPS)
     io_tb: float = field(converter=rules.as_float, validator=rules.TERABITS)
     share_of_module_flops: float = field(converter=rules.as_float, validator=rules.SHARE)
+    flops: int | None = field(default=None, validator=COUNT)
+    io_bytes: int | None = field(default=None, validator=COUNT)
+
+    def __attrs_post_init__(self) -> None:
+        check_twin("flops", self.flops, "flops_tflops", self.flops_tflops, unit=10**12)
+        check_twin("io_bytes", self.io_bytes, "io_tb", self.io_tb, unit=TERABIT_BYTES)
 
 
 @frozen(kw_only=True)
@@ -124,11 +138,16 @@ class ModuleMetricsSnapshot:
         The module's part of the model's time, from 0 to 1.
     operator_breakdown
         The same cost by operator category, a category at most once.
+    flops, io_bytes
+        The same as ``total_flops_tflops`` and ``total_io_tb``, exactly: FLOPs, and bytes rounded up. None, as the next,
+        where a report only has the names of the first specification.
+    weight_bytes, activation_bytes, kv_cache_bytes
+        The same as the three memories in bytes, rounded up.
 
     Raises
     ------
     RecordError
-        If a field breaks its rule, or a category appears twice.
+        If a field breaks its rule, a category appears twice, or two fields that say the same disagree.
     """
 
     module_id: str = field(validator=rules.IDENTIFIER)
@@ -144,6 +163,33 @@ class ModuleMetricsSnapshot:
     operator_breakdown: tuple[OperatorMetrics, ...] = field(
         converter=rules.as_tuple, validator=rules.sequence(rules.record(OperatorMetrics), key="category_id")
     )
+    flops: int | None = field(default=None, validator=COUNT)
+    io_bytes: int | None = field(default=None, validator=COUNT)
+    weight_bytes: int | None = field(default=None, validator=COUNT)
+    activation_bytes: int | None = field(default=None, validator=COUNT)
+    kv_cache_bytes: int | None = field(default=None, validator=COUNT)
+
+    def __attrs_post_init__(self) -> None:
+        check_twin("flops", self.flops, "total_flops_tflops", self.total_flops_tflops, unit=10**12)
+        check_twin("io_bytes", self.io_bytes, "total_io_tb", self.total_io_tb, unit=TERABIT_BYTES)
+        check_twin("weight_bytes", self.weight_bytes, "memory_weights_gb", self.memory_weights_gb, unit=2**30)
+        check_twin(
+            "activation_bytes", self.activation_bytes, "memory_activations_gb", self.memory_activations_gb, unit=2**30
+        )
+        check_twin("kv_cache_bytes", self.kv_cache_bytes, "memory_kvcache_gb", self.memory_kvcache_gb, unit=2**30)
+
+
+def check_twin(name: str, exact: int | None, twin: str, scaled: float, *, unit: int) -> None:
+    """Check that an exact count, where it is given, is what a number in a larger unit says.
+
+    Raises
+    ------
+    RecordError
+        At ``name``.
+    """
+    # The exact one is rounded up to whole bytes; other programs may scale in another order.
+    if exact is not None and not math.isclose(exact, scaled * unit, rel_tol=1e-12, abs_tol=1):
+        raise RecordError(f"not what {twin} says", place=name, expected=f"about {scaled * unit:.17g}", found=exact)
 
 
 def check_module_tree(modules: Sequence[AnalyticModuleNode], place: str = "modules") -> None:

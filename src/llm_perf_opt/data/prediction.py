@@ -5,128 +5,31 @@ Everything that a time depends on is here, so a reader of the report can compute
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from attrs import field, frozen
 
 from llm_perf_opt.data import rules
+from llm_perf_opt.data.hardware import (
+    DTYPE_BITS,
+    PRECISION,
+    Float32MatmulPrecision,
+    HardwareSpec,
+    MemoryReserve,
+)
+from llm_perf_opt.data.rationals import Rational, amount, as_rational
 from llm_perf_opt.errors import RecordError
 
 RunStage = Literal["vision", "projector", "prefill", "decode"]
 CostedStage = Literal[RunStage, "request"]
 Limit = Literal["tensor_cores", "cuda_cores", "memory"]
 
-DTYPE_BITS: Mapping[str, int] = {"float32": 32, "bfloat16": 16, "float16": 16, "float8_e4m3fn": 8, "int8": 8}
-"""The bits of an element, by PyTorch's name of its type."""
-
-RATE = rules.Rule(
-    expected="a finite number above 0",
-    accepts=lambda value: type(value) is float and 0 < value < math.inf,
-    schema={"type": "number", "exclusiveMinimum": 0, "description": "per second"},
-)
 EFFICIENCY = rules.Rule(
     expected="a number above 0, at most 1",
     accepts=lambda value: type(value) is float and 0 < value <= 1,
     schema={"type": "number", "exclusiveMinimum": 0, "maximum": 1, "description": "part of the peak rates"},
 )
-
-
-def mapping_of(key_rule: rules.Rule, value_rule: rules.Rule) -> rules.Rule:
-    """Return the rule of a mapping whose keys and values obey rules of their own."""
-
-    def check_items(items: Mapping[Any, Any], place: str) -> None:
-        for key, value in items.items():
-            key_rule.check(key, f"{place} (a name)")
-            value_rule.check(value, f"{place}.{key}")
-
-    return rules.Rule(
-        expected="at least one value by name",
-        accepts=lambda value: isinstance(value, Mapping) and len(value) > 0,
-        schema={
-            "type": "object",
-            "propertyNames": key_rule.schema,
-            "additionalProperties": value_rule.schema,
-            "minProperties": 1,
-        },
-        check_parts=check_items,
-    )
-
-
-def _as_rates(rates: Mapping[str, float]) -> Mapping[str, float]:
-    """Return a copy with whole rates as floats; the rule of the field refuses what is no mapping."""
-    return {key: rules.as_float(rate) for key, rate in rates.items()} if isinstance(rates, Mapping) else rates
-
-
-@frozen(kw_only=True)
-class HardwareSource:
-    """A public document of the vendor, and which numbers are from it.
-
-    Parameters
-    ----------
-    title, year
-        Of the document.
-    states
-        What was taken from it, and how.
-    """
-
-    title: str = field(validator=rules.IDENTIFIER)
-    year: int = field(validator=rules.whole_number(1))
-    states: str = field(validator=rules.IDENTIFIER)
-
-
-@frozen(kw_only=True)
-class HardwareSpec:
-    """The peak rates and the memory of one card.
-
-    Parameters
-    ----------
-    hardware_id, name
-        The id that users type, and the vendor's name.
-    tensor_flops_per_second
-        Dense peak of the tensor cores by type, without sparsity; one multiply-accumulate is two FLOPs.
-    vector_flops_per_second
-        FP32 peak outside the tensor cores.
-    memory_bytes_per_second, memory_bytes
-        Bandwidth and size of the card's memory.
-    sources
-        Where the numbers are from.
-
-    Raises
-    ------
-    RecordError
-        If a field breaks its rule.
-    """
-
-    hardware_id: str = field(validator=rules.IDENTIFIER)
-    name: str = field(validator=rules.IDENTIFIER)
-    tensor_flops_per_second: Mapping[str, float] = field(
-        converter=_as_rates, validator=mapping_of(rules.choice(*DTYPE_BITS), RATE)
-    )
-    vector_flops_per_second: float = field(converter=rules.as_float, validator=RATE)
-    memory_bytes_per_second: float = field(converter=rules.as_float, validator=RATE)
-    memory_bytes: int = field(validator=rules.whole_number(1))
-    sources: tuple[HardwareSource, ...] = field(
-        default=(), converter=rules.as_tuple, validator=rules.sequence(rules.record(HardwareSource))
-    )
-
-    def tensor_peak(self, dtype: str) -> float:
-        """Return the dense FLOP/s of the tensor cores for a type.
-
-        Raises
-        ------
-        RecordError
-            If the card has no peak for it.
-        """
-        if dtype not in self.tensor_flops_per_second:
-            raise RecordError(
-                "this card has no tensor cores for this type",
-                place=f"{self.hardware_id}: tensor_flops_per_second",
-                expected=", ".join(self.tensor_flops_per_second),
-                found=dtype,
-            )
-        return self.tensor_flops_per_second[dtype]
 
 
 @frozen(kw_only=True)
@@ -138,13 +41,14 @@ class OperatorCost:
     stage, module_id
         Where.
     operator, category_id
-        The torch function or the class of the leaf module, and its category.
+        The operator as PyTorch dispatches it, by its ATen name, and its category.
     calls
         How often it runs, over all siblings that the module stands for and all decode steps.
     tensor_core_flops, cuda_core_flops
         FLOPs of matrix products, and of all other arithmetic.
     io_bits, activation_bits
-        What it reads and writes in bits, and what stays of that as its output; in decode, of the last step.
+        What it reads and writes in bits, and what stays of that as its output; in decode, of the last step. Fractions
+        only where an element has a fraction of a bit.
     time_ms
         Predicted time of all calls, in milliseconds.
     bound_by
@@ -158,10 +62,32 @@ class OperatorCost:
     calls: int = field(validator=rules.whole_number(1))
     tensor_core_flops: int = field(validator=rules.whole_number())
     cuda_core_flops: int = field(validator=rules.whole_number())
-    io_bits: int = field(validator=rules.whole_number())
-    activation_bits: int = field(validator=rules.whole_number())
+    io_bits: Rational = field(converter=as_rational, validator=amount())
+    activation_bits: Rational = field(converter=as_rational, validator=amount())
     time_ms: float = field(converter=rules.as_float, validator=rules.MILLISECONDS)
     bound_by: Limit = field(validator=rules.choice(*get_args(Limit)))
+
+
+@frozen(kw_only=True)
+class ActivationMemory:
+    """What the activations of a request take if other positions get logits.
+
+    Parameters
+    ----------
+    logits_tokens
+        Positions of each prompt that get logits.
+    activation_bytes, peak_activation_bytes
+        As of the request.
+
+    Raises
+    ------
+    RecordError
+        If a field breaks its rule.
+    """
+
+    logits_tokens: int = field(validator=rules.whole_number(1))
+    activation_bytes: int = field(validator=rules.whole_number())
+    peak_activation_bytes: int = field(validator=rules.whole_number())
 
 
 @frozen(kw_only=True)
@@ -196,6 +122,11 @@ class StageCost:
     share_of_model_time: float = field(converter=rules.as_float, validator=rules.SHARE)
 
 
+def _as_sizes(sizes: Mapping[str, Rational]) -> Mapping[str, Rational]:
+    """Return a copy with the fractions that texts mean; the rule of the field refuses what is no mapping."""
+    return {name: as_rational(size) for name, size in sizes.items()} if isinstance(sizes, Mapping) else sizes
+
+
 @frozen(kw_only=True)
 class Prediction:
     """What the predicted times are made of.
@@ -208,7 +139,8 @@ class Prediction:
     hardware
         The card.
     dtype
-        The type of weights, activations and cache, whose tensor-core peak counts.
+        The type that matrices are multiplied in, whose peak counts. What weights, activations and the cache are stored
+        in is in ``sizes``: ``weight_bits``, ``activation_bits`` and ``kv_bits``.
     efficiency
         The part of all peak rates that is reached.
     sizes
@@ -217,6 +149,13 @@ class Prediction:
         The stages and the request.
     operators
         The work of every operator: of each stage, exactly what the evaluators return for it.
+    float32_matmul_precision
+        Of float32 only: ``highest`` as it is, ``high`` rounded to TF32.
+    reserve
+        What of the card's memory is not for the model; None in reports of earlier versions, which knew none.
+    last_logits
+        The request's activations if only the last position of each prompt gets logits, as in serving engines; None in
+        reports of earlier versions.
 
     Raises
     ------
@@ -227,16 +166,19 @@ class Prediction:
     hardware: HardwareSpec = field(validator=rules.record(HardwareSpec))
     dtype: str = field(validator=rules.choice(*DTYPE_BITS))
     efficiency: float = field(converter=rules.as_float, validator=EFFICIENCY)
-    sizes: Mapping[str, int] = field(validator=mapping_of(rules.IDENTIFIER, rules.whole_number()))
+    sizes: Mapping[str, Rational] = field(converter=_as_sizes, validator=rules.mapping_of(rules.IDENTIFIER, amount()))
     stages: tuple[StageCost, ...] = field(
         converter=rules.as_tuple, validator=rules.sequence(rules.record(StageCost), key="stage")
     )
     operators: tuple[OperatorCost, ...] = field(
         converter=rules.as_tuple, validator=rules.sequence(rules.record(OperatorCost))
     )
+    float32_matmul_precision: Float32MatmulPrecision = field(default="highest", validator=PRECISION)
+    reserve: MemoryReserve | None = field(default=None, validator=rules.or_none(rules.record(MemoryReserve)))
+    last_logits: ActivationMemory | None = field(default=None, validator=rules.or_none(rules.record(ActivationMemory)))
 
     def __attrs_post_init__(self) -> None:
-        self.hardware.tensor_peak(self.dtype)
+        self.hardware.matrix_peak(self.dtype, self.float32_matmul_precision)
         for index, stage in enumerate(self.stages):
             everything = stage.stage == "request"
             rows = [row for row in self.operators if everything or row.stage == stage.stage]

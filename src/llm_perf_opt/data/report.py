@@ -42,7 +42,7 @@ class AnalyticModelReport:
     notes
         Anything else, for people.
     layer_docs_dir
-        Absolute path of the folder with a page per module, if there is one.
+        Absolute path of the folder with a page per module, if there is one and the path is asked for.
     prediction
         What the predicted times are made of, with exact integers, if the report says so.
 

@@ -179,6 +179,27 @@ def sequence(item_rule: Rule, *, distinct: bool = False, key: str = "") -> Rule:
     )
 
 
+def mapping_of(key_rule: Rule, value_rule: Rule) -> Rule:
+    """Return the rule of a mapping whose keys and values obey rules of their own."""
+
+    def check_items(items: Mapping[Any, Any], place: str) -> None:
+        for key, value in items.items():
+            key_rule.check(key, f"{place} (a name)")
+            value_rule.check(value, f"{place}.{key}")
+
+    return Rule(
+        expected="at least one value by name",
+        accepts=lambda value: isinstance(value, Mapping) and len(value) > 0,
+        schema={
+            "type": "object",
+            "propertyNames": key_rule.schema,
+            "additionalProperties": value_rule.schema,
+            "minProperties": 1,
+        },
+        check_parts=check_items,
+    )
+
+
 def _is_argument(value: object) -> bool:
     if type(value) is int:
         return abs(value) <= LARGEST_WHOLE_NUMBER

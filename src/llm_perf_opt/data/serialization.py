@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from types import GenericAlias
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -17,8 +18,11 @@ import attrs
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
+from llm_perf_opt.data.rationals import Rational
+from llm_perf_opt.data.wrong_keys import wrong_keys
 from llm_perf_opt.data.yaml_text import dump_yaml, load_yaml
 from llm_perf_opt.errors import RecordError
+from modelmeter.files import LARGEST_TEXT_BYTES, read_text
 from modelmeter.strict_json import parse_object
 
 T = TypeVar("T")
@@ -109,17 +113,23 @@ def from_yaml(text: str, record_type: type[T], *, extra_keys: bool = False) -> T
     return structure(load_yaml(text), record_type, extra_keys=extra_keys)
 
 
-def read_record(path: str | os.PathLike[str], record_type: type[T], *, extra_keys: bool = False) -> T:
+def read_record(
+    path: str | os.PathLike[str],
+    record_type: type[T],
+    *,
+    extra_keys: bool = False,
+    limit_bytes: int = LARGEST_TEXT_BYTES,
+) -> T:
     """Return the record in a file: JSON if its name ends in ``.json``, else YAML.
 
     Raises
     ------
     RecordError
-        If the file cannot be read, or as :func:`from_json`; the place begins with the file.
+        If the file cannot be read or is longer than the limit, or as :func:`from_json`; the place begins with the file.
     """
     parse = from_json if Path(path).suffix == ".json" else from_yaml
     try:
-        return parse(Path(path).read_text(encoding="utf-8"), record_type, extra_keys=extra_keys)
+        return parse(read_text(path, limit_bytes=limit_bytes), record_type, extra_keys=extra_keys)
     except OSError as error:
         raise RecordError(f"the file cannot be read: {error.strerror}", place=str(path)) from error
     except ValueError as error:  # not UTF-8, or a NUL in the path
@@ -143,17 +153,16 @@ def _located(error: Exception, path: str) -> RecordError:
     """Return the first problem in a tree of cattrs errors, as a :class:`RecordError` at its full path."""
     if isinstance(error, ClassValidationError):
         at_field, of_record = error.group_exceptions()
+        missing = [note.name for problem, note in at_field if isinstance(problem, KeyError)]
+        if isinstance(of_record[0] if of_record else None, ForbiddenExtraKeysError) or missing:
+            unknown = {str(key) for each in of_record for key in getattr(each, "extra_fields", ())}
+            return wrong_keys(error.cl, sorted(unknown), missing, path)
         if of_record:
             return _located(of_record[0], path)
         return _located(at_field[0][0], f"{path}.{at_field[0][1].name}")
     if isinstance(error, IterableValidationError):
         inner, note = error.group_exceptions()[0][0]
         return _located(inner, f"{path}[{note.index}]")
-    if isinstance(error, ForbiddenExtraKeysError):
-        unknown = min(map(str, error.extra_fields))
-        return RecordError(f"{error.cl.__name__} has no such key", place=f"{path}.{unknown}".lstrip("."))
-    if isinstance(error, KeyError):
-        return RecordError("the key is missing", place=path.lstrip("."))
     if isinstance(error, RecordError):
         prefix = f"{path}." if path and error.place else path
         return moved(error, prefix.lstrip("."))
@@ -214,6 +223,8 @@ def _converter(*, extra_keys: bool) -> Converter:
     for scalar in (str, int, float, bool):
         converter.register_structure_hook(scalar, _as_it_is)
     converter.register_structure_hook_func(lambda hint: _is_made_of(hint, Literal, Mapping), _as_it_is)
+    converter.register_structure_hook_func(lambda hint: hint == Rational, _as_it_is)
+    converter.register_unstructure_hook(Fraction, str)  # "11/2"
     converter.register_structure_hook_factory(lambda hint: _is_made_of(hint, tuple), _tuple_hook)
     converter.register_structure_hook_factory(attrs.has, _record_hook)
     converter.register_unstructure_hook_factory(attrs.has, _plain_hook)

@@ -36,7 +36,8 @@ class DeepSeekOCRModelSpec:
     hf_revision
         The revision of the published model, if one is meant.
     config_path
-        Absolute path of the model's config.
+        Absolute path of the model's config, on the machine that made the report; None where it is not asked for, so
+        that equal reports are equal on every machine.
     hidden_size, intermediate_size, num_layers, num_attention_heads
         Sizes of the decoder.
     vision_backbone
@@ -55,7 +56,7 @@ class DeepSeekOCRModelSpec:
     model_id: str = field(validator=rules.IDENTIFIER)
     model_variant: str = field(validator=rules.IDENTIFIER)
     hf_revision: str | None = field(default=None, validator=rules.or_none(rules.IDENTIFIER))
-    config_path: str = field(validator=rules.ABSOLUTE_PATH)
+    config_path: str | None = field(default=None, validator=rules.or_none(rules.ABSOLUTE_PATH))
     hidden_size: int = field(validator=rules.whole_number(1))
     intermediate_size: int = field(validator=rules.whole_number(1))
     num_layers: int = field(validator=rules.whole_number(1))
@@ -74,7 +75,7 @@ class OCRWorkloadProfile:
     profile_id, description
         The name of the profile, and what it stands for.
     seq_len
-        Tokens of the prompt of one page, its image tokens among them.
+        Tokens of the prompt of one page, its image tokens among them; of all its images, where it has several.
     base_size, image_size
         Side of the square global view and of a square tile, in pixels.
     crop_mode
@@ -84,7 +85,7 @@ class OCRWorkloadProfile:
     doc_kind
         What the page looks like.
     num_pages
-        Number of such pages.
+        Number of such pages; they are one batch.
     num_width_tiles, num_height_tiles
         Tiles across and down the page, both or neither; a product of 0 or 1 means none.
     page_width, page_height
@@ -94,12 +95,21 @@ class OCRWorkloadProfile:
         Which of the vendor's programs makes the views, where they differ. ``transformers``, the model's own ``infer``:
         at most 9 tiles, and without crop mode one view of ``image_size``. ``serving``, the sample for a serving engine:
         at most 6 tiles, and one view of ``base_size``.
+    images_per_prompt
+        Images of one prompt, all cut alike.
+    vision_batch_size
+        Pages that share a call of the vision towers, a divisor of ``num_pages``. The vendor's code calls them for each
+        page.
+    logits_tokens
+        Positions of each prompt that get logits, the last ones: all of them where it is not given, as in the vendor's
+        code. Serving engines need one.
 
     Raises
     ------
     RecordError
-        If a field breaks its rule, tiles are given by halves, beside the page or without crop mode, or ``seq_len`` is
-        smaller than the image tokens of the page.
+        If a field breaks its rule, tiles are given by halves, beside the page or without crop mode, ``seq_len`` is
+        smaller than the image tokens of the prompt or than ``logits_tokens``, or the pages do not fill the calls of the
+        towers.
     """
 
     profile_id: str = field(validator=rules.IDENTIFIER)
@@ -118,6 +128,9 @@ class OCRWorkloadProfile:
     preprocessing: PreprocessingName | None = field(
         default=None, validator=rules.or_none(rules.choice(*get_args(PreprocessingName)))
     )
+    images_per_prompt: int = field(default=1, validator=rules.whole_number(1))
+    vision_batch_size: int = field(default=1, validator=rules.whole_number(1))
+    logits_tokens: int | None = field(default=None, validator=rules.or_none(rules.whole_number(1)))
 
     def __attrs_post_init__(self) -> None:
         self._check_pair("num_width_tiles", "num_height_tiles", "half of the tile grid is missing", "a number of tiles")
@@ -140,6 +153,16 @@ class OCRWorkloadProfile:
                 expected=f"at least {least}",
                 found=self.seq_len,
             )
+        if self.num_pages % self.vision_batch_size:
+            raise RecordError(
+                "the pages do not fill the calls of the vision towers", place="vision_batch_size",
+                expected=f"a divisor of num_pages, {self.num_pages}", found=self.vision_batch_size,
+            )  # fmt: skip
+        if self.logits_tokens is not None and self.logits_tokens > self.seq_len:
+            raise RecordError(
+                "more positions get logits than there are", place="logits_tokens",
+                expected=f"at most seq_len, {self.seq_len}", found=self.logits_tokens,
+            )  # fmt: skip
 
     @property
     def tile_grid(self) -> tuple[int, int]:
@@ -179,7 +202,7 @@ class OCRWorkloadProfile:
 
     @property
     def num_image_tokens(self) -> int:
-        """Image tokens of one page.
+        """Image tokens of one prompt.
 
         Raises
         ------
@@ -208,7 +231,7 @@ class OCRWorkloadProfile:
             raise RecordError(problem, place=absent[0], expected=expected)
 
     def _count(self, view_size: int, width: int, height: int) -> int:
-        return image_tokens(
+        return self.images_per_prompt * image_tokens(
             base_size=view_size, image_size=self.image_size, num_width_tiles=width, num_height_tiles=height
         )
 

@@ -20,7 +20,7 @@ class OperatorCategory:
     category_id, display_name, description
         The id that breakdowns use, the name that people read, and what the kind does.
     match_classes
-        The module classes of this kind, without their packages.
+        The module classes of this kind, without their packages; in reports the ATen operators of this kind, too.
 
     Raises
     ------
@@ -51,7 +51,8 @@ OPERATOR_CATEGORIES: tuple[OperatorCategory, ...] = tuple(
         (
             "attention",
             "Attention",
-            "Scores of queries with keys, their softmax, and the sum of values; one fused operator.",
+            "Scores of queries with keys, their softmax, and the sum of values, which is one fused operator; and the "
+            "products that a bias of the scores takes.",
             "Attention NoTPAttention LlamaAttention LlamaSdpaAttention LlamaFlashAttention2 DeepseekV2Attention "
             "DeepseekV2FlashAttention2 MultiheadAttention",
         ),

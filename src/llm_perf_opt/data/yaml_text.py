@@ -34,6 +34,9 @@ class _Loader(yaml.SafeLoader):
         if tag is None or tag.removeprefix(_PREFIX) in ("null", "bool", "int", "float", "str", "seq", "map")
     }
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge nothing: YAML 1.2 has no merge keys, and a few lines of them can stand for billions of keys."""
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         mapping = super().construct_mapping(node, deep)
         if len(mapping) < len(node.value):

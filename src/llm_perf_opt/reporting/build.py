@@ -9,10 +9,18 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from llm_perf_opt.data import AnalyticModelReport, DeepSeekOCRModelSpec, HardwareSpec, OCRWorkloadProfile
+from llm_perf_opt.data import AnalyticModelReport, DeepSeekOCRModelSpec, HardwareSpec, MemoryReserve, OCRWorkloadProfile
+from llm_perf_opt.data.hardware import Float32MatmulPrecision
 from llm_perf_opt.data.serialization import to_json
 from llm_perf_opt.reporting.categories import REPORT_CATEGORIES
-from llm_perf_opt.reporting.evaluation import MODEL_ID, Evaluation, evaluate_workload, read_model_id
+from llm_perf_opt.reporting.evaluation import (
+    AS_COMPUTED,
+    MODEL_ID,
+    Evaluation,
+    Storage,
+    evaluate_workload,
+    read_model_id,
+)
 from llm_perf_opt.reporting.metrics import measure_modules
 from llm_perf_opt.reporting.modules import build_modules
 from llm_perf_opt.reporting.roofline import Roofline
@@ -37,7 +45,13 @@ class ReportRequest:
     profile, hardware
         The workload and the card.
     dtype, efficiency
-        The type of everything stored, and the part of the peak rates that is reached.
+        The type that is computed in, and the part of the peak rates that is reached.
+    storage
+        The bits that weights, activations and the cache are stored in, where they are not those of the type.
+    float32_matmul_precision
+        Of float32 only: ``highest`` as it is, ``high`` rounded to TF32.
+    reserve
+        What of the card's memory is not for the model; without it, what the card states.
     model_variant
         What the caller calls the model.
     profile_run_id
@@ -46,16 +60,22 @@ class ReportRequest:
         What that run took, if it is known.
     written_at
         A time of day for the notes; none keeps equal requests equal to the byte.
+    with_paths
+        Whether the path of the config is in the report, which is another one on another machine.
     """
 
     profile: OCRWorkloadProfile
     hardware: HardwareSpec
     dtype: str = "bfloat16"
     efficiency: float = 1.0
+    storage: Storage = AS_COMPUTED
+    float32_matmul_precision: Float32MatmulPrecision = "highest"
+    reserve: MemoryReserve | None = None
     model_variant: str = MODEL_VARIANT
     profile_run_id: str | None = None
     measured_total_time_ms: float | None = None
     written_at: str | None = None
+    with_paths: bool = False
 
 
 def build_report(request: ReportRequest) -> AnalyticModelReport:
@@ -66,15 +86,18 @@ def build_report(request: ReportRequest) -> AnalyticModelReport:
     ModelMeterError
         If the workload or the card lacks something, or the generated package is not installed.
     """
-    roofline = Roofline(hardware=request.hardware, dtype=request.dtype, efficiency=request.efficiency)
+    roofline = Roofline(
+        hardware=request.hardware, dtype=request.dtype, efficiency=request.efficiency,
+        float32_matmul_precision=request.float32_matmul_precision,
+    )  # fmt: skip
     # workload -> exact work of every operator, from the generated evaluators
-    evaluation = evaluate_workload(request.profile, request.dtype)
+    evaluation = evaluate_workload(request.profile, request.dtype, request.storage)
     # exact work, rates of the card -> time of every operator
-    prediction = predict(evaluation, roofline)
+    prediction = predict(evaluation, roofline, request.reserve or request.hardware.memory_reserve)
     predicted, measured = prediction.stage("request").time_ms, request.measured_total_time_ms
     report = AnalyticModelReport(
         report_id="-",
-        model=_describe_model(evaluation, request.model_variant),
+        model=_describe_model(evaluation, request),
         workload=request.profile,
         modules=build_modules(evaluation),
         operator_categories=REPORT_CATEGORIES,
@@ -92,19 +115,21 @@ def build_report(request: ReportRequest) -> AnalyticModelReport:
 
 
 def _digest(report: AnalyticModelReport) -> str:
-    nowhere = evolve(report, model=evolve(report.model, config_path="/"))
+    nowhere = evolve(report, model=evolve(report.model, config_path=None))
     return hashlib.sha256(to_json(nowhere).encode()).hexdigest()[:12]
 
 
-def _describe_model(evaluation: Evaluation, model_variant: str) -> DeepSeekOCRModelSpec:
+def _describe_model(evaluation: Evaluation, request: ReportRequest) -> DeepSeekOCRModelSpec:
     sizes, model_id = evaluation.architecture, read_model_id()
     is_published = model_id == MODEL_ID
     towers = "SAM ViT-B and CLIP-L" if is_published else "SAM and CLIP"
+    # Ours is the name of a variant of the published model.
+    variant = model_id if request.model_variant == MODEL_VARIANT and not is_published else request.model_variant
+    config = str(resources.files("deepseek_ocr_costs") / GRAPH_FILE)
     return DeepSeekOCRModelSpec(
         model_id=model_id,
-        # Ours is the name of a variant of the published model.
-        model_variant=model_id if model_variant == MODEL_VARIANT and not is_published else model_variant,
-        config_path=os.path.abspath(str(resources.files("deepseek_ocr_costs") / GRAPH_FILE)),
+        model_variant=variant,
+        config_path=os.path.abspath(config) if request.with_paths else None,
         hidden_size=sizes["hidden_size"],
         intermediate_size=sizes["intermediate_size"],
         num_layers=sizes["num_hidden_layers"],

@@ -2,36 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import evolve
+
 from llm_perf_opt.data import OPERATOR_CATEGORIES, OperatorCategory
 from llm_perf_opt.data.target_operators import OTHER, category_of
 
-_FUNCTIONS = (
+_MODULE_OPERATORS: Final[Mapping[str, tuple[str, ...]]] = {
+    "linear": ("addmm", "baddbmm", "bmm", "mm"),
+    "convolution": ("convolution",),
+    "attention": ("scaled_dot_product_attention",),
+    "normalization": ("native_layer_norm",),
+    "activation": ("_softmax", "gelu", "sigmoid", "silu"),
+    "embedding": ("embedding",),
+    "moe_routing": ("floor_divide", "sort", "topk"),
+}
+"""ATen operators that do what a whole module of a category does."""
+
+_FUNCTIONS: Final = (
     OperatorCategory(
         category_id="elementwise",
         display_name="Elementwise",
-        description="Functions of single elements, sums and resizing that modules call between other modules.",
-        match_classes=("add", "interpolate", "mul", "neg", "sigmoid", "sum"),
+        description="Functions of single elements, sums, means and resizing, in modules of no kind of their own.",
+        match_classes=(
+            "_upsample_bicubic2d_aa", "add", "cos", "div", "mean", "mul", "neg", "pow", "rsqrt", "sin", "sqrt", "sub",
+            "sum", "upsample_linear1d",
+        ),
     ),
     OperatorCategory(
         category_id="data_movement",
         display_name="Data movement",
-        description="Copies that modules make between other modules.",
-        match_classes=("cat", "copy_", "index", "index_put", "pad"),
+        description="Copies, casts to other types, and rows that indices choose, in modules of no kind of their own.",
+        match_classes=(
+            "_to_copy", "cat", "clone", "constant_pad_nd", "copy_", "gather", "index", "index_put", "scatter", "stack",
+        ),
     ),
+)  # fmt: skip
+
+REPORT_CATEGORIES: tuple[OperatorCategory, ...] = (
+    *(
+        evolve(category, match_classes=(*category.match_classes, *_MODULE_OPERATORS.get(category.category_id, ())))
+        for category in OPERATOR_CATEGORIES
+    ),
+    *_FUNCTIONS,
 )
+"""The categories of module classes and of ATen operators."""
 
-REPORT_CATEGORIES: tuple[OperatorCategory, ...] = (*OPERATOR_CATEGORIES, *_FUNCTIONS)
-"""The categories of module classes, and those of the functions that modules call themselves."""
+_WHOLE: Final = frozenset({"linear", "convolution", "normalization", "activation", "embedding", "positional_encoding"})
+"""The categories of modules whose every operator is a part of the one thing that they do, such as a cast in a norm."""
 
-_CATEGORY_OF_FUNCTION = {name: category.category_id for category in _FUNCTIONS for name in category.match_classes}
+_PART: Final = frozenset({"attention", "moe_routing"})
+"""Those of modules that compute other things beside it, of which these operators have categories of their own."""
+
+_FUNCTION_CATEGORIES: Final = frozenset(category.category_id for category in _FUNCTIONS)
+
+_CATEGORY_OF_OPERATOR: Final[Mapping[str, str]] = {
+    **{name: category.category_id for category in _FUNCTIONS for name in category.match_classes},
+    **{name: category_id for category_id, names in _MODULE_OPERATORS.items() for name in names},
+}
 
 
 def categorize(operator: str, class_name: str) -> str:
     """Return the category of an operator that a module of this class runs.
 
-    A function of no category of its own, such as fused attention, counts where the module does.
+    Parameters
+    ----------
+    operator
+        Its ATen name; what works in place is as what does not.
+    class_name
+        The class of the module, without its package.
     """
-    if operator in _CATEGORY_OF_FUNCTION:
-        return _CATEGORY_OF_FUNCTION[operator]
-    category = category_of(operator)
-    return category if category != OTHER else category_of(class_name)
+    of_class = category_of(class_name)
+    if of_class in _WHOLE:
+        return of_class
+    category = _CATEGORY_OF_OPERATOR.get(operator) or _CATEGORY_OF_OPERATOR.get(operator.removesuffix("_"), OTHER)
+    if category in _FUNCTION_CATEGORIES:
+        return category
+    return of_class if of_class in _PART or category == OTHER else category

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from inspect import isabstract
 from typing import Final, Literal
 
@@ -24,6 +24,24 @@ _NEEDS_NONE: Final[Mapping[str, str]] = {
     "Unflatten": "only changes the layout",
 }
 """PyTorch's classes without work of their own, and why they have none."""
+
+_TORCH_MODULES: Final[Mapping[str, str]] = {
+    "Linear": "linear", "Identity": "linear", "Conv2d": "conv", "Embedding": "sparse", "LayerNorm": "normalization",
+    "GELU": "activation", "SiLU": "activation", "ModuleList": "container", "ModuleDict": "container",
+    "Sequential": "container", "Dropout": "dropout", "Flatten": "flatten", "Unflatten": "flatten",
+}  # fmt: skip
+"""The modules of ``torch.nn.modules`` that bring them, and those that layers model."""
+
+_VENDOR_MODULES: Final[Mapping[str, str]] = {
+    "core": "modeling_deepseekocr", "decoder": "modeling_deepseekv2", "vision": "deepencoder",
+}  # fmt: skip
+"""The files of the vendor's remote code, by the folder of the layers that model their classes."""
+
+_LLAMA: Final = "transformers.models.llama.modeling_llama"
+_REMOTE: Final = "transformers_modules"
+"""The package that transformers puts remote code into, below the name or the revision of a checkpoint."""
+
+_REFERENCE: Final = "modelmeter.models.deepseek_ocr.reference"
 
 
 @frozen(kw_only=True)
@@ -48,23 +66,50 @@ class CoverageEntry:
 def compare_with_layers(operators: TargetOperatorList) -> tuple[CoverageEntry, ...]:
     """Return an entry for every class, in the order of the list.
 
-    Classes go by their names, since the vendor's remote code has another package on every machine. PyTorch's own
-    are told from custom ones of the same name.
+    A class is modelled by its name and by the module that it is from: PyTorch's own, the vendor's remote code, whose
+    package has another name on every machine, transformers' Llama, or our reference. A class of the same name from
+    elsewhere is another class, and unmodelled.
     """
-    layers: dict[tuple[str, bool], type[BaseLayer]] = {}
+    layers: dict[str, list[type[BaseLayer]]] = {}
     for tree in build_layers(symbolic_sizes()).values():
         for layer in _walk(tree):
-            layers.setdefault((layer.torch_class(), _models_builtin(layer)), type(layer))
+            if type(layer) not in layers.setdefault(layer.torch_class(), []):
+                layers[layer.torch_class()].append(type(layer))
     return tuple(_compare(operator, layers) for operator in operators.operators)
 
 
-def _compare(operator: OperatorSpec, layers: Mapping[tuple[str, bool], type[BaseLayer]]) -> CoverageEntry:
-    if operator.is_pytorch_builtin and operator.class_name in _NEEDS_NONE:
+def _compare(operator: OperatorSpec, layers: Mapping[str, Sequence[type[BaseLayer]]]) -> CoverageEntry:
+    if operator.class_name in _NEEDS_NONE and _is_from_torch(operator):
         return CoverageEntry(operator=operator, coverage="needs none", reason=_NEEDS_NONE[operator.class_name])
-    layer = layers.get((operator.class_name, operator.is_pytorch_builtin))
-    if layer is None:
-        return CoverageEntry(operator=operator, coverage="unmodelled", reason=operator.class_name_qualified)
-    return CoverageEntry(operator=operator, coverage="modelled", reason=layer.__module__.removeprefix("modelmeter."))
+    for layer in layers.get(operator.class_name, ()):
+        if _is_from_torch(operator) if _models_builtin(layer) else _is_from_model(operator, layer):
+            reason = layer.__module__.removeprefix("modelmeter.")
+            return CoverageEntry(operator=operator, coverage="modelled", reason=reason)
+    return CoverageEntry(operator=operator, coverage="unmodelled", reason=operator.class_name_qualified)
+
+
+def _is_from_torch(operator: OperatorSpec) -> bool:
+    """Tell whether a class is the plain one of PyTorch, and not the quantised one of the same name, say."""
+    module = f"torch.nn.modules.{_TORCH_MODULES.get(operator.class_name)}"
+    return operator.is_pytorch_builtin and _module_of(operator) == module
+
+
+def _is_from_model(operator: OperatorSpec, layer: type[BaseLayer]) -> bool:
+    """Tell whether a class is from where the classes are from that the layers of this layer's folder model."""
+    module, folder = _module_of(operator), layer.__module__.split(".")[-2]
+    if operator.is_pytorch_builtin:
+        return False
+    if module.startswith(_REFERENCE):
+        return True
+    if folder == "llama":
+        return module == _LLAMA
+    package, _, file = module.rpartition(".")
+    # Without a package: the vendor's files, run where they lie.
+    return file == _VENDOR_MODULES[folder] and package.partition(".")[0] in (_REMOTE, "")
+
+
+def _module_of(operator: OperatorSpec) -> str:
+    return operator.class_name_qualified.rpartition(".")[0]
 
 
 def _walk(layer: BaseLayer) -> Iterator[BaseLayer]:
@@ -74,7 +119,7 @@ def _walk(layer: BaseLayer) -> Iterator[BaseLayer]:
         yield from _walk(child.layer)
 
 
-def _models_builtin(layer: BaseLayer) -> bool:
+def _models_builtin(layer: type[BaseLayer]) -> bool:
     """Tell whether a layer models one of PyTorch's own classes: the primitives, and those made from them."""
-    kinds = (kind for kind in type(layer).__mro__ if not isabstract(kind))  # a base class models nothing by itself
+    kinds = (kind for kind in layer.__mro__ if not isabstract(kind))  # a base class models nothing by itself
     return any(kind.__module__.startswith("modelmeter.layers.") for kind in kinds)

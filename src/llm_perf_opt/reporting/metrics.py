@@ -1,4 +1,4 @@
-"""What each module costs itself, in the units of the report."""
+"""What each module costs itself, in the units of the first specification and, exactly, in plain ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from llm_perf_opt.data import ModuleMetricsSnapshot, OperatorCost, OperatorMetrics, Prediction
+from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.reporting.evaluation import Evaluation
 from llm_perf_opt.reporting.work import module_id, total_time
 
@@ -34,21 +35,33 @@ def measure_modules(
 
 
 def _measure(
-    identity: str, rows: Sequence[OperatorCost], weight_bits: int, kv_cache_bits: int, *, profile_id: str, total: float
+    identity: str,
+    rows: Sequence[OperatorCost],
+    weight_bits: Rational,
+    kv_cache_bits: Rational,
+    *,
+    profile_id: str,
+    total: float,
 ) -> ModuleMetricsSnapshot:
     time = total_time(rows)
+    activation_bits = sum(row.activation_bits for row in rows)
     return ModuleMetricsSnapshot(
         module_id=identity,
         profile_id=profile_id,
         calls=sum(row.calls for row in rows),
         total_time_ms=time,
         total_flops_tflops=_flops(rows) / TERA,
-        total_io_tb=_bits(rows) / TERA,
-        memory_weights_gb=weight_bits / (8 * GIBIBYTE),
-        memory_activations_gb=sum(row.activation_bits for row in rows) / (8 * GIBIBYTE),
-        memory_kvcache_gb=kv_cache_bits / (8 * GIBIBYTE),
+        total_io_tb=float(_bits(rows) / TERA),
+        memory_weights_gb=float(weight_bits / (8 * GIBIBYTE)),
+        memory_activations_gb=float(activation_bits / (8 * GIBIBYTE)),
+        memory_kvcache_gb=float(kv_cache_bits / (8 * GIBIBYTE)),
         share_of_model_time=time / total,
         operator_breakdown=break_down(rows),
+        flops=_flops(rows),
+        io_bytes=to_bytes(_bits(rows)),
+        weight_bytes=to_bytes(weight_bits),
+        activation_bytes=to_bytes(activation_bits),
+        kv_cache_bytes=to_bytes(kv_cache_bits),
     )
 
 
@@ -66,16 +79,23 @@ def break_down(rows: Sequence[OperatorCost]) -> tuple[OperatorMetrics, ...]:
             category_id=category_id,
             calls=sum(row.calls for row in members),
             flops_tflops=_flops(members) / TERA,
-            io_tb=_bits(members) / TERA,
-            share_of_module_flops=weigh(members) / weigh(rows),
+            io_tb=float(_bits(members) / TERA),
+            share_of_module_flops=float(weigh(members) / weigh(rows)),
+            flops=_flops(members),
+            io_bytes=to_bytes(_bits(members)),
         )
         for category_id, members in by_category.items()
     )
+
+
+def to_bytes(bits: Rational) -> int:
+    """Return bits in bytes, rounded up."""
+    return -(-bits // 8)
 
 
 def _flops(rows: Sequence[OperatorCost]) -> int:
     return sum(row.tensor_core_flops + row.cuda_core_flops for row in rows)
 
 
-def _bits(rows: Sequence[OperatorCost]) -> int:
+def _bits(rows: Sequence[OperatorCost]) -> Rational:
     return sum(row.io_bits for row in rows)

@@ -26,6 +26,9 @@ def summarize(report: AnalyticModelReport, top: int = 10) -> DeepSeekOCRAnalytic
                 total_time_ms=snapshot.total_time_ms,
                 total_flops_tflops=snapshot.total_flops_tflops,
                 memory_activations_gb=snapshot.memory_activations_gb,
+                flops=snapshot.flops,
+                io_bytes=snapshot.io_bytes,
+                activation_bytes=snapshot.activation_bytes,
             )
             for snapshot in slowest
         ),

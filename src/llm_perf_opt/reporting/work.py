@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from llm_perf_opt.data import OperatorCost, Prediction, StageCost
+from llm_perf_opt.data import MemoryReserve, OperatorCost, Prediction, StageCost
 from llm_perf_opt.data.prediction import CostedStage
 from llm_perf_opt.reporting.categories import categorize
 from llm_perf_opt.reporting.evaluation import Evaluation
@@ -21,13 +21,13 @@ def module_id(stage: str, path: str) -> str:
     return f"{stage}.{path}" if path else stage
 
 
-def predict(evaluation: Evaluation, roofline: Roofline) -> Prediction:
-    """Return the exact work of a workload with its predicted times.
+def predict(evaluation: Evaluation, roofline: Roofline, reserve: MemoryReserve | None = None) -> Prediction:
+    """Return the exact work of a workload with its predicted times, and what of the card's memory is not for it.
 
     Raises
     ------
     RecordError
-        If the card has no tensor-core peak for the type, or a number is beyond 64 bits.
+        If the card has no rate for the type, or a number is beyond 64 bits.
     """
     operators = tuple(_list_operators(evaluation, roofline))
     total = total_time(operators)
@@ -49,6 +49,9 @@ def predict(evaluation: Evaluation, roofline: Roofline) -> Prediction:
         sizes=evaluation.sizes,
         stages=stages,
         operators=operators,
+        float32_matmul_precision=roofline.float32_matmul_precision,
+        reserve=reserve,
+        last_logits=evaluation.last_logits,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from attrs import evolve, frozen
@@ -14,12 +15,12 @@ from llm_perf_opt.commands import report as report_command
 from llm_perf_opt.commands.ending import run_to_end
 from llm_perf_opt.commands.page_views import PreprocessingOption
 from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
-from llm_perf_opt.data import AnalyticModelReport
-from llm_perf_opt.data.serialization import to_json
+from llm_perf_opt.data import AnalyticModelReport, MemoryReserve
+from llm_perf_opt.data.hardware import Float32MatmulPrecision
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
-from llm_perf_opt.reporting.evaluation import read_conventions, read_model_id
+from llm_perf_opt.reporting.evaluation import AS_COMPUTED, Storage, read_conventions, read_model_id
 from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.utils.paths import analytic_model_dir
 from llm_perf_opt.visualize.pages import render_files
@@ -40,11 +41,17 @@ def analyze(
     request: DeepSeekOCRAnalyticRequest,
     *,
     num_pages: int | None = None,
+    vision_batch_size: int | None = None,
+    logits_tokens: int | None = None,
     hardware: str = report_command.HARDWARE,
     dtype: str = report_command.DTYPE,
     efficiency: float = 1.0,
+    storage: Storage = AS_COMPUTED,
+    float32_matmul_precision: Float32MatmulPrecision = "highest",
+    reserve: MemoryReserve | None = None,
     measured_total_time_ms: float | None = None,
     written_at: str | None = None,
+    with_paths: bool = False,
     out: str | os.PathLike[str] | None = None,
     preprocessing: str | None = None,
 ) -> AnalyticRun:
@@ -56,14 +63,25 @@ def analyze(
         The model and the workload; ``workload_profile_id`` may also be the path of a YAML file.
     num_pages
         Pages in one batch; without it, those of the workload.
+    vision_batch_size, logits_tokens
+        Pages that share a call of the vision towers, and positions of each prompt that get logits; without them, as
+        the workload says.
     hardware
         The id of a card, or the path of a YAML file.
     dtype, efficiency
-        The type of everything stored, and the part of the card's peak rates that is reached.
+        The type that is computed in, and the part of the card's peak rates that is reached.
+    storage
+        The bits that weights, activations and the cache are stored in, where they are not those of the type.
+    float32_matmul_precision
+        Of float32 only: ``highest`` as it is, ``high`` rounded to TF32.
+    reserve
+        What of the card's memory is not for the model; without it, what the card states.
     measured_total_time_ms
         What the run took, to compare with.
     written_at
         A time of day for the report's notes.
+    with_paths
+        Whether the report has the absolute paths of the model's config and of its own pages.
     out
         The folder to write; by default that of the run, or of the report's own id where there is no run.
     preprocessing
@@ -72,39 +90,54 @@ def analyze(
     Raises
     ------
     ModelMeterError
-        If there is no such model, profile, card or type, or the folder cannot be written.
+        If there is no such model, profile, card or type, or the folder cannot be written; also if it holds a file that
+        we would replace, and that is not as we wrote it.
     """
     if request.model_id != (model_id := read_model_id()):
         raise WorkloadError("no evaluators of this model", place="model_id", expected=model_id, found=request.model_id)
-    profile = find_profile(request.workload_profile_id)
-    if preprocessing is not None:
-        profile = evolve(profile, preprocessing=find_preprocessing(preprocessing).name)
+    asked: dict[str, Any] = {
+        "num_pages": num_pages,
+        "vision_batch_size": vision_batch_size,
+        "logits_tokens": logits_tokens,
+        "preprocessing": None if preprocessing is None else find_preprocessing(preprocessing).name,
+    }
+    # All at once, as they are checked against each other.
+    profile = evolve(
+        find_profile(request.workload_profile_id), **{name: value for name, value in asked.items() if value is not None}
+    )
     report = build_report(
         ReportRequest(
-            profile=profile if num_pages is None else evolve(profile, num_pages=num_pages),
+            profile=profile,
             hardware=find_hardware(hardware),
             dtype=dtype,
             efficiency=efficiency,
+            storage=storage,
+            float32_matmul_precision=float32_matmul_precision,
+            reserve=reserve,
             model_variant=request.model_variant,
             profile_run_id=request.profile_run_id,
             measured_total_time_ms=measured_total_time_ms,
             written_at=written_at,
+            with_paths=with_paths,
         )
     )
     folder = os.path.abspath(out if out is not None else analytic_model_dir(request.profile_run_id or report.report_id))
-    report = evolve(report, layer_docs_dir=os.path.join(folder, "layers"))
-    is_new = request.force_rebuild or not _holds(folder, report)
+    if with_paths:
+        report = evolve(report, layer_docs_dir=os.path.join(folder, "layers"))
+    files = render_files(report, read_conventions())
+    is_new = request.force_rebuild or not _holds(folder, files)
     if is_new:
-        write_folder(folder, render_files(report, read_conventions()))
+        write_folder(folder, files)
     return AnalyticRun(report=report, folder=folder, is_new=is_new)
 
 
-def _holds(folder: str, report: AnalyticModelReport) -> bool:
-    """Tell whether the folder has exactly this report already."""
+def _holds(folder: str, files: Mapping[str, str]) -> bool:
+    """Tell whether the folder has exactly this report already, and every page."""
     try:
-        return Path(folder, "report.json").read_text(encoding="utf-8") == to_json(report)
+        is_same = Path(folder, "report.json").read_text(encoding="utf-8") == files["report.json"]
     except (OSError, UnicodeDecodeError):
         return False
+    return is_same and all(Path(folder, path).is_file() for path in files)
 
 
 class Mode(Enum):
@@ -116,38 +149,54 @@ class Mode(Enum):
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(epilog=report_command.SAMPLES)
 def run(
     workload_profile_id: Annotated[
         str, typer.Option(metavar="ID|FILE", help=report_command.WORKLOAD_HELP)
     ] = report_command.WORKLOAD,
     mode: Annotated[Mode, typer.Option(help="What to run.")] = Mode.ANALYTIC,
     num_pages: report_command.NumPagesOption = None,
+    vision_batch_size: report_command.VisionBatchOption = None,
+    logits_tokens: report_command.LogitsOption = None,
     hardware: report_command.HardwareOption = report_command.HARDWARE,
     dtype: report_command.DtypeOption = report_command.DTYPE,
+    weight_bits: report_command.WeightBitsOption = None,
+    activation_bits: report_command.ActivationBitsOption = None,
+    kv_bits: report_command.KvBitsOption = None,
+    float32_matmul_precision: report_command.PrecisionOption = "highest",
     efficiency: report_command.EfficiencyOption = 1.0,
+    reserve: report_command.ReserveOption = None,
     run_id: report_command.RunIdOption = None,
     measured_ms: report_command.MeasuredOption = None,
     out: report_command.OutOption = None,
     force_rebuild: report_command.ForceOption = False,
     timestamp: report_command.TimestampOption = False,
+    with_paths: report_command.PathsOption = False,
     as_json: report_command.JsonOption = False,
     preprocessing: PreprocessingOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     report_command.report(
-        workload_profile_id,
-        num_pages,
-        hardware,
-        dtype,
-        efficiency,
-        run_id,
-        measured_ms,
-        out,
-        force_rebuild,
-        timestamp,
-        as_json,
-        preprocessing,
+        workload=workload_profile_id,
+        num_pages=num_pages,
+        vision_batch_size=vision_batch_size,
+        logits_tokens=logits_tokens,
+        hardware=hardware,
+        dtype=dtype,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        kv_bits=kv_bits,
+        float32_matmul_precision=float32_matmul_precision,
+        efficiency=efficiency,
+        reserve=reserve,
+        run_id=run_id,
+        measured_ms=measured_ms,
+        out=out,
+        force_rebuild=force_rebuild,
+        timestamp=timestamp,
+        with_paths=with_paths,
+        as_json=as_json,
+        preprocessing=preprocessing,
     )
 
 

@@ -6,7 +6,17 @@
 """
 
 from llm_perf_opt.sweep.axes import Axis, parse_axis
-from llm_perf_opt.sweep.blocks import BLOCK_SIZE, METRICS, Block, Sweep, compute_block, compute_blocks, split
+from llm_perf_opt.sweep.blocks import (
+    BLOCK_SIZE,
+    METRICS,
+    Block,
+    Sweep,
+    compute_block,
+    compute_blocks,
+    list_arguments,
+    list_sizes,
+    split,
+)
 from llm_perf_opt.sweep.cluster import compute_blocks_on
 from llm_perf_opt.sweep.files import STDOUT, write_sweep
 
@@ -20,6 +30,8 @@ __all__ = [
     "compute_block",
     "compute_blocks",
     "compute_blocks_on",
+    "list_arguments",
+    "list_sizes",
     "parse_axis",
     "split",
     "write_sweep",

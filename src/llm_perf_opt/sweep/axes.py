@@ -10,7 +10,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from llm_perf_opt.commands.evaluate import parse_integer
+from llm_perf_opt.commands.arguments import check_name, parse_size
 from modelmeter.errors import WorkloadError
 
 SYNTAX: Final = "name=1,2,4 or name=start:stop[:step], with the stop excluded"
@@ -67,7 +67,7 @@ class Axis:
         return values
 
 
-def parse_axis(text: str) -> Axis:
+def parse_axis(text: str, sizes: Iterable[str] | None = None, kind: str = "size") -> Axis:
     """Return the axis that ``text`` describes.
 
     Parameters
@@ -75,20 +75,33 @@ def parse_axis(text: str) -> Axis:
     text
         ``name=`` and values, separated by commas: integers, and ranges ``start:stop`` or ``start:stop:step``, which
         are Python's: the stop is excluded.
+    sizes, kind
+        The names that there are, where they are known, and what they are names of, for the error.
 
     Raises
     ------
+    UnknownNameError
+        If there is no such size.
     WorkloadError
         If the text is not of this form, or a range has no value.
     """
     name, separator, values = text.partition("=")
     if not separator or not name:
         raise WorkloadError("this is not an axis", expected=SYNTAX, found=text)
+    if sizes is not None:
+        check_name(kind, name, sizes)
     return Axis(name, tuple(_parse_range(name, part) for part in values.split(",")))
 
 
+def _parse_integer(name: str, text: str) -> int:
+    number = parse_size(name, text)
+    if not isinstance(number, int):
+        raise WorkloadError("a size that varies is an integer", place=name, expected=SYNTAX, found=text)
+    return number
+
+
 def _parse_range(name: str, text: str) -> range:
-    numbers = [parse_integer(name, number) for number in text.split(":")]
+    numbers = [_parse_integer(name, number) for number in text.split(":")]
     if len(numbers) == 1:
         return _range_of(numbers[0])
     if len(numbers) > 3 or numbers[2:] == [0]:

@@ -13,9 +13,11 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 import deepseek_ocr_costs as costs
+from llm_perf_opt.commands.arguments import ROUTING, Argument, check_name, fill_arguments
 from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.sweep.axes import Axis
+from llm_perf_opt.sweep.calls import VISION_BATCH_SIZE, check_calls
 from modelmeter.errors import WorkloadError
 
 METRICS: Final = costs.Cost._fields
@@ -30,9 +32,35 @@ Block: TypeAlias = dict[str, NDArray[Any]]
 """The columns of consecutive points: the value on every axis, then the metrics."""
 
 
-def _as_scalars(arguments: Mapping[str, int | str]) -> dict[str, int | str]:
+def _as_scalars(arguments: Mapping[str, Argument]) -> dict[str, Argument]:
     """Refuse arrays, which the evaluators would pair with the points."""
-    return {name: value if isinstance(value, int | str) else index(value) for name, value in arguments.items()}
+    return {name: value if isinstance(value, Argument) else index(value) for name, value in arguments.items()}
+
+
+def list_arguments(stage: str, metrics: Iterable[str] = METRICS) -> dict[str, int | str | None]:
+    """Return what the metrics of a stage take, and the defaults; None where a size need not be given.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such stage, or it has no such metric.
+    """
+    if stage not in (*STAGES, TRAINING_STEP):
+        raise unknown_name("stage", stage, (*STAGES, TRAINING_STEP))
+    _check_names("metric", metrics, [*METRICS, *(_BESIDE if stage in STAGES else ())])
+    functions = (getattr(costs, function) for function in _list_functions(stage, metrics))
+    return {name: default for function in functions for name, default in find_defaults(function).items()}
+
+
+def list_sizes(stage: str, metrics: Iterable[str] = METRICS) -> list[str]:
+    """Return the sizes that the metrics of a stage take; errors are those of :func:`list_arguments`."""
+    return [name for name in list_arguments(stage, metrics) if name != ROUTING]
+
+
+def _list_functions(stage: str, metrics: Iterable[str]) -> list[str]:
+    """Return the names of the evaluators of some metrics of a stage."""
+    beside = [f"{stage}_{metric}" for metric in _BESIDE if metric in metrics]
+    return [*beside, *([stage] if {*metrics}.difference(_BESIDE) else [])]
 
 
 @frozen(kw_only=True)
@@ -65,7 +93,7 @@ class Sweep:
 
     stage: str
     axes: tuple[Axis, ...]
-    fixed: Mapping[str, int | str] = field(factory=dict, converter=_as_scalars)
+    fixed: Mapping[str, Argument] = field(factory=dict, converter=_as_scalars)
     metrics: tuple[str, ...] = METRICS
     overflow: str = "error"
     largest: Mapping[str, int | float] = field(init=False, eq=False)
@@ -73,16 +101,14 @@ class Sweep:
 
     def __attrs_post_init__(self) -> None:
         """Check the names, then the whole grid by its corners, so that what is wrong is found at the start."""
-        if self.stage not in (*STAGES, TRAINING_STEP):
-            raise unknown_name("stage", self.stage, (*STAGES, TRAINING_STEP))
-        _check_names("metric", self.metrics, [*METRICS, *(_BESIDE if self.stage in STAGES else ())])
-        parameters = self.defaults
-        sizes = [name for name in parameters if name in costs.DIMENSIONS]
+        parameters = list_arguments(self.stage, self.metrics)
+        sizes = list_sizes(self.stage, self.metrics)
         _check_names(f"size of {self.stage}", [axis.name for axis in self.axes], sizes)
         _check_names(f"argument of {self.stage}", [*self.fixed, *(axis.name for axis in self.axes)], parameters)
         if self.num_points >= 2**63:
             raise WorkloadError("the grid has more points than anyone can count", found=self.num_points)
-        # Limits between sizes grow with every size: where all corners are in order, every point is.
+        check_calls(*(self._ranges_of(name, parameters) for name in ("batch_size", VISION_BATCH_SIZE)))
+        # All other limits between sizes grow with every size: where all corners are in order, every point is.
         bounds = np.ix_(*(np.array(axis.bounds) for axis in self.axes))
         corners = _evaluate(self, dict(zip((axis.name for axis in self.axes), bounds, strict=True)))
         # Costs do not: a view whose windows are full costs less than a smaller one.
@@ -90,7 +116,7 @@ class Sweep:
         largest: dict[str, int | float] = {}
         for metric in self.metrics:
             given = self._arguments_of(f"{self.stage}_{metric}" if metric in _BESIDE else self.stage, ends)
-            high = costs.arrays.bound(self.stage, metric=metric, **given)
+            high = _bound(self.stage, metric, given)
             largest[metric] = float(high) if corners[metric].dtype == np.float64 else high
         # This is how attrs sets a field of a frozen class.
         object.__setattr__(self, "largest", largest)
@@ -101,7 +127,7 @@ class Sweep:
         stage: str,
         axes: Mapping[str, Iterable[int]],
         *,
-        fixed: Mapping[str, int | str] | None = None,
+        fixed: Mapping[str, Argument] | None = None,
         metrics: Iterable[str] = METRICS,
         overflow: str = "error",
     ) -> Sweep:
@@ -115,20 +141,23 @@ class Sweep:
         )
 
     @property
-    def defaults(self) -> dict[str, int | str | None]:
-        """The arguments of the metrics, and their defaults; None where they follow from others."""
-        functions = (getattr(costs, function) for function in self._functions)
-        return {name: default for function in functions for name, default in find_defaults(function).items()}
-
-    @property
-    def _functions(self) -> list[str]:
-        """The names of the evaluators of the metrics."""
-        beside = [f"{self.stage}_{metric}" for metric in _BESIDE if metric in self.metrics]
-        return [*beside, *([self.stage] if {*self.metrics}.difference(_BESIDE) else [])]
+    def held(self) -> dict[str, Argument]:
+        """The arguments that do not vary, defaults among them; what follows from others is not one."""
+        varying = {axis.name: 0 for axis in self.axes}
+        known = fill_arguments(list_arguments(self.stage, self.metrics), {**self.fixed, **varying})
+        return {name: value for name, value in known.items() if name not in varying}
 
     def _arguments_of(self, function: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an evaluator takes of the ``sizes``, and of the arguments that are fixed."""
         return take_arguments(getattr(costs, function), {**self.fixed, **sizes})
+
+    def _ranges_of(self, name: str, defaults: Mapping[str, int | str | None]) -> tuple[range, ...]:
+        """Return the values of a size, whether it varies or not; none if the stage does not have it."""
+        for axis in self.axes:
+            if axis.name == name:
+                return axis.ranges
+        value = self.fixed.get(name, defaults.get(name))
+        return (range(value, value + 1),) if isinstance(value, int) else ()
 
     @property
     def num_points(self) -> int:
@@ -180,7 +209,7 @@ def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]
     """Return the metrics of a sweep, and others, for some sizes."""
     metrics: dict[str, NDArray[Any]] = {}
     try:
-        for function in sweep._functions:
+        for function in _list_functions(sweep.stage, sweep.metrics):
             arguments = sweep._arguments_of(function, sizes)
             found = getattr(costs.arrays, function)(**arguments, overflow=sweep.overflow)
             metric = function.removeprefix(f"{sweep.stage}_")
@@ -190,6 +219,13 @@ def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]
         raise WorkloadError(str(error), place=sweep.stage) from None
     except OverflowError as error:
         raise WorkloadError(str(error), place=sweep.stage, remedy="choose float64 or exact for overflow") from None
+
+
+def _bound(stage: str, metric: str, sizes: Mapping[str, Any]) -> int:
+    try:
+        return costs.arrays.bound(stage, metric=metric, **sizes)
+    except costs.CostError as error:
+        raise WorkloadError(str(error), place=stage) from None
 
 
 def _type_of(largest: int | float) -> type:
@@ -202,7 +238,6 @@ def _type_of(largest: int | float) -> type:
 def _check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     known = list(known)
     for name, count in Counter(names).items():
-        if name not in known:
-            raise unknown_name(kind, name, known)
+        check_name(kind, name, known)
         if count > 1:
             raise WorkloadError("this is given twice", place=name)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
-
-import deepseek_ocr_costs as costs
 from llm_perf_opt.sweep.blocks import Block, Sweep, compute_blocks
+from llm_perf_opt.sweep.columns import list_columns
 from modelmeter.errors import OutputError
 from modelmeter.files import explain_failure, replace_files
 
@@ -24,10 +20,11 @@ STDOUT: Final = "-"
 
 
 def write_sweep(sweep: Sweep, path: str | os.PathLike[str], blocks: Iterable[Block] | None = None) -> None:
-    """Write a sweep: a row for each point, a column for each axis and metric.
+    """Write a sweep: a row for each point; a column for each axis, for each argument held fixed, and for each metric.
 
-    Columns are of int64, but for metrics for which another choice was made: those of float64, and decimals without
-    places, of 38 or of 76 digits, for larger integers.
+    What follows from other sizes, as ``logits_tokens`` by default, has no column. Columns are of int64, but for
+    metrics for which another choice was made: those of float64; and larger integers, as decimals without places where
+    38 digits suffice, and as text beyond, which no reader rounds.
 
     The rows are written beside the file as they are computed, under another name. The file is replaced at the end, in
     one step; after an error or an interrupt it is as it was, and nothing is left beside it.
@@ -37,15 +34,17 @@ def write_sweep(sweep: Sweep, path: str | os.PathLike[str], blocks: Iterable[Blo
     sweep
         What to compute.
     path
-        A file that ends in ``.parquet`` or ``.csv``; ``-`` is CSV on the standard output. The schema of a Parquet file
-        has a description of the sweep as JSON under the key ``modelmeter``, and each block is a row group.
+        A file that ends in ``.parquet`` or ``.csv``; ``-`` is CSV on the standard output. Parquet needs pyarrow, with
+        which CSV is faster, too. The schema of a Parquet file has a description of the sweep and of its columns as
+        JSON under the key ``modelmeter``, and each block is a row group.
     blocks
         The blocks of the sweep, in order, where they come from elsewhere.
 
     Raises
     ------
     OutputError
-        If the ending is another one, the file cannot be written, or the blocks are not all of the points.
+        If the ending is another one, pyarrow is missing, the file cannot be written, or the blocks are not all of the
+        points.
     WorkloadError
         If a block cannot be computed.
     """
@@ -53,66 +52,44 @@ def write_sweep(sweep: Sweep, path: str | os.PathLike[str], blocks: Iterable[Blo
     ending = Path(path).suffix.lower()
     if path != STDOUT and ending not in _WRITERS:
         raise OutputError("the ending says nothing known", place=path, expected=" or ".join(_WRITERS), found=ending)
-    schema = _make_schema(sweep)
     write = _write_csv if path == STDOUT else _WRITERS[ending]
+    if write is _write_parquet and not _has_pyarrow():
+        raise OutputError(
+            "Parquet needs pyarrow", place=path, remedy="pip install 'modelmeter[sweep]', or write a .csv"
+        )
+    list_columns(sweep)  # what no column holds is an error before anything is computed
     with _open(path) as file:
-        write(file, schema, _as_tables(sweep, schema, blocks))
+        write(file, sweep, _count_points(sweep, blocks))
 
 
-def describe(sweep: Sweep) -> dict[str, Any]:
-    """Return what a sweep was of, as plain data: its grid, all other arguments, and what computed it."""
-    grid = dict(str(axis).split("=") for axis in sweep.axes)
-    used = {name: sweep.fixed.get(name, default) for name, default in sweep.defaults.items()}
-    fixed = {name: value for name, value in used.items() if name not in grid and value is not None}
-    return {"stage": sweep.stage, "grid": grid, "fixed": fixed, "provenance": costs.PROVENANCE}
-
-
-def _make_schema(sweep: Sweep) -> pa.Schema:
-    types = {axis.name: pa.int64() for axis in sweep.axes}
-    types |= {metric: _find_type(metric, sweep.largest[metric]) for metric in sweep.metrics}
-    fields = [pa.field(name, kind, nullable=False) for name, kind in types.items()]
-    return pa.schema(fields, metadata={"modelmeter": json.dumps(describe(sweep))})
-
-
-def _find_type(metric: str, largest: int | float) -> pa.DataType:
-    """Return the smallest type that holds all values of a metric."""
-    if isinstance(largest, float):
-        return pa.float64()
-    types = {2**63: pa.int64(), 10**38: pa.decimal128(38), 10**76: pa.decimal256(76)}
-    for limit, kind in types.items():
-        if largest < limit:
-            return kind
-    raise OutputError("no column holds integers as large", place=metric, expected="at most 76 digits", found=largest)
-
-
-def _as_tables(sweep: Sweep, schema: pa.Schema, blocks: Iterable[Block] | None) -> Iterator[pa.Table]:
+def _count_points(sweep: Sweep, blocks: Iterable[Block] | None) -> Iterator[Block]:
     missing = sweep.num_points
     for block in compute_blocks(sweep) if blocks is None else blocks:
-        table = pa.table(block, schema=schema)
-        missing -= table.num_rows
-        yield table
+        missing -= len(block[sweep.metrics[0]])
+        yield block
     if missing:
         raise OutputError("the blocks are not those of the sweep", expected=f"{missing:,} points more")
 
 
-def _write_parquet(file: BinaryIO, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    # Along an axis costs change by steady steps: differences take a fraction of the time and of the room that a
-    # dictionary of values would, which is the default.
-    encoding = {field.name: "DELTA_BINARY_PACKED" for field in schema if field.type == pa.int64()}
-    with pyarrow.parquet.ParquetWriter(file, schema, use_dictionary=False, column_encoding=encoding) as writer:
-        for table in tables:
-            writer.write_table(table)
+def _has_pyarrow() -> bool:
+    return find_spec("pyarrow") is not None
 
 
-def _write_csv(file: BinaryIO, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    file.write((",".join(schema.names) + "\n").encode())  # pyarrow would put quotes around names
-    options = pyarrow.csv.WriteOptions(include_header=False)
-    with pyarrow.csv.CSVWriter(file, schema, write_options=options) as writer:
-        for table in tables:
-            writer.write_table(table)
+def _write_parquet(file: BinaryIO, sweep: Sweep, blocks: Iterable[Block]) -> None:
+    from llm_perf_opt.sweep.tables import write_parquet
+
+    write_parquet(file, sweep, blocks)
 
 
-_WRITERS: Final[dict[str, Callable[[BinaryIO, pa.Schema, Iterable[pa.Table]], None]]] = {
+def _write_csv(file: BinaryIO, sweep: Sweep, blocks: Iterable[Block]) -> None:
+    if _has_pyarrow():
+        from llm_perf_opt.sweep.tables import write_csv
+    else:
+        from llm_perf_opt.sweep.csv_rows import write_csv
+    write_csv(file, list_columns(sweep), blocks)
+
+
+_WRITERS: Final[dict[str, Callable[[BinaryIO, Sweep, Iterable[Block]], None]]] = {
     ".parquet": _write_parquet,
     ".csv": _write_csv,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PureWindowsPath
+from pathlib import PureWindowsPath
 
 from llm_perf_opt.errors import PathError
 
@@ -14,8 +14,8 @@ LONGEST_RUN_ID = 200
 def workspace_root() -> str:
     """Return the absolute path of the folder that holds ``tmp/profile-output``.
 
-    It is the folder that the environment variable ``LLM_PERF_OPT_ROOT`` names; without it the root of the
-    checkout that this file is a part of; and outside a checkout the working directory.
+    It is the folder that the environment variable ``LLM_PERF_OPT_ROOT`` names; without it the working directory,
+    and never the checkout that this file may be a part of.
 
     Raises
     ------
@@ -27,9 +27,6 @@ def workspace_root() -> str:
         if not os.path.isdir(chosen):
             raise PathError("not an existing folder", place=ROOT_VARIABLE, found=repr(chosen))
         return os.path.abspath(chosen)
-    source, checkout = Path(__file__).resolve().parents[2:4]
-    if source.name == "src" and (checkout / "pyproject.toml").is_file():
-        return str(checkout)
     return os.getcwd()
 
 

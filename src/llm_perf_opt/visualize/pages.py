@@ -12,10 +12,11 @@ from attrs import frozen
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from llm_perf_opt.data import AnalyticModelReport, AnalyticModuleNode, OperatorCost, Prediction
+from llm_perf_opt.data.hardware import Unit
 from llm_perf_opt.data.serialization import to_json, to_yaml
 from llm_perf_opt.reporting.memory import measure_memory
 from llm_perf_opt.reporting.work import total_time
-from llm_perf_opt.terminal import format_quantity
+from llm_perf_opt.terminal import format_integer, format_quantity
 from llm_perf_opt.visualize import report_tables as tables
 from modelmeter.markdown import escape_markdown
 
@@ -78,6 +79,10 @@ class _Pages:
     def render_summary(self, conventions: Sequence[str]) -> str:
         """Return the summary of the report."""
         report, pages = self.report, self.report.workload.num_pages
+        needs = measure_memory(self.prediction)
+        peak, unit = self.prediction.hardware.matrix_peak(
+            self.prediction.dtype, self.prediction.float32_matmul_precision
+        )
         return _render(
             "summary.md.jinja",
             report=report,
@@ -92,7 +97,10 @@ class _Pages:
             categories=tables.category_table(
                 self.prediction.operators, self.category_names, self.total
             ).to_markdown(),
-            memory=measure_memory(self.prediction),
+            memory=tables.memory_table(needs).to_markdown(),
+            needs=needs,
+            matrix_peak=peak,
+            matrix_type=_name_matrix_type(self.prediction, unit),
             exact=tables.exact_table(self.prediction).to_markdown(),
             conventions=conventions,
             nodes=list(self._list_nodes()),
@@ -143,6 +151,14 @@ def _climb(node: AnalyticModuleNode, by_id: Mapping[str, AnalyticModuleNode]) ->
         yield node
 
 
+def _name_matrix_type(prediction: Prediction, unit: Unit) -> str:
+    """Return what matrices are multiplied in, as a sentence says it."""
+    if unit == "cuda_cores":
+        return f"{prediction.dtype}, whose matrices are multiplied outside the tensor cores,"
+    is_rounded = prediction.dtype == "float32" and prediction.float32_matmul_precision == "high"
+    return "float32 rounded to TF32" if is_rounded else prediction.dtype
+
+
 def _link(node: AnalyticModuleNode) -> str:
     return f"[{node.name}]({page_name(node.module_id)})"
 
@@ -170,8 +186,9 @@ def _environment() -> Environment:
         text=lambda text: escape_markdown(" ".join(text.split())),
         time=tables.format_time,
         share=tables.format_share,
-        memory=lambda gibibytes: format_quantity(math.ceil(gibibytes * 2**30), "B"),
-        gibibytes=lambda count: f"{count / 2**30:.2f}",
+        quantity=lambda count, unit: f"{format_quantity(count, unit)} ({format_integer(count)})",
+        gibibytes=tables.format_gibibytes,
         rate=_format_rate,
+        bits=tables.format_bits,
     )
     return environment

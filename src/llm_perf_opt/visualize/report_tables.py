@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Final
 
 from llm_perf_opt.data import AnalyticModelReport, OperatorCost, Prediction
+from llm_perf_opt.data.hardware import DTYPE_BITS
+from llm_perf_opt.data.rationals import Rational
+from llm_perf_opt.reporting.memory import MemoryNeed
 from llm_perf_opt.reporting.work import total_time
 from llm_perf_opt.terminal import format_integer, format_quantity
 from llm_perf_opt.visualize.table import Table
@@ -14,7 +18,7 @@ from llm_perf_opt.visualize.table import Table
 Link = Callable[[str], str]
 """Returns what stands for a module in a cell."""
 
-LIMITS: Final = {"tensor_cores": "tensor cores", "cuda_cores": "CUDA cores", "memory": "memory"}
+LIMITS: Final = {"tensor_cores": "tensor-core-bound", "cuda_cores": "CUDA-core-bound", "memory": "memory-bound"}
 
 
 def stage_table(prediction: Prediction) -> Table:
@@ -33,7 +37,7 @@ def stage_table(prediction: Prediction) -> Table:
                 describe_limit(operators),
             )
         )
-    headers = ("stage", "time (ms)", "share", "tensor cores", "CUDA cores", "moved", "bound by")
+    headers = ("stage", "time (ms)", "share", "tensor cores", "CUDA cores", "moved", "limit")
     return Table(headers=headers, rows=tuple(rows))
 
 
@@ -43,7 +47,7 @@ def top_table(report: AnalyticModelReport, count: int, link: Link = str) -> Tabl
     classes = {node.module_id: node.class_name for node in report.modules}
     slowest = sorted(report.module_metrics, key=lambda snapshot: -snapshot.total_time_ms)[:count]
     return Table(
-        headers=("module", "class", "time (ms)", "share", "bound by"),
+        headers=("module", "class", "time (ms)", "share", "limit"),
         rows=tuple(
             (
                 link(snapshot.module_id),
@@ -65,7 +69,7 @@ def category_table(operators: Sequence[OperatorCost], names: Mapping[str, str], 
         members[row.category_id].append(row)
     ordered = sorted(members.items(), key=lambda item: -total_time(item[1]))
     return Table(
-        headers=("category", "calls", "tensor cores", "CUDA cores", "moved", "time (ms)", "share", "bound by"),
+        headers=("category", "calls", "tensor cores", "CUDA cores", "moved", "time (ms)", "share", "limit"),
         rows=tuple((names[category], *_describe_work(rows, total)) for category, rows in ordered),
     )
 
@@ -74,11 +78,29 @@ def operator_table(operators: Sequence[OperatorCost], names: Mapping[str, str], 
     """Return operators one by one."""
     return Table(
         headers=(
-            "operator", "category", "calls", "tensor cores", "CUDA cores", "moved", "time (ms)", "share", "bound by"
+            "operator", "category", "calls", "tensor cores", "CUDA cores", "moved", "time (ms)", "share", "limit"
         ),
         rows=tuple((row.operator, names[row.category_id], *_describe_work([row], total)) for row in operators),
         text_columns=2,
     )  # fmt: skip
+
+
+def memory_table(needs: Sequence[MemoryNeed]) -> Table:
+    """Return what stands in memory in GiB, in a column for each choice of the positions that get logits."""
+    sizes: tuple[tuple[str, Callable[[MemoryNeed], int]], ...] = (
+        ("weights", lambda need: need.weight_bytes),
+        ("KV cache at the end", lambda need: need.kv_cache_bytes),
+        ("activations at their peak", lambda need: need.peak_activation_bytes),
+        ("together", lambda need: need.total_bytes),
+        ("the card", lambda need: need.memory_bytes),
+        ("reserve", lambda need: need.reserve.reserve_bytes),
+        ("usable: the card less the reserve", lambda need: need.usable_bytes),
+        ("headroom, below 0 where memory is missing", lambda need: need.headroom_bytes),
+    )
+    return Table(
+        headers=("in memory, in GiB", *(need.words for need in needs)),
+        rows=tuple((name, *(format_gibibytes(size_of(need)) for need in needs)) for name, size_of in sizes),
+    )
 
 
 def exact_table(prediction: Prediction) -> Table:
@@ -104,13 +126,34 @@ def own_operators(report: AnalyticModelReport) -> Mapping[str, Sequence[Operator
 
 
 def describe_limit(operators: Sequence[OperatorCost]) -> str:
-    """Return what binds the most of the time of some operators, and how much of it."""
+    """Return what binds the most of the time of some operators, and for how much of it."""
     total = total_time(operators)
     if not total:
         return "-"
     times = {limit: total_time(row for row in operators if row.bound_by == limit) for limit in LIMITS}
     limit = max(times, key=lambda name: times[name])
-    return f"{LIMITS[limit]} {format_share(times[limit] / total)}"
+    return f"{LIMITS[limit]} for {format_share(times[limit] / total)} of the time"
+
+
+def describe_types(prediction: Prediction) -> str:
+    """Return the type that is computed in, and the bits that are stored where they are others."""
+    words = {"weight_bits": "weights", "activation_bits": "activations", "kv_bits": "cache"}
+    computed = DTYPE_BITS[prediction.dtype]
+    parts = [prediction.dtype]
+    if prediction.dtype == "float32" and prediction.float32_matmul_precision == "high":
+        parts.append("matrices in TF32")
+    for name, word in words.items():
+        bits = prediction.sizes.get(name, computed)
+        if bits != computed:
+            parts.append(f"{word} of {format_bits(bits)} bits")
+    return ", ".join(parts)
+
+
+def format_bits(bits: Rational) -> str:
+    """Return a number of bits, exactly: ``16``, ``5.5``, or ``16/3`` where no decimal fraction is it."""
+    exact = Fraction(bits)
+    decimal = f"{float(exact):.15g}"
+    return decimal if Fraction(decimal) == exact else str(exact)
 
 
 def format_time(milliseconds: float) -> str:
@@ -118,6 +161,11 @@ def format_time(milliseconds: float) -> str:
     if milliseconds >= 999.95:  # which rounds to four digits before the point
         return f"{milliseconds:,.0f}"
     return f"{milliseconds:#.4g}" if milliseconds else "0"
+
+
+def format_gibibytes(count: int) -> str:
+    """Return bytes in units of 2^30."""
+    return f"{count / 2**30:.2f}"
 
 
 def format_share(share: float) -> str:

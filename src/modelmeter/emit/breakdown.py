@@ -10,8 +10,10 @@ from attrs import fields, frozen
 
 from modelmeter.bind import BoundModule
 from modelmeter.breakdown import OperatorRow, StateRow
-from modelmeter.emit.function import Function, Signature, begin
+from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
+from modelmeter.emit.function import Function, begin
 from modelmeter.emit.programs import STAGE_DERIVATIONS, make_parameters
+from modelmeter.emit.signature import Signature
 from modelmeter.emit.spec import PackageSpec
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import RoutedReads, Size
@@ -47,33 +49,76 @@ class BreakdownSpec:
     states: tuple[StateRow, ...]
 
 
-def write_breakdown(spec: PackageSpec, breakdown: BreakdownSpec) -> list[Function]:
-    """Return, for each stage, a function of its operators and one of its states."""
-    functions = []
+@frozen(kw_only=True)
+class Rows:
+    """A record for each of several modules or operators: ``keys`` name them, ``values`` are formulas by field."""
+
+    stage: str
+    kind: str
+    record: str
+    summary: str
+    keys: tuple[tuple[str, ...], ...]
+    values: tuple[Mapping[str, Size], ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the function that returns them."""
+        return f"{self.stage}_{self.kind}"
+
+    @property
+    def width(self) -> int:
+        """The values in a row."""
+        return len(self.values[0]) if self.values else 0
+
+    def build(self, spec: PackageSpec) -> tuple[Signature, Program]:
+        """Return what the function takes, and the program of all values, row by row."""
+        outputs = {f"{name}_{place}": size for place, row in enumerate(self.values, 1) for name, size in row.items()}
+        program = build_program(outputs, constants=spec.architecture)
+        signature = Signature(
+            parameters=make_parameters(program.inputs, {**spec.architecture, **spec.defaults}, STAGE_DERIVATIONS),
+            has_routing=program.calls(RoutedReads.__name__),
+            constants=spec.architecture,
+        )
+        return signature, program
+
+
+def list_rows(spec: PackageSpec, breakdown: BreakdownSpec) -> list[Rows]:
+    """Return, for each stage, the rows of its operators and those of its states."""
+    found = []
     for stage in spec.stages:
         operators = [row for row in breakdown.operators if row.stage == stage]
         states = [row for row in breakdown.states if row.stage == stage]
-        functions += [
-            _row_function(
-                spec,
-                name=f"{stage}_operators",
-                summary=f"Return what each operator of ``{stage}`` does, over all calls.",
+        found += [
+            Rows(
+                stage=stage,
+                kind="operators",
                 record="OperatorCost",
-                keys=[(row.path, row.operator) for row in operators],
-                values=[_operator_values(row) for row in operators],
+                summary=f"Return what each operator of ``{stage}`` does, over all calls.",
+                keys=tuple((row.path, row.operator) for row in operators),
+                values=tuple(_operator_values(row) for row in operators),
             ),
-            _row_function(
-                spec,
-                name=f"{stage}_states",
-                summary=f"Return what each module holds itself in ``{stage}``.",
+            Rows(
+                stage=stage,
+                kind="states",
                 record="StateCost",
-                keys=[(row.path,) for row in states],
-                values=[
+                summary=f"Return what each module holds itself in ``{stage}``.",
+                keys=tuple((row.path,) for row in states),
+                values=tuple(
                     {"weight_bits": 8 * row.weight_bytes, "kv_cache_bits": 8 * row.kv_cache_bytes} for row in states
-                ],
+                ),
             ),
         ]
-    return functions
+    return found
+
+
+def write_breakdown(spec: PackageSpec, tables: Sequence[Rows]) -> list[Function]:
+    """Return the functions of rows on integers."""
+    return [_row_function(spec, rows) for rows in tables]
+
+
+def write_breakdown_formulas(spec: PackageSpec, tables: Sequence[Rows]) -> list[FormulaFunction]:
+    """Return the functions of rows for sizes that may be unknown: all values, row by row."""
+    return [_row_formula(spec, rows) for rows in tables]
 
 
 def quote(text: str) -> str:
@@ -92,39 +137,28 @@ def _operator_values(row: OperatorRow) -> dict[str, Size]:
     }
 
 
-def _row_function(
-    spec: PackageSpec,
-    *,
-    name: str,
-    summary: str,
-    record: str,
-    keys: Sequence[tuple[str, ...]],
-    values: Sequence[Mapping[str, Size]],
-) -> Function:
-    """Return the function that computes ``values``, row by row, and returns them behind ``keys``."""
-    outputs = {f"{field}_{number}": size for number, row in enumerate(values, 1) for field, size in row.items()}
-    program = build_program(outputs, constants=spec.architecture)
-    signature = Signature(
-        parameters=make_parameters(program.inputs, {**spec.architecture, **spec.defaults}, STAGE_DERIVATIONS),
-        has_routing=program.calls(RoutedReads.__name__),
-        constants=spec.architecture,
-    )
+def _row_function(spec: PackageSpec, rows: Rows) -> Function:
+    signature, program = rows.build(spec)
     return Function(
-        name=name,
-        summary=summary,
+        name=rows.name,
+        summary=rows.summary,
         notes=f"The rows stand for the modules of {spec.model}, parents first.",
         signature=signature,
-        body=_write_rows(signature, program, record, keys, len(outputs) // max(1, len(keys))),
-        result=f"tuple[{record}, ...]",
+        body=_write_rows(rows, signature, program),
+        result=f"tuple[{rows.record}, ...]",
         operations=program.operations,
     )
 
 
-def _write_rows(
-    signature: Signature, program: Program, record: str, keys: Sequence[tuple[str, ...]], width: int
-) -> tuple[str, ...]:
-    """Return the lines of a function that returns a record for each of ``keys``."""
-    printer = begin(signature, program, {})
+def _row_formula(spec: PackageSpec, rows: Rows) -> FormulaFunction:
+    signature, program = rows.build(spec)
+    outputs = {output.name: output.name for output in program.outputs}
+    return write_formula_function(rows.name, rows.summary, signature, program, outputs, result="Rows")
+
+
+def _write_rows(rows: Rows, signature: Signature, program: Program) -> tuple[str, ...]:
+    """Return the lines of a function that returns a record for each row."""
+    printer = begin(rows.name, signature, program, {})
     cells = []
     for output in program.outputs:
         if isinstance(output.numerator, int) and output.denominator == 1:
@@ -132,10 +166,14 @@ def _write_rows(
         else:
             printer.assign(output.name, output.numerator, output.denominator)
             cells.append(output.name)
-    rows = [cells[start : start + width] for start in range(0, len(cells), width)]
     lines = [*printer.lines, "    return ("]
-    for key, row in zip(keys, rows, strict=True):
-        lines += [f"        {record}(", *(f"            {cell}," for cell in (*map(quote, key), *row)), "        ),"]
+    for place, key in enumerate(rows.keys):
+        row = cells[place * rows.width : (place + 1) * rows.width]
+        lines += [
+            f"        {rows.record}(",
+            *(f"            {cell}," for cell in (*map(quote, key), *row)),
+            "        ),",
+        ]
     return (*lines, "    )")
 
 

@@ -39,7 +39,10 @@ TILE_VIEWS: Final = symbol("vision_batch_size") * symbol("num_width_tiles") * sy
 """Tiles of the pages of one call of the vision towers."""
 
 CALLS: Final = sympy.sympify(floor_div(symbol("batch_size"), symbol("vision_batch_size")))
-"""Calls of the vision towers."""
+"""Calls of the vision towers for one image of each prompt."""
+
+IMAGES: Final = symbol("images_per_prompt")
+"""Images of each prompt."""
 
 Shown = Metric | FusedMetric
 """What a formula on a page is of."""
@@ -97,7 +100,7 @@ class Formula:
     def printed(self) -> tuple[sympy.Expr, ...]:
         """Every expression that the page prints, for its symbols and abbreviations."""
         sizes = ("vision_batch_size", "base_size", "image_size", "view_size", "num_views")
-        views = (TILES, TILE_VIEWS, CALLS, *map(symbol, sizes))
+        views = (TILES, TILE_VIEWS, CALLS, IMAGES, *map(symbol, sizes))
         return tuple(
             expression
             for part in self.parts
@@ -184,14 +187,14 @@ def _part_lines(metric: Shown, part: Part, printer: FormulaPrinter, width: int) 
     if part.per_view is None:
         return _lines(metric, part.shown, printer, width)
     function = _view_function(metric, part)
-    calls, pages, base, tile, views, tiles = (
+    images, calls, pages, base, tile, views, tiles = (
         printer.print(size)
         for size in (
-            CALLS, symbol("vision_batch_size"), symbol("base_size"), symbol("image_size"), TILE_VIEWS, TILES,
+            IMAGES, CALLS, symbol("vision_batch_size"), symbol("base_size"), symbol("image_size"), TILE_VIEWS, TILES,
         )
     )  # fmt: skip
     both = rf"{function}({pages}, {base}) + {tiles} \, {function}({views}, {tile})"
-    return [rf"{calls} \, \bigl({both}\bigr)"]
+    return [rf"{images} \, {calls} \, \bigl({both}\bigr)"]
 
 
 def _lines(metric: Shown, shown: sympy.Expr, printer: FormulaPrinter, width: int = WIDTH) -> list[str]:
@@ -222,8 +225,9 @@ def _find_view_cost(source: sympy.Expr) -> sympy.Expr | None:
     """Return the function of ``num_views`` and ``view_size`` that ``source`` is for both kinds of views, if any."""
     read = read_polynomials((source.xreplace({TILES: sympy.Integer(0)}),))
     (without_tiles,) = read.outputs
-    a_call, rest = _split(read, without_tiles, CALLS)
-    if rest:
+    of_images, once = _split(read, without_tiles, IMAGES)
+    a_call, rest = _split(read, of_images, CALLS)
+    if once or rest:
         return None  # the stage also does things once, however many calls there are
     per_view = a_call.as_expr().xreplace(
         {symbol("vision_batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
@@ -240,7 +244,7 @@ def _over_views(per_view: sympy.Expr) -> sympy.Expr:
     views, side = symbol("num_views"), symbol("view_size")
     global_views = per_view.xreplace({views: symbol("vision_batch_size"), side: symbol("base_size")})
     tiles = per_view.xreplace({views: TILE_VIEWS, side: symbol("image_size")})
-    return multiply([CALLS, add([global_views, multiply([TILES, tiles])])])
+    return multiply([IMAGES, CALLS, add([global_views, multiply([TILES, tiles])])])
 
 
 def _factor(read: Polynomials, polynomial: PolyElement) -> sympy.Expr:

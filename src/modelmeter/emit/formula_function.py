@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from attrs import frozen
 
-from modelmeter.emit.function import IMAGE_TOKENS, Signature
+from modelmeter.emit.checks import fill_source
 from modelmeter.emit.printer import FORMULAS, StatementPrinter
-from modelmeter.errors import FormulaError
+from modelmeter.emit.signature import IMAGE_TOKENS, Derivation, Signature
 from modelmeter.program import Program, split
 from modelmeter.size_rules import Rule
 
@@ -31,7 +32,14 @@ class FormulaFunction:
 
 
 def write_formula_function(
-    name: str, summary: str, signature: Signature, program: Program, results: Mapping[str, str], result: str = "Cost"
+    name: str,
+    summary: str,
+    signature: Signature,
+    program: Program,
+    results: Mapping[str, str],
+    *,
+    result: str = "Cost",
+    guards: Mapping[str, str] = MappingProxyType({}),
 ) -> FormulaFunction:
     """Return a function that returns a tuple of metrics.
 
@@ -39,11 +47,10 @@ def write_formula_function(
     ----------
     results
         The output of ``program`` for each metric.
-
-    Raises
-    ------
-    FormulaError
-        If there is no check for a rule between the sizes.
+    result
+        What the metrics make.
+    guards
+        Outputs that must not be negative, each with its formula for the error.
     """
     printer = StatementPrinter(FORMULAS)
     lines = printer.lines
@@ -51,13 +58,15 @@ def write_formula_function(
     late = {size.name for size in signature.parameters if size.derivation} | {IMAGE_TOKENS}
     rules = signature.rules()
     lines += [_check_rule(rule, signature) for rule in rules if not rule.names & late]
-    first, rest = split(program, *([IMAGE_TOKENS] if signature.image_tokens else []))
+    first, rest = split(program, *guards, *([IMAGE_TOKENS] if signature.image_tokens else []))
     printer.assign_steps(first)
+    for guard, formula in guards.items():
+        printer.call("not_negative", formula, outputs[guard].numerator)
     if signature.image_tokens:
         printer.assign(IMAGE_TOKENS, outputs[IMAGE_TOKENS].numerator)
     for size in signature.parameters:
         if size.derivation is not None:
-            lines += [f"    if {size.name} is None:", f"        {size.name} = abbreviate({size.derivation.code})"]
+            lines += _derive(size.name, size.derivation, signature)
     lines += [_check_rule(rule, signature) for rule in rules if rule.names & late]
     printer.assign_steps(rest)
     for metric, output in results.items():
@@ -69,10 +78,21 @@ def write_formula_function(
     return FormulaFunction(name=name, summary=summary, signature=signature, body=tuple(lines), result=result)
 
 
+def _derive(name: str, derivation: Derivation, signature: Signature) -> list[str]:
+    """Return what fills in a size that is not given, or else compares it with what it would follow from."""
+    lines = [f"    if {name} is None:", *fill_source(derivation, signature)]
+    lines.append(f"        {name} = abbreviate({derivation.code})")
+    if derivation.source is not None:
+        lines += [
+            f"    elif {derivation.source} is not None:",
+            f'        agree("{name}", {name}, "{derivation.code}", {derivation.code})',
+        ]
+    return lines
+
+
 def _check_rule(rule: Rule, signature: Signature) -> str:
     a, b = signature.operand(rule.a), signature.operand(rule.b)
     if rule.relation == "at_most":
         return f'    at_most("{rule.a}", {a}, "{rule.b}", {b})'
-    if rule.relation == "divides":
-        return f'    {a} = multiple_of("{rule.b}", {b}, "{rule.a}", {a})'
-    raise FormulaError("formulas of unknown sizes have no check for this rule", found=rule)
+    factor = "" if rule.relation == "divides" else "2 * "
+    return f'    multiple_of("{rule.b}", {b}, "{factor}{rule.a}", {factor}{a})'

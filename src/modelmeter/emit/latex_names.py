@@ -15,6 +15,9 @@ LATEX_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         # how many
         "batch_size": "B",
         "vision_batch_size": r"B_{\mathrm{vis}}",
+        "images_per_prompt": r"n_{\mathrm{img}}",
+        "cached_tokens": r"S_{\mathrm{cached}}",
+        "context_tokens": r"S_{\mathrm{all}}",
         "num_width_tiles": r"W_{\mathrm{tiles}}",
         "num_height_tiles": r"H_{\mathrm{tiles}}",
         "num_views": "n",

@@ -15,19 +15,21 @@ from modelmeter.cost import Metric
 from modelmeter.emit.formula_function import FormulaFunction
 from modelmeter.emit.function import Function
 from modelmeter.emit.printer import LINE_LENGTH
-from modelmeter.emit.programs import REQUEST
+from modelmeter.emit.programs import CHAINED_DERIVATIONS, REQUEST, make_parameters
 from modelmeter.emit.spec import PackageSpec
 from modelmeter.errors import FormulaError
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.symbols import DIMENSIONS
 
 _TEMPLATES = Path(__file__).parent / "templates" / "package"
 
-_HELPERS = ("CostError", "check_routing", "check_size", "no_multiple", "routed_reads", "too_large", "too_small")
+_HELPERS = (
+    *("CostError", "check_bits", "check_routing", "check_size", "contradiction", "needs_rounding", "no_multiple"),
+    *("round_up", "routed_reads", "too_large", "too_small"),
+)
 
 _FORMULA_HELPERS = (
-    *("abbreviate", "at_most", "ceil_div", "differs", "equals", "exceeds", "floor_div", "largest", "multiple_of"),
-    *("routed_reads", "triangular"),
+    *("abbreviate", "agree", "at_most", "ceil_div", "differs", "equals", "exceeds", "floor_div", "largest"),
+    *("multiple_of", "not_negative", "routed_reads", "triangular"),
 )
 
 _HEADER = '{% import "macros.jinja" as macros %}\n{{ macros.header(template) }}\n'
@@ -71,7 +73,10 @@ class PackageTemplates:
             keep_trailing_newline=True,
             autoescape=False,  # the text is Python: outside text is checked above, or becomes a literal
         )
-        self._environment.filters |= {"wrap": _wrap, "literal": _literal, "long_literal": _long_literal}
+        self._environment.filters |= {
+            "wrap": _wrap, "literal": _literal, "long_literal": _long_literal, "import_from": _import_from,
+            "tuple_of": _tuple_of,
+        }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:
         """Return a rendered template."""
@@ -103,7 +108,7 @@ class PackageTemplates:
         eager = ("Cost", "CostError", "Stages", "stages", *self._stages)
         return self.render(
             "init.py.jinja",
-            functions={module: sorted(names) for module, names in functions.items()},
+            functions={module: sorted(names) for module, names in sorted(functions.items())},
             training=(TRAINING_STEP, STAGE_WORDS[TRAINING_STEP]),
             exported=sorted({*eager, *lazy}, key=_order),
             lazy=sorted(lazy.items(), key=lambda item: _order(item[0])),
@@ -113,14 +118,16 @@ class PackageTemplates:
         """Return a module of functions on integers."""
         lines = "\n".join(line for function in functions for line in function.body)
         results = {function.result for function in functions} & {"Cost", "Stages"}
+        if any(size.may_be_fraction for function in functions for size in function.signature.parameters):
+            results.add("Bits")
         used = results | {name for name in ("Cost", *_HELPERS) if re.search(rf"\b{name}\(", lines)}
         return self.render(f"{path.lstrip('_')}.jinja", functions=functions, imports=sorted(used, key=_order), **values)
 
-    def formulas(self, functions: Sequence[FormulaFunction]) -> str:
-        """Return the module of the formulas of unknown sizes."""
+    def formulas(self, what: str, functions: Sequence[FormulaFunction]) -> str:
+        """Return a module of formulas of unknown sizes; ``what`` has them."""
         lines = "\n".join(line for function in functions for line in function.body)
         used = [name for name in _FORMULA_HELPERS if re.search(rf"\b{name}\(", lines)]
-        return self.render("formulas.py.jinja", functions=functions, imports=sorted(["Value", *used], key=_order))
+        return self.render("formulas.py.jinja", what=what, functions=functions, imports=sorted(used, key=_order))
 
     def facts(self, files: Mapping[str, str]) -> str:
         """Return the module of data about the package; its digest covers the text of ``files``."""
@@ -128,7 +135,7 @@ class PackageTemplates:
         defaults = {**self._spec.architecture, **self._spec.defaults}
         return self.render(
             "facts.py.jinja",
-            dimensions=[(name, defaults[name], DIMENSIONS[name]) for name in DIMENSIONS if name in defaults],
+            dimensions=make_parameters(defaults, defaults, CHAINED_DERIVATIONS),
             provenance={**self._spec.provenance, "evaluators": f"sha256:{digest}"},
         )
 
@@ -136,6 +143,25 @@ class PackageTemplates:
 def _order(name: str) -> tuple[int, str]:
     """Sort constants, then classes, then functions."""
     return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+
+def _import_from(names: Iterable[str], module: str) -> str:
+    """Return the import of some names, in several lines where one would be too long."""
+    ordered = sorted(set(names), key=_order)
+    line = f"from {module} import {', '.join(ordered)}"
+    return (
+        line
+        if len(line) <= LINE_LENGTH
+        else "\n".join([f"from {module} import (", *(f"    {name}," for name in ordered), ")"])
+    )
+
+
+def _tuple_of(names: Iterable[str]) -> str:
+    """Return a tuple of names as Python, one a line where there are several."""
+    literals = [_literal(name) for name in names]
+    if len(literals) < 2:
+        return f"({''.join(f'{literal},' for literal in literals)})"
+    return "\n".join(["(", *(f"    {literal}," for literal in literals), ")"])
 
 
 def _wrap(text: str, indent: int) -> str:

@@ -80,7 +80,8 @@ def render_pages(
         By name of a layer or stage, how its formulas were checked: lines of text with code in double backquotes.
         Where there are none, the page names the tests.
     has_accuracy
-        Whether the page about other counters, ``accuracy.md``, stands beside these.
+        Whether the pages about other counters and another implementation, ``accuracy.md`` and ``bytes.md``, stand
+        beside these.
 
     Raises
     ------

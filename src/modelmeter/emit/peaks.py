@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
-from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_metric
+from modelmeter.emit.function import Function, write_metric
 from modelmeter.emit.programs import CHAINED_DERIVATIONS, REQUEST, Stages, make_parameters
+from modelmeter.emit.signature import IMAGE_TOKENS, Signature
 from modelmeter.emit.spec import PackageSpec
 from modelmeter.functions import Size
 from modelmeter.peak import PEAK
@@ -67,7 +68,7 @@ class Peaks:
             summary=_summary(stage),
             notes="Without gradients, every buffer freed after its last use; experts take even shares of the tokens.",
             signature=signature,
-            body=write_metric(signature, program, name),
+            body=write_metric(name, signature, program),
             result="int",
             operations=program.operations,
         )

@@ -201,6 +201,10 @@ class StatementPrinter:
         """Print a condition on ``node`` and what happens where it holds."""
         self.lines += [f"    if {self._text(self._rename(node))} {comparison}:", f"        {then}"]
 
+    def call(self, function: str, name: str, node: Node) -> None:
+        """Print the call of ``function`` with a name and with ``node``."""
+        self.lines.append(f'    {function}("{name}", {self._text(self._rename(node))})')
+
     def _assign_next(self, node: Node) -> str:
         """Print the assignment of ``node`` to the next free name, and return that name."""
         fitted = self._fit(node, _room("x999 = "))

@@ -11,7 +11,7 @@ from attrs import define, frozen
 
 from modelmeter.cost import METRICS, Metric
 from modelmeter.emit.conventions import SIZES_IN_A_LAYER
-from modelmeter.emit.function import IMAGE_TOKENS, Derivation, Parameter, Signature
+from modelmeter.emit.signature import IMAGE_TOKENS, Derivation, Parameter, Signature
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.errors import FormulaError
 from modelmeter.functions import CeilDiv, FloorDiv, RoutedReads, Size
@@ -26,9 +26,11 @@ REQUEST = "request"
 _ALL_LOGITS = Derivation(code="seq_len", words="all of ``seq_len``")
 STAGE_DERIVATIONS = {"logits_tokens": _ALL_LOGITS}
 CHAINED_DERIVATIONS = {
-    "seq_len": Derivation(code="image_tokens + prompt_tokens", words="the image tokens and ``prompt_tokens``"),
+    "seq_len": Derivation(
+        code="image_tokens + prompt_tokens", words="the image tokens and ``prompt_tokens``", source="prompt_tokens"
+    ),
     "logits_tokens": _ALL_LOGITS,
-    "decode_steps": Derivation(code="max_new_tokens - 1", words="``max_new_tokens - 1``"),
+    "decode_steps": Derivation(code="max_new_tokens - 1", words="``max_new_tokens - 1``", source="max_new_tokens"),
 }
 _CHAINED_SIZES = {REQUEST: ("prompt_tokens", "max_new_tokens"), TRAINING_STEP: ("prompt_tokens",)}
 """Sizes that are in no formula, but that others follow from, where the prompt holds the image tokens."""
@@ -177,9 +179,10 @@ def make_parameters(
     unknown = sorted(needed - defaults.keys())
     if unknown:
         raise FormulaError("a formula has sizes without a default", found=", ".join(unknown))
+    targets = {derivation.source: name for name, derivation in derivations.items() if name in needed}
     return tuple(
         Parameter(
-            name=name, default=defaults[name], derivation=derivations.get(name),
+            name=name, default=defaults[name], derivation=derivations.get(name), target=targets.get(name),
             dimension=dimensions.get(name) or describe(name),
         )
         for name in (*DIMENSIONS, *LOCAL_SIZES)

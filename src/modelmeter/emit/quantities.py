@@ -66,7 +66,7 @@ def _vision_quantities(sizes: Mapping[str, int]) -> list[Quantity]:
     """Return the grids of the global view, of a tile, and of any view."""
     found = [
         _quantity(r"\tau", "1 where a page is cut into tiles, else 0", TILES),
-        _quantity("C", "calls of the vision towers", CALLS),
+        _quantity("C", "calls of the vision towers for one image of each prompt", CALLS),
     ]
     for side, label, of_what in (
         ("base_size", "base", "of the global view"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from modelmeter.cost import METRICS, Metric
-from modelmeter.emit.breakdown import BreakdownSpec, write_breakdown
+from modelmeter.emit.breakdown import BreakdownSpec, list_rows, write_breakdown, write_breakdown_formulas
 from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
-from modelmeter.emit.function import IMAGE_TOKENS, Function, Signature, write_cost, write_metric, write_stages
+from modelmeter.emit.function import Function, write_cost, write_metric, write_stages
 from modelmeter.emit.package_templates import METRIC_WORDS, STAGE_WORDS, PackageTemplates
 from modelmeter.emit.peaks import build_peaks
 from modelmeter.emit.programs import (
@@ -16,15 +16,17 @@ from modelmeter.emit.programs import (
     build_training_step,
     make_parameters,
 )
+from modelmeter.emit.server_steps import CHUNK, STEP, write_server_steps
+from modelmeter.emit.signature import IMAGE_TOKENS, Signature
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.emit.traffic import build_traffic, write_layer_traffic
 from modelmeter.errors import FormulaError
 from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.program import select
+from modelmeter.program import Program, select
 
 _MACHINERY = (
-    *("symbolic", "program", "freeze", "bounds"),
+    *("bits", "sizes", "rules", "polynomials", "symbolic", "program", "freeze", "bounds"),
     *("tape", "operations", "blocks", "fused", "plan", "ahead", "array_runtime", "grid"),
 )
 """The hand-written modules behind arrays and frozen evaluators: they hold for any formulas."""
@@ -73,18 +75,25 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     functions |= {"_peaks.py": peaks.write(), "_traffic.py": traffic.write()}
     package = PackageTemplates(spec, stages.names)
     files = {path: package.functions(path, found) for path, found in functions.items()}
-    files["breakdown.py"] = package.functions(
-        "breakdown.py", write_breakdown(spec, breakdown), modules=breakdown.modules
-    )
+    if spec.server_steps:
+        files["_server.py"] = package.functions("_server.py", write_server_steps(spec), defaults=spec.defaults)
+    tables = list_rows(spec, breakdown)
+    files["breakdown.py"] = package.functions("breakdown.py", write_breakdown(spec, tables), modules=breakdown.modules)
+    files["_array_breakdown.py"] = package.render("array_breakdown.py.jinja", tables=tables)
+    files["_breakdown_formulas.py"] = package.formulas("the breakdown", write_breakdown_formulas(spec, tables))
     formulas = [
         *(_formula_function(stages, stage) for stage in stages.names),
         _formula_function(training, TRAINING_STEP),
         _all_formulas(stages),
         *peaks.write_formulas(),
+        _tokens_formula(stages),
         *traffic.write_formulas(),
     ]
     files["arrays.py"] = package.render("arrays.py.jinja", functions=formulas)
-    files["_formulas.py"] = package.formulas(formulas)
+    files["_formulas.py"] = package.formulas("the stages", formulas)
+    layers = [_layer_formula(layer, spec.image_tokens) for layer in spec.layers]
+    files["_array_layers.py"] = package.render("array_layers.py.jinja", functions=layers)
+    files["_layer_formulas.py"] = package.formulas("the layers", layers)
     files |= {f"_{name}.py": package.copy(f"{name}.py.jinja") for name in _MACHINERY}
     return {
         "__init__.py": package.front(
@@ -92,6 +101,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
                 module: [function.name for function in functions[f"{module}.py"]]
                 for module in ("_metrics", "_peaks", "_traffic", "_training")
             }
+            | ({"_server": [CHUNK, STEP]} if spec.server_steps else {})
         ),
         "_facts.py": package.facts(files),
         "_runtime.py": package.render("runtime.py.jinja"),
@@ -111,7 +121,7 @@ def _cost_function(stages: Stages, stage: str, model: str, notes: str) -> Functi
         summary=f"Return the cost of {STAGE_WORDS[stage]}.",
         notes=f"{notes} The formulas are those of {model}.".lstrip(),
         signature=signature,
-        body=write_cost(signature, program, _outputs(stage)),
+        body=write_cost(stage, signature, program, _outputs(stage)),
         result="Cost",
         operations=program.operations,
     )
@@ -124,7 +134,7 @@ def _all_stages(stages: Stages, model: str) -> Function:
         summary="Return the costs of each stage and of the request, in less time than one by one.",
         notes=f"The formulas are those of {model}.",
         signature=signature,
-        body=write_stages(signature, stages.program, {stage: _outputs(stage) for stage in stages.names}),
+        body=write_stages("stages", signature, stages.program, {stage: _outputs(stage) for stage in stages.names}),
         result="Stages",
         operations=stages.program.operations,
     )
@@ -137,23 +147,29 @@ def _metric_function(stages: Stages, stage: str, metric: Metric) -> Function:
         summary=f"Return ``{metric}`` of ``{stage}`` with the same arguments.",
         notes=f"{METRIC_WORDS[metric]}.",
         signature=stages.signature(stage),
-        body=write_metric(stages.signature(stage), program, name),
+        body=write_metric(name, stages.signature(stage), program),
         result="int",
         operations=program.operations,
     )
 
 
-def _tokens_function(stages: Stages, model: str) -> Function:
+_TOKENS_SUMMARY = "Return the tokens of the image of one page: of its global view and of its tiles."
+
+
+def _select_tokens(stages: Stages) -> tuple[Signature, Program]:
     program = select(stages.program, IMAGE_TOKENS)
-    signature = Signature(
-        parameters=make_parameters(program.inputs, stages.defaults, {}), has_routing=False, constants=stages.constants
-    )
+    parameters = make_parameters(program.inputs, stages.defaults, {})
+    return Signature(parameters=parameters, has_routing=False, constants=stages.constants), program
+
+
+def _tokens_function(stages: Stages, model: str) -> Function:
+    signature, program = _select_tokens(stages)
     return Function(
         name=IMAGE_TOKENS,
-        summary="Return the tokens of the image of one page: of its global view and of its tiles.",
+        summary=_TOKENS_SUMMARY,
         notes=f"The formula is that of {model}.",
         signature=signature,
-        body=write_metric(signature, program, IMAGE_TOKENS),
+        body=write_metric(IMAGE_TOKENS, signature, program),
         result="int",
         operations=program.operations,
     )
@@ -166,11 +182,26 @@ def _layer_functions(formula: LayerFormula, image_tokens: Size) -> tuple[Functio
         summary=f"Return the cost of one forward of ``{formula.class_name}``.",
         notes=formula.doc,
         signature=layer.signature,
-        body=write_cost(layer.signature, layer.program, {metric: metric for metric in METRICS}, layer.guards),
+        body=write_cost(
+            formula.name, layer.signature, layer.program, {metric: metric for metric in METRICS}, layer.guards
+        ),
         result="Cost",
         operations=layer.program.operations,
     )
     return cost, write_layer_traffic(formula, layer)
+
+
+def _tokens_formula(stages: Stages) -> FormulaFunction:
+    signature, program = _select_tokens(stages)
+    outputs = {IMAGE_TOKENS: IMAGE_TOKENS}
+    return write_formula_function(IMAGE_TOKENS, _TOKENS_SUMMARY, signature, program, outputs, result="Array")
+
+
+def _layer_formula(formula: LayerFormula, image_tokens: Size) -> FormulaFunction:
+    layer = build_layer(formula, image_tokens)
+    summary = f"Return the cost of one forward of ``{formula.class_name}``."
+    outputs: dict[str, str] = {metric: metric for metric in METRICS}
+    return write_formula_function(formula.name, summary, layer.signature, layer.program, outputs, guards=layer.guards)
 
 
 def _formula_function(stages: Stages, stage: str) -> FormulaFunction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.cost import Cost
 from modelmeter.functions import Size
@@ -48,6 +48,9 @@ class PackageSpec:
         widths and the architecture.
     training_step
         Formulas of a training step, over the same sizes.
+    server_steps
+        Formulas of the steps of a serving engine, ``chunk`` and ``step``: over the same sizes, and ``cached_tokens`` or
+        ``context_tokens``.
     layers
         Formulas of the layer classes.
     fused_io
@@ -83,3 +86,4 @@ class PackageSpec:
     provenance: Mapping[str, str]
     model: str
     fixed: frozenset[str] = frozenset()
+    server_steps: Mapping[str, Cost] = field(factory=dict)

@@ -17,8 +17,8 @@ from modelmeter.emit.page_spec import Link, ModuleRow, PartRow, PeakBlock, Share
 from modelmeter.emit.peak_formula import PeakFormula, arrange_peak
 from modelmeter.functions import Size
 from modelmeter.layers.container import ModuleList
-from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
-from modelmeter.symbols import symbol
+from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
+from modelmeter.symbols import WORKLOAD, symbol
 
 REQUEST = "request"
 
@@ -110,13 +110,8 @@ def _find_request_peak(source: PageInput) -> PeakBlock:
 
 def chain_sizes(source: PageInput) -> dict[str, tuple[Size, str]]:
     """Return the sizes that a request has unless they are given, and why."""
-    tokens = image_tokens(
-        symbol("base_size"),
-        symbol("image_size"),
-        symbol("num_width_tiles"),
-        symbol("num_height_tiles"),
-        source.architecture["sam_patch_size"],
-    )
+    sizes = {name: symbol(name) for name in WORKLOAD}
+    tokens = prompt_image_tokens({**sizes, "sam_patch_size": source.architecture["sam_patch_size"]})
     return {
         "seq_len": (tokens + symbol("prompt_tokens"), "image tokens of the global view and of the tiles, and the text"),
         "logits_tokens": (symbol("seq_len"), "every position gets logits"),

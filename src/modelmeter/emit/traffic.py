@@ -8,8 +8,9 @@ from __future__ import annotations
 from attrs import frozen
 
 from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
-from modelmeter.emit.function import IMAGE_TOKENS, Function, write_metric
+from modelmeter.emit.function import Function, write_metric
 from modelmeter.emit.programs import REQUEST, Layer, Stages
+from modelmeter.emit.signature import IMAGE_TOKENS
 from modelmeter.emit.spec import LayerFormula, PackageSpec
 from modelmeter.functions import Size
 from modelmeter.fusion import FUSED_IO
@@ -60,7 +61,7 @@ class Traffic:
             summary=_summarize(stage),
             notes=FUSED_NOTES,
             signature=self.stages.signature(stage),
-            body=write_metric(self.stages.signature(stage), program, name),
+            body=write_metric(name, self.stages.signature(stage), program),
             result="int",
             operations=program.operations,
         )
@@ -81,12 +82,13 @@ def build_traffic(spec: PackageSpec, stages: Stages) -> Traffic:
 
 def write_layer_traffic(formula: LayerFormula, layer: Layer) -> Function:
     """Return the function of a layer class; it takes what the function of its cost takes."""
+    name = f"{formula.name}_{FUSED_IO}"
     return Function(
-        name=f"{formula.name}_{FUSED_IO}",
+        name=name,
         summary=_summarize(formula.class_name),
         notes=FUSED_NOTES,
         signature=layer.signature,
-        body=write_metric(layer.signature, layer.fused_io, FUSED_IO, layer.guards),
+        body=write_metric(name, layer.signature, layer.fused_io, result=FUSED_IO, guards=layer.guards),
         result="int",
         operations=layer.fused_io.operations,
     )

@@ -9,7 +9,7 @@ the buffer that they show. Parameters and the KV cache are no buffers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -184,17 +184,24 @@ class Tape:
         yield
         self._factor = before
 
-    def list_operators(self) -> Iterator[LiveOperator]:
+    def list_operators(self, part_of: Callable[[str], str] = lambda path: "") -> Iterator[LiveOperator]:
         """Yield the operators that run somewhere, with the elements that are alive beside each.
 
-        One is left out where all that is alive beside it is alive beside another that runs where it does.
+        One is left out where all that is alive beside it is alive beside another of its part that runs where it does.
+
+        Parameters
+        ----------
+        part_of
+            Returns the part that the module at a path belongs to, such as its stage; by default all are one.
         """
         alive = self._find_alive()
-        largest: list[int] = []  # what covers another is covered by none of fewer buffers, nor by a later equal one
+        largest: dict[str, list[int]] = {}
+        # What covers another is covered by none of fewer buffers, nor by a later equal one.
         for place in sorted(alive, key=lambda place: (-len(alive[place]), place)):
-            if not any(self._is_covered(place, other, alive) for other in largest):
-                largest.append(place)
-        for place in sorted(largest):
+            others = largest.setdefault(part_of(self._operators[place].path), [])
+            if not any(self._is_covered(place, other, alive) for other in others):
+                others.append(place)
+        for place in sorted(place for places in largest.values() for place in places):
             operator, elements = self._operators[place], [buffer.elements for buffer in alive[place]]
             yield LiveOperator(
                 path=operator.path,

@@ -132,8 +132,8 @@ def prove_tiles(formulas: OurFormulas) -> Iterator[Verdict]:
     several calls. ``formulas`` have symbols for the workload.
     """
     pages, tiles = symbol("vision_batch_size"), symbol("num_width_tiles") * symbol("num_height_tiles")
-    one_call: Sizes = {"batch_size": pages}
-    calls = floor_div(symbol("batch_size"), pages)
+    one_call: Sizes = {"batch_size": pages, "images_per_prompt": 1}
+    calls = symbol("images_per_prompt") * floor_div(symbol("batch_size"), pages)
     stages, anywhere = ("vision", "projector"), Domain()
     for bound, _ in formulas.members():
         path = bound.node.path
@@ -152,7 +152,7 @@ def prove_tiles(formulas: OurFormulas) -> Iterator[Verdict]:
             )  # fmt: skip
             yield _compare_forms(
                 bound, stages, metric, whole[metric], calls * call[metric], domain="any sizes",
-                note="batch_size / vision_batch_size calls are alike",
+                note="images_per_prompt batch_size / vision_batch_size calls are alike",
             )  # fmt: skip
 
 

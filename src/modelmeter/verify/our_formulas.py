@@ -60,7 +60,7 @@ class OurFormulas:
 
     def cost(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what the module at ``path`` costs over ``stages`` at ``sizes``, multiplied out."""
-        found = [_settle(_put_in(cost, sizes)) for stage, cost in self.costs[path].items() if stage in stages]
+        found = [settle(_put_in(cost, sizes)) for stage, cost in self.costs[path].items() if stage in stages]
         if not found:
             return Cost()
         # Parameters stand once, in however many stages they are used.
@@ -69,7 +69,7 @@ class OurFormulas:
 
     def stage_cost(self, stage: str, sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what a stage costs at ``sizes``, multiplied out."""
-        return map_cost(_settle(_put_in(self.stages[stage], sizes)), lambda size: resolve(size, domain))
+        return map_cost(settle(_put_in(self.stages[stage], sizes)), lambda size: resolve(size, domain))
 
     def fused_io(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> sympy.Expr:
         """Return ``fused_io_bytes`` of the module at ``path`` over ``stages`` at ``sizes``, multiplied out."""
@@ -157,7 +157,7 @@ def map_cost(cost: Cost, change: Callable[[sympy.Expr], sympy.Expr]) -> Cost:
     return Cost(**{metric: change(sympy.sympify(cost[metric])) for metric in METRICS})
 
 
-def _settle(cost: Cost) -> Cost:
+def settle(cost: Cost) -> Cost:
     """Return ``cost`` as a trace has it: what can be cast is cast, and the cache has the type of activations."""
     return map_cost(cost, lambda size: size.xreplace(_SETTLED))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache, partial
+from itertools import groupby
 
 import sympy
 from attrs import evolve
@@ -21,12 +22,16 @@ from modelmeter.verify.architecture_cases import (
     take_all_experts,
 )
 from modelmeter.verify.case import Case
+from modelmeter.verify.foreign_bytes.cases import Case as BytesCase
+from modelmeter.verify.foreign_bytes.cases import list_points
+from modelmeter.verify.foreign_bytes.verdicts import prove_bytes
 from modelmeter.verify.identities import Growth, list_growths, prove_growth, prove_layer_formulas, prove_tiles
 from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas, build_formulas
 from modelmeter.verify.proof import Progress, Verdict, prove
 from modelmeter.verify.random_points import prove_at_random
 from modelmeter.verify.routing import prove_routing
+from modelmeter.verify.server_steps import prove_server_steps
 from modelmeter.verify.stage_peaks import list_workloads, prove_peaks
 from modelmeter.verify.trace_sizes import BATCH_SIZE, Sizes, count_residues, list_grids, make_grid, positive
 from modelmeter.verify.training_points import prove_training
@@ -80,7 +85,10 @@ def list_quick_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     yield partial(prove_peaks, two, workloads[:4])
     yield partial(_prove_training, shared, workloads[2:4])
     yield partial(prove_at_random, two, 0)
+    yield partial(prove_server_steps, shared)
     yield partial(_prove_identities, shared)
+    if architecture == DeepSeekOCRArchitecture():  # the widths at which peaks are where their explanations are
+        yield partial(prove_bytes, two, tuple(list_points(is_quick=True)))
 
 
 def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
@@ -92,6 +100,7 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     two = keep_two_layers(architecture)
     shared = take_all_experts(two)
     yield partial(_prove_identities, shared)
+    yield partial(prove_server_steps, shared)
     for growth in list_growths(shared):
         yield partial(_prove_growth, shared, growth)
     for case in (reference_cases.make_prefill_case(shared), reference_cases.make_decode_case(shared)):
@@ -105,7 +114,7 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
     for page in (
         evolve(reference_cases.make_page_case(dense, side), casts=False),
         evolve(reference_cases.make_page_case(dense, 1024), casts=False),
-        reference_cases.make_page_case(dense, side, num_calls=3),
+        reference_cases.make_page_case(dense, side, num_calls=3, images_per_prompt=2),
     ):
         yield prove_set(CaseSet(name=page.name, architecture=dense, cases=(page,)))
     for grid, least in list_grids(two):
@@ -126,6 +135,9 @@ def list_full_proofs(architecture: DeepSeekOCRArchitecture) -> Iterator[Proof]:
         yield partial(prove_peaks, architecture, [workload])
         plain = evolve(workload, num_width_tiles=0, num_height_tiles=0)  # where layers are compared one by one
         yield partial(_prove_training, shared, [workload, plain] if workload != plain else [plain])
+    if architecture == DeepSeekOCRArchitecture():
+        for _, cases in groupby(sorted(list_points(), key=_models_of), key=_models_of):
+            yield partial(prove_bytes, architecture, tuple(cases))
     for seed in range(RANDOM_POINTS):
         yield partial(prove_at_random, two, seed)
     yield prove_set(CaseSet(name="full depth", architecture=architecture, cases=tuple(list_deep_cases(architecture))))
@@ -202,6 +214,11 @@ def _prove_training(
 ) -> Iterator[Verdict]:
     formulas = formulas_of(architecture, symbolic=architecture.dimension_values())
     yield from prove_training(architecture, formulas, workloads, progress)
+
+
+def _models_of(case: BytesCase) -> tuple[str, str]:
+    """Return what cases have in common that can share models, and take about as long."""
+    return case.stage, case.experts
 
 
 def _prove_growth(architecture: DeepSeekOCRArchitecture, growth: Growth, progress: Progress) -> Iterator[Verdict]:

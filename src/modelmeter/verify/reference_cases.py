@@ -26,6 +26,7 @@ from modelmeter.verify.symbolic_trace import Forward, TorchSize, TorchSizes, tra
 from modelmeter.verify.trace_sizes import (
     BATCH_SIZE,
     CACHED_TOKENS,
+    CHUNK_TOKENS,
     EVERY_PROMPT,
     EVERY_STEP,
     NO_TILES,
@@ -71,12 +72,35 @@ def make_decode_case(
     )
 
 
+def make_chunk_case(architecture: DeepSeekOCRArchitecture, *, least: Least | None = None) -> Case:
+    """Return the case of a chunk of a prompt behind positions that are cached."""
+    sizes = {"batch_size": BATCH_SIZE, "seq_len": CHUNK_TOKENS, "cached_tokens": CACHED_TOKENS}
+
+    def build(sizes: TorchSizes) -> Forward:
+        positions, cached = sizes["seq_len"], sizes["cached_tokens"]
+        model, cache = _build(architecture, sizes, capacity=cached + positions)
+        cache.hold(cast(int, cached))
+        tokens = torch.empty(sizes["batch_size"], positions, dtype=torch.int64)
+        return Forward(model=model, run=lambda: model(tokens, cache), cache=cache.tensors)
+
+    return Case(
+        name="chunk of a prefill",
+        trace=trace_everything,
+        inputs=sizes,
+        build=build,
+        sizes={**sizes, "logits_tokens": CHUNK_TOKENS},
+        stages=("prefill",),
+        least=least or {},
+    )
+
+
 def make_page_case(
     architecture: DeepSeekOCRArchitecture,
     base_size: Size,
     *,
     batch_size: Size = BATCH_SIZE,
     num_calls: int = 1,
+    images_per_prompt: int = 1,
     tiles: Sizes | None = None,
     symbolic: Sizes | None = None,
     least: Least | None = None,
@@ -89,7 +113,9 @@ def make_page_case(
     base_size
         Pixels: a number, or a polynomial for which the grid sizes are polynomials too.
     batch_size, num_calls
-        Pages that share a call of the towers, and how many calls there are.
+        Pages that share a call of the towers, and how many calls there are for one image of each prompt.
+    images_per_prompt
+        Images of each prompt.
     tiles
         ``image_size``, ``num_width_tiles`` and ``num_height_tiles``, if there are any.
     """
@@ -101,13 +127,14 @@ def make_page_case(
         **symbolic,
         "batch_size": num_calls * batch_size,
         "vision_batch_size": batch_size,
+        "images_per_prompt": images_per_prompt,
         **page,
-        "seq_len": resolve(image_tokens, Domain(least=ranges)) + TEXT_TOKENS,
+        "seq_len": images_per_prompt * resolve(image_tokens, Domain(least=ranges)) + TEXT_TOKENS,
         "logits_tokens": TEXT_TOKENS,
     }
     return Case(
         name=f"page of {base_size} pixels, {page['num_width_tiles']} x {page['num_height_tiles']} tiles"
-        + (f", {num_calls} calls" if num_calls > 1 else ""),
+        + (f", {images_per_prompt} images, {num_calls} calls" if images_per_prompt * num_calls > 1 else ""),
         trace=trace_everything,
         inputs={**sizes, "num_calls": num_calls},
         build=lambda sizes: _prefill(architecture, sizes),
@@ -206,7 +233,7 @@ def _prefill(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> Forwar
 
     def make_views() -> Iterator[Tensor]:
         calls, pages = sizes.get("num_calls", 1), sizes.get("vision_batch_size", batch_size)
-        for _ in range(cast(int, calls)):
+        for _ in range(cast(int, calls * sizes["images_per_prompt"])):
             # A grid of one tile stands for none.
             if tile_grid[0] * tile_grid[1] > 1:
                 yield _make_views(pages * tile_grid[0] * tile_grid[1], sizes["image_size"])
@@ -219,6 +246,7 @@ def _prefill(architecture: DeepSeekOCRArchitecture, sizes: TorchSizes) -> Forwar
             cache,
             views=make_views if "base_size" in sizes else None,
             tile_grid=cast(tuple[int, int], tile_grid),
+            images_per_prompt=cast(int, sizes.get("images_per_prompt", 1)),
             logits_tokens=cast(int, sizes["logits_tokens"]),
         )
 

@@ -27,10 +27,12 @@ def positive(name: str) -> sympy.Symbol:
 
 
 BATCH_SIZE, LOGITS_TOKENS, EARLIER_TOKENS = map(positive, ("batch_size", "logits_tokens", "earlier_tokens"))
-ONE_CALL: Sizes = {"batch_size": BATCH_SIZE, "vision_batch_size": BATCH_SIZE, **NO_TILES}
+ONE_CALL: Sizes = {"batch_size": BATCH_SIZE, "vision_batch_size": BATCH_SIZE, "images_per_prompt": 1, **NO_TILES}
 """All views go through the towers in one call."""
 
-CACHED_TOKENS, DECODE_STEP, TEXT_TOKENS = map(positive, ("cached_tokens", "decode_step", "text_tokens"))
+CACHED_TOKENS, DECODE_STEP, TEXT_TOKENS, CHUNK_TOKENS = map(
+    positive, ("cached_tokens", "decode_step", "text_tokens", "chunk_tokens")
+)
 K = positive("k")
 
 PROMPT: Sizes = {

@@ -11,7 +11,7 @@ from layer_case import LAYERS, Case, make, meta
 from model_inputs import build_cache
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference_decoder import WithoutCache
+from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
 from modelmeter.symbols import symbol
 
 
@@ -25,7 +25,7 @@ def decoder_leaves() -> Iterator[Case]:
     for batch, positions, width in ((3, 7, 10), (1, 1, 14), (5, 1, 6)):
         ids = torch.arange(positions, device="meta").expand(batch, -1)
         yield make(
-            "LlamaRotaryEmbedding", (width,), (ids, torch.bfloat16), batch_size=batch, num_queries=positions,
+            "LlamaRotaryEmbedding", (width,), (ids, torch.get_default_dtype()), batch_size=batch, num_queries=positions,
             head_dim=width,
         )  # fmt: skip
 
@@ -48,8 +48,8 @@ def experts(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
 
 
 def decoder_layers(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
-    # Prompts, then single tokens behind a prompt: sequences, new positions, positions cached before.
-    for batch, positions, cached in ((3, 7, 0), (2, 11, 0), (1, 1, 0), (3, 1, 7), (1, 1, 12)):
+    # Prompts, single tokens behind a prompt, and chunks of a prompt: sequences, new positions, and cached ones before.
+    for batch, positions, cached in ((3, 7, 0), (2, 11, 0), (1, 1, 0), (3, 1, 7), (1, 1, 12), (3, 5, 9), (1, 13, 2)):
         yield make_cached("LlamaFlashAttention2", architecture, (0,), batch, positions, cached)
         last = architecture.num_hidden_layers - 1
         for index, is_sparse in ((0, False), (last, True)):
@@ -69,7 +69,8 @@ def make_cached(
 ) -> Case:
     """Return the case of a module that is given positions and a cache with ``cached`` ones before them."""
     memory = build_cache(architecture, batch, cached + positions + 2)
-    memory.advance(cached)
+    if cached:
+        memory.hold(cached)
     ids = torch.arange(cached, cached + positions, device="meta").expand(batch, -1)
     held = {each.name for each in fields(LAYERS[name])}
     case = make(
@@ -80,6 +81,6 @@ def make_cached(
     inputs = (meta(batch, positions, architecture.hidden_size), ids, WithoutCache())
     return evolve(
         case,
-        cache=(*memory.keys, *memory.values),
+        cache=memory.tensors,
         train=None if cached else lambda: case.module(*inputs),
     )

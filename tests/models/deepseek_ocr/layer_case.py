@@ -16,6 +16,7 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr import layers as vendor_layers
 from modelmeter.models.deepseek_ocr import reference, reference_decoder, reference_vision
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.verify.operators import Cache
 
 
 def find_vendor_classes() -> dict[str, type[BaseLayer]]:
@@ -58,29 +59,52 @@ COLOURS = 3
 
 @frozen(kw_only=True)
 class Case:
-    """A layer in symbols, a value for each, and a forward of the torch module at these, which reads ``inputs``.
+    """A layer in symbols, a value for each, and a forward of the torch module at these.
 
-    ``train`` is the forward of a training step, which keeps no cache, where there is one.
+    Parameters
+    ----------
+    label
+        For people.
+    dtype
+        What the module computes with; torch's own type while anything of the case runs.
+    inputs
+        What the caller hands to the module, and then holds to the end.
+    held
+        What the caller holds beside that: the module looks at it, but its layer does not name it.
+    cache
+        Returns the tensors that are the KV cache.
+    stored
+        The parameters that the layer holds, where these are not all of the module's.
+    summed
+        Paths of modules whose layers state an operator once for several calls of it.
+    train
+        The forward of a training step, which keeps no cache, where there is one.
     """
 
     label: str
+    dtype: torch.dtype
     layer: BaseLayer
     sizes: dict[str, int]
     module: nn.Module
     forward: Callable[[], Any]
     inputs: tuple[Tensor, ...] = ()
-    cache: tuple[Tensor, ...] = ()
+    held: tuple[Tensor, ...] = ()
+    cache: Cache = tuple
     stored: tuple[Tensor, ...] | None = None
+    summed: tuple[str, ...] = ()
     train: Callable[[], Any] | None = None
+
+    def __str__(self) -> str:
+        return f"{type(self.layer).__name__}({self.label}, {str(self.dtype).removeprefix('torch.')})"
 
 
 def meta(*shape: int) -> Tensor:
     """Return features, which want a gradient in a backward."""
-    return torch.empty(shape, dtype=torch.bfloat16, device="meta", requires_grad=True)
+    return torch.empty(shape, device="meta", requires_grad=True)
 
 
 def image(*shape: int) -> Tensor:
-    return torch.empty(shape, dtype=torch.bfloat16, device="meta")
+    return torch.empty(shape, device="meta")
 
 
 def make(
@@ -94,19 +118,23 @@ def make(
     """Return the case of the torch module ``name(*arguments, **options)`` that is given ``inputs``.
 
     ``sizes`` are the values of the canonical layer's symbols; what is no number replaces a field of that layer.
+    Everything is of torch's own type at the time.
     """
     with torch.device("meta"):
-        module = TORCH_CLASSES[name](*arguments, **(options or {})).to(torch.bfloat16).eval()
+        module = TORCH_CLASSES[name](*arguments, **(options or {})).eval()
     numbers = {key: size for key, size in sizes.items() if type(size) is int}
     layer = evolve(LAYERS[name].canonical(), **{key: sizes[key] for key in sizes.keys() - numbers.keys()})
     label = ", ".join(f"{key} {size}" for key, size in sizes.items() if key not in DeepSeekOCRArchitecture.__slots__)
     plain = [given.detach() if isinstance(given, Tensor) else given for given in inputs]
+    tensors = tuple(each for each in plain if isinstance(each, Tensor))
     return Case(
         label=label,
+        dtype=torch.get_default_dtype(),
         layer=layer,
         sizes=numbers,
         module=module,
         forward=lambda: module(*plain),
-        inputs=tuple(each for each in plain if isinstance(each, Tensor) and each.is_floating_point()),
+        inputs=tuple(each for each in tensors if each.is_floating_point()),
+        held=tuple(each for each in tensors if not each.is_floating_point()),
         train=lambda: module(*inputs),
     )

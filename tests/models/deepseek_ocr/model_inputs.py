@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor, nn
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
+from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
+from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
+
+IMAGE_CHANNELS = 3
 
 
 @frozen
 class Page:
-    """The sides of the two kinds of views in pixels, the tile grid, and how many pages there are."""
+    """The sides of the two kinds of views in pixels, the tile grid, and how many pages there are.
+
+    ``batch_size`` prompts have ``images_per_prompt`` pages each; a call of the towers has one of each of
+    ``vision_batch_size`` prompts.
+    """
 
     base_size: int
     image_size: int
     num_width_tiles: int = 1
     num_height_tiles: int = 1
     batch_size: int = 1
+    vision_batch_size: int = 1
+    images_per_prompt: int = 1
 
     @property
     def tiles(self) -> int:
@@ -30,33 +41,82 @@ class Page:
 
     @property
     def sizes(self) -> dict[str, int]:
-        names = ("batch_size", "base_size", "image_size", "num_width_tiles", "num_height_tiles")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in self.__slots__ if not name.startswith("__")}
 
-    @property
-    def grids(self) -> dict[str, list[int] | list[list[int]]]:
-        """What the independent implementation is told of the tiles of each page, where there are any."""
-        if not self.tiles:
-            return {}
-        return {
-            "num_local_patches": [self.tiles] * self.batch_size,
-            "patches_grid": [[self.num_width_tiles, self.num_height_tiles]] * self.batch_size,
-        }
+    def count_tokens(self, patch_size: int = 16) -> int:
+        """Return the image tokens of a prompt."""
+        views = (self.base_size, self.image_size, self.num_width_tiles, self.num_height_tiles)
+        return self.images_per_prompt * int(image_tokens(*views, patch_size))
 
-    def draw(self, dtype: torch.dtype = torch.bfloat16, device: str = "meta") -> tuple[Tensor, Tensor | None]:
-        """Return random global views and tiles."""
+    def draw(self, dtype: torch.dtype = torch.bfloat16, device: str = "meta") -> Images:
+        """Return random views."""
 
         def draw_views(count: int, side: int) -> Tensor:
-            return torch.randn(self.batch_size * count, 3, side, side, dtype=dtype, device=device)
+            shape = (self.batch_size, self.images_per_prompt, count, IMAGE_CHANNELS, side, side)
+            return torch.randn(shape, dtype=dtype, device=device)
 
-        return draw_views(1, self.base_size), draw_views(self.tiles, self.image_size) if self.tiles else None
+        return Images(self, draw_views(1, self.base_size), draw_views(self.tiles, self.image_size))
+
+
+@frozen
+class Images:
+    """The views of all pages: (prompts, images of each, views of each, channels, side, side)."""
+
+    page: Page
+    global_views: Tensor
+    tiles: Tensor
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the reference model is given."""
+        page = self.page
+        return {
+            "views": self.make_views,
+            "tile_grid": (page.num_width_tiles, page.num_height_tiles),
+            "images_per_prompt": page.images_per_prompt,
+        }
+
+    def make_views(self) -> Iterator[Tensor]:
+        """Yield the pixels of each call of the towers: tiles, if there are any, then global views."""
+        page = self.page
+        for start in range(0, page.batch_size, page.vision_batch_size):
+            prompts = slice(start, start + page.vision_batch_size)
+            for image in range(page.images_per_prompt):
+                for views in (self.tiles, self.global_views):
+                    if views.shape[2]:
+                        yield views[prompts, image].flatten(0, 1)
+
+    @property
+    def for_oracle(self) -> dict[str, Any]:
+        """What the independent implementation is given: all views of a kind at once, prompt by prompt."""
+        page = self.page
+        pages = page.batch_size * page.images_per_prompt
+        views = {"pixel_values": self.global_views.flatten(0, 2)}
+        if not page.tiles:
+            return {**views, "pixel_values_local": None}
+        return {
+            **views,
+            "pixel_values_local": self.tiles.flatten(0, 2),
+            "num_local_patches": [page.tiles] * pages,
+            "patches_grid": [[page.num_width_tiles, page.num_height_tiles]] * pages,
+        }
+
+    @property
+    def calls(self) -> int:
+        """Calls of the towers for one kind of views."""
+        return self.page.images_per_prompt * self.page.batch_size // self.page.vision_batch_size
+
+
+def in_one_call(page: Page) -> Page:
+    """Return the same pages, of which all prompts share a call."""
+    return evolve(page, vision_batch_size=page.batch_size)
 
 
 def build_cache(
     architecture: DeepSeekOCRArchitecture, batch_size: int, capacity: int, like: Tensor | None = None
 ) -> KeyValueCache:
-    """Build a cache where ``like`` is and of its type; without it, on the meta device."""
-    device, dtype = ("meta", torch.bfloat16) if like is None else (like.device, like.dtype)
+    """Build a cache where ``like`` is and of its type; without it, on the meta device and of torch's own type."""
+    device, dtype = ("meta", torch.get_default_dtype()) if like is None else (like.device, like.dtype)
     return KeyValueCache(architecture, batch_size=batch_size, capacity=capacity, device=device, dtype=dtype)
 
 

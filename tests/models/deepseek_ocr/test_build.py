@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
+from modelmeter.cost import Elements
+from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inputs, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.symbols import symbol
 
@@ -55,6 +56,30 @@ def test_a_size_that_is_missing_is_no_default() -> None:
     sizes = {name: size for name, size in symbolic_sizes().items() if name != "sam_window_size"}
     with pytest.raises(KeyError, match="sam_window_size"):
         build_layers(sizes)
+
+
+def test_a_run_is_given_the_ids_of_its_positions() -> None:
+    """64 bits each: those of the prompts, and one for each sequence in a step."""
+    batch_size, seq_len = symbol("batch_size"), symbol("seq_len")
+    assert list_inputs(symbolic_sizes()) == {
+        "prefill": Elements(index=batch_size * seq_len), "decode": Elements(index=batch_size)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("batch_size", "pages", "images", "calls"), [(1, 1, 1, 1), (6, 2, 1, 3), (6, 3, 5, 10)])
+def test_the_towers_are_called_until_every_image_has_had_its_turn(
+    batch_size: int, pages: int, images: int, calls: int
+) -> None:
+    sizes = {
+        **symbolic_sizes(), "batch_size": batch_size, "vision_batch_size": pages, "images_per_prompt": images,
+        "num_width_tiles": 2, "num_height_tiles": 3,
+    }  # fmt: skip
+    tower = build_layers(sizes)["prefill"].model.vision_layer
+    assert (tower.num_calls, tower.tile_views) == (calls, 6 * pages)
+    for child in tower.children.values():
+        (tiles, tile_calls), (view, view_calls) = child.calls
+        assert (tile_calls, view_calls) == (calls, calls)
+        assert (tiles.output_shape[0], view.output_shape[0]) == (6 * pages, pages)
 
 
 def test_image_tokens_are_those_of_the_workload() -> None:

@@ -248,3 +248,20 @@ def test_chosen_sizes_take_no_shortcut(architecture: DeepSeekOCRArchitecture) ->
     assert tokens < workload.seq_len
     assert workload.seq_len % 2 == workload.num_width_tiles % 2 == workload.num_height_tiles % 2 == 1
     assert workload.logits_tokens < workload.seq_len
+
+
+def test_more_experts_than_can_be_traced_are_refused_before_they_are_built() -> None:
+    """39 layers of which 2 are dense, and 1772 experts in each other: 37 x 1772 = 65,564, and 2 ** 16 = 65,536."""
+    architecture = evolve(SMALL, num_hidden_layers=39, n_routed_experts=1772)
+    with pytest.raises(
+        TraceError, match=r"more experts than can be traced; expected at most 65536 .* found 1772 in each of 37"
+    ):
+        trace_reference(architecture)
+
+
+@pytest.mark.parametrize(("batch_size", "seq_len"), [(2**40, 2**40 + 1), (3, 2**63 - 1)])
+def test_a_cache_that_torch_cannot_hold_is_refused(batch_size: int, seq_len: int) -> None:
+    """More bytes than 64 bits count, and one position more than they do."""
+    workload = evolve(TraceWorkload.for_architecture(SMALL), batch_size=batch_size, seq_len=seq_len)
+    with pytest.raises(TraceError, match=f"cannot hold a cache of these sizes; found {batch_size}, {seq_len}"):
+        trace_reference(SMALL, workload)

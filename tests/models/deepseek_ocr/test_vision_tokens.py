@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers.models.unlimited_ocr.processing_unlimited_ocr import UnlimitedOcrProcessor
 
+from modelmeter.evaluate import evaluate
 from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr.vision_tokens import (
     count_tiles,
     global_view_tokens,
     grid_size,
     image_tokens,
+    prompt_image_tokens,
     tile_tokens,
 )
 from modelmeter.symbols import symbol
@@ -54,6 +56,20 @@ def lay_out_page(base_size: int, image_size: int, across: int, down: int) -> lis
 def test_a_page_has_the_tokens_of_its_layout(base_size: int, image_size: int, across: int, down: int) -> None:
     expected = len(lay_out_page(base_size, image_size, across, down))
     assert image_tokens(base_size, image_size, across, down) == expected
+
+
+@given(SIDES, st.integers(16, 1100), COUNTS, COUNTS, st.integers(1, 5))
+def test_a_prompt_has_the_tokens_of_all_its_pages(
+    base_size: int, image_size: int, across: int, down: int, images: int
+) -> None:
+    page = {
+        "base_size": base_size, "image_size": image_size, "num_width_tiles": across, "num_height_tiles": down
+    }  # fmt: skip
+    sizes = {**page, "images_per_prompt": images, "sam_patch_size": 16}
+    assert prompt_image_tokens(sizes) == images * len(lay_out_page(base_size, image_size, across, down))
+    # In symbols, and with numbers for them afterwards.
+    formula = prompt_image_tokens({name: symbol(name) for name in sizes})
+    assert evaluate(formula, sizes) == prompt_image_tokens(sizes)
 
 
 @given(SIDES, st.integers(1, 40))

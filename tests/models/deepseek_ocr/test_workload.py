@@ -20,6 +20,8 @@ DIMENSIONS = {**symbols.WORKLOAD, **symbols.STORAGE}
 def test_the_default_is_an_a4_page_in_gundam_mode() -> None:
     assert Workload().dimension_values() == {
         "batch_size": 1,
+        "images_per_prompt": 1,
+        "vision_batch_size": 1,
         "base_size": 1024,
         "image_size": 640,
         "num_width_tiles": 2,
@@ -49,6 +51,7 @@ def test_dimensions_come_in_the_order_of_the_documentation() -> None:
             "image_size": st.integers(16, 2000),
             "num_width_tiles": st.integers(0, 9),
             "num_height_tiles": st.integers(0, 9),
+            "images_per_prompt": st.integers(1, 9),
             "prompt_tokens": st.integers(0, 10**6),
             "max_new_tokens": st.integers(1, 10**6),
         }
@@ -62,8 +65,23 @@ def test_what_is_not_given_follows_from_the_rest(sizes: dict[str, int]) -> None:
     assert workload.dimension_values().items() >= sizes.items()
 
 
+def test_the_images_of_a_prompt_follow_each_other() -> None:
+    """Three pages of 903 tokens, and 7 of text."""
+    workload = Workload(images_per_prompt=3, prompt_tokens=7)
+    assert (workload.image_tokens, workload.seq_len, workload.logits_tokens) == (2709, 2716, 2716)
+    assert workload.tiles == 6, "of one page"
+
+
+def test_pages_fill_the_calls_of_the_towers() -> None:
+    assert Workload(batch_size=6, vision_batch_size=3).dimension_values()["vision_batch_size"] == 3
+    for batch_size, vision_batch_size in ((6, 4), (1, 2), (7, 6)):
+        with pytest.raises(WorkloadError, match=f"^vision_batch_size: .*a divisor of batch_size, {batch_size}; found"):
+            Workload(batch_size=batch_size, vision_batch_size=vision_batch_size)
+
+
 def test_what_is_given_stands() -> None:
-    workload = Workload(seq_len=1009, logits_tokens=1, decode_steps=101, max_new_tokens=7, prompt_tokens=3)
+    # 903 image tokens and 106 of the prompt; the first of 102 new tokens comes from the prefill.
+    workload = Workload(seq_len=1009, logits_tokens=1, decode_steps=101, max_new_tokens=102, prompt_tokens=106)
     assert (workload.seq_len, workload.logits_tokens, workload.decode_steps) == (1009, 1, 101)
 
 
@@ -125,7 +143,8 @@ def test_a_size_that_is_no_whole_number_is_refused_by_name(name: str, value: Any
 @pytest.mark.parametrize("name", DIMENSIONS)
 def test_zero_is_accepted_only_where_it_has_a_meaning(name: str) -> None:
     if name in ("num_width_tiles", "num_height_tiles", "prompt_tokens", "decode_steps"):
-        assert Workload(**{name: 0}).dimension_values()[name] == 0
+        others = {"max_new_tokens": 1} if name == "decode_steps" else {}
+        assert Workload(**{name: 0, **others}).dimension_values()[name] == 0
     else:
         with pytest.raises(WorkloadError, match=f"^{name}: "):
             Workload(**{name: 0})
@@ -137,9 +156,15 @@ def test_zero_is_accepted_only_where_it_has_a_meaning(name: str) -> None:
         ({"base_size": 15}, "base_size"),
         ({"image_size": 15}, "image_size"),
         ({"seq_len": 902}, "seq_len"),
+        ({"seq_len": 914}, "seq_len"),
+        ({"seq_len": 913, "prompt_tokens": 11}, "seq_len"),
         ({"num_height_tiles": 4, "seq_len": 913}, "seq_len"),
+        ({"images_per_prompt": 2, "seq_len": 1805}, "seq_len"),
+        ({"vision_batch_size": 2}, "vision_batch_size"),
         ({"logits_tokens": 914}, "logits_tokens"),
-        ({"seq_len": 903, "logits_tokens": 904}, "logits_tokens"),
+        ({"seq_len": 903, "prompt_tokens": 0, "logits_tokens": 904}, "logits_tokens"),
+        ({"decode_steps": 1024}, "decode_steps"),
+        ({"decode_steps": 1022}, "decode_steps"),
     ],
 )
 def test_sizes_that_contradict_each_other_are_refused(sizes: dict[str, int], name: str) -> None:
@@ -148,8 +173,8 @@ def test_sizes_that_contradict_each_other_are_refused(sizes: dict[str, int], nam
 
 
 def test_the_limits_themselves_are_accepted() -> None:
-    workload = Workload(base_size=16, image_size=16, num_width_tiles=1, num_height_tiles=1, seq_len=3)
-    assert workload.image_tokens == 3
+    workload = Workload(base_size=16, image_size=16, num_width_tiles=1, num_height_tiles=1, prompt_tokens=0)
+    assert (workload.image_tokens, workload.seq_len) == (3, 3)
     assert Workload(max_new_tokens=1).decode_steps == 0
 
 

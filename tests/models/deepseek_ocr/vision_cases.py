@@ -16,7 +16,8 @@ def vision_leaves() -> Iterator[Case]:
             "PatchEmbed", (patch, width), (image(views, COLOURS, side, side),), num_views=views, view_size=side,
             patch_size=patch, image_channels=COLOURS, hidden_size=width,
         )  # fmt: skip
-    for views, channels, grid in ((2, 5, 7), (3, 11, 4)):
+    # A mean over one channel is no sum.
+    for views, channels, grid in ((2, 5, 7), (3, 11, 4), (5, 1, 3)):
         pixels = meta(views, channels, grid, grid)
         yield make("LayerNorm2d", (channels,), (pixels,), num_views=views, out_channels=channels, grid_size=grid)
     for tokens, inner, outer in ((6, 5, 7), (13, 11, 3)):
@@ -35,6 +36,10 @@ def vision_leaves() -> Iterator[Case]:
         (3, 5, 11, 14, 7),
         (1, 13, 4, 33, 11),
         (5, 1, 2, 9, 3),
+        # One head: that of one window is in order as it is, and so is that of one position.
+        (3, 5, 7, 10, 1),
+        (1, 5, 9, 6, 1),
+        (1, 1, 1, 4, 1),
     ):
         yield make(
             "Attention", (width, heads, trained), (meta(windows, side, side, width),), num_windows=windows,
@@ -49,11 +54,17 @@ def sam(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
         "hidden_size": width, "num_heads": architecture.sam_num_attention_heads,
         "intermediate_size": architecture.sam_intermediate_size,
     }  # fmt: skip
-    # A grid in one window with padding, in whole windows, in windows with padding, and as it was trained.
-    for views, grid in ((5, window - 1), (3, 3 * window), (2, 2 * window + 1), (2, trained)):
-        for is_global, window_size, table in ((False, window, window), (True, grid, trained)):
+    single = evolve(architecture, sam_window_size=1)
+    # A grid in one window with padding, in whole windows, in windows with padding, as it was trained, of one patch, and
+    # in windows of one patch.
+    for model, views, grid in (
+        (architecture, 5, window - 1), (architecture, 3, 3 * window), (architecture, 2, 2 * window + 1),
+        (architecture, 2, trained), (architecture, 1, 1), (architecture, 3, 1), (single, 2, 5),
+    ):  # fmt: skip
+        side = model.sam_window_size
+        for is_global, window_size, table in ((False, side, side), (True, grid, trained)):
             yield make(
-                "Block", (architecture,), (meta(views, grid, grid, width),), options={"is_global": is_global},
+                "Block", (model,), (meta(views, grid, grid, width),), options={"is_global": is_global},
                 num_views=views, grid_size=grid, window_size=window_size, pretrain_grid_size=table, **sizes,
             )  # fmt: skip
     for views, side in ((2, patch * trained + 1), (3, patch * (trained + 2)), (1, patch * 2 * trained - 1)):
@@ -78,16 +89,17 @@ def clip(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
         features, shape = (meta(views, queries, width),), {"num_views": views, "num_queries": queries}
         yield make("NoTPTransformerBlock", (architecture,), features, **shape, **stack)
         yield make("NoTPTransformer", (architecture,), features, **shape, **stack, num_layers=layers)
-    # As it was trained, then other grids, whose positions are resized.
-    for views, grid in ((2, trained), (3, trained + 2), (1, trained - 1)):
-        # The pixels are handed on, but nothing looks at them.
+    # As it was trained, then other grids, whose positions are resized; and where it was trained at one position.
+    narrow = evolve(architecture, clip_image_size=patch + 1)
+    for model, side, views, grid in (
+        (architecture, trained, 2, trained), (architecture, trained, 3, trained + 2),
+        (architecture, trained, 1, trained - 1), (narrow, 1, 3, 1), (narrow, 1, 2, 3),
+    ):  # fmt: skip
+        # The pixels are handed on and held, but nothing looks at them.
         inputs = (image(views, COLOURS, 8, 8), meta(views, width, grid, grid))
         sizes = {
-            "num_views": views, "grid_size": grid, "pretrain_grid_size": trained, "patch_size": patch,
+            "num_views": views, "grid_size": grid, "pretrain_grid_size": side, "patch_size": patch,
             "image_channels": COLOURS,
         }  # fmt: skip
-        for case in (
-            make("CLIPVisionEmbeddings", (architecture,), inputs, hidden_size=width, **sizes),
-            make("VitModel", (architecture,), inputs, **sizes, **stack, num_layers=layers),
-        ):
-            yield evolve(case, inputs=inputs[1:])
+        yield make("CLIPVisionEmbeddings", (model,), inputs, hidden_size=width, **sizes)
+        yield make("VitModel", (model,), inputs, **sizes, **stack, num_layers=layers)

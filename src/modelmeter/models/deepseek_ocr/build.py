@@ -42,19 +42,42 @@ def build_layers(sizes: Mapping[str, Size]) -> dict[str, BaseLayer]:
         Every workload and architecture dimension, and ``decode_step``: formulas or numbers. The decode
         run is step ``decode_step``, which sees ``seq_len + decode_step`` keys.
     """
+    prompt, keys = sizes["seq_len"], sizes["seq_len"] + sizes["decode_step"]
     vision = _make(VisionTower, sizes)
-    prompt = {"num_queries": sizes["seq_len"], "num_keys": sizes["seq_len"]}
-    step: dict[str, Size] = {"num_queries": 1, "num_keys": sizes["seq_len"] + sizes["decode_step"]}
     return {
-        "prefill": DeepseekOCRForCausalLM(
-            model=DeepseekOCRModel(vision_layer=vision, decoder_layer=_make(DecoderStack, {**sizes, **prompt})),
-            lm_head=_build_lm_head(sizes, sizes["logits_tokens"]),
+        "prefill": build_decoder(
+            sizes, num_queries=prompt, num_keys=prompt, logits_tokens=sizes["logits_tokens"], vision_layer=vision
         ),
-        "decode": DeepseekOCRForCausalLM(
-            model=DeepseekOCRModel(vision_layer=Idle(), decoder_layer=_make(DecoderStack, {**sizes, **step})),
-            lm_head=_build_lm_head(sizes, 1),
-        ),
+        "decode": build_decoder(sizes, num_queries=1, num_keys=keys, logits_tokens=1),
     }
+
+
+def build_decoder(
+    sizes: Mapping[str, Size],
+    *,
+    num_queries: Size,
+    num_keys: Size,
+    logits_tokens: Size,
+    vision_layer: BaseLayer | None = None,
+) -> DeepseekOCRForCausalLM:
+    """Return the layers of a run of the decoder over ``num_queries`` new positions of each sequence.
+
+    Parameters
+    ----------
+    sizes
+        ``batch_size`` and every architecture dimension.
+    num_queries, num_keys
+        New positions, and all positions that they see, the new ones included.
+    logits_tokens
+        New positions that get logits.
+    vision_layer
+        What images go through first, if there are any.
+    """
+    decoder = _make(DecoderStack, {**sizes, "num_queries": num_queries, "num_keys": num_keys})
+    return DeepseekOCRForCausalLM(
+        model=DeepseekOCRModel(vision_layer=vision_layer or Idle(), decoder_layer=decoder),
+        lm_head=_build_lm_head(sizes, logits_tokens),
+    )
 
 
 def list_inputs(sizes: Mapping[str, Size]) -> dict[str, Elements]:

@@ -24,6 +24,7 @@ RULES: Final = (
     Rule("num_heads", "divides", "hidden_size"),
     Rule(2, "divides", "head_dim"),  # only the rotary embedding has this size of its own, and turns pairs of channels
     Rule("num_queries", "at_most", "num_keys"),
+    Rule("batch_size", "at_most", "context_tokens"),
     Rule("num_global_layers", "at_most", "num_layers"),
     Rule("patch_size", "at_most", "view_size"),
 )

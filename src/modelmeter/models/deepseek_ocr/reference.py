@@ -84,8 +84,8 @@ class DeepseekOCRModel(nn.Module):
         newline = self.image_newline.expand(rows.shape[0], rows.shape[1], 1, -1)
         return torch.cat((rows, newline), dim=2).flatten(1, 2)
 
-    def _write_pages(self, prompts: Tensor, views: Iterator[Tensor], tile_grid: tuple[int, int]) -> int:
-        """Write the image tokens of the pages of a call over the prompts of these pages; return how many pages."""
+    def _write_pages(self, prompts: Tensor, views: Iterator[Tensor], tile_grid: tuple[int, int]) -> tuple[int, int]:
+        """Write the image tokens of a call over their prompts; return how many pages, and the tokens of each."""
         image_tokens = self.encode_pages(views, tile_grid)
         pages, tokens, _ = image_tokens.shape
         if tokens > prompts.shape[1]:
@@ -98,7 +98,7 @@ class DeepseekOCRModel(nn.Module):
         # The vendor chooses these rows by a mask, which moves as much. As an assignment to target[:, rows] this would
         # take the page apart where there is one.
         torch.ops.aten.index_put_(prompts[:pages, :tokens], [None, rows], images)
-        return pages
+        return pages, tokens
 
     def forward(
         self,
@@ -106,19 +106,25 @@ class DeepseekOCRModel(nn.Module):
         cache: KeyValueCache,
         views: Views | None = None,
         tile_grid: tuple[int, int] = (0, 0),
+        images_per_prompt: int = 1,
         image_start: int = 0,
     ) -> Tensor:
         """Return hidden states (batch, positions, hidden_size) and fill ``cache``.
 
-        The image tokens take the positions from ``image_start`` on. ``views`` makes what :meth:`encode_pages` takes,
-        for one call after the other until every page of the batch has had its turn.
+        The image tokens take the positions from ``image_start`` on, one image after the other. ``views`` makes what
+        :meth:`encode_pages` takes, for one call after the other until every image of every prompt has had its turn: a
+        call has one image of each of some prompts.
         """
         batch_size, positions = input_ids.shape
         inputs_embeds = self.embed_tokens(input_ids)
         if views is not None:
-            page, pending = 0, views()
-            while page < batch_size:
-                page += self._write_pages(inputs_embeds[page:, image_start:], pending, tile_grid)
+            prompt, pending = 0, views()
+            while prompt < batch_size:
+                start = image_start
+                for _ in range(images_per_prompt):
+                    pages, tokens = self._write_pages(inputs_embeds[prompt:, start:], pending, tile_grid)
+                    start += tokens
+                prompt += pages
         position_ids = torch.arange(cache.length, cache.length + positions, device=input_ids.device)
         position_ids = position_ids.expand(batch_size, -1)
         hidden_states = inputs_embeds
@@ -143,10 +149,11 @@ class DeepseekOCRForCausalLM(nn.Module):
         cache: KeyValueCache,
         views: Views | None = None,
         tile_grid: tuple[int, int] = (0, 0),
+        images_per_prompt: int = 1,
         logits_tokens: int | None = None,
     ) -> Tensor:
         """Return the logits (batch, logits_tokens, vocab_size) of the last positions; of all by default."""
-        hidden_states = self.model(input_ids, cache, views, tile_grid)
+        hidden_states = self.model(input_ids, cache, views, tile_grid, images_per_prompt)
         if logits_tokens is not None:
             # Engines gather these rows, too.
             hidden_states = hidden_states[:, hidden_states.shape[1] - logits_tokens :].contiguous()

@@ -50,10 +50,21 @@ class KeyValueCache:
         return [tensor for tensor in (self.keys[layer_index], self.values[layer_index]) if tensor is not None]
 
     def hold(self, length: int) -> None:
-        """Reserve all buffers, and take ``length`` positions in them as cached, whatever they hold."""
-        make = torch.empty
-        for held in (self.keys, self.values):
-            held[:] = [make(self._shape, device=self._device, dtype=self._dtype) for _ in self._layers]
+        """Reserve all buffers, and take ``length`` positions in them as cached, whatever they hold.
+
+        Raises
+        ------
+        TraceError
+            If torch cannot hold buffers as large.
+        """
+        try:
+            for held in (self.keys, self.values):
+                held[:] = [torch.empty(self._shape, device=self._device, dtype=self._dtype) for _ in self._layers]
+        except (RuntimeError, TypeError):  # more bytes, or a larger size, than 64 bits count; torch's words are C++'s
+            raise TraceError(
+                "torch cannot hold a cache of these sizes", place="batch_size, seq_len",
+                found=f"{self._shape[0]}, {self._shape[2]}",
+            ) from None  # fmt: skip
         self.length = length
 
     def make_room(self) -> None:

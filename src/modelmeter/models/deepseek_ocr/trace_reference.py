@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count
 from math import gcd
+from typing import Final
 
 import torch
 from attrs import asdict, evolve, frozen
 
 from modelmeter import symbols
 from modelmeter.dtypes import default_dtype
-from modelmeter.errors import WorkloadError
+from modelmeter.errors import TraceError, WorkloadError
 from modelmeter.functions import ceil_div
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr import vision_tokens
@@ -23,6 +24,10 @@ from modelmeter.trace import trace_modules
 
 DTYPE = torch.bfloat16
 """What runs, and is cached, on the meta device; unlike float32, so that what is cast can be told from what is not."""
+
+
+MOST_EXPERTS: Final = 2**16
+"""Most experts, over all layers, that are traced: twice those of the largest models. Each is a module to build."""
 
 
 @frozen(kw_only=True)
@@ -43,6 +48,7 @@ class TraceWorkload:
     num_height_tiles: int
     seq_len: int
     logits_tokens: int
+    images_per_prompt: int = 1
 
     def __attrs_post_init__(self) -> None:
         for name, size in asdict(self).items():
@@ -121,7 +127,7 @@ def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorklo
     Raises
     ------
     TraceError
-        If the prompt does not hold its image tokens, or a run fails otherwise.
+        If the prompt does not hold its image tokens, as :func:`prepare_runs`, or a run fails otherwise.
     """
     workload = workload or TraceWorkload.for_architecture(architecture)
     graph = trace_modules(*prepare_runs(architecture, workload))
@@ -144,7 +150,19 @@ def prepare_runs(
 
     The decode step is one token behind a cache of the whole prompt; by default that of :func:`make_cache`. The
     experts take even shares of the tokens. With ``dtype`` float32 nothing is cast.
+
+    Raises
+    ------
+    TraceError
+        If the model has more experts than can be traced, or torch cannot hold the cache.
     """
+    num_sparse_layers = architecture.num_hidden_layers - architecture.first_k_dense_replace
+    if num_sparse_layers * architecture.n_routed_experts > MOST_EXPERTS:
+        raise TraceError(
+            "the model has more experts than can be traced", place="num_hidden_layers, n_routed_experts",
+            expected=f"at most {MOST_EXPERTS} experts in all layers",
+            found=f"{architecture.n_routed_experts} in each of {num_sparse_layers}",
+        )  # fmt: skip
     model = build_reference(architecture, expert_routing="even", dtype=dtype)
     cache = cache or make_cache(architecture, workload, dtype)
     tile_grid = (workload.num_width_tiles, workload.num_height_tiles)
@@ -159,6 +177,7 @@ def prepare_runs(
                 cache,
                 views=partial(make_views, workload, dtype),
                 tile_grid=tile_grid,
+                images_per_prompt=workload.images_per_prompt,
                 logits_tokens=workload.logits_tokens,
             )
 
@@ -173,7 +192,7 @@ def prepare_runs(
 def make_views(workload: TraceWorkload, dtype: torch.dtype = DTYPE) -> Iterator[torch.Tensor]:
     """Yield the pixels of each call of the towers, on the meta device: tiles, if there are any, then global views."""
     tiles = int(vision_tokens.count_tiles(workload.num_width_tiles, workload.num_height_tiles))
-    for _ in range(workload.batch_size // workload.vision_batch_size):
+    for _ in range(workload.images_per_prompt * workload.batch_size // workload.vision_batch_size):
         for views, side in ((tiles, workload.image_size), (1, workload.base_size)):
             if views:
                 shape = (workload.vision_batch_size * views, IMAGE_CHANNELS, side, side)

@@ -6,6 +6,7 @@ row of a grid ends with a newline token, and the global view ends with a separat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from modelmeter.functions import Size, ceil_div, exceeds, floor_div
@@ -51,3 +52,15 @@ def image_tokens(
     """Return the tokens of one page: its global view, and its tiles where there are any."""
     tiles = tile_tokens(image_size, num_width_tiles, num_height_tiles, patch_size)
     return global_view_tokens(base_size, patch_size) + tiles
+
+
+def prompt_image_tokens(sizes: Mapping[str, Size]) -> Size:
+    """Return the tokens of all images of one prompt; ``sizes`` has the dimensions that they depend on."""
+    per_image = image_tokens(
+        sizes["base_size"],
+        sizes["image_size"],
+        sizes["num_width_tiles"],
+        sizes["num_height_tiles"],
+        sizes["sam_patch_size"],
+    )
+    return sizes["images_per_prompt"] * per_image

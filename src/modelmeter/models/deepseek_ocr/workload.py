@@ -36,11 +36,12 @@ class Workload:
     Raises
     ------
     WorkloadError
-        If a size is not an integer in its range, a side is shorter than a patch, ``seq_len`` does not hold
-        the image tokens, or there are more logits than positions.
+        If a size is not an integer in its range, a side is shorter than a patch, ``seq_len`` or ``decode_steps``
+        is given and does not follow, or there are more logits than positions.
     """
 
     batch_size: int = 1
+    images_per_prompt: int = 1
     vision_batch_size: int = 1
     base_size: int = 1024
     image_size: int = 640
@@ -77,7 +78,16 @@ class Workload:
             ),
             ("base_size", self.base_size >= patch, f"at least one patch, {patch}"),
             ("image_size", self.image_size >= patch, f"at least one patch, {patch}"),
-            ("seq_len", self.seq_len >= self.image_tokens, f"at least the image tokens, {self.image_tokens}"),
+            (
+                "seq_len",
+                self.seq_len == self.image_tokens + self.prompt_tokens,
+                f"the {self.image_tokens} image tokens and prompt_tokens, {self.prompt_tokens}",
+            ),
+            (
+                "decode_steps",
+                self.decode_steps == self.max_new_tokens - 1,
+                f"one less than max_new_tokens, {self.max_new_tokens}",
+            ),
             ("logits_tokens", self.logits_tokens <= self.seq_len, f"at most seq_len, {self.seq_len}"),
         ):
             if not holds:
@@ -171,8 +181,8 @@ class Workload:
 
     @property
     def image_tokens(self) -> int:
-        """Tokens of one page."""
-        return int(
+        """Tokens of the images of one prompt."""
+        return self.images_per_prompt * int(
             vision_tokens.image_tokens(self.base_size, self.image_size, self.num_width_tiles, self.num_height_tiles)
         )
 

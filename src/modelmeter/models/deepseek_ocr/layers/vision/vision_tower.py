@@ -25,14 +25,16 @@ IMAGE_CHANNELS = 3
 class VisionTower(BaseLayer):
     """SAM, CLIP and the projector on the tiles and on the global view of each page.
 
-    Not a torch module of its own: its children are attributes of ``DeepseekOCRModel``. ``vision_batch_size`` pages
-    share a call, of which there are ``batch_size / vision_batch_size``: each tower runs once for the tiles of these
-    pages (where a page has more than one) and once for their global views.
+    Not a torch module of its own: its children are attributes of ``DeepseekOCRModel``. One page of each of
+    ``vision_batch_size`` prompts shares a call, of which there are ``images_per_prompt batch_size /
+    vision_batch_size``: each tower runs once for the tiles of these pages (where a page has more than one) and once for
+    their global views.
 
     Output: image tokens (batch_size, tokens, hidden_size), written over the embeddings of the prompt.
     """
 
     batch_size: Size
+    images_per_prompt: Size
     vision_batch_size: Size
     base_size: Size
     image_size: Size
@@ -63,8 +65,8 @@ class VisionTower(BaseLayer):
 
     @property
     def num_calls(self) -> Size:
-        """Calls of the towers until every page has had its turn: ``vision_batch_size`` pages in each."""
-        return floor_div(self.batch_size, self.vision_batch_size)
+        """Calls of the towers until every image has had its turn, one of ``vision_batch_size`` prompts in each."""
+        return self.images_per_prompt * floor_div(self.batch_size, self.vision_batch_size)
 
     @property
     def tile_views(self) -> Size:

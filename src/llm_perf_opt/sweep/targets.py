@@ -1,0 +1,63 @@
+"""Which files a sweep may replace: sweeps, and no others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet
+
+import deepseek_ocr_costs as costs
+from llm_perf_opt.commands.evaluate import PEAK
+from llm_perf_opt.sweep.blocks import METRICS
+from modelmeter.errors import OutputError
+from modelmeter.files import explain_failure
+
+_DESCRIPTION: Final = b"modelmeter"
+"""The key of a Parquet schema under which a sweep describes itself."""
+
+_LONGEST_HEADER: Final = 10_000
+_METRICS: Final = frozenset((*METRICS, PEAK))
+_ARGUMENTS: Final = frozenset((*costs.DIMENSIONS, "expert_routing", "stage"))
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse to replace a file that is no sweep: Parquet that does not say so, or CSV with other columns than one.
+
+    Raises
+    ------
+    OutputError
+        If there is such a file, or it cannot be read.
+    """
+    with explain_failure("the sweep", path):
+        if path.is_file() and path.stat().st_size and not _is_sweep(path):
+            raise OutputError(
+                "the sweep would replace a file that modelmeter did not write", place=str(path),
+                remedy="move it away, or name another file",
+            )  # fmt: skip
+
+
+def _is_sweep(path: Path) -> bool:
+    if path.suffix.lower() != ".parquet":
+        with path.open("rb") as file:
+            header = file.readline(_LONGEST_HEADER).decode(errors="replace")
+        return _has_columns(header.rstrip("\r\n").split(","))
+    try:
+        schema = pyarrow.parquet.read_schema(path)
+        description = json.loads((schema.metadata or {})[_DESCRIPTION])
+    except (pa.ArrowInvalid, KeyError, ValueError):
+        return False
+    return isinstance(description, dict) and "stage" in description and _has_columns(schema.names)
+
+
+def _has_columns(names: Sequence[str]) -> bool:
+    """Tell whether columns are those of a sweep: sizes and metrics, once each, and nothing else."""
+    return (
+        len(set(names)) == len(names)
+        and set(names) <= _METRICS | _ARGUMENTS
+        and bool(set(names) & _METRICS)
+        and bool(set(names) & _ARGUMENTS)
+    )

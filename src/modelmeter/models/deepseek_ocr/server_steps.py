@@ -1,0 +1,78 @@
+"""Steps of a serving engine: a chunk of a prefill behind cached positions, and one step of sequences of any lengths.
+
+They are made of the layers that a prefill and a decode step are made of, at other sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import sympy
+from attrs import evolve
+
+from modelmeter.cost import INDEX_BITS, METRICS, Cost, bits_to_bytes
+from modelmeter.errors import FormulaError
+from modelmeter.functions import Size, exceeds
+from modelmeter.models.deepseek_ocr.build import build_decoder, symbolic_sizes
+from modelmeter.symbols import symbol
+
+CHUNK: Final = "chunk"
+STEP: Final = "step"
+
+
+def server_sizes() -> dict[str, Size]:
+    """Return a symbol for every size of the steps. Unlike elsewhere, ``logits_tokens`` may be 0: a part of a prompt
+    needs no logits.
+    """
+    names = ("cached_tokens", "context_tokens")
+    none = sympy.Symbol("logits_tokens", integer=True, nonnegative=True)
+    return {**symbolic_sizes(), **{name: symbol(name) for name in names}, "logits_tokens": none}
+
+
+def cost_chunk(sizes: Mapping[str, Size]) -> Cost:
+    """Return the cost of ``seq_len`` positions of each prompt behind ``cached_tokens`` that are cached.
+
+    Parameters
+    ----------
+    sizes
+        Every dimension, and ``cached_tokens``, which is at least 1. The last ``logits_tokens`` positions get logits;
+        with 0 of them, the LM head does not run.
+    """
+    keys = sizes["cached_tokens"] + sizes["seq_len"]
+    layer = build_decoder(sizes, num_queries=sizes["seq_len"], num_keys=keys, logits_tokens=sizes["logits_tokens"])
+    whole, without_head = layer.cost, layer.model.cost
+    runs = exceeds(sizes["logits_tokens"], 0)
+    head = {metric: whole[metric] - without_head[metric] for metric in METRICS}
+    both = Cost(**{metric: without_head[metric] + runs * head[metric] for metric in METRICS})
+    return evolve(both, weight_bytes=whole.weight_bytes)
+
+
+def cost_step(sizes: Mapping[str, Size]) -> Cost:
+    """Return the cost of one token of each of ``batch_size`` sequences that have ``context_tokens`` cached in all.
+
+    Attention is the only work that depends on the length of a sequence, and linear in it. So the formula for sequences
+    of one length holds for any lengths, with their sum in place of the product; but each has a position of its own,
+    which every layer reads.
+
+    Raises
+    ------
+    FormulaError
+        If a cost is not linear in the length, or a length is not that of a sequence.
+    """
+    batch_size, context = sizes["batch_size"], symbol("cached_tokens")
+    layer = build_decoder(sizes, num_queries=1, num_keys=context + 1, logits_tokens=1)
+    cost = Cost(**{metric: _add_lengths(layer.cost[metric], batch_size, context, sizes) for metric in METRICS})
+    positions = bits_to_bytes((batch_size - 1) * sizes["num_hidden_layers"] * INDEX_BITS)
+    return evolve(cost, io_bytes=cost.io_bytes + positions)
+
+
+def _add_lengths(size: Size, batch_size: Size, context: sympy.Symbol, sizes: Mapping[str, Size]) -> sympy.Expr:
+    """Return a cost with ``context_tokens`` in place of ``batch_size`` times the length of each context."""
+    read = sympy.Poly(sympy.expand(size), context)
+    if read.degree() > 1:
+        raise FormulaError("the cost of a step is not linear in the length of a context", place=STEP, found=size)
+    each = sympy.cancel(read.coeff_monomial(context) / batch_size)
+    if sympy.denom(each).free_symbols:
+        raise FormulaError("a context that belongs to no sequence", place=STEP, found=each)
+    return sympy.expand(read.coeff_monomial(1) + each * sizes["context_tokens"])

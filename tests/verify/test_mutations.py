@@ -74,6 +74,8 @@ HEAD_SIZES = {
 }
 PARTS_OF_WINDOWS = {Differs(WINDOW * FloorDiv(GRID, WINDOW), GRID): Differs(WINDOW * CeilDiv(GRID, WINDOW), GRID)}
 SEVERAL_TILES = {Exceeds(TILES * side, 1): Exceeds(TILES, 1) for side in sorted(TILES.free_symbols, key=str)}
+PAGES, PAGES_OF_A_CALL = symbol("batch_size"), symbol("vision_batch_size")
+FULL_CALLS = {FloorDiv(PAGES, PAGES_OF_A_CALL): PAGES / PAGES_OF_A_CALL}
 EXPERT_SIZES = "moe_intermediate_size|n_routed_experts|n_shared_experts|num_experts_per_tok"
 
 EQUIVALENT: Mapping[str, Callable[[Mutant], bool]] = {
@@ -81,6 +83,7 @@ EQUIVALENT: Mapping[str, Callable[[Mutant], bool]] = {
     "whole windows, rounded up or down, make up the grid in the same cases": lambda mutant: restores(
         mutant, PARTS_OF_WINDOWS
     ),
+    "every call of the towers is full": lambda mutant: restores(mutant, FULL_CALLS),
     "a product of two counts exceeds 1 when it does with one of them squared": lambda mutant: restores(
         mutant, SEVERAL_TILES
     ),
@@ -135,6 +138,14 @@ def checks() -> list[Check]:
             shared,
             reference_cases.make_prefill_case(shared, least={}),
             reference_cases.make_decode_case(shared, least={}),
+            # Where nothing is cast.
+            evolve(reference_cases.make_prefill_case(shared, least={}), casts=False),
+        ),
+        # A view of one patch: an image of one token, in a window of one. And a view alone.
+        *record(
+            dense,
+            reference_cases.make_page_case(dense, dense.sam_patch_size),
+            reference_cases.make_page_case(dense, 17 * dense.sam_patch_size, batch_size=1),
         ),
         *record(dense, *symbolic, default.at(width, 1), default.at(height, 1), default.at(width, 1).at(height, 1)),
         *record(dense, evolve(last_patches, least={})),

@@ -22,6 +22,7 @@ from transformers import UnlimitedOcrForConditionalGeneration
 
 from modelmeter.compiler import CompiledModel
 from modelmeter.cost import FLOWS, METRICS, Cost, Metric, Work
+from modelmeter.dtypes import default_dtype
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import bounded_routed_reads
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -29,23 +30,24 @@ from modelmeter.models.deepseek_ocr.image_preprocessing import MODES
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
 from modelmeter.verify.counting import ForwardCount, count_forward
 
-# Pairwise different and odd: no kind of element can stand for another.
-BITS = {"weight_bits": 7, "activation_bits": 13, "kv_bits": 3}
+# Odd, and other than those of float32 and of indices. The cache takes keys and values as they are, so it is as wide.
+BITS = {"weight_bits": 7, "activation_bits": 13, "kv_bits": 13}
+BITS_OF_FLOAT32 = {"weight_bits": 32, "activation_bits": 32, "kv_bits": 32}
 
 
-def in_mode(name: str, *grid: int, batch_size: int = 1) -> Page:
-    return Page(MODES[name].base_size, MODES[name].image_size, *grid, batch_size=batch_size)
+def in_mode(name: str, *grid: int, **counts: int) -> Page:
+    return Page(MODES[name].base_size, MODES[name].image_size, *grid, **counts)
 
 
 @cache
 def build_models(
-    architecture: DeepSeekOCRArchitecture,
+    architecture: DeepSeekOCRArchitecture, dtype: torch.dtype = torch.bfloat16
 ) -> tuple[DeepseekOCRForCausalLM, UnlimitedOcrForConditionalGeneration]:
     # Of the ways that transformers runs experts, grouped_mm counts as 0, and eager needs data.
     oracle = build_oracle(
-        architecture, image_token_id=0, experts_implementation="batched_mm", device="meta", dtype=torch.bfloat16
+        architecture, image_token_id=0, experts_implementation="batched_mm", device="meta", dtype=dtype
     )
-    return build_reference(architecture, expert_routing="even"), oracle
+    return build_reference(architecture, expert_routing="even", dtype=dtype), oracle
 
 
 @pytest.fixture
@@ -71,16 +73,16 @@ def matrix_flops(model: CompiledModel, stage: str, sizes: dict[str, int]) -> int
 PUBLISHED_PAGES = [
     in_mode("tiny"),
     in_mode("small", 0, 0, batch_size=3),
-    in_mode("base"),
-    in_mode("large", batch_size=5),
+    in_mode("base", images_per_prompt=3),
+    in_mode("large", batch_size=5, vision_batch_size=5),
     in_mode("gundam"),  # a page that is small enough gets no tiles
     in_mode("gundam", 2, 3),
-    in_mode("gundam", 2, 1, batch_size=3),
+    in_mode("gundam", 2, 1, batch_size=6, vision_batch_size=3, images_per_prompt=2),
     in_mode("gundam", 1, 2),
     in_mode("gundam", 3, 3),
     in_mode("gundam", 1, 9),
     in_mode("gundam-m", 2, 3),
-    in_mode("gundam-m", 3, 1, batch_size=3),
+    in_mode("gundam-m", 3, 1, batch_size=3, vision_batch_size=3),
 ]
 # Grids of 37, 62, 15 and 1 patches are multiples of neither a window of 14 nor the stride of 4; 14 and 42 fill windows.
 # Sides of 600, 1000, 31 and 677 pixels leave some over.
@@ -94,7 +96,7 @@ FREE_PAGES = [
 OTHER_PAGES = [
     *FREE_PAGES,
     Page(16 * 19, 16 * 18 + 3, 2, 3, 3),
-    Page(16 * 27, 16 * 19, 3, 1, 5),
+    Page(16 * 27, 16 * 19, 3, 1, 5, vision_batch_size=5, images_per_prompt=3),
 ]
 
 
@@ -109,14 +111,18 @@ OTHER_PAGES = [
 )
 def test_vision_and_projector_equal_both_implementations(model: CompiledModel, page: Page) -> None:
     reference, oracle = build_models(model.architecture)
-    views, tiles = page.draw()
+    images = page.draw()
     vision, projector = (matrix_flops(model, stage, page.sizes) for stage in ("vision", "projector"))
 
-    seen, _ = count_flops(lambda: reference.model.encode_images(views, tiles, page.num_width_tiles))
+    views = images.make_views()
+    seen, _ = count_flops(
+        lambda: [reference.model.encode_pages(views, images.given["tile_grid"]) for _ in range(images.calls)]
+    )
+    assert next(views, None) is None, "every page had its turn"
     assert seen["ImageEncoderViT"] + seen["VitModel"] == vision
     assert seen["MlpProjector"] == projector
 
-    seen, _ = count_flops(lambda: oracle.get_image_features(pixel_values=views, pixel_values_local=tiles, **page.grids))
+    seen, _ = count_flops(lambda: oracle.get_image_features(**images.for_oracle))
     assert seen["UnlimitedOcrVisionModel"] == vision
     assert seen["Linear"] == projector
 
@@ -150,11 +156,13 @@ def test_prefill_and_decode_equal_both_implementations(model: CompiledModel, pro
     batch_size, seq_len, logits_tokens, steps = prompt
     sizes = {"batch_size": batch_size, "seq_len": seq_len, "logits_tokens": logits_tokens, "decode_steps": steps}
     rotary = model.totals.by_class["LlamaRotaryEmbedding"]
-    memory, past = build_cache(model.architecture, batch_size, seq_len + steps), None
+    memory, past = build_cache(model.architecture, batch_size, seq_len + steps + 1), None
     counted: dict[str, list[int]] = {"prefill": [0, 0], "decode": [0, 0]}
     for index in range(1 + steps):
         ids, logits = ids_on_meta(batch_size, 1 if index else seq_len), 1 if index else logits_tokens
         ours, _ = count_flops(lambda ids=ids, logits=logits: reference(ids, memory, logits_tokens=logits))
+        if not index:
+            memory.make_room()
         theirs, output = count_flops(
             lambda ids=ids, logits=logits, past=past: oracle(input_ids=ids, past_key_values=past, logits_to_keep=logits)
         )
@@ -212,45 +220,50 @@ def split_stages(seen: ForwardCount) -> dict[str, Work]:
     [
         ("published", in_mode("gundam", 2, 3), 913),
         ("published", Page(600, 600, batch_size=3), 7),
-        ("other", Page(16 * 19, 16 * 18 + 3, 2, 3, 3), 11),
+        ("other", Page(16 * 19, 16 * 18 + 3, 2, 3, 6, vision_batch_size=3, images_per_prompt=2), 11),
         ("other", Page(16 * 37, 16 * 27, 1, 3), 5),
         ("other", Page(16 * 19, 16), 1),
     ],
     indirect=["model"],
     ids=str,
 )
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 def test_all_six_metrics_of_every_stage_equal_the_counters(
     model: CompiledModel,
     page: Page,
     logits_tokens: int,
+    dtype: torch.dtype,
     expected_metrics: Callable[..., dict[Metric, Fraction]],
 ) -> None:
-    """With even routing, which the counted forward has, and two decode steps."""
-    reference, _ = build_models(model.architecture)
-    views, tiles = page.draw()
-    tokens = reference.model.encode_images(views, tiles, page.num_width_tiles).shape[1]
-    seq_len, steps = tokens + 10, 2
-    memory = build_cache(model.architecture, page.batch_size, seq_len + steps)
-    caches = (*memory.keys, *memory.values)
+    """With even routing, which the counted forward has, and two decode steps; cast, and with nothing to cast."""
+    bits = BITS_OF_FLOAT32 if dtype == torch.float32 else BITS
+    reference, _ = build_models(model.architecture, dtype)
+    images = page.draw(dtype)
+    seq_len, steps = page.count_tokens() + 10, 2
+    memory = build_cache(model.architecture, page.batch_size, seq_len + steps, dtype=dtype)
     ids = ids_on_meta(page.batch_size, seq_len)
-    prefill = count_forward(
-        reference,
-        lambda: reference(ids, memory, views, tiles, page.num_width_tiles, logits_tokens=logits_tokens),
-        cache=caches,
-    )
-    decode = [count_forward(reference, lambda: reference(ids[:, :1], memory), cache=caches) for _ in range(steps)]
+    with default_dtype(dtype):
+        prefill = count_forward(
+            reference,
+            lambda: reference(ids, memory, **images.given, logits_tokens=logits_tokens),
+            cache=memory.tensors,
+        )
+        memory.make_room()
+        decode = [
+            count_forward(reference, lambda: reference(ids[:, :1], memory), cache=memory.tensors) for _ in range(steps)
+        ]
 
     parameters = count_parameters(reference)
     expected = {
-        stage: expected_metrics(work, parameters[stage], prefill.kv_elements if stage == "prefill" else 0, BITS)
+        stage: expected_metrics(work, parameters[stage], prefill.kv_elements if stage == "prefill" else 0, bits)
         for stage, work in split_stages(prefill).items()
     }
-    each_step = [expected_metrics(step.work, parameters["decode"], step.kv_elements, BITS) for step in decode]
+    each_step = [expected_metrics(step.work, parameters["decode"], step.kv_elements, bits) for step in decode]
     # Flows of both steps; the cache and the activations of the last.
     expected["decode"] = each_step[-1] | {metric: sum(step[metric] for step in each_step) for metric in FLOWS}
 
     prompt = {"seq_len": seq_len, "logits_tokens": logits_tokens, "decode_steps": steps}
-    sizes = {**model.defaults, **BITS, **page.sizes, **prompt}
+    sizes = {**model.defaults, **bits, **page.sizes, **prompt}
 
     def values(cost: Cost) -> dict[Metric, int | Fraction]:
         return {metric: evaluate(cost[metric], sizes, routed_reads=bounded_routed_reads) for metric in METRICS}
@@ -259,7 +272,7 @@ def test_all_six_metrics_of_every_stage_equal_the_counters(
     assert values(model.totals.total) == {
         **{metric: sum(expected[stage][metric] for stage in expected) for metric in FLOWS},
         # The parameters once, the largest activations, and the cache that is left at the end.
-        "weight_bytes": Fraction(sum(tensor.numel() for tensor in reference.parameters()) * BITS["weight_bits"], 8),
+        "weight_bytes": Fraction(sum(tensor.numel() for tensor in reference.parameters()) * bits["weight_bits"], 8),
         "activation_bytes": max(expected[stage]["activation_bytes"] for stage in expected),
         "kv_cache_bytes": expected["decode"]["kv_cache_bytes"],
     }

@@ -7,77 +7,78 @@ from fractions import Fraction
 
 import pytest
 import torch
+from model_inputs import Page
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import deepseek_ocr_costs
 from modelmeter.compiler import CompiledModel
 from modelmeter.cost import FLOWS, METRICS, Metric, Work
+from modelmeter.dtypes import default_dtype
 from modelmeter.evaluate import evaluate
 from modelmeter.functions import bounded_routed_reads
 from modelmeter.models.deepseek_ocr.reference import build_reference
-from modelmeter.models.deepseek_ocr.reference_decoder import WithoutCache
+from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.training import count_training_step
 
 # Pairwise different and odd: no kind of element can stand for another. Training keeps no cache: its bits are not used.
 BITS = {"weight_bits": 7, "activation_bits": 13, "kv_bits": 3}
-PAGES = ("batch_size", "base_size", "image_size", "num_width_tiles", "num_height_tiles")
+BITS_OF_FLOAT32 = {"weight_bits": 32, "activation_bits": 32, "kv_bits": 3}
 
 
 @pytest.mark.parametrize(
     ("architecture", "page", "logits_tokens"),
     [
         # An A4 page in gundam mode, with logits for all of its prompt.
-        ("published", (1, 1024, 640, 2, 3), 913),
+        ("published", Page(1024, 640, 2, 3), 913),
         # This model was trained on 19 patches a side, and has 5 positions for CLIP: each is resized, or is not.
-        ("other", (3, 16 * 19, 16 * 18 + 3, 2, 3), 11),
-        ("other", (1, 16 * 37, 16 * 27, 1, 3), 5),
-        ("other", (5, 600, 600, 1, 1), 7),
+        ("other", Page(16 * 19, 16 * 18 + 3, 2, 3, batch_size=3), 11),
+        ("other", Page(16 * 37, 16 * 27, 1, 3), 5),
+        ("other", Page(600, 600, batch_size=6, vision_batch_size=2, images_per_prompt=3), 7),
         # One token of the smallest view: nothing is broadcast.
-        ("other", (1, 16 + 7, 16, 0, 0), 1),
+        ("other", Page(16 + 7, 16, 0, 0), 1),
     ],
     ids=str,
 )
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 def test_all_six_metrics_equal_the_counters(
     architecture: str,
-    page: tuple[int, ...],
+    page: Page,
     logits_tokens: int,
+    dtype: torch.dtype,
     request: pytest.FixtureRequest,
     expected_metrics: Callable[..., dict[Metric, Fraction]],
 ) -> None:
-    """With even routing, which the counted forward has."""
+    """With even routing, which the counted forward has; cast, and with nothing to cast."""
+    bits = BITS_OF_FLOAT32 if dtype == torch.float32 else BITS
     compiled: CompiledModel = request.getfixturevalue(architecture)
-    model = build_reference(compiled.architecture, expert_routing="even")
-    batch_size, base_size, image_size, across, down = page
-
-    def views(count: int, side: int) -> Tensor:
-        return torch.empty(batch_size * count, 3, side, side, dtype=torch.bfloat16, device="meta")
-
-    images = (views(1, base_size), views(across * down, image_size) if across * down > 1 else None, across)
-    seq_len = model.model.encode_images(*images).shape[1] + 10
-    ids = torch.zeros(batch_size, seq_len, dtype=torch.int64, device="meta")
+    model = build_reference(compiled.architecture, expert_routing="even", dtype=dtype)
+    images = page.draw(dtype)
+    seq_len = page.count_tokens() + 10
+    ids = torch.zeros(page.batch_size, seq_len, dtype=torch.int64, device="meta")
 
     def forward() -> Tensor:
-        return model(ids, WithoutCache(), *images, logits_tokens=logits_tokens)
+        return model(ids, WithoutCache(), **images.given, logits_tokens=logits_tokens)
 
-    ahead, step = count_forward(model, forward), count_training_step(model, forward)
+    with default_dtype(dtype):
+        ahead, step = count_forward(model, forward), count_training_step(model, forward)
     assert Work.of(step.operators).reads == ahead.work.reads, "the same forward"
 
     parameters = sum(tensor.numel() for tensor in model.parameters())
-    expected = expected_metrics(ahead.work + step.backward, parameters, 0, BITS)
+    expected = expected_metrics(ahead.work + step.backward, parameters, 0, bits)
     expected |= {
         metric: value
-        for metric, value in expected_metrics(ahead.work, parameters, 0, BITS).items()
+        for metric, value in expected_metrics(ahead.work, parameters, 0, bits).items()
         if metric not in FLOWS
     }
     prompt = {"seq_len": seq_len, "logits_tokens": logits_tokens}
-    sizes = {**compiled.defaults, **BITS, **dict(zip(PAGES, page, strict=True)), **prompt}
+    sizes = {**compiled.defaults, **bits, **page.sizes, **prompt}
     cost = compiled.training_step
     ours = {metric: evaluate(cost[metric], sizes, routed_reads=bounded_routed_reads) for metric in METRICS}
     assert ours == expected
     if architecture == "published":
-        named = (*PAGES, *prompt, "weight_bits", "activation_bits")
+        named = (*page.sizes, *prompt, "weight_bits", "activation_bits")
         given = {name: sizes[name] for name in named}
         evaluated = deepseek_ocr_costs.training_step(**given, expert_routing="even")
         assert evaluated == tuple(-(-value.numerator // value.denominator) for value in expected.values())
@@ -87,11 +88,10 @@ def test_the_matrix_products_are_those_that_torch_counts_in_a_plain_training_ste
     """Without any of our counters: a forward and ``backward()`` under FlopCounterMode."""
     model = build_reference(other.architecture, expert_routing="even")
     ids = torch.zeros(3, 31, dtype=torch.int64, device="meta")
-    views = torch.empty(3, 3, 16 * 7, 16 * 7, dtype=torch.bfloat16, device="meta")
+    page = Page(16 * 7, 16, batch_size=3)
     with FlopCounterMode(display=False) as counter:
-        model(ids, WithoutCache(), views, logits_tokens=7).sum().backward()
-    page = dict(zip(PAGES, (3, 16 * 7, 16, 1, 1), strict=True))
-    sizes = {**other.defaults, **page, "seq_len": 31, "logits_tokens": 7}
+        model(ids, WithoutCache(), **page.draw().given, logits_tokens=7).sum().backward()
+    sizes = {**other.defaults, **page.sizes, "seq_len": 31, "logits_tokens": 7}
     assert evaluate(other.training_step.tensor_core_flops, sizes) == counter.get_total_flops()
 
 

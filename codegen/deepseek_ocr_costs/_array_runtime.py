@@ -101,7 +101,7 @@ def bound(
     stage
         A stage, or ``"request"``.
     metric
-        The only metric that is wanted, or ``"peak_activation_bytes"``.
+        The only metric that is wanted, ``"fused_io_bytes"`` or ``"peak_activation_bytes"`` among them.
     expert_routing
         As in the functions of the stages.
     **sizes

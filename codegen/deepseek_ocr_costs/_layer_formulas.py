@@ -62,7 +62,88 @@ SIZES = {
         "clip_num_attention_heads": Size(1, 16),
         "clip_intermediate_size": Size(1, 4096),
     },
+    "deepseek_ocr_for_causal_lm_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "seq_len": Size(1, 913),
+        "logits_tokens": Size(1, 913),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1280),
+        "intermediate_size": Size(1, 6848),
+        "moe_intermediate_size": Size(1, 896),
+        "num_hidden_layers": Size(1, 12),
+        "first_k_dense_replace": Size(0, 1),
+        "num_attention_heads": Size(1, 10),
+        "num_key_value_heads": Size(1, 10),
+        "n_routed_experts": Size(1, 64),
+        "n_shared_experts": Size(1, 2),
+        "num_experts_per_tok": Size(1, 6),
+        "vocab_size": Size(1, 129280),
+        "sam_image_size": Size(1, 1024),
+        "sam_patch_size": Size(1, 16),
+        "sam_hidden_size": Size(1, 768),
+        "sam_num_hidden_layers": Size(1, 12),
+        "sam_num_global_layers": Size(0, 4),
+        "sam_num_attention_heads": Size(1, 12),
+        "sam_intermediate_size": Size(1, 3072),
+        "sam_window_size": Size(1, 14),
+        "sam_neck_channels": Size(1, 256),
+        "sam_downsample_channels": Size(1, 512),
+        "clip_image_size": Size(1, 224),
+        "clip_patch_size": Size(1, 14),
+        "clip_hidden_size": Size(1, 1024),
+        "clip_num_hidden_layers": Size(1, 24),
+        "clip_num_attention_heads": Size(1, 16),
+        "clip_intermediate_size": Size(1, 4096),
+    },
     "deepseek_ocr_model": {
+        "batch_size": Size(1, 1),
+        "images_per_prompt": Size(1, 1),
+        "vision_batch_size": Size(1, 1),
+        "base_size": Size(1, 1024),
+        "image_size": Size(1, 640),
+        "num_width_tiles": Size(0, 2),
+        "num_height_tiles": Size(0, 3),
+        "seq_len": Size(1, 913),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1280),
+        "intermediate_size": Size(1, 6848),
+        "moe_intermediate_size": Size(1, 896),
+        "num_hidden_layers": Size(1, 12),
+        "first_k_dense_replace": Size(0, 1),
+        "num_attention_heads": Size(1, 10),
+        "num_key_value_heads": Size(1, 10),
+        "n_routed_experts": Size(1, 64),
+        "n_shared_experts": Size(1, 2),
+        "num_experts_per_tok": Size(1, 6),
+        "vocab_size": Size(1, 129280),
+        "sam_image_size": Size(1, 1024),
+        "sam_patch_size": Size(1, 16),
+        "sam_hidden_size": Size(1, 768),
+        "sam_num_hidden_layers": Size(1, 12),
+        "sam_num_global_layers": Size(0, 4),
+        "sam_num_attention_heads": Size(1, 12),
+        "sam_intermediate_size": Size(1, 3072),
+        "sam_window_size": Size(1, 14),
+        "sam_neck_channels": Size(1, 256),
+        "sam_downsample_channels": Size(1, 512),
+        "clip_image_size": Size(1, 224),
+        "clip_patch_size": Size(1, 14),
+        "clip_hidden_size": Size(1, 1024),
+        "clip_num_hidden_layers": Size(1, 24),
+        "clip_num_attention_heads": Size(1, 16),
+        "clip_intermediate_size": Size(1, 4096),
+    },
+    "deepseek_ocr_model_fused_io_bytes": {
         "batch_size": Size(1, 1),
         "images_per_prompt": Size(1, 1),
         "vision_batch_size": Size(1, 1),
@@ -109,7 +190,29 @@ SIZES = {
         "num_embeddings": Size(1, 129280),
         "embedding_dim": Size(1, 1280),
     },
+    "embedding_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "num_tokens": Size(1, 913),
+        "num_embeddings": Size(1, 129280),
+        "embedding_dim": Size(1, 1280),
+    },
     "deepseek_v2_decoder_layer": {
+        "batch_size": Size(1, 1),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1280),
+        "moe_intermediate_size": Size(1, 896),
+        "num_attention_heads": Size(1, 10),
+        "num_key_value_heads": Size(1, 10),
+        "n_routed_experts": Size(1, 64),
+        "n_shared_experts": Size(1, 2),
+        "num_experts_per_tok": Size(1, 6),
+        "num_queries": Size(1, 913),
+        "num_keys": Size(1, 913),
+    },
+    "deepseek_v2_decoder_layer_fused_io_bytes": {
         "batch_size": Size(1, 1),
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
@@ -135,7 +238,25 @@ SIZES = {
         "num_queries": Size(1, 913),
         "num_keys": Size(1, 913),
     },
+    "llama_flash_attention2_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "kv_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1280),
+        "num_attention_heads": Size(1, 10),
+        "num_key_value_heads": Size(1, 10),
+        "num_queries": Size(1, 913),
+        "num_keys": Size(1, 913),
+    },
     "linear": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "num_tokens": Size(1, 10584),
+        "in_features": Size(1, 768),
+        "out_features": Size(1, 2304),
+    },
+    "linear_fused_io_bytes": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "num_tokens": Size(1, 10584),
@@ -148,7 +269,20 @@ SIZES = {
         "num_queries": Size(1, 913),
         "head_dim": Size(1, 128),
     },
+    "llama_rotary_embedding_fused_io_bytes": {
+        "batch_size": Size(1, 1),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "num_queries": Size(1, 913),
+        "head_dim": Size(1, 128),
+    },
     "deepseek_v2_mlp": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1280),
+        "intermediate_size": Size(1, 6848),
+        "num_tokens": Size(1, 913),
+    },
+    "deepseek_v2_mlp_fused_io_bytes": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 1280),
@@ -160,13 +294,34 @@ SIZES = {
         "hidden_size": Size(1, 6848),
         "num_tokens": Size(1, 913),
     },
+    "silu_fused_io_bytes": {
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 6848),
+        "num_tokens": Size(1, 913),
+    },
     "deepseek_v2_rms_norm": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 1280),
         "num_tokens": Size(1, 913),
     },
+    "deepseek_v2_rms_norm_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1280),
+        "num_tokens": Size(1, 913),
+    },
     "deepseek_v2_moe": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1280),
+        "moe_intermediate_size": Size(1, 896),
+        "n_routed_experts": Size(1, 64),
+        "n_shared_experts": Size(1, 2),
+        "num_experts_per_tok": Size(1, 6),
+        "num_tokens": Size(1, 913),
+    },
+    "deepseek_v2_moe_fused_io_bytes": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 1280),
@@ -184,7 +339,33 @@ SIZES = {
         "num_experts_per_tok": Size(1, 6),
         "num_tokens": Size(1, 913),
     },
+    "moe_gate_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1280),
+        "n_routed_experts": Size(1, 64),
+        "num_experts_per_tok": Size(1, 6),
+        "num_tokens": Size(1, 913),
+    },
     "image_encoder_vit": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 768),
+        "intermediate_size": Size(1, 3072),
+        "num_views": Size(1, 6),
+        "view_size": Size(1, 640),
+        "window_size": Size(1, 14),
+        "pretrain_grid_size": Size(1, 64),
+        "num_heads": Size(1, 12),
+        "out_channels": Size(1, 1024),
+        "num_layers": Size(1, 12),
+        "num_global_layers": Size(0, 4),
+        "neck_channels": Size(1, 256),
+        "downsample_channels": Size(1, 512),
+        "patch_size": Size(1, 16),
+        "image_channels": Size(1, 3),
+    },
+    "image_encoder_vit_fused_io_bytes": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 768),
@@ -211,7 +392,28 @@ SIZES = {
         "patch_size": Size(1, 16),
         "image_channels": Size(1, 3),
     },
+    "patch_embed_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 768),
+        "num_views": Size(1, 6),
+        "view_size": Size(1, 640),
+        "patch_size": Size(1, 16),
+        "image_channels": Size(1, 3),
+    },
     "conv2d": {
+        "batch_size": Size(1, 6),
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "in_channels": Size(1, 3),
+        "out_channels": Size(1, 768),
+        "kernel_size": Size(1, 16),
+        "stride": Size(1, 16),
+        "padding": Size(0, 0),
+        "height": Size(1, 640),
+        "width": Size(1, 640),
+    },
+    "conv2d_fused_io_bytes": {
         "batch_size": Size(1, 6),
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
@@ -234,13 +436,39 @@ SIZES = {
         "pretrain_grid_size": Size(1, 14),
         "num_heads": Size(1, 12),
     },
+    "block_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 768),
+        "intermediate_size": Size(1, 3072),
+        "num_views": Size(1, 6),
+        "grid_size": Size(1, 40),
+        "window_size": Size(1, 14),
+        "pretrain_grid_size": Size(1, 14),
+        "num_heads": Size(1, 12),
+    },
     "layer_norm": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 768),
         "num_tokens": Size(1, 9600),
     },
+    "layer_norm_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 768),
+        "num_tokens": Size(1, 9600),
+    },
     "attention": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 768),
+        "num_windows": Size(1, 54),
+        "window_size": Size(1, 14),
+        "pretrain_grid_size": Size(1, 14),
+        "num_heads": Size(1, 12),
+    },
+    "attention_fused_io_bytes": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 768),
@@ -256,7 +484,19 @@ SIZES = {
         "intermediate_size": Size(1, 3072),
         "num_tokens": Size(1, 9600),
     },
+    "mlp_block_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 768),
+        "intermediate_size": Size(1, 3072),
+        "num_tokens": Size(1, 9600),
+    },
     "gelu": {
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 3072),
+        "num_tokens": Size(1, 9600),
+    },
+    "gelu_fused_io_bytes": {
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 3072),
         "num_tokens": Size(1, 9600),
@@ -268,7 +508,27 @@ SIZES = {
         "grid_size": Size(1, 40),
         "out_channels": Size(1, 256),
     },
+    "layer_norm2d_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "num_views": Size(1, 6),
+        "grid_size": Size(1, 40),
+        "out_channels": Size(1, 256),
+    },
     "vit_model": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1024),
+        "intermediate_size": Size(1, 4096),
+        "num_views": Size(1, 6),
+        "grid_size": Size(1, 10),
+        "pretrain_grid_size": Size(1, 16),
+        "num_heads": Size(1, 16),
+        "num_layers": Size(1, 24),
+        "patch_size": Size(1, 14),
+        "image_channels": Size(1, 3),
+    },
+    "vit_model_fused_io_bytes": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 1024),
@@ -291,7 +551,27 @@ SIZES = {
         "patch_size": Size(1, 14),
         "image_channels": Size(1, 3),
     },
+    "clip_vision_embeddings_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1024),
+        "num_views": Size(1, 6),
+        "grid_size": Size(1, 10),
+        "pretrain_grid_size": Size(1, 16),
+        "patch_size": Size(1, 14),
+        "image_channels": Size(1, 3),
+    },
     "notp_transformer": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1024),
+        "intermediate_size": Size(1, 4096),
+        "num_queries": Size(1, 101),
+        "num_views": Size(1, 6),
+        "num_heads": Size(1, 16),
+        "num_layers": Size(1, 24),
+    },
+    "notp_transformer_fused_io_bytes": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 1024),
@@ -310,7 +590,24 @@ SIZES = {
         "num_views": Size(1, 6),
         "num_heads": Size(1, 16),
     },
+    "notp_transformer_block_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1024),
+        "intermediate_size": Size(1, 4096),
+        "num_queries": Size(1, 101),
+        "num_views": Size(1, 6),
+        "num_heads": Size(1, 16),
+    },
     "notp_attention": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1024),
+        "num_queries": Size(1, 101),
+        "num_views": Size(1, 6),
+        "num_heads": Size(1, 16),
+    },
+    "notp_attention_fused_io_bytes": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "hidden_size": Size(1, 1024),
@@ -325,6 +622,13 @@ SIZES = {
         "intermediate_size": Size(1, 4096),
         "num_tokens": Size(1, 606),
     },
+    "notp_feedforward_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "hidden_size": Size(1, 1024),
+        "intermediate_size": Size(1, 4096),
+        "num_tokens": Size(1, 606),
+    },
     "mlp_projector": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
@@ -332,7 +636,21 @@ SIZES = {
         "in_features": Size(1, 2048),
         "out_features": Size(1, 1280),
     },
+    "mlp_projector_fused_io_bytes": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "num_tokens": Size(1, 600),
+        "in_features": Size(1, 2048),
+        "out_features": Size(1, 1280),
+    },
     "lm_head": {
+        "weight_bits": Size(1, 16, may_be_fraction=True),
+        "activation_bits": Size(1, 16, may_be_fraction=True),
+        "num_tokens": Size(1, 913),
+        "in_features": Size(1, 1280),
+        "out_features": Size(1, 129280),
+    },
+    "lm_head_fused_io_bytes": {
         "weight_bits": Size(1, 16, may_be_fraction=True),
         "activation_bits": Size(1, 16, may_be_fraction=True),
         "num_tokens": Size(1, 913),
@@ -376,9 +694,13 @@ COSTS = (
 
 ROUTED = (
     "deepseek_ocr_for_causal_lm",
+    "deepseek_ocr_for_causal_lm_fused_io_bytes",
     "deepseek_ocr_model",
+    "deepseek_ocr_model_fused_io_bytes",
     "deepseek_v2_decoder_layer",
+    "deepseek_v2_decoder_layer_fused_io_bytes",
     "deepseek_v2_moe",
+    "deepseek_v2_moe_fused_io_bytes",
 )
 """The functions that route tokens to experts."""
 
@@ -836,6 +1158,168 @@ def deepseek_ocr_for_causal_lm(
     )
 
 
+def deepseek_ocr_for_causal_lm_fused_io_bytes(
+    *,
+    batch_size: Value,
+    images_per_prompt: Value,
+    vision_batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    seq_len: Value,
+    logits_tokens: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    moe_intermediate_size: Value,
+    num_hidden_layers: Value,
+    first_k_dense_replace: Value,
+    num_attention_heads: Value,
+    num_key_value_heads: Value,
+    n_routed_experts: Value,
+    n_shared_experts: Value,
+    num_experts_per_tok: Value,
+    vocab_size: Value,
+    sam_image_size: Value,
+    sam_patch_size: Value,
+    sam_hidden_size: Value,
+    sam_num_hidden_layers: Value,
+    sam_num_global_layers: Value,
+    sam_num_attention_heads: Value,
+    sam_intermediate_size: Value,
+    sam_window_size: Value,
+    sam_neck_channels: Value,
+    sam_downsample_channels: Value,
+    clip_image_size: Value,
+    clip_patch_size: Value,
+    clip_hidden_size: Value,
+    clip_num_hidden_layers: Value,
+    clip_num_attention_heads: Value,
+    clip_intermediate_size: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``DeepseekOCRForCausalLM`` with the same arguments."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    at_most("sam_patch_size", sam_patch_size, "base_size", base_size)
+    at_most("sam_patch_size", sam_patch_size, "image_size", image_size)
+    at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
+    at_most("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    at_most("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    multiple_of("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    multiple_of("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    at_most("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
+    multiple_of("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
+    at_most("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
+    multiple_of("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
+    at_most("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
+    x1 = floor_div(image_size, sam_patch_size)
+    x2 = num_width_tiles * num_height_tiles
+    x3 = exceeds(x2, 1)
+    x4 = floor_div(base_size, sam_patch_size)
+    x5 = x3 * x2
+    x6 = ceil_div(x1, 4)
+    x7 = ceil_div(x4, 4)
+    x8 = x6 * x6 * x5 + x7 * x7
+    x9 = x8 + 1
+    image_tokens = images_per_prompt * (x7 + x9 + num_height_tiles * x3 * x6)
+    at_most("image_tokens", image_tokens, "seq_len", seq_len)
+    x10 = x1 * x3 * x1
+    x11 = x2 * x10
+    x12 = x4 * x4
+    x13 = sam_window_size * sam_window_size
+    x14 = ceil_div(x1, sam_window_size)
+    x15 = ceil_div(x4, sam_window_size)
+    x16 = x14 * x14 * x5 + x15 * x15
+    x17 = x16 * x13
+    x18 = x13 * x17
+    x19 = x11 + x12
+    x20 = ceil_div(x1, 2)
+    x21 = clip_num_hidden_layers * (x5 + x9)
+    x22 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
+    x23 = ceil_div(x4, 2)
+    x24 = floor_div(sam_hidden_size, sam_num_attention_heads)
+    x25 = floor_div(sam_image_size, sam_patch_size)
+    x26 = x3 + 1
+    x27 = x26 * x13
+    x28 = sam_num_global_layers * x12 + sam_num_hidden_layers * x27 + sam_num_global_layers * x10
+    x29 = hidden_size + clip_num_hidden_layers * clip_intermediate_size
+    x30 = vision_batch_size * activation_bits * sam_num_attention_heads * sam_window_size * x16
+    x31 = x30 + x24 * x26 * weight_bits
+    x32 = floor_div(clip_image_size, clip_patch_size)
+    x33 = x26 * (x32 * x32 + 1)
+    x34 = images_per_prompt * floor_div(batch_size, vision_batch_size)
+    x35 = activation_bits * hidden_size
+    x36 = floor_div(hidden_size, num_attention_heads)
+    x37 = 2 * num_key_value_heads
+    x38 = batch_size * seq_len
+    x39 = activation_bits * x38
+    x40 = hidden_size * weight_bits
+    x41 = x39 + x40
+    x42 = routed_reads(n_routed_experts, num_experts_per_tok, x38, hidden_size * moe_intermediate_size, expert_routing)
+    x43 = (
+        x41 * moe_intermediate_size * n_shared_experts
+        + num_experts_per_tok * moe_intermediate_size * x39
+        + weight_bits * x42
+    )
+    x44 = hidden_size * x38
+    x45 = x44 + n_routed_experts * (hidden_size + x38)
+    x46 = x44 + clip_hidden_size * x34 * x33
+    x47 = sam_num_attention_heads * (x1 * (x1 + 2) * x11 + x4 * (x4 + 2) * x12 - x18)
+    x48 = x47 + sam_hidden_size * (12 * x19 - 12 * x17)
+    x49 = (
+        sam_num_global_layers * x48
+        + sam_num_hidden_layers * (sam_hidden_size * (2 * x19 + 12 * x17) + sam_num_attention_heads * x18)
+        + (3 * image_size * image_size + 2 * sam_downsample_channels * x20 * x20) * x5
+        + clip_hidden_size * (3 * x8 + 12 * x21)
+        + x19 * (2 * x22 + 4 * sam_neck_channels)
+        + x8 * hidden_size
+        + 3 * base_size * base_size
+        + 2 * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)
+    )
+    x50 = vision_batch_size * x49
+    x51 = x24 * (sam_num_global_layers * (2 * (differs(x4, x25) * x12 + differs(x1, x25) * x10) - 4 * x27) + 4 * x28)
+    x52 = x50 + x51
+    x53 = (
+        sam_neck_channels
+        + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
+        + 3 * sam_patch_size * sam_patch_size
+    )
+    x54 = clip_num_hidden_layers * (4 * clip_hidden_size + 5) + 2 * x29 + 9 * sam_downsample_channels
+    x55 = (
+        x22
+        + sam_hidden_size * x53
+        + x29
+        + clip_hidden_size * x54
+        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
+    )
+    x56 = x26 * x55
+    x57 = x56 + 2 * sam_num_global_layers * x24 * (equals(x4, x25) * x12 + equals(x1, x25) * x10)
+    x58 = (
+        activation_bits * x52
+        + weight_bits * x57
+        + (sam_num_global_layers * (-2 * x31 - 128 * x26) + 2 * sam_num_hidden_layers * x31) * x13
+        + 64 * x33
+        + 128 * x28
+    )
+    x59 = (5 * num_experts_per_tok + 11) * x35 + x36 * (kv_bits * x37 + 16) + 64 * num_experts_per_tok + 32
+    x60 = num_hidden_layers * x59 + num_experts_per_tok * first_k_dense_replace * (-5 * x35 - 64) + 64
+    x61 = seq_len * x60
+    x62 = x61 + activation_bits * logits_tokens * (hidden_size + vocab_size)
+    x63 = (
+        x58 * x34
+        + batch_size * x62
+        + num_hidden_layers * (x36 * (x41 * x37 + 16) + 3 * x43 + 2 * hidden_size * x40 + 32 * x45)
+        + first_k_dense_replace * (3 * x41 * intermediate_size - 3 * x43 - 32 * x45)
+        + weight_bits * (hidden_size * vocab_size + x46)
+        + activation_bits * x46
+    )
+    fused_io_bytes = ceil_div(x63, 8)
+    return (fused_io_bytes,)
+
+
 def deepseek_ocr_model(
     *,
     batch_size: Value,
@@ -1276,6 +1760,168 @@ def deepseek_ocr_model(
     )
 
 
+def deepseek_ocr_model_fused_io_bytes(
+    *,
+    batch_size: Value,
+    images_per_prompt: Value,
+    vision_batch_size: Value,
+    base_size: Value,
+    image_size: Value,
+    num_width_tiles: Value,
+    num_height_tiles: Value,
+    seq_len: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    moe_intermediate_size: Value,
+    num_hidden_layers: Value,
+    first_k_dense_replace: Value,
+    num_attention_heads: Value,
+    num_key_value_heads: Value,
+    n_routed_experts: Value,
+    n_shared_experts: Value,
+    num_experts_per_tok: Value,
+    vocab_size: Value,
+    sam_image_size: Value,
+    sam_patch_size: Value,
+    sam_hidden_size: Value,
+    sam_num_hidden_layers: Value,
+    sam_num_global_layers: Value,
+    sam_num_attention_heads: Value,
+    sam_intermediate_size: Value,
+    sam_window_size: Value,
+    sam_neck_channels: Value,
+    sam_downsample_channels: Value,
+    clip_image_size: Value,
+    clip_patch_size: Value,
+    clip_hidden_size: Value,
+    clip_num_hidden_layers: Value,
+    clip_num_attention_heads: Value,
+    clip_intermediate_size: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``DeepseekOCRModel`` with the same arguments."""
+    multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
+    at_most("sam_patch_size", sam_patch_size, "base_size", base_size)
+    at_most("sam_patch_size", sam_patch_size, "image_size", image_size)
+    at_most("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
+    at_most("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    multiple_of("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    multiple_of("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    at_most("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
+    multiple_of("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
+    at_most("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
+    multiple_of("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
+    at_most("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
+    x1 = floor_div(image_size, sam_patch_size)
+    x2 = num_width_tiles * num_height_tiles
+    x3 = exceeds(x2, 1)
+    x4 = floor_div(base_size, sam_patch_size)
+    x5 = x3 * x2
+    x6 = ceil_div(x1, 4)
+    x7 = ceil_div(x4, 4)
+    x8 = x6 * x6 * x5 + x7 * x7
+    x9 = x8 + 1
+    image_tokens = images_per_prompt * (x7 + x9 + num_height_tiles * x3 * x6)
+    at_most("image_tokens", image_tokens, "seq_len", seq_len)
+    x10 = x1 * x3 * x1
+    x11 = x2 * x10
+    x12 = x4 * x4
+    x13 = sam_window_size * sam_window_size
+    x14 = ceil_div(x1, sam_window_size)
+    x15 = ceil_div(x4, sam_window_size)
+    x16 = x14 * x14 * x5 + x15 * x15
+    x17 = x16 * x13
+    x18 = x13 * x17
+    x19 = x11 + x12
+    x20 = ceil_div(x1, 2)
+    x21 = clip_num_hidden_layers * (x5 + x9)
+    x22 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
+    x23 = ceil_div(x4, 2)
+    x24 = floor_div(sam_hidden_size, sam_num_attention_heads)
+    x25 = floor_div(sam_image_size, sam_patch_size)
+    x26 = x3 + 1
+    x27 = x26 * x13
+    x28 = sam_num_global_layers * x12 + sam_num_hidden_layers * x27 + sam_num_global_layers * x10
+    x29 = hidden_size + clip_num_hidden_layers * clip_intermediate_size
+    x30 = vision_batch_size * activation_bits * sam_num_attention_heads * sam_window_size * x16
+    x31 = x30 + x24 * x26 * weight_bits
+    x32 = floor_div(clip_image_size, clip_patch_size)
+    x33 = x26 * (x32 * x32 + 1)
+    x34 = images_per_prompt * floor_div(batch_size, vision_batch_size)
+    x35 = activation_bits * hidden_size
+    x36 = floor_div(hidden_size, num_attention_heads)
+    x37 = 2 * num_key_value_heads
+    x38 = batch_size * seq_len
+    x39 = activation_bits * x38
+    x40 = hidden_size * weight_bits
+    x41 = x39 + x40
+    x42 = routed_reads(n_routed_experts, num_experts_per_tok, x38, hidden_size * moe_intermediate_size, expert_routing)
+    x43 = (
+        x41 * moe_intermediate_size * n_shared_experts
+        + num_experts_per_tok * moe_intermediate_size * x39
+        + weight_bits * x42
+    )
+    x44 = hidden_size * x38
+    x45 = x44 + n_routed_experts * (hidden_size + x38)
+    x46 = sam_num_attention_heads * (x1 * (x1 + 2) * x11 + x4 * (x4 + 2) * x12 - x18)
+    x47 = x46 + sam_hidden_size * (12 * x19 - 12 * x17)
+    x48 = (
+        sam_num_global_layers * x47
+        + sam_num_hidden_layers * (sam_hidden_size * (2 * x19 + 12 * x17) + sam_num_attention_heads * x18)
+        + (3 * image_size * image_size + 2 * sam_downsample_channels * x20 * x20) * x5
+        + clip_hidden_size * (3 * x8 + 12 * x21)
+        + x19 * (2 * x22 + 4 * sam_neck_channels)
+        + x8 * hidden_size
+        + 3 * base_size * base_size
+        + 2 * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)
+    )
+    x49 = vision_batch_size * x48
+    x50 = x24 * (sam_num_global_layers * (2 * (differs(x4, x25) * x12 + differs(x1, x25) * x10) - 4 * x27) + 4 * x28)
+    x51 = x49 + x50
+    x52 = (
+        sam_neck_channels
+        + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
+        + 3 * sam_patch_size * sam_patch_size
+    )
+    x53 = clip_num_hidden_layers * (4 * clip_hidden_size + 5) + 2 * x29 + 9 * sam_downsample_channels
+    x54 = (
+        x22
+        + sam_hidden_size * x52
+        + x29
+        + clip_hidden_size * x53
+        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
+    )
+    x55 = x26 * x54
+    x56 = x55 + 2 * sam_num_global_layers * x24 * (equals(x4, x25) * x12 + equals(x1, x25) * x10)
+    x57 = (
+        activation_bits * x51
+        + weight_bits * x56
+        + (sam_num_global_layers * (-2 * x31 - 128 * x26) + 2 * sam_num_hidden_layers * x31) * x13
+        + 64 * x33
+        + 128 * x28
+    )
+    x58 = (
+        ((5 * num_experts_per_tok + 11) * x35 + x36 * (kv_bits * x37 + 16) + 64 * num_experts_per_tok + 32) * x38
+        + x36 * (x41 * x37 + 16)
+        + 3 * x43
+        + 2 * hidden_size * x40
+        + 32 * x45
+    )
+    x59 = num_experts_per_tok * (-5 * x35 - 64) * x38 + 3 * x41 * intermediate_size - 3 * x43 - 32 * x45
+    x60 = (
+        x57 * x34
+        + num_hidden_layers * x58
+        + first_k_dense_replace * x59
+        + (x44 + clip_hidden_size * x34 * x33) * (activation_bits + weight_bits)
+        + 64 * x38
+    )
+    fused_io_bytes = ceil_div(x60, 8)
+    return (fused_io_bytes,)
+
+
 def embedding(
     *,
     weight_bits: Value,
@@ -1299,6 +1945,19 @@ def embedding(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def embedding_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    num_tokens: Value,
+    num_embeddings: Value,
+    embedding_dim: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``Embedding`` with the same arguments."""
+    fused_io_bytes = ceil_div(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64), 8)
+    return (fused_io_bytes,)
 
 
 def deepseek_v2_decoder_layer(
@@ -1389,6 +2048,55 @@ def deepseek_v2_decoder_layer(
     )
 
 
+def deepseek_v2_decoder_layer_fused_io_bytes(
+    *,
+    batch_size: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    hidden_size: Value,
+    moe_intermediate_size: Value,
+    num_attention_heads: Value,
+    num_key_value_heads: Value,
+    n_routed_experts: Value,
+    n_shared_experts: Value,
+    num_experts_per_tok: Value,
+    num_queries: Value,
+    num_keys: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``DeepseekV2DecoderLayer`` with the same arguments."""
+    at_most("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    multiple_of("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    multiple_of("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    at_most("num_queries", num_queries, "num_keys", num_keys)
+    x1 = 3 * moe_intermediate_size
+    x2 = floor_div(hidden_size, num_attention_heads)
+    x3 = 2 * num_key_value_heads
+    x4 = batch_size * num_queries
+    x5 = activation_bits * x4 + hidden_size * weight_bits
+    x6 = (
+        activation_bits * (hidden_size * (5 * num_experts_per_tok + 11) + num_experts_per_tok * x1)
+        + 32 * (hidden_size + n_routed_experts + 1)
+        + 64 * num_experts_per_tok
+        + 16 * x2
+    )
+    x7 = num_queries * x6
+    x8 = x7 + x2 * kv_bits * num_keys * x3
+    x9 = routed_reads(n_routed_experts, num_experts_per_tok, x4, hidden_size * moe_intermediate_size, expert_routing)
+    x10 = 3 * x9
+    x11 = x10 + 2 * hidden_size * hidden_size
+    x12 = (
+        batch_size * x8
+        + weight_bits * x11
+        + x2 * (x5 * x3 + 16)
+        + x5 * n_shared_experts * x1
+        + 32 * hidden_size * n_routed_experts
+    )
+    fused_io_bytes = ceil_div(x12, 8)
+    return (fused_io_bytes,)
+
+
 def llama_flash_attention2(
     *,
     batch_size: Value,
@@ -1441,6 +2149,34 @@ def llama_flash_attention2(
     )
 
 
+def llama_flash_attention2_fused_io_bytes(
+    *,
+    batch_size: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    kv_bits: Value,
+    hidden_size: Value,
+    num_attention_heads: Value,
+    num_key_value_heads: Value,
+    num_queries: Value,
+    num_keys: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``LlamaFlashAttention2`` with the same arguments."""
+    multiple_of("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
+    multiple_of("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
+    at_most("num_queries", num_queries, "num_keys", num_keys)
+    x1 = floor_div(hidden_size, num_attention_heads)
+    x2 = 8 * x1
+    x3 = num_key_value_heads * x1
+    x4 = (
+        x2
+        + batch_size * (num_queries * (activation_bits * (4 * hidden_size + x3) + x2 + 16) + kv_bits * num_keys * x3)
+        + hidden_size * weight_bits * (hidden_size + x3)
+    )
+    fused_io_bytes = ceil_div(x4, 4)
+    return (fused_io_bytes,)
+
+
 def linear(
     *,
     weight_bits: Value,
@@ -1466,6 +2202,20 @@ def linear(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def linear_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    num_tokens: Value,
+    in_features: Value,
+    out_features: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``Linear`` with the same arguments."""
+    x1 = activation_bits * num_tokens
+    fused_io_bytes = ceil_div(out_features * (weight_bits * (in_features + 1) + x1) + in_features * x1, 8)
+    return (fused_io_bytes,)
 
 
 def llama_rotary_embedding(
@@ -1497,6 +2247,20 @@ def llama_rotary_embedding(
     )
 
 
+def llama_rotary_embedding_fused_io_bytes(
+    *,
+    batch_size: Value,
+    activation_bits: Value,
+    num_queries: Value,
+    head_dim: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``LlamaRotaryEmbedding`` with the same arguments."""
+    multiple_of("head_dim", head_dim, "2", 2)
+    x1 = 2 * head_dim
+    fused_io_bytes = x1 + batch_size * num_queries * (x1 + 4)
+    return (fused_io_bytes,)
+
+
 def deepseek_v2_mlp(
     *,
     weight_bits: Value,
@@ -1525,6 +2289,21 @@ def deepseek_v2_mlp(
     )
 
 
+def deepseek_v2_mlp_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    num_tokens: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``DeepseekV2MLP`` with the same arguments."""
+    x1 = 3 * activation_bits * num_tokens * (hidden_size + intermediate_size)
+    x2 = x1 + 3 * hidden_size * intermediate_size * weight_bits
+    fused_io_bytes = ceil_div(x2, 8)
+    return (fused_io_bytes,)
+
+
 def silu(
     *,
     activation_bits: Value,
@@ -1548,6 +2327,17 @@ def silu(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def silu_fused_io_bytes(
+    *,
+    activation_bits: Value,
+    hidden_size: Value,
+    num_tokens: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``SiLU`` with the same arguments."""
+    fused_io_bytes = 0
+    return (fused_io_bytes,)
 
 
 def deepseek_v2_rms_norm(
@@ -1574,6 +2364,18 @@ def deepseek_v2_rms_norm(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def deepseek_v2_rms_norm_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    num_tokens: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``DeepseekV2RMSNorm`` with the same arguments."""
+    fused_io_bytes = 0
+    return (fused_io_bytes,)
 
 
 def deepseek_v2_moe(
@@ -1641,6 +2443,30 @@ def deepseek_v2_moe(
     )
 
 
+def deepseek_v2_moe_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    moe_intermediate_size: Value,
+    n_routed_experts: Value,
+    n_shared_experts: Value,
+    num_experts_per_tok: Value,
+    num_tokens: Value,
+    expert_routing: str,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``DeepseekV2MoE`` with the same arguments."""
+    at_most("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    x1 = hidden_size * moe_intermediate_size
+    x2 = 3 * moe_intermediate_size * (num_experts_per_tok + n_shared_experts)
+    x3 = hidden_size * (5 * num_experts_per_tok + 3) + x2
+    x4 = activation_bits * x3 + 32 * (hidden_size + n_routed_experts) + 64 * num_experts_per_tok
+    x5 = n_shared_experts * x1 + routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x1, expert_routing)
+    x6 = num_tokens * x4 + 3 * weight_bits * x5 + 32 * hidden_size * n_routed_experts
+    fused_io_bytes = ceil_div(x6, 8)
+    return (fused_io_bytes,)
+
+
 def moe_gate(
     *,
     weight_bits: Value,
@@ -1673,6 +2499,21 @@ def moe_gate(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def moe_gate_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    n_routed_experts: Value,
+    num_experts_per_tok: Value,
+    num_tokens: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``MoEGate`` with the same arguments."""
+    at_most("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
+    fused_io_bytes = 4 * hidden_size * (n_routed_experts + num_tokens) + 4 * n_routed_experts * num_tokens
+    return (fused_io_bytes,)
 
 
 def image_encoder_vit(
@@ -1844,6 +2685,78 @@ def image_encoder_vit(
     )
 
 
+def image_encoder_vit_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    num_views: Value,
+    view_size: Value,
+    window_size: Value,
+    pretrain_grid_size: Value,
+    num_heads: Value,
+    out_channels: Value,
+    num_layers: Value,
+    num_global_layers: Value,
+    neck_channels: Value,
+    downsample_channels: Value,
+    patch_size: Value,
+    image_channels: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``ImageEncoderViT`` with the same arguments."""
+    multiple_of("hidden_size", hidden_size, "num_heads", num_heads)
+    at_most("num_global_layers", num_global_layers, "num_layers", num_layers)
+    at_most("patch_size", patch_size, "view_size", view_size)
+    x1 = floor_div(view_size, patch_size)
+    x2 = hidden_size + num_layers * intermediate_size
+    x3 = x1 * x1
+    x4 = window_size * window_size
+    x5 = ceil_div(x1, window_size)
+    x6 = window_size * x5
+    x7 = ceil_div(x1, 2)
+    x8 = ceil_div(x1, 4)
+    x9 = floor_div(hidden_size, num_heads)
+    x10 = num_global_layers * x3
+    x11 = num_layers * x4 + x10
+    x12 = x9 * weight_bits + activation_bits * num_views * num_heads * x5 * x6
+    x13 = (
+        num_global_layers * (x1 * num_heads * (x1 + 2) + 12 * hidden_size)
+        + 4 * neck_channels
+        + 2 * (hidden_size * num_layers + x2)
+    )
+    x14 = hidden_size * (12 * num_layers - 12 * num_global_layers) + num_heads * (num_layers - num_global_layers) * x4
+    x15 = (
+        x13 * x3
+        + x14 * x6 * x6
+        + 2 * downsample_channels * x7 * x7
+        + view_size * view_size * image_channels
+        + out_channels * x8 * x8
+    )
+    x16 = num_views * x15
+    x17 = x16 + x9 * (num_global_layers * (2 * differs(x1, pretrain_grid_size) * x3 - 4 * x4) + 4 * x11)
+    x18 = (
+        neck_channels
+        + num_layers * (4 * hidden_size + 2 * intermediate_size + 5)
+        + patch_size * patch_size * image_channels
+    )
+    x19 = (
+        x2
+        + hidden_size * x18
+        + 9 * neck_channels * (neck_channels + downsample_channels)
+        + 2 * x9 * equals(x1, pretrain_grid_size) * x10
+        + 9 * downsample_channels * out_channels
+    )
+    x20 = (
+        activation_bits * x17
+        + weight_bits * x19
+        + (num_global_layers * (-2 * x12 - 128) + 2 * num_layers * x12) * x4
+        + 128 * x11
+    )
+    fused_io_bytes = ceil_div(x20, 8)
+    return (fused_io_bytes,)
+
+
 def patch_embed(
     *,
     weight_bits: Value,
@@ -1875,6 +2788,26 @@ def patch_embed(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def patch_embed_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    num_views: Value,
+    view_size: Value,
+    patch_size: Value,
+    image_channels: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``PatchEmbed`` with the same arguments."""
+    at_most("patch_size", patch_size, "view_size", view_size)
+    x1 = floor_div(view_size, patch_size)
+    x2 = activation_bits * num_views
+    x3 = hidden_size * (weight_bits * (patch_size * patch_size * image_channels + 1) + x1 * x1 * x2)
+    x4 = x3 + image_channels * view_size * view_size * x2
+    fused_io_bytes = ceil_div(x4, 8)
+    return (fused_io_bytes,)
 
 
 def conv2d(
@@ -1913,6 +2846,33 @@ def conv2d(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def conv2d_fused_io_bytes(
+    *,
+    batch_size: Value,
+    weight_bits: Value,
+    activation_bits: Value,
+    in_channels: Value,
+    out_channels: Value,
+    kernel_size: Value,
+    stride: Value,
+    padding: Value,
+    height: Value,
+    width: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``Conv2d`` with the same arguments."""
+    x1 = -kernel_size + 2 * padding
+    not_negative("-kernel_size + 2*padding + width", width + x1)
+    not_negative("height - kernel_size + 2*padding", height + x1)
+    x2 = stride + x1
+    x3 = batch_size * activation_bits
+    x4 = floor_div(width + x2, stride) * floor_div(height + x2, stride) * x3
+    x5 = weight_bits * (in_channels * kernel_size * kernel_size + 1) + x4
+    x6 = out_channels * x5
+    x7 = x6 + in_channels * width * height * x3
+    fused_io_bytes = ceil_div(x7, 8)
+    return (fused_io_bytes,)
 
 
 def block(
@@ -2013,6 +2973,37 @@ def block(
     )
 
 
+def block_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    num_views: Value,
+    grid_size: Value,
+    window_size: Value,
+    pretrain_grid_size: Value,
+    num_heads: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``Block`` with the same arguments."""
+    multiple_of("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = ceil_div(grid_size, window_size)
+    x2 = window_size * window_size
+    x3 = floor_div(hidden_size, num_heads) * x2
+    x4 = x1 * x1 * (window_size * num_heads * (window_size + 2) + 12 * hidden_size) * x2
+    x5 = x4 + 2 * grid_size * grid_size * (hidden_size + intermediate_size)
+    x6 = num_views * x5
+    x7 = x6 + (2 * differs(window_size, pretrain_grid_size) + 4) * x3
+    x8 = (
+        intermediate_size
+        + hidden_size * (4 * hidden_size + 2 * intermediate_size + 5)
+        + 2 * equals(window_size, pretrain_grid_size) * x3
+    )
+    x9 = activation_bits * x7 + weight_bits * x8 + 128 * x2
+    fused_io_bytes = ceil_div(x9, 8)
+    return (fused_io_bytes,)
+
+
 def layer_norm(
     *,
     weight_bits: Value,
@@ -2035,6 +3026,18 @@ def layer_norm(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def layer_norm_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    num_tokens: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``LayerNorm`` with the same arguments."""
+    fused_io_bytes = 0
+    return (fused_io_bytes,)
 
 
 def attention(
@@ -2099,6 +3102,28 @@ def attention(
     )
 
 
+def attention_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    num_windows: Value,
+    window_size: Value,
+    pretrain_grid_size: Value,
+    num_heads: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``Attention`` with the same arguments."""
+    multiple_of("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = floor_div(hidden_size, num_heads)
+    x2 = num_windows * (window_size * num_heads * (window_size + 2) + 12 * hidden_size)
+    x3 = x2 + x1 * (2 * differs(window_size, pretrain_grid_size) + 4)
+    x4 = activation_bits * x3 + 2 * x1 * weight_bits * equals(window_size, pretrain_grid_size) + 128
+    x5 = window_size * window_size * x4
+    x6 = x5 + 4 * hidden_size * weight_bits * (hidden_size + 1)
+    fused_io_bytes = ceil_div(x6, 8)
+    return (fused_io_bytes,)
+
+
 def mlp_block(
     *,
     weight_bits: Value,
@@ -2127,6 +3152,21 @@ def mlp_block(
     )
 
 
+def mlp_block_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    num_tokens: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``MLPBlock`` with the same arguments."""
+    x1 = hidden_size + intermediate_size
+    x2 = weight_bits * (2 * hidden_size * intermediate_size + x1) + 2 * x1 * activation_bits * num_tokens
+    fused_io_bytes = ceil_div(x2, 8)
+    return (fused_io_bytes,)
+
+
 def gelu(
     *,
     activation_bits: Value,
@@ -2150,6 +3190,17 @@ def gelu(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def gelu_fused_io_bytes(
+    *,
+    activation_bits: Value,
+    hidden_size: Value,
+    num_tokens: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``GELU`` with the same arguments."""
+    fused_io_bytes = 0
+    return (fused_io_bytes,)
 
 
 def layer_norm2d(
@@ -2178,6 +3229,19 @@ def layer_norm2d(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def layer_norm2d_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    num_views: Value,
+    grid_size: Value,
+    out_channels: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``LayerNorm2d`` with the same arguments."""
+    fused_io_bytes = 0
+    return (fused_io_bytes,)
 
 
 def vit_model(
@@ -2243,6 +3307,31 @@ def vit_model(
     )
 
 
+def vit_model_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    num_views: Value,
+    grid_size: Value,
+    pretrain_grid_size: Value,
+    num_heads: Value,
+    num_layers: Value,
+    patch_size: Value,
+    image_channels: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``VitModel`` with the same arguments."""
+    multiple_of("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = pretrain_grid_size * pretrain_grid_size + 1
+    x2 = num_views * (grid_size * grid_size + 1)
+    x3 = weight_bits * (num_layers * (4 * hidden_size + 2 * intermediate_size + 5) + x1)
+    x4 = x3 + activation_bits * (x1 + 12 * num_layers * x2)
+    x5 = hidden_size * x4 + num_layers * intermediate_size * (weight_bits + 2 * activation_bits * x2) + 64 * x1
+    fused_io_bytes = ceil_div(x5, 8)
+    return (fused_io_bytes,)
+
+
 def clip_vision_embeddings(
     *,
     weight_bits: Value,
@@ -2289,6 +3378,23 @@ def clip_vision_embeddings(
     )
 
 
+def clip_vision_embeddings_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    num_views: Value,
+    grid_size: Value,
+    pretrain_grid_size: Value,
+    patch_size: Value,
+    image_channels: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``CLIPVisionEmbeddings`` with the same arguments."""
+    x1 = (pretrain_grid_size * pretrain_grid_size + 1) * (hidden_size * (weight_bits + activation_bits) + 64)
+    fused_io_bytes = ceil_div(x1, 8)
+    return (fused_io_bytes,)
+
+
 def notp_transformer(
     *,
     weight_bits: Value,
@@ -2323,6 +3429,27 @@ def notp_transformer(
     )
 
 
+def notp_transformer_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    num_queries: Value,
+    num_views: Value,
+    num_heads: Value,
+    num_layers: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``NoTPTransformer`` with the same arguments."""
+    multiple_of("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = 2 * intermediate_size
+    x2 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x1 + 5))
+    x3 = x2 + activation_bits * num_queries * num_views * (x1 + 12 * hidden_size)
+    x4 = num_layers * x3
+    fused_io_bytes = ceil_div(x4, 8)
+    return (fused_io_bytes,)
+
+
 def notp_transformer_block(
     *,
     weight_bits: Value,
@@ -2352,6 +3479,25 @@ def notp_transformer_block(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def notp_transformer_block_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    num_queries: Value,
+    num_views: Value,
+    num_heads: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``NoTPTransformerBlock`` with the same arguments."""
+    multiple_of("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = 2 * intermediate_size
+    x2 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x1 + 5))
+    x3 = x2 + activation_bits * num_queries * num_views * (x1 + 12 * hidden_size)
+    fused_io_bytes = ceil_div(x3, 8)
+    return (fused_io_bytes,)
 
 
 def notp_attention(
@@ -2385,6 +3531,22 @@ def notp_attention(
     )
 
 
+def notp_attention_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    num_queries: Value,
+    num_views: Value,
+    num_heads: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``NoTPAttention`` with the same arguments."""
+    multiple_of("hidden_size", hidden_size, "num_heads", num_heads)
+    x1 = hidden_size * (2 * weight_bits * (hidden_size + 1) + 5 * activation_bits * num_queries * num_views)
+    fused_io_bytes = ceil_div(x1, 4)
+    return (fused_io_bytes,)
+
+
 def notp_feedforward(
     *,
     weight_bits: Value,
@@ -2411,6 +3573,21 @@ def notp_feedforward(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def notp_feedforward_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    hidden_size: Value,
+    intermediate_size: Value,
+    num_tokens: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``NoTPFeedForward`` with the same arguments."""
+    x1 = hidden_size + intermediate_size
+    x2 = weight_bits * (2 * hidden_size * intermediate_size + x1) + 2 * x1 * activation_bits * num_tokens
+    fused_io_bytes = ceil_div(x2, 8)
+    return (fused_io_bytes,)
 
 
 def mlp_projector(
@@ -2440,6 +3617,20 @@ def mlp_projector(
     )
 
 
+def mlp_projector_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    num_tokens: Value,
+    in_features: Value,
+    out_features: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``MlpProjector`` with the same arguments."""
+    x1 = activation_bits * num_tokens
+    fused_io_bytes = ceil_div(out_features * (weight_bits * (in_features + 1) + x1) + in_features * x1, 8)
+    return (fused_io_bytes,)
+
+
 def lm_head(
     *,
     weight_bits: Value,
@@ -2465,3 +3656,17 @@ def lm_head(
         activation_bytes,
         kv_cache_bytes,
     )
+
+
+def lm_head_fused_io_bytes(
+    *,
+    weight_bits: Value,
+    activation_bits: Value,
+    num_tokens: Value,
+    in_features: Value,
+    out_features: Value,
+) -> Metrics:
+    """Return ``fused_io_bytes`` of ``Linear`` with the same arguments."""
+    x1 = activation_bits * num_tokens * (in_features + out_features) + in_features * out_features * weight_bits
+    fused_io_bytes = ceil_div(x1, 8)
+    return (fused_io_bytes,)

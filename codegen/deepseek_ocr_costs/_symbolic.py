@@ -83,13 +83,24 @@ def triangular(n: Value) -> Value:
 def differs(a: Value, b: Value) -> Value:
     """Return 1 where ``a`` is not ``b``, else 0."""
     rest = a - b
-    return int(rest != 0) if isinstance(rest, int) else rest.space.unknown(Call("differs", (a, b)))
+    if isinstance(rest, Polynomial):
+        return 1 if _is_broken(rest) else rest.space.unknown(Call("differs", (a, b)))
+    return int(rest != 0)
 
 
 def equals(a: Value, b: Value) -> Value:
     """Return 1 where ``a`` is ``b``, else 0."""
     rest = a - b
-    return int(rest == 0) if isinstance(rest, int) else rest.space.unknown(Call("equals", (a, b)))
+    if isinstance(rest, Polynomial):
+        return 0 if _is_broken(rest) else rest.space.unknown(Call("equals", (a, b)))
+    return int(rest == 0)
+
+
+def _is_broken(rest: Polynomial) -> bool:
+    """Tell whether a difference is never whole, and so never 0: of a known width that is a fraction, and a size."""
+    return rest.terms.get((), 0) % 1 != 0 and all(
+        coefficient % 1 == 0 for monomial, coefficient in rest.terms.items() if monomial
+    )
 
 
 def exceeds(a: Value, b: Value) -> Value:
@@ -99,13 +110,25 @@ def exceeds(a: Value, b: Value) -> Value:
 
 
 def largest(*values: Value) -> Value:
-    """Return the largest value; what can never be the largest is left out."""
+    """Return the largest value; what can never be the largest is left out.
+
+    Operands of a call are whole: what widths that are fractions make of them is compared as multiples.
+    """
     kept: list[Value] = []
     for value in values:
         if not any(never_exceeds(value, other) for other in kept):
             kept = [other for other in kept if not never_exceeds(other, value)] + [value]
+    if len(kept) == 1:
+        return kept[0]
     spaces = [value.space for value in kept if isinstance(value, Polynomial)]
-    return kept[0] if len(kept) == 1 else spaces[0].unknown(Call("largest", tuple(kept)))
+    multiple = lcm(*(coefficient.denominator for value in kept for coefficient in terms_of(value).values()))
+    if multiple == 1:
+        return spaces[0].unknown(Call("largest", tuple(kept)))
+    from fractions import Fraction  # known already where a width is one
+
+    whole = tuple(collect(spaces[0], {m: int(multiple * c) for m, c in terms_of(value).items()}) for value in kept)
+    share: int = Fraction(1, multiple)  # type: ignore[assignment]  # see above
+    return share * spaces[0].unknown(Call("largest", whole))
 
 
 def routed_reads(experts: Value, per_token: Value, tokens: Value, weights: Value, expert_routing: str) -> Value:

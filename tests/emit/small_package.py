@@ -32,9 +32,9 @@ ARCHITECTURE = {
 }  # fmt: skip
 
 DEFAULTS = {
-    "batch_size": 1, "base_size": 175, "image_size": 113, "num_width_tiles": 2, "num_height_tiles": 3,
-    "prompt_tokens": 13, "seq_len": 331, "logits_tokens": 331, "decode_steps": 28, "max_new_tokens": 29,
-    "weight_bits": 5, "activation_bits": 11, "kv_bits": 3,
+    "batch_size": 1, "vision_batch_size": 1, "base_size": 175, "image_size": 113, "num_width_tiles": 2,
+    "num_height_tiles": 3, "prompt_tokens": 13, "seq_len": 331, "logits_tokens": 331, "decode_steps": 28,
+    "max_new_tokens": 29, "weight_bits": 5, "activation_bits": 11, "kv_bits": 3,
 }  # fmt: skip
 
 
@@ -43,8 +43,10 @@ def make_spec() -> PackageSpec:
     batch, prompt, steps = symbol("batch_size"), symbol("seq_len"), symbol("decode_steps")
     cells = symbol("num_width_tiles") * symbol("num_height_tiles")
     has_tiles = exceeds(cells, 1)
-    views = ((batch, symbol("base_size")), (batch * has_tiles * cells, symbol("image_size")))
-    vision = [_view(number, side) for number, side in views]
+    pages = symbol("vision_batch_size")
+    calls = floor_div(batch, pages)
+    views = ((pages, symbol("base_size")), (pages * has_tiles * cells, symbol("image_size")))
+    vision = [_view(number, side).scale(calls) for number, side in views]
     base, tile = (_tokens(side) for _, side in views)
     image_tokens = (
         base * (base + 1) + 1 + has_tiles * symbol("num_height_tiles") * tile * (symbol("num_width_tiles") * tile + 1)
@@ -93,6 +95,14 @@ def make_spec() -> PackageSpec:
             activation_bytes=bits_to_bytes(batch * (prompt + image_tokens) * hidden * activations),
         ),
         layers=(_convolution(),),
+        fused_io={
+            "vision": bits_to_bytes(3 * calls * (pages * symbol("base_size") ** 2 + vision_weights) * activations),
+            "projector": bits_to_bytes(projected * symbol("sam_hidden_size") * activations),
+            "prefill": bits_to_bytes(_routed(batch * prompt) * symbol("weight_bits") + 64 * batch * prompt),
+            "decode": bits_to_bytes(
+                steps * _routed(batch) * symbol("weight_bits") + kept * attended * symbol("kv_bits")
+            ),
+        },
         peaks=_peaks(),
         image_tokens=image_tokens,
         architecture=ARCHITECTURE,
@@ -236,6 +246,9 @@ def _convolution() -> LayerFormula:
         cost=Cost(
             tensor_core_flops=2 * output * symbol("in_channels") * kernel**2,
             activation_bytes=bits_to_bytes(output * symbol("activation_bits")),
+        ),
+        fused_io_bytes=bits_to_bytes(
+            (output + symbol("in_channels") * symbol("height") ** 2) * symbol("activation_bits")
         ),
         sizes={
             "batch_size": 3, "in_channels": 5, "out_channels": 7, "height": 31, "kernel_size": 4, "stride": 3,

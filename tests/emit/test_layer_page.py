@@ -6,26 +6,30 @@ from fractions import Fraction
 from math import ceil
 
 import pytest
-from attrs import evolve
-from page_reader import WORKLOADS, build, entries, name_of, odd_sizes, open_page, read_metric
+from attrs import evolve, fields
+from page_reader import WORKLOADS, build, entries, formula_of_layer, name_of, odd_sizes, open_page, read_metric
 
 from modelmeter.catalogue import LayerEntry
 from modelmeter.compiler import CompiledModel
-from modelmeter.cost import METRICS, Cost
+from modelmeter.cost import Elements
+from modelmeter.emit.formula import SHOWN
 from modelmeter.emit.latex_names import LATEX_NAMES
 from modelmeter.emit.page_spec import Pages
 from modelmeter.evaluate import evaluate
+from modelmeter.fusion import FUSED_IO
+from modelmeter.layers.base import BaseLayer
 
 
-@pytest.mark.parametrize("workload", WORKLOADS, ids=["tiles", "no tiles", "one column"])
+@pytest.mark.parametrize("workload", WORKLOADS, ids=["tiles", "no tiles", "one column", "float32"])
 def test_a_reader_of_a_layer_page_gets_its_exact_cost(
     compiled: CompiledModel, pages: Pages, workload: dict[str, int]
 ) -> None:
     sizes = odd_sizes(compiled, workload)
     for page in pages.layers:
-        cost = entries(compiled)[page.name].cost
-        for metric in METRICS:
-            assert read_metric(page.section, metric, sizes) == evaluate(cost[metric], sizes), (page.name, metric)
+        entry = entries(compiled)[page.name]
+        for metric in SHOWN:
+            expected = evaluate(formula_of_layer(entry, metric), sizes)
+            assert read_metric(page.section, metric, sizes) == expected, (page.name, metric)
 
 
 def test_a_variant_shows_exactly_the_metrics_that_differ(compiled: CompiledModel, pages: Pages) -> None:
@@ -36,16 +40,20 @@ def test_a_variant_shows_exactly_the_metrics_that_differ(compiled: CompiledModel
             layer = find_variant(compiled, entries(compiled)[page.name], variant.flags)
             seen[page.name, variant.flags] = [block.metric for block in variant.section.metrics]
             for block in variant.section.metrics:
-                assert read_metric(variant.section, block.metric, sizes) == evaluate(layer[block.metric], sizes)
+                form = evolve(
+                    entries(compiled)[page.name], cost=layer.cost, fused_io_bytes=layer.forward_fused_io_bytes()
+                )
+                expected = evaluate(formula_of_layer(form, block.metric), sizes)
+                assert read_metric(variant.section, block.metric, sizes) == expected
     # A bias is read and stored; the sparse layer differs from the dense one in all but the cache.
-    assert seen["linear", ("bias=False",)] == ["io_bytes", "weight_bytes"]
-    assert seen["conv2d", ("bias=False",)] == ["io_bytes", "weight_bytes"]
-    assert seen["deepseek_v2_decoder_layer", ("is_sparse=False",)] == list(METRICS[:-1])
+    assert seen["linear", ("bias=False",)] == ["io_bytes", FUSED_IO, "weight_bytes"]
+    assert seen["conv2d", ("bias=False",)] == ["io_bytes", FUSED_IO, "weight_bytes"]
+    assert seen["deepseek_v2_decoder_layer", ("is_sparse=False",)] == list(SHOWN[:-1])
     assert len(seen) == 3
 
 
-def find_variant(model: CompiledModel, entry: LayerEntry, flags: tuple[str, ...]) -> Cost:
-    return evolve(entry.layer, **{flag.partition("=")[0]: flag.endswith("True") for flag in flags}).cost
+def find_variant(model: CompiledModel, entry: LayerEntry, flags: tuple[str, ...]) -> BaseLayer:
+    return evolve(entry.layer, **{flag.partition("=")[0]: flag.endswith("True") for flag in flags})
 
 
 def test_operators_and_modules_inside_add_up_to_the_layer(compiled: CompiledModel, pages: Pages) -> None:
@@ -72,7 +80,14 @@ def test_operators_and_modules_inside_add_up_to_the_layer(compiled: CompiledMode
 
 def test_the_elements_in_the_operator_table_are_the_layers_own(compiled: CompiledModel, pages: Pages) -> None:
     sizes = odd_sizes(compiled, WORKLOADS[0])
-    kinds = {"activations": "activation", "weights": "weight", "KV cache": "kv", "indices": "index"}
+    kinds = {
+        "activations": "activation",
+        "weights": "weight",
+        "KV cache": "kv",
+        "indices": "index",
+        "in float32": "float32",
+    }
+    assert set(kinds.values()) == {kind.name for kind in fields(Elements)}
     for page in pages.layers:
         layer, reader = entries(compiled)[page.name].layer, open_page(page.section, sizes)
         for side in ("reads", "writes"):
@@ -134,7 +149,8 @@ def test_values_at_the_defaults_are_rounded_up_to_bytes(compiled: CompiledModel,
     for page in pages.layers:
         entry = entries(compiled)[page.name]
         for block in page.section.metrics:
-            assert block.value == ceil(evaluate(entry.cost[block.metric], entry.sizes)), (page.name, block.metric)
+            expected = evaluate(formula_of_layer(entry, block.metric), entry.sizes)
+            assert block.value == ceil(expected), (page.name, block.metric)
 
 
 def test_a_page_says_which_form_its_evaluator_has(pages: Pages) -> None:

@@ -1,45 +1,52 @@
-"""Peaks as pages show them: one function for both kinds of views, or a list."""
+"""Peaks as pages show them: a case for each kind of model, one function for both kinds of views, or a list."""
 
 from __future__ import annotations
 
 import sympy
 
 from modelmeter.emit.latex import FormulaPrinter
-from modelmeter.emit.peak_formula import PeakFormula, arrange_peak
-from modelmeter.functions import Size, differs, exceeds
-from modelmeter.layers.tape import LiveOperator
-from modelmeter.peak import Peak
+from modelmeter.emit.peak_formula import PeakCase, PeakFormula, arrange_peak
+from modelmeter.functions import Size, differs, equals, exceeds
+from modelmeter.peak import Candidate, Peak
+from modelmeter.polynomials import prove_equal
 from modelmeter.symbols import symbol
 
-B, S, SIDE, TILE = map(symbol, ("batch_size", "seq_len", "base_size", "image_size"))
+A, B, S, SIDE, TILE = map(symbol, ("activation_bits", "vision_batch_size", "seq_len", "base_size", "image_size"))
 VIEWS, VIEW = symbol("num_views"), symbol("view_size")
 CELLS = symbol("num_width_tiles") * symbol("num_height_tiles")
 TILES = exceeds(CELLS, 1)
+CAST, IN_FLOAT32 = sympy.sympify(differs(A, 32)), sympy.sympify(equals(A, 32))
 
 
-def arrange(*sums: Size) -> PeakFormula:
+def arrange(*sums: Size, in_float32: tuple[Size, ...] = ()) -> PeakFormula:
+    """Arrange sums of bits of a model that casts, and of one that computes in float32."""
+    bits = [*(CAST * sum_ for sum_ in sums), *(IN_FLOAT32 * sum_ for sum_ in in_float32)]
     operators = tuple(
-        LiveOperator(path="", layer=f"Layer{n}", elements=sum_, at_most=sum_) for n, sum_ in enumerate(sums)
+        Candidate(path="", layer=f"Layer{number}", bits=each, at_most=each) for number, each in enumerate(bits)
     )
     return arrange_peak("vision", Peak(operators=operators))
 
 
+def arrange_case(*sums: Size) -> PeakCase:
+    (case,) = arrange(*sums).cases
+    return case
+
+
 def test_views_of_both_kinds_are_one_function_beside_what_is_held() -> None:
-    found = arrange(
-        TILES * (7 * B * S + 3 * B * CELLS * TILE),
-        TILES * (7 * B * S + 5 * B * CELLS * TILE**2) * differs(TILE, 11),
-        7 * B * S + TILES * 2 * B * CELLS + 3 * B * SIDE,
+    case = arrange_case(
+        TILES * (7 * A * S + 64 * S + 3 * A * B * CELLS * TILE),
+        TILES * (7 * A * S + 64 * S + 5 * A * B * CELLS * TILE**2) * differs(TILE, 11),
+        7 * A * S + 64 * S + TILES * 2 * A * B * CELLS + 3 * A * B * SIDE,
         # A bracket around the whole sum stays around its own part.
-        (7 * B * S + TILES * 2 * B * CELLS + 5 * B * SIDE**2) * differs(SIDE, 11),
+        (7 * A * S + 64 * S + TILES * 2 * A * B * CELLS + 5 * A * B * SIDE**2) * differs(SIDE, 11),
     )
-    assert [(layer, sympy.expand(row)) for layer, row in found.rows] == [
-        ("Layer0", 3 * VIEWS * VIEW), ("Layer1", 5 * VIEWS * VIEW**2 * differs(VIEW, 11))
+    assert [(layer, sympy.expand(row)) for layer, row in case.rows] == [
+        ("Layer0", 3 * A * VIEWS * VIEW), ("Layer1", 5 * A * VIEWS * VIEW**2 * differs(VIEW, 11))
     ]  # fmt: skip
-    assert found.held is not None
-    assert [sympy.expand(held) for held in found.held] == [7 * B * S + 2 * TILES * B * CELLS, 7 * B * S]
-    peak, function = found.typeset(FormulaPrinter())
-    assert peak.count("F^") == 2
-    assert function.startswith("\\begin{aligned}\n& F^")
+    assert case.held is not None
+    beside_views, beside_tiles = case.held
+    prove_equal(beside_tiles, 7 * A * S + 64 * S)
+    prove_equal(beside_views, 7 * A * S + 64 * S + 2 * TILES * A * B * CELLS)
 
 
 def test_operators_that_differ_between_the_kinds_are_listed() -> None:
@@ -51,12 +58,48 @@ def test_operators_that_differ_between_the_kinds_are_listed() -> None:
         # One under another condition.
         (on_tiles, TILES * differs(TILE, 11) * (S + B * CELLS * TILE**2), S + B * SIDE, S + B * SIDE**2),
     ):
-        found = arrange(*sums)
-        assert found.held is None
-        assert [sympy.expand(row) for _, row in found.rows] == [sympy.expand(sum_) for sum_ in sums]
-        assert len(found.typeset(FormulaPrinter())) == 1
+        case = arrange_case(*sums)
+        assert case.held is None
+        assert [sympy.expand(row) for _, row in case.rows] == [sympy.expand(sum_) for sum_ in sums]
+        lines, functions = case.typeset("F", FormulaPrinter())
+        assert (len(lines), functions) == (1 + len(sums), ())
+
+
+def test_a_model_in_float32_is_a_case_of_its_own() -> None:
+    """The peak is the sum of both, of which one holds: 1 / 8 of what is beside the bracket."""
+    found = arrange(11 * A * S, 32 * B * S, in_float32=(5 * 32 * S,))
+    assert [case.condition for case in found.cases] == [CAST, IN_FLOAT32]
+    assert [[layer for layer, _ in case.rows] for case in found.cases] == [["Layer0", "Layer1"], ["Layer2"]]
+    assert found.typeset(FormulaPrinter()) == (
+        "\\begin{aligned}\n"
+        "& \\mathtt{peak\\_activation\\_bytes} = "
+        "\\tfrac{1}{8} \\, \\left[ b_{\\mathrm{a}} \\ne 32 \\right] \\, \\max\\bigl( \\\\\n"
+        "& \\quad 11 \\, b_{\\mathrm{a}} \\, S, && \\text{(Layer0)} \\\\\n"
+        "& \\quad 32 \\, B_{\\mathrm{vis}} \\, S\\bigr) && \\text{(Layer1)} \\\\\n"
+        "& {} + \\tfrac{1}{8} \\, \\left[ b_{\\mathrm{a}} = 32 \\right] \\, "
+        "\\bigl(160 \\, S\\bigr) && \\text{(Layer2)}\n"
+        "\\end{aligned}",
+    )
+    assert {CAST, IN_FLOAT32} <= set(found.printed)
+
+
+def test_the_functions_of_both_cases_come_after_the_peak_and_have_two_names() -> None:
+    def sums(width: Size) -> tuple[Size, ...]:
+        return (
+            TILES * (S + width * B * CELLS * TILE), TILES * (S + width * B * CELLS * TILE**2), S + width * B * SIDE,
+            S + width * B * SIDE**2,
+        )  # fmt: skip
+
+    peak, cast, in_float32 = arrange(*sums(A), in_float32=sums(32)).typeset(FormulaPrinter())
+    names = (r"F^{\mathrm{vision}}_{\mathrm{peak}}", r"F^{\mathrm{vision'}}_{\mathrm{peak}}")
+    assert [peak.count(name) for name in names] == [2, 2]
+    assert cast.startswith(f"\\begin{{aligned}}\n& {names[0]}(n, s) = \\max\\bigl(")
+    assert in_float32.startswith(f"\\begin{{aligned}}\n& {names[1]}(n, s) = \\max\\bigl(")
 
 
 def test_a_peak_with_one_candidate_is_a_plain_formula() -> None:
-    (text,) = arrange(16 * B * S).typeset(FormulaPrinter())
-    assert text == r"\mathtt{peak\_activation\_bytes} = 2 \, b_{\mathrm{a}} \, B \, S"
+    (text,) = arrange(16 * A * B * S).typeset(FormulaPrinter())
+    assert text == (
+        r"\mathtt{peak\_activation\_bytes} = \tfrac{1}{8} \, \left[ b_{\mathrm{a}} \ne 32 \right] \, "
+        r"\bigl(16 \, b_{\mathrm{a}} \, B_{\mathrm{vis}} \, S\bigr)"
+    )

@@ -30,13 +30,14 @@ def page(other: CompiledModel) -> StagePage:
 def test_its_formulas_are_those_of_the_training_step(page: StagePage, other: CompiledModel) -> None:
     values = [ceil(evaluate(other.training_step[metric], other.defaults)) for metric in METRICS]
     assert [block.value for block in page.section.metrics] == values
+    assert [block.metric for block in page.section.metrics] == list(METRICS), "fused_io_bytes is of an inference"
 
 
 def test_its_modules_add_up_to_it(page: StagePage, other: CompiledModel) -> None:
-    """All of the model takes part; the model itself joins features and adds their gradients."""
+    """All of the model takes part; it joins features and adds their gradients, and copies the logits to float32."""
     assert [row.title for row in page.modules] == [
         "model.embed_tokens", "model.layers", "model.norm", "model.sam_model", "model.vision_model",
-        "model.projector", "model (its own operators)", "lm_head",
+        "model.projector", "model (its own operators)", "lm_head", "(the model's own operators)",
     ]  # fmt: skip
     for place, metric in enumerate(METRICS):
         whole = evaluate(other.training_step[metric], other.defaults)

@@ -65,12 +65,12 @@ class PeakCase:
         of_views = (*self.held, TILES, *_TO_VIEW, *_TO_TILE, *_TO_TILE.values()) if self.held else ()
         return (self.condition, *(row for _, row in self.rows), *of_views)
 
-    def typeset(self, function: str, printer: FormulaPrinter) -> tuple[str, ...]:
-        """Return the displayed formulas: the peak, then the ``function`` of a kind of views that it uses."""
-        head = rf"{printer.print(EIGHTH)} \, {printer.print(self.condition)} \, \max\bigl("
+    def typeset(self, function: str, printer: FormulaPrinter) -> tuple[list[str], tuple[str, ...]]:
+        """Return the lines of the peak, and the displayed ``function`` of a kind of views that it uses, if any."""
+        head = rf"{printer.print(EIGHTH)} \, {printer.print(self.condition)} \, "
         rows = [(layer, break_lines(row, printer, WIDTH - 24)) for layer, row in self.rows]
         if self.held is None:
-            return (_list_rows(head, rows),)
+            return _list_rows(head, rows), ()
         views, tiles, any_views = (
             f"{function}({', '.join(map(printer.print, sizes))})" for sizes in (_TO_VIEW, _TO_TILE.values(), _TO_TILE)
         )
@@ -79,7 +79,7 @@ class PeakCase:
             ("views", _end(beside_views, f" + {views}")),
             ("tiles", bracket(rf"{printer.print(TILES)} \, ", _end(beside_tiles, f" + {tiles}"))),
         ]
-        return (_list_rows(head, kinds), _list_rows(rf"{any_views} = \max\bigl(", rows))
+        return _list_rows(head, kinds), (align(_list_rows(f"{any_views} = ", rows)),)
 
 
 @frozen(kw_only=True)
@@ -95,14 +95,16 @@ class PeakFormula:
         return (EIGHTH, *(expression for case in self.cases for expression in case.printed))
 
     def typeset(self, printer: FormulaPrinter) -> tuple[str, ...]:
-        """Return the displayed formulas of all cases."""
-        blocks: list[str] = []
+        """Return the displayed formulas: the peak, then the functions of a kind of views that it uses."""
+        lines: list[str] = []
+        functions: list[str] = []
         for number, case in enumerate(self.cases):
             function = rf"F^{{\mathrm{{{self.stage}{chr(39) * number}}}}}_{{\mathrm{{peak}}}}"
-            peak, *functions = case.typeset(function, printer)
-            start = "" if number else f"{_NAME} = "
-            blocks += [peak.replace(printer.print(EIGHTH), f"{start or '{} + '}{printer.print(EIGHTH)}", 1), *functions]
-        return tuple(blocks)
+            (first, *rest), used = case.typeset(function, printer)
+            lines += [f"{'{} +' if number else f'{_NAME} ='} {first}", *rest]
+            functions += used
+        # A line alone has nothing to be aligned with.
+        return (align(lines) if len(lines) > 1 else lines[0].partition(" && ")[0], *functions)
 
 
 def arrange_peak(stage: str, peak: Peak) -> PeakFormula:
@@ -125,14 +127,18 @@ def _arrange_case(condition: sympy.Expr, operators: Sequence[Candidate]) -> Peak
     return PeakCase(condition=condition, rows=tuple(zip(layers, sums, strict=False)), held=held)
 
 
-def _list_rows(head: str, rows: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """Return an opened maximum with all that it is of, each with its label."""
-    lines = [head]
+def _list_rows(head: str, rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+    """Return the lines of a maximum after ``head``, of each row with its label; of one row, that row."""
+    if len(rows) == 1:
+        ((label, only),) = rows
+        first, *others = bracket(head, only)
+        return [rf"{first} && \text{{({label})}}", *others]
+    lines = [rf"{head}\max\bigl("]
     for index, (label, (first, *others)) in enumerate(rows):
         inner = _end([first, *others], r"\bigr)" if index == len(rows) - 1 else ",")
         inner[0] += rf" && \text{{({label})}}"
         lines += [rf"\quad {line}" for line in inner]
-    return align(lines)
+    return lines
 
 
 def _end(lines: Sequence[str], end: str) -> list[str]:

@@ -10,6 +10,7 @@ from modelmeter.emit.package_templates import METRIC_WORDS, STAGE_WORDS, Package
 from modelmeter.emit.peaks import build_peaks
 from modelmeter.emit.programs import (
     REQUEST,
+    Layer,
     Stages,
     build_layer,
     build_stages,
@@ -19,9 +20,8 @@ from modelmeter.emit.programs import (
 from modelmeter.emit.server_steps import CHUNK, STEP, write_server_steps
 from modelmeter.emit.signature import IMAGE_TOKENS, Signature
 from modelmeter.emit.spec import LayerFormula, PackageSpec
-from modelmeter.emit.traffic import build_traffic, write_layer_traffic
+from modelmeter.emit.traffic import build_traffic, write_layer_traffic, write_layer_traffic_formula
 from modelmeter.errors import FormulaError
-from modelmeter.functions import Size
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.program import Program, select
 
@@ -54,6 +54,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     training = build_training_step(spec, spec.architecture)
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
     general = build_stages(spec, fixed)
+    layers = [(formula, build_layer(formula, spec.image_tokens)) for formula in spec.layers]
     functions = {
         "_stages.py": [*_cost_functions(stages, spec.model), _all_stages(stages, spec.model)],
         "_metrics.py": [
@@ -69,7 +70,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
             *build_traffic(spec, general).write(),
             *_cost_functions(build_training_step(spec, fixed), f"a model like {spec.model}", _TRAINING_NOTES),
         ],
-        "layers.py": [function for layer in spec.layers for function in _layer_functions(layer, spec.image_tokens)],
+        "layers.py": [function for formula, layer in layers for function in _layer_functions(formula, layer)],
     }
     peaks, traffic = build_peaks(spec, stages), build_traffic(spec, stages)
     functions |= {"_peaks.py": peaks.write(), "_traffic.py": traffic.write()}
@@ -91,9 +92,9 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     ]
     files["arrays.py"] = package.render("arrays.py.jinja", functions=formulas)
     files["_formulas.py"] = package.formulas("the stages", formulas)
-    layers = [_layer_formula(layer, spec.image_tokens) for layer in spec.layers]
-    files["_array_layers.py"] = package.render("array_layers.py.jinja", functions=layers)
-    files["_layer_formulas.py"] = package.formulas("the layers", layers)
+    of_layers = [function for formula, layer in layers for function in _layer_formulas(formula, layer)]
+    files["_array_layers.py"] = package.render("array_layers.py.jinja", functions=of_layers)
+    files["_layer_formulas.py"] = package.formulas("the layers", of_layers)
     files |= {f"_{name}.py": package.copy(f"{name}.py.jinja") for name in _MACHINERY}
     return {
         "__init__.py": package.front(
@@ -175,8 +176,8 @@ def _tokens_function(stages: Stages, model: str) -> Function:
     )
 
 
-def _layer_functions(formula: LayerFormula, image_tokens: Size) -> tuple[Function, Function]:
-    layer = build_layer(formula, image_tokens)
+def _layer_functions(formula: LayerFormula, layer: Layer) -> tuple[Function, Function]:
+    """Return the functions of a layer class: of its cost, and of its ``fused_io_bytes``."""
     cost = Function(
         name=formula.name,
         summary=f"Return the cost of one forward of ``{formula.class_name}``.",
@@ -197,11 +198,11 @@ def _tokens_formula(stages: Stages) -> FormulaFunction:
     return write_formula_function(IMAGE_TOKENS, _TOKENS_SUMMARY, signature, program, outputs, result="Array")
 
 
-def _layer_formula(formula: LayerFormula, image_tokens: Size) -> FormulaFunction:
-    layer = build_layer(formula, image_tokens)
+def _layer_formulas(formula: LayerFormula, layer: Layer) -> tuple[FormulaFunction, FormulaFunction]:
     summary = f"Return the cost of one forward of ``{formula.class_name}``."
     outputs: dict[str, str] = {metric: metric for metric in METRICS}
-    return write_formula_function(formula.name, summary, layer.signature, layer.program, outputs, guards=layer.guards)
+    cost = write_formula_function(formula.name, summary, layer.signature, layer.program, outputs, guards=layer.guards)
+    return cost, write_layer_traffic_formula(formula, layer)
 
 
 def _formula_function(stages: Stages, stage: str) -> FormulaFunction:

@@ -94,5 +94,18 @@ def write_layer_traffic(formula: LayerFormula, layer: Layer) -> Function:
     )
 
 
+def write_layer_traffic_formula(formula: LayerFormula, layer: Layer) -> FormulaFunction:
+    """Return the same function for sizes that may be unknown."""
+    return write_formula_function(
+        f"{formula.name}_{FUSED_IO}",
+        _summarize(formula.class_name),
+        layer.signature,
+        layer.fused_io,
+        {FUSED_IO: FUSED_IO},
+        result="Array",
+        guards=layer.guards,
+    )
+
+
 def _summarize(name: str) -> str:
     return f"Return ``{FUSED_IO}`` of ``{name}`` with the same arguments."

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import torch
-from attrs import evolve, frozen
+from attrs import field, frozen
 from torch import Tensor, nn
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -40,6 +39,11 @@ class Page:
         return cells if cells > 1 else 0
 
     @property
+    def calls(self) -> int:
+        """Calls of the towers for one kind of views."""
+        return self.images_per_prompt * self.batch_size // self.vision_batch_size
+
+    @property
     def sizes(self) -> dict[str, int]:
         return {name: getattr(self, name) for name in self.__slots__ if not name.startswith("__")}
 
@@ -60,31 +64,37 @@ class Page:
 
 @frozen
 class Images:
-    """The views of all pages: (prompts, images of each, views of each, channels, side, side)."""
+    """The views of all pages: (prompts, images of each, views of each, channels, side, side).
+
+    ``calls`` are the pixels of each call of the towers: tiles, if there are any, then global views. They are cut before
+    any forward, which does not copy them.
+    """
 
     page: Page
     global_views: Tensor
     tiles: Tensor
+    calls: tuple[Tensor, ...] = field(init=False)
+
+    @calls.default
+    def _cut(self) -> tuple[Tensor, ...]:
+        page = self.page
+        return tuple(
+            views[start : start + page.vision_batch_size, image].flatten(0, 1).contiguous()
+            for start in range(0, page.batch_size, page.vision_batch_size)
+            for image in range(page.images_per_prompt)
+            for views in (self.tiles, self.global_views)
+            if views.shape[2]
+        )
 
     @property
     def given(self) -> dict[str, Any]:
         """What the reference model is given."""
         page = self.page
         return {
-            "views": self.make_views,
+            "views": self.calls.__iter__,
             "tile_grid": (page.num_width_tiles, page.num_height_tiles),
             "images_per_prompt": page.images_per_prompt,
         }
-
-    def make_views(self) -> Iterator[Tensor]:
-        """Yield the pixels of each call of the towers: tiles, if there are any, then global views."""
-        page = self.page
-        for start in range(0, page.batch_size, page.vision_batch_size):
-            prompts = slice(start, start + page.vision_batch_size)
-            for image in range(page.images_per_prompt):
-                for views in (self.tiles, self.global_views):
-                    if views.shape[2]:
-                        yield views[prompts, image].flatten(0, 1)
 
     @property
     def for_oracle(self) -> dict[str, Any]:
@@ -100,16 +110,6 @@ class Images:
             "num_local_patches": [page.tiles] * pages,
             "patches_grid": [[page.num_width_tiles, page.num_height_tiles]] * pages,
         }
-
-    @property
-    def calls(self) -> int:
-        """Calls of the towers for one kind of views."""
-        return self.page.images_per_prompt * self.page.batch_size // self.page.vision_batch_size
-
-
-def in_one_call(page: Page) -> Page:
-    """Return the same pages, of which all prompts share a call."""
-    return evolve(page, vision_batch_size=page.batch_size)
 
 
 def build_cache(

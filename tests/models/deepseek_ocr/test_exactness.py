@@ -114,9 +114,9 @@ def test_vision_and_projector_equal_both_implementations(model: CompiledModel, p
     images = page.draw()
     vision, projector = (matrix_flops(model, stage, page.sizes) for stage in ("vision", "projector"))
 
-    views = images.make_views()
+    views = iter(images.calls)
     seen, _ = count_flops(
-        lambda: [reference.model.encode_pages(views, images.given["tile_grid"]) for _ in range(images.calls)]
+        lambda: [reference.model.encode_pages(views, images.given["tile_grid"]) for _ in range(page.calls)]
     )
     assert next(views, None) is None, "every page had its turn"
     assert seen["ImageEncoderViT"] + seen["VitModel"] == vision
@@ -216,18 +216,24 @@ def split_stages(seen: ForwardCount) -> dict[str, Work]:
 
 
 @pytest.mark.parametrize(
-    ("model", "page", "logits_tokens"),
+    ("model", "page", "logits_tokens", "dtype"),
     [
-        ("published", in_mode("gundam", 2, 3), 913),
-        ("published", Page(600, 600, batch_size=3), 7),
-        ("other", Page(16 * 19, 16 * 18 + 3, 2, 3, 6, vision_batch_size=3, images_per_prompt=2), 11),
-        ("other", Page(16 * 37, 16 * 27, 1, 3), 5),
-        ("other", Page(16 * 19, 16), 1),
+        ("published", in_mode("gundam", 2, 3), 913, torch.bfloat16),
+        ("published", Page(600, 600, batch_size=3), 7, torch.bfloat16),
+        ("published", Page(600, 600), 1, torch.float32),
+        *(
+            ("other", page, logits_tokens, dtype)
+            for dtype in (torch.bfloat16, torch.float32)
+            for page, logits_tokens in (
+                (Page(16 * 19, 16 * 18 + 3, 2, 3, 6, vision_batch_size=3, images_per_prompt=2), 11),
+                (Page(16 * 37, 16 * 27, 1, 3), 5),
+                (Page(16 * 19, 16), 1),
+            )
+        ),
     ],
     indirect=["model"],
     ids=str,
 )
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 def test_all_six_metrics_of_every_stage_equal_the_counters(
     model: CompiledModel,
     page: Page,

@@ -126,7 +126,7 @@ def build_both(page: Page) -> tuple[DeepseekOCRForCausalLM, UnlimitedOcrForCondi
 
 def encode(reference: DeepseekOCRForCausalLM, images: Images) -> Tensor:
     """Return the image tokens of every prompt, from calls of the towers one after the other."""
-    page, views = images.page, images.make_views()
+    page, views = images.page, iter(images.calls)
     calls = []
     for _ in range(page.batch_size // page.vision_batch_size):
         given = [reference.model.encode_pages(views, images.given["tile_grid"]) for _ in range(page.images_per_prompt)]

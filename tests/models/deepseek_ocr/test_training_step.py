@@ -28,20 +28,25 @@ BITS_OF_FLOAT32 = {"weight_bits": 32, "activation_bits": 32, "kv_bits": 3}
 
 
 @pytest.mark.parametrize(
-    ("architecture", "page", "logits_tokens"),
+    ("architecture", "page", "logits_tokens", "dtype"),
     [
         # An A4 page in gundam mode, with logits for all of its prompt.
-        ("published", Page(1024, 640, 2, 3), 913),
+        ("published", Page(1024, 640, 2, 3), 913, torch.bfloat16),
         # This model was trained on 19 patches a side, and has 5 positions for CLIP: each is resized, or is not.
-        ("other", Page(16 * 19, 16 * 18 + 3, 2, 3, batch_size=3), 11),
-        ("other", Page(16 * 37, 16 * 27, 1, 3), 5),
-        ("other", Page(600, 600, batch_size=6, vision_batch_size=2, images_per_prompt=3), 7),
-        # One token of the smallest view: nothing is broadcast.
-        ("other", Page(16 + 7, 16, 0, 0), 1),
+        *(
+            ("other", page, logits_tokens, dtype)
+            for dtype in (torch.bfloat16, torch.float32)
+            for page, logits_tokens in (
+                (Page(16 * 19, 16 * 18 + 3, 2, 3, batch_size=3), 11),
+                (Page(16 * 37, 16 * 27, 1, 3), 5),
+                (Page(600, 600, batch_size=6, vision_batch_size=2, images_per_prompt=3), 7),
+                # One token of the smallest view: nothing is broadcast.
+                (Page(16 + 7, 16, 0, 0), 1),
+            )
+        ),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 def test_all_six_metrics_equal_the_counters(
     architecture: str,
     page: Page,

@@ -16,7 +16,7 @@ import deepseek_ocr_costs
 
 numpy = pytest.importorskip("numpy")
 
-LAYERS = deepseek_ocr_costs.layers.__all__
+LAYERS = [name for name in deepseek_ocr_costs.layers.__all__ if not name.endswith("_fused_io_bytes")]
 LOOKED_UP = {"hidden_size", "moe_intermediate_size", "n_routed_experts", "num_experts_per_tok"}
 """Sizes that the reads of routed experts depend on."""
 
@@ -35,7 +35,7 @@ def routes(layer: str) -> bool:
     return "expert_routing" in inspect.signature(getattr(deepseek_ocr_costs.layers, layer)).parameters
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", deepseek_ocr_costs.layers.__all__)
 def test_every_size_of_every_layer_may_vary(layer: str) -> None:
     on_integers, over_arrays = (
         getattr(functions, layer) for functions in (deepseek_ocr_costs.layers, deepseek_ocr_costs.arrays.layers)
@@ -43,7 +43,7 @@ def test_every_size_of_every_layer_may_vary(layer: str) -> None:
     for name, default in sizes_of(layer).items():
         if routes(layer) and name in LOOKED_UP:
             continue
-        expected: dict[int, tuple[int, ...]] = {}
+        expected: dict[int, Any] = {}
         errors: dict[int, str] = {}
         for size in dict.fromkeys([default, default + 1, 2 * default, 3 * default + 1, max(1, default // 2), 1, 97]):
             try:
@@ -52,7 +52,8 @@ def test_every_size_of_every_layer_may_vary(layer: str) -> None:
                 errors[size] = str(error)
         found = over_arrays(**{name: list(expected)})
         for place, cost in enumerate(expected.values()):
-            assert tuple(int(metric[place]) for metric in found) == cost, name
+            here = tuple(int(metric[place]) for metric in found) if layer in LAYERS else int(found[place])
+            assert here == cost, name
         for size, message in errors.items():
             with pytest.raises(deepseek_ocr_costs.CostError) as caught:
                 over_arrays(**{name: [default, size]})

@@ -39,7 +39,8 @@ HUGE = 10**30
 
 workloads = st.fixed_dictionaries(
     {
-        "batch_size": st.integers(1, HUGE),
+        "batch_size": st.integers(1, HUGE),  # in calls of the towers; see below
+        "vision_batch_size": st.one_of(st.just(1), st.integers(1, HUGE)),
         # Around the trained side and whole windows, and far beyond.
         "base_size": st.one_of(st.integers(9, 400), st.integers(9, HUGE)),
         "image_size": st.one_of(st.integers(9, 400), st.integers(9, HUGE)),
@@ -52,7 +53,7 @@ workloads = st.fixed_dictionaries(
         "activation_bits": st.integers(1, 17),
         "kv_bits": st.integers(1, 17),
     }
-)
+).map(lambda sizes: {**sizes, "batch_size": sizes["batch_size"] * sizes["vision_batch_size"]})
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def test_all_stages_at_once_are_the_stages_one_by_one(costs: ModuleType) -> None
 
 def test_layer_functions_equal_their_formulas(costs: ModuleType) -> None:
     (layer,) = SPEC.layers
-    assert costs.layers.__all__ == ["square_convolution"]
+    assert costs.layers.__all__ == ["square_convolution", "square_convolution_fused_io_bytes"]
     assert costs.layers.square_convolution() == expect(layer.cost, dict(layer.sizes))
     other = {**layer.sizes, "height": 29, "kernel_size": 29}
     assert costs.layers.square_convolution(height=29, kernel_size=29) == expect(layer.cost, other)
@@ -185,6 +186,8 @@ def test_the_package_of_a_traced_model_equals_its_formulas(
         ("prefill", {"speed": 5}, "TypeError", "unexpected keyword argument 'speed'"),
         ("vision", {"base_size": 8}, "CostError", "base_size must be at least sam_patch_size: 8 < 9"),
         ("vision", {"num_width_tiles": -1}, "CostError", "num_width_tiles must be at least 0, not -1"),
+        ("vision", {"batch_size": 7, "vision_batch_size": 3}, "CostError", "must be a multiple of vision_batch_size"),
+        ("request", {"batch_size": 9, "vision_batch_size": 6}, "CostError", "multiple of vision_batch_size: 9 and 6"),
         ("request", {"seq_len": 93}, "CostError", "seq_len must be at least image_tokens: 93 < 94"),
         ("request", {"decode_steps": -1}, "CostError", "decode_steps must be at least 0, not -1"),
         ("prefill_weight_bytes", {"seq_len": 0}, "CostError", "seq_len must be at least 1, not 0"),

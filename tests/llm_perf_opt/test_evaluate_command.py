@@ -11,7 +11,7 @@ import pytest
 from command_line import Run, assert_refused
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.evaluate import PEAK, STAGES
+from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES
 from modelmeter import peak
 from modelmeter.cost import METRICS
 
@@ -98,14 +98,16 @@ class TestEval:
 
     @pytest.mark.parametrize("stage", STAGES)
     def test_a_stage_has_a_peak_beside_its_cost(self, run: Run, stage: str) -> None:
-        """It is no part of the cost, and takes the same sizes; the table shows both."""
+        """It is no part of the cost, and takes the same sizes; the table shows both, and the fused traffic."""
         sizes = {"batch_size": 3, "activation_bits": 8}
         found = json.loads(run("eval", stage, *(f"{name}={size}" for name, size in sizes.items()), "--json").out)
         assert found["cost"] == getattr(costs, stage)(**sizes)._asdict()
-        assert found[PEAK] == getattr(costs, f"{stage}_{PEAK}")(**sizes)
+        beside = {metric: getattr(costs, f"{stage}_{metric}")(**sizes) for metric in (FUSED_IO, PEAK)}
+        assert {metric: found[metric] for metric in beside} == beside
         rows = [line.split()[:2] for line in run("eval", stage, "batch_size=3", "activation_bits=8").out.splitlines()]
-        assert [row[0] for row in rows[-7:]] == [*METRICS, PEAK]
-        assert rows[-1][1] == f"{found[PEAK]:,}"
+        after_io = METRICS.index("io_bytes") + 1
+        assert [row[0] for row in rows[-8:]] == [*METRICS[:after_io], FUSED_IO, *METRICS[after_io:], PEAK]
+        assert (rows[after_io - 8][1], rows[-1][1]) == (f"{beside[FUSED_IO]:,}", f"{beside[PEAK]:,}")
 
     def test_the_peak_has_one_name(self) -> None:
         """Here it is written out, since what knows it needs sympy."""
@@ -118,11 +120,11 @@ class TestEval:
         assert {name: cost[name].default for name in cost} == {name: of_peak[name].default for name in cost}
 
     def test_the_prompt_is_alive_beside_the_towers(self, run: Run) -> None:
-        """Each position of it takes 1280 channels of 2 bytes at the peak, and nothing of the cost."""
+        """Each position takes 1280 channels of 2 bytes and an id of 8 at the peak, and nothing of the cost."""
         short, long = (json.loads(run("eval", "vision", f"seq_len={n}", "--json").out) for n in (907, 1913))
         assert long["arguments"]["seq_len"] == 1913
         assert long["cost"] == short["cost"]
-        assert long[PEAK] - short[PEAK] == (1913 - 907) * 1280 * 2
+        assert long[PEAK] - short[PEAK] == (1913 - 907) * (1280 * 2 + 8)
 
     def test_a_training_step(self, run: Run) -> None:
         """A position with logits takes three products with the weights of the LM head, of 2 FLOPs for each."""

@@ -16,10 +16,13 @@ from modelmeter.verify.training_points import prove_training
 
 # A view of 3 x 3 patches makes 1 x (1 + 1) + 1 tokens.
 PAGE = TraceWorkload(
-    batch_size=5, base_size=16 * 3 + 7, image_size=1, num_width_tiles=0, num_height_tiles=0, seq_len=11, logits_tokens=3
-)
+    batch_size=5, vision_batch_size=5, base_size=16 * 3 + 7, image_size=1, num_width_tiles=0, num_height_tiles=0,
+    seq_len=11, logits_tokens=3,
+)  # fmt: skip
 # Tiles of 5 x 5 patches, 3 side by side and 2 below each other, make (2 * 2) * (3 * 2 + 1) = 28 more.
 TILES = evolve(PAGE, image_size=16 * 5, num_width_tiles=3, num_height_tiles=2, seq_len=47)
+# Two images of 3 tokens in each prompt, and a call for each: the parameters of the towers are used ten times.
+CALLS = evolve(PAGE, vision_batch_size=1, images_per_prompt=2)
 
 
 def prove(*workloads: TraceWorkload) -> Iterator[Verdict]:
@@ -27,11 +30,11 @@ def prove(*workloads: TraceWorkload) -> Iterator[Verdict]:
 
 
 def test_a_training_step_and_every_backward_are_what_autograd_does() -> None:
-    verdicts = list(prove(PAGE, TILES))
+    verdicts = list(prove(PAGE, TILES, CALLS))
     assert [verdict for verdict in verdicts if not verdict.is_equal] == []
     whole = {(verdict.metric, verdict.domain) for verdict in verdicts if not verdict.layer}
-    assert len(whole) == 2 * len(METRICS)
-    layers = [verdict for verdict in verdicts if verdict.layer]
+    assert len(whole) == 3 * len(METRICS)
+    layers = [verdict for verdict in verdicts if verdict.layer and "images_per_prompt = 1" in verdict.domain]
     assert {verdict.metric for verdict in layers} == set(BACKWARD_METRICS)
     assert {"deepseek_v2_moe", "llama_flash_attention2", "attention", "notp_attention", "conv2d", "lm_head"} <= {
         verdict.layer for verdict in layers

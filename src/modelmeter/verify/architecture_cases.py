@@ -161,8 +161,8 @@ def list_expert_sets(architecture: DeepSeekOCRArchitecture) -> Iterator[CaseSet]
 def list_vision_sets(architecture: DeepSeekOCRArchitecture, residues: Sequence[int]) -> Iterator[CaseSet]:
     """Yield the towers with symbolic widths, patch size and trained grids, for grids of some residue classes.
 
-    Where a grid is the trained one, no resize is needed: those are cases of their own, for the first class. Matrix
-    products do not depend on the trained grids, so transformers keeps them.
+    Where a grid is the trained one, no resize is needed, and a trained grid of one patch is not copied: those are cases
+    of their own, for the first class. Matrix products do not depend on the trained grids, so transformers keeps them.
     """
     shared = take_all_experts(architecture)
     sam_grid, clip_grid = positive("sam_pretrain_grid_size"), positive("clip_pretrain_grid_size")
@@ -184,14 +184,16 @@ def list_vision_sets(architecture: DeepSeekOCRArchitecture, residues: Sequence[i
         side = sympy.expand(grid * patch_size)
         trained_grids = [(sam_grid, clip_grid)]
         if residue == residues[0]:
-            trained_grids += [(grid, clip_grid), (sam_grid, tokens)]
+            one = sympy.Integer(1)
+            trained_grids += [(grid, clip_grid), (sam_grid, tokens), (one, clip_grid), (sam_grid, one)]
         for sam, clip in trained_grids:
-            resized = tuple(
-                sympy.Ne(trained, size) for trained, size in ((sam, grid), (clip, tokens)) if trained != size
-            )
+            resized = [sympy.Ne(trained, size) for trained, size in ((sam, grid), (clip, tokens)) if trained != size]
             pages.append(
                 reference_cases.make_page_case(
-                    shared, side, symbolic={**widths, **trained_on(sam, clip)}, assumed=resized
+                    shared,
+                    side,
+                    symbolic={**widths, **trained_on(sam, clip)},
+                    assumed=tuple(relation for relation in resized if relation != sympy.true),
                 )
             )
         views.append(transformers_cases.make_views_case(architecture, side, symbolic=vendor))
@@ -219,10 +221,12 @@ def list_window_sets(architecture: DeepSeekOCRArchitecture, *, is_every_corner: 
     }
     grid = sympy.expand((pad + rest + 1) * windows - pad)
     least: Least = {pad: 0, rest: 0, windows: 1, BATCH_SIZE: 1} if is_every_corner else {}
+    # One head of one window is not copied; how many there are makes no difference to products.
+    with_one_head = {**least, heads: 1} if is_every_corner else {}
     shared = take_all_experts(architecture)
     yield CaseSet(
         name="window", architecture=shared,
-        cases=(reference_cases.make_window_case(shared, sizes, grid, least=least),), symbolic=sizes.keys(),
+        cases=(reference_cases.make_window_case(shared, sizes, grid, least=with_one_head),), symbolic=sizes.keys(),
     )  # fmt: skip
     yield CaseSet(
         name="window in transformers", architecture=architecture,

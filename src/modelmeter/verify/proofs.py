@@ -154,7 +154,8 @@ def with_and_without_casts(case: Case) -> Iterator[Case]:
 
 
 def list_tile_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
-    """Yield pages with tiles: sides where each rounding matters, and the default sides with every shape of grid.
+    """Yield pages with tiles: sides where each rounding matters, and the default sides and the smallest tiles with
+    every shape of grid.
 
     Of the views and of the tiles, one has a grid that two halvings round up, and one has pixels that fill no patch.
     """
@@ -167,9 +168,11 @@ def list_tile_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:
     ):
         tiles = {"image_size": image_size, **grid}
         yield reference_cases.make_page_case(architecture, base_size, tiles=tiles, least={BATCH_SIZE: 1})
-    yield reference_cases.make_page_case(
-        architecture, 1024, tiles={"image_size": 640, **grid}, least={BATCH_SIZE: 1, width: 1, height: 1}
-    )
+    # Rows of tiles of one token each are not copied.
+    for image_size in (patch_size, 640):
+        yield reference_cases.make_page_case(
+            architecture, 1024, tiles={"image_size": image_size, **grid}, least={BATCH_SIZE: 1, width: 1, height: 1}
+        )
 
 
 def list_deep_cases(architecture: DeepSeekOCRArchitecture) -> Iterator[Case]:

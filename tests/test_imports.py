@@ -17,7 +17,10 @@ SOURCES = Path(__file__).parents[1] / "src"
 FLOORS: tuple[tuple[str, int], ...] = (
     # words
     (r"modelmeter", 0),
-    (r"modelmeter\.(errors|files|functions|symbols|cost|evaluate|evidence|markdown|operator_table|strict_json)", 0),
+    (
+        r"modelmeter\.(errors|files|functions|symbols|cost|evaluate|fusion|evidence|markdown|operator_table|strict_json)",
+        0,
+    ),
     (r"modelmeter\.(size_rules|dtypes)", 0),
     # layers
     (r"modelmeter\.layers(\..+)?", 1),

@@ -50,7 +50,12 @@ def test_a_sweep_of_a_page(run: Run) -> None:
         "--metric", "io_bytes", "--out", "-",
     )  # fmt: skip
     expected = [costs.vision(batch_size=n, num_width_tiles=3, num_height_tiles=3).io_bytes for n in (2, 3)]
-    assert result.out.splitlines() == ["batch_size,io_bytes", f"2,{expected[0]}", f"3,{expected[1]}"]
+    held = "images_per_prompt,vision_batch_size,base_size,image_size,num_width_tiles,num_height_tiles"
+    assert result.out.splitlines() == [
+        f"batch_size,{held},weight_bits,activation_bits,io_bytes",
+        f"2,1,1,1024,640,3,3,16,16,{expected[0]}",
+        f"3,1,1,1024,640,3,3,16,16,{expected[1]}",
+    ]
 
 
 @pytest.mark.parametrize(

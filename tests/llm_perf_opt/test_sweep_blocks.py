@@ -132,9 +132,9 @@ def test_exact_beyond_int64(block_size: int) -> None:
 
 
 def test_exact_where_only_the_middle_of_the_grid_is_beyond_int64() -> None:
-    """2,000 pixels are 125 patches, in 9 windows of 14 that are padded; 126 patches fill them, and 124 are fewer."""
-    sides = range(1984, 2017, 16)
-    one, two = (costs.vision(base_size=2000, num_width_tiles=0, batch_size=n).activation_bytes for n in (1, 2))
+    """The largest side is neither the first nor the last."""
+    sides = [1984, 2016, 2000]
+    one, two = (costs.vision(base_size=2016, num_width_tiles=0, batch_size=n).activation_bytes for n in (1, 2))
     batch_size = 2**63 // (two - one) + 1
     fixed = {"num_width_tiles": 0, "batch_size": batch_size}
     sweep = Sweep.over("vision", {"base_size": sides}, fixed=fixed, metrics=["activation_bytes"], overflow="exact")
@@ -188,8 +188,8 @@ def test_what_is_held_fixed_is_known_with_its_defaults() -> None:
     """What follows from others is not held; what it follows from is, unless the other is given."""
     held = Sweep.over("request", {"batch_size": [3, 5]}, fixed={"kv_bits": Fraction(11, 2), "decode_steps": 7}).held
     assert held == {
-        "base_size": 1024, "image_size": 640, "num_width_tiles": 2, "num_height_tiles": 3, "prompt_tokens": 10,
-        "decode_steps": 7, "weight_bits": 16, "activation_bits": 16, "kv_bits": Fraction(11, 2),
+        "images_per_prompt": 1, "vision_batch_size": 1, "base_size": 1024, "image_size": 640, "num_width_tiles": 2,
+        "num_height_tiles": 3, "prompt_tokens": 10, "decode_steps": 7, "weight_bits": 16, "activation_bits": 16, "kv_bits": Fraction(11, 2),
         "expert_routing": "uniform",
     }  # fmt: skip
     assert "prompt_tokens" not in Sweep.over("request", {"seq_len": [2003]}).held

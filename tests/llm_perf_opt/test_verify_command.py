@@ -15,8 +15,10 @@ from llm_perf_opt.commands.sources import compile_graph, read_graph
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
 from modelmeter.cost import BACKWARD_METRICS, METRICS
 from modelmeter.evidence import Evidence
+from modelmeter.fusion import FUSED_IO
 from modelmeter.layers.operators import Operator
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
+from modelmeter.peak import PEAK
 from modelmeter.verify import proofs
 from modelmeter.verify.proofs import list_quick_proofs
 
@@ -34,7 +36,7 @@ def test_the_quick_proofs_hold_and_cover_every_layer_and_metric(run: Run, tmp_pa
     assert {row["difference"] for row in record["rows"]} == {"0"}
     assert {row["implementation"] for row in record["rows"]} == {"reference", "transformers", "formulas", "enumeration"}
     assert {(row["name"], row["metric"]) for row in record["rows"] if row["name"] == "deepseek_v2_moe"} == {
-        ("deepseek_v2_moe", metric) for metric in (*METRICS, *BACKWARD_METRICS)
+        ("deepseek_v2_moe", metric) for metric in (*METRICS, *BACKWARD_METRICS, FUSED_IO, PEAK)
     }
     assert "mm" in record["operators"]["reference"]["matrix product"]
     assert [path.name for path in tmp_path.iterdir()] == ["rows.json"], "only a full run leaves evidence"

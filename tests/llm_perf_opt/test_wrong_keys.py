@@ -21,7 +21,8 @@ def test_all_wrong_keys_are_named_at_once_with_those_that_there_are() -> None:
         data[wrong] = data.pop(key)
     known = (
         "its keys are profile_id, description, seq_len, base_size, image_size, crop_mode, max_new_tokens, doc_kind, "
-        "num_pages, and if need be num_width_tiles, num_height_tiles"
+        "num_pages, and if need be num_width_tiles, num_height_tiles, page_width, page_height, preprocessing, "
+        "images_per_prompt, vision_batch_size, logits_tokens"
     )
     with pytest.raises(RecordError) as caught:
         structure(data, OCRWorkloadProfile)

@@ -75,7 +75,7 @@ def test_towers_of_any_sizes() -> None:
 
 def test_trained_grids_are_cases_of_their_own_in_the_first_class() -> None:
     reference, transformers = list_vision_sets(TINY, [5, 0])
-    assert [len(case.assumed) for case in reference.cases] == [2, 1, 1, 2]
+    assert [len(case.assumed) for case in reference.cases] == [2, 1, 1, 1, 1, 2]
     assert str(reference.cases[1].inputs["sam_image_size"]) == "28*k*sam_patch_size + 5*sam_patch_size"
     assert str(reference.cases[2].inputs["clip_image_size"]) == "77*k + 22"
     assert len(transformers.cases) == 2

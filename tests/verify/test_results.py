@@ -152,7 +152,7 @@ def make_record(compiled: CompiledModel, rows: tuple[Row, ...]) -> Evidence:
         rows,
         {},
         catalogue=compiled.catalogue,
-        stages=compiled.totals.by_stage,
+        totals=compiled.totals,
         peaks=compiled.peaks,
         training_step=compiled.training_step,
     )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
-
-import pyarrow as pa
-import pyarrow.parquet
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.evaluate import PEAK
@@ -32,6 +30,8 @@ def refuse_foreign(path: Path) -> None:
     OutputError
         If there is such a file, or it cannot be read.
     """
+    if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        return  # nothing is written
     with explain_failure("the sweep", path):
         if path.is_file() and path.stat().st_size and not _is_sweep(path):
             raise OutputError(
@@ -45,6 +45,10 @@ def _is_sweep(path: Path) -> bool:
         with path.open("rb") as file:
             header = file.readline(_LONGEST_HEADER).decode(errors="replace")
         return _has_columns(header.rstrip("\r\n").split(","))
+    # Only a sweep to Parquet needs pyarrow.
+    import pyarrow as pa
+    import pyarrow.parquet
+
     try:
         schema = pyarrow.parquet.read_schema(path)
         description = json.loads((schema.metadata or {})[_DESCRIPTION])

@@ -185,7 +185,14 @@ def test_experts_with_uneven_shares_stay_apart() -> None:
     The image is a global view of 40 pixels: 5 patches, a grid of 2, 2 x 3 + 1 = 7 tokens.
     """
     workload = TraceWorkload(
-        batch_size=1, base_size=40, image_size=40, num_width_tiles=1, num_height_tiles=1, seq_len=47, logits_tokens=47
+        batch_size=1,
+        vision_batch_size=1,
+        base_size=40,
+        image_size=40,
+        num_width_tiles=1,
+        num_height_tiles=1,
+        seq_len=47,
+        logits_tokens=47,
     )
     uneven = trace_reference(SMALL, workload)
     experts = {
@@ -198,7 +205,14 @@ def test_experts_with_uneven_shares_stay_apart() -> None:
 
 def test_a_prompt_that_does_not_hold_its_image_is_refused() -> None:
     workload = TraceWorkload(
-        batch_size=1, base_size=40, image_size=40, num_width_tiles=0, num_height_tiles=0, seq_len=6, logits_tokens=6
+        batch_size=1,
+        vision_batch_size=1,
+        base_size=40,
+        image_size=40,
+        num_width_tiles=0,
+        num_height_tiles=0,
+        seq_len=6,
+        logits_tokens=6,
     )
     with pytest.raises(TraceError, match="image tokens"):
         trace_reference(SMALL, workload)
@@ -217,7 +231,7 @@ def test_a_size_out_of_range_is_refused_by_name(name: str, size: object) -> None
 def test_the_published_model_is_traced_at_these_sizes() -> None:
     """Image tokens: 11 x 12 + 1 of the global view, (5 x 8) x (3 x 8 + 1) of the tiles: 1,133."""
     assert TraceWorkload.for_architecture(PUBLISHED) == TraceWorkload(
-        batch_size=32, base_size=688, image_size=464, num_width_tiles=3, num_height_tiles=5, seq_len=1135,
+        batch_size=32, vision_batch_size=32, base_size=688, image_size=464, num_width_tiles=3, num_height_tiles=5, seq_len=1135,
         logits_tokens=7,
     )  # fmt: skip
 
@@ -225,7 +239,9 @@ def test_the_published_model_is_traced_at_these_sizes() -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=range(len(ARCHITECTURES)))
 def test_chosen_sizes_take_no_shortcut(architecture: DeepSeekOCRArchitecture) -> None:
     workload = TraceWorkload.for_architecture(architecture)
-    sizes = list(asdict(workload).values())
+    # The towers take all pages in one call, of one image in each prompt.
+    assert (workload.vision_batch_size, workload.images_per_prompt) == (workload.batch_size, 1)
+    sizes = [size for name, size in asdict(workload).items() if name not in ("vision_batch_size", "images_per_prompt")]
     assert len({*sizes, *architecture.dimension_values().values()}) == len(sizes) + len(
         set(architecture.dimension_values().values())
     )

@@ -117,7 +117,10 @@ class _Decoder(nn.Module):
         self.cache, self.cached = cache, cached
 
     def forward(self, input_ids: Tensor) -> Tensor:
-        self.cache.length = self.cached
+        if self.cached:  # a prefill makes its cache
+            self.cache.hold(self.cached)
+        else:
+            self.cache.length = 0
         logits: Tensor = self.language_model(input_ids, self.cache)
         return logits
 

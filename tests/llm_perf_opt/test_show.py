@@ -101,8 +101,10 @@ class TestShow:
         out = run("show", "prefill", "--metric", PEAK).out
         assert f"\n{PEAK} = {913 * (129280 * (2 + 4) + 1280 * 2 + 8):,} B (711 MB), in DeepseekOCRForCausalLM\n" in out
         assert "io_bytes" not in out
-        in_table = [line.split()[0] for line in out.splitlines() if line.endswith((" 1", " 913", " 16"))]
-        assert in_table == ["batch_size", "seq_len", "logits_tokens", "activation_bits"]
+        in_table = [
+            line.split()[0] for line in out.splitlines() if line.endswith((" 1", " 913", " 16")) and line[0] != " "
+        ]
+        assert in_table == ["batch_size", "seq_len", "logits_tokens", "weight_bits", "activation_bits"]
 
     def test_the_peak_of_a_request_is_that_of_a_stage(self, run: Run) -> None:
         out = run("show", "request", "--metric", PEAK).out
@@ -142,8 +144,9 @@ class TestShow:
         """What is held beside the views, then their function."""
         out = run("show", "vision", "--metric", PEAK, "--latex").out
         displays = out.split("\n\\[\n")[1:]
-        assert [display.rstrip().endswith(r"\]") for display in displays] == [True, True]
-        assert r"\mathtt{peak\_activation\_bytes} = \tfrac{1}{8} \, b_{\mathrm{a}} \, \max\bigl(" in displays[0]
+        assert [display.rstrip().endswith(r"\]") for display in displays] == [True, True, True]
+        cast = r"\left[ b_{\mathrm{a}} \ne 32 \right]"
+        assert rf"\mathtt{{peak\_activation\_bytes}} = \tfrac{{1}}{{8}} \, {cast} \, \max\bigl(" in displays[0]
         assert r"F^{\mathrm{vision}}_{\mathrm{peak}}(n, s) = \max\bigl(" in displays[1]
 
     def test_a_training_step(self, run: Run) -> None:

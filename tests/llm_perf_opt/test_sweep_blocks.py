@@ -189,7 +189,8 @@ def test_what_is_held_fixed_is_known_with_its_defaults() -> None:
     held = Sweep.over("request", {"batch_size": [3, 5]}, fixed={"kv_bits": Fraction(11, 2), "decode_steps": 7}).held
     assert held == {
         "images_per_prompt": 1, "vision_batch_size": 1, "base_size": 1024, "image_size": 640, "num_width_tiles": 2,
-        "num_height_tiles": 3, "prompt_tokens": 10, "decode_steps": 7, "weight_bits": 16, "activation_bits": 16, "kv_bits": Fraction(11, 2),
+        "num_height_tiles": 3, "prompt_tokens": 10, "decode_steps": 7, "weight_bits": 16, "activation_bits": 16,
+        "kv_bits": Fraction(11, 2),
         "expert_routing": "uniform",
     }  # fmt: skip
     assert "prompt_tokens" not in Sweep.over("request", {"seq_len": [2003]}).held

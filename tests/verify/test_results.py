@@ -122,8 +122,9 @@ def test_gaps_are_metrics_that_no_torch_module_was_compared_with() -> None:
     )
     backward = tuple(f"lm_head {metric}" for metric in BACKWARD_METRICS)
     step = tuple(f"training_step {metric}" for metric in METRICS)
-    assert find_gaps(rows, layers=["lm_head"], stages=[]) == ("lm_head tensor_core_flops", *backward, *step)
-    vision = tuple(f"vision {metric}" for metric in (*METRICS, PEAK))
+    first = ("lm_head tensor_core_flops", "lm_head fused_io_bytes")
+    assert find_gaps(rows, layers=["lm_head"], stages=[]) == (*first, *backward, *step)
+    vision = tuple(f"vision {metric}" for metric in (*METRICS, "fused_io_bytes", PEAK))
     assert find_gaps(rows, layers=[], stages=["vision"]) == (*vision, *step)
 
 
@@ -176,7 +177,7 @@ def test_evidence_is_of_the_formulas_that_were_proved(compiled: CompiledModel) -
     assert (set(ours.metrics), theirs.metrics) == (set(METRICS), ("tensor_core_flops",))
     assert evidence.domains == {ours.domains: ("batch_size >= 2",)}
     (entry,) = [entry for entry in compiled.catalogue if entry.name == "lm_head"]
-    first, _ = evidence.describe_layer("lm_head", entry.cost)
+    first, _ = evidence.describe_layer("lm_head", entry.cost, entry.fused_io_bytes)
     assert first == (
         "Identity: ours less theirs, multiplied out, is 0: all metrics, against the torch modules of the reference "
         "model; 1 module, 1 domain; symbols for ``batch_size``."

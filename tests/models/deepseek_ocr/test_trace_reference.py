@@ -231,8 +231,8 @@ def test_a_size_out_of_range_is_refused_by_name(name: str, size: object) -> None
 def test_the_published_model_is_traced_at_these_sizes() -> None:
     """Image tokens: 11 x 12 + 1 of the global view, (5 x 8) x (3 x 8 + 1) of the tiles: 1,133."""
     assert TraceWorkload.for_architecture(PUBLISHED) == TraceWorkload(
-        batch_size=32, vision_batch_size=32, base_size=688, image_size=464, num_width_tiles=3, num_height_tiles=5, seq_len=1135,
-        logits_tokens=7,
+        batch_size=32, vision_batch_size=32, base_size=688, image_size=464, num_width_tiles=3, num_height_tiles=5,
+        seq_len=1135, logits_tokens=7,
     )  # fmt: skip
 
 
@@ -277,7 +277,9 @@ def test_more_experts_than_can_be_traced_are_refused_before_they_are_built() -> 
 
 @pytest.mark.parametrize(("batch_size", "seq_len"), [(2**40, 2**40 + 1), (3, 2**63 - 1)])
 def test_a_cache_that_torch_cannot_hold_is_refused(batch_size: int, seq_len: int) -> None:
-    """More bytes than 64 bits count, and one position more than they do."""
-    workload = evolve(TraceWorkload.for_architecture(SMALL), batch_size=batch_size, seq_len=seq_len)
-    with pytest.raises(TraceError, match=f"cannot hold a cache of these sizes; found {batch_size}, {seq_len}"):
+    """More bytes than 64 bits count, and one position more than they do: the prompt, whose keys it is made of."""
+    workload = evolve(
+        TraceWorkload.for_architecture(SMALL), batch_size=batch_size, vision_batch_size=1, seq_len=seq_len
+    )
+    with pytest.raises(TraceError, match=rf"prefill: the forward fails; .*sizes=\[{batch_size}, {seq_len}\]"):
         trace_reference(SMALL, workload)

@@ -27,7 +27,7 @@ _IMPLEMENTATIONS: Mapping[str, str] = {
     "enumeration": "the mean over all cases, one by one",
 }
 _KINDS: Mapping[str, str] = {
-    "identity": "Identity: ours less theirs, multiplied out, is 0",
+    "identity": "Proved symbolically (expanded difference is 0)",
     "polynomial identity test": "Polynomial identity test, equal at all of {points} drawn at random",
 }
 AT_POINTS = "exact at n points"

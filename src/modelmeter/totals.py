@@ -80,7 +80,7 @@ class _OnDemand(Mapping[str, Mapping[str, T]], Generic[T]):
     """The formulas of each tally by stage, made when they are first asked for: few of them ever are."""
 
     _tallies: Mapping[str, Mapping[str, _Tally]]
-    _make: Callable[[_Tally, str], T]
+    _make: Callable[[_Tally, str], T] = field(eq=False)  # follows from the tallies
     _made: dict[str, dict[str, T]] = field(init=False, factory=dict, repr=False, eq=False)
 
     def __getitem__(self, key: str) -> Mapping[str, T]:

@@ -13,7 +13,7 @@ from modelmeter.polynomials import prove_equal
 from modelmeter.symbols import symbol
 
 N, d, w, a = (symbol(name) for name in ("num_tokens", "hidden_size", "weight_bits", "activation_bits"))
-B, base, tile = (symbol(name) for name in ("batch_size", "base_size", "image_size"))
+B, base, tile = (symbol(name) for name in ("vision_batch_size", "base_size", "image_size"))
 TILE_VIEWS = B * symbol("num_width_tiles") * symbol("num_height_tiles")
 
 
@@ -50,9 +50,14 @@ def test_a_formula_that_is_not_linear_in_a_storage_width_is_refused() -> None:
         arrange("io_bytes", w**2)
 
 
-@pytest.mark.xfail(strict=True, reason="its sizes are still those before vision_batch_size")
+def all_views() -> sympy.Expr:
+    """A cost of one function of views and side: the global views of each call, and its tiles where there are any."""
+    calls = symbol("images_per_prompt") * floor_div(symbol("batch_size"), B)
+    return calls * (view_cost(B, base) + TILES * view_cost(TILE_VIEWS, tile))
+
+
 def test_views_become_a_function_of_their_number_and_side() -> None:
-    source = view_cost(B, base) + TILES * view_cost(TILE_VIEWS, tile)
+    source = all_views()
     part = arrange_part("tensor_core_flops", source, label="vision", may_split_views=True)
     assert part.per_view is not None
     prove_equal(part.per_view, view_cost(symbol("num_views"), symbol("view_size")))
@@ -60,15 +65,18 @@ def test_views_become_a_function_of_their_number_and_side() -> None:
     function = r"F^{\mathrm{vision}}_{\mathrm{tensor}}"
     first, second = show("tensor_core_flops", source)
     assert first == (
-        rf"\mathtt{{tensor\_core\_flops}} = {function}(B, s_{{\mathrm{{base}}}}) + "
-        rf"\tau \, {function}(B \, W_{{\mathrm{{tiles}}}} \, H_{{\mathrm{{tiles}}}}, s_{{\mathrm{{tile}}}})"
+        rf"\mathtt{{tensor\_core\_flops}} = n_{{\mathrm{{img}}}} \, "
+        r"\left\lfloor \frac{B}{B_{\mathrm{vis}}} \right\rfloor \, "
+        rf"\bigl({function}(B_{{\mathrm{{vis}}}}, s_{{\mathrm{{base}}}}) + "
+        rf"\tau \, {function}(B_{{\mathrm{{vis}}}} \, W_{{\mathrm{{tiles}}}} \, H_{{\mathrm{{tiles}}}}, "
+        rf"s_{{\mathrm{{tile}}}})\bigr)"
     )
     assert second.startswith(rf"{function}(n, s) = 6 \, n \, ")
 
 
 @pytest.mark.parametrize("once", [sympy.Integer(5), TILES * symbol("num_width_tiles"), 3 * base])
 def test_what_is_done_once_for_all_views_is_no_function_of_a_view(once: sympy.Expr) -> None:
-    source = view_cost(B, base) + TILES * view_cost(TILE_VIEWS, tile) + once
+    source = all_views() + once
     part = arrange_part("tensor_core_flops", source, label="vision", may_split_views=True)
     assert part.per_view is None
     prove_equal(part.shown, source)

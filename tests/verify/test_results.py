@@ -179,7 +179,7 @@ def test_evidence_is_of_the_formulas_that_were_proved(compiled: CompiledModel) -
     (entry,) = [entry for entry in compiled.catalogue if entry.name == "lm_head"]
     first, _ = evidence.describe_layer("lm_head", entry.cost, entry.fused_io_bytes)
     assert first == (
-        "Identity: ours less theirs, multiplied out, is 0: all metrics, against the torch modules of the reference "
+        "Proved symbolically (expanded difference is 0): all metrics, against the torch modules of the reference "
         "model; 1 module, 1 domain; symbols for ``batch_size``."
     )
     assert evidence.describe_layer("lm_head", evolve(entry.cost, io_bytes=entry.cost.io_bytes + 1)) == ()

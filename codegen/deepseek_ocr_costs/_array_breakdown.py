@@ -21,11 +21,11 @@ Conventions
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
 - Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that are
   alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in the
-  order of the model's forward, with experts that take even shares of the tokens. An activation is alive from the first
-  operator that writes or reads it to the last one, and changes of its layout or type are itself. So pixels count from
-  their first read on, and the embeddings of the prompt beside the towers, whose features are written into them.
-  Parameters, the cache and integers do not count. The peak of a request is that of its largest stage; peaks do not add
-  up, so they are no part of a cost.
+  order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from the operator
+  that writes it to the last one that runs while the code still holds it; a view is the tensor that it shows, a copy or
+  a cast is another one. The pixels of all images of the batch are alive while the towers run, and so are the embeddings
+  of the prompt, into which the features are written. Indices count, parameters and the cache do not. The peak of a
+  request is that of its largest stage; peaks do not add up, so they are no part of a cost.
 - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
@@ -155,6 +155,7 @@ _OPERATORS: dict[str, list[tuple[str, ...]]] = {
         ("model.vision_model.pre_layrnorm", "native_layer_norm"),
     ],
     "projector": [
+        ("model", "sum"),
         ("model", "cat"),
         ("model", "clone"),
         ("model", "index_put_"),

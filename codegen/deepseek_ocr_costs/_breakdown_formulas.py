@@ -1218,39 +1218,48 @@ def projector_operators(
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
     x1 = exceeds(num_width_tiles * num_height_tiles, 1)
-    x2 = ceil_div(floor_div(image_size, 16), 4)
-    x3 = x1 * num_height_tiles * x2
-    x4 = x3 * num_width_tiles * x2
-    x5 = ceil_div(floor_div(base_size, 16), 4)
-    x6 = x4 + x5 * x5
-    x7 = x5 + x3
-    x8 = vision_batch_size * activation_bits
-    x9 = images_per_prompt * floor_div(batch_size, vision_batch_size)
-    x10 = x9 * x8
-    x11 = x4 * differs(x2, 1) * differs(num_width_tiles, 1)
-    x12 = 1280 * x10
-    x13 = x7 + x6 + 1
-    x14 = x1 + 1
-    calls_1 = 6
+    x2 = num_width_tiles * x1
+    x3 = images_per_prompt * floor_div(batch_size, vision_batch_size)
+    x4 = vision_batch_size * x3
+    x5 = 3 * (image_size * image_size * num_height_tiles * x2 * x4 + base_size * base_size)
+    x6 = x1 * x3 + 1
+    x7 = ceil_div(floor_div(image_size, 16), 4)
+    x8 = num_height_tiles * x7
+    x9 = x2 * x7 * x8
+    x10 = ceil_div(floor_div(base_size, 16), 4)
+    x11 = x9 + x10 * x10
+    x12 = x10 + x1 * x8
+    x13 = vision_batch_size * activation_bits
+    x14 = x3 * x13
+    x15 = x9 * differs(x7, 1) * differs(num_width_tiles, 1)
+    x16 = 1280 * x14
+    x17 = x12 + x11 + 1
+    x18 = x1 + 1
+    calls_1 = 2
     tensor_core_flops_1 = 0
-    cuda_core_flops_1 = 0
-    io_bits_1 = ((11776 * x6 + 6400 * x7 + 3840) * x8 + weight_bits * (1280 * x1 + 2560)) * x9
-    activation_bits_1 = (5888 * x6 + 3840 * x7 + 2560) * x10
-    calls_2 = 1
+    cuda_core_flops_1 = x5
+    io_bits_1 = activation_bits * (x5 + x6)
+    activation_bits_1 = activation_bits * x6
+    calls_2 = 6
     tensor_core_flops_2 = 0
     cuda_core_flops_2 = 0
-    io_bits_2 = 2560 * x10 * x11
-    activation_bits_2 = x12 * x11
+    io_bits_2 = ((11776 * x11 + 6400 * x12 + 3840) * x13 + weight_bits * (1280 * x1 + 2560)) * x3
+    activation_bits_2 = (5888 * x11 + 3840 * x12 + 2560) * x14
     calls_3 = 1
     tensor_core_flops_3 = 0
     cuda_core_flops_3 = 0
-    io_bits_3 = x13 * (3840 * x8 + 64) * x9
-    activation_bits_3 = x13 * x12
-    calls_4 = x14 * x9
-    tensor_core_flops_4 = 5242880 * vision_batch_size * x6 * x9
+    io_bits_3 = 2560 * x14 * x15
+    activation_bits_3 = x16 * x15
+    calls_4 = 1
+    tensor_core_flops_4 = 0
     cuda_core_flops_4 = 0
-    io_bits_4 = (3328 * x6 * x8 + 2622720 * weight_bits * x14) * x9
-    activation_bits_4 = x6 * x12
+    io_bits_4 = x17 * (3840 * x13 + 64) * x3
+    activation_bits_4 = x17 * x16
+    calls_5 = x18 * x3
+    tensor_core_flops_5 = 5242880 * x11 * x4
+    cuda_core_flops_5 = 0
+    io_bits_5 = (3328 * x11 * x13 + 2622720 * weight_bits * x18) * x3
+    activation_bits_5 = x11 * x16
     return (
         calls_1,
         tensor_core_flops_1,
@@ -1272,6 +1281,11 @@ def projector_operators(
         cuda_core_flops_4,
         io_bits_4,
         activation_bits_4,
+        calls_5,
+        tensor_core_flops_5,
+        cuda_core_flops_5,
+        io_bits_5,
+        activation_bits_5,
     )
 
 

@@ -474,17 +474,21 @@ def projector(
     x8 = x7 + x5 * x5
     x9 = images_per_prompt * floor_div(batch_size, vision_batch_size)
     x10 = vision_batch_size * x9
-    x11 = x7 * differs(x1, 1) * differs(num_width_tiles, 1)
+    x11 = 3 * (x3 * x2 * x10 * image_size * image_size + base_size * base_size)
+    x12 = x7 * differs(x1, 1) * differs(num_width_tiles, 1)
+    x13 = x3 * x9 + 1
     tensor_core_flops = 5242880 * x8 * x10
-    cuda_core_flops = 0
-    x12 = (
-        vision_batch_size * activation_bits * (320 * x11 + 2368 * x8 + 1280 * x6 + 960)
-        + weight_bits * (328000 * x3 + 328160)
-        + 8 * (x6 + x8 + 1)
+    cuda_core_flops = x11
+    x14 = (
+        vision_batch_size * activation_bits * (2560 * x12 + 18944 * x8 + 10240 * x6 + 7680)
+        + weight_bits * (2624000 * x3 + 2625280)
+        + 64 * (x6 + x8 + 1)
     )
-    io_bytes = x12 * x9
+    x15 = x14 * x9
+    x16 = x15 + activation_bits * (x11 + x13)
+    io_bytes = ceil_div(x16, 8)
     weight_bytes = 328160 * weight_bits
-    activation_bytes = activation_bits * (160 * x11 + 1056 * x8 + 640 * x6 + 480) * x10
+    activation_bytes = ceil_div(activation_bits * (x13 + (1280 * x12 + 8448 * x8 + 5120 * x6 + 3840) * x10), 8)
     kv_cache_bytes = 0
     return (
         tensor_core_flops,
@@ -678,40 +682,44 @@ def request(
     x46 = x6 + x25
     x47 = x45 + x46
     x48 = x4 + 1
-    x49 = differs(14 * x14, x1)
-    x50 = differs(14 * x17, x6)
-    x51 = x49 * x16 + x50 * x18
-    x52 = differs(x14, 1) * x16 + differs(x17, 1) * x18
-    x53 = vision_batch_size * x15
-    x54 = vision_batch_size * x18
-    x55 = differs(x53, 1) * x16 + differs(x54, 1) * x18
-    x56 = equals(x53, 1) * x16 + equals(x54, 1) * x18
-    x57 = vision_batch_size * x3
-    x58 = x50 * x29
-    x59 = x49 * differs(x1 + x57, 2) * x27 + differs(x6 + vision_batch_size, 2) * x58
-    x60 = differs(x1, 1)
-    x61 = differs(x6, 1)
-    x62 = x60 * (equals(x57, 1) + 1) * x27 + x61 * (equals(vision_batch_size, 1) + 1) * x29
-    x63 = x32 + x60 * x28 + x61 * x31
-    x64 = differs(x57, 1) * x27 + differs(vision_batch_size, 1) * x29
-    x65 = differs(activation_bits, 32)
-    x66 = x39 + x43
-    x67 = x37 + x4 * x38
-    x68 = differs(weight_bits, 32)
-    x69 = x65 + 1
-    x70 = x12 + x34
-    x71 = x10 * differs(x2, 1) * differs(num_width_tiles, 1)
-    x72 = batch_size * seq_len
-    x73 = differs(kv_bits, activation_bits)
-    x74 = 1280 * weight_bits + 14900096
-    x75 = differs(batch_size, 1) * differs(logits_tokens, seq_len)
-    x76 = 901120 * x68 + 346144000
-    x77 = 28835840 * x68
-    x78 = 6144 * x65
-    x79 = 3604480 * x68 + 5632
-    x80 = seq_len * decode_steps + triangular(decode_steps)
-    x81 = batch_size * kv_bits
-    x82 = (
+    x49 = image_size * image_size
+    x50 = differs(14 * x14, x1)
+    x51 = base_size * base_size
+    x52 = differs(14 * x17, x6)
+    x53 = x50 * x16 + x52 * x18
+    x54 = differs(x14, 1) * x16 + differs(x17, 1) * x18
+    x55 = vision_batch_size * x15
+    x56 = vision_batch_size * x18
+    x57 = differs(x55, 1) * x16 + differs(x56, 1) * x18
+    x58 = equals(x55, 1) * x16 + equals(x56, 1) * x18
+    x59 = vision_batch_size * x3
+    x60 = x52 * x29
+    x61 = x50 * differs(x1 + x59, 2) * x27 + differs(x6 + vision_batch_size, 2) * x60
+    x62 = differs(x1, 1)
+    x63 = differs(x6, 1)
+    x64 = x62 * (equals(x59, 1) + 1) * x27 + x63 * (equals(vision_batch_size, 1) + 1) * x29
+    x65 = x32 + x62 * x28 + x63 * x31
+    x66 = differs(x59, 1) * x27 + differs(vision_batch_size, 1) * x29
+    x67 = differs(activation_bits, 32)
+    x68 = x39 + x43
+    x69 = x37 + x4 * x38
+    x70 = differs(weight_bits, 32)
+    x71 = x67 + 1
+    x72 = x12 + x34
+    x73 = 3 * (x21 * x36 * x49 + x51)
+    x74 = x10 * differs(x2, 1) * differs(num_width_tiles, 1)
+    x75 = x4 * x35 + 1
+    x76 = batch_size * seq_len
+    x77 = differs(kv_bits, activation_bits)
+    x78 = 1280 * weight_bits + 14900096
+    x79 = differs(batch_size, 1) * differs(logits_tokens, seq_len)
+    x80 = 901120 * x70 + 346144000
+    x81 = 28835840 * x70
+    x82 = 6144 * x67
+    x83 = 3604480 * x70 + 5632
+    x84 = seq_len * decode_steps + triangular(decode_steps)
+    x85 = batch_size * kv_bits
+    x86 = (
         8410300416 * x19
         + 2359296 * x23
         + 98304 * x24
@@ -721,12 +729,12 @@ def request(
         + 604078080 * x34
     )
     tensor_core_flops = (
-        x82 * x36
+        x86 * x36
         + 5242880 * x12 * x36
         + batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
-        + batch_size * (61440 * x80 + 1148192256 * decode_steps)
+        + batch_size * (61440 * x84 + 1148192256 * decode_steps)
     )
-    x83 = (
+    x87 = (
         vision_batch_size * (29503488 * x19 + 2304 * x24 + 995840 * x12 + 384 * x30 + 336644 * x33 + 993536 * x34)
         + 31744 * x39
         + 23808 * x42
@@ -735,114 +743,120 @@ def request(
         + 16 * x47
         + 6720 * x48
     )
-    cuda_core_flops = x83 * x35 + (720 * seq_len + 888244) * x72 + batch_size * (720 * x80 + 888244 * decode_steps)
-    x84 = (
-        (3 * image_size * image_size + 6144 * x1 * x1 * x49) * x21
-        + 3 * base_size * base_size
-        + 1204224 * x51
-        + 4816896 * x52
-        + 7225344 * x55
-        + 2408448 * x56
+    cuda_core_flops = (
+        x87 * x35 + x73 + (720 * seq_len + 888244) * x76 + batch_size * (720 * x84 + 888244 * decode_steps)
+    )
+    x88 = (
+        (3 * x49 + 6144 * x1 * x1 * x50) * x21
+        + 3 * x51
+        + 1204224 * x53
+        + 4816896 * x54
+        + 7225344 * x57
+        + 2408448 * x58
         + 26342400 * x19
         + 2048 * x23
         + 1432576 * x12
-        + 12288 * x59
-        + 6144 * (x58 + x62)
-        + 192 * x63
-        + 18432 * x64
+        + 12288 * x61
+        + 6144 * (x60 + x64)
+        + 192 * x65
+        + 18432 * x66
         + 96 * x30
         + 306194 * x33
         + 1430528 * x34
     )
-    x85 = (
-        vision_batch_size * x84
-        + x65 * (1024 * x66 + 262144 * x67 + 768 * x42 - 512 * x44)
+    x89 = (
+        vision_batch_size * x88
+        + x67 * (1024 * x68 + 262144 * x69 + 768 * x42 - 512 * x44)
         + 2048 * x39
         + 1280 * x42
         + 1024 * (x11 + x9)
-        + 526336 * x67
+        + 526336 * x69
         + 1056 * x45
         + 32 * x46
         + 679040 * x48
     )
-    x86 = (
-        activation_bits * x85
-        + weight_bits * (3210752 * x44 * x68 + 1280 * (equals(x6, 64) * x29 + equals(x1, 64) * x26) + 395107072 * x48)
-        + x69 * (32768 * x66 + 8388608 * x67 + 24576 * x42)
-        + x44 * (-16384 * x65 + 102744064 * x68 + 102727680)
-        + vision_batch_size * (3136 * x70 + 1536 * x33)
+    x90 = (
+        activation_bits * x89
+        + weight_bits * (3210752 * x44 * x70 + 1280 * (equals(x6, 64) * x29 + equals(x1, 64) * x26) + 395107072 * x48)
+        + x71 * (32768 * x68 + 8388608 * x69 + 24576 * x42)
+        + x44 * (-16384 * x67 + 102744064 * x70 + 102727680)
+        + vision_batch_size * (3136 * x72 + 1536 * x33)
         + 1024 * x47
         + 446528 * x48
     )
-    x87 = activation_bits * (179712 * x65 + 30720 * x73 + 2243072) + 30720 * kv_bits * (x73 + 1) + 5750784 * x65 + x74
-    x88 = seq_len * x87
-    x89 = x88 + logits_tokens * (activation_bits * (129280 * x65 + 2560 * x75 + 130560) + 4136960 * x65)
-    x90 = (
-        x77
-        + batch_size * (activation_bits * (308992 * x65 + 2404352) + 30720 * kv_bits + 9887744 * x65 + x74)
-        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + x76)
+    x91 = (
+        vision_batch_size * activation_bits * (2560 * x74 + 18944 * x12 + 10240 * x8 + 7680)
+        + weight_bits * (2624000 * x4 + 2625280)
+        + 64 * x13
+    )
+    x92 = activation_bits * (179712 * x67 + 30720 * x77 + 2243072) + 30720 * kv_bits * (x77 + 1) + 5750784 * x67 + x78
+    x93 = seq_len * x92
+    x94 = x93 + logits_tokens * (activation_bits * (129280 * x67 + 2560 * x79 + 130560) + 4136960 * x67)
+    x95 = (
+        x81
+        + batch_size * (activation_bits * (308992 * x67 + 2404352) + 30720 * kv_bits + 9887744 * x67 + x78)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + x80)
         + 28906240
     )
-    x91 = (
-        vision_batch_size * activation_bits * (320 * x71 + 2368 * x12 + 1280 * x8 + 960)
-        + weight_bits * (328000 * x4 + 328160)
-        + 8 * x13
-    )
-    x92 = (
-        x86 * x35
-        + batch_size * x89
-        + weight_bits * (33 * routed_reads(64, 6, x72, 1146880, expert_routing) + x76)
+    x96 = (
+        x90 * x35
+        + x91 * x35
+        + activation_bits * (x73 + x75)
+        + batch_size * x94
+        + weight_bits * (33 * routed_reads(64, 6, x76, 1146880, expert_routing) + x80)
         + 768 * seq_len
-        + x77
-        + decode_steps * x90
-        + 30720 * x80 * x81
-        + 8 * x91 * x35
+        + x81
+        + decode_steps * x95
+        + 30720 * x84 * x85
         + 28905472
     )
-    io_bytes = ceil_div(x92, 8)
+    io_bytes = ceil_div(x96, 8)
     weight_bytes = 49843360 * weight_bits + 328160 * weight_bits + 366841760 * weight_bits
-    x93 = (
-        150528 * (x51 + x56)
-        + 301056 * x52
-        + 451584 * x55
+    x97 = (
+        150528 * (x53 + x58)
+        + 301056 * x54
+        + 451584 * x57
         + 1495872 * x19
         + 128 * x23
         + 80384 * x12
-        + 768 * x59
-        + 384 * x62
-        + 12 * x63
-        + 1152 * x64
+        + 768 * x61
+        + 384 * x64
+        + 12 * x65
+        + 1152 * x66
         + 6 * x30
         + 17537 * x33
         + 80256 * x34
     )
-    x94 = (
-        vision_batch_size * x93
-        + x65 * (128 * x43 + 96 * x42 - 64 * x44)
-        + 128 * x39 * x69
-        + 32896 * x67
+    x98 = (
+        vision_batch_size * x97
+        + x67 * (128 * x43 + 96 * x42 - 64 * x44)
+        + 128 * x39 * x71
+        + 32896 * x69
         + 66 * x45
         + 2 * x46
         + 58824 * x48
     )
-    x95 = (
-        activation_bits * x94
-        + vision_batch_size * (392 * x70 + 192 * x33)
-        + x44 * (12843008 * x68 - 2048)
-        + 4096 * x66
-        + 1048576 * x65 * x67
+    x99 = (
+        activation_bits * x98
+        + vision_batch_size * (392 * x72 + 192 * x33)
+        + x44 * (12843008 * x70 - 2048)
+        + 4096 * x68
+        + 1048576 * x67 * x69
         + 3072 * x42
         + 64 * x45
         + 25088 * x48
     )
-    x96 = x95 * x35
-    x97 = logits_tokens * (activation_bits * (160 * x75 + 16160) + 517120 * x65)
-    x98 = seq_len * (activation_bits * (x78 + 123648) + 522240 * x65 + 698284) + x97
-    x99 = batch_size * x98
-    x100 = x99 + x79
-    x101 = exceeds(decode_steps, 0) * (batch_size * (activation_bits * (x78 + 139808) + 1039360 * x65 + 698284) + x79)
-    activation_bytes = largest(x96, activation_bits * (160 * x71 + 1056 * x12 + 640 * x8 + 480) * x36, x100, x101)
-    kv_cache_bytes = 3840 * (seq_len + decode_steps) * x81
+    x100 = 8 * x99 * x35
+    x101 = logits_tokens * (activation_bits * (160 * x79 + 16160) + 517120 * x67)
+    x102 = seq_len * (activation_bits * (x82 + 123648) + 522240 * x67 + 698284) + x101
+    x103 = batch_size * x102
+    x104 = x103 + x83
+    x105 = 8 * x104
+    x106 = batch_size * (activation_bits * (x82 + 139808) + 1039360 * x67 + 698284) + x83
+    x107 = 8 * exceeds(decode_steps, 0) * x106
+    x108 = largest(x100, activation_bits * (x75 + (1280 * x74 + 8448 * x12 + 5120 * x8 + 3840) * x36), x105, x107)
+    activation_bytes = ceil_div(x108, 8)
+    kv_cache_bytes = 3840 * (seq_len + decode_steps) * x85
     return (
         tensor_core_flops,
         cuda_core_flops,
@@ -918,43 +932,45 @@ def training_step(
     x32 = vision_batch_size * x31
     x33 = vision_batch_size * x1
     x34 = differs(x33, 1)
-    x35 = differs(x4, 1)
-    x36 = differs(vision_batch_size, 1)
-    x37 = differs(x8, 1) * x25
-    x38 = x34 * x24 + x36 * x25
-    x39 = differs(x9, 16)
-    x40 = x2 * differs(x5, 16)
-    x41 = x39 * x10 + x6 * x40
-    x42 = x39 + x40
+    x35 = image_size * image_size
+    x36 = differs(x4, 1)
+    x37 = differs(vision_batch_size, 1)
+    x38 = differs(x8, 1) * x25
+    x39 = x34 * x24 + x37 * x25
+    x40 = differs(x9, 16)
+    x41 = x2 * differs(x5, 16)
+    x42 = x40 * x10 + x6 * x41
     x43 = differs(x8, 64)
     x44 = x2 * differs(x4, 64)
     x45 = x43 * x25 + x23 * x44
     x46 = x8 * x43 + x4 * x44
     x47 = x43 + x44
-    x48 = x25 + x2 * x23
-    x49 = x8 + x4 * x2
-    x50 = batch_size * seq_len
-    x51 = differs(14 * x14, x4)
-    x52 = differs(14 * x16, x8)
-    x53 = x14 * x14 * x33
-    x54 = vision_batch_size * x17
-    x55 = x51 * x15 + x52 * x17 + equals(x53, 1) * x15 + equals(x54, 1) * x17
-    x56 = differs(x14, 1) * x15 + differs(x16, 1) * x17
-    x57 = differs(x53, 1) * x15 + differs(x54, 1) * x17
-    x58 = x52 * x25
-    x59 = x51 * differs(x4 + x33, 2) * x24 + differs(x8 + vision_batch_size, 2) * x58
-    x60 = x35 * (equals(x33, 1) + 1) * x24 + (equals(vision_batch_size, 1) + 1) * x37
-    x61 = x35 * x27 + x8 * x37
-    x62 = differs(activation_bits, 32)
-    x63 = x41 + x46
-    x64 = x2 + 1
-    x65 = differs(weight_bits, 32)
-    x66 = x62 + 1
-    x67 = x11 + x30
-    x68 = batch_size * logits_tokens * differs(batch_size, 1) * differs(logits_tokens, seq_len)
-    x69 = x68 + differs(x5, 1) * differs(num_width_tiles, 1) * x7 * x32
-    x70 = activation_bits * x69
-    x71 = (
+    x48 = x8 + x4 * x2
+    x49 = x40 + x41
+    x50 = x25 + x2 * x23
+    x51 = 16 * x48 + 263168 * x49 + 528 * x50
+    x52 = batch_size * seq_len
+    x53 = base_size * base_size
+    x54 = 3 * x53
+    x55 = differs(14 * x14, x4)
+    x56 = differs(14 * x16, x8)
+    x57 = x14 * x14 * x33
+    x58 = vision_batch_size * x17
+    x59 = x55 * x15 + x56 * x17 + equals(x57, 1) * x15 + equals(x58, 1) * x17
+    x60 = differs(x14, 1) * x15 + differs(x16, 1) * x17
+    x61 = differs(x57, 1) * x15 + differs(x58, 1) * x17
+    x62 = x56 * x25
+    x63 = x55 * differs(x4 + x33, 2) * x24 + differs(x8 + vision_batch_size, 2) * x62
+    x64 = x36 * (equals(x33, 1) + 1) * x24 + (equals(vision_batch_size, 1) + 1) * x38
+    x65 = x36 * x27 + x8 * x38
+    x66 = differs(activation_bits, 32)
+    x67 = x42 + x46
+    x68 = differs(weight_bits, 32)
+    x69 = x66 + 1
+    x70 = vision_batch_size * (3136 * (x11 + x30) + 1536 * x29)
+    x71 = batch_size * logits_tokens * differs(batch_size, 1) * differs(logits_tokens, seq_len)
+    x72 = x71 + differs(x5, 1) * differs(num_width_tiles, 1) * x7 * x32
+    x73 = (
         25230901248 * x18
         + 7077888 * x21
         + 294912 * x22
@@ -963,131 +979,123 @@ def training_step(
         + 403439616 * x29
         + 1812234240 * x30
     )
-    x72 = x71 * x32
-    tensor_core_flops = x72 + batch_size * (seq_len * (184320 * seq_len + 2451703296) + 992870400 * logits_tokens)
-    x73 = (
-        (1024 * x34 * (x6 + 1) + 96 * x35 * x23 * x23 + 2607232) * x3
-        + 1024 * x36 * (x10 + 1)
+    x74 = x73 * x32
+    tensor_core_flops = x74 + batch_size * (seq_len * (184320 * seq_len + 2451703296) + 992870400 * logits_tokens)
+    x75 = (
+        (1024 * x34 * (x6 + 1) + 3 * x35 + 96 * x36 * x23 * x23 + 2607232) * x3
+        + 1024 * x37 * (x10 + 1)
         + 62544384 * x18
         + 4224 * x22
         + 2614016 * x11
-        + 96 * x25 * x37
-        + 768 * x38
+        + 96 * x25 * x38
+        + 768 * x39
         + 624 * x26
         + 1076234 * x29
         + 2560 * x12
         + 2609792
     )
-    x74 = (
-        vision_batch_size * x73
-        + 64512 * x41
-        + 263168 * x42
-        + 48384 * x45
-        + 7168 * x46
-        - 3584 * x47
-        + 528 * x48
-        + 16 * x49
-        + 401239360 * x2
-        + 401240640
+    x76 = (
+        vision_batch_size * x75 + 64512 * x42 + 48384 * x45 + 7168 * x46 - 3584 * x47 + 401239360 * x2 + x51 + 401240640
     )
-    cuda_core_flops = x74 * x31 + (1320 * seq_len + 2852737) * x50 - 400770048
-    x75 = (
-        (6 * image_size * image_size + 12288 * x51 * x23 + 3894272) * x3
-        + 6 * base_size * base_size
-        + 2408448 * x55
-        + 4816896 * x56
-        + 7225344 * x57
+    cuda_core_flops = x76 * x31 + (1320 * seq_len + 2852737) * x52 + x54 - 400770048
+    x77 = (
+        (9 * x35 + 12288 * x55 * x23 + 3894272) * x3
+        + 6 * x53
+        + 2408448 * x59
+        + 4816896 * x60
+        + 7225344 * x61
         + 68565504 * x18
         + 3584 * x21
         + 3941376 * x11
-        + 12288 * (x58 + x59)
-        + 6144 * x60
-        + 192 * x61
-        + 18432 * x38
+        + 12288 * (x62 + x63)
+        + 6144 * x64
+        + 192 * x65
+        + 18432 * x39
         + 240 * x26
         + 384 * x28
         + 814894 * x29
         + 20480 * x12
         + 3909632
     )
-    x76 = (
-        vision_batch_size * x75
-        + x62 * (1536 * x45 + 2048 * x63 + 524288 * x42 - 1024 * x47)
-        + 2560 * x45
-        + 2048 * (x10 + x2 * x6)
-        + 4096 * x41
-        + 1317888 * x42
-        + 2592 * x48
-        + 32 * x49
-        + 1545344 * x64
-    )
-    x77 = (
-        x2 * (2560 * equals(x4, 64) * x23 + 2395032832) + 2560 * equals(x8, 64) * x25 + 6421504 * x47 * x65 + 2395039232
-    )
     x78 = (
-        activation_bits * x76
-        + weight_bits * x77
-        + x66 * (65536 * x63 + 16777216 * x42 + 49152 * x45)
-        + x47 * (-32768 * x62 + 205488128 * x65 + 205455360)
-        + vision_batch_size * (3136 * x67 + 1536 * x29)
-        + 1536 * x48
+        vision_batch_size * x77
+        + x66 * (1536 * x45 + 2048 * x67 + 524288 * x49 - 1024 * x47)
+        + x2 * (2048 * x6 + 1545345)
+        + 2560 * x45
+        + 2048 * x10
+        + 4096 * x42
+        + 1317888 * x49
+        + 2592 * x50
+        + 32 * x48
+        + 1545344
+    )
+    x79 = (
+        x2 * (2560 * equals(x4, 64) * x23 + 2395032832) + 2560 * equals(x8, 64) * x25 + 6421504 * x47 * x68 + 2395039232
+    )
+    x80 = (
+        activation_bits * x78
+        + weight_bits * x79
+        + x69 * (65536 * x67 + 16777216 * x49 + 49152 * x45)
+        + x47 * (-32768 * x66 + 205488128 * x68 + 205455360)
+        + x70
+        + 1536 * x50
         + 128 * x13
-        + 1024 * x49
+        + 1024 * x48
         + 663680 * x2
         + 663808
     )
-    x79 = seq_len * (activation_bits * (356352 * x62 + 5959168) + 2560 * weight_bits + 11403264 * x62 + 37443328)
-    x80 = x79 + logits_tokens * (activation_bits * (258560 * x62 + 262400) + 8273920 * x62)
-    x81 = (
-        x78 * x31
-        + batch_size * x80
-        + weight_bits * (1802240 * x65 + 99 * routed_reads(64, 6, x50, 1146880, expert_routing) - 163878144)
-        + 2560 * x70
+    x81 = seq_len * (activation_bits * (356352 * x66 + 5959168) + 2560 * weight_bits + 11403264 * x66 + 37443328)
+    x82 = x81 + logits_tokens * (activation_bits * (258560 * x66 + 262400) + 8273920 * x66)
+    x83 = (
+        x80 * x31
+        + batch_size * x82
+        + weight_bits * (1802240 * x68 + 99 * routed_reads(64, 6, x52, 1146880, expert_routing) - 163878144)
+        + activation_bits * (x54 + 2560 * x72 + 1)
         + 768 * seq_len
-        + 57671680 * x65
+        + 57671680 * x68
         + 86577152
     )
-    io_bytes = ceil_div(x81, 8)
+    io_bytes = ceil_div(x83, 8)
     weight_bytes = 417013280 * weight_bits
-    x82 = (
-        150528 * x55
-        + 301056 * x56
-        + 451584 * x57
-        + 1495872 * x18
-        + 128 * x21
-        + 81440 * x11
-        + 768 * x59
-        + 384 * x60
-        + 12 * (x28 + x61)
-        + 1152 * x38
-        + 6 * x26
-        + 17537 * x29
-        + 80256 * x3
-        + 640 * x12
-        + 80736
-    )
-    x83 = (
-        vision_batch_size * x82
-        + x62 * (128 * x46 + 96 * x45 - 64 * x47)
-        + 128 * x41 * x66
-        + 32896 * x42
-        + 66 * x48
-        + 2 * x49
-        + 58824 * x64
-    )
     x84 = (
-        activation_bits * x83
-        + vision_batch_size * (392 * x67 + 192 * x29)
-        + x47 * (12843008 * x65 - 2048)
-        + 4096 * x63
-        + 1048576 * x42 * x62
-        + 3072 * x45
-        + 64 * x48
-        + 25088 * x64
+        1204224 * x59
+        + 2408448 * x60
+        + 3612672 * x61
+        + 11966976 * x18
+        + 1024 * x21
+        + 651520 * x11
+        + 6144 * x63
+        + 3072 * x64
+        + 96 * (x28 + x65)
+        + 9216 * x39
+        + 48 * x26
+        + 140296 * x29
+        + 642048 * x3
+        + 5120 * x12
+        + 645888
     )
-    x85 = seq_len * (activation_bits * (6144 * x62 + 123648) + 522240 * x62 + 698284)
-    x86 = x85 + logits_tokens * (16160 * activation_bits + 517120 * x62)
-    activation_bytes = x84 * x31 + batch_size * x86 + 160 * x70 + 3604480 * x65 + 5632
+    x85 = (
+        vision_batch_size * x84
+        + x66 * (1024 * x46 + 768 * x45 - 512 * x47)
+        + 1024 * x42 * x69
+        + 470593 * x2
+        + x51
+        + 470592
+    )
+    x86 = (
+        x70
+        + activation_bits * x85
+        + x47 * (102744064 * x68 - 16384)
+        + 32768 * x67
+        + 8388608 * x49 * x66
+        + 24576 * x45
+        + 512 * x50
+        + 200704 * (x2 + 1)
+    )
+    x87 = seq_len * (activation_bits * (49152 * x66 + 989184) + 4177920 * x66 + 5586272)
+    x88 = x87 + logits_tokens * (129280 * activation_bits + 4136960 * x66)
+    x89 = x86 * x31 + batch_size * x88 + activation_bits * (1280 * x72 + 1) + 28835840 * x68 + 45056
+    activation_bytes = ceil_div(x89, 8)
     kv_cache_bytes = 0
     return (
         tensor_core_flops,
@@ -1207,182 +1215,187 @@ def stages(
         + 6720 * x50
     )
     x52 = x51 * x35
-    x53 = differs(14 * x14, x1)
-    x54 = differs(14 * x17, x6)
-    x55 = x53 * x16 + x54 * x18
-    x56 = differs(x14, 1) * x16 + differs(x17, 1) * x18
-    x57 = vision_batch_size * x15
-    x58 = vision_batch_size * x18
-    x59 = differs(x57, 1) * x16 + differs(x58, 1) * x18
-    x60 = equals(x57, 1) * x16 + equals(x58, 1) * x18
-    x61 = vision_batch_size * x3
-    x62 = x54 * x29
-    x63 = x53 * differs(x1 + x61, 2) * x27 + differs(x6 + vision_batch_size, 2) * x62
-    x64 = differs(x1, 1)
-    x65 = differs(x6, 1)
-    x66 = x64 * (equals(x61, 1) + 1) * x27 + x65 * (equals(vision_batch_size, 1) + 1) * x29
-    x67 = x32 + x64 * x28 + x65 * x31
-    x68 = differs(x61, 1) * x27 + differs(vision_batch_size, 1) * x29
-    x69 = differs(activation_bits, 32)
-    x70 = x41 + x45
-    x71 = x39 + x4 * x40
-    x72 = differs(weight_bits, 32)
-    x73 = x69 + 1
-    x74 = x12 + x34
-    x75 = (
-        (3 * image_size * image_size + 6144 * x1 * x1 * x53) * x21
-        + 3 * base_size * base_size
-        + 1204224 * x55
-        + 4816896 * x56
-        + 7225344 * x59
-        + 2408448 * x60
+    x53 = image_size * image_size
+    x54 = differs(14 * x14, x1)
+    x55 = base_size * base_size
+    x56 = differs(14 * x17, x6)
+    x57 = x54 * x16 + x56 * x18
+    x58 = differs(x14, 1) * x16 + differs(x17, 1) * x18
+    x59 = vision_batch_size * x15
+    x60 = vision_batch_size * x18
+    x61 = differs(x59, 1) * x16 + differs(x60, 1) * x18
+    x62 = equals(x59, 1) * x16 + equals(x60, 1) * x18
+    x63 = vision_batch_size * x3
+    x64 = x56 * x29
+    x65 = x54 * differs(x1 + x63, 2) * x27 + differs(x6 + vision_batch_size, 2) * x64
+    x66 = differs(x1, 1)
+    x67 = differs(x6, 1)
+    x68 = x66 * (equals(x63, 1) + 1) * x27 + x67 * (equals(vision_batch_size, 1) + 1) * x29
+    x69 = x32 + x66 * x28 + x67 * x31
+    x70 = differs(x63, 1) * x27 + differs(vision_batch_size, 1) * x29
+    x71 = differs(activation_bits, 32)
+    x72 = x41 + x45
+    x73 = x39 + x4 * x40
+    x74 = differs(weight_bits, 32)
+    x75 = x71 + 1
+    x76 = x12 + x34
+    x77 = (
+        (3 * x53 + 6144 * x1 * x1 * x54) * x21
+        + 3 * x55
+        + 1204224 * x57
+        + 4816896 * x58
+        + 7225344 * x61
+        + 2408448 * x62
         + 26342400 * x19
         + 2048 * x23
         + 1432576 * x12
-        + 12288 * x63
-        + 6144 * (x62 + x66)
-        + 192 * x67
-        + 18432 * x68
+        + 12288 * x65
+        + 6144 * (x64 + x68)
+        + 192 * x69
+        + 18432 * x70
         + 96 * x30
         + 306194 * x33
         + 1430528 * x34
     )
-    x76 = (
-        vision_batch_size * x75
-        + x69 * (1024 * x70 + 262144 * x71 + 768 * x44 - 512 * x46)
+    x78 = (
+        vision_batch_size * x77
+        + x71 * (1024 * x72 + 262144 * x73 + 768 * x44 - 512 * x46)
         + 2048 * x41
         + 1280 * x44
         + 1024 * (x11 + x9)
-        + 526336 * x71
+        + 526336 * x73
         + 1056 * x47
         + 32 * x48
         + 679040 * x50
     )
-    x77 = (
-        activation_bits * x76
-        + weight_bits * (3210752 * x46 * x72 + 1280 * (equals(x6, 64) * x29 + equals(x1, 64) * x26) + 395107072 * x50)
-        + x73 * (32768 * x70 + 8388608 * x71 + 24576 * x44)
-        + x46 * (-16384 * x69 + 102744064 * x72 + 102727680)
-        + vision_batch_size * (3136 * x74 + 1536 * x33)
+    x79 = (
+        activation_bits * x78
+        + weight_bits * (3210752 * x46 * x74 + 1280 * (equals(x6, 64) * x29 + equals(x1, 64) * x26) + 395107072 * x50)
+        + x75 * (32768 * x72 + 8388608 * x73 + 24576 * x44)
+        + x46 * (-16384 * x71 + 102744064 * x74 + 102727680)
+        + vision_batch_size * (3136 * x76 + 1536 * x33)
         + 1024 * x49
         + 446528 * x50
     )
-    x78 = x77 * x35
-    x79 = 49843360 * weight_bits
-    x80 = (
-        150528 * (x55 + x60)
-        + 301056 * x56
-        + 451584 * x59
+    x80 = x79 * x35
+    x81 = 49843360 * weight_bits
+    x82 = (
+        150528 * (x57 + x62)
+        + 301056 * x58
+        + 451584 * x61
         + 1495872 * x19
         + 128 * x23
         + 80384 * x12
-        + 768 * x63
-        + 384 * x66
-        + 12 * x67
-        + 1152 * x68
+        + 768 * x65
+        + 384 * x68
+        + 12 * x69
+        + 1152 * x70
         + 6 * x30
         + 17537 * x33
         + 80256 * x34
     )
-    x81 = (
-        vision_batch_size * x80
-        + x69 * (128 * x45 + 96 * x44 - 64 * x46)
-        + 128 * x41 * x73
-        + 32896 * x71
+    x83 = (
+        vision_batch_size * x82
+        + x71 * (128 * x45 + 96 * x44 - 64 * x46)
+        + 128 * x41 * x75
+        + 32896 * x73
         + 66 * x47
         + 2 * x48
         + 58824 * x50
     )
-    x82 = (
-        activation_bits * x81
-        + vision_batch_size * (392 * x74 + 192 * x33)
-        + x46 * (12843008 * x72 - 2048)
-        + 4096 * x70
-        + 1048576 * x69 * x71
+    x84 = (
+        activation_bits * x83
+        + vision_batch_size * (392 * x76 + 192 * x33)
+        + x46 * (12843008 * x74 - 2048)
+        + 4096 * x72
+        + 1048576 * x71 * x73
         + 3072 * x44
         + 64 * x47
         + 25088 * x50
     )
-    x83 = x82 * x35
-    x84 = 5242880 * x12 * x36
-    x85 = x10 * differs(x2, 1) * differs(num_width_tiles, 1)
-    x86 = (
-        vision_batch_size * activation_bits * (320 * x85 + 2368 * x12 + 1280 * x8 + 960)
-        + weight_bits * (328000 * x4 + 328160)
-        + 8 * x13
+    x85 = x84 * x35
+    x86 = 5242880 * x12 * x36
+    x87 = 3 * (x21 * x36 * x53 + x55)
+    x88 = x10 * differs(x2, 1) * differs(num_width_tiles, 1)
+    x89 = x4 * x35 + 1
+    x90 = (
+        vision_batch_size * activation_bits * (2560 * x88 + 18944 * x12 + 10240 * x8 + 7680)
+        + weight_bits * (2624000 * x4 + 2625280)
+        + 64 * x13
     )
-    x87 = x86 * x35
-    x88 = 328160 * weight_bits
-    x89 = activation_bits * (160 * x85 + 1056 * x12 + 640 * x8 + 480) * x36
-    x90 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
-    x91 = batch_size * seq_len
-    x92 = (720 * seq_len + 888244) * x91
-    x93 = differs(kv_bits, activation_bits)
-    x94 = 1280 * weight_bits + 14900096
-    x95 = differs(batch_size, 1) * differs(logits_tokens, seq_len)
-    x96 = 901120 * x72 + 346144000
-    x97 = 28835840 * x72
-    x98 = activation_bits * (179712 * x69 + 30720 * x93 + 2243072) + 30720 * kv_bits * (x93 + 1) + 5750784 * x69 + x94
-    x99 = seq_len * x98
-    x100 = x99 + logits_tokens * (activation_bits * (129280 * x69 + 2560 * x95 + 130560) + 4136960 * x69)
-    x101 = (
-        batch_size * x100
-        + weight_bits * (33 * routed_reads(64, 6, x91, 1146880, expert_routing) + x96)
+    x91 = x90 * x35
+    x92 = x91 + activation_bits * (x87 + x89)
+    x93 = 328160 * weight_bits
+    x94 = activation_bits * (x89 + (1280 * x88 + 8448 * x12 + 5120 * x8 + 3840) * x36)
+    x95 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
+    x96 = batch_size * seq_len
+    x97 = (720 * seq_len + 888244) * x96
+    x98 = differs(kv_bits, activation_bits)
+    x99 = 1280 * weight_bits + 14900096
+    x100 = differs(batch_size, 1) * differs(logits_tokens, seq_len)
+    x101 = 901120 * x74 + 346144000
+    x102 = 28835840 * x74
+    x103 = activation_bits * (179712 * x71 + 30720 * x98 + 2243072) + 30720 * kv_bits * (x98 + 1) + 5750784 * x71 + x99
+    x104 = seq_len * x103
+    x105 = x104 + logits_tokens * (activation_bits * (129280 * x71 + 2560 * x100 + 130560) + 4136960 * x71)
+    x106 = (
+        batch_size * x105
+        + weight_bits * (33 * routed_reads(64, 6, x96, 1146880, expert_routing) + x101)
         + 768 * seq_len
-        + x97
+        + x102
         + 28905472
     )
-    x102 = 366841760 * weight_bits
-    x103 = 6144 * x69
-    x104 = 3604480 * x72 + 5632
-    x105 = logits_tokens * (activation_bits * (160 * x95 + 16160) + 517120 * x69)
-    x106 = seq_len * (activation_bits * (x103 + 123648) + 522240 * x69 + 698284) + x105
-    x107 = batch_size * x106
-    x108 = x107 + x104
-    x109 = seq_len * decode_steps + triangular(decode_steps)
-    x110 = batch_size * (61440 * x109 + 1148192256 * decode_steps)
-    x111 = batch_size * (720 * x109 + 888244 * decode_steps)
-    x112 = batch_size * kv_bits
-    x113 = (
-        x97
-        + batch_size * (activation_bits * (308992 * x69 + 2404352) + 30720 * kv_bits + 9887744 * x69 + x94)
-        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + x96)
+    x107 = 366841760 * weight_bits
+    x108 = 6144 * x71
+    x109 = 3604480 * x74 + 5632
+    x110 = logits_tokens * (activation_bits * (160 * x100 + 16160) + 517120 * x71)
+    x111 = seq_len * (activation_bits * (x108 + 123648) + 522240 * x71 + 698284) + x110
+    x112 = batch_size * x111
+    x113 = x112 + x109
+    x114 = seq_len * decode_steps + triangular(decode_steps)
+    x115 = batch_size * (61440 * x114 + 1148192256 * decode_steps)
+    x116 = batch_size * (720 * x114 + 888244 * decode_steps)
+    x117 = batch_size * kv_bits
+    x118 = (
+        x102
+        + batch_size * (activation_bits * (308992 * x71 + 2404352) + 30720 * kv_bits + 9887744 * x71 + x99)
+        + weight_bits * (33 * routed_reads(64, 6, batch_size, 1146880, expert_routing) + x101)
         + 28906240
     )
-    x114 = decode_steps * x113
-    x115 = x114 + 30720 * x109 * x112
-    x116 = exceeds(decode_steps, 0) * (batch_size * (activation_bits * (x103 + 139808) + 1039360 * x69 + 698284) + x104)
-    x117 = 3840 * (seq_len + decode_steps) * x112
+    x119 = decode_steps * x118
+    x120 = x119 + 30720 * x114 * x117
+    x121 = exceeds(decode_steps, 0) * (batch_size * (activation_bits * (x108 + 139808) + 1039360 * x71 + 698284) + x109)
+    x122 = 3840 * (seq_len + decode_steps) * x117
     vision_tensor_core_flops = x38
     vision_cuda_core_flops = x52
-    vision_io_bytes = ceil_div(x78, 8)
-    vision_weight_bytes = x79
-    vision_activation_bytes = x83
+    vision_io_bytes = ceil_div(x80, 8)
+    vision_weight_bytes = x81
+    vision_activation_bytes = x85
     vision_kv_cache_bytes = 0
-    projector_tensor_core_flops = x84
-    projector_cuda_core_flops = 0
-    projector_io_bytes = x87
-    projector_weight_bytes = x88
-    projector_activation_bytes = x89
+    projector_tensor_core_flops = x86
+    projector_cuda_core_flops = x87
+    projector_io_bytes = ceil_div(x92, 8)
+    projector_weight_bytes = x93
+    projector_activation_bytes = ceil_div(x94, 8)
     projector_kv_cache_bytes = 0
-    prefill_tensor_core_flops = x90
-    prefill_cuda_core_flops = x92
-    prefill_io_bytes = ceil_div(x101, 8)
-    prefill_weight_bytes = x102
-    prefill_activation_bytes = x108
-    prefill_kv_cache_bytes = 3840 * kv_bits * x91
-    decode_tensor_core_flops = x110
-    decode_cuda_core_flops = x111
-    decode_io_bytes = ceil_div(x115, 8)
-    decode_weight_bytes = x102
-    decode_activation_bytes = x116
-    decode_kv_cache_bytes = x117
-    request_tensor_core_flops = x38 + x84 + x90 + x110
-    request_cuda_core_flops = x52 + x92 + x111
-    request_io_bytes = ceil_div(x78 + x101 + x115 + 8 * x87, 8)
-    request_weight_bytes = x79 + x88 + x102
-    request_activation_bytes = largest(x83, x89, x108, x116)
-    request_kv_cache_bytes = x117
+    prefill_tensor_core_flops = x95
+    prefill_cuda_core_flops = x97
+    prefill_io_bytes = ceil_div(x106, 8)
+    prefill_weight_bytes = x107
+    prefill_activation_bytes = x113
+    prefill_kv_cache_bytes = 3840 * kv_bits * x96
+    decode_tensor_core_flops = x115
+    decode_cuda_core_flops = x116
+    decode_io_bytes = ceil_div(x120, 8)
+    decode_weight_bytes = x107
+    decode_activation_bytes = x121
+    decode_kv_cache_bytes = x122
+    request_tensor_core_flops = x38 + x86 + x95 + x115
+    request_cuda_core_flops = x52 + x87 + x97 + x116
+    request_io_bytes = ceil_div(x80 + x92 + x106 + x120, 8)
+    request_weight_bytes = x81 + x93 + x107
+    request_activation_bytes = ceil_div(largest(8 * x85, x94, 8 * x113, 8 * x121), 8)
+    request_kv_cache_bytes = x122
     return (
         vision_tensor_core_flops,
         vision_cuda_core_flops,
@@ -1435,16 +1448,16 @@ def vision_peak_activation_bytes(
     multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
-    x1 = floor_div(image_size, 16)
-    x2 = ceil_div(x1, 4)
-    x3 = num_width_tiles * num_height_tiles
-    x4 = exceeds(x3, 1)
-    x5 = x2 * x4
-    x6 = x5 * x2 * x3
+    x1 = num_width_tiles * num_height_tiles
+    x2 = floor_div(image_size, 16)
+    x3 = ceil_div(x2, 4)
+    x4 = exceeds(x1, 1)
+    x5 = x3 * x4
+    x6 = x3 * x5
     x7 = num_height_tiles * x5
     x8 = floor_div(base_size, 16)
     x9 = ceil_div(x8, 4)
-    image_tokens = images_per_prompt * (x6 + x7 + x9 * (x9 + 1) + 1)
+    image_tokens = images_per_prompt * (x1 * x6 + x7 + x9 * (x9 + 1) + 1)
     if seq_len is None:
         if prompt_tokens is None:
             prompt_tokens = 10
@@ -1452,94 +1465,96 @@ def vision_peak_activation_bytes(
     elif prompt_tokens is not None:
         agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
-    x10 = image_size * image_size
-    x11 = 3 * x10
-    x12 = x1 * x1
-    x13 = 768 * x12
-    x14 = x11 + x13
-    x15 = vision_batch_size * x3
-    x16 = batch_size * seq_len
-    x17 = 1280 * x16
-    x18 = differs(x1, 64)
-    x19 = differs(weight_bits, 32)
-    x20 = 100663296 * x19
-    x21 = 24576 * x12
-    x22 = 64 * x16
+    x10 = base_size * base_size
+    x11 = image_size * image_size * x1
+    x12 = x10 + x11
+    x13 = 3 * images_per_prompt
+    x14 = x12 * x13
+    x15 = batch_size * (seq_len * (1280 * activation_bits + 64) + activation_bits * x14)
+    x16 = differs(x2, 64)
+    x17 = differs(weight_bits, 32)
+    x18 = 100663296 * x17
+    x19 = x2 * x2
+    x20 = vision_batch_size * x1
+    x21 = x20 * x19
+    x22 = 768 * activation_bits
     x23 = differs(activation_bits, 32)
     x24 = x4 * x23
-    x25 = x18 + x15
-    x26 = x17 + x15 * x11
-    x27 = ceil_div(x1, 14)
-    x28 = x27 * x27
-    x29 = differs(x15 * x28, 1)
-    x30 = differs(x15, 1)
-    x31 = 2304 * x30
-    x32 = x22 + 260096 * x19 - 2048
-    x33 = x2 * x2
-    x34 = x22 + 8388608
-    x35 = x8 * x8
-    x36 = 768 * x35
-    x37 = base_size * base_size
-    x38 = 3 * x37 + 2560 * x6
-    x39 = x36 + x38
-    x40 = num_width_tiles * x2
-    x41 = differs(x2, 1) * differs(num_width_tiles, 1) * x40 + 1
-    x42 = 1280 * (x16 + vision_batch_size * x41 * x7)
-    x43 = differs(x8, 64)
-    x44 = 24576 * x35
-    x45 = vision_batch_size + x43
-    x46 = ceil_div(x8, 14)
-    x47 = x46 * x46
-    x48 = differs(vision_batch_size * x47, 1)
-    x49 = differs(vision_batch_size, 1)
-    x50 = 2304 * x49
-    x51 = x9 * x9
-    x52 = 3072 * x12
-    x53 = 12582912 * x19
-    x54 = 5128 * x16
-    x55 = 12 * x10
-    x56 = x54 + x15 * x55
-    x57 = equals(activation_bits, 32)
-    x58 = x4 * x57
-    x59 = 9216 * x30
-    x60 = 32512 * x19 - 256
-    x61 = (5120 * x41 + 10240 * x40) * x7 + 12 * x37
-    x62 = 3072 * x35
-    x63 = 9216 * x49
-    x64 = (
-        activation_bits * (x42 + vision_batch_size * ((x50 + 3840) * x35 + x38) + x8 * (64 * x8 + 128) - 64)
-        + 4096 * x8
-        + x32
-    )
-    x65 = x23 * x43 * x64
-    x66 = activation_bits * (x42 + vision_batch_size * (2048 * x51 + x38 + 1024) + 525312) + 32768 * x51 + x34
-    x67 = x23 * differs(x9, 16) * x66
-    x68 = activation_bits * (x17 + (2048 * x33 + x11 + 1024) * x15 + 525312) + 32768 * x33 + x34
-    x69 = differs(x2, 16) * x68 * x24
-    x70 = x23 * (x22 + activation_bits * (x42 + vision_batch_size * ((x50 + x8 * (12 * x8 + 24) + 5376) * x35 + x38)))
-    x71 = x18 * (activation_bits * (x1 * (x1 * ((x31 + 3840) * x15 + 64) + 128) + x26 - 64) + 4096 * x1 + x32) * x24
-    x72 = 8 * x43 * x57 * (x54 + vision_batch_size * ((x63 + 15360) * x35 + x61) + x8 * (256 * x8 + 512) + x60)
-    x73 = x23 * (x22 + activation_bits * (x42 + vision_batch_size * ((451584 * x48 + 1430016) * x47 + x39)))
-    x74 = (x22 + activation_bits * (x17 + (x11 + (x31 + x1 * (12 * x1 + 24) + 5376) * x12) * x15)) * x24
-    x75 = x23 * (x22 + activation_bits * (x42 + vision_batch_size * x38 + x45 * x36) + x43 * x44)
-    x76 = 8 * x57 * (x54 + vision_batch_size * ((x63 + x8 * (48 * x8 + 96) + 21504) * x35 + x61))
-    x77 = (x22 + activation_bits * (x17 + ((451584 * x29 + 1430016) * x28 + x14) * x15)) * x24
-    x78 = x23 * (x22 + activation_bits * (vision_batch_size * x39 + x42) + x43 * (x20 + x44))
-    x79 = 8 * x57 * (x54 + vision_batch_size * ((1806336 * x48 + 5720064) * x47 + x62 + x61))
-    x80 = x23 * (x22 + activation_bits * (x42 + vision_batch_size * (8448 * x35 + x38)))
-    x81 = 8 * x18 * (x1 * (x1 * ((x59 + 15360) * x15 + 256) + 512) + x56 + x60) * x58
-    x82 = 8 * (x54 + (x55 + (x59 + x1 * (48 * x1 + 96) + 21504) * x12) * x15) * x58
-    x83 = (activation_bits * (x14 * x15 + x17) + x18 * (x20 + x21) + x22) * x24
-    x84 = 8 * (x54 + ((1806336 * x29 + 5720064) * x28 + x55 + x52) * x15) * x58
-    x85 = 8 * x57 * (x54 + vision_batch_size * x61 + x45 * x62 + x43 * x53)
-    x86 = (x22 + activation_bits * (x17 + (x11 + 8448 * x12) * x15)) * x24
-    x87 = (x22 + activation_bits * (x25 * x13 + x26) + x18 * x21) * x24
-    x88 = 8 * x57 * (x54 + vision_batch_size * (33792 * x35 + x61))
-    x89 = 8 * (x54 + (x55 + 33792 * x12) * x15) * x58
-    x90 = 8 * (x25 * x52 + x18 * x53 + x56) * x58
-    x91 = largest(x83, x87, x77, x86, x71, x74, x69, x78, x75, x73, x80, x65)
-    x92 = largest(x91, x70, x67, x90, x84, x89, x81, x82, x85, x79, x88, x72, x76)
-    peak_activation_bytes = ceil_div(x92, 8)
+    x25 = x16 + x20
+    x26 = ceil_div(x2, 14)
+    x27 = x26 * x26
+    x28 = differs(x20 * x27, 1)
+    x29 = batch_size * (x14 + 1280 * seq_len)
+    x30 = batch_size * seq_len
+    x31 = 64 * x30
+    x32 = differs(x20, 1)
+    x33 = 2304 * x32
+    x34 = x31 + 260096 * x17 - 2048
+    x35 = x3 * x3
+    x36 = x31 + 8388608
+    x37 = 2560 * x6
+    x38 = x1 * x37
+    x39 = x8 * x8
+    x40 = 768 * x39
+    x41 = x38 + x40
+    x42 = x10 + x4 * x11
+    x43 = num_width_tiles * x3
+    x44 = differs(x3, 1) * differs(num_width_tiles, 1) * x43 + 1
+    x45 = vision_batch_size * x7
+    x46 = batch_size * x42 * x13 + 1280 * (x30 + x44 * x45)
+    x47 = differs(x8, 64)
+    x48 = 24576 * x39
+    x49 = vision_batch_size + x47
+    x50 = x20 * x37 + x46
+    x51 = ceil_div(x8, 14)
+    x52 = x51 * x51
+    x53 = differs(vision_batch_size * x52, 1)
+    x54 = differs(vision_batch_size, 1)
+    x55 = 2304 * x54
+    x56 = x9 * x9
+    x57 = 12 * images_per_prompt
+    x58 = 5128 * seq_len
+    x59 = batch_size * (x12 * x57 + x58)
+    x60 = 3072 * x19
+    x61 = 12582912 * x17
+    x62 = equals(activation_bits, 32)
+    x63 = x4 * x62
+    x64 = 9216 * x32
+    x65 = 32512 * x17 - 256
+    x66 = batch_size * (x58 + x42 * x57)
+    x67 = 5120 * x44 + 10240 * x43
+    x68 = 3072 * x39
+    x69 = x67 * x7
+    x70 = 9216 * x54
+    x71 = activation_bits * (vision_batch_size * (2048 * x56 + x38 + 1024) + x46 + 525312) + 32768 * x56 + x36
+    x72 = x23 * differs(x9, 16) * x71
+    x73 = activation_bits * (x8 * (x8 * (vision_batch_size * (x55 + 3840) + 64) + 128) + x50 - 64) + 4096 * x8 + x34
+    x74 = x23 * x47 * x73
+    x75 = x23 * (x31 + activation_bits * (vision_batch_size * (x38 + (x55 + x8 * (12 * x8 + 24) + 5376) * x39) + x46))
+    x76 = x16 * (activation_bits * (x29 + x2 * (x2 * ((x33 + 3840) * x20 + 64) + 128) - 64) + 4096 * x2 + x34) * x24
+    x77 = differs(x3, 16) * (activation_bits * (x29 + (2048 * x35 + 1024) * x20 + 525312) + 32768 * x35 + x36) * x24
+    x78 = 8 * x47 * x62 * (x66 + vision_batch_size * (x69 + (x70 + 15360) * x39) + x8 * (256 * x8 + 512) + x65)
+    x79 = x23 * (x31 + activation_bits * (vision_batch_size * ((451584 * x53 + 1430016) * x52 + x41) + x46))
+    x80 = (activation_bits * (((451584 * x28 + 1430016) * x27 + 768 * x19) * x20 + x29) + x31) * x24
+    x81 = 8 * x62 * (x66 + vision_batch_size * (x69 + (x70 + x8 * (48 * x8 + 96) + 21504) * x39))
+    x82 = x23 * (x31 + activation_bits * (vision_batch_size * x41 + x46) + x47 * (x18 + x48))
+    x83 = 8 * x62 * (x66 + vision_batch_size * (x69 + (1806336 * x53 + 5720064) * x52 + x68))
+    x84 = (x31 + activation_bits * (x29 + (x33 + x2 * (12 * x2 + 24) + 5376) * x21)) * x24
+    x85 = x23 * (x31 + activation_bits * (vision_batch_size * (x38 + 8448 * x39) + x46))
+    x86 = 8 * x16 * (x59 + x2 * (x2 * ((x64 + 15360) * x20 + 256) + 512) + x65) * x63
+    x87 = 8 * (x59 + ((1806336 * x28 + 5720064) * x27 + x60) * x20) * x63
+    x88 = x23 * (x31 + activation_bits * (x49 * x40 + x50) + x47 * x48)
+    x89 = 8 * (x59 + (x64 + x2 * (48 * x2 + 96) + 21504) * x21) * x63
+    x90 = 8 * x62 * (x66 + vision_batch_size * (x69 + 33792 * x39))
+    x91 = (x15 + x16 * (x18 + 24576 * x19) + x21 * x22) * x24
+    x92 = 8 * x62 * (x66 + x67 * x45 + x49 * x68 + x47 * x61)
+    x93 = (x15 + (x25 * x22 + 24576 * x16) * x19) * x24
+    x94 = (x15 + 8448 * activation_bits * x21) * x24
+    x95 = 8 * (x59 + x25 * x60 + x16 * x61) * x63
+    x96 = 8 * (x59 + 33792 * x21) * x63
+    x97 = largest(x91, x93, x80, x94, x76, x84, x77, x82, x88, x79, x85, x74)
+    x98 = largest(x97, x75, x72, x95, x87, x96, x86, x89, x92, x83, x90, x78, x81)
+    peak_activation_bytes = ceil_div(x98, 8)
     return (peak_activation_bytes,)
 
 
@@ -1561,15 +1576,16 @@ def projector_peak_activation_bytes(
     multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
-    x1 = ceil_div(floor_div(image_size, 16), 4)
-    x2 = num_width_tiles * num_height_tiles
-    x3 = exceeds(x2, 1)
-    x4 = x1 * x3
-    x5 = x4 * x1 * x2
-    x6 = num_height_tiles * x4
-    x7 = ceil_div(floor_div(base_size, 16), 4)
-    x8 = x5 + x6 + x7 * (x7 + 1) + 1
-    image_tokens = images_per_prompt * x8
+    x1 = num_width_tiles * num_height_tiles
+    x2 = ceil_div(floor_div(image_size, 16), 4)
+    x3 = exceeds(x1, 1)
+    x4 = x2 * x3
+    x5 = x2 * x4
+    x6 = x1 * x5
+    x7 = num_height_tiles * x4
+    x8 = ceil_div(floor_div(base_size, 16), 4)
+    x9 = x6 + x7 + x8 * (x8 + 1) + 1
+    image_tokens = images_per_prompt * x9
     if seq_len is None:
         if prompt_tokens is None:
             prompt_tokens = 10
@@ -1577,32 +1593,46 @@ def projector_peak_activation_bytes(
     elif prompt_tokens is not None:
         agree("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
-    x9 = image_size * image_size
-    x10 = vision_batch_size * x2
-    x11 = batch_size * seq_len
-    x12 = 64 * x11
-    x13 = differs(activation_bits, 32)
-    x14 = x1 * x1
-    x15 = base_size * base_size
-    x16 = num_width_tiles * x1
-    x17 = differs(x1, 1) * differs(num_width_tiles, 1) * x16 + 1
-    x18 = x7 * x7
-    x19 = 5128 * x11
-    x20 = equals(activation_bits, 32)
-    x21 = x5 + x18
-    x22 = x6 + x7
-    x23 = 1280 * (x11 + vision_batch_size * x17 * x6) + vision_batch_size * (5376 * x18 + 3 * x15 + 2560 * x5 + 1024)
-    x24 = activation_bits * x23
-    x25 = x12 + x24
-    x26 = x13 * x25
-    x27 = 8 * x13 * (activation_bits * (vision_batch_size * (480 * x21 + 320 * x22 + 160) + 160 * x11) + 8 * x11)
-    x28 = 8 * x20 * (x19 + vision_batch_size * (21504 * x18 + (5120 * x17 + 10240 * x16) * x6 + 12 * x15 + 4096))
-    x29 = 8 * x13 * ((160 * activation_bits + 8) * x11 + x8 * (320 * activation_bits * vision_batch_size + 8))
-    x30 = (x12 + activation_bits * (1280 * x11 + (5376 * x14 + 3 * x9 + 1024) * x10)) * x3 * x13
-    x31 = 8 * x20 * (x19 + vision_batch_size * (15360 * x21 + 10240 * x22 + 5120))
-    x32 = 8 * (x19 + (12 * x9 + 21504 * x14 + 4096) * x10) * x3 * x20
-    x33 = largest(x30, x26, x27, x29, x32, x28, x31, 8 * x20 * (x19 + x8 * (10240 * vision_batch_size + 8)))
-    peak_activation_bytes = ceil_div(x33, 8)
+    x10 = base_size * base_size
+    x11 = image_size * image_size * x1
+    x12 = x10 + x11
+    x13 = 3 * images_per_prompt
+    x14 = vision_batch_size * x1
+    x15 = differs(activation_bits, 32)
+    x16 = 1280 * seq_len
+    x17 = batch_size * seq_len
+    x18 = 64 * x17
+    x19 = x2 * x2
+    x20 = x10 + x3 * x11
+    x21 = x20 * x13
+    x22 = num_width_tiles * x2
+    x23 = differs(x2, 1) * differs(num_width_tiles, 1) * x22 + 1
+    x24 = x8 * x8
+    x25 = 12 * images_per_prompt
+    x26 = 5128 * seq_len
+    x27 = equals(activation_bits, 32)
+    x28 = batch_size * (x26 + x20 * x25)
+    x29 = x6 + x24
+    x30 = x7 + x8
+    x31 = (
+        vision_batch_size * (5376 * x24 + 2560 * x1 * x5 + 1024)
+        + batch_size * x21
+        + 1280 * (x17 + x23 * vision_batch_size * x7)
+    )
+    x32 = activation_bits * x31
+    x33 = x18 + x32
+    x34 = x15 * x33
+    x35 = batch_size * (seq_len * (1280 * activation_bits + 64) + activation_bits * x21)
+    x36 = x35 + x9 * (2560 * activation_bits * vision_batch_size + 64)
+    x37 = x15 * x36
+    x38 = x18 + activation_bits * (vision_batch_size * (3840 * x29 + 2560 * x30 + 1280) + batch_size * (x16 + x21))
+    x39 = x15 * x38
+    x40 = (x18 + activation_bits * (batch_size * (x12 * x13 + x16) + (5376 * x19 + 1024) * x14)) * x3 * x15
+    x41 = 8 * x27 * (x28 + vision_batch_size * ((5120 * x23 + 10240 * x22) * x7 + 21504 * x24 + 4096))
+    x42 = 8 * (batch_size * (x12 * x25 + x26) + (21504 * x19 + 4096) * x14) * x3 * x27
+    x43 = 8 * x27 * (x28 + vision_batch_size * (15360 * x29 + 10240 * x30 + 5120))
+    x44 = largest(x40, x34, x39, x37, x42, x41, x43, 8 * x27 * (x28 + x9 * (10240 * vision_batch_size + 8)))
+    peak_activation_bytes = ceil_div(x44, 8)
     return (peak_activation_bytes,)
 
 
@@ -1622,8 +1652,8 @@ def prefill_peak_activation_bytes(
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     x1 = differs(activation_bits, 32)
     x2 = equals(activation_bits, 32)
-    x3 = 160 * activation_bits
-    x4 = 327680 * differs(weight_bits, 32)
+    x3 = 327680 * differs(weight_bits, 32)
+    x4 = 160 * activation_bits
     x5 = differs(batch_size, 1)
     x6 = differs(logits_tokens, seq_len) * logits_tokens * x5
     x7 = x1 * batch_size
@@ -1632,12 +1662,12 @@ def prefill_peak_activation_bytes(
     x10 = batch_size * x2
     x11 = x1 * (seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512)
     x12 = x1 * (seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512)
-    x13 = (logits_tokens * (16160 * activation_bits + 517120) + x8 * x3 + x9) * x7
-    x14 = x1 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x4)
+    x13 = (logits_tokens * (16160 * activation_bits + 517120) + x8 * x4 + x9) * x7
+    x14 = x1 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x3)
     x15 = x2 * (seq_len * (149120 * batch_size + 8) + 512)
     x16 = (x9 + 5120 * x8 + 517120 * logits_tokens) * x10
-    x17 = x2 * (x4 + seq_len * (20744 * batch_size + 8))
-    x18 = (seq_len * (x3 + 8) + x3 * x6) * x7
+    x17 = x2 * (x3 + seq_len * (20744 * batch_size + 8))
+    x18 = (seq_len * (x4 + 8) + x4 * x6) * x7
     peak_activation_bytes = largest(x14, x11, x12, x18, x13, x17, x15, (5128 * seq_len + 5120 * x6) * x10, x16)
     return (peak_activation_bytes,)
 
@@ -1682,17 +1712,18 @@ def request_peak_activation_bytes(
     multiple_of("batch_size", batch_size, "vision_batch_size", vision_batch_size)
     at_most("sam_patch_size", 16, "base_size", base_size)
     at_most("sam_patch_size", 16, "image_size", image_size)
-    x1 = floor_div(image_size, 16)
-    x2 = ceil_div(x1, 4)
-    x3 = num_width_tiles * num_height_tiles
-    x4 = exceeds(x3, 1)
-    x5 = x2 * x4
-    x6 = x5 * x2 * x3
-    x7 = num_height_tiles * x5
-    x8 = floor_div(base_size, 16)
-    x9 = ceil_div(x8, 4)
-    x10 = x6 + x7 + x9 * (x9 + 1) + 1
-    image_tokens = images_per_prompt * x10
+    x1 = num_width_tiles * num_height_tiles
+    x2 = floor_div(image_size, 16)
+    x3 = ceil_div(x2, 4)
+    x4 = exceeds(x1, 1)
+    x5 = x3 * x4
+    x6 = x3 * x5
+    x7 = x1 * x6
+    x8 = num_height_tiles * x5
+    x9 = floor_div(base_size, 16)
+    x10 = ceil_div(x9, 4)
+    x11 = x7 + x8 + x10 * (x10 + 1) + 1
+    image_tokens = images_per_prompt * x11
     if seq_len is None:
         if prompt_tokens is None:
             prompt_tokens = 10
@@ -1709,128 +1740,133 @@ def request_peak_activation_bytes(
         agree("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
     at_most("logits_tokens", logits_tokens, "seq_len", seq_len)
     at_most("image_tokens", image_tokens, "seq_len", seq_len)
-    x11 = image_size * image_size
-    x12 = 3 * x11
-    x13 = x1 * x1
-    x14 = 768 * x13
-    x15 = x12 + x14
-    x16 = vision_batch_size * x3
-    x17 = batch_size * seq_len
-    x18 = 1280 * x17
-    x19 = differs(x1, 64)
+    x12 = seq_len * (1280 * activation_bits + 64)
+    x13 = base_size * base_size
+    x14 = image_size * image_size * x1
+    x15 = x13 + x14
+    x16 = 3 * images_per_prompt
+    x17 = x15 * x16
+    x18 = batch_size * (x12 + activation_bits * x17)
+    x19 = differs(x2, 64)
     x20 = differs(weight_bits, 32)
     x21 = 100663296 * x20
-    x22 = 24576 * x13
-    x23 = 64 * x17
-    x24 = differs(activation_bits, 32)
-    x25 = x4 * x24
-    x26 = x19 + x16
-    x27 = x18 + x16 * x12
-    x28 = ceil_div(x1, 14)
-    x29 = x28 * x28
-    x30 = differs(x16 * x29, 1)
-    x31 = differs(x16, 1)
-    x32 = 2304 * x31
-    x33 = x23 + 260096 * x20 - 2048
-    x34 = x2 * x2
-    x35 = x12 + 1024
-    x36 = x23 + 8388608
-    x37 = x8 * x8
-    x38 = 768 * x37
-    x39 = base_size * base_size
-    x40 = 3 * x39 + 2560 * x6
-    x41 = x38 + x40
-    x42 = num_width_tiles * x2
-    x43 = differs(x2, 1) * differs(num_width_tiles, 1) * x42 + 1
-    x44 = 1280 * (x17 + vision_batch_size * x43 * x7)
-    x45 = differs(x8, 64)
-    x46 = 24576 * x37
-    x47 = vision_batch_size + x45
-    x48 = ceil_div(x8, 14)
-    x49 = x48 * x48
-    x50 = differs(vision_batch_size * x49, 1)
-    x51 = differs(vision_batch_size, 1)
-    x52 = 2304 * x51
-    x53 = x9 * x9
-    x54 = x40 + 1024
-    x55 = 3072 * x13
-    x56 = 12582912 * x20
-    x57 = 5128 * x17
-    x58 = 12 * x11
-    x59 = x57 + x16 * x58
-    x60 = equals(activation_bits, 32)
-    x61 = x4 * x60
-    x62 = 9216 * x31
-    x63 = 32512 * x20 - 256
-    x64 = (5120 * x43 + 10240 * x42) * x7 + 12 * x39
-    x65 = 3072 * x37
-    x66 = 9216 * x51
-    x67 = x6 + x53
-    x68 = x7 + x9
-    x69 = 160 * activation_bits
-    x70 = x69 + 8
-    x71 = 327680 * x20
-    x72 = differs(batch_size, 1)
-    x73 = differs(logits_tokens, seq_len) * logits_tokens * x72
-    x74 = x24 * batch_size
-    x75 = seq_len * x72 * equals(logits_tokens, seq_len) + seq_len * equals(batch_size, 1) + x73
-    x76 = 8 * seq_len
-    x77 = batch_size * x60
-    x78 = exceeds(decode_steps, 0)
-    x79 = (
-        activation_bits * (x44 + vision_batch_size * ((x52 + 3840) * x37 + x40) + x8 * (64 * x8 + 128) - 64)
-        + 4096 * x8
-        + x33
-    )
-    x80 = x24 * x45 * x79
-    x81 = activation_bits * (x44 + vision_batch_size * (2048 * x53 + x54) + 525312) + 32768 * x53 + x36
-    x82 = x24 * differs(x9, 16) * x81
-    x83 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * ((x52 + x8 * (12 * x8 + 24) + 5376) * x37 + x40)))
-    x84 = x19 * (activation_bits * (x1 * (x1 * ((x32 + 3840) * x16 + 64) + 128) + x27 - 64) + 4096 * x1 + x33) * x25
-    x85 = differs(x2, 16) * (activation_bits * (x18 + (2048 * x34 + x35) * x16 + 525312) + 32768 * x34 + x36) * x25
-    x86 = 8 * x24 * (activation_bits * (vision_batch_size * (480 * x67 + 320 * x68 + 160) + 160 * x17) + 8 * x17)
-    x87 = 8 * x45 * x60 * (x57 + vision_batch_size * ((x66 + 15360) * x37 + x64) + x8 * (256 * x8 + 512) + x63)
-    x88 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * ((451584 * x50 + 1430016) * x49 + x41)))
-    x89 = (x23 + activation_bits * (x18 + (x12 + (x32 + x1 * (12 * x1 + 24) + 5376) * x13) * x16)) * x25
-    x90 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * x40 + x47 * x38) + x45 * x46)
-    x91 = 8 * x60 * (x57 + vision_batch_size * ((x66 + x8 * (48 * x8 + 96) + 21504) * x37 + x64))
-    x92 = (x23 + activation_bits * (x18 + ((451584 * x30 + 1430016) * x29 + x15) * x16)) * x25
-    x93 = x24 * (x23 + activation_bits * (vision_batch_size * x41 + x44) + x45 * (x21 + x46))
-    x94 = 8 * x60 * (x57 + vision_batch_size * ((1806336 * x50 + 5720064) * x49 + x65 + x64))
-    x95 = 8 * (logits_tokens * (16160 * activation_bits + 517120) + x75 * x69 + x76) * x74
-    x96 = 8 * x24 * (seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512)
-    x97 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * (8448 * x37 + x40)))
-    x98 = x24 * (x23 + activation_bits * (x44 + vision_batch_size * (5376 * x53 + x54)))
-    x99 = 8 * x24 * (seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512)
-    x100 = 8 * x24 * (x70 * x17 + x10 * (320 * activation_bits * vision_batch_size + 8))
-    x101 = 8 * x24 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x71)
-    x102 = 8 * x19 * (x1 * (x1 * ((x62 + 15360) * x16 + 256) + 512) + x59 + x63) * x61
-    x103 = 8 * (x57 + (x58 + (x62 + x1 * (48 * x1 + 96) + 21504) * x13) * x16) * x61
-    x104 = 8 * x60 * (x57 + vision_batch_size * (15360 * x67 + 10240 * x68 + 5120))
-    x105 = (activation_bits * (x15 * x16 + x18) + x19 * (x21 + x22) + x23) * x25
-    x106 = 8 * (x57 + ((1806336 * x30 + 5720064) * x29 + x58 + x55) * x16) * x61
-    x107 = 8 * x60 * (x57 + vision_batch_size * x64 + x47 * x65 + x45 * x56)
-    x108 = (x23 + activation_bits * (x18 + (x12 + 8448 * x13) * x16)) * x25
-    x109 = (x23 + activation_bits * (x18 + (5376 * x34 + x35) * x16)) * x25
-    x110 = 8 * x60 * (x57 + vision_batch_size * (21504 * x53 + x64 + 4096))
-    x111 = (x23 + activation_bits * (x26 * x14 + x27) + x19 * x22) * x25
-    x112 = 8 * x60 * (x57 + vision_batch_size * (33792 * x37 + x64))
-    x113 = 8 * x60 * (x57 + x10 * (10240 * vision_batch_size + 8))
-    x114 = 8 * x60 * (seq_len * (149120 * batch_size + 8) + 512)
-    x115 = 8 * (x76 + 5120 * x75 + 517120 * logits_tokens) * x77
-    x116 = 8 * x60 * (x71 + seq_len * (20744 * batch_size + 8))
-    x117 = 8 * (x57 + (x58 + 21504 * x34 + 4096) * x16) * x61
-    x118 = 8 * x78 * (16320 * activation_bits + 517128) * x74
-    x119 = 8 * (x57 + (x58 + 33792 * x13) * x16) * x61
-    x120 = 8 * (x26 * x55 + x19 * x56 + x59) * x61
-    x121 = 8 * (5128 * seq_len + 5120 * x73) * x77
-    x122 = 8 * (seq_len * x70 + x69 * x73) * x74
-    x123 = 8 * 522248 * x78 * x77
-    x124 = largest(x105, x111, x92, x108, x84, x89, x85, x93, x90, x88)
-    x125 = largest(x124, x97, x80, x83, x82, x120, x106, x119, x102, x103, x107, x94)
-    x126 = largest(x125, x112, x87, x91, x109, x98, x86, x100, x117, x110, x104)
-    x127 = largest(x126, x113, x101, x96, x99, x122, x95, x116, x114, x121, x115, x118, x123)
-    peak_activation_bytes = ceil_div(x127, 8)
+    x22 = x2 * x2
+    x23 = vision_batch_size * x1
+    x24 = x23 * x22
+    x25 = 768 * activation_bits
+    x26 = differs(activation_bits, 32)
+    x27 = x4 * x26
+    x28 = x19 + x23
+    x29 = ceil_div(x2, 14)
+    x30 = x29 * x29
+    x31 = differs(x23 * x30, 1)
+    x32 = 1280 * seq_len
+    x33 = batch_size * (x17 + x32)
+    x34 = batch_size * seq_len
+    x35 = 64 * x34
+    x36 = differs(x23, 1)
+    x37 = 2304 * x36
+    x38 = x35 + 260096 * x20 - 2048
+    x39 = x3 * x3
+    x40 = x35 + 8388608
+    x41 = 2560 * x6
+    x42 = x1 * x41
+    x43 = x9 * x9
+    x44 = 768 * x43
+    x45 = x42 + x44
+    x46 = x13 + x4 * x14
+    x47 = x46 * x16
+    x48 = num_width_tiles * x3
+    x49 = differs(x3, 1) * differs(num_width_tiles, 1) * x48 + 1
+    x50 = vision_batch_size * x8
+    x51 = batch_size * x47 + 1280 * (x34 + x49 * x50)
+    x52 = differs(x9, 64)
+    x53 = 24576 * x43
+    x54 = vision_batch_size + x52
+    x55 = x23 * x41 + x51
+    x56 = ceil_div(x9, 14)
+    x57 = x56 * x56
+    x58 = differs(vision_batch_size * x57, 1)
+    x59 = differs(vision_batch_size, 1)
+    x60 = 2304 * x59
+    x61 = x10 * x10
+    x62 = x42 + 1024
+    x63 = 12 * images_per_prompt
+    x64 = 5128 * seq_len
+    x65 = batch_size * (x15 * x63 + x64)
+    x66 = 3072 * x22
+    x67 = 12582912 * x20
+    x68 = equals(activation_bits, 32)
+    x69 = x4 * x68
+    x70 = 9216 * x36
+    x71 = 32512 * x20 - 256
+    x72 = batch_size * (x64 + x46 * x63)
+    x73 = 5120 * x49 + 10240 * x48
+    x74 = 3072 * x43
+    x75 = x73 * x8
+    x76 = 9216 * x59
+    x77 = x7 + x61
+    x78 = x8 + x10
+    x79 = 327680 * x20
+    x80 = 160 * activation_bits
+    x81 = differs(batch_size, 1)
+    x82 = differs(logits_tokens, seq_len) * logits_tokens * x81
+    x83 = x26 * batch_size
+    x84 = seq_len * x81 * equals(logits_tokens, seq_len) + seq_len * equals(batch_size, 1) + x82
+    x85 = 8 * seq_len
+    x86 = batch_size * x68
+    x87 = exceeds(decode_steps, 0)
+    x88 = activation_bits * (x9 * (x9 * (vision_batch_size * (x60 + 3840) + 64) + 128) + x55 - 64) + 4096 * x9 + x38
+    x89 = x26 * x52 * x88
+    x90 = activation_bits * (vision_batch_size * (2048 * x61 + x62) + x51 + 525312) + 32768 * x61 + x40
+    x91 = x26 * differs(x10, 16) * x90
+    x92 = x35 + activation_bits * (vision_batch_size * (3840 * x77 + 2560 * x78 + 1280) + batch_size * (x32 + x47))
+    x93 = x26 * x92
+    x94 = x26 * (x35 + activation_bits * (vision_batch_size * (x42 + (x60 + x9 * (12 * x9 + 24) + 5376) * x43) + x51))
+    x95 = x26 * (batch_size * (x12 + activation_bits * x47) + x11 * (2560 * activation_bits * vision_batch_size + 64))
+    x96 = x19 * (activation_bits * (x33 + x2 * (x2 * ((x37 + 3840) * x23 + 64) + 128) - 64) + 4096 * x2 + x38) * x27
+    x97 = differs(x3, 16) * (activation_bits * (x33 + (2048 * x39 + 1024) * x23 + 525312) + 32768 * x39 + x40) * x27
+    x98 = 8 * x52 * x68 * (x72 + vision_batch_size * (x75 + (x76 + 15360) * x43) + x9 * (256 * x9 + 512) + x71)
+    x99 = x26 * (x35 + activation_bits * (vision_batch_size * ((451584 * x58 + 1430016) * x57 + x45) + x51))
+    x100 = (activation_bits * (((451584 * x31 + 1430016) * x30 + 768 * x22) * x23 + x33) + x35) * x27
+    x101 = 8 * x68 * (x72 + vision_batch_size * (x75 + (x76 + x9 * (48 * x9 + 96) + 21504) * x43))
+    x102 = x26 * (x35 + activation_bits * (vision_batch_size * x45 + x51) + x52 * (x21 + x53))
+    x103 = 8 * x68 * (x72 + vision_batch_size * (x75 + (1806336 * x58 + 5720064) * x57 + x74))
+    x104 = (x35 + activation_bits * (x33 + (x37 + x2 * (12 * x2 + 24) + 5376) * x24)) * x27
+    x105 = 8 * (logits_tokens * (16160 * activation_bits + 517120) + x84 * x80 + x85) * x83
+    x106 = 8 * x26 * (seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512)
+    x107 = x26 * (x35 + activation_bits * (vision_batch_size * (x42 + 8448 * x43) + x51))
+    x108 = x26 * (x35 + activation_bits * (vision_batch_size * (5376 * x61 + x62) + x51))
+    x109 = 8 * x26 * (seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512)
+    x110 = 8 * x26 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x79)
+    x111 = 8 * x19 * (x65 + x2 * (x2 * ((x70 + 15360) * x23 + 256) + 512) + x71) * x69
+    x112 = 8 * x68 * (x72 + vision_batch_size * (15360 * x77 + 10240 * x78 + 5120))
+    x113 = (x35 + activation_bits * (x33 + (5376 * x39 + 1024) * x23)) * x27
+    x114 = 8 * x68 * (x72 + vision_batch_size * (x75 + 21504 * x61 + 4096))
+    x115 = 8 * (x65 + ((1806336 * x31 + 5720064) * x30 + x66) * x23) * x69
+    x116 = x26 * (x35 + activation_bits * (x54 * x44 + x55) + x52 * x53)
+    x117 = 8 * (x65 + (x70 + x2 * (48 * x2 + 96) + 21504) * x24) * x69
+    x118 = 8 * x68 * (x72 + vision_batch_size * (x75 + 33792 * x43))
+    x119 = 8 * x68 * (x72 + x11 * (10240 * vision_batch_size + 8))
+    x120 = 8 * x68 * (seq_len * (149120 * batch_size + 8) + 512)
+    x121 = 8 * (x85 + 5120 * x84 + 517120 * logits_tokens) * x86
+    x122 = 8 * x68 * (x79 + seq_len * (20744 * batch_size + 8))
+    x123 = (x18 + x19 * (x21 + 24576 * x22) + x24 * x25) * x27
+    x124 = 8 * x68 * (x72 + x73 * x50 + x54 * x74 + x52 * x67)
+    x125 = 8 * x87 * (16320 * activation_bits + 517128) * x83
+    x126 = (x18 + (x28 * x25 + 24576 * x19) * x22) * x27
+    x127 = 8 * (x65 + (21504 * x39 + 4096) * x23) * x69
+    x128 = 8 * (seq_len * (x80 + 8) + x80 * x82) * x83
+    x129 = (x18 + 8448 * activation_bits * x24) * x27
+    x130 = 8 * (x65 + x28 * x66 + x19 * x67) * x69
+    x131 = 8 * (x65 + 33792 * x24) * x69
+    x132 = 8 * (x64 + 5120 * x82) * x86
+    x133 = 8 * 522248 * x87 * x86
+    x134 = largest(x123, x126, x100, x129, x96, x104, x97, x102, x116, x99)
+    x135 = largest(x134, x107, x89, x94, x91, x130, x115, x131, x111, x117, x124, x103)
+    x136 = largest(x135, x118, x98, x101, x113, x108, x93, x95, x127, x114, x112)
+    x137 = largest(x136, x119, x110, x106, x109, x128, x105, x122, x120, x132, x121, x125, x133)
+    peak_activation_bytes = ceil_div(x137, 8)
     return (peak_activation_bytes,)
 
 

@@ -21,11 +21,11 @@ Conventions
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
 - Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that are
   alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in the
-  order of the model's forward, with experts that take even shares of the tokens. An activation is alive from the first
-  operator that writes or reads it to the last one, and changes of its layout or type are itself. So pixels count from
-  their first read on, and the embeddings of the prompt beside the towers, whose features are written into them.
-  Parameters, the cache and integers do not count. The peak of a request is that of its largest stage; peaks do not add
-  up, so they are no part of a cost.
+  order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from the operator
+  that writes it to the last one that runs while the code still holds it; a view is the tensor that it shows, a copy or
+  a cast is another one. The pixels of all images of the batch are alive while the towers run, and so are the embeddings
+  of the prompt, into which the features are written. Indices count, parameters and the cache do not. The peak of a
+  request is that of its largest stage; peaks do not add up, so they are no part of a cost.
 - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
@@ -904,7 +904,7 @@ def projector_cuda_core_flops(
     Returns
     -------
     int
-        From 0 operations on integers.
+        From 12 operations on integers.
 
     Raises
     ------
@@ -938,7 +938,11 @@ def projector_cuda_core_flops(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    return 0
+    x1 = num_height_tiles * num_width_tiles
+    x2 = batch_size // vision_batch_size
+    x3 = x1 * vision_batch_size * images_per_prompt * x2 * image_size * image_size if x1 > 1 else 0
+    x4 = x3 + base_size * base_size
+    return 3 * x4
 
 
 def projector_io_bytes(
@@ -981,7 +985,7 @@ def projector_io_bytes(
     Returns
     -------
     int
-        From 36 operations on integers.
+        From 50 operations on integers.
 
     Raises
     ------
@@ -1023,9 +1027,22 @@ def projector_io_bytes(
     x6 = num_height_tiles * x4 + x5
     x7 = x2 * x1 * x4
     x8 = x7 + x5 * x5
-    x9 = ((320 * x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0) + 2368 * x8 + 1280 * x6 + 960
-    x10 = vision_batch_size * activation_bits * x9 + weight_bits * ((328000 if x3 else 0) + 328160) + 8 * (x6 + x8 + 1)
-    return x10 * images_per_prompt * (batch_size // vision_batch_size)
+    x9 = images_per_prompt * (batch_size // vision_batch_size)
+    x10 = ((2560 * x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0) + 18944 * x8 + 10240 * x6 + 7680
+    x11 = (
+        vision_batch_size * activation_bits * x10
+        + weight_bits * ((2624000 if x3 else 0) + 2625280)
+        + 64 * (x6 + x8 + 1)
+    )
+    x12 = x11 * x9
+    x13 = (
+        3 * ((x2 * vision_batch_size * x9 * image_size * image_size if x3 else 0) + base_size * base_size)
+        + (x9 if x3 else 0)
+        + 1
+    )
+    x14 = activation_bits * x13
+    x15 = x12 + x14
+    return -(-x15 // 8)
 
 
 def projector_weight_bytes(
@@ -1145,7 +1162,7 @@ def projector_activation_bytes(
     Returns
     -------
     int
-        From 28 operations on integers.
+        From 32 operations on integers.
 
     Raises
     ------
@@ -1181,16 +1198,20 @@ def projector_activation_bytes(
         raise too_small("image_size", image_size, "sam_patch_size", 16)
     x1 = -(-(image_size // 16) // 4)
     x2 = num_height_tiles * num_width_tiles
-    x3 = x1 if x2 > 1 else 0
-    x4 = -(-(base_size // 16) // 4)
-    x5 = x2 * x1 * x3
-    x6 = (
-        ((160 * x5 if num_width_tiles != 1 else 0) if x1 != 1 else 0)
-        + 1056 * (x5 + x4 * x4)
-        + 640 * (num_height_tiles * x3 + x4)
-        + 480
+    x3 = 1 if x2 > 1 else 0
+    x4 = x1 if x3 else 0
+    x5 = -(-(base_size // 16) // 4)
+    x6 = x2 * x1 * x4
+    x7 = images_per_prompt * (batch_size // vision_batch_size)
+    x8 = (
+        ((1280 * x6 if num_width_tiles != 1 else 0) if x1 != 1 else 0)
+        + 8448 * (x6 + x5 * x5)
+        + 5120 * (num_height_tiles * x4 + x5)
+        + 3840
     )
-    return activation_bits * x6 * vision_batch_size * images_per_prompt * (batch_size // vision_batch_size)
+    x9 = (x7 if x3 else 0) + x8 * vision_batch_size * x7 + 1
+    x10 = activation_bits * x9
+    return -(-x10 // 8)
 
 
 def projector_kv_cache_bytes(
@@ -2400,7 +2421,7 @@ def request_cuda_core_flops(
     Returns
     -------
     int
-        From 97 operations on integers.
+        From 105 operations on integers.
 
     Raises
     ------
@@ -2488,34 +2509,37 @@ def request_cuda_core_flops(
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
     x12 = -(-x1 // 14)
     x13 = -(-x6 // 14)
-    x14 = x1 if x4 else 0
-    x15 = x1 * x14
-    x16 = x3 * x15
-    x17 = x6 * x6
-    x18 = 1 if x6 != 64 else 0
-    x19 = 1 if x1 != 64 else 0
-    x20 = (
+    x14 = x3 if x4 else 0
+    x15 = x1 if x4 else 0
+    x16 = x1 * x15
+    x17 = x3 * x16
+    x18 = x6 * x6
+    x19 = images_per_prompt * (batch_size // vision_batch_size)
+    x20 = 1 if x6 != 64 else 0
+    x21 = 1 if x1 != 64 else 0
+    x22 = (
         29503488 * ((x12 * x12 * x3 if x4 else 0) + x13 * x13)
         + 2304 * (x2 * x2 * x9 + x10 * x10)
         + 995840 * x11
-        + 384 * (x1 * x1 * x16 + x17 * x17)
-        + 336644 * (x16 + x17)
-        + 993536 * ((x3 if x4 else 0) + 1)
+        + 384 * (x1 * x1 * x17 + x18 * x18)
+        + 336644 * (x17 + x18)
+        + 993536 * (x14 + 1)
     )
-    x21 = (
-        vision_batch_size * x20
+    x23 = (
+        vision_batch_size * x22
         + 31744 * ((x10 if x7 != 16 else 0) + (x8 if x2 != 16 else 0))
-        + 23808 * ((x17 if x18 else 0) + (x15 if x19 else 0))
-        + 3072 * ((x6 if x18 else 0) + (x14 if x19 else 0))
-        - 1536 * (x18 + (x19 if x4 else 0))
-        + 16 * (x17 + x15 + x6 + x14)
+        + 23808 * ((x18 if x20 else 0) + (x16 if x21 else 0))
+        + 3072 * ((x6 if x20 else 0) + (x15 if x21 else 0))
+        - 1536 * (x20 + (x21 if x4 else 0))
+        + 16 * (x18 + x16 + x6 + x15)
         + 6720 * (x4 + 1)
     )
-    x22 = 720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 888244 * decode_steps
+    x24 = 720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) + 888244 * decode_steps
     return (
-        x21 * images_per_prompt * (batch_size // vision_batch_size)
+        x23 * x19
+        + 3 * (x14 * vision_batch_size * x19 * image_size * image_size + base_size * base_size)
         + (720 * seq_len + 888244) * batch_size * seq_len
-        + batch_size * x22
+        + batch_size * x24
     )
 
 
@@ -2583,7 +2607,7 @@ def request_io_bytes(
     Returns
     -------
     int
-        From 315 operations on integers.
+        From 324 operations on integers.
 
     Raises
     ------
@@ -2698,99 +2722,102 @@ def request_io_bytes(
     x38 = x26 + x23
     x39 = x6 + x22
     x40 = x4 + 1
-    x41 = 1 if (14 * x14) != x1 else 0
-    x42 = 1 if (14 * x17) != x6 else 0
-    x43 = vision_batch_size * x15
-    x44 = vision_batch_size * x18
-    x45 = vision_batch_size * x3
-    x46 = x26 if x42 else 0
-    x47 = 1 if x1 != 1 else 0
-    x48 = 1 if x6 != 1 else 0
-    x49 = 1 if activation_bits != 32 else 0
-    x50 = x33 + (x6 if x34 else 0) + (x22 if x35 else 0)
-    x51 = x31 + (x32 if x4 else 0)
-    x52 = 1 if weight_bits != 32 else 0
-    x53 = 1 if kv_bits != activation_bits else 0
-    x54 = 1280 * weight_bits + 14900096
-    x55 = (901120 if x52 else 0) + 346144000
-    x56 = 28835840 if x52 else 0
-    x57 = (
-        x46
-        + (((1 if x45 == 1 else 0) + 1) * x24 if x47 else 0)
-        + (((1 if vision_batch_size == 1 else 0) + 1) * x26 if x48 else 0)
+    x41 = image_size * image_size
+    x42 = 1 if (14 * x14) != x1 else 0
+    x43 = base_size * base_size
+    x44 = 1 if (14 * x17) != x6 else 0
+    x45 = vision_batch_size * x15
+    x46 = vision_batch_size * x18
+    x47 = vision_batch_size * x3
+    x48 = x26 if x44 else 0
+    x49 = 1 if x1 != 1 else 0
+    x50 = 1 if x6 != 1 else 0
+    x51 = 1 if activation_bits != 32 else 0
+    x52 = x33 + (x6 if x34 else 0) + (x22 if x35 else 0)
+    x53 = x31 + (x32 if x4 else 0)
+    x54 = 1 if weight_bits != 32 else 0
+    x55 = 1 if kv_bits != activation_bits else 0
+    x56 = 1280 * weight_bits + 14900096
+    x57 = (901120 if x54 else 0) + 346144000
+    x58 = 28835840 if x54 else 0
+    x59 = (
+        x48
+        + (((1 if x47 == 1 else 0) + 1) * x24 if x49 else 0)
+        + (((1 if vision_batch_size == 1 else 0) + 1) * x26 if x50 else 0)
     )
-    x58 = (
-        (3 * image_size * image_size + (6144 * x1 * x1 if x41 else 0)) * x20
-        + 3 * base_size * base_size
-        + 1204224 * ((x16 if x41 else 0) + (x18 if x42 else 0))
+    x60 = (
+        (3 * x41 + (6144 * x1 * x1 if x42 else 0)) * x20
+        + 3 * x43
+        + 1204224 * ((x16 if x42 else 0) + (x18 if x44 else 0))
         + 4816896 * ((x16 if x14 != 1 else 0) + (x18 if x17 != 1 else 0))
-        + 7225344 * ((x16 if x43 != 1 else 0) + (x18 if x44 != 1 else 0))
-        + 2408448 * ((x16 if x43 == 1 else 0) + (x18 if x44 == 1 else 0))
+        + 7225344 * ((x16 if x45 != 1 else 0) + (x18 if x46 != 1 else 0))
+        + 2408448 * ((x16 if x45 == 1 else 0) + (x18 if x46 == 1 else 0))
         + 26342400 * (x16 + x18)
         + 2048 * (x19 * x19 * x20 + x21 * x21)
         + 1432576 * x12
-        + 12288 * (((x24 if (x1 + x45) != 2 else 0) if x41 else 0) + (x46 if (x6 + vision_batch_size) != 2 else 0))
-        + 6144 * x57
-        + 192 * (x25 + x27 + (x25 if x47 else 0) + (x27 if x48 else 0))
-        + 18432 * ((x24 if x45 != 1 else 0) + (x26 if vision_batch_size != 1 else 0))
+        + 12288 * (((x24 if (x1 + x47) != 2 else 0) if x42 else 0) + (x48 if (x6 + vision_batch_size) != 2 else 0))
+        + 6144 * x59
+        + 192 * (x25 + x27 + (x25 if x49 else 0) + (x27 if x50 else 0))
+        + 18432 * ((x24 if x47 != 1 else 0) + (x26 if vision_batch_size != 1 else 0))
         + 96 * (x1 * x25 + x26 * x26)
         + 306194 * x28
         + 1430528 * x29
     )
-    x59 = (
-        vision_batch_size * x58
-        + (1024 * x50 + 262144 * x51 + 768 * x36 - 512 * x37 if x49 else 0)
+    x61 = (
+        vision_batch_size * x60
+        + (1024 * x52 + 262144 * x53 + 768 * x36 - 512 * x37 if x51 else 0)
         + 2048 * x33
         + 1280 * x36
         + 1024 * (x11 + x9)
-        + 526336 * x51
+        + 526336 * x53
         + 1056 * x38
         + 32 * x39
         + 679040 * x40
     )
-    x60 = (3210752 * x37 if x52 else 0) + 1280 * ((x26 if x6 == 64 else 0) + (x23 if x1 == 64 else 0)) + 395107072 * x40
-    x61 = (
-        activation_bits * x59
-        + weight_bits * x60
-        + (x49 + 1) * (32768 * x50 + 8388608 * x51 + 24576 * x36)
-        + x37 * ((-16384 if x49 else 0) + (102744064 if x52 else 0) + 102727680)
+    x62 = (3210752 * x37 if x54 else 0) + 1280 * ((x26 if x6 == 64 else 0) + (x23 if x1 == 64 else 0)) + 395107072 * x40
+    x63 = (
+        activation_bits * x61
+        + weight_bits * x62
+        + (x51 + 1) * (32768 * x52 + 8388608 * x53 + 24576 * x36)
+        + x37 * ((-16384 if x51 else 0) + (102744064 if x54 else 0) + 102727680)
         + vision_batch_size * (3136 * (x12 + x29) + 1536 * x28)
         + 1024 * (x38 + x39)
         + 446528 * x40
     )
-    x62 = (129280 if x49 else 0) + ((2560 if logits_tokens != seq_len else 0) if batch_size != 1 else 0) + 130560
-    x63 = activation_bits * x62
-    x64 = x63 + (4136960 if x49 else 0)
-    x65 = logits_tokens * x64
-    x66 = (
-        activation_bits * ((179712 if x49 else 0) + (30720 if x53 else 0) + 2243072)
-        + 30720 * kv_bits * (x53 + 1)
-        + (5750784 if x49 else 0)
-        + x54
-    )
-    x67 = seq_len * x66
-    x68 = x67 + x65
-    x69 = batch_size * seq_len
-    x70 = 73400320 if x69 > 298 else routed_reads(64, 6, x69, 1146880, expert_routing)
-    x71 = 33 * x70
-    x72 = x71 + x55
-    x73 = activation_bits * ((308992 if x49 else 0) + 2404352) + 30720 * kv_bits + (9887744 if x49 else 0) + x54
-    x74 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + x55
-    x75 = x56 + batch_size * x73 + weight_bits * x74 + 28906240
-    x76 = ((320 * x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 2368 * x12 + 1280 * x8 + 960
-    x77 = vision_batch_size * activation_bits * x76 + weight_bits * ((328000 if x4 else 0) + 328160) + 8 * x13
-    x78 = (
-        x61 * x30
-        + batch_size * x68
-        + weight_bits * x72
-        + 768 * seq_len
+    x64 = ((2560 * x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 18944 * x12 + 10240 * x8 + 7680
+    x65 = vision_batch_size * activation_bits * x64 + weight_bits * ((2624000 if x4 else 0) + 2625280) + 64 * x13
+    x66 = (129280 if x51 else 0) + ((2560 if logits_tokens != seq_len else 0) if batch_size != 1 else 0) + 130560
+    x67 = activation_bits * x66
+    x68 = x67 + (4136960 if x51 else 0)
+    x69 = logits_tokens * x68
+    x70 = (
+        activation_bits * ((179712 if x51 else 0) + (30720 if x55 else 0) + 2243072)
+        + 30720 * kv_bits * (x55 + 1)
+        + (5750784 if x51 else 0)
         + x56
-        + decode_steps * x75
+    )
+    x71 = seq_len * x70
+    x72 = x71 + x69
+    x73 = batch_size * seq_len
+    x74 = 73400320 if x73 > 298 else routed_reads(64, 6, x73, 1146880, expert_routing)
+    x75 = 33 * x74
+    x76 = x75 + x57
+    x77 = activation_bits * ((308992 if x51 else 0) + 2404352) + 30720 * kv_bits + (9887744 if x51 else 0) + x56
+    x78 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + x57
+    x79 = x58 + batch_size * x77 + weight_bits * x78 + 28906240
+    x80 = (
+        x63 * x30
+        + x65 * x30
+        + activation_bits * (3 * (x20 * vision_batch_size * x30 * x41 + x43) + (x30 if x4 else 0) + 1)
+        + batch_size * x72
+        + weight_bits * x76
+        + 768 * seq_len
+        + x58
+        + decode_steps * x79
         + 30720 * (seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)) * batch_size * kv_bits
-        + 8 * x77 * x30
         + 28905472
     )
-    return -(-x78 // 8)
+    return -(-x80 // 8)
 
 
 def request_weight_bytes(
@@ -3003,7 +3030,7 @@ def request_activation_bytes(
     Returns
     -------
     int
-        From 236 operations on integers.
+        From 243 operations on integers.
 
     Raises
     ------
@@ -3167,18 +3194,21 @@ def request_activation_bytes(
         + 64 * x38
         + 25088 * x39
     )
-    x59 = x58 * x29
+    x59 = 8 * x58 * x29
     x60 = activation_bits * (((160 if logits_tokens != seq_len else 0) if batch_size != 1 else 0) + 16160)
     x61 = x60 + (517120 if x47 else 0)
     x62 = logits_tokens * x61
     x63 = seq_len * (activation_bits * (x50 + 123648) + (522240 if x47 else 0) + 698284) + x62
     x64 = batch_size * x63
     x65 = x64 + x51
-    x66 = ((160 * x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 1056 * x12 + 640 * x8 + 480
-    x67 = activation_bits * x66 * vision_batch_size * x29
-    x68 = batch_size * (activation_bits * (x50 + 139808) + (1039360 if x47 else 0) + 698284) + x51
-    x69 = x68 if decode_steps > 0 else 0
-    return max(x59, x67, x65, x69)
+    x66 = 8 * x65
+    x67 = ((1280 * x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 8448 * x12 + 5120 * x8 + 3840
+    x68 = (x29 if x4 else 0) + x67 * vision_batch_size * x29 + 1
+    x69 = activation_bits * x68
+    x70 = batch_size * (activation_bits * (x50 + 139808) + (1039360 if x47 else 0) + 698284) + x51
+    x71 = 8 * x70 if decode_steps > 0 else 0
+    x72 = max(x59, x69, x66, x71)
+    return -(-x72 // 8)
 
 
 def request_kv_cache_bytes(

@@ -21,11 +21,11 @@ Conventions
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
 - Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that are
   alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in the
-  order of the model's forward, with experts that take even shares of the tokens. An activation is alive from the first
-  operator that writes or reads it to the last one, and changes of its layout or type are itself. So pixels count from
-  their first read on, and the embeddings of the prompt beside the towers, whose features are written into them.
-  Parameters, the cache and integers do not count. The peak of a request is that of its largest stage; peaks do not add
-  up, so they are no part of a cost.
+  order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from the operator
+  that writes it to the last one that runs while the code still holds it; a view is the tensor that it shows, a copy or
+  a cast is another one. The pixels of all images of the batch are alive while the towers run, and so are the embeddings
+  of the prompt, into which the features are written. Indices count, parameters and the cache do not. The peak of a
+  request is that of its largest stage; peaks do not add up, so they are no part of a cost.
 - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
@@ -144,16 +144,16 @@ def vision_peak_activation_bytes(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = image_size // 16
-    x2 = -(-x1 // 4)
-    x3 = num_width_tiles * num_height_tiles
-    x4 = 1 if x3 > 1 else 0
-    x5 = x2 if x4 else 0
-    x6 = x5 * x2 * x3
+    x1 = num_width_tiles * num_height_tiles
+    x2 = image_size // 16
+    x3 = -(-x2 // 4)
+    x4 = 1 if x1 > 1 else 0
+    x5 = x3 if x4 else 0
+    x6 = x3 * x5
     x7 = num_height_tiles * x5
     x8 = base_size // 16
     x9 = -(-x8 // 4)
-    image_tokens = images_per_prompt * (x6 + x7 + x9 * (x9 + 1) + 1)
+    image_tokens = images_per_prompt * (x1 * x6 + x7 + x9 * (x9 + 1) + 1)
     if seq_len is None:
         if prompt_tokens is None:
             prompt_tokens = 10
@@ -165,98 +165,100 @@ def vision_peak_activation_bytes(
             raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x10 = image_size * image_size
-    x11 = 3 * x10
-    x12 = x1 * x1
-    x13 = 768 * x12
-    x14 = x11 + x13
-    x15 = vision_batch_size * x3
-    x16 = batch_size * seq_len
-    x17 = 1280 * x16
-    x18 = 1 if x1 != 64 else 0
-    x19 = 1 if weight_bits != 32 else 0
-    x20 = 100663296 if x19 else 0
-    x21 = 24576 * x12
-    x22 = 64 * x16
+    x10 = base_size * base_size
+    x11 = image_size * image_size * x1
+    x12 = x10 + x11
+    x13 = 3 * images_per_prompt
+    x14 = x12 * x13
+    x15 = batch_size * (seq_len * (1280 * activation_bits + 64) + activation_bits * x14)
+    x16 = 1 if x2 != 64 else 0
+    x17 = 1 if weight_bits != 32 else 0
+    x18 = 100663296 if x17 else 0
+    x19 = x2 * x2
+    x20 = vision_batch_size * x1
+    x21 = x20 * x19
+    x22 = 768 * activation_bits
     x23 = 1 if activation_bits != 32 else 0
     x24 = x23 if x4 else 0
-    x25 = x18 + x15
-    x26 = x17 + x15 * x11
-    x27 = -(-x1 // 14)
-    x28 = x27 * x27
-    x29 = 1 if (x15 * x28) != 1 else 0
-    x30 = 1 if x15 != 1 else 0
-    x31 = 2304 if x30 else 0
-    x32 = x22 + (260096 if x19 else 0) - 2048
-    x33 = x2 * x2
-    x34 = x22 + 8388608
-    x35 = x8 * x8
-    x36 = 768 * x35
-    x37 = base_size * base_size
-    x38 = 3 * x37 + 2560 * x6
-    x39 = x36 + x38
-    x40 = num_width_tiles * x2
-    x41 = ((x40 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 1
-    x42 = 1280 * (x16 + vision_batch_size * x41 * x7)
-    x43 = 1 if x8 != 64 else 0
-    x44 = 24576 * x35
-    x45 = vision_batch_size + x43
-    x46 = -(-x8 // 14)
-    x47 = x46 * x46
-    x48 = 1 if (vision_batch_size * x47) != 1 else 0
-    x49 = 1 if vision_batch_size != 1 else 0
-    x50 = 2304 if x49 else 0
-    x51 = x9 * x9
-    x52 = 3072 * x12
-    x53 = 12582912 if x19 else 0
-    x54 = 5128 * x16
-    x55 = 12 * x10
-    x56 = x54 + x15 * x55
-    x57 = 1 if activation_bits == 32 else 0
-    x58 = x57 if x4 else 0
-    x59 = 9216 if x30 else 0
-    x60 = (32512 if x19 else 0) - 256
-    x61 = (5120 * x41 + 10240 * x40) * x7 + 12 * x37
-    x62 = 3072 * x35
-    x63 = 9216 if x49 else 0
-    x64 = (
-        activation_bits * (x42 + vision_batch_size * ((x50 + 3840) * x35 + x38) + x8 * (64 * x8 + 128) - 64)
-        + 4096 * x8
-        + x32
-    )
-    x65 = (x64 if x43 else 0) if x23 else 0
-    x66 = activation_bits * (x42 + vision_batch_size * (2048 * x51 + x38 + 1024) + 525312) + 32768 * x51 + x34
-    x67 = (x66 if x9 != 16 else 0) if x23 else 0
-    x68 = x54 + vision_batch_size * ((x63 + 15360) * x35 + x61) + x8 * (256 * x8 + 512) + x60
-    x69 = (8 * x68 if x57 else 0) if x43 else 0
-    x70 = activation_bits * (x1 * (x1 * ((x31 + 3840) * x15 + 64) + 128) + x26 - 64) + 4096 * x1 + x32
-    x71 = x70 * x24 if x18 else 0
-    x72 = x22 + activation_bits * (x42 + vision_batch_size * (((451584 if x48 else 0) + 1430016) * x47 + x39))
-    x73 = x72 if x23 else 0
-    x74 = x22 + activation_bits * (x42 + vision_batch_size * ((x50 + x8 * (12 * x8 + 24) + 5376) * x35 + x38))
-    x75 = x74 if x23 else 0
-    x76 = activation_bits * (x17 + (2048 * x33 + x11 + 1024) * x15 + 525312) + 32768 * x33 + x34
-    x77 = x76 * x24 if x2 != 16 else 0
-    x78 = x22 + activation_bits * (x42 + vision_batch_size * x38 + x45 * x36) + (x44 if x43 else 0) if x23 else 0
-    x79 = 8 * (x54 + vision_batch_size * (((1806336 if x48 else 0) + 5720064) * x47 + x62 + x61)) if x57 else 0
-    x80 = x22 + activation_bits * (vision_batch_size * x39 + x42) + (x20 + x44 if x43 else 0) if x23 else 0
-    x81 = 8 * (x54 + vision_batch_size * ((x63 + x8 * (48 * x8 + 96) + 21504) * x35 + x61)) if x57 else 0
-    x82 = (x22 + activation_bits * (x17 + (((451584 if x29 else 0) + 1430016) * x28 + x14) * x15)) * x24
-    x83 = (x22 + activation_bits * (x17 + (x11 + (x31 + x1 * (12 * x1 + 24) + 5376) * x12) * x15)) * x24
-    x84 = x22 + activation_bits * (x42 + vision_batch_size * (8448 * x35 + x38)) if x23 else 0
-    x85 = 8 * (x1 * (x1 * ((x59 + 15360) * x15 + 256) + 512) + x56 + x60) * x58 if x18 else 0
-    x86 = 8 * (x54 + vision_batch_size * x61 + x45 * x62 + (x53 if x43 else 0)) if x57 else 0
-    x87 = 8 * (x54 + (((1806336 if x29 else 0) + 5720064) * x28 + x55 + x52) * x15) * x58
-    x88 = (activation_bits * (x14 * x15 + x17) + (x20 + x21 if x18 else 0) + x22) * x24
-    x89 = 8 * (x54 + (x55 + (x59 + x1 * (48 * x1 + 96) + 21504) * x12) * x15) * x58
-    x90 = (x22 + activation_bits * (x25 * x13 + x26) + (x21 if x18 else 0)) * x24
-    x91 = 8 * (x54 + vision_batch_size * (33792 * x35 + x61)) if x57 else 0
-    x92 = (x22 + activation_bits * (x17 + (x11 + 8448 * x12) * x15)) * x24
-    x93 = 8 * (x25 * x52 + (x53 if x18 else 0) + x56) * x58
-    x94 = 8 * (x54 + (x55 + 33792 * x12) * x15) * x58
-    x95 = max(x88, x90, x82, x92, x71, x83, x77, x80, x78, x73, x84, x65)
-    x96 = max(x95, x75, x67, x93, x87, x94, x85, x89, x86, x79, x91, x69, x81)
-    return -(-x96 // 8)
+    x25 = x16 + x20
+    x26 = -(-x2 // 14)
+    x27 = x26 * x26
+    x28 = 1 if (x20 * x27) != 1 else 0
+    x29 = batch_size * (x14 + 1280 * seq_len)
+    x30 = batch_size * seq_len
+    x31 = 64 * x30
+    x32 = 1 if x20 != 1 else 0
+    x33 = 2304 if x32 else 0
+    x34 = x31 + (260096 if x17 else 0) - 2048
+    x35 = x3 * x3
+    x36 = x31 + 8388608
+    x37 = 2560 * x6
+    x38 = x1 * x37
+    x39 = x8 * x8
+    x40 = 768 * x39
+    x41 = x38 + x40
+    x42 = x10 + (x11 if x4 else 0)
+    x43 = num_width_tiles * x3
+    x44 = ((x43 if num_width_tiles != 1 else 0) if x3 != 1 else 0) + 1
+    x45 = vision_batch_size * x7
+    x46 = batch_size * x42 * x13 + 1280 * (x30 + x44 * x45)
+    x47 = 1 if x8 != 64 else 0
+    x48 = 24576 * x39
+    x49 = vision_batch_size + x47
+    x50 = x20 * x37 + x46
+    x51 = -(-x8 // 14)
+    x52 = x51 * x51
+    x53 = 1 if (vision_batch_size * x52) != 1 else 0
+    x54 = 1 if vision_batch_size != 1 else 0
+    x55 = 2304 if x54 else 0
+    x56 = x9 * x9
+    x57 = 12 * images_per_prompt
+    x58 = 5128 * seq_len
+    x59 = batch_size * (x12 * x57 + x58)
+    x60 = 3072 * x19
+    x61 = 12582912 if x17 else 0
+    x62 = 1 if activation_bits == 32 else 0
+    x63 = x62 if x4 else 0
+    x64 = 9216 if x32 else 0
+    x65 = (32512 if x17 else 0) - 256
+    x66 = batch_size * (x58 + x42 * x57)
+    x67 = 5120 * x44 + 10240 * x43
+    x68 = 3072 * x39
+    x69 = x67 * x7
+    x70 = 9216 if x54 else 0
+    x71 = activation_bits * (x8 * (x8 * (vision_batch_size * (x55 + 3840) + 64) + 128) + x50 - 64) + 4096 * x8 + x34
+    x72 = (x71 if x47 else 0) if x23 else 0
+    x73 = activation_bits * (vision_batch_size * (2048 * x56 + x38 + 1024) + x46 + 525312) + 32768 * x56 + x36
+    x74 = (x73 if x9 != 16 else 0) if x23 else 0
+    x75 = x66 + vision_batch_size * (x69 + (x70 + 15360) * x39) + x8 * (256 * x8 + 512) + x65
+    x76 = (8 * x75 if x62 else 0) if x47 else 0
+    x77 = activation_bits * (x29 + x2 * (x2 * ((x33 + 3840) * x20 + 64) + 128) - 64) + 4096 * x2 + x34
+    x78 = x77 * x24 if x16 else 0
+    x79 = x31 + activation_bits * (vision_batch_size * (((451584 if x53 else 0) + 1430016) * x52 + x41) + x46)
+    x80 = x79 if x23 else 0
+    x81 = x31 + activation_bits * (vision_batch_size * (x38 + (x55 + x8 * (12 * x8 + 24) + 5376) * x39) + x46)
+    x82 = x81 if x23 else 0
+    x83 = (activation_bits * (x29 + (2048 * x35 + 1024) * x20 + 525312) + 32768 * x35 + x36) * x24 if x3 != 16 else 0
+    x84 = 8 * (x66 + vision_batch_size * (x69 + ((1806336 if x53 else 0) + 5720064) * x52 + x68)) if x62 else 0
+    x85 = (activation_bits * ((((451584 if x28 else 0) + 1430016) * x27 + 768 * x19) * x20 + x29) + x31) * x24
+    x86 = x31 + activation_bits * (vision_batch_size * x41 + x46) + (x18 + x48 if x47 else 0) if x23 else 0
+    x87 = 8 * (x66 + vision_batch_size * (x69 + (x70 + x8 * (48 * x8 + 96) + 21504) * x39)) if x62 else 0
+    x88 = x31 + activation_bits * (vision_batch_size * (x38 + 8448 * x39) + x46) if x23 else 0
+    x89 = 8 * (x59 + x2 * (x2 * ((x64 + 15360) * x20 + 256) + 512) + x65) * x63 if x16 else 0
+    x90 = (x31 + activation_bits * (x29 + (x33 + x2 * (12 * x2 + 24) + 5376) * x21)) * x24
+    x91 = x31 + activation_bits * (x49 * x40 + x50) + (x48 if x47 else 0) if x23 else 0
+    x92 = 8 * (x59 + (((1806336 if x28 else 0) + 5720064) * x27 + x60) * x20) * x63
+    x93 = 8 * (x66 + x67 * x45 + x49 * x68 + (x61 if x47 else 0)) if x62 else 0
+    x94 = 8 * (x66 + vision_batch_size * (x69 + 33792 * x39)) if x62 else 0
+    x95 = (x15 + (x18 + 24576 * x19 if x16 else 0) + x21 * x22) * x24
+    x96 = 8 * (x59 + (x64 + x2 * (48 * x2 + 96) + 21504) * x21) * x63
+    x97 = (x15 + (x25 * x22 + (24576 if x16 else 0)) * x19) * x24
+    x98 = 8 * (x59 + x25 * x60 + (x61 if x16 else 0)) * x63
+    x99 = (x15 + 8448 * activation_bits * x21) * x24
+    x100 = 8 * (x59 + 33792 * x21) * x63
+    x101 = max(x95, x97, x85, x99, x78, x90, x83, x86, x91, x80, x88, x72)
+    x102 = max(x101, x82, x74, x98, x92, x100, x89, x96, x93, x84, x94, x76, x87)
+    return -(-x102 // 8)
 
 
 def projector_peak_activation_bytes(
@@ -306,7 +308,7 @@ def projector_peak_activation_bytes(
     Returns
     -------
     int
-        From 126 operations on integers.
+        From 138 operations on integers.
 
     Raises
     ------
@@ -342,15 +344,16 @@ def projector_peak_activation_bytes(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = -(-(image_size // 16) // 4)
-    x2 = num_width_tiles * num_height_tiles
-    x3 = 1 if x2 > 1 else 0
-    x4 = x1 if x3 else 0
-    x5 = x4 * x1 * x2
-    x6 = num_height_tiles * x4
-    x7 = -(-(base_size // 16) // 4)
-    x8 = x5 + x6 + x7 * (x7 + 1) + 1
-    image_tokens = images_per_prompt * x8
+    x1 = num_width_tiles * num_height_tiles
+    x2 = -(-(image_size // 16) // 4)
+    x3 = 1 if x1 > 1 else 0
+    x4 = x2 if x3 else 0
+    x5 = x2 * x4
+    x6 = x1 * x5
+    x7 = num_height_tiles * x4
+    x8 = -(-(base_size // 16) // 4)
+    x9 = x6 + x7 + x8 * (x8 + 1) + 1
+    image_tokens = images_per_prompt * x9
     if seq_len is None:
         if prompt_tokens is None:
             prompt_tokens = 10
@@ -362,34 +365,47 @@ def projector_peak_activation_bytes(
             raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x9 = image_size * image_size
-    x10 = vision_batch_size * x2
-    x11 = batch_size * seq_len
-    x12 = 64 * x11
-    x13 = 1 if activation_bits != 32 else 0
-    x14 = x1 * x1
-    x15 = base_size * base_size
-    x16 = num_width_tiles * x1
-    x17 = ((x16 if num_width_tiles != 1 else 0) if x1 != 1 else 0) + 1
-    x18 = x7 * x7
-    x19 = 5128 * x11
-    x20 = 1 if activation_bits == 32 else 0
-    x21 = x5 + x18
-    x22 = x6 + x7
-    x23 = 1280 * (x11 + vision_batch_size * x17 * x6) + vision_batch_size * (5376 * x18 + 3 * x15 + 2560 * x5 + 1024)
-    x24 = activation_bits * x23
-    x25 = x12 + x24
-    x26 = x25 if x13 else 0
-    x27 = activation_bits * (vision_batch_size * (480 * x21 + 320 * x22 + 160) + 160 * x11) + 8 * x11
-    x28 = 8 * x27 if x13 else 0
-    x29 = x19 + vision_batch_size * (21504 * x18 + (5120 * x17 + 10240 * x16) * x6 + 12 * x15 + 4096)
-    x30 = 8 * x29 if x20 else 0
-    x31 = 8 * ((160 * activation_bits + 8) * x11 + x8 * (320 * activation_bits * vision_batch_size + 8)) if x13 else 0
-    x32 = (x12 + activation_bits * (1280 * x11 + (5376 * x14 + 3 * x9 + 1024) * x10) if x13 else 0) if x3 else 0
-    x33 = 8 * (x19 + vision_batch_size * (15360 * x21 + 10240 * x22 + 5120)) if x20 else 0
-    x34 = (8 * (x19 + (12 * x9 + 21504 * x14 + 4096) * x10) if x20 else 0) if x3 else 0
-    x35 = max(x32, x26, x28, x31, x34, x30, x33, 8 * (x19 + x8 * (10240 * vision_batch_size + 8)) if x20 else 0)
-    return -(-x35 // 8)
+    x10 = base_size * base_size
+    x11 = image_size * image_size * x1
+    x12 = x10 + x11
+    x13 = 3 * images_per_prompt
+    x14 = vision_batch_size * x1
+    x15 = 1 if activation_bits != 32 else 0
+    x16 = 1280 * seq_len
+    x17 = batch_size * seq_len
+    x18 = 64 * x17
+    x19 = x2 * x2
+    x20 = x10 + (x11 if x3 else 0)
+    x21 = x20 * x13
+    x22 = num_width_tiles * x2
+    x23 = ((x22 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 1
+    x24 = x8 * x8
+    x25 = 12 * images_per_prompt
+    x26 = 5128 * seq_len
+    x27 = 1 if activation_bits == 32 else 0
+    x28 = batch_size * (x26 + x20 * x25)
+    x29 = x6 + x24
+    x30 = x7 + x8
+    x31 = (
+        vision_batch_size * (5376 * x24 + 2560 * x1 * x5 + 1024)
+        + batch_size * x21
+        + 1280 * (x17 + x23 * vision_batch_size * x7)
+    )
+    x32 = activation_bits * x31
+    x33 = x18 + x32
+    x34 = x33 if x15 else 0
+    x35 = batch_size * (seq_len * (1280 * activation_bits + 64) + activation_bits * x21)
+    x36 = x35 + x9 * (2560 * activation_bits * vision_batch_size + 64)
+    x37 = x36 if x15 else 0
+    x38 = x18 + activation_bits * (vision_batch_size * (3840 * x29 + 2560 * x30 + 1280) + batch_size * (x16 + x21))
+    x39 = x38 if x15 else 0
+    x40 = x18 + activation_bits * (batch_size * (x12 * x13 + x16) + (5376 * x19 + 1024) * x14)
+    x41 = (x40 if x15 else 0) if x3 else 0
+    x42 = 8 * (x28 + vision_batch_size * ((5120 * x23 + 10240 * x22) * x7 + 21504 * x24 + 4096)) if x27 else 0
+    x43 = (8 * (batch_size * (x12 * x25 + x26) + (21504 * x19 + 4096) * x14) if x27 else 0) if x3 else 0
+    x44 = 8 * (x28 + vision_batch_size * (15360 * x29 + 10240 * x30 + 5120)) if x27 else 0
+    x45 = max(x41, x34, x39, x37, x43, x42, x44, 8 * (x28 + x9 * (10240 * vision_batch_size + 8)) if x27 else 0)
+    return -(-x45 // 8)
 
 
 def prefill_peak_activation_bytes(
@@ -463,8 +479,8 @@ def prefill_peak_activation_bytes(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     x1 = 1 if activation_bits != 32 else 0
     x2 = 1 if activation_bits == 32 else 0
-    x3 = 160 * activation_bits
-    x4 = 327680 if weight_bits != 32 else 0
+    x3 = 327680 if weight_bits != 32 else 0
+    x4 = 160 * activation_bits
     x5 = 1 if batch_size != 1 else 0
     x6 = (logits_tokens if x5 else 0) if logits_tokens != seq_len else 0
     x7 = batch_size if x1 else 0
@@ -473,12 +489,12 @@ def prefill_peak_activation_bytes(
     x10 = batch_size if x2 else 0
     x11 = seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512 if x1 else 0
     x12 = seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512 if x1 else 0
-    x13 = seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x4 if x1 else 0
-    x14 = (logits_tokens * (16160 * activation_bits + 517120) + x8 * x3 + x9) * x7
+    x13 = seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x3 if x1 else 0
+    x14 = (logits_tokens * (16160 * activation_bits + 517120) + x8 * x4 + x9) * x7
     x15 = seq_len * (149120 * batch_size + 8) + 512 if x2 else 0
-    x16 = x4 + seq_len * (20744 * batch_size + 8) if x2 else 0
+    x16 = x3 + seq_len * (20744 * batch_size + 8) if x2 else 0
     x17 = (x9 + 5120 * x8 + 517120 * logits_tokens) * x10
-    x18 = (seq_len * (x3 + 8) + x3 * x6) * x7
+    x18 = (seq_len * (x4 + 8) + x4 * x6) * x7
     return max(x13, x11, x12, x18, x14, x16, x15, (5128 * seq_len + 5120 * x6) * x10, x17)
 
 
@@ -616,7 +632,7 @@ def request_peak_activation_bytes(
     Returns
     -------
     int
-        From 518 operations on integers.
+        From 516 operations on integers.
 
     Raises
     ------
@@ -664,17 +680,18 @@ def request_peak_activation_bytes(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = image_size // 16
-    x2 = -(-x1 // 4)
-    x3 = num_width_tiles * num_height_tiles
-    x4 = 1 if x3 > 1 else 0
-    x5 = x2 if x4 else 0
-    x6 = x5 * x2 * x3
-    x7 = num_height_tiles * x5
-    x8 = base_size // 16
-    x9 = -(-x8 // 4)
-    x10 = x6 + x7 + x9 * (x9 + 1) + 1
-    image_tokens = images_per_prompt * x10
+    x1 = num_width_tiles * num_height_tiles
+    x2 = image_size // 16
+    x3 = -(-x2 // 4)
+    x4 = 1 if x1 > 1 else 0
+    x5 = x3 if x4 else 0
+    x6 = x3 * x5
+    x7 = x1 * x6
+    x8 = num_height_tiles * x5
+    x9 = base_size // 16
+    x10 = -(-x9 // 4)
+    x11 = x7 + x8 + x10 * (x10 + 1) + 1
+    image_tokens = images_per_prompt * x11
     if seq_len is None:
         if prompt_tokens is None:
             prompt_tokens = 10
@@ -701,130 +718,135 @@ def request_peak_activation_bytes(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x11 = image_size * image_size
-    x12 = 3 * x11
-    x13 = x1 * x1
-    x14 = 768 * x13
-    x15 = x12 + x14
-    x16 = vision_batch_size * x3
-    x17 = batch_size * seq_len
-    x18 = 1280 * x17
-    x19 = 1 if x1 != 64 else 0
+    x12 = seq_len * (1280 * activation_bits + 64)
+    x13 = base_size * base_size
+    x14 = image_size * image_size * x1
+    x15 = x13 + x14
+    x16 = 3 * images_per_prompt
+    x17 = x15 * x16
+    x18 = batch_size * (x12 + activation_bits * x17)
+    x19 = 1 if x2 != 64 else 0
     x20 = 1 if weight_bits != 32 else 0
     x21 = 100663296 if x20 else 0
-    x22 = 24576 * x13
-    x23 = 64 * x17
-    x24 = 1 if activation_bits != 32 else 0
-    x25 = x24 if x4 else 0
-    x26 = x19 + x16
-    x27 = x18 + x16 * x12
-    x28 = -(-x1 // 14)
-    x29 = x28 * x28
-    x30 = 1 if (x16 * x29) != 1 else 0
-    x31 = 1 if x16 != 1 else 0
-    x32 = 2304 if x31 else 0
-    x33 = x23 + (260096 if x20 else 0) - 2048
-    x34 = x2 * x2
-    x35 = x12 + 1024
-    x36 = x23 + 8388608
-    x37 = x8 * x8
-    x38 = 768 * x37
-    x39 = base_size * base_size
-    x40 = 3 * x39 + 2560 * x6
-    x41 = x38 + x40
-    x42 = num_width_tiles * x2
-    x43 = ((x42 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 1
-    x44 = 1280 * (x17 + vision_batch_size * x43 * x7)
-    x45 = 1 if x8 != 64 else 0
-    x46 = 24576 * x37
-    x47 = vision_batch_size + x45
-    x48 = -(-x8 // 14)
-    x49 = x48 * x48
-    x50 = 1 if (vision_batch_size * x49) != 1 else 0
-    x51 = 1 if vision_batch_size != 1 else 0
-    x52 = 2304 if x51 else 0
-    x53 = x9 * x9
-    x54 = x40 + 1024
-    x55 = 3072 * x13
-    x56 = 12582912 if x20 else 0
-    x57 = 5128 * x17
-    x58 = 12 * x11
-    x59 = x57 + x16 * x58
-    x60 = 1 if activation_bits == 32 else 0
-    x61 = x60 if x4 else 0
-    x62 = 9216 if x31 else 0
-    x63 = (32512 if x20 else 0) - 256
-    x64 = (5120 * x43 + 10240 * x42) * x7 + 12 * x39
-    x65 = 3072 * x37
-    x66 = 9216 if x51 else 0
-    x67 = x6 + x53
-    x68 = x7 + x9
-    x69 = 160 * activation_bits
-    x70 = x69 + 8
-    x71 = 327680 if x20 else 0
-    x72 = 1 if batch_size != 1 else 0
-    x73 = (logits_tokens if x72 else 0) if logits_tokens != seq_len else 0
-    x74 = batch_size if x24 else 0
-    x75 = ((seq_len if logits_tokens == seq_len else 0) if x72 else 0) + (seq_len if batch_size == 1 else 0) + x73
-    x76 = 8 * seq_len
-    x77 = batch_size if x60 else 0
-    x78 = 1 if decode_steps > 0 else 0
-    x79 = (
-        activation_bits * (x44 + vision_batch_size * ((x52 + 3840) * x37 + x40) + x8 * (64 * x8 + 128) - 64)
-        + 4096 * x8
-        + x33
-    )
-    x80 = (x79 if x45 else 0) if x24 else 0
-    x81 = activation_bits * (x44 + vision_batch_size * (2048 * x53 + x54) + 525312) + 32768 * x53 + x36
-    x82 = (x81 if x9 != 16 else 0) if x24 else 0
-    x83 = x57 + vision_batch_size * ((x66 + 15360) * x37 + x64) + x8 * (256 * x8 + 512) + x63
-    x84 = (8 * x83 if x60 else 0) if x45 else 0
-    x85 = activation_bits * (x1 * (x1 * ((x32 + 3840) * x16 + 64) + 128) + x27 - 64) + 4096 * x1 + x33
-    x86 = x85 * x25 if x19 else 0
-    x87 = x23 + activation_bits * (x44 + vision_batch_size * (((451584 if x50 else 0) + 1430016) * x49 + x41))
-    x88 = x87 if x24 else 0
-    x89 = x23 + activation_bits * (x44 + vision_batch_size * ((x52 + x8 * (12 * x8 + 24) + 5376) * x37 + x40))
-    x90 = x89 if x24 else 0
-    x91 = activation_bits * (vision_batch_size * (480 * x67 + 320 * x68 + 160) + 160 * x17) + 8 * x17
-    x92 = 8 * x91 if x24 else 0
-    x93 = (activation_bits * (x18 + (2048 * x34 + x35) * x16 + 525312) + 32768 * x34 + x36) * x25 if x2 != 16 else 0
-    x94 = x23 + activation_bits * (x44 + vision_batch_size * x40 + x47 * x38) + (x46 if x45 else 0) if x24 else 0
-    x95 = 8 * (x57 + vision_batch_size * (((1806336 if x50 else 0) + 5720064) * x49 + x65 + x64)) if x60 else 0
-    x96 = x23 + activation_bits * (vision_batch_size * x41 + x44) + (x21 + x46 if x45 else 0) if x24 else 0
-    x97 = 8 * (x57 + vision_batch_size * ((x66 + x8 * (48 * x8 + 96) + 21504) * x37 + x64)) if x60 else 0
-    x98 = (x23 + activation_bits * (x18 + (((451584 if x30 else 0) + 1430016) * x29 + x15) * x16)) * x25
-    x99 = (x23 + activation_bits * (x18 + (x12 + (x32 + x1 * (12 * x1 + 24) + 5376) * x13) * x16)) * x25
-    x100 = 8 * (seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512) if x24 else 0
-    x101 = 8 * (seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512) if x24 else 0
-    x102 = 8 * (x70 * x17 + x10 * (320 * activation_bits * vision_batch_size + 8)) if x24 else 0
-    x103 = 8 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x71) if x24 else 0
-    x104 = x23 + activation_bits * (x44 + vision_batch_size * (8448 * x37 + x40)) if x24 else 0
-    x105 = x23 + activation_bits * (x44 + vision_batch_size * (5376 * x53 + x54)) if x24 else 0
-    x106 = 8 * (x1 * (x1 * ((x62 + 15360) * x16 + 256) + 512) + x59 + x63) * x61 if x19 else 0
-    x107 = 8 * (x57 + vision_batch_size * x64 + x47 * x65 + (x56 if x45 else 0)) if x60 else 0
-    x108 = 8 * (x57 + vision_batch_size * (15360 * x67 + 10240 * x68 + 5120)) if x60 else 0
-    x109 = 8 * (logits_tokens * (16160 * activation_bits + 517120) + x75 * x69 + x76) * x74
-    x110 = 8 * (x57 + (((1806336 if x30 else 0) + 5720064) * x29 + x58 + x55) * x16) * x61
-    x111 = (activation_bits * (x15 * x16 + x18) + (x21 + x22 if x19 else 0) + x23) * x25
-    x112 = 8 * (x57 + (x58 + (x62 + x1 * (48 * x1 + 96) + 21504) * x13) * x16) * x61
-    x113 = 8 * (x57 + vision_batch_size * (21504 * x53 + x64 + 4096)) if x60 else 0
-    x114 = (x23 + activation_bits * (x26 * x14 + x27) + (x22 if x19 else 0)) * x25
-    x115 = 8 * (x57 + vision_batch_size * (33792 * x37 + x64)) if x60 else 0
-    x116 = (x23 + activation_bits * (x18 + (x12 + 8448 * x13) * x16)) * x25
-    x117 = (x23 + activation_bits * (x18 + (5376 * x34 + x35) * x16)) * x25
-    x118 = 8 * (x57 + x10 * (10240 * vision_batch_size + 8)) if x60 else 0
-    x119 = 8 * (seq_len * (149120 * batch_size + 8) + 512) if x60 else 0
-    x120 = 8 * (x71 + seq_len * (20744 * batch_size + 8)) if x60 else 0
-    x121 = 8 * (16320 * activation_bits + 517128) * x74 if x78 else 0
-    x122 = 8 * (x76 + 5120 * x75 + 517120 * logits_tokens) * x77
-    x123 = 8 * (x57 + (x58 + 21504 * x34 + 4096) * x16) * x61
-    x124 = 8 * (x26 * x55 + (x56 if x19 else 0) + x59) * x61
-    x125 = 8 * (x57 + (x58 + 33792 * x13) * x16) * x61
-    x126 = 8 * (5128 * seq_len + 5120 * x73) * x77
-    x127 = 8 * (seq_len * x70 + x69 * x73) * x74
-    x128 = 8 * 522248 * x77 if x78 else 0
-    x129 = max(x111, x114, x98, x116, x86, x99, x93, x96, x94, x88)
-    x130 = max(x129, x104, x80, x90, x82, x124, x110, x125, x106, x112, x107, x95)
-    x131 = max(x130, x115, x84, x97, x117, x105, x92, x102, x123, x113, x108)
-    x132 = max(x131, x118, x103, x100, x101, x127, x109, x120, x119, x126, x122, x121, x128)
-    return -(-x132 // 8)
+    x22 = x2 * x2
+    x23 = vision_batch_size * x1
+    x24 = x23 * x22
+    x25 = 768 * activation_bits
+    x26 = 1 if activation_bits != 32 else 0
+    x27 = x26 if x4 else 0
+    x28 = x19 + x23
+    x29 = -(-x2 // 14)
+    x30 = x29 * x29
+    x31 = 1 if (x23 * x30) != 1 else 0
+    x32 = 1280 * seq_len
+    x33 = batch_size * (x17 + x32)
+    x34 = batch_size * seq_len
+    x35 = 64 * x34
+    x36 = 1 if x23 != 1 else 0
+    x37 = 2304 if x36 else 0
+    x38 = x35 + (260096 if x20 else 0) - 2048
+    x39 = x3 * x3
+    x40 = x35 + 8388608
+    x41 = 2560 * x6
+    x42 = x1 * x41
+    x43 = x9 * x9
+    x44 = 768 * x43
+    x45 = x42 + x44
+    x46 = x13 + (x14 if x4 else 0)
+    x47 = x46 * x16
+    x48 = num_width_tiles * x3
+    x49 = ((x48 if num_width_tiles != 1 else 0) if x3 != 1 else 0) + 1
+    x50 = vision_batch_size * x8
+    x51 = batch_size * x47 + 1280 * (x34 + x49 * x50)
+    x52 = 1 if x9 != 64 else 0
+    x53 = 24576 * x43
+    x54 = vision_batch_size + x52
+    x55 = x23 * x41 + x51
+    x56 = -(-x9 // 14)
+    x57 = x56 * x56
+    x58 = 1 if (vision_batch_size * x57) != 1 else 0
+    x59 = 1 if vision_batch_size != 1 else 0
+    x60 = 2304 if x59 else 0
+    x61 = x10 * x10
+    x62 = x42 + 1024
+    x63 = 12 * images_per_prompt
+    x64 = 5128 * seq_len
+    x65 = batch_size * (x15 * x63 + x64)
+    x66 = 3072 * x22
+    x67 = 12582912 if x20 else 0
+    x68 = 1 if activation_bits == 32 else 0
+    x69 = x68 if x4 else 0
+    x70 = 9216 if x36 else 0
+    x71 = (32512 if x20 else 0) - 256
+    x72 = batch_size * (x64 + x46 * x63)
+    x73 = 5120 * x49 + 10240 * x48
+    x74 = 3072 * x43
+    x75 = x73 * x8
+    x76 = 9216 if x59 else 0
+    x77 = x7 + x61
+    x78 = x8 + x10
+    x79 = 327680 if x20 else 0
+    x80 = 160 * activation_bits
+    x81 = 1 if batch_size != 1 else 0
+    x82 = (logits_tokens if x81 else 0) if logits_tokens != seq_len else 0
+    x83 = batch_size if x26 else 0
+    x84 = ((seq_len if logits_tokens == seq_len else 0) if x81 else 0) + (seq_len if batch_size == 1 else 0) + x82
+    x85 = 8 * seq_len
+    x86 = batch_size if x68 else 0
+    x87 = 1 if decode_steps > 0 else 0
+    x88 = activation_bits * (x9 * (x9 * (vision_batch_size * (x60 + 3840) + 64) + 128) + x55 - 64) + 4096 * x9 + x38
+    x89 = (x88 if x52 else 0) if x26 else 0
+    x90 = activation_bits * (vision_batch_size * (2048 * x61 + x62) + x51 + 525312) + 32768 * x61 + x40
+    x91 = (x90 if x10 != 16 else 0) if x26 else 0
+    x92 = x72 + vision_batch_size * (x75 + (x76 + 15360) * x43) + x9 * (256 * x9 + 512) + x71
+    x93 = (8 * x92 if x68 else 0) if x52 else 0
+    x94 = x35 + activation_bits * (vision_batch_size * (3840 * x77 + 2560 * x78 + 1280) + batch_size * (x32 + x47))
+    x95 = x94 if x26 else 0
+    x96 = activation_bits * (x33 + x2 * (x2 * ((x37 + 3840) * x23 + 64) + 128) - 64) + 4096 * x2 + x38
+    x97 = x96 * x27 if x19 else 0
+    x98 = x35 + activation_bits * (vision_batch_size * (((451584 if x58 else 0) + 1430016) * x57 + x45) + x51)
+    x99 = x98 if x26 else 0
+    x100 = x35 + activation_bits * (vision_batch_size * (x42 + (x60 + x9 * (12 * x9 + 24) + 5376) * x43) + x51)
+    x101 = x100 if x26 else 0
+    x102 = batch_size * (x12 + activation_bits * x47) + x11 * (2560 * activation_bits * vision_batch_size + 64)
+    x103 = x102 if x26 else 0
+    x104 = (activation_bits * (x33 + (2048 * x39 + 1024) * x23 + 525312) + 32768 * x39 + x40) * x27 if x3 != 16 else 0
+    x105 = 8 * (x72 + vision_batch_size * (x75 + ((1806336 if x58 else 0) + 5720064) * x57 + x74)) if x68 else 0
+    x106 = (activation_bits * ((((451584 if x31 else 0) + 1430016) * x30 + 768 * x22) * x23 + x33) + x35) * x27
+    x107 = x35 + activation_bits * (vision_batch_size * x45 + x51) + (x21 + x53 if x52 else 0) if x26 else 0
+    x108 = 8 * (x72 + vision_batch_size * (x75 + (x76 + x9 * (48 * x9 + 96) + 21504) * x43)) if x68 else 0
+    x109 = 8 * (seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512) if x26 else 0
+    x110 = 8 * (seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512) if x26 else 0
+    x111 = 8 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x79) if x26 else 0
+    x112 = x35 + activation_bits * (vision_batch_size * (x42 + 8448 * x43) + x51) if x26 else 0
+    x113 = x35 + activation_bits * (vision_batch_size * (5376 * x61 + x62) + x51) if x26 else 0
+    x114 = 8 * (x65 + x2 * (x2 * ((x70 + 15360) * x23 + 256) + 512) + x71) * x69 if x19 else 0
+    x115 = (x35 + activation_bits * (x33 + (x37 + x2 * (12 * x2 + 24) + 5376) * x24)) * x27
+    x116 = 8 * (x72 + vision_batch_size * (15360 * x77 + 10240 * x78 + 5120)) if x68 else 0
+    x117 = 8 * (logits_tokens * (16160 * activation_bits + 517120) + x84 * x80 + x85) * x83
+    x118 = x35 + activation_bits * (x54 * x44 + x55) + (x53 if x52 else 0) if x26 else 0
+    x119 = 8 * (x65 + (((1806336 if x31 else 0) + 5720064) * x30 + x66) * x23) * x69
+    x120 = 8 * (x72 + vision_batch_size * (x75 + 21504 * x61 + 4096)) if x68 else 0
+    x121 = 8 * (x72 + x73 * x50 + x54 * x74 + (x67 if x52 else 0)) if x68 else 0
+    x122 = 8 * (x72 + vision_batch_size * (x75 + 33792 * x43)) if x68 else 0
+    x123 = (x35 + activation_bits * (x33 + (5376 * x39 + 1024) * x23)) * x27
+    x124 = 8 * (x72 + x11 * (10240 * vision_batch_size + 8)) if x68 else 0
+    x125 = 8 * (seq_len * (149120 * batch_size + 8) + 512) if x68 else 0
+    x126 = 8 * (x79 + seq_len * (20744 * batch_size + 8)) if x68 else 0
+    x127 = (x18 + (x21 + 24576 * x22 if x19 else 0) + x24 * x25) * x27
+    x128 = 8 * (x65 + (x70 + x2 * (48 * x2 + 96) + 21504) * x24) * x69
+    x129 = 8 * (16320 * activation_bits + 517128) * x83 if x87 else 0
+    x130 = (x18 + (x28 * x25 + (24576 if x19 else 0)) * x22) * x27
+    x131 = 8 * (x85 + 5120 * x84 + 517120 * logits_tokens) * x86
+    x132 = 8 * (x65 + x28 * x66 + (x67 if x19 else 0)) * x69
+    x133 = 8 * (x65 + (21504 * x39 + 4096) * x23) * x69
+    x134 = 8 * (seq_len * (x80 + 8) + x80 * x82) * x83
+    x135 = (x18 + 8448 * activation_bits * x24) * x27
+    x136 = 8 * 522248 * x86 if x87 else 0
+    x137 = 8 * (x65 + 33792 * x24) * x69
+    x138 = 8 * (x64 + 5120 * x82) * x86
+    x139 = max(x127, x130, x106, x135, x97, x115, x104, x107, x118, x99)
+    x140 = max(x139, x112, x89, x101, x91, x132, x119, x137, x114, x128, x121, x105)
+    x141 = max(x140, x122, x93, x108, x123, x113, x95, x103, x133, x120, x116)
+    x142 = max(x141, x124, x111, x109, x110, x134, x117, x126, x125, x138, x131, x129, x136)
+    return -(-x142 // 8)

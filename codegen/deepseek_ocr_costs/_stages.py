@@ -21,11 +21,11 @@ Conventions
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
 - Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that are
   alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in the
-  order of the model's forward, with experts that take even shares of the tokens. An activation is alive from the first
-  operator that writes or reads it to the last one, and changes of its layout or type are itself. So pixels count from
-  their first read on, and the embeddings of the prompt beside the towers, whose features are written into them.
-  Parameters, the cache and integers do not count. The peak of a request is that of its largest stage; peaks do not add
-  up, so they are no part of a cost.
+  order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from the operator
+  that writes it to the last one that runs while the code still holds it; a view is the tensor that it shows, a copy or
+  a cast is another one. The pixels of all images of the batch are alive while the towers run, and so are the embeddings
+  of the prompt, into which the features are written. Indices count, parameters and the cache do not. The peak of a
+  request is that of its largest stage; peaks do not add up, so they are no part of a cost.
 - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
@@ -347,7 +347,7 @@ def projector(
     Returns
     -------
     Cost
-        From 48 operations on integers.
+        From 63 operations on integers.
 
     Raises
     ------
@@ -391,17 +391,21 @@ def projector(
     x8 = x7 + x5 * x5
     x9 = images_per_prompt * (batch_size // vision_batch_size)
     x10 = vision_batch_size * x9
-    x11 = (x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0
+    x11 = 3 * ((x2 * x10 * image_size * image_size if x3 else 0) + base_size * base_size)
+    x12 = (x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0
+    x13 = (x9 if x3 else 0) + 1
     tensor_core_flops = 5242880 * x8 * x10
-    cuda_core_flops = 0
-    x12 = (
-        vision_batch_size * activation_bits * (320 * x11 + 2368 * x8 + 1280 * x6 + 960)
-        + weight_bits * ((328000 if x3 else 0) + 328160)
-        + 8 * (x6 + x8 + 1)
+    cuda_core_flops = x11
+    x14 = (
+        vision_batch_size * activation_bits * (2560 * x12 + 18944 * x8 + 10240 * x6 + 7680)
+        + weight_bits * ((2624000 if x3 else 0) + 2625280)
+        + 64 * (x6 + x8 + 1)
     )
-    io_bytes = x12 * x9
+    x15 = x14 * x9
+    x16 = x15 + activation_bits * (x11 + x13)
+    io_bytes = -(-x16 // 8)
     weight_bytes = 328160 * weight_bits
-    activation_bytes = activation_bits * (160 * x11 + 1056 * x8 + 640 * x6 + 480) * x10
+    activation_bytes = -(-(activation_bits * (x13 + (1280 * x12 + 8448 * x8 + 5120 * x6 + 3840) * x10)) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -669,7 +673,7 @@ def request(
     Returns
     -------
     Cost
-        From 497 operations on integers.
+        From 511 operations on integers.
 
     Raises
     ------
@@ -792,41 +796,45 @@ def request(
     x46 = x6 + x25
     x47 = x45 + x46
     x48 = x4 + 1
-    x49 = 1 if (14 * x14) != x1 else 0
-    x50 = 1 if (14 * x17) != x6 else 0
-    x51 = (x16 if x49 else 0) + (x18 if x50 else 0)
-    x52 = (x16 if x14 != 1 else 0) + (x18 if x17 != 1 else 0)
-    x53 = vision_batch_size * x15
-    x54 = vision_batch_size * x18
-    x55 = (x16 if x53 != 1 else 0) + (x18 if x54 != 1 else 0)
-    x56 = (x16 if x53 == 1 else 0) + (x18 if x54 == 1 else 0)
-    x57 = vision_batch_size * x3
-    x58 = x29 if x50 else 0
-    x59 = ((x27 if (x1 + x57) != 2 else 0) if x49 else 0) + (x58 if (x6 + vision_batch_size) != 2 else 0)
-    x60 = 1 if x1 != 1 else 0
-    x61 = 1 if x6 != 1 else 0
-    x62 = ((1 if vision_batch_size == 1 else 0) + 1) * x29 if x61 else 0
-    x63 = (((1 if x57 == 1 else 0) + 1) * x27 if x60 else 0) + x62
-    x64 = x32 + (x28 if x60 else 0) + (x31 if x61 else 0)
-    x65 = (x27 if x57 != 1 else 0) + (x29 if vision_batch_size != 1 else 0)
-    x66 = 1 if activation_bits != 32 else 0
-    x67 = x39 + x43
-    x68 = x37 + (x38 if x4 else 0)
-    x69 = 1 if weight_bits != 32 else 0
-    x70 = x66 + 1
-    x71 = x12 + x34
-    x72 = (x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0
-    x73 = batch_size * seq_len
-    x74 = 1 if kv_bits != activation_bits else 0
-    x75 = 1280 * weight_bits + 14900096
-    x76 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
-    x77 = (901120 if x69 else 0) + 346144000
-    x78 = 28835840 if x69 else 0
-    x79 = 6144 if x66 else 0
-    x80 = (3604480 if x69 else 0) + 5632
-    x81 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
-    x82 = batch_size * kv_bits
-    x83 = (
+    x49 = image_size * image_size
+    x50 = 1 if (14 * x14) != x1 else 0
+    x51 = base_size * base_size
+    x52 = 1 if (14 * x17) != x6 else 0
+    x53 = (x16 if x50 else 0) + (x18 if x52 else 0)
+    x54 = (x16 if x14 != 1 else 0) + (x18 if x17 != 1 else 0)
+    x55 = vision_batch_size * x15
+    x56 = vision_batch_size * x18
+    x57 = (x16 if x55 != 1 else 0) + (x18 if x56 != 1 else 0)
+    x58 = (x16 if x55 == 1 else 0) + (x18 if x56 == 1 else 0)
+    x59 = vision_batch_size * x3
+    x60 = x29 if x52 else 0
+    x61 = ((x27 if (x1 + x59) != 2 else 0) if x50 else 0) + (x60 if (x6 + vision_batch_size) != 2 else 0)
+    x62 = 1 if x1 != 1 else 0
+    x63 = 1 if x6 != 1 else 0
+    x64 = ((1 if vision_batch_size == 1 else 0) + 1) * x29 if x63 else 0
+    x65 = (((1 if x59 == 1 else 0) + 1) * x27 if x62 else 0) + x64
+    x66 = x32 + (x28 if x62 else 0) + (x31 if x63 else 0)
+    x67 = (x27 if x59 != 1 else 0) + (x29 if vision_batch_size != 1 else 0)
+    x68 = 1 if activation_bits != 32 else 0
+    x69 = x39 + x43
+    x70 = x37 + (x38 if x4 else 0)
+    x71 = 1 if weight_bits != 32 else 0
+    x72 = x68 + 1
+    x73 = x12 + x34
+    x74 = 3 * (x21 * x36 * x49 + x51)
+    x75 = (x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0
+    x76 = (x35 if x4 else 0) + 1
+    x77 = batch_size * seq_len
+    x78 = 1 if kv_bits != activation_bits else 0
+    x79 = 1280 * weight_bits + 14900096
+    x80 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x81 = (901120 if x71 else 0) + 346144000
+    x82 = 28835840 if x71 else 0
+    x83 = 6144 if x68 else 0
+    x84 = (3604480 if x71 else 0) + 5632
+    x85 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
+    x86 = batch_size * kv_bits
+    x87 = (
         8410300416 * x19
         + 2359296 * x23
         + 98304 * x24
@@ -836,12 +844,12 @@ def request(
         + 604078080 * x34
     )
     tensor_core_flops = (
-        x83 * x36
+        x87 * x36
         + 5242880 * x12 * x36
         + batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
-        + batch_size * (61440 * x81 + 1148192256 * decode_steps)
+        + batch_size * (61440 * x85 + 1148192256 * decode_steps)
     )
-    x84 = (
+    x88 = (
         vision_batch_size * (29503488 * x19 + 2304 * x24 + 995840 * x12 + 384 * x30 + 336644 * x33 + 993536 * x34)
         + 31744 * x39
         + 23808 * x42
@@ -850,119 +858,124 @@ def request(
         + 16 * x47
         + 6720 * x48
     )
-    cuda_core_flops = x84 * x35 + (720 * seq_len + 888244) * x73 + batch_size * (720 * x81 + 888244 * decode_steps)
-    x85 = (
-        (3 * image_size * image_size + (6144 * x1 * x1 if x49 else 0)) * x21
-        + 3 * base_size * base_size
-        + 1204224 * x51
-        + 4816896 * x52
-        + 7225344 * x55
-        + 2408448 * x56
+    cuda_core_flops = (
+        x88 * x35 + x74 + (720 * seq_len + 888244) * x77 + batch_size * (720 * x85 + 888244 * decode_steps)
+    )
+    x89 = (
+        (3 * x49 + (6144 * x1 * x1 if x50 else 0)) * x21
+        + 3 * x51
+        + 1204224 * x53
+        + 4816896 * x54
+        + 7225344 * x57
+        + 2408448 * x58
         + 26342400 * x19
         + 2048 * x23
         + 1432576 * x12
-        + 12288 * x59
-        + 6144 * (x58 + x63)
-        + 192 * x64
-        + 18432 * x65
+        + 12288 * x61
+        + 6144 * (x60 + x65)
+        + 192 * x66
+        + 18432 * x67
         + 96 * x30
         + 306194 * x33
         + 1430528 * x34
     )
-    x86 = (
-        vision_batch_size * x85
-        + (1024 * x67 + 262144 * x68 + 768 * x42 - 512 * x44 if x66 else 0)
+    x90 = (
+        vision_batch_size * x89
+        + (1024 * x69 + 262144 * x70 + 768 * x42 - 512 * x44 if x68 else 0)
         + 2048 * x39
         + 1280 * x42
         + 1024 * (x11 + x9)
-        + 526336 * x68
+        + 526336 * x70
         + 1056 * x45
         + 32 * x46
         + 679040 * x48
     )
-    x87 = (3210752 * x44 if x69 else 0) + 1280 * ((x29 if x6 == 64 else 0) + (x26 if x1 == 64 else 0)) + 395107072 * x48
-    x88 = (
-        activation_bits * x86
-        + weight_bits * x87
-        + x70 * (32768 * x67 + 8388608 * x68 + 24576 * x42)
-        + x44 * ((-16384 if x66 else 0) + (102744064 if x69 else 0) + 102727680)
-        + vision_batch_size * (3136 * x71 + 1536 * x33)
+    x91 = (3210752 * x44 if x71 else 0) + 1280 * ((x29 if x6 == 64 else 0) + (x26 if x1 == 64 else 0)) + 395107072 * x48
+    x92 = (
+        activation_bits * x90
+        + weight_bits * x91
+        + x72 * (32768 * x69 + 8388608 * x70 + 24576 * x42)
+        + x44 * ((-16384 if x68 else 0) + (102744064 if x71 else 0) + 102727680)
+        + vision_batch_size * (3136 * x73 + 1536 * x33)
         + 1024 * x47
         + 446528 * x48
     )
-    x89 = (
-        activation_bits * ((179712 if x66 else 0) + (30720 if x74 else 0) + 2243072)
-        + 30720 * kv_bits * (x74 + 1)
-        + (5750784 if x66 else 0)
-        + x75
+    x93 = (
+        vision_batch_size * activation_bits * (2560 * x75 + 18944 * x12 + 10240 * x8 + 7680)
+        + weight_bits * ((2624000 if x4 else 0) + 2625280)
+        + 64 * x13
     )
-    x90 = seq_len * x89
-    x91 = logits_tokens * (activation_bits * ((129280 if x66 else 0) + 2560 * x76 + 130560) + (4136960 if x66 else 0))
-    x92 = x90 + x91
-    x93 = activation_bits * ((308992 if x66 else 0) + 2404352) + 30720 * kv_bits + (9887744 if x66 else 0) + x75
-    x94 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + x77
-    x95 = x78 + batch_size * x93 + weight_bits * x94 + 28906240
-    x96 = (
-        vision_batch_size * activation_bits * (320 * x72 + 2368 * x12 + 1280 * x8 + 960)
-        + weight_bits * ((328000 if x4 else 0) + 328160)
-        + 8 * x13
+    x94 = (
+        activation_bits * ((179712 if x68 else 0) + (30720 if x78 else 0) + 2243072)
+        + 30720 * kv_bits * (x78 + 1)
+        + (5750784 if x68 else 0)
+        + x79
     )
-    x97 = (
-        x88 * x35
-        + batch_size * x92
-        + weight_bits * (33 * (73400320 if x73 > 298 else routed_reads(64, 6, x73, 1146880, expert_routing)) + x77)
+    x95 = seq_len * x94
+    x96 = logits_tokens * (activation_bits * ((129280 if x68 else 0) + 2560 * x80 + 130560) + (4136960 if x68 else 0))
+    x97 = x95 + x96
+    x98 = activation_bits * ((308992 if x68 else 0) + 2404352) + 30720 * kv_bits + (9887744 if x68 else 0) + x79
+    x99 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + x81
+    x100 = x82 + batch_size * x98 + weight_bits * x99 + 28906240
+    x101 = (
+        x92 * x35
+        + x93 * x35
+        + activation_bits * (x74 + x76)
+        + batch_size * x97
+        + weight_bits * (33 * (73400320 if x77 > 298 else routed_reads(64, 6, x77, 1146880, expert_routing)) + x81)
         + 768 * seq_len
-        + x78
-        + decode_steps * x95
-        + 30720 * x81 * x82
-        + 8 * x96 * x35
+        + x82
+        + decode_steps * x100
+        + 30720 * x85 * x86
         + 28905472
     )
-    io_bytes = -(-x97 // 8)
+    io_bytes = -(-x101 // 8)
     weight_bytes = 49843360 * weight_bits + 328160 * weight_bits + 366841760 * weight_bits
-    x98 = (
-        150528 * (x51 + x56)
-        + 301056 * x52
-        + 451584 * x55
+    x102 = (
+        150528 * (x53 + x58)
+        + 301056 * x54
+        + 451584 * x57
         + 1495872 * x19
         + 128 * x23
         + 80384 * x12
-        + 768 * x59
-        + 384 * x63
-        + 12 * x64
-        + 1152 * x65
+        + 768 * x61
+        + 384 * x65
+        + 12 * x66
+        + 1152 * x67
         + 6 * x30
         + 17537 * x33
         + 80256 * x34
     )
-    x99 = (
-        vision_batch_size * x98
-        + (128 * x43 + 96 * x42 - 64 * x44 if x66 else 0)
-        + 128 * x39 * x70
-        + 32896 * x68
+    x103 = (
+        vision_batch_size * x102
+        + (128 * x43 + 96 * x42 - 64 * x44 if x68 else 0)
+        + 128 * x39 * x72
+        + 32896 * x70
         + 66 * x45
         + 2 * x46
         + 58824 * x48
     )
-    x100 = (
-        activation_bits * x99
-        + vision_batch_size * (392 * x71 + 192 * x33)
-        + x44 * ((12843008 if x69 else 0) - 2048)
-        + 4096 * x67
-        + (1048576 * x68 if x66 else 0)
+    x104 = (
+        activation_bits * x103
+        + vision_batch_size * (392 * x73 + 192 * x33)
+        + x44 * ((12843008 if x71 else 0) - 2048)
+        + 4096 * x69
+        + (1048576 * x70 if x68 else 0)
         + 3072 * x42
         + 64 * x45
         + 25088 * x48
     )
-    x101 = x100 * x35
-    x102 = logits_tokens * (activation_bits * (160 * x76 + 16160) + (517120 if x66 else 0))
-    x103 = seq_len * (activation_bits * (x79 + 123648) + (522240 if x66 else 0) + 698284) + x102
-    x104 = batch_size * x103
-    x105 = x104 + x80
-    x106 = batch_size * (activation_bits * (x79 + 139808) + (1039360 if x66 else 0) + 698284) + x80
-    x107 = x106 if decode_steps > 0 else 0
-    activation_bytes = max(x101, activation_bits * (160 * x72 + 1056 * x12 + 640 * x8 + 480) * x36, x105, x107)
-    kv_cache_bytes = 3840 * (seq_len + decode_steps) * x82
+    x105 = 8 * x104 * x35
+    x106 = logits_tokens * (activation_bits * (160 * x80 + 16160) + (517120 if x68 else 0))
+    x107 = seq_len * (activation_bits * (x83 + 123648) + (522240 if x68 else 0) + 698284) + x106
+    x108 = batch_size * x107
+    x109 = x108 + x84
+    x110 = 8 * x109
+    x111 = batch_size * (activation_bits * (x83 + 139808) + (1039360 if x68 else 0) + 698284) + x84
+    x112 = 8 * x111 if decode_steps > 0 else 0
+    x113 = max(x105, activation_bits * (x76 + (1280 * x75 + 8448 * x12 + 5120 * x8 + 3840) * x36), x110, x112)
+    activation_bytes = -(-x113 // 8)
+    kv_cache_bytes = 3840 * (seq_len + decode_steps) * x86
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
@@ -1030,7 +1043,7 @@ def stages(
     Returns
     -------
     Stages
-        From 502 operations on integers.
+        From 518 operations on integers.
 
     Raises
     ------
@@ -1173,191 +1186,196 @@ def stages(
         + 6720 * x50
     )
     x52 = x51 * x35
-    x53 = 1 if (14 * x14) != x1 else 0
-    x54 = 1 if (14 * x17) != x6 else 0
-    x55 = (x16 if x53 else 0) + (x18 if x54 else 0)
-    x56 = (x16 if x14 != 1 else 0) + (x18 if x17 != 1 else 0)
-    x57 = vision_batch_size * x15
-    x58 = vision_batch_size * x18
-    x59 = (x16 if x57 != 1 else 0) + (x18 if x58 != 1 else 0)
-    x60 = (x16 if x57 == 1 else 0) + (x18 if x58 == 1 else 0)
-    x61 = vision_batch_size * x3
-    x62 = x29 if x54 else 0
-    x63 = ((x27 if (x1 + x61) != 2 else 0) if x53 else 0) + (x62 if (x6 + vision_batch_size) != 2 else 0)
-    x64 = 1 if x1 != 1 else 0
-    x65 = 1 if x6 != 1 else 0
-    x66 = ((1 if vision_batch_size == 1 else 0) + 1) * x29 if x65 else 0
-    x67 = (((1 if x61 == 1 else 0) + 1) * x27 if x64 else 0) + x66
-    x68 = x32 + (x28 if x64 else 0) + (x31 if x65 else 0)
-    x69 = (x27 if x61 != 1 else 0) + (x29 if vision_batch_size != 1 else 0)
-    x70 = 1 if activation_bits != 32 else 0
-    x71 = x41 + x45
-    x72 = x39 + (x40 if x4 else 0)
-    x73 = 1 if weight_bits != 32 else 0
-    x74 = x70 + 1
-    x75 = x12 + x34
-    x76 = (
-        (3 * image_size * image_size + (6144 * x1 * x1 if x53 else 0)) * x21
-        + 3 * base_size * base_size
-        + 1204224 * x55
-        + 4816896 * x56
-        + 7225344 * x59
-        + 2408448 * x60
+    x53 = image_size * image_size
+    x54 = 1 if (14 * x14) != x1 else 0
+    x55 = base_size * base_size
+    x56 = 1 if (14 * x17) != x6 else 0
+    x57 = (x16 if x54 else 0) + (x18 if x56 else 0)
+    x58 = (x16 if x14 != 1 else 0) + (x18 if x17 != 1 else 0)
+    x59 = vision_batch_size * x15
+    x60 = vision_batch_size * x18
+    x61 = (x16 if x59 != 1 else 0) + (x18 if x60 != 1 else 0)
+    x62 = (x16 if x59 == 1 else 0) + (x18 if x60 == 1 else 0)
+    x63 = vision_batch_size * x3
+    x64 = x29 if x56 else 0
+    x65 = ((x27 if (x1 + x63) != 2 else 0) if x54 else 0) + (x64 if (x6 + vision_batch_size) != 2 else 0)
+    x66 = 1 if x1 != 1 else 0
+    x67 = 1 if x6 != 1 else 0
+    x68 = ((1 if vision_batch_size == 1 else 0) + 1) * x29 if x67 else 0
+    x69 = (((1 if x63 == 1 else 0) + 1) * x27 if x66 else 0) + x68
+    x70 = x32 + (x28 if x66 else 0) + (x31 if x67 else 0)
+    x71 = (x27 if x63 != 1 else 0) + (x29 if vision_batch_size != 1 else 0)
+    x72 = 1 if activation_bits != 32 else 0
+    x73 = x41 + x45
+    x74 = x39 + (x40 if x4 else 0)
+    x75 = 1 if weight_bits != 32 else 0
+    x76 = x72 + 1
+    x77 = x12 + x34
+    x78 = (
+        (3 * x53 + (6144 * x1 * x1 if x54 else 0)) * x21
+        + 3 * x55
+        + 1204224 * x57
+        + 4816896 * x58
+        + 7225344 * x61
+        + 2408448 * x62
         + 26342400 * x19
         + 2048 * x23
         + 1432576 * x12
-        + 12288 * x63
-        + 6144 * (x62 + x67)
-        + 192 * x68
-        + 18432 * x69
+        + 12288 * x65
+        + 6144 * (x64 + x69)
+        + 192 * x70
+        + 18432 * x71
         + 96 * x30
         + 306194 * x33
         + 1430528 * x34
     )
-    x77 = (
-        vision_batch_size * x76
-        + (1024 * x71 + 262144 * x72 + 768 * x44 - 512 * x46 if x70 else 0)
+    x79 = (
+        vision_batch_size * x78
+        + (1024 * x73 + 262144 * x74 + 768 * x44 - 512 * x46 if x72 else 0)
         + 2048 * x41
         + 1280 * x44
         + 1024 * (x11 + x9)
-        + 526336 * x72
+        + 526336 * x74
         + 1056 * x47
         + 32 * x48
         + 679040 * x50
     )
-    x78 = (3210752 * x46 if x73 else 0) + 1280 * ((x29 if x6 == 64 else 0) + (x26 if x1 == 64 else 0)) + 395107072 * x50
-    x79 = (
-        activation_bits * x77
-        + weight_bits * x78
-        + x74 * (32768 * x71 + 8388608 * x72 + 24576 * x44)
-        + x46 * ((-16384 if x70 else 0) + (102744064 if x73 else 0) + 102727680)
-        + vision_batch_size * (3136 * x75 + 1536 * x33)
+    x80 = (3210752 * x46 if x75 else 0) + 1280 * ((x29 if x6 == 64 else 0) + (x26 if x1 == 64 else 0)) + 395107072 * x50
+    x81 = (
+        activation_bits * x79
+        + weight_bits * x80
+        + x76 * (32768 * x73 + 8388608 * x74 + 24576 * x44)
+        + x46 * ((-16384 if x72 else 0) + (102744064 if x75 else 0) + 102727680)
+        + vision_batch_size * (3136 * x77 + 1536 * x33)
         + 1024 * x49
         + 446528 * x50
     )
-    x80 = x79 * x35
-    x81 = 49843360 * weight_bits
-    x82 = (
-        150528 * (x55 + x60)
-        + 301056 * x56
-        + 451584 * x59
+    x82 = x81 * x35
+    x83 = 49843360 * weight_bits
+    x84 = (
+        150528 * (x57 + x62)
+        + 301056 * x58
+        + 451584 * x61
         + 1495872 * x19
         + 128 * x23
         + 80384 * x12
-        + 768 * x63
-        + 384 * x67
-        + 12 * x68
-        + 1152 * x69
+        + 768 * x65
+        + 384 * x69
+        + 12 * x70
+        + 1152 * x71
         + 6 * x30
         + 17537 * x33
         + 80256 * x34
     )
-    x83 = (
-        vision_batch_size * x82
-        + (128 * x45 + 96 * x44 - 64 * x46 if x70 else 0)
-        + 128 * x41 * x74
-        + 32896 * x72
+    x85 = (
+        vision_batch_size * x84
+        + (128 * x45 + 96 * x44 - 64 * x46 if x72 else 0)
+        + 128 * x41 * x76
+        + 32896 * x74
         + 66 * x47
         + 2 * x48
         + 58824 * x50
     )
-    x84 = (
-        activation_bits * x83
-        + vision_batch_size * (392 * x75 + 192 * x33)
-        + x46 * ((12843008 if x73 else 0) - 2048)
-        + 4096 * x71
-        + (1048576 * x72 if x70 else 0)
+    x86 = (
+        activation_bits * x85
+        + vision_batch_size * (392 * x77 + 192 * x33)
+        + x46 * ((12843008 if x75 else 0) - 2048)
+        + 4096 * x73
+        + (1048576 * x74 if x72 else 0)
         + 3072 * x44
         + 64 * x47
         + 25088 * x50
     )
-    x85 = x84 * x35
-    x86 = 5242880 * x12 * x36
-    x87 = (x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0
-    x88 = (
-        vision_batch_size * activation_bits * (320 * x87 + 2368 * x12 + 1280 * x8 + 960)
-        + weight_bits * ((328000 if x4 else 0) + 328160)
-        + 8 * x13
+    x87 = x86 * x35
+    x88 = 5242880 * x12 * x36
+    x89 = 3 * (x21 * x36 * x53 + x55)
+    x90 = (x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0
+    x91 = (x35 if x4 else 0) + 1
+    x92 = (
+        vision_batch_size * activation_bits * (2560 * x90 + 18944 * x12 + 10240 * x8 + 7680)
+        + weight_bits * ((2624000 if x4 else 0) + 2625280)
+        + 64 * x13
     )
-    x89 = x88 * x35
-    x90 = 328160 * weight_bits
-    x91 = activation_bits * (160 * x87 + 1056 * x12 + 640 * x8 + 480) * x36
-    x92 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
-    x93 = batch_size * seq_len
-    x94 = (720 * seq_len + 888244) * x93
-    x95 = 1 if kv_bits != activation_bits else 0
-    x96 = 1280 * weight_bits + 14900096
-    x97 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
-    x98 = (901120 if x73 else 0) + 346144000
-    x99 = 28835840 if x73 else 0
-    x100 = (
-        activation_bits * ((179712 if x70 else 0) + (30720 if x95 else 0) + 2243072)
-        + 30720 * kv_bits * (x95 + 1)
-        + (5750784 if x70 else 0)
-        + x96
+    x93 = x92 * x35
+    x94 = x93 + activation_bits * (x89 + x91)
+    x95 = 328160 * weight_bits
+    x96 = activation_bits * (x91 + (1280 * x90 + 8448 * x12 + 5120 * x8 + 3840) * x36)
+    x97 = batch_size * (seq_len * (61440 * seq_len + 817235456) + 330956800 * logits_tokens)
+    x98 = batch_size * seq_len
+    x99 = (720 * seq_len + 888244) * x98
+    x100 = 1 if kv_bits != activation_bits else 0
+    x101 = 1280 * weight_bits + 14900096
+    x102 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x103 = (901120 if x75 else 0) + 346144000
+    x104 = 28835840 if x75 else 0
+    x105 = (
+        activation_bits * ((179712 if x72 else 0) + (30720 if x100 else 0) + 2243072)
+        + 30720 * kv_bits * (x100 + 1)
+        + (5750784 if x72 else 0)
+        + x101
     )
-    x101 = seq_len * x100
-    x102 = logits_tokens * (activation_bits * ((129280 if x70 else 0) + 2560 * x97 + 130560) + (4136960 if x70 else 0))
-    x103 = x101 + x102
-    x104 = (
-        batch_size * x103
-        + weight_bits * (33 * (73400320 if x93 > 298 else routed_reads(64, 6, x93, 1146880, expert_routing)) + x98)
+    x106 = seq_len * x105
+    x107 = logits_tokens * (activation_bits * ((129280 if x72 else 0) + 2560 * x102 + 130560) + (4136960 if x72 else 0))
+    x108 = x106 + x107
+    x109 = (
+        batch_size * x108
+        + weight_bits * (33 * (73400320 if x98 > 298 else routed_reads(64, 6, x98, 1146880, expert_routing)) + x103)
         + 768 * seq_len
-        + x99
+        + x104
         + 28905472
     )
-    x105 = 366841760 * weight_bits
-    x106 = 6144 if x70 else 0
-    x107 = (3604480 if x73 else 0) + 5632
-    x108 = logits_tokens * (activation_bits * (160 * x97 + 16160) + (517120 if x70 else 0))
-    x109 = seq_len * (activation_bits * (x106 + 123648) + (522240 if x70 else 0) + 698284) + x108
-    x110 = batch_size * x109
-    x111 = x110 + x107
-    x112 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
-    x113 = batch_size * (61440 * x112 + 1148192256 * decode_steps)
-    x114 = batch_size * (720 * x112 + 888244 * decode_steps)
-    x115 = batch_size * kv_bits
-    x116 = activation_bits * ((308992 if x70 else 0) + 2404352) + 30720 * kv_bits + (9887744 if x70 else 0) + x96
-    x117 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + x98
-    x118 = x99 + batch_size * x116 + weight_bits * x117 + 28906240
-    x119 = decode_steps * x118
-    x120 = x119 + 30720 * x112 * x115
-    x121 = batch_size * (activation_bits * (x106 + 139808) + (1039360 if x70 else 0) + 698284) + x107
-    x122 = x121 if decode_steps > 0 else 0
-    x123 = 3840 * (seq_len + decode_steps) * x115
+    x110 = 366841760 * weight_bits
+    x111 = 6144 if x72 else 0
+    x112 = (3604480 if x75 else 0) + 5632
+    x113 = logits_tokens * (activation_bits * (160 * x102 + 16160) + (517120 if x72 else 0))
+    x114 = seq_len * (activation_bits * (x111 + 123648) + (522240 if x72 else 0) + 698284) + x113
+    x115 = batch_size * x114
+    x116 = x115 + x112
+    x117 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
+    x118 = batch_size * (61440 * x117 + 1148192256 * decode_steps)
+    x119 = batch_size * (720 * x117 + 888244 * decode_steps)
+    x120 = batch_size * kv_bits
+    x121 = activation_bits * ((308992 if x72 else 0) + 2404352) + 30720 * kv_bits + (9887744 if x72 else 0) + x101
+    x122 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + x103
+    x123 = x104 + batch_size * x121 + weight_bits * x122 + 28906240
+    x124 = decode_steps * x123
+    x125 = x124 + 30720 * x117 * x120
+    x126 = batch_size * (activation_bits * (x111 + 139808) + (1039360 if x72 else 0) + 698284) + x112
+    x127 = x126 if decode_steps > 0 else 0
+    x128 = 3840 * (seq_len + decode_steps) * x120
     tensor_core_flops = x38
     cuda_core_flops = x52
-    io_bytes = -(-x80 // 8)
-    weight_bytes = x81
-    activation_bytes = x85
+    io_bytes = -(-x82 // 8)
+    weight_bytes = x83
+    activation_bytes = x87
     kv_cache_bytes = 0
     vision = Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-    tensor_core_flops = x86
-    cuda_core_flops = 0
-    io_bytes = x89
-    weight_bytes = x90
-    activation_bytes = x91
+    tensor_core_flops = x88
+    cuda_core_flops = x89
+    io_bytes = -(-x94 // 8)
+    weight_bytes = x95
+    activation_bytes = -(-x96 // 8)
     kv_cache_bytes = 0
     projector = Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-    tensor_core_flops = x92
-    cuda_core_flops = x94
-    io_bytes = -(-x104 // 8)
-    weight_bytes = x105
-    activation_bytes = x111
-    kv_cache_bytes = 3840 * kv_bits * x93
+    tensor_core_flops = x97
+    cuda_core_flops = x99
+    io_bytes = -(-x109 // 8)
+    weight_bytes = x110
+    activation_bytes = x116
+    kv_cache_bytes = 3840 * kv_bits * x98
     prefill = Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-    tensor_core_flops = x113
-    cuda_core_flops = x114
-    io_bytes = -(-x120 // 8)
-    weight_bytes = x105
-    activation_bytes = x122
-    kv_cache_bytes = x123
+    tensor_core_flops = x118
+    cuda_core_flops = x119
+    io_bytes = -(-x125 // 8)
+    weight_bytes = x110
+    activation_bytes = x127
+    kv_cache_bytes = x128
     decode = Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-    tensor_core_flops = x38 + x86 + x92 + x113
-    cuda_core_flops = x52 + x94 + x114
-    io_bytes = -(-(x80 + x104 + x120 + 8 * x89) // 8)
-    weight_bytes = x81 + x90 + x105
-    activation_bytes = max(x85, x91, x111, x122)
-    kv_cache_bytes = x123
+    tensor_core_flops = x38 + x88 + x97 + x118
+    cuda_core_flops = x52 + x89 + x99 + x119
+    io_bytes = -(-(x82 + x94 + x109 + x125) // 8)
+    weight_bytes = x83 + x95 + x110
+    activation_bytes = -(-(max(8 * x87, x96, 8 * x116, 8 * x127)) // 8)
+    kv_cache_bytes = x128
     request = Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
     return Stages((vision, projector, prefill, decode, request))

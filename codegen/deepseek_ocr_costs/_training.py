@@ -21,11 +21,11 @@ Conventions
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
 - Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that are
   alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in the
-  order of the model's forward, with experts that take even shares of the tokens. An activation is alive from the first
-  operator that writes or reads it to the last one, and changes of its layout or type are itself. So pixels count from
-  their first read on, and the embeddings of the prompt beside the towers, whose features are written into them.
-  Parameters, the cache and integers do not count. The peak of a request is that of its largest stage; peaks do not add
-  up, so they are no part of a cost.
+  order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from the operator
+  that writes it to the last one that runs while the code still holds it; a view is the tensor that it shows, a copy or
+  a cast is another one. The pixels of all images of the batch are alive while the towers run, and so are the embeddings
+  of the prompt, into which the features are written. Indices count, parameters and the cache do not. The peak of a
+  request is that of its largest stage; peaks do not add up, so they are no part of a cost.
 - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
@@ -122,7 +122,7 @@ def training_step(
     Returns
     -------
     Cost
-        From 451 operations on integers.
+        From 453 operations on integers.
 
     Raises
     ------
@@ -212,43 +212,45 @@ def training_step(
     x32 = vision_batch_size * x31
     x33 = vision_batch_size * x1
     x34 = 1 if x33 != 1 else 0
-    x35 = 1 if x4 != 1 else 0
-    x36 = 1 if vision_batch_size != 1 else 0
-    x37 = x25 if x8 != 1 else 0
-    x38 = (x24 if x34 else 0) + (x25 if x36 else 0)
-    x39 = 1 if x9 != 16 else 0
-    x40 = (1 if x5 != 16 else 0) if x2 else 0
-    x41 = (x10 if x39 else 0) + x6 * x40
-    x42 = x39 + x40
+    x35 = image_size * image_size
+    x36 = 1 if x4 != 1 else 0
+    x37 = 1 if vision_batch_size != 1 else 0
+    x38 = x25 if x8 != 1 else 0
+    x39 = (x24 if x34 else 0) + (x25 if x37 else 0)
+    x40 = 1 if x9 != 16 else 0
+    x41 = (1 if x5 != 16 else 0) if x2 else 0
+    x42 = (x10 if x40 else 0) + x6 * x41
     x43 = 1 if x8 != 64 else 0
     x44 = (1 if x4 != 64 else 0) if x2 else 0
     x45 = (x25 if x43 else 0) + x23 * x44
     x46 = (x8 if x43 else 0) + x4 * x44
     x47 = x43 + x44
-    x48 = x25 + (x23 if x2 else 0)
-    x49 = x8 + (x4 if x2 else 0)
-    x50 = batch_size * seq_len
-    x51 = 1 if (14 * x14) != x4 else 0
-    x52 = 1 if (14 * x16) != x8 else 0
-    x53 = x14 * x14 * x33
-    x54 = vision_batch_size * x17
-    x55 = (x15 if x51 else 0) + (x17 if x52 else 0) + (x15 if x53 == 1 else 0) + (x17 if x54 == 1 else 0)
-    x56 = (x15 if x14 != 1 else 0) + (x17 if x16 != 1 else 0)
-    x57 = (x15 if x53 != 1 else 0) + (x17 if x54 != 1 else 0)
-    x58 = x25 if x52 else 0
-    x59 = ((x24 if (x4 + x33) != 2 else 0) if x51 else 0) + (x58 if (x8 + vision_batch_size) != 2 else 0)
-    x60 = (((1 if x33 == 1 else 0) + 1) * x24 if x35 else 0) + ((1 if vision_batch_size == 1 else 0) + 1) * x37
-    x61 = (x27 if x35 else 0) + x8 * x37
-    x62 = 1 if activation_bits != 32 else 0
-    x63 = x41 + x46
-    x64 = x2 + 1
-    x65 = 1 if weight_bits != 32 else 0
-    x66 = x62 + 1
-    x67 = x11 + x30
-    x68 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
-    x69 = x68 + ((x7 * x32 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-    x70 = activation_bits * x69
-    x71 = (
+    x48 = x8 + (x4 if x2 else 0)
+    x49 = x40 + x41
+    x50 = x25 + (x23 if x2 else 0)
+    x51 = 16 * x48 + 263168 * x49 + 528 * x50
+    x52 = batch_size * seq_len
+    x53 = base_size * base_size
+    x54 = 3 * x53
+    x55 = 1 if (14 * x14) != x4 else 0
+    x56 = 1 if (14 * x16) != x8 else 0
+    x57 = x14 * x14 * x33
+    x58 = vision_batch_size * x17
+    x59 = (x15 if x55 else 0) + (x17 if x56 else 0) + (x15 if x57 == 1 else 0) + (x17 if x58 == 1 else 0)
+    x60 = (x15 if x14 != 1 else 0) + (x17 if x16 != 1 else 0)
+    x61 = (x15 if x57 != 1 else 0) + (x17 if x58 != 1 else 0)
+    x62 = x25 if x56 else 0
+    x63 = ((x24 if (x4 + x33) != 2 else 0) if x55 else 0) + (x62 if (x8 + vision_batch_size) != 2 else 0)
+    x64 = (((1 if x33 == 1 else 0) + 1) * x24 if x36 else 0) + ((1 if vision_batch_size == 1 else 0) + 1) * x38
+    x65 = (x27 if x36 else 0) + x8 * x38
+    x66 = 1 if activation_bits != 32 else 0
+    x67 = x42 + x46
+    x68 = 1 if weight_bits != 32 else 0
+    x69 = x66 + 1
+    x70 = vision_batch_size * (3136 * (x11 + x30) + 1536 * x29)
+    x71 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x72 = x71 + ((x7 * x32 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+    x73 = (
         25230901248 * x18
         + 7077888 * x21
         + 294912 * x22
@@ -257,142 +259,141 @@ def training_step(
         + 403439616 * x29
         + 1812234240 * x30
     )
-    x72 = x71 * x32
-    tensor_core_flops = x72 + batch_size * (seq_len * (184320 * seq_len + 2451703296) + 992870400 * logits_tokens)
-    x73 = (
-        ((1024 * (x6 + 1) if x34 else 0) + (96 * x23 * x23 if x35 else 0) + 2607232) * x3
-        + (1024 * (x10 + 1) if x36 else 0)
+    x74 = x73 * x32
+    tensor_core_flops = x74 + batch_size * (seq_len * (184320 * seq_len + 2451703296) + 992870400 * logits_tokens)
+    x75 = (
+        ((1024 * (x6 + 1) if x34 else 0) + 3 * x35 + (96 * x23 * x23 if x36 else 0) + 2607232) * x3
+        + (1024 * (x10 + 1) if x37 else 0)
         + 62544384 * x18
         + 4224 * x22
         + 2614016 * x11
-        + 96 * x25 * x37
-        + 768 * x38
+        + 96 * x25 * x38
+        + 768 * x39
         + 624 * x26
         + 1076234 * x29
         + 2560 * x12
         + 2609792
     )
-    x74 = (
-        vision_batch_size * x73
-        + 64512 * x41
-        + 263168 * x42
+    x76 = (
+        vision_batch_size * x75
+        + 64512 * x42
         + 48384 * x45
         + 7168 * x46
         - 3584 * x47
-        + 528 * x48
-        + 16 * x49
         + (401239360 if x2 else 0)
+        + x51
         + 401240640
     )
-    cuda_core_flops = x74 * x31 + (1320 * seq_len + 2852737) * x50 - 400770048
-    x75 = (
-        (6 * image_size * image_size + (12288 * x23 if x51 else 0) + 3894272) * x3
-        + 6 * base_size * base_size
-        + 2408448 * x55
-        + 4816896 * x56
-        + 7225344 * x57
+    cuda_core_flops = x76 * x31 + (1320 * seq_len + 2852737) * x52 + x54 - 400770048
+    x77 = (
+        (9 * x35 + (12288 * x23 if x55 else 0) + 3894272) * x3
+        + 6 * x53
+        + 2408448 * x59
+        + 4816896 * x60
+        + 7225344 * x61
         + 68565504 * x18
         + 3584 * x21
         + 3941376 * x11
-        + 12288 * (x58 + x59)
-        + 6144 * x60
-        + 192 * x61
-        + 18432 * x38
+        + 12288 * (x62 + x63)
+        + 6144 * x64
+        + 192 * x65
+        + 18432 * x39
         + 240 * x26
         + 384 * x28
         + 814894 * x29
         + 20480 * x12
         + 3909632
     )
-    x76 = (
-        vision_batch_size * x75
-        + (1536 * x45 + 2048 * x63 + 524288 * x42 - 1024 * x47 if x62 else 0)
+    x78 = (
+        vision_batch_size * x77
+        + (1536 * x45 + 2048 * x67 + 524288 * x49 - 1024 * x47 if x66 else 0)
+        + (2048 * x6 + 1545345 if x2 else 0)
         + 2560 * x45
-        + 2048 * (x10 + (x6 if x2 else 0))
-        + 4096 * x41
-        + 1317888 * x42
-        + 2592 * x48
-        + 32 * x49
-        + 1545344 * x64
+        + 2048 * x10
+        + 4096 * x42
+        + 1317888 * x49
+        + 2592 * x50
+        + 32 * x48
+        + 1545344
     )
-    x77 = (
+    x79 = (
         ((2560 * x23 if x4 == 64 else 0) + 2395032832 if x2 else 0)
         + (2560 * x25 if x8 == 64 else 0)
-        + (6421504 * x47 if x65 else 0)
+        + (6421504 * x47 if x68 else 0)
         + 2395039232
     )
-    x78 = (
-        activation_bits * x76
-        + weight_bits * x77
-        + x66 * (65536 * x63 + 16777216 * x42 + 49152 * x45)
-        + x47 * ((-32768 if x62 else 0) + (205488128 if x65 else 0) + 205455360)
-        + vision_batch_size * (3136 * x67 + 1536 * x29)
-        + 1536 * x48
+    x80 = (
+        activation_bits * x78
+        + weight_bits * x79
+        + x69 * (65536 * x67 + 16777216 * x49 + 49152 * x45)
+        + x47 * ((-32768 if x66 else 0) + (205488128 if x68 else 0) + 205455360)
+        + x70
+        + 1536 * x50
         + 128 * x13
-        + 1024 * x49
+        + 1024 * x48
         + (663680 if x2 else 0)
         + 663808
     )
-    x79 = (
-        activation_bits * ((356352 if x62 else 0) + 5959168) + 2560 * weight_bits + (11403264 if x62 else 0) + 37443328
+    x81 = (
+        activation_bits * ((356352 if x66 else 0) + 5959168) + 2560 * weight_bits + (11403264 if x66 else 0) + 37443328
     )
-    x80 = seq_len * x79
-    x81 = x80 + logits_tokens * (activation_bits * ((258560 if x62 else 0) + 262400) + (8273920 if x62 else 0))
-    x82 = (
-        (1802240 if x65 else 0)
-        + 99 * (73400320 if x50 > 298 else routed_reads(64, 6, x50, 1146880, expert_routing))
+    x82 = seq_len * x81
+    x83 = x82 + logits_tokens * (activation_bits * ((258560 if x66 else 0) + 262400) + (8273920 if x66 else 0))
+    x84 = (
+        (1802240 if x68 else 0)
+        + 99 * (73400320 if x52 > 298 else routed_reads(64, 6, x52, 1146880, expert_routing))
         - 163878144
     )
-    x83 = (
-        x78 * x31
-        + batch_size * x81
-        + weight_bits * x82
-        + 2560 * x70
+    x85 = (
+        x80 * x31
+        + batch_size * x83
+        + weight_bits * x84
+        + activation_bits * (x54 + 2560 * x72 + 1)
         + 768 * seq_len
-        + (57671680 if x65 else 0)
+        + (57671680 if x68 else 0)
         + 86577152
     )
-    io_bytes = -(-x83 // 8)
+    io_bytes = -(-x85 // 8)
     weight_bytes = 417013280 * weight_bits
-    x84 = (
-        150528 * x55
-        + 301056 * x56
-        + 451584 * x57
-        + 1495872 * x18
-        + 128 * x21
-        + 81440 * x11
-        + 768 * x59
-        + 384 * x60
-        + 12 * (x28 + x61)
-        + 1152 * x38
-        + 6 * x26
-        + 17537 * x29
-        + 80256 * x3
-        + 640 * x12
-        + 80736
-    )
-    x85 = (
-        vision_batch_size * x84
-        + (128 * x46 + 96 * x45 - 64 * x47 if x62 else 0)
-        + 128 * x41 * x66
-        + 32896 * x42
-        + 66 * x48
-        + 2 * x49
-        + 58824 * x64
-    )
     x86 = (
-        activation_bits * x85
-        + vision_batch_size * (392 * x67 + 192 * x29)
-        + x47 * ((12843008 if x65 else 0) - 2048)
-        + 4096 * x63
-        + (1048576 * x42 if x62 else 0)
-        + 3072 * x45
-        + 64 * x48
-        + 25088 * x64
+        1204224 * x59
+        + 2408448 * x60
+        + 3612672 * x61
+        + 11966976 * x18
+        + 1024 * x21
+        + 651520 * x11
+        + 6144 * x63
+        + 3072 * x64
+        + 96 * (x28 + x65)
+        + 9216 * x39
+        + 48 * x26
+        + 140296 * x29
+        + 642048 * x3
+        + 5120 * x12
+        + 645888
     )
-    x87 = seq_len * (activation_bits * ((6144 if x62 else 0) + 123648) + (522240 if x62 else 0) + 698284)
-    x88 = x87 + logits_tokens * (16160 * activation_bits + (517120 if x62 else 0))
-    activation_bytes = x86 * x31 + batch_size * x88 + 160 * x70 + (3604480 if x65 else 0) + 5632
+    x87 = (
+        vision_batch_size * x86
+        + (1024 * x46 + 768 * x45 - 512 * x47 if x66 else 0)
+        + 1024 * x42 * x69
+        + (470593 if x2 else 0)
+        + x51
+        + 470592
+    )
+    x88 = (
+        x70
+        + activation_bits * x87
+        + x47 * ((102744064 if x68 else 0) - 16384)
+        + 32768 * x67
+        + (8388608 * x49 if x66 else 0)
+        + 24576 * x45
+        + 512 * x50
+        + 200704 * (x2 + 1)
+    )
+    x89 = seq_len * (activation_bits * ((49152 if x66 else 0) + 989184) + (4177920 if x66 else 0) + 5586272)
+    x90 = x89 + logits_tokens * (129280 * activation_bits + (4136960 if x66 else 0))
+    x91 = x88 * x31 + batch_size * x90 + activation_bits * (1280 * x72 + 1) + (28835840 if x68 else 0) + 45056
+    activation_bytes = -(-x91 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -592,7 +593,7 @@ def training_step_cuda_core_flops(
     Returns
     -------
     int
-        From 121 operations on integers.
+        From 127 operations on integers.
 
     Raises
     ------
@@ -671,8 +672,9 @@ def training_step_cuda_core_flops(
     x21 = (1 if x5 != 16 else 0) if x2 else 0
     x22 = 1 if x8 != 64 else 0
     x23 = (1 if x4 != 64 else 0) if x2 else 0
-    x24 = (
-        ((1024 * (x6 + 1) if x18 else 0) + (96 * x15 * x15 if x4 != 1 else 0) + 2607232) * x3
+    x24 = (1024 * (x6 + 1) if x18 else 0) + 3 * image_size * image_size + (96 * x15 * x15 if x4 != 1 else 0) + 2607232
+    x25 = (
+        x24 * x3
         + (1024 * (x10 + 1) if x19 else 0)
         + 62544384 * (x13 * x13 * x3 + x14 * x14)
         + 4224 * (x6 * x7 + x10 * x10)
@@ -684,21 +686,22 @@ def training_step_cuda_core_flops(
         + 2560 * x12
         + 2609792
     )
-    x25 = (
-        vision_batch_size * x24
+    x26 = (
+        vision_batch_size * x25
         + 64512 * ((x10 if x20 else 0) + x6 * x21)
-        + 263168 * (x20 + x21)
         + 48384 * ((x17 if x22 else 0) + x15 * x23)
         + 7168 * ((x8 if x22 else 0) + x4 * x23)
         - 3584 * (x22 + x23)
-        + 528 * (x17 + (x15 if x2 else 0))
-        + 16 * (x8 + (x4 if x2 else 0))
         + (401239360 if x2 else 0)
+        + 16 * (x8 + (x4 if x2 else 0))
+        + 263168 * (x20 + x21)
+        + 528 * (x17 + (x15 if x2 else 0))
         + 401240640
     )
     return (
-        x25 * images_per_prompt * (batch_size // vision_batch_size)
+        x26 * images_per_prompt * (batch_size // vision_batch_size)
         + (1320 * seq_len + 2852737) * batch_size * seq_len
+        + 3 * base_size * base_size
         - 400770048
     )
 
@@ -757,7 +760,7 @@ def training_step_io_bytes(
     Returns
     -------
     int
-        From 281 operations on integers.
+        From 284 operations on integers.
 
     Raises
     ------
@@ -844,32 +847,33 @@ def training_step_io_bytes(
     x29 = 1 if x9 != 16 else 0
     x30 = (1 if x5 != 16 else 0) if x2 else 0
     x31 = (x10 if x29 else 0) + x6 * x30
-    x32 = x29 + x30
-    x33 = 1 if x8 != 64 else 0
-    x34 = (1 if x4 != 64 else 0) if x2 else 0
-    x35 = (x22 if x33 else 0) + x20 * x34
-    x36 = x33 + x34
-    x37 = x22 + (x20 if x2 else 0)
-    x38 = x8 + (x4 if x2 else 0)
-    x39 = 1 if (14 * x14) != x4 else 0
-    x40 = 1 if (14 * x16) != x8 else 0
-    x41 = x14 * x14 * x26
-    x42 = vision_batch_size * x17
-    x43 = x22 if x40 else 0
-    x44 = 1 if activation_bits != 32 else 0
-    x45 = x31 + (x8 if x33 else 0) + x4 * x34
-    x46 = 1 if weight_bits != 32 else 0
-    x47 = x43 + ((x21 if (x4 + x26) != 2 else 0) if x39 else 0) + (x43 if (x8 + vision_batch_size) != 2 else 0)
-    x48 = (
-        (6 * image_size * image_size + (12288 * x20 if x39 else 0) + 3894272) * x3
-        + 6 * base_size * base_size
-        + 2408448 * ((x15 if x39 else 0) + (x17 if x40 else 0) + (x15 if x41 == 1 else 0) + (x17 if x42 == 1 else 0))
+    x32 = 1 if x8 != 64 else 0
+    x33 = (1 if x4 != 64 else 0) if x2 else 0
+    x34 = (x22 if x32 else 0) + x20 * x33
+    x35 = x32 + x33
+    x36 = x8 + (x4 if x2 else 0)
+    x37 = x29 + x30
+    x38 = x22 + (x20 if x2 else 0)
+    x39 = base_size * base_size
+    x40 = 1 if (14 * x14) != x4 else 0
+    x41 = 1 if (14 * x16) != x8 else 0
+    x42 = x14 * x14 * x26
+    x43 = vision_batch_size * x17
+    x44 = x22 if x41 else 0
+    x45 = 1 if activation_bits != 32 else 0
+    x46 = x31 + (x8 if x32 else 0) + x4 * x33
+    x47 = 1 if weight_bits != 32 else 0
+    x48 = x44 + ((x21 if (x4 + x26) != 2 else 0) if x40 else 0) + (x44 if (x8 + vision_batch_size) != 2 else 0)
+    x49 = (
+        (9 * image_size * image_size + (12288 * x20 if x40 else 0) + 3894272) * x3
+        + 6 * x39
+        + 2408448 * ((x15 if x40 else 0) + (x17 if x41 else 0) + (x15 if x42 == 1 else 0) + (x17 if x43 == 1 else 0))
         + 4816896 * ((x15 if x14 != 1 else 0) + (x17 if x16 != 1 else 0))
-        + 7225344 * ((x15 if x41 != 1 else 0) + (x17 if x42 != 1 else 0))
+        + 7225344 * ((x15 if x42 != 1 else 0) + (x17 if x43 != 1 else 0))
         + 68565504 * (x15 + x17)
         + 3584 * (x18 * x18 * x3 + x19 * x19)
         + 3941376 * x11
-        + 12288 * x47
+        + 12288 * x48
         + 6144 * ((((1 if x26 == 1 else 0) + 1) * x21 if x27 else 0) + ((1 if vision_batch_size == 1 else 0) + 1) * x28)
         + 192 * ((x23 if x27 else 0) + x8 * x28)
         + 18432 * ((x21 if x26 != 1 else 0) + (x22 if vision_batch_size != 1 else 0))
@@ -879,55 +883,57 @@ def training_step_io_bytes(
         + 20480 * x12
         + 3909632
     )
-    x49 = (
-        vision_batch_size * x48
-        + (1536 * x35 + 2048 * x45 + 524288 * x32 - 1024 * x36 if x44 else 0)
-        + 2560 * x35
-        + 2048 * (x10 + (x6 if x2 else 0))
-        + 4096 * x31
-        + 1317888 * x32
-        + 2592 * x37
-        + 32 * x38
-        + 1545344 * (x2 + 1)
-    )
     x50 = (
-        ((2560 * x20 if x4 == 64 else 0) + 2395032832 if x2 else 0)
-        + (2560 * x22 if x8 == 64 else 0)
-        + (6421504 * x36 if x46 else 0)
-        + 2395039232
+        vision_batch_size * x49
+        + (1536 * x34 + 2048 * x46 + 524288 * x37 - 1024 * x35 if x45 else 0)
+        + (2048 * x6 + 1545345 if x2 else 0)
+        + 2560 * x34
+        + 2048 * x10
+        + 4096 * x31
+        + 1317888 * x37
+        + 2592 * x38
+        + 32 * x36
+        + 1545344
     )
     x51 = (
-        activation_bits * x49
-        + weight_bits * x50
-        + (x44 + 1) * (65536 * x45 + 16777216 * x32 + 49152 * x35)
-        + x36 * ((-32768 if x44 else 0) + (205488128 if x46 else 0) + 205455360)
+        ((2560 * x20 if x4 == 64 else 0) + 2395032832 if x2 else 0)
+        + (2560 * x22 if x8 == 64 else 0)
+        + (6421504 * x35 if x47 else 0)
+        + 2395039232
+    )
+    x52 = (
+        activation_bits * x50
+        + weight_bits * x51
+        + (x45 + 1) * (65536 * x46 + 16777216 * x37 + 49152 * x34)
+        + x35 * ((-32768 if x45 else 0) + (205488128 if x47 else 0) + 205455360)
         + vision_batch_size * (3136 * (x11 + x3 + 1) + 1536 * x24)
-        + 1536 * x37
+        + 1536 * x38
         + 128 * x13
-        + 1024 * x38
+        + 1024 * x36
         + (663680 if x2 else 0)
         + 663808
     )
-    x52 = (
-        activation_bits * ((356352 if x44 else 0) + 5959168) + 2560 * weight_bits + (11403264 if x44 else 0) + 37443328
+    x53 = (
+        activation_bits * ((356352 if x45 else 0) + 5959168) + 2560 * weight_bits + (11403264 if x45 else 0) + 37443328
     )
-    x53 = seq_len * x52
-    x54 = x53 + logits_tokens * (activation_bits * ((258560 if x44 else 0) + 262400) + (8273920 if x44 else 0))
-    x55 = batch_size * seq_len
-    x56 = 73400320 if x55 > 298 else routed_reads(64, 6, x55, 1146880, expert_routing)
-    x57 = (1802240 if x46 else 0) + 99 * x56 - 163878144
-    x58 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
-    x59 = x58 + ((x7 * vision_batch_size * x25 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-    x60 = (
-        x51 * x25
-        + batch_size * x54
-        + weight_bits * x57
-        + 2560 * activation_bits * x59
+    x54 = seq_len * x53
+    x55 = x54 + logits_tokens * (activation_bits * ((258560 if x45 else 0) + 262400) + (8273920 if x45 else 0))
+    x56 = batch_size * seq_len
+    x57 = 73400320 if x56 > 298 else routed_reads(64, 6, x56, 1146880, expert_routing)
+    x58 = (1802240 if x47 else 0) + 99 * x57 - 163878144
+    x59 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x60 = x59 + ((x7 * vision_batch_size * x25 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+    x61 = 3 * x39 + 2560 * x60 + 1
+    x62 = (
+        x52 * x25
+        + batch_size * x55
+        + weight_bits * x58
+        + activation_bits * x61
         + 768 * seq_len
-        + (57671680 if x46 else 0)
+        + (57671680 if x47 else 0)
         + 86577152
     )
-    return -(-x60 // 8)
+    return -(-x62 // 8)
 
 
 def training_step_weight_bytes(
@@ -1102,7 +1108,7 @@ def training_step_activation_bytes(
     Returns
     -------
     int
-        From 226 operations on integers.
+        From 229 operations on integers.
 
     Raises
     ------
@@ -1188,63 +1194,66 @@ def training_step_activation_bytes(
     x28 = 1 if x9 != 16 else 0
     x29 = (1 if x5 != 16 else 0) if x2 else 0
     x30 = (x10 if x28 else 0) + x6 * x29
-    x31 = x28 + x29
-    x32 = 1 if x8 != 64 else 0
-    x33 = (1 if x4 != 64 else 0) if x2 else 0
-    x34 = (x21 if x32 else 0) + x19 * x33
-    x35 = (x8 if x32 else 0) + x4 * x33
-    x36 = x32 + x33
+    x31 = 1 if x8 != 64 else 0
+    x32 = (1 if x4 != 64 else 0) if x2 else 0
+    x33 = (x21 if x31 else 0) + x19 * x32
+    x34 = (x8 if x31 else 0) + x4 * x32
+    x35 = x31 + x32
+    x36 = x28 + x29
     x37 = x21 + (x19 if x2 else 0)
     x38 = 1 if (14 * x13) != x4 else 0
     x39 = 1 if (14 * x15) != x8 else 0
     x40 = x13 * x13 * x25
     x41 = vision_batch_size * x16
     x42 = 1 if activation_bits != 32 else 0
-    x43 = x2 + 1
-    x44 = 1 if weight_bits != 32 else 0
-    x45 = (x21 if x39 else 0) if (x8 + vision_batch_size) != 2 else 0
-    x46 = ((x20 if (x4 + x25) != 2 else 0) if x38 else 0) + x45
+    x43 = 1 if weight_bits != 32 else 0
+    x44 = (x21 if x39 else 0) if (x8 + vision_batch_size) != 2 else 0
+    x45 = ((x20 if (x4 + x25) != 2 else 0) if x38 else 0) + x44
+    x46 = (
+        1204224 * ((x14 if x38 else 0) + (x16 if x39 else 0) + (x14 if x40 == 1 else 0) + (x16 if x41 == 1 else 0))
+        + 2408448 * ((x14 if x13 != 1 else 0) + (x16 if x15 != 1 else 0))
+        + 3612672 * ((x14 if x40 != 1 else 0) + (x16 if x41 != 1 else 0))
+        + 11966976 * (x14 + x16)
+        + 1024 * (x17 * x17 * x3 + x18 * x18)
+        + 651520 * x11
+        + 6144 * x45
+        + 3072 * ((((1 if x25 == 1 else 0) + 1) * x20 if x26 else 0) + ((1 if vision_batch_size == 1 else 0) + 1) * x27)
+        + 96 * (x22 + x8 * x21 + (x22 if x26 else 0) + x8 * x27)
+        + 9216 * ((x20 if x25 != 1 else 0) + (x21 if vision_batch_size != 1 else 0))
+        + 48 * (x19 * x20 + x21 * x21)
+        + 140296 * x23
+        + 642048 * x3
+        + 5120 * x12
+        + 645888
+    )
     x47 = (
-        150528 * ((x14 if x38 else 0) + (x16 if x39 else 0) + (x14 if x40 == 1 else 0) + (x16 if x41 == 1 else 0))
-        + 301056 * ((x14 if x13 != 1 else 0) + (x16 if x15 != 1 else 0))
-        + 451584 * ((x14 if x40 != 1 else 0) + (x16 if x41 != 1 else 0))
-        + 1495872 * (x14 + x16)
-        + 128 * (x17 * x17 * x3 + x18 * x18)
-        + 81440 * x11
-        + 768 * x46
-        + 384 * ((((1 if x25 == 1 else 0) + 1) * x20 if x26 else 0) + ((1 if vision_batch_size == 1 else 0) + 1) * x27)
-        + 12 * (x22 + x8 * x21 + (x22 if x26 else 0) + x8 * x27)
-        + 1152 * ((x20 if x25 != 1 else 0) + (x21 if vision_batch_size != 1 else 0))
-        + 6 * (x19 * x20 + x21 * x21)
-        + 17537 * x23
-        + 80256 * x3
-        + 640 * x12
-        + 80736
+        vision_batch_size * x46
+        + (1024 * x34 + 768 * x33 - 512 * x35 if x42 else 0)
+        + 1024 * x30 * (x42 + 1)
+        + (470593 if x2 else 0)
+        + 16 * (x8 + (x4 if x2 else 0))
+        + 263168 * x36
+        + 528 * x37
+        + 470592
     )
     x48 = (
-        vision_batch_size * x47
-        + (128 * x35 + 96 * x34 - 64 * x36 if x42 else 0)
-        + 128 * x30 * (x42 + 1)
-        + 32896 * x31
-        + 66 * x37
-        + 2 * (x8 + (x4 if x2 else 0))
-        + 58824 * x43
+        vision_batch_size * (3136 * (x11 + x3 + 1) + 1536 * x23)
+        + activation_bits * x47
+        + x35 * ((102744064 if x43 else 0) - 16384)
+        + 32768 * (x30 + x34)
+        + (8388608 * x36 if x42 else 0)
+        + 24576 * x33
+        + 512 * x37
+        + 200704 * (x2 + 1)
     )
-    x49 = (
-        activation_bits * x48
-        + vision_batch_size * (392 * (x11 + x3 + 1) + 192 * x23)
-        + x36 * ((12843008 if x44 else 0) - 2048)
-        + 4096 * (x30 + x35)
-        + (1048576 * x31 if x42 else 0)
-        + 3072 * x34
-        + 64 * x37
-        + 25088 * x43
-    )
-    x50 = seq_len * (activation_bits * ((6144 if x42 else 0) + 123648) + (522240 if x42 else 0) + 698284)
-    x51 = x50 + logits_tokens * (16160 * activation_bits + (517120 if x42 else 0))
-    x52 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
-    x53 = x52 + ((x7 * vision_batch_size * x24 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-    return x49 * x24 + batch_size * x51 + 160 * activation_bits * x53 + (3604480 if x44 else 0) + 5632
+    x49 = seq_len * (activation_bits * ((49152 if x42 else 0) + 989184) + (4177920 if x42 else 0) + 5586272)
+    x50 = x49 + logits_tokens * (129280 * activation_bits + (4136960 if x42 else 0))
+    x51 = (batch_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x52 = x51 + ((x7 * vision_batch_size * x24 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+    x53 = 1280 * x52
+    x54 = x53 + 1
+    x55 = x48 * x24 + batch_size * x50 + activation_bits * x54 + (28835840 if x43 else 0) + 45056
+    return -(-x55 // 8)
 
 
 def training_step_kv_cache_bytes(

@@ -21,11 +21,11 @@ Conventions
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
 - Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that are
   alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in the
-  order of the model's forward, with experts that take even shares of the tokens. An activation is alive from the first
-  operator that writes or reads it to the last one, and changes of its layout or type are itself. So pixels count from
-  their first read on, and the embeddings of the prompt beside the towers, whose features are written into them.
-  Parameters, the cache and integers do not count. The peak of a request is that of its largest stage; peaks do not add
-  up, so they are no part of a cost.
+  order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from the operator
+  that writes it to the last one that runs while the code still holds it; a view is the tensor that it shows, a copy or
+  a cast is another one. The pixels of all images of the batch are alive while the towers run, and so are the embeddings
+  of the prompt, into which the features are written. Indices count, parameters and the cache do not. The peak of a
+  request is that of its largest stage; peaks do not add up, so they are no part of a cost.
 - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
@@ -2860,7 +2860,7 @@ def projector_operators(
     Returns
     -------
     tuple[OperatorCost, ...]
-        From 59 operations on integers.
+        From 72 operations on integers.
 
     Raises
     ------
@@ -2895,43 +2895,50 @@ def projector_operators(
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
     x1 = 1 if (num_width_tiles * num_height_tiles) > 1 else 0
-    x2 = -(-(image_size // 16) // 4)
-    x3 = num_height_tiles * x2 if x1 else 0
-    x4 = x3 * num_width_tiles * x2
-    x5 = -(-(base_size // 16) // 4)
-    x6 = x4 + x5 * x5
-    x7 = x5 + x3
-    x8 = vision_batch_size * activation_bits
-    x9 = images_per_prompt * (batch_size // vision_batch_size)
-    x10 = x9 * x8
-    x11 = (x4 if num_width_tiles != 1 else 0) if x2 != 1 else 0
-    x12 = 1280 * x10
-    x13 = x7 + x6 + 1
-    x14 = x1 + 1
-    io_bits_1 = ((11776 * x6 + 6400 * x7 + 3840) * x8 + weight_bits * ((1280 if x1 else 0) + 2560)) * x9
-    activation_bits_1 = (5888 * x6 + 3840 * x7 + 2560) * x10
-    io_bits_2 = 2560 * x10 * x11
-    activation_bits_2 = x12 * x11
-    io_bits_3 = x13 * (3840 * x8 + 64) * x9
-    activation_bits_3 = x13 * x12
-    calls_4 = x14 * x9
-    tensor_core_flops_4 = 5242880 * vision_batch_size * x6 * x9
-    io_bits_4 = (3328 * x6 * x8 + 2622720 * weight_bits * x14) * x9
-    activation_bits_4 = x6 * x12
+    x2 = num_width_tiles if x1 else 0
+    x3 = images_per_prompt * (batch_size // vision_batch_size)
+    x4 = vision_batch_size * x3
+    x5 = 3 * (image_size * image_size * num_height_tiles * x2 * x4 + base_size * base_size)
+    x6 = (x3 if x1 else 0) + 1
+    x7 = -(-(image_size // 16) // 4)
+    x8 = num_height_tiles * x7
+    x9 = x2 * x7 * x8
+    x10 = -(-(base_size // 16) // 4)
+    x11 = x9 + x10 * x10
+    x12 = x10 + (x8 if x1 else 0)
+    x13 = vision_batch_size * activation_bits
+    x14 = x3 * x13
+    x15 = (x9 if num_width_tiles != 1 else 0) if x7 != 1 else 0
+    x16 = 1280 * x14
+    x17 = x12 + x11 + 1
+    x18 = x1 + 1
+    cuda_core_flops_1 = x5
+    io_bits_1 = activation_bits * (x5 + x6)
+    activation_bits_1 = activation_bits * x6
+    io_bits_2 = ((11776 * x11 + 6400 * x12 + 3840) * x13 + weight_bits * ((1280 if x1 else 0) + 2560)) * x3
+    activation_bits_2 = (5888 * x11 + 3840 * x12 + 2560) * x14
+    io_bits_3 = 2560 * x14 * x15
+    activation_bits_3 = x16 * x15
+    io_bits_4 = x17 * (3840 * x13 + 64) * x3
+    activation_bits_4 = x17 * x16
+    calls_5 = x18 * x3
+    tensor_core_flops_5 = 5242880 * x11 * x4
+    io_bits_5 = (3328 * x11 * x13 + 2622720 * weight_bits * x18) * x3
+    activation_bits_5 = x11 * x16
     return (
         OperatorCost(
             "model",
-            "cat",
-            6,
+            "sum",
+            2,
             0,
-            0,
+            cuda_core_flops_1,
             io_bits_1,
             activation_bits_1,
         ),
         OperatorCost(
             "model",
-            "clone",
-            1,
+            "cat",
+            6,
             0,
             0,
             io_bits_2,
@@ -2939,7 +2946,7 @@ def projector_operators(
         ),
         OperatorCost(
             "model",
-            "index_put_",
+            "clone",
             1,
             0,
             0,
@@ -2947,13 +2954,22 @@ def projector_operators(
             activation_bits_3,
         ),
         OperatorCost(
-            "model.projector.layers",
-            "addmm",
-            calls_4,
-            tensor_core_flops_4,
+            "model",
+            "index_put_",
+            1,
+            0,
             0,
             io_bits_4,
             activation_bits_4,
+        ),
+        OperatorCost(
+            "model.projector.layers",
+            "addmm",
+            calls_5,
+            tensor_core_flops_5,
+            0,
+            io_bits_5,
+            activation_bits_5,
         ),
     )
 

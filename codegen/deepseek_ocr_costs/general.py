@@ -21,11 +21,11 @@ Conventions
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
 - Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that are
   alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in the
-  order of the model's forward, with experts that take even shares of the tokens. An activation is alive from the first
-  operator that writes or reads it to the last one, and changes of its layout or type are itself. So pixels count from
-  their first read on, and the embeddings of the prompt beside the towers, whose features are written into them.
-  Parameters, the cache and integers do not count. The peak of a request is that of its largest stage; peaks do not add
-  up, so they are no part of a cost.
+  order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from the operator
+  that writes it to the last one that runs while the code still holds it; a view is the tensor that it shows, a copy or
+  a cast is another one. The pixels of all images of the batch are alive while the towers run, and so are the embeddings
+  of the prompt, into which the features are written. Indices count, parameters and the cache do not. The peak of a
+  request is that of its largest stage; peaks do not add up, so they are no part of a cost.
 - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
@@ -157,7 +157,7 @@ def vision(
     Returns
     -------
     Cost
-        From 596 operations on integers.
+        From 597 operations on integers.
 
     Raises
     ------
@@ -422,7 +422,7 @@ def vision(
         sam_hidden_size * x133
         + clip_hidden_size * (22 * x76 + 7 * x10 + 5 * x33)
         + x28 * (32 * sam_neck_channels + 18)
-        + 3 * (base_size * base_size + image_size * image_size * x32)
+        + 3 * (base_size * base_size + (image_size * image_size * x3 if x4 else 0))
         + 9 * clip_intermediate_size * x76
     )
     x135 = (
@@ -539,7 +539,7 @@ def projector(
     Returns
     -------
     Cost
-        From 65 operations on integers.
+        From 78 operations on integers.
 
     Raises
     ------
@@ -588,17 +588,22 @@ def projector(
     x7 = x2 * x1 * x4
     x8 = x7 + x5 * x5
     x9 = images_per_prompt * (batch_size // vision_batch_size)
-    x10 = vision_batch_size * activation_bits
-    x11 = x8 * clip_hidden_size
-    x12 = (x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0
-    tensor_core_flops = 4 * hidden_size * x11 * vision_batch_size * x9
-    cuda_core_flops = 0
-    x13 = (2 * x12 + 10 * x8 + 8 * x6 + 6) * x10 + weight_bits * (2 * (x3 + clip_hidden_size * (x3 + 1)) + 3)
-    x14 = hidden_size * x13 + 6 * x10 * x11 + 64 * (x6 + x8 + 1)
-    x15 = x14 * x9
-    io_bytes = -(-x15 // 8)
+    x10 = vision_batch_size * x9
+    x11 = vision_batch_size * activation_bits
+    x12 = x8 * clip_hidden_size
+    x13 = 3 * (base_size * base_size + (x10 * image_size * image_size * x2 if x3 else 0))
+    x14 = (x7 if num_width_tiles != 1 else 0) if x1 != 1 else 0
+    x15 = (x9 if x3 else 0) + 1
+    tensor_core_flops = 4 * hidden_size * x10 * x12
+    cuda_core_flops = x13
+    x16 = (2 * x14 + 10 * x8 + 8 * x6 + 6) * x11 + weight_bits * (2 * (x3 + clip_hidden_size * (x3 + 1)) + 3)
+    x17 = hidden_size * x16 + 6 * x12 * x11 + 64 * (x6 + x8 + 1)
+    x18 = x17 * x9
+    x19 = x18 + activation_bits * (x13 + x15)
+    io_bytes = -(-x19 // 8)
     weight_bytes = -(-((2 * clip_hidden_size + 3) * weight_bits * hidden_size) // 8)
-    activation_bytes = -(-((hidden_size * (x12 + 5 * x8 + 4 * x6 + 3) + 2 * x11) * x9 * x10) // 8)
+    x20 = activation_bits * (x15 + (hidden_size * (x14 + 5 * x8 + 4 * x6 + 3) + 2 * x12) * x10)
+    activation_bytes = -(-x20 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -1290,7 +1295,7 @@ def request(
     Returns
     -------
     Cost
-        From 1024 operations on integers.
+        From 1036 operations on integers.
 
     Raises
     ------
@@ -1526,336 +1531,343 @@ def request(
     x78 = x31 * sam_num_hidden_layers
     x79 = x34 + x78
     x80 = clip_num_hidden_layers * x37
-    x81 = 1 if activation_bits != 32 else 0
-    x82 = x61 + (x62 if x4 else 0)
-    x83 = x60 * x82
-    x84 = x60 * x60
-    x85 = 4 * x51 - 2 * x52 if x81 else 0
-    x86 = sam_window_size * sam_num_attention_heads
-    x87 = 1 if sam_window_size != 1 else 0
-    x88 = vision_batch_size * sam_hidden_size
-    x89 = x18 if x87 else 0
-    x90 = x47 * x53
-    x91 = (
-        vision_batch_size * x21 * x86
-        + ((x20 * x88 if x87 else 0) if x19 != 1 else 0)
-        + (x88 * x89 if x16 != 1 else 0)
-        + x90
+    x81 = base_size * base_size
+    x82 = image_size * image_size * x3 if x4 else 0
+    x83 = 1 if activation_bits != 32 else 0
+    x84 = x61 + (x62 if x4 else 0)
+    x85 = x60 * x84
+    x86 = x60 * x60
+    x87 = 4 * x51 - 2 * x52 if x83 else 0
+    x88 = sam_window_size * sam_num_attention_heads
+    x89 = 1 if sam_window_size != 1 else 0
+    x90 = vision_batch_size * sam_hidden_size
+    x91 = x18 if x89 else 0
+    x92 = x47 * x53
+    x93 = (
+        vision_batch_size * x21 * x88
+        + ((x20 * x90 if x89 else 0) if x19 != 1 else 0)
+        + (x90 * x91 if x16 != 1 else 0)
+        + x92
     )
-    x92 = -4 * sam_window_size
-    x93 = x14 * x53
-    x94 = sam_num_global_layers * x47
-    x95 = sam_hidden_size + x32
-    x96 = vision_batch_size * sam_num_global_layers
-    x97 = sam_num_attention_heads * x96
-    x98 = vision_batch_size * x43 + x55 * x94 + vision_batch_size * x31 * x95 + x30 * x97 + x91 * x46
-    x99 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x100 = x28 if x6 != 1 else 0
-    x101 = sam_hidden_size if x65 else 0
-    x102 = x96 * x100
-    x103 = 1 if x1 != 1 else 0
-    x104 = 1 if (sam_num_attention_heads + x75) != 2 else 0
-    x105 = x96 if x103 else 0
-    x106 = sam_hidden_size * x26
-    x107 = (
-        x29 * x97
-        + x6 * (x99 + 1) * x97 * x100
-        + (x101 * x102 if vision_batch_size == 1 else 0)
-        + (sam_hidden_size * x102 if x99 else 0)
-        + ((x104 + 1) * x27 * x97 if x103 else 0)
-        + (x26 * x101 * x105 if x75 == 1 else 0)
-        + (x106 * x105 if x104 else 0)
-        + clip_hidden_size * x82 * ((x84 if x60 != 1 else 0) + 1)
+    x94 = -4 * sam_window_size
+    x95 = x14 * x53
+    x96 = sam_num_global_layers * x47
+    x97 = sam_hidden_size + x32
+    x98 = vision_batch_size * sam_num_global_layers
+    x99 = sam_num_attention_heads * x98
+    x100 = vision_batch_size * x43 + x55 * x96 + vision_batch_size * x31 * x97 + x30 * x99 + x93 * x46
+    x101 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x102 = x28 if x6 != 1 else 0
+    x103 = sam_hidden_size if x65 else 0
+    x104 = x98 * x102
+    x105 = 1 if x1 != 1 else 0
+    x106 = 1 if (sam_num_attention_heads + x75) != 2 else 0
+    x107 = x98 if x105 else 0
+    x108 = sam_hidden_size * x26
+    x109 = (
+        x29 * x99
+        + x6 * (x101 + 1) * x99 * x102
+        + (x103 * x104 if vision_batch_size == 1 else 0)
+        + (sam_hidden_size * x104 if x101 else 0)
+        + ((x106 + 1) * x27 * x99 if x105 else 0)
+        + (x26 * x103 * x107 if x75 == 1 else 0)
+        + (x108 * x107 if x106 else 0)
+        + clip_hidden_size * x84 * ((x86 if x60 != 1 else 0) + 1)
     )
-    x108 = x81 + 1
-    x109 = 3 * sam_patch_size * sam_patch_size
-    x110 = sam_neck_channels + clip_hidden_size
-    x111 = sam_hidden_size * sam_num_hidden_layers
-    x112 = clip_hidden_size * clip_num_hidden_layers
-    x113 = clip_hidden_size * x60
-    x114 = (
-        4 * (x110 + sam_hidden_size * x111 + clip_hidden_size * x112)
-        + 2 * (sam_intermediate_size * x111 + clip_intermediate_size * x112)
+    x110 = x83 + 1
+    x111 = 3 * sam_patch_size * sam_patch_size
+    x112 = sam_neck_channels + clip_hidden_size
+    x113 = sam_hidden_size * sam_num_hidden_layers
+    x114 = clip_hidden_size * clip_num_hidden_layers
+    x115 = clip_hidden_size * x60
+    x116 = (
+        4 * (x112 + sam_hidden_size * x113 + clip_hidden_size * x114)
+        + 2 * (sam_intermediate_size * x113 + clip_intermediate_size * x114)
         + sam_hidden_size * sam_neck_channels
-        + x60 * x113
-        + x95
+        + x60 * x115
+        + x97
         + clip_num_hidden_layers * clip_intermediate_size
-        + 9 * (x111 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x110 + x112)
+        + 9 * (x113 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x112 + x114)
     )
-    x115 = 1 if weight_bits != 32 else 0
-    x116 = 4 * x48
-    x117 = (x28 if x6 == x48 else 0) + (x25 if x1 == x48 else 0)
-    x118 = x48 * x52
-    x119 = x48 if x115 else 0
-    x120 = x115 + 1
-    x121 = x48 * x120
-    x122 = 128 * x51
-    x123 = x22 if x87 else 0
-    x124 = (x18 if (sam_num_attention_heads + x66) != 2 else 0) + (x20 if (sam_num_attention_heads + x67) != 2 else 0)
-    x125 = (
+    x117 = 1 if weight_bits != 32 else 0
+    x118 = 4 * x48
+    x119 = (x28 if x6 == x48 else 0) + (x25 if x1 == x48 else 0)
+    x120 = x48 * x52
+    x121 = x48 if x117 else 0
+    x122 = x117 + 1
+    x123 = x48 * x122
+    x124 = 128 * x51
+    x125 = x22 if x89 else 0
+    x126 = (x18 if (sam_num_attention_heads + x66) != 2 else 0) + (x20 if (sam_num_attention_heads + x67) != 2 else 0)
+    x127 = (
         (sam_hidden_size * x71 if (x6 + vision_batch_size) != 2 else 0)
-        + x124 * (sam_hidden_size + x86) * x123
-        + ((x101 * x89 if x66 == 1 else 0) + sam_num_attention_heads * x23) * x22
-        + (x20 * x101 * x123 if x67 == 1 else 0)
-        + ((x106 if (x1 + x75) != 2 else 0) if x72 else 0)
-        + (x23 * x86 if x87 else 0)
+        + x126 * (sam_hidden_size + x88) * x125
+        + ((x103 * x91 if x66 == 1 else 0) + sam_num_attention_heads * x23) * x22
+        + (x20 * x103 * x125 if x67 == 1 else 0)
+        + ((x108 if (x1 + x75) != 2 else 0) if x72 else 0)
+        + (x23 * x88 if x89 else 0)
     )
-    x126 = vision_batch_size * activation_bits
-    x127 = x125 * x126 + weight_bits * x22 * x90
-    x128 = vision_batch_size * (128 * (x78 + x80) + 64 * x37)
-    x129 = x113 * x83
-    x130 = sam_hidden_size * x118
-    x131 = x53 * (x84 + 1)
-    x132 = x12 * clip_hidden_size
-    x133 = (x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0
-    x134 = weight_bits * hidden_size
-    x135 = hidden_size // num_attention_heads
-    x136 = num_key_value_heads * x135
-    x137 = hidden_size + x136
-    x138 = 2 * n_routed_experts
-    x139 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x140 = first_k_dense_replace * intermediate_size
-    x141 = x140 + num_hidden_layers * x139
-    x142 = first_k_dense_replace * (-6 * x139 - 2 * n_routed_experts) + 6 * x141
-    x143 = num_hidden_layers * x135
-    x144 = 2 * vocab_size
-    x145 = 2 * num_experts_per_tok + 29 * hidden_size + 7 * x136
-    x146 = hidden_size * num_experts_per_tok
-    x147 = hidden_size * num_hidden_layers
-    x148 = num_experts_per_tok * x147
-    x149 = hidden_size + x143
-    x150 = -4 * x146 - 2 * (hidden_size + num_experts_per_tok) - 10 * x139 - 12 * n_routed_experts
-    x151 = first_k_dense_replace * x150 + 4 * (x148 + 1) + 8 * (num_hidden_layers + x149) + 10 * x141
-    x152 = batch_size * seq_len
-    x153 = 6 if x81 else 0
-    x154 = first_k_dense_replace * (num_experts_per_tok * ((-1 if x81 else 0) - 10) + (-2 if x81 else 0) - 3)
-    x155 = x154 + num_hidden_layers * (10 * num_experts_per_tok + x153 + 34)
-    x156 = -64 * x108
-    x157 = num_experts_per_tok if x81 else 0
-    x158 = (
-        num_hidden_layers * (96 * num_experts_per_tok + (192 if x81 else 0) + 384)
-        + first_k_dense_replace * (-96 * num_experts_per_tok + x156)
+    x128 = vision_batch_size * activation_bits
+    x129 = x127 * x128 + weight_bits * x22 * x92
+    x130 = vision_batch_size * (128 * (x78 + x80) + 64 * x37)
+    x131 = x115 * x85
+    x132 = sam_hidden_size * x120
+    x133 = x53 * (x86 + 1)
+    x134 = x12 * clip_hidden_size
+    x135 = 3 * (x81 + x45 * x82)
+    x136 = (x10 if num_width_tiles != 1 else 0) if x2 != 1 else 0
+    x137 = (x44 if x4 else 0) + 1
+    x138 = weight_bits * hidden_size
+    x139 = hidden_size // num_attention_heads
+    x140 = num_key_value_heads * x139
+    x141 = hidden_size + x140
+    x142 = 2 * n_routed_experts
+    x143 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x144 = first_k_dense_replace * intermediate_size
+    x145 = x144 + num_hidden_layers * x143
+    x146 = first_k_dense_replace * (-6 * x143 - 2 * n_routed_experts) + 6 * x145
+    x147 = num_hidden_layers * x139
+    x148 = 2 * vocab_size
+    x149 = 2 * num_experts_per_tok + 29 * hidden_size + 7 * x140
+    x150 = hidden_size * num_experts_per_tok
+    x151 = hidden_size * num_hidden_layers
+    x152 = num_experts_per_tok * x151
+    x153 = hidden_size + x147
+    x154 = -4 * x150 - 2 * (hidden_size + num_experts_per_tok) - 10 * x143 - 12 * n_routed_experts
+    x155 = first_k_dense_replace * x154 + 4 * (x152 + 1) + 8 * (num_hidden_layers + x153) + 10 * x145
+    x156 = batch_size * seq_len
+    x157 = 6 if x83 else 0
+    x158 = first_k_dense_replace * (num_experts_per_tok * ((-1 if x83 else 0) - 10) + (-2 if x83 else 0) - 3)
+    x159 = x158 + num_hidden_layers * (10 * num_experts_per_tok + x157 + 34)
+    x160 = -64 * x110
+    x161 = num_experts_per_tok if x83 else 0
+    x162 = (
+        num_hidden_layers * (96 * num_experts_per_tok + (192 if x83 else 0) + 384)
+        + first_k_dense_replace * (-96 * num_experts_per_tok + x160)
         + weight_bits
-        + activation_bits * num_hidden_layers * x157
+        + activation_bits * num_hidden_layers * x161
         + 160
     )
-    x159 = 2 if kv_bits != activation_bits else 0
-    x160 = 320 * (x135 + n_routed_experts) + 704 * num_experts_per_tok + 448
-    x161 = -320 * n_routed_experts - 704 * num_experts_per_tok
-    x162 = 8 * x141
-    x163 = x149 if x81 else 0
-    x164 = num_key_value_heads * x143
-    x165 = kv_bits * x164
-    x166 = 2 * (activation_bits * x163 + x165) + 256
-    x167 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
-    x168 = x108 * vocab_size
-    x169 = vocab_size if x81 else 0
-    x170 = 32 * x169
-    x171 = -n_routed_experts
-    x172 = -3 * moe_intermediate_size
-    x173 = num_hidden_layers * n_routed_experts
-    x174 = num_hidden_layers * (x137 + 1)
-    x175 = x140 + num_hidden_layers * moe_intermediate_size * n_shared_experts
-    x176 = (
-        first_k_dense_replace * ((x171 if x115 else 0) + n_shared_experts * x172)
+    x163 = 2 if kv_bits != activation_bits else 0
+    x164 = 320 * (x139 + n_routed_experts) + 704 * num_experts_per_tok + 448
+    x165 = -320 * n_routed_experts - 704 * num_experts_per_tok
+    x166 = 8 * x145
+    x167 = x153 if x83 else 0
+    x168 = num_key_value_heads * x147
+    x169 = kv_bits * x168
+    x170 = 2 * (activation_bits * x167 + x169) + 256
+    x171 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    x172 = x110 * vocab_size
+    x173 = vocab_size if x83 else 0
+    x174 = 32 * x173
+    x175 = -n_routed_experts
+    x176 = -3 * moe_intermediate_size
+    x177 = num_hidden_layers * n_routed_experts
+    x178 = num_hidden_layers * (x141 + 1)
+    x179 = x144 + num_hidden_layers * moe_intermediate_size * n_shared_experts
+    x180 = (
+        first_k_dense_replace * ((x175 if x117 else 0) + n_shared_experts * x176)
         + vocab_size
-        + (x173 if x115 else 0)
-        + 2 * x174
-        + 3 * x175
+        + (x177 if x117 else 0)
+        + 2 * x178
+        + 3 * x179
         + 1
     )
-    x177 = hidden_size * x176
-    x178 = hidden_size * moe_intermediate_size
-    x179 = -3 * first_k_dense_replace + 3 * num_hidden_layers
-    x180 = x120 * n_routed_experts
-    x181 = x152 * x157 + x180
-    x182 = 32 * hidden_size
-    x183 = 64 * n_routed_experts + 16 * x135
-    x184 = -32 * hidden_size
-    x185 = -64 * n_routed_experts
-    x186 = 64 * (num_hidden_layers + batch_size * x163)
-    x187 = -8 * first_k_dense_replace
-    x188 = (
-        (x146 + x139) * x187
-        + 4 * (hidden_size + (x143 if x81 else 0))
-        + 13 * x164
-        + hidden_size * (num_hidden_layers * (x153 + 27) - 2 * x108 * first_k_dense_replace + (2 if x81 else 0))
-        + 8 * (x141 + x148)
+    x181 = hidden_size * x180
+    x182 = hidden_size * moe_intermediate_size
+    x183 = -3 * first_k_dense_replace + 3 * num_hidden_layers
+    x184 = x122 * n_routed_experts
+    x185 = x156 * x161 + x184
+    x186 = 32 * hidden_size
+    x187 = 64 * n_routed_experts + 16 * x139
+    x188 = -32 * hidden_size
+    x189 = -64 * n_routed_experts
+    x190 = 64 * (num_hidden_layers + batch_size * x167)
+    x191 = -8 * first_k_dense_replace
+    x192 = (
+        (x150 + x143) * x191
+        + 4 * (hidden_size + (x147 if x83 else 0))
+        + 13 * x168
+        + hidden_size * (num_hidden_layers * (x157 + 27) - 2 * x110 * first_k_dense_replace + (2 if x83 else 0))
+        + 8 * (x145 + x152)
     )
-    x189 = 320 * hidden_size + 256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x135 + 448
-    x190 = (
-        64 * (x81 + x108 * num_hidden_layers * num_experts_per_tok)
-        + first_k_dense_replace * (num_experts_per_tok + 1) * x156
+    x193 = 320 * hidden_size + 256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x139 + 448
+    x194 = (
+        64 * (x83 + x110 * num_hidden_layers * num_experts_per_tok)
+        + first_k_dense_replace * (num_experts_per_tok + 1) * x160
         + 128
     )
-    x191 = (
-        num_hidden_layers * x189
-        + hidden_size * x190
+    x195 = (
+        num_hidden_layers * x193
+        + hidden_size * x194
         + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
-        + 192 * ((x147 if x81 else 0) + 1)
+        + 192 * ((x151 if x83 else 0) + 1)
     )
-    x192 = 64 * x169
-    x193 = (
-        (hidden_size * (64 * num_hidden_layers - 64 * first_k_dense_replace) if x115 else 0)
+    x196 = 64 * x173
+    x197 = (
+        (hidden_size * (64 * num_hidden_layers - 64 * first_k_dense_replace) if x117 else 0)
         + 128 * num_hidden_layers
         - 128 * first_k_dense_replace
     )
-    x194 = n_routed_experts * x193
-    x195 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
-    x196 = x180 + batch_size * x157
-    x197 = batch_size * x165
-    x198 = (
+    x198 = n_routed_experts * x197
+    x199 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
+    x200 = x184 + batch_size * x161
+    x201 = batch_size * x169
+    x202 = (
         sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x15) * x23 + 4 * (x29 + x30))
         + x31 * (6 * sam_patch_size * sam_patch_size + 4 * x32 + 2 * sam_neck_channels)
         + 8 * sam_hidden_size * x34
         + 4 * x15 * x33
     )
-    x199 = clip_num_hidden_layers * (x37 * (x38 + x39) + 8 * x12 + 4 * x40) + 18 * x12 * sam_downsample_channels
-    x200 = sam_hidden_size * x198 + clip_hidden_size * x199 + 18 * sam_neck_channels * (x31 * sam_neck_channels + x43)
-    x201 = seq_len * (hidden_size * (num_hidden_layers * (4 * (seq_len + x137) + x138) + x142) + x143)
-    x202 = x201 + hidden_size * logits_tokens * x144
-    x203 = decode_steps * (x143 + hidden_size * (num_hidden_layers * (x138 + 4 * x137) + x144 + x142)) + 4 * x195 * x147
-    tensor_core_flops = x200 * x45 + 4 * hidden_size * x132 * x45 + batch_size * x202 + batch_size * x203
-    x204 = decode_steps * (num_hidden_layers * (12 * n_routed_experts + x145) + x151)
-    x205 = x204 + 12 * num_hidden_layers * num_attention_heads * x195
-    x206 = clip_num_attention_heads * (6 * x40 + 12 * x12) + x37 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
-    x207 = (
+    x203 = clip_num_hidden_layers * (x37 * (x38 + x39) + 8 * x12 + 4 * x40) + 18 * x12 * sam_downsample_channels
+    x204 = sam_hidden_size * x202 + clip_hidden_size * x203 + 18 * sam_neck_channels * (x31 * sam_neck_channels + x43)
+    x205 = seq_len * (hidden_size * (num_hidden_layers * (4 * (seq_len + x141) + x142) + x146) + x147)
+    x206 = x205 + hidden_size * logits_tokens * x148
+    x207 = decode_steps * (x147 + hidden_size * (num_hidden_layers * (x142 + 4 * x141) + x148 + x146)) + 4 * x199 * x151
+    tensor_core_flops = x204 * x45 + 4 * hidden_size * x45 * x134 + batch_size * x206 + batch_size * x207
+    x208 = decode_steps * (num_hidden_layers * (12 * n_routed_experts + x149) + x155)
+    x209 = x208 + 12 * num_hidden_layers * num_attention_heads * x199
+    x210 = clip_num_attention_heads * (6 * x40 + 12 * x12) + x37 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
+    x211 = (
         x31 * (sam_hidden_size * (16 * sam_num_hidden_layers + 1) + 16 * sam_neck_channels + 5 * x32 + 4)
-        + clip_num_hidden_layers * x206
+        + clip_num_hidden_layers * x210
         + sam_num_attention_heads * (sam_num_global_layers * (8 * x29 - 8 * x22 * x23) + 8 * x23 * x46)
         + x37 * x38
     )
-    x208 = vision_batch_size * x207 + sam_num_global_layers * (x47 * (12 * x51 - 6 * x52) - 4 * x54) + x57 + 31 * x64
-    x209 = (
-        (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + x145) + x151) * x152
-        + batch_size * x205
-        + 2 * x208 * x44
+    x212 = vision_batch_size * x211 + sam_num_global_layers * (x47 * (12 * x51 - 6 * x52) - 4 * x54) + x57 + 31 * x64
+    x213 = (
+        (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + x149) + x155) * x156
+        + batch_size * x209
+        + 2 * x212 * x44
+        + 2 * x135
     )
-    cuda_core_flops = -(-x209 // 2)
-    x210 = (
+    cuda_core_flops = -(-x213 // 2)
+    x214 = (
         sam_num_global_layers * ((-6 * x69 - 12 * x21) * x22 - x74) + 6 * x77 + sam_num_hidden_layers * x74 + 12 * x79
     )
-    x211 = (
-        sam_hidden_size * x210
+    x215 = (
+        sam_hidden_size * x214
         + clip_hidden_size * (22 * x80 + 7 * x12 + 5 * x36)
         + x31 * (32 * sam_neck_channels + 18)
-        + 3 * (base_size * base_size + image_size * image_size * x35)
+        + 3 * (x81 + x82)
         + 9 * clip_intermediate_size * x80
     )
-    x212 = (
-        vision_batch_size * x211
-        + clip_hidden_size * (x11 + (x63 + x60 * x83 if x81 else 0) + x53 * (x84 + 2) + 2 * x63 + x9)
-        + sam_num_global_layers * (x47 * (x85 + 2 * x58) + sam_window_size * (x91 * x92 - 8 * x93))
-        + 4 * x98
-        + 2 * x107
-        + x108 * x59
+    x216 = (
+        vision_batch_size * x215
+        + clip_hidden_size * (x11 + (x63 + x60 * x85 if x83 else 0) + x53 * (x86 + 2) + 2 * x63 + x9)
+        + sam_num_global_layers * (x47 * (x87 + 2 * x58) + sam_window_size * (x93 * x94 - 8 * x95))
+        + 4 * x100
+        + 2 * x109
+        + x110 * x59
         + 8 * x56
     )
-    x213 = (
-        x53 * (sam_hidden_size * x109 + x114)
-        + ((x52 * (x116 - 2) if x115 else 0) + 2 * x117) * x94
-        + sam_hidden_size * (x117 + x118 * x119)
+    x217 = (
+        x53 * (sam_hidden_size * x111 + x116)
+        + ((x52 * (x118 - 2) if x117 else 0) + 2 * x119) * x96
+        + sam_hidden_size * (x119 + x120 * x121)
     )
-    x214 = x47 * (x52 * (128 * x121 - 64 * (x81 + x115) - 128) + x108 * x122) - 2 * x127 - 256 * x54
-    x215 = (
-        activation_bits * x212
-        + weight_bits * x213
-        + sam_num_global_layers * x214
-        + x128
-        + 32 * x108 * (x64 + x129)
-        + 2 * sam_num_hidden_layers * x127
-        + 32 * x130 * x121
-        + 64 * x131
+    x218 = x47 * (x52 * (128 * x123 - 64 * (x83 + x117) - 128) + x110 * x124) - 2 * x129 - 256 * x54
+    x219 = (
+        activation_bits * x216
+        + weight_bits * x217
+        + sam_num_global_layers * x218
+        + x130
+        + 32 * x110 * (x64 + x131)
+        + 2 * sam_num_hidden_layers * x129
+        + 32 * x132 * x123
+        + 64 * x133
         + 256 * x56
     )
-    x216 = (2 * x133 + 10 * x12 + 8 * x8 + 6) * x126 + weight_bits * (2 * (x4 + clip_hidden_size * x53) + 3)
-    x217 = hidden_size * x216 + 6 * x126 * x132 + 64 * x13
-    x218 = x135 * (activation_bits * (num_key_value_heads * (x159 + 12) + 4) + num_key_value_heads * kv_bits * x159)
-    x219 = x218 + x160
-    x220 = (
-        hidden_size * (activation_bits * (x155 + 3) + x158)
-        + num_hidden_layers * x219
-        + first_k_dense_replace * (-8 * activation_bits * x139 + x161)
-        + activation_bits * x162
-        + x166
+    x220 = (2 * x136 + 10 * x12 + 8 * x8 + 6) * x128 + weight_bits * (2 * (x4 + clip_hidden_size * x53) + 3)
+    x221 = hidden_size * x220 + 6 * x134 * x128 + 64 * x13
+    x222 = x139 * (activation_bits * (num_key_value_heads * (x163 + 12) + 4) + num_key_value_heads * kv_bits * x163)
+    x223 = x222 + x164
+    x224 = (
+        hidden_size * (activation_bits * (x159 + 3) + x162)
+        + num_hidden_layers * x223
+        + first_k_dense_replace * (-8 * activation_bits * x143 + x165)
+        + activation_bits * x166
+        + x170
     )
-    x221 = seq_len * x220
-    x222 = x221 + logits_tokens * (activation_bits * (hidden_size * (2 * x167 + 1) + x168) + x170)
-    x223 = (
-        x170
-        + hidden_size * (activation_bits * x155 + x158)
-        + activation_bits * (x168 + 4 * x149 + x162 + x139 * x187 + 14 * x164)
-        + num_hidden_layers * x160
-        + first_k_dense_replace * x161
-        + x166
-    )
-    x224 = x177 + x179 * routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x178, expert_routing)
-    x225 = (
-        batch_size * x223
-        + weight_bits * x224
-        + num_hidden_layers * (x196 * x182 + x183)
-        + first_k_dense_replace * (x185 + x196 * x184)
-        + x186
-    )
-    x226 = (
-        x215 * x44
-        + x217 * x44
-        + batch_size * x222
-        + weight_bits * (x177 + routed_reads(n_routed_experts, num_experts_per_tok, x152, x178, expert_routing) * x179)
-        + num_hidden_layers * (x181 * x182 + x183)
-        + first_k_dense_replace * (x181 * x184 + x185)
-        + seq_len * x186
-        + decode_steps * x225
-        + 2 * x195 * x197
-    )
-    io_bytes = -(-x226 // 8)
+    x225 = seq_len * x224
+    x226 = x225 + logits_tokens * (activation_bits * (hidden_size * (2 * x171 + 1) + x172) + x174)
     x227 = (
-        x47 * (sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x116 + x92))
-        + sam_hidden_size * (x109 + x48 * x48)
-        + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + x114
+        x174
+        + hidden_size * (activation_bits * x159 + x162)
+        + activation_bits * (x172 + 4 * x153 + x166 + x143 * x191 + 14 * x168)
+        + num_hidden_layers * x164
+        + first_k_dense_replace * x165
+        + x170
     )
-    x228 = (
-        first_k_dense_replace * ((n_routed_experts + n_shared_experts) * x172 + x171)
-        + 2 * (vocab_size + x174)
-        + 3 * (x175 + moe_intermediate_size * x173)
-        + x173
+    x228 = x181 + x183 * routed_reads(n_routed_experts, num_experts_per_tok, batch_size, x182, expert_routing)
+    x229 = (
+        batch_size * x227
+        + weight_bits * x228
+        + num_hidden_layers * (x200 * x186 + x187)
+        + first_k_dense_replace * (x189 + x200 * x188)
+        + x190
+    )
+    x230 = (
+        x219 * x44
+        + x221 * x44
+        + activation_bits * (x135 + x137)
+        + batch_size * x226
+        + weight_bits * (x181 + routed_reads(n_routed_experts, num_experts_per_tok, x156, x182, expert_routing) * x183)
+        + num_hidden_layers * (x185 * x186 + x187)
+        + first_k_dense_replace * (x185 * x188 + x189)
+        + seq_len * x190
+        + decode_steps * x229
+        + 2 * x199 * x201
+    )
+    io_bytes = -(-x230 // 8)
+    x231 = (
+        x47 * (sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x118 + x94))
+        + sam_hidden_size * (x111 + x48 * x48)
+        + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
+        + x116
+    )
+    x232 = (
+        first_k_dense_replace * ((n_routed_experts + n_shared_experts) * x176 + x175)
+        + 2 * (vocab_size + x178)
+        + 3 * (x179 + moe_intermediate_size * x177)
+        + x177
         + 1
     )
-    x229 = weight_bits * x227 + (2 * clip_hidden_size + 3) * x134 + x228 * x134
-    weight_bytes = -(-x229 // 8)
-    x230 = (
+    x233 = weight_bits * x231 + (2 * clip_hidden_size + 3) * x138 + x232 * x138
+    weight_bytes = -(-x233 // 8)
+    x234 = (
         sam_hidden_size * (sam_num_global_layers * (-3 * x69 - 5 * x21) * x22 + 3 * x77 + 5 * x79)
         + clip_hidden_size * (3 * x36 + 10 * x80 + 4 * x12)
         + x31 * (14 * sam_neck_channels + 8)
-        + (x125 + sam_hidden_size * x73) * (sam_num_hidden_layers - sam_num_global_layers)
+        + (x127 + sam_hidden_size * x73) * (sam_num_hidden_layers - sam_num_global_layers)
         + x80 * x39
     )
-    x231 = (
+    x235 = (
         x57
-        + x107
-        + vision_batch_size * x230
-        + sam_num_global_layers * (sam_window_size * (-2 * sam_window_size * x91 - 4 * x93) + x47 * x85)
-        + clip_hidden_size * (x63 * x108 + x131)
-        + 2 * x98
-        + (x59 if x81 else 0)
+        + x109
+        + vision_batch_size * x234
+        + sam_num_global_layers * (sam_window_size * (-2 * sam_window_size * x93 - 4 * x95) + x47 * x87)
+        + clip_hidden_size * (x63 * x110 + x133)
+        + 2 * x100
+        + (x59 if x83 else 0)
     )
-    x232 = (
-        x128
-        + activation_bits * x231
-        + sam_num_global_layers * (x47 * (x52 * (128 * x119 - 64 * x120) + x122) + 128 * x55 - 128 * x53 * x22)
+    x236 = (
+        x130
+        + activation_bits * x235
+        + sam_num_global_layers * (x47 * (x52 * (128 * x121 - 64 * x122) + x124) + 128 * x55 - 128 * x53 * x22)
         + 128 * x53 * x46
-        + 32 * (x64 + x119 * x130 + (x129 if x81 else 0))
+        + 32 * (x64 + x121 * x132 + (x131 if x83 else 0))
     )
-    x233 = 2 * x232 * x44
-    x234 = logits_tokens * (2 * activation_bits * (vocab_size + hidden_size * x167) + x192)
-    x235 = seq_len * (activation_bits * x188 + x191) + x234
-    x236 = batch_size * x235
-    x237 = x236 + x194
-    x238 = x194 + batch_size * (x192 + activation_bits * (x144 + x188) + x191) if decode_steps > 0 else 0
-    x239 = max(x233, 2 * (hidden_size * (x133 + 5 * x12 + 4 * x8 + 3) + 2 * x132) * x44 * x126, x237, x238)
-    activation_bytes = -(-x239 // 16)
-    kv_cache_bytes = -(-((seq_len + decode_steps) * x197) // 4)
+    x237 = 2 * x236 * x44
+    x238 = logits_tokens * (2 * activation_bits * (vocab_size + hidden_size * x171) + x196)
+    x239 = seq_len * (activation_bits * x192 + x195) + x238
+    x240 = batch_size * x239
+    x241 = x240 + x198
+    x242 = x198 + batch_size * (x196 + activation_bits * (x148 + x192) + x195) if decode_steps > 0 else 0
+    x243 = 2 * activation_bits * (x137 + (hidden_size * (x136 + 5 * x12 + 4 * x8 + 3) + 2 * x134) * x45)
+    x244 = max(x237, x243, x241, x242)
+    activation_bytes = -(-x244 // 16)
+    kv_cache_bytes = -(-((seq_len + decode_steps) * x201) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
@@ -3094,7 +3106,7 @@ def training_step(
     Returns
     -------
     Cost
-        From 1069 operations on integers.
+        From 1080 operations on integers.
 
     Raises
     ------
@@ -3205,17 +3217,17 @@ def training_step(
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
     x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // sam_patch_size
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x3 * x5
-    x7 = x1 * x6
+    x2 = 1 if x1 > 1 else 0
+    x3 = x1 if x2 else 0
+    x4 = image_size // sam_patch_size
+    x5 = -(-x4 // 4)
+    x6 = x5 * x5
+    x7 = x3 * x6
     x8 = base_size // sam_patch_size
     x9 = -(-x8 // 4)
     x10 = x9 * x9
     x11 = x7 + x10
-    x12 = x9 + num_height_tiles * x5
+    x12 = x9 + (num_height_tiles * x5 if x2 else 0)
     x13 = x11 + x12
     x14 = x13 + 1
     image_tokens = images_per_prompt * x14
@@ -3238,324 +3250,327 @@ def training_step(
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
     x15 = sam_window_size + 1
     x16 = sam_window_size * x15
-    x17 = -(-x2 // sam_window_size)
-    x18 = x17 * x17 * x1
-    x19 = x18 if x4 else 0
-    x20 = -(-x8 // sam_window_size)
-    x21 = x20 * x20
-    x22 = x19 + x21
-    x23 = sam_window_size * sam_window_size
-    x24 = x22 * x23
-    x25 = x2 if x4 else 0
-    x26 = x2 * x25
-    x27 = x1 * x26
-    x28 = x2 * x27
-    x29 = x2 * x28
-    x30 = x8 * x8
-    x31 = x29 + x30 * x30
-    x32 = x28 + x8 * x30
-    x33 = x27 + x30
-    x34 = sam_patch_size * sam_patch_size
-    x35 = sam_num_hidden_layers * sam_intermediate_size
-    x36 = sam_window_size * sam_num_hidden_layers
-    x37 = x15 * x36
-    x38 = sam_num_hidden_layers * x24 + sam_num_global_layers * x33
-    x39 = x1 if x4 else 0
-    x40 = x39 + 1
-    x41 = x11 + x40
-    x42 = x3 * x3
-    x43 = x40 + x7 * x42 + x10 * x10
-    x44 = 12 * hidden_size
-    x45 = -(-x2 // 2)
-    x46 = -(-x8 // 2)
-    x47 = sam_downsample_channels * (x45 * x45 * x39 + x46 * x46)
-    x48 = images_per_prompt * (batch_size // vision_batch_size)
-    x49 = vision_batch_size * x48
-    x50 = hidden_size // num_attention_heads
-    x51 = num_key_value_heads * x50
-    x52 = hidden_size + x51
-    x53 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x54 = first_k_dense_replace * intermediate_size
-    x55 = x54 + num_hidden_layers * x53
-    x56 = num_hidden_layers * x50
-    x57 = 6 * hidden_size
-    x58 = logits_tokens * vocab_size
-    x59 = 1 if sam_window_size != 1 else 0
-    x60 = 1 if x2 != 1 else 0
-    x61 = x30 if x8 != 1 else 0
-    x62 = sam_num_hidden_layers * x23
-    x63 = x24 * x62
-    x64 = x63 + sam_num_global_layers * x31
-    x65 = vision_batch_size * x1
-    x66 = 1 if x65 != 1 else 0
-    x67 = 1 if vision_batch_size != 1 else 0
-    x68 = (x27 if x66 else 0) + (x30 if x67 else 0)
-    x69 = x4 + 1
-    x70 = sam_hidden_size // sam_num_attention_heads
-    x71 = sam_num_global_layers * sam_window_size
-    x72 = clip_image_size // clip_patch_size
-    x73 = x72 * x72
-    x74 = sam_image_size // sam_patch_size
-    x75 = x70 * (x36 + sam_num_global_layers * x74)
-    x76 = sam_hidden_size * sam_num_hidden_layers
-    x77 = clip_hidden_size * clip_num_hidden_layers
-    x78 = sam_hidden_size * x76 + clip_hidden_size * x77
-    x79 = x75 + x78
-    x80 = sam_hidden_size * x74
-    x81 = sam_hidden_size + x35
-    x82 = clip_num_hidden_layers * clip_intermediate_size
-    x83 = x81 + x82 + sam_hidden_size * sam_neck_channels
-    x84 = x74 * x80 + x83
-    x85 = sam_patch_size * sam_patch_size * sam_hidden_size
-    x86 = sam_intermediate_size * x76 + clip_hidden_size * (hidden_size + x82)
-    x87 = sam_neck_channels + clip_hidden_size
-    x88 = x76 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x87 + x77
-    x89 = 2 * x86 + 9 * x88
-    x90 = 1 if x8 != x74 else 0
-    x91 = 1 if x2 != x74 else 0
-    x92 = (x8 if x90 else 0) + (x25 if x91 else 0)
-    x93 = x90 + (x91 if x4 else 0)
-    x94 = sam_num_global_layers * (x30 + x26)
-    x95 = x69 * x62 + x94
-    x96 = x73 + 1
-    x97 = 1 if x9 != x72 else 0
-    x98 = 1 if x3 != x72 else 0
-    x99 = x97 + (x98 if x4 else 0)
-    x100 = clip_hidden_size * x99
-    x101 = (x30 if x90 else 0) + (x26 if x91 else 0)
-    x102 = sam_hidden_size * x101
-    x103 = (x10 if x97 else 0) + (x6 if x98 else 0)
-    x104 = x102 + clip_hidden_size * x103
-    x105 = batch_size * seq_len
-    x106 = x8 + x25
-    x107 = sam_num_global_layers * x106 + x94 + x69 * x37
-    x108 = x105 * x56 + x107 * x48
-    x109 = x69 * x70
-    x110 = x48 * x109
-    x111 = x86 + sam_num_hidden_layers * x110
-    x112 = x79 + x87
-    x113 = x71 * x110 + x112
-    x114 = x72 * clip_hidden_size * x72
-    x115 = x84 + x114
+    x17 = -(-x4 // sam_window_size)
+    x18 = x17 * x17 * x3
+    x19 = -(-x8 // sam_window_size)
+    x20 = x19 * x19
+    x21 = x18 + x20
+    x22 = sam_window_size * sam_window_size
+    x23 = x21 * x22
+    x24 = x4 if x2 else 0
+    x25 = x4 * x24
+    x26 = x1 * x25
+    x27 = x4 * x26
+    x28 = x4 * x27
+    x29 = x8 * x8
+    x30 = x28 + x29 * x29
+    x31 = x27 + x8 * x29
+    x32 = x26 + x29
+    x33 = sam_patch_size * sam_patch_size
+    x34 = sam_num_hidden_layers * sam_intermediate_size
+    x35 = sam_window_size * sam_num_hidden_layers
+    x36 = x15 * x35
+    x37 = sam_num_hidden_layers * x23 + sam_num_global_layers * x32
+    x38 = x3 + 1
+    x39 = x11 + x38
+    x40 = x38 + x6 * x7 + x10 * x10
+    x41 = 12 * hidden_size
+    x42 = -(-x4 // 2)
+    x43 = -(-x8 // 2)
+    x44 = sam_downsample_channels * (x42 * x42 * x3 + x43 * x43)
+    x45 = images_per_prompt * (batch_size // vision_batch_size)
+    x46 = vision_batch_size * x45
+    x47 = hidden_size // num_attention_heads
+    x48 = num_key_value_heads * x47
+    x49 = hidden_size + x48
+    x50 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x51 = first_k_dense_replace * intermediate_size
+    x52 = x51 + num_hidden_layers * x50
+    x53 = num_hidden_layers * x47
+    x54 = 6 * hidden_size
+    x55 = logits_tokens * vocab_size
+    x56 = 1 if sam_window_size != 1 else 0
+    x57 = 1 if x4 != 1 else 0
+    x58 = x29 if x8 != 1 else 0
+    x59 = sam_num_hidden_layers * x22
+    x60 = x23 * x59
+    x61 = x60 + sam_num_global_layers * x30
+    x62 = vision_batch_size * x1
+    x63 = 1 if x62 != 1 else 0
+    x64 = 1 if vision_batch_size != 1 else 0
+    x65 = (x26 if x63 else 0) + (x29 if x64 else 0)
+    x66 = image_size * image_size * x3
+    x67 = x2 + 1
+    x68 = sam_hidden_size // sam_num_attention_heads
+    x69 = sam_num_global_layers * sam_window_size
+    x70 = clip_image_size // clip_patch_size
+    x71 = x70 * x70
+    x72 = sam_image_size // sam_patch_size
+    x73 = x68 * (x35 + sam_num_global_layers * x72)
+    x74 = sam_hidden_size * sam_num_hidden_layers
+    x75 = clip_hidden_size * clip_num_hidden_layers
+    x76 = sam_hidden_size * x74 + clip_hidden_size * x75
+    x77 = x73 + x76
+    x78 = sam_patch_size * sam_patch_size * sam_hidden_size
+    x79 = sam_hidden_size * x72
+    x80 = sam_hidden_size + x34
+    x81 = clip_num_hidden_layers * clip_intermediate_size
+    x82 = x80 + x81 + sam_hidden_size * sam_neck_channels
+    x83 = x72 * x79 + x82
+    x84 = sam_intermediate_size * x74 + clip_hidden_size * (hidden_size + x81)
+    x85 = sam_neck_channels + clip_hidden_size
+    x86 = x74 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x85 + x75
+    x87 = 2 * x84 + 9 * x86
+    x88 = 1 if x8 != x72 else 0
+    x89 = 1 if x4 != x72 else 0
+    x90 = (x8 if x88 else 0) + (x24 if x89 else 0)
+    x91 = x88 + (x89 if x2 else 0)
+    x92 = sam_num_global_layers * (x29 + x25)
+    x93 = x67 * x59 + x92
+    x94 = x71 + 1
+    x95 = 1 if x9 != x70 else 0
+    x96 = (1 if x5 != x70 else 0) if x2 else 0
+    x97 = x95 + x96
+    x98 = clip_hidden_size * x97
+    x99 = (x29 if x88 else 0) + (x25 if x89 else 0)
+    x100 = sam_hidden_size * x99
+    x101 = (x10 if x95 else 0) + x6 * x96
+    x102 = x100 + clip_hidden_size * x101
+    x103 = batch_size * seq_len
+    x104 = x8 + x24
+    x105 = sam_num_global_layers * x104 + x92 + x67 * x36
+    x106 = x103 * x53 + x105 * x45
+    x107 = x67 * x68
+    x108 = x45 * x107
+    x109 = x84 + sam_num_hidden_layers * x108
+    x110 = base_size * base_size
+    x111 = 3 * x110
+    x112 = x77 + x85
+    x113 = x69 * x108 + x112
+    x114 = x70 * clip_hidden_size * x70
+    x115 = x83 + x114
     x116 = 1 if sam_num_attention_heads != 1 else 0
-    x117 = vision_batch_size * x18
-    x118 = vision_batch_size * x21
-    x119 = (x19 if x117 != 1 else 0) + (x21 if x118 != 1 else 0)
+    x117 = x17 * x17 * x62
+    x118 = vision_batch_size * x20
+    x119 = (x18 if x117 != 1 else 0) + (x20 if x118 != 1 else 0)
     x120 = -6 * x119 if x116 else 0
-    x121 = 1 if (sam_window_size * x17) != x2 else 0
-    x122 = 1 if (sam_window_size * x20) != x8 else 0
-    x123 = (x27 if x121 else 0) + (x30 if x122 else 0)
-    x124 = 6 * (x119 * x62 + sam_num_global_layers * x68) if x116 else 0
-    x125 = clip_num_hidden_layers * x41
-    x126 = (x19 if (sam_num_attention_heads + x117) != 2 else 0) + (x21 if (sam_num_attention_heads + x118) != 2 else 0)
-    x127 = sam_hidden_size if x59 else 0
+    x121 = 1 if (sam_window_size * x17) != x4 else 0
+    x122 = 1 if (sam_window_size * x19) != x8 else 0
+    x123 = (x26 if x121 else 0) + (x29 if x122 else 0)
+    x124 = 6 * (x119 * x59 + sam_num_global_layers * x65) if x116 else 0
+    x125 = clip_num_hidden_layers * x39
+    x126 = (x18 if (sam_num_attention_heads + x117) != 2 else 0) + (x20 if (sam_num_attention_heads + x118) != 2 else 0)
+    x127 = sam_hidden_size if x56 else 0
     x128 = sam_hidden_size if x122 else 0
-    x129 = x23 * x21
+    x129 = x22 * x20
     x130 = sam_hidden_size if x121 else 0
     x131 = sam_window_size * sam_num_attention_heads
-    x132 = x22 * x131
+    x132 = x21 * x131
     x133 = (
-        x126 * x23 * x127
+        x126 * x22 * x127
         + x128 * x129
         + ((x127 * x129 if x118 == 1 else 0) if x116 else 0)
-        + (x27 * x130 if (x2 + x65) != 2 else 0)
-        + ((((sam_hidden_size * x19 if x117 == 1 else 0) if x116 else 0) + x132) * x23 if x59 else 0)
-        + (x30 * x128 if (x8 + vision_batch_size) != 2 else 0)
-        + (x19 * x130 + (x126 * x131 if x59 else 0)) * x23
+        + (x26 * x130 if (x4 + x62) != 2 else 0)
+        + ((((sam_hidden_size * x18 if x117 == 1 else 0) if x116 else 0) + x132) * x22 if x56 else 0)
+        + (x29 * x128 if (x8 + vision_batch_size) != 2 else 0)
+        + (x18 * x130 + (x126 * x131 if x56 else 0)) * x22
     )
     x134 = -2 * x133
     x135 = clip_intermediate_size * x125
     x136 = 1 if activation_bits != 32 else 0
     x137 = 2 if x136 else 0
-    x138 = 8 * x92
-    x139 = x69 * x23
-    x140 = -8 * x69 * x16
+    x138 = 8 * x90
+    x139 = x67 * x22
+    x140 = -8 * x67 * x16
     x141 = x136 + 1
-    x142 = x70 * x95
+    x142 = x68 * x93
     x143 = 1 if weight_bits != 32 else 0
-    x144 = (x30 if x8 == x74 else 0) + (x26 if x2 == x74 else 0)
-    x145 = sam_num_global_layers * x70
-    x146 = x74 * x93
-    x147 = x74 if x143 else 0
+    x144 = (x29 if x8 == x72 else 0) + (x25 if x4 == x72 else 0)
+    x145 = sam_num_global_layers * x68
+    x146 = x72 * x91
+    x147 = x72 if x143 else 0
     x148 = x143 + 1
-    x149 = 256 * x92
-    x150 = ((x19 if x17 != 1 else 0) + (x21 if x20 != 1 else 0)) * x127
-    x151 = vision_batch_size * activation_bits * x150 + weight_bits * x109
-    x152 = x33 * sam_num_hidden_layers + x125
-    x153 = x80 * x146
+    x149 = 256 * x90
+    x150 = ((x18 if x17 != 1 else 0) + (x20 if x19 != 1 else 0)) * x127
+    x151 = vision_batch_size * activation_bits * x150 + weight_bits * x107
+    x152 = x32 * sam_num_hidden_layers + x125
+    x153 = x79 * x146
     x154 = 4 if x136 else 0
     x155 = 64 if x136 else 0
     x156 = 2 * vocab_size
-    x157 = x52 + 1
+    x157 = x49 + 1
     x158 = hidden_size * moe_intermediate_size
-    x159 = x99 * x114
+    x159 = x97 * x114
     x160 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x161 = sam_num_global_layers * x49
+    x161 = sam_num_global_layers * x46
     x162 = sam_num_attention_heads * x161
     x163 = sam_hidden_size * x161
     x164 = x163 if x116 else 0
-    x165 = 1 if (sam_num_attention_heads + x65) != 2 else 0
-    x166 = x27 if x60 else 0
+    x165 = 1 if (sam_num_attention_heads + x62) != 2 else 0
+    x166 = x26 if x57 else 0
     x167 = (
-        (x48 * x159 if x72 != 1 else 0)
-        + x8 * (x160 + 1) * x61 * x162
-        + sam_num_hidden_layers * x133 * x49
-        + (x61 * x164 if vision_batch_size == 1 else 0)
-        + (x61 * x163 if x160 else 0)
-        + ((x165 + 1) * x28 * x162 if x60 else 0)
-        + (x166 * x164 if x65 == 1 else 0)
-        + ((hidden_size * x49 * x7 if num_width_tiles != 1 else 0) if x3 != 1 else 0)
+        (x45 * x159 if x70 != 1 else 0)
+        + x8 * (x160 + 1) * x58 * x162
+        + sam_num_hidden_layers * x133 * x46
+        + (x58 * x164 if vision_batch_size == 1 else 0)
+        + (x58 * x163 if x160 else 0)
+        + ((x165 + 1) * x27 * x162 if x57 else 0)
+        + (x166 * x164 if x62 == 1 else 0)
+        + ((hidden_size * x46 * x7 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
         + ((batch_size * hidden_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
         + (x163 * x166 if x165 else 0)
     )
-    x168 = 2 * x167
-    x169 = (num_hidden_layers * x105 if x136 else 0) + x49
-    x170 = hidden_size * x105
-    x171 = first_k_dense_replace * x170 + x93 * x48 * x145 if x136 else 0
-    x172 = x170 + x49 * x47
+    x168 = (num_hidden_layers * x103 if x136 else 0) + x46
+    x169 = hidden_size * x103
+    x170 = first_k_dense_replace * x169 + x91 * x45 * x145 if x136 else 0
+    x171 = x169 + x46 * x44
+    x172 = (x45 if x2 else 0) + 1
     x173 = num_experts_per_tok if x136 else 0
     x174 = n_routed_experts if x143 else 0
-    x175 = activation_bits * x105 * x173 + weight_bits * x174
-    x176 = x170 * x173 + n_routed_experts * ((hidden_size if x143 else 0) + 1)
+    x175 = activation_bits * x103 * x173 + weight_bits * x174
+    x176 = x169 * x173 + n_routed_experts * ((hidden_size if x143 else 0) + 1)
     x177 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
     x178 = x132 + x150
     x179 = -64 * first_k_dense_replace
     x180 = (
-        sam_num_global_layers * ((-24 * sam_hidden_size - 12 * x16) * x24 + 12 * (x31 + x32))
-        + x33 * (12 * (x34 + x35) + 6 * sam_neck_channels)
-        + 12 * x24 * x37
-        + 24 * sam_hidden_size * x38
+        sam_num_global_layers * ((-24 * sam_hidden_size - 12 * x16) * x23 + 12 * (x30 + x31))
+        + x32 * (12 * (x33 + x34) + 6 * sam_neck_channels)
+        + 12 * x23 * x36
+        + 24 * sam_hidden_size * x37
     )
-    x181 = clip_num_hidden_layers * (x41 * (12 * clip_intermediate_size + 24 * clip_hidden_size) + 12 * x43 + 24 * x11)
-    x182 = x181 + x11 * (x44 + 54 * sam_downsample_channels)
-    x183 = sam_hidden_size * x180 + clip_hidden_size * x182 + 54 * sam_neck_channels * (x33 * sam_neck_channels + x47)
-    x184 = x183 * x49
+    x181 = clip_num_hidden_layers * (x39 * (12 * clip_intermediate_size + 24 * clip_hidden_size) + 12 * x40 + 24 * x11)
+    x182 = x181 + x11 * (x41 + 54 * sam_downsample_channels)
+    x183 = sam_hidden_size * x180 + clip_hidden_size * x182 + 54 * sam_neck_channels * (x32 * sam_neck_channels + x44)
+    x184 = x183 * x46
     x185 = (
-        num_hidden_layers * (12 * (seq_len + x52) + 6 * n_routed_experts)
-        + first_k_dense_replace * (-18 * x53 - 6 * n_routed_experts)
-        + 18 * x55
+        num_hidden_layers * (12 * (seq_len + x49) + 6 * n_routed_experts)
+        + first_k_dense_replace * (-18 * x50 - 6 * n_routed_experts)
+        + 18 * x52
     )
     x186 = hidden_size * x185
-    x187 = x186 + x56
+    x187 = x186 + x53
     x188 = seq_len * x187
-    x189 = x188 + x57 * x58
+    x189 = x188 + x54 * x55
     x190 = batch_size * x189
     tensor_core_flops = x184 + x190
     x191 = (
-        sam_num_global_layers * (((-2 if x59 else 0) - 13) * x23 * x24 + 2 * ((x29 if x60 else 0) + x30 * x61))
-        + (2 * x63 if x59 else 0)
-        + 13 * x64
+        sam_num_global_layers * (((-2 if x56 else 0) - 13) * x22 * x23 + 2 * ((x28 if x57 else 0) + x29 * x58))
+        + (2 * x60 if x56 else 0)
+        + 13 * x61
     )
-    x192 = ((x42 + 1) * x39 if x66 else 0) + (x10 + 1 if x67 else 0) + x41 * (49 * clip_num_hidden_layers + 22)
+    x192 = ((x6 + 1) * x3 if x63 else 0) + (x10 + 1 if x64 else 0) + x39 * (49 * clip_num_hidden_layers + 22)
     x193 = (
         sam_hidden_size * (45 * sam_num_hidden_layers + 2)
         + sam_neck_channels * ((6 if sam_neck_channels != 1 else 0) + 52)
-        + 17 * x35
+        + 17 * x34
         + 10
     )
-    x194 = clip_num_attention_heads * (11 * x43 + 22 * x11) + 14 * x41 * clip_intermediate_size
+    x194 = clip_num_attention_heads * (11 * x40 + 22 * x11) + 14 * x39 * clip_intermediate_size
     x195 = (
         sam_num_attention_heads * x191
         + clip_hidden_size * x192
-        + x33 * x193
-        + sam_hidden_size * (6 * x38 - 6 * sam_num_global_layers * x24 + x68)
+        + x32 * x193
+        + sam_hidden_size * (6 * x37 - 6 * sam_num_global_layers * x23 + x65)
         + clip_num_hidden_layers * x194
         + 2 * x14 * hidden_size
+        + 3 * x66
     )
     x196 = (
-        (-2 * sam_window_size * x70 - 4 * x15) * x71
-        + clip_hidden_size * (2 * x73 + 5)
-        + 4 * (sam_neck_channels + x79)
-        + x84
-        + 3 * x85
-        + x89
+        (-2 * sam_window_size * x68 - 4 * x15) * x69
+        + clip_hidden_size * (2 * x71 + 5)
+        + 4 * (sam_neck_channels + x77)
+        + 3 * x78
+        + x83
+        + x87
     )
     x197 = (
         vision_batch_size * x195
-        + x69 * x196
-        + x70 * (sam_num_global_layers * (28 * x92 - 14 * x93) + 2 * x95)
-        + hidden_size * ((2 if x4 else 0) + 3)
-        + x96 * x100
-        + 63 * x104
+        + x67 * x196
+        + x68 * (sam_num_global_layers * (28 * x90 - 14 * x91) + 2 * x93)
+        + hidden_size * ((2 if x2 else 0) + 3)
+        + x94 * x98
+        + 63 * x102
     )
     x198 = (
         hidden_size * (7 * num_experts_per_tok + 48)
         + 11 * seq_len * num_attention_heads
-        + 8 * x51
+        + 8 * x48
         + 10 * (n_routed_experts + 1)
         + 2 * num_experts_per_tok
     )
-    x199 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * x53 - 10 * n_routed_experts - 2 * num_experts_per_tok
-    x200 = num_hidden_layers * x198 + first_k_dense_replace * x199 + 16 * (hidden_size + x55) + 5
+    x199 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * x50 - 10 * n_routed_experts - 2 * num_experts_per_tok
+    x200 = num_hidden_layers * x198 + first_k_dense_replace * x199 + 16 * (hidden_size + x52) + 5
     cuda_core_flops = (
-        x197 * x48
-        + x200 * x105
-        + x70 * (2 * sam_num_hidden_layers + 4 * x71)
-        - 3 * (hidden_size + x85)
-        + 4 * x108
-        - 2 * x111
+        x197 * x45
+        + x200 * x103
+        + x68 * (2 * sam_num_hidden_layers + 4 * x69)
+        - 3 * (hidden_size + x78)
+        + 4 * x106
+        - 2 * x109
+        + x111
         - 4 * x113
-        - 9 * x88
+        - 9 * x86
         - x115
     )
     x201 = (
-        sam_num_global_layers * ((x120 - 37 * x22) * x23 - 2 * x123)
-        + sam_num_hidden_layers * (2 * x123 + 33 * x33)
+        sam_num_global_layers * ((x120 - 37 * x21) * x22 - 2 * x123)
+        + sam_num_hidden_layers * (2 * x123 + 33 * x32)
         + x124
-        + 37 * x38
-        + 9 * x33
+        + 9 * x32
+        + 37 * x37
     )
     x202 = (
-        sam_num_global_layers * (sam_window_size * (-5 * sam_window_size - 8) * x24 + 8 * x32) + 8 * x24 * x36 + 5 * x64
+        sam_num_global_layers * (sam_window_size * (-5 * sam_window_size - 8) * x23 + 8 * x31) + 8 * x23 * x35 + 5 * x61
     )
     x203 = (
         sam_hidden_size * x201
         + sam_num_attention_heads * x202
-        + clip_hidden_size * (58 * x125 + 32 * x11 + 11 * x40)
-        + x33 * (10 * x35 + 84 * sam_neck_channels + 46)
+        + clip_hidden_size * (58 * x125 + 32 * x11 + 11 * x38)
+        + x32 * (10 * x34 + 84 * sam_neck_channels + 46)
         + hidden_size * (20 * x11 + 16 * x12)
         + sam_num_global_layers * x134
-        + 6 * (base_size * base_size + image_size * image_size * x39)
+        + 6 * x110
+        + 9 * x66
         + 25 * x135
     )
-    x204 = (x99 * (x137 + 3) + 2 * x69) * x73 + x103 * (x137 + 4) + 2 * (x10 + x6) + 4 * x69 + 7 * x99
+    x204 = (x97 * (x137 + 3) + 2 * x67) * x71 + x101 * (x137 + 4) + 2 * (x10 + (x6 if x2 else 0)) + 4 * x67 + 7 * x97
     x205 = (
         vision_batch_size * x203
         + clip_hidden_size * x204
-        + sam_num_global_layers * (x70 * (4 * x101 + (x138 if x136 else 0) - 10 * x139) + x140)
-        + 2 * x141 * x102
+        + sam_num_global_layers * (x68 * (4 * x99 + (x138 if x136 else 0) - 10 * x139) + x140)
+        + 2 * x141 * x100
         + 10 * x142
     )
     x206 = (
-        sam_hidden_size * (3 * x74 * x74 + 18 * x34)
-        + 24 * x78
-        + 12 * (x86 + x75)
-        + 6 * x83
+        sam_hidden_size * (3 * x72 * x72 + 18 * x33)
+        + 24 * x76
+        + 12 * (x84 + x73)
+        + 6 * x82
         + 5 * x114
-        + 54 * x88
-        + 22 * x87
+        + 54 * x86
+        + 22 * x85
     )
     x207 = (
-        x69 * x206
-        + ((x93 * (8 * x74 - 4) if x143 else 0) + 4 * x144) * x145
-        + hidden_size * ((11 if x4 else 0) + 16)
+        x67 * x206
+        + ((x91 * (8 * x72 - 4) if x143 else 0) + 4 * x144) * x145
+        + hidden_size * ((11 if x2 else 0) + 16)
         + 2 * sam_hidden_size * (x144 + x146 * x147)
     )
     x208 = (
-        x70 * (x93 * ((-128 if x143 else 0) + 256 * x74 * x148 - 256) + x141 * x149)
-        + sam_window_size * (sam_window_size * (-4 * x151 - 384 * x69) - 256 * x69)
-        + 256 * x106
+        x68 * (x91 * ((-128 if x143 else 0) + 256 * x72 * x148 - 256) + x141 * x149)
+        + sam_window_size * (sam_window_size * (-4 * x151 - 384 * x67) - 256 * x67)
+        + 256 * x104
     )
     x209 = (
         activation_bits * x205
         + weight_bits * x207
         + sam_num_global_layers * x208
-        + vision_batch_size * (64 * x41 + 128 * x152)
-        + (4 * sam_window_size * x151 + 256 * x69) * x36
-        + (64 * x141 * x100 + 128 * x69) * x73
-        + 64 * (x148 * x153 + x104 * x141)
-        + 384 * x95
-        + 128 * (x4 + x13)
+        + vision_batch_size * (64 * x39 + 128 * x152)
+        + (4 * sam_window_size * x151 + 256 * x67) * x35
+        + (64 * x141 * x98 + 128 * x67) * x71
+        + 64 * (x148 * x153 + x102 * x141)
+        + 384 * x93
+        + 128 * (x2 + x13)
         + 256
     )
     x210 = (
@@ -3572,7 +3587,7 @@ def training_step(
         + 480
     )
     x212 = (
-        x50 * (activation_bits * (x137 + 38 * num_key_value_heads) + x155 + 320)
+        x47 * (activation_bits * (x137 + 38 * num_key_value_heads) + x155 + 320)
         + 480 * n_routed_experts
         + 992 * num_experts_per_tok
         + 960
@@ -3580,31 +3595,31 @@ def training_step(
     x213 = (
         hidden_size * x211
         + num_hidden_layers * x212
-        + first_k_dense_replace * (-20 * activation_bits * x53 - 480 * n_routed_experts - 992 * num_experts_per_tok)
-        + 20 * x55 * activation_bits
+        + first_k_dense_replace * (-20 * activation_bits * x50 - 480 * n_routed_experts - 992 * num_experts_per_tok)
+        + 20 * x52 * activation_bits
         + 576
     )
     x214 = seq_len * x213
     x215 = x214 + logits_tokens * (activation_bits * (x141 * x156 + 3 * hidden_size) + vocab_size * x155)
-    x216 = n_shared_experts * x158 + routed_reads(n_routed_experts, num_experts_per_tok, x105, x158, expert_routing)
+    x216 = n_shared_experts * x158 + routed_reads(n_routed_experts, num_experts_per_tok, x103, x158, expert_routing)
     x217 = (
-        hidden_size * (3 * vocab_size + 6 * num_hidden_layers * x157 + 9 * x54 - 6)
-        + x70 * (12 * x71 + 6 * sam_num_hidden_layers)
+        hidden_size * (3 * vocab_size + 6 * num_hidden_layers * x157 + 9 * x51 - 6)
+        + x68 * (12 * x69 + 6 * sam_num_hidden_layers)
         + x216 * (9 * num_hidden_layers - 9 * first_k_dense_replace)
         - 12 * x113
-        - 6 * x111
-        - 9 * x85
-        - 27 * x88
+        - 6 * x109
+        - 9 * x78
+        - 27 * x86
         - 3 * x115
     )
     x218 = (
-        x209 * x48
+        x209 * x45
         + batch_size * x215
         + weight_bits * x217
-        + activation_bits * (x168 + x169 * x44 - 4 * x171 + 7 * x172 + 8 * x108)
-        + num_hidden_layers * (hidden_size * (2 * x175 + 96 * n_routed_experts) + 64 * (seq_len + x176) + 16 * x50)
+        + activation_bits * (x111 + 2 * x167 + x168 * x41 - 4 * x170 + 7 * x171 + 8 * x106 + x172)
+        + num_hidden_layers * (hidden_size * (2 * x175 + 96 * n_routed_experts) + 64 * (seq_len + x176) + 16 * x47)
         + first_k_dense_replace * (hidden_size * (-2 * x175 - 96 * n_routed_experts) - 64 * x176)
-        - 128 * x171
+        - 128 * x170
     )
     io_bytes = -(-x218 // 8)
     x219 = (
@@ -3616,34 +3631,34 @@ def training_step(
     x220 = (
         x115
         + hidden_size * x219
-        + x70 * (-2 * sam_num_hidden_layers - 4 * x71)
-        + 3 * (x85 + clip_hidden_size * clip_patch_size * clip_patch_size)
+        + x68 * (-2 * sam_num_hidden_layers - 4 * x69)
+        + 3 * (x78 + clip_hidden_size * clip_patch_size * clip_patch_size)
         + 4 * x112
-        + x89
+        + x87
     )
     x221 = weight_bits * x220
     weight_bytes = -(-x221 // 8)
     x222 = (
-        (sam_hidden_size * (x120 - 10 * x22) - 2 * sam_num_attention_heads * x24 - 4 * x178) * x23
+        (sam_hidden_size * (x120 - 10 * x21) - 2 * sam_num_attention_heads * x23 - 4 * x178) * x22
         + x134
-        + 4 * x32 * sam_num_attention_heads
+        + 4 * x31 * sam_num_attention_heads
     )
     x223 = (
         sam_num_global_layers * x222
-        + x33 * (4 * x81 + 10 * x76 + 28 * sam_neck_channels + 16)
-        + clip_hidden_size * (6 * x40 + 20 * x125 + 12 * x11)
+        + x32 * (4 * x80 + 10 * x74 + 28 * sam_neck_channels + 16)
+        + clip_hidden_size * (6 * x38 + 20 * x125 + 12 * x11)
         + hidden_size * (8 * x12 + 10 * x11)
-        + sam_hidden_size * (x124 + 10 * x38)
+        + sam_hidden_size * (x124 + 10 * x37)
         + 8 * x135
-        + 2 * sam_num_attention_heads * x64
-        + 4 * x178 * x62
+        + 2 * sam_num_attention_heads * x61
+        + 4 * x178 * x59
     )
     x224 = (
         vision_batch_size * x223
-        + sam_num_global_layers * (x140 + x70 * ((x138 - 4 * x93 if x136 else 0) - 4 * x139))
-        + 2 * clip_hidden_size * (x99 + x103 * x141 + x69 * x96)
-        + 8 * x107
-        + x102 * x137
+        + sam_num_global_layers * (x140 + x68 * ((x138 - 4 * x91 if x136 else 0) - 4 * x139))
+        + 2 * clip_hidden_size * (x97 + x101 * x141 + x67 * x94)
+        + 8 * x105
+        + x100 * x137
         + 4 * x142
     )
     x225 = (
@@ -3651,15 +3666,15 @@ def training_step(
         + num_hidden_layers * (8 * num_experts_per_tok + 27)
         + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x141)
     )
-    x226 = hidden_size * x225 + (x154 + 13 * num_key_value_heads) * x56 + 8 * x55 - 8 * first_k_dense_replace * x53
+    x226 = hidden_size * x225 + (x154 + 13 * num_key_value_heads) * x53 + 8 * x52 - 8 * first_k_dense_replace * x50
     x227 = seq_len * x226
     x228 = x227 + logits_tokens * x156
-    x229 = x168 + x224 * x48 + batch_size * x228 + x169 * x57 + 4 * x172
+    x229 = x224 * x45 + batch_size * x228 + x168 * x54 + 2 * (x167 + x172) + 4 * x171
     x230 = (
         hidden_size * ((192 if x136 else 0) + 320)
         + 256 * n_routed_experts
         + 640 * num_experts_per_tok
-        + 352 * x50
+        + 352 * x47
         + 448
     )
     x231 = (
@@ -3669,18 +3684,18 @@ def training_step(
         + 192
     )
     x232 = seq_len * x231
-    x233 = x232 + x155 * x58
+    x233 = x232 + x155 * x55
     x234 = (
-        sam_num_global_layers * (x70 * (x93 * (256 * x147 - 128 * x148) + x149) - 256 * x139)
-        + vision_batch_size * (128 * x41 + 256 * x152)
-        + 64 * (x104 + (x153 if x143 else 0) + (x159 if x136 else 0))
-        + 256 * x95
+        sam_num_global_layers * (x68 * (x91 * (256 * x147 - 128 * x148) + x149) - 256 * x139)
+        + vision_batch_size * (128 * x39 + 256 * x152)
+        + 64 * (x102 + (x153 if x143 else 0) + (x159 if x136 else 0))
+        + 256 * x93
     )
     x235 = (
         activation_bits * x229
         + batch_size * x233
-        + x234 * x48
-        + hidden_size * (num_experts_per_tok * x141 * x105 + x174) * (64 * num_hidden_layers + x179)
+        + x234 * x45
+        + hidden_size * (num_experts_per_tok * x141 * x103 + x174) * (64 * num_hidden_layers + x179)
         + n_routed_experts * (128 * num_hidden_layers - 128 * first_k_dense_replace)
     )
     activation_bytes = -(-x235 // 16)

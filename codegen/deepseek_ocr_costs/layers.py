@@ -21,11 +21,11 @@ Conventions
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
 - Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that are
   alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in the
-  order of the model's forward, with experts that take even shares of the tokens. An activation is alive from the first
-  operator that writes or reads it to the last one, and changes of its layout or type are itself. So pixels count from
-  their first read on, and the embeddings of the prompt beside the towers, whose features are written into them.
-  Parameters, the cache and integers do not count. The peak of a request is that of its largest stage; peaks do not add
-  up, so they are no part of a cost.
+  order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from the operator
+  that writes it to the last one that runs while the code still holds it; a view is the tensor that it shows, a copy or
+  a cast is another one. The pixels of all images of the batch are alive while the towers run, and so are the embeddings
+  of the prompt, into which the features are written. Indices count, parameters and the cache do not. The peak of a
+  request is that of its largest stage; peaks do not add up, so they are no part of a cost.
 - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
@@ -283,7 +283,7 @@ def deepseek_ocr_for_causal_lm(
     Returns
     -------
     Cost
-        From 906 operations on integers.
+        From 917 operations on integers.
 
     Raises
     ------
@@ -461,341 +461,342 @@ def deepseek_ocr_for_causal_lm(
     x51 = 32 * sam_neck_channels
     x52 = 32 * clip_hidden_size
     x53 = sam_num_hidden_layers * x21
-    x54 = sam_hidden_size // sam_num_attention_heads
-    x55 = sam_image_size // sam_patch_size
-    x56 = 1 if x4 != x55 else 0
-    x57 = 1 if x3 != x55 else 0
-    x58 = x56 + (x57 if x2 else 0)
-    x59 = (x4 if x56 else 0) + (x23 if x57 else 0)
-    x60 = x2 + 1
-    x61 = x60 * x14
-    x62 = x27 + x24
-    x63 = (
-        sam_num_global_layers * x62
+    x54 = 6 * image_size * image_size * x34
+    x55 = sam_hidden_size // sam_num_attention_heads
+    x56 = sam_image_size // sam_patch_size
+    x57 = 1 if x4 != x56 else 0
+    x58 = 1 if x3 != x56 else 0
+    x59 = x57 + (x58 if x2 else 0)
+    x60 = (x4 if x57 else 0) + (x23 if x58 else 0)
+    x61 = x2 + 1
+    x62 = x61 * x14
+    x63 = x27 + x24
+    x64 = (
+        sam_num_global_layers * x63
         + sam_num_global_layers * x4
-        + sam_num_hidden_layers * x61
+        + sam_num_hidden_layers * x62
         + sam_num_global_layers * x23
     )
-    x64 = (x27 if x56 else 0) + (x24 if x57 else 0)
-    x65 = sam_hidden_size * x64
-    x66 = clip_image_size // clip_patch_size
-    x67 = 1 if x9 != x66 else 0
-    x68 = 1 if x5 != x66 else 0
-    x69 = (x10 if x67 else 0) + (x7 if x68 else 0)
-    x70 = clip_hidden_size * x69
-    x71 = x65 + x70
-    x72 = hidden_size + x48
-    x73 = batch_size * seq_len
-    x74 = 1 if (sam_window_size * x15) != x3 else 0
-    x75 = 1 if (sam_window_size * x18) != x4 else 0
-    x76 = (x17 if x74 else 0) + (x19 if x75 else 0)
-    x77 = 1 if sam_num_attention_heads != 1 else 0
-    x78 = vision_batch_size * x16
-    x79 = vision_batch_size * x19
-    x80 = (x17 if x78 != 1 else 0) + (x19 if x79 != 1 else 0)
-    x81 = -6 * x80 if x77 else 0
-    x82 = x27 if x75 else 0
-    x83 = (x25 if x74 else 0) + x82
-    x84 = x30 * sam_num_hidden_layers
-    x85 = x33 + x84
-    x86 = clip_num_hidden_layers * x36
-    x87 = clip_intermediate_size * x86
-    x88 = sam_window_size * sam_num_attention_heads
-    x89 = 1 if sam_window_size != 1 else 0
-    x90 = x21 if x89 else 0
-    x91 = sam_hidden_size if x77 else 0
-    x92 = x17 if x89 else 0
-    x93 = vision_batch_size * x1
-    x94 = sam_hidden_size * x25
-    x95 = (x17 if (sam_num_attention_heads + x78) != 2 else 0) + (x19 if (sam_num_attention_heads + x79) != 2 else 0)
-    x96 = (
-        (sam_hidden_size * x82 if (vision_batch_size + x4) != 2 else 0)
-        + x95 * (sam_hidden_size + x88) * x90
-        + ((x91 * x92 if x78 == 1 else 0) + sam_num_attention_heads * x22) * x21
-        + (x91 * x19 * x90 if x79 == 1 else 0)
-        + ((x94 if (x3 + x93) != 2 else 0) if x74 else 0)
-        + (x22 * x88 if x89 else 0)
+    x65 = (x27 if x57 else 0) + (x24 if x58 else 0)
+    x66 = sam_hidden_size * x65
+    x67 = clip_image_size // clip_patch_size
+    x68 = 1 if x9 != x67 else 0
+    x69 = 1 if x5 != x67 else 0
+    x70 = (x10 if x68 else 0) + (x7 if x69 else 0)
+    x71 = clip_hidden_size * x70
+    x72 = x66 + x71
+    x73 = hidden_size + x48
+    x74 = batch_size * seq_len
+    x75 = base_size * base_size
+    x76 = 1 if (sam_window_size * x15) != x3 else 0
+    x77 = 1 if (sam_window_size * x18) != x4 else 0
+    x78 = (x17 if x76 else 0) + (x19 if x77 else 0)
+    x79 = 1 if sam_num_attention_heads != 1 else 0
+    x80 = vision_batch_size * x16
+    x81 = vision_batch_size * x19
+    x82 = (x17 if x80 != 1 else 0) + (x19 if x81 != 1 else 0)
+    x83 = -6 * x82 if x79 else 0
+    x84 = x27 if x77 else 0
+    x85 = (x25 if x76 else 0) + x84
+    x86 = x30 * sam_num_hidden_layers
+    x87 = x33 + x86
+    x88 = clip_num_hidden_layers * x36
+    x89 = 3 * x75
+    x90 = clip_intermediate_size * x88
+    x91 = sam_window_size * sam_num_attention_heads
+    x92 = 1 if sam_window_size != 1 else 0
+    x93 = x21 if x92 else 0
+    x94 = sam_hidden_size if x79 else 0
+    x95 = x17 if x92 else 0
+    x96 = vision_batch_size * x1
+    x97 = sam_hidden_size * x25
+    x98 = (x17 if (sam_num_attention_heads + x80) != 2 else 0) + (x19 if (sam_num_attention_heads + x81) != 2 else 0)
+    x99 = (
+        (sam_hidden_size * x84 if (vision_batch_size + x4) != 2 else 0)
+        + x98 * (sam_hidden_size + x91) * x93
+        + ((x94 * x95 if x80 == 1 else 0) + sam_num_attention_heads * x22) * x21
+        + (x94 * x19 * x93 if x81 == 1 else 0)
+        + ((x97 if (x3 + x96) != 2 else 0) if x76 else 0)
+        + (x22 * x91 if x92 else 0)
     )
-    x97 = -2 * sam_num_global_layers
-    x98 = 10 * x11 * hidden_size + x96 * x97
-    x99 = 1 if activation_bits != 32 else 0
-    x100 = x67 + (x68 if x2 else 0)
-    x101 = x66 * x66
-    x102 = vision_batch_size * sam_hidden_size
-    x103 = (
-        vision_batch_size * x20 * x88
-        + ((x19 * x102 if x18 != 1 else 0) if x89 else 0)
-        + (x102 * x92 if x15 != 1 else 0)
-        + x54 * x60
+    x100 = -2 * sam_num_global_layers
+    x101 = 10 * x11 * hidden_size + x99 * x100
+    x102 = 1 if activation_bits != 32 else 0
+    x103 = x68 + (x69 if x2 else 0)
+    x104 = x67 * x67
+    x105 = vision_batch_size * sam_hidden_size
+    x106 = (
+        vision_batch_size * x20 * x91
+        + ((x19 * x105 if x18 != 1 else 0) if x92 else 0)
+        + (x105 * x95 if x15 != 1 else 0)
+        + x55 * x61
     )
-    x104 = -4 * x103 * x21
-    x105 = x99 + 1
-    x106 = sam_hidden_size * sam_num_hidden_layers
-    x107 = x66 * clip_hidden_size * x66
-    x108 = vision_batch_size * x76 * x21 * x106 + x60 * x107
-    x109 = sam_num_global_layers * x54
+    x107 = -4 * x106 * x21
+    x108 = x102 + 1
+    x109 = sam_num_global_layers * x55
     x110 = sam_hidden_size + x31
     x111 = (
         vision_batch_size * x40
-        + x62 * x109
+        + x63 * x109
         + vision_batch_size * x30 * x110
         + vision_batch_size * sam_num_global_layers * x29 * sam_num_attention_heads
-        + x103 * x53
+        + x106 * x53
     )
     x112 = 4 * x111
     x113 = 3 * sam_patch_size * sam_patch_size
-    x114 = clip_num_hidden_layers * clip_intermediate_size
-    x115 = sam_neck_channels + clip_hidden_size
-    x116 = clip_hidden_size * clip_num_hidden_layers
-    x117 = (
+    x114 = x67 * clip_hidden_size * x67
+    x115 = clip_num_hidden_layers * clip_intermediate_size
+    x116 = sam_hidden_size * sam_num_hidden_layers
+    x117 = sam_neck_channels + clip_hidden_size
+    x118 = clip_hidden_size * clip_num_hidden_layers
+    x119 = (
         sam_hidden_size * sam_neck_channels
-        + x107
-        + x110
         + x114
-        + 2 * (sam_intermediate_size * x106 + clip_hidden_size * (hidden_size + x114))
-        + 4 * (x115 + sam_hidden_size * x106 + clip_hidden_size * x116)
-        + 9 * (x106 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x115 + x116)
+        + x110
+        + x115
+        + 2 * (sam_intermediate_size * x116 + clip_hidden_size * (hidden_size + x115))
+        + 4 * (x117 + sam_hidden_size * x116 + clip_hidden_size * x118)
+        + 9 * (x116 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x117 + x118)
     )
-    x118 = 1 if weight_bits != 32 else 0
-    x119 = 4 * x55
-    x120 = (x27 if x4 == x55 else 0) + (x24 if x3 == x55 else 0)
-    x121 = x118 + 1
-    x122 = vision_batch_size * (x84 + x86)
-    x123 = 192 if x99 else 0
-    x124 = 1 if kv_bits != activation_bits else 0
-    x125 = vocab_size if x99 else 0
-    x126 = -n_routed_experts
-    x127 = 3 * intermediate_size
-    x128 = 2 * (x45 + 1)
-    x129 = hidden_size * moe_intermediate_size
-    x130 = x55 * x55
-    x131 = hidden_size * num_hidden_layers
-    x132 = sam_hidden_size * x58 * x41 * x130 + n_routed_experts * x131
-    x133 = x132 if x118 else 0
-    x134 = sam_num_global_layers * x42
-    x135 = x27 * x134
-    x136 = hidden_size * x42
-    x137 = x25 * x91
-    x138 = clip_hidden_size * x41
+    x120 = 1 if weight_bits != 32 else 0
+    x121 = 4 * x56
+    x122 = (x27 if x4 == x56 else 0) + (x24 if x3 == x56 else 0)
+    x123 = x120 + 1
+    x124 = vision_batch_size * (x86 + x88)
+    x125 = 192 if x102 else 0
+    x126 = 1 if kv_bits != activation_bits else 0
+    x127 = vocab_size if x102 else 0
+    x128 = -n_routed_experts
+    x129 = 3 * intermediate_size
+    x130 = 2 * (x45 + 1)
+    x131 = hidden_size * moe_intermediate_size
+    x132 = x56 * x56
+    x133 = hidden_size * num_hidden_layers
+    x134 = sam_hidden_size * x59 * x41 * x132 + n_routed_experts * x133
+    x135 = x134 if x120 else 0
+    x136 = (x41 if x2 else 0) + x61 * x41 * x114 + x78 * x21 * x42 * x116 + 1
+    x137 = clip_hidden_size * x41
+    x138 = sam_num_global_layers * x42
     x139 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x140 = x135 if x4 != 1 else 0
-    x141 = 1 if (sam_num_attention_heads + x93) != 2 else 0
-    x142 = x134 if x3 != 1 else 0
-    x143 = (
-        (x91 * x135 if vision_batch_size != 1 else 0)
-        + x80 * x42 * x91 * x53
-        + x136
-        + (x73 * x131 if x99 else 0)
-        + (x134 * x137 if x93 != 1 else 0)
-    )
-    x144 = (
-        x100 * ((x101 if x66 != 1 else 0) + 1) * x138
-        + x60 * x138
-        + x28 * sam_num_attention_heads * x134
-        + x4 * sam_num_attention_heads * (x139 + 1) * x140
-        + sam_num_hidden_layers * x96 * x42
-        + (x91 * x140 if vision_batch_size == 1 else 0)
-        + (sam_hidden_size * x140 if x139 else 0)
-        + sam_num_attention_heads * (x141 + 1) * x26 * x142
-        + (x142 * x137 if x93 == 1 else 0)
-        + ((x136 * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+    x140 = x27 * x138
+    x141 = x140 if x4 != 1 else 0
+    x142 = 1 if (sam_num_attention_heads + x96) != 2 else 0
+    x143 = x138 if x3 != 1 else 0
+    x144 = x25 * x94
+    x145 = hidden_size * x42
+    x146 = (
+        x103 * ((x104 if x67 != 1 else 0) + 1) * x137
+        + x61 * x137
+        + x28 * sam_num_attention_heads * x138
+        + x4 * sam_num_attention_heads * (x139 + 1) * x141
+        + sam_num_hidden_layers * x99 * x42
+        + (x94 * x141 if vision_batch_size == 1 else 0)
+        + (sam_hidden_size * x141 if x139 else 0)
+        + sam_num_attention_heads * (x142 + 1) * x26 * x143
+        + (x143 * x144 if x96 == 1 else 0)
+        + ((x145 * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
         + ((batch_size * x50 if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
-        + (x142 * x94 if x141 else 0)
+        + (x143 * x97 if x142 else 0)
     )
-    x145 = (
-        6 * x143
-        + 2 * x144
-        + 8 * (x63 * x41 + x47 * x73 + x12 * x136)
-        - 8 * (first_k_dense_replace * x73 * x46 + sam_num_global_layers * x41 * x61)
+    x147 = (
+        (x94 * x140 if vision_batch_size != 1 else 0)
+        + x82 * x42 * x94 * x53
+        + x145
+        + (x74 * x133 if x102 else 0)
+        + (x138 * x144 if x96 != 1 else 0)
     )
-    x146 = n_routed_experts * first_k_dense_replace
-    x147 = x36 * x42 + num_hidden_layers * n_routed_experts
-    x148 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x149 = (
+    x148 = (
+        -8 * (first_k_dense_replace * x74 * x46 + sam_num_global_layers * x41 * x62)
+        + 6 * x147
+        + 8 * (x64 * x41 + x47 * x74 + x12 * x145)
+    )
+    x149 = n_routed_experts * first_k_dense_replace
+    x150 = x36 * x42 + num_hidden_layers * n_routed_experts
+    x151 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x152 = (
         sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x14) * x22 + 4 * (x28 + x29))
         + x30 * (4 * x31 + 6 * sam_patch_size * sam_patch_size + 2 * sam_neck_channels)
         + 4 * x14 * x32
         + 8 * sam_hidden_size * x33
     )
-    x150 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
-    x151 = x150 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
-    x152 = sam_hidden_size * x149 + clip_hidden_size * x151 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
-    x153 = x152 * x42
-    x154 = (
+    x153 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
+    x154 = x153 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
+    x155 = sam_hidden_size * x152 + clip_hidden_size * x154 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
+    x156 = x155 * x42
+    x157 = (
         num_hidden_layers * (4 * (seq_len + x45) + 2 * n_routed_experts)
         + first_k_dense_replace * (-6 * x46 - 2 * n_routed_experts)
         + 6 * x47
     )
-    x155 = hidden_size * x154
-    x156 = x155 + x48
-    x157 = seq_len * x156
-    x158 = x157 + x49 * x50
-    x159 = batch_size * x158
-    tensor_core_flops = x153 + x159
-    x160 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x52)
-    x161 = (
+    x158 = hidden_size * x157
+    x159 = x158 + x48
+    x160 = seq_len * x159
+    x161 = x160 + x49 * x50
+    x162 = batch_size * x161
+    tensor_core_flops = x156 + x162
+    x163 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x52)
+    x164 = (
         x30 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 10 * x31 + x51 + 8)
-        + clip_num_hidden_layers * x160
+        + clip_num_hidden_layers * x163
         + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x21 * x22) + 16 * x22 * x53)
+        + x54
         + 16 * clip_hidden_size * x36
     )
-    x162 = (
-        vision_batch_size * x161 + sam_num_global_layers * (x54 * (-12 * x58 + 24 * x59) - 8 * x61) + 8 * x63 + 62 * x71
+    x165 = (
+        vision_batch_size * x164 + sam_num_global_layers * (x55 * (-12 * x59 + 24 * x60) - 8 * x62) + 8 * x64 + 62 * x72
     )
-    x163 = x162 * x41
-    x164 = (
+    x166 = (
         hidden_size * (4 * num_experts_per_tok + 29)
         + 12 * (n_routed_experts + seq_len * num_attention_heads)
         + 7 * x44
         + 2 * num_experts_per_tok
         + 8
     )
-    x165 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
-    x166 = num_hidden_layers * x164 + first_k_dense_replace * x165 + 8 * x72 + 10 * x47 + 4
-    x167 = x166 * x73
-    x168 = x163 + x167
-    cuda_core_flops = -(-x168 // 2)
-    x169 = sam_num_global_layers * ((-x76 + x81 - 12 * x20) * x21 - x83) + sam_num_hidden_layers * x83 + 12 * x85
-    x170 = (
-        sam_hidden_size * x169
-        + clip_hidden_size * (22 * x86 + 13 * x11 + 5 * x35)
-        + x30 * (x51 + 18)
-        + 3 * (base_size * base_size + image_size * image_size * x34)
-        + 9 * x87
-        + x98
-    )
+    x167 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
+    x168 = num_hidden_layers * x166 + first_k_dense_replace * x167 + 8 * x73 + 10 * x47 + 4
+    x169 = x165 * x41 + x168 * x74 + 6 * x75
+    cuda_core_flops = -(-x169 // 2)
+    x170 = sam_num_global_layers * ((-x78 + x83 - 12 * x20) * x21 - x85) + sam_num_hidden_layers * x85 + 12 * x87
     x171 = (
-        vision_batch_size * x170
-        + clip_hidden_size * (x10 + (x69 + x100 * x101 if x99 else 0) + x7 + 2 * x69)
-        + sam_num_global_layers * (x54 * ((-2 * x58 + 4 * x59 if x99 else 0) + 2 * x64) + x104)
-        + x105 * x65
-        + x108
-        + x112
+        x54
+        + sam_hidden_size * x170
+        + clip_hidden_size * (22 * x88 + 13 * x11 + 5 * x35)
+        + x30 * (x51 + 18)
+        + x89
+        + 9 * x90
+        + x101
     )
     x172 = (
-        x60 * (x54 * (x97 + 2 * sam_num_hidden_layers) * x21 + sam_hidden_size * x113 + x117)
-        + ((x58 * (x119 - 2) if x118 else 0) + 2 * x120) * x109
+        vision_batch_size * x171
+        + clip_hidden_size * (x10 + (x70 + x103 * x104 if x102 else 0) + x7 + 2 * x70)
+        + sam_num_global_layers * (x55 * ((-2 * x59 + 4 * x60 if x102 else 0) + 2 * x65) + x107)
+        + x108 * x66
+        + x112
+    )
+    x173 = (
+        x61 * (x55 * (x100 + 2 * sam_num_hidden_layers) * x21 + sam_hidden_size * x113 + x119)
+        + ((x59 * (x121 - 2) if x120 else 0) + 2 * x122) * x109
         + hidden_size * ((2 if x2 else 0) + 3)
-        + sam_hidden_size * x120
+        + sam_hidden_size * x122
     )
-    x173 = x54 * (x58 * (-64 * (x99 + x118) + 128 * x55 * x121 - 128) + 128 * x59 * x105) - 256 * x61
-    x174 = (
-        activation_bits * x171
-        + weight_bits * x172
-        + sam_num_global_layers * x173
-        + (x100 * x105 * x52 + 64 * x60) * x101
-        + 32 * x71 * x105
-        + 64 * (x2 + x13)
-        + 256 * x63
-        + 128 * (x122 + 1)
-    )
+    x174 = x55 * (x59 * (-64 * (x102 + x120) + 128 * x56 * x123 - 128) + 128 * x60 * x108) - 256 * x62
     x175 = (
-        first_k_dense_replace * (num_experts_per_tok * ((-1 if x99 else 0) - 10) + (-2 if x99 else 0) - 3)
-        + num_hidden_layers * (num_experts_per_tok * (x99 + 10) + 34)
-        + 3
+        activation_bits * x172
+        + weight_bits * x173
+        + sam_num_global_layers * x174
+        + (x103 * x108 * x52 + 64 * x61) * x104
+        + 32 * x72 * x108
+        + 64 * (x2 + x13)
+        + 256 * x64
+        + 128 * (x124 + 1)
     )
     x176 = (
-        weight_bits
-        + activation_bits * x175
-        + num_hidden_layers * (num_experts_per_tok * ((32 if x99 else 0) + 96) + x123 + 384)
-        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x99 else 0) - 96) - 64 * x105)
-        + 160
+        first_k_dense_replace * (num_experts_per_tok * ((-1 if x102 else 0) - 10) + (-2 if x102 else 0) - 3)
+        + num_hidden_layers * (num_experts_per_tok * (x102 + 10) + 34)
+        + 3
     )
     x177 = (
-        num_key_value_heads * (activation_bits * ((2 if x124 else 0) + 12) + 2 * kv_bits * (x124 + 1))
+        weight_bits
+        + activation_bits * x176
+        + num_hidden_layers * (num_experts_per_tok * ((32 if x102 else 0) + 96) + x125 + 384)
+        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x102 else 0) - 96) - 64 * x108)
+        + 160
+    )
+    x178 = (
+        num_key_value_heads * (activation_bits * ((2 if x126 else 0) + 12) + 2 * kv_bits * (x126 + 1))
         + 4 * activation_bits
         + 320
     )
-    x178 = x43 * x177 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
-    x179 = (
-        hidden_size * x176
-        + num_hidden_layers * x178
+    x179 = x43 * x178 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
+    x180 = (
+        hidden_size * x177
+        + num_hidden_layers * x179
         + first_k_dense_replace * (-320 * n_routed_experts - 704 * num_experts_per_tok)
-        + (x72 * (2 * activation_bits + 64) if x99 else 0)
+        + (x73 * (2 * activation_bits + 64) if x102 else 0)
         + 256
     )
-    x180 = seq_len * x179
-    x181 = x180 + logits_tokens * (activation_bits * (hidden_size + vocab_size * x105) + 32 * x125)
-    x182 = vocab_size + first_k_dense_replace * ((x126 if x118 else 0) + x127) + num_hidden_layers * x128 + 1
-    x183 = n_shared_experts * x129 + routed_reads(n_routed_experts, num_experts_per_tok, x73, x129, expert_routing)
-    x184 = hidden_size * x182 + x183 * (-3 * first_k_dense_replace + 3 * num_hidden_layers) + x133
-    x185 = (
-        x174 * x41
-        + batch_size * x181
-        + weight_bits * x184
-        + activation_bits * x145
-        + num_hidden_layers * (64 * seq_len + 16 * x43)
-        + (-32 * hidden_size * x121 - 64) * x146
-        + 32 * x121 * x132
-        + 64 * x147
-    )
-    io_bytes = -(-x185 // 8)
+    x181 = seq_len * x180
+    x182 = x181 + logits_tokens * (activation_bits * (hidden_size + vocab_size * x108) + 32 * x127)
+    x183 = vocab_size + first_k_dense_replace * ((x128 if x120 else 0) + x129) + num_hidden_layers * x130 + 1
+    x184 = n_shared_experts * x131 + routed_reads(n_routed_experts, num_experts_per_tok, x74, x131, expert_routing)
+    x185 = hidden_size * x183 + x184 * (-3 * first_k_dense_replace + 3 * num_hidden_layers) + x135
     x186 = (
-        num_hidden_layers * (n_routed_experts + x128 + 3 * x148)
-        + first_k_dense_replace * (x127 - 3 * x148 + x126)
+        x175 * x41
+        + batch_size * x182
+        + weight_bits * x185
+        + activation_bits * (x89 + x136 + 2 * x146 + x148)
+        + num_hidden_layers * (64 * seq_len + 16 * x43)
+        + (-32 * hidden_size * x123 - 64) * x149
+        + 32 * x123 * x134
+        + 64 * x150
+    )
+    io_bytes = -(-x186 // 8)
+    x187 = (
+        num_hidden_layers * (n_routed_experts + x130 + 3 * x151)
+        + first_k_dense_replace * (x129 - 3 * x151 + x128)
         + x49
         + 4
     )
-    x187 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x119 - 4 * sam_window_size)
-    x188 = (
-        hidden_size * x186
-        + x54 * x187
-        + sam_hidden_size * (x113 + x130)
+    x188 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x121 - 4 * sam_window_size)
+    x189 = (
+        hidden_size * x187
+        + x55 * x188
+        + sam_hidden_size * (x113 + x132)
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + x117
+        + x119
     )
-    x189 = weight_bits * x188
-    weight_bytes = -(-x189 // 8)
-    x190 = (
-        sam_hidden_size * (sam_num_global_layers * (x81 - 2 * x76 - 10 * x20) * x21 + 10 * x85)
-        + clip_hidden_size * (6 * x35 + 20 * x86 + 12 * x11)
-        + x30 * (28 * sam_neck_channels + 16)
-        + 8 * x87
-        + x98
-    )
+    x190 = weight_bits * x189
+    weight_bytes = -(-x190 // 8)
     x191 = (
-        x112
-        + vision_batch_size * x190
-        + sam_num_global_layers * (x104 + (x54 * (8 * x59 - 4 * x58) if x99 else 0))
-        + 2 * (x108 + x105 * x70 + (x65 if x99 else 0))
+        sam_hidden_size * (sam_num_global_layers * (x83 - 2 * x78 - 10 * x20) * x21 + 10 * x87)
+        + clip_hidden_size * (6 * x35 + 20 * x88 + 12 * x11)
+        + x30 * (28 * sam_neck_channels + 16)
+        + 8 * x90
+        + x101
     )
     x192 = (
+        x112
+        + vision_batch_size * x191
+        + sam_num_global_layers * (x107 + (x55 * (8 * x60 - 4 * x59) if x102 else 0))
+        + 2 * (x108 * x71 + (x66 if x102 else 0))
+    )
+    x193 = (
         num_hidden_layers * (8 * num_experts_per_tok + 27)
-        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x105)
-        + (2 if x99 else 0)
+        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x108)
+        + (2 if x102 else 0)
         + 4
     )
-    x193 = hidden_size * x192
-    x194 = x193 + ((4 if x99 else 0) + 13 * num_key_value_heads) * x48
-    x195 = seq_len * x194
-    x196 = x195 + logits_tokens * x49
-    x197 = x191 * x41 + batch_size * x196 + x145
-    x198 = (
-        num_hidden_layers * (x123 + 64 * num_experts_per_tok * x105 + 320)
-        - 64 * first_k_dense_replace * x105 * (num_experts_per_tok + 1)
-        + (64 if x99 else 0)
+    x194 = hidden_size * x193
+    x195 = x194 + ((4 if x102 else 0) + 13 * num_key_value_heads) * x48
+    x196 = seq_len * x195
+    x197 = x196 + logits_tokens * x49
+    x198 = x192 * x41 + batch_size * x197 + 2 * (x136 + x146) + x148
+    x199 = (
+        num_hidden_layers * (x125 + 64 * num_experts_per_tok * x108 + 320)
+        - 64 * first_k_dense_replace * x108 * (num_experts_per_tok + 1)
+        + (64 if x102 else 0)
         + 128
     )
-    x199 = (
-        hidden_size * x198
+    x200 = (
+        hidden_size * x199
         + num_hidden_layers * (256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x43 + 448)
         + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
         + 192
     )
-    x200 = seq_len * x199
-    x201 = x200 + 64 * logits_tokens * x125
-    x202 = x54 * (x58 * ((256 * x55 if x118 else 0) - 128 * x121) + 256 * x59) + 256 * x62 - 256 * x60 * x21
-    x203 = sam_num_global_layers * x202 + 64 * (x71 + (x100 * x107 if x99 else 0)) + 256 * (x122 + x60 * x53)
-    x204 = (
-        activation_bits * x197
-        + batch_size * x201
-        + x203 * x41
-        + ((-64 * hidden_size if x118 else 0) - 128) * x146
-        + 64 * x133
-        + 128 * x147
+    x201 = seq_len * x200
+    x202 = x201 + 64 * logits_tokens * x127
+    x203 = x55 * (x59 * ((256 * x56 if x120 else 0) - 128 * x123) + 256 * x60) + 256 * x63 - 256 * x61 * x21
+    x204 = sam_num_global_layers * x203 + 64 * (x72 + (x103 * x114 if x102 else 0)) + 256 * (x124 + x61 * x53)
+    x205 = (
+        activation_bits * x198
+        + batch_size * x202
+        + x204 * x41
+        + ((-64 * hidden_size if x120 else 0) - 128) * x149
+        + 64 * x135
+        + 128 * x150
     )
-    activation_bytes = -(-x204 // 16)
-    kv_cache_bytes = -(-(num_key_value_heads * kv_bits * x73 * x48) // 4)
+    activation_bytes = -(-x205 // 16)
+    kv_cache_bytes = -(-(num_key_value_heads * kv_bits * x74 * x48) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
@@ -1295,7 +1296,7 @@ def deepseek_ocr_model(
     Returns
     -------
     Cost
-        From 878 operations on integers.
+        From 888 operations on integers.
 
     Raises
     ------
@@ -1468,66 +1469,66 @@ def deepseek_ocr_model(
     x50 = 32 * sam_neck_channels
     x51 = 32 * clip_hidden_size
     x52 = sam_num_hidden_layers * x21
-    x53 = sam_hidden_size // sam_num_attention_heads
-    x54 = sam_image_size // sam_patch_size
-    x55 = 1 if x4 != x54 else 0
-    x56 = 1 if x3 != x54 else 0
-    x57 = x55 + (x56 if x2 else 0)
-    x58 = (x4 if x55 else 0) + (x23 if x56 else 0)
-    x59 = x2 + 1
-    x60 = x59 * x14
-    x61 = x27 + x24
-    x62 = (
-        sam_num_global_layers * x61
+    x53 = 6 * image_size * image_size * x34
+    x54 = sam_hidden_size // sam_num_attention_heads
+    x55 = sam_image_size // sam_patch_size
+    x56 = 1 if x4 != x55 else 0
+    x57 = 1 if x3 != x55 else 0
+    x58 = x56 + (x57 if x2 else 0)
+    x59 = (x4 if x56 else 0) + (x23 if x57 else 0)
+    x60 = x2 + 1
+    x61 = x60 * x14
+    x62 = x27 + x24
+    x63 = (
+        sam_num_global_layers * x62
         + sam_num_global_layers * x4
-        + sam_num_hidden_layers * x60
+        + sam_num_hidden_layers * x61
         + sam_num_global_layers * x23
     )
-    x63 = (x27 if x55 else 0) + (x24 if x56 else 0)
-    x64 = sam_hidden_size * x63
-    x65 = clip_image_size // clip_patch_size
-    x66 = 1 if x9 != x65 else 0
-    x67 = 1 if x5 != x65 else 0
-    x68 = (x10 if x66 else 0) + (x7 if x67 else 0)
-    x69 = clip_hidden_size * x68
-    x70 = x64 + x69
-    x71 = hidden_size + x48
-    x72 = 1 if (sam_window_size * x15) != x3 else 0
-    x73 = 1 if (sam_window_size * x18) != x4 else 0
-    x74 = (x17 if x72 else 0) + (x19 if x73 else 0)
-    x75 = 1 if sam_num_attention_heads != 1 else 0
-    x76 = vision_batch_size * x16
-    x77 = vision_batch_size * x19
-    x78 = (x17 if x76 != 1 else 0) + (x19 if x77 != 1 else 0) if x75 else 0
-    x79 = -6 * x78
-    x80 = x25 if x72 else 0
-    x81 = x27 if x73 else 0
-    x82 = x80 + x81
-    x83 = x30 * sam_num_hidden_layers
-    x84 = x33 + x83
-    x85 = clip_num_hidden_layers * x36
-    x86 = 10 * x11 * hidden_size
-    x87 = clip_intermediate_size * x85
-    x88 = 1 if activation_bits != 32 else 0
-    x89 = x66 + (x67 if x2 else 0)
-    x90 = x65 * x65
-    x91 = vision_batch_size * sam_num_attention_heads
-    x92 = 1 if sam_window_size != 1 else 0
-    x93 = vision_batch_size * sam_hidden_size
-    x94 = x93 if x92 else 0
-    x95 = x53 * x59
-    x96 = sam_window_size * x20 * x91 + (x19 * x94 if x18 != 1 else 0) + (x17 * x94 if x15 != 1 else 0) + x95
-    x97 = -4 * x96 * x21
-    x98 = x88 + 1
-    x99 = x93 * x52
-    x100 = x65 * clip_hidden_size * x65
-    x101 = x74 * x99 + x59 * x100
+    x64 = (x27 if x56 else 0) + (x24 if x57 else 0)
+    x65 = sam_hidden_size * x64
+    x66 = clip_image_size // clip_patch_size
+    x67 = 1 if x9 != x66 else 0
+    x68 = 1 if x5 != x66 else 0
+    x69 = (x10 if x67 else 0) + (x7 if x68 else 0)
+    x70 = clip_hidden_size * x69
+    x71 = x65 + x70
+    x72 = hidden_size + x48
+    x73 = base_size * base_size
+    x74 = 1 if (sam_window_size * x15) != x3 else 0
+    x75 = 1 if (sam_window_size * x18) != x4 else 0
+    x76 = (x17 if x74 else 0) + (x19 if x75 else 0)
+    x77 = 1 if sam_num_attention_heads != 1 else 0
+    x78 = vision_batch_size * x16
+    x79 = vision_batch_size * x19
+    x80 = (x17 if x78 != 1 else 0) + (x19 if x79 != 1 else 0) if x77 else 0
+    x81 = -6 * x80
+    x82 = x25 if x74 else 0
+    x83 = x27 if x75 else 0
+    x84 = x82 + x83
+    x85 = x30 * sam_num_hidden_layers
+    x86 = x33 + x85
+    x87 = clip_num_hidden_layers * x36
+    x88 = 10 * x11 * hidden_size
+    x89 = 3 * x73
+    x90 = clip_intermediate_size * x87
+    x91 = 1 if activation_bits != 32 else 0
+    x92 = x67 + (x68 if x2 else 0)
+    x93 = x66 * x66
+    x94 = vision_batch_size * sam_num_attention_heads
+    x95 = 1 if sam_window_size != 1 else 0
+    x96 = vision_batch_size * sam_hidden_size
+    x97 = x96 if x95 else 0
+    x98 = x54 * x60
+    x99 = sam_window_size * x20 * x94 + (x19 * x97 if x18 != 1 else 0) + (x17 * x97 if x15 != 1 else 0) + x98
+    x100 = -4 * x99 * x21
+    x101 = x91 + 1
     x102 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x103 = sam_num_global_layers * x91
+    x103 = sam_num_global_layers * x94
     x104 = x27 if x4 != 1 else 0
-    x105 = sam_num_global_layers * x93
+    x105 = sam_num_global_layers * x96
     x106 = vision_batch_size * x1
-    x107 = x105 if x75 else 0
+    x107 = x105 if x77 else 0
     x108 = 1 if x3 != 1 else 0
     x109 = x25 if x108 else 0
     x110 = 1 if (sam_num_attention_heads + x106) != 2 else 0
@@ -1536,260 +1537,262 @@ def deepseek_ocr_model(
         + (x105 * x104 if x102 else 0)
         + (x107 * x109 if x106 == 1 else 0)
         + ((vision_batch_size * hidden_size * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-        + clip_hidden_size * x59
+        + clip_hidden_size * x60
         + x28 * x103
         + (x107 * x104 if vision_batch_size == 1 else 0)
         + ((x110 + 1) * x103 * x26 if x108 else 0)
         + (x105 * x109 if x110 else 0)
-        + clip_hidden_size * x89 * ((x90 if x65 != 1 else 0) + 1)
+        + clip_hidden_size * x92 * ((x93 if x66 != 1 else 0) + 1)
     )
-    x112 = sam_num_global_layers * x53
+    x112 = sam_num_global_layers * x54
     x113 = sam_hidden_size + x31
-    x114 = 4 * (vision_batch_size * x40 + x61 * x112 + vision_batch_size * x30 * x113 + x29 * x103 + x96 * x52)
+    x114 = 4 * (vision_batch_size * x40 + x62 * x112 + vision_batch_size * x30 * x113 + x29 * x103 + x99 * x52)
     x115 = 3 * sam_patch_size * sam_patch_size
-    x116 = clip_num_hidden_layers * clip_intermediate_size
-    x117 = sam_hidden_size * sam_num_hidden_layers
-    x118 = sam_neck_channels + clip_hidden_size
-    x119 = clip_hidden_size * clip_num_hidden_layers
-    x120 = (
+    x116 = x66 * clip_hidden_size * x66
+    x117 = clip_num_hidden_layers * clip_intermediate_size
+    x118 = sam_hidden_size * sam_num_hidden_layers
+    x119 = sam_neck_channels + clip_hidden_size
+    x120 = clip_hidden_size * clip_num_hidden_layers
+    x121 = (
         sam_hidden_size * sam_neck_channels
-        + x100
-        + x113
         + x116
-        + 2 * (sam_intermediate_size * x117 + clip_hidden_size * (hidden_size + x116))
-        + 4 * (x118 + sam_hidden_size * x117 + clip_hidden_size * x119)
-        + 9 * (x117 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x118 + x119)
+        + x113
+        + x117
+        + 2 * (sam_intermediate_size * x118 + clip_hidden_size * (hidden_size + x117))
+        + 4 * (x119 + sam_hidden_size * x118 + clip_hidden_size * x120)
+        + 9 * (x118 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x119 + x120)
     )
-    x121 = 1 if weight_bits != 32 else 0
-    x122 = 4 * x54
-    x123 = (x27 if x4 == x54 else 0) + (x24 if x3 == x54 else 0)
-    x124 = x121 + 1
-    x125 = sam_window_size * sam_num_attention_heads
-    x126 = x21 if x92 else 0
-    x127 = sam_hidden_size if x75 else 0
-    x128 = (x17 if (sam_num_attention_heads + x76) != 2 else 0) + (x19 if (sam_num_attention_heads + x77) != 2 else 0)
-    x129 = (
-        (sam_hidden_size * x81 if (vision_batch_size + x4) != 2 else 0)
-        + x128 * (sam_hidden_size + x125) * x126
-        + (((x17 * x127 if x76 == 1 else 0) if x92 else 0) + sam_num_attention_heads * x22) * x21
-        + (x19 * x127 * x126 if x77 == 1 else 0)
-        + (sam_hidden_size * x80 if (x3 + x106) != 2 else 0)
-        + (x22 * x125 if x92 else 0)
+    x122 = 1 if weight_bits != 32 else 0
+    x123 = 4 * x55
+    x124 = (x27 if x4 == x55 else 0) + (x24 if x3 == x55 else 0)
+    x125 = x122 + 1
+    x126 = sam_window_size * sam_num_attention_heads
+    x127 = x21 if x95 else 0
+    x128 = sam_hidden_size if x77 else 0
+    x129 = (x17 if (sam_num_attention_heads + x78) != 2 else 0) + (x19 if (sam_num_attention_heads + x79) != 2 else 0)
+    x130 = (
+        (sam_hidden_size * x83 if (vision_batch_size + x4) != 2 else 0)
+        + x129 * (sam_hidden_size + x126) * x127
+        + (((x17 * x128 if x78 == 1 else 0) if x95 else 0) + sam_num_attention_heads * x22) * x21
+        + (x19 * x128 * x127 if x79 == 1 else 0)
+        + (sam_hidden_size * x82 if (x3 + x106) != 2 else 0)
+        + (x22 * x126 if x95 else 0)
     )
-    x130 = vision_batch_size * activation_bits * x129 + weight_bits * x21 * x95
-    x131 = 2 * sam_num_hidden_layers
-    x132 = vision_batch_size * (x83 + x85)
-    x133 = 192 if x88 else 0
-    x134 = 1 if kv_bits != activation_bits else 0
-    x135 = -n_routed_experts
-    x136 = 3 * intermediate_size
-    x137 = 2 * (x45 + 1)
-    x138 = hidden_size * moe_intermediate_size
-    x139 = x54 * x54
-    x140 = hidden_size * num_hidden_layers
-    x141 = sam_hidden_size * x57 * x41 * x139 + n_routed_experts * x140
-    x142 = x141 if x121 else 0
-    x143 = x41 * x107
-    x144 = hidden_size * x42
-    x145 = (
-        (x27 * x143 if vision_batch_size != 1 else 0)
-        + x41 * x78 * x99
-        + x144
-        + (x49 * x140 if x88 else 0)
-        + (x25 * x143 if x106 != 1 else 0)
+    x131 = vision_batch_size * activation_bits * x130 + weight_bits * x21 * x98
+    x132 = 2 * sam_num_hidden_layers
+    x133 = vision_batch_size * (x85 + x87)
+    x134 = 192 if x91 else 0
+    x135 = 1 if kv_bits != activation_bits else 0
+    x136 = -n_routed_experts
+    x137 = 3 * intermediate_size
+    x138 = 2 * (x45 + 1)
+    x139 = hidden_size * moe_intermediate_size
+    x140 = x55 * x55
+    x141 = hidden_size * num_hidden_layers
+    x142 = sam_hidden_size * x58 * x41 * x140 + n_routed_experts * x141
+    x143 = x142 if x122 else 0
+    x144 = x52 * x41 * x96
+    x145 = (x41 if x2 else 0) + x60 * x41 * x116 + x76 * x144 + 1
+    x146 = x41 * x107
+    x147 = hidden_size * x42
+    x148 = (
+        (x27 * x146 if vision_batch_size != 1 else 0)
+        + x80 * x144
+        + x147
+        + (x49 * x141 if x91 else 0)
+        + (x25 * x146 if x106 != 1 else 0)
     )
-    x146 = (
-        -8 * (first_k_dense_replace * x49 * x46 + sam_num_global_layers * x41 * x60)
-        + 6 * x145
-        + 8 * (x62 * x41 + x47 * x49 + x12 * x144)
+    x149 = (
+        -8 * (first_k_dense_replace * x49 * x46 + sam_num_global_layers * x41 * x61)
+        + 6 * x148
+        + 8 * (x63 * x41 + x47 * x49 + x12 * x147)
     )
-    x147 = n_routed_experts * first_k_dense_replace
-    x148 = x36 * x42 + num_hidden_layers * n_routed_experts
-    x149 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x150 = (
+    x150 = n_routed_experts * first_k_dense_replace
+    x151 = x36 * x42 + num_hidden_layers * n_routed_experts
+    x152 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x153 = (
         sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x14) * x22 + 4 * (x28 + x29))
         + x30 * (4 * x31 + 6 * sam_patch_size * sam_patch_size + 2 * sam_neck_channels)
         + 4 * x14 * x32
         + 8 * sam_hidden_size * x33
     )
-    x151 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
-    x152 = x151 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
-    x153 = sam_hidden_size * x150 + clip_hidden_size * x152 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
-    x154 = x153 * x42
-    x155 = (
+    x154 = clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
+    x155 = x154 + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
+    x156 = sam_hidden_size * x153 + clip_hidden_size * x155 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
+    x157 = x156 * x42
+    x158 = (
         num_hidden_layers * (4 * (seq_len + x45) + 2 * n_routed_experts)
         + first_k_dense_replace * (-6 * x46 - 2 * n_routed_experts)
         + 6 * x47
     )
-    x156 = hidden_size * x155
-    x157 = x156 + x48
-    x158 = x157 * x49
-    tensor_core_flops = x154 + x158
-    x159 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x51)
-    x160 = (
+    x159 = hidden_size * x158
+    x160 = x159 + x48
+    x161 = x160 * x49
+    tensor_core_flops = x157 + x161
+    x162 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x51)
+    x163 = (
         x30 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 10 * x31 + x50 + 8)
-        + clip_num_hidden_layers * x159
+        + clip_num_hidden_layers * x162
         + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x21 * x22) + 16 * x22 * x52)
+        + x53
         + 16 * clip_hidden_size * x36
     )
-    x161 = (
-        vision_batch_size * x160 + sam_num_global_layers * (x53 * (-12 * x57 + 24 * x58) - 8 * x60) + 8 * x62 + 62 * x70
+    x164 = (
+        vision_batch_size * x163 + sam_num_global_layers * (x54 * (-12 * x58 + 24 * x59) - 8 * x61) + 8 * x63 + 62 * x71
     )
-    x162 = x161 * x41
-    x163 = (
+    x165 = (
         hidden_size * (4 * num_experts_per_tok + 29)
         + 12 * (n_routed_experts + seq_len * num_attention_heads)
         + 7 * x44
         + 2 * num_experts_per_tok
         + 8
     )
-    x164 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
-    x165 = num_hidden_layers * x163 + first_k_dense_replace * x164 + 8 * x71 + 10 * x47 + 4
-    x166 = x165 * x49
-    x167 = x162 + x166
-    cuda_core_flops = -(-x167 // 2)
-    x168 = sam_num_global_layers * ((-x74 + x79 - 12 * x20) * x21 - x82) + sam_num_hidden_layers * x82 + 12 * x84
-    x169 = (
-        sam_hidden_size * x168
-        + clip_hidden_size * (22 * x85 + 13 * x11 + 5 * x35)
-        + x30 * (x50 + 18)
-        + x86
-        + 3 * (base_size * base_size + image_size * image_size * x34)
-        + 9 * x87
-    )
+    x166 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
+    x167 = num_hidden_layers * x165 + first_k_dense_replace * x166 + 8 * x72 + 10 * x47 + 4
+    x168 = x164 * x41 + x167 * x49 + 6 * x73
+    cuda_core_flops = -(-x168 // 2)
+    x169 = sam_num_global_layers * ((-x76 + x81 - 12 * x20) * x21 - x84) + sam_num_hidden_layers * x84 + 12 * x86
     x170 = (
-        vision_batch_size * x169
-        + clip_hidden_size * (x10 + (x68 + x89 * x90 if x88 else 0) + x7 + 2 * x68)
-        + sam_num_global_layers * (x53 * ((-2 * x57 + 4 * x58 if x88 else 0) + 2 * x63) + x97)
-        + x98 * x64
-        + x101
+        x53
+        + sam_hidden_size * x169
+        + clip_hidden_size * (22 * x87 + 13 * x11 + 5 * x35)
+        + x30 * (x50 + 18)
+        + x88
+        + x89
+        + 9 * x90
+    )
+    x171 = (
+        vision_batch_size * x170
+        + clip_hidden_size * (x10 + (x69 + x92 * x93 if x91 else 0) + x7 + 2 * x69)
+        + sam_num_global_layers * (x54 * ((-2 * x58 + 4 * x59 if x91 else 0) + 2 * x64) + x100)
+        + x101 * x65
         + 2 * x111
         + x114
     )
-    x171 = (
-        x59 * (sam_hidden_size * x115 + x120)
-        + ((x57 * (x122 - 2) if x121 else 0) + 2 * x123) * x112
+    x172 = (
+        x60 * (sam_hidden_size * x115 + x121)
+        + ((x58 * (x123 - 2) if x122 else 0) + 2 * x124) * x112
         + hidden_size * ((2 if x2 else 0) + 3)
-        + sam_hidden_size * x123
+        + sam_hidden_size * x124
     )
-    x172 = x53 * (x57 * (-64 * (x88 + x121) + 128 * x54 * x124 - 128) + 128 * x58 * x98) - 2 * x130 - 256 * x60
-    x173 = (
-        activation_bits * x170
-        + weight_bits * x171
-        + sam_num_global_layers * x172
-        + (x89 * x98 * x51 + 64 * x59) * x90
-        + x130 * x131
-        + 32 * x70 * x98
-        + 64 * (x2 + x13)
-        + 256 * x62
-        + 128 * (x132 + 1)
-    )
+    x173 = x54 * (x58 * (-64 * (x91 + x122) + 128 * x55 * x125 - 128) + 128 * x59 * x101) - 2 * x131 - 256 * x61
     x174 = (
-        first_k_dense_replace * (num_experts_per_tok * ((-1 if x88 else 0) - 10) + (-2 if x88 else 0) - 3)
-        + num_hidden_layers * (num_experts_per_tok * (x88 + 10) + 34)
-        + 3
+        activation_bits * x171
+        + weight_bits * x172
+        + sam_num_global_layers * x173
+        + (x92 * x101 * x51 + 64 * x60) * x93
+        + x131 * x132
+        + 32 * x71 * x101
+        + 64 * (x2 + x13)
+        + 256 * x63
+        + 128 * (x133 + 1)
     )
     x175 = (
-        weight_bits
-        + activation_bits * x174
-        + num_hidden_layers * (num_experts_per_tok * ((32 if x88 else 0) + 96) + x133 + 384)
-        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x88 else 0) - 96) - 64 * x98)
-        + 160
+        first_k_dense_replace * (num_experts_per_tok * ((-1 if x91 else 0) - 10) + (-2 if x91 else 0) - 3)
+        + num_hidden_layers * (num_experts_per_tok * (x91 + 10) + 34)
+        + 3
     )
     x176 = (
-        num_key_value_heads * (activation_bits * ((2 if x134 else 0) + 12) + 2 * kv_bits * (x134 + 1))
+        weight_bits
+        + activation_bits * x175
+        + num_hidden_layers * (num_experts_per_tok * ((32 if x91 else 0) + 96) + x134 + 384)
+        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x91 else 0) - 96) - 64 * x101)
+        + 160
+    )
+    x177 = (
+        num_key_value_heads * (activation_bits * ((2 if x135 else 0) + 12) + 2 * kv_bits * (x135 + 1))
         + 4 * activation_bits
         + 320
     )
-    x177 = x43 * x176 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
-    x178 = (
-        hidden_size * x175
-        + num_hidden_layers * x177
+    x178 = x43 * x177 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
+    x179 = (
+        hidden_size * x176
+        + num_hidden_layers * x178
         + first_k_dense_replace * (-320 * n_routed_experts - 704 * num_experts_per_tok)
-        + (x71 * (2 * activation_bits + 64) if x88 else 0)
+        + (x72 * (2 * activation_bits + 64) if x91 else 0)
         + 256
     )
-    x179 = batch_size * x178
-    x180 = x179 + 64 * num_hidden_layers
-    x181 = n_shared_experts * x138 + routed_reads(n_routed_experts, num_experts_per_tok, x49, x138, expert_routing)
-    x182 = (
-        hidden_size * (first_k_dense_replace * ((x135 if x121 else 0) + x136) + num_hidden_layers * x137 + 1)
-        + x181 * (-3 * first_k_dense_replace + 3 * num_hidden_layers)
-        + x142
-    )
+    x180 = batch_size * x179
+    x181 = x180 + 64 * num_hidden_layers
+    x182 = n_shared_experts * x139 + routed_reads(n_routed_experts, num_experts_per_tok, x49, x139, expert_routing)
     x183 = (
-        x173 * x41
-        + seq_len * x180
-        + weight_bits * x182
-        + activation_bits * x146
-        + (-32 * hidden_size * x124 - 64) * x147
-        + 32 * x124 * x141
-        + 64 * x148
+        hidden_size * (first_k_dense_replace * ((x136 if x122 else 0) + x137) + num_hidden_layers * x138 + 1)
+        + x182 * (-3 * first_k_dense_replace + 3 * num_hidden_layers)
+        + x143
+    )
+    x184 = (
+        x174 * x41
+        + seq_len * x181
+        + weight_bits * x183
+        + activation_bits * (x89 + x145 + x149)
+        + (-32 * hidden_size * x125 - 64) * x150
+        + 32 * x125 * x142
+        + 64 * x151
         + 16 * x48
     )
-    io_bytes = -(-x183 // 8)
-    x184 = (
-        num_hidden_layers * (n_routed_experts + x137 + 3 * x149)
-        + first_k_dense_replace * (x136 - 3 * x149 + x135)
+    io_bytes = -(-x184 // 8)
+    x185 = (
+        num_hidden_layers * (n_routed_experts + x138 + 3 * x152)
+        + first_k_dense_replace * (x137 - 3 * x152 + x136)
         + vocab_size
         + 4
     )
-    x185 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x122 - 4 * sam_window_size)
-    x186 = (
-        hidden_size * x184
-        + x53 * x185
-        + sam_hidden_size * (x115 + x139)
+    x186 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x123 - 4 * sam_window_size)
+    x187 = (
+        hidden_size * x185
+        + x54 * x186
+        + sam_hidden_size * (x115 + x140)
         + 3 * clip_hidden_size * clip_patch_size * clip_patch_size
-        + x120
+        + x121
     )
-    x187 = weight_bits * x186
-    weight_bytes = -(-x187 // 8)
-    x188 = (
-        x86
-        + sam_hidden_size * (sam_num_global_layers * (x79 - 2 * x74 - 10 * x20) * x21 + 10 * x84)
-        + clip_hidden_size * (6 * x35 + 20 * x85 + 12 * x11)
-        + x30 * (28 * sam_neck_channels + 16)
-        + x129 * (-2 * sam_num_global_layers + x131)
-        + 8 * x87
-    )
+    x188 = weight_bits * x187
+    weight_bytes = -(-x188 // 8)
     x189 = (
-        x114
-        + vision_batch_size * x188
-        + sam_num_global_layers * (x97 + (x53 * (8 * x58 - 4 * x57) if x88 else 0))
-        + 2 * (x101 + x111 + x98 * x69 + (x64 if x88 else 0))
+        x88
+        + sam_hidden_size * (sam_num_global_layers * (x81 - 2 * x76 - 10 * x20) * x21 + 10 * x86)
+        + clip_hidden_size * (6 * x35 + 20 * x87 + 12 * x11)
+        + x30 * (28 * sam_neck_channels + 16)
+        + x130 * (-2 * sam_num_global_layers + x132)
+        + 8 * x90
     )
     x190 = (
+        x114
+        + vision_batch_size * x189
+        + sam_num_global_layers * (x100 + (x54 * (8 * x59 - 4 * x58) if x91 else 0))
+        + 2 * (x111 + x101 * x70 + (x65 if x91 else 0))
+    )
+    x191 = (
         num_hidden_layers * (8 * num_experts_per_tok + 27)
-        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x98)
-        + (2 if x88 else 0)
+        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x101)
+        + (2 if x91 else 0)
         + 4
     )
-    x191 = hidden_size * x190
-    x192 = x191 + ((4 if x88 else 0) + 13 * num_key_value_heads) * x48
-    x193 = x189 * x41 + x192 * x49 + x146
-    x194 = (
-        num_hidden_layers * (x133 + 64 * num_experts_per_tok * x98 + 320)
-        - 64 * first_k_dense_replace * x98 * (num_experts_per_tok + 1)
-        + (64 if x88 else 0)
+    x192 = hidden_size * x191
+    x193 = x192 + ((4 if x91 else 0) + 13 * num_key_value_heads) * x48
+    x194 = x190 * x41 + x193 * x49 + 2 * x145 + x149
+    x195 = (
+        num_hidden_layers * (x134 + 64 * num_experts_per_tok * x101 + 320)
+        - 64 * first_k_dense_replace * x101 * (num_experts_per_tok + 1)
+        + (64 if x91 else 0)
         + 128
     )
-    x195 = (
-        hidden_size * x194
+    x196 = (
+        hidden_size * x195
         + num_hidden_layers * (256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x43 + 448)
         + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
         + 192
     )
-    x196 = x53 * (x57 * ((256 * x54 if x121 else 0) - 128 * x124) + 256 * x58) + 256 * x61 - 256 * x59 * x21
-    x197 = sam_num_global_layers * x196 + 64 * (x70 + (x89 * x100 if x88 else 0)) + 256 * (x132 + x59 * x52)
-    x198 = (
-        activation_bits * x193
-        + x195 * x49
-        + x197 * x41
-        + ((-64 * hidden_size if x121 else 0) - 128) * x147
-        + 64 * x142
-        + 128 * x148
+    x197 = x54 * (x58 * ((256 * x55 if x122 else 0) - 128 * x125) + 256 * x59) + 256 * x62 - 256 * x60 * x21
+    x198 = sam_num_global_layers * x197 + 64 * (x71 + (x92 * x116 if x91 else 0)) + 256 * (x133 + x60 * x52)
+    x199 = (
+        activation_bits * x194
+        + x196 * x49
+        + x198 * x41
+        + ((-64 * hidden_size if x122 else 0) - 128) * x150
+        + 64 * x143
+        + 128 * x151
     )
-    activation_bytes = -(-x198 // 16)
+    activation_bytes = -(-x199 // 16)
     kv_cache_bytes = -(-(num_key_value_heads * kv_bits * x49 * x48) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 

@@ -81,11 +81,12 @@ CONVENTIONS: Final = (
         name="Peak activations",
         text="``peak_activation_bytes`` is the largest sum, over the operators of a stage, of the activations that are "
         "alive while the operator runs, its inputs and its output among them. It is for inference without gradients, "
-        "in the order of the model's forward, with experts that take even shares of the tokens. An activation is alive "
-        "from the first operator that writes or reads it to the last one, and changes of its layout or type are "
-        "itself. So pixels count from their first read on, and the embeddings of the prompt beside the towers, whose "
-        "features are written into them. Parameters, the cache and integers do not count. The peak of a request is "
-        "that of its largest stage; peaks do not add up, so they are no part of a cost.",
+        "in the order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from "
+        "the operator that writes it to the last one that runs while the code still holds it; a view is the tensor "
+        "that it shows, a copy or a cast is another one. The pixels of all images of the batch are alive while the "
+        "towers run, and so are the embeddings of the prompt, into which the features are written. Indices count, "
+        "parameters and the cache do not. The peak of a request is that of its largest stage; peaks do not add up, so "
+        "they are no part of a cost.",
     ),
     Convention(
         name="Expert weights",
@@ -126,7 +127,8 @@ STAGE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "vision": "SAM and CLIP, on the global view of each page and on its tiles, where it has any.",
         "projector": "The projector, and what makes the prompt of its output: features side by side, newlines, the "
-        "separator, and the image tokens written over the embeddings.",
+        "separator, the image tokens written over the embeddings, and the sums of pixels that tell whether there is an "
+        "image.",
         "prefill": "The decoder over the whole prompt, and the LM head over the positions that get logits.",
         "decode": "All decode steps in closed form: each takes one token, and step ``decode_step`` sees "
         "``seq_len`` + ``decode_step`` keys.",

@@ -51,7 +51,7 @@ def runs(architecture: DeepSeekOCRArchitecture, page: Page, *, gets_all_logits: 
     logits_tokens = seq_len if gets_all_logits else batch + 2
     workload = TraceWorkload(**page.sizes, seq_len=seq_len, logits_tokens=logits_tokens)
     images = {
-        # Pixels that are made when their turn comes, and held by nobody else.
+        # Pixels that only the model holds.
         "views": partial(make_views, workload, dtype),
         "tile_grid": (page.num_width_tiles, page.num_height_tiles),
         "images_per_prompt": page.images_per_prompt,

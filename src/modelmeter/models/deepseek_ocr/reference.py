@@ -28,7 +28,7 @@ from modelmeter.models.deepseek_ocr.reference_decoder import (
 from modelmeter.models.deepseek_ocr.reference_vision import ImageEncoderViT, MlpProjector, VitModel
 
 Views = Callable[[], Iterator[Tensor]]
-"""Makes the pixels of the calls of the towers, one after the other: each when its turn comes."""
+"""Makes the pixels of the calls of the towers, in their order: all of them before the first call."""
 
 
 class DeepseekOCRModel(nn.Module):
@@ -63,13 +63,15 @@ class DeepseekOCRModel(nn.Module):
         """Return the image tokens (pages, tokens, hidden_size) of the pages of a call: tiles, global view, separator.
 
         ``views`` yields the tiles of all pages of the call, in row-major order on each page, if there are more than
-        one on a page; then their global views. A call's pixels are made when its turn comes.
+        one on a page; then their global views.
         """
         num_width_tiles, num_height_tiles = tile_grid
         num_tiles = num_width_tiles * num_height_tiles
         parts = []
         if num_tiles > 1:
-            features = self.encode_views(next(views))
+            pixels = next(views)
+            torch.sum(pixels)  # the vendor asks whether all of them are 0, as where a page has no tiles
+            features = self.encode_views(pixels)
             grid, channels = features.shape[1], features.shape[-1]
             tiles = features.view(-1, num_height_tiles, num_width_tiles, grid, grid, channels).permute(0, 1, 3, 2, 4, 5)
             rows = tiles.reshape(-1, num_height_tiles * grid, num_width_tiles * grid, channels)
@@ -100,6 +102,23 @@ class DeepseekOCRModel(nn.Module):
         torch.ops.aten.index_put_(prompts[:pages, :tokens], [None, rows], images)
         return pages, tokens
 
+    def _write_images(
+        self, prompts: Tensor, views: Views, tile_grid: tuple[int, int], images_per_prompt: int, image_start: int
+    ) -> None:
+        """Write the tokens of all images over the embeddings of their prompts, call by call."""
+        # The pixels of all images are there before the first call, and are held until the last has returned.
+        pixels = tuple(views())
+        has_tiles = tile_grid[0] * tile_grid[1] > 1
+        # The vendor asks whether the first page is blank.
+        torch.sum(pixels[1 if has_tiles else 0][:1])
+        pending, prompt = iter(pixels), 0
+        while prompt < prompts.shape[0]:
+            start = image_start
+            for _ in range(images_per_prompt):
+                pages, tokens = self._write_pages(prompts[prompt:, start:], pending, tile_grid)
+                start += tokens
+            prompt += pages
+
     def forward(
         self,
         input_ids: Tensor,
@@ -118,13 +137,7 @@ class DeepseekOCRModel(nn.Module):
         batch_size, positions = input_ids.shape
         inputs_embeds = self.embed_tokens(input_ids)
         if views is not None:
-            prompt, pending = 0, views()
-            while prompt < batch_size:
-                start = image_start
-                for _ in range(images_per_prompt):
-                    pages, tokens = self._write_pages(inputs_embeds[prompt:, start:], pending, tile_grid)
-                    start += tokens
-                prompt += pages
+            self._write_images(inputs_embeds, views, tile_grid, images_per_prompt, image_start)
         position_ids = torch.arange(cache.length, cache.length + positions, device=input_ids.device)
         position_ids = position_ids.expand(batch_size, -1)
         hidden_states = inputs_embeds

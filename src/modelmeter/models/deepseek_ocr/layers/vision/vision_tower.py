@@ -162,7 +162,7 @@ class VisionTower(BaseLayer):
         return Elements(activation=self.num_calls * positions * self.clip_hidden_size, weight=uses * self.hidden_size)
 
     def operators(self) -> tuple[Operator, ...]:
-        return tuple(operator.scale(self.num_calls) for operator in self._call_operators())
+        return (self._check_first_page(), *(operator.scale(self.num_calls) for operator in self._call_operators()))
 
     def _call_operators(self) -> tuple[Operator, ...]:
         """Return the operators of one call: those of its tiles, of its global views, and what joins them."""
@@ -172,6 +172,7 @@ class VisionTower(BaseLayer):
         # A row of tiles is a view where there is one tile a row, or one position a tile.
         is_copied = differs(self.num_width_tiles, 1) * differs(tile_side, 1)
         tile_operators = (
+            _check_pixels(_count_pixels(self.tile_views, self.image_size)),
             self._join_features(self.tile_views, self.image_size),
             copy(tile_channels).scale(is_copied),
             self._end_rows(tile_channels, rows=pages * self.num_height_tiles * tile_side),
@@ -197,6 +198,9 @@ class VisionTower(BaseLayer):
             ),
         )
 
+    def _check_first_page(self) -> Operator:
+        return _check_pixels(_count_pixels(1, self.base_size))
+
     def _join_features(self, num_views: Size, view_size: Size) -> Operator:
         """Return what puts SAM's and CLIP's features of a position side by side."""
         return concatenate(num_views * self.side(view_size) ** 2 * 2 * self.clip_hidden_size)
@@ -209,19 +213,26 @@ class VisionTower(BaseLayer):
         )
 
     def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
-        """Record one call: alike calls do alike, and nothing of one is alive in the next."""
+        """Record one call: alike calls do alike, and of one only the pixels, those of all images, outlive it."""
         (prompt,) = inputs
-        *tiles, join_global, end_global_rows, join_parts, join_images, write = self._call_operators()
+        check_tiles, *tiles, join_global, end_global_rows, join_parts, join_images, write = self._call_operators()
         join_tiles, copy_tiles, end_tile_rows = tiles
+        num_images = self.images_per_prompt * self.batch_size
+        num_tiles = num_images * self.num_width_tiles * self.num_height_tiles
+        global_pixels = Buffer(Elements(activation=_count_pixels(num_images, self.base_size)))
+        tile_pixels = Buffer(Elements(activation=_count_pixels(num_tiles, self.image_size))).only_if(self.has_tiles)
+        tape.reserve(tile_pixels, global_pixels)
+        tape.run(self._check_first_page(), global_pixels)
         with tape.only_if(self.has_tiles):
-            tile_channels = self._replay_views(tape, join_tiles, self.tile_views, self.image_size, call=0)
+            tape.run(check_tiles, tile_pixels)
+            tile_channels = self._replay_views(tape, join_tiles, tile_pixels, call=0)
             # The features of the tiles stay alive beside their copy, which is empty where there is none.
             tile_rows = tape.run(copy_tiles, tile_channels)
             ended_tiles = tape.run(end_tile_rows, tile_rows, tile_channels)
         # Without tiles, what is held of them is empty.
         tile_channels = tile_channels.only_if(self.has_tiles)
         tape.reserve(tile_channels)
-        global_rows = self._replay_views(tape, join_global, self.vision_batch_size, self.base_size, call=1)
+        global_rows = self._replay_views(tape, join_global, global_pixels, call=1)
         tape.keep(tile_rows, tile_channels)
         ended_global = tape.run(end_global_rows, global_rows)
         image_tokens = tape.run(join_parts, ended_tiles, ended_global)
@@ -229,15 +240,30 @@ class VisionTower(BaseLayer):
         images = tape.run(join_images, image_tokens)
         # Written over embeddings of the prompt.
         tape.change(write, prompt, images, Buffer(Elements(index=self.image_tokens)))
-        tape.keep(image_tokens)
+        tape.keep(image_tokens, tile_pixels, global_pixels)
         return (prompt,)
 
-    def _replay_views(self, tape: Tape, join: Operator, num_views: Size, view_size: Size, *, call: int) -> Buffer:
+    def _replay_views(self, tape: Tape, join: Operator, pixels: Buffer, *, call: int) -> Buffer:
         """Record the towers and the projector on the views of one kind; return what the projector writes."""
-        pixels = Buffer(Elements(activation=num_views * IMAGE_CHANNELS * view_size**2))
         sam_features = tape.call(self, "sam_model", pixels, call=call)
         clip_features = tape.call(self, "vision_model", pixels, sam_features, call=call)
         features = tape.run(join, clip_features, sam_features)
         projected = tape.call(self, "projector", features, call=call)
-        tape.keep(pixels, sam_features, clip_features)
+        tape.keep(sam_features, clip_features)
         return projected
+
+
+def _count_pixels(num_views: Size, view_size: Size) -> Size:
+    return num_views * IMAGE_CHANNELS * view_size**2
+
+
+def _check_pixels(pixels: Size) -> Operator:
+    """Return the sum by which the vendor sees whether an image is blank; pixels have no gradient."""
+    return Operator(
+        name="sum",
+        cuda_core_flops=vector_flops("sum", pixels),
+        reads=Elements(activation=pixels),
+        writes=Elements(activation=1),
+        gradients=Elements(),
+        differentiated=Elements(),
+    )

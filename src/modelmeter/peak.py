@@ -4,8 +4,8 @@
 are alive when the operator has run, its inputs and its output among them; parameters and the KV cache are not part of
 it. It is for inference without gradients, in the operator order of the reference model, with even shares of the tokens
 for the experts. A tensor is alive until the code lets go of it, as an allocator sees it. Whatever another stage has
-written and still holds counts: the embeddings of the prompt are alive while the towers run, and so are the pixels of all
-images of the batch. The peak does not add up, so it is no field of :class:`~modelmeter.cost.Cost`.
+written and still holds counts: the embeddings of the prompt are alive while the towers run, and so are the pixels of
+all images of the batch. The peak does not add up, so it is no field of :class:`~modelmeter.cost.Cost`.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def test_stages_say_their_peak_and_the_layer_it_is_in(published: CompiledModel) 
     attention = 6 * 1600 * (11 * 768 + 12 * (1600 + 2 * 40))
     assert found["vision"].value == 2 * (attention + 913 * 1_280 + 3 * 1024 * 1024) + 8 * 913
     assert found["vision"].place.title == "Linear"
-    # The vendor's own forward keeps 557,910,553 alive there: one byte more for each of 913 tokens says which are images.
+    # The vendor's own forward keeps 557,910,553 alive there: one byte of each of 913 tokens tells which are images.
     assert found["vision"].value == 557_910_553 - 913
     assert found["request"].value == max(peak.value for peak in found.values())
     assert (found["request"].blocks, found["request"].place.page) == ((), "stages/prefill.md")

@@ -9,13 +9,14 @@ Conventions
   operator adds is not counted.
 - Other arithmetic: cuda_core_flops counts everything else, operator by operator, with the weights in the table of
   vector operators.
-- Operators: An operator is a leaf module or a torch function that the forward of a larger module calls. It reads each
-  of its inputs and weights once and writes its output once. A dimension that is expanded, not stored, is read once. A
-  look-up or gather reads the rows that it takes and their indices. Attention is one fused operator: scores are computed
-  but never stored. Changes of layout or type, and functions of integers only, are free.
-- Bytes: Elements have four kinds: parameters take weight_bits each, cached keys and values kv_bits, integer indices 64
-  bits, and every other tensor activation_bits. A byte formula is an eighth of the sum of these bits: exact, and rounded
-  up to whole bytes only at the end of an evaluation.
+- Operators: An operator is what PyTorch dispatches in the forward of the model. It reads each of its inputs and weights
+  once and writes its output once. Views are free; copies into another layout and casts to another type are operators. A
+  dimension that is expanded, not stored, is read once. A look-up or gather reads the rows that it takes and their
+  indices. Attention is one operator: scores are computed but never stored, and a bias that is added to them is read.
+- Bytes: Elements have five kinds: parameters take weight_bits each, cached keys and values kv_bits, integer indices 64
+  bits, what the model keeps in float32 whatever its activations are 32 bits, and every other tensor activation_bits. A
+  byte formula is an eighth of the sum of these bits: exact, and rounded up to whole bytes only at the end of an
+  evaluation.
 - Flows and states: FLOPs and io_bytes are flows: they add up over calls, steps and stages. The other three are states:
   a parameter counts once however often it is used, activation_bytes is that of one forward (of a request: of its
   largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.

@@ -111,7 +111,6 @@ def test_no_file_is_no_evidence_and_an_unreadable_one_is_refused(tmp_path: Path)
         Evidence.read(tmp_path / "text.json")
 
 
-@pytest.mark.xfail(strict=True, reason="a full run over the operators of the vendor is not recorded yet")
 def test_the_published_evidence_is_of_the_published_formulas_and_covers_every_metric(published: CompiledModel) -> None:
     """A formula that changes needs a new ``modelmeter verify --full``."""
     evidence = Evidence.read(PUBLISHED)

@@ -16,7 +16,7 @@ from modelmeter.catalogue import build_catalogue
 from modelmeter.compiler import compile_model, emit_files
 from modelmeter.graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inputs, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.peak import find_peaks
 from modelmeter.size_rules import substitute_sizes
@@ -45,7 +45,10 @@ def run() -> Table:
         model = bind(graph, layers, sizes)
         measure("bind the layers", lambda: bind(graph, build_layers(symbolic_sizes()), sizes))
         measure("add up the totals", lambda model=model: add_up(model, stage_of, stages=STAGES))
-        measure("find the peaks", lambda: find_peaks(build_layers(known), stage_of, stages=STAGES, rules=rules))
+        measure(
+            "find the peaks",
+            lambda: find_peaks(build_layers(known), stage_of, inputs=list_inputs(known), stages=STAGES, rules=rules),
+        )
         measure("catalogue of layers", lambda model=model: build_catalogue(model, defaults, stage_of))
         clear_cache()
         compiled = measure("all of the algebra, cold", lambda: compile_model(architecture, graph))

@@ -27,13 +27,13 @@ def count_page() -> tuple[float, int]:
     architecture = DeepSeekOCRArchitecture()
     model = build_reference(architecture, expert_routing="even")
     views = [
-        torch.empty(count, 3, side, side, device="meta", dtype=torch.bfloat16) for count, side in ((1, 1024), (6, 640))
+        torch.empty(count, 3, side, side, device="meta", dtype=torch.bfloat16) for count, side in ((6, 640), (1, 1024))
     ]
     prompt = torch.zeros(1, 913, dtype=torch.int64, device="meta")
     cache = KeyValueCache(architecture, batch_size=1, capacity=913, device="meta", dtype=torch.bfloat16)
     start = time.perf_counter()
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        model(prompt, cache, *views, num_width_tiles=2)
+        model(prompt, cache, views=lambda: iter(views), tile_grid=(2, 3))
     return time.perf_counter() - start, counter.get_total_flops()
 
 

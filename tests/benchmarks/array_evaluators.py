@@ -66,10 +66,10 @@ def write_straight(columns: Columns) -> list[Any]:
     batch, prompt = columns["batch_size"], columns["seq_len"]
     tokens = batch * prompt
     reads = np.rint(73_400_320 * (1 - (58 / 64) ** tokens)).astype(np.int64)
-    bits = tokens * (2_667_396 * 16 + 12_736) + 16 * (33 * reads + 347_045_120) + 768 * (16 + prompt)
     return [
-        tokens * (61_440 * prompt + 1_148_192_256), tokens * (720 * prompt + 888_244), -(-bits // 8),
-        366_841_760 * 16, -(-tokens * (610_081 * 16 + 2_112) // 4), 3_840 * 16 * tokens,
+        tokens * (61_440 * prompt + 1_148_192_256), tokens * (720 * prompt + 888_244),
+        8_527_728 * tokens + 66 * reads + 96 * prompt + 701_307_904, 5_869_468_160,
+        4_072_876 * tokens + 3_610_112, 61_440 * tokens,
     ]  # fmt: skip
 
 

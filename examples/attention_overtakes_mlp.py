@@ -13,13 +13,13 @@ from math import floor
 import sympy
 from matplotlib.figure import Figure
 
-from modelmeter.breakdown import list_operators
+from modelmeter.analysis.breakdown import list_operators
 from modelmeter.compiler import compile_model
-from modelmeter.evaluate import evaluate
-from modelmeter.graph import ModuleGraph
+from modelmeter.core.evaluate import evaluate
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import stage_of
-from modelmeter.symbols import symbol
+from modelmeter.core.symbols import symbol
 
 
 def main() -> None:

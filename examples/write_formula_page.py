@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from modelmeter.compiler import compile_model
-from modelmeter.emit.pages import render_pages
-from modelmeter.graph import ModuleGraph
+from modelmeter.publishing.pages import render_pages
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from modelmeter.cost import Metric
+from modelmeter.core.cost import Metric
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
 if TYPE_CHECKING:

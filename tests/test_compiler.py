@@ -10,17 +10,17 @@ import pytest
 from attrs import evolve
 
 from modelmeter.compiler import CompiledModel, compile_model, emit_files
-from modelmeter.errors import BindError
-from modelmeter.evaluate import evaluate
-from modelmeter.graph import ModuleGraph
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.symbols import DIMENSIONS
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.symbols import DIMENSIONS
+from modelmeter.support.errors import BindError
 
 WITHOUT_TORCH = """
 import sys
 from modelmeter.compiler import compile_model
-from modelmeter.evaluate import evaluate
-from modelmeter.graph import ModuleGraph
+from modelmeter.core.evaluate import evaluate
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 compiled = compile_model(DeepSeekOCRArchitecture(), ModuleGraph.read(sys.argv[1]))
 print(evaluate(compiled.totals.total.tensor_core_flops, compiled.defaults))

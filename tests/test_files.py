@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from modelmeter.errors import OutputError
-from modelmeter.files import explain_failure, read_text, refuse_foreign, replace_files, write_text
+from modelmeter.support.errors import OutputError
+from modelmeter.support.files import explain_failure, read_text, refuse_foreign, replace_files, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -45,10 +45,10 @@ FLOORS: tuple[tuple[str, int], ...] = (
 """The first pattern that a module's whole name matches says its floor; a module may import from its own."""
 
 WITH_TORCH = (
-    "modelmeter.dtypes",
-    "modelmeter.forward_recorder",
-    "modelmeter.trace",
-    "modelmeter.trace_artifacts",
+    "modelmeter.graph.dtypes",
+    "modelmeter.graph.forward_recorder",
+    "modelmeter.graph.trace",
+    "modelmeter.graph.trace_artifacts",
     "modelmeter.models.deepseek_ocr.trace_reference",
     "modelmeter.models.deepseek_ocr.reference*",
     "modelmeter.verify*",
@@ -88,8 +88,8 @@ def uses_torch(module: str) -> bool:
 
 
 def test_there_is_something_to_check() -> None:
-    assert {"modelmeter.compiler", "modelmeter.layers.base", "modelmeter.trace"} <= MODULES.keys()
-    assert "modelmeter.symbols" in set(read_imports(MODULES["modelmeter.cost"])), "imported from the package"
+    assert {"modelmeter.compiler", "modelmeter.layers.base", "modelmeter.graph.trace"} <= MODULES.keys()
+    assert "modelmeter.core.symbols" in set(read_imports(MODULES["modelmeter.core.cost"])), "imported from the package"
     assert "modelmeter.models.deepseek_ocr.trace_reference" in set(read_imports(MODULES["modelmeter.compiler"]))
 
 
@@ -137,7 +137,7 @@ def test_importing_everything_but_the_tracer_and_the_counters_imports_no_torch()
 def test_the_words_need_sympy_and_attrs_only() -> None:
     """What every formula is made of starts fast, and works without the packages of the upper floors."""
     loaded = run_python(
-        "import sys, modelmeter.cost, modelmeter.operator_table, modelmeter.evaluate\n"
+        "import sys, modelmeter.core.cost, modelmeter.core.operator_table, modelmeter.core.evaluate\n"
         "print(sorted({'networkx', 'jinja2', 'cattrs', 'yaml', 'typer', 'rich'} & sys.modules.keys()))"
     )
     assert loaded == "[]"

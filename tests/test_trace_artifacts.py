@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from torch import nn
 
-from modelmeter.errors import TraceError
+from modelmeter.graph.trace_artifacts import trace_artifacts
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, prepare_runs
-from modelmeter.trace_artifacts import trace_artifacts
+from modelmeter.support.errors import TraceError
 
 Files = dict[str, str]
 

@@ -71,7 +71,7 @@ def compile_model(
         begin("load the compiler")
         from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, compile_files, describe_files, save
         from llm_perf_opt.commands.verify import EVIDENCE_FILE
-        from modelmeter.emit.write import StaleError, check_files
+        from modelmeter.support.generated_files import StaleError, check_files
 
         folder = FOLDER if out is None else out
         compilation = compile_files(

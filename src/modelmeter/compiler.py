@@ -10,21 +10,20 @@ from importlib.metadata import version
 
 from attrs import frozen
 
-from modelmeter.bind import BoundModule, bind
-from modelmeter.breakdown import list_operators, list_states
-from modelmeter.catalogue import LayerEntry, build_catalogue
-from modelmeter.cost import Cost
-from modelmeter.emit.breakdown import BreakdownSpec, list_modules
-from modelmeter.emit.conventions import CONVENTIONS
-from modelmeter.emit.page_input import read_flags
-from modelmeter.emit.pages import render_pages
-from modelmeter.emit.render import render_package
-from modelmeter.emit.spec import LayerFormula, PackageSpec
-from modelmeter.emit.text import describe, to_plain
-from modelmeter.errors import BindError
-from modelmeter.evaluate import evaluate
-from modelmeter.evidence import Evidence
-from modelmeter.graph import ModuleGraph
+from modelmeter.analysis.bind import BoundModule, bind
+from modelmeter.analysis.breakdown import list_operators, list_states
+from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
+from modelmeter.analysis.evidence import Evidence
+from modelmeter.analysis.peak import Peak, find_peaks
+from modelmeter.analysis.totals import Totals, add_up
+from modelmeter.backends.python.breakdown import BreakdownSpec, list_modules
+from modelmeter.backends.python.render import render_package
+from modelmeter.backends.python.spec import LayerFormula, PackageSpec
+from modelmeter.core.cost import Cost
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.size_rules import substitute_sizes
+from modelmeter.core.symbols import symbols_of
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -41,10 +40,11 @@ from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step, server_sizes
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
-from modelmeter.peak import Peak, find_peaks
-from modelmeter.size_rules import substitute_sizes
-from modelmeter.symbols import symbols_of
-from modelmeter.totals import Totals, add_up
+from modelmeter.publishing.conventions import CONVENTIONS
+from modelmeter.publishing.page_input import read_flags
+from modelmeter.publishing.pages import render_pages
+from modelmeter.publishing.text import describe, to_plain
+from modelmeter.support.errors import BindError
 
 PACKAGE = "deepseek_ocr_costs"
 PAGES = "formulas"

@@ -6,7 +6,7 @@ import pytest
 from page_reader import build, render
 
 from modelmeter.compiler import CompiledModel
-from modelmeter.emit.page_spec import Pages
+from modelmeter.publishing.page_spec import Pages
 
 
 @pytest.fixture(scope="session", params=["published", "other"])

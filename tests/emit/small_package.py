@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from modelmeter.breakdown import OperatorRow, StateRow
-from modelmeter.cost import Cost, bits_to_bytes
-from modelmeter.emit.breakdown import BreakdownSpec, ModuleRecord
-from modelmeter.emit.render import render_package
-from modelmeter.emit.spec import LayerFormula, PackageSpec
-from modelmeter.functions import (
+from modelmeter.analysis.breakdown import OperatorRow, StateRow
+from modelmeter.backends.python.breakdown import BreakdownSpec, ModuleRecord
+from modelmeter.backends.python.render import render_package
+from modelmeter.backends.python.spec import LayerFormula, PackageSpec
+from modelmeter.core.cost import Cost, bits_to_bytes
+from modelmeter.core.functions import (
     Size,
     Triangular,
     ceil_div,
@@ -22,7 +22,7 @@ from modelmeter.functions import (
     floor_div,
     routed_reads,
 )
-from modelmeter.symbols import symbol
+from modelmeter.core.symbols import symbol
 
 ARCHITECTURE = {
     "hidden_size": 42, "intermediate_size": 103, "moe_intermediate_size": 17, "num_hidden_layers": 5,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from small_package import load_small_package
 
-from modelmeter.emit.checks import check_widths, derive
-from modelmeter.emit.signature import Derivation, Parameter, Signature
+from modelmeter.backends.python.checks import check_widths, derive
+from modelmeter.backends.python.signature import Derivation, Parameter, Signature
 
 # The page of the small package has 94 image tokens: see test_render.
 TOKENS = 94

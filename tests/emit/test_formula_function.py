@@ -5,9 +5,9 @@ from __future__ import annotations
 from attrs import evolve
 from small_package import ARCHITECTURE, make_spec
 
-from modelmeter.cost import METRICS
-from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
-from modelmeter.emit.programs import REQUEST, Stages, build_layer, build_stages
+from modelmeter.backends.python.formula_function import FormulaFunction, write_formula_function
+from modelmeter.backends.python.programs import REQUEST, Stages, build_layer, build_stages
+from modelmeter.core.cost import METRICS
 
 
 def write(stages: Stages, stage: str) -> FormulaFunction:

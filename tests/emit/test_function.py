@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from modelmeter.emit.function import write_cost, write_metric
-from modelmeter.emit.signature import Derivation, Parameter, Signature
-from modelmeter.functions import exceeds
-from modelmeter.simplify import build_program
-from modelmeter.symbols import symbol
+from modelmeter.algebra.simplify import build_program
+from modelmeter.backends.python.function import write_cost, write_metric
+from modelmeter.backends.python.signature import Derivation, Parameter, Signature
+from modelmeter.core.functions import exceeds
+from modelmeter.core.symbols import symbol
 
 PROMPT, LOGITS, SIDE = symbol("seq_len"), symbol("logits_tokens"), symbol("base_size")
 

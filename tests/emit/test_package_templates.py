@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from small_package import make_spec
 
-from modelmeter.emit.package_templates import PackageTemplates
-from modelmeter.errors import FormulaError
+from modelmeter.backends.python.package_templates import PackageTemplates
+from modelmeter.support.errors import FormulaError
 
 
 def make_templates() -> PackageTemplates:

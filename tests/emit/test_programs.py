@@ -6,10 +6,10 @@ import pytest
 from attrs import evolve
 from small_package import ARCHITECTURE, DEFAULTS, make_spec
 
-from modelmeter.cost import METRICS
-from modelmeter.emit.function import IMAGE_TOKENS
-from modelmeter.emit.programs import REQUEST, build_layer, build_stages
-from modelmeter.errors import FormulaError
+from modelmeter.backends.python.function import IMAGE_TOKENS
+from modelmeter.backends.python.programs import REQUEST, build_layer, build_stages
+from modelmeter.core.cost import METRICS
+from modelmeter.support.errors import FormulaError
 
 SPEC = make_spec()
 STAGES = build_stages(SPEC, SPEC.architecture)

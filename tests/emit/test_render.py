@@ -25,12 +25,12 @@ from small_package import (
     render_small_package,
 )
 
+from modelmeter.backends.python.render import render_package
 from modelmeter.compiler import PACKAGE, CompiledModel, emit_files
-from modelmeter.cost import METRICS, Cost
-from modelmeter.emit.render import render_package
-from modelmeter.errors import FormulaError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import bounded_routed_reads, expected_routed_reads
+from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import bounded_routed_reads, expected_routed_reads
+from modelmeter.support.errors import FormulaError
 
 SPEC = make_spec()
 RULES = {"uniform": expected_routed_reads, "even": bounded_routed_reads}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelmeter.emit.signature import Derivation, Parameter
+from modelmeter.backends.python.signature import Derivation, Parameter
 
 
 def test_a_parameter_says_what_it_is() -> None:

@@ -17,15 +17,15 @@ from page_reader import (
     read_metric,
 )
 
+from modelmeter.analysis.peak import PEAK
 from modelmeter.compiler import CompiledModel
-from modelmeter.cost import FLOWS, METRICS
-from modelmeter.emit.formula import SHOWN, Formula, Shown
-from modelmeter.emit.page_spec import Pages, StagePage
-from modelmeter.emit.pages import build_pages
-from modelmeter.evaluate import evaluate
-from modelmeter.fusion import FUSED_IO
+from modelmeter.core.cost import FLOWS, METRICS
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.fusion import FUSED_IO
 from modelmeter.models.deepseek_ocr.workload import Workload
-from modelmeter.peak import PEAK
+from modelmeter.publishing.formula import SHOWN, Formula, Shown
+from modelmeter.publishing.page_spec import Pages, StagePage
+from modelmeter.publishing.pages import build_pages
 
 # Grids of 3 and 5 patches, of 15 and 131: other operators are the peak. In float32 nothing is cast.
 SMALL_VIEWS = tuple(

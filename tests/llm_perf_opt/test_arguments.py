@@ -17,7 +17,7 @@ from llm_perf_opt.commands.arguments import (
     write_argument,
 )
 from llm_perf_opt.commands.names import UnknownNameError
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ class TestBadInput:
 
     def test_no_torch(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "modelmeter.models.deepseek_ocr.trace_reference", raising=False)
-        monkeypatch.delitem(sys.modules, "modelmeter.trace", raising=False)
+        monkeypatch.delitem(sys.modules, "modelmeter.graph.trace", raising=False)
         monkeypatch.setitem(sys.modules, "torchinfo", None)
         result = run("compile", "--out", tmp_path / "out")
         assert_refused(result, "torchinfo", "pip install 'modelmeter[trace]'", "--graph")

@@ -10,7 +10,7 @@ import pytest
 from llm_perf_opt.reporting import folder as module
 from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.reporting.manifest import MANIFEST
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 FILES = {"report.json": "{}\n", "layers/a.md": "ä\n", "layers/b.md": "b\n"}
 

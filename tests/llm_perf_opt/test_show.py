@@ -13,10 +13,10 @@ from rich.text import Text
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.evaluate import STAGES, TRAINING_STEP
 from llm_perf_opt.commands.show import choose_metric, find_formulas, render, render_latex
+from modelmeter.analysis.peak import PEAK
 from modelmeter.compiler import CompiledModel
-from modelmeter.cost import METRICS
+from modelmeter.core.cost import METRICS
 from modelmeter.models.deepseek_ocr import build
-from modelmeter.peak import PEAK
 
 
 class TestShow:

@@ -13,12 +13,12 @@ from command_line import CODEGEN, Run, assert_refused
 from llm_perf_opt.commands import verification
 from llm_perf_opt.commands.sources import compile_graph, read_graph
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
-from modelmeter.cost import BACKWARD_METRICS, METRICS
-from modelmeter.evidence import Evidence
-from modelmeter.fusion import FUSED_IO
+from modelmeter.analysis.evidence import Evidence
+from modelmeter.analysis.peak import PEAK
+from modelmeter.core.cost import BACKWARD_METRICS, METRICS
+from modelmeter.core.fusion import FUSED_IO
 from modelmeter.layers.operators import Operator
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
-from modelmeter.peak import PEAK
 from modelmeter.verify import proofs
 from modelmeter.verify.proofs import list_quick_proofs
 

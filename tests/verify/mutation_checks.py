@@ -9,11 +9,11 @@ import sympy
 from attrs import evolve, frozen
 from mutations import Mutant, is_of, list_parts
 
-from modelmeter.bind import BoundModule, bind
-from modelmeter.cost import Cost, Precision, Work
-from modelmeter.errors import BindError, ModelMeterError
-from modelmeter.graph import ModuleGraph
+from modelmeter.analysis.bind import BoundModule, bind
+from modelmeter.core.cost import Cost, Precision, Work
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.build import build_layers, stage_of, symbolic_sizes
+from modelmeter.support.errors import BindError, ModelMeterError
 from modelmeter.verify.case import Case
 from modelmeter.verify.our_formulas import OurFormulas, map_cost, share_evenly
 from modelmeter.verify.proof import REFERENCE, Verdict, compare

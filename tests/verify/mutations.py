@@ -16,8 +16,8 @@ from unittest.mock import patch
 import sympy
 from attrs import evolve, fields, frozen, has
 
-from modelmeter.bind import BoundModule
-from modelmeter.functions import BRACKETS, CeilDiv, FloorDiv, Size
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.core.functions import BRACKETS, CeilDiv, FloorDiv, Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Idle, ModuleList, Sequential
 from modelmeter.verify.identities import put_in_own_sizes

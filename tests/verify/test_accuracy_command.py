@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 from modelmeter.verify.other_counters import __main__ as command
 
 

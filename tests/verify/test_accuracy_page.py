@@ -6,8 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from modelmeter.compiler import CompiledModel
-from modelmeter.emit.text import format_number
 from modelmeter.models.deepseek_ocr.workload import Workload
+from modelmeter.publishing.text import format_number
 from modelmeter.verify.other_counters.causes import CAUSES
 from modelmeter.verify.other_counters.comparison import Answer, Comparison, Difference, evaluate_formulas
 from modelmeter.verify.other_counters.counters import COUNTERS, Count

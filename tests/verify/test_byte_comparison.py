@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tiny import TINY
 
-from modelmeter.errors import CountError
-from modelmeter.symbols import symbol
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot
 from modelmeter.verify.foreign_bytes.causes import Moved, make_cause, ours, theirs
 from modelmeter.verify.foreign_bytes.comparison import AliveRow, explain_peaks, explain_traffic

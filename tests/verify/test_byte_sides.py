@@ -7,8 +7,8 @@ import torch
 from attrs import evolve
 from tiny import TINY
 
-from modelmeter.cost import Precision
-from modelmeter.dtypes import default_dtype
+from modelmeter.core.cost import Precision
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.foreign_bytes.records import Recording

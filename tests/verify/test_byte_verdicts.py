@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from modelmeter.errors import CountError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import CountError
 from modelmeter.verify.architecture_cases import keep_two_layers
 from modelmeter.verify.foreign_bytes import cases
 from modelmeter.verify.foreign_bytes.cases import decode_case, views_case

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from modelmeter.compiler import CompiledModel
-from modelmeter.emit.text import format_number
-from modelmeter.functions import Size
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.workload import Workload
-from modelmeter.symbols import symbol
+from modelmeter.publishing.text import format_number
 from modelmeter.verify.foreign_bytes.cases import list_page_cases
 from modelmeter.verify.foreign_bytes.causes import Moved, make_cause, ours, theirs
 from modelmeter.verify.foreign_bytes.comparison import AliveRow, OperatorRow, PeakPlace, Peaks, Traffic

@@ -8,7 +8,7 @@ import torch
 from attrs import evolve
 from tiny import SHALLOW, TINY
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 from modelmeter.verify import reference_cases
 from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain

@@ -8,8 +8,8 @@ from other_counter_sizes import PAGE
 from tiny import TINY
 
 from modelmeter.compiler import CompiledModel
-from modelmeter.errors import CountError
 from modelmeter.models.deepseek_ocr.workload import Workload
+from modelmeter.support.errors import CountError
 from modelmeter.verify.other_counters.calls import record_calls
 from modelmeter.verify.other_counters.comparison import compare_counters, evaluate_formulas, explain
 from modelmeter.verify.other_counters.counters import COUNTERS, EXACT, Count

@@ -8,8 +8,8 @@ import pytest
 from attrs import evolve
 from tiny import TINY
 
-from modelmeter.errors import CountError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.causes import Cause
 from modelmeter.verify.foreign_bytes.comparison import Traffic, explain_traffic
 from modelmeter.verify.foreign_bytes.decoder_causes import DECODER_CAUSES

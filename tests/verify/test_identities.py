@@ -7,9 +7,9 @@ import sympy
 from attrs import evolve, fields
 from tiny import SHALLOW, TINY
 
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.linear import Linear
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.symbols import symbol
 from modelmeter.verify import reference_cases
 from modelmeter.verify.case import Case
 from modelmeter.verify.identities import (

@@ -18,13 +18,13 @@ from mutation_checks import Check, bind_layers, describe, find_witnesses, list_m
 from mutations import KINDS, Mutant, Variant, choose_mutants, find_variants
 from tiny import TINY
 
-from modelmeter.cost import METRICS
-from modelmeter.functions import CeilDiv, Differs, Exceeds, FloorDiv
-from modelmeter.graph import ModuleGraph
+from modelmeter.core.cost import METRICS
+from modelmeter.core.functions import CeilDiv, Differs, Exceeds, FloorDiv
+from modelmeter.core.symbols import symbol
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.linear import Linear
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
-from modelmeter.symbols import symbol
 from modelmeter.verify import proof, reference_cases
 from modelmeter.verify.architecture_cases import keep_two_layers, take_all_experts
 from modelmeter.verify.case import Case

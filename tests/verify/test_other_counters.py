@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 from modelmeter.verify.other_counters.comparison import count_stages
 from modelmeter.verify.other_counters.counters import COUNTERS, EXACT, Count
 from modelmeter.verify.other_counters.stages import Stage, build_stages

@@ -6,10 +6,10 @@ import pytest
 import sympy
 from tiny import SHALLOW, TINY
 
-from modelmeter.cost import Cost
-from modelmeter.errors import CountError
-from modelmeter.functions import RoutedReads, Triangular
-from modelmeter.symbols import symbol
+from modelmeter.core.cost import Cost
+from modelmeter.core.functions import RoutedReads, Triangular
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.our_formulas import OurFormulas, open_loop
 from modelmeter.verify.proofs import formulas_of

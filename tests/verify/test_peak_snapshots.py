@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from modelmeter.errors import CountError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import CountError
 from modelmeter.verify.architecture_cases import keep_two_layers
 from modelmeter.verify.foreign_bytes.comparison import Peaks, explain_peaks
 from modelmeter.verify.foreign_bytes.sides import Models

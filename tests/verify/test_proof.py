@@ -10,11 +10,11 @@ import torch
 from attrs import evolve
 from tiny import SHALLOW, TINY
 
-from modelmeter.cost import METRICS, Cost, Metric
-from modelmeter.errors import CountError
-from modelmeter.functions import CeilDiv, FloorDiv, Size
-from modelmeter.fusion import FUSED_IO
-from modelmeter.symbols import symbol
+from modelmeter.core.cost import METRICS, Cost, Metric
+from modelmeter.core.functions import CeilDiv, FloorDiv, Size
+from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import CountError
 from modelmeter.verify import reference_cases, transformers_cases
 from modelmeter.verify.case import Case
 from modelmeter.verify.guards import Assumed

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from tiny import TINY
 
-from modelmeter.cost import BACKWARD_METRICS, METRICS
+from modelmeter.core.cost import BACKWARD_METRICS, METRICS
 from modelmeter.verify.random_points import draw_architecture, draw_workload, prove_at_random
 
 

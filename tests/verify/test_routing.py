@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import bounded_routed_reads
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import bounded_routed_reads
 from modelmeter.verify import routing
 from modelmeter.verify.routing import POINTS, prove_routing
 

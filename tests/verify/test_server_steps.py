@@ -9,8 +9,8 @@ import sympy
 from attrs import evolve
 from tiny import SHALLOW
 
-from modelmeter.cost import METRICS, Cost
-from modelmeter.symbols import symbol
+from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.symbols import symbol
 from modelmeter.verify import server_steps
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.server_steps import prove_server_steps

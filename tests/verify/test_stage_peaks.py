@@ -10,13 +10,13 @@ import torch
 from attrs import asdict, evolve
 from tiny import TINY
 
+from modelmeter.analysis.peak import PEAK
 from modelmeter.compiler import CompiledModel
-from modelmeter.cost import Precision
-from modelmeter.evaluate import Evaluator, evaluate
+from modelmeter.core.cost import Precision
+from modelmeter.core.evaluate import Evaluator, evaluate
 from modelmeter.models.deepseek_ocr.build import STAGES
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
-from modelmeter.peak import PEAK
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.stage_peaks import PRECISION, WIDE, list_workloads, prove_peaks, watch_stages
 

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from tiny import TINY
 
-from modelmeter.cost import BACKWARD_METRICS, METRICS
+from modelmeter.core.cost import BACKWARD_METRICS, METRICS
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_reference
 from modelmeter.verify.our_formulas import build_formulas
 from modelmeter.verify.proof import Verdict

@@ -11,13 +11,13 @@ from typing import Final
 from attrs import frozen
 
 from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE, read_model
+from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiler import compile_model, emit_files
-from modelmeter.emit.write import refuse_foreign_files, write_files
-from modelmeter.errors import OutputError, TraceError
-from modelmeter.evidence import Evidence
-from modelmeter.files import explain_failure, refuse_foreign
-from modelmeter.graph import ModuleGraph
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import OutputError, TraceError
+from modelmeter.support.files import explain_failure, refuse_foreign
+from modelmeter.support.generated_files import refuse_foreign_files, write_files
 
 FOLDER: Final = Path("codegen")
 """Where a compilation goes if nobody says where; only a new one, since this folder of a checkout is not to change."""

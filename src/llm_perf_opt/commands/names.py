@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from modelmeter.errors import ModelMeterError
+from modelmeter.support.errors import ModelMeterError
 
 
 class UnknownNameError(ModelMeterError):

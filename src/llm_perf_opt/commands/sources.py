@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import fields, frozen
 
-from modelmeter.errors import ArchitectureError, GraphError
-from modelmeter.graph import ModuleGraph
+from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.support.errors import ArchitectureError, GraphError
 
 if TYPE_CHECKING:  # it needs sympy, which `tree` does without
     from modelmeter.compiler import CompiledModel

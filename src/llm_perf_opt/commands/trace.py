@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llm_perf_opt.commands.report import WORKLOAD, TimestampOption, WorkloadOption, read_clock
-from modelmeter.errors import TraceError
+from modelmeter.support.errors import TraceError
 
 if TYPE_CHECKING:
     from llm_perf_opt.data import OCRWorkloadProfile
@@ -40,9 +40,9 @@ def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> 
     """
     num_width_tiles, num_height_tiles = profile.tile_grid
     try:
+        from modelmeter.graph.trace_artifacts import trace_artifacts
         from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
         from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload
-        from modelmeter.trace_artifacts import trace_artifacts
     except ModuleNotFoundError as error:
         raise TraceError(
             "tracing needs torch and torchinfo", found=str(error), remedy="pip install 'modelmeter[trace]'"

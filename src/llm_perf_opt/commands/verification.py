@@ -11,13 +11,13 @@ from multiprocessing import get_context
 from attrs import frozen
 
 from llm_perf_opt.commands.verify import ROWS_KEYS
+from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiler import compile_model
-from modelmeter.errors import EvidenceError, TraceError
-from modelmeter.evidence import Evidence
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_layers, symbolic_sizes
+from modelmeter.support.errors import EvidenceError, TraceError
 
 try:
     from modelmeter.verify.proof import Verdict

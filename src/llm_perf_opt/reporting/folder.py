@@ -12,8 +12,8 @@ from pathlib import Path
 from attrs import field, frozen
 
 from llm_perf_opt.reporting.manifest import MANIFEST, Digests, digest, join, read_manifest, write_manifest
-from modelmeter.errors import OutputError
-from modelmeter.files import describe_failure
+from modelmeter.support.errors import OutputError
+from modelmeter.support.files import describe_failure
 
 _SHOWN = 3
 """How many files a message names."""

@@ -18,7 +18,7 @@ from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES, TRAINING_STEP
 from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.sweep.axes import Axis
 from llm_perf_opt.sweep.calls import VISION_BATCH_SIZE, check_calls
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
 
 METRICS: Final = costs.Cost._fields
 

@@ -8,17 +8,17 @@ from typing import Any
 import sympy
 from attrs import evolve, fields, frozen
 
-from modelmeter.bind import BoundModule
-from modelmeter.cost import METRICS, Cost, Metric
-from modelmeter.functions import Size, exceeds, floor_div
-from modelmeter.fusion import FUSED_IO, FusedMetric
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.core.cost import METRICS, Cost, Metric
+from modelmeter.core.functions import Size, exceeds, floor_div
+from modelmeter.core.fusion import FUSED_IO, FusedMetric
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_decoder_layer import DeepseekV2DecoderLayer
 from modelmeter.models.deepseek_ocr.layers.vision.block import Block
 from modelmeter.models.deepseek_ocr.layers.vision.notp_transformer_block import NoTPTransformerBlock
-from modelmeter.symbols import symbol
 from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain, resolve
 from modelmeter.verify.our_formulas import OurFormulas

@@ -15,15 +15,15 @@ import torch
 from attrs import asdict, frozen
 from torch import nn
 
-from modelmeter.cost import Elements, Operator, Precision
-from modelmeter.errors import CountError
-from modelmeter.evaluate import Evaluator
+from modelmeter.analysis.peak import PEAK
+from modelmeter.core.cost import Elements, Operator, Precision
+from modelmeter.core.evaluate import Evaluator
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, stage_of
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, make_cache, prepare_runs
-from modelmeter.peak import PEAK
+from modelmeter.support.errors import CountError
 from modelmeter.verify.live_storages import WatchedOperator, watch_storages
 from modelmeter.verify.proof import Progress, Verdict
 from modelmeter.verify.stage_peaks import PRECISION, WIDE

@@ -14,8 +14,8 @@ from unittest.mock import patch
 import torch
 from torch import nn
 
-from modelmeter.errors import CountError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import CountError
 from modelmeter.verify.proof import Counterparts
 from modelmeter.verify.symbolic_trace import TorchSizes
 

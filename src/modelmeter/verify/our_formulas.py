@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import sympy
 from attrs import evolve, field, frozen
 
-from modelmeter.bind import BoundModule, bind
-from modelmeter.cost import FLOWS, METRICS, Cost, Precision, bits_to_bytes
-from modelmeter.errors import CountError
-from modelmeter.functions import RoutedReads, Size, differs
-from modelmeter.graph import ModuleGraph, join_path
+from modelmeter.analysis.bind import BoundModule, bind
+from modelmeter.analysis.totals import add_up
+from modelmeter.core.cost import FLOWS, METRICS, Cost, Precision, bits_to_bytes
+from modelmeter.core.functions import RoutedReads, Size, differs
+from modelmeter.core.symbols import symbol
+from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST, WEIGHTS_ARE_CAST
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
-from modelmeter.symbols import symbol
-from modelmeter.totals import add_up
+from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain, EvenReads, resolve
 
 LOOPED_STAGE = "decode"
@@ -23,7 +23,7 @@ LOOPED_STAGE = "decode"
 
 @frozen(kw_only=True)
 class OurFormulas:
-    """The totals of each module of a model, as :func:`modelmeter.totals.add_up` makes them, ready to be compared.
+    """The totals of each module of a model, as :func:`modelmeter.analysis.totals.add_up` makes them, to be compared.
 
     Parameters
     ----------

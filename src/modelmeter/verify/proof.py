@@ -12,14 +12,14 @@ from typing import Literal
 import sympy
 from attrs import evolve, field, frozen
 
-from modelmeter.bind import BoundModule
-from modelmeter.cost import METRICS, BackwardMetric, Cost, Metric
-from modelmeter.errors import CountError
-from modelmeter.fusion import FUSED_IO, FusedMetric
-from modelmeter.graph import is_inside
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.analysis.peak import PeakMetric
+from modelmeter.core.cost import METRICS, BackwardMetric, Cost, Metric
+from modelmeter.core.fusion import FUSED_IO, FusedMetric
+from modelmeter.core.symbols import symbol
+from modelmeter.graph.module_graph import is_inside
 from modelmeter.models.deepseek_ocr.build import stage_of
-from modelmeter.peak import PeakMetric
-from modelmeter.symbols import symbol
+from modelmeter.support.errors import CountError
 from modelmeter.verify.case import Case, Kind
 from modelmeter.verify.our_formulas import OurFormulas, map_cost
 from modelmeter.verify.symbolic_trace import SymbolicTrace

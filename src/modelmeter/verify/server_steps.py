@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import sympy
 from attrs import evolve
 
-from modelmeter.cost import INDEX_BITS, METRICS, Cost, bits_to_bytes
+from modelmeter.core.cost import INDEX_BITS, METRICS, Cost, bits_to_bytes
+from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
 from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step
-from modelmeter.symbols import symbol
 from modelmeter.verify.integer_facts import Domain, resolve
 from modelmeter.verify.our_formulas import map_cost, settle, share_evenly
 from modelmeter.verify.proof import Implementation, Progress, Verdict

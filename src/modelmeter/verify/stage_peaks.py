@@ -9,15 +9,15 @@ import sympy
 import torch
 from attrs import asdict
 
-from modelmeter.cost import FLOAT32_BITS, Precision
-from modelmeter.evaluate import evaluate
+from modelmeter.analysis.peak import PEAK, find_peaks
+from modelmeter.core.cost import FLOAT32_BITS, Precision
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.size_rules import substitute_sizes
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, Stage, build_layers, list_inputs, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, make_cache, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
-from modelmeter.peak import PEAK, find_peaks
-from modelmeter.size_rules import substitute_sizes
 from modelmeter.verify.live_storages import watch_storages
 from modelmeter.verify.proof import Progress, Verdict
 

@@ -13,17 +13,17 @@ from attrs import asdict
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from modelmeter.cost import BACKWARD_METRICS, FLOWS, METRICS, Cost, Precision, Work
-from modelmeter.dtypes import default_dtype
-from modelmeter.errors import CountError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size, bounded_routed_reads
+from modelmeter.core.cost import BACKWARD_METRICS, FLOWS, METRICS, Cost, Precision, Work
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles
+from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import count_backward
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.dispatch import tensors_in

@@ -9,7 +9,7 @@ import torch
 from attrs import evolve
 from sympy.core.relational import Relational
 
-from modelmeter.functions import Size
+from modelmeter.core.functions import Size
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.verify import reference_cases
 from modelmeter.verify.case import Case

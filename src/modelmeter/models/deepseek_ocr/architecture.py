@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from modelmeter import symbols
-from modelmeter.errors import ArchitectureError, describe_problem
+from modelmeter.core import symbols
 from modelmeter.models.deepseek_ocr.hf_config import ParsedConfig, load_config, parse_config
+from modelmeter.support.errors import ArchitectureError, describe_problem
 
 IMAGE_CHANNELS = 3
 
@@ -19,7 +19,7 @@ IMAGE_CHANNELS = 3
 class DeepSeekOCRArchitecture:
     """Sizes of the SAM tower, the CLIP tower, the projector and the MoE decoder.
 
-    The field names are the dimensions of :mod:`modelmeter.symbols`; the defaults are the published
+    The field names are the dimensions of :mod:`modelmeter.core.symbols`; the defaults are the published
     checkpoint's. ``sam_global_attn_indexes`` holds the SAM blocks whose attention is not windowed.
 
     Raises
@@ -115,7 +115,7 @@ class DeepSeekOCRArchitecture:
         return len(self.sam_global_attn_indexes)
 
     def dimension_values(self) -> dict[str, int]:
-        """Return every architecture dimension of :mod:`modelmeter.symbols` with its value."""
+        """Return every architecture dimension of :mod:`modelmeter.core.symbols` with its value."""
         return {name: getattr(self, name) for name in symbols.ARCHITECTURE}
 
 

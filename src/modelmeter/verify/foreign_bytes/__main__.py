@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelmeter.emit.write import StaleError, check_files, write_files
-from modelmeter.errors import ModelMeterError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.workload import Workload
+from modelmeter.support.errors import ModelMeterError
+from modelmeter.support.generated_files import StaleError, check_files, write_files
 
 COMMAND = "python -m modelmeter.verify.foreign_bytes"
 

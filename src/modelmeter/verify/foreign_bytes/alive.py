@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import frozen
 
-from modelmeter.errors import CountError
-from modelmeter.functions import Size
+from modelmeter.core.functions import Size
+from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.records import Peak
 
 Maker = tuple[str, str]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from modelmeter.errors import CountError
-from modelmeter.evaluate import Evaluator
-from modelmeter.functions import Size, bounded_routed_reads
+from modelmeter.core.evaluate import Evaluator
+from modelmeter.core.functions import Size, bounded_routed_reads
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.alive import name_storages
 from modelmeter.verify.foreign_bytes.causes import Cause, Moved, add_up
 from modelmeter.verify.foreign_bytes.records import Recording

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelmeter.functions import Size, differs, divide
-from modelmeter.symbols import symbol
+from modelmeter.core.functions import Size, differs, divide
+from modelmeter.core.symbols import symbol
 from modelmeter.verify.foreign_bytes.causes import (
     BFLOAT16,
     BOOL,

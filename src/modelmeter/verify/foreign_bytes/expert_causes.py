@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelmeter.functions import Size, routed_reads
-from modelmeter.symbols import symbol
+from modelmeter.core.functions import Size, routed_reads
+from modelmeter.core.symbols import symbol
 from modelmeter.verify.foreign_bytes.causes import (
     BFLOAT16,
     BOOL,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelmeter.compiler import CompiledModel
-from modelmeter.errors import CountError
-from modelmeter.evaluate import Evaluator
-from modelmeter.functions import Size, bounded_routed_reads, ceil_div
-from modelmeter.symbols import symbol
+from modelmeter.core.evaluate import Evaluator
+from modelmeter.core.functions import Size, bounded_routed_reads, ceil_div
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.causes import BFLOAT16
 
 _WITHOUT_TILES = {"num_width_tiles": 0, "num_height_tiles": 0}

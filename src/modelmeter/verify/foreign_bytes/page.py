@@ -10,14 +10,14 @@ from attrs import frozen
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sympy import prime
 
-from modelmeter.emit.latex import FormulaPrinter, align, bracket, break_lines
-from modelmeter.emit.text import format_number
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size, bounded_routed_reads
-from modelmeter.markdown import escape_markdown
+from modelmeter.algebra.readable import factor_readably
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, symbol, symbols_of
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.readable import factor_readably
-from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES, symbol, symbols_of
+from modelmeter.publishing.latex import FormulaPrinter, align, bracket, break_lines
+from modelmeter.publishing.text import format_number
+from modelmeter.support.markdown import escape_markdown
 from modelmeter.verify.foreign_bytes.causes import Cause
 from modelmeter.verify.foreign_bytes.comparison import Peaks, Traffic
 from modelmeter.verify.foreign_bytes.expert_causes import TAKING_PART

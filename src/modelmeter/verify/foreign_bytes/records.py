@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, frozen
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 
 
 @frozen(kw_only=True)

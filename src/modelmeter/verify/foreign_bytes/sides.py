@@ -11,7 +11,7 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from modelmeter.dtypes import default_dtype
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
-from modelmeter.functions import Size, ceil_div, differs, divide
+from modelmeter.core.functions import Size, ceil_div, differs, divide
+from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS
-from modelmeter.symbols import symbol
 from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot
 from modelmeter.verify.foreign_bytes.causes import BFLOAT16, BOOL, FLOAT32, INT64
 

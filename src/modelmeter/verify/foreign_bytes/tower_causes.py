@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modelmeter.functions import Size, ceil_div, differs, divide, equals, floor_div
-from modelmeter.symbols import symbol
+from modelmeter.core.functions import Size, ceil_div, differs, divide, equals, floor_div
+from modelmeter.core.symbols import symbol
 from modelmeter.verify.foreign_bytes.causes import BFLOAT16, FLOAT32, INT64, Term, make_cause, ours, scale, theirs
 from modelmeter.verify.foreign_bytes.tower_calls import list_call, list_single_grids
 

@@ -8,9 +8,9 @@ from time import perf_counter
 
 import sympy
 
+from modelmeter.analysis.peak import PEAK
 from modelmeter.compiler import compile_model
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.peak import PEAK
 from modelmeter.verify.foreign_bytes.cases import Case, record_cases
 from modelmeter.verify.foreign_bytes.comparison import explain_peaks, explain_traffic
 from modelmeter.verify.foreign_bytes.formulas import FormulaValues

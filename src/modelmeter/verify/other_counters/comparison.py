@@ -8,10 +8,10 @@ from contextlib import nullcontext
 from attrs import evolve, frozen
 
 from modelmeter.compiler import CompiledModel, compile_model
-from modelmeter.errors import CountError
-from modelmeter.evaluate import evaluate
+from modelmeter.core.evaluate import evaluate
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.workload import Workload
+from modelmeter.support.errors import CountError
 from modelmeter.verify.other_counters.calls import StageCalls, record_calls
 from modelmeter.verify.other_counters.causes import CAUSES
 from modelmeter.verify.other_counters.counters import COUNTERS, EXACT, Count, Counter

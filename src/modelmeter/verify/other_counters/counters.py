@@ -13,7 +13,7 @@ import torch
 from attrs import frozen
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 from modelmeter.verify.other_counters.stages import Stage
 
 Device = Literal["cpu", "meta"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import asdict
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from modelmeter.emit.text import format_number
-from modelmeter.markdown import escape_markdown
+from modelmeter.publishing.text import format_number
+from modelmeter.support.markdown import escape_markdown
 from modelmeter.verify.other_counters.comparison import Comparison
 from modelmeter.verify.other_counters.counters import EXACT
 

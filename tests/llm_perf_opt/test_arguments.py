@@ -16,7 +16,7 @@ from llm_perf_opt.commands.arguments import (
     parse_size,
     write_argument,
 )
-from llm_perf_opt.commands.names import UnknownNameError
+from modelmeter.support.names import UnknownNameError
 from modelmeter.support.errors import WorkloadError
 
 

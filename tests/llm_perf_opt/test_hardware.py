@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from predictions import make_hardware
 
-from llm_perf_opt.commands.names import UnknownNameError
+from modelmeter.support.names import UnknownNameError
 from llm_perf_opt.data.serialization import to_yaml
 from llm_perf_opt.hardware import find_hardware, list_hardware
 

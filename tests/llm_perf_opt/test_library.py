@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from records import make_profile
 
-from llm_perf_opt.commands.names import UnknownNameError
+from modelmeter.support.names import UnknownNameError
 from llm_perf_opt.data import OCRWorkloadProfile
 from llm_perf_opt.data.serialization import to_json, to_yaml
 from llm_perf_opt.errors import RecordError

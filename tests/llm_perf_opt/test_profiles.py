@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_perf_opt.commands.names import UnknownNameError
+from modelmeter.support.names import UnknownNameError
 from llm_perf_opt.data.serialization import to_yaml
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.profiles import find_profile, list_profiles

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.names import UnknownNameError
+from modelmeter.support.names import UnknownNameError
 from llm_perf_opt.sweep import METRICS, Block, Sweep, compute_block, compute_blocks, split
 from modelmeter.core.cost import METRICS as PUBLISHED_METRICS
 from modelmeter.support.errors import ModelMeterError, WorkloadError

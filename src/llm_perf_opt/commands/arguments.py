@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.names import unknown_name
+from modelmeter.support.names import unknown_name
 from modelmeter.support.errors import WorkloadError
 
 ROUTING: Final = "expert_routing"

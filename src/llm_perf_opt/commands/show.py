@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from rich.console import RenderableType
 from rich.text import Text
 
-from llm_perf_opt.commands.names import unknown_name
+from modelmeter.support.names import unknown_name
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from llm_perf_opt.typeset import Line, typeset, write_bracket
 from modelmeter.analysis.catalogue import LayerEntry

@@ -13,6 +13,7 @@ from modelmeter.core.cost import INDEX_BITS
 from modelmeter.core.functions import RoutedReads
 from modelmeter.core.symbols import Dimension, describe
 from modelmeter.layers.base import BaseLayer
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.publishing.formula import Shown
 
 
@@ -123,17 +124,10 @@ SIZES_IN_A_LAYER: Final[Mapping[str, Dimension]] = MappingProxyType(
 )
 """Sizes of any layer that elsewhere are the whole model's or the decoder's."""
 
-STAGE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
+WHOLE_MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "vision": "SAM and CLIP, on the global view of each page and on its tiles, where it has any.",
-        "projector": "The projector, and what makes the prompt of its output: features side by side, newlines, the "
-        "separator, the image tokens written over the embeddings, and the sums of pixels that tell whether there is an "
-        "image.",
-        "prefill": "The decoder over the whole prompt, and the LM head over the positions that get logits.",
-        "decode": "All decode steps in closed form: each takes one token, and step ``decode_step`` sees "
-        "``seq_len`` + ``decode_step`` keys.",
-        "request": "All stages, one after the other.",
-        "training_step": "A forward of vision, projector and decoder over the prompt, and the backward of it, from "
+        REQUEST: "All stages, one after the other.",
+        TRAINING_STEP: "A forward of all stages but the decode over the prompt, and the backward of it, from "
         "the gradients of the logits to those of all parameters that are used. Pixels, positions and token ids get "
         "none. No layer is computed again to save memory; the loss and the optimiser are not counted. "
         "``weight_bytes`` are the parameters without their gradients. ``activation_bytes`` are all operator outputs "

@@ -22,6 +22,7 @@ from modelmeter.core.functions import RoutedReads, Size
 from modelmeter.core.fusion import FUSED_IO
 from modelmeter.core.symbols import ARCHITECTURE, Dimension, describe, symbol, symbols_of
 from modelmeter.layers.base import BaseLayer
+from modelmeter.model.definition import Model
 from modelmeter.publishing.formula import Formula, Part, Shown, arrange_part, is_flow, typeset
 from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.publishing.latex_names import LATEX_NAMES
@@ -37,20 +38,20 @@ class PageInput:
 
     Parameters
     ----------
+    definition
+        The family of models.
     model, totals, peaks, catalogue
         The bound modules, their totals, the peaks of their activations by stage, and the layer classes.
     defaults
         A value for every dimension, and for ``decode_step``.
-    looped_stage
-        The stage whose run is one of ``decode_steps`` steps.
     """
 
+    definition: Model
     model: BoundModule
     totals: Totals
     peaks: Mapping[str, Peak]
     catalogue: tuple[LayerEntry, ...]
     defaults: Mapping[str, int]
-    looped_stage: str = "decode"
 
     @cached_property
     def modules(self) -> dict[str, BoundModule]:

@@ -21,13 +21,14 @@ from modelmeter.core.operator_table import (
     VIEW_OPERATORS,
 )
 from modelmeter.core.symbols import ARCHITECTURE, LOCAL_SIZES, STORAGE, WORKLOAD
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
+from modelmeter.model.definition import Model
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.publishing import conventions, text
 from modelmeter.publishing.formula import SHOWN, Shown, is_bytes, is_flow
 from modelmeter.publishing.layer_page import REPETITIONS, build_layer_page
 from modelmeter.publishing.page_input import PageInput, size_row
 from modelmeter.publishing.page_spec import Pages, TreeRow
-from modelmeter.publishing.stage_page import REQUEST, build_request_page, build_stage_page
+from modelmeter.publishing.stage_page import build_request_page, build_stage_page
 from modelmeter.publishing.training_page import build_training_page
 from modelmeter.support.markdown import escape_markdown
 
@@ -36,6 +37,7 @@ _TEMPLATES: Final = PackageLoader("modelmeter.publishing", "templates")
 
 def build_pages(
     *,
+    definition: Model,
     model: BoundModule,
     totals: Totals,
     peaks: Mapping[str, Peak],
@@ -44,7 +46,9 @@ def build_pages(
     evidence: Mapping[str, Sequence[str]] | None = None,
 ) -> Pages:
     """Return what the pages say; the parameters are those of :func:`render_pages`."""
-    source = PageInput(model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults)
+    source = PageInput(
+        definition=definition, model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults
+    )
     checks = evidence or {}
     sizes = (
         ("Workload", [size_row(name, defaults) for name in WORKLOAD]),
@@ -63,6 +67,7 @@ def build_pages(
 
 def render_pages(
     *,
+    definition: Model,
     model: BoundModule,
     totals: Totals,
     peaks: Mapping[str, Peak],
@@ -76,6 +81,8 @@ def render_pages(
 
     Parameters
     ----------
+    definition
+        The family of models.
     model, totals, peaks, catalogue
         The bound modules, their totals, the peaks of their activations by stage, and the layer classes.
     defaults
@@ -95,8 +102,9 @@ def render_pages(
         If a formula has a size without a LaTeX name, or one that cannot be printed or evaluated.
     """
     pages = build_pages(
-        model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults, evidence=evidence
-    )
+        definition=definition, model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults,
+        evidence=evidence,
+    )  # fmt: skip
     return _render(pages, name=name, has_accuracy=has_accuracy)
 
 

@@ -11,8 +11,9 @@ from modelmeter.core.cost import FLOWS, METRICS, Metric
 from modelmeter.core.functions import Size
 from modelmeter.core.symbols import WORKLOAD, symbol
 from modelmeter.layers.container import ModuleList
-from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
-from modelmeter.publishing.conventions import REQUEST_CHECKS, STAGE_MEANINGS, describe_stage_checks
+from modelmeter.model.definition import Derivation
+from modelmeter.model.stages import REQUEST
+from modelmeter.publishing.conventions import REQUEST_CHECKS, WHOLE_MEANINGS, describe_stage_checks
 from modelmeter.publishing.formula import SHOWN, Formula, Shown, arrange_part, is_flow
 from modelmeter.publishing.latex_names import LATEX_NAMES
 from modelmeter.publishing.layer_page import outermost_paths
@@ -20,19 +21,17 @@ from modelmeter.publishing.page_input import PageInput, build_section, make_prin
 from modelmeter.publishing.page_spec import Link, ModuleRow, PartRow, PeakBlock, Share, ShareRow, StagePage
 from modelmeter.publishing.peak_formula import PeakFormula, arrange_peak
 
-REQUEST = "request"
-
-
 def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> StagePage:
     """Return the page of a stage; ``evidence`` is what a verification found."""
     root = source.model.node.path
+    meanings = {each.name: each.meaning for each in source.definition.stages}
     formulas = [Formula(metric=metric, parts=(source.arrange_stage(root, stage, metric),)) for metric in SHOWN]
     printer, quantities = make_printer(formulas, source.architecture)
     peak = arrange_peak(stage, source.peaks[stage])
     peak_blocks = peak.typeset(printer)  # before the section, which explains all that was printed
     return StagePage(
         name=stage,
-        description=STAGE_MEANINGS[stage],
+        description=meanings[stage],
         section=build_section(formulas, printer, quantities, source.defaults, beside=peak.printed),
         peak=_build_peak(source, stage, peak, peak_blocks),
         chained=(),
@@ -59,14 +58,14 @@ def build_request_page(source: PageInput) -> StagePage:
     chained = chain_sizes(source)
     printer, quantities = make_printer(formulas, source.architecture)
     rows = tuple(
-        PartRow(latex=LATEX_NAMES[name], definition=printer.print(formula), meaning=meaning)
-        for name, (formula, meaning) in chained.items()
+        PartRow(latex=LATEX_NAMES[size.name], definition=printer.print(size.formula), meaning=size.meaning)
+        for size in chained
     )
     return StagePage(
         name=REQUEST,
-        description=STAGE_MEANINGS[REQUEST],
+        description=WHOLE_MEANINGS[REQUEST],
         section=build_section(
-            formulas, printer, quantities, source.defaults, beside=[formula for formula, _ in chained.values()]
+            formulas, printer, quantities, source.defaults, beside=[size.formula for size in chained]
         ),
         peak=_find_request_peak(source),
         chained=rows,
@@ -108,15 +107,9 @@ def _find_request_peak(source: PageInput) -> PeakBlock:
     return PeakBlock(formula=None, blocks=(), value=ceil(source.peak_value(stage)), place=place)
 
 
-def chain_sizes(source: PageInput) -> dict[str, tuple[Size, str]]:
-    """Return the sizes that a request has unless they are given, and why."""
-    sizes = {name: symbol(name) for name in WORKLOAD}
-    tokens = prompt_image_tokens({**sizes, "sam_patch_size": source.architecture["sam_patch_size"]})
-    return {
-        "seq_len": (tokens + symbol("prompt_tokens"), "image tokens of the global view and of the tiles, and the text"),
-        "logits_tokens": (symbol("seq_len"), "every position gets logits"),
-        "decode_steps": (symbol("max_new_tokens") - 1, "the prefill makes the first token"),
-    }
+def chain_sizes(source: PageInput) -> list[Derivation]:
+    """Return the sizes that a request has unless they are given, the architecture's sizes filled in."""
+    return [evolve(size, formula=source.fill(size.formula)) for size in source.definition.derivations]
 
 
 def _request_formula(source: PageInput, metric: Shown) -> Formula:

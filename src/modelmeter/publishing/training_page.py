@@ -8,8 +8,8 @@ from fractions import Fraction
 from modelmeter.core.cost import METRICS, Cost, Metric, Precision
 from modelmeter.graph.module_graph import join_path
 from modelmeter.layers.base import BaseLayer
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP, build_layers
-from modelmeter.publishing.conventions import STAGE_MEANINGS, TRAINING_CHECKS, describe_stage_checks
+from modelmeter.model.stages import TRAINING_STEP
+from modelmeter.publishing.conventions import TRAINING_CHECKS, WHOLE_MEANINGS, describe_stage_checks
 from modelmeter.publishing.formula import Formula, arrange_part
 from modelmeter.publishing.latex_names import LATEX_NAMES
 from modelmeter.publishing.page_input import PageInput, build_section, make_printer
@@ -21,21 +21,21 @@ def build_training_page(source: PageInput, evidence: Sequence[str] = ()) -> Stag
     """Return the page of a training step, with the sizes that follow from others in it."""
     cost = source.model.layer.training_cost
     # Values need no formulas: the same layers at the default sizes are numbers.
-    whole = build_layers(source.defaults)["prefill"]
+    whole = source.definition.build_layers(source.defaults)[source.definition.training_run]
     formulas = [Formula(metric=metric, parts=(arrange_part(metric, source.fill(cost[metric])),)) for metric in METRICS]
-    chained = {name: size for name, size in chain_sizes(source).items() if name != "decode_steps"}
+    chained = [size for size in chain_sizes(source) if size.name != "decode_steps"]
     printer, quantities = make_printer(formulas, source.architecture)
     totals = _evaluate(source, whole.training_cost)
     return StagePage(
         name=TRAINING_STEP,
-        description=STAGE_MEANINGS[TRAINING_STEP],
+        description=WHOLE_MEANINGS[TRAINING_STEP],
         section=build_section(
-            formulas, printer, quantities, source.defaults, beside=[formula for formula, _ in chained.values()]
+            formulas, printer, quantities, source.defaults, beside=[size.formula for size in chained]
         ),
         peak=None,  # a training step keeps the activations for its backward
         chained=tuple(
-            PartRow(latex=LATEX_NAMES[name], definition=printer.print(formula), meaning=meaning)
-            for name, (formula, meaning) in chained.items()
+            PartRow(latex=LATEX_NAMES[size.name], definition=printer.print(size.formula), meaning=size.meaning)
+            for size in chained
         ),
         shares=(),
         modules=tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
+from typing import ClassVar
 
 from attrs import field, frozen
 
@@ -27,6 +28,9 @@ class DeepSeekOCRArchitecture:
     ArchitectureError
         If a size is not a positive integer, or two sizes contradict each other.
     """
+
+    model: ClassVar[str] = "deepseek-ocr"
+    """The family, by its name in the registry."""
 
     hidden_size: int = 1280
     intermediate_size: int = 6848

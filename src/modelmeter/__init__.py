@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one name takes no time for the others
@@ -27,15 +28,14 @@ _PLACES = {
     "ModelMeterError": "modelmeter.support.errors",
     "compile": "modelmeter.face",
     "load": "modelmeter.face",
-    "models": "modelmeter.face",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "models":  # the folder of the models, which is also the function that lists them
+        return import_module("modelmeter.models")
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module(_PLACES[name]), name)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from math import ceil
-from typing import cast
 
 import sympy
 from attrs import frozen
@@ -228,7 +227,7 @@ class CompiledModel:
     def _stage_formula(self, stage: str, metric: str) -> Size:
         stages = self.definition.stage_names
         if metric in METRICS:
-            return cast(Size, self._stage_cost(stage)[metric])
+            return self._stage_cost(stage)[metric]
         if metric not in (FUSED_IO, PEAK) or stage == TRAINING_STEP:
             raise unknown_name(f"metric of {stage}", metric, METRICS if stage == TRAINING_STEP else self.metrics)
         parts = stages if stage == REQUEST else (stage,)

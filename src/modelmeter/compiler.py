@@ -95,8 +95,8 @@ def emit_files(
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
         definition=definition, model=compiled.model, totals=compiled.totals, peaks=compiled.peaks,
-        catalogue=compiled.catalogue, defaults=compiled.defaults, name=compiled.name, evidence=_find_evidence(compiled, evidence),
-        has_accuracy=has_accuracy,
+        catalogue=compiled.catalogue, defaults=compiled.defaults, name=compiled.name,
+        evidence=_find_evidence(compiled, evidence), has_accuracy=has_accuracy,
     )  # fmt: skip
     return {
         **{f"{compiled.definition.package}/{path}": text for path, text in package.items()},

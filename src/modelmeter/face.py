@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 from importlib import resources
 from pathlib import Path
-from typing import Final
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.graph.module_graph import GRAPH_FILE, ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model, list_models
 from modelmeter.support.errors import GraphError, TraceError
-
-GRAPH_FILE: Final = "module_graph.json"
-"""In a generated package: the module graph that it was compiled from."""
 
 
 def models() -> tuple[str, ...]:

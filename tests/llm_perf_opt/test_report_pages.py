@@ -71,12 +71,13 @@ def test_what_fits_is_said_for_the_logits_of_all_positions_and_of_the_last() -> 
 
     With all logits the peak is 913 x (129,280 x 6 + 1280 x 2 + 8) bytes: two bytes of a logit and four of its float32
     copy, a hidden state, an id. With the last ones it is that of six views in a call of the towers, 549,273,600 bytes
-    as counted on the vendor's modules, and of the prompt's embeddings and ids, 913 x (1280 x 2 + 8).
+    as counted on the vendor's modules, of the prompt's embeddings and ids, 913 x (1280 x 2 + 8), and of the pixels of
+    the global view, 2 x 3 x 1024 x 1024.
     """
     report = build_report(ReportRequest(profile=find_profile("gundam"), hardware=find_hardware("h100-sxm")))
     summary = render_files(report, CONVENTIONS)["summary.md"]
     held = 2 * 3_336_106_240, 12 * 2 * 1280 * 2 * 1936
-    peaks = 913 * (129_280 * 6 + 1280 * 2 + 8), 549_273_600 + 913 * (1280 * 2 + 8)
+    peaks = 913 * (129_280 * 6 + 1280 * 2 + 8), 549_273_600 + 913 * (1280 * 2 + 8) + 2 * 3 * 1024**2
     sums = [sum(held) + peak for peak in peaks]
     usable = 80 * 2**30 - math.ceil(2.14 * 2**30)
     assert "\n| in memory, in GiB | logits of all 913 positions | logits of the last position |\n" in summary

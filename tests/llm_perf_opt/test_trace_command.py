@@ -100,7 +100,7 @@ def test_the_layer_library_covers_it(folder: Path) -> None:
 
 
 def test_without_torch_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "modelmeter.graph.trace_artifacts", raising=False)
+    monkeypatch.delitem(sys.modules, "modelmeter.models.deepseek_ocr.trace_artifacts", raising=False)
     monkeypatch.setitem(sys.modules, "torchinfo", None)
     with pytest.raises(TraceError, match=r"tracing needs torch and torchinfo.*pip install 'modelmeter\[trace\]'"):
         make_files(find_profile("tiny"))

@@ -15,8 +15,9 @@ from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiler import compile_model
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
+from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_layers, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, symbolic_sizes
 from modelmeter.support.errors import EvidenceError, TraceError
 
 try:

@@ -15,7 +15,7 @@ from modelmeter.core.operator_table import UNFUSED_OPERATORS
 FusedMetric = Literal["fused_io_bytes"]
 
 FUSED_IO: Final[FusedMetric] = "fused_io_bytes"
-"""A flow, as ``io_bytes`` is. It is no field of :class:`~modelmeter.core.cost.Cost`, whose metrics are of all operators."""
+"""A flow, as ``io_bytes`` is, but no field of :class:`~modelmeter.core.cost.Cost`: these are of all operators."""
 
 
 def keep_unfused(operator: Operator) -> Work:

@@ -40,6 +40,9 @@ __all__ = [
 
 SCHEMA_VERSION: Final = 1
 
+GRAPH_FILE: Final = "module_graph.json"
+"""In a generated package: the module graph that it was compiled from."""
+
 
 def _freeze(sizes: Mapping[str, int]) -> Mapping[str, int]:
     return MappingProxyType(dict(sizes))

@@ -61,7 +61,7 @@ def _derive(derivation: Derivation, values: dict[str, int], given: Mapping[str, 
     if name not in given:
         describe(name).check(derived, WorkloadError)
         values[name] = derived
-    elif derivation.replaces in given and given[name] != derived:
+    elif derivation.replaces is not None and derivation.replaces in given and given[name] != derived:
         raise WorkloadError(
             "two sizes contradict each other", place=name, found=given[name],
             expected=f"{derived}, which follows from {derivation.replaces} = {given[derivation.replaces]}",
@@ -79,6 +79,4 @@ def _check(rule: Rule, values: Mapping[str, int]) -> None:
     }[rule.relation]
     if not holds:
         name = f"{rule.a} = {first}" if isinstance(rule.a, str) else str(first)
-        raise WorkloadError(
-            "two sizes contradict each other", place=rule.b, expected=f"{wanted} {name}", found=second
-        )
+        raise WorkloadError("two sizes contradict each other", place=rule.b, expected=f"{wanted} {name}", found=second)

@@ -94,6 +94,8 @@ class Model:
         Returns a value for every size of the workload and of storage.
     trace
         Returns the module graph of an architecture; needs torch.
+    trace_artifacts
+        Returns the files of a TorchInfo run of an architecture at sizes, by name, with a time or without; needs torch.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Model:
     choose_name: Callable[..., str]
     default_workload: Callable[[], dict[str, int]]
     trace: Callable[[Any], ModuleGraph]
+    trace_artifacts: Callable[[Any, Mapping[str, int], str | None], dict[str, str]]
 
     @property
     def stage_names(self) -> tuple[str, ...]:

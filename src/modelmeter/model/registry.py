@@ -11,7 +11,7 @@ from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.names import unknown_name
 
 GROUP: Final = "modelmeter.models"
-"""Of the entry points; the name of one is that of the model, its value a :class:`~modelmeter.model.definition.Model`."""
+"""Of the entry points: each has the name of a model, and its :class:`~modelmeter.model.definition.Model`."""
 
 DEFAULT: Final = "deepseek-ocr"
 """The model of a command that names none."""

@@ -9,7 +9,7 @@ from typing import Final
 import sympy
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import INDEX_BITS
+from modelmeter.core.cost import FLOAT32_BITS, INDEX_BITS
 from modelmeter.core.functions import RoutedReads
 from modelmeter.core.symbols import Dimension, describe
 from modelmeter.layers.base import BaseLayer
@@ -60,16 +60,17 @@ CONVENTIONS: Final = (
     ),
     Convention(
         name="Operators",
-        text="An operator is a leaf module or a torch function that the forward of a larger module calls. It reads "
-        "each of its inputs and weights once and writes its output once. A dimension that is expanded, not stored, "
-        "is read once. A look-up or gather reads the rows that it takes and their indices. Attention is one fused "
-        "operator: scores are computed but never stored. Changes of layout or type, and functions of integers only, "
-        "are free.",
+        text="An operator is what PyTorch dispatches in the forward of the model. It reads each of its inputs and "
+        "weights once and writes its output once. Views are free; copies into another layout and casts to another "
+        "type are operators. A dimension that is expanded, not stored, is read once. A look-up or gather reads the "
+        "rows that it takes and their indices. Attention is one operator: scores are computed but never stored, and a "
+        "bias that is added to them is read.",
     ),
     Convention(
         name="Bytes",
-        text="Elements have four kinds: parameters take ``weight_bits`` each, cached keys and values ``kv_bits``, "
-        f"integer indices {INDEX_BITS} bits, and every other tensor ``activation_bits``. A byte formula is an eighth "
+        text="Elements have five kinds: parameters take ``weight_bits`` each, cached keys and values ``kv_bits``, "
+        f"integer indices {INDEX_BITS} bits, what the model keeps in float32 whatever its activations are "
+        f"{FLOAT32_BITS} bits, and every other tensor ``activation_bits``. A byte formula is an eighth "
         "of the sum of these bits: exact, and rounded up to whole bytes only at the end of an evaluation.",
     ),
     Convention(

@@ -195,7 +195,7 @@ class _Rows:
 def _occurrence_row(
     source: PageInput, occurrence: Occurrence, call: BoundCall, canonical: tuple[str, ...]
 ) -> OccurrenceRow:
-    steps = source.defaults["decode_steps"] if occurrence.stage == source.looped_stage else 1
+    steps = source.defaults["decode_steps"] if occurrence.stage == source.definition.looped_stage else 1
     times = source.value(occurrence.times) * steps
     if isinstance(times, Fraction):
         raise FormulaError("a module is not called a whole number of times", place=occurrence.path, found=times)

@@ -128,7 +128,7 @@ class PageInput:
         if is_flow(metric):
             return sum(self.module_value(path, stage, metric) for path in roots for stage in stages)
         if metric == "kv_cache_bytes":
-            return sum(self.module_value(path, self.looped_stage, metric) for path in roots)
+            return sum(self.module_value(path, self.definition.looped_stage, metric) for path in roots)
         held = [self.modules[path] for path in roots]
         return sum(
             self.value(bits_to_bytes(bound.count * bound.layer.parameters * symbol("weight_bits"))) for bound in held

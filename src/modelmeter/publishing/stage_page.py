@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from math import ceil
 
+from attrs import evolve
+
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.core.cost import FLOWS, METRICS, Metric
-from modelmeter.core.functions import Size
-from modelmeter.core.symbols import WORKLOAD, symbol
 from modelmeter.layers.container import ModuleList
 from modelmeter.model.definition import Derivation
 from modelmeter.model.stages import REQUEST
@@ -20,6 +20,7 @@ from modelmeter.publishing.layer_page import outermost_paths
 from modelmeter.publishing.page_input import PageInput, build_section, make_printer
 from modelmeter.publishing.page_spec import Link, ModuleRow, PartRow, PeakBlock, Share, ShareRow, StagePage
 from modelmeter.publishing.peak_formula import PeakFormula, arrange_peak
+
 
 def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> StagePage:
     """Return the page of a stage; ``evidence`` is what a verification found."""

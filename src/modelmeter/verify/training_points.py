@@ -18,8 +18,8 @@ from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, bounded_routed_reads
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
+from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
 from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles

@@ -17,7 +17,7 @@ from modelmeter.backends.python.printer import LINE_LENGTH
 from modelmeter.backends.python.programs import CHAINED_DERIVATIONS, REQUEST, make_parameters
 from modelmeter.backends.python.spec import PackageSpec
 from modelmeter.core.cost import Metric
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
+from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.support.errors import FormulaError
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -17,7 +17,7 @@ from modelmeter.core.cost import METRICS, Metric
 from modelmeter.core.functions import CeilDiv, FloorDiv, RoutedReads, Size
 from modelmeter.core.fusion import FUSED_IO
 from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, Dimension, describe, symbols_of
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
+from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.publishing.conventions import SIZES_IN_A_LAYER
 from modelmeter.support.errors import FormulaError
 

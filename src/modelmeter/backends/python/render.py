@@ -22,7 +22,7 @@ from modelmeter.backends.python.signature import IMAGE_TOKENS, Signature
 from modelmeter.backends.python.spec import LayerFormula, PackageSpec
 from modelmeter.backends.python.traffic import build_traffic, write_layer_traffic, write_layer_traffic_formula
 from modelmeter.core.cost import METRICS, Metric
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
+from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.support.errors import FormulaError
 
 _MACHINERY = (

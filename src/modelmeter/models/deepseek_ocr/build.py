@@ -24,9 +24,6 @@ Stage = Literal["vision", "projector", "prefill", "decode"]
 
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
 
-TRAINING_STEP = "training_step"
-"""A forward without a cache, through all stages but the decode, and the backward of it."""
-
 
 def symbolic_sizes() -> dict[str, Size]:
     """Return a symbol for every dimension, and for the index of a decode step."""

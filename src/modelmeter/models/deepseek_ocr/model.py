@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -37,12 +38,23 @@ def _trace(architecture: DeepSeekOCRArchitecture) -> ModuleGraph:
     return trace_reference(architecture)
 
 
+def _trace_artifacts(
+    architecture: DeepSeekOCRArchitecture, sizes: Mapping[str, int], generated_at: str | None
+) -> dict[str, str]:
+    from modelmeter.models.deepseek_ocr.trace_artifacts import trace_artifacts
+    from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload
+
+    return trace_artifacts(architecture, TraceWorkload(**sizes), generated_at)
+
+
 MODEL: Final = Model(
     name=DeepSeekOCRArchitecture.model,
     title=PUBLISHED,
     package="deepseek_ocr_costs",
     stages=(
-        Stage(name="vision", meaning="SAM and CLIP, on the global view of each page and on its tiles, where it has any."),
+        Stage(
+            name="vision", meaning="SAM and CLIP, on the global view of each page and on its tiles, where it has any."
+        ),
         Stage(
             name="projector",
             meaning="The projector, and what makes the prompt of its output: features side by side, newlines, the "
@@ -89,4 +101,5 @@ MODEL: Final = Model(
     choose_name=name_model,
     default_workload=lambda: Workload().dimension_values(),
     trace=_trace,
+    trace_artifacts=_trace_artifacts,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import Evaluator
 from modelmeter.core.functions import Size, bounded_routed_reads, ceil_div
 from modelmeter.core.symbols import symbol

@@ -7,7 +7,8 @@ from contextlib import nullcontext
 
 from attrs import evolve, frozen
 
-from modelmeter.compiler import CompiledModel, compile_model
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import compile_model
 from modelmeter.core.evaluate import evaluate
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.workload import Workload

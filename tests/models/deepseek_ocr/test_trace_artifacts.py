@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from torch import nn
 
-from modelmeter.graph.trace_artifacts import trace_artifacts
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.trace_artifacts import trace_artifacts
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, prepare_runs
 from modelmeter.support.errors import TraceError
 

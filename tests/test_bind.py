@@ -23,7 +23,7 @@ from bound_net import (
     width,
 )
 from modelmeter.analysis.bind import bind
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, divide
 from modelmeter.graph.module_graph import Shape

@@ -7,7 +7,8 @@ from attrs import evolve
 
 from modelmeter.analysis.bind import BoundCall, BoundModule
 from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
-from modelmeter.compiler import CompiledModel, compile_model
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import compile_model
 from modelmeter.core.cost import METRICS
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import divide

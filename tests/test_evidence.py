@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 
 from modelmeter.analysis.evidence import Check, Evidence, Subject, fingerprint
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import METRICS, Cost
 from modelmeter.core.functions import CeilDiv, ceil_div
 from modelmeter.core.symbols import symbol

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modelmeter.analysis.bind import BoundCall, BoundModule
 from modelmeter.analysis.totals import add_up, close_loop, sum_over_steps
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import FLOWS, METRICS, Cost, Metric
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import CeilDiv, Differs, Size

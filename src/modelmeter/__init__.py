@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one name takes no time for the others
     from modelmeter.compiled_model import CompiledModel
     from modelmeter.core.cost import Cost, Metric
+    from modelmeter.core.evaluate import evaluate
+    from modelmeter.core.symbols import symbol
     from modelmeter.face import compile, load, models
     from modelmeter.support.errors import ModelMeterError
 
-__all__ = ["CompiledModel", "Cost", "Metric", "ModelMeterError", "compile", "load", "models"]
+__all__ = ["CompiledModel", "Cost", "Metric", "ModelMeterError", "compile", "evaluate", "load", "models", "symbol"]
 
 _PLACES = {
     "CompiledModel": "modelmeter.compiled_model",
@@ -27,7 +29,9 @@ _PLACES = {
     "Metric": "modelmeter.core.cost",
     "ModelMeterError": "modelmeter.support.errors",
     "compile": "modelmeter.face",
+    "evaluate": "modelmeter.core.evaluate",
     "load": "modelmeter.face",
+    "symbol": "modelmeter.core.symbols",
 }
 
 

@@ -78,6 +78,12 @@ class CompiledModel:
         """The names of the layer classes, in the order of the modules."""
         return tuple(entry.name for entry in self.catalogue)
 
+    def find_layers(self, name: str) -> tuple[str, ...]:
+        """Return the layer of this name, or else those of this torch class, of which there may be several forms."""
+        if name in self.layers:
+            return (name,)
+        return tuple(entry.name for entry in self.catalogue if entry.class_name == name)
+
     @property
     def metrics(self) -> tuple[str, ...]:
         """The names of the metrics that :meth:`formula` takes."""
@@ -115,9 +121,12 @@ class CompiledModel:
                 raise unknown_name("formula with symbols for the architecture", metric, (*METRICS, FUSED_IO))
             found = sympy.sympify(self._stage_formula(name, metric))
             return found if symbolic else self._fill(found)
-        entry = next((entry for entry in self.catalogue if name in (entry.name, entry.class_name)), None)
-        if entry is None:
+        found_layers = self.find_layers(name)
+        if not found_layers:
             raise unknown_name("stage or layer", name, (*self.stages, *self.layers))
+        if len(found_layers) > 1:
+            raise unknown_name("single layer", name, self.layers, meant=found_layers)
+        (entry,) = (entry for entry in self.catalogue if entry.name == found_layers[0])
         found = {**{each: entry.cost[each] for each in METRICS}, FUSED_IO: entry.fused_io_bytes}
         if metric not in found:
             raise unknown_name("metric of a layer", metric, found)
@@ -163,6 +172,15 @@ class CompiledModel:
         if stage not in self.definition.stage_names:
             raise unknown_name("stage", stage, self.definition.stage_names)
         return tuple(row for row in self._operators if row.stage == stage)
+
+    def pages(self) -> dict[str, str]:
+        """Return the formula pages as text by relative path, Markdown and LaTeX; nothing is written."""
+        from modelmeter.publishing.pages import render_pages  # jinja2, which formulas do without
+
+        return render_pages(
+            definition=self.definition, model=self.model, totals=self.totals, peaks=self.peaks,
+            catalogue=self.catalogue, defaults=self.defaults, name=self.name,
+        )  # fmt: skip
 
     # --- how it is made --------------------------------------------------------------------------------------
 

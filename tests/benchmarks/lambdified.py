@@ -10,7 +10,8 @@ import numpy as np
 import sympy
 
 import deepseek_ocr_costs as costs
-from modelmeter.compiler import CompiledModel, compile_model
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import compile_model
 from modelmeter.core.cost import METRICS
 from modelmeter.core.functions import INTEGER_FUNCTIONS
 from modelmeter.core.symbols import symbol

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from page_reader import build, render
 
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.publishing.page_spec import Pages
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from latex_reader import Number, Reader, split_equation
 
 from modelmeter.analysis.catalogue import LayerEntry
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import Size
 from modelmeter.core.fusion import FUSED_IO
 from modelmeter.core.symbols import LOCAL_SIZES
@@ -40,13 +40,15 @@ nothing is cast."""
 def build(model: CompiledModel) -> Pages:
     """Return what the pages of a compiled model say."""
     return build_pages(
-        model=model.model, totals=model.totals, peaks=model.peaks, catalogue=model.catalogue, defaults=model.defaults
-    )
+        definition=model.definition, model=model.model, totals=model.totals, peaks=model.peaks,
+        catalogue=model.catalogue, defaults=model.defaults,
+    )  # fmt: skip
 
 
 def render(model: CompiledModel, **options: Any) -> dict[str, str]:
     """Return the text of the pages of a compiled model."""
     return render_pages(
+        definition=model.definition,
         model=model.model,
         totals=model.totals,
         peaks=model.peaks,

@@ -10,7 +10,7 @@ from attrs import evolve, fields
 from page_reader import WORKLOADS, build, entries, formula_of_layer, name_of, odd_sizes, open_page, read_metric
 
 from modelmeter.analysis.catalogue import LayerEntry
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.fusion import FUSED_IO

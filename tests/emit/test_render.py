@@ -26,7 +26,8 @@ from small_package import (
 )
 
 from modelmeter.backends.python.render import render_package
-from modelmeter.compiler import PACKAGE, CompiledModel, emit_files
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import emit_files
 from modelmeter.core.cost import METRICS, Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import bounded_routed_reads, expected_routed_reads
@@ -157,7 +158,7 @@ def test_the_package_of_a_traced_model_equals_its_formulas(
     model: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     compiled: CompiledModel = request.getfixturevalue(model)
-    files = {path: text for path, text in emit_files(compiled).items() if path.startswith(PACKAGE)}
+    files = {path: text for path, text in emit_files(compiled).items() if path.startswith(compiled.definition.package)}
     package = load_package(tmp_path, {Path(path).name: text for path, text in files.items()}, f"{model}_costs")
     architecture = compiled.architecture.dimension_values()
     sizes = {

@@ -18,7 +18,7 @@ from page_reader import (
 )
 
 from modelmeter.analysis.peak import PEAK
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import FLOWS, METRICS
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.fusion import FUSED_IO
@@ -163,8 +163,8 @@ def test_values_are_rounded_up_to_whole_bytes(published: CompiledModel) -> None:
     # A view of an odd side has an odd number of pixels, three for each place.
     sizes = {**published.defaults, "base_size": 1063, "weight_bits": 5, "activation_bits": 11, "kv_bits": 3}
     pages = build_pages(
-        model=published.model, totals=published.totals, peaks=published.peaks, catalogue=published.catalogue,
-        defaults=sizes,
+        definition=published.definition, model=published.model, totals=published.totals, peaks=published.peaks,
+        catalogue=published.catalogue, defaults=sizes,
     )  # fmt: skip
     is_broken = False
     for page in list_own_pages(pages):

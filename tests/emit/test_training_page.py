@@ -6,7 +6,7 @@ from math import ceil
 
 import pytest
 
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import METRICS
 from modelmeter.core.evaluate import evaluate
 from modelmeter.publishing.page_input import PageInput
@@ -18,6 +18,7 @@ from modelmeter.publishing.training_page import build_training_page
 def page(other: CompiledModel) -> StagePage:
     return build_training_page(
         PageInput(
+            definition=other.definition,
             model=other.model,
             totals=other.totals,
             peaks=other.peaks,

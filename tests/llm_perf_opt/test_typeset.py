@@ -9,7 +9,7 @@ import sympy
 from read_back import read_back
 
 from llm_perf_opt.typeset import Line, typeset
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import (
     CeilDiv,

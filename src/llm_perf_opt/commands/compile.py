@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -14,11 +14,13 @@ from llm_perf_opt.commands.sources import read_model
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiler import compile_model, emit_files
 from modelmeter.graph.module_graph import GRAPH_FILE, ModuleGraph
-from modelmeter.model.definition import Architecture
 from modelmeter.model.registry import find_model
 from modelmeter.support.errors import OutputError, TraceError
 from modelmeter.support.files import explain_failure, refuse_foreign
 from modelmeter.support.generated_files import refuse_foreign_files, write_files
+
+if TYPE_CHECKING:  # it needs sympy
+    from modelmeter.model.definition import Architecture
 
 FOLDER: Final = Path("codegen")
 """Where a compilation goes if nobody says where; only a new one, since this folder of a checkout is not to change."""
@@ -68,6 +70,7 @@ def compile_files(
     graph = ModuleGraph.read(graph_file) if graph_file else None
     source = read_model(config, graph, name=name)
     architecture = source.architecture
+    definition = find_model(architecture.model)
     if graph is None:
         begin("trace the torch modules")
         graph = _trace(architecture)
@@ -76,12 +79,10 @@ def compile_files(
     begin("emit the evaluators and the pages")
     evidence = Evidence.read(evidence_file) if evidence_file else None
     has_accuracy = (
-        accuracy_file is not None
-        and accuracy_file.is_file()
-        and architecture == compiled.definition.make_architecture()
+        accuracy_file is not None and accuracy_file.is_file() and architecture == definition.make_architecture()
     )
     files = emit_files(compiled, evidence, has_accuracy=has_accuracy)
-    files[f"{compiled.definition.package}/{GRAPH_FILE}"] = graph.to_json()
+    files[f"{definition.package}/{GRAPH_FILE}"] = graph.to_json()
     return Compilation(graph=graph, files=files, warnings=source.warnings)
 
 

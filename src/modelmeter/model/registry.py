@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from modelmeter.model.definition import Model
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.names import unknown_name
+
+if TYPE_CHECKING:  # it needs sympy, which a list of names does without
+    from modelmeter.model.definition import Model
 
 GROUP: Final = "modelmeter.models"
 """Of the entry points: each has the name of a model, and its :class:`~modelmeter.model.definition.Model`."""
@@ -37,6 +39,8 @@ def find_model(name: str = DEFAULT) -> Model:
     RegistryError
         If what is registered cannot be imported or is no model.
     """
+    from modelmeter.model.definition import Model
+
     entries = _find_entries()
     if name not in entries:
         raise unknown_name("model", name, sorted(entries))

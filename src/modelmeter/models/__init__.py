@@ -1,4 +1,4 @@
-"""Models that the compiler describes, one folder each; called, ``modelmeter.models()``, it lists the registered ones."""
+"""Models that the compiler describes, one folder each; ``modelmeter.models()`` lists the registered ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 class _Models(ModuleType):
-    """This package: its name is also that of the function that lists the models."""
+    """A package whose name is also that of the function that lists the models."""
 
     def __call__(self) -> tuple[str, ...]:
         from modelmeter.face import models

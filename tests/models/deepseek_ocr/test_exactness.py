@@ -20,7 +20,7 @@ from oracle import build_oracle
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import UnlimitedOcrForConditionalGeneration
 
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import FLOWS, METRICS, Cost, Metric, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import bounded_routed_reads

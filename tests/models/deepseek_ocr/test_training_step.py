@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import deepseek_ocr_costs
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import FLOWS, METRICS, Metric, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import bounded_routed_reads

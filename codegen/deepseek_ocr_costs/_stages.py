@@ -42,7 +42,6 @@ Conventions
 from ._runtime import (
     Bits,
     Cost,
-    Stages,
     check_bits,
     check_routing,
     check_size,
@@ -56,6 +55,7 @@ from ._runtime import (
 )
 
 __all__ = [
+    "Stages",
     "decode",
     "prefill",
     "projector",
@@ -63,6 +63,50 @@ __all__ = [
     "stages",
     "vision",
 ]
+
+
+class Stages(tuple[Cost, Cost, Cost, Cost, Cost]):
+    """The costs of the stages and of the request."""
+
+    __slots__ = ()
+    _fields = (
+        "vision",
+        "projector",
+        "prefill",
+        "decode",
+        "request",
+    )
+
+    @property
+    def vision(self) -> Cost:
+        """The cost of SAM and CLIP, on the global view of each page and on its tiles."""
+        return self[0]
+
+    @property
+    def projector(self) -> Cost:
+        """The cost of the projector, and of making the prompt of its output."""
+        return self[1]
+
+    @property
+    def prefill(self) -> Cost:
+        """The cost of the decoder over the prompt, and the LM head over the positions that get logits."""
+        return self[2]
+
+    @property
+    def decode(self) -> Cost:
+        """The cost of all decode steps of one token each; step t sees seq_len + t keys."""
+        return self[3]
+
+    @property
+    def request(self) -> Cost:
+        """The cost of all stages, one after the other."""
+        return self[4]
+
+    def _asdict(self) -> dict[str, Cost]:
+        return dict(zip(self._fields, self, strict=True))
+
+    def __repr__(self) -> str:
+        return f"Stages({', '.join(f'{name}={value!r}' for name, value in self._asdict().items())})"
 
 
 def vision(

@@ -8,6 +8,7 @@ is an ``OverflowError`` and no result; ``"float64"`` gives the metrics that may 
 
 :func:`grid` evaluates every combination of some sizes, :func:`bound` says what no combination exceeds, ``layers``
 has one function for each layer class, and ``breakdown`` the operators of every module.
+In a grid, ``num_tiles`` is an axis of pairs of ``num_width_tiles`` and ``num_height_tiles``.
 
 Metrics that vary along all axes share one block of memory. One that does not, or that is the same in two stages, is a
 view that cannot be written to.

@@ -237,6 +237,16 @@ def test_the_facts_are_those_of_the_spec(costs: ModuleType) -> None:
     assert costs.PROVENANCE["evaluators"].startswith("sha256:")
 
 
+def test_the_conventions_are_said_once(costs: ModuleType) -> None:
+    """In the docstring of the package, and as data; other modules say where they are."""
+    files = render_small_package()
+    for line in SPEC.conventions:
+        holders = [path for path, text in files.items() if line[:40] in text]
+        assert holders == ["__init__.py", "_facts.py"]
+    assert "``CONVENTIONS``" in files["layers.py"]
+    assert all(line[:40] in str(costs.__doc__) for line in SPEC.conventions)
+
+
 def test_a_name_that_the_package_lacks_is_an_error(costs: ModuleType) -> None:
     with pytest.raises(AttributeError, match="no attribute 'prefil'"):
         costs.prefil  # noqa: B018  # the access is what is tested

@@ -40,7 +40,7 @@ def test_sizes_say_what_follows_from_them_and_whether_they_may_be_fractions() ->
 
 
 def test_no_names_are_an_empty_tuple() -> None:
-    text = make_templates().render("formulas.py.jinja", what="nothing", functions=[], imports=["floor_div"])
+    text = make_templates().render("formulas.py.jinja", what="nothing", functions=[], imports=["floor_div"], tables=())
     assert "\nCOSTS = ()\n" in text
     assert ast.parse(text)
 

@@ -23,7 +23,7 @@ from modelmeter.core.functions import expected_routed_reads
 numpy = pytest.importorskip("numpy")
 
 FOLDER = Path(str(runtime.__file__)).parent
-STAND_INS = {"_facts.py", "_formulas.py"}
+STAND_INS = {"_breakdown_formulas.py", "_facts.py", "_formulas.py"}
 """What a package has of its own under these names."""
 
 COPIED = sorted(path.name for path in FOLDER.glob("_*.py") if path.name not in {"__init__.py", *STAND_INS})
@@ -143,6 +143,20 @@ def test_no_combination_exceeds_the_bound() -> None:
         bricks(columns, 5, landings + 1, landings + 1, 16) for columns in range(2, 10) for landings in (3, 4, 5, 6)
     ]
     assert most == tuple(map(max, zip(*costs, strict=True)))
+
+
+def test_every_operator_has_its_row_over_arrays() -> None:
+    breakdown = load("_array_breakdown")
+    pour, rake = breakdown.operators("gravel", steps=[3, 10])
+    assert (pour.path, pour.operator, rake.path, rake.operator) == ("path", "pour", "path.edge", "rake")
+    assert [int(number) for number in (*pour.cuda_core_flops, *rake.io_bits)] == [9, 100, 24, 80]
+    assert (int(pour.calls[1]), list(rake.calls)) == (1, [3, 10])
+    (state,) = breakdown.states("gravel", steps=[3, 10])
+    assert (state.path, list(state.weight_bits), list(state.kv_cache_bits)) == ("path", [5, 5], [9, 30])
+    with pytest.raises(_runtime.CostError, match="there is no stage 'bricks', only gravel"):
+        breakdown.states("bricks")
+    with pytest.raises(TypeError, match="steps must be an integer here, not Fraction"):
+        breakdown.operators("gravel", steps=Fraction(7, 2))
 
 
 def test_what_leaves_int64_is_an_error_unless_it_may_be_python_integers() -> None:

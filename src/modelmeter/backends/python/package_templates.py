@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from modelmeter.backends.python.breakdown import Rows
 from modelmeter.backends.python.formula_function import FormulaFunction
 from modelmeter.backends.python.function import Function
 from modelmeter.backends.python.printer import LINE_LENGTH
@@ -121,11 +122,11 @@ class PackageTemplates:
         used = results | {name for name in ("Cost", *_HELPERS) if re.search(rf"\b{name}\(", lines)}
         return self.render(f"{path.lstrip('_')}.jinja", functions=functions, imports=sorted(used, key=_order), **values)
 
-    def formulas(self, what: str, functions: Sequence[FormulaFunction]) -> str:
-        """Return a module of formulas of unknown sizes; ``what`` has them."""
+    def formulas(self, what: str, functions: Sequence[FormulaFunction], tables: Sequence[Rows] = ()) -> str:
+        """Return a module of formulas of unknown sizes; ``what`` has them, and ``tables`` name the rows of some."""
         lines = "\n".join(line for function in functions for line in function.body)
-        used = [name for name in _FORMULA_HELPERS if re.search(rf"\b{name}\(", lines)]
-        return self.render("formulas.py.jinja", what=what, functions=functions, imports=sorted(used, key=_order))
+        imports = sorted((name for name in _FORMULA_HELPERS if re.search(rf"\b{name}\(", lines)), key=_order)
+        return self.render("formulas.py.jinja", what=what, functions=functions, imports=imports, tables=tables)
 
     def facts(self, files: Mapping[str, str]) -> str:
         """Return the module of data about the package; its digest covers the text of ``files``."""

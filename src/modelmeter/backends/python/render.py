@@ -28,7 +28,7 @@ from modelmeter.support.errors import FormulaError
 _RUNTIME = (
     *("_runtime.py", "_bits.py", "_sizes.py", "_rules.py", "_polynomials.py", "_symbolic.py", "_program.py"),
     *("_freeze.py", "_bounds.py", "_tape.py", "_operations.py", "_blocks.py", "_fused.py", "_plan.py", "_ahead.py"),
-    *("_array_runtime.py", "_grid.py"),
+    *("_array_runtime.py", "_grid.py", "_array_breakdown.py"),
 )
 """What all functions share, and what is behind arrays and frozen evaluators: it holds for any formulas."""
 
@@ -81,8 +81,8 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         files["_server.py"] = package.functions("_server.py", write_server_steps(spec), defaults=spec.defaults)
     tables = list_rows(spec, breakdown)
     files["breakdown.py"] = package.functions("breakdown.py", write_breakdown(spec, tables), modules=breakdown.modules)
-    files["_array_breakdown.py"] = package.render("array_breakdown.py.jinja", tables=tables)
-    files["_breakdown_formulas.py"] = package.formulas("the breakdown", write_breakdown_formulas(spec, tables))
+    of_rows = write_breakdown_formulas(spec, tables)
+    files["_breakdown_formulas.py"] = package.formulas("the breakdown", of_rows, tables)
     formulas = [
         *(_formula_function(stages, stage) for stage in stages.names),
         _formula_function(training, TRAINING_STEP),

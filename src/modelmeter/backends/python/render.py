@@ -28,7 +28,7 @@ from modelmeter.support.errors import FormulaError
 _RUNTIME = (
     *("_runtime.py", "_bits.py", "_sizes.py", "_rules.py", "_polynomials.py", "_symbolic.py", "_program.py"),
     *("_freeze.py", "_bounds.py", "_tape.py", "_operations.py", "_blocks.py", "_fused.py", "_plan.py", "_ahead.py"),
-    *("_array_runtime.py", "_grid.py", "_array_breakdown.py"),
+    *("_array_runtime.py", "_grid.py", "_rows.py", "_array_breakdown.py"),
 )
 """What all functions share, and what is behind arrays and frozen evaluators: it holds for any formulas."""
 

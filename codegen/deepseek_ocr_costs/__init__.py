@@ -60,8 +60,8 @@ Conventions
   one.
 """
 
-from ._runtime import Cost, CostError, Stages
-from ._stages import decode, prefill, projector, request, stages, vision
+from ._runtime import Cost, CostError
+from ._stages import Stages, decode, prefill, projector, request, stages, vision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -25,11 +25,12 @@ from modelmeter.core.cost import METRICS, Metric
 from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.support.errors import FormulaError
 
-_MACHINERY = (
-    *("bits", "sizes", "rules", "polynomials", "symbolic", "program", "freeze", "bounds"),
-    *("tape", "operations", "blocks", "fused", "plan", "ahead", "array_runtime", "grid"),
+_RUNTIME = (
+    *("_runtime.py", "_bits.py", "_sizes.py", "_rules.py", "_polynomials.py", "_symbolic.py", "_program.py"),
+    *("_freeze.py", "_bounds.py", "_tape.py", "_operations.py", "_blocks.py", "_fused.py", "_plan.py", "_ahead.py"),
+    *("_array_runtime.py", "_grid.py", "_rows.py", "_array_breakdown.py"),
 )
-"""The hand-written modules behind arrays and frozen evaluators: they hold for any formulas."""
+"""What all functions share, and what is behind arrays and frozen evaluators: it holds for any formulas."""
 
 _TRAINING_NOTES = (
     "FLOPs and io_bytes are those of the forward and the backward. The backward starts at the gradients of the logits "
@@ -80,8 +81,8 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
         files["_server.py"] = package.functions("_server.py", write_server_steps(spec), defaults=spec.defaults)
     tables = list_rows(spec, breakdown)
     files["breakdown.py"] = package.functions("breakdown.py", write_breakdown(spec, tables), modules=breakdown.modules)
-    files["_array_breakdown.py"] = package.render("array_breakdown.py.jinja", tables=tables)
-    files["_breakdown_formulas.py"] = package.formulas("the breakdown", write_breakdown_formulas(spec, tables))
+    of_rows = write_breakdown_formulas(spec, tables)
+    files["_breakdown_formulas.py"] = package.formulas("the breakdown", of_rows, tables)
     formulas = [
         *(_formula_function(stages, stage) for stage in stages.names),
         _formula_function(training, TRAINING_STEP),
@@ -95,7 +96,7 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
     of_layers = [function for formula, layer in layers for function in _layer_formulas(formula, layer)]
     files["_array_layers.py"] = package.render("array_layers.py.jinja", functions=of_layers)
     files["_layer_formulas.py"] = package.formulas("the layers", of_layers)
-    files |= {f"_{name}.py": package.copy(f"{name}.py.jinja") for name in _MACHINERY}
+    files |= {path: package.copy(path) for path in _RUNTIME}
     return {
         "__init__.py": package.front(
             {
@@ -105,7 +106,6 @@ def render_package(spec: PackageSpec, breakdown: BreakdownSpec) -> dict[str, str
             | ({"_server": [CHUNK, STEP]} if spec.server_steps else {})
         ),
         "_facts.py": package.facts(files),
-        "_runtime.py": package.render("runtime.py.jinja"),
         **files,
         "py.typed": "",
     }

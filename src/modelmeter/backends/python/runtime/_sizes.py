@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """What the functions of formulas take: the smallest value of a size, and what stands for it where it is not given."""
 
 from typing import NamedTuple

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Storage widths that are fractions: weights that are quantised in groups take 5.5 bits each, scales included."""
 
 from collections.abc import Callable
@@ -7,7 +5,7 @@ from fractions import Fraction
 from math import ceil
 from typing import Any, TypeVar
 
-from ._runtime import Cost, Stages, check_bits, needs_rounding
+from ._runtime import Cost, check_bits, needs_rounding
 
 Result = TypeVar("Result")
 
@@ -30,12 +28,12 @@ def round_up(function: Callable[..., Result], sizes: dict[str, Any]) -> Result:
 
 
 def _round(result: Any) -> Any:
-    if isinstance(result, Stages):
-        return Stages(map(_round, result))
     if isinstance(result, Cost):
         return Cost(map(ceil, result))
-    if isinstance(result, tuple):
+    if type(result) is tuple:  # rows of a breakdown
         return tuple(row._make(map(_reduce, row)) for row in result)
+    if isinstance(result, tuple):  # the costs of all stages
+        return type(result)(map(_round, result))
     return ceil(result)
 
 

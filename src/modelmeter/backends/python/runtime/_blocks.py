@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Tapes on NumPy arrays, in blocks that stay in the cache: every step writes into memory that is used again."""
 
 import threading

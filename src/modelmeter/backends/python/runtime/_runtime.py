@@ -1,9 +1,4 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
-"""What the evaluators share: the record of a cost, the checks of arguments, the routing of experts.
-
-{{ macros.conventions(spec) }}
-"""
+"""What the evaluators share: the record of a cost, the checks of arguments, the routing of experts."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,47 +21,49 @@ class Cost(tuple[int, int, int, int, int, int]):
 
     __slots__ = ()
     _fields = (
-{% for metric in metrics %}
-        "{{ metric }}",
-{% endfor %}
+        "tensor_core_flops",
+        "cuda_core_flops",
+        "io_bytes",
+        "weight_bytes",
+        "activation_bytes",
+        "kv_cache_bytes",
     )
-{% for metric, words in metrics.items() %}
 
     @property
-    def {{ metric }}(self) -> int:
-        """{{ words }}."""
-        return self[{{ loop.index0 }}]
-{% endfor %}
+    def tensor_core_flops(self) -> int:
+        """FLOPs of matrix products."""
+        return self[0]
+
+    @property
+    def cuda_core_flops(self) -> int:
+        """FLOPs of all other arithmetic."""
+        return self[1]
+
+    @property
+    def io_bytes(self) -> int:
+        """Bytes that operators read and write."""
+        return self[2]
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the parameters."""
+        return self[3]
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of all operator outputs of one forward."""
+        return self[4]
+
+    @property
+    def kv_cache_bytes(self) -> int:
+        """Bytes of the keys and values that are kept."""
+        return self[5]
 
     def _asdict(self) -> dict[str, int]:
         return dict(zip(self._fields, self, strict=True))
 
     def __repr__(self) -> str:
         return f"Cost({', '.join(f'{name}={show(value)}' for name, value in self._asdict().items())})"
-
-
-class Stages(tuple[{{ (["Cost"] * (stages | length)) | join(", ") }}]):
-    """The costs of the stages and of the request."""
-
-    __slots__ = ()
-    _fields = (
-{% for name, _ in stages %}
-        "{{ name }}",
-{% endfor %}
-    )
-{% for name, words in stages %}
-
-    @property
-    def {{ name }}(self) -> Cost:
-        """The cost of {{ words }}."""
-        return self[{{ loop.index0 }}]
-{% endfor %}
-
-    def _asdict(self) -> dict[str, Cost]:
-        return dict(zip(self._fields, self, strict=True))
-
-    def __repr__(self) -> str:
-        return f"Stages({', '.join(f'{name}={value!r}' for name, value in self._asdict().items())})"
 
 
 def show(value: object) -> str:

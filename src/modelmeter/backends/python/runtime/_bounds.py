@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Between which numbers everything in some formulas is, from the smallest and the largest value of every size.
 
 No size is negative, and sums of positive terms grow with all of them: one evaluation at the ends bounds every point.

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Rules between two sizes, by how they are broken: as Python, and with the error that says so."""
 
 from collections.abc import Callable

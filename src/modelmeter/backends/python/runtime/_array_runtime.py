@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """What the evaluators over arrays share: conversion of sizes, and the choice of integers that hold the results."""
 
 from collections import Counter
@@ -95,7 +93,7 @@ def bound(
 ) -> IntegerCost | int:
     """Return what no metric of a stage exceeds, however the sizes are combined.
 
-    Not every metric grows with every size: windows of a view are padded unless they fill it.
+    Not every metric grows with every size: padding falls away at the sizes that fill whole blocks.
 
     Parameters
     ----------
@@ -111,7 +109,7 @@ def bound(
 
     Returns
     -------
-    deepseek_ocr_costs.Cost or int
+    Cost or int
         Integers. The metrics themselves may be smaller everywhere.
 
     Raises

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Tapes as one compiled loop over all points: every size is read once, every result written once."""
 
 from collections import Counter

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Evaluators for some sizes only: the others are put into the formulas once, and the rest is multiplied out."""
 
 from collections import Counter
@@ -56,8 +54,8 @@ def freeze(
 ) -> Frozen[Cost] | Frozen[int]:
     """Return the evaluator of a stage with some sizes frozen.
 
-    Sizes that follow from others, such as ``logits_tokens``, do so unless they are given here or are in ``free``. What
-    they alone follow from, such as ``max_new_tokens``, is then left out, unless it is given or in ``free`` too.
+    Sizes that follow from others do so unless they are given here or are in ``free``. What they alone follow from is
+    then left out, unless it is given or in ``free`` too.
 
     Parameters
     ----------

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """What is done for some sizes that are known and some that are arrays: made once, and kept."""
 
 from collections.abc import Callable, Mapping

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """From formulas in some unknown sizes to few operations: what is known is put in, what is common is taken out."""
 
 from collections import Counter

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Formulas with unknown sizes: integers where everything is known, polynomials where it is not.
 
 The functions of the formulas take either. On polynomials they are opaque unknowns, unless what they give is known.

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Every combination of some sizes."""
 
 from typing import Any
@@ -7,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ._array_runtime import Cost, SizeLike, as_size, evaluate
+from ._facts import PAIRS
 from ._formulas import SIZES
 from ._operations import Array
 from ._plan import Overflow
@@ -26,8 +25,8 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
     expert_routing, overflow
         As in the functions of the stages.
     **sizes
-        Sizes of the stage. One that is an array, a column or a list is an axis. ``num_tiles`` is an axis of pairs of
-        ``num_width_tiles`` and ``num_height_tiles``. Other sizes have their defaults.
+        Sizes of the stage. One that is an array, a column or a list is an axis. A name that stands for two sizes is
+        an axis of pairs of them; the module ``arrays`` says which there are. Other sizes have their defaults.
 
     Returns
     -------
@@ -48,7 +47,7 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
     axes: list[dict[str, Array]] = []
     given: dict[str, Any] = {}
     for name, value in sizes.items():
-        columns = _split_tiles(value) if name == "num_tiles" else {name: value}
+        columns = _split_pairs(name, value) if name in PAIRS else {name: value}
         check_names(stage, columns, known)
         for column in columns:
             if column in given:
@@ -65,13 +64,14 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
     return Cost(*evaluate(stage, defaults | given, overflow, "numpy", expert_routing))
 
 
-def _split_tiles(pairs: Any) -> dict[str, Any]:
-    """Return the widths and the heights of one pair, or of a list or an array of them."""
+def _split_pairs(name: str, pairs: Any) -> dict[str, Any]:
+    """Return the columns of one pair of sizes, or of a list or an array of them."""
+    one, other = PAIRS[name]
     # To iterate over a data frame is to see the names of its columns; an array of it has its rows.
     rows = pairs if isinstance(pairs, list | tuple | np.ndarray) else np.asarray(pairs)
     is_one = getattr(rows, "ndim", 1) == 0
     if not is_one and len(rows) == 2 and not any(isinstance(side, list | tuple | np.ndarray) for side in rows):
-        return {"num_width_tiles": rows[0], "num_height_tiles": rows[1]}
+        return {one: rows[0], other: rows[1]}
     if is_one or any(not isinstance(row, list | tuple | np.ndarray) or len(row) != 2 for row in rows):
-        raise CostError("num_tiles must be pairs of num_width_tiles and num_height_tiles")
-    return {"num_width_tiles": [row[0] for row in rows], "num_height_tiles": [row[1] for row in rows]}
+        raise CostError(f"{name} must be pairs of {one} and {other}")
+    return {one: [row[0] for row in rows], other: [row[1] for row in rows]}

@@ -1,15 +1,11 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
-"""Every operator of every module over arrays: what ``breakdown`` has for single sizes, in bits.
-
-{{ macros.conventions(spec) }}
-"""
+"""Every operator of every module over arrays: what ``breakdown`` has for single sizes, in bits."""
 
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from ._array_runtime import Engine, SizeLike, evaluate
+from ._breakdown_formulas import OPERATORS, STATES
 from ._operations import Array
 from ._plan import Overflow
 from ._program import check_names, sizes_of
@@ -38,19 +34,6 @@ class StateCost(NamedTuple):
     kv_cache_bits: Array
 
 
-{% for kind in ("operators", "states") %}
-_{{ kind | upper }}: dict[str, list[tuple[str, ...]]] = {
-{% for rows in tables if rows.kind == kind %}
-    "{{ rows.stage }}": [
-{% for key in rows["keys"] %}
-        ({{ key | map("literal") | join(", ") }}{{ "," if key | length == 1 else "" }}),
-{% endfor %}
-    ],
-{% endfor %}
-}
-
-{% endfor %}
-
 def operators(
     stage: str,
     *,
@@ -67,7 +50,7 @@ def operators(
         As the function of the stage over arrays; or if there is no such stage, or a width is a fraction: rows are not
         rounded, and arrays hold integers.
     """
-    rows = _evaluate("operators", _OPERATORS, stage, sizes, expert_routing, overflow, engine)
+    rows = _evaluate("operators", OPERATORS, stage, sizes, expert_routing, overflow, engine)
     return tuple(OperatorCost._make(row) for row in rows)
 
 
@@ -86,7 +69,7 @@ def states(
     TypeError, CostError, OverflowError
         As :func:`operators`.
     """
-    rows = _evaluate("states", _STATES, stage, sizes, expert_routing, overflow, engine)
+    rows = _evaluate("states", STATES, stage, sizes, expert_routing, overflow, engine)
     return tuple(StateCost._make(row) for row in rows)
 
 

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Polynomials of sizes that are not known, and of functions of them, which are unknowns too."""
 
 from typing import NamedTuple, TypeAlias

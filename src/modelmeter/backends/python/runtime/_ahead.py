@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Computing before the sizes are known to be right: to look at many of them beforehand is to read them twice."""
 
 from collections.abc import Callable, Mapping

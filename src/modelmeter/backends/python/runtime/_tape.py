@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """Programs as steps of two operands, each on as few axes as it can be: what is done with whole arrays."""
 
 import operator

@@ -1,5 +1,3 @@
-{% import "macros.jinja" as macros %}
-{{ macros.header(template) }}
 """The operations of a tape on NumPy arrays."""
 
 from collections.abc import Callable

@@ -75,7 +75,7 @@ HEAD_SIZES = {
 PARTS_OF_WINDOWS = {Differs(WINDOW * FloorDiv(GRID, WINDOW), GRID): Differs(WINDOW * CeilDiv(GRID, WINDOW), GRID)}
 SEVERAL_TILES = {Exceeds(TILES * side, 1): Exceeds(TILES, 1) for side in sorted(TILES.free_symbols, key=str)}
 PAGES, PAGES_OF_A_CALL = symbol("batch_size"), symbol("vision_batch_size")
-FULL_CALLS = {FloorDiv(PAGES, PAGES_OF_A_CALL): PAGES / PAGES_OF_A_CALL}
+FULL_CALLS = {rounded(PAGES, PAGES_OF_A_CALL): PAGES / PAGES_OF_A_CALL for rounded in (FloorDiv, CeilDiv)}
 EXPERT_SIZES = "moe_intermediate_size|n_routed_experts|n_shared_experts|num_experts_per_tok"
 
 EQUIVALENT: Mapping[str, Callable[[Mutant], bool]] = {

@@ -137,11 +137,14 @@ _Pairs = Sequence[tuple[ReplayedOperator, WatchedOperator]]
 def _repeat_towers(
     replayed: Sequence[ReplayedOperator], watched: Sequence[WatchedOperator], run: str, calls: int
 ) -> Sequence[ReplayedOperator]:
-    """Return the replay with the operators of each call of the towers: it has those of one, since all do alike."""
+    """Return the replay with the operators of each call of the towers: it has those of one, since all do alike.
+
+    What is run once, before the first call, is the sum that tells whether the first page is blank.
+    """
     towers = [place for place, seen in enumerate(watched) if stage_of(run, seen.path) in ("vision", "projector")]
     if not towers:
         return replayed
-    first, length = towers[0], len(towers) // calls
+    first, length = towers[1], (len(towers) - 1) // calls
     return [*replayed[:first], *[*replayed[first : first + length]] * calls, *replayed[first + length :]]
 
 

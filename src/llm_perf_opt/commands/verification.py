@@ -20,8 +20,8 @@ from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_la
 from modelmeter.support.errors import EvidenceError, TraceError
 
 try:
+    from modelmeter.models.deepseek_ocr.proofs.all_proofs import Proof, list_full_proofs, list_quick_proofs
     from modelmeter.verify.proof import Verdict
-    from modelmeter.verify.proofs import Proof, list_full_proofs, list_quick_proofs
     from modelmeter.verify.results import Row, count_operators, find_gaps, gather_rows, make_evidence
 except ModuleNotFoundError as error:
     raise TraceError(

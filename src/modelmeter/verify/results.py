@@ -19,7 +19,7 @@ from modelmeter.core.cost import BACKWARD_METRICS, METRICS, Cost
 from modelmeter.core.functions import Size
 from modelmeter.core.fusion import FUSED_IO
 from modelmeter.core.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
+from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.verify.case import Kind
 from modelmeter.verify.proof import Implementation, Quantity, Verdict
 

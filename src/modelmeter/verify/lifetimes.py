@@ -108,8 +108,7 @@ def prove_lifetimes(proved: ProvedModel, points: Iterable[Point], progress: Prog
     for point in points:
         for dtype, precision in ((proved.dtype, PRECISION), (torch.float32, WIDE)):
             sizes = {**point.workload, **asdict(precision)}
-            domain = "; ".join(f"{name} = {size}" for name, size in sizes.items())
-            progress(f"lifetimes at {domain}")
+            progress(f"lifetimes at {_describe(sizes)}")
             numbers = {**point.sizes, **sizes}
             prepared = point.prepare(dtype)
             layers, inputs = proved.build_layers(numbers), proved.list_inputs(numbers)
@@ -126,7 +125,7 @@ def prove_lifetimes(proved: ProvedModel, points: Iterable[Point], progress: Prog
                 pairs = _pair(replayed, watched, prepared.module)
                 seconds = perf_counter() - start
                 by_path = {seen.path: stage for seen, stage in zip(watched, stages, strict=True)}
-                yield from _judge(pairs, by_path, precision, domain, tuple(sizes), seconds)
+                yield from _judge(pairs, by_path, point, precision, seconds)
 
 
 _Pairs = Sequence[tuple[ReplayedOperator, WatchedOperator]]
@@ -165,12 +164,12 @@ def _pair(replayed: Sequence[ReplayedOperator], watched: Sequence[WatchedOperato
 def _judge(
     pairs: _Pairs,
     stages: Mapping[str, str],
+    point: Point,
     precision: Precision,
-    domain: str,
-    dimensions: tuple[str, ...],
     seconds: float,
 ) -> Iterator[Verdict]:
     """Yield a verdict on each module: at the first operator with a difference, or else with the most beside it."""
+    sizes = {**point.workload, **asdict(precision)}
     by_path: dict[str, list[tuple[ReplayedOperator, int]]] = {}
     for ours, seen in pairs:
         by_path.setdefault(seen.path, []).append((ours, int(seen.alive.to_bits(precision))))
@@ -184,11 +183,15 @@ def _judge(
             stages=stages[path],
             metric=PEAK,
             kind="exact at n points",
-            domain=domain,
-            dimensions=dimensions,
+            domain=_describe(sizes),
+            dimensions=tuple(sizes),
             ours=sympy.Rational(ours.bits, 8),
             theirs=sympy.Rational(bits, 8),
             difference=sympy.Rational(ours.bits - bits, 8),
             seconds=seconds,
-            note="what is alive beside every operator of its own; one expert",
+            note=f"what is alive beside every operator of its own; {point.note}",
         )
+
+
+def _describe(sizes: Mapping[str, int]) -> str:
+    return "; ".join(f"{name} = {size}" for name, size in sizes.items())

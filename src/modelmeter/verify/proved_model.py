@@ -89,6 +89,8 @@ class Point:
         Operators of the repeated stages that run once, before their first call.
     has_plain_layers
         Whether each layer is called at the sizes of its formula only, so that layers can be compared one by one.
+    note
+        What a verdict has to say of the modules.
     """
 
     workload: Mapping[str, int]
@@ -97,6 +99,7 @@ class Point:
     calls: int = 1
     first_operators: int = 0
     has_plain_layers: bool = True
+    note: str = ""
 
     @property
     def sizes(self) -> dict[str, int]:

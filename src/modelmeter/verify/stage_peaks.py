@@ -72,7 +72,7 @@ def prove_peaks(proved: ProvedModel, points: Iterable[Point], progress: Progress
                     theirs=theirs,
                     difference=ours - theirs,
                     seconds=seconds,
-                    note="even shares of the tokens for the experts",
+                    note=point.note,
                 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -48,6 +49,7 @@ def prove_training(formulas: OurFormulas, points: Iterable[Point], progress: Pro
     for point in points:
         sizes = {**point.architecture, **point.workload, **BITS}
         domain = "; ".join(f"{name} = {size}" for name, size in point.workload.items())
+        judge = partial(_judge, domain=domain, note=point.note)
         progress(f"training step at {domain}")
         start = perf_counter()
         prepared = point.prepare(proved.dtype)
@@ -56,14 +58,14 @@ def prove_training(formulas: OurFormulas, points: Iterable[Point], progress: Pro
         seconds = perf_counter() - start
         ours = formulas.model.layer.training_cost
         for metric in METRICS:
-            yield _judge("", "", metric, _number(ours[metric], sizes), theirs[metric], domain, seconds)
+            yield judge("", "", metric, _number(ours[metric], sizes), theirs[metric], seconds)
         if point.has_plain_layers:
             with default_dtype(proved.dtype):
-                yield from _prove_layers(model, forward, formulas, sizes, domain)
+                yield from _prove_layers(model, forward, formulas, sizes, judge)
 
 
 def _prove_layers(
-    model: nn.Module, forward: Call, formulas: OurFormulas, sizes: Mapping[str, int], domain: str
+    model: nn.Module, forward: Call, formulas: OurFormulas, sizes: Mapping[str, int], judge: Callable[..., Verdict]
 ) -> Iterator[Verdict]:
     calls = _record_calls(model, forward)
     for bound, members in formulas.members():
@@ -79,7 +81,7 @@ def _prove_layers(
         for metric, flops in zip(BACKWARD_METRICS, theirs, strict=True):
             ours = _number(_backward(layer)[metric], sizes)
             name = type(layer).function_name()
-            yield _judge(bound.node.path, name, metric, ours, Fraction(flops), domain, seconds)
+            yield judge(bound.node.path, name, metric, ours, Fraction(flops), seconds)
 
 
 def _backward(layer: BaseLayer) -> dict[str, Size]:
@@ -138,7 +140,7 @@ def _number(size: Size, sizes: Mapping[str, int]) -> Fraction:
 
 
 def _judge(
-    subject: str, layer: str, metric: Any, ours: Fraction, theirs: Fraction, domain: str, seconds: float
+    subject: str, layer: str, metric: Any, ours: Fraction, theirs: Fraction, seconds: float, *, domain: str, note: str
 ) -> Verdict:
     return Verdict(
         implementation="reference",
@@ -153,5 +155,5 @@ def _judge(
         theirs=sympy.Rational(theirs),
         difference=sympy.Rational(ours - theirs),
         seconds=seconds,
-        note="even shares of the tokens for the experts",
+        note=note,
     )

@@ -76,6 +76,7 @@ def _make_point(architecture: DeepSeekOCRArchitecture, workload: TraceWorkload, 
         calls=workload.images_per_prompt * workload.batch_size // workload.vision_batch_size,
         first_operators=1,  # the sum that tells whether the first page is blank
         has_plain_layers=not count_tiles(workload.num_width_tiles, workload.num_height_tiles),
+        note="one expert" if architecture.n_routed_experts == 1 else "even shares of the tokens for the experts",
     )
 
 

@@ -19,8 +19,8 @@ from modelmeter.core.cost import BACKWARD_METRICS, METRICS
 from modelmeter.core.fusion import FUSED_IO
 from modelmeter.layers.operators import Operator
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
-from modelmeter.verify import proofs
-from modelmeter.verify.proofs import list_quick_proofs
+from modelmeter.models.deepseek_ocr.proofs import all_proofs
+from modelmeter.models.deepseek_ocr.proofs.all_proofs import list_quick_proofs
 
 
 def test_the_quick_proofs_hold_and_cover_every_layer_and_metric(run: Run, tmp_path: Path) -> None:
@@ -50,7 +50,8 @@ def test_a_formula_changed_by_hand_fails_and_its_layer_is_named(run: Run, monkey
             yield evolve(operator, cuda_core_flops=operator.cuda_core_flops + 1)
 
     monkeypatch.setattr(DeepseekV2RMSNorm, "operators", damaged)
-    monkeypatch.setattr(proofs, "_put_in_sizes", proofs._put_in_sizes.__wrapped__)  # not what other tests left there
+    unshared = all_proofs._put_in_sizes.__wrapped__  # not what other tests left there
+    monkeypatch.setattr(all_proofs, "_put_in_sizes", unshared)
     # Of prompts and decode steps only: the first proof.
     monkeypatch.setattr(verification, "list_quick_proofs", lambda sizes: [next(list_quick_proofs(sizes))])
     result = run("verify", "--layer", "DeepseekV2RMSNorm")

@@ -9,10 +9,10 @@ from tiny import SHALLOW, TINY
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import RoutedReads, Triangular
 from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of
 from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.our_formulas import OurFormulas, open_loop
-from modelmeter.verify.proofs import formulas_of
 
 
 @pytest.fixture(scope="module")

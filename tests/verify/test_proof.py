@@ -14,16 +14,22 @@ from modelmeter.core.cost import METRICS, Cost, Metric
 from modelmeter.core.functions import CeilDiv, FloorDiv, Size
 from modelmeter.core.fusion import FUSED_IO
 from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.proofs import reference_cases, transformers_cases
+from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of
+from modelmeter.models.deepseek_ocr.proofs.oracle import TRANSFORMERS
+from modelmeter.models.deepseek_ocr.proofs.trace_sizes import (
+    BATCH_SIZE,
+    CACHED_TOKENS,
+    EARLIER_TOKENS,
+    LOGITS_TOKENS,
+    K,
+)
 from modelmeter.support.errors import CountError
-from modelmeter.verify import reference_cases, transformers_cases
 from modelmeter.verify.case import Case
 from modelmeter.verify.guards import Assumed
-from modelmeter.verify.oracle import TRANSFORMERS
 from modelmeter.verify.our_formulas import OurFormulas
 from modelmeter.verify.proof import Verdict, compare, prove
-from modelmeter.verify.proofs import formulas_of
 from modelmeter.verify.symbolic_trace import Prepare, SymbolicTrace, trace_everything
-from modelmeter.verify.trace_sizes import BATCH_SIZE, CACHED_TOKENS, EARLIER_TOKENS, LOGITS_TOKENS, K
 
 CAST = "activation_bits and weight_bits other than 32; kv_bits as activation_bits"
 

@@ -12,7 +12,8 @@ from tiny import SHALLOW
 
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.analysis.peak import PEAK
-from modelmeter.compiler import CompiledModel, compile_model
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import compile_model
 from modelmeter.core.cost import BACKWARD_METRICS, METRICS
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.results import Row, count_operators, find_gaps, gather_rows, make_evidence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -96,6 +96,8 @@ class Model:
         Returns the module graph of an architecture; needs torch.
     trace_artifacts
         Returns the files of a TorchInfo run of an architecture at sizes, by name, with a time or without; needs torch.
+    list_proofs
+        Returns the proofs of an architecture's formulas, all or the quick ones; needs torch and what they prove against.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Model:
     default_workload: Callable[[], dict[str, int]]
     trace: Callable[[Any], ModuleGraph]
     trace_artifacts: Callable[[Any, Mapping[str, int], str | None], dict[str, str]]
+    list_proofs: Callable[[Any, bool], Iterable[Callable[..., Any]]]
 
     @property
     def stage_names(self) -> tuple[str, ...]:

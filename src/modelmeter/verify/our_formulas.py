@@ -14,11 +14,9 @@ from modelmeter.core.functions import RoutedReads, Size, differs
 from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST, WEIGHTS_ARE_CAST
-from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, stage_of, symbolic_sizes
 from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain, EvenReads, resolve
-
-LOOPED_STAGE = "decode"
+from modelmeter.verify.proved_model import ProvedModel
 
 
 @frozen(kw_only=True)
@@ -36,12 +34,15 @@ class OurFormulas:
         The same of the whole model, with the parameters of each stage.
     unfused
         ``fused_io_bytes`` by path and stage, in the same way.
+    proved
+        What they are the formulas of.
     """
 
     model: BoundModule
     costs: Mapping[str, Mapping[str, Cost]] = field(repr=False)
     stages: Mapping[str, Cost] = field(repr=False)
     unfused: Mapping[str, Mapping[str, sympy.Expr]] = field(repr=False)
+    proved: ProvedModel = field(repr=False)
 
     def put_in(self, sizes: Mapping[str, Size]) -> OurFormulas:
         """Return the formulas with ``sizes`` in place of the symbols of those names."""
@@ -81,7 +82,7 @@ class OurFormulas:
         yield from _walk_members(self.model, ("",))
 
 
-def build_formulas(graph: ModuleGraph) -> OurFormulas:
+def build_formulas(graph: ModuleGraph, proved: ProvedModel) -> OurFormulas:
     """Bind and add up the formulas of the modules in ``graph``, with a symbol for every dimension.
 
     Raises
@@ -91,15 +92,16 @@ def build_formulas(graph: ModuleGraph) -> OurFormulas:
     CountError
         If no decode steps cost something.
     """
-    model = bind(graph, build_layers(symbolic_sizes()), {**graph.architecture, **graph.workload, "decode_step": 1})
-    totals = add_up(model, stage_of, stages=STAGES, looped_stage=LOOPED_STAGE)
+    sizes = {**graph.architecture, **graph.workload, "decode_step": 1}
+    model = bind(graph, proved.build_layers(proved.sizes), sizes)
+    totals = add_up(model, proved.stage_of, stages=proved.stages, looped_stage=proved.looped_stage)
     costs: dict[str, dict[str, Cost]] = {}
     for bound in model.walk():
         path = bound.node.path
         weight_bytes = bits_to_bytes(bound.count * bound.layer.parameters * Precision().weight_bits)
         costs[path] = {
             stage: evolve(
-                map_cost(open_loop(cost, path) if stage == LOOPED_STAGE else cost, share_evenly),
+                map_cost(open_loop(cost, path) if stage == proved.looped_stage else cost, share_evenly),
                 weight_bytes=weight_bytes,
             )
             for stage, cost in totals.by_module[path].items()
@@ -108,12 +110,12 @@ def build_formulas(graph: ModuleGraph) -> OurFormulas:
     stages = {stage: evolve(root[stage], weight_bytes=cost.weight_bytes) for stage, cost in totals.by_stage.items()}
     unfused = {
         path: {
-            stage: share_evenly(_open_flow(size, path) if stage == LOOPED_STAGE else sympy.sympify(size))
+            stage: share_evenly(_open_flow(size, path) if stage == proved.looped_stage else sympy.sympify(size))
             for stage, size in by_stage.items()
         }
         for path, by_stage in totals.fused_io_by_module.items()
     }
-    return OurFormulas(model=model, costs=costs, stages=stages, unfused=unfused)
+    return OurFormulas(model=model, costs=costs, stages=stages, unfused=unfused, proved=proved)
 
 
 def open_loop(looped: Cost, place: str) -> Cost:

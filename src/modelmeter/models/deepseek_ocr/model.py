@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from modelmeter.core.cost import Cost
 from modelmeter.core.symbols import symbol
@@ -45,6 +45,12 @@ def _trace_artifacts(
     from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload
 
     return trace_artifacts(architecture, TraceWorkload(**sizes), generated_at)
+
+
+def _list_proofs(architecture: DeepSeekOCRArchitecture, is_full: bool) -> Iterable[Callable[..., Any]]:
+    from modelmeter.models.deepseek_ocr.proofs.all_proofs import list_full_proofs, list_quick_proofs
+
+    return (list_full_proofs if is_full else list_quick_proofs)(architecture)
 
 
 MODEL: Final = Model(
@@ -102,4 +108,5 @@ MODEL: Final = Model(
     default_workload=lambda: Workload().dimension_values(),
     trace=_trace,
     trace_artifacts=_trace_artifacts,
+    list_proofs=_list_proofs,
 )

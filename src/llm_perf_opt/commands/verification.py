@@ -115,11 +115,8 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
         If a trace is not valid.
     """
     if name is not None:  # a trace takes seconds, and a name that is none of all layers is none of the traced ones
-        _find_names(
-            name,
-            {layer.function_name(): layer.torch_class() for layer in _list_layer_classes()},
-            find_model().stage_names,
-        )
+        classes = {layer.function_name(): layer.torch_class() for layer in _list_layer_classes()}
+        _find_names(name, classes, find_model().stage_names)
     architecture = find_model().make_architecture()
     compiled = compile_model(architecture)
     layers = {entry.name: entry.class_name for entry in compiled.catalogue}

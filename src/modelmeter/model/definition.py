@@ -97,7 +97,7 @@ class Model:
     trace_artifacts
         Returns the files of a TorchInfo run of an architecture at sizes, by name, with a time or without; needs torch.
     list_proofs
-        Returns the proofs of an architecture's formulas, all or the quick ones; needs torch and what they prove against.
+        Returns the proofs of an architecture's formulas, all or the quick ones; needs torch and another implementation.
     """
 
     name: str

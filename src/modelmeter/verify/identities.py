@@ -17,7 +17,7 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain, resolve
-from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.model_formulas import ModelFormulas
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 
@@ -53,7 +53,7 @@ class Growth(Generic[A]):
 
 def prove_growth(
     growth: Growth[A],
-    formulas: OurFormulas,
+    formulas: ModelFormulas,
     make_case: Callable[[A], Case],
 ) -> Iterator[Verdict]:
     """Yield a verdict on each metric: one more layer adds what the trace of that layer has, whatever the depth.
@@ -129,7 +129,7 @@ def put_in_own_sizes(layer: BaseLayer) -> tuple[BaseLayer, dict[sympy.Symbol, sy
 
 
 def read_formulas(
-    formulas: OurFormulas, path: str, stages: Sequence[str], sizes: Mapping[str, Size], domain: Domain
+    formulas: ModelFormulas, path: str, stages: Sequence[str], sizes: Mapping[str, Size], domain: Domain
 ) -> dict[Counted, Size]:
     """Return every counted metric of a module over ``stages`` at ``sizes``, multiplied out."""
     cost = formulas.cost(path, stages, sizes, domain)

@@ -20,7 +20,7 @@ from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import is_inside
 from modelmeter.support.errors import CountError
 from modelmeter.verify.case import Case, Kind
-from modelmeter.verify.our_formulas import OurFormulas, map_cost
+from modelmeter.verify.model_formulas import ModelFormulas, map_cost
 from modelmeter.verify.proved_model import ProvedModel
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 
@@ -119,7 +119,7 @@ REFERENCE = Counterparts(implementation="reference", find=lambda path: (path,), 
 
 
 def prove(
-    formulas: OurFormulas,
+    formulas: ModelFormulas,
     cases: Iterable[Case],
     *,
     counterparts: Counterparts = REFERENCE,
@@ -147,7 +147,7 @@ def prove(
 
 
 def compare(
-    formulas: OurFormulas, case: Case, trace: SymbolicTrace, counterparts: Counterparts = REFERENCE
+    formulas: ModelFormulas, case: Case, trace: SymbolicTrace, counterparts: Counterparts = REFERENCE
 ) -> Iterator[Verdict]:
     """Yield a verdict on every counted metric of every module that does something, on either side.
 
@@ -188,7 +188,7 @@ def compare(
 
 
 def compare_fused_io(
-    formulas: OurFormulas, case: Case, trace: SymbolicTrace, verdicts: Iterable[Verdict]
+    formulas: ModelFormulas, case: Case, trace: SymbolicTrace, verdicts: Iterable[Verdict]
 ) -> Iterator[Verdict]:
     """Yield a verdict on ``fused_io_bytes`` beside each of ``verdicts`` on ``io_bytes``.
 

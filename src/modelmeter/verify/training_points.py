@@ -23,7 +23,7 @@ from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import count_backward
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.dispatch import tensors_in
-from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.model_formulas import ModelFormulas
 from modelmeter.verify.proof import Progress, Verdict
 from modelmeter.verify.proved_model import Point
 from modelmeter.verify.training import count_training_step
@@ -35,7 +35,7 @@ _PRECISION = Precision(**BITS)
 Call = Callable[[], Any]
 
 
-def prove_training(formulas: OurFormulas, points: Iterable[Point], progress: Progress) -> Iterator[Verdict]:
+def prove_training(formulas: ModelFormulas, points: Iterable[Point], progress: Progress) -> Iterator[Verdict]:
     """Yield verdicts on a training step at each point, and on the backward of every layer where layers are plain.
 
     Parameters
@@ -65,7 +65,7 @@ def prove_training(formulas: OurFormulas, points: Iterable[Point], progress: Pro
 
 
 def _prove_layers(
-    model: nn.Module, forward: Call, formulas: OurFormulas, sizes: Mapping[str, int], judge: Callable[..., Verdict]
+    model: nn.Module, forward: Call, formulas: ModelFormulas, sizes: Mapping[str, int], judge: Callable[..., Verdict]
 ) -> Iterator[Verdict]:
     calls = _record_calls(model, forward)
     for bound, members in formulas.members():

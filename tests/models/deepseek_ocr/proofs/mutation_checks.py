@@ -16,7 +16,7 @@ from modelmeter.models.deepseek_ocr.build import build_layers, stage_of, symboli
 from modelmeter.models.deepseek_ocr.proofs.points import PROVED
 from modelmeter.support.errors import BindError, ModelMeterError
 from modelmeter.verify.case import Case
-from modelmeter.verify.our_formulas import OurFormulas, map_cost, share_evenly
+from modelmeter.verify.model_formulas import ModelFormulas, map_cost, share_evenly
 from modelmeter.verify.proof import REFERENCE, Verdict, compare
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 
@@ -53,7 +53,7 @@ class Check:
     def compare(self, bound: BoundModule, members: tuple[str, ...]) -> Iterator[Verdict]:
         """Compare the own work of one module with its own work in the trace, as the verifier compares all work."""
         alone = evolve(bound, node=evolve(bound.node, members=members), children=())
-        formulas = OurFormulas(
+        formulas = ModelFormulas(
             model=alone, costs={bound.node.path: _cost_alone(bound)}, stages={}, unfused={}, proved=PROVED
         )
         return compare(formulas, self.case, self.trace, MODULE_BY_MODULE)
@@ -66,7 +66,7 @@ def bind_layers(graph: ModuleGraph) -> BoundModule:
 
 def list_members(model: BoundModule) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:
     """Yield every module with the paths of the modules that it stands for."""
-    return OurFormulas(model=model, costs={}, stages={}, unfused={}, proved=PROVED).members()
+    return ModelFormulas(model=model, costs={}, stages={}, unfused={}, proved=PROVED).members()
 
 
 def find_witnesses(mutant: Mutant, checks: Sequence[Check], graphs: Sequence[ModuleGraph]) -> tuple[str, ...]:

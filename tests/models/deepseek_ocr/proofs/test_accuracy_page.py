@@ -53,7 +53,7 @@ def test_tables_have_no_gaps() -> None:
     assert "" not in lines[-1:]
 
 
-def test_the_published_page_has_our_formulas_with_difference_0(published: CompiledModel) -> None:
+def test_the_published_page_has_model_formulas_with_difference_0(published: CompiledModel) -> None:
     """A formula that changes makes the page stale; so do counters and causes that come or go."""
     text = PAGE.read_text(encoding="utf-8")
     for stage, flops in evaluate_formulas(published, Workload()).items():

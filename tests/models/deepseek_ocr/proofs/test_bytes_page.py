@@ -103,7 +103,7 @@ def test_a_long_formula_has_the_architecture_filled_in() -> None:
     assert typeset_cause(long, PUBLISHED).replace(r"\,", "").replace(" ", "") == f"{total}K"
 
 
-def test_the_published_page_has_our_formulas_and_all_causes(published: CompiledModel) -> None:
+def test_the_published_page_has_model_formulas_and_all_causes(published: CompiledModel) -> None:
     """A formula that changes makes the page stale; so do cases and causes that come or go."""
     text = PAGE.read_text(encoding="utf-8")
     values, workload = FormulaValues(published), Workload()

@@ -17,7 +17,7 @@ from modelmeter.verify.other_counters.calls import record_calls
 from modelmeter.verify.other_counters.counters import COUNTERS, EXACT, Count
 
 
-def test_our_formulas_are_exact_for_the_default_page(published: CompiledModel) -> None:
+def test_model_formulas_are_exact_for_the_default_page(published: CompiledModel) -> None:
     """The whole published model at full size, on the meta device."""
     stages = build_stages(published.architecture, Workload(), device="meta")
     counted = {name: EXACT.count(stage).flops for name, stage in stages.items()}

@@ -19,22 +19,22 @@ from modelmeter.verify.identities import (
     prove_layer_formulas,
     put_in_own_sizes,
 )
-from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.model_formulas import ModelFormulas
 
 
 @pytest.fixture(scope="module")
-def formulas() -> OurFormulas:
+def formulas() -> ModelFormulas:
     return formulas_of(TINY)
 
 
-def test_tiles_are_more_views_for_every_tower(formulas: OurFormulas) -> None:
+def test_tiles_are_more_views_for_every_tower(formulas: ModelFormulas) -> None:
     verdicts = list(prove_tiles(formulas))
     assert all(verdict.is_equal for verdict in verdicts)
     assert {verdict.metric for verdict in verdicts} == set(ADDITIVE)
     assert {"model.sam_model", "model.vision_model", "model.projector"} <= {verdict.subject for verdict in verdicts}
 
 
-def test_tiles_that_cost_something_else_are_found(formulas: OurFormulas) -> None:
+def test_tiles_that_cost_something_else_are_found(formulas: ModelFormulas) -> None:
     path = "model.projector"
     cost = formulas.costs[path]["projector"]
     dearer = evolve(cost, io_bytes=cost.io_bytes + symbol("num_width_tiles"))
@@ -44,7 +44,7 @@ def test_tiles_that_cost_something_else_are_found(formulas: OurFormulas) -> None
     assert any(verdict.note.startswith("tiles are") for verdict in different)
 
 
-def test_calls_that_cost_something_else_than_one_after_the_other_are_found(formulas: OurFormulas) -> None:
+def test_calls_that_cost_something_else_than_one_after_the_other_are_found(formulas: ModelFormulas) -> None:
     """The first of several images costs more, which a single call of one image does not show."""
     path = "model.vision_model"
     cost = formulas.costs[path]["vision"]

@@ -31,7 +31,7 @@ from modelmeter.models.deepseek_ocr.proofs.trace_sizes import positive
 from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
 from modelmeter.verify import proof
 from modelmeter.verify.case import Case
-from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.model_formulas import ModelFormulas
 from modelmeter.verify.proof import Counterparts, Verdict
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 
@@ -116,12 +116,14 @@ def record(architecture: DeepSeekOCRArchitecture, *cases: Case) -> Iterator[Chec
     graph = trace_reference(architecture)
     traced: list[tuple[Case, SymbolicTrace]] = []
 
-    def keep(formulas: OurFormulas, case: Case, trace: SymbolicTrace, counterparts: Counterparts) -> Iterator[Verdict]:
+    def keep(
+        formulas: ModelFormulas, case: Case, trace: SymbolicTrace, counterparts: Counterparts
+    ) -> Iterator[Verdict]:
         traced.append((case, trace))
         return iter(())
 
     with patch.object(proof, "compare", keep):
-        list(proof.prove(OurFormulas(model=bind_layers(graph), costs={}, stages={}, unfused={}), cases))
+        list(proof.prove(ModelFormulas(model=bind_layers(graph), costs={}, stages={}, unfused={}), cases))
     yield from (Check.make(graph, case, trace) for case, trace in traced)
 
 

@@ -21,7 +21,7 @@ from modelmeter.models.deepseek_ocr.proofs.all_proofs import (
 )
 from modelmeter.models.deepseek_ocr.proofs.trace_sizes import BATCH_SIZE, positive
 from modelmeter.verify.case import Case
-from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.model_formulas import ModelFormulas
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 
 PUBLISHED = DeepSeekOCRArchitecture()
@@ -38,7 +38,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def stop(case: Case) -> SymbolicTrace:
         raise StoppedError
 
-    def build(architecture: DeepSeekOCRArchitecture, *, symbolic: Collection[str] = ()) -> OurFormulas | None:
+    def build(architecture: DeepSeekOCRArchitecture, *, symbolic: Collection[str] = ()) -> ModelFormulas | None:
         # Only training steps come to their formulas: they are no case.
         return formulas_of(architecture, symbolic=symbolic) if symbolic == architecture.dimension_values() else None
 

@@ -11,7 +11,7 @@ from tiny import TINY
 from modelmeter.core.cost import BACKWARD_METRICS, METRICS
 from modelmeter.models.deepseek_ocr.proofs.points import PROVED, make_training_points
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_reference
-from modelmeter.verify.our_formulas import build_formulas
+from modelmeter.verify.model_formulas import build_formulas
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.training_points import prove_training
 

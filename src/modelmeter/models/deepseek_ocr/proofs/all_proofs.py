@@ -42,7 +42,7 @@ from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_
 from modelmeter.verify.case import Case
 from modelmeter.verify.identities import Growth, prove_growth, prove_layer_formulas
 from modelmeter.verify.lifetimes import prove_lifetimes
-from modelmeter.verify.our_formulas import OurFormulas, build_formulas
+from modelmeter.verify.model_formulas import ModelFormulas, build_formulas
 from modelmeter.verify.proof import Progress, Verdict, prove
 from modelmeter.verify.stage_peaks import prove_peaks
 from modelmeter.verify.training_points import prove_training
@@ -247,13 +247,13 @@ def _prove_growth(
     yield from prove_growth(growth, formulas, make_case)
 
 
-def formulas_of(architecture: DeepSeekOCRArchitecture, *, symbolic: Collection[str] = ()) -> OurFormulas:
+def formulas_of(architecture: DeepSeekOCRArchitecture, *, symbolic: Collection[str] = ()) -> ModelFormulas:
     """Return our formulas for the modules of ``architecture`` at its sizes, except those that stay symbols."""
     return _put_in_sizes(architecture, frozenset(symbolic))
 
 
 @lru_cache(maxsize=8)  # the same formulas are compared with many traces
-def _put_in_sizes(architecture: DeepSeekOCRArchitecture, symbolic: frozenset[str]) -> OurFormulas:
+def _put_in_sizes(architecture: DeepSeekOCRArchitecture, symbolic: frozenset[str]) -> ModelFormulas:
     sizes = architecture.dimension_values()
     return build_formulas(trace_reference(architecture), PROVED).put_in(
         {name: size for name, size in sizes.items() if name not in symbolic}

@@ -19,7 +19,7 @@ from modelmeter.models.deepseek_ocr.layers.vision.notp_transformer_block import 
 from modelmeter.models.deepseek_ocr.proofs.trace_sizes import NO_TILES, Sizes
 from modelmeter.verify.identities import Counted, Growth, compare_forms, read_formulas
 from modelmeter.verify.integer_facts import Domain
-from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.model_formulas import ModelFormulas
 from modelmeter.verify.proof import Verdict
 
 ADDITIVE: tuple[Counted, ...] = ("tensor_core_flops", "cuda_core_flops", "io_bytes", FUSED_IO, "activation_bytes")
@@ -55,7 +55,7 @@ def list_growths(architecture: DeepSeekOCRArchitecture) -> Iterator[Growth[DeepS
     )  # fmt: skip
 
 
-def prove_tiles(formulas: OurFormulas) -> Iterator[Verdict]:
+def prove_tiles(formulas: ModelFormulas) -> Iterator[Verdict]:
     """Yield verdicts: a call of the towers costs what plain views cost, of its tiles and of its global views.
 
     So the traces of plain views in one call, of any number and any side, are proofs for tiles, and for pages that take

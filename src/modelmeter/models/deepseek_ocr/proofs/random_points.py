@@ -15,7 +15,7 @@ from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.proofs.points import PROVED, make_training_points
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_reference
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
-from modelmeter.verify.our_formulas import build_formulas
+from modelmeter.verify.model_formulas import build_formulas
 from modelmeter.verify.proof import Progress, Verdict
 from modelmeter.verify.training_points import prove_training
 

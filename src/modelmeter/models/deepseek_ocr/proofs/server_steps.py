@@ -14,7 +14,7 @@ from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
 from modelmeter.models.deepseek_ocr.proofs.reference_cases import make_chunk_case
 from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step
 from modelmeter.verify.integer_facts import Domain, resolve
-from modelmeter.verify.our_formulas import map_cost, settle, share_evenly
+from modelmeter.verify.model_formulas import map_cost, settle, share_evenly
 from modelmeter.verify.proof import Implementation, Progress, Verdict
 
 

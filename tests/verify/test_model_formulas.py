@@ -12,21 +12,21 @@ from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of
 from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain
-from modelmeter.verify.our_formulas import OurFormulas, open_loop
+from modelmeter.verify.model_formulas import ModelFormulas, open_loop
 
 
 @pytest.fixture(scope="module")
-def formulas() -> OurFormulas:
+def formulas() -> ModelFormulas:
     return formulas_of(TINY)
 
 
-def test_every_module_is_a_member_of_one_path(formulas: OurFormulas) -> None:
+def test_every_module_is_a_member_of_one_path(formulas: ModelFormulas) -> None:
     names = [member for _, members in formulas.members() for member in members]
     assert len(names) == len(set(names))
     assert {"", "model.layers.1.mlp.experts.2.up_proj", "model.sam_model.blocks.1.attn"} <= set(names)
 
 
-def test_the_cost_over_stages_adds_flows_and_keeps_the_parameters(formulas: OurFormulas) -> None:
+def test_the_cost_over_stages_adds_flows_and_keeps_the_parameters(formulas: ModelFormulas) -> None:
     def cost(*stages: str) -> Cost:
         return formulas.cost("model", stages, {"num_width_tiles": 0, "num_height_tiles": 0}, Domain())
 
@@ -36,7 +36,7 @@ def test_the_cost_over_stages_adds_flows_and_keeps_the_parameters(formulas: OurF
     assert formulas.cost("lm_head", ("vision",), {}, Domain()) == Cost()
 
 
-def test_experts_read_even_shares(formulas: OurFormulas) -> None:
+def test_experts_read_even_shares(formulas: ModelFormulas) -> None:
     cost = formulas.cost("model.layers.1.mlp.experts", ("prefill",), {}, Domain())
     assert not sympy.sympify(cost.io_bytes).has(RoutedReads)
     # Three experts of three matrices of 24 x 11, all of them read: 2,376 weights.

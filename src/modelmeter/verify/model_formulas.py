@@ -1,4 +1,4 @@
-"""Our side of a proof: the formulas of every module, at the sizes of a trace."""
+"""The formulas of every module of a model, at the sizes of a trace: our side of a proof."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from modelmeter.verify.proved_model import ProvedModel
 
 
 @frozen(kw_only=True)
-class OurFormulas:
+class ModelFormulas:
     """The totals of each module of a model, as :func:`modelmeter.analysis.totals.add_up` makes them, to be compared.
 
     Parameters
@@ -44,7 +44,7 @@ class OurFormulas:
     unfused: Mapping[str, Mapping[str, sympy.Expr]] = field(repr=False)
     proved: ProvedModel = field(repr=False)
 
-    def put_in(self, sizes: Mapping[str, Size]) -> OurFormulas:
+    def put_in(self, sizes: Mapping[str, Size]) -> ModelFormulas:
         """Return the formulas with ``sizes`` in place of the symbols of those names."""
         return evolve(
             self,
@@ -82,7 +82,7 @@ class OurFormulas:
         yield from _walk_members(self.model, ("",))
 
 
-def build_formulas(graph: ModuleGraph, proved: ProvedModel) -> OurFormulas:
+def build_formulas(graph: ModuleGraph, proved: ProvedModel) -> ModelFormulas:
     """Bind and add up the formulas of the modules in ``graph``, with a symbol for every dimension.
 
     Raises
@@ -115,7 +115,7 @@ def build_formulas(graph: ModuleGraph, proved: ProvedModel) -> OurFormulas:
         }
         for path, by_stage in totals.fused_io_by_module.items()
     }
-    return OurFormulas(model=model, costs=costs, stages=stages, unfused=unfused, proved=proved)
+    return ModelFormulas(model=model, costs=costs, stages=stages, unfused=unfused, proved=proved)
 
 
 def open_loop(looped: Cost, place: str) -> Cost:

@@ -27,6 +27,7 @@ from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.proofs import reference_cases
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import list_tile_cases
 from modelmeter.models.deepseek_ocr.proofs.architecture_cases import keep_two_layers, take_all_experts
+from modelmeter.models.deepseek_ocr.proofs.points import PROVED
 from modelmeter.models.deepseek_ocr.proofs.trace_sizes import positive
 from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
 from modelmeter.verify import proof
@@ -123,7 +124,8 @@ def record(architecture: DeepSeekOCRArchitecture, *cases: Case) -> Iterator[Chec
         return iter(())
 
     with patch.object(proof, "compare", keep):
-        list(proof.prove(ModelFormulas(model=bind_layers(graph), costs={}, stages={}, unfused={}), cases))
+        formulas = ModelFormulas(model=bind_layers(graph), costs={}, stages={}, unfused={}, proved=PROVED)
+        list(proof.prove(formulas, cases))
     yield from (Check.make(graph, case, trace) for case, trace in traced)
 
 

@@ -158,7 +158,7 @@ def make_evidence(
         for row in rows:
             # What is known of backwards belongs to the training step, whose formulas they are; and of what is alive,
             # to the stages.
-            if (row.scope, row.name) == (scope, name) and (scope == "stage" or row.metric in METRICS):
+            if (row.scope, row.name) == (scope, name) and (scope == "stage" or row.metric in (*METRICS, FUSED_IO)):
                 check = Check(
                     metrics=(),
                     implementation=row.implementation,

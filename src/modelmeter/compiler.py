@@ -16,13 +16,14 @@ from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.analysis.peak import Peak, find_peaks
 from modelmeter.analysis.totals import Totals, add_up
-from modelmeter.backends.python.breakdown import BreakdownSpec, list_modules
 from modelmeter.backends.python.render import render_package
-from modelmeter.backends.python.spec import LayerFormula, PackageSpec
 from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.size_rules import substitute_sizes
 from modelmeter.core.symbols import symbols_of
+from modelmeter.evaluators.breakdown import BreakdownSpec, list_modules
+from modelmeter.evaluators.package import build_evaluators
+from modelmeter.evaluators.spec import LayerFormula, PackageSpec
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
@@ -35,12 +36,13 @@ from modelmeter.models.deepseek_ocr.build import (
     stage_of,
     symbolic_sizes,
 )
+from modelmeter.models.deepseek_ocr.evaluator_facts import DERIVATIONS, STAGE_WORDS
 from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step, server_sizes
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
-from modelmeter.publishing.conventions import CONVENTIONS
+from modelmeter.publishing.conventions import CONVENTIONS, SIZES_IN_A_LAYER
 from modelmeter.publishing.page_input import read_flags
 from modelmeter.publishing.pages import render_pages
 from modelmeter.publishing.text import describe, to_plain
@@ -171,7 +173,7 @@ def emit_files(
         operators=list_operators(compiled.model, stage_of),
         states=list_states(compiled.model, stage_of),
     )
-    package = render_package(_describe_package(compiled), breakdown)
+    package = render_package(build_evaluators(_describe_package(compiled), breakdown))
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
         model=compiled.model, totals=compiled.totals, peaks=compiled.peaks, catalogue=compiled.catalogue,
@@ -239,6 +241,10 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
             **({} if compiled.name == PUBLISHED else {"model": compiled.name}),
         },
         model=compiled.name,
+        rules=RULES,
+        derivations=DERIVATIONS,
+        stage_words=STAGE_WORDS,
+        layer_dimensions=SIZES_IN_A_LAYER,
     )
 
 

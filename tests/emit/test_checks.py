@@ -10,7 +10,8 @@ import pytest
 from small_package import load_small_package
 
 from modelmeter.backends.python.checks import check_widths, derive
-from modelmeter.backends.python.signature import Derivation, Parameter, Signature
+from modelmeter.evaluators.signature import Parameter, Signature
+from modelmeter.models.deepseek_ocr.evaluator_facts import DERIVATIONS
 
 # The page of the small package has 94 image tokens: see test_render.
 TOKENS = 94
@@ -149,7 +150,7 @@ def test_a_source_gets_its_default_where_nothing_is_given() -> None:
             Parameter(name="max_new_tokens", default=29, target="decode_steps"),
             derived := Parameter(
                 name="decode_steps", default=28,
-                derivation=(rule := Derivation(code="max_new_tokens - 1", words="", source="max_new_tokens")),
+                derivation=(rule := DERIVATIONS["decode_steps"]),
             ),
         ),
         has_routing=False,

@@ -13,11 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from modelmeter.backends.python.formula_function import FormulaFunction
 from modelmeter.backends.python.function import Function
+from modelmeter.backends.python.parameters import write_argument, write_array_argument, write_record
 from modelmeter.backends.python.printer import LINE_LENGTH
-from modelmeter.backends.python.programs import CHAINED_DERIVATIONS, REQUEST, make_parameters
-from modelmeter.backends.python.spec import PackageSpec
-from modelmeter.core.cost import Metric
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
+from modelmeter.evaluators.package import list_sizes
+from modelmeter.evaluators.spec import TRAINING_STEP, PackageSpec
+from modelmeter.evaluators.stages import METRIC_WORDS
 from modelmeter.support.errors import FormulaError
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -33,24 +33,6 @@ _FORMULA_HELPERS = (
 )
 
 _HEADER = '{% import "macros.jinja" as macros %}\n{{ macros.header(template) }}\n'
-
-STAGE_WORDS = {
-    "vision": "SAM and CLIP, on the global view of each page and on its tiles",
-    "projector": "the projector, and of making the prompt of its output",
-    "prefill": "the decoder over the prompt, and the LM head over the positions that get logits",
-    "decode": "all decode steps of one token each; step t sees seq_len + t keys",
-    REQUEST: "all stages, one after the other",
-    TRAINING_STEP: "a forward over images and prompt, and of the backward of it",
-}
-
-METRIC_WORDS: Mapping[Metric, str] = {
-    "tensor_core_flops": "FLOPs of matrix products",
-    "cuda_core_flops": "FLOPs of all other arithmetic",
-    "io_bytes": "Bytes that operators read and write",
-    "weight_bytes": "Bytes of the parameters",
-    "activation_bytes": "Bytes of all operator outputs of one forward",
-    "kv_cache_bytes": "Bytes of the keys and values that are kept",
-}
 
 
 class PackageTemplates:
@@ -75,7 +57,8 @@ class PackageTemplates:
         )
         self._environment.filters |= {
             "wrap": _wrap, "literal": _literal, "long_literal": _long_literal, "import_from": _import_from,
-            "tuple_of": _tuple_of,
+            "tuple_of": _tuple_of, "argument": write_argument, "array_argument": write_array_argument,
+            "record": write_record,
         }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:
@@ -83,7 +66,7 @@ class PackageTemplates:
         return self._environment.get_template(template).render(
             template=f"templates/{template}",
             spec=self._spec,
-            stages=[(name, STAGE_WORDS[name]) for name in self._stages],
+            stages=[(name, self._spec.stage_words[name]) for name in self._stages],
             metrics=METRIC_WORDS,
             **values,
         )
@@ -109,7 +92,7 @@ class PackageTemplates:
         return self.render(
             "init.py.jinja",
             functions={module: sorted(names) for module, names in sorted(functions.items())},
-            training=(TRAINING_STEP, STAGE_WORDS[TRAINING_STEP]),
+            training=(TRAINING_STEP, self._spec.stage_words[TRAINING_STEP]),
             exported=sorted({*eager, *lazy}, key=_order),
             lazy=sorted(lazy.items(), key=lambda item: _order(item[0])),
         )
@@ -132,10 +115,9 @@ class PackageTemplates:
     def facts(self, files: Mapping[str, str]) -> str:
         """Return the module of data about the package; its digest covers the text of ``files``."""
         digest = hashlib.sha256("".join(text for _, text in sorted(files.items())).encode()).hexdigest()
-        defaults = {**self._spec.architecture, **self._spec.defaults}
         return self.render(
             "facts.py.jinja",
-            dimensions=make_parameters(defaults, defaults, CHAINED_DERIVATIONS),
+            dimensions=list_sizes(self._spec),
             provenance={**self._spec.provenance, "evaluators": f"sha256:{digest}"},
         )
 

@@ -16,7 +16,9 @@ from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.analysis.peak import Peak, find_peaks
 from modelmeter.analysis.totals import Totals, add_up
-from modelmeter.backends.python.render import render_package
+from modelmeter.backends.backend import Backend
+from modelmeter.backends.javascript.render import JavaScriptBackend
+from modelmeter.backends.python.render import PythonBackend
 from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.size_rules import substitute_sizes
@@ -50,6 +52,7 @@ from modelmeter.support.errors import BindError
 
 PACKAGE = "deepseek_ocr_costs"
 PAGES = "formulas"
+BACKENDS: tuple[Backend, ...] = (PythonBackend(package=PACKAGE), JavaScriptBackend(package=PACKAGE))
 
 
 @contextmanager
@@ -162,18 +165,19 @@ def compile_model(
 def emit_files(
     compiled: CompiledModel, evidence: Evidence | None = None, *, has_accuracy: bool = False
 ) -> dict[str, str]:
-    """Return every generated file: the evaluator package and the formula pages, as text by path.
+    """Return every generated file: the evaluators in each language and the formula pages, as text by path.
 
     Nothing is read or written, and the text is the same on every run, machine and hash seed. Pages say what is in
     ``evidence`` about their formulas, and where ``has_accuracy``, link to the page about other counters beside them.
     """
-    # formulas -> small integer programs -> Python
+    # formulas -> small integer programs -> evaluators without a language -> the files of each language
     breakdown = BreakdownSpec(
         modules=list_modules(compiled.model, compiled.architecture.dimension_values()),
         operators=list_operators(compiled.model, stage_of),
         states=list_states(compiled.model, stage_of),
     )
-    package = render_package(build_evaluators(_describe_package(compiled), breakdown))
+    evaluators = build_evaluators(_describe_package(compiled), breakdown)
+    packages = [backend.files(evaluators) for backend in BACKENDS]
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
         model=compiled.model, totals=compiled.totals, peaks=compiled.peaks, catalogue=compiled.catalogue,
@@ -181,7 +185,7 @@ def emit_files(
         has_accuracy=has_accuracy,
     )  # fmt: skip
     return {
-        **{f"{PACKAGE}/{path}": text for path, text in package.items()},
+        **{path: text for package in packages for path, text in package.items()},
         **{f"{PAGES}/{path}": text for path, text in pages.items()},
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from modelmeter.backends.python.formula_function import print_formula
 from modelmeter.backends.python.function import print_function, print_table
@@ -17,6 +17,24 @@ _MACHINERY = (
     *("tape", "operations", "blocks", "fused", "plan", "ahead", "array_runtime", "grid"),
 )
 """The hand-written modules behind arrays and frozen evaluators: they hold for any formulas."""
+
+
+@frozen(kw_only=True)
+class PythonBackend:
+    """The package in Python, which needs the standard library only.
+
+    Parameters
+    ----------
+    package
+        The name of the package.
+    """
+
+    package: str
+    name: str = "python"
+
+    def files(self, package: EvaluatorPackage) -> dict[str, str]:
+        """Return the modules of the package."""
+        return {f"{self.package}/{path}": text for path, text in render_package(package).items()}
 
 
 def render_package(package: EvaluatorPackage) -> dict[str, str]:

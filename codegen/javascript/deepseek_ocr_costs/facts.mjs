@@ -358,5 +358,5 @@ export const CONVENTIONS = Object.freeze([
 export const PROVENANCE = Object.freeze({
   "modelmeter": "0.1.0",
   "module graph": "sha256:b0550e9419b3d7717d412543da7de12837c14a9209e6fb16aab50ef88eb30484",
-  "evaluators": "sha256:7c76f0186a0859a0387e5a2cec64860b8bb37eafb5acde2f38e4a28a6f918c9f",
+  "evaluators": "sha256:a8fc4b4e795422a2ea39c2f8abcb16f0dbd672544d4624ec2d0f0dea8b0634e1",
 });

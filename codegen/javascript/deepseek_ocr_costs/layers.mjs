@@ -302,9 +302,10 @@ export function deepseek_ocr_for_causal_lm(given = {}) {
   const x93 = x90 ? x7 : 0n;
   const x94 = vision_batch_size * x2;
   const x95 = sam_hidden_size * x16;
+  const y1 = (sam_num_attention_heads + x78 !== 2n ? x7 : 0n) + (sam_num_attention_heads + x79 !== 2n ? x10 : 0n);
   const x96 =
     (vision_batch_size + x8 !== 2n ? sam_hidden_size * x82 : 0n)
-    + ((sam_num_attention_heads + x78 !== 2n ? x7 : 0n) + (sam_num_attention_heads + x79 !== 2n ? x10 : 0n)) * (sam_hidden_size + x89) * x91
+    + y1 * (sam_hidden_size + x89) * x91
     + ((x78 === 1n ? x92 * x93 : 0n) + sam_num_attention_heads * x13) * x12
     + (x79 === 1n ? x92 * x10 * x91 : 0n)
     + (x74 ? (x4 + x94 !== 2n ? x95 : 0n) : 0n)
@@ -324,7 +325,13 @@ export function deepseek_ocr_for_causal_lm(given = {}) {
   const x105 = (x99 ? 1n : 0n) + 1n;
   const x106 = sam_num_global_layers * x53;
   const x107 = sam_hidden_size + x22;
-  const x108 = 4n * (vision_batch_size * x38 + x61 * x106 + vision_batch_size * x21 * x107 + vision_batch_size * sam_num_global_layers * x20 * sam_num_attention_heads + x103 * x51);
+  const y2 =
+    vision_batch_size * x38
+    + x61 * x106
+    + vision_batch_size * x21 * x107
+    + vision_batch_size * sam_num_global_layers * x20 * sam_num_attention_heads
+    + x103 * x51;
+  const x108 = 4n * y2;
   const x109 = 3n * sam_patch_size * sam_patch_size;
   const x110 = x65 * clip_hidden_size * x65;
   const x111 = clip_num_hidden_layers * clip_intermediate_size;
@@ -378,19 +385,221 @@ export function deepseek_ocr_for_causal_lm(given = {}) {
     + (x25 !== 1n ? (num_width_tiles !== 1n ? x143 * x28 : 0n) : 0n)
     + (batch_size !== 1n ? (logits_tokens !== seq_len ? batch_size * x48 : 0n) : 0n)
     + (x140 ? x141 * x95 : 0n);
+  const y3 =
+    (vision_batch_size !== 1n ? x92 * x138 : 0n)
+    + x80 * x40 * x92 * x51
+    + x143
+    + (x99 ? x72 * x131 : 0n)
+    + (x94 !== 1n ? x136 * x142 : 0n);
   const x145 =
     -8n * (first_k_dense_replace * x72 * x44 + sam_num_global_layers * x39 * x60)
-    + 6n * ((vision_batch_size !== 1n ? x92 * x138 : 0n) + x80 * x40 * x92 * x51 + x143 + (x99 ? x72 * x131 : 0n) + (x94 !== 1n ? x136 * x142 : 0n))
+    + 6n * y3
     + 8n * (x62 * x39 + x45 * x72 + x120 * x143);
   const x146 = n_routed_experts * first_k_dense_replace;
   const x147 = x34 * x40 + num_hidden_layers * n_routed_experts;
   const x148 = moe_intermediate_size * (n_routed_experts + n_shared_experts);
+  const y6 =
+    sam_num_global_layers * ((-8n * sam_hidden_size - 4n * x1) * x13 + 4n * (x19 + x20))
+    + x21 * (4n * x22 + 6n * sam_patch_size * sam_patch_size + 2n * sam_neck_channels)
+    + 4n * x1 * x23
+    + 8n * sam_hidden_size * x24;
+  const y7 =
+    clip_num_hidden_layers * (x34 * (4n * clip_intermediate_size + 8n * clip_hidden_size) + 4n * x35 + 8n * x31)
+    + x31 * (4n * hidden_size + 18n * sam_downsample_channels);
+  const y5 =
+    sam_hidden_size * y6
+    + clip_hidden_size * y7
+    + 18n * sam_neck_channels * (x21 * sam_neck_channels + x38);
+  const y4 = y5 * x40;
+  const y11 =
+    num_hidden_layers * (4n * (seq_len + x43) + 2n * n_routed_experts)
+    + first_k_dense_replace * (-6n * x44 - 2n * n_routed_experts)
+    + 6n * x45;
+  const y10 =
+    hidden_size * y11
+    + x46;
+  const y9 =
+    seq_len * y10
+    + x47 * x48;
+  const y8 = batch_size * y9;
+  const y15 = clip_num_attention_heads * (12n * x35 + 24n * x31) + x34 * (12n * clip_intermediate_size + x50);
+  const y14 =
+    x21 * (sam_hidden_size * (32n * sam_num_hidden_layers + 2n) + 10n * x22 + x49 + 8n)
+    + clip_num_hidden_layers * y15
+    + sam_num_attention_heads * (sam_num_global_layers * (16n * x19 - 16n * x12 * x13) + 16n * x13 * x51)
+    + x52
+    + 16n * clip_hidden_size * x34;
+  const y13 =
+    vision_batch_size * y14
+    + sam_num_global_layers * (x53 * (-12n * x57 + 24n * x58) - 8n * x60)
+    + 8n * x62
+    + 62n * x70;
+  const y12 = y13 * x39;
+  const y18 =
+    hidden_size * (4n * num_experts_per_tok + 29n)
+    + 12n * (n_routed_experts + seq_len * num_attention_heads)
+    + 7n * x42
+    + 2n * num_experts_per_tok
+    + 8n;
+  const y19 =
+    hidden_size * (-4n * num_experts_per_tok - 2n)
+    - 2n * num_experts_per_tok
+    - 10n * x44
+    - 12n * n_routed_experts;
+  const y17 =
+    num_hidden_layers * y18
+    + first_k_dense_replace * y19
+    + 8n * x71
+    + 10n * x45
+    + 4n;
+  const y16 = y17 * x72;
+  const y24 = sam_num_global_layers * ((-x76 + x81 - 12n * x11) * x12 - x83) + sam_num_hidden_layers * x83 + 12n * x85;
+  const y23 =
+    x52
+    + sam_hidden_size * y24
+    + clip_hidden_size * (22n * x86 + 13n * x31 + 5n * x33)
+    + x21 * (x49 + 18n)
+    + x87
+    + 9n * x88
+    + x98;
+  const y22 =
+    vision_batch_size * y23
+    + clip_hidden_size * (x30 + (x99 ? x68 + x100 * x101 : 0n) + x27 + 2n * x68)
+    + sam_num_global_layers * (x53 * ((x99 ? -2n * x57 + 4n * x58 : 0n) + 2n * x63) + x104)
+    + x105 * x64
+    + x108;
+  const y25 =
+    x59 * (x53 * (x97 + 2n * sam_num_hidden_layers) * x12 + sam_hidden_size * x109 + x115)
+    + ((x116 ? x57 * (x117 - 2n) : 0n) + 2n * x118) * x106
+    + hidden_size * ((x3 ? 2n : 0n) + 3n)
+    + sam_hidden_size * x118;
+  const y26 =
+    x53 * (x57 * (-64n * ((x99 ? 1n : 0n) + (x116 ? 1n : 0n)) + 128n * x54 * x119 - 128n) + 128n * x58 * x105)
+    - 256n * x60;
+  const y21 =
+    activation_bits * y22
+    + weight_bits * y25
+    + sam_num_global_layers * y26 * scale
+    + (x100 * x105 * x50 + 64n * x59) * x101 * scale
+    + 32n * x70 * x105 * scale
+    + 64n * ((x3 ? 1n : 0n) + x121) * scale
+    + 256n * x62 * scale
+    + 128n * (x122 + 1n) * scale;
+  const y30 =
+    first_k_dense_replace * (num_experts_per_tok * ((x99 ? -1n : 0n) - 10n) + (x99 ? -2n : 0n) - 3n)
+    + num_hidden_layers * (num_experts_per_tok * ((x99 ? 1n : 0n) + 10n) + 34n)
+    + 3n;
+  const y29 =
+    weight_bits
+    + activation_bits * y30
+    + num_hidden_layers * (num_experts_per_tok * ((x99 ? 32n : 0n) + 96n) + x123 + 384n) * scale
+    + first_k_dense_replace * (num_experts_per_tok * ((x99 ? -32n : 0n) - 96n) - 64n * x105) * scale
+    + 160n * scale;
+  const y32 =
+    num_key_value_heads * (activation_bits * ((x124 ? 2n : 0n) + 12n) + 2n * kv_bits * ((x124 ? 1n : 0n) + 1n))
+    + 4n * activation_bits
+    + 320n * scale;
+  const y31 =
+    x41 * y32
+    + 320n * n_routed_experts * scale
+    + 704n * num_experts_per_tok * scale
+    + 448n * scale;
+  const y28 =
+    hidden_size * y29
+    + num_hidden_layers * y31
+    + first_k_dense_replace * (-320n * n_routed_experts - 704n * num_experts_per_tok) * scale
+    + (x99 ? x71 * (2n * activation_bits + 64n * scale) : 0n)
+    + 256n * scale;
+  const y27 =
+    seq_len * y28
+    + logits_tokens * (activation_bits * (hidden_size + vocab_size * x105) + 32n * x125 * scale);
+  const y34 = n_shared_experts * x129 + routedReads(n_routed_experts, num_experts_per_tok, x72, x129, expert_routing);
+  const y33 =
+    hidden_size * (vocab_size + first_k_dense_replace * ((x116 ? x126 : 0n) + x127) + num_hidden_layers * x128 + 1n)
+    + y34 * (-3n * first_k_dense_replace + 3n * num_hidden_layers)
+    + x133;
+  const y20 =
+    y21 * x39
+    + batch_size * y27
+    + weight_bits * y33
+    + activation_bits * (x87 + x134 + 2n * x144 + x145)
+    + num_hidden_layers * (64n * seq_len + 16n * x41) * scale
+    + (-32n * hidden_size * x119 - 64n) * x146 * scale
+    + 32n * x119 * x132 * scale
+    + 64n * x147 * scale;
+  const y37 =
+    num_hidden_layers * (n_routed_experts + x128 + 3n * x148)
+    + first_k_dense_replace * (x127 - 3n * x148 + x126)
+    + x47
+    + 4n;
+  const y38 =
+    sam_num_hidden_layers * (4n * sam_window_size - 2n)
+    + sam_num_global_layers * (x117 - 4n * sam_window_size);
+  const y36 =
+    hidden_size * y37
+    + x53 * y38
+    + sam_hidden_size * (x109 + x130)
+    + 3n * clip_hidden_size * clip_patch_size * clip_patch_size
+    + x115;
+  const y35 = weight_bits * y36;
+  const y42 =
+    sam_hidden_size * (sam_num_global_layers * (x81 - 2n * x76 - 10n * x11) * x12 + 10n * x85)
+    + clip_hidden_size * (6n * x33 + 20n * x86 + 12n * x31)
+    + x21 * (28n * sam_neck_channels + 16n)
+    + 8n * x88
+    + x98;
+  const y41 =
+    x108
+    + vision_batch_size * y42
+    + sam_num_global_layers * (x104 + (x99 ? x53 * (8n * x58 - 4n * x57) : 0n))
+    + 2n * (x105 * x69 + (x99 ? x64 : 0n));
+  const y45 =
+    num_hidden_layers * (8n * num_experts_per_tok + 27n)
+    + first_k_dense_replace * (-8n * num_experts_per_tok - 2n * x105)
+    + (x99 ? 2n : 0n)
+    + 4n;
+  const y44 =
+    hidden_size * y45
+    + ((x99 ? 4n : 0n) + 13n * num_key_value_heads) * x46;
+  const y43 =
+    seq_len * y44
+    + logits_tokens * x47;
+  const y40 =
+    y41 * x39
+    + batch_size * y43
+    + 2n * (x134 + x144)
+    + x145;
+  const y48 =
+    num_hidden_layers * (x123 + 64n * num_experts_per_tok * x105 + 320n)
+    - 64n * first_k_dense_replace * x105 * (num_experts_per_tok + 1n)
+    + (x99 ? 64n : 0n)
+    + 128n;
+  const y47 =
+    hidden_size * y48
+    + num_hidden_layers * (256n * n_routed_experts + 640n * num_experts_per_tok + 352n * x41 + 448n)
+    + first_k_dense_replace * (-256n * n_routed_experts - 640n * num_experts_per_tok)
+    + 192n;
+  const y46 =
+    seq_len * y47
+    + 64n * logits_tokens * x125;
+  const y50 = x53 * (x57 * ((x116 ? 256n * x54 : 0n) - 128n * x119) + 256n * x58) + 256n * x61 - 256n * x59 * x12;
+  const y49 =
+    sam_num_global_layers * y50
+    + 64n * (x70 + (x99 ? x100 * x110 : 0n))
+    + 256n * (x122 + x59 * x51);
+  const y39 =
+    activation_bits * y40
+    + batch_size * y46 * scale
+    + y49 * x39 * scale
+    + ((x116 ? -64n * hidden_size : 0n) - 128n) * x146 * scale
+    + 64n * x133 * scale
+    + 128n * x147 * scale;
   return Object.freeze({
-    tensor_core_flops: (sam_hidden_size * (sam_num_global_layers * ((-8n * sam_hidden_size - 4n * x1) * x13 + 4n * (x19 + x20)) + x21 * (4n * x22 + 6n * sam_patch_size * sam_patch_size + 2n * sam_neck_channels) + 4n * x1 * x23 + 8n * sam_hidden_size * x24) + clip_hidden_size * (clip_num_hidden_layers * (x34 * (4n * clip_intermediate_size + 8n * clip_hidden_size) + 4n * x35 + 8n * x31) + x31 * (4n * hidden_size + 18n * sam_downsample_channels)) + 18n * sam_neck_channels * (x21 * sam_neck_channels + x38)) * x40 + batch_size * (seq_len * (hidden_size * (num_hidden_layers * (4n * (seq_len + x43) + 2n * n_routed_experts) + first_k_dense_replace * (-6n * x44 - 2n * n_routed_experts) + 6n * x45) + x46) + x47 * x48),
-    cuda_core_flops: ceilDiv((vision_batch_size * (x21 * (sam_hidden_size * (32n * sam_num_hidden_layers + 2n) + 10n * x22 + x49 + 8n) + clip_num_hidden_layers * (clip_num_attention_heads * (12n * x35 + 24n * x31) + x34 * (12n * clip_intermediate_size + x50)) + sam_num_attention_heads * (sam_num_global_layers * (16n * x19 - 16n * x12 * x13) + 16n * x13 * x51) + x52 + 16n * clip_hidden_size * x34) + sam_num_global_layers * (x53 * (-12n * x57 + 24n * x58) - 8n * x60) + 8n * x62 + 62n * x70) * x39 + (num_hidden_layers * (hidden_size * (4n * num_experts_per_tok + 29n) + 12n * (n_routed_experts + seq_len * num_attention_heads) + 7n * x42 + 2n * num_experts_per_tok + 8n) + first_k_dense_replace * (hidden_size * (-4n * num_experts_per_tok - 2n) - 2n * num_experts_per_tok - 10n * x44 - 12n * n_routed_experts) + 8n * x71 + 10n * x45 + 4n) * x72 + 6n * x73, 2n),
-    io_bytes: ceilDiv((activation_bits * (vision_batch_size * (x52 + sam_hidden_size * (sam_num_global_layers * ((-x76 + x81 - 12n * x11) * x12 - x83) + sam_num_hidden_layers * x83 + 12n * x85) + clip_hidden_size * (22n * x86 + 13n * x31 + 5n * x33) + x21 * (x49 + 18n) + x87 + 9n * x88 + x98) + clip_hidden_size * (x30 + (x99 ? x68 + x100 * x101 : 0n) + x27 + 2n * x68) + sam_num_global_layers * (x53 * ((x99 ? -2n * x57 + 4n * x58 : 0n) + 2n * x63) + x104) + x105 * x64 + x108) + weight_bits * (x59 * (x53 * (x97 + 2n * sam_num_hidden_layers) * x12 + sam_hidden_size * x109 + x115) + ((x116 ? x57 * (x117 - 2n) : 0n) + 2n * x118) * x106 + hidden_size * ((x3 ? 2n : 0n) + 3n) + sam_hidden_size * x118) + sam_num_global_layers * (x53 * (x57 * (-64n * ((x99 ? 1n : 0n) + (x116 ? 1n : 0n)) + 128n * x54 * x119 - 128n) + 128n * x58 * x105) - 256n * x60) * scale + (x100 * x105 * x50 + 64n * x59) * x101 * scale + 32n * x70 * x105 * scale + 64n * ((x3 ? 1n : 0n) + x121) * scale + 256n * x62 * scale + 128n * (x122 + 1n) * scale) * x39 + batch_size * (seq_len * (hidden_size * (weight_bits + activation_bits * (first_k_dense_replace * (num_experts_per_tok * ((x99 ? -1n : 0n) - 10n) + (x99 ? -2n : 0n) - 3n) + num_hidden_layers * (num_experts_per_tok * ((x99 ? 1n : 0n) + 10n) + 34n) + 3n) + num_hidden_layers * (num_experts_per_tok * ((x99 ? 32n : 0n) + 96n) + x123 + 384n) * scale + first_k_dense_replace * (num_experts_per_tok * ((x99 ? -32n : 0n) - 96n) - 64n * x105) * scale + 160n * scale) + num_hidden_layers * (x41 * (num_key_value_heads * (activation_bits * ((x124 ? 2n : 0n) + 12n) + 2n * kv_bits * ((x124 ? 1n : 0n) + 1n)) + 4n * activation_bits + 320n * scale) + 320n * n_routed_experts * scale + 704n * num_experts_per_tok * scale + 448n * scale) + first_k_dense_replace * (-320n * n_routed_experts - 704n * num_experts_per_tok) * scale + (x99 ? x71 * (2n * activation_bits + 64n * scale) : 0n) + 256n * scale) + logits_tokens * (activation_bits * (hidden_size + vocab_size * x105) + 32n * x125 * scale)) + weight_bits * (hidden_size * (vocab_size + first_k_dense_replace * ((x116 ? x126 : 0n) + x127) + num_hidden_layers * x128 + 1n) + (n_shared_experts * x129 + routedReads(n_routed_experts, num_experts_per_tok, x72, x129, expert_routing)) * (-3n * first_k_dense_replace + 3n * num_hidden_layers) + x133) + activation_bits * (x87 + x134 + 2n * x144 + x145) + num_hidden_layers * (64n * seq_len + 16n * x41) * scale + (-32n * hidden_size * x119 - 64n) * x146 * scale + 32n * x119 * x132 * scale + 64n * x147 * scale, 8n * scale),
-    weight_bytes: ceilDiv(weight_bits * (hidden_size * (num_hidden_layers * (n_routed_experts + x128 + 3n * x148) + first_k_dense_replace * (x127 - 3n * x148 + x126) + x47 + 4n) + x53 * (sam_num_hidden_layers * (4n * sam_window_size - 2n) + sam_num_global_layers * (x117 - 4n * sam_window_size)) + sam_hidden_size * (x109 + x130) + 3n * clip_hidden_size * clip_patch_size * clip_patch_size + x115), 8n * scale),
-    activation_bytes: ceilDiv(activation_bits * ((x108 + vision_batch_size * (sam_hidden_size * (sam_num_global_layers * (x81 - 2n * x76 - 10n * x11) * x12 + 10n * x85) + clip_hidden_size * (6n * x33 + 20n * x86 + 12n * x31) + x21 * (28n * sam_neck_channels + 16n) + 8n * x88 + x98) + sam_num_global_layers * (x104 + (x99 ? x53 * (8n * x58 - 4n * x57) : 0n)) + 2n * (x105 * x69 + (x99 ? x64 : 0n))) * x39 + batch_size * (seq_len * (hidden_size * (num_hidden_layers * (8n * num_experts_per_tok + 27n) + first_k_dense_replace * (-8n * num_experts_per_tok - 2n * x105) + (x99 ? 2n : 0n) + 4n) + ((x99 ? 4n : 0n) + 13n * num_key_value_heads) * x46) + logits_tokens * x47) + 2n * (x134 + x144) + x145) + batch_size * (seq_len * (hidden_size * (num_hidden_layers * (x123 + 64n * num_experts_per_tok * x105 + 320n) - 64n * first_k_dense_replace * x105 * (num_experts_per_tok + 1n) + (x99 ? 64n : 0n) + 128n) + num_hidden_layers * (256n * n_routed_experts + 640n * num_experts_per_tok + 352n * x41 + 448n) + first_k_dense_replace * (-256n * n_routed_experts - 640n * num_experts_per_tok) + 192n) + 64n * logits_tokens * x125) * scale + (sam_num_global_layers * (x53 * (x57 * ((x116 ? 256n * x54 : 0n) - 128n * x119) + 256n * x58) + 256n * x61 - 256n * x59 * x12) + 64n * (x70 + (x99 ? x100 * x110 : 0n)) + 256n * (x122 + x59 * x51)) * x39 * scale + ((x116 ? -64n * hidden_size : 0n) - 128n) * x146 * scale + 64n * x133 * scale + 128n * x147 * scale, 16n * scale),
+    tensor_core_flops: y4 + y8,
+    cuda_core_flops: ceilDiv(y12 + y16 + 6n * x73, 2n),
+    io_bytes: ceilDiv(y20, 8n * scale),
+    weight_bytes: ceilDiv(y35, 8n * scale),
+    activation_bytes: ceilDiv(y39, 16n * scale),
     kv_cache_bytes: ceilDiv(num_key_value_heads * kv_bits * x72 * x46, 4n * scale),
   });
 }
@@ -624,14 +833,70 @@ export function deepseek_ocr_for_causal_lm_fused_io_bytes(given = {}) {
   const x38 = activation_bits * x37;
   const x39 = hidden_size * weight_bits;
   const x40 = x38 + x39;
+  const y2 = hidden_size * moe_intermediate_size;
+  const y1 = routedReads(n_routed_experts, num_experts_per_tok, x37, y2, expert_routing);
   const x41 =
     x40 * moe_intermediate_size * n_shared_experts
     + num_experts_per_tok * moe_intermediate_size * x38
-    + weight_bits * routedReads(n_routed_experts, num_experts_per_tok, x37, hidden_size * moe_intermediate_size, expert_routing);
+    + weight_bits * y1;
   const x42 = hidden_size * x37;
   const x43 = x42 + n_routed_experts * (hidden_size + x37);
   const x44 = x42 + clip_hidden_size * x33 * x32;
-  return ceilDiv((activation_bits * (vision_batch_size * (sam_num_global_layers * (sam_num_attention_heads * (x1 * (x1 + 2n) * x5 + x6 * (x6 + 2n) * x7 - x14) + sam_hidden_size * (12n * x15 - 12n * x13)) + sam_num_hidden_layers * (sam_hidden_size * (2n * x15 + 12n * x13) + sam_num_attention_heads * x14) + (3n * image_size * image_size + 2n * sam_downsample_channels * x16 * x16) * x10 + clip_hidden_size * (3n * x19 + 12n * x21) + x15 * (2n * x22 + 4n * sam_neck_channels) + x19 * hidden_size + 3n * base_size * base_size + 2n * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)) + x24 * (sam_num_global_layers * (2n * ((x6 !== x25 ? x7 : 0n) + (x1 !== x25 ? x4 : 0n)) - 4n * x27) + 4n * x28)) + weight_bits * (x26 * (x22 + sam_hidden_size * (sam_neck_channels + sam_num_hidden_layers * (2n * sam_intermediate_size + 4n * sam_hidden_size + 5n) + 3n * sam_patch_size * sam_patch_size) + x29 + clip_hidden_size * (clip_num_hidden_layers * (4n * clip_hidden_size + 5n) + 2n * x29 + 9n * sam_downsample_channels) + 9n * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)) + 2n * sam_num_global_layers * x24 * ((x6 === x25 ? x7 : 0n) + (x1 === x25 ? x4 : 0n))) + (sam_num_global_layers * (-2n * x30 - 128n * x26 * scale) + 2n * sam_num_hidden_layers * x30) * x8 + 64n * x32 * scale + 128n * x28 * scale) * x33 + batch_size * (seq_len * (num_hidden_layers * ((5n * num_experts_per_tok + 11n) * x34 + x35 * (kv_bits * x36 + 16n * scale) + 64n * num_experts_per_tok * scale + 32n * scale) + num_experts_per_tok * first_k_dense_replace * (-5n * x34 - 64n * scale) + 64n * scale) + activation_bits * logits_tokens * (hidden_size + vocab_size)) + num_hidden_layers * (x35 * (x40 * x36 + 16n * scale) + 3n * x41 + 2n * hidden_size * x39 + 32n * x43 * scale) + first_k_dense_replace * (3n * x40 * intermediate_size - 3n * x41 - 32n * x43 * scale) + weight_bits * (hidden_size * vocab_size + x44) + activation_bits * x44, 8n * scale);
+  const y7 =
+    sam_num_attention_heads * (x1 * (x1 + 2n) * x5 + x6 * (x6 + 2n) * x7 - x14)
+    + sam_hidden_size * (12n * x15 - 12n * x13);
+  const y6 =
+    sam_num_global_layers * y7
+    + sam_num_hidden_layers * (sam_hidden_size * (2n * x15 + 12n * x13) + sam_num_attention_heads * x14)
+    + (3n * image_size * image_size + 2n * sam_downsample_channels * x16 * x16) * x10
+    + clip_hidden_size * (3n * x19 + 12n * x21)
+    + x15 * (2n * x22 + 4n * sam_neck_channels)
+    + x19 * hidden_size
+    + 3n * base_size * base_size
+    + 2n * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21);
+  const y5 =
+    vision_batch_size * y6
+    + x24 * (sam_num_global_layers * (2n * ((x6 !== x25 ? x7 : 0n) + (x1 !== x25 ? x4 : 0n)) - 4n * x27) + 4n * x28);
+  const y10 =
+    sam_neck_channels
+    + sam_num_hidden_layers * (2n * sam_intermediate_size + 4n * sam_hidden_size + 5n)
+    + 3n * sam_patch_size * sam_patch_size;
+  const y11 = clip_num_hidden_layers * (4n * clip_hidden_size + 5n) + 2n * x29 + 9n * sam_downsample_channels;
+  const y9 =
+    x22
+    + sam_hidden_size * y10
+    + x29
+    + clip_hidden_size * y11
+    + 9n * sam_neck_channels * (sam_downsample_channels + sam_neck_channels);
+  const y8 =
+    x26 * y9
+    + 2n * sam_num_global_layers * x24 * ((x6 === x25 ? x7 : 0n) + (x1 === x25 ? x4 : 0n));
+  const y4 =
+    activation_bits * y5
+    + weight_bits * y8
+    + (sam_num_global_layers * (-2n * x30 - 128n * x26 * scale) + 2n * sam_num_hidden_layers * x30) * x8
+    + 64n * x32 * scale
+    + 128n * x28 * scale;
+  const y14 =
+    (5n * num_experts_per_tok + 11n) * x34
+    + x35 * (kv_bits * x36 + 16n * scale)
+    + 64n * num_experts_per_tok * scale
+    + 32n * scale;
+  const y13 =
+    num_hidden_layers * y14
+    + num_experts_per_tok * first_k_dense_replace * (-5n * x34 - 64n * scale)
+    + 64n * scale;
+  const y12 =
+    seq_len * y13
+    + activation_bits * logits_tokens * (hidden_size + vocab_size);
+  const y3 =
+    y4 * x33
+    + batch_size * y12
+    + num_hidden_layers * (x35 * (x40 * x36 + 16n * scale) + 3n * x41 + 2n * hidden_size * x39 + 32n * x43 * scale)
+    + first_k_dense_replace * (3n * x40 * intermediate_size - 3n * x41 - 32n * x43 * scale)
+    + weight_bits * (hidden_size * vocab_size + x44)
+    + activation_bits * x44;
+  return ceilDiv(y3, 8n * scale);
 }
 
 /**
@@ -965,9 +1230,10 @@ export function deepseek_ocr_model(given = {}) {
   const x124 = sam_window_size * sam_num_attention_heads;
   const x125 = x93 ? x12 : 0n;
   const x126 = x75 ? sam_hidden_size : 0n;
+  const y1 = (sam_num_attention_heads + x76 !== 2n ? x7 : 0n) + (sam_num_attention_heads + x77 !== 2n ? x10 : 0n);
   const x127 =
     (vision_batch_size + x8 !== 2n ? sam_hidden_size * x81 : 0n)
-    + ((sam_num_attention_heads + x76 !== 2n ? x7 : 0n) + (sam_num_attention_heads + x77 !== 2n ? x10 : 0n)) * (sam_hidden_size + x124) * x125
+    + y1 * (sam_hidden_size + x124) * x125
     + ((x93 ? (x76 === 1n ? x7 * x126 : 0n) : 0n) + sam_num_attention_heads * x13) * x12
     + (x77 === 1n ? x10 * x126 * x125 : 0n)
     + (x4 + x104 !== 2n ? sam_hidden_size * x80 : 0n)
@@ -989,19 +1255,216 @@ export function deepseek_ocr_model(given = {}) {
   const x144 = (x3 ? x39 : 0n) + x58 * x39 * x114 + x74 * x143 + 1n;
   const x145 = x39 * x105;
   const x146 = hidden_size * x40;
+  const y2 =
+    (vision_batch_size !== 1n ? x18 * x145 : 0n)
+    + x78 * x143
+    + x146
+    + (x89 ? x47 * x140 : 0n)
+    + (x104 !== 1n ? x16 * x145 : 0n);
   const x147 =
     -8n * (first_k_dense_replace * x47 * x44 + sam_num_global_layers * x39 * x59)
-    + 6n * ((vision_batch_size !== 1n ? x18 * x145 : 0n) + x78 * x143 + x146 + (x89 ? x47 * x140 : 0n) + (x104 !== 1n ? x16 * x145 : 0n))
+    + 6n * y2
     + 8n * (x61 * x39 + x45 * x47 + x130 * x146);
   const x148 = n_routed_experts * first_k_dense_replace;
   const x149 = x34 * x40 + num_hidden_layers * n_routed_experts;
   const x150 = moe_intermediate_size * (n_routed_experts + n_shared_experts);
+  const y5 =
+    sam_num_global_layers * ((-8n * sam_hidden_size - 4n * x1) * x13 + 4n * (x19 + x20))
+    + x21 * (4n * x22 + 6n * sam_patch_size * sam_patch_size + 2n * sam_neck_channels)
+    + 4n * x1 * x23
+    + 8n * sam_hidden_size * x24;
+  const y6 =
+    clip_num_hidden_layers * (x34 * (4n * clip_intermediate_size + 8n * clip_hidden_size) + 4n * x35 + 8n * x31)
+    + x31 * (4n * hidden_size + 18n * sam_downsample_channels);
+  const y4 =
+    sam_hidden_size * y5
+    + clip_hidden_size * y6
+    + 18n * sam_neck_channels * (x21 * sam_neck_channels + x38);
+  const y3 = y4 * x40;
+  const y9 =
+    num_hidden_layers * (4n * (seq_len + x43) + 2n * n_routed_experts)
+    + first_k_dense_replace * (-6n * x44 - 2n * n_routed_experts)
+    + 6n * x45;
+  const y8 =
+    hidden_size * y9
+    + x46;
+  const y7 = y8 * x47;
+  const y13 = clip_num_attention_heads * (12n * x35 + 24n * x31) + x34 * (12n * clip_intermediate_size + x49);
+  const y12 =
+    x21 * (sam_hidden_size * (32n * sam_num_hidden_layers + 2n) + 10n * x22 + x48 + 8n)
+    + clip_num_hidden_layers * y13
+    + sam_num_attention_heads * (sam_num_global_layers * (16n * x19 - 16n * x12 * x13) + 16n * x13 * x50)
+    + x51
+    + 16n * clip_hidden_size * x34;
+  const y11 =
+    vision_batch_size * y12
+    + sam_num_global_layers * (x52 * (-12n * x56 + 24n * x57) - 8n * x59)
+    + 8n * x61
+    + 62n * x69;
+  const y10 = y11 * x39;
+  const y16 =
+    hidden_size * (4n * num_experts_per_tok + 29n)
+    + 12n * (n_routed_experts + seq_len * num_attention_heads)
+    + 7n * x42
+    + 2n * num_experts_per_tok
+    + 8n;
+  const y17 =
+    hidden_size * (-4n * num_experts_per_tok - 2n)
+    - 2n * num_experts_per_tok
+    - 10n * x44
+    - 12n * n_routed_experts;
+  const y15 =
+    num_hidden_layers * y16
+    + first_k_dense_replace * y17
+    + 8n * x70
+    + 10n * x45
+    + 4n;
+  const y14 = y15 * x47;
+  const y22 = sam_num_global_layers * ((-x74 + x79 - 12n * x11) * x12 - x82) + sam_num_hidden_layers * x82 + 12n * x84;
+  const y21 =
+    x51
+    + sam_hidden_size * y22
+    + clip_hidden_size * (22n * x85 + 13n * x31 + 5n * x33)
+    + x21 * (x48 + 18n)
+    + x86
+    + x87
+    + 9n * x88;
+  const y20 =
+    vision_batch_size * y21
+    + clip_hidden_size * (x30 + (x89 ? x67 + x90 * x91 : 0n) + x27 + 2n * x67)
+    + sam_num_global_layers * (x52 * ((x89 ? -2n * x56 + 4n * x57 : 0n) + 2n * x62) + x98)
+    + x99 * x63
+    + 2n * x109
+    + x112;
+  const y23 =
+    x58 * (sam_hidden_size * x113 + x119)
+    + ((x120 ? x56 * (x121 - 2n) : 0n) + 2n * x122) * x110
+    + hidden_size * ((x3 ? 2n : 0n) + 3n)
+    + sam_hidden_size * x122;
+  const y24 =
+    x52 * (x56 * (-64n * ((x89 ? 1n : 0n) + (x120 ? 1n : 0n)) + 128n * x53 * x123 - 128n) + 128n * x57 * x99) * scale
+    - 2n * x128
+    - 256n * x59 * scale;
+  const y19 =
+    activation_bits * y20
+    + weight_bits * y23
+    + sam_num_global_layers * y24
+    + (x90 * x99 * x49 + 64n * x58) * x91 * scale
+    + x128 * x129
+    + 32n * x69 * x99 * scale
+    + 64n * ((x3 ? 1n : 0n) + x131) * scale
+    + 256n * x61 * scale
+    + 128n * (x132 + 1n) * scale;
+  const y28 =
+    first_k_dense_replace * (num_experts_per_tok * ((x89 ? -1n : 0n) - 10n) + (x89 ? -2n : 0n) - 3n)
+    + num_hidden_layers * (num_experts_per_tok * ((x89 ? 1n : 0n) + 10n) + 34n)
+    + 3n;
+  const y27 =
+    weight_bits
+    + activation_bits * y28
+    + num_hidden_layers * (num_experts_per_tok * ((x89 ? 32n : 0n) + 96n) + x133 + 384n) * scale
+    + first_k_dense_replace * (num_experts_per_tok * ((x89 ? -32n : 0n) - 96n) - 64n * x99) * scale
+    + 160n * scale;
+  const y30 =
+    num_key_value_heads * (activation_bits * ((x134 ? 2n : 0n) + 12n) + 2n * kv_bits * ((x134 ? 1n : 0n) + 1n))
+    + 4n * activation_bits
+    + 320n * scale;
+  const y29 =
+    x41 * y30
+    + 320n * n_routed_experts * scale
+    + 704n * num_experts_per_tok * scale
+    + 448n * scale;
+  const y26 =
+    hidden_size * y27
+    + num_hidden_layers * y29
+    + first_k_dense_replace * (-320n * n_routed_experts - 704n * num_experts_per_tok) * scale
+    + (x89 ? x70 * (2n * activation_bits + 64n * scale) : 0n)
+    + 256n * scale;
+  const y25 =
+    batch_size * y26
+    + 64n * num_hidden_layers * scale;
+  const y32 = n_shared_experts * x138 + routedReads(n_routed_experts, num_experts_per_tok, x47, x138, expert_routing);
+  const y31 =
+    hidden_size * (first_k_dense_replace * ((x120 ? x135 : 0n) + x136) + num_hidden_layers * x137 + 1n)
+    + y32 * (-3n * first_k_dense_replace + 3n * num_hidden_layers)
+    + x142;
+  const y18 =
+    y19 * x39
+    + seq_len * y25
+    + weight_bits * y31
+    + activation_bits * (x87 + x144 + x147)
+    + (-32n * hidden_size * x123 - 64n) * x148 * scale
+    + 32n * x123 * x141 * scale
+    + 64n * x149 * scale
+    + 16n * x46 * scale;
+  const y35 =
+    num_hidden_layers * (n_routed_experts + x137 + 3n * x150)
+    + first_k_dense_replace * (x136 - 3n * x150 + x135)
+    + vocab_size
+    + 4n;
+  const y36 =
+    sam_num_hidden_layers * (4n * sam_window_size - 2n)
+    + sam_num_global_layers * (x121 - 4n * sam_window_size);
+  const y34 =
+    hidden_size * y35
+    + x52 * y36
+    + sam_hidden_size * (x113 + x139)
+    + 3n * clip_hidden_size * clip_patch_size * clip_patch_size
+    + x119;
+  const y33 = weight_bits * y34;
+  const y40 =
+    x86
+    + sam_hidden_size * (sam_num_global_layers * (x79 - 2n * x74 - 10n * x11) * x12 + 10n * x84)
+    + clip_hidden_size * (6n * x33 + 20n * x85 + 12n * x31)
+    + x21 * (28n * sam_neck_channels + 16n)
+    + x127 * (-2n * sam_num_global_layers + x129)
+    + 8n * x88;
+  const y39 =
+    x112
+    + vision_batch_size * y40
+    + sam_num_global_layers * (x98 + (x89 ? x52 * (8n * x57 - 4n * x56) : 0n))
+    + 2n * (x109 + x99 * x68 + (x89 ? x63 : 0n));
+  const y42 =
+    num_hidden_layers * (8n * num_experts_per_tok + 27n)
+    + first_k_dense_replace * (-8n * num_experts_per_tok - 2n * x99)
+    + (x89 ? 2n : 0n)
+    + 4n;
+  const y41 =
+    hidden_size * y42
+    + ((x89 ? 4n : 0n) + 13n * num_key_value_heads) * x46;
+  const y38 =
+    y39 * x39
+    + y41 * x47
+    + 2n * x144
+    + x147;
+  const y44 =
+    num_hidden_layers * (x133 + 64n * num_experts_per_tok * x99 + 320n)
+    - 64n * first_k_dense_replace * x99 * (num_experts_per_tok + 1n)
+    + (x89 ? 64n : 0n)
+    + 128n;
+  const y43 =
+    hidden_size * y44
+    + num_hidden_layers * (256n * n_routed_experts + 640n * num_experts_per_tok + 352n * x41 + 448n)
+    + first_k_dense_replace * (-256n * n_routed_experts - 640n * num_experts_per_tok)
+    + 192n;
+  const y46 = x52 * (x56 * ((x120 ? 256n * x53 : 0n) - 128n * x123) + 256n * x57) + 256n * x60 - 256n * x58 * x12;
+  const y45 =
+    sam_num_global_layers * y46
+    + 64n * (x69 + (x89 ? x90 * x114 : 0n))
+    + 256n * (x132 + x58 * x50);
+  const y37 =
+    activation_bits * y38
+    + y43 * x47 * scale
+    + y45 * x39 * scale
+    + ((x120 ? -64n * hidden_size : 0n) - 128n) * x148 * scale
+    + 64n * x142 * scale
+    + 128n * x149 * scale;
   return Object.freeze({
-    tensor_core_flops: (sam_hidden_size * (sam_num_global_layers * ((-8n * sam_hidden_size - 4n * x1) * x13 + 4n * (x19 + x20)) + x21 * (4n * x22 + 6n * sam_patch_size * sam_patch_size + 2n * sam_neck_channels) + 4n * x1 * x23 + 8n * sam_hidden_size * x24) + clip_hidden_size * (clip_num_hidden_layers * (x34 * (4n * clip_intermediate_size + 8n * clip_hidden_size) + 4n * x35 + 8n * x31) + x31 * (4n * hidden_size + 18n * sam_downsample_channels)) + 18n * sam_neck_channels * (x21 * sam_neck_channels + x38)) * x40 + (hidden_size * (num_hidden_layers * (4n * (seq_len + x43) + 2n * n_routed_experts) + first_k_dense_replace * (-6n * x44 - 2n * n_routed_experts) + 6n * x45) + x46) * x47,
-    cuda_core_flops: ceilDiv((vision_batch_size * (x21 * (sam_hidden_size * (32n * sam_num_hidden_layers + 2n) + 10n * x22 + x48 + 8n) + clip_num_hidden_layers * (clip_num_attention_heads * (12n * x35 + 24n * x31) + x34 * (12n * clip_intermediate_size + x49)) + sam_num_attention_heads * (sam_num_global_layers * (16n * x19 - 16n * x12 * x13) + 16n * x13 * x50) + x51 + 16n * clip_hidden_size * x34) + sam_num_global_layers * (x52 * (-12n * x56 + 24n * x57) - 8n * x59) + 8n * x61 + 62n * x69) * x39 + (num_hidden_layers * (hidden_size * (4n * num_experts_per_tok + 29n) + 12n * (n_routed_experts + seq_len * num_attention_heads) + 7n * x42 + 2n * num_experts_per_tok + 8n) + first_k_dense_replace * (hidden_size * (-4n * num_experts_per_tok - 2n) - 2n * num_experts_per_tok - 10n * x44 - 12n * n_routed_experts) + 8n * x70 + 10n * x45 + 4n) * x47 + 6n * x71, 2n),
-    io_bytes: ceilDiv((activation_bits * (vision_batch_size * (x51 + sam_hidden_size * (sam_num_global_layers * ((-x74 + x79 - 12n * x11) * x12 - x82) + sam_num_hidden_layers * x82 + 12n * x84) + clip_hidden_size * (22n * x85 + 13n * x31 + 5n * x33) + x21 * (x48 + 18n) + x86 + x87 + 9n * x88) + clip_hidden_size * (x30 + (x89 ? x67 + x90 * x91 : 0n) + x27 + 2n * x67) + sam_num_global_layers * (x52 * ((x89 ? -2n * x56 + 4n * x57 : 0n) + 2n * x62) + x98) + x99 * x63 + 2n * x109 + x112) + weight_bits * (x58 * (sam_hidden_size * x113 + x119) + ((x120 ? x56 * (x121 - 2n) : 0n) + 2n * x122) * x110 + hidden_size * ((x3 ? 2n : 0n) + 3n) + sam_hidden_size * x122) + sam_num_global_layers * (x52 * (x56 * (-64n * ((x89 ? 1n : 0n) + (x120 ? 1n : 0n)) + 128n * x53 * x123 - 128n) + 128n * x57 * x99) * scale - 2n * x128 - 256n * x59 * scale) + (x90 * x99 * x49 + 64n * x58) * x91 * scale + x128 * x129 + 32n * x69 * x99 * scale + 64n * ((x3 ? 1n : 0n) + x131) * scale + 256n * x61 * scale + 128n * (x132 + 1n) * scale) * x39 + seq_len * (batch_size * (hidden_size * (weight_bits + activation_bits * (first_k_dense_replace * (num_experts_per_tok * ((x89 ? -1n : 0n) - 10n) + (x89 ? -2n : 0n) - 3n) + num_hidden_layers * (num_experts_per_tok * ((x89 ? 1n : 0n) + 10n) + 34n) + 3n) + num_hidden_layers * (num_experts_per_tok * ((x89 ? 32n : 0n) + 96n) + x133 + 384n) * scale + first_k_dense_replace * (num_experts_per_tok * ((x89 ? -32n : 0n) - 96n) - 64n * x99) * scale + 160n * scale) + num_hidden_layers * (x41 * (num_key_value_heads * (activation_bits * ((x134 ? 2n : 0n) + 12n) + 2n * kv_bits * ((x134 ? 1n : 0n) + 1n)) + 4n * activation_bits + 320n * scale) + 320n * n_routed_experts * scale + 704n * num_experts_per_tok * scale + 448n * scale) + first_k_dense_replace * (-320n * n_routed_experts - 704n * num_experts_per_tok) * scale + (x89 ? x70 * (2n * activation_bits + 64n * scale) : 0n) + 256n * scale) + 64n * num_hidden_layers * scale) + weight_bits * (hidden_size * (first_k_dense_replace * ((x120 ? x135 : 0n) + x136) + num_hidden_layers * x137 + 1n) + (n_shared_experts * x138 + routedReads(n_routed_experts, num_experts_per_tok, x47, x138, expert_routing)) * (-3n * first_k_dense_replace + 3n * num_hidden_layers) + x142) + activation_bits * (x87 + x144 + x147) + (-32n * hidden_size * x123 - 64n) * x148 * scale + 32n * x123 * x141 * scale + 64n * x149 * scale + 16n * x46 * scale, 8n * scale),
-    weight_bytes: ceilDiv(weight_bits * (hidden_size * (num_hidden_layers * (n_routed_experts + x137 + 3n * x150) + first_k_dense_replace * (x136 - 3n * x150 + x135) + vocab_size + 4n) + x52 * (sam_num_hidden_layers * (4n * sam_window_size - 2n) + sam_num_global_layers * (x121 - 4n * sam_window_size)) + sam_hidden_size * (x113 + x139) + 3n * clip_hidden_size * clip_patch_size * clip_patch_size + x119), 8n * scale),
-    activation_bytes: ceilDiv(activation_bits * ((x112 + vision_batch_size * (x86 + sam_hidden_size * (sam_num_global_layers * (x79 - 2n * x74 - 10n * x11) * x12 + 10n * x84) + clip_hidden_size * (6n * x33 + 20n * x85 + 12n * x31) + x21 * (28n * sam_neck_channels + 16n) + x127 * (-2n * sam_num_global_layers + x129) + 8n * x88) + sam_num_global_layers * (x98 + (x89 ? x52 * (8n * x57 - 4n * x56) : 0n)) + 2n * (x109 + x99 * x68 + (x89 ? x63 : 0n))) * x39 + (hidden_size * (num_hidden_layers * (8n * num_experts_per_tok + 27n) + first_k_dense_replace * (-8n * num_experts_per_tok - 2n * x99) + (x89 ? 2n : 0n) + 4n) + ((x89 ? 4n : 0n) + 13n * num_key_value_heads) * x46) * x47 + 2n * x144 + x147) + (hidden_size * (num_hidden_layers * (x133 + 64n * num_experts_per_tok * x99 + 320n) - 64n * first_k_dense_replace * x99 * (num_experts_per_tok + 1n) + (x89 ? 64n : 0n) + 128n) + num_hidden_layers * (256n * n_routed_experts + 640n * num_experts_per_tok + 352n * x41 + 448n) + first_k_dense_replace * (-256n * n_routed_experts - 640n * num_experts_per_tok) + 192n) * x47 * scale + (sam_num_global_layers * (x52 * (x56 * ((x120 ? 256n * x53 : 0n) - 128n * x123) + 256n * x57) + 256n * x60 - 256n * x58 * x12) + 64n * (x69 + (x89 ? x90 * x114 : 0n)) + 256n * (x132 + x58 * x50)) * x39 * scale + ((x120 ? -64n * hidden_size : 0n) - 128n) * x148 * scale + 64n * x142 * scale + 128n * x149 * scale, 16n * scale),
+    tensor_core_flops: y3 + y7,
+    cuda_core_flops: ceilDiv(y10 + y14 + 6n * x71, 2n),
+    io_bytes: ceilDiv(y18, 8n * scale),
+    weight_bytes: ceilDiv(y33, 8n * scale),
+    activation_bytes: ceilDiv(y37, 16n * scale),
     kv_cache_bytes: ceilDiv(num_key_value_heads * kv_bits * x47 * x46, 4n * scale),
   });
 }
@@ -1230,13 +1693,72 @@ export function deepseek_ocr_model_fused_io_bytes(given = {}) {
   const x38 = activation_bits * x37;
   const x39 = hidden_size * weight_bits;
   const x40 = x38 + x39;
+  const y2 = hidden_size * moe_intermediate_size;
+  const y1 = routedReads(n_routed_experts, num_experts_per_tok, x37, y2, expert_routing);
   const x41 =
     x40 * moe_intermediate_size * n_shared_experts
     + num_experts_per_tok * moe_intermediate_size * x38
-    + weight_bits * routedReads(n_routed_experts, num_experts_per_tok, x37, hidden_size * moe_intermediate_size, expert_routing);
+    + weight_bits * y1;
   const x42 = hidden_size * x37;
   const x43 = x42 + n_routed_experts * (hidden_size + x37);
-  return ceilDiv((activation_bits * (vision_batch_size * (sam_num_global_layers * (sam_num_attention_heads * (x1 * (x1 + 2n) * x5 + x6 * (x6 + 2n) * x7 - x14) + sam_hidden_size * (12n * x15 - 12n * x13)) + sam_num_hidden_layers * (sam_hidden_size * (2n * x15 + 12n * x13) + sam_num_attention_heads * x14) + (3n * image_size * image_size + 2n * sam_downsample_channels * x16 * x16) * x10 + clip_hidden_size * (3n * x19 + 12n * x21) + x15 * (2n * x22 + 4n * sam_neck_channels) + x19 * hidden_size + 3n * base_size * base_size + 2n * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)) + x24 * (sam_num_global_layers * (2n * ((x6 !== x25 ? x7 : 0n) + (x1 !== x25 ? x4 : 0n)) - 4n * x27) + 4n * x28)) + weight_bits * (x26 * (x22 + sam_hidden_size * (sam_neck_channels + sam_num_hidden_layers * (2n * sam_intermediate_size + 4n * sam_hidden_size + 5n) + 3n * sam_patch_size * sam_patch_size) + x29 + clip_hidden_size * (clip_num_hidden_layers * (4n * clip_hidden_size + 5n) + 2n * x29 + 9n * sam_downsample_channels) + 9n * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)) + 2n * sam_num_global_layers * x24 * ((x6 === x25 ? x7 : 0n) + (x1 === x25 ? x4 : 0n))) + (sam_num_global_layers * (-2n * x30 - 128n * x26 * scale) + 2n * sam_num_hidden_layers * x30) * x8 + 64n * x32 * scale + 128n * x28 * scale) * x33 + num_hidden_layers * (((5n * num_experts_per_tok + 11n) * x34 + x35 * (kv_bits * x36 + 16n * scale) + 64n * num_experts_per_tok * scale + 32n * scale) * x37 + x35 * (x40 * x36 + 16n * scale) + 3n * x41 + 2n * hidden_size * x39 + 32n * x43 * scale) + first_k_dense_replace * (num_experts_per_tok * (-5n * x34 - 64n * scale) * x37 + 3n * x40 * intermediate_size - 3n * x41 - 32n * x43 * scale) + (x42 + clip_hidden_size * x33 * x32) * (activation_bits + weight_bits) + 64n * x37 * scale, 8n * scale);
+  const y7 =
+    sam_num_attention_heads * (x1 * (x1 + 2n) * x5 + x6 * (x6 + 2n) * x7 - x14)
+    + sam_hidden_size * (12n * x15 - 12n * x13);
+  const y6 =
+    sam_num_global_layers * y7
+    + sam_num_hidden_layers * (sam_hidden_size * (2n * x15 + 12n * x13) + sam_num_attention_heads * x14)
+    + (3n * image_size * image_size + 2n * sam_downsample_channels * x16 * x16) * x10
+    + clip_hidden_size * (3n * x19 + 12n * x21)
+    + x15 * (2n * x22 + 4n * sam_neck_channels)
+    + x19 * hidden_size
+    + 3n * base_size * base_size
+    + 2n * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21);
+  const y5 =
+    vision_batch_size * y6
+    + x24 * (sam_num_global_layers * (2n * ((x6 !== x25 ? x7 : 0n) + (x1 !== x25 ? x4 : 0n)) - 4n * x27) + 4n * x28);
+  const y10 =
+    sam_neck_channels
+    + sam_num_hidden_layers * (2n * sam_intermediate_size + 4n * sam_hidden_size + 5n)
+    + 3n * sam_patch_size * sam_patch_size;
+  const y11 = clip_num_hidden_layers * (4n * clip_hidden_size + 5n) + 2n * x29 + 9n * sam_downsample_channels;
+  const y9 =
+    x22
+    + sam_hidden_size * y10
+    + x29
+    + clip_hidden_size * y11
+    + 9n * sam_neck_channels * (sam_downsample_channels + sam_neck_channels);
+  const y8 =
+    x26 * y9
+    + 2n * sam_num_global_layers * x24 * ((x6 === x25 ? x7 : 0n) + (x1 === x25 ? x4 : 0n));
+  const y4 =
+    activation_bits * y5
+    + weight_bits * y8
+    + (sam_num_global_layers * (-2n * x30 - 128n * x26 * scale) + 2n * sam_num_hidden_layers * x30) * x8
+    + 64n * x32 * scale
+    + 128n * x28 * scale;
+  const y13 =
+    (5n * num_experts_per_tok + 11n) * x34
+    + x35 * (kv_bits * x36 + 16n * scale)
+    + 64n * num_experts_per_tok * scale
+    + 32n * scale;
+  const y12 =
+    y13 * x37
+    + x35 * (x40 * x36 + 16n * scale)
+    + 3n * x41
+    + 2n * hidden_size * x39
+    + 32n * x43 * scale;
+  const y14 =
+    num_experts_per_tok * (-5n * x34 - 64n * scale) * x37
+    + 3n * x40 * intermediate_size
+    - 3n * x41
+    - 32n * x43 * scale;
+  const y3 =
+    y4 * x33
+    + num_hidden_layers * y12
+    + first_k_dense_replace * y14
+    + (x42 + clip_hidden_size * x33 * x32) * (activation_bits + weight_bits)
+    + 64n * x37 * scale;
+  return ceilDiv(y3, 8n * scale);
 }
 
 /**
@@ -1408,12 +1930,68 @@ export function deepseek_v2_decoder_layer(given = {}) {
   const x11 = weight_bits !== 32n * scale ? n_routed_experts : 0n;
   const x12 = 2n * (x3 + 1n);
   const x13 = x11 + (x6 ? num_experts_per_tok * x5 : 0n);
+  const y1 =
+    hidden_size * (4n * num_experts_per_tok + 29n)
+    + x1 * (7n * num_key_value_heads + 8n)
+    + 10n * x4
+    + 12n * (n_routed_experts + num_keys * num_attention_heads)
+    + 2n * num_experts_per_tok
+    + 8n;
+  const y5 =
+    hidden_size * (num_experts_per_tok * ((x6 ? 1n : 0n) + 10n) + x7 + 34n)
+    + x1 * ((x6 ? 2n : 0n) + 12n * num_key_value_heads + 4n)
+    + x8;
+  const y7 =
+    (kv_bits !== activation_bits ? (num_keys === num_queries ? 1n : 0n) : 0n)
+    + (num_keys > num_queries ? 1n : 0n);
+  const y6 =
+    2n * num_key_value_heads * (activation_bits + kv_bits) * y7
+    + (x6 ? 64n * scale : 0n)
+    + 320n * scale;
+  const y4 =
+    activation_bits * y5
+    + x1 * y6
+    + hidden_size * (96n * num_experts_per_tok + x9 + 384n) * scale
+    + 320n * n_routed_experts * scale
+    + 704n * num_experts_per_tok * scale
+    + 448n * scale;
+  const y3 =
+    num_queries * y4
+    + 2n * x10;
+  const y8 =
+    weight_bits * (x11 + x12 + 3n * moe_intermediate_size * n_shared_experts)
+    + 32n * (n_routed_experts + x13) * scale;
+  const y10 = hidden_size * moe_intermediate_size;
+  const y9 = routedReads(n_routed_experts, num_experts_per_tok, x5, y10, expert_routing);
+  const y2 =
+    batch_size * y3
+    + hidden_size * y8
+    + 64n * (num_queries + n_routed_experts) * scale
+    + 3n * weight_bits * y9
+    + 16n * x1 * scale;
+  const y12 = n_routed_experts + x12 + 3n * moe_intermediate_size * (n_shared_experts + n_routed_experts);
+  const y11 = hidden_size * weight_bits * y12;
+  const y15 =
+    x8
+    + hidden_size * (x7 + 8n * num_experts_per_tok + 27n)
+    + x1 * (13n * num_key_value_heads + (x6 ? 4n : 0n));
+  const y14 =
+    activation_bits * y15
+    + hidden_size * (x9 + 64n * num_experts_per_tok + 320n) * scale
+    + 256n * n_routed_experts * scale
+    + 640n * num_experts_per_tok * scale
+    + 352n * x1 * scale
+    + 448n * scale;
+  const y13 =
+    y14 * x5
+    + 64n * hidden_size * x13 * scale
+    + 128n * n_routed_experts * scale;
   return Object.freeze({
     tensor_core_flops: (x1 + hidden_size * (4n * (num_keys + x3) + 6n * x4 + 2n * n_routed_experts)) * x5,
-    cuda_core_flops: ceilDiv((hidden_size * (4n * num_experts_per_tok + 29n) + x1 * (7n * num_key_value_heads + 8n) + 10n * x4 + 12n * (n_routed_experts + num_keys * num_attention_heads) + 2n * num_experts_per_tok + 8n) * x5, 2n),
-    io_bytes: ceilDiv(batch_size * (num_queries * (activation_bits * (hidden_size * (num_experts_per_tok * ((x6 ? 1n : 0n) + 10n) + x7 + 34n) + x1 * ((x6 ? 2n : 0n) + 12n * num_key_value_heads + 4n) + x8) + x1 * (2n * num_key_value_heads * (activation_bits + kv_bits) * ((kv_bits !== activation_bits ? (num_keys === num_queries ? 1n : 0n) : 0n) + (num_keys > num_queries ? 1n : 0n)) + (x6 ? 64n * scale : 0n) + 320n * scale) + hidden_size * (96n * num_experts_per_tok + x9 + 384n) * scale + 320n * n_routed_experts * scale + 704n * num_experts_per_tok * scale + 448n * scale) + 2n * x10) + hidden_size * (weight_bits * (x11 + x12 + 3n * moe_intermediate_size * n_shared_experts) + 32n * (n_routed_experts + x13) * scale) + 64n * (num_queries + n_routed_experts) * scale + 3n * weight_bits * routedReads(n_routed_experts, num_experts_per_tok, x5, hidden_size * moe_intermediate_size, expert_routing) + 16n * x1 * scale, 8n * scale),
-    weight_bytes: ceilDiv(hidden_size * weight_bits * (n_routed_experts + x12 + 3n * moe_intermediate_size * (n_shared_experts + n_routed_experts)), 8n * scale),
-    activation_bytes: ceilDiv((activation_bits * (x8 + hidden_size * (x7 + 8n * num_experts_per_tok + 27n) + x1 * (13n * num_key_value_heads + (x6 ? 4n : 0n))) + hidden_size * (x9 + 64n * num_experts_per_tok + 320n) * scale + 256n * n_routed_experts * scale + 640n * num_experts_per_tok * scale + 352n * x1 * scale + 448n * scale) * x5 + 64n * hidden_size * x13 * scale + 128n * n_routed_experts * scale, 16n * scale),
+    cuda_core_flops: ceilDiv(y1 * x5, 2n),
+    io_bytes: ceilDiv(y2, 8n * scale),
+    weight_bytes: ceilDiv(y11, 8n * scale),
+    activation_bytes: ceilDiv(y13, 16n * scale),
     kv_cache_bytes: ceilDiv(batch_size * x10, 4n * scale),
   });
 }
@@ -1498,7 +2076,24 @@ export function deepseek_v2_decoder_layer_fused_io_bytes(given = {}) {
   const x3 = 2n * num_key_value_heads;
   const x4 = batch_size * num_queries;
   const x5 = activation_bits * x4 + hidden_size * weight_bits;
-  return ceilDiv(batch_size * (num_queries * (activation_bits * (hidden_size * (5n * num_experts_per_tok + 11n) + num_experts_per_tok * x1) + 32n * (hidden_size + n_routed_experts + 1n) * scale + 64n * num_experts_per_tok * scale + 16n * x2 * scale) + x2 * kv_bits * num_keys * x3) + weight_bits * (3n * routedReads(n_routed_experts, num_experts_per_tok, x4, hidden_size * moe_intermediate_size, expert_routing) + 2n * hidden_size * hidden_size) + x2 * (x5 * x3 + 16n * scale) + x5 * n_shared_experts * x1 + 32n * hidden_size * n_routed_experts * scale, 8n * scale);
+  const y3 =
+    activation_bits * (hidden_size * (5n * num_experts_per_tok + 11n) + num_experts_per_tok * x1)
+    + 32n * (hidden_size + n_routed_experts + 1n) * scale
+    + 64n * num_experts_per_tok * scale
+    + 16n * x2 * scale;
+  const y2 =
+    num_queries * y3
+    + x2 * kv_bits * num_keys * x3;
+  const y4 =
+    3n * routedReads(n_routed_experts, num_experts_per_tok, x4, hidden_size * moe_intermediate_size, expert_routing)
+    + 2n * hidden_size * hidden_size;
+  const y1 =
+    batch_size * y2
+    + weight_bits * y4
+    + x2 * (x5 * x3 + 16n * scale)
+    + x5 * n_shared_experts * x1
+    + 32n * hidden_size * n_routed_experts * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -1566,12 +2161,37 @@ export function llama_flash_attention2(given = {}) {
   const x6 = activation_bits !== 32n * scale;
   const x7 = x2 * num_keys * kv_bits;
   const x8 = hidden_size * x3 * weight_bits;
+  const y5 =
+    (kv_bits !== activation_bits ? (num_keys === num_queries ? 1n : 0n) : 0n)
+    + (num_keys > num_queries ? 1n : 0n);
+  const y4 =
+    activation_bits * ((x6 ? 1n : 0n) + 6n * num_key_value_heads + 2n)
+    + num_key_value_heads * (activation_bits + kv_bits) * y5
+    + (x6 ? 32n * scale : 0n)
+    + 160n * scale;
+  const y3 =
+    x1 * y4
+    + 9n * hidden_size * activation_bits
+    + 32n * scale;
+  const y2 =
+    num_queries * y3
+    + x7;
+  const y1 =
+    x5 * scale
+    + batch_size * y2
+    + x8
+    + 32n * num_queries * scale;
+  const y7 =
+    activation_bits * (x1 * (13n * num_key_value_heads + (x6 ? 4n : 0n)) + 15n * hidden_size)
+    + 352n * x1 * scale
+    + 64n * scale;
+  const y6 = y7 * x4;
   return Object.freeze({
     tensor_core_flops: (x1 + 4n * hidden_size * (num_keys + x3)) * x4,
     cuda_core_flops: ceilDiv((7n * x3 + 12n * num_keys * num_attention_heads + x5) * x4, 2n),
-    io_bytes: ceilDiv(x5 * scale + batch_size * (num_queries * (x1 * (activation_bits * ((x6 ? 1n : 0n) + 6n * num_key_value_heads + 2n) + num_key_value_heads * (activation_bits + kv_bits) * ((kv_bits !== activation_bits ? (num_keys === num_queries ? 1n : 0n) : 0n) + (num_keys > num_queries ? 1n : 0n)) + (x6 ? 32n * scale : 0n) + 160n * scale) + 9n * hidden_size * activation_bits + 32n * scale) + x7) + x8 + 32n * num_queries * scale, 4n * scale),
+    io_bytes: ceilDiv(y1, 4n * scale),
     weight_bytes: ceilDiv(x8, 4n * scale),
-    activation_bytes: ceilDiv((activation_bits * (x1 * (13n * num_key_value_heads + (x6 ? 4n : 0n)) + 15n * hidden_size) + 352n * x1 * scale + 64n * scale) * x4, 16n * scale),
+    activation_bytes: ceilDiv(y6, 16n * scale),
     kv_cache_bytes: ceilDiv(batch_size * x7, 4n * scale),
   });
 }
@@ -1635,7 +2255,14 @@ export function llama_flash_attention2_fused_io_bytes(given = {}) {
   const x1 = floorDiv(hidden_size, num_attention_heads);
   const x2 = 8n * x1;
   const x3 = num_key_value_heads * x1;
-  return ceilDiv(x2 * scale + batch_size * (num_queries * (activation_bits * (4n * hidden_size + x3) + x2 * scale + 16n * scale) + kv_bits * num_keys * x3) + hidden_size * weight_bits * (hidden_size + x3), 4n * scale);
+  const y2 =
+    num_queries * (activation_bits * (4n * hidden_size + x3) + x2 * scale + 16n * scale)
+    + kv_bits * num_keys * x3;
+  const y1 =
+    x2 * scale
+    + batch_size * y2
+    + hidden_size * weight_bits * (hidden_size + x3);
+  return ceilDiv(y1, 4n * scale);
 }
 
 /**
@@ -1751,12 +2378,19 @@ export function llama_rotary_embedding(given = {}) {
   const x1 = batch_size * num_queries;
   const x2 = head_dim * x1;
   const x3 = activation_bits !== 32n * scale;
+  const y2 =
+    batch_size * (head_dim * ((x3 ? activation_bits + 32n * scale : 0n) + 160n * scale) + 32n * scale)
+    + 32n * scale;
+  const y1 =
+    num_queries * y2
+    + 8n * head_dim * scale;
+  const y3 = (head_dim * ((x3 ? activation_bits : 0n) + 88n * scale) + 16n * scale) * x1;
   return Object.freeze({
     tensor_core_flops: x2,
     cuda_core_flops: 4n * x2,
-    io_bytes: ceilDiv(num_queries * (batch_size * (head_dim * ((x3 ? activation_bits + 32n * scale : 0n) + 160n * scale) + 32n * scale) + 32n * scale) + 8n * head_dim * scale, 4n * scale),
+    io_bytes: ceilDiv(y1, 4n * scale),
     weight_bytes: 0n,
-    activation_bytes: ceilDiv((head_dim * ((x3 ? activation_bits : 0n) + 88n * scale) + 16n * scale) * x1, 4n * scale),
+    activation_bytes: ceilDiv(y3, 4n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -1867,7 +2501,10 @@ export function deepseek_v2_mlp_fused_io_bytes(given = {}) {
     ["weight_bits", weight_bits, 1n],
     ["activation_bits", activation_bits, 1n],
   ]);
-  return ceilDiv(3n * activation_bits * num_tokens * (hidden_size + intermediate_size) + 3n * hidden_size * intermediate_size * weight_bits, 8n * scale);
+  const y1 =
+    3n * activation_bits * num_tokens * (hidden_size + intermediate_size)
+    + 3n * hidden_size * intermediate_size * weight_bits;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -1949,12 +2586,16 @@ export function deepseek_v2_rms_norm(given = {}) {
   ]);
   const x1 = activation_bits !== 32n * scale;
   const x2 = activation_bits * ((x1 ? 1n : 0n) + 1n);
+  const y1 =
+    hidden_size * (num_tokens * (2n * x2 + (x1 ? 64n * scale : 0n) + 160n * scale) + weight_bits)
+    + 192n * num_tokens * scale;
+  const y2 = num_tokens * (hidden_size * (x2 + (x1 ? 32n * scale : 0n) + 64n * scale) + 96n * scale);
   return Object.freeze({
     tensor_core_flops: 0n,
     cuda_core_flops: num_tokens * (4n * hidden_size + 2n),
-    io_bytes: ceilDiv(hidden_size * (num_tokens * (2n * x2 + (x1 ? 64n * scale : 0n) + 160n * scale) + weight_bits) + 192n * num_tokens * scale, 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(hidden_size * weight_bits, 8n * scale),
-    activation_bytes: ceilDiv(num_tokens * (hidden_size * (x2 + (x1 ? 32n * scale : 0n) + 64n * scale) + 96n * scale), 8n * scale),
+    activation_bytes: ceilDiv(y2, 8n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -2043,12 +2684,41 @@ export function deepseek_v2_moe(given = {}) {
   const x4 = weight_bits !== 32n * scale;
   const x5 = 3n * weight_bits;
   const x6 = activation_bits * x1;
+  const y1 = num_experts_per_tok + hidden_size * (2n * num_experts_per_tok + 1n) + 5n * x1 + 6n * n_routed_experts;
+  const y4 =
+    activation_bits * (num_experts_per_tok * ((x2 ? 1n : 0n) + 10n) + (x2 ? 2n : 0n) + 6n)
+    + num_experts_per_tok * ((x2 ? 32n : 0n) + 96n) * scale
+    + 64n * x3 * scale;
+  const y3 =
+    num_tokens * y4
+    + n_routed_experts * ((x4 ? weight_bits + 32n * scale : 0n) + 32n * scale)
+    + moe_intermediate_size * n_shared_experts * x5;
+  const y6 = hidden_size * moe_intermediate_size;
+  const y5 = routedReads(n_routed_experts, num_experts_per_tok, num_tokens, y6, expert_routing);
+  const y2 =
+    hidden_size * y3
+    + num_tokens * (8n * x6 + 320n * n_routed_experts * scale + 704n * num_experts_per_tok * scale)
+    + y5 * x5
+    + 64n * n_routed_experts * scale;
+  const y8 = n_routed_experts + 3n * moe_intermediate_size * (n_shared_experts + n_routed_experts);
+  const y7 = hidden_size * weight_bits * y8;
+  const y11 =
+    activation_bits * ((x2 ? 1n : 0n) + 4n * num_experts_per_tok + 2n)
+    + 32n * x3 * (num_experts_per_tok + 1n) * scale;
+  const y10 =
+    hidden_size * y11
+    + 4n * x6
+    + 128n * n_routed_experts * scale
+    + 320n * num_experts_per_tok * scale;
+  const y9 =
+    num_tokens * y10
+    + n_routed_experts * ((x4 ? 32n * hidden_size : 0n) + 64n) * scale;
   return Object.freeze({
     tensor_core_flops: hidden_size * num_tokens * (6n * x1 + 2n * n_routed_experts),
-    cuda_core_flops: num_tokens * (num_experts_per_tok + hidden_size * (2n * num_experts_per_tok + 1n) + 5n * x1 + 6n * n_routed_experts),
-    io_bytes: ceilDiv(hidden_size * (num_tokens * (activation_bits * (num_experts_per_tok * ((x2 ? 1n : 0n) + 10n) + (x2 ? 2n : 0n) + 6n) + num_experts_per_tok * ((x2 ? 32n : 0n) + 96n) * scale + 64n * x3 * scale) + n_routed_experts * ((x4 ? weight_bits + 32n * scale : 0n) + 32n * scale) + moe_intermediate_size * n_shared_experts * x5) + num_tokens * (8n * x6 + 320n * n_routed_experts * scale + 704n * num_experts_per_tok * scale) + routedReads(n_routed_experts, num_experts_per_tok, num_tokens, hidden_size * moe_intermediate_size, expert_routing) * x5 + 64n * n_routed_experts * scale, 8n * scale),
-    weight_bytes: ceilDiv(hidden_size * weight_bits * (n_routed_experts + 3n * moe_intermediate_size * (n_shared_experts + n_routed_experts)), 8n * scale),
-    activation_bytes: ceilDiv(num_tokens * (hidden_size * (activation_bits * ((x2 ? 1n : 0n) + 4n * num_experts_per_tok + 2n) + 32n * x3 * (num_experts_per_tok + 1n) * scale) + 4n * x6 + 128n * n_routed_experts * scale + 320n * num_experts_per_tok * scale) + n_routed_experts * ((x4 ? 32n * hidden_size : 0n) + 64n) * scale, 8n * scale),
+    cuda_core_flops: num_tokens * y1,
+    io_bytes: ceilDiv(y2, 8n * scale),
+    weight_bytes: ceilDiv(y7, 8n * scale),
+    activation_bytes: ceilDiv(y9, 8n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -2104,7 +2774,19 @@ export function deepseek_v2_moe_fused_io_bytes(given = {}) {
     throw tooLarge("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts);
   }
   const x1 = hidden_size * moe_intermediate_size;
-  return ceilDiv(num_tokens * (activation_bits * (hidden_size * (5n * num_experts_per_tok + 3n) + 3n * moe_intermediate_size * (num_experts_per_tok + n_shared_experts)) + 32n * (hidden_size + n_routed_experts) * scale + 64n * num_experts_per_tok * scale) + 3n * weight_bits * (n_shared_experts * x1 + routedReads(n_routed_experts, num_experts_per_tok, num_tokens, x1, expert_routing)) + 32n * hidden_size * n_routed_experts * scale, 8n * scale);
+  const y3 =
+    hidden_size * (5n * num_experts_per_tok + 3n)
+    + 3n * moe_intermediate_size * (num_experts_per_tok + n_shared_experts);
+  const y2 =
+    activation_bits * y3
+    + 32n * (hidden_size + n_routed_experts) * scale
+    + 64n * num_experts_per_tok * scale;
+  const y4 = n_shared_experts * x1 + routedReads(n_routed_experts, num_experts_per_tok, num_tokens, x1, expert_routing);
+  const y1 =
+    num_tokens * y2
+    + 3n * weight_bits * y4
+    + 32n * hidden_size * n_routed_experts * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -2151,10 +2833,17 @@ export function moe_gate(given = {}) {
   const x2 = weight_bits !== 32n * scale;
   const x3 = activation_bits !== 32n * scale;
   const x4 = (x2 ? n_routed_experts : 0n) + (x3 ? num_tokens : 0n);
+  const y2 =
+    n_routed_experts * ((x2 ? weight_bits : 0n) + 32n * scale)
+    + num_tokens * ((x3 ? activation_bits : 0n) + 32n * scale)
+    + 32n * x4 * scale;
+  const y1 =
+    hidden_size * y2
+    + num_tokens * (128n * n_routed_experts + 160n * num_experts_per_tok) * scale;
   return Object.freeze({
     tensor_core_flops: 2n * num_tokens * x1,
     cuda_core_flops: num_tokens * (6n * n_routed_experts + num_experts_per_tok),
-    io_bytes: ceilDiv(hidden_size * (n_routed_experts * ((x2 ? weight_bits : 0n) + 32n * scale) + num_tokens * ((x3 ? activation_bits : 0n) + 32n * scale) + 32n * x4 * scale) + num_tokens * (128n * n_routed_experts + 160n * num_experts_per_tok) * scale, 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(weight_bits * x1, 8n * scale),
     activation_bytes: num_tokens * (8n * n_routed_experts + 16n * num_experts_per_tok) + 4n * hidden_size * x4,
     kv_cache_bytes: 0n,
@@ -2318,7 +3007,12 @@ export function image_encoder_vit(given = {}) {
   const x39 = num_views + num_heads !== 2n;
   const x40 = x5 * num_heads;
   const x41 = x28 ? hidden_size : 0n;
-  const x42 = num_global_layers * ((x38 ? ((x39 ? 1n : 0n) + 1n) * x40 : 0n) + (x38 ? (num_views === 1n ? x41 : 0n) : 0n) + (x38 ? (x39 ? hidden_size : 0n) : 0n) + num_heads * x13);
+  const y1 =
+    (x38 ? ((x39 ? 1n : 0n) + 1n) * x40 : 0n)
+    + (x38 ? (num_views === 1n ? x41 : 0n) : 0n)
+    + (x38 ? (x39 ? hidden_size : 0n) : 0n)
+    + num_heads * x13;
+  const x42 = num_global_layers * y1;
   const x43 = activation_bits !== 32n * scale;
   const x44 = x43 ? x10 - 2n : 0n;
   const x45 = 2n * x13;
@@ -2350,12 +3044,75 @@ export function image_encoder_vit(given = {}) {
     + 4n * (neck_channels + hidden_size * x65)
     + x49
     + hidden_size * x12;
+  const y3 =
+    (hidden_size * x1 + x2 * x4) * x8
+    + (num_global_layers * (8n * hidden_size + x9 * x10) + 4n * x11 + 2n * x12) * x13;
+  const y2 =
+    hidden_size * y3
+    + 18n * neck_channels * (neck_channels * x13 + x15)
+    + 18n * downsample_channels * x17;
+  const y5 =
+    (hidden_size * (16n * num_layers + 1n) + 16n * neck_channels + 5n * x11 + 8n * num_heads * x18 + 4n) * x13
+    + x1 * x8 * x20;
+  const y4 = num_views * y5;
+  const y9 = num_global_layers * ((-6n * x32 - 12n) * x8 + (x33 ? -x34 : 0n)) + (x33 ? x35 : 0n) + 6n * x36 + 12n * x37;
+  const y8 =
+    hidden_size * y9
+    + (2n * x42 + 32n * neck_channels + 18n) * x13
+    + view_size * view_size * image_channels
+    + x17;
+  const y7 =
+    num_views * y8
+    + num_global_layers * ((x44 + x45) * x23 + window_size * (-4n * x48 - 8n * x3))
+    + 4n * x51
+    + x52 * x25
+    + 8n * x26;
+  const y12 =
+    (x53 ? weight_bits * (x54 - 2n) - 64n * scale : 0n)
+    + 128n * (x5 * x52 + x56) * scale
+    + (x43 ? -64n * scale : 0n)
+    - 128n * scale;
+  const y11 =
+    (x21 ? y12 : 0n)
+    + (x57 ? weight_bits * x45 : 0n);
+  const y10 =
+    x22 * y11
+    - 2n * x61
+    - 256n * x4 * scale;
+  const y6 =
+    activation_bits * y7
+    + num_global_layers * y10
+    + weight_bits * (hidden_size * (x62 + (x21 ? x64 : 0n) + (x57 ? x13 : 0n)) + x66)
+    + 32n * (x52 * x13 + pretrain_grid_size * x56) * x24 * scale
+    + num_layers * (2n * x61 + 128n * x50 * scale)
+    + 256n * x26 * scale;
+  const y14 =
+    x22 * (window_size * x2 + num_global_layers * x54 - 2n * num_layers)
+    + hidden_size * (x62 + pretrain_grid_size * pretrain_grid_size)
+    + x66;
+  const y13 = weight_bits * y14;
+  const y17 =
+    x17
+    + hidden_size * (num_global_layers * (-3n * x32 - 5n) * x8 + 3n * x36 + 5n * x37)
+    + (x42 + 14n * neck_channels + 8n) * x13
+    + (x60 + x8 * x58) * (num_layers - num_global_layers);
+  const y16 =
+    x27
+    + num_views * y17
+    + num_global_layers * (window_size * (-2n * x48 - 4n * x3) + x23 * x44)
+    + 2n * x51
+    + (x43 ? x25 : 0n);
+  const y15 =
+    activation_bits * y16
+    + num_global_layers * ((128n * (x5 + x63) - 64n * x55) * x23 + 128n * x13 - 128n * x19) * scale
+    + 32n * (x13 + x64) * x24 * scale
+    + 128n * num_layers * (x50 + x19) * scale;
   return Object.freeze({
-    tensor_core_flops: num_views * (hidden_size * ((hidden_size * x1 + x2 * x4) * x8 + (num_global_layers * (8n * hidden_size + x9 * x10) + 4n * x11 + 2n * x12) * x13) + 18n * neck_channels * (neck_channels * x13 + x15) + 18n * downsample_channels * x17),
-    cuda_core_flops: num_views * ((hidden_size * (16n * num_layers + 1n) + 16n * neck_channels + 5n * x11 + 8n * num_heads * x18 + 4n) * x13 + x1 * x8 * x20) + num_global_layers * ((12n * x5 - 6n) * x23 - 4n * x4) + 31n * x25 + x27,
-    io_bytes: ceilDiv(activation_bits * (num_views * (hidden_size * (num_global_layers * ((-6n * x32 - 12n) * x8 + (x33 ? -x34 : 0n)) + (x33 ? x35 : 0n) + 6n * x36 + 12n * x37) + (2n * x42 + 32n * neck_channels + 18n) * x13 + view_size * view_size * image_channels + x17) + num_global_layers * ((x44 + x45) * x23 + window_size * (-4n * x48 - 8n * x3)) + 4n * x51 + x52 * x25 + 8n * x26) + num_global_layers * (x22 * ((x21 ? (x53 ? weight_bits * (x54 - 2n) - 64n * scale : 0n) + 128n * (x5 * x52 + x56) * scale + (x43 ? -64n * scale : 0n) - 128n * scale : 0n) + (x57 ? weight_bits * x45 : 0n)) - 2n * x61 - 256n * x4 * scale) + weight_bits * (hidden_size * (x62 + (x21 ? x64 : 0n) + (x57 ? x13 : 0n)) + x66) + 32n * (x52 * x13 + pretrain_grid_size * x56) * x24 * scale + num_layers * (2n * x61 + 128n * x50 * scale) + 256n * x26 * scale, 8n * scale),
-    weight_bytes: ceilDiv(weight_bits * (x22 * (window_size * x2 + num_global_layers * x54 - 2n * num_layers) + hidden_size * (x62 + pretrain_grid_size * pretrain_grid_size) + x66), 8n * scale),
-    activation_bytes: ceilDiv(activation_bits * (x27 + num_views * (x17 + hidden_size * (num_global_layers * (-3n * x32 - 5n) * x8 + 3n * x36 + 5n * x37) + (x42 + 14n * neck_channels + 8n) * x13 + (x60 + x8 * x58) * (num_layers - num_global_layers)) + num_global_layers * (window_size * (-2n * x48 - 4n * x3) + x23 * x44) + 2n * x51 + (x43 ? x25 : 0n)) + num_global_layers * ((128n * (x5 + x63) - 64n * x55) * x23 + 128n * x13 - 128n * x19) * scale + 32n * (x13 + x64) * x24 * scale + 128n * num_layers * (x50 + x19) * scale, 8n * scale),
+    tensor_core_flops: num_views * y2,
+    cuda_core_flops: y4 + num_global_layers * ((12n * x5 - 6n) * x23 - 4n * x4) + 31n * x25 + x27,
+    io_bytes: ceilDiv(y6, 8n * scale),
+    weight_bytes: ceilDiv(y13, 8n * scale),
+    activation_bytes: ceilDiv(y15, 8n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -2446,7 +3203,38 @@ export function image_encoder_vit_fused_io_bytes(given = {}) {
   const x10 = num_global_layers * x3;
   const x11 = num_layers * x4 + x10;
   const x12 = x9 * weight_bits + activation_bits * num_views * num_heads * x5 * x6;
-  return ceilDiv(activation_bits * (num_views * ((num_global_layers * (x1 * num_heads * (x1 + 2n) + 12n * hidden_size) + 4n * neck_channels + 2n * (hidden_size * num_layers + x2)) * x3 + (hidden_size * (12n * num_layers - 12n * num_global_layers) + num_heads * (num_layers - num_global_layers) * x4) * x6 * x6 + 2n * downsample_channels * x7 * x7 + view_size * view_size * image_channels + out_channels * x8 * x8) + x9 * (num_global_layers * ((x1 !== pretrain_grid_size ? 2n * x3 : 0n) - 4n * x4) + 4n * x11)) + weight_bits * (x2 + hidden_size * (neck_channels + num_layers * (4n * hidden_size + 2n * intermediate_size + 5n) + patch_size * patch_size * image_channels) + 9n * neck_channels * (neck_channels + downsample_channels) + (x1 === pretrain_grid_size ? 2n * x9 * x10 : 0n) + 9n * downsample_channels * out_channels) + (num_global_layers * (-2n * x12 - 128n * scale) + 2n * num_layers * x12) * x4 + 128n * x11 * scale, 8n * scale);
+  const y4 =
+    num_global_layers * (x1 * num_heads * (x1 + 2n) + 12n * hidden_size)
+    + 4n * neck_channels
+    + 2n * (hidden_size * num_layers + x2);
+  const y5 =
+    hidden_size * (12n * num_layers - 12n * num_global_layers)
+    + num_heads * (num_layers - num_global_layers) * x4;
+  const y3 =
+    y4 * x3
+    + y5 * x6 * x6
+    + 2n * downsample_channels * x7 * x7
+    + view_size * view_size * image_channels
+    + out_channels * x8 * x8;
+  const y2 =
+    num_views * y3
+    + x9 * (num_global_layers * ((x1 !== pretrain_grid_size ? 2n * x3 : 0n) - 4n * x4) + 4n * x11);
+  const y7 =
+    neck_channels
+    + num_layers * (4n * hidden_size + 2n * intermediate_size + 5n)
+    + patch_size * patch_size * image_channels;
+  const y6 =
+    x2
+    + hidden_size * y7
+    + 9n * neck_channels * (neck_channels + downsample_channels)
+    + (x1 === pretrain_grid_size ? 2n * x9 * x10 : 0n)
+    + 9n * downsample_channels * out_channels;
+  const y1 =
+    activation_bits * y2
+    + weight_bits * y6
+    + (num_global_layers * (-2n * x12 - 128n * scale) + 2n * num_layers * x12) * x4
+    + 128n * x11 * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -2550,7 +3338,10 @@ export function patch_embed_fused_io_bytes(given = {}) {
   if (patch_size > view_size) throw tooLarge("patch_size", patch_size, "view_size", view_size);
   const x1 = floorDiv(view_size, patch_size);
   const x2 = activation_bits * num_views;
-  return ceilDiv(hidden_size * (weight_bits * (patch_size * patch_size * image_channels + 1n) + x1 * x1 * x2) + image_channels * view_size * view_size * x2, 8n * scale);
+  const y1 =
+    hidden_size * (weight_bits * (patch_size * patch_size * image_channels + 1n) + x1 * x1 * x2)
+    + image_channels * view_size * view_size * x2;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -2675,7 +3466,13 @@ export function conv2d_fused_io_bytes(given = {}) {
   if ((height + x1) < 0n) throw new CostError("the sizes make height - kernel_size + 2*padding negative");
   const x2 = stride + x1;
   const x3 = batch_size * activation_bits;
-  return ceilDiv(out_channels * (weight_bits * (in_channels * kernel_size * kernel_size + 1n) + floorDiv(width + x2, stride) * floorDiv(height + x2, stride) * x3) + in_channels * width * height * x3, 8n * scale);
+  const y2 =
+    weight_bits * (in_channels * kernel_size * kernel_size + 1n)
+    + floorDiv(width + x2, stride) * floorDiv(height + x2, stride) * x3;
+  const y1 =
+    out_channels * y2
+    + in_channels * width * height * x3;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -2769,12 +3566,41 @@ export function block(given = {}) {
   const x33 = intermediate_size + hidden_size * (4n * hidden_size + 2n * intermediate_size + 9n);
   const x34 = x31 + window_size * x12;
   const x35 = x13 ? x12 : 0n;
+  const y1 = num_views * ((16n * hidden_size + 5n * intermediate_size) * x6 + 8n * x9);
+  const y4 =
+    (x13 ? activation_bits * (4n * window_size - 2n) + 128n * window_size * scale - 64n * scale : 0n)
+    + (x14 ? weight_bits * x15 - 64n * scale : 0n)
+    + activation_bits * x17
+    + x18 * x19 * scale
+    - 128n * scale;
+  const y3 =
+    (x10 ? y4 : 0n)
+    + (window_size === pretrain_grid_size ? weight_bits * x17 : 0n);
+  const y5 =
+    num_views * (hidden_size * (x20 * ((x21 ? 1n : 0n) + 12n) + 6n * x5 * x24) + 2n * x30)
+    + 4n * x32
+    + 8n * x2;
+  const y2 =
+    x11 * y3
+    + activation_bits * y5
+    + weight_bits * x33
+    + 128n * x34 * scale
+    + 256n * x2 * scale;
+  const y7 =
+    num_views * (x30 + hidden_size * (((x21 ? 1n : 0n) + 3n * x24) * x5 + 5n * x20))
+    + 4n * window_size * (x1 + x35)
+    + 2n * x32
+    - 2n * x35;
+  const y6 =
+    activation_bits * y7
+    + ((x14 ? x19 : 0n) - 64n * x18) * x12 * scale
+    + 128n * (x34 + x16) * scale;
   return Object.freeze({
     tensor_core_flops: hidden_size * num_views * ((8n * hidden_size + 4n * x2) * x5 + 4n * intermediate_size * x6),
-    cuda_core_flops: num_views * ((16n * hidden_size + 5n * intermediate_size) * x6 + 8n * x9) + window_size * (4n * x1 + 12n * x12) - 6n * x12,
-    io_bytes: ceilDiv(x11 * ((x10 ? (x13 ? activation_bits * (4n * window_size - 2n) + 128n * window_size * scale - 64n * scale : 0n) + (x14 ? weight_bits * x15 - 64n * scale : 0n) + activation_bits * x17 + x18 * x19 * scale - 128n * scale : 0n) + (window_size === pretrain_grid_size ? weight_bits * x17 : 0n)) + activation_bits * (num_views * (hidden_size * (x20 * ((x21 ? 1n : 0n) + 12n) + 6n * x5 * x24) + 2n * x30) + 4n * x32 + 8n * x2) + weight_bits * x33 + 128n * x34 * scale + 256n * x2 * scale, 8n * scale),
+    cuda_core_flops: y1 + window_size * (4n * x1 + 12n * x12) - 6n * x12,
+    io_bytes: ceilDiv(y2, 8n * scale),
     weight_bytes: ceilDiv(weight_bits * (x11 * x15 + x33), 8n * scale),
-    activation_bytes: ceilDiv(activation_bits * (num_views * (x30 + hidden_size * (((x21 ? 1n : 0n) + 3n * x24) * x5 + 5n * x20)) + 4n * window_size * (x1 + x35) + 2n * x32 - 2n * x35) + ((x14 ? x19 : 0n) - 64n * x18) * x12 * scale + 128n * (x34 + x16) * scale, 8n * scale),
+    activation_bytes: ceilDiv(y6, 8n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -2832,7 +3658,21 @@ export function block_fused_io_bytes(given = {}) {
   const x1 = ceilDiv(grid_size, window_size);
   const x2 = window_size * window_size;
   const x3 = floorDiv(hidden_size, num_heads) * x2;
-  return ceilDiv(activation_bits * (num_views * (x1 * x1 * (window_size * num_heads * (window_size + 2n) + 12n * hidden_size) * x2 + 2n * grid_size * grid_size * (hidden_size + intermediate_size)) + ((window_size !== pretrain_grid_size ? 2n : 0n) + 4n) * x3) + weight_bits * (intermediate_size + hidden_size * (4n * hidden_size + 2n * intermediate_size + 5n) + (window_size === pretrain_grid_size ? 2n * x3 : 0n)) + 128n * x2 * scale, 8n * scale);
+  const y3 =
+    x1 * x1 * (window_size * num_heads * (window_size + 2n) + 12n * hidden_size) * x2
+    + 2n * grid_size * grid_size * (hidden_size + intermediate_size);
+  const y2 =
+    num_views * y3
+    + ((window_size !== pretrain_grid_size ? 2n : 0n) + 4n) * x3;
+  const y4 =
+    intermediate_size
+    + hidden_size * (4n * hidden_size + 2n * intermediate_size + 5n)
+    + (window_size === pretrain_grid_size ? 2n * x3 : 0n);
+  const y1 =
+    activation_bits * y2
+    + weight_bits * y4
+    + 128n * x2 * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -2860,10 +3700,11 @@ export function layer_norm(given = {}) {
     ["weight_bits", weight_bits, 1n],
     ["activation_bits", activation_bits, 1n],
   ]);
+  const y1 = hidden_size * (weight_bits + num_tokens * activation_bits) + 32n * num_tokens * scale;
   return Object.freeze({
     tensor_core_flops: 0n,
     cuda_core_flops: 7n * hidden_size * num_tokens,
-    io_bytes: ceilDiv(hidden_size * (weight_bits + num_tokens * activation_bits) + 32n * num_tokens * scale, 4n * scale),
+    io_bytes: ceilDiv(y1, 4n * scale),
     weight_bytes: ceilDiv(hidden_size * weight_bits, 4n * scale),
     activation_bytes: ceilDiv(num_tokens * (hidden_size * activation_bits + 64n * scale), 8n * scale),
     kv_cache_bytes: 0n,
@@ -2965,12 +3806,35 @@ export function attention(given = {}) {
     + x5;
   const x18 = 2n * (x7 + num_windows * x4);
   const x19 = 2n * (hidden_size + 1n) * hidden_size;
+  const y3 =
+    window_size * (activation_bits * (window_size + (x9 ? 2n : 0n)) + 64n * ((x9 ? 1n : 0n) + 1n) * scale)
+    + (x10 ? weight_bits * x11 - 32n * scale : 0n)
+    + (x9 ? -activation_bits - 32n * scale : 0n)
+    + 64n * pretrain_grid_size * x12 * scale
+    - 64n * scale;
+  const y2 =
+    (x6 ? y3 : 0n)
+    + (window_size === pretrain_grid_size ? window_size * window_size * weight_bits : 0n);
+  const y4 =
+    activation_bits * (x2 + window_size * (num_windows * (hidden_size * (x14 + 6n) + x17) + x18))
+    + 128n * x1 * scale;
+  const y1 =
+    x7 * y2
+    + window_size * y4
+    + weight_bits * x19;
+  const y7 = window_size * (x18 + num_windows * (x17 + hidden_size * (x14 + 5n))) + 4n * (x1 + (x9 ? x8 : 0n));
+  const y6 =
+    activation_bits * y7
+    + 128n * (window_size + x8) * scale;
+  const y5 =
+    window_size * y6
+    + ((x9 ? -2n * activation_bits : 0n) + (x10 ? 128n * pretrain_grid_size * scale : 0n) - 64n * x12 * scale) * x8;
   return Object.freeze({
     tensor_core_flops: hidden_size * window_size * (8n * hidden_size + window_size * x2) * x3,
     cuda_core_flops: window_size * (8n * x3 * x5 + x2 + 12n * x8) - 6n * x8,
-    io_bytes: ceilDiv(x7 * ((x6 ? window_size * (activation_bits * (window_size + (x9 ? 2n : 0n)) + 64n * ((x9 ? 1n : 0n) + 1n) * scale) + (x10 ? weight_bits * x11 - 32n * scale : 0n) + (x9 ? -activation_bits - 32n * scale : 0n) + 64n * pretrain_grid_size * x12 * scale - 64n * scale : 0n) + (window_size === pretrain_grid_size ? window_size * window_size * weight_bits : 0n)) + window_size * (activation_bits * (x2 + window_size * (num_windows * (hidden_size * (x14 + 6n) + x17) + x18)) + 128n * x1 * scale) + weight_bits * x19, 4n * scale),
+    io_bytes: ceilDiv(y1, 4n * scale),
     weight_bytes: ceilDiv(weight_bits * (x7 * x11 + x19), 4n * scale),
-    activation_bytes: ceilDiv(window_size * (activation_bits * (window_size * (x18 + num_windows * (x17 + hidden_size * (x14 + 5n))) + 4n * (x1 + (x9 ? x8 : 0n))) + 128n * (window_size + x8) * scale) + ((x9 ? -2n * activation_bits : 0n) + (x10 ? 128n * pretrain_grid_size * scale : 0n) - 64n * x12 * scale) * x8, 8n * scale),
+    activation_bytes: ceilDiv(y5, 8n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -3020,7 +3884,17 @@ export function attention_fused_io_bytes(given = {}) {
   ]);
   if (hidden_size % num_heads !== 0n) throw noMultiple("hidden_size", hidden_size, "num_heads", num_heads);
   const x1 = floorDiv(hidden_size, num_heads);
-  return ceilDiv(window_size * window_size * (activation_bits * (num_windows * (window_size * num_heads * (window_size + 2n) + 12n * hidden_size) + x1 * ((window_size !== pretrain_grid_size ? 2n : 0n) + 4n)) + (window_size === pretrain_grid_size ? 2n * x1 * weight_bits : 0n) + 128n * scale) + 4n * hidden_size * weight_bits * (hidden_size + 1n), 8n * scale);
+  const y3 =
+    num_windows * (window_size * num_heads * (window_size + 2n) + 12n * hidden_size)
+    + x1 * ((window_size !== pretrain_grid_size ? 2n : 0n) + 4n);
+  const y2 =
+    activation_bits * y3
+    + (window_size === pretrain_grid_size ? 2n * x1 * weight_bits : 0n)
+    + 128n * scale;
+  const y1 =
+    window_size * window_size * y2
+    + 4n * hidden_size * weight_bits * (hidden_size + 1n);
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -3104,7 +3978,8 @@ export function mlp_block_fused_io_bytes(given = {}) {
     ["activation_bits", activation_bits, 1n],
   ]);
   const x1 = hidden_size + intermediate_size;
-  return ceilDiv(weight_bits * (2n * hidden_size * intermediate_size + x1) + 2n * x1 * activation_bits * num_tokens, 8n * scale);
+  const y1 = weight_bits * (2n * hidden_size * intermediate_size + x1) + 2n * x1 * activation_bits * num_tokens;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -3314,12 +4189,33 @@ export function vit_model(given = {}) {
   const x13 = num_views * x2;
   const x14 = hidden_size * x8 + num_layers * intermediate_size;
   const x15 = x8 + 1n;
+  const y2 =
+    num_layers * (num_heads * (6n * x5 + 12n * x1) + x2 * (16n * hidden_size + 6n * intermediate_size))
+    + x2 * x3;
+  const y1 = num_views * y2;
+  const y5 = num_views * (22n * num_layers * x2 + 6n * x1 + 5n) + x9 + (x7 ? 2n * x10 + (x11 ? x9 : 0n) : 0n) + 2n;
+  const y4 =
+    activation_bits * y5
+    + weight_bits * x12
+    + (x7 ? 32n * x9 * ((x11 ? 1n : 0n) + 1n) * scale : 0n);
+  const y3 =
+    hidden_size * y4
+    + (num_layers * (9n * intermediate_size * activation_bits + 128n * scale) + 64n * scale) * x13
+    + weight_bits * x14
+    + 64n * x15 * scale;
+  const y6 = weight_bits * (x14 + hidden_size * (patch_size * patch_size * image_channels + x12));
+  const y8 =
+    activation_bits * (x15 + (10n * num_layers + 3n) * x13 + (x7 ? x10 + (x11 ? x1 : 0n) : 0n))
+    + (x7 ? 32n * (x1 + (x11 ? x8 : 0n)) * scale : 0n);
+  const y7 =
+    hidden_size * y8
+    + (num_layers * (activation_bits * x4 + 128n * scale) + 64n * scale) * x13;
   return Object.freeze({
     tensor_core_flops: num_views * (x2 * (x3 + x4) + 8n * x1 + 4n * x5) * x6,
-    cuda_core_flops: num_views * (num_layers * (num_heads * (6n * x5 + 12n * x1) + x2 * (16n * hidden_size + 6n * intermediate_size)) + x2 * x3) + (x7 ? 31n * hidden_size * x1 : 0n),
-    io_bytes: ceilDiv(hidden_size * (activation_bits * (num_views * (22n * num_layers * x2 + 6n * x1 + 5n) + x9 + (x7 ? 2n * x10 + (x11 ? x9 : 0n) : 0n) + 2n) + weight_bits * x12 + (x7 ? 32n * x9 * ((x11 ? 1n : 0n) + 1n) * scale : 0n)) + (num_layers * (9n * intermediate_size * activation_bits + 128n * scale) + 64n * scale) * x13 + weight_bits * x14 + 64n * x15 * scale, 8n * scale),
-    weight_bytes: ceilDiv(weight_bits * (x14 + hidden_size * (patch_size * patch_size * image_channels + x12)), 8n * scale),
-    activation_bytes: ceilDiv(hidden_size * (activation_bits * (x15 + (10n * num_layers + 3n) * x13 + (x7 ? x10 + (x11 ? x1 : 0n) : 0n)) + (x7 ? 32n * (x1 + (x11 ? x8 : 0n)) * scale : 0n)) + (num_layers * (activation_bits * x4 + 128n * scale) + 64n * scale) * x13, 8n * scale),
+    cuda_core_flops: y1 + (x7 ? 31n * hidden_size * x1 : 0n),
+    io_bytes: ceilDiv(y3, 8n * scale),
+    weight_bytes: ceilDiv(y6, 8n * scale),
+    activation_bytes: ceilDiv(y7, 8n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -3381,7 +4277,14 @@ export function vit_model_fused_io_bytes(given = {}) {
   if (hidden_size % num_heads !== 0n) throw noMultiple("hidden_size", hidden_size, "num_heads", num_heads);
   const x1 = pretrain_grid_size * pretrain_grid_size + 1n;
   const x2 = num_views * (grid_size * grid_size + 1n);
-  return ceilDiv(hidden_size * (weight_bits * (num_layers * (4n * hidden_size + 2n * intermediate_size + 5n) + x1) + activation_bits * (x1 + 12n * num_layers * x2)) + num_layers * intermediate_size * (weight_bits + 2n * activation_bits * x2) + 64n * x1 * scale, 8n * scale);
+  const y2 =
+    weight_bits * (num_layers * (4n * hidden_size + 2n * intermediate_size + 5n) + x1)
+    + activation_bits * (x1 + 12n * num_layers * x2);
+  const y1 =
+    hidden_size * y2
+    + num_layers * intermediate_size * (weight_bits + 2n * activation_bits * x2)
+    + 64n * x1 * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -3440,12 +4343,23 @@ export function clip_vision_embeddings(given = {}) {
   const x8 = x2 + (pretrain_grid_size !== 1n ? x5 : 0n);
   const x9 = x5 + 2n;
   const x10 = x5 + 1n;
+  const y2 =
+    activation_bits * (num_views * (4n * x1 + 3n) + x6 + (x4 ? (x7 ? x6 : 0n) + 2n * x8 : 0n) + 2n)
+    + weight_bits * x9
+    + (x4 ? 32n * x6 * ((x7 ? 1n : 0n) + 1n) * scale : 0n);
+  const y1 =
+    hidden_size * y2
+    + 64n * x10 * scale;
+  const y4 =
+    activation_bits * (x10 + (x4 ? x8 + (x7 ? x1 : 0n) : 0n) + 2n * x3)
+    + (x4 ? 32n * (x1 + (x7 ? x5 : 0n)) * scale : 0n);
+  const y3 = hidden_size * y4;
   return Object.freeze({
     tensor_core_flops: 0n,
     cuda_core_flops: hidden_size * (x3 + (x4 ? 31n * x1 : 0n)),
-    io_bytes: ceilDiv(hidden_size * (activation_bits * (num_views * (4n * x1 + 3n) + x6 + (x4 ? (x7 ? x6 : 0n) + 2n * x8 : 0n) + 2n) + weight_bits * x9 + (x4 ? 32n * x6 * ((x7 ? 1n : 0n) + 1n) * scale : 0n)) + 64n * x10 * scale, 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(hidden_size * weight_bits * (patch_size * patch_size * image_channels + x9), 8n * scale),
-    activation_bytes: ceilDiv(hidden_size * (activation_bits * (x10 + (x4 ? x8 + (x7 ? x1 : 0n) : 0n) + 2n * x3) + (x4 ? 32n * (x1 + (x7 ? x5 : 0n)) * scale : 0n)), 8n * scale),
+    activation_bytes: ceilDiv(y3, 8n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -3495,7 +4409,9 @@ export function clip_vision_embeddings_fused_io_bytes(given = {}) {
     ["weight_bits", weight_bits, 1n],
     ["activation_bits", activation_bits, 1n],
   ]);
-  return ceilDiv((pretrain_grid_size * pretrain_grid_size + 1n) * (hidden_size * (weight_bits + activation_bits) + 64n * scale), 8n * scale);
+  const y2 = hidden_size * (weight_bits + activation_bits) + 64n * scale;
+  const y1 = (pretrain_grid_size * pretrain_grid_size + 1n) * y2;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -3546,10 +4462,11 @@ export function notp_transformer(given = {}) {
   const x2 = num_layers * x1;
   const x3 = 2n * intermediate_size;
   const x4 = weight_bits * (intermediate_size + hidden_size * (4n * hidden_size + x3 + 9n));
+  const y1 = num_layers * (x4 + (activation_bits * (9n * intermediate_size + 22n * hidden_size) + 128n * scale) * x1);
   return Object.freeze({
     tensor_core_flops: hidden_size * (8n * hidden_size + 4n * (num_queries + intermediate_size)) * x2,
     cuda_core_flops: (16n * hidden_size + 6n * (intermediate_size + num_queries * num_heads)) * x2,
-    io_bytes: ceilDiv(num_layers * (x4 + (activation_bits * (9n * intermediate_size + 22n * hidden_size) + 128n * scale) * x1), 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(num_layers * x4, 8n * scale),
     activation_bytes: ceilDiv((activation_bits * (x3 + 5n * hidden_size) + 64n * scale) * x2, 4n * scale),
     kv_cache_bytes: 0n,
@@ -3602,7 +4519,11 @@ export function notp_transformer_fused_io_bytes(given = {}) {
   ]);
   if (hidden_size % num_heads !== 0n) throw noMultiple("hidden_size", hidden_size, "num_heads", num_heads);
   const x1 = 2n * intermediate_size;
-  return ceilDiv(num_layers * (weight_bits * (intermediate_size + hidden_size * (4n * hidden_size + x1 + 5n)) + activation_bits * num_queries * num_views * (x1 + 12n * hidden_size)), 8n * scale);
+  const y2 =
+    weight_bits * (intermediate_size + hidden_size * (4n * hidden_size + x1 + 5n))
+    + activation_bits * num_queries * num_views * (x1 + 12n * hidden_size);
+  const y1 = num_layers * y2;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -3649,10 +4570,11 @@ export function notp_transformer_block(given = {}) {
   const x1 = num_queries * num_views;
   const x2 = 2n * intermediate_size;
   const x3 = weight_bits * (intermediate_size + hidden_size * (4n * hidden_size + x2 + 9n));
+  const y1 = x3 + (activation_bits * (9n * intermediate_size + 22n * hidden_size) + 128n * scale) * x1;
   return Object.freeze({
     tensor_core_flops: hidden_size * (8n * hidden_size + 4n * (num_queries + intermediate_size)) * x1,
     cuda_core_flops: (16n * hidden_size + 6n * (intermediate_size + num_queries * num_heads)) * x1,
-    io_bytes: ceilDiv(x3 + (activation_bits * (9n * intermediate_size + 22n * hidden_size) + 128n * scale) * x1, 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(x3, 8n * scale),
     activation_bytes: ceilDiv((activation_bits * (x2 + 5n * hidden_size) + 64n * scale) * x1, 4n * scale),
     kv_cache_bytes: 0n,
@@ -3702,7 +4624,10 @@ export function notp_transformer_block_fused_io_bytes(given = {}) {
   ]);
   if (hidden_size % num_heads !== 0n) throw noMultiple("hidden_size", hidden_size, "num_heads", num_heads);
   const x1 = 2n * intermediate_size;
-  return ceilDiv(weight_bits * (intermediate_size + hidden_size * (4n * hidden_size + x1 + 5n)) + activation_bits * num_queries * num_views * (x1 + 12n * hidden_size), 8n * scale);
+  const y1 =
+    weight_bits * (intermediate_size + hidden_size * (4n * hidden_size + x1 + 5n))
+    + activation_bits * num_queries * num_views * (x1 + 12n * hidden_size);
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -3796,7 +4721,8 @@ export function notp_attention_fused_io_bytes(given = {}) {
     ["activation_bits", activation_bits, 1n],
   ]);
   if (hidden_size % num_heads !== 0n) throw noMultiple("hidden_size", hidden_size, "num_heads", num_heads);
-  return ceilDiv(hidden_size * (2n * weight_bits * (hidden_size + 1n) + 5n * activation_bits * num_queries * num_views), 4n * scale);
+  const y1 = hidden_size * (2n * weight_bits * (hidden_size + 1n) + 5n * activation_bits * num_queries * num_views);
+  return ceilDiv(y1, 4n * scale);
 }
 
 /**
@@ -3880,7 +4806,8 @@ export function notp_feedforward_fused_io_bytes(given = {}) {
     ["activation_bits", activation_bits, 1n],
   ]);
   const x1 = hidden_size + intermediate_size;
-  return ceilDiv(weight_bits * (2n * hidden_size * intermediate_size + x1) + 2n * x1 * activation_bits * num_tokens, 8n * scale);
+  const y1 = weight_bits * (2n * hidden_size * intermediate_size + x1) + 2n * x1 * activation_bits * num_tokens;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -4046,5 +4973,6 @@ export function lm_head_fused_io_bytes(given = {}) {
     ["weight_bits", weight_bits, 1n],
     ["activation_bits", activation_bits, 1n],
   ]);
-  return ceilDiv(activation_bits * num_tokens * (in_features + out_features) + in_features * out_features * weight_bits, 8n * scale);
+  const y1 = activation_bits * num_tokens * (in_features + out_features) + in_features * out_features * weight_bits;
+  return ceilDiv(y1, 8n * scale);
 }

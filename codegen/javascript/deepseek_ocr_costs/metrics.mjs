@@ -85,7 +85,15 @@ export function vision_tensor_core_flops(given = {}) {
   const x14 = x4 ? x3 * x1 * x1 : 0n;
   const x15 = x1 * x14;
   const x16 = x5 * x5;
-  return (8410300416n * ((x4 ? x9 * x9 * x3 : 0n) + x10 * x10) + 2359296n * (x11 * x11 * x12 + x13 * x13) + 98304n * (x2 * x2 * x7 + x8 * x8) + 613613568n * (x7 + x8) + 12288n * (x1 * x15 + x16 * x16 + x15 + x5 * x16) + 134873088n * (x14 + x16) + 604078080n * (x12 + 1n)) * vision_batch_size * images_per_prompt * floorDiv(batch_size, vision_batch_size);
+  const y1 =
+    8410300416n * ((x4 ? x9 * x9 * x3 : 0n) + x10 * x10)
+    + 2359296n * (x11 * x11 * x12 + x13 * x13)
+    + 98304n * (x2 * x2 * x7 + x8 * x8)
+    + 613613568n * (x7 + x8)
+    + 12288n * (x1 * x15 + x16 * x16 + x15 + x5 * x16)
+    + 134873088n * (x14 + x16)
+    + 604078080n * (x12 + 1n);
+  return y1 * vision_batch_size * images_per_prompt * floorDiv(batch_size, vision_batch_size);
 }
 
 /**
@@ -157,7 +165,22 @@ export function vision_cuda_core_flops(given = {}) {
   const x15 = x5 * x5;
   const x16 = x5 !== 64n;
   const x17 = x1 !== 64n;
-  return (vision_batch_size * (29503488n * ((x4 ? x10 * x10 * x3 : 0n) + x11 * x11) + 2304n * (x2 * x2 * x8 + x9 * x9) + 995840n * (x8 + x9) + 384n * (x1 * x1 * x14 + x15 * x15) + 336644n * (x14 + x15) + 993536n * ((x4 ? x3 : 0n) + 1n)) + 31744n * ((x6 !== 16n ? x9 : 0n) + (x2 !== 16n ? x7 : 0n)) + 23808n * ((x16 ? x15 : 0n) + (x17 ? x13 : 0n)) + 3072n * ((x16 ? x5 : 0n) + (x17 ? x12 : 0n)) - 1536n * ((x16 ? 1n : 0n) + (x4 ? (x17 ? 1n : 0n) : 0n)) + 16n * (x15 + x13 + x5 + x12) + 6720n * ((x4 ? 1n : 0n) + 1n)) * images_per_prompt * floorDiv(batch_size, vision_batch_size);
+  const y2 =
+    29503488n * ((x4 ? x10 * x10 * x3 : 0n) + x11 * x11)
+    + 2304n * (x2 * x2 * x8 + x9 * x9)
+    + 995840n * (x8 + x9)
+    + 384n * (x1 * x1 * x14 + x15 * x15)
+    + 336644n * (x14 + x15)
+    + 993536n * ((x4 ? x3 : 0n) + 1n);
+  const y1 =
+    vision_batch_size * y2
+    + 31744n * ((x6 !== 16n ? x9 : 0n) + (x2 !== 16n ? x7 : 0n))
+    + 23808n * ((x16 ? x15 : 0n) + (x17 ? x13 : 0n))
+    + 3072n * ((x16 ? x5 : 0n) + (x17 ? x12 : 0n))
+    - 1536n * ((x16 ? 1n : 0n) + (x4 ? (x17 ? 1n : 0n) : 0n))
+    + 16n * (x15 + x13 + x5 + x12)
+    + 6720n * ((x4 ? 1n : 0n) + 1n);
+  return y1 * images_per_prompt * floorDiv(batch_size, vision_batch_size);
 }
 
 /**
@@ -260,7 +283,51 @@ export function vision_io_bytes(given = {}) {
   const x45 = x28 + (x29 ? x5 : 0n) + (x30 ? x18 : 0n);
   const x46 = (x26 ? 1n : 0n) + (x4 ? (x27 ? 1n : 0n) : 0n);
   const x47 = weight_bits !== 32n * scale;
-  return ceilDiv((activation_bits * (vision_batch_size * ((3n * image_size * image_size + (x36 ? 6144n * x1 * x1 : 0n)) * x16 + 3n * base_size * base_size + 1204224n * ((x36 ? x12 : 0n) + (x37 ? x14 : 0n)) + 4816896n * ((x10 !== 1n ? x12 : 0n) + (x13 !== 1n ? x14 : 0n)) + 7225344n * ((x38 !== 1n ? x12 : 0n) + (x39 !== 1n ? x14 : 0n)) + 2408448n * ((x38 === 1n ? x12 : 0n) + (x39 === 1n ? x14 : 0n)) + 26342400n * (x12 + x14) + 2048n * (x15 * x15 * x16 + x17 * x17) + 1432576n * x9 + 12288n * ((x36 ? (x1 + x40 !== 2n ? x20 : 0n) : 0n) + (x5 + vision_batch_size !== 2n ? x41 : 0n)) + 6144n * (x41 + (x42 ? ((x40 === 1n ? 1n : 0n) + 1n) * x20 : 0n) + (x43 ? ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x22 : 0n)) + 192n * (x21 + x23 + (x42 ? x21 : 0n) + (x43 ? x23 : 0n)) + 18432n * ((x40 !== 1n ? x20 : 0n) + (vision_batch_size !== 1n ? x22 : 0n)) + 96n * (x1 * x21 + x22 * x22) + 306194n * x24 + 1430528n * x25) + (x44 ? 1024n * x45 + 262144n * x46 + 768n * x31 - 512n * x32 : 0n) + 2048n * x28 + 1280n * x31 + 1024n * (x8 + x7) + 526336n * x46 + 1056n * x33 + 32n * x34 + 679040n * x35) + weight_bits * ((x47 ? 3210752n * x32 : 0n) + 1280n * ((x5 === 64n ? x22 : 0n) + (x1 === 64n ? x19 : 0n)) + 395107072n * x35) + ((x44 ? 1n : 0n) + 1n) * (32768n * x45 + 8388608n * x46 + 24576n * x31) * scale + x32 * ((x44 ? -16384n : 0n) + (x47 ? 102744064n : 0n) + 102727680n) * scale + vision_batch_size * (3136n * (x9 + x25) + 1536n * x24) * scale + 1024n * (x33 + x34) * scale + 446528n * x35 * scale) * images_per_prompt * floorDiv(batch_size, vision_batch_size), 8n * scale);
+  const y5 =
+    x41
+    + (x42 ? ((x40 === 1n ? 1n : 0n) + 1n) * x20 : 0n)
+    + (x43 ? ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x22 : 0n);
+  const y4 =
+    (3n * image_size * image_size + (x36 ? 6144n * x1 * x1 : 0n)) * x16
+    + 3n * base_size * base_size
+    + 1204224n * ((x36 ? x12 : 0n) + (x37 ? x14 : 0n))
+    + 4816896n * ((x10 !== 1n ? x12 : 0n) + (x13 !== 1n ? x14 : 0n))
+    + 7225344n * ((x38 !== 1n ? x12 : 0n) + (x39 !== 1n ? x14 : 0n))
+    + 2408448n * ((x38 === 1n ? x12 : 0n) + (x39 === 1n ? x14 : 0n))
+    + 26342400n * (x12 + x14)
+    + 2048n * (x15 * x15 * x16 + x17 * x17)
+    + 1432576n * x9
+    + 12288n * ((x36 ? (x1 + x40 !== 2n ? x20 : 0n) : 0n) + (x5 + vision_batch_size !== 2n ? x41 : 0n))
+    + 6144n * y5
+    + 192n * (x21 + x23 + (x42 ? x21 : 0n) + (x43 ? x23 : 0n))
+    + 18432n * ((x40 !== 1n ? x20 : 0n) + (vision_batch_size !== 1n ? x22 : 0n))
+    + 96n * (x1 * x21 + x22 * x22)
+    + 306194n * x24
+    + 1430528n * x25;
+  const y3 =
+    vision_batch_size * y4
+    + (x44 ? 1024n * x45 + 262144n * x46 + 768n * x31 - 512n * x32 : 0n)
+    + 2048n * x28
+    + 1280n * x31
+    + 1024n * (x8 + x7)
+    + 526336n * x46
+    + 1056n * x33
+    + 32n * x34
+    + 679040n * x35;
+  const y6 =
+    (x47 ? 3210752n * x32 : 0n)
+    + 1280n * ((x5 === 64n ? x22 : 0n) + (x1 === 64n ? x19 : 0n))
+    + 395107072n * x35;
+  const y2 =
+    activation_bits * y3
+    + weight_bits * y6
+    + ((x44 ? 1n : 0n) + 1n) * (32768n * x45 + 8388608n * x46 + 24576n * x31) * scale
+    + x32 * ((x44 ? -16384n : 0n) + (x47 ? 102744064n : 0n) + 102727680n) * scale
+    + vision_batch_size * (3136n * (x9 + x25) + 1536n * x24) * scale
+    + 1024n * (x33 + x34) * scale
+    + 446528n * x35 * scale;
+  const y1 = y2 * images_per_prompt * floorDiv(batch_size, vision_batch_size);
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -416,7 +483,42 @@ export function vision_activation_bytes(given = {}) {
   const x42 = x5 !== 1n;
   const x43 = activation_bits !== 32n * scale;
   const x44 = (x26 ? 1n : 0n) + (x4 ? (x27 ? 1n : 0n) : 0n);
-  return ceilDiv((activation_bits * (vision_batch_size * (150528n * ((x36 ? x12 : 0n) + (x37 ? x14 : 0n) + (x38 === 1n ? x12 : 0n) + (x39 === 1n ? x14 : 0n)) + 301056n * ((x10 !== 1n ? x12 : 0n) + (x13 !== 1n ? x14 : 0n)) + 451584n * ((x38 !== 1n ? x12 : 0n) + (x39 !== 1n ? x14 : 0n)) + 1495872n * (x12 + x14) + 128n * (x15 * x15 * x16 + x17 * x17) + 80384n * x9 + 768n * ((x36 ? (x1 + x40 !== 2n ? x20 : 0n) : 0n) + (x5 + vision_batch_size !== 2n ? (x37 ? x22 : 0n) : 0n)) + 384n * ((x41 ? ((x40 === 1n ? 1n : 0n) + 1n) * x20 : 0n) + (x42 ? ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x22 : 0n)) + 12n * (x21 + x23 + (x41 ? x21 : 0n) + (x42 ? x23 : 0n)) + 1152n * ((x40 !== 1n ? x20 : 0n) + (vision_batch_size !== 1n ? x22 : 0n)) + 6n * (x1 * x21 + x22 * x22) + 17537n * x24 + 80256n * x25) + (x43 ? 128n * x32 + 96n * x31 - 64n * x33 : 0n) + 128n * x28 * ((x43 ? 1n : 0n) + 1n) + 32896n * x44 + 66n * x34 + 2n * (x5 + x18) + 58824n * x35) + vision_batch_size * (392n * (x9 + x25) + 192n * x24) * scale + x33 * ((weight_bits !== 32n * scale ? 12843008n : 0n) - 2048n) * scale + 4096n * (x28 + x32) * scale + (x43 ? 1048576n * x44 * scale : 0n) + 3072n * x31 * scale + 64n * x34 * scale + 25088n * x35 * scale) * images_per_prompt * floorDiv(batch_size, vision_batch_size), scale);
+  const y5 =
+    (x41 ? ((x40 === 1n ? 1n : 0n) + 1n) * x20 : 0n)
+    + (x42 ? ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x22 : 0n);
+  const y4 =
+    150528n * ((x36 ? x12 : 0n) + (x37 ? x14 : 0n) + (x38 === 1n ? x12 : 0n) + (x39 === 1n ? x14 : 0n))
+    + 301056n * ((x10 !== 1n ? x12 : 0n) + (x13 !== 1n ? x14 : 0n))
+    + 451584n * ((x38 !== 1n ? x12 : 0n) + (x39 !== 1n ? x14 : 0n))
+    + 1495872n * (x12 + x14)
+    + 128n * (x15 * x15 * x16 + x17 * x17)
+    + 80384n * x9
+    + 768n * ((x36 ? (x1 + x40 !== 2n ? x20 : 0n) : 0n) + (x5 + vision_batch_size !== 2n ? (x37 ? x22 : 0n) : 0n))
+    + 384n * y5
+    + 12n * (x21 + x23 + (x41 ? x21 : 0n) + (x42 ? x23 : 0n))
+    + 1152n * ((x40 !== 1n ? x20 : 0n) + (vision_batch_size !== 1n ? x22 : 0n))
+    + 6n * (x1 * x21 + x22 * x22)
+    + 17537n * x24
+    + 80256n * x25;
+  const y3 =
+    vision_batch_size * y4
+    + (x43 ? 128n * x32 + 96n * x31 - 64n * x33 : 0n)
+    + 128n * x28 * ((x43 ? 1n : 0n) + 1n)
+    + 32896n * x44
+    + 66n * x34
+    + 2n * (x5 + x18)
+    + 58824n * x35;
+  const y2 =
+    activation_bits * y3
+    + vision_batch_size * (392n * (x9 + x25) + 192n * x24) * scale
+    + x33 * ((weight_bits !== 32n * scale ? 12843008n : 0n) - 2048n) * scale
+    + 4096n * (x28 + x32) * scale
+    + (x43 ? 1048576n * x44 * scale : 0n)
+    + 3072n * x31 * scale
+    + 64n * x34 * scale
+    + 25088n * x35 * scale;
+  const y1 = y2 * images_per_prompt * floorDiv(batch_size, vision_batch_size);
+  return ceilDiv(y1, scale);
 }
 
 /**
@@ -529,7 +631,8 @@ export function projector_tensor_core_flops(given = {}) {
   const x1 = ceilDiv(floorDiv(image_size, 16n), 4n);
   const x2 = num_height_tiles * num_width_tiles;
   const x3 = ceilDiv(floorDiv(base_size, 16n), 4n);
-  return 5242880n * ((x2 > 1n ? x2 * x1 * x1 : 0n) + x3 * x3) * vision_batch_size * images_per_prompt * floorDiv(batch_size, vision_batch_size);
+  const y1 = (x2 > 1n ? x2 * x1 * x1 : 0n) + x3 * x3;
+  return 5242880n * y1 * vision_batch_size * images_per_prompt * floorDiv(batch_size, vision_batch_size);
 }
 
 /**
@@ -585,7 +688,11 @@ export function projector_cuda_core_flops(given = {}) {
   if (base_size < 16n) throw tooSmall("base_size", base_size, "sam_patch_size", 16n);
   if (image_size < 16n) throw tooSmall("image_size", image_size, "sam_patch_size", 16n);
   const x1 = num_height_tiles * num_width_tiles;
-  return 3n * ((x1 > 1n ? x1 * vision_batch_size * images_per_prompt * floorDiv(batch_size, vision_batch_size) * image_size * image_size : 0n) + base_size * base_size);
+  const y2 = floorDiv(batch_size, vision_batch_size);
+  const y1 =
+    (x1 > 1n ? x1 * vision_batch_size * images_per_prompt * y2 * image_size * image_size : 0n)
+    + base_size * base_size;
+  return 3n * y1;
 }
 
 /**
@@ -650,7 +757,19 @@ export function projector_io_bytes(given = {}) {
   const x7 = x2 * x1 * x4;
   const x8 = x7 + x5 * x5;
   const x9 = images_per_prompt * floorDiv(batch_size, vision_batch_size);
-  return ceilDiv((vision_batch_size * activation_bits * ((x1 !== 1n ? (num_width_tiles !== 1n ? 2560n * x7 : 0n) : 0n) + 18944n * x8 + 10240n * x6 + 7680n) + weight_bits * ((x3 ? 2624000n : 0n) + 2625280n) + 64n * (x6 + x8 + 1n) * scale) * x9 + activation_bits * (3n * ((x3 ? x2 * vision_batch_size * x9 * image_size * image_size : 0n) + base_size * base_size) + (x3 ? x9 : 0n) + 1n), 8n * scale);
+  const y3 = (x1 !== 1n ? (num_width_tiles !== 1n ? 2560n * x7 : 0n) : 0n) + 18944n * x8 + 10240n * x6 + 7680n;
+  const y2 =
+    vision_batch_size * activation_bits * y3
+    + weight_bits * ((x3 ? 2624000n : 0n) + 2625280n)
+    + 64n * (x6 + x8 + 1n) * scale;
+  const y4 =
+    3n * ((x3 ? x2 * vision_batch_size * x9 * image_size * image_size : 0n) + base_size * base_size)
+    + (x3 ? x9 : 0n)
+    + 1n;
+  const y1 =
+    y2 * x9
+    + activation_bits * y4;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -769,7 +888,17 @@ export function projector_activation_bytes(given = {}) {
   const x5 = ceilDiv(floorDiv(base_size, 16n), 4n);
   const x6 = x2 * x1 * x4;
   const x7 = images_per_prompt * floorDiv(batch_size, vision_batch_size);
-  return ceilDiv(activation_bits * ((x3 ? x7 : 0n) + ((x1 !== 1n ? (num_width_tiles !== 1n ? 1280n * x6 : 0n) : 0n) + 8448n * (x6 + x5 * x5) + 5120n * (num_height_tiles * x4 + x5) + 3840n) * vision_batch_size * x7 + 1n), 8n * scale);
+  const y3 =
+    (x1 !== 1n ? (num_width_tiles !== 1n ? 1280n * x6 : 0n) : 0n)
+    + 8448n * (x6 + x5 * x5)
+    + 5120n * (num_height_tiles * x4 + x5)
+    + 3840n;
+  const y2 =
+    (x3 ? x7 : 0n)
+    + y3 * vision_batch_size * x7
+    + 1n;
+  const y1 = activation_bits * y2;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -975,7 +1104,32 @@ export function prefill_io_bytes(given = {}) {
   const x1 = activation_bits !== 32n * scale;
   const x2 = weight_bits !== 32n * scale;
   const x3 = kv_bits !== activation_bits;
-  return ceilDiv(batch_size * (seq_len * (activation_bits * ((x1 ? 179712n : 0n) + (x3 ? 30720n : 0n) + 2243072n) + 30720n * kv_bits * ((x3 ? 1n : 0n) + 1n) + (x1 ? 5750784n * scale : 0n) + 1280n * weight_bits + 14900096n * scale) + logits_tokens * (activation_bits * ((x1 ? 129280n : 0n) + (batch_size !== 1n ? (logits_tokens !== seq_len ? 2560n : 0n) : 0n) + 130560n) + (x1 ? 4136960n * scale : 0n))) + weight_bits * (33n * (batch_size * seq_len > 298n ? 73400320n : routedReads(64n, 6n, batch_size * seq_len, 1146880n, expert_routing)) + (x2 ? 901120n : 0n) + 346144000n) + 768n * seq_len * scale + (x2 ? 28835840n * scale : 0n) + 28905472n * scale, 8n * scale);
+  const y3 =
+    activation_bits * ((x1 ? 179712n : 0n) + (x3 ? 30720n : 0n) + 2243072n)
+    + 30720n * kv_bits * ((x3 ? 1n : 0n) + 1n)
+    + (x1 ? 5750784n * scale : 0n)
+    + 1280n * weight_bits
+    + 14900096n * scale;
+  const y5 = (x1 ? 129280n : 0n) + (batch_size !== 1n ? (logits_tokens !== seq_len ? 2560n : 0n) : 0n) + 130560n;
+  const y4 =
+    activation_bits * y5
+    + (x1 ? 4136960n * scale : 0n);
+  const y2 =
+    seq_len * y3
+    + logits_tokens * y4;
+  const y8 = batch_size * seq_len;
+  const y7 = y8 > 298n ? 73400320n : routedReads(64n, 6n, y8, 1146880n, expert_routing);
+  const y6 =
+    33n * y7
+    + (x2 ? 901120n : 0n)
+    + 346144000n;
+  const y1 =
+    batch_size * y2
+    + weight_bits * y6
+    + 768n * seq_len * scale
+    + (x2 ? 28835840n * scale : 0n)
+    + 28905472n * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -1076,7 +1230,17 @@ export function prefill_activation_bytes(given = {}) {
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   const x1 = activation_bits !== 32n * scale;
-  return ceilDiv(batch_size * (seq_len * (activation_bits * ((x1 ? 6144n : 0n) + 123648n) + (x1 ? 522240n * scale : 0n) + 698284n * scale) + logits_tokens * (activation_bits * ((batch_size !== 1n ? (logits_tokens !== seq_len ? 160n : 0n) : 0n) + 16160n) + (x1 ? 517120n * scale : 0n))) + (weight_bits !== 32n * scale ? 3604480n * scale : 0n) + 5632n * scale, scale);
+  const y3 =
+    activation_bits * ((batch_size !== 1n ? (logits_tokens !== seq_len ? 160n : 0n) : 0n) + 16160n)
+    + (x1 ? 517120n * scale : 0n);
+  const y2 =
+    seq_len * (activation_bits * ((x1 ? 6144n : 0n) + 123648n) + (x1 ? 522240n * scale : 0n) + 698284n * scale)
+    + logits_tokens * y3;
+  const y1 =
+    batch_size * y2
+    + (weight_bits !== 32n * scale ? 3604480n * scale : 0n)
+    + 5632n * scale;
+  return ceilDiv(y1, scale);
 }
 
 /**
@@ -1258,7 +1422,25 @@ export function decode_io_bytes(given = {}) {
   checkRouting(expert_routing);
   const x1 = activation_bits !== 32n * scale;
   const x2 = weight_bits !== 32n * scale;
-  return ceilDiv(decode_steps * ((x2 ? 28835840n * scale : 0n) + batch_size * (activation_bits * ((x1 ? 308992n : 0n) + 2404352n) + 30720n * kv_bits + (x1 ? 9887744n * scale : 0n) + 1280n * weight_bits + 14900096n * scale) + weight_bits * (33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + (x2 ? 901120n : 0n) + 346144000n) + 28906240n * scale) + 30720n * (seq_len * decode_steps + triangular(decode_steps)) * batch_size * kv_bits, 8n * scale);
+  const y3 =
+    activation_bits * ((x1 ? 308992n : 0n) + 2404352n)
+    + 30720n * kv_bits
+    + (x1 ? 9887744n * scale : 0n)
+    + 1280n * weight_bits
+    + 14900096n * scale;
+  const y4 =
+    33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing))
+    + (x2 ? 901120n : 0n)
+    + 346144000n;
+  const y2 =
+    (x2 ? 28835840n * scale : 0n)
+    + batch_size * y3
+    + weight_bits * y4
+    + 28906240n * scale;
+  const y1 =
+    decode_steps * y2
+    + 30720n * (seq_len * decode_steps + triangular(decode_steps)) * batch_size * kv_bits;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -1347,7 +1529,12 @@ export function decode_activation_bytes(given = {}) {
   ]);
   checkRouting(expert_routing);
   const x1 = activation_bits !== 32n * scale;
-  return ceilDiv(decode_steps > 0n ? batch_size * (activation_bits * ((x1 ? 6144n : 0n) + 139808n) + (x1 ? 1039360n * scale : 0n) + 698284n * scale) + (weight_bits !== 32n * scale ? 3604480n * scale : 0n) + 5632n * scale : 0n, scale);
+  const y2 =
+    batch_size * (activation_bits * ((x1 ? 6144n : 0n) + 139808n) + (x1 ? 1039360n * scale : 0n) + 698284n * scale)
+    + (weight_bits !== 32n * scale ? 3604480n * scale : 0n)
+    + 5632n * scale;
+  const y1 = decode_steps > 0n ? y2 : 0n;
+  return ceilDiv(y1, scale);
 }
 
 /**
@@ -1487,7 +1674,9 @@ export function request_tensor_core_flops(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -1499,7 +1688,9 @@ export function request_tensor_core_flops(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
@@ -1512,7 +1703,18 @@ export function request_tensor_core_flops(given = {}) {
   const x17 = x1 * x16;
   const x18 = x6 * x6;
   const x19 = vision_batch_size * images_per_prompt * floorDiv(batch_size, vision_batch_size);
-  return (8410300416n * ((x4 ? x11 * x11 * x3 : 0n) + x12 * x12) + 2359296n * (x13 * x13 * x14 + x15 * x15) + 98304n * (x2 * x2 * x8 + x9 * x9) + 613613568n * x10 + 12288n * (x1 * x17 + x18 * x18 + x17 + x6 * x18) + 134873088n * (x16 + x18) + 604078080n * (x14 + 1n)) * x19 + 5242880n * x10 * x19 + batch_size * (seq_len * (61440n * seq_len + 817235456n) + 330956800n * logits_tokens) + batch_size * (61440n * (seq_len * decode_steps + triangular(decode_steps)) + 1148192256n * decode_steps);
+  const y2 =
+    8410300416n * ((x4 ? x11 * x11 * x3 : 0n) + x12 * x12)
+    + 2359296n * (x13 * x13 * x14 + x15 * x15)
+    + 98304n * (x2 * x2 * x8 + x9 * x9)
+    + 613613568n * x10
+    + 12288n * (x1 * x17 + x18 * x18 + x17 + x6 * x18)
+    + 134873088n * (x16 + x18)
+    + 604078080n * (x14 + 1n);
+  const y1 = y2 * x19;
+  const y3 = batch_size * (61440n * (seq_len * decode_steps + triangular(decode_steps)) + 1148192256n * decode_steps);
+  const y4 = batch_size * (seq_len * (61440n * seq_len + 817235456n) + 330956800n * logits_tokens);
+  return y1 + 5242880n * x10 * x19 + y4 + y3;
 }
 
 /**
@@ -1609,7 +1811,9 @@ export function request_cuda_core_flops(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -1621,7 +1825,9 @@ export function request_cuda_core_flops(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
@@ -1635,7 +1841,25 @@ export function request_cuda_core_flops(given = {}) {
   const x19 = images_per_prompt * floorDiv(batch_size, vision_batch_size);
   const x20 = x6 !== 64n;
   const x21 = x1 !== 64n;
-  return (vision_batch_size * (29503488n * ((x4 ? x12 * x12 * x3 : 0n) + x13 * x13) + 2304n * (x2 * x2 * x9 + x10 * x10) + 995840n * x11 + 384n * (x1 * x1 * x17 + x18 * x18) + 336644n * (x17 + x18) + 993536n * (x14 + 1n)) + 31744n * ((x7 !== 16n ? x10 : 0n) + (x2 !== 16n ? x8 : 0n)) + 23808n * ((x20 ? x18 : 0n) + (x21 ? x16 : 0n)) + 3072n * ((x20 ? x6 : 0n) + (x21 ? x15 : 0n)) - 1536n * ((x20 ? 1n : 0n) + (x4 ? (x21 ? 1n : 0n) : 0n)) + 16n * (x18 + x16 + x6 + x15) + 6720n * ((x4 ? 1n : 0n) + 1n)) * x19 + 3n * (x14 * vision_batch_size * x19 * image_size * image_size + base_size * base_size) + (720n * seq_len + 888244n) * batch_size * seq_len + batch_size * (720n * (seq_len * decode_steps + triangular(decode_steps)) + 888244n * decode_steps);
+  const y3 =
+    29503488n * ((x4 ? x12 * x12 * x3 : 0n) + x13 * x13)
+    + 2304n * (x2 * x2 * x9 + x10 * x10)
+    + 995840n * x11
+    + 384n * (x1 * x1 * x17 + x18 * x18)
+    + 336644n * (x17 + x18)
+    + 993536n * (x14 + 1n);
+  const y2 =
+    vision_batch_size * y3
+    + 31744n * ((x7 !== 16n ? x10 : 0n) + (x2 !== 16n ? x8 : 0n))
+    + 23808n * ((x20 ? x18 : 0n) + (x21 ? x16 : 0n))
+    + 3072n * ((x20 ? x6 : 0n) + (x21 ? x15 : 0n))
+    - 1536n * ((x20 ? 1n : 0n) + (x4 ? (x21 ? 1n : 0n) : 0n))
+    + 16n * (x18 + x16 + x6 + x15)
+    + 6720n * ((x4 ? 1n : 0n) + 1n);
+  const y1 = y2 * x19;
+  const y4 = batch_size * (720n * (seq_len * decode_steps + triangular(decode_steps)) + 888244n * decode_steps);
+  const y5 = 3n * (x14 * vision_batch_size * x19 * image_size * image_size + base_size * base_size);
+  return y1 + y5 + (720n * seq_len + 888244n) * batch_size * seq_len + y4;
 }
 
 /**
@@ -1735,7 +1959,9 @@ export function request_io_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -1747,7 +1973,9 @@ export function request_io_bytes(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
@@ -1796,7 +2024,94 @@ export function request_io_bytes(given = {}) {
   const x56 = 1280n * weight_bits + 14900096n * scale;
   const x57 = (x54 ? 901120n : 0n) + 346144000n;
   const x58 = x54 ? 28835840n : 0n;
-  return ceilDiv((activation_bits * (vision_batch_size * ((3n * x41 + (x42 ? 6144n * x1 * x1 : 0n)) * x20 + 3n * x43 + 1204224n * ((x42 ? x16 : 0n) + (x44 ? x18 : 0n)) + 4816896n * ((x14 !== 1n ? x16 : 0n) + (x17 !== 1n ? x18 : 0n)) + 7225344n * ((x45 !== 1n ? x16 : 0n) + (x46 !== 1n ? x18 : 0n)) + 2408448n * ((x45 === 1n ? x16 : 0n) + (x46 === 1n ? x18 : 0n)) + 26342400n * (x16 + x18) + 2048n * (x19 * x19 * x20 + x21 * x21) + 1432576n * x12 + 12288n * ((x42 ? (x1 + x47 !== 2n ? x24 : 0n) : 0n) + (x6 + vision_batch_size !== 2n ? x48 : 0n)) + 6144n * (x48 + (x49 ? ((x47 === 1n ? 1n : 0n) + 1n) * x24 : 0n) + (x50 ? ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x26 : 0n)) + 192n * (x25 + x27 + (x49 ? x25 : 0n) + (x50 ? x27 : 0n)) + 18432n * ((x47 !== 1n ? x24 : 0n) + (vision_batch_size !== 1n ? x26 : 0n)) + 96n * (x1 * x25 + x26 * x26) + 306194n * x28 + 1430528n * x29) + (x51 ? 1024n * x52 + 262144n * x53 + 768n * x36 - 512n * x37 : 0n) + 2048n * x33 + 1280n * x36 + 1024n * (x11 + x9) + 526336n * x53 + 1056n * x38 + 32n * x39 + 679040n * x40) + weight_bits * ((x54 ? 3210752n * x37 : 0n) + 1280n * ((x6 === 64n ? x26 : 0n) + (x1 === 64n ? x23 : 0n)) + 395107072n * x40) + ((x51 ? 1n : 0n) + 1n) * (32768n * x52 + 8388608n * x53 + 24576n * x36) * scale + x37 * ((x51 ? -16384n : 0n) + (x54 ? 102744064n : 0n) + 102727680n) * scale + vision_batch_size * (3136n * (x12 + x29) + 1536n * x28) * scale + 1024n * (x38 + x39) * scale + 446528n * x40 * scale) * x30 + (vision_batch_size * activation_bits * ((x2 !== 1n ? (num_width_tiles !== 1n ? 2560n * x10 : 0n) : 0n) + 18944n * x12 + 10240n * x8 + 7680n) + weight_bits * ((x4 ? 2624000n : 0n) + 2625280n) + 64n * x13 * scale) * x30 + activation_bits * (3n * (x20 * vision_batch_size * x30 * x41 + x43) + (x4 ? x30 : 0n) + 1n) + batch_size * (seq_len * (activation_bits * ((x51 ? 179712n : 0n) + (x55 ? 30720n : 0n) + 2243072n) + 30720n * kv_bits * ((x55 ? 1n : 0n) + 1n) + (x51 ? 5750784n * scale : 0n) + x56) + logits_tokens * (activation_bits * ((x51 ? 129280n : 0n) + (batch_size !== 1n ? (logits_tokens !== seq_len ? 2560n : 0n) : 0n) + 130560n) + (x51 ? 4136960n * scale : 0n))) + weight_bits * (33n * (batch_size * seq_len > 298n ? 73400320n : routedReads(64n, 6n, batch_size * seq_len, 1146880n, expert_routing)) + x57) + 768n * seq_len * scale + x58 * scale + decode_steps * (x58 * scale + batch_size * (activation_bits * ((x51 ? 308992n : 0n) + 2404352n) + 30720n * kv_bits + (x51 ? 9887744n * scale : 0n) + x56) + weight_bits * (33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + x57) + 28906240n * scale) + 30720n * (seq_len * decode_steps + triangular(decode_steps)) * batch_size * kv_bits + 28905472n * scale, 8n * scale);
+  const y5 =
+    x48
+    + (x49 ? ((x47 === 1n ? 1n : 0n) + 1n) * x24 : 0n)
+    + (x50 ? ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x26 : 0n);
+  const y4 =
+    (3n * x41 + (x42 ? 6144n * x1 * x1 : 0n)) * x20
+    + 3n * x43
+    + 1204224n * ((x42 ? x16 : 0n) + (x44 ? x18 : 0n))
+    + 4816896n * ((x14 !== 1n ? x16 : 0n) + (x17 !== 1n ? x18 : 0n))
+    + 7225344n * ((x45 !== 1n ? x16 : 0n) + (x46 !== 1n ? x18 : 0n))
+    + 2408448n * ((x45 === 1n ? x16 : 0n) + (x46 === 1n ? x18 : 0n))
+    + 26342400n * (x16 + x18)
+    + 2048n * (x19 * x19 * x20 + x21 * x21)
+    + 1432576n * x12
+    + 12288n * ((x42 ? (x1 + x47 !== 2n ? x24 : 0n) : 0n) + (x6 + vision_batch_size !== 2n ? x48 : 0n))
+    + 6144n * y5
+    + 192n * (x25 + x27 + (x49 ? x25 : 0n) + (x50 ? x27 : 0n))
+    + 18432n * ((x47 !== 1n ? x24 : 0n) + (vision_batch_size !== 1n ? x26 : 0n))
+    + 96n * (x1 * x25 + x26 * x26)
+    + 306194n * x28
+    + 1430528n * x29;
+  const y3 =
+    vision_batch_size * y4
+    + (x51 ? 1024n * x52 + 262144n * x53 + 768n * x36 - 512n * x37 : 0n)
+    + 2048n * x33
+    + 1280n * x36
+    + 1024n * (x11 + x9)
+    + 526336n * x53
+    + 1056n * x38
+    + 32n * x39
+    + 679040n * x40;
+  const y6 =
+    (x54 ? 3210752n * x37 : 0n)
+    + 1280n * ((x6 === 64n ? x26 : 0n) + (x1 === 64n ? x23 : 0n))
+    + 395107072n * x40;
+  const y2 =
+    activation_bits * y3
+    + weight_bits * y6
+    + ((x51 ? 1n : 0n) + 1n) * (32768n * x52 + 8388608n * x53 + 24576n * x36) * scale
+    + x37 * ((x51 ? -16384n : 0n) + (x54 ? 102744064n : 0n) + 102727680n) * scale
+    + vision_batch_size * (3136n * (x12 + x29) + 1536n * x28) * scale
+    + 1024n * (x38 + x39) * scale
+    + 446528n * x40 * scale;
+  const y8 = (x2 !== 1n ? (num_width_tiles !== 1n ? 2560n * x10 : 0n) : 0n) + 18944n * x12 + 10240n * x8 + 7680n;
+  const y7 =
+    vision_batch_size * activation_bits * y8
+    + weight_bits * ((x4 ? 2624000n : 0n) + 2625280n)
+    + 64n * x13 * scale;
+  const y10 =
+    activation_bits * ((x51 ? 179712n : 0n) + (x55 ? 30720n : 0n) + 2243072n)
+    + 30720n * kv_bits * ((x55 ? 1n : 0n) + 1n)
+    + (x51 ? 5750784n * scale : 0n)
+    + x56;
+  const y12 = (x51 ? 129280n : 0n) + (batch_size !== 1n ? (logits_tokens !== seq_len ? 2560n : 0n) : 0n) + 130560n;
+  const y11 =
+    activation_bits * y12
+    + (x51 ? 4136960n * scale : 0n);
+  const y9 =
+    seq_len * y10
+    + logits_tokens * y11;
+  const y15 = batch_size * seq_len;
+  const y14 = y15 > 298n ? 73400320n : routedReads(64n, 6n, y15, 1146880n, expert_routing);
+  const y13 =
+    33n * y14
+    + x57;
+  const y17 =
+    activation_bits * ((x51 ? 308992n : 0n) + 2404352n)
+    + 30720n * kv_bits
+    + (x51 ? 9887744n * scale : 0n)
+    + x56;
+  const y18 = 33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + x57;
+  const y16 =
+    x58 * scale
+    + batch_size * y17
+    + weight_bits * y18
+    + 28906240n * scale;
+  const y1 =
+    y2 * x30
+    + y7 * x30
+    + activation_bits * (3n * (x20 * vision_batch_size * x30 * x41 + x43) + (x4 ? x30 : 0n) + 1n)
+    + batch_size * y9
+    + weight_bits * y13
+    + 768n * seq_len * scale
+    + x58 * scale
+    + decode_steps * y16
+    + 30720n * (seq_len * decode_steps + triangular(decode_steps)) * batch_size * kv_bits
+    + 28905472n * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -1887,7 +2202,9 @@ export function request_weight_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -1899,7 +2216,9 @@ export function request_weight_bytes(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
@@ -2002,7 +2321,9 @@ export function request_activation_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -2014,7 +2335,9 @@ export function request_activation_bytes(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
@@ -2057,7 +2380,63 @@ export function request_activation_bytes(given = {}) {
   const x49 = weight_bits !== 32n * scale;
   const x50 = x47 ? 6144n : 0n;
   const x51 = (x49 ? 3604480n : 0n) + 5632n;
-  return ceilDiv(largest(8n * (activation_bits * (vision_batch_size * (150528n * ((x40 ? x15 : 0n) + (x41 ? x17 : 0n) + (x42 === 1n ? x15 : 0n) + (x43 === 1n ? x17 : 0n)) + 301056n * ((x13 !== 1n ? x15 : 0n) + (x16 !== 1n ? x17 : 0n)) + 451584n * ((x42 !== 1n ? x15 : 0n) + (x43 !== 1n ? x17 : 0n)) + 1495872n * (x15 + x17) + 128n * (x18 * x18 * x19 + x20 * x20) + 80384n * x12 + 768n * ((x40 ? (x1 + x44 !== 2n ? x23 : 0n) : 0n) + (x6 + vision_batch_size !== 2n ? (x41 ? x25 : 0n) : 0n)) + 384n * ((x45 ? ((x44 === 1n ? 1n : 0n) + 1n) * x23 : 0n) + (x46 ? ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x25 : 0n)) + 12n * (x24 + x26 + (x45 ? x24 : 0n) + (x46 ? x26 : 0n)) + 1152n * ((x44 !== 1n ? x23 : 0n) + (vision_batch_size !== 1n ? x25 : 0n)) + 6n * (x1 * x24 + x25 * x25) + 17537n * x27 + 80256n * x28) + (x47 ? 128n * x36 + 96n * x35 - 64n * x37 : 0n) + 128n * x32 * ((x47 ? 1n : 0n) + 1n) + 32896n * x48 + 66n * x38 + 2n * (x6 + x21) + 58824n * x39) + vision_batch_size * (392n * (x12 + x28) + 192n * x27) * scale + x37 * ((x49 ? 12843008n : 0n) - 2048n) * scale + 4096n * (x32 + x36) * scale + (x47 ? 1048576n * x48 * scale : 0n) + 3072n * x35 * scale + 64n * x38 * scale + 25088n * x39 * scale) * x29, activation_bits * ((x4 ? x29 : 0n) + ((x2 !== 1n ? (num_width_tiles !== 1n ? 1280n * x10 : 0n) : 0n) + 8448n * x12 + 5120n * x8 + 3840n) * vision_batch_size * x29 + 1n), 8n * (batch_size * (seq_len * (activation_bits * (x50 + 123648n) + (x47 ? 522240n * scale : 0n) + 698284n * scale) + logits_tokens * (activation_bits * ((batch_size !== 1n ? (logits_tokens !== seq_len ? 160n : 0n) : 0n) + 16160n) + (x47 ? 517120n * scale : 0n))) + x51 * scale), decode_steps > 0n ? 8n * (batch_size * (activation_bits * (x50 + 139808n) + (x47 ? 1039360n * scale : 0n) + 698284n * scale) + x51 * scale) : 0n), 8n * scale);
+  const y6 =
+    (x45 ? ((x44 === 1n ? 1n : 0n) + 1n) * x23 : 0n)
+    + (x46 ? ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x25 : 0n);
+  const y5 =
+    150528n * ((x40 ? x15 : 0n) + (x41 ? x17 : 0n) + (x42 === 1n ? x15 : 0n) + (x43 === 1n ? x17 : 0n))
+    + 301056n * ((x13 !== 1n ? x15 : 0n) + (x16 !== 1n ? x17 : 0n))
+    + 451584n * ((x42 !== 1n ? x15 : 0n) + (x43 !== 1n ? x17 : 0n))
+    + 1495872n * (x15 + x17)
+    + 128n * (x18 * x18 * x19 + x20 * x20)
+    + 80384n * x12
+    + 768n * ((x40 ? (x1 + x44 !== 2n ? x23 : 0n) : 0n) + (x6 + vision_batch_size !== 2n ? (x41 ? x25 : 0n) : 0n))
+    + 384n * y6
+    + 12n * (x24 + x26 + (x45 ? x24 : 0n) + (x46 ? x26 : 0n))
+    + 1152n * ((x44 !== 1n ? x23 : 0n) + (vision_batch_size !== 1n ? x25 : 0n))
+    + 6n * (x1 * x24 + x25 * x25)
+    + 17537n * x27
+    + 80256n * x28;
+  const y4 =
+    vision_batch_size * y5
+    + (x47 ? 128n * x36 + 96n * x35 - 64n * x37 : 0n)
+    + 128n * x32 * ((x47 ? 1n : 0n) + 1n)
+    + 32896n * x48
+    + 66n * x38
+    + 2n * (x6 + x21)
+    + 58824n * x39;
+  const y3 =
+    activation_bits * y4
+    + vision_batch_size * (392n * (x12 + x28) + 192n * x27) * scale
+    + x37 * ((x49 ? 12843008n : 0n) - 2048n) * scale
+    + 4096n * (x32 + x36) * scale
+    + (x47 ? 1048576n * x48 * scale : 0n)
+    + 3072n * x35 * scale
+    + 64n * x38 * scale
+    + 25088n * x39 * scale;
+  const y2 = 8n * y3 * x29;
+  const y10 =
+    activation_bits * ((batch_size !== 1n ? (logits_tokens !== seq_len ? 160n : 0n) : 0n) + 16160n)
+    + (x47 ? 517120n * scale : 0n);
+  const y9 =
+    seq_len * (activation_bits * (x50 + 123648n) + (x47 ? 522240n * scale : 0n) + 698284n * scale)
+    + logits_tokens * y10;
+  const y8 =
+    batch_size * y9
+    + x51 * scale;
+  const y7 = 8n * y8;
+  const y13 = (x2 !== 1n ? (num_width_tiles !== 1n ? 1280n * x10 : 0n) : 0n) + 8448n * x12 + 5120n * x8 + 3840n;
+  const y12 =
+    (x4 ? x29 : 0n)
+    + y13 * vision_batch_size * x29
+    + 1n;
+  const y11 = activation_bits * y12;
+  const y15 =
+    batch_size * (activation_bits * (x50 + 139808n) + (x47 ? 1039360n * scale : 0n) + 698284n * scale)
+    + x51 * scale;
+  const y14 = decode_steps > 0n ? 8n * y15 : 0n;
+  const y1 = largest(y2, y11, y7, y14);
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -2148,7 +2527,9 @@ export function request_kv_cache_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -2160,7 +2541,9 @@ export function request_kv_cache_bytes(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);

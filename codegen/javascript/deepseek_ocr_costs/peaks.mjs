@@ -90,7 +90,9 @@ export function vision_peak_activation_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
   const x10 = base_size * base_size;
@@ -154,7 +156,56 @@ export function vision_peak_activation_bytes(given = {}) {
   const x68 = 3072n * x39;
   const x69 = x67 * x7;
   const x70 = x54 ? 9216n : 0n;
-  return ceilDiv(largest((x15 + (x16 ? (x18 + 24576n * x19) * scale : 0n) + x21 * x22) * x24, (x15 + (x25 * x22 + (x16 ? 24576n * scale : 0n)) * x19) * x24, (activation_bits * ((((x28 ? 451584n : 0n) + 1430016n) * x27 + 768n * x19) * x20 + x29) + x31 * scale) * x24, (x15 + 8448n * activation_bits * x21) * x24, x16 ? (activation_bits * (x29 + x2 * (x2 * ((x33 + 3840n) * x20 + 64n) + 128n) - 64n) + 4096n * x2 * scale + x34 * scale) * x24 : 0n, (x31 * scale + activation_bits * (x29 + (x33 + x2 * (12n * x2 + 24n) + 5376n) * x21)) * x24, x3 !== 16n ? (activation_bits * (x29 + (2048n * x35 + 1024n) * x20 + 525312n) + 32768n * x35 * scale + x36 * scale) * x24 : 0n, x23 ? x31 * scale + activation_bits * (vision_batch_size * x41 + x46) + (x47 ? (x18 + x48) * scale : 0n) : 0n, x23 ? x31 * scale + activation_bits * (x49 * x40 + x50) + (x47 ? x48 * scale : 0n) : 0n, x23 ? x31 * scale + activation_bits * (vision_batch_size * (((x53 ? 451584n : 0n) + 1430016n) * x52 + x41) + x46) : 0n, x23 ? x31 * scale + activation_bits * (vision_batch_size * (x38 + 8448n * x39) + x46) : 0n, x23 ? (x47 ? activation_bits * (x8 * (x8 * (vision_batch_size * (x55 + 3840n) + 64n) + 128n) + x50 - 64n) + 4096n * x8 * scale + x34 * scale : 0n) : 0n, x23 ? x31 * scale + activation_bits * (vision_batch_size * (x38 + (x55 + x8 * (12n * x8 + 24n) + 5376n) * x39) + x46) : 0n, x23 ? (x9 !== 16n ? activation_bits * (vision_batch_size * (2048n * x56 + x38 + 1024n) + x46 + 525312n) + 32768n * x56 * scale + x36 * scale : 0n) : 0n, 8n * (x59 + x25 * x60 + (x16 ? x61 : 0n)) * x63 * scale, 8n * (x59 + (((x28 ? 1806336n : 0n) + 5720064n) * x27 + x60) * x20) * x63 * scale, 8n * (x59 + 33792n * x21) * x63 * scale, x16 ? 8n * (x59 + x2 * (x2 * ((x64 + 15360n) * x20 + 256n) + 512n) + x65) * x63 * scale : 0n, 8n * (x59 + (x64 + x2 * (48n * x2 + 96n) + 21504n) * x21) * x63 * scale, x62 ? 8n * (x66 + x67 * x45 + x49 * x68 + (x47 ? x61 : 0n)) * scale : 0n, x62 ? 8n * (x66 + vision_batch_size * (x69 + ((x53 ? 1806336n : 0n) + 5720064n) * x52 + x68)) * scale : 0n, x62 ? 8n * (x66 + vision_batch_size * (x69 + 33792n * x39)) * scale : 0n, x47 ? (x62 ? 8n * (x66 + vision_batch_size * (x69 + (x70 + 15360n) * x39) + x8 * (256n * x8 + 512n) + x65) * scale : 0n) : 0n, x62 ? 8n * (x66 + vision_batch_size * (x69 + (x70 + x8 * (48n * x8 + 96n) + 21504n) * x39)) * scale : 0n), 8n * scale);
+  const y3 =
+    activation_bits * (x8 * (x8 * (vision_batch_size * (x55 + 3840n) + 64n) + 128n) + x50 - 64n)
+    + 4096n * x8 * scale
+    + x34 * scale;
+  const y2 = x23 ? (x47 ? y3 : 0n) : 0n;
+  const y5 =
+    activation_bits * (vision_batch_size * (2048n * x56 + x38 + 1024n) + x46 + 525312n)
+    + 32768n * x56 * scale
+    + x36 * scale;
+  const y4 = x23 ? (x9 !== 16n ? y5 : 0n) : 0n;
+  const y7 =
+    activation_bits * (x29 + x2 * (x2 * ((x33 + 3840n) * x20 + 64n) + 128n) - 64n)
+    + 4096n * x2 * scale
+    + x34 * scale;
+  const y6 = x16 ? y7 * x24 : 0n;
+  const y9 = activation_bits * (x29 + (2048n * x35 + 1024n) * x20 + 525312n) + 32768n * x35 * scale + x36 * scale;
+  const y8 = x3 !== 16n ? y9 * x24 : 0n;
+  const y11 = x66 + vision_batch_size * (x69 + (x70 + 15360n) * x39) + x8 * (256n * x8 + 512n) + x65;
+  const y10 = x47 ? (x62 ? 8n * y11 * scale : 0n) : 0n;
+  const y13 =
+    x31 * scale
+    + activation_bits * (vision_batch_size * (x38 + (x55 + x8 * (12n * x8 + 24n) + 5376n) * x39) + x46);
+  const y12 = x23 ? y13 : 0n;
+  const y15 =
+    x31 * scale
+    + activation_bits * (vision_batch_size * (((x53 ? 451584n : 0n) + 1430016n) * x52 + x41) + x46);
+  const y14 = x23 ? y15 : 0n;
+  const y17 = x31 * scale + activation_bits * (vision_batch_size * x41 + x46) + (x47 ? (x18 + x48) * scale : 0n);
+  const y16 = x23 ? y17 : 0n;
+  const y19 = activation_bits * ((((x28 ? 451584n : 0n) + 1430016n) * x27 + 768n * x19) * x20 + x29) + x31 * scale;
+  const y18 = y19 * x24;
+  const y21 = x66 + vision_batch_size * (x69 + ((x53 ? 1806336n : 0n) + 5720064n) * x52 + x68);
+  const y20 = x62 ? 8n * y21 * scale : 0n;
+  const y22 = x62 ? 8n * (x66 + vision_batch_size * (x69 + (x70 + x8 * (48n * x8 + 96n) + 21504n) * x39)) * scale : 0n;
+  const y23 = x16 ? 8n * (x59 + x2 * (x2 * ((x64 + 15360n) * x20 + 256n) + 512n) + x65) * x63 * scale : 0n;
+  const y24 = (x31 * scale + activation_bits * (x29 + (x33 + x2 * (12n * x2 + 24n) + 5376n) * x21)) * x24;
+  const y25 = x23 ? x31 * scale + activation_bits * (vision_batch_size * (x38 + 8448n * x39) + x46) : 0n;
+  const y26 = x23 ? x31 * scale + activation_bits * (x49 * x40 + x50) + (x47 ? x48 * scale : 0n) : 0n;
+  const y27 = 8n * (x59 + (((x28 ? 1806336n : 0n) + 5720064n) * x27 + x60) * x20) * x63 * scale;
+  const y28 = x62 ? 8n * (x66 + x67 * x45 + x49 * x68 + (x47 ? x61 : 0n)) * scale : 0n;
+  const y29 = x62 ? 8n * (x66 + vision_batch_size * (x69 + 33792n * x39)) * scale : 0n;
+  const y30 = 8n * (x59 + (x64 + x2 * (48n * x2 + 96n) + 21504n) * x21) * x63 * scale;
+  const y31 = (x15 + (x16 ? (x18 + 24576n * x19) * scale : 0n) + x21 * x22) * x24;
+  const y32 = (x15 + (x25 * x22 + (x16 ? 24576n * scale : 0n)) * x19) * x24;
+  const y33 = 8n * (x59 + x25 * x60 + (x16 ? x61 : 0n)) * x63 * scale;
+  const y34 = (x15 + 8448n * activation_bits * x21) * x24;
+  const y35 = 8n * (x59 + 33792n * x21) * x63 * scale;
+  const y36 = largest(y31, y32, y18, y34, y6, y24, y8, y16, y26, y14, y25, y2);
+  const y1 = largest(y36, y12, y4, y33, y27, y35, y23, y30, y28, y20, y29, y10, y22);
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -232,7 +283,9 @@ export function projector_peak_activation_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
   const x10 = base_size * base_size;
@@ -256,7 +309,31 @@ export function projector_peak_activation_bytes(given = {}) {
   const x28 = batch_size * (x26 + x20 * x25);
   const x29 = x6 + x24;
   const x30 = x7 + x8;
-  return ceilDiv(largest(x3 ? (x15 ? x18 * scale + activation_bits * (batch_size * (x12 * x13 + x16) + (5376n * x19 + 1024n) * x14) : 0n) : 0n, x15 ? x18 * scale + activation_bits * (vision_batch_size * (5376n * x24 + 2560n * x1 * x5 + 1024n) + batch_size * x21 + 1280n * (x17 + x23 * vision_batch_size * x7)) : 0n, x15 ? x18 * scale + activation_bits * (vision_batch_size * (3840n * x29 + 2560n * x30 + 1280n) + batch_size * (x16 + x21)) : 0n, x15 ? batch_size * (seq_len * (1280n * activation_bits + 64n * scale) + activation_bits * x21) + x9 * (2560n * activation_bits * vision_batch_size + 64n * scale) : 0n, x3 ? (x27 ? 8n * (batch_size * (x12 * x25 + x26) + (21504n * x19 + 4096n) * x14) * scale : 0n) : 0n, x27 ? 8n * (x28 + vision_batch_size * ((5120n * x23 + 10240n * x22) * x7 + 21504n * x24 + 4096n)) * scale : 0n, x27 ? 8n * (x28 + vision_batch_size * (15360n * x29 + 10240n * x30 + 5120n)) * scale : 0n, x27 ? 8n * (x28 + x9 * (10240n * vision_batch_size + 8n)) * scale : 0n), 8n * scale);
+  const y4 =
+    vision_batch_size * (5376n * x24 + 2560n * x1 * x5 + 1024n)
+    + batch_size * x21
+    + 1280n * (x17 + x23 * vision_batch_size * x7);
+  const y3 =
+    x18 * scale
+    + activation_bits * y4;
+  const y2 = x15 ? y3 : 0n;
+  const y6 =
+    batch_size * (seq_len * (1280n * activation_bits + 64n * scale) + activation_bits * x21)
+    + x9 * (2560n * activation_bits * vision_batch_size + 64n * scale);
+  const y5 = x15 ? y6 : 0n;
+  const y8 =
+    x18 * scale
+    + activation_bits * (vision_batch_size * (3840n * x29 + 2560n * x30 + 1280n) + batch_size * (x16 + x21));
+  const y7 = x15 ? y8 : 0n;
+  const y10 = x18 * scale + activation_bits * (batch_size * (x12 * x13 + x16) + (5376n * x19 + 1024n) * x14);
+  const y9 = x3 ? (x15 ? y10 : 0n) : 0n;
+  const y12 = x28 + vision_batch_size * ((5120n * x23 + 10240n * x22) * x7 + 21504n * x24 + 4096n);
+  const y11 = x27 ? 8n * y12 * scale : 0n;
+  const y13 = x3 ? (x27 ? 8n * (batch_size * (x12 * x25 + x26) + (21504n * x19 + 4096n) * x14) * scale : 0n) : 0n;
+  const y14 = x27 ? 8n * (x28 + vision_batch_size * (15360n * x29 + 10240n * x30 + 5120n)) * scale : 0n;
+  const y15 = x27 ? 8n * (x28 + x9 * (10240n * vision_batch_size + 8n)) * scale : 0n;
+  const y1 = largest(y9, y2, y7, y5, y13, y11, y14, y15);
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -316,7 +393,16 @@ export function prefill_peak_activation_bytes(given = {}) {
   const x8 = (x5 ? (logits_tokens === seq_len ? seq_len : 0n) : 0n) + (batch_size === 1n ? seq_len : 0n) + x6;
   const x9 = 8n * seq_len;
   const x10 = x2 ? batch_size : 0n;
-  return ceilDiv(largest(x1 ? seq_len * (batch_size * (640n * activation_bits + 5384n * scale) + 8n * scale) + x3 * scale : 0n, x1 ? seq_len * (batch_size * (4480n * activation_bits + 36480n * scale) + 8n * scale) + 512n * scale : 0n, x1 ? seq_len * (batch_size * (4640n * activation_bits + 5760n * scale) + 8n * scale) + 512n * scale : 0n, (seq_len * (x4 + 8n * scale) + x4 * x6) * x7, (logits_tokens * (16160n * activation_bits + 517120n * scale) + x8 * x4 + x9 * scale) * x7, x2 ? (x3 + seq_len * (20744n * batch_size + 8n)) * scale : 0n, x2 ? (seq_len * (149120n * batch_size + 8n) + 512n) * scale : 0n, (5128n * seq_len + 5120n * x6) * x10 * scale, (x9 + 5120n * x8 + 517120n * logits_tokens) * x10 * scale), scale);
+  const y2 = x1 ? seq_len * (batch_size * (4480n * activation_bits + 36480n * scale) + 8n * scale) + 512n * scale : 0n;
+  const y3 = x1 ? seq_len * (batch_size * (4640n * activation_bits + 5760n * scale) + 8n * scale) + 512n * scale : 0n;
+  const y4 = x1 ? seq_len * (batch_size * (640n * activation_bits + 5384n * scale) + 8n * scale) + x3 * scale : 0n;
+  const y5 = (logits_tokens * (16160n * activation_bits + 517120n * scale) + x8 * x4 + x9 * scale) * x7;
+  const y6 = x2 ? (seq_len * (149120n * batch_size + 8n) + 512n) * scale : 0n;
+  const y7 = x2 ? (x3 + seq_len * (20744n * batch_size + 8n)) * scale : 0n;
+  const y8 = (x9 + 5120n * x8 + 517120n * logits_tokens) * x10 * scale;
+  const y9 = (seq_len * (x4 + 8n * scale) + x4 * x6) * x7;
+  const y1 = largest(y4, y2, y3, y9, y5, y7, y6, (5128n * seq_len + 5120n * x6) * x10 * scale, y8);
+  return ceilDiv(y1, scale);
 }
 
 /**
@@ -361,7 +447,10 @@ export function decode_peak_activation_bytes(given = {}) {
   ]);
   checkRouting(expert_routing);
   const x1 = decode_steps > 0n;
-  return ceilDiv(largest(x1 ? (activation_bits !== 32n * scale ? (16320n * activation_bits + 517128n * scale) * batch_size : 0n) : 0n, x1 ? (activation_bits === 32n * scale ? 522248n * batch_size * scale : 0n) : 0n), scale);
+  const y3 = 16320n * activation_bits + 517128n * scale;
+  const y2 = x1 ? (activation_bits !== 32n * scale ? y3 * batch_size : 0n) : 0n;
+  const y1 = largest(y2, x1 ? (activation_bits === 32n * scale ? 522248n * batch_size * scale : 0n) : 0n);
+  return ceilDiv(y1, scale);
 }
 
 /**
@@ -459,7 +548,9 @@ export function request_peak_activation_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -471,7 +562,9 @@ export function request_peak_activation_bytes(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
@@ -551,5 +644,84 @@ export function request_peak_activation_bytes(given = {}) {
   const x85 = 8n * seq_len;
   const x86 = x68 ? batch_size : 0n;
   const x87 = decode_steps > 0n;
-  return ceilDiv(largest((x18 + (x19 ? (x21 + 24576n * x22) * scale : 0n) + x24 * x25) * x27, (x18 + (x28 * x25 + (x19 ? 24576n * scale : 0n)) * x22) * x27, (activation_bits * ((((x31 ? 451584n : 0n) + 1430016n) * x30 + 768n * x22) * x23 + x33) + x35 * scale) * x27, (x18 + 8448n * activation_bits * x24) * x27, x19 ? (activation_bits * (x33 + x2 * (x2 * ((x37 + 3840n) * x23 + 64n) + 128n) - 64n) + 4096n * x2 * scale + x38 * scale) * x27 : 0n, (x35 * scale + activation_bits * (x33 + (x37 + x2 * (12n * x2 + 24n) + 5376n) * x24)) * x27, x3 !== 16n ? (activation_bits * (x33 + (2048n * x39 + 1024n) * x23 + 525312n) + 32768n * x39 * scale + x40 * scale) * x27 : 0n, x26 ? x35 * scale + activation_bits * (vision_batch_size * x45 + x51) + (x52 ? (x21 + x53) * scale : 0n) : 0n, x26 ? x35 * scale + activation_bits * (x54 * x44 + x55) + (x52 ? x53 * scale : 0n) : 0n, x26 ? x35 * scale + activation_bits * (vision_batch_size * (((x58 ? 451584n : 0n) + 1430016n) * x57 + x45) + x51) : 0n, x26 ? x35 * scale + activation_bits * (vision_batch_size * (x42 + 8448n * x43) + x51) : 0n, x26 ? (x52 ? activation_bits * (x9 * (x9 * (vision_batch_size * (x60 + 3840n) + 64n) + 128n) + x55 - 64n) + 4096n * x9 * scale + x38 * scale : 0n) : 0n, x26 ? x35 * scale + activation_bits * (vision_batch_size * (x42 + (x60 + x9 * (12n * x9 + 24n) + 5376n) * x43) + x51) : 0n, x26 ? (x10 !== 16n ? activation_bits * (vision_batch_size * (2048n * x61 + x62) + x51 + 525312n) + 32768n * x61 * scale + x40 * scale : 0n) : 0n, 8n * (x65 + x28 * x66 + (x19 ? x67 : 0n)) * x69 * scale, 8n * (x65 + (((x31 ? 1806336n : 0n) + 5720064n) * x30 + x66) * x23) * x69 * scale, 8n * (x65 + 33792n * x24) * x69 * scale, x19 ? 8n * (x65 + x2 * (x2 * ((x70 + 15360n) * x23 + 256n) + 512n) + x71) * x69 * scale : 0n, 8n * (x65 + (x70 + x2 * (48n * x2 + 96n) + 21504n) * x24) * x69 * scale, x68 ? 8n * (x72 + x73 * x50 + x54 * x74 + (x52 ? x67 : 0n)) * scale : 0n, x68 ? 8n * (x72 + vision_batch_size * (x75 + ((x58 ? 1806336n : 0n) + 5720064n) * x57 + x74)) * scale : 0n, x68 ? 8n * (x72 + vision_batch_size * (x75 + 33792n * x43)) * scale : 0n, x52 ? (x68 ? 8n * (x72 + vision_batch_size * (x75 + (x76 + 15360n) * x43) + x9 * (256n * x9 + 512n) + x71) * scale : 0n) : 0n, x68 ? 8n * (x72 + vision_batch_size * (x75 + (x76 + x9 * (48n * x9 + 96n) + 21504n) * x43)) * scale : 0n, (x35 * scale + activation_bits * (x33 + (5376n * x39 + 1024n) * x23)) * x27, x26 ? x35 * scale + activation_bits * (vision_batch_size * (5376n * x61 + x62) + x51) : 0n, x26 ? x35 * scale + activation_bits * (vision_batch_size * (3840n * x77 + 2560n * x78 + 1280n) + batch_size * (x32 + x47)) : 0n, x26 ? batch_size * (x12 + activation_bits * x47) + x11 * (2560n * activation_bits * vision_batch_size + 64n * scale) : 0n, 8n * (x65 + (21504n * x39 + 4096n) * x23) * x69 * scale, x68 ? 8n * (x72 + vision_batch_size * (x75 + 21504n * x61 + 4096n)) * scale : 0n, x68 ? 8n * (x72 + vision_batch_size * (15360n * x77 + 10240n * x78 + 5120n)) * scale : 0n, x68 ? 8n * (x72 + x11 * (10240n * vision_batch_size + 8n)) * scale : 0n, x26 ? 8n * (seq_len * (batch_size * (640n * activation_bits + 5384n * scale) + 8n * scale) + x79 * scale) : 0n, x26 ? 8n * (seq_len * (batch_size * (4480n * activation_bits + 36480n * scale) + 8n * scale) + 512n * scale) : 0n, x26 ? 8n * (seq_len * (batch_size * (4640n * activation_bits + 5760n * scale) + 8n * scale) + 512n * scale) : 0n, 8n * (seq_len * (x80 + 8n * scale) + x80 * x82) * x83, 8n * (logits_tokens * (16160n * activation_bits + 517120n * scale) + x84 * x80 + x85 * scale) * x83, x68 ? 8n * (x79 + seq_len * (20744n * batch_size + 8n)) * scale : 0n, x68 ? 8n * (seq_len * (149120n * batch_size + 8n) + 512n) * scale : 0n, 8n * (x64 + 5120n * x82) * x86 * scale, 8n * (x85 + 5120n * x84 + 517120n * logits_tokens) * x86 * scale, x87 ? 8n * (16320n * activation_bits + 517128n * scale) * x83 : 0n, x87 ? 8n * 522248n * x86 * scale : 0n), 8n * scale);
+  const y3 =
+    activation_bits * (x9 * (x9 * (vision_batch_size * (x60 + 3840n) + 64n) + 128n) + x55 - 64n)
+    + 4096n * x9 * scale
+    + x38 * scale;
+  const y2 = x26 ? (x52 ? y3 : 0n) : 0n;
+  const y5 =
+    activation_bits * (vision_batch_size * (2048n * x61 + x62) + x51 + 525312n)
+    + 32768n * x61 * scale
+    + x40 * scale;
+  const y4 = x26 ? (x10 !== 16n ? y5 : 0n) : 0n;
+  const y7 =
+    activation_bits * (x33 + x2 * (x2 * ((x37 + 3840n) * x23 + 64n) + 128n) - 64n)
+    + 4096n * x2 * scale
+    + x38 * scale;
+  const y6 = x19 ? y7 * x27 : 0n;
+  const y9 =
+    x35 * scale
+    + activation_bits * (vision_batch_size * (3840n * x77 + 2560n * x78 + 1280n) + batch_size * (x32 + x47));
+  const y8 = x26 ? y9 : 0n;
+  const y11 = activation_bits * (x33 + (2048n * x39 + 1024n) * x23 + 525312n) + 32768n * x39 * scale + x40 * scale;
+  const y10 = x3 !== 16n ? y11 * x27 : 0n;
+  const y13 = x72 + vision_batch_size * (x75 + (x76 + 15360n) * x43) + x9 * (256n * x9 + 512n) + x71;
+  const y12 = x52 ? (x68 ? 8n * y13 * scale : 0n) : 0n;
+  const y15 =
+    x35 * scale
+    + activation_bits * (vision_batch_size * (x42 + (x60 + x9 * (12n * x9 + 24n) + 5376n) * x43) + x51);
+  const y14 = x26 ? y15 : 0n;
+  const y17 =
+    batch_size * (x12 + activation_bits * x47)
+    + x11 * (2560n * activation_bits * vision_batch_size + 64n * scale);
+  const y16 = x26 ? y17 : 0n;
+  const y19 =
+    x35 * scale
+    + activation_bits * (vision_batch_size * (((x58 ? 451584n : 0n) + 1430016n) * x57 + x45) + x51);
+  const y18 = x26 ? y19 : 0n;
+  const y21 = seq_len * (batch_size * (4480n * activation_bits + 36480n * scale) + 8n * scale) + 512n * scale;
+  const y20 = x26 ? 8n * y21 : 0n;
+  const y23 = seq_len * (batch_size * (4640n * activation_bits + 5760n * scale) + 8n * scale) + 512n * scale;
+  const y22 = x26 ? 8n * y23 : 0n;
+  const y25 = seq_len * (batch_size * (640n * activation_bits + 5384n * scale) + 8n * scale) + x79 * scale;
+  const y24 = x26 ? 8n * y25 : 0n;
+  const y27 = x35 * scale + activation_bits * (vision_batch_size * x45 + x51) + (x52 ? (x21 + x53) * scale : 0n);
+  const y26 = x26 ? y27 : 0n;
+  const y29 = activation_bits * ((((x31 ? 451584n : 0n) + 1430016n) * x30 + 768n * x22) * x23 + x33) + x35 * scale;
+  const y28 = y29 * x27;
+  const y31 = x72 + vision_batch_size * (x75 + ((x58 ? 1806336n : 0n) + 5720064n) * x57 + x74);
+  const y30 = x68 ? 8n * y31 * scale : 0n;
+  const y32 = x68 ? 8n * (x72 + vision_batch_size * (x75 + (x76 + x9 * (48n * x9 + 96n) + 21504n) * x43)) * scale : 0n;
+  const y33 = 8n * (logits_tokens * (16160n * activation_bits + 517120n * scale) + x84 * x80 + x85 * scale) * x83;
+  const y34 = x19 ? 8n * (x65 + x2 * (x2 * ((x70 + 15360n) * x23 + 256n) + 512n) + x71) * x69 * scale : 0n;
+  const y35 = (x35 * scale + activation_bits * (x33 + (x37 + x2 * (12n * x2 + 24n) + 5376n) * x24)) * x27;
+  const y36 = x26 ? x35 * scale + activation_bits * (vision_batch_size * (x42 + 8448n * x43) + x51) : 0n;
+  const y37 = x26 ? x35 * scale + activation_bits * (vision_batch_size * (5376n * x61 + x62) + x51) : 0n;
+  const y38 = x68 ? 8n * (x72 + vision_batch_size * (15360n * x77 + 10240n * x78 + 5120n)) * scale : 0n;
+  const y39 = x26 ? x35 * scale + activation_bits * (x54 * x44 + x55) + (x52 ? x53 * scale : 0n) : 0n;
+  const y40 = 8n * (x65 + (((x31 ? 1806336n : 0n) + 5720064n) * x30 + x66) * x23) * x69 * scale;
+  const y41 = x68 ? 8n * (x72 + vision_batch_size * (x75 + 21504n * x61 + 4096n)) * scale : 0n;
+  const y42 = (x35 * scale + activation_bits * (x33 + (5376n * x39 + 1024n) * x23)) * x27;
+  const y43 = x68 ? 8n * (x72 + x73 * x50 + x54 * x74 + (x52 ? x67 : 0n)) * scale : 0n;
+  const y44 = x68 ? 8n * (x72 + vision_batch_size * (x75 + 33792n * x43)) * scale : 0n;
+  const y45 = 8n * (x65 + (x70 + x2 * (48n * x2 + 96n) + 21504n) * x24) * x69 * scale;
+  const y46 = x68 ? 8n * (x72 + x11 * (10240n * vision_batch_size + 8n)) * scale : 0n;
+  const y47 = x68 ? 8n * (seq_len * (149120n * batch_size + 8n) + 512n) * scale : 0n;
+  const y48 = x68 ? 8n * (x79 + seq_len * (20744n * batch_size + 8n)) * scale : 0n;
+  const y49 = (x18 + (x19 ? (x21 + 24576n * x22) * scale : 0n) + x24 * x25) * x27;
+  const y50 = x87 ? 8n * (16320n * activation_bits + 517128n * scale) * x83 : 0n;
+  const y51 = 8n * (x85 + 5120n * x84 + 517120n * logits_tokens) * x86 * scale;
+  const y52 = (x18 + (x28 * x25 + (x19 ? 24576n * scale : 0n)) * x22) * x27;
+  const y53 = 8n * (x65 + x28 * x66 + (x19 ? x67 : 0n)) * x69 * scale;
+  const y54 = 8n * (x65 + (21504n * x39 + 4096n) * x23) * x69 * scale;
+  const y55 = 8n * (seq_len * (x80 + 8n * scale) + x80 * x82) * x83;
+  const y56 = (x18 + 8448n * activation_bits * x24) * x27;
+  const y57 = 8n * (x65 + 33792n * x24) * x69 * scale;
+  const y58 = 8n * (x64 + 5120n * x82) * x86 * scale;
+  const y59 = x87 ? 8n * 522248n * x86 * scale : 0n;
+  const y61 = largest(y49, y52, y28, y56, y6, y35, y10, y26, y39, y18);
+  const y60 = largest(y61, y36, y2, y14, y4, y53, y40, y57, y34, y45, y43, y30);
+  const y62 = largest(y60, y44, y12, y32, y42, y37, y8, y16, y54, y41, y38);
+  const y1 = largest(y62, y46, y24, y20, y22, y55, y33, y48, y47, y58, y51, y50, y59);
+  return ceilDiv(y1, 8n * scale);
 }

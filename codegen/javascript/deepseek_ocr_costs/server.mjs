@@ -71,12 +71,40 @@ export function chunk(given = {}) {
   const x5 = activation_bits !== 32n * scale;
   const x6 = batch_size !== 1n ? (logits_tokens !== seq_len ? 1n : 0n) : 0n;
   const x7 = weight_bits !== 32n * scale;
+  const y3 =
+    activation_bits * ((x5 ? 179712n : 0n) + 2273792n)
+    + 1280n * weight_bits
+    + 61440n * kv_bits
+    + (x5 ? 5750784n * scale : 0n)
+    + 14900096n * scale;
+  const y2 =
+    seq_len * y3
+    + (activation_bits * ((x5 ? 129280n : 0n) + 2560n * x6 + 130560n) + (x5 ? 4136960n * scale : 0n)) * x3
+    + 30720n * cached_tokens * kv_bits;
+  const y4 =
+    (x7 ? 901120n : 0n)
+    + (x2 ? 165478400n : 0n)
+    + 33n * (x4 > 298n ? 73400320n : routedReads(64n, 6n, x4, 1146880n, expert_routing))
+    + 180665600n;
+  const y1 =
+    batch_size * y2
+    + weight_bits * y4
+    + 768n * seq_len * scale
+    + (x7 ? 28835840n * scale : 0n)
+    + 28905472n * scale;
+  const y6 =
+    seq_len * (activation_bits * ((x5 ? 6144n : 0n) + 123648n) + (x5 ? 522240n * scale : 0n) + 698284n * scale)
+    + (activation_bits * (160n * x6 + 16160n) + (x5 ? 517120n * scale : 0n)) * x3;
+  const y5 =
+    batch_size * y6
+    + (x7 ? 3604480n * scale : 0n)
+    + 5632n * scale;
   return Object.freeze({
     tensor_core_flops: batch_size * (seq_len * (61440n * x1 + 817235456n) + 330956800n * x3),
     cuda_core_flops: (720n * x1 + 888244n) * x4,
-    io_bytes: ceilDiv(batch_size * (seq_len * (activation_bits * ((x5 ? 179712n : 0n) + 2273792n) + 1280n * weight_bits + 61440n * kv_bits + (x5 ? 5750784n * scale : 0n) + 14900096n * scale) + (activation_bits * ((x5 ? 129280n : 0n) + 2560n * x6 + 130560n) + (x5 ? 4136960n * scale : 0n)) * x3 + 30720n * cached_tokens * kv_bits) + weight_bits * ((x7 ? 901120n : 0n) + (x2 ? 165478400n : 0n) + 33n * (x4 > 298n ? 73400320n : routedReads(64n, 6n, x4, 1146880n, expert_routing)) + 180665600n) + 768n * seq_len * scale + (x7 ? 28835840n * scale : 0n) + 28905472n * scale, 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(366841760n * weight_bits, scale),
-    activation_bytes: ceilDiv(batch_size * (seq_len * (activation_bits * ((x5 ? 6144n : 0n) + 123648n) + (x5 ? 522240n * scale : 0n) + 698284n * scale) + (activation_bits * (160n * x6 + 16160n) + (x5 ? 517120n * scale : 0n)) * x3) + (x7 ? 3604480n * scale : 0n) + 5632n * scale, scale),
+    activation_bytes: ceilDiv(y5, scale),
     kv_cache_bytes: ceilDiv(3840n * batch_size * x1 * kv_bits, scale),
   });
 }
@@ -124,12 +152,32 @@ function _step(given = {}) {
   if (batch_size > context_tokens) throw tooLarge("batch_size", batch_size, "context_tokens", context_tokens);
   const x1 = activation_bits !== 32n * scale;
   const x2 = weight_bits !== 32n * scale;
+  const y2 =
+    activation_bits * ((x1 ? 308992n : 0n) + 2404352n)
+    + 1280n * weight_bits
+    + 61440n * kv_bits
+    + (x1 ? 9887744n * scale : 0n)
+    + 14900864n * scale;
+  const y3 =
+    (x2 ? 901120n : 0n)
+    + 33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing))
+    + 346144000n;
+  const y1 =
+    batch_size * y2
+    + weight_bits * y3
+    + 30720n * context_tokens * kv_bits
+    + (x2 ? 28835840n * scale : 0n)
+    + 28905472n * scale;
+  const y4 =
+    batch_size * (activation_bits * ((x1 ? 6144n : 0n) + 139808n) + (x1 ? 1039360n * scale : 0n) + 698284n * scale)
+    + (x2 ? 3604480n * scale : 0n)
+    + 5632n * scale;
   return Object.freeze({
     tensor_core_flops: 1148253696n * batch_size + 61440n * context_tokens,
     cuda_core_flops: 888964n * batch_size + 720n * context_tokens,
-    io_bytes: ceilDiv(batch_size * (activation_bits * ((x1 ? 308992n : 0n) + 2404352n) + 1280n * weight_bits + 61440n * kv_bits + (x1 ? 9887744n * scale : 0n) + 14900864n * scale) + weight_bits * ((x2 ? 901120n : 0n) + 33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + 346144000n) + 30720n * context_tokens * kv_bits + (x2 ? 28835840n * scale : 0n) + 28905472n * scale, 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(366841760n * weight_bits, scale),
-    activation_bytes: ceilDiv(batch_size * (activation_bits * ((x1 ? 6144n : 0n) + 139808n) + (x1 ? 1039360n * scale : 0n) + 698284n * scale) + (x2 ? 3604480n * scale : 0n) + 5632n * scale, scale),
+    activation_bytes: ceilDiv(y4, scale),
     kv_cache_bytes: ceilDiv(3840n * kv_bits * (batch_size + context_tokens), scale),
   });
 }

@@ -138,12 +138,100 @@ export function vision(given = {}) {
   const x64 = weight_bits !== 32n * scale;
   const x65 = (x61 ? 1n : 0n) + 1n;
   const x66 = x10 + x31;
+  const y1 =
+    8410300416n * x16
+    + 2359296n * x20
+    + 98304n * x21
+    + 613613568n * x10
+    + 12288n * (x27 + x29)
+    + 134873088n * x30
+    + 604078080n * x31;
+  const y2 =
+    vision_batch_size * (29503488n * x16 + 2304n * x21 + 995840n * x10 + 384n * x27 + 336644n * x30 + 993536n * x31)
+    + 31744n * x35
+    + 23808n * x38
+    + 3072n * x39
+    - 1536n * x40
+    + 16n * x43
+    + 6720n * x44;
+  const y6 =
+    (3n * image_size * image_size + (x45 ? 6144n * x1 * x1 : 0n)) * x18
+    + 3n * base_size * base_size
+    + 1204224n * x47
+    + 4816896n * x48
+    + 7225344n * x51
+    + 2408448n * x52
+    + 26342400n * x16
+    + 2048n * x20
+    + 1432576n * x10
+    + 12288n * x55
+    + 6144n * (x54 + x58)
+    + 192n * x59
+    + 18432n * x60
+    + 96n * x27
+    + 306194n * x30
+    + 1430528n * x31;
+  const y5 =
+    vision_batch_size * y6
+    + (x61 ? 1024n * x62 + 262144n * x63 + 768n * x38 - 512n * x40 : 0n)
+    + 2048n * x35
+    + 1280n * x38
+    + 1024n * (x9 + x7)
+    + 526336n * x63
+    + 1056n * x41
+    + 32n * x42
+    + 679040n * x44;
+  const y7 =
+    (x64 ? 3210752n * x40 : 0n)
+    + 1280n * ((x5 === 64n ? x26 : 0n) + (x1 === 64n ? x23 : 0n))
+    + 395107072n * x44;
+  const y4 =
+    activation_bits * y5
+    + weight_bits * y7
+    + x65 * (32768n * x62 + 8388608n * x63 + 24576n * x38) * scale
+    + x40 * ((x61 ? -16384n : 0n) + (x64 ? 102744064n : 0n) + 102727680n) * scale
+    + vision_batch_size * (3136n * x66 + 1536n * x30) * scale
+    + 1024n * x43 * scale
+    + 446528n * x44 * scale;
+  const y3 = y4 * x32;
+  const y11 =
+    150528n * (x47 + x52)
+    + 301056n * x48
+    + 451584n * x51
+    + 1495872n * x16
+    + 128n * x20
+    + 80384n * x10
+    + 768n * x55
+    + 384n * x58
+    + 12n * x59
+    + 1152n * x60
+    + 6n * x27
+    + 17537n * x30
+    + 80256n * x31;
+  const y10 =
+    vision_batch_size * y11
+    + (x61 ? 128n * x39 + 96n * x38 - 64n * x40 : 0n)
+    + 128n * x35 * x65
+    + 32896n * x63
+    + 66n * x41
+    + 2n * x42
+    + 58824n * x44;
+  const y9 =
+    activation_bits * y10
+    + vision_batch_size * (392n * x66 + 192n * x30) * scale
+    + x40 * ((x64 ? 12843008n : 0n) - 2048n) * scale
+    + 4096n * x62 * scale
+    + (x61 ? 1048576n * x63 * scale : 0n)
+    + 3072n * x38 * scale
+    + 64n * x41 * scale
+    + 25088n * x44 * scale;
+  const y8 = y9 * x32;
   return Object.freeze({
-    tensor_core_flops: (8410300416n * x16 + 2359296n * x20 + 98304n * x21 + 613613568n * x10 + 12288n * (x27 + x29) + 134873088n * x30 + 604078080n * x31) * vision_batch_size * x32,
-    cuda_core_flops: (vision_batch_size * (29503488n * x16 + 2304n * x21 + 995840n * x10 + 384n * x27 + 336644n * x30 + 993536n * x31) + 31744n * x35 + 23808n * x38 + 3072n * x39 - 1536n * x40 + 16n * x43 + 6720n * x44) * x32,
-    io_bytes: ceilDiv((activation_bits * (vision_batch_size * ((3n * image_size * image_size + (x45 ? 6144n * x1 * x1 : 0n)) * x18 + 3n * base_size * base_size + 1204224n * x47 + 4816896n * x48 + 7225344n * x51 + 2408448n * x52 + 26342400n * x16 + 2048n * x20 + 1432576n * x10 + 12288n * x55 + 6144n * (x54 + x58) + 192n * x59 + 18432n * x60 + 96n * x27 + 306194n * x30 + 1430528n * x31) + (x61 ? 1024n * x62 + 262144n * x63 + 768n * x38 - 512n * x40 : 0n) + 2048n * x35 + 1280n * x38 + 1024n * (x9 + x7) + 526336n * x63 + 1056n * x41 + 32n * x42 + 679040n * x44) + weight_bits * ((x64 ? 3210752n * x40 : 0n) + 1280n * ((x5 === 64n ? x26 : 0n) + (x1 === 64n ? x23 : 0n)) + 395107072n * x44) + x65 * (32768n * x62 + 8388608n * x63 + 24576n * x38) * scale + x40 * ((x61 ? -16384n : 0n) + (x64 ? 102744064n : 0n) + 102727680n) * scale + vision_batch_size * (3136n * x66 + 1536n * x30) * scale + 1024n * x43 * scale + 446528n * x44 * scale) * x32, 8n * scale),
+    tensor_core_flops: y1 * vision_batch_size * x32,
+    cuda_core_flops: y2 * x32,
+    io_bytes: ceilDiv(y3, 8n * scale),
     weight_bytes: ceilDiv(49843360n * weight_bits, scale),
-    activation_bytes: ceilDiv((activation_bits * (vision_batch_size * (150528n * (x47 + x52) + 301056n * x48 + 451584n * x51 + 1495872n * x16 + 128n * x20 + 80384n * x10 + 768n * x55 + 384n * x58 + 12n * x59 + 1152n * x60 + 6n * x27 + 17537n * x30 + 80256n * x31) + (x61 ? 128n * x39 + 96n * x38 - 64n * x40 : 0n) + 128n * x35 * x65 + 32896n * x63 + 66n * x41 + 2n * x42 + 58824n * x44) + vision_batch_size * (392n * x66 + 192n * x30) * scale + x40 * ((x64 ? 12843008n : 0n) - 2048n) * scale + 4096n * x62 * scale + (x61 ? 1048576n * x63 * scale : 0n) + 3072n * x38 * scale + 64n * x41 * scale + 25088n * x44 * scale) * x32, scale),
+    activation_bytes: ceilDiv(y8, scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -214,12 +302,20 @@ export function projector(given = {}) {
   const x11 = 3n * ((x3 ? x2 * x10 * image_size * image_size : 0n) + base_size * base_size);
   const x12 = x1 !== 1n ? (num_width_tiles !== 1n ? x7 : 0n) : 0n;
   const x13 = (x3 ? x9 : 0n) + 1n;
+  const y2 =
+    vision_batch_size * activation_bits * (2560n * x12 + 18944n * x8 + 10240n * x6 + 7680n)
+    + weight_bits * ((x3 ? 2624000n : 0n) + 2625280n)
+    + 64n * (x6 + x8 + 1n) * scale;
+  const y1 =
+    y2 * x9
+    + activation_bits * (x11 + x13);
+  const y3 = activation_bits * (x13 + (1280n * x12 + 8448n * x8 + 5120n * x6 + 3840n) * x10);
   return Object.freeze({
     tensor_core_flops: 5242880n * x8 * x10,
     cuda_core_flops: x11,
-    io_bytes: ceilDiv((vision_batch_size * activation_bits * (2560n * x12 + 18944n * x8 + 10240n * x6 + 7680n) + weight_bits * ((x3 ? 2624000n : 0n) + 2625280n) + 64n * (x6 + x8 + 1n) * scale) * x9 + activation_bits * (x11 + x13), 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(328160n * weight_bits, scale),
-    activation_bytes: ceilDiv(activation_bits * (x13 + (1280n * x12 + 8448n * x8 + 5120n * x6 + 3840n) * x10), 8n * scale),
+    activation_bytes: ceilDiv(y3, 8n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -276,12 +372,38 @@ export function prefill(given = {}) {
   const x3 = batch_size * seq_len;
   const x4 = kv_bits !== activation_bits;
   const x5 = batch_size !== 1n ? (logits_tokens !== seq_len ? 1n : 0n) : 0n;
+  const y3 =
+    activation_bits * ((x1 ? 179712n : 0n) + (x4 ? 30720n : 0n) + 2243072n)
+    + 30720n * kv_bits * ((x4 ? 1n : 0n) + 1n)
+    + (x1 ? 5750784n * scale : 0n)
+    + 1280n * weight_bits
+    + 14900096n * scale;
+  const y2 =
+    seq_len * y3
+    + logits_tokens * (activation_bits * ((x1 ? 129280n : 0n) + 2560n * x5 + 130560n) + (x1 ? 4136960n * scale : 0n));
+  const y4 =
+    33n * (x3 > 298n ? 73400320n : routedReads(64n, 6n, x3, 1146880n, expert_routing))
+    + (x2 ? 901120n : 0n)
+    + 346144000n;
+  const y1 =
+    batch_size * y2
+    + weight_bits * y4
+    + 768n * seq_len * scale
+    + (x2 ? 28835840n * scale : 0n)
+    + 28905472n * scale;
+  const y6 =
+    seq_len * (activation_bits * ((x1 ? 6144n : 0n) + 123648n) + (x1 ? 522240n * scale : 0n) + 698284n * scale)
+    + logits_tokens * (activation_bits * (160n * x5 + 16160n) + (x1 ? 517120n * scale : 0n));
+  const y5 =
+    batch_size * y6
+    + (x2 ? 3604480n * scale : 0n)
+    + 5632n * scale;
   return Object.freeze({
     tensor_core_flops: batch_size * (seq_len * (61440n * seq_len + 817235456n) + 330956800n * logits_tokens),
     cuda_core_flops: (720n * seq_len + 888244n) * x3,
-    io_bytes: ceilDiv(batch_size * (seq_len * (activation_bits * ((x1 ? 179712n : 0n) + (x4 ? 30720n : 0n) + 2243072n) + 30720n * kv_bits * ((x4 ? 1n : 0n) + 1n) + (x1 ? 5750784n * scale : 0n) + 1280n * weight_bits + 14900096n * scale) + logits_tokens * (activation_bits * ((x1 ? 129280n : 0n) + 2560n * x5 + 130560n) + (x1 ? 4136960n * scale : 0n))) + weight_bits * (33n * (x3 > 298n ? 73400320n : routedReads(64n, 6n, x3, 1146880n, expert_routing)) + (x2 ? 901120n : 0n) + 346144000n) + 768n * seq_len * scale + (x2 ? 28835840n * scale : 0n) + 28905472n * scale, 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(366841760n * weight_bits, scale),
-    activation_bytes: ceilDiv(batch_size * (seq_len * (activation_bits * ((x1 ? 6144n : 0n) + 123648n) + (x1 ? 522240n * scale : 0n) + 698284n * scale) + logits_tokens * (activation_bits * (160n * x5 + 16160n) + (x1 ? 517120n * scale : 0n))) + (x2 ? 3604480n * scale : 0n) + 5632n * scale, scale),
+    activation_bytes: ceilDiv(y5, scale),
     kv_cache_bytes: ceilDiv(3840n * kv_bits * x3, scale),
   });
 }
@@ -331,12 +453,35 @@ export function decode(given = {}) {
   const x2 = weight_bits !== 32n * scale;
   const x3 = seq_len * decode_steps + triangular(decode_steps);
   const x4 = batch_size * kv_bits;
+  const y3 =
+    activation_bits * ((x1 ? 308992n : 0n) + 2404352n)
+    + 30720n * kv_bits
+    + (x1 ? 9887744n * scale : 0n)
+    + 1280n * weight_bits
+    + 14900096n * scale;
+  const y4 =
+    33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing))
+    + (x2 ? 901120n : 0n)
+    + 346144000n;
+  const y2 =
+    (x2 ? 28835840n * scale : 0n)
+    + batch_size * y3
+    + weight_bits * y4
+    + 28906240n * scale;
+  const y1 =
+    decode_steps * y2
+    + 30720n * x3 * x4;
+  const y6 =
+    batch_size * (activation_bits * ((x1 ? 6144n : 0n) + 139808n) + (x1 ? 1039360n * scale : 0n) + 698284n * scale)
+    + (x2 ? 3604480n * scale : 0n)
+    + 5632n * scale;
+  const y5 = decode_steps > 0n ? y6 : 0n;
   return Object.freeze({
     tensor_core_flops: batch_size * (61440n * x3 + 1148192256n * decode_steps),
     cuda_core_flops: batch_size * (720n * x3 + 888244n * decode_steps),
-    io_bytes: ceilDiv(decode_steps * ((x2 ? 28835840n * scale : 0n) + batch_size * (activation_bits * ((x1 ? 308992n : 0n) + 2404352n) + 30720n * kv_bits + (x1 ? 9887744n * scale : 0n) + 1280n * weight_bits + 14900096n * scale) + weight_bits * (33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + (x2 ? 901120n : 0n) + 346144000n) + 28906240n * scale) + 30720n * x3 * x4, 8n * scale),
+    io_bytes: ceilDiv(y1, 8n * scale),
     weight_bytes: ceilDiv(366841760n * weight_bits, scale),
-    activation_bytes: ceilDiv(decode_steps > 0n ? batch_size * (activation_bits * ((x1 ? 6144n : 0n) + 139808n) + (x1 ? 1039360n * scale : 0n) + 698284n * scale) + (x2 ? 3604480n * scale : 0n) + 5632n * scale : 0n, scale),
+    activation_bytes: ceilDiv(y5, scale),
     kv_cache_bytes: ceilDiv(3840n * (seq_len + decode_steps) * x4, scale),
   });
 }
@@ -438,7 +583,9 @@ export function request(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -450,7 +597,9 @@ export function request(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
@@ -528,12 +677,149 @@ export function request(given = {}) {
   const x83 = (x70 ? 3604480n : 0n) + 5632n;
   const x84 = seq_len * decode_steps + triangular(decode_steps);
   const x85 = batch_size * kv_bits;
+  const y2 =
+    8410300416n * x19
+    + 2359296n * x23
+    + 98304n * x24
+    + 613613568n * x12
+    + 12288n * (x30 + x32)
+    + 134873088n * x33
+    + 604078080n * x34;
+  const y1 = y2 * x36;
+  const y3 = batch_size * (seq_len * (61440n * seq_len + 817235456n) + 330956800n * logits_tokens);
+  const y5 =
+    vision_batch_size * (29503488n * x19 + 2304n * x24 + 995840n * x12 + 384n * x30 + 336644n * x33 + 993536n * x34)
+    + 31744n * x39
+    + 23808n * x42
+    + 3072n * x43
+    - 1536n * x44
+    + 16n * x47
+    + 6720n * x48;
+  const y4 = y5 * x35;
+  const y9 =
+    (3n * x49 + (x50 ? 6144n * x1 * x1 : 0n)) * x21
+    + 3n * x51
+    + 1204224n * x53
+    + 4816896n * x54
+    + 7225344n * x57
+    + 2408448n * x58
+    + 26342400n * x19
+    + 2048n * x23
+    + 1432576n * x12
+    + 12288n * x61
+    + 6144n * (x60 + x64)
+    + 192n * x65
+    + 18432n * x66
+    + 96n * x30
+    + 306194n * x33
+    + 1430528n * x34;
+  const y8 =
+    vision_batch_size * y9
+    + (x67 ? 1024n * x68 + 262144n * x69 + 768n * x42 - 512n * x44 : 0n)
+    + 2048n * x39
+    + 1280n * x42
+    + 1024n * (x11 + x9)
+    + 526336n * x69
+    + 1056n * x45
+    + 32n * x46
+    + 679040n * x48;
+  const y10 =
+    (x70 ? 3210752n * x44 : 0n)
+    + 1280n * ((x6 === 64n ? x29 : 0n) + (x1 === 64n ? x26 : 0n))
+    + 395107072n * x48;
+  const y7 =
+    activation_bits * y8
+    + weight_bits * y10
+    + x71 * (32768n * x68 + 8388608n * x69 + 24576n * x42) * scale
+    + x44 * ((x67 ? -16384n : 0n) + (x70 ? 102744064n : 0n) + 102727680n) * scale
+    + vision_batch_size * (3136n * x72 + 1536n * x33) * scale
+    + 1024n * x47 * scale
+    + 446528n * x48 * scale;
+  const y11 =
+    vision_batch_size * activation_bits * (2560n * x74 + 18944n * x12 + 10240n * x8 + 7680n)
+    + weight_bits * ((x4 ? 2624000n : 0n) + 2625280n)
+    + 64n * x13 * scale;
+  const y13 =
+    activation_bits * ((x67 ? 179712n : 0n) + (x77 ? 30720n : 0n) + 2243072n)
+    + 30720n * kv_bits * ((x77 ? 1n : 0n) + 1n)
+    + (x67 ? 5750784n * scale : 0n)
+    + x78;
+  const y14 = activation_bits * ((x67 ? 129280n : 0n) + 2560n * x79 + 130560n) + (x67 ? 4136960n * scale : 0n);
+  const y12 =
+    seq_len * y13
+    + logits_tokens * y14;
+  const y16 =
+    activation_bits * ((x67 ? 308992n : 0n) + 2404352n)
+    + 30720n * kv_bits
+    + (x67 ? 9887744n * scale : 0n)
+    + x78;
+  const y17 = 33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + x80;
+  const y15 =
+    x81 * scale
+    + batch_size * y16
+    + weight_bits * y17
+    + 28906240n * scale;
+  const y6 =
+    y7 * x35
+    + y11 * x35
+    + activation_bits * (x73 + x75)
+    + batch_size * y12
+    + weight_bits * (33n * (x76 > 298n ? 73400320n : routedReads(64n, 6n, x76, 1146880n, expert_routing)) + x80)
+    + 768n * seq_len * scale
+    + x81 * scale
+    + decode_steps * y15
+    + 30720n * x84 * x85
+    + 28905472n * scale;
+  const y22 =
+    150528n * (x53 + x58)
+    + 301056n * x54
+    + 451584n * x57
+    + 1495872n * x19
+    + 128n * x23
+    + 80384n * x12
+    + 768n * x61
+    + 384n * x64
+    + 12n * x65
+    + 1152n * x66
+    + 6n * x30
+    + 17537n * x33
+    + 80256n * x34;
+  const y21 =
+    vision_batch_size * y22
+    + (x67 ? 128n * x43 + 96n * x42 - 64n * x44 : 0n)
+    + 128n * x39 * x71
+    + 32896n * x69
+    + 66n * x45
+    + 2n * x46
+    + 58824n * x48;
+  const y20 =
+    activation_bits * y21
+    + vision_batch_size * (392n * x72 + 192n * x33) * scale
+    + x44 * ((x70 ? 12843008n : 0n) - 2048n) * scale
+    + 4096n * x68 * scale
+    + (x67 ? 1048576n * x69 * scale : 0n)
+    + 3072n * x42 * scale
+    + 64n * x45 * scale
+    + 25088n * x48 * scale;
+  const y19 = 8n * y20 * x35;
+  const y25 =
+    seq_len * (activation_bits * (x82 + 123648n) + (x67 ? 522240n * scale : 0n) + 698284n * scale)
+    + logits_tokens * (activation_bits * (160n * x79 + 16160n) + (x67 ? 517120n * scale : 0n));
+  const y24 =
+    batch_size * y25
+    + x83 * scale;
+  const y23 = 8n * y24;
+  const y27 =
+    batch_size * (activation_bits * (x82 + 139808n) + (x67 ? 1039360n * scale : 0n) + 698284n * scale)
+    + x83 * scale;
+  const y26 = decode_steps > 0n ? 8n * y27 : 0n;
+  const y18 = largest(y19, activation_bits * (x75 + (1280n * x74 + 8448n * x12 + 5120n * x8 + 3840n) * x36), y23, y26);
   return Object.freeze({
-    tensor_core_flops: (8410300416n * x19 + 2359296n * x23 + 98304n * x24 + 613613568n * x12 + 12288n * (x30 + x32) + 134873088n * x33 + 604078080n * x34) * x36 + 5242880n * x12 * x36 + batch_size * (seq_len * (61440n * seq_len + 817235456n) + 330956800n * logits_tokens) + batch_size * (61440n * x84 + 1148192256n * decode_steps),
-    cuda_core_flops: (vision_batch_size * (29503488n * x19 + 2304n * x24 + 995840n * x12 + 384n * x30 + 336644n * x33 + 993536n * x34) + 31744n * x39 + 23808n * x42 + 3072n * x43 - 1536n * x44 + 16n * x47 + 6720n * x48) * x35 + x73 + (720n * seq_len + 888244n) * x76 + batch_size * (720n * x84 + 888244n * decode_steps),
-    io_bytes: ceilDiv((activation_bits * (vision_batch_size * ((3n * x49 + (x50 ? 6144n * x1 * x1 : 0n)) * x21 + 3n * x51 + 1204224n * x53 + 4816896n * x54 + 7225344n * x57 + 2408448n * x58 + 26342400n * x19 + 2048n * x23 + 1432576n * x12 + 12288n * x61 + 6144n * (x60 + x64) + 192n * x65 + 18432n * x66 + 96n * x30 + 306194n * x33 + 1430528n * x34) + (x67 ? 1024n * x68 + 262144n * x69 + 768n * x42 - 512n * x44 : 0n) + 2048n * x39 + 1280n * x42 + 1024n * (x11 + x9) + 526336n * x69 + 1056n * x45 + 32n * x46 + 679040n * x48) + weight_bits * ((x70 ? 3210752n * x44 : 0n) + 1280n * ((x6 === 64n ? x29 : 0n) + (x1 === 64n ? x26 : 0n)) + 395107072n * x48) + x71 * (32768n * x68 + 8388608n * x69 + 24576n * x42) * scale + x44 * ((x67 ? -16384n : 0n) + (x70 ? 102744064n : 0n) + 102727680n) * scale + vision_batch_size * (3136n * x72 + 1536n * x33) * scale + 1024n * x47 * scale + 446528n * x48 * scale) * x35 + (vision_batch_size * activation_bits * (2560n * x74 + 18944n * x12 + 10240n * x8 + 7680n) + weight_bits * ((x4 ? 2624000n : 0n) + 2625280n) + 64n * x13 * scale) * x35 + activation_bits * (x73 + x75) + batch_size * (seq_len * (activation_bits * ((x67 ? 179712n : 0n) + (x77 ? 30720n : 0n) + 2243072n) + 30720n * kv_bits * ((x77 ? 1n : 0n) + 1n) + (x67 ? 5750784n * scale : 0n) + x78) + logits_tokens * (activation_bits * ((x67 ? 129280n : 0n) + 2560n * x79 + 130560n) + (x67 ? 4136960n * scale : 0n))) + weight_bits * (33n * (x76 > 298n ? 73400320n : routedReads(64n, 6n, x76, 1146880n, expert_routing)) + x80) + 768n * seq_len * scale + x81 * scale + decode_steps * (x81 * scale + batch_size * (activation_bits * ((x67 ? 308992n : 0n) + 2404352n) + 30720n * kv_bits + (x67 ? 9887744n * scale : 0n) + x78) + weight_bits * (33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + x80) + 28906240n * scale) + 30720n * x84 * x85 + 28905472n * scale, 8n * scale),
+    tensor_core_flops: y1 + 5242880n * x12 * x36 + y3 + batch_size * (61440n * x84 + 1148192256n * decode_steps),
+    cuda_core_flops: y4 + x73 + (720n * seq_len + 888244n) * x76 + batch_size * (720n * x84 + 888244n * decode_steps),
+    io_bytes: ceilDiv(y6, 8n * scale),
     weight_bytes: ceilDiv(49843360n * weight_bits + 328160n * weight_bits + 366841760n * weight_bits, scale),
-    activation_bytes: ceilDiv(largest(8n * (activation_bits * (vision_batch_size * (150528n * (x53 + x58) + 301056n * x54 + 451584n * x57 + 1495872n * x19 + 128n * x23 + 80384n * x12 + 768n * x61 + 384n * x64 + 12n * x65 + 1152n * x66 + 6n * x30 + 17537n * x33 + 80256n * x34) + (x67 ? 128n * x43 + 96n * x42 - 64n * x44 : 0n) + 128n * x39 * x71 + 32896n * x69 + 66n * x45 + 2n * x46 + 58824n * x48) + vision_batch_size * (392n * x72 + 192n * x33) * scale + x44 * ((x70 ? 12843008n : 0n) - 2048n) * scale + 4096n * x68 * scale + (x67 ? 1048576n * x69 * scale : 0n) + 3072n * x42 * scale + 64n * x45 * scale + 25088n * x48 * scale) * x35, activation_bits * (x75 + (1280n * x74 + 8448n * x12 + 5120n * x8 + 3840n) * x36), 8n * (batch_size * (seq_len * (activation_bits * (x82 + 123648n) + (x67 ? 522240n * scale : 0n) + 698284n * scale) + logits_tokens * (activation_bits * (160n * x79 + 16160n) + (x67 ? 517120n * scale : 0n))) + x83 * scale), decode_steps > 0n ? 8n * (batch_size * (activation_bits * (x82 + 139808n) + (x67 ? 1039360n * scale : 0n) + 698284n * scale) + x83 * scale) : 0n), 8n * scale),
+    activation_bytes: ceilDiv(y18, 8n * scale),
     kv_cache_bytes: ceilDiv(3840n * (seq_len + decode_steps) * x85, scale),
   });
 }
@@ -635,7 +921,9 @@ export function stages(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -647,7 +935,9 @@ export function stages(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
@@ -674,7 +964,15 @@ export function stages(given = {}) {
   const x34 = x21 + 1n;
   const x35 = images_per_prompt * floorDiv(batch_size, vision_batch_size);
   const x36 = vision_batch_size * x35;
-  const x37 = (8410300416n * x19 + 2359296n * x23 + 98304n * x24 + 613613568n * x12 + 12288n * (x30 + x32) + 134873088n * x33 + 604078080n * x34) * x36;
+  const y1 =
+    8410300416n * x19
+    + 2359296n * x23
+    + 98304n * x24
+    + 613613568n * x12
+    + 12288n * (x30 + x32)
+    + 134873088n * x33
+    + 604078080n * x34;
+  const x37 = y1 * x36;
   const x38 = x7 !== 16n;
   const x39 = x2 !== 16n;
   const x40 = (x38 ? x11 : 0n) + (x39 ? x9 : 0n);
@@ -687,7 +985,15 @@ export function stages(given = {}) {
   const x47 = x6 + x25;
   const x48 = x46 + x47;
   const x49 = (x4 ? 1n : 0n) + 1n;
-  const x50 = (vision_batch_size * (29503488n * x19 + 2304n * x24 + 995840n * x12 + 384n * x30 + 336644n * x33 + 993536n * x34) + 31744n * x40 + 23808n * x43 + 3072n * x44 - 1536n * x45 + 16n * x48 + 6720n * x49) * x35;
+  const y2 =
+    vision_batch_size * (29503488n * x19 + 2304n * x24 + 995840n * x12 + 384n * x30 + 336644n * x33 + 993536n * x34)
+    + 31744n * x40
+    + 23808n * x43
+    + 3072n * x44
+    - 1536n * x45
+    + 16n * x48
+    + 6720n * x49;
+  const x50 = y2 * x35;
   const x51 = image_size * image_size;
   const x52 = 14n * x14 !== x1;
   const x53 = base_size * base_size;
@@ -714,15 +1020,89 @@ export function stages(given = {}) {
   const x72 = weight_bits !== 32n * scale;
   const x73 = (x69 ? 1n : 0n) + 1n;
   const x74 = x12 + x34;
-  const x75 = (activation_bits * (vision_batch_size * ((3n * x51 + (x52 ? 6144n * x1 * x1 : 0n)) * x21 + 3n * x53 + 1204224n * x55 + 4816896n * x56 + 7225344n * x59 + 2408448n * x60 + 26342400n * x19 + 2048n * x23 + 1432576n * x12 + 12288n * x63 + 6144n * (x62 + x66) + 192n * x67 + 18432n * x68 + 96n * x30 + 306194n * x33 + 1430528n * x34) + (x69 ? 1024n * x70 + 262144n * x71 + 768n * x43 - 512n * x45 : 0n) + 2048n * x40 + 1280n * x43 + 1024n * (x11 + x9) + 526336n * x71 + 1056n * x46 + 32n * x47 + 679040n * x49) + weight_bits * ((x72 ? 3210752n * x45 : 0n) + 1280n * ((x6 === 64n ? x29 : 0n) + (x1 === 64n ? x26 : 0n)) + 395107072n * x49) + x73 * (32768n * x70 + 8388608n * x71 + 24576n * x43) * scale + x45 * ((x69 ? -16384n : 0n) + (x72 ? 102744064n : 0n) + 102727680n) * scale + vision_batch_size * (3136n * x74 + 1536n * x33) * scale + 1024n * x48 * scale + 446528n * x49 * scale) * x35;
+  const y5 =
+    (3n * x51 + (x52 ? 6144n * x1 * x1 : 0n)) * x21
+    + 3n * x53
+    + 1204224n * x55
+    + 4816896n * x56
+    + 7225344n * x59
+    + 2408448n * x60
+    + 26342400n * x19
+    + 2048n * x23
+    + 1432576n * x12
+    + 12288n * x63
+    + 6144n * (x62 + x66)
+    + 192n * x67
+    + 18432n * x68
+    + 96n * x30
+    + 306194n * x33
+    + 1430528n * x34;
+  const y4 =
+    vision_batch_size * y5
+    + (x69 ? 1024n * x70 + 262144n * x71 + 768n * x43 - 512n * x45 : 0n)
+    + 2048n * x40
+    + 1280n * x43
+    + 1024n * (x11 + x9)
+    + 526336n * x71
+    + 1056n * x46
+    + 32n * x47
+    + 679040n * x49;
+  const y6 =
+    (x72 ? 3210752n * x45 : 0n)
+    + 1280n * ((x6 === 64n ? x29 : 0n) + (x1 === 64n ? x26 : 0n))
+    + 395107072n * x49;
+  const y3 =
+    activation_bits * y4
+    + weight_bits * y6
+    + x73 * (32768n * x70 + 8388608n * x71 + 24576n * x43) * scale
+    + x45 * ((x69 ? -16384n : 0n) + (x72 ? 102744064n : 0n) + 102727680n) * scale
+    + vision_batch_size * (3136n * x74 + 1536n * x33) * scale
+    + 1024n * x48 * scale
+    + 446528n * x49 * scale;
+  const x75 = y3 * x35;
   const x76 = 49843360n * weight_bits;
-  const x77 = (activation_bits * (vision_batch_size * (150528n * (x55 + x60) + 301056n * x56 + 451584n * x59 + 1495872n * x19 + 128n * x23 + 80384n * x12 + 768n * x63 + 384n * x66 + 12n * x67 + 1152n * x68 + 6n * x30 + 17537n * x33 + 80256n * x34) + (x69 ? 128n * x44 + 96n * x43 - 64n * x45 : 0n) + 128n * x40 * x73 + 32896n * x71 + 66n * x46 + 2n * x47 + 58824n * x49) + vision_batch_size * (392n * x74 + 192n * x33) * scale + x45 * ((x72 ? 12843008n : 0n) - 2048n) * scale + 4096n * x70 * scale + (x69 ? 1048576n * x71 * scale : 0n) + 3072n * x43 * scale + 64n * x46 * scale + 25088n * x49 * scale) * x35;
+  const y9 =
+    150528n * (x55 + x60)
+    + 301056n * x56
+    + 451584n * x59
+    + 1495872n * x19
+    + 128n * x23
+    + 80384n * x12
+    + 768n * x63
+    + 384n * x66
+    + 12n * x67
+    + 1152n * x68
+    + 6n * x30
+    + 17537n * x33
+    + 80256n * x34;
+  const y8 =
+    vision_batch_size * y9
+    + (x69 ? 128n * x44 + 96n * x43 - 64n * x45 : 0n)
+    + 128n * x40 * x73
+    + 32896n * x71
+    + 66n * x46
+    + 2n * x47
+    + 58824n * x49;
+  const y7 =
+    activation_bits * y8
+    + vision_batch_size * (392n * x74 + 192n * x33) * scale
+    + x45 * ((x72 ? 12843008n : 0n) - 2048n) * scale
+    + 4096n * x70 * scale
+    + (x69 ? 1048576n * x71 * scale : 0n)
+    + 3072n * x43 * scale
+    + 64n * x46 * scale
+    + 25088n * x49 * scale;
+  const x77 = y7 * x35;
   const x78 = 5242880n * x12 * x36;
   const x79 = 3n * (x21 * x36 * x51 + x53);
   const x80 = x2 !== 1n ? (num_width_tiles !== 1n ? x10 : 0n) : 0n;
   const x81 = (x4 ? x35 : 0n) + 1n;
+  const y10 =
+    vision_batch_size * activation_bits * (2560n * x80 + 18944n * x12 + 10240n * x8 + 7680n)
+    + weight_bits * ((x4 ? 2624000n : 0n) + 2625280n)
+    + 64n * x13 * scale;
   const x82 =
-    (vision_batch_size * activation_bits * (2560n * x80 + 18944n * x12 + 10240n * x8 + 7680n) + weight_bits * ((x4 ? 2624000n : 0n) + 2625280n) + 64n * x13 * scale) * x35
+    y10 * x35
     + activation_bits * (x79 + x81);
   const x83 = 328160n * weight_bits;
   const x84 = activation_bits * (x81 + (1280n * x80 + 8448n * x12 + 5120n * x8 + 3840n) * x36);
@@ -734,8 +1114,17 @@ export function stages(given = {}) {
   const x90 = batch_size !== 1n ? (logits_tokens !== seq_len ? 1n : 0n) : 0n;
   const x91 = (x72 ? 901120n : 0n) + 346144000n;
   const x92 = x72 ? 28835840n : 0n;
+  const y12 =
+    activation_bits * ((x69 ? 179712n : 0n) + (x88 ? 30720n : 0n) + 2243072n)
+    + 30720n * kv_bits * ((x88 ? 1n : 0n) + 1n)
+    + (x69 ? 5750784n * scale : 0n)
+    + x89;
+  const y13 = activation_bits * ((x69 ? 129280n : 0n) + 2560n * x90 + 130560n) + (x69 ? 4136960n * scale : 0n);
+  const y11 =
+    seq_len * y12
+    + logits_tokens * y13;
   const x93 =
-    batch_size * (seq_len * (activation_bits * ((x69 ? 179712n : 0n) + (x88 ? 30720n : 0n) + 2243072n) + 30720n * kv_bits * ((x88 ? 1n : 0n) + 1n) + (x69 ? 5750784n * scale : 0n) + x89) + logits_tokens * (activation_bits * ((x69 ? 129280n : 0n) + 2560n * x90 + 130560n) + (x69 ? 4136960n * scale : 0n)))
+    batch_size * y11
     + weight_bits * (33n * (x86 > 298n ? 73400320n : routedReads(64n, 6n, x86, 1146880n, expert_routing)) + x91)
     + 768n * seq_len * scale
     + x92 * scale
@@ -743,17 +1132,34 @@ export function stages(given = {}) {
   const x94 = 366841760n * weight_bits;
   const x95 = x69 ? 6144n : 0n;
   const x96 = (x72 ? 3604480n : 0n) + 5632n;
+  const y14 =
+    seq_len * (activation_bits * (x95 + 123648n) + (x69 ? 522240n * scale : 0n) + 698284n * scale)
+    + logits_tokens * (activation_bits * (160n * x90 + 16160n) + (x69 ? 517120n * scale : 0n));
   const x97 =
-    batch_size * (seq_len * (activation_bits * (x95 + 123648n) + (x69 ? 522240n * scale : 0n) + 698284n * scale) + logits_tokens * (activation_bits * (160n * x90 + 16160n) + (x69 ? 517120n * scale : 0n)))
+    batch_size * y14
     + x96 * scale;
   const x98 = seq_len * decode_steps + triangular(decode_steps);
   const x99 = batch_size * (61440n * x98 + 1148192256n * decode_steps);
   const x100 = batch_size * (720n * x98 + 888244n * decode_steps);
   const x101 = batch_size * kv_bits;
+  const y16 =
+    activation_bits * ((x69 ? 308992n : 0n) + 2404352n)
+    + 30720n * kv_bits
+    + (x69 ? 9887744n * scale : 0n)
+    + x89;
+  const y17 = 33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + x91;
+  const y15 =
+    x92 * scale
+    + batch_size * y16
+    + weight_bits * y17
+    + 28906240n * scale;
   const x102 =
-    decode_steps * (x92 * scale + batch_size * (activation_bits * ((x69 ? 308992n : 0n) + 2404352n) + 30720n * kv_bits + (x69 ? 9887744n * scale : 0n) + x89) + weight_bits * (33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + x91) + 28906240n * scale)
+    decode_steps * y15
     + 30720n * x98 * x101;
-  const x103 = decode_steps > 0n ? batch_size * (activation_bits * (x95 + 139808n) + (x69 ? 1039360n * scale : 0n) + 698284n * scale) + x96 * scale : 0n;
+  const y18 =
+    batch_size * (activation_bits * (x95 + 139808n) + (x69 ? 1039360n * scale : 0n) + 698284n * scale)
+    + x96 * scale;
+  const x103 = decode_steps > 0n ? y18 : 0n;
   const x104 = 3840n * (seq_len + decode_steps) * x101;
   return Object.freeze({
     vision: Object.freeze({

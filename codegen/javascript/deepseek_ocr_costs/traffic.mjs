@@ -84,7 +84,32 @@ export function vision_fused_io_bytes(given = {}) {
   const x12 = x2 ? x3 * x3 : 0n;
   const x13 = x12 + x9;
   const x14 = (x2 ? 1n : 0n) + 1n;
-  return ceilDiv((activation_bits * (vision_batch_size * ((x2 ? (x3 * x3 * (x3 * (48n * x3 + 96n) + 131584n) + 3n * image_size * image_size + 18665472n * x7 * x7 + 1024n * x8 * x8 + 491520n) * x1 : 0n) + (x5 * (48n * x5 + 96n) + 131584n) * x9 + 3n * base_size * base_size + 18665472n * x10 * x10 + 1024n * x11 * x11 + 492544n * ((x2 ? x4 * num_width_tiles * num_height_tiles * x4 : 0n) + x6 * x6) + 491520n) + 1024n * x13 + 512n * ((x5 !== 64n ? x9 : 0n) + (x3 !== 64n ? x12 : 0n)) + 664576n * x14) + weight_bits * (512n * ((x5 === 64n ? x9 : 0n) + (x3 === 64n ? x12 : 0n)) + 394967808n * x14) + 512n * x13 * scale + 217152n * x14 * scale) * images_per_prompt * floorDiv(batch_size, vision_batch_size), 8n * scale);
+  const y5 =
+    x3 * x3 * (x3 * (48n * x3 + 96n) + 131584n)
+    + 3n * image_size * image_size
+    + 18665472n * x7 * x7
+    + 1024n * x8 * x8
+    + 491520n;
+  const y4 =
+    (x2 ? y5 * x1 : 0n)
+    + (x5 * (48n * x5 + 96n) + 131584n) * x9
+    + 3n * base_size * base_size
+    + 18665472n * x10 * x10
+    + 1024n * x11 * x11
+    + 492544n * ((x2 ? x4 * num_width_tiles * num_height_tiles * x4 : 0n) + x6 * x6)
+    + 491520n;
+  const y3 =
+    vision_batch_size * y4
+    + 1024n * x13
+    + 512n * ((x5 !== 64n ? x9 : 0n) + (x3 !== 64n ? x12 : 0n))
+    + 664576n * x14;
+  const y2 =
+    activation_bits * y3
+    + weight_bits * (512n * ((x5 === 64n ? x9 : 0n) + (x3 === 64n ? x12 : 0n)) + 394967808n * x14)
+    + 512n * x13 * scale
+    + 217152n * x14 * scale;
+  const y1 = y2 * images_per_prompt * floorDiv(batch_size, vision_batch_size);
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -144,7 +169,11 @@ export function projector_fused_io_bytes(given = {}) {
   const x1 = num_height_tiles * num_width_tiles > 1n;
   const x2 = ceilDiv(floorDiv(image_size, 16n), 4n);
   const x3 = ceilDiv(floorDiv(base_size, 16n), 4n);
-  return ceilDiv((416n * ((x1 ? x2 * num_width_tiles * num_height_tiles * x2 : 0n) + x3 * x3) * vision_batch_size * activation_bits + 327840n * ((x1 ? 1n : 0n) + 1n) * weight_bits) * images_per_prompt * floorDiv(batch_size, vision_batch_size), scale);
+  const y2 =
+    416n * ((x1 ? x2 * num_width_tiles * num_height_tiles * x2 : 0n) + x3 * x3) * vision_batch_size * activation_bits
+    + 327840n * ((x1 ? 1n : 0n) + 1n) * weight_bits;
+  const y1 = y2 * images_per_prompt * floorDiv(batch_size, vision_batch_size);
+  return ceilDiv(y1, scale);
 }
 
 /**
@@ -195,7 +224,19 @@ export function prefill_fused_io_bytes(given = {}) {
     logits_tokens = checkSize("logits_tokens", logits_tokens, 1n);
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
-  return ceilDiv(batch_size * (seq_len * (880448n * activation_bits + 30720n * kv_bits + 1280n * weight_bits + 502336n * scale) + 130560n * activation_bits * logits_tokens) + weight_bits * (33n * (batch_size * seq_len > 298n ? 73400320n : routedReads(64n, 6n, batch_size * seq_len, 1146880n, expert_routing)) + 346112000n) + 28860416n * scale, 8n * scale);
+  const y2 =
+    seq_len * (880448n * activation_bits + 30720n * kv_bits + 1280n * weight_bits + 502336n * scale)
+    + 130560n * activation_bits * logits_tokens;
+  const y5 = batch_size * seq_len;
+  const y4 = y5 > 298n ? 73400320n : routedReads(64n, 6n, y5, 1146880n, expert_routing);
+  const y3 =
+    33n * y4
+    + 346112000n;
+  const y1 =
+    batch_size * y2
+    + weight_bits * y3
+    + 28860416n * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -241,7 +282,17 @@ export function decode_fused_io_bytes(given = {}) {
   ]);
   checkRouting(expert_routing);
   const x1 = 30720n * kv_bits;
-  return ceilDiv(decode_steps * (batch_size * (seq_len * x1 + 1011008n * activation_bits + 1280n * weight_bits + 502336n * scale) + weight_bits * (33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + 346112000n) + 28860416n * scale) + batch_size * triangular(decode_steps) * x1, 8n * scale);
+  const y3 =
+    33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing))
+    + 346112000n;
+  const y2 =
+    batch_size * (seq_len * x1 + 1011008n * activation_bits + 1280n * weight_bits + 502336n * scale)
+    + weight_bits * y3
+    + 28860416n * scale;
+  const y1 =
+    decode_steps * y2
+    + batch_size * triangular(decode_steps) * x1;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -337,7 +388,9 @@ export function request_fused_io_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -349,7 +402,9 @@ export function request_fused_io_bytes(given = {}) {
     decode_steps = max_new_tokens - 1n;
   } else {
     decode_steps = checkSize("decode_steps", decode_steps, 0n);
-    if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    if (max_new_tokens != null) {
+      checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);
+    }
   }
   if (logits_tokens > seq_len) throw tooLarge("logits_tokens", logits_tokens, "seq_len", seq_len);
   if (seq_len < image_tokens) throw tooSmall("seq_len", seq_len, "image_tokens", image_tokens);
@@ -364,5 +419,49 @@ export function request_fused_io_bytes(given = {}) {
   const x17 = images_per_prompt * floorDiv(batch_size, vision_batch_size);
   const x18 = 30720n * kv_bits;
   const x19 = 1280n * weight_bits + 502336n * scale;
-  return ceilDiv((activation_bits * (vision_batch_size * ((x2 ? (x3 * x3 * (x3 * (48n * x3 + 96n) + 131584n) + 3n * image_size * image_size + 18665472n * x9 * x9 + 1024n * x10 * x10 + 491520n) * x1 : 0n) + (x6 * (48n * x6 + 96n) + 131584n) * x11 + 3n * base_size * base_size + 18665472n * x12 * x12 + 1024n * x13 * x13 + 492544n * x8 + 491520n) + 1024n * x15 + 512n * ((x6 !== 64n ? x11 : 0n) + (x3 !== 64n ? x14 : 0n)) + 664576n * x16) + weight_bits * (512n * ((x6 === 64n ? x11 : 0n) + (x3 === 64n ? x14 : 0n)) + 394967808n * x16) + 512n * x15 * scale + 217152n * x16 * scale) * x17 + batch_size * (seq_len * (880448n * activation_bits + x18 + x19) + 130560n * activation_bits * logits_tokens) + weight_bits * (33n * (batch_size * seq_len > 298n ? 73400320n : routedReads(64n, 6n, batch_size * seq_len, 1146880n, expert_routing)) + 346112000n) + decode_steps * (batch_size * (seq_len * x18 + 1011008n * activation_bits + x19) + weight_bits * (33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing)) + 346112000n) + 28860416n * scale) + batch_size * triangular(decode_steps) * x18 + 8n * (416n * x8 * vision_batch_size * activation_bits + 327840n * x16 * weight_bits) * x17 + 28860416n * scale, 8n * scale);
+  const y5 =
+    x3 * x3 * (x3 * (48n * x3 + 96n) + 131584n)
+    + 3n * image_size * image_size
+    + 18665472n * x9 * x9
+    + 1024n * x10 * x10
+    + 491520n;
+  const y4 =
+    (x2 ? y5 * x1 : 0n)
+    + (x6 * (48n * x6 + 96n) + 131584n) * x11
+    + 3n * base_size * base_size
+    + 18665472n * x12 * x12
+    + 1024n * x13 * x13
+    + 492544n * x8
+    + 491520n;
+  const y3 =
+    vision_batch_size * y4
+    + 1024n * x15
+    + 512n * ((x6 !== 64n ? x11 : 0n) + (x3 !== 64n ? x14 : 0n))
+    + 664576n * x16;
+  const y2 =
+    activation_bits * y3
+    + weight_bits * (512n * ((x6 === 64n ? x11 : 0n) + (x3 === 64n ? x14 : 0n)) + 394967808n * x16)
+    + 512n * x15 * scale
+    + 217152n * x16 * scale;
+  const y8 = batch_size * seq_len;
+  const y7 = y8 > 298n ? 73400320n : routedReads(64n, 6n, y8, 1146880n, expert_routing);
+  const y6 =
+    33n * y7
+    + 346112000n;
+  const y10 =
+    33n * (batch_size > 298n ? 73400320n : routedReads(64n, 6n, batch_size, 1146880n, expert_routing))
+    + 346112000n;
+  const y9 =
+    batch_size * (seq_len * x18 + 1011008n * activation_bits + x19)
+    + weight_bits * y10
+    + 28860416n * scale;
+  const y1 =
+    y2 * x17
+    + batch_size * (seq_len * (880448n * activation_bits + x18 + x19) + 130560n * activation_bits * logits_tokens)
+    + weight_bits * y6
+    + decode_steps * y9
+    + batch_size * triangular(decode_steps) * x18
+    + 8n * (416n * x8 * vision_batch_size * activation_bits + 327840n * x16 * weight_bits) * x17
+    + 28860416n * scale;
+  return ceilDiv(y1, 8n * scale);
 }

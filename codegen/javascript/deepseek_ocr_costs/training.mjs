@@ -104,7 +104,9 @@ export function training_step(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -173,12 +175,149 @@ export function training_step(given = {}) {
   const x71 =
     (batch_size !== 1n ? (logits_tokens !== seq_len ? batch_size * logits_tokens : 0n) : 0n)
     + (x5 !== 1n ? (num_width_tiles !== 1n ? x7 * x32 : 0n) : 0n);
+  const y2 =
+    25230901248n * x18
+    + 7077888n * x21
+    + 294912n * x22
+    + 1856569344n * x11
+    + 36864n * (x26 + x28)
+    + 403439616n * x29
+    + 1812234240n * x30;
+  const y1 = y2 * x32;
+  const y5 =
+    ((x34 ? 1024n * (x6 + 1n) : 0n) + 3n * x35 + (x36 ? 96n * x23 * x23 : 0n) + 2607232n) * x3
+    + (x37 ? 1024n * (x10 + 1n) : 0n)
+    + 62544384n * x18
+    + 4224n * x22
+    + 2614016n * x11
+    + 96n * x25 * x38
+    + 768n * x39
+    + 624n * x26
+    + 1076234n * x29
+    + 2560n * x12
+    + 2609792n;
+  const y4 =
+    vision_batch_size * y5
+    + 64512n * x42
+    + 48384n * x45
+    + 7168n * x46
+    - 3584n * x47
+    + (x2 ? 401239360n : 0n)
+    + x51
+    + 401240640n;
+  const y3 = y4 * x31;
+  const y9 =
+    (9n * x35 + (x55 ? 12288n * x23 : 0n) + 3894272n) * x3
+    + 6n * x53
+    + 2408448n * x59
+    + 4816896n * x60
+    + 7225344n * x61
+    + 68565504n * x18
+    + 3584n * x21
+    + 3941376n * x11
+    + 12288n * (x62 + x63)
+    + 6144n * x64
+    + 192n * x65
+    + 18432n * x39
+    + 240n * x26
+    + 384n * x28
+    + 814894n * x29
+    + 20480n * x12
+    + 3909632n;
+  const y8 =
+    vision_batch_size * y9
+    + (x66 ? 1536n * x45 + 2048n * x67 + 524288n * x49 - 1024n * x47 : 0n)
+    + (x2 ? 2048n * x6 + 1545345n : 0n)
+    + 2560n * x45
+    + 2048n * x10
+    + 4096n * x42
+    + 1317888n * x49
+    + 2592n * x50
+    + 32n * x48
+    + 1545344n;
+  const y10 =
+    (x2 ? (x4 === 64n ? 2560n * x23 : 0n) + 2395032832n : 0n)
+    + (x8 === 64n ? 2560n * x25 : 0n)
+    + (x68 ? 6421504n * x47 : 0n)
+    + 2395039232n;
+  const y7 =
+    activation_bits * y8
+    + weight_bits * y10
+    + x69 * (65536n * x67 + 16777216n * x49 + 49152n * x45) * scale
+    + x47 * ((x66 ? -32768n : 0n) + (x68 ? 205488128n : 0n) + 205455360n) * scale
+    + x70 * scale
+    + 1536n * x50 * scale
+    + 128n * x13 * scale
+    + 1024n * x48 * scale
+    + (x2 ? 663680n * scale : 0n)
+    + 663808n * scale;
+  const y12 =
+    activation_bits * ((x66 ? 356352n : 0n) + 5959168n)
+    + 2560n * weight_bits
+    + (x66 ? 11403264n * scale : 0n)
+    + 37443328n * scale;
+  const y11 =
+    seq_len * y12
+    + logits_tokens * (activation_bits * ((x66 ? 258560n : 0n) + 262400n) + (x66 ? 8273920n * scale : 0n));
+  const y13 =
+    (x68 ? 1802240n : 0n)
+    + 99n * (x52 > 298n ? 73400320n : routedReads(64n, 6n, x52, 1146880n, expert_routing))
+    - 163878144n;
+  const y6 =
+    y7 * x31
+    + batch_size * y11
+    + weight_bits * y13
+    + activation_bits * (x54 + 2560n * x71 + 1n)
+    + 768n * seq_len * scale
+    + (x68 ? 57671680n * scale : 0n)
+    + 86577152n * scale;
+  const y17 =
+    1204224n * x59
+    + 2408448n * x60
+    + 3612672n * x61
+    + 11966976n * x18
+    + 1024n * x21
+    + 651520n * x11
+    + 6144n * x63
+    + 3072n * x64
+    + 96n * (x28 + x65)
+    + 9216n * x39
+    + 48n * x26
+    + 140296n * x29
+    + 642048n * x3
+    + 5120n * x12
+    + 645888n;
+  const y16 =
+    vision_batch_size * y17
+    + (x66 ? 1024n * x46 + 768n * x45 - 512n * x47 : 0n)
+    + 1024n * x42 * x69
+    + (x2 ? 470593n : 0n)
+    + x51
+    + 470592n;
+  const y15 =
+    x70 * scale
+    + activation_bits * y16
+    + x47 * ((x68 ? 102744064n : 0n) - 16384n) * scale
+    + 32768n * x67 * scale
+    + (x66 ? 8388608n * x49 * scale : 0n)
+    + 24576n * x45 * scale
+    + 512n * x50 * scale
+    + 200704n * ((x2 ? 1n : 0n) + 1n) * scale;
+  const y18 =
+    seq_len * (activation_bits * ((x66 ? 49152n : 0n) + 989184n) + (x66 ? 4177920n * scale : 0n) + 5586272n * scale)
+    + logits_tokens * (129280n * activation_bits + (x66 ? 4136960n * scale : 0n));
+  const y14 =
+    y15 * x31
+    + batch_size * y18
+    + activation_bits * (1280n * x71 + 1n)
+    + (x68 ? 28835840n * scale : 0n)
+    + 45056n * scale;
   return Object.freeze({
-    tensor_core_flops: (25230901248n * x18 + 7077888n * x21 + 294912n * x22 + 1856569344n * x11 + 36864n * (x26 + x28) + 403439616n * x29 + 1812234240n * x30) * x32 + batch_size * (seq_len * (184320n * seq_len + 2451703296n) + 992870400n * logits_tokens),
-    cuda_core_flops: (vision_batch_size * (((x34 ? 1024n * (x6 + 1n) : 0n) + 3n * x35 + (x36 ? 96n * x23 * x23 : 0n) + 2607232n) * x3 + (x37 ? 1024n * (x10 + 1n) : 0n) + 62544384n * x18 + 4224n * x22 + 2614016n * x11 + 96n * x25 * x38 + 768n * x39 + 624n * x26 + 1076234n * x29 + 2560n * x12 + 2609792n) + 64512n * x42 + 48384n * x45 + 7168n * x46 - 3584n * x47 + (x2 ? 401239360n : 0n) + x51 + 401240640n) * x31 + (1320n * seq_len + 2852737n) * x52 + x54 - 400770048n,
-    io_bytes: ceilDiv((activation_bits * (vision_batch_size * ((9n * x35 + (x55 ? 12288n * x23 : 0n) + 3894272n) * x3 + 6n * x53 + 2408448n * x59 + 4816896n * x60 + 7225344n * x61 + 68565504n * x18 + 3584n * x21 + 3941376n * x11 + 12288n * (x62 + x63) + 6144n * x64 + 192n * x65 + 18432n * x39 + 240n * x26 + 384n * x28 + 814894n * x29 + 20480n * x12 + 3909632n) + (x66 ? 1536n * x45 + 2048n * x67 + 524288n * x49 - 1024n * x47 : 0n) + (x2 ? 2048n * x6 + 1545345n : 0n) + 2560n * x45 + 2048n * x10 + 4096n * x42 + 1317888n * x49 + 2592n * x50 + 32n * x48 + 1545344n) + weight_bits * ((x2 ? (x4 === 64n ? 2560n * x23 : 0n) + 2395032832n : 0n) + (x8 === 64n ? 2560n * x25 : 0n) + (x68 ? 6421504n * x47 : 0n) + 2395039232n) + x69 * (65536n * x67 + 16777216n * x49 + 49152n * x45) * scale + x47 * ((x66 ? -32768n : 0n) + (x68 ? 205488128n : 0n) + 205455360n) * scale + x70 * scale + 1536n * x50 * scale + 128n * x13 * scale + 1024n * x48 * scale + (x2 ? 663680n * scale : 0n) + 663808n * scale) * x31 + batch_size * (seq_len * (activation_bits * ((x66 ? 356352n : 0n) + 5959168n) + 2560n * weight_bits + (x66 ? 11403264n * scale : 0n) + 37443328n * scale) + logits_tokens * (activation_bits * ((x66 ? 258560n : 0n) + 262400n) + (x66 ? 8273920n * scale : 0n))) + weight_bits * ((x68 ? 1802240n : 0n) + 99n * (x52 > 298n ? 73400320n : routedReads(64n, 6n, x52, 1146880n, expert_routing)) - 163878144n) + activation_bits * (x54 + 2560n * x71 + 1n) + 768n * seq_len * scale + (x68 ? 57671680n * scale : 0n) + 86577152n * scale, 8n * scale),
+    tensor_core_flops: y1 + batch_size * (seq_len * (184320n * seq_len + 2451703296n) + 992870400n * logits_tokens),
+    cuda_core_flops: y3 + (1320n * seq_len + 2852737n) * x52 + x54 - 400770048n,
+    io_bytes: ceilDiv(y6, 8n * scale),
     weight_bytes: ceilDiv(417013280n * weight_bits, scale),
-    activation_bytes: ceilDiv((x70 * scale + activation_bits * (vision_batch_size * (1204224n * x59 + 2408448n * x60 + 3612672n * x61 + 11966976n * x18 + 1024n * x21 + 651520n * x11 + 6144n * x63 + 3072n * x64 + 96n * (x28 + x65) + 9216n * x39 + 48n * x26 + 140296n * x29 + 642048n * x3 + 5120n * x12 + 645888n) + (x66 ? 1024n * x46 + 768n * x45 - 512n * x47 : 0n) + 1024n * x42 * x69 + (x2 ? 470593n : 0n) + x51 + 470592n) + x47 * ((x68 ? 102744064n : 0n) - 16384n) * scale + 32768n * x67 * scale + (x66 ? 8388608n * x49 * scale : 0n) + 24576n * x45 * scale + 512n * x50 * scale + 200704n * ((x2 ? 1n : 0n) + 1n) * scale) * x31 + batch_size * (seq_len * (activation_bits * ((x66 ? 49152n : 0n) + 989184n) + (x66 ? 4177920n * scale : 0n) + 5586272n * scale) + logits_tokens * (129280n * activation_bits + (x66 ? 4136960n * scale : 0n))) + activation_bits * (1280n * x71 + 1n) + (x68 ? 28835840n * scale : 0n) + 45056n * scale, 8n * scale),
+    activation_bytes: ceilDiv(y14, 8n * scale),
     kv_cache_bytes: 0n,
   });
 }
@@ -266,7 +405,9 @@ export function training_step_tensor_core_flops(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -282,7 +423,16 @@ export function training_step_tensor_core_flops(given = {}) {
   const x16 = x4 * x4;
   const x17 = x16 * x3;
   const x18 = x8 * x8;
-  return (25230901248n * (x12 * x12 * x3 + x13 * x13) + 7077888n * (x14 * x14 * x3 + x15 * x15) + 294912n * (x6 * x7 + x10 * x10) + 1856569344n * x11 + 36864n * (x16 * x17 + x18 * x18 + x4 * x17 + x8 * x18) + 403439616n * (x17 + x18) + 1812234240n * (x3 + 1n)) * vision_batch_size * images_per_prompt * floorDiv(batch_size, vision_batch_size) + batch_size * (seq_len * (184320n * seq_len + 2451703296n) + 992870400n * logits_tokens);
+  const y2 =
+    25230901248n * (x12 * x12 * x3 + x13 * x13)
+    + 7077888n * (x14 * x14 * x3 + x15 * x15)
+    + 294912n * (x6 * x7 + x10 * x10)
+    + 1856569344n * x11
+    + 36864n * (x16 * x17 + x18 * x18 + x4 * x17 + x8 * x18)
+    + 403439616n * (x17 + x18)
+    + 1812234240n * (x3 + 1n);
+  const y1 = y2 * vision_batch_size * images_per_prompt * floorDiv(batch_size, vision_batch_size);
+  return y1 + batch_size * (seq_len * (184320n * seq_len + 2451703296n) + 992870400n * logits_tokens);
 }
 
 /**
@@ -369,7 +519,9 @@ export function training_step_cuda_core_flops(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -389,7 +541,36 @@ export function training_step_cuda_core_flops(given = {}) {
   const x21 = x2 ? (x5 !== 16n ? 1n : 0n) : 0n;
   const x22 = x8 !== 64n;
   const x23 = x2 ? (x4 !== 64n ? 1n : 0n) : 0n;
-  return (vision_batch_size * (((x18 ? 1024n * (x6 + 1n) : 0n) + 3n * image_size * image_size + (x4 !== 1n ? 96n * x15 * x15 : 0n) + 2607232n) * x3 + (x19 ? 1024n * (x10 + 1n) : 0n) + 62544384n * (x13 * x13 * x3 + x14 * x14) + 4224n * (x6 * x7 + x10 * x10) + 2614016n * x11 + (x8 !== 1n ? 96n * x17 * x17 : 0n) + 768n * ((x18 ? x16 : 0n) + (x19 ? x17 : 0n)) + 624n * (x15 * x16 + x17 * x17) + 1076234n * (x16 + x17) + 2560n * x12 + 2609792n) + 64512n * ((x20 ? x10 : 0n) + x6 * x21) + 48384n * ((x22 ? x17 : 0n) + x15 * x23) + 7168n * ((x22 ? x8 : 0n) + x4 * x23) - 3584n * ((x22 ? 1n : 0n) + x23) + (x2 ? 401239360n : 0n) + 16n * (x8 + (x2 ? x4 : 0n)) + 263168n * ((x20 ? 1n : 0n) + x21) + 528n * (x17 + (x2 ? x15 : 0n)) + 401240640n) * images_per_prompt * floorDiv(batch_size, vision_batch_size) + (1320n * seq_len + 2852737n) * batch_size * seq_len + 3n * base_size * base_size - 400770048n;
+  const y4 =
+    (x18 ? 1024n * (x6 + 1n) : 0n)
+    + 3n * image_size * image_size
+    + (x4 !== 1n ? 96n * x15 * x15 : 0n)
+    + 2607232n;
+  const y3 =
+    y4 * x3
+    + (x19 ? 1024n * (x10 + 1n) : 0n)
+    + 62544384n * (x13 * x13 * x3 + x14 * x14)
+    + 4224n * (x6 * x7 + x10 * x10)
+    + 2614016n * x11
+    + (x8 !== 1n ? 96n * x17 * x17 : 0n)
+    + 768n * ((x18 ? x16 : 0n) + (x19 ? x17 : 0n))
+    + 624n * (x15 * x16 + x17 * x17)
+    + 1076234n * (x16 + x17)
+    + 2560n * x12
+    + 2609792n;
+  const y2 =
+    vision_batch_size * y3
+    + 64512n * ((x20 ? x10 : 0n) + x6 * x21)
+    + 48384n * ((x22 ? x17 : 0n) + x15 * x23)
+    + 7168n * ((x22 ? x8 : 0n) + x4 * x23)
+    - 3584n * ((x22 ? 1n : 0n) + x23)
+    + (x2 ? 401239360n : 0n)
+    + 16n * (x8 + (x2 ? x4 : 0n))
+    + 263168n * ((x20 ? 1n : 0n) + x21)
+    + 528n * (x17 + (x2 ? x15 : 0n))
+    + 401240640n;
+  const y1 = y2 * images_per_prompt * floorDiv(batch_size, vision_batch_size);
+  return y1 + (1320n * seq_len + 2852737n) * batch_size * seq_len + 3n * base_size * base_size - 400770048n;
 }
 
 /**
@@ -478,7 +659,9 @@ export function training_step_io_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -521,7 +704,81 @@ export function training_step_io_bytes(given = {}) {
   const x45 = activation_bits !== 32n * scale;
   const x46 = x31 + (x32 ? x8 : 0n) + x4 * x33;
   const x47 = weight_bits !== 32n * scale;
-  return ceilDiv((activation_bits * (vision_batch_size * ((9n * image_size * image_size + (x40 ? 12288n * x20 : 0n) + 3894272n) * x3 + 6n * x39 + 2408448n * ((x40 ? x15 : 0n) + (x41 ? x17 : 0n) + (x42 === 1n ? x15 : 0n) + (x43 === 1n ? x17 : 0n)) + 4816896n * ((x14 !== 1n ? x15 : 0n) + (x16 !== 1n ? x17 : 0n)) + 7225344n * ((x42 !== 1n ? x15 : 0n) + (x43 !== 1n ? x17 : 0n)) + 68565504n * (x15 + x17) + 3584n * (x18 * x18 * x3 + x19 * x19) + 3941376n * x11 + 12288n * (x44 + (x40 ? (x4 + x26 !== 2n ? x21 : 0n) : 0n) + (x8 + vision_batch_size !== 2n ? x44 : 0n)) + 6144n * ((x27 ? ((x26 === 1n ? 1n : 0n) + 1n) * x21 : 0n) + ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x28) + 192n * ((x27 ? x23 : 0n) + x8 * x28) + 18432n * ((x26 !== 1n ? x21 : 0n) + (vision_batch_size !== 1n ? x22 : 0n)) + 240n * (x20 * x21 + x22 * x22) + 384n * (x23 + x8 * x22) + 814894n * x24 + 20480n * x12 + 3909632n) + (x45 ? 1536n * x34 + 2048n * x46 + 524288n * x37 - 1024n * x35 : 0n) + (x2 ? 2048n * x6 + 1545345n : 0n) + 2560n * x34 + 2048n * x10 + 4096n * x31 + 1317888n * x37 + 2592n * x38 + 32n * x36 + 1545344n) + weight_bits * ((x2 ? (x4 === 64n ? 2560n * x20 : 0n) + 2395032832n : 0n) + (x8 === 64n ? 2560n * x22 : 0n) + (x47 ? 6421504n * x35 : 0n) + 2395039232n) + ((x45 ? 1n : 0n) + 1n) * (65536n * x46 + 16777216n * x37 + 49152n * x34) * scale + x35 * ((x45 ? -32768n : 0n) + (x47 ? 205488128n : 0n) + 205455360n) * scale + vision_batch_size * (3136n * (x11 + x3 + 1n) + 1536n * x24) * scale + 1536n * x38 * scale + 128n * x13 * scale + 1024n * x36 * scale + (x2 ? 663680n * scale : 0n) + 663808n * scale) * x25 + batch_size * (seq_len * (activation_bits * ((x45 ? 356352n : 0n) + 5959168n) + 2560n * weight_bits + (x45 ? 11403264n * scale : 0n) + 37443328n * scale) + logits_tokens * (activation_bits * ((x45 ? 258560n : 0n) + 262400n) + (x45 ? 8273920n * scale : 0n))) + weight_bits * ((x47 ? 1802240n : 0n) + 99n * (batch_size * seq_len > 298n ? 73400320n : routedReads(64n, 6n, batch_size * seq_len, 1146880n, expert_routing)) - 163878144n) + activation_bits * (3n * x39 + 2560n * ((batch_size !== 1n ? (logits_tokens !== seq_len ? batch_size * logits_tokens : 0n) : 0n) + (x5 !== 1n ? (num_width_tiles !== 1n ? x7 * vision_batch_size * x25 : 0n) : 0n)) + 1n) + 768n * seq_len * scale + (x47 ? 57671680n * scale : 0n) + 86577152n * scale, 8n * scale);
+  const y4 =
+    (9n * image_size * image_size + (x40 ? 12288n * x20 : 0n) + 3894272n) * x3
+    + 6n * x39
+    + 2408448n * ((x40 ? x15 : 0n) + (x41 ? x17 : 0n) + (x42 === 1n ? x15 : 0n) + (x43 === 1n ? x17 : 0n))
+    + 4816896n * ((x14 !== 1n ? x15 : 0n) + (x16 !== 1n ? x17 : 0n))
+    + 7225344n * ((x42 !== 1n ? x15 : 0n) + (x43 !== 1n ? x17 : 0n))
+    + 68565504n * (x15 + x17)
+    + 3584n * (x18 * x18 * x3 + x19 * x19)
+    + 3941376n * x11
+    + 12288n * (x44 + (x40 ? (x4 + x26 !== 2n ? x21 : 0n) : 0n) + (x8 + vision_batch_size !== 2n ? x44 : 0n))
+    + 6144n * ((x27 ? ((x26 === 1n ? 1n : 0n) + 1n) * x21 : 0n) + ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x28)
+    + 192n * ((x27 ? x23 : 0n) + x8 * x28)
+    + 18432n * ((x26 !== 1n ? x21 : 0n) + (vision_batch_size !== 1n ? x22 : 0n))
+    + 240n * (x20 * x21 + x22 * x22)
+    + 384n * (x23 + x8 * x22)
+    + 814894n * x24
+    + 20480n * x12
+    + 3909632n;
+  const y3 =
+    vision_batch_size * y4
+    + (x45 ? 1536n * x34 + 2048n * x46 + 524288n * x37 - 1024n * x35 : 0n)
+    + (x2 ? 2048n * x6 + 1545345n : 0n)
+    + 2560n * x34
+    + 2048n * x10
+    + 4096n * x31
+    + 1317888n * x37
+    + 2592n * x38
+    + 32n * x36
+    + 1545344n;
+  const y5 =
+    (x2 ? (x4 === 64n ? 2560n * x20 : 0n) + 2395032832n : 0n)
+    + (x8 === 64n ? 2560n * x22 : 0n)
+    + (x47 ? 6421504n * x35 : 0n)
+    + 2395039232n;
+  const y2 =
+    activation_bits * y3
+    + weight_bits * y5
+    + ((x45 ? 1n : 0n) + 1n) * (65536n * x46 + 16777216n * x37 + 49152n * x34) * scale
+    + x35 * ((x45 ? -32768n : 0n) + (x47 ? 205488128n : 0n) + 205455360n) * scale
+    + vision_batch_size * (3136n * (x11 + x3 + 1n) + 1536n * x24) * scale
+    + 1536n * x38 * scale
+    + 128n * x13 * scale
+    + 1024n * x36 * scale
+    + (x2 ? 663680n * scale : 0n)
+    + 663808n * scale;
+  const y7 =
+    activation_bits * ((x45 ? 356352n : 0n) + 5959168n)
+    + 2560n * weight_bits
+    + (x45 ? 11403264n * scale : 0n)
+    + 37443328n * scale;
+  const y6 =
+    seq_len * y7
+    + logits_tokens * (activation_bits * ((x45 ? 258560n : 0n) + 262400n) + (x45 ? 8273920n * scale : 0n));
+  const y10 = batch_size * seq_len;
+  const y9 = y10 > 298n ? 73400320n : routedReads(64n, 6n, y10, 1146880n, expert_routing);
+  const y8 =
+    (x47 ? 1802240n : 0n)
+    + 99n * y9
+    - 163878144n;
+  const y12 =
+    (batch_size !== 1n ? (logits_tokens !== seq_len ? batch_size * logits_tokens : 0n) : 0n)
+    + (x5 !== 1n ? (num_width_tiles !== 1n ? x7 * vision_batch_size * x25 : 0n) : 0n);
+  const y11 =
+    3n * x39
+    + 2560n * y12
+    + 1n;
+  const y1 =
+    y2 * x25
+    + batch_size * y6
+    + weight_bits * y8
+    + activation_bits * y11
+    + 768n * seq_len * scale
+    + (x47 ? 57671680n * scale : 0n)
+    + 86577152n * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -595,13 +852,16 @@ export function training_step_weight_bytes(given = {}) {
   const x2 = x1 > 1n;
   const x3 = ceilDiv(floorDiv(image_size, 16n), 4n);
   const x4 = ceilDiv(floorDiv(base_size, 16n), 4n);
-  const image_tokens = images_per_prompt * ((x2 ? x1 * x3 * x3 : 0n) + x4 * x4 + x4 + (x2 ? num_height_tiles * x3 : 0n) + 1n);
+  const y1 = (x2 ? x1 * x3 * x3 : 0n) + x4 * x4 + x4 + (x2 ? num_height_tiles * x3 : 0n) + 1n;
+  const image_tokens = images_per_prompt * y1;
   if (seq_len == null) {
     prompt_tokens ??= 10n;
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -698,7 +958,9 @@ export function training_step_activation_bytes(given = {}) {
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;
@@ -738,7 +1000,56 @@ export function training_step_activation_bytes(given = {}) {
   const x41 = vision_batch_size * x16;
   const x42 = activation_bits !== 32n * scale;
   const x43 = weight_bits !== 32n * scale;
-  return ceilDiv((vision_batch_size * (3136n * (x11 + x3 + 1n) + 1536n * x23) * scale + activation_bits * (vision_batch_size * (1204224n * ((x38 ? x14 : 0n) + (x39 ? x16 : 0n) + (x40 === 1n ? x14 : 0n) + (x41 === 1n ? x16 : 0n)) + 2408448n * ((x13 !== 1n ? x14 : 0n) + (x15 !== 1n ? x16 : 0n)) + 3612672n * ((x40 !== 1n ? x14 : 0n) + (x41 !== 1n ? x16 : 0n)) + 11966976n * (x14 + x16) + 1024n * (x17 * x17 * x3 + x18 * x18) + 651520n * x11 + 6144n * ((x38 ? (x4 + x25 !== 2n ? x20 : 0n) : 0n) + (x8 + vision_batch_size !== 2n ? (x39 ? x21 : 0n) : 0n)) + 3072n * ((x26 ? ((x25 === 1n ? 1n : 0n) + 1n) * x20 : 0n) + ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x27) + 96n * (x22 + x8 * x21 + (x26 ? x22 : 0n) + x8 * x27) + 9216n * ((x25 !== 1n ? x20 : 0n) + (vision_batch_size !== 1n ? x21 : 0n)) + 48n * (x19 * x20 + x21 * x21) + 140296n * x23 + 642048n * x3 + 5120n * x12 + 645888n) + (x42 ? 1024n * x34 + 768n * x33 - 512n * x35 : 0n) + 1024n * x30 * ((x42 ? 1n : 0n) + 1n) + (x2 ? 470593n : 0n) + 16n * (x8 + (x2 ? x4 : 0n)) + 263168n * x36 + 528n * x37 + 470592n) + x35 * ((x43 ? 102744064n : 0n) - 16384n) * scale + 32768n * (x30 + x34) * scale + (x42 ? 8388608n * x36 * scale : 0n) + 24576n * x33 * scale + 512n * x37 * scale + 200704n * ((x2 ? 1n : 0n) + 1n) * scale) * x24 + batch_size * (seq_len * (activation_bits * ((x42 ? 49152n : 0n) + 989184n) + (x42 ? 4177920n * scale : 0n) + 5586272n * scale) + logits_tokens * (129280n * activation_bits + (x42 ? 4136960n * scale : 0n))) + activation_bits * (1280n * ((batch_size !== 1n ? (logits_tokens !== seq_len ? batch_size * logits_tokens : 0n) : 0n) + (x5 !== 1n ? (num_width_tiles !== 1n ? x7 * vision_batch_size * x24 : 0n) : 0n)) + 1n) + (x43 ? 28835840n * scale : 0n) + 45056n * scale, 8n * scale);
+  const y4 =
+    1204224n * ((x38 ? x14 : 0n) + (x39 ? x16 : 0n) + (x40 === 1n ? x14 : 0n) + (x41 === 1n ? x16 : 0n))
+    + 2408448n * ((x13 !== 1n ? x14 : 0n) + (x15 !== 1n ? x16 : 0n))
+    + 3612672n * ((x40 !== 1n ? x14 : 0n) + (x41 !== 1n ? x16 : 0n))
+    + 11966976n * (x14 + x16)
+    + 1024n * (x17 * x17 * x3 + x18 * x18)
+    + 651520n * x11
+    + 6144n * ((x38 ? (x4 + x25 !== 2n ? x20 : 0n) : 0n) + (x8 + vision_batch_size !== 2n ? (x39 ? x21 : 0n) : 0n))
+    + 3072n * ((x26 ? ((x25 === 1n ? 1n : 0n) + 1n) * x20 : 0n) + ((vision_batch_size === 1n ? 1n : 0n) + 1n) * x27)
+    + 96n * (x22 + x8 * x21 + (x26 ? x22 : 0n) + x8 * x27)
+    + 9216n * ((x25 !== 1n ? x20 : 0n) + (vision_batch_size !== 1n ? x21 : 0n))
+    + 48n * (x19 * x20 + x21 * x21)
+    + 140296n * x23
+    + 642048n * x3
+    + 5120n * x12
+    + 645888n;
+  const y3 =
+    vision_batch_size * y4
+    + (x42 ? 1024n * x34 + 768n * x33 - 512n * x35 : 0n)
+    + 1024n * x30 * ((x42 ? 1n : 0n) + 1n)
+    + (x2 ? 470593n : 0n)
+    + 16n * (x8 + (x2 ? x4 : 0n))
+    + 263168n * x36
+    + 528n * x37
+    + 470592n;
+  const y2 =
+    vision_batch_size * (3136n * (x11 + x3 + 1n) + 1536n * x23) * scale
+    + activation_bits * y3
+    + x35 * ((x43 ? 102744064n : 0n) - 16384n) * scale
+    + 32768n * (x30 + x34) * scale
+    + (x42 ? 8388608n * x36 * scale : 0n)
+    + 24576n * x33 * scale
+    + 512n * x37 * scale
+    + 200704n * ((x2 ? 1n : 0n) + 1n) * scale;
+  const y5 =
+    seq_len * (activation_bits * ((x42 ? 49152n : 0n) + 989184n) + (x42 ? 4177920n * scale : 0n) + 5586272n * scale)
+    + logits_tokens * (129280n * activation_bits + (x42 ? 4136960n * scale : 0n));
+  const y7 =
+    (batch_size !== 1n ? (logits_tokens !== seq_len ? batch_size * logits_tokens : 0n) : 0n)
+    + (x5 !== 1n ? (num_width_tiles !== 1n ? x7 * vision_batch_size * x24 : 0n) : 0n);
+  const y6 =
+    1280n * y7
+    + 1n;
+  const y1 =
+    y2 * x24
+    + batch_size * y5
+    + activation_bits * y6
+    + (x43 ? 28835840n * scale : 0n)
+    + 45056n * scale;
+  return ceilDiv(y1, 8n * scale);
 }
 
 /**
@@ -811,13 +1122,16 @@ export function training_step_kv_cache_bytes(given = {}) {
   const x2 = x1 > 1n;
   const x3 = ceilDiv(floorDiv(image_size, 16n), 4n);
   const x4 = ceilDiv(floorDiv(base_size, 16n), 4n);
-  const image_tokens = images_per_prompt * ((x2 ? x1 * x3 * x3 : 0n) + x4 * x4 + x4 + (x2 ? num_height_tiles * x3 : 0n) + 1n);
+  const y1 = (x2 ? x1 * x3 * x3 : 0n) + x4 * x4 + x4 + (x2 ? num_height_tiles * x3 : 0n) + 1n;
+  const image_tokens = images_per_prompt * y1;
   if (seq_len == null) {
     prompt_tokens ??= 10n;
     seq_len = image_tokens + prompt_tokens;
   } else {
     seq_len = checkSize("seq_len", seq_len, 1n);
-    if (prompt_tokens != null) checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    if (prompt_tokens != null) {
+      checkAgreement("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens);
+    }
   }
   if (logits_tokens == null) {
     logits_tokens = seq_len;

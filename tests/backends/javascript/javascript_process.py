@@ -47,14 +47,19 @@ class Refusal:
     message: str
 
 
+def find_node() -> str:
+    """Return the path of Node, or skip the test."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: generated JavaScript cannot run")
+    return node
+
+
 class JavaScriptPackage:
     """A generated package in a Node process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        node = shutil.which("node")
-        if node is None:
-            pytest.skip("node is not installed: generated JavaScript cannot run")
-        command = [node, "--input-type=module", "--eval", _SCRIPT, folder.resolve().as_uri()]
+        command = [find_node(), "--input-type=module", "--eval", _SCRIPT, folder.resolve().as_uri()]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def call(self, name: str, **sizes: Any) -> Any:

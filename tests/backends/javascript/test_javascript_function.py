@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Operation, Output, Program
 from modelmeter.algebra.simplify import build_program
 from modelmeter.backends.javascript.function import LINE_LENGTH, print_function
-from modelmeter.core.functions import Size, exceeds
+from modelmeter.core.functions import Size
 from modelmeter.core.symbols import symbol
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, Result, StageCosts, Values
 from modelmeter.evaluators.signature import Parameter, Signature
@@ -62,10 +63,9 @@ def test_what_follows_from_others_is_filled_in_or_compared() -> None:
         "  decode_steps = max_new_tokens - 1n;",
         "} else {",
         '  decode_steps = checkSize("decode_steps", decode_steps, 0n);',
-        (
-            '  if (max_new_tokens != null) checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", '
-            "max_new_tokens - 1n);"
-        ),
+        "  if (max_new_tokens != null) {",
+        '    checkAgreement("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1n);',
+        "  }",
         "}",
         "return Object.freeze({",
         "  flops: decode_steps,",
@@ -110,11 +110,21 @@ def test_a_width_that_nothing_depends_on_needs_no_scale() -> None:
     assert '[, weight_bits] = checkBits([["weight_bits", weight_bits, 1n]]);' in print_function(evaluator).body
 
 
-def test_a_long_sum_has_a_line_for_each_term() -> None:
-    terms = [PROMPT**power * SIDE * LOGITS**power for power in range(1, 9)]
-    long = sum(terms) * exceeds(SIDE, 1) + exceeds(sum(terms), PROMPT)
-    evaluator = make_evaluator(outputs={"one": long, "other": long * 3}, result=OneCost({"a": "one", "b": "other"}))
-    assert all(len(line) <= LINE_LENGTH - 2 for line in print_function(evaluator).body)
+def test_long_sums_and_products_are_broken() -> None:
+    """A sum has a line for each term; what is longer than a line gets names for its parts."""
+    long_names = tuple(f"x{number}_{'y' * 20}" for number in range(12))
+    products = tuple(Operation(PRODUCT, (number, *long_names[:number])) for number in range(2, 9))
+    evaluator = make_evaluator(outputs={"one": PROMPT}, result=OneCost({"flops": "one", "bytes": "two"}))
+    program = Program(
+        inputs=(),
+        steps=(("x1", Operation(SUM, products)),),
+        outputs=(Output("one", Operation(PRODUCT, long_names), 1), Output("two", Operation(MAXIMUM, products), 8)),
+    )
+    lines = print_function(evolve(evaluator, program=program)).body
+    assert all(len(line) <= LINE_LENGTH - 2 for line in lines)
+    assert sum(line.startswith("  + ") for line in lines) >= len(products) - 1
+    assert any(line.startswith("const y1 = ") for line in lines)
+    assert any(line.startswith("  bytes: ceilDiv(") for line in lines)
 
 
 @pytest.mark.parametrize("name", ["delete", "given", "scale"])

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import random
+import re
+import subprocess
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
-from javascript_process import JavaScriptPackage, Refusal
+from javascript_process import JavaScriptPackage, Refusal, find_node
 from package_calls import answer, draw_sizes, list_functions
 
 import deepseek_ocr_costs as costs
 
-FOLDER = Path(__file__).parents[3] / "codegen" / "javascript" / "deepseek_ocr_costs"
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "codegen" / "javascript" / "deepseek_ocr_costs"
 FUNCTIONS = dict(list_functions(costs))
 CALLS = 200
 
@@ -43,6 +46,17 @@ def test_numbers_and_refusals_are_those_of_python(javascript: JavaScriptPackage,
     for sizes, ours, theirs in zip(workloads, found, expected, strict=True):
         assert ours == theirs, sizes
     assert sum(not isinstance(value, Refusal) for value in found) > CALLS / 5, "most would compare nothing but refusals"
+
+
+def test_the_lines_of_functions_can_be_read() -> None:
+    data = {"facts.mjs", "runtime.mjs"}
+    long = [
+        (path.name, line)
+        for path in sorted(FOLDER.glob("*.mjs"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if len(line) > 120 and path.name not in data
+    ]
+    assert not long
 
 
 def test_the_default_page_costs_what_the_python_package_says(javascript: JavaScriptPackage) -> None:
@@ -95,3 +109,15 @@ def test_a_step_of_a_server_takes_lengths(javascript: JavaScriptPackage, sizes: 
 def test_a_step_counts_its_sequences_itself(javascript: JavaScriptPackage) -> None:
     found = javascript.call("step", contexts=[1], batch_size=1)
     assert found == Refusal("TypeError", "step() got an unexpected keyword argument 'batch_size'")
+
+
+def test_the_code_in_the_readme_runs(tmp_path: Path) -> None:
+    """Each line is a call that returns something: a cost, or a number of it."""
+    (block,) = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    script = re.sub(r"^(costs\..*?); ?(//.*)?$", r"console.log(typeof \1);", block, flags=re.MULTILINE)
+    script = script.replace('"./codegen', f'"{ROOT.as_uri()}/codegen')
+    (tmp_path / "readme.mjs").write_text(script, encoding="utf-8")
+    node = find_node()
+    done = subprocess.run([node, str(tmp_path / "readme.mjs")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["object", "bigint", "object", "object"]

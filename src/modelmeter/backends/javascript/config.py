@@ -71,7 +71,7 @@ MODULES: Final = (
     ),
     Module(
         name="general",
-        summary="The stages with the sizes of the architecture as arguments",
+        summary="The stages with the architecture's sizes as arguments",
         select=lambda package: package.general,
         is_flat=False,
     ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Final
 
 from attrs import evolve, frozen
 
-from modelmeter.algebra.program import SUM, Operation, names_in
+from modelmeter.algebra.program import SUM, Node, Operation, names_in
 from modelmeter.backends.javascript.printer import ExpressionPrinter
 from modelmeter.core.size_rules import Rule
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts, Steps, Values
@@ -16,6 +17,9 @@ from modelmeter.evaluators.signature import ROUTING, Derivation, Parameter, Sign
 from modelmeter.support.errors import FormulaError
 
 LINE_LENGTH: Final = 120
+
+_ROOM: Final = LINE_LENGTH - 2
+"""The columns of a line in a function."""
 
 _RESERVED: Final = frozenset(
     (
@@ -78,6 +82,7 @@ class _FunctionPrinter:
         self._signature = evaluator.signature
         self._expressions = ExpressionPrinter()
         self._lines: list[str] = []
+        self._numbers = count(1)
 
     def print(self) -> tuple[list[str], str]:
         """Return the lines, and the type of the result."""
@@ -126,50 +131,73 @@ class _FunctionPrinter:
         for rule in rules:
             condition, refusal = _check_rule(rule, self._signature)
             line = f"if ({condition}) throw {refusal};"
-            self._lines += (
-                [line] if len(line) <= LINE_LENGTH - 2 else [f"if ({condition}) {{", f"  throw {refusal};", "}"]
-            )
+            self._lines += [line] if len(line) <= _ROOM else [f"if ({condition}) {{", f"  throw {refusal};", "}"]
 
     def _assign(self, steps: Steps) -> None:
         for name, node in steps:
-            text = f"const {name} = {self._expressions.print_step(name, node)};"
-            if len(text) > LINE_LENGTH - 2 and isinstance(node, Operation) and node.function == SUM:
-                *terms, last = self._expressions.print_terms(node)
-                self._lines += [f"const {name} =", *(f"  {term}" for term in terms), f"  {last};"]
-            else:
-                self._lines.append(text)
+            self._assign_one(name, node)
+
+    def _assign_one(self, name: str, node: Node) -> None:
+        """Print an assignment; a long sum has a line for each term."""
+        room = _ROOM - len(f"const {name} = ;")
+        if isinstance(node, Operation) and node.function == SUM and len(self._expressions.print(node)) > room:
+            terms = tuple(self._fit(term, _ROOM - len("  + ;")) for term in node.operands)
+            *first, last = self._expressions.print_terms(node._replace(operands=terms))
+            self._lines += [f"const {name} =", *(f"  {term}" for term in first), f"  {last};"]
+        else:
+            text = self._expressions.print_step(name, self._fit(node, room))
+            self._lines.append(f"const {name} = {text};")
+
+    def _fit(self, node: Node, room: int) -> Node:
+        """Return a node with its longest operands replaced by names, until it fits into so many columns."""
+        while isinstance(node, Operation) and len(self._expressions.print(node)) > room:
+            operands = list(node.operands)
+            longest = max(range(len(operands)), key=lambda place: len(self._expressions.print(operands[place])))
+            if not isinstance(operands[longest], Operation):  # names only: the first half of them gets a line
+                half = node._replace(operands=tuple(operands[: len(operands) // 2]))
+                operands, longest = [half, *operands[len(operands) // 2 :]], 0
+            name = f"y{next(self._numbers)}"
+            self._assign_one(name, operands[longest])
+            operands[longest] = name
+            node = node._replace(operands=tuple(operands))
+        return node
 
     def _print_result(self) -> str:
         """Print what the function returns, and return its type."""
         match self._evaluator.result:
             case OneCost() as cost:
-                self._lines += ["return Object.freeze({", *self._print_metrics(cost), "});"]
+                metrics = self._print_metrics(cost)
+                self._lines += ["return Object.freeze({", *metrics, "});"]
                 return "Cost"
             case StageCosts(stages):
+                costs = {stage: self._print_metrics(cost) for stage, cost in stages.items()}
                 self._lines.append("return Object.freeze({")
-                for stage, cost in stages.items():
-                    metrics = [f"  {line}" for line in self._print_metrics(cost)]
-                    self._lines += [f"  {stage}: Object.freeze({{", *metrics, "  }),"]
+                for stage, metrics in costs.items():
+                    self._lines += [f"  {stage}: Object.freeze({{", *(f"  {line}" for line in metrics), "  }),"]
                 self._lines.append("});")
                 return "Stages"
             case OneValue(_, name):
-                self._lines.append(f"return {self._print_output(name)};")
+                text = self._print_output(name, _ROOM - len("return ;"))
+                self._lines.append(f"return {text};")
                 return "bigint"
             case Values():
                 raise FormulaError("JavaScript has no tables", place=self._evaluator.name)
 
     def _print_metrics(self, cost: OneCost) -> list[str]:
-        return [f"  {metric}: {self._print_output(name)}," for metric, name in cost.outputs.items()]
+        room = _ROOM - len("    : ,")
+        return [f"  {metric}: {self._print_output(name, room - len(metric))}," for metric, name in cost.outputs.items()]
 
-    def _print_output(self, name: str) -> str:
-        output = self._evaluator.output(name)
-        return self._expressions.print_quotient(output.numerator, output.denominator)
+    def _print_output(self, name: str, room: int) -> str:
+        """Return an output as an expression in so many columns."""
+        _, node, denominator = self._evaluator.output(name)
+        around = len(self._expressions.print_quotient(node, denominator)) - len(self._expressions.print(node))
+        return self._expressions.print_quotient(self._fit(node, room - max(0, around)), denominator)
 
 
 def _break_line(start: str, items: list[str], end: str) -> list[str]:
     """Return a list in one line, or where that would be too long, in a line for each item."""
     line = f"{start}{', '.join(items)}{end}"
-    if len(line) <= LINE_LENGTH - 2:
+    if len(line) <= _ROOM:
         return [line]
     comma = "" if items[-1].startswith("...") else ","
     return [start.rstrip(), *(f"  {item}," for item in items[:-1]), f"  {items[-1]}{comma}", end.lstrip()]
@@ -185,14 +213,18 @@ def _derive(parameter: Parameter, derivation: Derivation, signature: Signature) 
     name, source = parameter.name, derivation.source
     follows = ExpressionPrinter().print(derivation.node)
     fill = [f"  {source} ??= {signature.default(source)}n;"] if source else []
-    agree = f'  if ({source} != null) checkAgreement("{name}", {name}, "{derivation.formula}", {follows});'
+    agree = [
+        f"  if ({source} != null) {{",
+        f'    checkAgreement("{name}", {name}, "{derivation.formula}", {follows});',
+        "  }",
+    ]
     return [
         f"if ({name} == null) {{",
         *fill,
         f"  {name} = {follows};",
         "} else {",
         f"  {_check_size(parameter)}",
-        *([agree] if source else []),
+        *(agree if source else []),
         "}",
     ]
 

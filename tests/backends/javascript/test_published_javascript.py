@@ -89,6 +89,14 @@ def test_what_is_no_size_is_refused_by_name(javascript: JavaScriptPackage, sizes
     assert found.message.startswith(message)
 
 
+@pytest.mark.parametrize("size", [-(10**78), -(10**79), -(2**1024 - 1), -(2**1024), 1 - 10**80, "x" * 78, "x" * 79])
+def test_what_is_long_is_shortened_as_in_python(javascript: JavaScriptPackage, size: int | str) -> None:
+    sizes = {"expert_routing" if isinstance(size, str) else "batch_size": size}
+    found = javascript.call("prefill", **sizes)
+    assert isinstance(found, Refusal)
+    assert found == answer(costs, costs.prefill, sizes)
+
+
 def test_what_follows_from_others_may_be_null(javascript: JavaScriptPackage) -> None:
     assert javascript.call("request", seq_len=None, max_new_tokens=None) == javascript.call("request")
 

@@ -8,25 +8,34 @@ from importlib.metadata import version
 
 from modelmeter.analysis.breakdown import list_operators, list_states
 from modelmeter.analysis.evidence import Evidence
-from modelmeter.backends.python.breakdown import BreakdownSpec, list_modules
-from modelmeter.backends.python.render import render_package
-from modelmeter.backends.python.spec import LayerFormula, PackageSpec
+from modelmeter.backends.backend import Backend
+from modelmeter.backends.javascript.render import JavaScriptBackend
+from modelmeter.backends.python.render import PythonBackend
 from modelmeter.compiled_model import CompiledModel, without_collection
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.symbols import symbols_of
+from modelmeter.evaluators.breakdown import BreakdownSpec, list_modules
+from modelmeter.evaluators.package import build_evaluators
+from modelmeter.evaluators.signature import Derivation as ArgumentDerivation
+from modelmeter.evaluators.spec import WHOLE_WORDS, LayerFormula, PackageSpec
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
 from modelmeter.model.definition import Architecture
 from modelmeter.model.registry import find_model
 from modelmeter.model.stages import TRAINING_STEP
-from modelmeter.publishing.conventions import CONVENTIONS
+from modelmeter.publishing.conventions import CONVENTIONS, SIZES_IN_A_LAYER
 from modelmeter.publishing.page_input import read_flags
 from modelmeter.publishing.pages import render_pages
 from modelmeter.publishing.text import describe, to_plain
 from modelmeter.support.errors import BindError
 
 PAGES = "formulas"
+
+
+def list_backends(package: str) -> tuple[Backend, ...]:
+    """Return the languages that evaluators are printed in; ``package`` is what they are called there."""
+    return PythonBackend(package=package), JavaScriptBackend(package=package)
 
 
 def compile_model(
@@ -79,19 +88,20 @@ def compile_model(
 def emit_files(
     compiled: CompiledModel, evidence: Evidence | None = None, *, has_accuracy: bool = False
 ) -> dict[str, str]:
-    """Return every generated file: the evaluator package and the formula pages, as text by path.
+    """Return every generated file: the evaluators in each language and the formula pages, as text by path.
 
     Nothing is read or written, and the text is the same on every run, machine and hash seed. Pages say what is in
     ``evidence`` about their formulas, and where ``has_accuracy``, link to the page about other counters beside them.
     """
     definition = compiled.definition
-    # formulas -> small integer programs -> Python
+    # formulas -> small integer programs -> evaluators without a language -> the files of each language
     breakdown = BreakdownSpec(
         modules=list_modules(compiled.model, compiled.architecture.dimension_values()),
         operators=list_operators(compiled.model, definition.stage_of),
         states=list_states(compiled.model, definition.stage_of),
     )
-    package = render_package(_describe_package(compiled), breakdown)
+    evaluators = build_evaluators(_describe_package(compiled), breakdown)
+    packages = [backend.files(evaluators) for backend in list_backends(definition.package)]
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
         definition=definition, model=compiled.model, totals=compiled.totals, peaks=compiled.peaks,
@@ -99,7 +109,7 @@ def emit_files(
         evidence=_find_evidence(compiled, evidence), has_accuracy=has_accuracy,
     )  # fmt: skip
     return {
-        **{f"{compiled.definition.package}/{path}": text for path, text in package.items()},
+        **{path: text for package in packages for path, text in package.items()},
         **{f"{PAGES}/{path}": text for path, text in pages.items()},
     }
 
@@ -159,6 +169,10 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
             **({} if compiled.name == definition.title else {"model": compiled.name}),
         },
         model=compiled.name,
+        rules=definition.rules,
+        derivations={each.name: ArgumentDerivation.make(each) for each in definition.derivations},
+        stage_words={**{stage.name: stage.words for stage in definition.stages}, **WHOLE_WORDS},
+        layer_dimensions=SIZES_IN_A_LAYER,
     )
 
 

@@ -32,6 +32,7 @@ from modelmeter.compiler import emit_files
 from modelmeter.core.cost import METRICS, Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import bounded_routed_reads, expected_routed_reads
+from modelmeter.evaluators.package import build_evaluators
 from modelmeter.support.errors import FormulaError
 
 SPEC = make_spec()
@@ -304,10 +305,10 @@ def test_importing_and_evaluating_needs_the_standard_library_only(costs: ModuleT
 def test_a_formula_without_a_default_for_a_size_is_refused() -> None:
     defaults = {name: size for name, size in DEFAULTS.items() if name != "kv_bits"}
     with pytest.raises(FormulaError, match="kv_bits"):
-        render_package(evolve(SPEC, defaults=defaults), make_breakdown(SPEC))
+        render_package(build_evaluators(evolve(SPEC, defaults=defaults), make_breakdown(SPEC)))
 
 
 @pytest.mark.parametrize("text", ['ends the """ docstring', "a \\ backslash", "two\nlines"])
 def test_text_that_would_not_stay_text_is_refused(text: str) -> None:
     with pytest.raises(FormulaError, match="docstring"):
-        render_package(evolve(SPEC, conventions=(text,)), make_breakdown(SPEC))
+        render_package(build_evaluators(evolve(SPEC, conventions=(text,)), make_breakdown(SPEC)))

@@ -44,7 +44,7 @@ def complete_sizes(
     values: dict[str, int] = {**defaults, **given}
     used = {name for formula in formulas for name in symbols_of(formula)}
     for derivation in model.derivations:
-        _derive(derivation, values, given)
+        _derive(derivation, model, values, given)
     for name, formula in model.derived.items():
         if used.issuperset(set(symbols_of(formula)) - model.make_architecture().dimension_values().keys()):
             values[name] = int(evaluate(formula, values))
@@ -55,8 +55,8 @@ def complete_sizes(
     return values
 
 
-def _derive(derivation: Derivation, values: dict[str, int], given: Mapping[str, int]) -> None:
-    derived = int(evaluate(derivation.formula, values))
+def _derive(derivation: Derivation, model: Model, values: dict[str, int], given: Mapping[str, int]) -> None:
+    derived = int(evaluate(derivation.formula(model.derived), values))
     name = derivation.name
     if name not in given:
         describe(name).check(derived, WorkloadError)

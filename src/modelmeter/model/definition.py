@@ -12,6 +12,7 @@ from attrs import frozen
 from modelmeter.core.cost import Cost, Elements
 from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
+from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.stages import Stage
@@ -36,8 +37,10 @@ class Derivation:
     ----------
     name
         The size.
-    formula
-        What it is, in sizes that are given or were derived before.
+    terms
+        Sizes, derived sizes and integers whose sum it is.
+    words
+        The sum in words, as a part of a sentence with code in double backquotes.
     meaning
         Why, as a clause.
     replaces
@@ -45,9 +48,15 @@ class Derivation:
     """
 
     name: str
-    formula: sympy.Expr
+    terms: tuple[str | int, ...]
+    words: str
     meaning: str
     replaces: str | None = None
+
+    def formula(self, derived: Mapping[str, sympy.Expr]) -> sympy.Expr:
+        """Return the sum, with a formula for each of its terms that is ``derived``."""
+        formulas = (derived.get(term, term) if isinstance(term, str) else term for term in self.terms)
+        return sympy.Add(*(symbol(formula) if isinstance(formula, str) else formula for formula in formulas))
 
 
 @frozen(kw_only=True)

@@ -21,12 +21,15 @@ class Stage:
     ----------
     name
         Its name in evaluators, on pages and in commands.
+    words
+        What runs in it, as a part of a sentence: the cost of ...
     meaning
-        What runs in it, as sentences with code in double backquotes.
+        The same as sentences, with code in double backquotes.
     is_looped
         Whether one run of it is step ``decode_step`` of ``decode_steps``.
     """
 
     name: str
+    words: str
     meaning: str
     is_looped: bool = False

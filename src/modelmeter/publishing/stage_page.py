@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from math import ceil
 
-from attrs import evolve
+import sympy
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.core.cost import FLOWS, METRICS, Metric
@@ -59,14 +59,14 @@ def build_request_page(source: PageInput) -> StagePage:
     chained = chain_sizes(source)
     printer, quantities = make_printer(formulas, source.architecture)
     rows = tuple(
-        PartRow(latex=LATEX_NAMES[size.name], definition=printer.print(size.formula), meaning=size.meaning)
-        for size in chained
+        PartRow(latex=LATEX_NAMES[size.name], definition=printer.print(formula), meaning=size.meaning)
+        for size, formula in chained
     )
     return StagePage(
         name=REQUEST,
         description=WHOLE_MEANINGS[REQUEST],
         section=build_section(
-            formulas, printer, quantities, source.defaults, beside=[size.formula for size in chained]
+            formulas, printer, quantities, source.defaults, beside=[formula for _, formula in chained]
         ),
         peak=_find_request_peak(source),
         chained=rows,
@@ -108,9 +108,10 @@ def _find_request_peak(source: PageInput) -> PeakBlock:
     return PeakBlock(formula=None, blocks=(), value=ceil(source.peak_value(stage)), place=place)
 
 
-def chain_sizes(source: PageInput) -> list[Derivation]:
-    """Return the sizes that a request has unless they are given, the architecture's sizes filled in."""
-    return [evolve(size, formula=source.fill(size.formula)) for size in source.definition.derivations]
+def chain_sizes(source: PageInput) -> list[tuple[Derivation, sympy.Expr]]:
+    """Return the sizes that a request has unless they are given, with formulas: the architecture's sizes filled in."""
+    model = source.definition
+    return [(size, source.fill(size.formula(model.derived))) for size in model.derivations]
 
 
 def _request_formula(source: PageInput, metric: Shown) -> Formula:

@@ -23,19 +23,19 @@ def build_training_page(source: PageInput, evidence: Sequence[str] = ()) -> Stag
     # Values need no formulas: the same layers at the default sizes are numbers.
     whole = source.definition.build_layers(source.defaults)[source.definition.training_run]
     formulas = [Formula(metric=metric, parts=(arrange_part(metric, source.fill(cost[metric])),)) for metric in METRICS]
-    chained = [size for size in chain_sizes(source) if size.name != "decode_steps"]
+    chained = [(size, formula) for size, formula in chain_sizes(source) if size.name != "decode_steps"]
     printer, quantities = make_printer(formulas, source.architecture)
     totals = _evaluate(source, whole.training_cost)
     return StagePage(
         name=TRAINING_STEP,
         description=WHOLE_MEANINGS[TRAINING_STEP],
         section=build_section(
-            formulas, printer, quantities, source.defaults, beside=[size.formula for size in chained]
+            formulas, printer, quantities, source.defaults, beside=[formula for _, formula in chained]
         ),
         peak=None,  # a training step keeps the activations for its backward
         chained=tuple(
-            PartRow(latex=LATEX_NAMES[size.name], definition=printer.print(size.formula), meaning=size.meaning)
-            for size in chained
+            PartRow(latex=LATEX_NAMES[size.name], definition=printer.print(formula), meaning=size.meaning)
+            for size, formula in chained
         ),
         shares=(),
         modules=tuple(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import deepseek_ocr_costs as costs
-from modelmeter.backends.python.function import IMAGE_TOKENS
 from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
+from modelmeter.evaluators.signature import IMAGE_TOKENS
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 
 

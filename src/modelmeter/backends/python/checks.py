@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelmeter.backends.python.printer import LINE_LENGTH
-from modelmeter.backends.python.signature import Derivation, Parameter, Signature
+from modelmeter.backends.python.printer import LINE_LENGTH, print_node
 from modelmeter.core.size_rules import Rule
+from modelmeter.evaluators.signature import Derivation, Parameter, Signature
 
 
 def derive(parameter: Parameter, derivation: Derivation, signature: Signature) -> list[str]:
     """Return what fills in a parameter that is not given, or else compares it with what it would follow from."""
-    size, code = parameter.name, derivation.code
+    size, code = parameter.name, print_node(derivation.node)
     lines = [f"    if {size} is None:", *fill_source(derivation, signature), f"        {size} = {code}"]
     check = check_size(parameter)
     if derivation.source is None:
@@ -21,18 +21,17 @@ def derive(parameter: Parameter, derivation: Derivation, signature: Signature) -
         "    else:",
         *(f"    {line}" for line in check),
         f"        if {derivation.source} is not None and {size} != {code}:",
-        f'            raise contradiction("{size}", {size}, "{code}", {code})',
+        f'            raise contradiction("{size}", {size}, "{derivation.formula}", {code})',
     ]
 
 
 def fill_source(derivation: Derivation, signature: Signature) -> list[str]:
     """Return the lines that give the source of a derivation its default, where there is one."""
-    defaults = {parameter.name: parameter.default for parameter in signature.parameters}
     if derivation.source is None:
         return []
     return [
         f"        if {derivation.source} is None:",
-        f"            {derivation.source} = {defaults[derivation.source]}",
+        f"            {derivation.source} = {signature.default(derivation.source)}",
     ]
 
 
@@ -70,7 +69,7 @@ def _be_in_range(parameter: Parameter) -> list[str]:
 
 def check_rule(rule: Rule, signature: Signature) -> list[str]:
     """Return the check of a rule between sizes."""
-    a, b = signature.operand(rule.a), signature.operand(rule.b)
+    a, b = (str(signature.operand(size)) for size in (rule.a, rule.b))
     if rule.relation != "at_most":
         divisor = a if rule.relation == "divides" else f"(2 * {a})"
         name = rule.a if rule.relation == "divides" else f"2 * {rule.a}"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from attrs import frozen
 
-from modelmeter.algebra.program import Program, split
 from modelmeter.backends.python.checks import fill_source
-from modelmeter.backends.python.printer import FORMULAS, StatementPrinter
-from modelmeter.backends.python.signature import IMAGE_TOKENS, Derivation, Signature
+from modelmeter.backends.python.printer import FORMULAS, StatementPrinter, print_node
 from modelmeter.core.size_rules import Rule
+from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, Result, StageCosts, Values
+from modelmeter.evaluators.signature import Derivation, Signature
 
 
 @frozen(kw_only=True)
@@ -21,7 +18,7 @@ class FormulaFunction:
     Parameters
     ----------
     result
-        What the metrics make: a ``"Cost"``, ``"Stages"``, or one ``"Array"``.
+        What the metrics make: a ``"Cost"``, ``"Stages"``, ``"Rows"``, or one ``"Array"``.
     """
 
     name: str
@@ -31,61 +28,61 @@ class FormulaFunction:
     result: str
 
 
-def write_formula_function(
-    name: str,
-    summary: str,
-    signature: Signature,
-    program: Program,
-    results: Mapping[str, str],
-    *,
-    result: str = "Cost",
-    guards: Mapping[str, str] = MappingProxyType({}),
-) -> FormulaFunction:
-    """Return a function that returns a tuple of metrics.
-
-    Parameters
-    ----------
-    results
-        The output of ``program`` for each metric.
-    result
-        What the metrics make.
-    guards
-        Outputs that must not be negative, each with its formula for the error.
-    """
+def print_formula(evaluator: Evaluator) -> FormulaFunction:
+    """Return an evaluator as a function of sizes that may be unknown; it returns a tuple of metrics."""
     printer = StatementPrinter(FORMULAS)
     lines = printer.lines
-    outputs = {output.name: output for output in program.outputs}
-    late = {size.name for size in signature.parameters if size.derivation} | {IMAGE_TOKENS}
-    rules = signature.rules()
-    lines += [_check_rule(rule, signature) for rule in rules if not rule.names & late]
-    first, rest = split(program, *guards, *([IMAGE_TOKENS] if signature.image_tokens else []))
+    signature = evaluator.signature
+    lines += [_check_rule(rule, signature) for rule in signature.early_rules]
+    first, rest = evaluator.split_steps()
     printer.assign_steps(first)
-    for guard, formula in guards.items():
-        printer.call("not_negative", formula, outputs[guard].numerator)
-    if signature.image_tokens:
-        printer.assign(IMAGE_TOKENS, outputs[IMAGE_TOKENS].numerator)
+    for guard, formula in evaluator.guards.items():
+        printer.call("not_negative", formula, evaluator.output(guard).numerator)
+    for name in signature.intermediates:
+        printer.assign(name, evaluator.output(name).numerator)
     for size in signature.parameters:
         if size.derivation is not None:
             lines += _derive(size.name, size.derivation, signature)
-    lines += [_check_rule(rule, signature) for rule in rules if rule.names & late]
+    lines += [_check_rule(rule, signature) for rule in signature.late_rules]
     printer.assign_steps(rest)
-    for metric, output in results.items():
-        printer.assign(metric, outputs[output].numerator, outputs[output].denominator)
+    results = evaluator.result.outputs
+    for metric, name in results.items():
+        output = evaluator.output(name)
+        printer.assign(metric, output.numerator, output.denominator)
     if len(results) > 1:
         lines += ["    return (", *(f"        {metric}," for metric in results), "    )"]
     else:
         lines += [f"    return ({metric},)" for metric in results]
-    return FormulaFunction(name=name, summary=summary, signature=signature, body=tuple(lines), result=result)
+    return FormulaFunction(
+        name=evaluator.name,
+        summary=evaluator.summary,
+        signature=signature,
+        body=tuple(lines),
+        result=_name_result(evaluator.result),
+    )
+
+
+def _name_result(result: Result) -> str:
+    match result:
+        case OneCost():
+            return "Cost"
+        case StageCosts():
+            return "Stages"
+        case OneValue():
+            return "Array"
+        case Values():
+            return "Rows"
 
 
 def _derive(name: str, derivation: Derivation, signature: Signature) -> list[str]:
     """Return what fills in a size that is not given, or else compares it with what it would follow from."""
+    code = print_node(derivation.node, FORMULAS)
     lines = [f"    if {name} is None:", *fill_source(derivation, signature)]
-    lines.append(f"        {name} = abbreviate({derivation.code})")
+    lines.append(f"        {name} = abbreviate({code})")
     if derivation.source is not None:
         lines += [
             f"    elif {derivation.source} is not None:",
-            f'        agree("{name}", {name}, "{derivation.code}", {derivation.code})',
+            f'        agree("{name}", {name}, "{derivation.formula}", {code})',
         ]
     return lines
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 
 from attrs import frozen
 
-from modelmeter.algebra.program import Program, split
 from modelmeter.backends.python.checks import check_rule, check_size, check_widths, derive
 from modelmeter.backends.python.printer import StatementPrinter
-from modelmeter.backends.python.signature import IMAGE_TOKENS, ROUTING, Signature
+from modelmeter.evaluators.breakdown import Table
+from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts, Values
+from modelmeter.evaluators.signature import ROUTING, Signature
+from modelmeter.support.errors import FormulaError
 
 
 @frozen(kw_only=True)
@@ -37,90 +39,100 @@ class Function:
     operations: int
 
 
-def write_cost(
-    name: str,
-    signature: Signature,
-    program: Program,
-    results: Mapping[str, str],
-    guards: Mapping[str, str] | None = None,
-) -> tuple[str, ...]:
-    """Return the lines of the function ``name``, which returns a ``Cost``.
-
-    Parameters
-    ----------
-    results
-        The output of ``program`` for each metric.
-    guards
-        Outputs that must not be negative, each with its formula for the error.
-    """
-    printer = begin(name, signature, program, guards or {})
-    _write_cost(printer, program, results, "return")
-    return tuple(printer.lines)
+def print_function(evaluator: Evaluator) -> Function:
+    """Return an evaluator as a function on integers."""
+    return _make_function(evaluator, *_print_body(evaluator))
 
 
-def write_metric(
-    name: str,
-    signature: Signature,
-    program: Program,
-    *,
-    result: str = "",
-    guards: Mapping[str, str] | None = None,
-) -> tuple[str, ...]:
-    """Return the lines of the function ``name``, which returns one output: by default that of its own name.
-
-    ``guards`` are as of :func:`write_cost`.
-    """
-    printer = begin(name, signature, program, guards or {})
-    (output,) = (output for output in program.outputs if output.name == (result or name))
-    printer.give_back(output.numerator, output.denominator)
-    return tuple(printer.lines)
-
-
-def write_stages(
-    name: str, signature: Signature, program: Program, results: Mapping[str, Mapping[str, str]]
-) -> tuple[str, ...]:
-    """Return the lines of the function ``name``, which returns a ``Cost`` for each stage."""
-    printer = begin(name, signature, program, {})
-    for stage, outputs in results.items():
-        _write_cost(printer, program, outputs, f"{stage} =")
-    return (*printer.lines, f"    return Stages(({', '.join(results)}))")
+def print_table(table: Table) -> Function:
+    """Return the function of a table, which returns a record for each row."""
+    evaluator = table.evaluator
+    printer = _begin(evaluator)
+    cells = []
+    for output in evaluator.program.outputs:
+        if isinstance(output.numerator, int) and output.denominator == 1:
+            cells.append(str(output.numerator))
+        else:
+            printer.assign(output.name, output.numerator, output.denominator)
+            cells.append(output.name)
+    lines = [*printer.lines, "    return ("]
+    for place, key in enumerate(table.keys):
+        row = cells[place * table.width : (place + 1) * table.width]
+        lines += [
+            f"        {table.record}(",
+            *(f"            {cell}," for cell in (*map(quote, key), *row)),
+            "        ),",
+        ]
+    return _make_function(evaluator, [*lines, "    )"], f"tuple[{table.record}, ...]")
 
 
-def begin(name: str, signature: Signature, program: Program, guards: Mapping[str, str]) -> StatementPrinter:
-    """Print the checks and the steps of the function ``name``."""
+def quote(text: str) -> str:
+    """Return a Python literal of a module path or an operator's name."""
+    return json.dumps(text)  # ASCII, in double quotes: Python reads it the same
+
+
+def _make_function(evaluator: Evaluator, body: list[str], result: str) -> Function:
+    return Function(
+        name=evaluator.name,
+        summary=evaluator.summary,
+        notes=evaluator.notes,
+        signature=evaluator.signature,
+        body=tuple(body),
+        result=result,
+        operations=evaluator.operations,
+    )
+
+
+def _print_body(evaluator: Evaluator) -> tuple[list[str], str]:
+    """Return the lines of a function, and the type of its result."""
+    printer = _begin(evaluator)
+    match evaluator.result:
+        case OneCost() as cost:
+            _print_cost(printer, evaluator, cost, "return")
+            return printer.lines, "Cost"
+        case StageCosts(stages):
+            for stage, cost in stages.items():
+                _print_cost(printer, evaluator, cost, f"{stage} =")
+            return [*printer.lines, f"    return Stages(({', '.join(stages)}))"], "Stages"
+        case OneValue(_, name):
+            output = evaluator.output(name)
+            printer.give_back(output.numerator, output.denominator)
+            return printer.lines, "int"
+        case Values():
+            raise FormulaError("a function of several numbers is printed as a table", place=evaluator.name)
+
+
+def _print_cost(printer: StatementPrinter, evaluator: Evaluator, cost: OneCost, start: str) -> None:
+    for metric, name in cost.outputs.items():
+        output = evaluator.output(name)
+        printer.assign(metric, output.numerator, output.denominator)
+    printer.lines.append(f"    {start} Cost(({', '.join(cost.outputs)}))")
+
+
+def _begin(evaluator: Evaluator) -> StatementPrinter:
+    """Print the checks and the steps of a function."""
     printer = StatementPrinter()
     lines = printer.lines
+    signature = evaluator.signature
     for parameter in signature.parameters:
         if parameter.derivation is None and not parameter.may_be_fraction:
             lines += check_size(parameter)
-    lines += check_widths(name, [parameter for parameter in signature.parameters if parameter.may_be_fraction])
+    lines += check_widths(evaluator.name, [size for size in signature.parameters if size.may_be_fraction])
     if signature.has_routing:
         lines += [f'    if {ROUTING} != "uniform":', f"        check_routing({ROUTING})"]
-    late = {parameter.name for parameter in signature.parameters if parameter.derivation} | {IMAGE_TOKENS}
-    rules = signature.rules()
-    for rule in rules:
-        if not rule.names & late:
-            lines += check_rule(rule, signature)
-
-    outputs = {output.name: output for output in program.outputs}
-    first, rest = split(program, *guards, *([IMAGE_TOKENS] if signature.image_tokens else []))
+    for rule in signature.early_rules:
+        lines += check_rule(rule, signature)
+    first, rest = evaluator.split_steps()
     printer.assign_steps(first)
-    for guard, formula in guards.items():
-        printer.test(outputs[guard].numerator, "< 0", f'raise CostError("the sizes make {formula} negative")')
-    if signature.image_tokens:
-        printer.assign(IMAGE_TOKENS, outputs[IMAGE_TOKENS].numerator)
+    for guard, formula in evaluator.guards.items():
+        refusal = f'raise CostError("the sizes make {formula} negative")'
+        printer.test(evaluator.output(guard).numerator, "< 0", refusal)
+    for name in signature.intermediates:
+        printer.assign(name, evaluator.output(name).numerator)
     for parameter in signature.parameters:
         if parameter.derivation is not None:
             lines += derive(parameter, parameter.derivation, signature)
-    for rule in rules:
-        if rule.names & late:
-            lines += check_rule(rule, signature)
+    for rule in signature.late_rules:
+        lines += check_rule(rule, signature)
     printer.assign_steps(rest)
     return printer
-
-
-def _write_cost(printer: StatementPrinter, program: Program, results: Mapping[str, str], start: str) -> None:
-    outputs = {output.name: output for output in program.outputs}
-    for metric, name in results.items():
-        printer.assign(metric, outputs[name].numerator, outputs[name].denominator)
-    printer.lines.append(f"    {start} Cost(({', '.join(results)}))")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modelmeter.backends.python.breakdown import Rows
 from modelmeter.backends.python.formula_function import FormulaFunction
 from modelmeter.backends.python.function import Function
+from modelmeter.backends.python.parameters import write_argument, write_array_argument, write_record
 from modelmeter.backends.python.printer import LINE_LENGTH
-from modelmeter.backends.python.programs import CHAINED_DERIVATIONS, REQUEST, make_parameters
-from modelmeter.backends.python.spec import PackageSpec
-from modelmeter.core.cost import Metric
+from modelmeter.evaluators.breakdown import Table
+from modelmeter.evaluators.package import list_sizes
+from modelmeter.evaluators.spec import PackageSpec
 from modelmeter.model.stages import TRAINING_STEP
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -31,24 +31,6 @@ _FORMULA_HELPERS = (
     *("abbreviate", "agree", "at_most", "ceil_div", "differs", "equals", "exceeds", "floor_div", "largest"),
     *("multiple_of", "not_negative", "routed_reads", "triangular"),
 )
-
-STAGE_WORDS = {
-    "vision": "SAM and CLIP, on the global view of each page and on its tiles",
-    "projector": "the projector, and of making the prompt of its output",
-    "prefill": "the decoder over the prompt, and the LM head over the positions that get logits",
-    "decode": "all decode steps of one token each; step t sees seq_len + t keys",
-    REQUEST: "all stages, one after the other",
-    TRAINING_STEP: "a forward over images and prompt, and of the backward of it",
-}
-
-METRIC_WORDS: Mapping[Metric, str] = {
-    "tensor_core_flops": "FLOPs of matrix products",
-    "cuda_core_flops": "FLOPs of all other arithmetic",
-    "io_bytes": "Bytes that operators read and write",
-    "weight_bytes": "Bytes of the parameters",
-    "activation_bytes": "Bytes of all operator outputs of one forward",
-    "kv_cache_bytes": "Bytes of the keys and values that are kept",
-}
 
 
 PAIRS: Mapping[str, tuple[str, str]] = {"num_tiles": ("num_width_tiles", "num_height_tiles")}
@@ -77,7 +59,8 @@ class PackageTemplates:
         )
         self._environment.filters |= {
             "wrap": _wrap, "literal": _literal, "long_literal": _long_literal, "import_from": _import_from,
-            "tuple_of": _tuple_of,
+            "tuple_of": _tuple_of, "argument": write_argument, "array_argument": write_array_argument,
+            "record": write_record,
         }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:
@@ -85,7 +68,7 @@ class PackageTemplates:
         return self._environment.get_template(template).render(
             template=f"templates/{template}",
             spec=self._spec,
-            stages=[(name, STAGE_WORDS[name]) for name in self._stages],
+            stages=[(name, self._spec.stage_words[name]) for name in self._stages],
             pairs={name: sizes for name, sizes in PAIRS.items() if self._spec.defaults.keys() >= set(sizes)},
             **values,
         )
@@ -108,7 +91,7 @@ class PackageTemplates:
         return self.render(
             "init.py.jinja",
             functions={module: sorted(names) for module, names in sorted(functions.items())},
-            training=(TRAINING_STEP, STAGE_WORDS[TRAINING_STEP]),
+            training=(TRAINING_STEP, self._spec.stage_words[TRAINING_STEP]),
             exported=sorted({*eager, *lazy}, key=_order),
             lazy=sorted(lazy.items(), key=lambda item: _order(item[0])),
         )
@@ -122,7 +105,7 @@ class PackageTemplates:
         used = results | {name for name in ("Cost", *_HELPERS) if re.search(rf"\b{name}\(", lines)}
         return self.render(f"{path.lstrip('_')}.jinja", functions=functions, imports=sorted(used, key=_order), **values)
 
-    def formulas(self, what: str, functions: Sequence[FormulaFunction], tables: Sequence[Rows] = ()) -> str:
+    def formulas(self, what: str, functions: Sequence[FormulaFunction], tables: Sequence[Table] = ()) -> str:
         """Return a module of formulas of unknown sizes; ``what`` has them, and ``tables`` name the rows of some."""
         lines = "\n".join(line for function in functions for line in function.body)
         imports = sorted((name for name in _FORMULA_HELPERS if re.search(rf"\b{name}\(", lines)), key=_order)
@@ -131,10 +114,9 @@ class PackageTemplates:
     def facts(self, files: Mapping[str, str]) -> str:
         """Return the module of data about the package; its digest covers the text of ``files``."""
         digest = hashlib.sha256("".join(text for _, text in sorted(files.items())).encode()).hexdigest()
-        defaults = {**self._spec.architecture, **self._spec.defaults}
         return self.render(
             "facts.py.jinja",
-            dimensions=make_parameters(defaults, defaults, CHAINED_DERIVATIONS),
+            dimensions=list_sizes(self._spec),
             provenance={**self._spec.provenance, "evaluators": f"sha256:{digest}"},
         )
 

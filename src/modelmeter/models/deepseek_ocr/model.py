@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from modelmeter.core.cost import Cost
-from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.definition import ConfigReading, Derivation, Model
 from modelmeter.model.stages import Stage
@@ -59,20 +58,25 @@ MODEL: Final = Model(
     package="deepseek_ocr_costs",
     stages=(
         Stage(
-            name="vision", meaning="SAM and CLIP, on the global view of each page and on its tiles, where it has any."
+            name="vision",
+            words="SAM and CLIP, on the global view of each page and on its tiles",
+            meaning="SAM and CLIP, on the global view of each page and on its tiles, where it has any.",
         ),
         Stage(
             name="projector",
+            words="the projector, and of making the prompt of its output",
             meaning="The projector, and what makes the prompt of its output: features side by side, newlines, the "
             "separator, the image tokens written over the embeddings, and the sums of pixels that tell whether there "
             "is an image.",
         ),
         Stage(
             name="prefill",
+            words="the decoder over the prompt, and the LM head over the positions that get logits",
             meaning="The decoder over the whole prompt, and the LM head over the positions that get logits.",
         ),
         Stage(
             name="decode",
+            words="all decode steps of one token each; step t sees seq_len + t keys",
             meaning="All decode steps in closed form: each takes one token, and step ``decode_step`` sees "
             "``seq_len`` + ``decode_step`` keys.",
             is_looped=True,
@@ -84,14 +88,18 @@ MODEL: Final = Model(
     derivations=(
         Derivation(
             name="seq_len",
-            formula=_IMAGE_TOKENS + symbol("prompt_tokens"),
+            terms=("image_tokens", "prompt_tokens"),
+            words="the image tokens and ``prompt_tokens``",
             meaning="image tokens of the global view and of the tiles, and the text",
             replaces="prompt_tokens",
         ),
-        Derivation(name="logits_tokens", formula=symbol("seq_len"), meaning="every position gets logits"),
+        Derivation(
+            name="logits_tokens", terms=("seq_len",), words="all of ``seq_len``", meaning="every position gets logits"
+        ),
         Derivation(
             name="decode_steps",
-            formula=symbol("max_new_tokens") - 1,
+            terms=("max_new_tokens", -1),
+            words="``max_new_tokens - 1``",
             meaning="the prefill makes the first token",
             replaces="max_new_tokens",
         ),

@@ -1,4 +1,4 @@
-"""The programs behind the functions of the generated package, and what each function takes."""
+"""The programs behind the evaluators of stages and layers, and what each evaluator takes."""
 
 from __future__ import annotations
 
@@ -11,29 +11,17 @@ from attrs import define, frozen
 
 from modelmeter.algebra.program import MAXIMUM, SUM, Program, select
 from modelmeter.algebra.simplify import Combination, build_program
-from modelmeter.backends.python.signature import IMAGE_TOKENS, Derivation, Parameter, Signature
-from modelmeter.backends.python.spec import LayerFormula, PackageSpec
 from modelmeter.core.cost import METRICS, Metric
 from modelmeter.core.functions import CeilDiv, FloorDiv, RoutedReads, Size
 from modelmeter.core.fusion import FUSED_IO
 from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, Dimension, describe, symbols_of
-from modelmeter.model.stages import TRAINING_STEP
-from modelmeter.publishing.conventions import SIZES_IN_A_LAYER
+from modelmeter.evaluators.signature import IMAGE_TOKENS, Derivation, Parameter, Signature
+from modelmeter.evaluators.spec import LayerFormula, PackageSpec
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.support.errors import FormulaError
 
-REQUEST = "request"
-
-_ALL_LOGITS = Derivation(code="seq_len", words="all of ``seq_len``")
-STAGE_DERIVATIONS = {"logits_tokens": _ALL_LOGITS}
-CHAINED_DERIVATIONS = {
-    "seq_len": Derivation(
-        code="image_tokens + prompt_tokens", words="the image tokens and ``prompt_tokens``", source="prompt_tokens"
-    ),
-    "logits_tokens": _ALL_LOGITS,
-    "decode_steps": Derivation(code="max_new_tokens - 1", words="``max_new_tokens - 1``", source="max_new_tokens"),
-}
-_CHAINED_SIZES = {REQUEST: ("prompt_tokens", "max_new_tokens"), TRAINING_STEP: ("prompt_tokens",)}
-"""Sizes that are in no formula, but that others follow from, where the prompt holds the image tokens."""
+_CHAINED = (REQUEST, TRAINING_STEP)
+"""Where the prompt holds the image tokens, so that its length follows from them."""
 
 
 @define(kw_only=True, frozen=True, slots=False)  # the signatures are worked out once, into the dictionary
@@ -42,26 +30,28 @@ class Stages:
 
     Parameters
     ----------
+    spec
+        What they are built from.
     names
         The stages, then the request; or a training step.
     program
         Its outputs are the image tokens, and ``vision_tensor_core_flops`` and so on.
-    constants, defaults
-        Sizes that are numbers in the program, and the defaults of all sizes.
+    constants
+        Sizes that are numbers in the program.
     """
 
+    spec: PackageSpec
     names: tuple[str, ...]
     program: Program
     constants: Mapping[str, int]
-    defaults: Mapping[str, int]
 
     def part(self, stage: str, *metrics: Metric) -> Program:
         """Return the program of some metrics of a stage; of the request or a training step, with the image tokens."""
-        tokens = [IMAGE_TOKENS] if stage in _CHAINED_SIZES else []
+        tokens = [IMAGE_TOKENS] if stage in _CHAINED else []
         return select(self.program, *tokens, *(f"{stage}_{metric}" for metric in metrics))
 
     def signature(self, stage: str) -> Signature:
-        """Return what the functions of a stage take: the sizes in any of its formulas."""
+        """Return what the evaluators of a stage take: the sizes in any of its formulas."""
         return self._signatures[stage]
 
     @cached_property
@@ -70,14 +60,16 @@ class Stages:
 
     def _make_signature(self, stage: str) -> Signature:
         program = self.part(stage, *METRICS)
-        is_chained = stage in _CHAINED_SIZES
-        derivations = CHAINED_DERIVATIONS if is_chained else STAGE_DERIVATIONS
-        names = {*program.inputs, *_CHAINED_SIZES.get(stage, ())}
+        is_chained = stage in _CHAINED
+        derivations = self.spec.derivations if is_chained else self.spec.free_derivations
+        rules = (derivations[name] for name in program.inputs if name in derivations)
+        sources = [rule.source for rule in rules if rule.source]
         return Signature(
-            parameters=make_parameters(names, self.defaults, derivations),
+            parameters=make_parameters([*program.inputs, *sources], self.spec.all_defaults, derivations),
             has_routing=program.calls(RoutedReads.__name__),
             constants=self.constants,
-            image_tokens=is_chained,
+            intermediates=(IMAGE_TOKENS,) if is_chained else (),
+            model_rules=self.spec.rules,
         )
 
 
@@ -97,10 +89,10 @@ def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
         function = MAXIMUM if metric == "activation_bytes" else SUM
         outputs[f"{REQUEST}_{metric}"] = Combination(function, tuple(f"{stage}_{metric}" for stage in stages))
     return Stages(
+        spec=spec,
         names=(*spec.stages, REQUEST),
         program=build_program(outputs, constants=constants),
         constants=constants,
-        defaults={**spec.architecture, **spec.defaults},
     )
 
 
@@ -108,16 +100,16 @@ def build_training_step(spec: PackageSpec, constants: Mapping[str, int]) -> Stag
     """Return the program of the training step, which shares no work with the stages."""
     metrics = {f"{TRAINING_STEP}_{metric}": spec.training_step[metric] for metric in METRICS}
     return Stages(
+        spec=spec,
         names=(TRAINING_STEP,),
         program=build_program({IMAGE_TOKENS: spec.image_tokens, **metrics}, constants=constants),
         constants=constants,
-        defaults={**spec.architecture, **spec.defaults},
     )
 
 
 @frozen(kw_only=True)
 class Layer:
-    """A layer class: what its functions take, their programs, and what must not be negative in them.
+    """A layer class: what its evaluators take, their programs, and what must not be negative in them.
 
     A quotient whose dividend has negative terms, as the output side of a convolution, has to be at least 1.
 
@@ -135,14 +127,14 @@ class Layer:
     guards: Mapping[str, str]
 
 
-def build_layer(layer: LayerFormula, image_tokens: Size) -> Layer:
+def build_layer(layer: LayerFormula, spec: PackageSpec) -> Layer:
     """Return the programs of a layer class, its sizes as parameters.
 
-    A layer that takes both a prompt and images works out the ``image_tokens`` of a page, which the prompt has to hold.
+    A layer that takes both a prompt and images works out the image tokens of a page, which the prompt has to hold.
     """
     formulas: dict[str, sympy.Expr] = {metric: sympy.sympify(layer.cost[metric]) for metric in METRICS}
-    has_prompt = {"seq_len", *symbols_of(image_tokens)} <= layer.sizes.keys()
-    beside = {IMAGE_TOKENS: sympy.sympify(image_tokens)} if has_prompt else {}
+    has_prompt = {"seq_len", *symbols_of(spec.image_tokens)} <= layer.sizes.keys()
+    beside = {IMAGE_TOKENS: sympy.sympify(spec.image_tokens)} if has_prompt else {}
     quotients = {
         quotient for formula in (*formulas.values(), *beside.values()) for quotient in formula.atoms(FloorDiv, CeilDiv)
     }
@@ -150,10 +142,13 @@ def build_layer(layer: LayerFormula, image_tokens: Size) -> Layer:
     guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
     program = build_program({**formulas, **beside, **guards})
     signature = Signature(
-        parameters=make_parameters(program.inputs, layer.sizes, {}, {} if layer.holds_layers else SIZES_IN_A_LAYER),
+        parameters=make_parameters(
+            program.inputs, layer.sizes, {}, {} if layer.holds_layers else spec.layer_dimensions
+        ),
         has_routing=program.calls(RoutedReads.__name__),
         constants={},
-        image_tokens=has_prompt,
+        intermediates=tuple(beside),
+        model_rules=spec.rules,
     )
     return Layer(
         signature=signature,

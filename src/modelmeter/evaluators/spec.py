@@ -1,4 +1,4 @@
-"""What the evaluator package is made of: formulas, defaults, and facts about them."""
+"""What evaluators are built from: formulas, defaults, and facts about them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from attrs import field, frozen
 
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import Size
+from modelmeter.core.size_rules import Rule
+from modelmeter.core.symbols import Dimension
+from modelmeter.evaluators.signature import Derivation
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
+
+WHOLE_WORDS: Mapping[str, str] = {
+    REQUEST: "all stages, one after the other",
+    TRAINING_STEP: "a forward over images and prompt, and of the backward of it",
+}
+"""What is made of stages is, as a part of a sentence."""
 
 
 @frozen(kw_only=True)
@@ -39,7 +49,7 @@ class LayerFormula:
 
 @frozen(kw_only=True)
 class PackageSpec:
-    """The evaluator package of one model.
+    """The evaluators of one model.
 
     Parameters
     ----------
@@ -70,6 +80,15 @@ class PackageSpec:
         Facts about the origin by name: versions, digests. No times and no paths.
     model
         The name of the model.
+    rules
+        What holds between sizes; every evaluator checks the rules of its own.
+    derivations
+        How sizes follow from others where they are not given. Those that have a source do so only where the prompt
+        holds the image tokens: in a request and in a training step.
+    stage_words
+        What each stage, the request and the training step are, as a part of a sentence.
+    layer_dimensions
+        What sizes are in a layer, where that is not what they are in the model.
     fixed
         The architecture sizes that are numbers in every formula, also where the others are arguments.
     """
@@ -85,5 +104,19 @@ class PackageSpec:
     conventions: tuple[str, ...]
     provenance: Mapping[str, str]
     model: str
+    rules: tuple[Rule, ...]
+    derivations: Mapping[str, Derivation]
+    stage_words: Mapping[str, str]
+    layer_dimensions: Mapping[str, Dimension] = field(factory=dict)
     fixed: frozenset[str] = frozenset()
     server_steps: Mapping[str, Cost] = field(factory=dict)
+
+    @property
+    def all_defaults(self) -> dict[str, int]:
+        """The default of every size of the model."""
+        return {**self.architecture, **self.defaults}
+
+    @property
+    def free_derivations(self) -> dict[str, Derivation]:
+        """The derivations that hold in every evaluator: those without a source."""
+        return {name: derivation for name, derivation in self.derivations.items() if derivation.source is None}

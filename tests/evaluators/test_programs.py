@@ -1,4 +1,4 @@
-"""The programs of the package: one for all stages, parts of it, and what each function takes."""
+"""The programs of evaluators: one for all stages, parts of it, and what each evaluator takes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import pytest
 from attrs import evolve
 from small_package import ARCHITECTURE, DEFAULTS, make_spec
 
-from modelmeter.backends.python.function import IMAGE_TOKENS
-from modelmeter.backends.python.programs import REQUEST, build_layer, build_stages
 from modelmeter.core.cost import METRICS
+from modelmeter.evaluators.programs import build_layer, build_stages
+from modelmeter.evaluators.signature import IMAGE_TOKENS
+from modelmeter.model.stages import REQUEST
 from modelmeter.support.errors import FormulaError
 
 SPEC = make_spec()
@@ -51,7 +52,7 @@ def test_a_part_has_only_its_outputs() -> None:
 
 
 def test_a_dividend_with_negative_terms_is_guarded() -> None:
-    layer = build_layer(SPEC.layers[0], SPEC.image_tokens)
+    layer = build_layer(SPEC.layers[0], SPEC)
     # floor((height - kernel_size + stride) / stride) is at least 1 where the kernel fits.
     assert list(layer.guards.values()) == ["height - kernel_size"]
     assert [size.default for size in layer.signature.parameters if size.name == "stride"] == [3]
@@ -61,7 +62,7 @@ def test_every_size_needs_a_default() -> None:
     layer = SPEC.layers[0]
     sizes = {name: size for name, size in layer.sizes.items() if name != "stride"}
     with pytest.raises(FormulaError, match="stride"):
-        build_layer(evolve(layer, sizes=sizes), SPEC.image_tokens)
+        build_layer(evolve(layer, sizes=sizes), SPEC)
 
 
 def test_the_sizes_of_a_layer_are_said_to_be_its_own() -> None:
@@ -70,7 +71,7 @@ def test_the_sizes_of_a_layer_are_said_to_be_its_own() -> None:
     words = {
         whole: next(
             size.words
-            for size in build_layer(evolve(layer, holds_layers=whole), SPEC.image_tokens).signature.parameters
+            for size in build_layer(evolve(layer, holds_layers=whole), SPEC).signature.parameters
             if size.name == "batch_size"
         )
         for whole in (False, True)

@@ -118,6 +118,8 @@ def refuse_foreign(path: str | os.PathLike[str], keys: Collection[str], *, name:
     """
     target = Path(path)
     with explain_failure(name, path):
+        if target.exists() and not target.is_file() and not target.is_dir():  # it may be read without an end
+            raise OutputError(f"{name} cannot be written", place=str(path), found="something that is not a file")
         if target.exists() and not has_keys(target.read_bytes(), keys):
             raise OutputError(
                 f"{name} would replace a file that modelmeter did not write", place=str(path),

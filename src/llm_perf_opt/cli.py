@@ -78,7 +78,6 @@ def compile_model(
             config, graph, begin, name=name, evidence_file=folder / EVIDENCE_FILE, accuracy_file=folder / ACCURACY_FILE
         )
         begin("compare the files" if check else "write the files")
-        left = save(compilation, None if check else folder, save_graph, keep=out is None)
         try:
             if check:
                 check_files(compilation.files, folder)
@@ -86,6 +85,7 @@ def compile_model(
             typer.echo(stale.diff)
             print_error(stale)
             raise typer.Exit(1) from None
+        left = save(compilation, None if check else folder, save_graph, keep=out is None)
     for warning in compilation.warnings:
         print_warning(warning)
     typer.echo(describe_files(compilation.files, folder, "current" if check else "written"))

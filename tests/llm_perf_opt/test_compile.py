@@ -109,7 +109,7 @@ class TestCompile:
         changed = tmp_path / PACKAGE / "_stages.py"
         changed.write_text(changed.read_text(encoding="utf-8") + "# by hand\n", encoding="utf-8")
         before = list_files(tmp_path)
-        result = run("compile", "--graph", GRAPH, "--out", tmp_path, "--check")
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path, "--check", "--save-graph", tmp_path / "graph.json")
         assert result.code == 1
         assert "\n-# by hand\n" in result.out
         assert result.err.startswith(f"error: {tmp_path}: ")

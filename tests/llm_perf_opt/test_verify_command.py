@@ -53,14 +53,14 @@ def test_a_formula_changed_by_hand_fails_and_its_layer_is_named(run: Run, monkey
     unshared = all_proofs._put_in_sizes.__wrapped__  # not what other tests left there
     monkeypatch.setattr(all_proofs, "_put_in_sizes", unshared)
     # Of prompts and decode steps only: the first proof.
-    monkeypatch.setattr(verification, "list_quick_proofs", lambda sizes: [next(list_quick_proofs(sizes))])
+    monkeypatch.setattr(verification, "_list_proofs", lambda sizes, is_full: [next(list_quick_proofs(sizes))])
     result = run("verify", "--layer", "DeepseekV2RMSNorm")
     assert result.code == 1
     assert "DIFFERENCE in layer deepseek_v2_rms_norm, cuda_core_flops, at model.layers.0.input_layernorm" in result.out
 
 
 def test_a_layer_that_nothing_was_compared_with_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "list_quick_proofs", lambda sizes: [])
+    monkeypatch.setattr(verification, "_list_proofs", lambda sizes, is_full: [])
     result = run("verify", "--layer", "attention")
     assert result.code == 1
     assert "NOT COMPARED: attention tensor_core_flops" in result.out
@@ -118,7 +118,7 @@ def test_there_are_no_more_processes_than_proofs(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(verification, "ProcessPoolExecutor", Pool)
     monkeypatch.setattr(verification, "compile_model", lambda _: compile_graph(read_graph(None)))
-    monkeypatch.setattr(verification, "list_quick_proofs", lambda _: [None] * 3)
+    monkeypatch.setattr(verification, "_list_proofs", lambda sizes, is_full: [None] * 3)
     for jobs in (2, 3, 10**400):
         with pytest.raises(InterruptedError):
             verification.run(is_full=False, name=None, jobs=jobs, begin=lambda _: None)

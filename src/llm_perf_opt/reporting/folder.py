@@ -171,7 +171,15 @@ class _Replacement:
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it; return those that were not there, the outermost first."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()][::-1]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
+    """Make a folder and those above it, or none of them; return those that were not there, the outermost first."""
+    made: list[Path] = []
+    try:
+        for each in [each for each in (folder, *folder.parents) if not each.exists()][::-1]:
+            each.mkdir(exist_ok=True)
+            made.append(each)
+    except OSError:
+        for each in reversed(made):
+            with suppress(OSError):  # someone has put something there since
+                each.rmdir()
+        raise
+    return made

@@ -48,10 +48,10 @@ codegen: $(STAMP)  ## Regenerate codegen/
 
 accuracy: $(STAMP)  ## Regenerate the page about other counters of FLOPs; takes minutes and 5 GB
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group others
-	$(BIN)/python -m modelmeter.verify.other_counters --out codegen/formulas/accuracy.md
+	$(BIN)/python -m modelmeter.models.deepseek_ocr.proofs.other_counters --out codegen/formulas/accuracy.md
 
 bytes: $(STAMP)  ## Regenerate the page about the bytes of another implementation
-	$(BIN)/python -m modelmeter.verify.foreign_bytes --out codegen/formulas/bytes.md
+	$(BIN)/python -m modelmeter.models.deepseek_ocr.proofs.foreign_bytes --out codegen/formulas/bytes.md
 
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

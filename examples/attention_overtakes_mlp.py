@@ -7,19 +7,13 @@ Run it with: python examples/attention_overtakes_mlp.py [picture.png]
 """
 
 import argparse
-from importlib.resources import files
 from math import floor
 
 import sympy
 from matplotlib.figure import Figure
 
-from modelmeter.breakdown import list_operators
-from modelmeter.compiler import compile_model
-from modelmeter.evaluate import evaluate
-from modelmeter.graph import ModuleGraph
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import stage_of
-from modelmeter.symbols import symbol
+import modelmeter
+from modelmeter import evaluate, symbol
 
 
 def main() -> None:
@@ -28,24 +22,23 @@ def main() -> None:
     parser.add_argument("picture", nargs="?", default="attention_overtakes_mlp.png", help="where to draw them")
     picture = parser.parse_args().picture
     # Start from the module graph that the evaluators were compiled from: tracing it again would take torch.
-    graph = ModuleGraph.read(str(files("deepseek_ocr_costs") / "module_graph.json"))
-    compiled = compile_model(DeepSeekOCRArchitecture(), graph)
+    model = modelmeter.load("deepseek-ocr")
 
     # The operators of a prefill: the two products of attention, and everything inside the MLPs.
-    rows = [row for row in list_operators(compiled.model, stage_of) if row.stage == "prefill"]
+    rows = model.operators("prefill")
     attention = sum(r.cost.tensor_core_flops for r in rows if r.operator == "scaled_dot_product_attention")
     mlps = sum(r.cost.tensor_core_flops for r in rows if ".mlp" in r.path)
 
     seq_len = symbol("seq_len")
     (crossing,) = sympy.solve(sympy.Eq(attention, mlps), seq_len)
-    exact = evaluate(crossing, compiled.defaults)
+    exact = evaluate(crossing, model.defaults)
     print(f"They cost the same at seq_len = {sympy.factor(crossing)}")
     print(f"For DeepSeek-OCR that is {exact}: attention costs more from {floor(exact) + 1} tokens on.")
 
     axes = (figure := Figure()).subplots()
     lengths = range(64, 2 * int(exact), 64)
     for label, formula in (("attention", attention), ("MLPs", mlps)):
-        costs = [evaluate(formula, {**compiled.defaults, "seq_len": length}) for length in lengths]
+        costs = [evaluate(formula, {**model.defaults, "seq_len": length}) for length in lengths]
         axes.plot(lengths, [cost / 1e12 for cost in costs], label=label)
     axes.axvline(float(exact), linestyle=":", color="grey")
     axes.set(xlabel="seq_len in tokens", ylabel="TFLOP of a prefill")

@@ -16,7 +16,7 @@ from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
 from llm_perf_opt.reporting.evaluation import sizes_of
-from modelmeter.errors import ModelMeterError
+from modelmeter.support.errors import ModelMeterError
 
 MODES = ("tiny", "small", "base", "large", "gundam", "gundam-m")
 

@@ -14,7 +14,7 @@ import sys
 from distributed import Client
 
 from llm_perf_opt.sweep import Sweep, compute_blocks_on, write_sweep
-from modelmeter.errors import ModelMeterError
+from modelmeter.support.errors import ModelMeterError
 
 
 def main() -> None:

@@ -4,13 +4,9 @@ Run it with: python examples/write_formula_page.py [layer] [folder]
 """
 
 import argparse
-from importlib.resources import files
 from pathlib import Path
 
-from modelmeter.compiler import compile_model
-from modelmeter.emit.pages import render_pages
-from modelmeter.graph import ModuleGraph
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+import modelmeter
 
 
 def main() -> None:
@@ -21,28 +17,20 @@ def main() -> None:
     arguments = parser.parse_args()
 
     # From the module graph that the evaluators were compiled from, so that torch is not needed.
-    graph = ModuleGraph.read(str(files("deepseek_ocr_costs") / "module_graph.json"))
-    compiled = compile_model(DeepSeekOCRArchitecture(), graph)
+    model = modelmeter.load("deepseek-ocr")
 
-    layers = [entry.name for entry in compiled.catalogue if arguments.layer in (entry.name, entry.class_name)]
+    layers = model.find_layers(arguments.layer)
     if not layers:
-        parser.error(f"no layer is called {arguments.layer}, only {', '.join(e.name for e in compiled.catalogue)}")
+        parser.error(f"no layer is called {arguments.layer}, only {', '.join(model.layers)}")
     if not arguments.folder.is_dir():
         parser.error(f"{arguments.folder} is no folder")
 
     # All pages, as text by path. Nothing is on disk yet.
-    pages = render_pages(
-        model=compiled.model,
-        totals=compiled.totals,
-        peaks=compiled.peaks,
-        catalogue=compiled.catalogue,
-        defaults=compiled.defaults,
-        name=compiled.name,
-    )
+    pages = model.pages()
     for layer in layers:
         page = arguments.folder / f"{layer}.md"
         page.write_text(pages[f"layers/{layer}.md"], encoding="utf-8")
-        print(f"{page}: {len(compiled.catalogue)} layers have one like it")
+        print(f"{page}: {len(model.layers)} layers have one like it")
 
 
 if __name__ == "__main__":

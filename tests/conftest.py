@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from modelmeter.cost import Metric
+from modelmeter.core.cost import Metric
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
 if TYPE_CHECKING:
-    from modelmeter.compiler import CompiledModel
+    from modelmeter.compiled_model import CompiledModel
 
 # A busy machine may take any time over an example; how fast things are is not what the tests are about. The examples
 # are the same on every run, so that a change is judged by what it changed; HYPOTHESIS_PROFILE=explore draws new ones.

@@ -12,10 +12,10 @@ import torch
 from attrs import evolve, fields, frozen
 from torch import Tensor, nn
 
-from modelmeter.cost import FLOWS, METRICS, Cost, Elements, Metric, Work
-from modelmeter.dtypes import default_dtype
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size, bounded_routed_reads
+from modelmeter.core.cost import FLOWS, METRICS, Cost, Elements, Metric, Work
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Routing
 from modelmeter.layers.container import ModuleList

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import sympy
 from hypothesis import strategies as st
 
-from modelmeter.functions import (
+from modelmeter.core.functions import (
     Size,
     Triangular,
     ceil_div,
@@ -17,7 +17,7 @@ from modelmeter.functions import (
     floor_div,
     routed_reads,
 )
-from modelmeter.symbols import symbol
+from modelmeter.core.symbols import symbol
 
 NAMES = ("batch_size", "seq_len", "num_width_tiles", "decode_steps", "weight_bits")
 """Sizes that the formulas are made of; all of them may be any positive integer."""

@@ -22,17 +22,17 @@ from bound_net import (
     tokens,
     width,
 )
-from modelmeter.bind import bind
-from modelmeter.compiler import CompiledModel
-from modelmeter.errors import BindError, FormulaError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size, divide
-from modelmeter.graph import Shape
+from modelmeter.analysis.bind import bind
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size, divide
+from modelmeter.graph.module_graph import Shape
 from modelmeter.layers.activation import SiLU
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child, Routing, repeat
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.layers.linear import Linear
+from modelmeter.support.errors import BindError, FormulaError
 
 # --- what fits ---------------------------------------------------------------------------------------------
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from modelmeter.bind import BoundCall, BoundModule
-from modelmeter.catalogue import LayerEntry, build_catalogue
-from modelmeter.compiler import CompiledModel, compile_model
-from modelmeter.cost import METRICS
-from modelmeter.errors import FormulaError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import divide
+from modelmeter.analysis.bind import BoundCall, BoundModule
+from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import compile_model
+from modelmeter.core.cost import METRICS
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import divide
+from modelmeter.core.symbols import symbol, symbols_of
+from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.activation import SiLU
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.module_node import ModuleNode
-from modelmeter.symbols import symbol, symbols_of
+from modelmeter.support.errors import FormulaError
 
 # The vendor's classes that are called as modules, torch's own, and the LM head, which is a Linear.
 NAMES = {

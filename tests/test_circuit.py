@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from modelmeter.circuit import Circuit, nest
-from modelmeter.draft import draft_polynomials
-from modelmeter.functions import ceil_div
-from modelmeter.polynomials import read_polynomials
-from modelmeter.program import MAXIMUM, PRODUCT, SUM, Operation, Output, Program
-from modelmeter.symbols import symbol
+from modelmeter.algebra.circuit import Circuit, nest
+from modelmeter.algebra.draft import draft_polynomials
+from modelmeter.algebra.polynomials import read_polynomials
+from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Operation, Output, Program
+from modelmeter.core.functions import ceil_div
+from modelmeter.core.symbols import symbol
 
 BATCH, PROMPT, STEPS = symbol("batch_size"), symbol("seq_len"), symbol("decode_steps")
 

@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from modelmeter.compiler import CompiledModel, compile_model, emit_files
-from modelmeter.errors import BindError
-from modelmeter.evaluate import evaluate
-from modelmeter.graph import ModuleGraph
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import compile_model, emit_files
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.symbols import DIMENSIONS
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.symbols import DIMENSIONS
+from modelmeter.support.errors import BindError
 
 WITHOUT_TORCH = """
 import sys
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
-from modelmeter.evaluate import evaluate
-from modelmeter.graph import ModuleGraph
+from modelmeter.core.evaluate import evaluate
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 compiled = compile_model(DeepSeekOCRArchitecture(), ModuleGraph.read(sys.argv[1]))
 print(evaluate(compiled.totals.total.tensor_core_flops, compiled.defaults))
@@ -33,6 +35,8 @@ def test_a_saved_graph_gives_the_same_model_without_torch(published: CompiledMod
     published.graph.write(saved)
     again = compile_model(published.architecture, ModuleGraph.read(saved))
     assert again == published
+    for made in ("totals", "peaks", "training_step", "catalogue", "defaults"):
+        assert getattr(again, made) == getattr(published, made), made
 
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, str(saved)], capture_output=True, text=True, check=True, timeout=120

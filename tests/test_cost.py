@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import sympy
 
-from modelmeter.cost import COPIES, FLOWS, METRICS, Cost, Elements, Operator, Precision, Work, bits_to_bytes
-from modelmeter.functions import Differs, Equals
-from modelmeter.symbols import symbol
+from modelmeter.core.cost import COPIES, FLOWS, METRICS, Cost, Elements, Operator, Precision, Work, bits_to_bytes
+from modelmeter.core.functions import Differs, Equals
+from modelmeter.core.symbols import symbol
 
 PRECISION = Precision(weight_bits=3, activation_bits=5, kv_bits=7)
 READS = Elements(activation=2, weight=11, kv=13, index=17, float32=53)

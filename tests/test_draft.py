@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from modelmeter.draft import Call, Draft, draft_polynomials
-from modelmeter.errors import FormulaError
-from modelmeter.functions import ceil_div
-from modelmeter.polynomials import read_polynomials
-from modelmeter.symbols import symbol
+from modelmeter.algebra.draft import Call, Draft, draft_polynomials
+from modelmeter.algebra.polynomials import read_polynomials
+from modelmeter.core.functions import ceil_div
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import FormulaError
 
 BATCH, PROMPT = symbol("batch_size"), symbol("seq_len")
 

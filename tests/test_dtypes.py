@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from modelmeter.dtypes import default_dtype
+from modelmeter.graph.dtypes import default_dtype
 
 
 def test_what_is_made_inside_has_the_type_and_what_is_made_afterwards_that_of_before() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelmeter import errors
-from modelmeter.errors import BindError, ModelMeterError
+from modelmeter.support import errors
+from modelmeter.support.errors import BindError, ModelMeterError
 
 
 def test_a_message_has_place_problem_both_sides_and_remedy_in_this_order() -> None:

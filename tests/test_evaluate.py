@@ -7,9 +7,8 @@ from fractions import Fraction
 import pytest
 import sympy
 
-from modelmeter.errors import FormulaError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import (
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import (
     Triangular,
     bounded_routed_reads,
     ceil_div,
@@ -19,7 +18,8 @@ from modelmeter.functions import (
     floor_div,
     routed_reads,
 )
-from modelmeter.symbols import symbol
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import FormulaError
 
 BATCH, PROMPT = symbol("batch_size"), symbol("seq_len")
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import METRICS, Cost
-from modelmeter.errors import EvidenceError
-from modelmeter.evidence import Check, Evidence, Subject, fingerprint
-from modelmeter.functions import CeilDiv, ceil_div
-from modelmeter.symbols import symbol
+from modelmeter.analysis.evidence import Check, Evidence, Subject, fingerprint
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.functions import CeilDiv, ceil_div
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import EvidenceError
 
 PUBLISHED = Path(__file__).parents[1] / "codegen" / "formulas" / "evidence.json"
 BATCH, PROMPT = symbol("batch_size"), symbol("seq_len")
@@ -61,8 +61,8 @@ def test_the_arguments_of_a_quotient_have_an_order() -> None:
 
 def test_the_fingerprint_is_the_same_in_another_process() -> None:
     program = (
-        "from modelmeter.cost import Cost; from modelmeter.evidence import fingerprint\n"
-        "from modelmeter.functions import ceil_div; from modelmeter.symbols import symbol\n"
+        "from modelmeter.core.cost import Cost; from modelmeter.analysis.evidence import fingerprint\n"
+        "from modelmeter.core.functions import ceil_div; from modelmeter.core.symbols import symbol\n"
         "b, s = symbol('batch_size'), symbol('seq_len')\n"
         "print(fingerprint(Cost(tensor_core_flops=ceil_div(s, 7) + 6 * s * b)))"
     )

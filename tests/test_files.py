@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from modelmeter.errors import OutputError
-from modelmeter.files import explain_failure, read_text, refuse_foreign, replace_files, write_text
+from modelmeter.support.errors import OutputError
+from modelmeter.support.files import explain_failure, read_text, refuse_foreign, replace_files, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -207,3 +207,9 @@ class TestFolders:
         with pytest.raises(OutputError, match="File name too long"):
             self.write(tmp_path / "there" / "a" / "b.txt", tmp_path / "c" / "d" / ("x" * 300))
         assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Unix has a file without an end")
+def test_a_device_is_no_file_to_replace() -> None:
+    with pytest.raises(OutputError, match="the rows cannot be written; found something that is not a file"):
+        refuse_foreign("/dev/full", "abc", name="the rows")

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from modelmeter.errors import TraceError
-from modelmeter.trace import trace_modules
+from modelmeter.graph.trace import trace_modules
+from modelmeter.support.errors import TraceError
 from traced_nets import Net, empty, linear, repetitions, run_in_turn, shapes, trace_one
 
 

@@ -12,8 +12,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmeter.errors import FormulaError
-from modelmeter.functions import (
+from modelmeter.core.functions import (
     INTEGER_FUNCTIONS,
     CeilDiv,
     Differs,
@@ -37,6 +36,7 @@ from modelmeter.functions import (
     is_always_more,
     routed_reads,
 )
+from modelmeter.support.errors import FormulaError
 
 x, y = sympy.symbols("x y", integer=True, positive=True)
 numbers, divisors = st.integers(0, 10**25), st.integers(1, 10**25)

@@ -23,7 +23,7 @@ from tests.fuzz.runner import can_run_apart, run_apart, run_inside
 from tests.fuzz.values import Draw, Raw
 
 from llm_perf_opt import cli
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 SEED, NUM_CASES = 791, 150
 ROOT = Path(__file__).parents[1]

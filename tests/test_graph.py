@@ -11,8 +11,8 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmeter.errors import GraphError, OutputError
-from modelmeter.graph import Call, ModuleGraph, ModuleNode
+from modelmeter.graph.module_graph import Call, ModuleGraph, ModuleNode
+from modelmeter.support.errors import GraphError, OutputError
 
 LINEAR = "torch.nn.modules.linear.Linear"
 
@@ -97,7 +97,7 @@ def test_json_out_in_out_is_the_same_bytes(tmp_path: Path) -> None:
 def test_reading_a_graph_imports_neither_torch_nor_sympy(tmp_path: Path) -> None:
     make_graph().write(tmp_path / "graph.json")
     code = (
-        "import sys; from modelmeter.graph import ModuleGraph; ModuleGraph.read(sys.argv[1]);"
+        "import sys; from modelmeter.graph.module_graph import ModuleGraph; ModuleGraph.read(sys.argv[1]);"
         "print({'torch', 'torchinfo', 'sympy'} & set(sys.modules))"
     )
     result = subprocess.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from modelmeter.markdown import escape_markdown
+from modelmeter.support.markdown import escape_markdown
 
 
 def test_it_shows_as_it_is() -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from modelmeter.graph import Call, ModuleGraph, ModuleNode, Repetition
-from modelmeter.merge import merge_siblings
+from modelmeter.graph.merge import merge_siblings
+from modelmeter.graph.module_graph import Call, ModuleGraph, ModuleNode, Repetition
 
 
 def make_graph(sizes: dict[str, int | None]) -> ModuleGraph:

@@ -4,8 +4,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from modelmeter.errors import GraphError
-from modelmeter.module_node import ModuleNode, check_node, is_inside, is_number, join_path, name_group
+from modelmeter.graph.module_node import ModuleNode, check_node, is_inside, is_number, join_path, name_group
+from modelmeter.support.errors import GraphError
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from modelmeter.errors import FormulaError
-from modelmeter.operator_table import (
+from modelmeter.core.operator_table import (
     ATTENTION,
     FRESH_MEMORY,
     LOOK_UPS,
@@ -24,7 +23,8 @@ from modelmeter.operator_table import (
     find_weight,
     vector_flops,
 )
-from modelmeter.symbols import symbol
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import FormulaError
 
 NUMBERS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "fifteen": 15, "sixteen": 16

@@ -9,12 +9,12 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size, ceil_div, differs, equals, exceeds, floor_div
-from modelmeter.ordering import Ordering
-from modelmeter.polynomials import read_polynomials
-from modelmeter.size_rules import Relation, Rule
-from modelmeter.symbols import symbol
+from modelmeter.algebra.ordering import Ordering
+from modelmeter.algebra.polynomials import read_polynomials
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size, ceil_div, differs, equals, exceeds, floor_div
+from modelmeter.core.size_rules import Relation, Rule
+from modelmeter.core.symbols import symbol
 from random_formulas import formulas, sizes
 
 B, S, W, H = map(symbol, ("batch_size", "seq_len", "num_width_tiles", "num_height_tiles"))

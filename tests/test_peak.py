@@ -11,10 +11,13 @@ from attrs import asdict, evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmeter.cost import Elements, Operator, Precision
-from modelmeter.errors import FormulaError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size, differs, equals, floor_div
+from modelmeter.analysis.peak import Candidate, Peak, find_peaks, keep_largest
+from modelmeter.analysis.totals import StageRule
+from modelmeter.core.cost import Elements, Operator, Precision
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size, differs, equals, floor_div
+from modelmeter.core.size_rules import Rule, substitute_sizes
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
@@ -25,10 +28,7 @@ from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inpu
 from modelmeter.models.deepseek_ocr.layers.decoder.lm_head import LMHead
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
-from modelmeter.peak import Candidate, Peak, find_peaks, keep_largest
-from modelmeter.size_rules import Rule, substitute_sizes
-from modelmeter.symbols import symbol
-from modelmeter.totals import StageRule
+from modelmeter.support.errors import FormulaError
 
 B, S, BITS = map(symbol, ("batch_size", "seq_len", "activation_bits"))
 

@@ -6,10 +6,10 @@ import pytest
 import sympy
 from hypothesis import given
 
-from modelmeter.errors import FormulaError
-from modelmeter.functions import Size, ceil_div, differs, floor_div
-from modelmeter.polynomials import prove_equal, read_polynomials
-from modelmeter.symbols import symbol
+from modelmeter.algebra.polynomials import prove_equal, read_polynomials
+from modelmeter.core.functions import Size, ceil_div, differs, floor_div
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import FormulaError
 from random_formulas import formulas
 
 BATCH, PROMPT, STEPS = symbol("batch_size"), symbol("seq_len"), symbol("decode_steps")

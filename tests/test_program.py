@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelmeter.errors import FormulaError
-from modelmeter.program import (
+from modelmeter.algebra.program import (
     MAXIMUM,
     PRODUCT,
     SUM,
@@ -18,6 +17,7 @@ from modelmeter.program import (
     split,
     tidy,
 )
+from modelmeter.support.errors import FormulaError
 
 # first = (a + 2) b; second = (a + 2) (a + 2) + [c > 1]
 SHARED = Operation(SUM, ("a", 2))

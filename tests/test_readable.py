@@ -6,10 +6,10 @@ import pytest
 import sympy
 from hypothesis import given
 
-from modelmeter.functions import Size, routed_reads
-from modelmeter.polynomials import prove_equal
-from modelmeter.readable import factor_readably
-from modelmeter.symbols import symbol
+from modelmeter.algebra.polynomials import prove_equal
+from modelmeter.algebra.readable import factor_readably
+from modelmeter.core.functions import Size, routed_reads
+from modelmeter.core.symbols import symbol
 from random_formulas import formulas
 
 BATCH, PROMPT, HIDDEN, WIDTH = (symbol(name) for name in ("batch_size", "seq_len", "hidden_size", "intermediate_size"))

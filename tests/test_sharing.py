@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelmeter.sharing import share_pairs
+from modelmeter.algebra.sharing import share_pairs
 
 
 def share(groups: list[list[str]]) -> tuple[list[list[str]], list[tuple[str, ...]]]:

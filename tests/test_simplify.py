@@ -9,14 +9,14 @@ import pytest
 import sympy
 from hypothesis import given
 
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import METRICS
-from modelmeter.errors import FormulaError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import INTEGER_FUNCTIONS, Size, ceil_div, differs, routed_reads
-from modelmeter.program import MAXIMUM, PRODUCT, SUM, Node, Program
-from modelmeter.simplify import Combination, build_program, count_built, simplify
-from modelmeter.symbols import symbol
+from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Program
+from modelmeter.algebra.simplify import Combination, build_program, count_built, simplify
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import METRICS
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import INTEGER_FUNCTIONS, Size, ceil_div, differs, routed_reads
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import FormulaError
 from random_formulas import formulas, outputs, sizes
 
 BATCH, PROMPT, STEPS = symbol("batch_size"), symbol("seq_len"), symbol("decode_steps")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelmeter.size_rules import Rule, substitute_sizes
+from modelmeter.core.size_rules import Rule, substitute_sizes
 
 
 def test_known_sizes_become_numbers_and_rules_on_them_are_left_out() -> None:

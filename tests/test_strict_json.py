@@ -4,7 +4,7 @@ import pytest
 from attrs import frozen
 from cattrs import ClassValidationError
 
-from modelmeter.strict_json import first_problem, make_converter, parse_object
+from modelmeter.support.strict_json import first_problem, make_converter, parse_object
 
 
 @frozen

@@ -5,8 +5,17 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from modelmeter.errors import FormulaError, WorkloadError
-from modelmeter.symbols import ARCHITECTURE, DIMENSIONS, LOCAL_SIZES, STORAGE, WORKLOAD, describe, symbol, symbols_of
+from modelmeter.core.symbols import (
+    ARCHITECTURE,
+    DIMENSIONS,
+    LOCAL_SIZES,
+    STORAGE,
+    WORKLOAD,
+    describe,
+    symbol,
+    symbols_of,
+)
+from modelmeter.support.errors import FormulaError, WorkloadError
 
 # The published names; other tools write them in files.
 WORKLOAD_NAMES = (

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmeter.bind import BoundCall, BoundModule
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import FLOWS, METRICS, Cost, Metric
-from modelmeter.errors import FormulaError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import CeilDiv, Differs, Size
+from modelmeter.analysis.bind import BoundCall, BoundModule
+from modelmeter.analysis.totals import add_up, close_loop, sum_over_steps
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import FLOWS, METRICS, Cost, Metric
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import CeilDiv, Differs, Size
+from modelmeter.core.symbols import symbol
+from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Sequential
 from modelmeter.layers.linear import Linear
 from modelmeter.models.deepseek_ocr.build import build_layers, stage_of, symbolic_sizes
-from modelmeter.module_node import ModuleNode
-from modelmeter.symbols import symbol
-from modelmeter.totals import add_up, close_loop, sum_over_steps
+from modelmeter.support.errors import FormulaError
 
 STATES = [metric for metric in METRICS if metric not in FLOWS]
 RUNS = build_layers(symbolic_sizes())

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from modelmeter import trace
-from modelmeter.errors import TraceError, WorkloadError
-from modelmeter.graph import Call
+from modelmeter.graph import trace
+from modelmeter.graph.module_graph import Call
+from modelmeter.support.errors import TraceError, WorkloadError
 from traced_nets import Net, empty, linear, paths, repetitions, run_in_turn, shapes, trace_one
 
 

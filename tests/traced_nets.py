@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelmeter.graph import ModuleGraph
-from modelmeter.trace import trace_modules
+from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.graph.trace import trace_modules
 
 
 class Net(nn.Module):

@@ -71,14 +71,13 @@ def compile_model(
         begin("load the compiler")
         from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, compile_files, describe_files, save
         from llm_perf_opt.commands.verify import EVIDENCE_FILE
-        from modelmeter.emit.write import StaleError, check_files
+        from modelmeter.support.generated_files import StaleError, check_files
 
         folder = FOLDER if out is None else out
         compilation = compile_files(
             config, graph, begin, name=name, evidence_file=folder / EVIDENCE_FILE, accuracy_file=folder / ACCURACY_FILE
         )
         begin("compare the files" if check else "write the files")
-        left = save(compilation, None if check else folder, save_graph, keep=out is None)
         try:
             if check:
                 check_files(compilation.files, folder)
@@ -86,6 +85,7 @@ def compile_model(
             typer.echo(stale.diff)
             print_error(stale)
             raise typer.Exit(1) from None
+        left = save(compilation, None if check else folder, save_graph, keep=out is None)
     for warning in compilation.warnings:
         print_warning(warning)
     typer.echo(describe_files(compilation.files, folder, "current" if check else "written"))

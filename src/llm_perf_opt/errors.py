@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelmeter.errors import ModelMeterError
+from modelmeter.support.errors import ModelMeterError
 
 
 class RecordError(ModelMeterError):

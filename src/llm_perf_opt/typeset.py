@@ -12,8 +12,7 @@ from typing import Final
 import sympy
 from attrs import frozen
 
-from modelmeter.errors import FormulaError
-from modelmeter.functions import (
+from modelmeter.core.functions import (
     CeilDiv,
     Differs,
     Equals,
@@ -24,6 +23,7 @@ from modelmeter.functions import (
     Size,
     Triangular,
 )
+from modelmeter.support.errors import FormulaError
 
 _SHORT_SUM: Final = 45
 """A sum of at most this many characters stays on the line of its term."""
@@ -68,7 +68,7 @@ def typeset(formula: Size, *, width: int, unicode: bool) -> list[Line]:
     Raises
     ------
     FormulaError
-        If the formula is not made of sums, products, powers and the functions of :mod:`modelmeter.functions`.
+        If the formula is not made of sums, products, powers and the functions of :mod:`modelmeter.core.functions`.
     """
     return list(_Typesetter(width=width, unicode=unicode).lay_out(sympy.sympify(formula)))
 

@@ -1,1 +1,47 @@
-"""A symbolic cost-model compiler: formulas, evaluators and pages from torch modules."""
+"""A symbolic cost-model compiler: exact formulas of what a model costs, and evaluators and pages made of them.
+
+>>> import modelmeter
+>>> modelmeter.models()
+('deepseek-ocr',)
+>>> model = modelmeter.load("deepseek-ocr")  # from the module graph that is shipped: no torch
+>>> model.evaluate("prefill", seq_len=913).io_bytes
+13331632336
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one name takes no time for the others
+    from modelmeter.compiled_model import CompiledModel
+    from modelmeter.core.cost import Cost, Metric
+    from modelmeter.core.evaluate import evaluate
+    from modelmeter.core.symbols import symbol
+    from modelmeter.face import compile, load, models
+    from modelmeter.support.errors import ModelMeterError
+
+__all__ = ["CompiledModel", "Cost", "Metric", "ModelMeterError", "compile", "evaluate", "load", "models", "symbol"]
+
+_PLACES = {
+    "CompiledModel": "modelmeter.compiled_model",
+    "Cost": "modelmeter.core.cost",
+    "Metric": "modelmeter.core.cost",
+    "ModelMeterError": "modelmeter.support.errors",
+    "compile": "modelmeter.face",
+    "evaluate": "modelmeter.core.evaluate",
+    "load": "modelmeter.face",
+    "symbol": "modelmeter.core.symbols",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "models":  # the folder of the models, which is also the function that lists them
+        return import_module("modelmeter.models")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

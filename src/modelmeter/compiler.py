@@ -2,120 +2,56 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from importlib.metadata import version
 
-from attrs import frozen
-
-from modelmeter.bind import BoundModule, bind
-from modelmeter.breakdown import list_operators, list_states
-from modelmeter.catalogue import LayerEntry, build_catalogue
-from modelmeter.cost import Cost
-from modelmeter.emit.breakdown import BreakdownSpec, list_modules
-from modelmeter.emit.conventions import CONVENTIONS
-from modelmeter.emit.page_input import read_flags
-from modelmeter.emit.pages import render_pages
-from modelmeter.emit.render import render_package
-from modelmeter.emit.spec import LayerFormula, PackageSpec
-from modelmeter.emit.text import describe, to_plain
-from modelmeter.errors import BindError
-from modelmeter.evaluate import evaluate
-from modelmeter.evidence import Evidence
-from modelmeter.graph import ModuleGraph
+from modelmeter.analysis.breakdown import list_operators, list_states
+from modelmeter.analysis.evidence import Evidence
+from modelmeter.backends.backend import Backend
+from modelmeter.backends.javascript.render import JavaScriptBackend
+from modelmeter.backends.python.render import PythonBackend
+from modelmeter.compiled_model import CompiledModel, without_collection
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.symbols import symbols_of
+from modelmeter.evaluators.breakdown import BreakdownSpec, list_modules
+from modelmeter.evaluators.package import build_evaluators
+from modelmeter.evaluators.signature import Derivation as ArgumentDerivation
+from modelmeter.evaluators.spec import WHOLE_WORDS, LayerFormula, PackageSpec
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import (
-    STAGES,
-    TRAINING_STEP,
-    build_layers,
-    list_inputs,
-    stage_of,
-    symbolic_sizes,
-)
-from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
-from modelmeter.models.deepseek_ocr.model_rules import RULES
-from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step, server_sizes
-from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
-from modelmeter.models.deepseek_ocr.workload import Workload
-from modelmeter.peak import Peak, find_peaks
-from modelmeter.size_rules import substitute_sizes
-from modelmeter.symbols import symbols_of
-from modelmeter.totals import Totals, add_up
+from modelmeter.model.definition import Architecture
+from modelmeter.model.registry import find_model
+from modelmeter.model.stages import TRAINING_STEP
+from modelmeter.publishing.conventions import CONVENTIONS, SIZES_IN_A_LAYER
+from modelmeter.publishing.page_input import read_flags
+from modelmeter.publishing.pages import render_pages
+from modelmeter.publishing.text import describe, to_plain
+from modelmeter.support.errors import BindError
 
-PACKAGE = "deepseek_ocr_costs"
 PAGES = "formulas"
 
 
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Keep the garbage collector from walking through millions of terms that all stay alive."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            if not gc.get_freeze_count():  # what a caller has frozen would not stay so
-                gc.freeze()
-                gc.unfreeze()  # all that is new counts as old now, and is not walked through at once
-            gc.enable()
+def list_backends(package: str) -> tuple[Backend, ...]:
+    """Return the languages that evaluators are printed in; ``package`` is what they are called there."""
+    return PythonBackend(package=package), JavaScriptBackend(package=package)
 
 
-@frozen(kw_only=True)
-class CompiledModel:
-    """What the compiler knows before it emits text.
-
-    Parameters
-    ----------
-    architecture
-        The model's sizes.
-    graph
-        The traced modules.
-    model
-        The same modules with their layers.
-    totals
-        Costs by stage, module and class, as formulas.
-    peaks
-        Peaks of the activations by stage, with the architecture's sizes put in.
-    training_step
-        The cost of a forward without a cache and the backward of it.
-    catalogue
-        The formula of each layer class.
-    defaults
-        A value for every dimension: the architecture, the default workload, and the last decode step.
-    name
-        The name of the model.
-    """
-
-    architecture: DeepSeekOCRArchitecture
-    graph: ModuleGraph
-    model: BoundModule
-    totals: Totals
-    peaks: Mapping[str, Peak]
-    training_step: Cost
-    catalogue: tuple[LayerEntry, ...]
-    defaults: Mapping[str, int]
-    name: str
-
-
-@_without_collection()
 def compile_model(
-    architecture: DeepSeekOCRArchitecture, graph: ModuleGraph | None = None, *, name: str | None = None
+    architecture: Architecture, graph: ModuleGraph | None = None, *, name: str | None = None
 ) -> CompiledModel:
     """Compile the formulas of ``architecture``; trace its modules unless their ``graph`` is given.
 
     Without a ``name`` the model has that of the published one if it has its sizes, and else one that says that it is
-    another (see :mod:`modelmeter.models.deepseek_ocr.model_name`).
+    another.
 
     Raises
     ------
     GraphError, TraceError, BindError, FormulaError
         From the step that fails, naming the module.
     """
+    definition = find_model(architecture.model)
     if graph is not None and dict(graph.architecture) != architecture.dimension_values():
         wanted = architecture.dimension_values()
         differing = sorted(name for name, size in wanted.items() if graph.architecture.get(name) != size)
@@ -125,61 +61,55 @@ def compile_model(
             remedy="trace this architecture, or compile the graph's own",
         )  # fmt: skip
     # torch modules on the meta device -> TorchInfo -> module graph; torch is imported only here
-    graph = graph or _trace(architecture)
-    # vendor classes -> layers with a formula for every size
-    layers = build_layers(symbolic_sizes())
-    # module graph + layers -> the same modules, each with its formulas, checked at the traced sizes
-    model = bind(graph, layers, {**graph.architecture, **graph.workload, "decode_step": 1})
-    # formulas of modules -> totals by stage, by module, by class; the decode loop in closed form
-    totals = add_up(model, stage_of, stages=STAGES)
-    # the same layers at the sizes of the architecture -> what is alive beside each operator -> the largest by stage
-    known = architecture.dimension_values()
-    sizes = {**symbolic_sizes(), **known}
-    peaks = find_peaks(
-        build_layers(sizes), stage_of, inputs=list_inputs(sizes), stages=STAGES, rules=substitute_sizes(RULES, known)
-    )
-    # the layers of a whole prompt -> a forward of them and the backward of it
-    training_step = layers["prefill"].training_cost
-    defaults = _default_sizes(architecture)
-    # every layer class once, in its own sizes
-    catalogue = build_catalogue(model, defaults, stage_of)
-    return CompiledModel(
-        architecture=architecture,
-        graph=graph,
-        model=model,
-        totals=totals,
-        peaks=peaks,
-        training_step=training_step,
-        catalogue=catalogue,
-        defaults=defaults,
-        name=name_model(architecture, chosen=name),
-    )
+    graph = graph or definition.trace(architecture)
+    compiled = CompiledModel(
+        definition=definition, architecture=architecture, graph=graph,
+        name=definition.choose_name(architecture, chosen=name),
+    )  # fmt: skip
+    for _made in (
+        # vendor classes -> layers with a formula for every size
+        compiled.runs,
+        # module graph + layers -> the same modules, each with its formulas, checked at the traced sizes
+        compiled.model,
+        # formulas of modules -> totals by stage, by module, by class; the decode loop in closed form
+        compiled.totals,
+        # the layers at the sizes of the architecture -> what is alive beside each operator -> the largest by stage
+        compiled.peaks,
+        # the layers of a whole prompt -> a forward of them and the backward of it
+        compiled.training_step,
+        # every layer class once, in its own sizes
+        compiled.catalogue,
+    ):
+        pass  # all of them are made here, so that what fails, fails here
+    return compiled
 
 
-@_without_collection()
+@without_collection()
 def emit_files(
     compiled: CompiledModel, evidence: Evidence | None = None, *, has_accuracy: bool = False
 ) -> dict[str, str]:
-    """Return every generated file: the evaluator package and the formula pages, as text by path.
+    """Return every generated file: the evaluators in each language and the formula pages, as text by path.
 
     Nothing is read or written, and the text is the same on every run, machine and hash seed. Pages say what is in
     ``evidence`` about their formulas, and where ``has_accuracy``, link to the page about other counters beside them.
     """
-    # formulas -> small integer programs -> Python
+    definition = compiled.definition
+    # formulas -> small integer programs -> evaluators without a language -> the files of each language
     breakdown = BreakdownSpec(
         modules=list_modules(compiled.model, compiled.architecture.dimension_values()),
-        operators=list_operators(compiled.model, stage_of),
-        states=list_states(compiled.model, stage_of),
+        operators=list_operators(compiled.model, definition.stage_of),
+        states=list_states(compiled.model, definition.stage_of),
     )
-    package = render_package(_describe_package(compiled), breakdown)
+    evaluators = build_evaluators(_describe_package(compiled), breakdown)
+    packages = [backend.files(evaluators) for backend in list_backends(definition.package)]
     # the same formulas, factored for people -> Markdown and LaTeX
     pages = render_pages(
-        model=compiled.model, totals=compiled.totals, peaks=compiled.peaks, catalogue=compiled.catalogue,
-        defaults=compiled.defaults, name=compiled.name, evidence=_find_evidence(compiled, evidence),
-        has_accuracy=has_accuracy,
+        definition=definition, model=compiled.model, totals=compiled.totals, peaks=compiled.peaks,
+        catalogue=compiled.catalogue, defaults=compiled.defaults, name=compiled.name,
+        evidence=_find_evidence(compiled, evidence), has_accuracy=has_accuracy,
     )  # fmt: skip
     return {
-        **{f"{PACKAGE}/{path}": text for path, text in package.items()},
+        **{path: text for package in packages for path, text in package.items()},
         **{f"{PAGES}/{path}": text for path, text in pages.items()},
     }
 
@@ -207,11 +137,11 @@ def _state_form(layer: BaseLayer) -> Iterator[str]:
 
 
 def _describe_package(compiled: CompiledModel) -> PackageSpec:
-    symbols = symbolic_sizes()
+    definition = compiled.definition
     return PackageSpec(
         stages=compiled.totals.by_stage,
         training_step=compiled.training_step,
-        server_steps=_cost_server_steps(),
+        server_steps=definition.list_server_steps(),
         layers=tuple(
             LayerFormula(
                 name=entry.name,
@@ -226,25 +156,24 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
         ),
         fused_io=compiled.totals.fused_io_by_stage,
         peaks={stage: peak.candidates for stage, peak in compiled.peaks.items()},
-        image_tokens=prompt_image_tokens(symbols),
+        image_tokens=definition.derived["image_tokens"],
         architecture=compiled.architecture.dimension_values(),
         fixed=_find_fixed_sizes(compiled),
-        defaults=Workload().dimension_values(),
+        defaults=definition.default_workload(),
         # Code has no need of the notation that the pages explain.
         conventions=tuple(f"{rule.name}: {to_plain(rule.text)}" for rule in CONVENTIONS if rule.name != "Brackets"),
         provenance={
             "modelmeter": version("modelmeter"),
             "module graph": f"sha256:{hashlib.sha256(compiled.graph.to_json().encode()).hexdigest()}",
             # Where there is none, it is the published model.
-            **({} if compiled.name == PUBLISHED else {"model": compiled.name}),
+            **({} if compiled.name == definition.title else {"model": compiled.name}),
         },
         model=compiled.name,
+        rules=definition.rules,
+        derivations={each.name: ArgumentDerivation.make(each) for each in definition.derivations},
+        stage_words={**{stage.name: stage.words for stage in definition.stages}, **WHOLE_WORDS},
+        layer_dimensions=SIZES_IN_A_LAYER,
     )
-
-
-def _cost_server_steps() -> dict[str, Cost]:
-    sizes = server_sizes()
-    return {CHUNK: cost_chunk(sizes), STEP: cost_step(sizes)}
 
 
 def _find_fixed_sizes(compiled: CompiledModel) -> frozenset[str]:
@@ -256,18 +185,3 @@ def _find_fixed_sizes(compiled: CompiledModel) -> frozenset[str]:
     lists = (bound.layer for bound in compiled.model.walk() if isinstance(bound.layer, ModuleList))
     absent = (group.count for layer in lists for group in layer.groups if set(symbols_of(group.count)) <= sizes.keys())
     return frozenset(name for count in absent if evaluate(count, sizes) == 0 for name in symbols_of(count))
-
-
-def _trace(architecture: DeepSeekOCRArchitecture) -> ModuleGraph:
-    from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
-
-    return trace_reference(architecture)
-
-
-def _default_sizes(architecture: DeepSeekOCRArchitecture) -> dict[str, int]:
-    workload = Workload()
-    return {
-        **architecture.dimension_values(),
-        **workload.dimension_values(),
-        "decode_step": workload.decode_steps,
-    }

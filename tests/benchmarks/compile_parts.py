@@ -11,16 +11,16 @@ from sympy.core.cache import clear_cache
 from tests.benchmarks.tables import RUNS, Table
 
 import deepseek_ocr_costs
-from modelmeter.bind import bind
-from modelmeter.catalogue import build_catalogue
+from modelmeter.analysis.bind import bind
+from modelmeter.analysis.catalogue import build_catalogue
+from modelmeter.analysis.peak import find_peaks
+from modelmeter.analysis.totals import add_up
 from modelmeter.compiler import compile_model, emit_files
-from modelmeter.graph import ModuleGraph
+from modelmeter.core.size_rules import substitute_sizes
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inputs, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.model_rules import RULES
-from modelmeter.peak import find_peaks
-from modelmeter.size_rules import substitute_sizes
-from modelmeter.totals import add_up
 
 
 def run() -> Table:

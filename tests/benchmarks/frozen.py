@@ -12,10 +12,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import deepseek_ocr_costs as costs
+from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import build_reference
 from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
-from modelmeter.symbols import symbol
 
 PAGE = (1024, 640, 2, 3)
 TITLE = "One workload: all 24 metrics of the stages, and those of the request"

@@ -10,12 +10,13 @@ import numpy as np
 import sympy
 
 import deepseek_ocr_costs as costs
-from modelmeter.compiler import CompiledModel, compile_model
-from modelmeter.cost import METRICS
-from modelmeter.functions import INTEGER_FUNCTIONS
-from modelmeter.graph import ModuleGraph
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import compile_model
+from modelmeter.core.cost import METRICS
+from modelmeter.core.functions import INTEGER_FUNCTIONS
+from modelmeter.core.symbols import symbol
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.symbols import symbol
 
 WORKLOAD = (
     *("batch_size", "base_size", "image_size", "num_width_tiles", "num_height_tiles"),

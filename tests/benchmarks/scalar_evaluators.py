@@ -7,7 +7,7 @@ from tests.benchmarks.tables import RUNS, Table, time_interleaved
 
 import deepseek_ocr_costs as costs
 from modelmeter.compiler import compile_model
-from modelmeter.graph import ModuleGraph
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
 

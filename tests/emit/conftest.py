@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from page_reader import build, render
 
-from modelmeter.compiler import CompiledModel
-from modelmeter.emit.page_spec import Pages
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.publishing.page_spec import Pages
 
 
 @pytest.fixture(scope="session", params=["published", "other"])

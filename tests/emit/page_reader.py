@@ -8,15 +8,15 @@ from typing import Any
 
 from latex_reader import Number, Reader, split_equation
 
-from modelmeter.catalogue import LayerEntry
-from modelmeter.compiler import CompiledModel
-from modelmeter.emit.formula import Shown
-from modelmeter.emit.latex_names import LATEX_NAMES
-from modelmeter.emit.page_spec import FormulaSection, Pages
-from modelmeter.emit.pages import build_pages, render_pages
-from modelmeter.functions import Size
-from modelmeter.fusion import FUSED_IO
-from modelmeter.symbols import LOCAL_SIZES
+from modelmeter.analysis.catalogue import LayerEntry
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.functions import Size
+from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.symbols import LOCAL_SIZES
+from modelmeter.publishing.formula import Shown
+from modelmeter.publishing.latex_names import LATEX_NAMES
+from modelmeter.publishing.page_spec import FormulaSection, Pages
+from modelmeter.publishing.pages import build_pages, render_pages
 
 _BITS = {"weight_bits": 5, "activation_bits": 11, "kv_bits": 3}
 """Odd and different, so that no kind of element passes for another and bytes are fractions."""
@@ -40,13 +40,15 @@ nothing is cast."""
 def build(model: CompiledModel) -> Pages:
     """Return what the pages of a compiled model say."""
     return build_pages(
-        model=model.model, totals=model.totals, peaks=model.peaks, catalogue=model.catalogue, defaults=model.defaults
-    )
+        definition=model.definition, model=model.model, totals=model.totals, peaks=model.peaks,
+        catalogue=model.catalogue, defaults=model.defaults,
+    )  # fmt: skip
 
 
 def render(model: CompiledModel, **options: Any) -> dict[str, str]:
     """Return the text of the pages of a compiled model."""
     return render_pages(
+        definition=model.definition,
         model=model.model,
         totals=model.totals,
         peaks=model.peaks,

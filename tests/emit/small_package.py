@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from modelmeter.breakdown import OperatorRow, StateRow
-from modelmeter.cost import Cost, bits_to_bytes
-from modelmeter.emit.breakdown import BreakdownSpec, ModuleRecord
-from modelmeter.emit.render import render_package
-from modelmeter.emit.spec import LayerFormula, PackageSpec
-from modelmeter.functions import (
+from modelmeter.analysis.breakdown import OperatorRow, StateRow
+from modelmeter.backends.python.render import render_package
+from modelmeter.core.cost import Cost, bits_to_bytes
+from modelmeter.core.functions import (
     Size,
     Triangular,
     ceil_div,
@@ -22,7 +20,14 @@ from modelmeter.functions import (
     floor_div,
     routed_reads,
 )
-from modelmeter.symbols import symbol
+from modelmeter.core.symbols import symbol
+from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord
+from modelmeter.evaluators.package import EvaluatorPackage, build_evaluators
+from modelmeter.evaluators.signature import Derivation
+from modelmeter.evaluators.spec import WHOLE_WORDS, LayerFormula, PackageSpec
+from modelmeter.models.deepseek_ocr.model import MODEL
+from modelmeter.models.deepseek_ocr.model_rules import RULES
+from modelmeter.publishing.conventions import SIZES_IN_A_LAYER
 
 ARCHITECTURE = {
     "hidden_size": 42, "intermediate_size": 103, "moe_intermediate_size": 17, "num_hidden_layers": 5,
@@ -113,6 +118,10 @@ def make_spec() -> PackageSpec:
         ),
         provenance={"source": 'a "test"'},
         model="Small",
+        rules=RULES,
+        derivations={each.name: Derivation.make(each) for each in MODEL.derivations},
+        stage_words={**{stage.name: stage.words for stage in MODEL.stages}, **WHOLE_WORDS},
+        layer_dimensions=SIZES_IN_A_LAYER,
     )
 
 
@@ -141,10 +150,15 @@ def make_breakdown(spec: PackageSpec) -> BreakdownSpec:
     )
 
 
+def build_small_package() -> EvaluatorPackage:
+    """Return the evaluators of the small package."""
+    spec = make_spec()
+    return build_evaluators(spec, make_breakdown(spec))
+
+
 def render_small_package() -> dict[str, str]:
     """Return the files of the small package."""
-    spec = make_spec()
-    return render_package(spec, make_breakdown(spec))
+    return render_package(build_small_package())
 
 
 def load_package(directory: Path, files: dict[str, str], name: str) -> ModuleType:

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_package import ARCHITECTURE, DEFAULTS, load_small_package, make_spec
 
-from modelmeter.cost import METRICS, Cost
-from modelmeter.functions import expected_routed_reads
-from modelmeter.symbols import symbol
+from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.functions import expected_routed_reads
+from modelmeter.core.symbols import symbol
 
 SPEC = make_spec()
 STAGES = ("vision", "projector", "prefill", "decode")
@@ -32,7 +32,7 @@ def costs(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
 
 def expect(cost: Cost, sizes: dict[str, Any]) -> tuple[int, ...]:
     """Evaluate formulas the slow way: every formula is linear in the widths, so three integers say it all."""
-    from modelmeter.evaluate import evaluate
+    from modelmeter.core.evaluate import evaluate
 
     whole = {name: 0 if name in WIDTHS else size for name, size in sizes.items()}
 

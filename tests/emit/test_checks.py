@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from small_package import load_small_package
 
-from modelmeter.emit.checks import check_widths, derive
-from modelmeter.emit.signature import Derivation, Parameter, Signature
+from modelmeter.backends.python.checks import check_widths, derive
+from modelmeter.evaluators.signature import Derivation, Parameter, Signature
+from modelmeter.models.deepseek_ocr.model import MODEL
+
+DECODE_STEPS = next(Derivation.make(each) for each in MODEL.derivations if each.name == "decode_steps")
 
 # The page of the small package has 94 image tokens: see test_render.
 TOKENS = 94
@@ -149,7 +152,7 @@ def test_a_source_gets_its_default_where_nothing_is_given() -> None:
             Parameter(name="max_new_tokens", default=29, target="decode_steps"),
             derived := Parameter(
                 name="decode_steps", default=28,
-                derivation=(rule := Derivation(code="max_new_tokens - 1", words="", source="max_new_tokens")),
+                derivation=(rule := DECODE_STEPS),
             ),
         ),
         has_routing=False,

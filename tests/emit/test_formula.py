@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from modelmeter.emit.formula import TILES, Formula, Part, arrange, arrange_part, typeset
-from modelmeter.emit.latex import FormulaPrinter
-from modelmeter.errors import FormulaError
-from modelmeter.functions import ceil_div, floor_div
-from modelmeter.polynomials import prove_equal
-from modelmeter.symbols import symbol
+from modelmeter.algebra.polynomials import prove_equal
+from modelmeter.core.functions import ceil_div, floor_div
+from modelmeter.core.symbols import symbol
+from modelmeter.publishing.formula import TILES, Formula, Part, arrange, arrange_part, typeset
+from modelmeter.publishing.latex import FormulaPrinter
+from modelmeter.support.errors import FormulaError
 
 N, d, w, a = (symbol(name) for name in ("num_tokens", "hidden_size", "weight_bits", "activation_bits"))
 B, base, tile = (symbol(name) for name in ("vision_batch_size", "base_size", "image_size"))

@@ -5,18 +5,21 @@ from __future__ import annotations
 from attrs import evolve
 from small_package import ARCHITECTURE, make_spec
 
-from modelmeter.cost import METRICS
-from modelmeter.emit.formula_function import FormulaFunction, write_formula_function
-from modelmeter.emit.programs import REQUEST, Stages, build_layer, build_stages
+from modelmeter.backends.python.formula_function import print_formula
+from modelmeter.core.cost import METRICS
+from modelmeter.evaluators.layers import evaluate_layer
+from modelmeter.evaluators.programs import Stages, build_stages
+from modelmeter.evaluators.stages import evaluate_stages
+from modelmeter.model.stages import REQUEST
 
 
-def write(stages: Stages, stage: str) -> FormulaFunction:
-    results = {metric: f"{stage}_{metric}" for metric in METRICS}
-    return write_formula_function(stage, "", stages.signature(stage), stages.part(stage, *METRICS), results)
+def write(stages: Stages, stage: str) -> list[str]:
+    (evaluator,) = (found for found in evaluate_stages(stages, "") if found.name == stage)
+    return [line.strip() for line in print_formula(evaluator).body]
 
 
 def test_derived_sizes_follow_from_the_image_tokens() -> None:
-    lines = [line.strip() for line in write(build_stages(make_spec(), ARCHITECTURE), REQUEST).body]
+    lines = write(build_stages(make_spec(), ARCHITECTURE), REQUEST)
     order = [
         'at_most("sam_patch_size", 9, "base_size", base_size)',
         "if seq_len is None:",
@@ -32,7 +35,7 @@ def test_derived_sizes_follow_from_the_image_tokens() -> None:
 
 def test_rules_of_division_are_checked() -> None:
     """Sizes of the architecture divide each other where they are arguments."""
-    lines = [line.strip() for line in write(build_stages(evolve(make_spec(), fixed=frozenset()), {}), "prefill").body]
+    lines = write(build_stages(evolve(make_spec(), fixed=frozenset()), {}), "prefill")
     assert [line for line in lines if line.startswith("multiple_of(")] == [
         'multiple_of("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)',
         'multiple_of("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)',
@@ -40,7 +43,7 @@ def test_rules_of_division_are_checked() -> None:
 
 
 def test_sizes_that_say_one_thing_are_compared() -> None:
-    lines = [line.strip() for line in write(build_stages(make_spec(), ARCHITECTURE), REQUEST).body]
+    lines = write(build_stages(make_spec(), ARCHITECTURE), REQUEST)
     place = lines.index("if decode_steps is None:")
     assert lines[place : place + 6] == [
         "if decode_steps is None:",
@@ -54,9 +57,7 @@ def test_sizes_that_say_one_thing_are_compared() -> None:
 
 def test_what_must_not_be_negative_is_tested_before_the_metrics() -> None:
     (layer,) = make_spec().layers
-    built = build_layer(layer, make_spec().image_tokens)
-    outputs = {metric: metric for metric in METRICS}
-    function = write_formula_function(layer.name, "", built.signature, built.program, outputs, guards=built.guards)
-    lines = [line.strip() for line in function.body]
+    cost, _ = evaluate_layer(layer, make_spec())
+    lines = [line.strip() for line in print_formula(cost).body]
     guard = 'not_negative("height - kernel_size", x1)'
     assert lines.index(guard) < next(place for place, line in enumerate(lines) if "tensor_core_flops =" in line)

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from modelmeter.emit.function import write_cost, write_metric
-from modelmeter.emit.signature import Derivation, Parameter, Signature
-from modelmeter.functions import exceeds
-from modelmeter.simplify import build_program
-from modelmeter.symbols import symbol
+import pytest
+
+from modelmeter.algebra.simplify import build_program
+from modelmeter.backends.python.function import print_function
+from modelmeter.core.functions import Size, exceeds
+from modelmeter.core.symbols import symbol
+from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, Result, Values
+from modelmeter.evaluators.signature import Derivation, Parameter, Signature
+from modelmeter.models.deepseek_ocr.model_rules import RULES
+from modelmeter.support.errors import FormulaError
 
 PROMPT, LOGITS, SIDE = symbol("seq_len"), symbol("logits_tokens"), symbol("base_size")
 
 
-def make_signature(*parameters: Parameter) -> Signature:
-    return Signature(parameters=parameters, has_routing=False, constants={"sam_patch_size": 9})
+def make_evaluator(
+    *parameters: Parameter, outputs: dict[str, Size], result: Result, guards: dict[str, str] | None = None
+) -> Evaluator:
+    return Evaluator(
+        name="cost",
+        summary="",
+        notes="",
+        signature=Signature(
+            parameters=parameters, has_routing=False, constants={"sam_patch_size": 9}, model_rules=RULES
+        ),
+        program=build_program(outputs),
+        result=result,
+        guards=guards or {},
+    )
 
 
 def test_one_metric_is_checked_and_returned() -> None:
-    program = build_program({"output": SIDE**2 / 8})
-    lines = write_metric("output", make_signature(Parameter(name="base_size", default=175)), program)
-    assert lines == (
+    evaluator = make_evaluator(
+        Parameter(name="base_size", default=175), outputs={"output": SIDE**2 / 8}, result=OneValue("bytes", "output")
+    )
+    function = print_function(evaluator)
+    assert function.result == "int"
+    assert function.operations == 2
+    assert function.body == (
         "    if not (type(base_size) is int and base_size > 0):",
         '        base_size = check_size("base_size", base_size, 1)',
         "    if base_size < 9:",
@@ -28,12 +49,13 @@ def test_one_metric_is_checked_and_returned() -> None:
 
 
 def test_a_derived_size_is_filled_in_before_it_is_compared() -> None:
-    signature = make_signature(
+    evaluator = make_evaluator(
         Parameter(name="seq_len", default=331),
-        Parameter(name="logits_tokens", default=331, derivation=Derivation(code="seq_len", words="all")),
+        Parameter(name="logits_tokens", default=331, derivation=Derivation(node="seq_len", words="all")),
+        outputs={"one": PROMPT * LOGITS, "other": exceeds(PROMPT * LOGITS, 5)},
+        result=OneCost({"flops": "one", "bytes": "other"}),
     )
-    program = build_program({"one": PROMPT * LOGITS, "other": exceeds(PROMPT * LOGITS, 5)})
-    assert write_cost("cost", signature, program, {"flops": "one", "bytes": "other"}) == (
+    assert print_function(evaluator).body == (
         "    if not (type(seq_len) is int and seq_len > 0):",
         '        seq_len = check_size("seq_len", seq_len, 1)',
         "    if logits_tokens is None:",
@@ -50,13 +72,29 @@ def test_a_derived_size_is_filled_in_before_it_is_compared() -> None:
 
 
 def test_what_must_not_be_negative_is_tested_before_it_is_used() -> None:
-    program = build_program({"one": PROMPT, "guard": PROMPT - SIDE})
-    signature = make_signature(Parameter(name="base_size", default=175), Parameter(name="seq_len", default=331))
-    lines = write_cost("cost", signature, program, {"flops": "one"}, {"guard": "seq_len - base_size"})
-    assert lines[-5:] == (
+    evaluator = make_evaluator(
+        Parameter(name="base_size", default=175),
+        Parameter(name="seq_len", default=331),
+        outputs={"one": PROMPT, "guard": PROMPT - SIDE},
+        result=OneCost({"flops": "one"}),
+        guards={"guard": "seq_len - base_size"},
+    )
+    assert print_function(evaluator).body[-5:] == (
         '        raise too_small("base_size", base_size, "sam_patch_size", 9)',
         "    if seq_len - base_size < 0:",
         '        raise CostError("the sizes make seq_len - base_size negative")',
         "    flops = seq_len",
         "    return Cost((flops))",
     )
+
+
+def test_several_numbers_are_a_table() -> None:
+    evaluator = make_evaluator(outputs={"one": PROMPT}, result=Values(("one",)))
+    with pytest.raises(FormulaError, match=r"cost: .*printed as a table"):
+        print_function(evaluator)
+
+
+def test_an_output_that_the_program_lacks_is_named() -> None:
+    evaluator = make_evaluator(outputs={"one": PROMPT}, result=OneValue("bytes", "other"))
+    with pytest.raises(FormulaError, match=r"cost: .*no such output.*other"):
+        print_function(evaluator)

@@ -8,7 +8,10 @@ import pytest
 import sympy
 from latex_reader import Reader, clean
 
-from modelmeter.emit.latex import (
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import ceil_div, equals, exceeds, floor_div, routed_reads
+from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, symbol
+from modelmeter.publishing.latex import (
     FormulaPrinter,
     align,
     break_lines,
@@ -16,11 +19,8 @@ from modelmeter.emit.latex import (
     multiply,
     visible_width,
 )
-from modelmeter.emit.latex_names import LATEX_NAMES
-from modelmeter.errors import FormulaError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import ceil_div, equals, exceeds, floor_div, routed_reads
-from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES, symbol
+from modelmeter.publishing.latex_names import LATEX_NAMES
+from modelmeter.support.errors import FormulaError
 
 n, i, o, d, b = (symbol(name) for name in ("num_tokens", "in_features", "out_features", "hidden_size", "weight_bits"))
 

@@ -9,15 +9,15 @@ import pytest
 from attrs import evolve, fields
 from page_reader import WORKLOADS, build, entries, formula_of_layer, name_of, odd_sizes, open_page, read_metric
 
-from modelmeter.catalogue import LayerEntry
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import Elements
-from modelmeter.emit.formula import SHOWN
-from modelmeter.emit.latex_names import LATEX_NAMES
-from modelmeter.emit.page_spec import Pages
-from modelmeter.evaluate import evaluate
-from modelmeter.fusion import FUSED_IO
+from modelmeter.analysis.catalogue import LayerEntry
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import Elements
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.fusion import FUSED_IO
 from modelmeter.layers.base import BaseLayer
+from modelmeter.publishing.formula import SHOWN
+from modelmeter.publishing.latex_names import LATEX_NAMES
+from modelmeter.publishing.page_spec import Pages
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=["tiles", "no tiles", "one column", "float32"])

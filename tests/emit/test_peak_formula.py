@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sympy
 
-from modelmeter.emit.latex import FormulaPrinter
-from modelmeter.emit.peak_formula import PeakCase, PeakFormula, arrange_peak
-from modelmeter.functions import Size, differs, equals, exceeds
-from modelmeter.peak import Candidate, Peak
-from modelmeter.polynomials import prove_equal
-from modelmeter.symbols import symbol
+from modelmeter.algebra.polynomials import prove_equal
+from modelmeter.analysis.peak import Candidate, Peak
+from modelmeter.core.functions import Size, differs, equals, exceeds
+from modelmeter.core.symbols import symbol
+from modelmeter.publishing.latex import FormulaPrinter
+from modelmeter.publishing.peak_formula import PeakCase, PeakFormula, arrange_peak
 
 A, B, S, SIDE, TILE = map(symbol, ("activation_bits", "vision_batch_size", "seq_len", "base_size", "image_size"))
 VIEWS, VIEW = symbol("num_views"), symbol("view_size")

@@ -10,9 +10,11 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmeter.emit.printer import FORMULAS, SCALARS, Dialect, StatementPrinter, print_node, print_quotient
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import (
+from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, Program
+from modelmeter.algebra.simplify import build_program
+from modelmeter.backends.python.printer import FORMULAS, SCALARS, Dialect, StatementPrinter, print_node, print_quotient
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import (
     CeilDiv,
     Differs,
     Equals,
@@ -22,8 +24,6 @@ from modelmeter.functions import (
     bounded_routed_reads,
     expected_routed_reads,
 )
-from modelmeter.program import MAXIMUM, PRODUCT, SUM, Node, Operation, Program
-from modelmeter.simplify import build_program
 from random_formulas import outputs, sizes
 
 ROUTED_READS = {"uniform": expected_routed_reads, "even": bounded_routed_reads}

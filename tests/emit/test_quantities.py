@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from modelmeter.emit.formula import Formula, Part
-from modelmeter.emit.latex import FormulaPrinter
-from modelmeter.emit.latex_names import LATEX_NAMES
-from modelmeter.emit.quantities import Quantity, name_parts, used_quantities
-from modelmeter.errors import FormulaError
-from modelmeter.functions import ceil_div, floor_div, routed_reads
-from modelmeter.symbols import symbol
+from modelmeter.core.functions import ceil_div, floor_div, routed_reads
+from modelmeter.core.symbols import symbol
+from modelmeter.publishing.formula import Formula, Part
+from modelmeter.publishing.latex import FormulaPrinter
+from modelmeter.publishing.latex_names import LATEX_NAMES
+from modelmeter.publishing.quantities import Quantity, name_parts, used_quantities
+from modelmeter.support.errors import FormulaError
 
 N, E, k, d = (symbol(name) for name in ("num_tokens", "n_routed_experts", "num_experts_per_tok", "hidden_size"))
 PUBLISHED = {"sam_patch_size": 16, "sam_window_size": 14}

@@ -17,15 +17,15 @@ from page_reader import (
     read_metric,
 )
 
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import FLOWS, METRICS
-from modelmeter.emit.formula import SHOWN, Formula, Shown
-from modelmeter.emit.page_spec import Pages, StagePage
-from modelmeter.emit.pages import build_pages
-from modelmeter.evaluate import evaluate
-from modelmeter.fusion import FUSED_IO
+from modelmeter.analysis.peak import PEAK
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import FLOWS, METRICS
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.fusion import FUSED_IO
 from modelmeter.models.deepseek_ocr.workload import Workload
-from modelmeter.peak import PEAK
+from modelmeter.publishing.formula import SHOWN, Formula, Shown
+from modelmeter.publishing.page_spec import Pages, StagePage
+from modelmeter.publishing.pages import build_pages
 
 # Grids of 3 and 5 patches, of 15 and 131: other operators are the peak. In float32 nothing is cast.
 SMALL_VIEWS = tuple(
@@ -163,8 +163,8 @@ def test_values_are_rounded_up_to_whole_bytes(published: CompiledModel) -> None:
     # A view of an odd side has an odd number of pixels, three for each place.
     sizes = {**published.defaults, "base_size": 1063, "weight_bits": 5, "activation_bits": 11, "kv_bits": 3}
     pages = build_pages(
-        model=published.model, totals=published.totals, peaks=published.peaks, catalogue=published.catalogue,
-        defaults=sizes,
+        definition=published.definition, model=published.model, totals=published.totals, peaks=published.peaks,
+        catalogue=published.catalogue, defaults=sizes,
     )  # fmt: skip
     is_broken = False
     for page in list_own_pages(pages):

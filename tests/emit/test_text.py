@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from modelmeter.emit.text import (
+from modelmeter.publishing.text import (
     describe,
     escape_latex,
     format_magnitude,
@@ -16,7 +16,7 @@ from modelmeter.emit.text import (
     to_markdown,
     to_plain,
 )
-from modelmeter.errors import FormulaError
+from modelmeter.support.errors import FormulaError
 
 
 @pytest.mark.parametrize(

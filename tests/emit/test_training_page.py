@@ -6,18 +6,19 @@ from math import ceil
 
 import pytest
 
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import METRICS
-from modelmeter.emit.page_input import PageInput
-from modelmeter.emit.page_spec import StagePage
-from modelmeter.emit.training_page import build_training_page
-from modelmeter.evaluate import evaluate
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import METRICS
+from modelmeter.core.evaluate import evaluate
+from modelmeter.publishing.page_input import PageInput
+from modelmeter.publishing.page_spec import StagePage
+from modelmeter.publishing.training_page import build_training_page
 
 
 @pytest.fixture(scope="module")
 def page(other: CompiledModel) -> StagePage:
     return build_training_page(
         PageInput(
+            definition=other.definition,
             model=other.model,
             totals=other.totals,
             peaks=other.peaks,

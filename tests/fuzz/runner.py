@@ -191,7 +191,7 @@ def _stop_at_work() -> Iterator[None]:
 
     with (
         mock.patch("modelmeter.models.deepseek_ocr.trace_reference.trace_reference", stop),
-        mock.patch("modelmeter.trace_artifacts.trace_artifacts", stop),
+        mock.patch("modelmeter.models.deepseek_ocr.trace_artifacts.trace_artifacts", stop),
     ):
         yield
 

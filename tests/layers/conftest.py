@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import layer_check
-from modelmeter.dtypes import default_dtype
+from modelmeter.graph.dtypes import default_dtype
 
 
 @pytest.fixture(params=[torch.bfloat16, torch.float32], ids=["bfloat16", "float32"])

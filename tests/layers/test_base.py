@@ -8,14 +8,14 @@ from fractions import Fraction
 import pytest
 from attrs import evolve, frozen
 
-from modelmeter.cost import METRICS, Elements, Operator, Precision, Work
-from modelmeter.errors import FormulaError
-from modelmeter.functions import Size, expected_routed_reads
+from modelmeter.core.cost import METRICS, Elements, Operator, Precision, Work
+from modelmeter.core.functions import Size, expected_routed_reads
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, Routing, add_gradients, never, once, repeat
 from modelmeter.layers.linear import Linear
-from modelmeter.symbols import symbol
+from modelmeter.support.errors import FormulaError
 
 
 @frozen(kw_only=True, slots=False)

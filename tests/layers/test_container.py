@@ -8,16 +8,16 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from modelmeter.cost import METRICS, Elements
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size
+from modelmeter.core.cost import METRICS, Elements
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, never, once, repeat
 from modelmeter.layers.container import Idle, ModuleList, Sequential
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, Tape
-from modelmeter.symbols import symbol
 
 i, o = symbol("in_features"), symbol("out_features")
 

@@ -8,8 +8,9 @@ import pytest
 from attrs import fields
 from sympy import Integer, Symbol, expand, symbols, sympify
 
-from modelmeter.cost import Elements, Operator, Work
-from modelmeter.functions import Differs, Equals, Size
+from modelmeter.core.cost import Elements, Operator, Work
+from modelmeter.core.functions import Differs, Equals, Size
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.operators import (
     add_residual,
     apply_pointwise,
@@ -25,7 +26,6 @@ from modelmeter.layers.operators import (
     widen,
     widen_weights,
 )
-from modelmeter.symbols import symbol
 
 n, q, k, h, d, g = symbols("n q k h d g", positive=True, integer=True)
 KINDS = [kind.name for kind in fields(Elements)]

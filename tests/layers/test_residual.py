@@ -9,15 +9,15 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from modelmeter.cost import Elements
-from modelmeter.functions import Size
+from modelmeter.core.cost import Elements
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.residual import ResidualBlock
 from modelmeter.layers.tape import Buffer, Tape
-from modelmeter.symbols import symbol
 
 
 class Branches(nn.Module):

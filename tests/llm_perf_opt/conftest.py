@@ -10,7 +10,7 @@ from command_line import GRAPH, Result, Run, add_evidence, run_apart
 
 from llm_perf_opt import cli
 from llm_perf_opt.commands.sources import compile_graph, read_graph
-from modelmeter.compiler import CompiledModel
+from modelmeter.compiled_model import CompiledModel
 
 
 @pytest.fixture(scope="session")

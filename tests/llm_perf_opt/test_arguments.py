@@ -16,8 +16,8 @@ from llm_perf_opt.commands.arguments import (
     parse_size,
     write_argument,
 )
-from llm_perf_opt.commands.names import UnknownNameError
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
+from modelmeter.support.names import UnknownNameError
 
 
 @pytest.mark.parametrize(

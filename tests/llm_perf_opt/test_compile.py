@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from command_line import CODEGEN, GRAPH, OTHER_CONFIG, Run, add_evidence, assert_refused, list_files, run_apart
 
-from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE
+from llm_perf_opt.commands.sources import PACKAGE
+from modelmeter.graph.module_graph import GRAPH_FILE
 
 SOURCES = Path(__file__).parents[2] / "src"
 
@@ -72,7 +73,7 @@ class TestCompile:
     def test_a_saved_graph_gives_the_files_of_the_project(self, compiled_folder: Path) -> None:
         """Byte for byte, and without torch."""
         generated = list_files(compiled_folder)
-        assert {path.partition(os.sep)[0] for path in generated} == {PACKAGE, "formulas"}
+        assert {path.partition(os.sep)[0] for path in generated} == {PACKAGE, "formulas", "javascript"}
         assert {path: (CODEGEN / path).read_bytes() for path in generated} == generated
 
     @pytest.mark.parametrize("seed", ["1", "2"])
@@ -91,7 +92,7 @@ class TestCompile:
         files = list_files(tmp_path)
         assert result.out.splitlines() == [
             f"{tmp_path / folder}: {sum(path.startswith(folder) for path in files)} files written"
-            for folder in (PACKAGE, "formulas")
+            for folder in (PACKAGE, "formulas", "javascript")
         ]
 
     @pytest.mark.usefixtures("emitted")
@@ -108,7 +109,7 @@ class TestCompile:
         changed = tmp_path / PACKAGE / "_stages.py"
         changed.write_text(changed.read_text(encoding="utf-8") + "# by hand\n", encoding="utf-8")
         before = list_files(tmp_path)
-        result = run("compile", "--graph", GRAPH, "--out", tmp_path, "--check")
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path, "--check", "--save-graph", tmp_path / "graph.json")
         assert result.code == 1
         assert "\n-# by hand\n" in result.out
         assert result.err.startswith(f"error: {tmp_path}: ")
@@ -228,7 +229,7 @@ class TestBadInput:
 
     def test_no_torch(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "modelmeter.models.deepseek_ocr.trace_reference", raising=False)
-        monkeypatch.delitem(sys.modules, "modelmeter.trace", raising=False)
+        monkeypatch.delitem(sys.modules, "modelmeter.graph.trace", raising=False)
         monkeypatch.setitem(sys.modules, "torchinfo", None)
         result = run("compile", "--out", tmp_path / "out")
         assert_refused(result, "torchinfo", "pip install 'modelmeter[trace]'", "--graph")

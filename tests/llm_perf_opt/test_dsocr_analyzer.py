@@ -16,7 +16,7 @@ from llm_perf_opt.data.serialization import read_record
 from llm_perf_opt.reporting.manifest import MANIFEST
 from llm_perf_opt.runners.dsocr_analyzer import analyze
 from llm_perf_opt.utils.paths import analytic_model_dir
-from modelmeter.errors import OutputError, WorkloadError
+from modelmeter.support.errors import OutputError, WorkloadError
 
 REQUEST = DeepSeekOCRAnalyticRequest(
     model_id="deepseek-ai/DeepSeek-OCR", model_variant="a-variant", workload_profile_id="tiny", profile_run_id="r3"

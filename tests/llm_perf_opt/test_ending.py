@@ -10,7 +10,7 @@ import pytest
 from command_line import Run, assert_refused
 
 from llm_perf_opt.commands.ending import run_to_end
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 
 def end(app: Callable[..., object]) -> int | str | None:

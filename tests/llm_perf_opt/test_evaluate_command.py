@@ -12,8 +12,8 @@ from command_line import Run, assert_refused
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES
-from modelmeter import peak
-from modelmeter.cost import METRICS
+from modelmeter.analysis import peak
+from modelmeter.core.cost import METRICS
 
 
 class TestEval:

@@ -14,7 +14,7 @@ from records import make_profile
 import deepseek_ocr_costs as costs
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.reporting.evaluation import STAGES, Storage, evaluate_workload, read_conventions, sizes_of
-from modelmeter.errors import OutputError, WorkloadError
+from modelmeter.support.errors import OutputError, WorkloadError
 
 # Another view, other tiles, a batch: 928 pixels give a grid of 15 (58 patches), 816 one of 13 (51 patches). Image
 # tokens: 15 x 16 + 1 + (5 x 13) (3 x 13 + 1) = 241 + 2600 = 2841.

@@ -10,7 +10,7 @@ import pytest
 from llm_perf_opt.reporting import folder as module
 from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.reporting.manifest import MANIFEST
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 FILES = {"report.json": "{}\n", "layers/a.md": "ä\n", "layers/b.md": "b\n"}
 
@@ -178,3 +178,9 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_folder(tmp_path / "file" / "out", FILES)
+
+
+def test_a_name_that_is_too_long_leaves_no_folder_above_it(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="File name too long"):
+        write_folder(tmp_path / "new" / "x" / ("y" * 300), {"a.txt": "a"})
+    assert list(tmp_path.iterdir()) == []

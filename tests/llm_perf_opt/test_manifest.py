@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_perf_opt.reporting.manifest import MANIFEST, digest, join, read_manifest, write_manifest
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 
 def test_a_list_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llm_perf_opt.data.rationals import amount, as_rational, parse_bits
 from llm_perf_opt.errors import RecordError
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
 
 
 @pytest.mark.parametrize(

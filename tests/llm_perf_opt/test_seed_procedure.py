@@ -33,8 +33,8 @@ def test_2_paths_are_absolute_and_below_the_run() -> None:
 
 def test_3_the_operator_list_is_loaded(tmp_path: Path, other_architecture: DeepSeekOCRArchitecture) -> None:
     """Of a smaller model of the family, which has the same classes and takes a second."""
+    from modelmeter.models.deepseek_ocr.trace_artifacts import trace_artifacts
     from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload
-    from modelmeter.trace_artifacts import trace_artifacts
 
     workload = TraceWorkload.for_architecture(other_architecture)
     write_folder(tmp_path / "artifacts", trace_artifacts(other_architecture, workload))

@@ -13,10 +13,10 @@ from rich.text import Text
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.evaluate import STAGES, TRAINING_STEP
 from llm_perf_opt.commands.show import choose_metric, find_formulas, render, render_latex
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import METRICS
-from modelmeter.models.deepseek_ocr import build
-from modelmeter.peak import PEAK
+from modelmeter.analysis.peak import PEAK
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import METRICS
+from modelmeter.model import stages
 
 
 class TestShow:
@@ -151,7 +151,7 @@ class TestShow:
 
     def test_a_training_step(self, run: Run) -> None:
         """Each parameter once, used or not; a step has no peak."""
-        assert build.TRAINING_STEP == TRAINING_STEP
+        assert stages.TRAINING_STEP == TRAINING_STEP
         out = run("show", TRAINING_STEP).out
         values = [line for line in out.splitlines() if line.startswith((*METRICS, PEAK))]
         assert [value.split(" = ")[0] for value in values] == list(METRICS)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_perf_opt.sweep import Axis, parse_axis
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
 
 SIZES = st.integers(0, 2**63 - 1)
 

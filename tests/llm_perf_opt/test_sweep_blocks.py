@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.names import UnknownNameError
 from llm_perf_opt.sweep import METRICS, Block, Sweep, compute_block, compute_blocks, split
-from modelmeter.cost import METRICS as PUBLISHED_METRICS
-from modelmeter.errors import ModelMeterError, WorkloadError
+from modelmeter.core.cost import METRICS as PUBLISHED_METRICS
+from modelmeter.support.errors import ModelMeterError, WorkloadError
+from modelmeter.support.names import UnknownNameError
 
 GRIDS: dict[str, dict[str, Iterable[int]]] = {
     "vision": {"base_size": range(16, 2000, 331), "num_width_tiles": [0, 1, 3], "batch_size": [5, 2]},

@@ -10,7 +10,7 @@ import pytest
 import deepseek_ocr_costs as costs
 from llm_perf_opt.sweep import Sweep, compute_blocks
 from llm_perf_opt.sweep.calls import VISION_BATCH_SIZE, check_calls
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
 
 
 def of(*values: int) -> list[range]:

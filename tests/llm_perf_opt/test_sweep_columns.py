@@ -12,7 +12,7 @@ import pytest
 
 from llm_perf_opt.sweep import Sweep, write_sweep
 from llm_perf_opt.sweep.columns import describe, list_columns
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 
 @pytest.mark.parametrize(

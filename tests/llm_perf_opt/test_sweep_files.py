@@ -14,7 +14,7 @@ import pytest
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.sweep import METRICS, Block, Sweep, compute_blocks, files, write_sweep
-from modelmeter.errors import OutputError, WorkloadError
+from modelmeter.support.errors import OutputError, WorkloadError
 
 ENDINGS = ("csv", "parquet")
 SWEEP = Sweep.over("decode", {"seq_len": range(1, 500, 3), "batch_size": [7, 2, 3]}, fixed={"kv_bits": 8})

@@ -12,7 +12,7 @@ from command_line import Run, assert_refused
 
 from llm_perf_opt.sweep import Sweep, write_sweep
 from llm_perf_opt.sweep.targets import refuse_foreign
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 SWEEP = Sweep.over("prefill", {"seq_len": [5, 7]}, metrics=["io_bytes"])
 

@@ -17,7 +17,7 @@ from llm_perf_opt.commands.trace import make_files, trace
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.manifest import MANIFEST
 from llm_perf_opt.utils.dsocr_callgraph_parse import load_target_operator_list
-from modelmeter.errors import TraceError
+from modelmeter.support.errors import TraceError
 
 pytest.importorskip("torchinfo")
 
@@ -100,7 +100,7 @@ def test_the_layer_library_covers_it(folder: Path) -> None:
 
 
 def test_without_torch_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "modelmeter.trace_artifacts", raising=False)
+    monkeypatch.delitem(sys.modules, "modelmeter.models.deepseek_ocr.trace_artifacts", raising=False)
     monkeypatch.setitem(sys.modules, "torchinfo", None)
     with pytest.raises(TraceError, match=r"tracing needs torch and torchinfo.*pip install 'modelmeter\[trace\]'"):
         make_files(find_profile("tiny"))

@@ -9,10 +9,9 @@ import sympy
 from read_back import read_back
 
 from llm_perf_opt.typeset import Line, typeset
-from modelmeter.compiler import CompiledModel
-from modelmeter.errors import FormulaError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import (
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import (
     CeilDiv,
     Differs,
     Equals,
@@ -21,7 +20,8 @@ from modelmeter.functions import (
     RoutedReads,
     Triangular,
 )
-from modelmeter.symbols import symbols_of
+from modelmeter.core.symbols import symbols_of
+from modelmeter.support.errors import FormulaError
 
 B, S, H = (sympy.Symbol(name, integer=True, positive=True) for name in ("batch_size", "seq_len", "hidden_size"))
 

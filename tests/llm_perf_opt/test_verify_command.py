@@ -13,14 +13,14 @@ from command_line import CODEGEN, Run, assert_refused
 from llm_perf_opt.commands import verification
 from llm_perf_opt.commands.sources import compile_graph, read_graph
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
-from modelmeter.cost import BACKWARD_METRICS, METRICS
-from modelmeter.evidence import Evidence
-from modelmeter.fusion import FUSED_IO
+from modelmeter.analysis.evidence import Evidence
+from modelmeter.analysis.peak import PEAK
+from modelmeter.core.cost import BACKWARD_METRICS, METRICS
+from modelmeter.core.fusion import FUSED_IO
 from modelmeter.layers.operators import Operator
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
-from modelmeter.peak import PEAK
-from modelmeter.verify import proofs
-from modelmeter.verify.proofs import list_quick_proofs
+from modelmeter.models.deepseek_ocr.proofs import all_proofs
+from modelmeter.models.deepseek_ocr.proofs.all_proofs import list_quick_proofs
 
 
 def test_the_quick_proofs_hold_and_cover_every_layer_and_metric(run: Run, tmp_path: Path) -> None:
@@ -50,16 +50,17 @@ def test_a_formula_changed_by_hand_fails_and_its_layer_is_named(run: Run, monkey
             yield evolve(operator, cuda_core_flops=operator.cuda_core_flops + 1)
 
     monkeypatch.setattr(DeepseekV2RMSNorm, "operators", damaged)
-    monkeypatch.setattr(proofs, "_put_in_sizes", proofs._put_in_sizes.__wrapped__)  # not what other tests left there
+    unshared = all_proofs._put_in_sizes.__wrapped__  # not what other tests left there
+    monkeypatch.setattr(all_proofs, "_put_in_sizes", unshared)
     # Of prompts and decode steps only: the first proof.
-    monkeypatch.setattr(verification, "list_quick_proofs", lambda sizes: [next(list_quick_proofs(sizes))])
+    monkeypatch.setattr(verification, "_list_proofs", lambda sizes, is_full: [next(list_quick_proofs(sizes))])
     result = run("verify", "--layer", "DeepseekV2RMSNorm")
     assert result.code == 1
     assert "DIFFERENCE in layer deepseek_v2_rms_norm, cuda_core_flops, at model.layers.0.input_layernorm" in result.out
 
 
 def test_a_layer_that_nothing_was_compared_with_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "list_quick_proofs", lambda sizes: [])
+    monkeypatch.setattr(verification, "_list_proofs", lambda sizes, is_full: [])
     result = run("verify", "--layer", "attention")
     assert result.code == 1
     assert "NOT COMPARED: attention tensor_core_flops" in result.out
@@ -117,7 +118,7 @@ def test_there_are_no_more_processes_than_proofs(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(verification, "ProcessPoolExecutor", Pool)
     monkeypatch.setattr(verification, "compile_model", lambda _: compile_graph(read_graph(None)))
-    monkeypatch.setattr(verification, "list_quick_proofs", lambda _: [None] * 3)
+    monkeypatch.setattr(verification, "_list_proofs", lambda sizes, is_full: [None] * 3)
     for jobs in (2, 3, 10**400):
         with pytest.raises(InterruptedError):
             verification.run(is_full=False, name=None, jobs=jobs, begin=lambda _: None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from modelmeter.errors import CountError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size
-from modelmeter.symbols import symbol
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot, name_storages
 from modelmeter.verify.foreign_bytes.records import LiveStorage, Peak
 

@@ -13,8 +13,8 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter import operator_table
-from modelmeter.errors import CountError
+from modelmeter.core import operator_table
+from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import Attention, BackwardCount, count_backward, find_attention, record_forward
 
 

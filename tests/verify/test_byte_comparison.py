@@ -5,14 +5,12 @@ from __future__ import annotations
 import pytest
 from tiny import TINY
 
-from modelmeter.errors import CountError
-from modelmeter.symbols import symbol
-from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import CountError
+from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot, Snapshots
 from modelmeter.verify.foreign_bytes.causes import Moved, make_cause, ours, theirs
 from modelmeter.verify.foreign_bytes.comparison import AliveRow, explain_peaks, explain_traffic
-from modelmeter.verify.foreign_bytes.records import LiveStorage, MovedOperator, Recording
-from modelmeter.verify.foreign_bytes.sides import Sides
-from modelmeter.verify.foreign_bytes.snapshots import Snapshots
+from modelmeter.verify.foreign_bytes.records import LiveStorage, MovedOperator, Recording, Sides
 
 KEYS, HIDDEN = symbol("num_keys"), symbol("hidden_size")
 
@@ -42,7 +40,7 @@ CAUSES = (
 
 
 def test_operators_are_explained_one_by_one() -> None:
-    traffic = explain_traffic(TINY, SIDES, CAUSES)
+    traffic = explain_traffic(TINY.dimension_values(), SIDES, CAUSES)
     assert [(row.name, row.our_calls, row.their_calls, row.causes) for row in traffic.operators] == [
         ("mul", 0, 1, ("weighed",)),
         ("mm", 2, 2, ("longer",)),
@@ -75,12 +73,12 @@ def test_operators_are_explained_one_by_one() -> None:
 )
 def test_what_is_not_explained_names_the_operator(causes: tuple[object, ...], message: str) -> None:
     with pytest.raises(CountError, match=message):
-        explain_traffic(TINY, SIDES, causes)  # type: ignore[arg-type]
+        explain_traffic(TINY.dimension_values(), SIDES, causes)  # type: ignore[arg-type]
 
 
 def test_a_formula_that_is_not_whole_is_an_error() -> None:
     with pytest.raises(CountError, match="a formula of bytes is not whole"):
-        explain_traffic(TINY, SIDES, [make_cause("half", "", [theirs("mm", KEYS / 2)])])
+        explain_traffic(TINY.dimension_values(), SIDES, [make_cause("half", "", [theirs("mm", KEYS / 2)])])
 
 
 def test_peaks_are_explained_by_what_is_alive() -> None:
@@ -91,7 +89,7 @@ def test_peaks_are_explained_by_what_is_alive() -> None:
         ),
         theirs=(Snapshot(at=("mm", "layer"), alive=(product, Alive(role="sum", made_by=("add", "layer"), nbytes=13))),),
     )
-    peaks = explain_peaks(TINY, SIDES, snapshots)
+    peaks = explain_peaks(TINY.dimension_values(), SIDES, snapshots)
     assert peaks.alive == (
         AliveRow(role="product", ours=48, theirs=48),
         AliveRow(role="joined", ours=11, theirs=0),
@@ -99,4 +97,4 @@ def test_peaks_are_explained_by_what_is_alive() -> None:
     )
     assert (peaks.ours.nbytes, peaks.theirs.nbytes, peaks.theirs.operator) == (59, 61, "mm")
     with pytest.raises(CountError, match="layer: mm: the peak is at an operator without an explanation"):
-        explain_peaks(TINY, SIDES, Snapshots(ours=snapshots.ours, theirs=()))
+        explain_peaks(TINY.dimension_values(), SIDES, Snapshots(ours=snapshots.ours, theirs=()))

@@ -8,12 +8,12 @@ import torch
 from attrs import evolve
 from tiny import SHALLOW, TINY
 
-from modelmeter.errors import CountError
-from modelmeter.verify import reference_cases
+from modelmeter.models.deepseek_ocr.proofs import reference_cases
+from modelmeter.models.deepseek_ocr.proofs.trace_sizes import BATCH_SIZE, EARLIER_TOKENS, LOGITS_TOKENS, K, positive
+from modelmeter.support.errors import CountError
 from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.symbolic_trace import Forward, TorchSize, trace_matrix_products
-from modelmeter.verify.trace_sizes import BATCH_SIZE, EARLIER_TOKENS, LOGITS_TOKENS, K, positive
 
 
 def test_values_that_are_too_small_for_a_symbol_are_cases_of_their_own() -> None:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.cost import Elements
-from modelmeter.errors import CountError
-from modelmeter.operator_table import VIEW_OPERATORS
+from modelmeter.core.cost import Elements
+from modelmeter.core.operator_table import VIEW_OPERATORS
+from modelmeter.support.errors import CountError
 from modelmeter.verify import dispatch
 from modelmeter.verify.counting import count_forward
 

@@ -11,8 +11,7 @@ from nets import AfterLinear, Apply, indices, learned, meta
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.errors import CountError
-from modelmeter.operator_table import (
+from modelmeter.core.operator_table import (
     ATTENTION,
     FRESH_MEMORY,
     MATRIX_OPERATORS,
@@ -20,6 +19,7 @@ from modelmeter.operator_table import (
     VECTOR_FLOPS,
     VIEW_OPERATORS,
 )
+from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import (
     Dispatched,
     DispatchFollower,

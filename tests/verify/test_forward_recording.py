@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.recording import record_forward
 from modelmeter.verify.foreign_bytes.records import Recording
 

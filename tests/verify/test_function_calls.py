@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from modelmeter.models.deepseek_ocr.proofs.other_counters.stages import build_stages
 from modelmeter.verify.other_counters.calls import FunctionCall, ModuleCall, record_calls
-from modelmeter.verify.other_counters.stages import Stage, build_stages
+from modelmeter.verify.other_counters.stage import Stage
 
 
 class Mixed(nn.Module):

@@ -10,7 +10,7 @@ import sympy
 from nets import rows, trace_rows
 from torch import Tensor
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 from modelmeter.verify.guards import LEAST_SIZE, read_domain
 
 

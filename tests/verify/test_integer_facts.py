@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 import sympy
 
-from modelmeter import functions
-from modelmeter.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, IntegerFunction, Triangular
+from modelmeter.core import functions
+from modelmeter.core.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, IntegerFunction, Triangular
 from modelmeter.verify.integer_facts import (
     Domain,
     EvenReads,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.records import LiveStorage, Recording
 
 

@@ -14,8 +14,8 @@ from nets import indices, meta
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.cost import Elements
-from modelmeter.errors import CountError
+from modelmeter.core.cost import Elements
+from modelmeter.support.errors import CountError
 from modelmeter.verify.live_storages import WatchedOperator, watch_storages
 
 

@@ -7,7 +7,7 @@ import torch
 from nets import meta
 from torch import Tensor, nn
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 from modelmeter.verify.matrix_products import count_matrix_products
 
 

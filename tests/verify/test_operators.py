@@ -10,9 +10,9 @@ from nets import Apply, count, count_one, indices, learned, make, meta
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.errors import CountError
+from modelmeter.core.cost import Elements, Operator
 from modelmeter.models.deepseek_ocr.reference_functions import list_offsets
+from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import record_forward
 from modelmeter.verify.dispatch import Dispatched
 from modelmeter.verify.operators import CountedOperator, TensorKinds, count_scores, count_stored, weigh

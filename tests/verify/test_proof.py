@@ -10,31 +10,37 @@ import torch
 from attrs import evolve
 from tiny import SHALLOW, TINY
 
-from modelmeter.cost import METRICS, Cost, Metric
-from modelmeter.errors import CountError
-from modelmeter.functions import CeilDiv, FloorDiv, Size
-from modelmeter.fusion import FUSED_IO
-from modelmeter.symbols import symbol
-from modelmeter.verify import reference_cases, transformers_cases
+from modelmeter.core.cost import METRICS, Cost, Metric
+from modelmeter.core.functions import CeilDiv, FloorDiv, Size
+from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.proofs import reference_cases, transformers_cases
+from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of
+from modelmeter.models.deepseek_ocr.proofs.oracle import TRANSFORMERS
+from modelmeter.models.deepseek_ocr.proofs.trace_sizes import (
+    BATCH_SIZE,
+    CACHED_TOKENS,
+    EARLIER_TOKENS,
+    LOGITS_TOKENS,
+    K,
+)
+from modelmeter.support.errors import CountError
 from modelmeter.verify.case import Case
 from modelmeter.verify.guards import Assumed
-from modelmeter.verify.oracle import TRANSFORMERS
-from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.model_formulas import ModelFormulas
 from modelmeter.verify.proof import Verdict, compare, prove
-from modelmeter.verify.proofs import formulas_of
 from modelmeter.verify.symbolic_trace import Prepare, SymbolicTrace, trace_everything
-from modelmeter.verify.trace_sizes import BATCH_SIZE, CACHED_TOKENS, EARLIER_TOKENS, LOGITS_TOKENS, K
 
 CAST = "activation_bits and weight_bits other than 32; kv_bits as activation_bits"
 
 
 @pytest.fixture(scope="module")
-def formulas() -> OurFormulas:
+def formulas() -> ModelFormulas:
     return formulas_of(TINY)
 
 
 @pytest.fixture(scope="module")
-def shallow_formulas() -> OurFormulas:
+def shallow_formulas() -> ModelFormulas:
     return formulas_of(SHALLOW)
 
 
@@ -54,7 +60,7 @@ def different(verdicts: Iterator[Verdict]) -> set[tuple[str, Metric]]:
     return {(verdict.subject, verdict.metric) for verdict in verdicts if not verdict.is_equal}
 
 
-def test_a_prompt_costs_what_the_formulas_say(formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace]) -> None:
+def test_a_prompt_costs_what_the_formulas_say(formulas: ModelFormulas, prefill: tuple[Case, SymbolicTrace]) -> None:
     case, trace = prefill
     verdicts = list(compare(formulas, case, trace))
     assert different(iter(verdicts)) == set()
@@ -70,7 +76,7 @@ def test_a_prompt_costs_what_the_formulas_say(formulas: OurFormulas, prefill: tu
     assert {BATCH_SIZE, LOGITS_TOKENS, EARLIER_TOKENS} == root.ours.free_symbols
 
 
-def test_a_page_costs_what_the_formulas_say(shallow_formulas: OurFormulas, page: tuple[Case, SymbolicTrace]) -> None:
+def test_a_page_costs_what_the_formulas_say(shallow_formulas: ModelFormulas, page: tuple[Case, SymbolicTrace]) -> None:
     case, trace = page
     verdicts = list(compare(shallow_formulas, case, trace))
     assert different(iter(verdicts)) == set()
@@ -81,7 +87,7 @@ def test_a_page_costs_what_the_formulas_say(shallow_formulas: OurFormulas, page:
 
 
 def test_the_stages_of_a_page_are_compared_each_on_its_own(
-    shallow_formulas: OurFormulas, page: tuple[Case, SymbolicTrace]
+    shallow_formulas: ModelFormulas, page: tuple[Case, SymbolicTrace]
 ) -> None:
     """Work that moves from one stage to another changes no module, and is found."""
     case, trace = page
@@ -96,7 +102,7 @@ def test_the_stages_of_a_page_are_compared_each_on_its_own(
     ]  # fmt: skip
 
 
-def test_a_decode_step_comes_down_to_the_cached_tokens(formulas: OurFormulas) -> None:
+def test_a_decode_step_comes_down_to_the_cached_tokens(formulas: ModelFormulas) -> None:
     case = reference_cases.make_decode_case(TINY, least={})
     verdicts = list(prove(formulas, [case]))
     assert different(iter(verdicts)) == set()
@@ -115,7 +121,7 @@ def test_a_decode_step_comes_down_to_the_cached_tokens(formulas: OurFormulas) ->
     ],
     ids=lambda case: str(case.name),
 )
-def test_where_nothing_is_cast_the_formulas_hold_too(shallow_formulas: OurFormulas, case: Case) -> None:
+def test_where_nothing_is_cast_the_formulas_hold_too(shallow_formulas: ModelFormulas, case: Case) -> None:
     verdicts = list(prove(shallow_formulas, [evolve(case, casts=False)]))
     assert different(iter(verdicts)) == set()
     assert {verdict.metric for verdict in verdicts} == {*METRICS, FUSED_IO}
@@ -124,7 +130,7 @@ def test_where_nothing_is_cast_the_formulas_hold_too(shallow_formulas: OurFormul
     assert all(widths.isdisjoint((verdict.ours + verdict.theirs).free_symbols) for verdict in verdicts)
 
 
-def test_pages_that_do_not_share_a_call_read_the_weights_again(shallow_formulas: OurFormulas) -> None:
+def test_pages_that_do_not_share_a_call_read_the_weights_again(shallow_formulas: ModelFormulas) -> None:
     """Two images in each of three prompts that take turns: six calls."""
     case = reference_cases.make_page_case(SHALLOW, 16 * 22, num_calls=3, images_per_prompt=2)
     verdicts = list(prove(shallow_formulas, [case]))
@@ -143,7 +149,7 @@ def test_pages_that_do_not_share_a_call_read_the_weights_again(shallow_formulas:
     ],
     ids=lambda case: str(case.name),
 )
-def test_transformers_does_the_same_matrix_products(formulas: OurFormulas, case: Case) -> None:
+def test_transformers_does_the_same_matrix_products(formulas: ModelFormulas, case: Case) -> None:
     verdicts = list(prove(formulas, [case], counterparts=TRANSFORMERS))
     assert different(iter(verdicts)) == set()
     assert {verdict.implementation for verdict in verdicts} == {"transformers"}
@@ -152,7 +158,9 @@ def test_transformers_does_the_same_matrix_products(formulas: OurFormulas, case:
     assert all("rotary" in verdict.note for verdict in verdicts)
 
 
-def damage(formulas: OurFormulas, path: str, stage: str, metric: Metric, change: Callable[[Size], Size]) -> OurFormulas:
+def damage(
+    formulas: ModelFormulas, path: str, stage: str, metric: Metric, change: Callable[[Size], Size]
+) -> ModelFormulas:
     """Return the formulas with one metric of one module changed."""
     cost: Cost = formulas.costs[path][stage]
     by_stage = {**formulas.costs[path], stage: evolve(cost, **{metric: change(sympy.sympify(cost[metric]))})}
@@ -170,14 +178,14 @@ def damage(formulas: OurFormulas, path: str, stage: str, metric: Metric, change:
     ids=["a term", "a factor", "a size"],
 )
 def test_a_wrong_formula_is_found_at_its_module(
-    formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace], metric: Metric, change: Callable[[Size], Size]
+    formulas: ModelFormulas, prefill: tuple[Case, SymbolicTrace], metric: Metric, change: Callable[[Size], Size]
 ) -> None:
     path = "model.layers.0.self_attn"
     case, trace = prefill
     assert different(compare(damage(formulas, path, "prefill", metric, change), case, trace)) == {(path, metric)}
 
 
-def test_a_wrong_ceiling_is_found(shallow_formulas: OurFormulas, page: tuple[Case, SymbolicTrace]) -> None:
+def test_a_wrong_ceiling_is_found(shallow_formulas: ModelFormulas, page: tuple[Case, SymbolicTrace]) -> None:
     case, trace = page
     path = "model.sam_model.net_2"
     floored = damage(
@@ -187,7 +195,7 @@ def test_a_wrong_ceiling_is_found(shallow_formulas: OurFormulas, page: tuple[Cas
 
 
 def test_formulas_that_are_wrong_in_opposite_ways_are_found_though_their_sum_is_right(
-    formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace]
+    formulas: ModelFormulas, prefill: tuple[Case, SymbolicTrace]
 ) -> None:
     case, trace = prefill
     wrong = formulas
@@ -197,21 +205,21 @@ def test_formulas_that_are_wrong_in_opposite_ways_are_found_though_their_sum_is_
 
 
 def test_a_stage_that_the_formulas_leave_out_is_found(
-    formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace]
+    formulas: ModelFormulas, prefill: tuple[Case, SymbolicTrace]
 ) -> None:
     case, trace = prefill
     without = evolve(formulas, costs={**formulas.costs, "model.norm": {}})
     assert ("model.norm", "cuda_core_flops") in different(compare(without, case, trace))
 
 
-def test_a_module_that_was_not_traced_is_an_error(formulas: OurFormulas, prefill: tuple[Case, SymbolicTrace]) -> None:
+def test_a_module_that_was_not_traced_is_an_error(formulas: ModelFormulas, prefill: tuple[Case, SymbolicTrace]) -> None:
     case, trace = prefill
     costs = {path: cost for path, cost in trace.costs.items() if path != "model.norm"}
     with pytest.raises(CountError, match=r"a module was not traced; found \['model.norm'\]"):
         list(compare(formulas, case, evolve(trace, costs=costs)))
 
 
-def test_a_point_that_a_guard_leaves_out_is_traced_on_its_own(formulas: OurFormulas) -> None:
+def test_a_point_that_a_guard_leaves_out_is_traced_on_its_own(formulas: ModelFormulas) -> None:
     def leave_out_seven(
         prepare: Prepare, symbols: Sequence[sympy.Symbol], assumed: Assumed, dtype: torch.dtype
     ) -> SymbolicTrace:

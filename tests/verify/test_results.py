@@ -10,10 +10,11 @@ import sympy
 from attrs import evolve
 from tiny import SHALLOW
 
-from modelmeter.compiler import CompiledModel, compile_model
-from modelmeter.cost import BACKWARD_METRICS, METRICS
-from modelmeter.evidence import Evidence
-from modelmeter.peak import PEAK
+from modelmeter.analysis.evidence import Evidence
+from modelmeter.analysis.peak import PEAK
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import compile_model
+from modelmeter.core.cost import BACKWARD_METRICS, METRICS
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.results import Row, count_operators, find_gaps, gather_rows, make_evidence
 

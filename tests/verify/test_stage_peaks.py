@@ -10,15 +10,16 @@ import torch
 from attrs import asdict, evolve
 from tiny import TINY
 
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import Precision
-from modelmeter.evaluate import Evaluator, evaluate
+from modelmeter.analysis.peak import PEAK
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import Precision
+from modelmeter.core.evaluate import Evaluator, evaluate
 from modelmeter.models.deepseek_ocr.build import STAGES
+from modelmeter.models.deepseek_ocr.proofs.points import PROVED, list_workloads, make_points
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
-from modelmeter.peak import PEAK
 from modelmeter.verify.proof import Verdict
-from modelmeter.verify.stage_peaks import PRECISION, WIDE, list_workloads, prove_peaks, watch_stages
+from modelmeter.verify.stage_peaks import PRECISION, WIDE, prove_peaks, watch_stages
 
 
 def page(
@@ -79,7 +80,8 @@ def test_peaks_equal_the_walk(model: CompiledModel, workload: TraceWorkload, dty
     # Unlike each other and float32, so that no kind of element can stand for another.
     precision = Precision(weight_bits=5, activation_bits=17, kv_bits=3) if dtype == DTYPE else WIDE
     sizes = {**model.defaults, **asdict(workload), **asdict(precision), "decode_steps": 3, "decode_step": 3}
-    watched = watch_stages(model.architecture, workload, precision=precision, dtype=dtype)
+    (point,) = make_points(model.architecture, [workload])
+    watched = watch_stages(PROVED, point, precision=precision, dtype=dtype)
     found = {stage: evaluate(8 * peak.formula, sizes) for stage, peak in model.peaks.items()}
     assert found == watched
 
@@ -109,7 +111,7 @@ def test_the_workloads_have_every_operator_as_their_peak_that_is_one_anywhere(pu
 def verdicts() -> list[Verdict]:
     # Tiny widths, and patches of the published size.
     workloads = list(list_workloads(TINY.sam_patch_size))
-    return list(prove_peaks(TINY, [workloads[2], workloads[6]], progress=lambda _: None))
+    return list(prove_peaks(PROVED, make_points(TINY, [workloads[2], workloads[6]]), progress=lambda _: None))
 
 
 def test_each_stage_gets_a_verdict_at_each_workload_with_casts_and_without() -> None:

@@ -11,9 +11,9 @@ from nets import AfterLinear, rows, trace_rows
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.cost import Cost
-from modelmeter.errors import CountError
-from modelmeter.symbols import symbol
+from modelmeter.core.cost import Cost
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import CountError
 from modelmeter.verify.symbolic_trace import (
     LARGE_EXAMPLES,
     SMALL_EXAMPLES,

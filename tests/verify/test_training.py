@@ -9,8 +9,8 @@ from nets import meta as data
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.cost import Elements
-from modelmeter.errors import CountError
+from modelmeter.core.cost import Elements
+from modelmeter.support.errors import CountError
 from modelmeter.verify.training import TrainingCount, count_training_step
 
 

@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Final
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.names import unknown_name
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
+from modelmeter.support.names import unknown_name
 
 ROUTING: Final = "expert_routing"
 """The argument that is no size."""

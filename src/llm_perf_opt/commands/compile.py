@@ -6,18 +6,21 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from llm_perf_opt.commands.sources import GRAPH_FILE, PACKAGE, read_model
+from llm_perf_opt.commands.sources import read_model
+from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiler import compile_model, emit_files
-from modelmeter.emit.write import refuse_foreign_files, write_files
-from modelmeter.errors import OutputError, TraceError
-from modelmeter.evidence import Evidence
-from modelmeter.files import explain_failure, refuse_foreign
-from modelmeter.graph import ModuleGraph
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.graph.module_graph import GRAPH_FILE, ModuleGraph
+from modelmeter.model.registry import find_model
+from modelmeter.support.errors import OutputError, TraceError
+from modelmeter.support.files import explain_failure, refuse_foreign
+from modelmeter.support.generated_files import refuse_foreign_files, write_files
+
+if TYPE_CHECKING:  # it needs sympy
+    from modelmeter.model.definition import Architecture
 
 FOLDER: Final = Path("codegen")
 """Where a compilation goes if nobody says where; only a new one, since this folder of a checkout is not to change."""
@@ -67,6 +70,7 @@ def compile_files(
     graph = ModuleGraph.read(graph_file) if graph_file else None
     source = read_model(config, graph, name=name)
     architecture = source.architecture
+    definition = find_model(architecture.model)
     if graph is None:
         begin("trace the torch modules")
         graph = _trace(architecture)
@@ -74,21 +78,23 @@ def compile_files(
     compiled = compile_model(architecture, graph, name=source.name)
     begin("emit the evaluators and the pages")
     evidence = Evidence.read(evidence_file) if evidence_file else None
-    has_accuracy = accuracy_file is not None and accuracy_file.is_file() and architecture == DeepSeekOCRArchitecture()
-    files = {**emit_files(compiled, evidence, has_accuracy=has_accuracy), f"{PACKAGE}/{GRAPH_FILE}": graph.to_json()}
+    has_accuracy = (
+        accuracy_file is not None and accuracy_file.is_file() and architecture == definition.make_architecture()
+    )
+    files = emit_files(compiled, evidence, has_accuracy=has_accuracy)
+    files[f"{definition.package}/{GRAPH_FILE}"] = graph.to_json()
     return Compilation(graph=graph, files=files, warnings=source.warnings)
 
 
-def _trace(architecture: DeepSeekOCRArchitecture) -> ModuleGraph:
+def _trace(architecture: Architecture) -> ModuleGraph:
     """Do what the compiler would do, as a step of its own. Nothing else in a compilation imports torch."""
     try:
-        from modelmeter.models.deepseek_ocr.trace_reference import trace_reference
+        return find_model(architecture.model).trace(architecture)
     except ModuleNotFoundError as error:
         raise TraceError(
             "tracing needs torch and torchinfo", found=str(error),
             remedy="pip install 'modelmeter[trace]', or start from a saved module graph with --graph",
         ) from None  # fmt: skip
-    return trace_reference(architecture)
 
 
 def save(compilation: Compilation, folder: Path | None, graph_file: Path | None, *, keep: bool) -> tuple[str, ...]:

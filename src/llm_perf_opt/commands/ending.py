@@ -10,8 +10,8 @@ from typing import Any, Final, NoReturn
 
 import typer
 
-from modelmeter.errors import ModelMeterError, OutputError
-from modelmeter.files import describe_failure
+from modelmeter.support.errors import ModelMeterError, OutputError
+from modelmeter.support.files import describe_failure
 
 _ESCAPE: Final = "modelmeter.escape"
 """How characters are written that an encoding has not."""

@@ -14,10 +14,10 @@ from rich.text import Text
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.arguments import Argument, as_json, fill_arguments, parse_arguments, write_argument
-from llm_perf_opt.commands.names import UnknownNameError, unknown_name
 from llm_perf_opt.commands.page_views import PageViews
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
+from modelmeter.support.names import UnknownNameError, unknown_name
 
 STAGES: Final = ("vision", "projector", "prefill", "decode", "request")
 TRAINING_STEP: Final = "training_step"  # the names in modelmeter come with sympy, which takes long to import

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from attrs import frozen
 
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
 
 PageOption = Annotated[
     str | None, typer.Option("--page", metavar="WxH", help="A page of W x H pixels, which its tiles follow from.")

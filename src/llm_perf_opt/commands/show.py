@@ -11,25 +11,25 @@ from attrs import evolve, field, frozen
 from rich.console import RenderableType
 from rich.text import Text
 
-from llm_perf_opt.commands.names import unknown_name
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from llm_perf_opt.typeset import Line, typeset, write_bracket
-from modelmeter.catalogue import LayerEntry
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import METRICS
-from modelmeter.emit.conventions import SIZES_IN_A_LAYER
-from modelmeter.emit.formula import CALLS, Formula, is_bytes
-from modelmeter.emit.latex import multiply
-from modelmeter.emit.layer_page import build_layer_page
-from modelmeter.emit.page_input import PageInput, build_section, make_printer
-from modelmeter.emit.page_spec import FormulaSection, MetricBlock, PeakBlock, StagePage
-from modelmeter.emit.peak_formula import EIGHTH, PeakCase, PeakFormula
-from modelmeter.emit.stage_page import REQUEST, build_request_page, build_stage_page
-from modelmeter.emit.training_page import build_training_page
-from modelmeter.functions import BRACKETS, RoutedReads
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.peak import PEAK
-from modelmeter.symbols import Dimension
+from modelmeter.analysis.catalogue import LayerEntry
+from modelmeter.analysis.peak import PEAK
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import METRICS
+from modelmeter.core.functions import BRACKETS, RoutedReads
+from modelmeter.core.symbols import Dimension
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.publishing.conventions import SIZES_IN_A_LAYER
+from modelmeter.publishing.formula import CALLS, Formula, is_bytes
+from modelmeter.publishing.latex import multiply
+from modelmeter.publishing.layer_page import build_layer_page
+from modelmeter.publishing.page_input import PageInput, build_section, make_printer
+from modelmeter.publishing.page_spec import FormulaSection, MetricBlock, PeakBlock, StagePage
+from modelmeter.publishing.peak_formula import EIGHTH, PeakCase, PeakFormula
+from modelmeter.publishing.stage_page import build_request_page, build_stage_page
+from modelmeter.publishing.training_page import build_training_page
+from modelmeter.support.names import unknown_name
 
 _LARGEST_STAGE: Final = "the largest peak of the stages"
 
@@ -76,6 +76,7 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
         If there is none.
     """
     source = PageInput(
+        definition=compiled.definition,
         model=compiled.model,
         totals=compiled.totals,
         peaks=compiled.peaks,

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import fields, frozen
 
-from modelmeter.errors import ArchitectureError, GraphError
-from modelmeter.graph import ModuleGraph
+from modelmeter.graph.module_graph import GRAPH_FILE, ModuleGraph
+from modelmeter.support.errors import ArchitectureError, GraphError
 
 if TYPE_CHECKING:  # it needs sympy, which `tree` does without
-    from modelmeter.compiler import CompiledModel
-    from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+    from modelmeter.compiled_model import CompiledModel
+    from modelmeter.model.definition import Architecture
 
 PACKAGE: Final = "deepseek_ocr_costs"
-GRAPH_FILE: Final = "module_graph.json"
-"""In the generated package: the module graph that it was compiled from."""
 
 
 def read_graph(path: Path | None) -> ModuleGraph:
@@ -38,38 +36,11 @@ def read_graph(path: Path | None) -> ModuleGraph:
         ) from None
 
 
-def architecture_of(graph: ModuleGraph) -> DeepSeekOCRArchitecture:
-    """Return the architecture that a module graph was traced from.
-
-    Raises
-    ------
-    ArchitectureError
-        If the graph lacks a size, has one more, or its sizes contradict each other.
-    """
-    from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-
-    sizes = {name: size for name, size in graph.architecture.items() if name != "sam_num_global_layers"}
-    expected = {field.name for field in fields(DeepSeekOCRArchitecture)} - {"sam_global_attn_indexes"}
-    if set(sizes) != expected:
-        raise ArchitectureError(
-            "the module graph does not have the sizes of this model", place="architecture",
-            expected=sorted(expected - set(sizes)), found=sorted(set(sizes) - expected),
-        )  # fmt: skip
-    values: dict[str, Any] = {**sizes, "sam_global_attn_indexes": graph.sam_global_attn_indexes}
-    architecture = DeepSeekOCRArchitecture(**values)
-    if architecture.dimension_values() != graph.architecture:
-        raise ArchitectureError(
-            "the sizes of the module graph contradict each other", place="architecture.sam_num_global_layers",
-            expected=architecture.sam_num_global_layers, found=graph.architecture.get("sam_num_global_layers"),
-        )  # fmt: skip
-    return architecture
-
-
 @frozen(kw_only=True)
 class ModelSource:
     """A model: its sizes, its name, and what its config says that nobody understands."""
 
-    architecture: DeepSeekOCRArchitecture
+    architecture: Architecture
     name: str
     warnings: tuple[str, ...] = ()
 
@@ -90,22 +61,22 @@ def read_model(config: Path | None, graph: ModuleGraph | None, *, name: str | No
         If the config is not one of this model, or describes another model than the graph, or if the name is one
         of another model.
     """
-    from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture, read_hf_config
-    from modelmeter.models.deepseek_ocr.model_name import name_model
+    from modelmeter.model.registry import find_model
 
-    read = read_hf_config(config) if config is not None else None
-    traced = architecture_of(graph) if graph is not None else None
+    definition = find_model()
+    read = definition.read_config(config) if config is not None else None
+    traced = definition.read_architecture(graph) if graph is not None else None
     if read is not None and traced is not None:
         _check_same(read.architecture, traced)
-    architecture = read.architecture if read is not None else traced or DeepSeekOCRArchitecture()
+    architecture = read.architecture if read is not None else traced or definition.make_architecture()
     return ModelSource(
         architecture=architecture,
-        name=name_model(architecture, read.names if read is not None else (), chosen=name),
+        name=definition.choose_name(architecture, read.names if read is not None else (), chosen=name),
         warnings=tuple(map(str, read.warnings)) if read is not None else (),
     )
 
 
-def _check_same(wanted: DeepSeekOCRArchitecture, traced: DeepSeekOCRArchitecture) -> None:
+def _check_same(wanted: Any, traced: Any) -> None:
     for field in fields(type(wanted)):
         if getattr(wanted, field.name) != getattr(traced, field.name):
             raise ArchitectureError(
@@ -124,5 +95,6 @@ def compile_graph(graph: ModuleGraph) -> CompiledModel:
         If the graph is not one of this model.
     """
     from modelmeter.compiler import compile_model
+    from modelmeter.model.registry import find_model
 
-    return compile_model(architecture_of(graph), graph)
+    return compile_model(find_model().read_architecture(graph), graph)

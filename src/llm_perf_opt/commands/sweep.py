@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from llm_perf_opt.commands import page_views
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 
 def sweep(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llm_perf_opt.commands.report import WORKLOAD, TimestampOption, WorkloadOption, read_clock
-from modelmeter.errors import TraceError
+from modelmeter.model.registry import find_model
+from modelmeter.support.errors import TraceError
 
 if TYPE_CHECKING:
     from llm_perf_opt.data import OCRWorkloadProfile
@@ -39,23 +40,21 @@ def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> 
         If torch or torchinfo is not installed, or the run fails.
     """
     num_width_tiles, num_height_tiles = profile.tile_grid
+    definition = find_model()
+    sizes = {
+        "batch_size": profile.num_pages,
+        "images_per_prompt": profile.images_per_prompt,
+        "vision_batch_size": profile.vision_batch_size,
+        "base_size": profile.view_size,
+        "image_size": profile.image_size,
+        "num_width_tiles": num_width_tiles,
+        "num_height_tiles": num_height_tiles,
+        "seq_len": profile.seq_len,
+        "logits_tokens": profile.seq_len if profile.logits_tokens is None else profile.logits_tokens,
+    }
     try:
-        from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-        from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload
-        from modelmeter.trace_artifacts import trace_artifacts
+        return definition.trace_artifacts(definition.make_architecture(), sizes, generated_at)
     except ModuleNotFoundError as error:
         raise TraceError(
             "tracing needs torch and torchinfo", found=str(error), remedy="pip install 'modelmeter[trace]'"
         ) from None
-    sizes = TraceWorkload(
-        batch_size=profile.num_pages,
-        images_per_prompt=profile.images_per_prompt,
-        vision_batch_size=profile.vision_batch_size,
-        base_size=profile.view_size,
-        image_size=profile.image_size,
-        num_width_tiles=num_width_tiles,
-        num_height_tiles=num_height_tiles,
-        seq_len=profile.seq_len,
-        logits_tokens=profile.seq_len if profile.logits_tokens is None else profile.logits_tokens,
-    )
-    return trace_artifacts(DeepSeekOCRArchitecture(), sizes, generated_at)

@@ -7,7 +7,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from llm_perf_opt.terminal import format_integer
-from modelmeter.graph import ModuleGraph, ModuleNode
+from modelmeter.graph.module_graph import ModuleGraph, ModuleNode
 
 _GAP = Text("  ")
 

@@ -11,23 +11,26 @@ from multiprocessing import get_context
 from attrs import frozen
 
 from llm_perf_opt.commands.verify import ROWS_KEYS
+from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiler import compile_model
-from modelmeter.errors import EvidenceError, TraceError
-from modelmeter.evidence import Evidence
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import STAGES, TRAINING_STEP, build_layers, symbolic_sizes
+from modelmeter.model.definition import Architecture
+from modelmeter.model.registry import find_model
+from modelmeter.model.stages import TRAINING_STEP
+from modelmeter.support.errors import EvidenceError, TraceError
 
 try:
-    from modelmeter.verify.proof import Verdict
-    from modelmeter.verify.proofs import Proof, list_full_proofs, list_quick_proofs
+    from modelmeter.verify.proof import Progress, Verdict
     from modelmeter.verify.results import Row, count_operators, find_gaps, gather_rows, make_evidence
 except ModuleNotFoundError as error:
     raise TraceError(
         "proofs need torch, torchinfo and transformers", found=str(error),
         remedy="pip install 'modelmeter[trace]' transformers",
     ) from None  # fmt: skip
+
+Proof = Callable[[Progress], Iterator[Verdict]]
+"""A part of a run."""
 
 Operators = Mapping[str, Mapping[str, Counter[str]]]
 
@@ -112,8 +115,9 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
         If a trace is not valid.
     """
     if name is not None:  # a trace takes seconds, and a name that is none of all layers is none of the traced ones
-        _find_names(name, {layer.function_name(): layer.torch_class() for layer in _list_layer_classes()}, STAGES)
-    architecture = DeepSeekOCRArchitecture()
+        classes = {layer.function_name(): layer.torch_class() for layer in _list_layer_classes()}
+        _find_names(name, classes, find_model().stage_names)
+    architecture = find_model().make_architecture()
     compiled = compile_model(architecture)
     layers = {entry.name: entry.class_name for entry in compiled.catalogue}
     stages = tuple(compiled.totals.by_stage)
@@ -148,7 +152,8 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
 
 def _list_layer_classes() -> Iterator[type[BaseLayer]]:
     """Yield the class of every layer of the model, called or not; of some more than once."""
-    waiting = list(build_layers(symbolic_sizes()).values())
+    definition = find_model()
+    waiting = list(definition.build_layers(definition.symbolic_sizes()).values())
     while waiting:
         layer = waiting.pop(0)
         waiting.extend(child.layer for child in layer.children.values())
@@ -166,12 +171,12 @@ def _find_names(name: str | None, layers: Mapping[str, str], stages: tuple[str, 
     return found
 
 
-def _list_proofs(architecture: DeepSeekOCRArchitecture, is_full: bool) -> list[Proof]:
-    return list((list_full_proofs if is_full else list_quick_proofs)(architecture))
+def _list_proofs(architecture: Architecture, is_full: bool) -> list[Proof]:
+    return list(find_model(architecture.model).list_proofs(architecture, is_full))
 
 
 def _run_proofs(
-    architecture: DeepSeekOCRArchitecture, is_full: bool, jobs: int, begin: Callable[[str], None]
+    architecture: Architecture, is_full: bool, jobs: int, begin: Callable[[str], None]
 ) -> Iterator[Verdict]:
     proofs = _list_proofs(architecture, is_full)
     if jobs == 1:
@@ -189,8 +194,6 @@ def _run_proofs(
             yield from done[number]
 
 
-def _run_one(
-    architecture: DeepSeekOCRArchitecture, is_full: bool, number: int
-) -> tuple[list[str], tuple[Verdict, ...]]:
+def _run_one(architecture: Architecture, is_full: bool, number: int) -> tuple[list[str], tuple[Verdict, ...]]:
     names: list[str] = []
     return names, tuple(_list_proofs(architecture, is_full)[number](names.append))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import fields
 
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,8 +40,8 @@ def verify(
     """Compare the formulas with traces of torch modules. Exits with 1 on any difference."""
     from llm_perf_opt.commands.verification import Verification, run
     from llm_perf_opt.terminal import open_table_console, show_progress
-    from modelmeter.evidence import Evidence
-    from modelmeter.files import refuse_foreign, write_text
+    from modelmeter.analysis.evidence import Evidence
+    from modelmeter.support.files import refuse_foreign, write_text
 
     evidence_file = out / EVIDENCE_FILE if full and out is not None else None
     for file, keys in ((json_file, ROWS_KEYS), (evidence_file, [field.name for field in fields(Evidence)])):

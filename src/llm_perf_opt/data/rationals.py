@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 from llm_perf_opt.data.rules import LARGEST_WHOLE_NUMBER, Rule
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
 
 Rational: TypeAlias = int | Fraction
 """A whole number as int, any other as Fraction."""

@@ -22,8 +22,8 @@ from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.data.wrong_keys import wrong_keys
 from llm_perf_opt.data.yaml_text import dump_yaml, load_yaml
 from llm_perf_opt.errors import RecordError
-from modelmeter.files import LARGEST_TEXT_BYTES, read_text
-from modelmeter.strict_json import parse_object
+from modelmeter.support.files import LARGEST_TEXT_BYTES, read_text
+from modelmeter.support.strict_json import parse_object
 
 T = TypeVar("T")
 VERSION_KEY = "schema_version"

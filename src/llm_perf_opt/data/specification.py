@@ -11,13 +11,13 @@ from attrs import field, frozen
 from llm_perf_opt.data import rules
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.utils.image_tokens import image_tokens
-from modelmeter.errors import WorkloadError
 from modelmeter.models.deepseek_ocr.image_preprocessing import (
     PREPROCESSINGS,
     PreprocessingName,
     find_tile_grid,
     find_untiled_side,
 )
+from modelmeter.support.errors import WorkloadError
 
 VisionBackbone = Literal["sam_vit_b", "clip_vit_l", "other"]
 DocumentKind = Literal["text_heavy", "mixed_layout", "image_rich", "synthetic"]

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from llm_perf_opt.data import OperatorSpec, TargetOperatorList
 from modelmeter.layers.base import BaseLayer
-from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
+from modelmeter.model.registry import find_model
 
 Coverage = Literal["modelled", "needs none", "unmodelled"]
 
@@ -71,7 +71,8 @@ def compare_with_layers(operators: TargetOperatorList) -> tuple[CoverageEntry, .
     elsewhere is another class, and unmodelled.
     """
     layers: dict[str, list[type[BaseLayer]]] = {}
-    for tree in build_layers(symbolic_sizes()).values():
+    definition = find_model()
+    for tree in definition.build_layers(definition.symbolic_sizes()).values():
         for layer in _walk(tree):
             if type(layer) not in layers.setdefault(layer.torch_class(), []):
                 layers[layer.torch_class()].append(type(layer))

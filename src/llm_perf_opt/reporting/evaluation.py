@@ -12,7 +12,7 @@ from llm_perf_opt.data import OCRWorkloadProfile
 from llm_perf_opt.data.hardware import DTYPE_BITS
 from llm_perf_opt.data.prediction import ActivationMemory, RunStage
 from llm_perf_opt.data.rationals import Rational
-from modelmeter.errors import OutputError, WorkloadError
+from modelmeter.support.errors import OutputError, WorkloadError
 
 if TYPE_CHECKING:
     from deepseek_ocr_costs import Cost

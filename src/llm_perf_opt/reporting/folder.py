@@ -12,8 +12,8 @@ from pathlib import Path
 from attrs import field, frozen
 
 from llm_perf_opt.reporting.manifest import MANIFEST, Digests, digest, join, read_manifest, write_manifest
-from modelmeter.errors import OutputError
-from modelmeter.files import describe_failure
+from modelmeter.support.errors import OutputError
+from modelmeter.support.files import describe_failure
 
 _SHOWN = 3
 """How many files a message names."""
@@ -171,7 +171,15 @@ class _Replacement:
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it; return those that were not there, the outermost first."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()][::-1]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
+    """Make a folder and those above it, or none of them; return those that were not there, the outermost first."""
+    made: list[Path] = []
+    try:
+        for each in [each for each in (folder, *folder.parents) if not each.exists()][::-1]:
+            each.mkdir(exist_ok=True)
+            made.append(each)
+    except OSError:
+        for each in reversed(made):
+            with suppress(OSError):  # someone has put something there since
+                each.rmdir()
+        raise
+    return made

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from modelmeter.errors import OutputError
-from modelmeter.strict_json import parse_object
+from modelmeter.support.errors import OutputError
+from modelmeter.support.strict_json import parse_object
 
 MANIFEST: Final = ".modelmeter.json"
 """The name of the list, in the folder."""

@@ -24,8 +24,8 @@ from llm_perf_opt.reporting.evaluation import AS_COMPUTED, Storage, read_convent
 from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.utils.paths import analytic_model_dir
 from llm_perf_opt.visualize.pages import render_files
-from modelmeter.errors import WorkloadError
 from modelmeter.models.deepseek_ocr.image_preprocessing import find_preprocessing
+from modelmeter.support.errors import WorkloadError
 
 
 @frozen(kw_only=True)

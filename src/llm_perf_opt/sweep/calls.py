@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from math import gcd
 from typing import Final
 
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
 
 VISION_BATCH_SIZE: Final = "vision_batch_size"
 

@@ -10,7 +10,7 @@ from attrs import frozen
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.arguments import Argument, as_json
 from llm_perf_opt.sweep.blocks import Sweep
-from modelmeter.errors import OutputError
+from modelmeter.support.errors import OutputError
 
 INT64: Final = "int64"
 FLOAT64: Final = "float64"

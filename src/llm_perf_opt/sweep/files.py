@@ -12,8 +12,8 @@ from typing import BinaryIO, Final
 
 from llm_perf_opt.sweep.blocks import Block, Sweep, compute_blocks
 from llm_perf_opt.sweep.columns import list_columns
-from modelmeter.errors import OutputError
-from modelmeter.files import explain_failure, replace_files
+from modelmeter.support.errors import OutputError
+from modelmeter.support.files import explain_failure, replace_files
 
 STDOUT: Final = "-"
 """The path that stands for CSV on the standard output."""

@@ -11,8 +11,8 @@ from typing import Final
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.evaluate import PEAK
 from llm_perf_opt.sweep.blocks import METRICS
-from modelmeter.errors import OutputError
-from modelmeter.files import explain_failure
+from modelmeter.support.errors import OutputError
+from modelmeter.support.files import explain_failure
 
 _DESCRIPTION: Final = b"modelmeter"
 """The key of a Parquet schema under which a sweep describes itself."""

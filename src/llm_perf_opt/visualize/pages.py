@@ -18,7 +18,7 @@ from llm_perf_opt.reporting.memory import measure_memory
 from llm_perf_opt.reporting.work import total_time
 from llm_perf_opt.terminal import format_integer, format_quantity
 from llm_perf_opt.visualize import report_tables as tables
-from modelmeter.markdown import escape_markdown
+from modelmeter.support.markdown import escape_markdown
 
 TOP_MODULES: Final = 10
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from modelmeter.cost import Elements, Operator
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.operator_table import vector_flops
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import BaseLayer, Shape, multiply
-from modelmeter.operator_table import vector_flops
-from modelmeter.symbols import symbol
 
 
 def _row_shape() -> Shape:

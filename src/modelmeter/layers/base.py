@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 
 from attrs import NOTHING, Attribute, evolve, field, fields, frozen
 
-from modelmeter.cost import Cost, Elements, Operator, Precision, Work, add_sizes
-from modelmeter.errors import FormulaError
-from modelmeter.functions import Size
-from modelmeter.fusion import keep_unfused
+from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work, add_sizes
+from modelmeter.core.functions import Size
+from modelmeter.core.fusion import keep_unfused
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.child import (
     Child,
     Direction,
@@ -24,7 +24,7 @@ from modelmeter.layers.child import (
     train,
 )
 from modelmeter.layers.tape import Buffer, Tape
-from modelmeter.symbols import symbol
+from modelmeter.support.errors import FormulaError
 
 Shape = tuple[Size, ...]
 
@@ -231,7 +231,7 @@ class BaseLayer(ABC):
         return self.cost.tensor_core_flops
 
     def forward_cuda_core_flops(self) -> Size:
-        """Return the FLOPs of all other arithmetic, weighted by :mod:`modelmeter.operator_table`."""
+        """Return the FLOPs of all other arithmetic, weighted by :mod:`modelmeter.core.operator_table`."""
         return self.cost.cuda_core_flops
 
     def backward_tensor_core_flops(self) -> Size:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve, frozen
 
-from modelmeter.cost import FLOWS, METRICS, Cost, Elements, Operator, Precision, Work, add_sizes
-from modelmeter.functions import Size, routed_reads
-from modelmeter.operator_table import vector_flops
+from modelmeter.core.cost import FLOWS, METRICS, Cost, Elements, Operator, Precision, Work, add_sizes
+from modelmeter.core.functions import Size, routed_reads
+from modelmeter.core.operator_table import vector_flops
 
 if TYPE_CHECKING:
     from modelmeter.layers.base import BaseLayer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, ceil_div, floor_div
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size, ceil_div, floor_div
+from modelmeter.core.operator_table import vector_flops
 from modelmeter.layers.base import BaseLayer, Shape
-from modelmeter.operator_table import vector_flops
 
 
 def convolved_size(size: Size, *, kernel_size: Size, stride: Size, padding: Size) -> Size:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from modelmeter.cost import Elements, Operator
+from modelmeter.core.cost import Elements, Operator
 from modelmeter.layers.base import BaseLayer, multiply
 from modelmeter.layers.operators import add_residual
 from modelmeter.layers.tape import Buffer, Tape

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.errors import FormulaError
-from modelmeter.functions import Size
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size
+from modelmeter.support.errors import FormulaError
 
 if TYPE_CHECKING:  # layers need tapes, and a tape calls the replay of layers
     from modelmeter.layers.base import BaseLayer

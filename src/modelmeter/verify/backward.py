@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.errors import CountError
-from modelmeter.operator_table import ATTENTION, vector_flops
+from modelmeter.core.operator_table import ATTENTION, vector_flops
+from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, tensors_in
 from modelmeter.verify.gradient_graph import GradientGraph, Meeting
 from modelmeter.verify.operators import CountedOperator, OperatorRecorder, weigh

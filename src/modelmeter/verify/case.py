@@ -11,10 +11,10 @@ import torch
 from attrs import evolve, field, frozen
 from sympy.core.relational import Relational
 
-from modelmeter.cost import FLOAT32_BITS
-from modelmeter.errors import CountError
-from modelmeter.functions import Size
-from modelmeter.symbols import STORAGE
+from modelmeter.core.cost import FLOAT32_BITS
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import STORAGE
+from modelmeter.support.errors import CountError
 from modelmeter.verify.guards import LEAST_SIZE
 from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.symbolic_trace import Forward, SymbolicTrace, TorchSize, TorchSizes, Trace

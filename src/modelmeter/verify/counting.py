@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.cost import Work
-from modelmeter.errors import CountError
+from modelmeter.core.cost import Work
+from modelmeter.support.errors import CountError
 from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder
 
 

@@ -18,8 +18,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from modelmeter.errors import CountError
-from modelmeter.operator_table import (
+from modelmeter.core.operator_table import (
     ATTENTION,
     FRESH_MEMORY,
     MATRIX_OPERATORS,
@@ -27,6 +26,7 @@ from modelmeter.operator_table import (
     VIEW_OPERATORS,
     find_weight,
 )
+from modelmeter.support.errors import CountError
 from modelmeter.verify.module_calls import ModuleFollower
 
 
@@ -85,7 +85,7 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
     Raises
     ------
     CountError
-        When an operator is in no list of :mod:`modelmeter.operator_table`, or a module is not part of the model.
+        When an operator is in no list of :mod:`modelmeter.core.operator_table`, or a module is not part of the model.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -118,7 +118,7 @@ class DispatchFollower(TorchDispatchMode):  # type: ignore[no-untyped-call]  # t
                 return result
             raise CountError(
                 "an operator that nothing accounts for", place=self.modules.path or "the model", found=f"aten.{name}",
-                remedy="add it to modelmeter.operator_table",
+                remedy="add it to modelmeter.core.operator_table",
             )  # fmt: skip
         if name in VIEW_OPERATORS:
             return func(*args, **kwargs)
@@ -172,6 +172,6 @@ def lay_out_heads(attended: Tensor) -> Tensor:
 
 
 def is_listed(name: str) -> bool:
-    """Tell whether an ATen operator is in one of the lists of :mod:`modelmeter.operator_table`."""
+    """Tell whether an ATen operator is in one of the lists of :mod:`modelmeter.core.operator_table`."""
     lists = (MATRIX_OPERATORS, MOVING_OPERATORS, VIEW_OPERATORS, FRESH_MEMORY)
     return find_weight(name) is not None or any(name in operators for operators in lists)

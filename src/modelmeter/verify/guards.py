@@ -15,7 +15,7 @@ from sympy.core.relational import Relational
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils._sympy.functions import IntTrueDiv
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain, find_zeros, is_at_least
 
 LEAST_SIZE = 2

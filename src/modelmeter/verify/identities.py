@@ -1,87 +1,60 @@
-"""Identities that carry a proof on two layers and one view over to every depth, to tiles and to the layer pages."""
+"""Identities that carry a proof on few layers over to every depth, and to the layer pages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 import sympy
 from attrs import evolve, fields, frozen
 
-from modelmeter.bind import BoundModule
-from modelmeter.cost import METRICS, Cost, Metric
-from modelmeter.functions import Size, exceeds, floor_div
-from modelmeter.fusion import FUSED_IO, FusedMetric
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.core.cost import METRICS, Cost, Metric
+from modelmeter.core.functions import Size
+from modelmeter.core.fusion import FUSED_IO, FusedMetric
+from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_decoder_layer import DeepseekV2DecoderLayer
-from modelmeter.models.deepseek_ocr.layers.vision.block import Block
-from modelmeter.models.deepseek_ocr.layers.vision.notp_transformer_block import NoTPTransformerBlock
-from modelmeter.symbols import symbol
 from modelmeter.verify.case import Case
 from modelmeter.verify.integer_facts import Domain, resolve
-from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.model_formulas import ModelFormulas
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.symbolic_trace import SymbolicTrace
-from modelmeter.verify.trace_sizes import NO_TILES, Sizes
 
 Counted = Metric | FusedMetric
 
 COUNTED: tuple[Counted, ...] = (*METRICS, FUSED_IO)
 
-ADDITIVE: tuple[Counted, ...] = ("tensor_core_flops", "cuda_core_flops", "io_bytes", FUSED_IO, "activation_bytes")
+
+class Sized(Protocol):
+    """An architecture."""
+
+    def dimension_values(self) -> Mapping[str, int]:
+        """Return its sizes by dimension."""
+
+
+A = TypeVar("A", bound=Sized)
 
 
 @frozen(kw_only=True)
-class Growth:
+class Growth(Generic[A]):
     """An architecture and the same with one more layer.
 
     ``path`` is that of the new layer, ``layer`` its class, ``dimensions`` are the depths that grow by one.
     """
 
-    smaller: DeepSeekOCRArchitecture
-    larger: DeepSeekOCRArchitecture
+    smaller: A
+    larger: A
     dimensions: tuple[str, ...]
     path: str
     layer: type[BaseLayer]
     stages: tuple[str, ...]
 
 
-def list_growths(architecture: DeepSeekOCRArchitecture) -> Iterator[Growth]:
-    """Yield a growth for each kind of layer. ``architecture`` has one dense layer, and a last block that is global."""
-    layers, blocks = architecture.num_hidden_layers, architecture.sam_num_hidden_layers
-    indexes = architecture.sam_global_attn_indexes
-
-    def grow(path: str, layer: type[BaseLayer], *dimensions: str, **larger: Any) -> Growth:
-        stage = "prefill" if layer is DeepseekV2DecoderLayer else "vision"
-        return Growth(
-            smaller=architecture, larger=evolve(architecture, **larger), dimensions=dimensions, path=path, layer=layer,
-            stages=(stage,),
-        )  # fmt: skip
-
-    yield grow(f"model.layers.{layers}", DeepseekV2DecoderLayer, "num_hidden_layers", num_hidden_layers=layers + 1)
-    dense = architecture.first_k_dense_replace
-    yield grow(
-        f"model.layers.{dense}", DeepseekV2DecoderLayer, "num_hidden_layers", "first_k_dense_replace",
-        num_hidden_layers=layers + 1, first_k_dense_replace=dense + 1,
-    )  # fmt: skip
-    yield grow(f"model.sam_model.blocks.{blocks}", Block, "sam_num_hidden_layers", sam_num_hidden_layers=blocks + 1)
-    yield grow(
-        f"model.sam_model.blocks.{blocks}", Block, "sam_num_hidden_layers", "sam_num_global_layers",
-        sam_num_hidden_layers=blocks + 1, sam_global_attn_indexes=(*indexes, blocks),
-    )  # fmt: skip
-    clip = architecture.clip_num_hidden_layers
-    yield grow(
-        f"model.vision_model.transformer.layers.{clip}", NoTPTransformerBlock, "clip_num_hidden_layers",
-        clip_num_hidden_layers=clip + 1,
-    )  # fmt: skip
-
-
 def prove_growth(
-    growth: Growth,
-    formulas: OurFormulas,
-    make_case: Callable[[DeepSeekOCRArchitecture], Case],
+    growth: Growth[A],
+    formulas: ModelFormulas,
+    make_case: Callable[[A], Case],
 ) -> Iterator[Verdict]:
     """Yield a verdict on each metric: one more layer adds what the trace of that layer has, whatever the depth.
 
@@ -100,8 +73,8 @@ def prove_growth(
     depths = growth.smaller.dimension_values()
     others = {name: size for name, size in depths.items() if name not in growth.dimensions}
     grown = {name: symbol(name) + 1 for name in growth.dimensions}
-    ours_before = _read_formulas(formulas, "", case.stages, {**others, **case.sizes}, after.domain)
-    ours_after = _read_formulas(formulas, "", case.stages, {**others, **case.sizes, **grown}, after.domain)
+    ours_before = read_formulas(formulas, "", case.stages, {**others, **case.sizes}, after.domain)
+    ours_after = read_formulas(formulas, "", case.stages, {**others, **case.sizes, **grown}, after.domain)
     whole_before, whole_after, layer = _read_trace(before, ""), _read_trace(after, ""), _read_trace(after, growth.path)
     for metric in COUNTED:
         ours = sympy.expand(ours_after[metric] - ours_before[metric])
@@ -125,37 +98,6 @@ def prove_growth(
         )
 
 
-def prove_tiles(formulas: OurFormulas) -> Iterator[Verdict]:
-    """Yield verdicts: a call of the towers costs what plain views cost, of its tiles and of its global views.
-
-    So the traces of plain views in one call, of any number and any side, are proofs for tiles, and for pages that take
-    several calls. ``formulas`` have symbols for the workload.
-    """
-    pages, tiles = symbol("vision_batch_size"), symbol("num_width_tiles") * symbol("num_height_tiles")
-    one_call: Sizes = {"batch_size": pages, "images_per_prompt": 1}
-    calls = symbol("images_per_prompt") * floor_div(symbol("batch_size"), pages)
-    stages, anywhere = ("vision", "projector"), Domain()
-    for bound, _ in formulas.members():
-        path = bound.node.path
-        if not path.startswith(("model.sam_model", "model.vision_model", "model.projector")):
-            continue
-        whole, call, plain = (
-            _read_formulas(formulas, path, stages, sizes, anywhere)
-            for sizes in ({}, one_call, {**one_call, **NO_TILES})
-        )
-        of_tiles = {pages: pages * tiles, symbol("base_size"): symbol("image_size")}
-        for metric in ADDITIVE:
-            parts = exceeds(tiles, 1) * sympy.sympify(plain[metric]).xreplace(of_tiles) + plain[metric]
-            yield _compare_forms(
-                bound, stages, metric, call[metric], parts, domain="any sizes and any grid of tiles",
-                note="tiles are vision_batch_size num_width_tiles num_height_tiles views of image_size more",
-            )  # fmt: skip
-            yield _compare_forms(
-                bound, stages, metric, whole[metric], calls * call[metric], domain="any sizes",
-                note="images_per_prompt batch_size / vision_batch_size calls are alike",
-            )  # fmt: skip
-
-
 def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
     """Yield verdicts: the formula of a layer class, in its own sizes, is the one that the model adds up.
 
@@ -172,7 +114,7 @@ def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
                 for form, values in ((canonical, sizes), (layer, {}))
             )
             for metric in COUNTED:
-                yield _compare_forms(
+                yield compare_forms(
                     bound, (call.run,), metric, own[metric], used[metric], domain="all sizes",
                     note=f"{type(layer).__name__} in its own sizes",
                 )  # fmt: skip
@@ -186,9 +128,10 @@ def put_in_own_sizes(layer: BaseLayer) -> tuple[BaseLayer, dict[sympy.Symbol, sy
     return evolve(type(layer).canonical(), **switches), sizes
 
 
-def _read_formulas(
-    formulas: OurFormulas, path: str, stages: Sequence[str], sizes: Sizes, domain: Domain
+def read_formulas(
+    formulas: ModelFormulas, path: str, stages: Sequence[str], sizes: Mapping[str, Size], domain: Domain
 ) -> dict[Counted, Size]:
+    """Return every counted metric of a module over ``stages`` at ``sizes``, multiplied out."""
     cost = formulas.cost(path, stages, sizes, domain)
     return _put_together(cost, formulas.fused_io(path, stages, sizes, domain))
 
@@ -209,9 +152,10 @@ def _put_together(cost: Cost, fused_io: Size) -> dict[Counted, Size]:
     return found
 
 
-def _compare_forms(
+def compare_forms(
     bound: BoundModule, stages: Sequence[str], metric: Counted, ours: Size, theirs: Size, *, domain: str, note: str
 ) -> Verdict:
+    """Return a verdict on two forms of one formula."""
     return Verdict(
         implementation="formulas",
         subject=bound.node.path,

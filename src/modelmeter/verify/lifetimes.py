@@ -15,17 +15,15 @@ import torch
 from attrs import asdict, frozen
 from torch import nn
 
-from modelmeter.cost import Elements, Operator, Precision
-from modelmeter.errors import CountError
-from modelmeter.evaluate import Evaluator
+from modelmeter.analysis.peak import PEAK
+from modelmeter.core.cost import Elements, Operator, Precision
+from modelmeter.core.evaluate import Evaluator
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.tape import Buffer, Tape
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, stage_of
-from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, make_cache, prepare_runs
-from modelmeter.peak import PEAK
+from modelmeter.support.errors import CountError
 from modelmeter.verify.live_storages import WatchedOperator, watch_storages
 from modelmeter.verify.proof import Progress, Verdict
+from modelmeter.verify.proved_model import Point, ProvedModel
 from modelmeter.verify.stage_peaks import PRECISION, WIDE
 
 
@@ -93,59 +91,60 @@ class FullTape(Tape):
             yield ReplayedOperator(layer=layer, name=operator.name, bits=int(evaluate(alive.to_bits(precision))))
 
 
-def prove_lifetimes(
-    architecture: DeepSeekOCRArchitecture, workloads: Iterable[TraceWorkload], progress: Progress
-) -> Iterator[Verdict]:
-    """Yield a verdict on each module that calls operators, in each run at each workload, with casts and without.
+def prove_lifetimes(proved: ProvedModel, points: Iterable[Point], progress: Progress) -> Iterator[Verdict]:
+    """Yield a verdict on each module that calls operators, in each run at each point, with casts and without.
 
     Parameters
     ----------
-    architecture
-        With one expert, and one or two alike layers after each other: what a tape records of more stands for all.
+    points
+        Of models with one expert, and one or two alike layers after each other: what a tape records of more stands
+        for all.
 
     Raises
     ------
     CountError
         If a layer runs other operators than its module, or in another order.
     """
-    for workload in workloads:
-        for dtype, precision in ((DTYPE, PRECISION), (torch.float32, WIDE)):
-            sizes = {**asdict(workload), **asdict(precision)}
-            domain = "; ".join(f"{name} = {size}" for name, size in sizes.items())
-            progress(f"lifetimes at {domain}")
-            numbers = {**architecture.dimension_values(), **sizes, "decode_steps": 1, "decode_step": 1}
-            cache = make_cache(architecture, workload, dtype)
-            model, runs = prepare_runs(architecture, workload, cache, dtype=dtype)
-            layers, inputs = build_layers(numbers), list_inputs(numbers)
-            for run, forward in runs.items():
+    for point in points:
+        for dtype, precision in ((proved.dtype, PRECISION), (torch.float32, WIDE)):
+            sizes = {**point.workload, **asdict(precision)}
+            progress(f"lifetimes at {_describe(sizes)}")
+            numbers = {**point.sizes, **sizes}
+            prepared = point.prepare(dtype)
+            layers, inputs = proved.build_layers(numbers), proved.list_inputs(numbers)
+            for run, forward in prepared.forwards.items():
                 start = perf_counter()
-                watched = watch_storages(model, forward, cache=cache.tensors)
-                tape, ids = FullTape(layers[run], casts=dtype == DTYPE), Buffer(inputs[run])
+                watched = watch_storages(prepared.module, forward, cache=prepared.cache)
+                tape, ids = FullTape(layers[run], casts=dtype == proved.dtype), Buffer(inputs[run])
                 tape.reserve(ids)
                 layers[run].replay(tape, ids)
                 tape.keep(ids)
-                calls = workload.images_per_prompt * workload.batch_size // workload.vision_batch_size
-                replayed = _repeat_towers([*tape.list_all(numbers, precision)], watched, run, calls)
-                pairs = _pair(replayed, watched, model)
+                stages = [proved.stage_of(run, seen.path) for seen in watched]
+                repeated = [place for place, stage in enumerate(stages) if stage in proved.repeated_stages]
+                replayed = _repeat_calls([*tape.list_all(numbers, precision)], repeated, point)
+                pairs = _pair(replayed, watched, prepared.module)
                 seconds = perf_counter() - start
-                yield from _judge(pairs, run, precision, domain, tuple(sizes), seconds)
+                by_path = {seen.path: stage for seen, stage in zip(watched, stages, strict=True)}
+                yield from _judge(pairs, by_path, point, precision, seconds)
 
 
 _Pairs = Sequence[tuple[ReplayedOperator, WatchedOperator]]
 
 
-def _repeat_towers(
-    replayed: Sequence[ReplayedOperator], watched: Sequence[WatchedOperator], run: str, calls: int
+def _repeat_calls(
+    replayed: Sequence[ReplayedOperator], repeated: Sequence[int], point: Point
 ) -> Sequence[ReplayedOperator]:
-    """Return the replay with the operators of each call of the towers: it has those of one, since all do alike.
+    """Return the replay with the operators of each call of the repeated stages: it has those of one, as all do alike.
 
-    What is run once, before the first call, is the sum that tells whether the first page is blank.
+    Parameters
+    ----------
+    repeated
+        The places of the operators of these stages among those that were seen to run.
     """
-    towers = [place for place, seen in enumerate(watched) if stage_of(run, seen.path) in ("vision", "projector")]
-    if not towers:
+    if not repeated:
         return replayed
-    first, length = towers[1], (len(towers) - 1) // calls
-    return [*replayed[:first], *[*replayed[first : first + length]] * calls, *replayed[first + length :]]
+    first, length = repeated[point.first_operators], (len(repeated) - point.first_operators) // point.calls
+    return [*replayed[:first], *[*replayed[first : first + length]] * point.calls, *replayed[first + length :]]
 
 
 def _pair(replayed: Sequence[ReplayedOperator], watched: Sequence[WatchedOperator], model: nn.Module) -> _Pairs:
@@ -163,9 +162,14 @@ def _pair(replayed: Sequence[ReplayedOperator], watched: Sequence[WatchedOperato
 
 
 def _judge(
-    pairs: _Pairs, run: str, precision: Precision, domain: str, dimensions: tuple[str, ...], seconds: float
+    pairs: _Pairs,
+    stages: Mapping[str, str],
+    point: Point,
+    precision: Precision,
+    seconds: float,
 ) -> Iterator[Verdict]:
     """Yield a verdict on each module: at the first operator with a difference, or else with the most beside it."""
+    sizes = {**point.workload, **asdict(precision)}
     by_path: dict[str, list[tuple[ReplayedOperator, int]]] = {}
     for ours, seen in pairs:
         by_path.setdefault(seen.path, []).append((ours, int(seen.alive.to_bits(precision))))
@@ -176,14 +180,18 @@ def _judge(
             implementation="reference",
             subject=path,
             layer=type(ours.layer).function_name(),
-            stages=stage_of(run, path),
+            stages=stages[path],
             metric=PEAK,
             kind="exact at n points",
-            domain=domain,
-            dimensions=dimensions,
+            domain=_describe(sizes),
+            dimensions=tuple(sizes),
             ours=sympy.Rational(ours.bits, 8),
             theirs=sympy.Rational(bits, 8),
             difference=sympy.Rational(ours.bits - bits, 8),
             seconds=seconds,
-            note="what is alive beside every operator of its own; one expert",
+            note=f"what is alive beside every operator of its own; {point.note}",
         )
+
+
+def _describe(sizes: Mapping[str, int]) -> str:
+    return "; ".join(f"{name} = {size}" for name, size in sizes.items())

@@ -13,8 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from modelmeter.errors import CountError
-from modelmeter.graph import join_path
+from modelmeter.graph.module_graph import join_path
+from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import is_listed
 
 WITHOUT_PRODUCTS = frozenset({"_safe_softmax", "_unsafe_index", "argsort", "reshape", "tril"})

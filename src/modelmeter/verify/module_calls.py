@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 
 
 class ModuleFollower:

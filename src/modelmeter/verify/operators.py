@@ -11,9 +11,8 @@ from attrs import evolve, field, frozen
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.errors import CountError
-from modelmeter.operator_table import (
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.operator_table import (
     ATTENTION,
     LOOK_UPS,
     MATRIX_OPERATORS,
@@ -21,6 +20,7 @@ from modelmeter.operator_table import (
     VECTOR_FLOPS,
     find_weight,
 )
+from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, next_node_number, storage_key
 
 Kind = Literal["activation", "weight", "kv", "index", "float32"]

@@ -12,16 +12,16 @@ from typing import Literal
 import sympy
 from attrs import evolve, field, frozen
 
-from modelmeter.bind import BoundModule
-from modelmeter.cost import METRICS, BackwardMetric, Cost, Metric
-from modelmeter.errors import CountError
-from modelmeter.fusion import FUSED_IO, FusedMetric
-from modelmeter.graph import is_inside
-from modelmeter.models.deepseek_ocr.build import stage_of
-from modelmeter.peak import PeakMetric
-from modelmeter.symbols import symbol
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.analysis.peak import PeakMetric
+from modelmeter.core.cost import METRICS, BackwardMetric, Cost, Metric
+from modelmeter.core.fusion import FUSED_IO, FusedMetric
+from modelmeter.core.symbols import symbol
+from modelmeter.graph.module_graph import is_inside
+from modelmeter.support.errors import CountError
 from modelmeter.verify.case import Case, Kind
-from modelmeter.verify.our_formulas import OurFormulas, map_cost
+from modelmeter.verify.model_formulas import ModelFormulas, map_cost
+from modelmeter.verify.proved_model import ProvedModel
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 
 Implementation = Literal["reference", "transformers", "formulas", "enumeration"]
@@ -119,7 +119,7 @@ REFERENCE = Counterparts(implementation="reference", find=lambda path: (path,), 
 
 
 def prove(
-    formulas: OurFormulas,
+    formulas: ModelFormulas,
     cases: Iterable[Case],
     *,
     counterparts: Counterparts = REFERENCE,
@@ -147,7 +147,7 @@ def prove(
 
 
 def compare(
-    formulas: OurFormulas, case: Case, trace: SymbolicTrace, counterparts: Counterparts = REFERENCE
+    formulas: ModelFormulas, case: Case, trace: SymbolicTrace, counterparts: Counterparts = REFERENCE
 ) -> Iterator[Verdict]:
     """Yield a verdict on every counted metric of every module that does something, on either side.
 
@@ -183,12 +183,12 @@ def compare(
     if len(case.stages) > 1 and counterparts.is_complete:
         for stage in case.stages:
             ours = formulas.stage_cost(stage, {**case.sizes, **case.widths}, trace.domain)
-            theirs = _at_widths(case, _sum_stage(trace, stage))
+            theirs = _at_widths(case, _sum_stage(formulas.proved, trace, stage))
             yield from _judge(case, trace, counterparts, formulas.model, [stage], ours, theirs)
 
 
 def compare_fused_io(
-    formulas: OurFormulas, case: Case, trace: SymbolicTrace, verdicts: Iterable[Verdict]
+    formulas: ModelFormulas, case: Case, trace: SymbolicTrace, verdicts: Iterable[Verdict]
 ) -> Iterator[Verdict]:
     """Yield a verdict on ``fused_io_bytes`` beside each of ``verdicts`` on ``io_bytes``.
 
@@ -200,7 +200,9 @@ def compare_fused_io(
             continue
         stages = verdict.stages.split("+")
         if verdict.subject == "" and len(stages) < len(case.stages):
-            theirs = sympy.Add(*(sign * trace.fused_io[path] for path, sign in _list_own(trace.fused_io, *stages)))
+            theirs = sympy.Add(
+                *(sign * trace.fused_io[path] for path, sign in _list_own(formulas.proved, trace.fused_io, *stages))
+            )
         else:
             theirs = sympy.Add(*(trace.fused_io[_below(name, case.root)] for name in members[verdict.subject]))
         ours = formulas.fused_io(verdict.subject, stages, {**case.sizes, **case.widths}, trace.domain)
@@ -242,18 +244,19 @@ def _judge(
         )
 
 
-def _sum_stage(trace: SymbolicTrace, stage: str) -> Cost:
-    """Return what the modules of a stage did themselves in a traced prefill of the whole model."""
-    total = sum((trace.costs[path].scale(sign) for path, sign in _list_own(trace.costs, stage)), start=Cost())
+def _sum_stage(proved: ProvedModel, trace: SymbolicTrace, stage: str) -> Cost:
+    """Return what the modules of a stage did themselves in a traced forward of the whole model."""
+    total = sum((trace.costs[path].scale(sign) for path, sign in _list_own(proved, trace.costs, stage)), start=Cost())
     return map_cost(total, sympy.expand)
 
 
-def _list_own(paths: Iterable[str], stage: str) -> Iterator[tuple[str, int]]:
+def _list_own(proved: ProvedModel, paths: Iterable[str], stage: str) -> Iterator[tuple[str, int]]:
     """Yield what adds up to what the modules of a stage did themselves: modules with a sign."""
+    run = proved.forward_run
     for path in paths:
-        if stage_of("prefill", path) == stage:
+        if proved.stage_of(run, path) == stage:
             yield path, 1
-        if path and stage_of("prefill", path.rpartition(".")[0]) == stage:
+        if path and proved.stage_of(run, path.rpartition(".")[0]) == stage:
             yield path, -1
 
 

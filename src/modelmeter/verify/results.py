@@ -11,15 +11,15 @@ import sympy
 from attrs import evolve, frozen
 from torch.utils.flop_counter import flop_registry
 
-from modelmeter.catalogue import LayerEntry
-from modelmeter.cost import BACKWARD_METRICS, METRICS, Cost
-from modelmeter.evidence import Check, Evidence, Subject, fingerprint
-from modelmeter.functions import Size
-from modelmeter.fusion import FUSED_IO
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight
-from modelmeter.peak import PEAK, Peak
-from modelmeter.totals import Totals
+from modelmeter.analysis.catalogue import LayerEntry
+from modelmeter.analysis.evidence import Check, Evidence, Subject, fingerprint
+from modelmeter.analysis.peak import PEAK, Peak
+from modelmeter.analysis.totals import Totals
+from modelmeter.core.cost import BACKWARD_METRICS, METRICS, Cost
+from modelmeter.core.functions import Size
+from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight
+from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.verify.case import Kind
 from modelmeter.verify.proof import Implementation, Quantity, Verdict
 

@@ -20,11 +20,11 @@ from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
-from modelmeter.cost import METRICS, Cost, Elements, Metric, Precision, Work
-from modelmeter.dtypes import default_dtype
-from modelmeter.errors import CountError
-from modelmeter.graph import is_inside
-from modelmeter.operator_table import UNFUSED_OPERATORS
+from modelmeter.core.cost import METRICS, Cost, Elements, Metric, Precision, Work
+from modelmeter.core.operator_table import UNFUSED_OPERATORS
+from modelmeter.graph.dtypes import default_dtype
+from modelmeter.graph.module_graph import is_inside
+from modelmeter.support.errors import CountError
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.guards import Assumed, read_domain
 from modelmeter.verify.integer_facts import Domain

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import sympy
 import torch
-from attrs import asdict
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from modelmeter.cost import BACKWARD_METRICS, FLOWS, METRICS, Cost, Precision, Work
-from modelmeter.dtypes import default_dtype
-from modelmeter.errors import CountError
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size, bounded_routed_reads
+from modelmeter.core.cost import BACKWARD_METRICS, FLOWS, METRICS, Cost, Precision, Work
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import TRAINING_STEP
-from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
-from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, prepare_runs
-from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles
+from modelmeter.model.stages import TRAINING_STEP
+from modelmeter.support.errors import CountError
 from modelmeter.verify.backward import count_backward
 from modelmeter.verify.counting import count_forward
 from modelmeter.verify.dispatch import tensors_in
-from modelmeter.verify.our_formulas import OurFormulas
+from modelmeter.verify.model_formulas import ModelFormulas
 from modelmeter.verify.proof import Progress, Verdict
+from modelmeter.verify.proved_model import Point
 from modelmeter.verify.training import count_training_step
 
 # Pairwise different and odd: no kind of element can stand for another.
@@ -38,45 +35,43 @@ _PRECISION = Precision(**BITS)
 Call = Callable[[], Any]
 
 
-def prove_training(
-    architecture: DeepSeekOCRArchitecture,
-    formulas: OurFormulas,
-    workloads: Iterable[TraceWorkload],
-    progress: Progress,
-) -> Iterator[Verdict]:
-    """Yield verdicts on a training step at each workload, and on the backward of every layer where no tiles are.
+def prove_training(formulas: ModelFormulas, points: Iterable[Point], progress: Progress) -> Iterator[Verdict]:
+    """Yield verdicts on a training step at each point, and on the backward of every layer where layers are plain.
 
     Parameters
     ----------
-    architecture
-        Its experts take every token, so that their shares are whole.
     formulas
-        Of this architecture, with symbols for all sizes.
+        With symbols for all sizes.
+    points
+        Experts take every token there, so that their shares are whole; nothing is cached.
     """
-    for workload in workloads:
-        sizes = {**architecture.dimension_values(), **asdict(workload), **BITS}
-        domain = "; ".join(f"{name} = {size}" for name, size in asdict(workload).items())
+    proved = formulas.proved
+    for point in points:
+        sizes = {**point.architecture, **point.workload, **BITS}
+        domain = "; ".join(f"{name} = {size}" for name, size in point.workload.items())
+        judge = partial(_judge, domain=domain, note=point.note)
         progress(f"training step at {domain}")
         start = perf_counter()
-        model, runs = prepare_runs(architecture, workload, WithoutCache())
-        forward = runs["prefill"]
+        prepared = point.prepare(proved.dtype)
+        model, forward = prepared.module, prepared.forwards[proved.forward_run]
         theirs = _count_step(model, forward)
         seconds = perf_counter() - start
         ours = formulas.model.layer.training_cost
         for metric in METRICS:
-            yield _judge("", "", metric, _number(ours[metric], sizes), theirs[metric], domain, seconds)
-        if not count_tiles(workload.num_width_tiles, workload.num_height_tiles):
-            with default_dtype(DTYPE):
-                yield from _prove_layers(model, forward, formulas, sizes, domain)
+            yield judge("", "", metric, _number(ours[metric], sizes), theirs[metric], seconds)
+        if point.has_plain_layers:
+            with default_dtype(proved.dtype):
+                yield from _prove_layers(model, forward, formulas, sizes, judge)
 
 
 def _prove_layers(
-    model: nn.Module, forward: Call, formulas: OurFormulas, sizes: Mapping[str, int], domain: str
+    model: nn.Module, forward: Call, formulas: ModelFormulas, sizes: Mapping[str, int], judge: Callable[..., Verdict]
 ) -> Iterator[Verdict]:
     calls = _record_calls(model, forward)
     for bound, members in formulas.members():
-        # Without tiles their calls do not happen.
-        happen = (call.layer for call in bound.calls if call.run == "prefill" and _number(call.times, sizes))
+        # Some calls happen at other sizes only.
+        run = formulas.proved.forward_run
+        happen = (call.layer for call in bound.calls if call.run == run and _number(call.times, sizes))
         layer = next(happen, None)
         if layer is None or members[0] not in calls:
             continue
@@ -86,7 +81,7 @@ def _prove_layers(
         for metric, flops in zip(BACKWARD_METRICS, theirs, strict=True):
             ours = _number(_backward(layer)[metric], sizes)
             name = type(layer).function_name()
-            yield _judge(bound.node.path, name, metric, ours, Fraction(flops), domain, seconds)
+            yield judge(bound.node.path, name, metric, ours, Fraction(flops), seconds)
 
 
 def _backward(layer: BaseLayer) -> dict[str, Size]:
@@ -145,7 +140,7 @@ def _number(size: Size, sizes: Mapping[str, int]) -> Fraction:
 
 
 def _judge(
-    subject: str, layer: str, metric: Any, ours: Fraction, theirs: Fraction, domain: str, seconds: float
+    subject: str, layer: str, metric: Any, ours: Fraction, theirs: Fraction, seconds: float, *, domain: str, note: str
 ) -> Verdict:
     return Verdict(
         implementation="reference",
@@ -160,5 +155,5 @@ def _judge(
         theirs=sympy.Rational(theirs),
         difference=sympy.Rational(ours - theirs),
         seconds=seconds,
-        note="even shares of the tokens for the experts",
+        note=note,
     )

@@ -10,9 +10,9 @@ from attrs import evolve, fields
 from layer_case import LAYERS, Case, make, meta
 from model_inputs import build_cache
 
+from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
-from modelmeter.symbols import symbol
 
 
 def decoder_leaves() -> Iterator[Case]:

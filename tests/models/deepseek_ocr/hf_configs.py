@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from modelmeter.errors import ArchitectureError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import ArchitectureError
 
 ABSENT = object()
 

@@ -14,7 +14,7 @@ from layer_case import ARCHITECTURES, Case
 from model_cases import models
 from vision_cases import clip, sam, vision_leaves
 
-from modelmeter.dtypes import default_dtype
+from modelmeter.graph.dtypes import default_dtype
 
 NO_TORCH_MODULES = {"DecoderStack", "VisionTower"}
 """Parts of ``DeepseekOCRModel``, which has their children and operators; its cases are theirs."""

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hf_configs import EXPECTED
 
-from modelmeter import symbols
-from modelmeter.errors import ArchitectureError
+from modelmeter.core import symbols
 from modelmeter.models.deepseek_ocr.architecture import ConfigWarning, DeepSeekOCRArchitecture
+from modelmeter.support.errors import ArchitectureError
 
 
 def test_every_dimension_has_a_value() -> None:

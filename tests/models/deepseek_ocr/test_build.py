@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from modelmeter.cost import Elements
+from modelmeter.core.cost import Elements
+from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inputs, stage_of, symbolic_sizes
 from modelmeter.models.deepseek_ocr.workload import Workload
-from modelmeter.symbols import symbol
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from oracle import build_oracle
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import UnlimitedOcrForConditionalGeneration
 
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import FLOWS, METRICS, Cost, Metric, Work
-from modelmeter.dtypes import default_dtype
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import bounded_routed_reads
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import FLOWS, METRICS, Cost, Metric, Work
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import bounded_routed_reads
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.image_preprocessing import MODES
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modelmeter.errors import ArchitectureError
 from modelmeter.models.deepseek_ocr.hf_config import MAX_CONFIG_BYTES, load_config
+from modelmeter.support.errors import ArchitectureError
 
 
 def refuse_bytes(folder: Path, content: bytes) -> str:

@@ -10,9 +10,9 @@ from hf_configs import ABSENT, CLIP, DECODER, EXPECTED, SAM, change, make_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmeter import symbols
-from modelmeter.errors import ArchitectureError
+from modelmeter.core import symbols
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import ArchitectureError
 
 SIZE_PATHS = [f"language_config.{name}" for name in DECODER] + [
     "vision_config.image_size",

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import get_optimal_tiled_canvas
 
-from modelmeter.errors import WorkloadError
 from modelmeter.models.deepseek_ocr.image_preprocessing import (
     MAX_PAGE_SIDE,
     MODES,
@@ -22,6 +21,7 @@ from modelmeter.models.deepseek_ocr.image_preprocessing import (
     find_untiled_side,
 )
 from modelmeter.models.deepseek_ocr.vision_tokens import global_view_tokens, image_tokens
+from modelmeter.support.errors import WorkloadError
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from attrs import astuple
 from layer_case import LAYERS, TORCH_CLASSES, Case
 from layer_cases import CASES, NO_TORCH_MODULES
 
-from modelmeter.dtypes import default_dtype
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import BRACKETS, Differs
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import BRACKETS, Differs
+from modelmeter.core.symbols import STORAGE, symbol
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
-from modelmeter.symbols import STORAGE, symbol
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -7,9 +7,9 @@ from hf_configs import EXPECTED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmeter.errors import ArchitectureError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, VARIANT, name_model
+from modelmeter.support.errors import ArchitectureError
 
 OURS = DeepSeekOCRArchitecture()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import deepseek_ocr_costs as costs
-from modelmeter.emit.function import IMAGE_TOKENS
+from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
+from modelmeter.evaluators.signature import IMAGE_TOKENS
 from modelmeter.models.deepseek_ocr.model_rules import RULES
-from modelmeter.symbols import DIMENSIONS, LOCAL_SIZES
 
 
 def test_rules_are_between_known_sizes() -> None:

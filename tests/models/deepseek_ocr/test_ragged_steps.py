@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from modelmeter.cost import METRICS, Cost, Precision, Work
-from modelmeter.dtypes import default_dtype
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import bounded_routed_reads
+from modelmeter.core.cost import METRICS, Cost, Precision, Work
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import bounded_routed_reads
+from modelmeter.core.operator_table import ATTENTION
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.proofs.server_steps import prove_server_steps
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.models.deepseek_ocr.server_steps import cost_chunk, cost_step, server_sizes
-from modelmeter.operator_table import ATTENTION
 from modelmeter.verify.counting import ForwardCount, count_forward
-from modelmeter.verify.server_steps import prove_server_steps
 
 ARCHITECTURE = DeepSeekOCRArchitecture(
     num_hidden_layers=3, hidden_size=12, num_attention_heads=3, num_key_value_heads=1, intermediate_size=23,

@@ -9,9 +9,9 @@ from layer_case import GROUPED
 from model_inputs import build_cache, ids_on_meta
 from oracle import TINY
 
-from modelmeter.errors import TraceError
 from modelmeter.models.deepseek_ocr.reference import build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache, WithoutCache
+from modelmeter.support.errors import TraceError
 
 # 2 layers, of 3 heads with 14 channels each; 2 sequences of at most 11 positions.
 SMALL = evolve(GROUPED, num_key_value_heads=3, num_hidden_layers=2)

@@ -9,10 +9,10 @@ from model_inputs import build_cache, ids_on_meta
 from oracle import RESIZED, TINY, UNTILED
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.cost import Elements
-from modelmeter.dtypes import default_dtype
-from modelmeter.errors import TraceError
+from modelmeter.core.cost import Elements
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.reference import build_reference
+from modelmeter.support.errors import TraceError
 from modelmeter.verify.counting import ForwardCount, count_forward
 from modelmeter.verify.operators import CountedOperator
 

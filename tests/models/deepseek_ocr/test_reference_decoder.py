@@ -10,7 +10,6 @@ from oracle import TINY
 from torch import nn
 from torch.nn import functional
 
-from modelmeter.errors import TraceError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import build_reference
 from modelmeter.models.deepseek_ocr.reference_decoder import (
@@ -21,6 +20,7 @@ from modelmeter.models.deepseek_ocr.reference_decoder import (
     rotate_half,
     split_evenly,
 )
+from modelmeter.support.errors import TraceError
 
 # --- chunks of a prompt ------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from modelmeter.dtypes import default_dtype
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.reference_functions import (
     join_windows,
     list_offsets,

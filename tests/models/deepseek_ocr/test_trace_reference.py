@@ -5,11 +5,11 @@ import math
 import pytest
 from attrs import asdict, evolve
 
-from modelmeter.errors import TraceError, WorkloadError
-from modelmeter.graph import ModuleGraph, ModuleNode
+from modelmeter.graph.module_graph import ModuleGraph, ModuleNode
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, trace_reference
+from modelmeter.support.errors import TraceError, WorkloadError
 
 PUBLISHED = DeepSeekOCRArchitecture()
 SMALL = DeepSeekOCRArchitecture(

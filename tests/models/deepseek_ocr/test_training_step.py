@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 import deepseek_ocr_costs
-from modelmeter.compiler import CompiledModel
-from modelmeter.cost import FLOWS, METRICS, Metric, Work
-from modelmeter.dtypes import default_dtype
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import bounded_routed_reads
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.cost import FLOWS, METRICS, Metric, Work
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import bounded_routed_reads
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.reference import build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
 from modelmeter.verify.counting import count_forward

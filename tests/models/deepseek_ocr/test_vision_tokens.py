@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers.models.unlimited_ocr.processing_unlimited_ocr import UnlimitedOcrProcessor
 
-from modelmeter.evaluate import evaluate
-from modelmeter.functions import Size
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.vision_tokens import (
     count_tiles,
     global_view_tokens,
@@ -22,7 +23,6 @@ from modelmeter.models.deepseek_ocr.vision_tokens import (
     prompt_image_tokens,
     tile_tokens,
 )
-from modelmeter.symbols import symbol
 
 SIDES = st.integers(16, 3000)
 COUNTS = st.integers(0, 7)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmeter import symbols
-from modelmeter.errors import WorkloadError
+from modelmeter.core import symbols
 from modelmeter.models.deepseek_ocr.image_preprocessing import MODES
 from modelmeter.models.deepseek_ocr.workload import Workload
+from modelmeter.support.errors import WorkloadError
 
 DIMENSIONS = {**symbols.WORKLOAD, **symbols.STORAGE}
 

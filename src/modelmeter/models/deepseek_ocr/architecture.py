@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
+from typing import ClassVar
 
 from attrs import field, frozen
 
-from modelmeter import symbols
-from modelmeter.errors import ArchitectureError, describe_problem
+from modelmeter.core import symbols
 from modelmeter.models.deepseek_ocr.hf_config import ParsedConfig, load_config, parse_config
+from modelmeter.support.errors import ArchitectureError, describe_problem
 
 IMAGE_CHANNELS = 3
 
@@ -19,7 +20,7 @@ IMAGE_CHANNELS = 3
 class DeepSeekOCRArchitecture:
     """Sizes of the SAM tower, the CLIP tower, the projector and the MoE decoder.
 
-    The field names are the dimensions of :mod:`modelmeter.symbols`; the defaults are the published
+    The field names are the dimensions of :mod:`modelmeter.core.symbols`; the defaults are the published
     checkpoint's. ``sam_global_attn_indexes`` holds the SAM blocks whose attention is not windowed.
 
     Raises
@@ -27,6 +28,9 @@ class DeepSeekOCRArchitecture:
     ArchitectureError
         If a size is not a positive integer, or two sizes contradict each other.
     """
+
+    model: ClassVar[str] = "deepseek-ocr"
+    """The family, by its name in the registry."""
 
     hidden_size: int = 1280
     intermediate_size: int = 6848
@@ -115,7 +119,7 @@ class DeepSeekOCRArchitecture:
         return len(self.sam_global_attn_indexes)
 
     def dimension_values(self) -> dict[str, int]:
-        """Return every architecture dimension of :mod:`modelmeter.symbols` with its value."""
+        """Return every architecture dimension of :mod:`modelmeter.core.symbols` with its value."""
         return {name: getattr(self, name) for name in symbols.ARCHITECTURE}
 
 

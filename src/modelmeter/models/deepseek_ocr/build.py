@@ -7,8 +7,9 @@ from typing import Any, Literal, TypeVar
 
 from attrs import fields
 
-from modelmeter.cost import Elements
-from modelmeter.functions import Size
+from modelmeter.core.cost import Elements
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import DIMENSIONS, symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Idle
 from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_for_causal_lm import DeepseekOCRForCausalLM
@@ -16,16 +17,12 @@ from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_model import Deepse
 from modelmeter.models.deepseek_ocr.layers.decoder.decoder_stack import DecoderStack
 from modelmeter.models.deepseek_ocr.layers.decoder.lm_head import LMHead
 from modelmeter.models.deepseek_ocr.layers.vision.vision_tower import VisionTower
-from modelmeter.symbols import DIMENSIONS, symbol
 
 L = TypeVar("L", bound=BaseLayer)
 Run = Literal["prefill", "decode"]
 Stage = Literal["vision", "projector", "prefill", "decode"]
 
 STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
-
-TRAINING_STEP = "training_step"
-"""A forward without a cache, through all stages but the decode, and the backward of it."""
 
 
 def symbolic_sizes() -> dict[str, Size]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from modelmeter.errors import ArchitectureError
 from modelmeter.models.deepseek_ocr.hf_keys import KeyRule, find_suspicion
 from modelmeter.models.deepseek_ocr.hf_layout import UNLIMITED, Group, Layout
 from modelmeter.models.deepseek_ocr.hf_values import ABSENT, find, find_section, join, refuse, show_choices
+from modelmeter.support.errors import ArchitectureError
 
 _FULL: Final = "full_attention"
 _WINDOW: Final = "attention over a window reads and caches fewer keys"

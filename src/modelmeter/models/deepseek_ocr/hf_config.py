@@ -15,13 +15,13 @@ from typing import Any, Final, NoReturn
 
 from attrs import frozen
 
-from modelmeter.errors import ArchitectureError
 from modelmeter.models.deepseek_ocr.hf_checks import check_decoder, check_groups, list_unknown_keys
 from modelmeter.models.deepseek_ocr.hf_layout import UNLIMITED, Layout
 from modelmeter.models.deepseek_ocr.hf_sizes import read_sizes
 from modelmeter.models.deepseek_ocr.hf_transformers_layout import TRANSFORMERS
 from modelmeter.models.deepseek_ocr.hf_values import show
 from modelmeter.models.deepseek_ocr.hf_vendor_layout import VENDOR
+from modelmeter.support.errors import ArchitectureError
 
 MAX_CONFIG_BYTES: Final = 2**20
 """Longest file that is read. A checkpoint's config has a few thousand bytes."""

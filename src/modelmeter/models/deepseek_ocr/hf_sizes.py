@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from modelmeter import symbols
-from modelmeter.errors import ArchitectureError
+from modelmeter.core import symbols
 from modelmeter.models.deepseek_ocr.hf_layout import Layout
 from modelmeter.models.deepseek_ocr.hf_values import (
     ABSENT,
@@ -17,6 +16,7 @@ from modelmeter.models.deepseek_ocr.hf_values import (
     read_size,
     refuse,
 )
+from modelmeter.support.errors import ArchitectureError
 
 MAX_COUNT: Final = 2**12
 """Most layers or experts that are accepted: each is a module to build and to trace."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from modelmeter.errors import ArchitectureError
+from modelmeter.support.errors import ArchitectureError
 
 MAX_SIZE: Final = 2**24
 """Largest size that is accepted: a hundred times the largest vocabulary, and far from what torch can count."""

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeVar
 
 from attrs import frozen
 
-from modelmeter.errors import WorkloadError
+from modelmeter.support.errors import WorkloadError
 
 T = TypeVar("T")
 PreprocessingName = Literal["transformers", "serving"]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from modelmeter.errors import ArchitectureError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import ArchitectureError
 
 PUBLISHED: Final = "DeepSeek-OCR"
 """The name of the published model, which no model of other sizes has."""

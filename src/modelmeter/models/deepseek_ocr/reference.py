@@ -16,8 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from modelmeter.dtypes import default_dtype
-from modelmeter.errors import TraceError
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.models.deepseek_ocr.reference_decoder import (
@@ -26,6 +25,7 @@ from modelmeter.models.deepseek_ocr.reference_decoder import (
     ExpertRouting,
 )
 from modelmeter.models.deepseek_ocr.reference_vision import ImageEncoderViT, MlpProjector, VitModel
+from modelmeter.support.errors import TraceError
 
 Views = Callable[[], Iterator[Tensor]]
 """Makes the pixels of the calls of the towers, in their order: all of them before the first call."""

@@ -7,8 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from modelmeter.errors import TraceError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.support.errors import TraceError
 
 
 class KeyValueCache:

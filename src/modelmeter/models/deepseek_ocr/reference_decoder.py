@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from modelmeter.errors import TraceError
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
+from modelmeter.support.errors import TraceError
 
 ExpertRouting = Literal["learned", "even"]
 """``learned``: the gate decides, which needs real data. ``even``: the N k assignments are split evenly over

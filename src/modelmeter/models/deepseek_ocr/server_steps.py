@@ -11,11 +11,11 @@ from typing import Final
 import sympy
 from attrs import evolve
 
-from modelmeter.cost import INDEX_BITS, METRICS, Cost, bits_to_bytes
-from modelmeter.errors import FormulaError
-from modelmeter.functions import Size, exceeds
+from modelmeter.core.cost import INDEX_BITS, METRICS, Cost, bits_to_bytes
+from modelmeter.core.functions import Size, exceeds
+from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.build import build_decoder, symbolic_sizes
-from modelmeter.symbols import symbol
+from modelmeter.support.errors import FormulaError
 
 CHUNK: Final = "chunk"
 STEP: Final = "step"

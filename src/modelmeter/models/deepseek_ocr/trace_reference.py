@@ -11,16 +11,16 @@ from typing import Final
 import torch
 from attrs import asdict, evolve, frozen
 
-from modelmeter import symbols
-from modelmeter.dtypes import default_dtype
-from modelmeter.errors import TraceError, WorkloadError
-from modelmeter.functions import ceil_div
-from modelmeter.graph import ModuleGraph
+from modelmeter.core import symbols
+from modelmeter.core.functions import ceil_div
+from modelmeter.graph.dtypes import default_dtype
+from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.graph.trace import trace_modules
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
-from modelmeter.trace import trace_modules
+from modelmeter.support.errors import TraceError, WorkloadError
 
 DTYPE = torch.bfloat16
 """What runs, and is cached, on the meta device; unlike float32, so that what is cast can be told from what is not."""
@@ -32,7 +32,7 @@ MOST_EXPERTS: Final = 2**16
 
 @frozen(kw_only=True)
 class TraceWorkload:
-    """The sizes of a trace, named as the dimensions of :mod:`modelmeter.symbols`.
+    """The sizes of a trace, named as the dimensions of :mod:`modelmeter.core.symbols`.
 
     Raises
     ------

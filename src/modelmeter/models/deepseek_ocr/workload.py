@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import Attribute, Converter, field, frozen
 
-from modelmeter import symbols
-from modelmeter.errors import WorkloadError
+from modelmeter.core import symbols
+from modelmeter.core.symbols import Dimension
 from modelmeter.models.deepseek_ocr import image_preprocessing, vision_tokens
-from modelmeter.symbols import Dimension
+from modelmeter.support.errors import WorkloadError
 
 _DIMENSIONS: dict[str, Dimension] = {**symbols.WORKLOAD, **symbols.STORAGE}
 
@@ -27,7 +27,7 @@ def _check_sizes(_: type, attributes: list[Attribute[int]]) -> list[Attribute[in
 
 @frozen(kw_only=True, field_transformer=_check_sizes)
 class Workload:
-    """The workload and storage dimensions of :mod:`modelmeter.symbols`.
+    """The workload and storage dimensions of :mod:`modelmeter.core.symbols`.
 
     The defaults are one A4 page in gundam mode. ``seq_len``, ``logits_tokens`` and ``decode_steps`` follow
     from the other sizes where they are not given: the image tokens and the prompt, all of the prompt, and

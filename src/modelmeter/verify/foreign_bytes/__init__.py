@@ -1,1 +1,1 @@
-"""Bytes and live storages of the transformers implementation, and the cause of each difference from ours."""
+"""Bytes and live storages of two implementations of one model, and the causes of their differences."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import frozen
 
-from modelmeter.errors import CountError
-from modelmeter.functions import Size
+from modelmeter.core.functions import Size
+from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.records import Peak
 
 Maker = tuple[str, str]
@@ -62,6 +62,14 @@ class Snapshot:
         return _is_of(self.at, peak.name, peak.path)
 
 
+@frozen(kw_only=True)
+class Snapshots:
+    """The snapshots of one stage, in both implementations."""
+
+    ours: tuple[Snapshot, ...]
+    theirs: tuple[Snapshot, ...]
+
+
 def name_storages(peak: Peak, snapshots: Iterable[Snapshot], evaluate: Callable[[Size], int]) -> Mapping[str, int]:
     """Return the bytes of each role at a peak.
 
@@ -75,7 +83,7 @@ def name_storages(peak: Peak, snapshots: Iterable[Snapshot], evaluate: Callable[
     if snapshot is None:
         raise CountError(
             "the peak is at an operator without an explanation", place=place, found=f"{peak.nbytes} bytes",
-            remedy="add a snapshot to modelmeter.verify.foreign_bytes.alive",
+            remedy="add a snapshot to those of the stage",
         )  # fmt: skip
     found = dict.fromkeys((alive.role for alive in snapshot.alive), 0)
     for storage in peak.storages:

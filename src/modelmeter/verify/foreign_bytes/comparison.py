@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from modelmeter.errors import CountError
-from modelmeter.evaluate import Evaluator
-from modelmeter.functions import Size, bounded_routed_reads
-from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.verify.foreign_bytes.alive import name_storages
+from modelmeter.core.evaluate import Evaluator
+from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.support.errors import CountError
+from modelmeter.verify.foreign_bytes.alive import Snapshots, name_storages
 from modelmeter.verify.foreign_bytes.causes import Cause, Moved, add_up
-from modelmeter.verify.foreign_bytes.records import Recording
-from modelmeter.verify.foreign_bytes.sides import Sides
-from modelmeter.verify.foreign_bytes.snapshots import Snapshots
+from modelmeter.verify.foreign_bytes.records import Recording, Sides
 
 
 @frozen(kw_only=True)
@@ -103,15 +100,15 @@ class Peaks:
     theirs: PeakPlace
 
 
-def explain_traffic(architecture: DeepSeekOCRArchitecture, sides: Sides, causes: Sequence[Cause]) -> Traffic:
-    """Return what a stage moves.
+def explain_traffic(known: Mapping[str, int], sides: Sides, causes: Sequence[Cause]) -> Traffic:
+    """Return what a stage moves; ``known`` are the sizes of the architecture.
 
     Raises
     ------
     CountError
         If the causes do not explain what an operator reads or writes to the last byte. It names the operator.
     """
-    evaluate = _Values(architecture, sides)
+    evaluate = _Values({**known, **sides.sizes})
     explained = {
         cause.name: {operator: evaluate.moved(moved) for operator, moved in cause.moved.items()} for cause in causes
     }
@@ -126,7 +123,7 @@ def explain_traffic(architecture: DeepSeekOCRArchitecture, sides: Sides, causes:
                 "the causes do not explain what transformers moves", place=f"aten.{name}",
                 expected=f"{expected.read_bytes} bytes read and {expected.written_bytes} written",
                 found=f"{found.read_bytes} and {found.written_bytes}, at {dict(sides.sizes)}",
-                remedy="add a cause to modelmeter.verify.foreign_bytes",
+                remedy="add a cause to those of the stage",
             )  # fmt: skip
     rows = (
         OperatorRow(
@@ -145,15 +142,15 @@ def explain_traffic(architecture: DeepSeekOCRArchitecture, sides: Sides, causes:
     )
 
 
-def explain_peaks(architecture: DeepSeekOCRArchitecture, sides: Sides, snapshots: Snapshots) -> Peaks:
-    """Return what is alive at the peaks of a stage.
+def explain_peaks(known: Mapping[str, int], sides: Sides, snapshots: Snapshots) -> Peaks:
+    """Return what is alive at the peaks of a stage; ``known`` are the sizes of the architecture.
 
     Raises
     ------
     CountError
         If no snapshot says what is alive there. It names the operator.
     """
-    evaluate = _Values(architecture, sides)
+    evaluate = _Values({**known, **sides.sizes})
     ours, theirs = sides.ours.find_peak(), sides.theirs.find_peak()
     our_roles = name_storages(ours, snapshots.ours, evaluate)
     their_roles = name_storages(theirs, snapshots.theirs, evaluate)
@@ -172,12 +169,11 @@ class _Values:
 
     Parameters
     ----------
-    architecture, sides
-        Give the sizes.
+    sizes
+        By dimension.
     """
 
-    def __init__(self, architecture: DeepSeekOCRArchitecture, sides: Sides) -> None:
-        sizes = {**architecture.dimension_values(), **sides.sizes}
+    def __init__(self, sizes: Mapping[str, int]) -> None:
         self._evaluate = Evaluator(sizes, bounded_routed_reads)
 
     def __call__(self, formula: Size) -> int:

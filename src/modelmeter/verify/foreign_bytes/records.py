@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import define, frozen
 
-from modelmeter.errors import CountError
+from modelmeter.support.errors import CountError
 
 
 @frozen(kw_only=True)
@@ -113,3 +115,20 @@ class Recording:
         storages = (storage for storage in self.storages if storage.is_alive(at))
         path, name = self.places[at]
         return Peak(path=path, name=name, storages=tuple(sorted(storages, key=lambda storage: -storage.nbytes)))
+
+
+@frozen(kw_only=True)
+class Sides:
+    """What was recorded of both implementations.
+
+    Parameters
+    ----------
+    sizes
+        Of the stage, by dimension.
+    ours, theirs
+        The reference model's, and the other's.
+    """
+
+    sizes: Mapping[str, int]
+    ours: Recording
+    theirs: Recording

@@ -1,1 +1,1 @@
-"""The same stages through other counters of FLOPs, and the cause of each difference."""
+"""Stages of a model through other counters of FLOPs, and the cause of each difference."""

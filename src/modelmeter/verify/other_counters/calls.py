@@ -14,7 +14,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 
 from modelmeter.verify.dispatch import tensors_in
-from modelmeter.verify.other_counters.stages import Stage
+from modelmeter.verify.other_counters.stage import Stage
 
 ATTENTION = ("scaled_dot_product_attention", "decomposed_relative_attention")
 

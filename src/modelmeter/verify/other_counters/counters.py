@@ -13,8 +13,8 @@ import torch
 from attrs import frozen
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.errors import CountError
-from modelmeter.verify.other_counters.stages import Stage
+from modelmeter.support.errors import CountError
+from modelmeter.verify.other_counters.stage import Stage
 
 Device = Literal["cpu", "meta"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Operator
-from modelmeter.functions import Size, differs, equals
+from modelmeter.core.cost import Operator
+from modelmeter.core.functions import Size, differs, equals
 from modelmeter.layers.base import BaseLayer, Shape, multiply
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.operators import copy, widen

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child
 from modelmeter.layers.tape import Buffer, Tape

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, ceil_div, differs, divide, equals, exists, floor_div
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size, ceil_div, differs, divide, equals, exists, floor_div
+from modelmeter.core.operator_table import vector_flops
 from modelmeter.layers.base import BaseLayer, Shape, multiply, token_shape
 from modelmeter.layers.child import Child, Routing, once
 from modelmeter.layers.container import ModuleList
@@ -15,7 +16,6 @@ from modelmeter.layers.operators import add_residual, apply_pointwise, concatena
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_mlp import DeepseekV2MLP
 from modelmeter.models.deepseek_ocr.layers.decoder.moe_gate import MoEGate
-from modelmeter.operator_table import vector_flops
 
 
 @frozen(kw_only=True, slots=False)

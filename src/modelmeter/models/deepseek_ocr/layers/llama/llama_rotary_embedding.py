@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, divide
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size, divide
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.operators import apply_pointwise, cast_indices, narrow
 from modelmeter.layers.tape import Buffer, Tape

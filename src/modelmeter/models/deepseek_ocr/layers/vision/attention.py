@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, are_several, differs, equals, floor_div
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size, are_several, differs, equals, floor_div
 from modelmeter.layers.base import BaseLayer, Shape, multiply
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, are_several, ceil_div, differs
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size, are_several, ceil_div, differs
 from modelmeter.layers.base import Shape, multiply
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm

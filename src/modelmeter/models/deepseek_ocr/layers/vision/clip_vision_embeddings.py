@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, differs
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size, differs
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, never, once
 from modelmeter.layers.conv2d import Conv2d

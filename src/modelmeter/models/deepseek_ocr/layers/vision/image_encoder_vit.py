@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, ceil_div, differs, floor_div
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size, ceil_div, differs, floor_div
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once, repeat
 from modelmeter.layers.container import ModuleList, Sequential

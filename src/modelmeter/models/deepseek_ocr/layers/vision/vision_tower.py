@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from modelmeter.cost import Elements, Operator
-from modelmeter.functions import Size, differs, exceeds, floor_div
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size, differs, exceeds, floor_div
+from modelmeter.core.operator_table import vector_flops
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child
 from modelmeter.layers.operators import concatenate, copy
@@ -16,7 +17,6 @@ from modelmeter.models.deepseek_ocr.layers.vision.image_encoder_vit import Image
 from modelmeter.models.deepseek_ocr.layers.vision.mlp_projector import MlpProjector
 from modelmeter.models.deepseek_ocr.layers.vision.vit_model import VitModel
 from modelmeter.models.deepseek_ocr.vision_tokens import global_view_tokens, grid_size, tile_tokens
-from modelmeter.operator_table import vector_flops
 
 IMAGE_CHANNELS = 3
 

@@ -1,0 +1,1 @@
+"""Exact algebra over integer polynomials, from formulas to small integer programs."""

@@ -1,0 +1,96 @@
+"""Formulas factored for people: what all terms share in front, what belongs together in brackets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from math import gcd
+
+import sympy
+from sympy.polys.rings import PolyElement
+
+from modelmeter.algebra.polynomials import read_polynomials
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import describe
+
+Terms = dict[tuple[int, ...], int]
+"""Coefficients by exponents."""
+
+
+def factor_readably(formula: Size) -> sympy.Expr:
+    """Return ``formula`` with common factors taken out, and with differences of sizes kept whole.
+
+    Of a sum, the size in most of its terms is taken out with all that these terms share, and again from
+    what is left. Where ``a - b`` counts something, such as the layers that are not dense, it stays a
+    factor; ``a`` and ``b`` have one unit then. The result depends on the formula only, and
+    :func:`~modelmeter.algebra.polynomials.prove_equal` holds for the two.
+
+    Raises
+    ------
+    FormulaError
+        If the formula is not made of exact sums, products, powers and integer functions.
+    """
+    read = read_polynomials((formula,))
+    return factor_polynomial(read.generators, read.outputs[0])
+
+
+def factor_polynomial(unknowns: Sequence[sympy.Expr], formula: PolyElement) -> sympy.Expr:
+    """Return a polynomial in ``unknowns`` as :func:`factor_readably` does its formula."""
+    denominator, polynomial = formula.clear_denoms()
+    generators = list(unknowns)
+    units = {place: describe(size.name).unit for place, size in enumerate(generators) if size.is_Symbol}
+    pairs = [(one, other) for one, other in permutations(units, 2) if units[one] == units[other]]
+    while pair := next(_differences(polynomial, pairs), None):
+        minuend, subtrahend = pair
+        polynomial = _write_as_rest(polynomial, minuend, subtrahend)
+        generators[minuend] -= unknowns[subtrahend]
+    terms = {exponents: int(coefficient) for exponents, coefficient in polynomial.terms()}
+    return _factor(terms, generators) / int(denominator)
+
+
+def _factor(terms: Terms, generators: Sequence[sympy.Expr]) -> sympy.Expr:
+    common = tuple(map(min, *terms)) if len(terms) > 1 else ()
+    if any(common):
+        content = gcd(*terms.values())
+        inner = {
+            tuple(exponent - shared for exponent, shared in zip(exponents, common, strict=True)): coefficient // content
+            for exponents, coefficient in terms.items()
+        }
+        return sympy.Mul(content, _monomial(common, generators), _factor(inner, generators))
+    occurrences = Counter(place for exponents in terms for place, exponent in enumerate(exponents) if exponent)
+    most = max(occurrences, key=lambda place: (occurrences[place], -place), default=0)
+    if occurrences[most] < 2:
+        return sympy.Add(*(coefficient * _monomial(exponents, generators) for exponents, coefficient in terms.items()))
+    having = {exponents: coefficient for exponents, coefficient in terms.items() if exponents[most]}
+    others = {exponents: coefficient for exponents, coefficient in terms.items() if not exponents[most]}
+    return sympy.Add(_factor(having, generators), _factor(others, generators))
+
+
+def _monomial(exponents: tuple[int, ...], generators: Sequence[sympy.Expr]) -> sympy.Expr:
+    return sympy.Mul(
+        *(generator**exponent for generator, exponent in zip(generators, exponents, strict=True) if exponent)
+    )
+
+
+def _differences(polynomial: PolyElement, pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield those (a, b) of ``pairs`` for which, written in a - b and b, fewer terms are negative."""
+    negative = [exponents for exponents, coefficient in polynomial.terms() if coefficient < 0]
+    for exponents in negative:
+        for minuend, subtrahend in pairs:
+            if not exponents[subtrahend]:
+                continue
+            # - m b comes from m (a - b), so there must be a term m a.
+            partner = list(exponents)
+            partner[subtrahend] -= 1
+            partner[minuend] += 1
+            if polynomial.get(tuple(partner), 0) > 0:
+                rewritten = _write_as_rest(polynomial, minuend, subtrahend)
+                if sum(coefficient < 0 for coefficient in rewritten.coeffs()) < len(negative):
+                    yield minuend, subtrahend
+
+
+def _write_as_rest(polynomial: PolyElement, minuend: int, subtrahend: int) -> PolyElement:
+    """Return the polynomial with the minuend's place taken by the difference."""
+    unknowns = polynomial.ring.gens
+    return polynomial.compose(unknowns[minuend], unknowns[minuend] + unknowns[subtrahend])

@@ -1,0 +1,1 @@
+"""Formulas of a whole model: bound modules, totals, peaks, the catalogue of layers, and evidence."""

@@ -1,0 +1,105 @@
+"""The finest totals: what every operator of every module does in every stage."""
+
+from __future__ import annotations
+
+import sympy
+from attrs import evolve, frozen
+
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.analysis.totals import StageRule, close_loop, sum_over_steps
+from modelmeter.core.cost import Cost, Operator, Precision, Work, bits_to_bytes
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import symbol
+
+
+@frozen(kw_only=True)
+class OperatorRow:
+    """All calls of one operator of one module in one stage.
+
+    Parameters
+    ----------
+    stage, path, class_name
+        Where: the module, over all the siblings that its path stands for.
+    operator
+        The torch function, or the class of a leaf module.
+    calls
+        How often it runs; an operator that a size makes unnecessary (no padding needed) counts too.
+    cost
+        Its flows, and the activations that it writes.
+    """
+
+    stage: str
+    path: str
+    class_name: str
+    operator: str
+    calls: Size
+    cost: Cost
+
+
+@frozen(kw_only=True)
+class StateRow:
+    """What one module holds itself in one stage: parameters and cache."""
+
+    stage: str
+    path: str
+    class_name: str
+    weight_bytes: Size
+    kv_cache_bytes: Size
+
+
+def list_operators(model: BoundModule, stage_of: StageRule, *, looped_stage: str = "decode") -> tuple[OperatorRow, ...]:
+    """Return a row for each operator of each module and stage, parents first.
+
+    The rows of a stage add up to its flows and to its activations.
+    """
+    class_names: dict[str, str] = {}
+    found: dict[tuple[str, str, str], list[tuple[Size, Operator]]] = {}
+    for bound in model.walk():
+        class_names[bound.node.path] = bound.node.class_name
+        for call in bound.calls:
+            stage = stage_of(call.run, bound.node.path)
+            for operator in call.own_operators():
+                found.setdefault((stage, bound.node.path, operator.name), []).append((call.times, operator))
+    rows = (
+        OperatorRow(
+            stage=stage,
+            path=path,
+            class_name=class_names[path],
+            operator=name,
+            calls=sympy.Add(*(times for times, _ in operators)),
+            cost=_cost_of([operator for _, operator in operators]),
+        )
+        for (stage, path, name), operators in found.items()
+    )
+    return tuple(_close(row) if row.stage == looped_stage else row for row in rows)
+
+
+def list_states(model: BoundModule, stage_of: StageRule) -> tuple[StateRow, ...]:
+    """Return what each module holds itself, by stage, where it holds anything."""
+    steps, index = symbol("decode_steps"), symbol("decode_step")
+    precision = Precision()
+    rows: dict[tuple[str, str], StateRow] = {}
+    for bound in model.walk():
+        for call in bound.calls:
+            layer = call.layer
+            held = (bound.count * layer.own_parameters, bound.count * layer.own_kv_elements)
+            key = (stage_of(call.run, bound.node.path), bound.node.path)
+            if key in rows or held == (0, 0):
+                continue  # a module called twice holds its parameters once
+            cached = bits_to_bytes(held[1] * precision.kv_bits)
+            rows[key] = StateRow(
+                stage=key[0],
+                path=key[1],
+                class_name=bound.node.class_name,
+                weight_bytes=bits_to_bytes(held[0] * precision.weight_bits),
+                kv_cache_bytes=cached if isinstance(cached, int) else cached.xreplace({index: steps}),
+            )
+    return tuple(rows.values())
+
+
+def _cost_of(operators: list[Operator]) -> Cost:
+    return Cost.of(work=Work.of(operators), parameters=0, kv_elements=0, precision=Precision())
+
+
+def _close(row: OperatorRow) -> OperatorRow:
+    return evolve(row, calls=sum_over_steps(row.calls), cost=close_loop(row.cost))

@@ -1,0 +1,239 @@
+"""Peaks of the activations of each stage: the largest sums of buffers that are alive together.
+
+``peak_activation_bytes`` of a stage is the largest, over the operators of the stage, of the bytes of all tensors that
+are alive when the operator has run, its inputs and its output among them; parameters and the KV cache are not part of
+it. It is for inference without gradients, in the operator order of the reference model, with even shares of the tokens
+for the experts. A tensor is alive until the code lets go of it, as an allocator sees it. Whatever another stage has
+written and still holds counts: the embeddings of the prompt are alive while the towers run, and so are the pixels of
+all images of the batch. The peak does not add up, so it is no field of :class:`~modelmeter.core.cost.Cost`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final, Literal
+
+import sympy
+from attrs import evolve, frozen
+from sympy.polys.rings import PolyElement
+
+from modelmeter.algebra.ordering import Ordering
+from modelmeter.algebra.polynomials import Polynomials, read_polynomials
+from modelmeter.analysis.totals import StageRule
+from modelmeter.core.cost import FLOAT32_BITS, Elements, Precision, bits_to_bytes
+from modelmeter.core.functions import BRACKETS, Differs, Equals, Size, equals, exceeds
+from modelmeter.core.size_rules import Rule
+from modelmeter.core.symbols import symbol
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
+from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.support.errors import FormulaError
+
+PeakMetric = Literal["peak_activation_bytes"]
+
+PEAK: Final[PeakMetric] = "peak_activation_bytes"
+
+
+@frozen(kw_only=True)
+class Candidate:
+    """An operator that can be the peak of a stage.
+
+    Parameters
+    ----------
+    path, layer
+        The module whose forward calls it, and the name of that module's layer class.
+    bits
+        What is alive when it has run; 0 where it does not run.
+    at_most
+        What these never exceed; it may be simpler, to be compared with others.
+    """
+
+    path: str
+    layer: str
+    bits: Size
+    at_most: Size
+
+
+@frozen(kw_only=True)
+class Peak:
+    """The largest of several sums of live tensors.
+
+    Parameters
+    ----------
+    operators
+        The operators that can be the peak.
+    """
+
+    operators: tuple[Candidate, ...]
+
+    @property
+    def candidates(self) -> tuple[Size, ...]:
+        """The bytes alive beside each operator: exact rationals before the final rounding up."""
+        return tuple(bits_to_bytes(operator.bits) for operator in self.operators)
+
+    @property
+    def formula(self) -> sympy.Expr:
+        """The peak in bytes, as one formula."""
+        return sympy.Max(*self.candidates, evaluate=False)
+
+
+def find_peaks(
+    layers: Mapping[str, BaseLayer],
+    stage_of: StageRule,
+    *,
+    inputs: Mapping[str, Elements],
+    stages: Sequence[str],
+    looped_stage: str = "decode",
+    rules: Iterable[Rule] = (),
+) -> dict[str, Peak]:
+    """Return the peak of each stage.
+
+    Parameters
+    ----------
+    layers
+        The layer tree of each run, in symbols. The more sizes are numbers, the fewer operators can be the peak.
+    stage_of
+        Assigns operators to stages.
+    inputs
+        What each run is given, and its caller holds to the end.
+    stages
+        The stages in the order of the documentation.
+    looped_stage
+        The stage whose run is one of ``decode_steps`` steps; without a step there is no peak.
+    rules
+        What holds between the sizes, with the numbers put in where ``layers`` has numbers. Nothing else is taken for
+        granted; the more is declared, the fewer operators can be the peak.
+
+    Raises
+    ------
+    FormulaError
+        If a layer does not say in which order its operators run, or a stage has none.
+    """
+    declared = tuple(rules)
+    found: dict[str, list[Candidate]] = {stage: [] for stage in stages}
+    for casts in (True, False):
+        holds = ACTIVATIONS_ARE_CAST if casts else equals(symbol("activation_bits"), FLOAT32_BITS)
+        by_stage: dict[str, list[Candidate]] = {stage: [] for stage in stages}
+        for run, layer in layers.items():
+            for candidate in _find_candidates(layer, inputs[run], partial(stage_of, run), casts=casts):
+                by_stage[stage_of(run, candidate.path)].append(candidate)
+        for stage, candidates in by_stage.items():
+            times = exceeds(symbol("decode_steps"), 0) if stage == looped_stage else 1
+            found[stage] += [
+                evolve(candidate, bits=times * holds * candidate.bits, at_most=times * holds * candidate.at_most)
+                for candidate in keep_largest(candidates, rules=declared)
+            ]
+    empty = [stage for stage, operators in found.items() if not operators]
+    if empty:
+        raise FormulaError("no operator runs in a stage", place=", ".join(empty))
+    return {stage: Peak(operators=tuple(operators)) for stage, operators in found.items()}
+
+
+def _find_candidates(
+    layer: BaseLayer, inputs: Elements, stage_of: Callable[[str], str], *, casts: bool
+) -> Iterator[Candidate]:
+    """Yield the operators of a replay with or without casts, each where it runs."""
+    tape, ids = Tape(type(layer).__name__, casts=casts), Buffer(inputs)
+    tape.reserve(ids)
+    layer.replay(tape, ids)
+    precision = Precision() if casts else Precision(activation_bits=FLOAT32_BITS)
+    for operator in tape.list_operators(stage_of):
+        settled = {ACTIVATIONS_ARE_CAST: sympy.S.One, **_settle_brackets(operator.factor)}
+
+        def count(elements: Elements) -> sympy.Expr:
+            return operator.factor * sympy.sympify(elements.to_bits(precision)).xreplace(settled)  # noqa: B023  # at once
+
+        bits = count(operator.alive)
+        at_most = bits if operator.at_most == operator.alive else count(operator.at_most)
+        yield Candidate(path=operator.path, layer=operator.layer, bits=bits, at_most=at_most)
+
+
+def _settle_brackets(factor: Size) -> dict[sympy.Expr, sympy.Expr]:
+    """Return what brackets are where a product of brackets is 1: its own are 1, and the opposite ones 0."""
+    settled: dict[sympy.Expr, sympy.Expr] = {}
+    for own in sympy.Mul.make_args(sympy.sympify(factor)):
+        opposite = {Differs: Equals, Equals: Differs}.get(type(own))
+        settled[own] = sympy.S.One
+        if opposite is not None:
+            settled[opposite(*own.args)] = sympy.S.Zero
+    return settled
+
+
+def keep_largest(operators: Iterable[Candidate], *, rules: Iterable[Rule] = ()) -> tuple[Candidate, ...]:
+    """Return the operators that may have the most alive beside them, the first of equal ones, multiplied out.
+
+    One is left out where another is proved to have at least as much at all sizes that keep the ``rules``.
+    """
+    distinct: dict[tuple[Size, Size], Candidate] = {}
+    for operator in operators:
+        distinct.setdefault((operator.bits, operator.at_most), operator)
+    if not distinct:
+        return ()
+    read = read_polynomials([size for pair in distinct for size in pair])
+    brackets = _find_brackets(read)
+    outputs = [_flatten(polynomial, brackets) for polynomial in read.outputs]
+    limits = dict(zip(outputs[::2], outputs[1::2], strict=True))
+    # Terms are compared first: that is fast, and leaves few sums for proofs. Sums of many terms are the likely largest.
+    for is_at_least in (_has_larger_terms, Ordering(read, rules=rules).is_at_least):
+        for bits, at_most in list(limits.items()):
+            if any(other != bits and is_at_least(other, at_most) for other in sorted(limits, key=len, reverse=True)):
+                del limits[bits]
+    return tuple(
+        evolve(operator, bits=bits.as_expr(), at_most=limits.pop(bits).as_expr())
+        for operator, bits in zip(distinct.values(), outputs[::2], strict=True)
+        if bits in limits
+    )
+
+
+def _has_larger_terms(larger: PolyElement, smaller: PolyElement) -> bool:
+    """Tell whether no term of ``larger - smaller``, which need not be made for this, is negative."""
+    return all(larger.get(exponents, 0) >= coefficient for exponents, coefficient in smaller.items()) and all(
+        coefficient >= 0 or exponents in smaller for exponents, coefficient in larger.items()
+    )
+
+
+def _flatten(polynomial: PolyElement, brackets: Mapping[int, int | None]) -> PolyElement:
+    """Return the polynomial with every bracket to the first power only, and without those that make no difference.
+
+    A bracket is 0 or 1. What stands beside a bracket and beside its opposite stands beside neither.
+    """
+    used = [place for place in brackets if any(exponents[place] for exponents in polynomial)]
+    terms: dict[tuple[int, ...], int] = {}
+    for exponents, coefficient in polynomial.items():
+        once = _replace(exponents, {place: min(exponents[place], 1) for place in used})
+        terms[once] = terms.get(once, 0) + coefficient
+    for place in used:
+        opposite = brackets[place]
+        if opposite is None:
+            continue
+        for exponents in [exponents for exponents in terms if exponents[place]]:
+            if exponents[opposite]:
+                del terms[exponents]  # both are never 1
+                continue
+            other = _replace(exponents, {place: 0, opposite: 1})
+            shared = min(terms[exponents], terms.get(other, 0))
+            if shared > 0:
+                plain = _replace(exponents, {place: 0})
+                terms[plain] = terms.get(plain, 0) + shared
+                terms[exponents] -= shared
+                terms[other] -= shared
+    kept = {exponents: coefficient for exponents, coefficient in terms.items() if coefficient}
+    return polynomial.ring.from_dict(kept)
+
+
+def _replace(exponents: tuple[int, ...], powers: Mapping[int, int]) -> tuple[int, ...]:
+    replaced = list(exponents)
+    for place, power in powers.items():
+        replaced[place] = power
+    return tuple(replaced)
+
+
+def _find_brackets(read: Polynomials) -> dict[int, int | None]:
+    """Return the places of the brackets; with that of an inequality, that of the bracket that is 1 where it is 0."""
+    places = {generator: place for place, generator in enumerate(read.generators)}
+    return {
+        place: places.get(Equals(*bracket.args)) if isinstance(bracket, Differs) else None
+        for bracket, place in places.items()
+        if isinstance(bracket, BRACKETS)
+    }

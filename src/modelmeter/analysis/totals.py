@@ -1,0 +1,226 @@
+"""Totals of a bound model: by module, by class, by stage, with repetition and calls applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import sympy
+from attrs import field, frozen
+
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.core.cost import FLOWS, METRICS, Cost, Metric, Precision, Work, bits_to_bytes
+from modelmeter.core.functions import Size, Triangular, exceeds
+from modelmeter.core.fusion import keep_unfused
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import FormulaError
+
+StageRule = Callable[[str, str], str]
+"""Returns the stage of a module's own work, from the run and the module's path."""
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class Totals:
+    """Costs as formulas over the workload, the storage widths and the architecture.
+
+    Parameters
+    ----------
+    by_stage
+        Each stage; for ``decode``, all its steps in closed form. They add up to ``total``.
+    by_module
+        Each module path with everything below it, by stage.
+    by_class
+        Each torch class, over all its modules with everything below them, by stage. A module below
+        another of its class is part of that one, not counted twice.
+    total
+        All stages chained: flows add up, parameters count once, the largest activations and the final
+        cache stand.
+    fused_io_by_stage, fused_io_by_module
+        ``fused_io_bytes`` of each stage, and of each module path by stage. It is a flow, too.
+    """
+
+    by_stage: Mapping[str, Cost]
+    by_module: Mapping[str, Mapping[str, Cost]]
+    by_class: Mapping[str, Mapping[str, Cost]]
+    total: Cost
+    fused_io_by_stage: Mapping[str, Size]
+    fused_io_by_module: Mapping[str, Mapping[str, Size]]
+
+
+@frozen(kw_only=True)
+class _Tally:
+    """What a set of modules does in one stage; ``unfused`` is the part of its operators that are not fused."""
+
+    work: Work = Work()
+    unfused: Work = Work()
+    parameters: Size = 0
+    kv_elements: Size = 0
+
+    def __add__(self, other: _Tally) -> _Tally:
+        return _Tally(
+            work=self.work + other.work,
+            unfused=self.unfused + other.unfused,
+            parameters=self.parameters + other.parameters,
+            kv_elements=self.kv_elements + other.kv_elements,
+        )
+
+    def to_cost(self, stage: str, *, looped_stage: str) -> Cost:
+        cost = Cost.of(work=self.work, parameters=self.parameters, kv_elements=self.kv_elements, precision=Precision())
+        return close_loop(cost) if stage == looped_stage else cost
+
+    def to_fused_io(self, stage: str, *, looped_stage: str) -> Size:
+        size = (self.unfused.reads + self.unfused.writes).to_bytes(Precision())
+        return sum_over_steps(size) if stage == looped_stage else size
+
+
+@frozen
+class _OnDemand(Mapping[str, Mapping[str, T]], Generic[T]):
+    """The formulas of each tally by stage, made when they are first asked for: few of them ever are."""
+
+    _tallies: Mapping[str, Mapping[str, _Tally]]
+    _make: Callable[[_Tally, str], T] = field(eq=False)  # follows from the tallies
+    _made: dict[str, dict[str, T]] = field(init=False, factory=dict, repr=False, eq=False)
+
+    def __getitem__(self, key: str) -> Mapping[str, T]:
+        if key not in self._made:
+            self._made[key] = {stage: self._make(tally, stage) for stage, tally in self._tallies[key].items()}
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tallies)
+
+    def __len__(self) -> int:
+        return len(self._tallies)
+
+
+def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], looped_stage: str = "decode") -> Totals:
+    """Add up a bound model.
+
+    Parameters
+    ----------
+    model
+        The root of the bound modules.
+    stage_of
+        Assigns own work to stages.
+    stages
+        The stages in the order in which they run.
+    looped_stage
+        The stage whose run is one step, ``decode_step``, of ``decode_steps``.
+    """
+    by_module: dict[str, dict[str, _Tally]] = {}
+    _tally_modules(model, stage_of, by_module)
+    by_class: dict[str, dict[str, _Tally]] = {}
+    _tally_classes(model, by_module, by_class, above=frozenset())
+
+    def make_cost(tally: _Tally, stage: str) -> Cost:
+        return tally.to_cost(stage, looped_stage=looped_stage)
+
+    def make_fused_io(tally: _Tally, stage: str) -> Size:
+        return tally.to_fused_io(stage, looped_stage=looped_stage)
+
+    costs_by_module, fused_io_by_module = _OnDemand(by_module, make_cost), _OnDemand(by_module, make_fused_io)
+    costs, fused_io = costs_by_module[model.node.path], fused_io_by_module[model.node.path]
+    by_stage = {stage: costs[stage] for stage in stages}
+    return Totals(
+        by_stage=by_stage,
+        by_module=costs_by_module,
+        by_class=_OnDemand(by_class, make_cost),
+        total=chain_stages(by_stage, parameters=model.layer.parameters, last_stage=looped_stage),
+        fused_io_by_stage={stage: fused_io[stage] for stage in stages},
+        fused_io_by_module=fused_io_by_module,
+    )
+
+
+def close_loop(step: Cost) -> Cost:
+    """Return the cost of ``decode_steps`` steps from the cost of step ``decode_step``.
+
+    Flows are summed in closed form. The cache is that after the last step, and activations are those
+    of one step; without a step there are none.
+    """
+    steps, index = symbol("decode_steps"), symbol("decode_step")
+    closed: dict[Metric, Size] = {}
+    for metric in METRICS:
+        if metric in FLOWS:
+            closed[metric] = sum_over_steps(step[metric])
+        else:
+            closed[metric] = sympy.sympify(step[metric]).xreplace({index: steps})
+    closed["activation_bytes"] = exceeds(steps, 0) * closed["activation_bytes"]
+    return Cost(**closed)
+
+
+def sum_over_steps(flow: Size) -> sympy.Expr:
+    """Return the sum of ``flow`` over ``decode_step`` = 1 ... ``decode_steps``.
+
+    Raises
+    ------
+    FormulaError
+        If ``flow`` is not linear in ``decode_step``.
+    """
+    steps, index = symbol("decode_steps"), symbol("decode_step")
+    growing: list[sympy.Expr] = []
+    terms: dict[sympy.Expr, list[sympy.Expr]] = {sympy.S.One: [], index: []}
+    for term in sympy.Add.make_args(sympy.sympify(flow)):
+        # Most operators do the same in every step; multiplying them out would take long.
+        (growing if term.has(index) else terms[sympy.S.One]).append(term)
+    for term in sympy.Add.make_args(sympy.Add(*growing).expand()) if growing else ():
+        rest, power = term.as_independent(index, as_Add=False)
+        if power not in terms:
+            raise FormulaError("a decode step is not linear in its index", place="decode", found=flow)
+        terms[power].append(rest)
+    return sympy.Add(*terms[sympy.S.One]) * steps + sympy.Add(*terms[index]) * Triangular(steps)
+
+
+def chain_stages(stages: Mapping[str, Cost], *, parameters: Size, last_stage: str) -> Cost:
+    """Return the cost of all stages one after the other."""
+    flows = {metric: sum(cost[metric] for cost in stages.values()) for metric in METRICS if metric in FLOWS}
+    return Cost(
+        tensor_core_flops=flows["tensor_core_flops"],
+        cuda_core_flops=flows["cuda_core_flops"],
+        io_bytes=flows["io_bytes"],
+        weight_bytes=bits_to_bytes(parameters * symbol("weight_bits")),
+        activation_bytes=sympy.Max(*(cost.activation_bytes for cost in stages.values()), evaluate=False),
+        kv_cache_bytes=stages[last_stage].kv_cache_bytes,
+    )
+
+
+def _tally_modules(bound: BoundModule, stage_of: StageRule, tallies: dict[str, dict[str, _Tally]]) -> dict[str, _Tally]:
+    """Fill ``tallies`` for ``bound`` and all below it, and return its own with everything below."""
+    path = bound.node.path
+    inclusive: dict[str, _Tally] = {}
+    tallies[path] = inclusive  # parents first, as people read
+    for stage in dict.fromkeys(stage_of(call.run, path) for call in bound.calls):
+        calls = [call for call in bound.calls if stage_of(call.run, path) == stage]
+        own = _Tally(
+            # Parameters and cache are states: they stand once, however many calls there are.
+            parameters=bound.count * calls[0].layer.own_parameters,
+            kv_elements=bound.count * calls[0].layer.own_kv_elements,
+        )
+        for call in calls:
+            operators = call.own_operators()
+            own = own + _Tally(work=Work.of(operators), unfused=Work.of(map(keep_unfused, operators)))
+        _merge(inclusive, {stage: own})
+    for child in bound.children:
+        _merge(inclusive, _tally_modules(child, stage_of, tallies))
+    return inclusive
+
+
+def _tally_classes(
+    bound: BoundModule,
+    by_module: Mapping[str, Mapping[str, _Tally]],
+    tallies: dict[str, dict[str, _Tally]],
+    *,
+    above: frozenset[str],
+) -> None:
+    """Add each module to the tally of its class, unless it is inside another of that class."""
+    name = bound.node.class_name
+    if name not in above:
+        _merge(tallies.setdefault(name, {}), by_module[bound.node.path])
+    for child in bound.children:
+        _tally_classes(child, by_module, tallies, above=above | {name})
+
+
+def _merge(into: dict[str, _Tally], tallies: Mapping[str, _Tally]) -> None:
+    for stage, tally in tallies.items():
+        into[stage] = into.get(stage, _Tally()) + tally

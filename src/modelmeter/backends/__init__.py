@@ -1,0 +1,1 @@
+"""Evaluators as code, one folder for each language."""

@@ -1,0 +1,1 @@
+"""The evaluator package in JavaScript: ES modules on BigInt, without dependencies."""

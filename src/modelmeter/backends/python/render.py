@@ -1,0 +1,112 @@
+"""The evaluator package as text: evaluators in, ``{path: text}`` out, nothing read and nothing written."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from modelmeter.backends.python.formula_function import print_formula
+from modelmeter.backends.python.function import print_function, print_table
+from modelmeter.backends.python.package_templates import PackageTemplates
+from modelmeter.evaluators.evaluator import Evaluator
+from modelmeter.evaluators.package import EvaluatorPackage
+from modelmeter.evaluators.server_steps import STEP
+from modelmeter.support.errors import FormulaError
+
+_RUNTIME = (
+    *("_runtime.py", "_bits.py", "_sizes.py", "_rules.py", "_polynomials.py", "_symbolic.py", "_program.py"),
+    *("_freeze.py", "_bounds.py", "_tape.py", "_operations.py", "_blocks.py", "_fused.py", "_plan.py", "_ahead.py"),
+    *("_array_runtime.py", "_grid.py", "_rows.py", "_array_breakdown.py"),
+)
+"""What all functions share, and what is behind arrays and frozen evaluators: it holds for any formulas."""
+
+
+@frozen(kw_only=True)
+class PythonBackend:
+    """The package in Python, which needs the standard library only.
+
+    Parameters
+    ----------
+    package
+        The name of the package.
+    """
+
+    package: str
+    name: str = "python"
+
+    def files(self, package: EvaluatorPackage) -> dict[str, str]:
+        """Return the modules of the package."""
+        return {f"{self.package}/{path}": text for path, text in render_package(package).items()}
+
+
+def render_package(package: EvaluatorPackage) -> dict[str, str]:
+    """Return the files of the evaluator package: text by path, the same for the same formulas.
+
+    Raises
+    ------
+    FormulaError
+        If a formula cannot be printed exactly, or a text is not plain.
+    """
+    spec = package.spec
+    for text in (spec.model, *spec.conventions, *(layer.doc for layer in spec.layers)):
+        if not text.isprintable() or "\\" in text or '"""' in text:
+            raise FormulaError("this text cannot stand in a docstring", found=text)
+    functions = {
+        path: [print_function(evaluator) for evaluator in evaluators]
+        for path, evaluators in _list_modules(package).items()
+    }
+    templates = PackageTemplates(spec, package.stage_names)
+    files = {path: templates.functions(path, found) for path, found in functions.items()}
+    if package.server_steps:
+        steps = [print_function(_hide_step(evaluator)) for evaluator in package.server_steps]
+        files["_server.py"] = templates.functions("_server.py", steps, defaults=spec.defaults)
+    tables = package.tables
+    files["breakdown.py"] = templates.functions("breakdown.py", list(map(print_table, tables)), modules=package.modules)
+    rows = [print_formula(table.evaluator) for table in tables]
+    files["_breakdown_formulas.py"] = templates.formulas("the breakdown", rows, tables)
+    formulas = [
+        print_formula(evaluator)
+        for evaluator in (
+            *(*package.stages, package.training, package.all_stages),
+            *(*package.peaks, package.image_tokens, *package.traffic),
+        )
+    ]
+    files["arrays.py"] = templates.render("arrays.py.jinja", functions=formulas)
+    files["_formulas.py"] = templates.formulas("the stages", formulas)
+    of_layers = list(map(print_formula, package.layers))
+    files["_array_layers.py"] = templates.render("array_layers.py.jinja", functions=of_layers)
+    files["_layer_formulas.py"] = templates.formulas("the layers", of_layers)
+    files |= {path: templates.copy(path) for path in _RUNTIME}
+    return {
+        "__init__.py": templates.front(
+            {
+                module: [function.name for function in functions[f"{module}.py"]]
+                for module in ("_metrics", "_peaks", "_traffic", "_training")
+            }
+            | ({"_server": [step.name for step in package.server_steps]} if package.server_steps else {})
+        ),
+        "_facts.py": templates.facts(files),
+        **files,
+        "py.typed": "",
+    }
+
+
+def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]:
+    """Return the evaluators on integers by the module that has them."""
+    at_once = evolve(
+        package.all_stages,
+        summary=package.all_stages.summary.replace("request.", "request, in less time than one by one."),
+    )
+    return {
+        "_stages.py": (*package.stages, at_once),
+        "_metrics.py": (*package.metrics, package.image_tokens),
+        "_training.py": (package.training, *package.training_metrics),
+        "general.py": package.general,
+        "layers.py": package.layers,
+        "_peaks.py": package.peaks,
+        "_traffic.py": package.traffic,
+    }
+
+
+def _hide_step(evaluator: Evaluator) -> Evaluator:
+    """Return the evaluator of a step under a name of its own: the template has one that takes a list of lengths."""
+    return evolve(evaluator, name=f"_{evaluator.name}") if evaluator.name == STEP else evaluator

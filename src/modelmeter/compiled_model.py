@@ -1,0 +1,259 @@
+"""A compiled model: formulas by stage, layer and operator, each made when it is first asked for."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from math import ceil
+
+import sympy
+from attrs import frozen
+
+from modelmeter.analysis.bind import BoundModule, bind
+from modelmeter.analysis.breakdown import OperatorRow, list_operators
+from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
+from modelmeter.analysis.peak import PEAK, Peak, find_peaks
+from modelmeter.analysis.totals import Totals, add_up
+from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size
+from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.size_rules import substitute_sizes
+from modelmeter.core.symbols import symbol
+from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.layers.base import BaseLayer
+from modelmeter.model.completion import complete_sizes
+from modelmeter.model.definition import Architecture, Model
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.support.names import unknown_name
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Keep the garbage collector from walking through millions of terms that all stay alive."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            if not gc.get_freeze_count():  # what a caller has frozen would not stay so
+                gc.freeze()
+                gc.unfreeze()  # all that is new counts as old now, and is not walked through at once
+            gc.enable()
+
+
+@frozen(kw_only=True, slots=False)
+class CompiledModel:
+    """The formulas of a model.
+
+    Parameters
+    ----------
+    definition
+        The family of models.
+    architecture
+        The model's sizes.
+    graph
+        The traced modules.
+    name
+        The name of the model.
+    """
+
+    definition: Model
+    architecture: Architecture
+    graph: ModuleGraph
+    name: str
+
+    # --- what is asked of it ---------------------------------------------------------------------------------
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names that :meth:`evaluate` takes: the stages in their order, all of them, and a training step."""
+        return (*self.definition.stage_names, REQUEST, TRAINING_STEP)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layer classes, in the order of the modules."""
+        return tuple(entry.name for entry in self.catalogue)
+
+    def find_layers(self, name: str) -> tuple[str, ...]:
+        """Return the layer of this name, or else those of this torch class, of which there may be several forms."""
+        if name in self.layers:
+            return (name,)
+        return tuple(entry.name for entry in self.catalogue if entry.class_name == name)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the metrics that :meth:`formula` takes."""
+        return (*METRICS, FUSED_IO, PEAK)
+
+    def formula(self, name: str, metric: str, *, symbolic: bool = False) -> sympy.Expr:
+        """Return what a stage or a layer class costs, as a formula.
+
+        Parameters
+        ----------
+        name
+            A stage, ``request``, ``training_step``, or a layer class, as ``deepseek_v2_moe``.
+        metric
+            One of :attr:`metrics`. FLOPs are integers, bytes exact rationals before they are rounded up.
+        symbolic
+            Whether the sizes of the architecture stay symbols. A layer class has all of its sizes as symbols.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such stage, layer or metric, or it has no such metric.
+
+        Examples
+        --------
+        >>> import modelmeter
+        >>> model = modelmeter.load("deepseek-ocr")
+        >>> model.formula("projector", "weight_bytes")
+        328160*weight_bits
+        >>> model.formula("linear", "tensor_core_flops")
+        2*in_features*num_tokens*out_features
+        """
+        if name in self.stages:
+            # Only the peaks are made with the sizes of the architecture in them: with symbols there are too many.
+            if metric == PEAK and symbolic:
+                raise unknown_name("formula with symbols for the architecture", metric, (*METRICS, FUSED_IO))
+            found = sympy.sympify(self._stage_formula(name, metric))
+            return found if symbolic else self._fill(found)
+        found_layers = self.find_layers(name)
+        if not found_layers:
+            raise unknown_name("stage or layer", name, (*self.stages, *self.layers))
+        if len(found_layers) > 1:
+            raise unknown_name("single layer", name, self.layers, meant=found_layers)
+        (entry,) = (entry for entry in self.catalogue if entry.name == found_layers[0])
+        found = {**{each: entry.cost[each] for each in METRICS}, FUSED_IO: entry.fused_io_bytes}
+        if metric not in found:
+            raise unknown_name("metric of a layer", metric, found)
+        return sympy.sympify(found[metric])
+
+    def evaluate(self, stage: str, **sizes: int) -> Cost:
+        """Return what a stage costs at sizes, as integers: the slow and certain way.
+
+        Parameters
+        ----------
+        stage
+            A stage, ``request`` or ``training_step``.
+        sizes
+            Of the workload, of storage and of the architecture; those that are left out follow from the others, or
+            are those of the default workload and of this model.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such stage or size.
+        WorkloadError
+            If a size is out of range, or two contradict each other.
+
+        Examples
+        --------
+        >>> import modelmeter
+        >>> modelmeter.load().evaluate("prefill", seq_len=913).tensor_core_flops
+        1099514009088
+        """
+        cost = self._stage_cost(stage)
+        formulas = [cost[metric] for metric in METRICS]
+        values = complete_sizes(self.definition, {**self.defaults}, sizes, formulas)
+        return Cost(**{metric: ceil(evaluate(cost[metric], values)) for metric in METRICS})
+
+    def operators(self, stage: str) -> tuple[OperatorRow, ...]:
+        """Return a record for each operator of each module in a stage: module path, operator, calls and cost.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such stage. The operators of a request are those of its stages.
+        """
+        if stage not in self.definition.stage_names:
+            raise unknown_name("stage", stage, self.definition.stage_names)
+        return tuple(row for row in self._operators if row.stage == stage)
+
+    def pages(self) -> dict[str, str]:
+        """Return the formula pages as text by relative path, Markdown and LaTeX; nothing is written."""
+        from modelmeter.publishing.pages import render_pages  # jinja2, which formulas do without
+
+        return render_pages(
+            definition=self.definition, model=self.model, totals=self.totals, peaks=self.peaks,
+            catalogue=self.catalogue, defaults=self.defaults, name=self.name,
+        )  # fmt: skip
+
+    # --- how it is made --------------------------------------------------------------------------------------
+
+    @cached_property
+    def runs(self) -> dict[str, BaseLayer]:
+        """The layers of each run, with a formula for every size."""
+        return self.definition.build_layers(self.definition.symbolic_sizes())
+
+    @cached_property
+    def model(self) -> BoundModule:
+        """Module graph and layers together: the modules with their formulas, checked at the traced sizes."""
+        with without_collection():
+            return bind(self.graph, self.runs, {**self.graph.architecture, **self.graph.workload, "decode_step": 1})
+
+    @cached_property
+    def totals(self) -> Totals:
+        """Formulas of modules added up by stage, by module and by class; the decode loop in closed form."""
+        with without_collection():
+            return add_up(self.model, self.definition.stage_of, stages=self.definition.stage_names)
+
+    @cached_property
+    def peaks(self) -> Mapping[str, Peak]:
+        """What is alive beside each operator, and the largest of each stage; the architecture's sizes are put in."""
+        model, known = self.definition, self.architecture.dimension_values()
+        sizes = {**model.symbolic_sizes(), **known}
+        with without_collection():
+            return find_peaks(
+                model.build_layers(sizes), model.stage_of, inputs=model.list_inputs(sizes), stages=model.stage_names,
+                rules=substitute_sizes(model.rules, known),
+            )  # fmt: skip
+
+    @cached_property
+    def training_step(self) -> Cost:
+        """The cost of a forward of a whole prompt without a cache, and of the backward of it."""
+        return self.runs[self.definition.training_run].training_cost
+
+    @cached_property
+    def catalogue(self) -> tuple[LayerEntry, ...]:
+        """Every layer class once, with formulas in its own sizes."""
+        with without_collection():
+            return build_catalogue(self.model, self.defaults, self.definition.stage_of)
+
+    @cached_property
+    def defaults(self) -> Mapping[str, int]:
+        """A value for every dimension: the architecture, the default workload, and the last decode step."""
+        workload = self.definition.default_workload()
+        return {**self.architecture.dimension_values(), **workload, "decode_step": workload["decode_steps"]}
+
+    @cached_property
+    def _operators(self) -> tuple[OperatorRow, ...]:
+        return list_operators(self.model, self.definition.stage_of)
+
+    def _stage_cost(self, stage: str) -> Cost:
+        if stage == TRAINING_STEP:
+            return self.training_step
+        if stage == REQUEST:
+            return self.totals.total
+        if stage not in self.definition.stage_names:
+            raise unknown_name("stage", stage, self.stages)
+        return self.totals.by_stage[stage]
+
+    def _stage_formula(self, stage: str, metric: str) -> Size:
+        stages = self.definition.stage_names
+        if metric in METRICS:
+            return self._stage_cost(stage)[metric]
+        if metric not in (FUSED_IO, PEAK) or stage == TRAINING_STEP:
+            raise unknown_name(f"metric of {stage}", metric, METRICS if stage == TRAINING_STEP else self.metrics)
+        parts = stages if stage == REQUEST else (stage,)
+        if metric == FUSED_IO:
+            return sympy.Add(*(self.totals.fused_io_by_stage[part] for part in parts))
+        return sympy.Max(*(size for part in parts for size in self.peaks[part].candidates), evaluate=False)
+
+    def _fill(self, formula: sympy.Expr) -> sympy.Expr:
+        sizes = self.architecture.dimension_values()
+        filled: sympy.Expr = formula.xreplace({symbol(name): sympy.Integer(size) for name, size in sizes.items()})
+        return filled

@@ -1,1 +1,0 @@
-"""From simplified totals to text: programs, packages, pages; one module writes files."""

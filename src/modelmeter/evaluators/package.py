@@ -1,0 +1,113 @@
+"""All evaluators of a model, in the groups in which backends show them."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord, Table, evaluate_breakdown
+from modelmeter.evaluators.evaluator import Evaluator
+from modelmeter.evaluators.layers import evaluate_layer
+from modelmeter.evaluators.peaks import evaluate_peaks
+from modelmeter.evaluators.programs import build_stages, build_training_step, make_parameters
+from modelmeter.evaluators.server_steps import evaluate_server_steps
+from modelmeter.evaluators.signature import Parameter
+from modelmeter.evaluators.spec import PackageSpec
+from modelmeter.evaluators.stages import (
+    evaluate_all_stages,
+    evaluate_image_tokens,
+    evaluate_metrics,
+    evaluate_stages,
+)
+from modelmeter.evaluators.traffic import evaluate_traffic
+
+
+@frozen(kw_only=True)
+class EvaluatorPackage:
+    """The evaluators of a model.
+
+    Parameters
+    ----------
+    spec
+        What they were built from: the words and the facts beside them.
+    stages, all_stages
+        The cost of each stage and of the request; and all of these at once.
+    metrics, image_tokens
+        One metric of a stage or of the request; and the tokens of a page.
+    training, training_metrics
+        The cost of a training step; and one metric of it.
+    peaks, traffic
+        The peak of the activations of each stage, and ``fused_io_bytes``.
+    general
+        Stages, traffic and training step with the sizes of the architecture as arguments.
+    layers
+        The cost of each layer class, and its ``fused_io_bytes``.
+    server_steps
+        Steps of a serving engine.
+    modules, tables
+        The modules of the breakdown, and its rows.
+    """
+
+    spec: PackageSpec
+    stages: tuple[Evaluator, ...]
+    all_stages: Evaluator
+    metrics: tuple[Evaluator, ...]
+    image_tokens: Evaluator
+    training: Evaluator
+    training_metrics: tuple[Evaluator, ...]
+    peaks: tuple[Evaluator, ...]
+    traffic: tuple[Evaluator, ...]
+    general: tuple[Evaluator, ...]
+    layers: tuple[Evaluator, ...]
+    server_steps: tuple[Evaluator, ...]
+    modules: tuple[ModuleRecord, ...]
+    tables: tuple[Table, ...]
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The stages, then the request."""
+        return tuple(evaluator.name for evaluator in self.stages)
+
+    @property
+    def sizes(self) -> tuple[Parameter, ...]:
+        """Every size that a caller may set."""
+        return list_sizes(self.spec)
+
+
+def list_sizes(spec: PackageSpec) -> tuple[Parameter, ...]:
+    """Return every size of the model, with what follows from what."""
+    return make_parameters(spec.all_defaults, spec.all_defaults, spec.derivations)
+
+
+def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPackage:
+    """Return all evaluators of a model.
+
+    Raises
+    ------
+    FormulaError
+        If a formula has a size without a default, or is not made of exact sums, products, powers and integer functions.
+    """
+    stages = build_stages(spec, spec.architecture)
+    training = build_training_step(spec, spec.architecture)
+    fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
+    general, like_it = build_stages(spec, fixed), f"a model like {spec.model}"
+    (training_step,) = evaluate_stages(training, spec.model)
+    return EvaluatorPackage(
+        spec=spec,
+        stages=evaluate_stages(stages, spec.model),
+        all_stages=evaluate_all_stages(stages),
+        metrics=evaluate_metrics(stages),
+        image_tokens=evaluate_image_tokens(stages),
+        training=training_step,
+        training_metrics=evaluate_metrics(training),
+        peaks=evaluate_peaks(stages),
+        traffic=evaluate_traffic(stages),
+        general=(
+            *evaluate_stages(general, like_it),
+            *evaluate_traffic(general),
+            *evaluate_stages(build_training_step(spec, fixed), like_it),
+        ),
+        layers=tuple(evaluator for formula in spec.layers for evaluator in evaluate_layer(formula, spec)),
+        server_steps=evaluate_server_steps(spec),
+        modules=breakdown.modules,
+        tables=evaluate_breakdown(spec, breakdown),
+    )

@@ -1,0 +1,63 @@
+"""The evaluators of the peak of a stage's activations."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from modelmeter.algebra.program import MAXIMUM, Program, select
+from modelmeter.algebra.simplify import Combination, build_program
+from modelmeter.analysis.peak import PEAK
+from modelmeter.core.functions import Size
+from modelmeter.evaluators.evaluator import Evaluator, OneValue
+from modelmeter.evaluators.programs import Stages, make_parameters
+from modelmeter.evaluators.signature import IMAGE_TOKENS, Signature
+from modelmeter.model.stages import REQUEST
+
+
+def evaluate_peaks(stages: Stages) -> tuple[Evaluator, ...]:
+    """Return the evaluator of the peak of each stage, and of that of the request: the largest of them."""
+    program = _build_program(stages)
+    return tuple(_evaluate_peak(stages, program, stage) for stage in stages.names)
+
+
+def _build_program(stages: Stages) -> Program:
+    """Return one program for all peaks; its outputs are named like the evaluators."""
+    outputs: dict[str, Size | Combination] = {IMAGE_TOKENS: stages.spec.image_tokens}
+    by_stage: dict[str, tuple[str, ...]] = {}
+    for stage, candidates in stages.spec.peaks.items():
+        names = tuple(f"{stage}_{number}" for number in range(len(candidates)))
+        outputs.update(zip(names, candidates, strict=True))
+        by_stage[stage] = names
+    by_stage[REQUEST] = tuple(name for names in by_stage.values() for name in names)
+    for stage in stages.names:
+        outputs[f"{stage}_{PEAK}"] = Combination(MAXIMUM, by_stage[stage])
+    return build_program(outputs, constants=stages.constants)
+
+
+def _evaluate_peak(stages: Stages, program: Program, stage: str) -> Evaluator:
+    name = f"{stage}_{PEAK}"
+    signature = _make_signature(stages, stage, {*select(program, name).inputs})
+    return Evaluator(
+        name=name,
+        summary=f"Return the largest bytes of activations that are alive together in ``{stage}``.",
+        notes="Without gradients, every buffer freed after its last use; experts take even shares of the tokens.",
+        signature=signature,
+        program=select(program, *signature.intermediates, name),
+        result=OneValue(PEAK, name),
+    )
+
+
+def _make_signature(stages: Stages, stage: str, inputs: set[str]) -> Signature:
+    """Return what an evaluator takes: what the stage takes.
+
+    Before the decoder, the embeddings of the prompt are alive beside the views that become a part of it; then the
+    length of the prompt follows from the views, as in a request.
+    """
+    own = stages.signature(stage)
+    needed = {parameter.name for parameter in own.parameters}
+    if stage == REQUEST or inputs <= needed:
+        return own
+    chained = {name: rule for name, rule in stages.spec.derivations.items() if name in inputs and rule.source}
+    sources = {rule.source for rule in chained.values() if rule.source}
+    parameters = make_parameters(needed | inputs | sources, stages.spec.all_defaults, chained)
+    return evolve(own, parameters=parameters, intermediates=(IMAGE_TOKENS,))

@@ -1,0 +1,185 @@
+"""The programs behind the evaluators of stages and layers, and what each evaluator takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from types import MappingProxyType
+
+import sympy
+from attrs import define, frozen
+
+from modelmeter.algebra.program import MAXIMUM, SUM, Program, select
+from modelmeter.algebra.simplify import Combination, build_program
+from modelmeter.core.cost import METRICS, Metric
+from modelmeter.core.functions import CeilDiv, FloorDiv, RoutedReads, Size
+from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, Dimension, describe, symbols_of
+from modelmeter.evaluators.signature import IMAGE_TOKENS, Derivation, Parameter, Signature
+from modelmeter.evaluators.spec import LayerFormula, PackageSpec
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.support.errors import FormulaError
+
+_CHAINED = (REQUEST, TRAINING_STEP)
+"""Where the prompt holds the image tokens, so that its length follows from them."""
+
+
+@define(kw_only=True, frozen=True, slots=False)  # the signatures are worked out once, into the dictionary
+class Stages:
+    """Every metric of every stage and of the request in one program, so that they share their work.
+
+    Parameters
+    ----------
+    spec
+        What they are built from.
+    names
+        The stages, then the request; or a training step.
+    program
+        Its outputs are the image tokens, and ``vision_tensor_core_flops`` and so on.
+    constants
+        Sizes that are numbers in the program.
+    """
+
+    spec: PackageSpec
+    names: tuple[str, ...]
+    program: Program
+    constants: Mapping[str, int]
+
+    def part(self, stage: str, *metrics: Metric) -> Program:
+        """Return the program of some metrics of a stage; of the request or a training step, with the image tokens."""
+        tokens = [IMAGE_TOKENS] if stage in _CHAINED else []
+        return select(self.program, *tokens, *(f"{stage}_{metric}" for metric in metrics))
+
+    def signature(self, stage: str) -> Signature:
+        """Return what the evaluators of a stage take: the sizes in any of its formulas."""
+        return self._signatures[stage]
+
+    @cached_property
+    def _signatures(self) -> dict[str, Signature]:
+        return {stage: self._make_signature(stage) for stage in self.names}
+
+    def _make_signature(self, stage: str) -> Signature:
+        program = self.part(stage, *METRICS)
+        is_chained = stage in _CHAINED
+        derivations = self.spec.derivations if is_chained else self.spec.free_derivations
+        rules = (derivations[name] for name in program.inputs if name in derivations)
+        sources = [rule.source for rule in rules if rule.source]
+        return Signature(
+            parameters=make_parameters([*program.inputs, *sources], self.spec.all_defaults, derivations),
+            has_routing=program.calls(RoutedReads.__name__),
+            constants=self.constants,
+            intermediates=(IMAGE_TOKENS,) if is_chained else (),
+            model_rules=self.spec.rules,
+        )
+
+
+def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
+    """Return the program of all stages; sizes that are not in ``constants`` are parameters.
+
+    In a request flows add up, ``weight_bytes`` counts the decoder once, and the largest activations and the last
+    cache stand.
+    """
+    *earlier, last = spec.stages
+    outputs: dict[str, Size | Combination] = {IMAGE_TOKENS: spec.image_tokens}
+    for stage, cost in spec.stages.items():
+        for metric in METRICS:
+            outputs[f"{stage}_{metric}"] = cost[metric]
+    for metric in METRICS:
+        stages = earlier if metric == "weight_bytes" else [last] if metric == "kv_cache_bytes" else [*earlier, last]
+        function = MAXIMUM if metric == "activation_bytes" else SUM
+        outputs[f"{REQUEST}_{metric}"] = Combination(function, tuple(f"{stage}_{metric}" for stage in stages))
+    return Stages(
+        spec=spec,
+        names=(*spec.stages, REQUEST),
+        program=build_program(outputs, constants=constants),
+        constants=constants,
+    )
+
+
+def build_training_step(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
+    """Return the program of the training step, which shares no work with the stages."""
+    metrics = {f"{TRAINING_STEP}_{metric}": spec.training_step[metric] for metric in METRICS}
+    return Stages(
+        spec=spec,
+        names=(TRAINING_STEP,),
+        program=build_program({IMAGE_TOKENS: spec.image_tokens, **metrics}, constants=constants),
+        constants=constants,
+    )
+
+
+@frozen(kw_only=True)
+class Layer:
+    """A layer class: what its evaluators take, their programs, and what must not be negative in them.
+
+    A quotient whose dividend has negative terms, as the output side of a convolution, has to be at least 1.
+
+    Parameters
+    ----------
+    program, fused_io
+        Of the six metrics, and of ``fused_io_bytes``.
+    guards
+        Outputs of both programs that must not be negative, each with its formula.
+    """
+
+    signature: Signature
+    program: Program
+    fused_io: Program
+    guards: Mapping[str, str]
+
+
+def build_layer(layer: LayerFormula, spec: PackageSpec) -> Layer:
+    """Return the programs of a layer class, its sizes as parameters.
+
+    A layer that takes both a prompt and images works out the image tokens of a page, which the prompt has to hold.
+    """
+    formulas: dict[str, sympy.Expr] = {metric: sympy.sympify(layer.cost[metric]) for metric in METRICS}
+    has_prompt = {"seq_len", *symbols_of(spec.image_tokens)} <= layer.sizes.keys()
+    beside = {IMAGE_TOKENS: sympy.sympify(spec.image_tokens)} if has_prompt else {}
+    quotients = {
+        quotient for formula in (*formulas.values(), *beside.values()) for quotient in formula.atoms(FloorDiv, CeilDiv)
+    }
+    rests = [quotient.args[0] - quotient.args[1] for quotient in sorted(quotients, key=str) if _may_fail(quotient)]
+    guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
+    program = build_program({**formulas, **beside, **guards})
+    signature = Signature(
+        parameters=make_parameters(
+            program.inputs, layer.sizes, {}, {} if layer.holds_layers else spec.layer_dimensions
+        ),
+        has_routing=program.calls(RoutedReads.__name__),
+        constants={},
+        intermediates=tuple(beside),
+        model_rules=spec.rules,
+    )
+    return Layer(
+        signature=signature,
+        program=program,
+        fused_io=build_program({FUSED_IO: layer.fused_io_bytes, **beside, **guards}),
+        guards={name: str(rest) for name, rest in guards.items()},
+    )
+
+
+def _may_fail(quotient: sympy.Expr) -> bool:
+    """Tell whether the dividend may be less than nothing."""
+    return any(term.could_extract_minus_sign() for term in sympy.Add.make_args(quotient.args[0]))
+
+
+def make_parameters(
+    names: Iterable[str],
+    defaults: Mapping[str, int],
+    derivations: Mapping[str, Derivation],
+    dimensions: Mapping[str, Dimension] = MappingProxyType({}),
+) -> tuple[Parameter, ...]:
+    """Return parameters in the order of the documentation; ``dimensions`` are those that are not as elsewhere."""
+    needed = set(names)
+    unknown = sorted(needed - defaults.keys())
+    if unknown:
+        raise FormulaError("a formula has sizes without a default", found=", ".join(unknown))
+    targets = {derivation.source: name for name, derivation in derivations.items() if name in needed}
+    return tuple(
+        Parameter(
+            name=name, default=defaults[name], derivation=derivations.get(name), target=targets.get(name),
+            dimension=dimensions.get(name) or describe(name),
+        )
+        for name in (*DIMENSIONS, *LOCAL_SIZES)
+        if name in needed
+    )  # fmt: skip

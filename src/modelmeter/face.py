@@ -1,0 +1,79 @@
+"""The functions that people import: which models there are, a shipped one, and one of a config."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.graph.module_graph import GRAPH_FILE, ModuleGraph
+from modelmeter.model.registry import DEFAULT, find_model, list_models
+from modelmeter.support.errors import GraphError, TraceError
+
+
+def models() -> tuple[str, ...]:
+    """Return the names of the registered models.
+
+    Examples
+    --------
+    >>> models()
+    ('deepseek-ocr',)
+    """
+    return list_models()
+
+
+def load(name: str = DEFAULT) -> CompiledModel:
+    """Return a model from the module graph that its evaluators were compiled from; that needs no torch.
+
+    Raises
+    ------
+    UnknownNameError
+        If no model of this name is registered.
+    GraphError
+        If its evaluators are not installed, or their module graph is damaged.
+
+    Examples
+    --------
+    >>> load("deepseek-ocr").stages
+    ('vision', 'projector', 'prefill', 'decode', 'request', 'training_step')
+    """
+    definition = find_model(name)
+    try:
+        graph = ModuleGraph.read(Path(str(resources.files(definition.package) / GRAPH_FILE)))
+    except ModuleNotFoundError:
+        raise GraphError(
+            "the evaluators of a model are not installed", place=definition.package, remedy="run modelmeter compile"
+        ) from None
+    architecture = definition.read_architecture(graph)
+    return CompiledModel(
+        definition=definition, architecture=architecture, graph=graph, name=definition.choose_name(architecture)
+    )
+
+
+def compile(source: str | os.PathLike[str] = DEFAULT) -> CompiledModel:  # the name of what it does; see DESIGN
+    """Return a model from a checkpoint's ``config.json``, or a registered one by name; needs the extra ``trace``.
+
+    Raises
+    ------
+    UnknownNameError
+        If ``source`` is neither a file nor the name of a model.
+    ArchitectureError
+        If the config is damaged, or describes no model that is registered.
+    TraceError
+        If torch or torchinfo is missing, or the modules cannot be traced.
+    """
+    from modelmeter.compiler import compile_model
+
+    path = Path(source)
+    is_file = path.suffix == ".json" or path.exists()
+    definition = find_model(DEFAULT if is_file else str(source))
+    read = definition.read_config(path) if is_file else None
+    architecture = definition.make_architecture() if read is None else read.architecture
+    name = definition.choose_name(architecture, () if read is None else read.names)
+    try:
+        return compile_model(architecture, name=name)
+    except ModuleNotFoundError as error:
+        raise TraceError(
+            "tracing needs torch and torchinfo", found=str(error), remedy="pip install 'modelmeter[trace]'"
+        ) from None

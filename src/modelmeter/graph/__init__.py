@@ -1,0 +1,1 @@
+"""The module graph: what TorchInfo saw of torch modules, with alike siblings merged."""

@@ -1,0 +1,1 @@
+"""What general code knows of a model: one record, found in a registry."""

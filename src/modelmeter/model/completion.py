@@ -1,0 +1,82 @@
+"""Sizes that someone gave, completed: what was left out follows from the others, and contradictions are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size
+from modelmeter.core.size_rules import Rule
+from modelmeter.core.symbols import describe, symbols_of
+from modelmeter.model.definition import Derivation, Model
+from modelmeter.support.errors import WorkloadError
+from modelmeter.support.names import unknown_name
+
+
+def complete_sizes(
+    model: Model, defaults: Mapping[str, int], given: Mapping[str, Any], formulas: Iterable[Size]
+) -> dict[str, int]:
+    """Return a value for every size that ``formulas`` depend on, and for those that these follow from.
+
+    Parameters
+    ----------
+    model
+        Whose derivations and rules hold.
+    defaults
+        A value for every size.
+    given
+        What is asked for.
+    formulas
+        What is to be evaluated: a rule counts if all that it is about occurs there.
+
+    Raises
+    ------
+    UnknownNameError
+        If a size does not exist.
+    WorkloadError
+        If a size is out of range, or two contradict each other.
+    """
+    for name, value in given.items():
+        if name not in defaults or name == "decode_step":
+            raise unknown_name("size", name, [each for each in defaults if each != "decode_step"])
+        describe(name).check(value, WorkloadError)
+    values: dict[str, int] = {**defaults, **given}
+    used = {name for formula in formulas for name in symbols_of(formula)}
+    for derivation in model.derivations:
+        _derive(derivation, model, values, given)
+    for name, formula in model.derived.items():
+        if used.issuperset(set(symbols_of(formula)) - model.make_architecture().dimension_values().keys()):
+            values[name] = int(evaluate(formula, values))
+            used.add(name)
+    for rule in model.rules:
+        if rule.names <= used:
+            _check(rule, values)
+    return values
+
+
+def _derive(derivation: Derivation, model: Model, values: dict[str, int], given: Mapping[str, int]) -> None:
+    derived = int(evaluate(derivation.formula(model.derived), values))
+    name = derivation.name
+    if name not in given:
+        describe(name).check(derived, WorkloadError)
+        values[name] = derived
+    elif derivation.replaces is not None and derivation.replaces in given and given[name] != derived:
+        raise WorkloadError(
+            "two sizes contradict each other", place=name, found=given[name],
+            expected=f"{derived}, which follows from {derivation.replaces} = {given[derivation.replaces]}",
+            remedy="leave out one of them",
+        )  # fmt: skip
+
+
+def _check(rule: Rule, values: Mapping[str, int]) -> None:
+    first = values[rule.a] if isinstance(rule.a, str) else rule.a
+    second = values[rule.b]
+    holds, wanted = {
+        "at_most": (first <= second, "at least"),
+        "divides": (second % first == 0, "a multiple of"),
+        "divides_evenly": (second % (2 * first) == 0, "an even multiple of"),
+    }[rule.relation]
+    if not holds:
+        name = f"{rule.a} = {first}" if isinstance(rule.a, str) else str(first)
+        raise WorkloadError("two sizes contradict each other", place=rule.b, expected=f"{wanted} {name}", found=second)

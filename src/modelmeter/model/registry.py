@@ -1,0 +1,69 @@
+"""The models that are installed: entry points, so that a model can live in another distribution."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Final
+
+from modelmeter.support.errors import ModelMeterError
+from modelmeter.support.names import unknown_name
+
+if TYPE_CHECKING:  # it needs sympy, which a list of names does without
+    from modelmeter.model.definition import Model
+
+GROUP: Final = "modelmeter.models"
+"""Of the entry points: each has the name of a model, and its :class:`~modelmeter.model.definition.Model`."""
+
+DEFAULT: Final = "deepseek-ocr"
+"""The model of a command that names none."""
+
+
+class RegistryError(ModelMeterError):
+    """What is registered as a model is none, or two distributions register one name."""
+
+
+def list_models() -> tuple[str, ...]:
+    """Return the names of the registered models."""
+    return tuple(sorted(_find_entries()))
+
+
+@cache
+def find_model(name: str = DEFAULT) -> Model:
+    """Return a registered model.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of this name; the message has the nearest ones.
+    RegistryError
+        If what is registered cannot be imported or is no model.
+    """
+    from modelmeter.model.definition import Model
+
+    entries = _find_entries()
+    if name not in entries:
+        raise unknown_name("model", name, sorted(entries))
+    try:
+        found = entries[name].load()
+    except (ImportError, AttributeError) as error:
+        raise RegistryError(
+            "a registered model cannot be loaded", place=name, found=str(error),
+            remedy=f"repair or remove the distribution that registers {entries[name].value}",
+        ) from error  # fmt: skip
+    if not isinstance(found, Model) or found.name != name:
+        raise RegistryError(
+            "what is registered is not this model", place=name, expected=f"a Model of the name {name}", found=found
+        )
+    return found
+
+
+def _find_entries() -> dict[str, EntryPoint]:
+    entries: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        if entries.setdefault(entry.name, entry).value != entry.value:
+            raise RegistryError(
+                "two models have one name", place=entry.name, found=[entries[entry.name].value, entry.value],
+                remedy="remove one of the distributions",
+            )  # fmt: skip
+    return entries

@@ -1,0 +1,1 @@
+"""What proves the formulas of DeepSeek-OCR: cases, points, another implementation, and the list of all proofs."""

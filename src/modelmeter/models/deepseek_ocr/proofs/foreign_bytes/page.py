@@ -1,0 +1,106 @@
+"""The page about the bytes of both implementations, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import sympy
+from attrs import frozen
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sympy import prime
+
+from modelmeter.algebra.readable import factor_readably
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, symbol, symbols_of
+from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.expert_causes import TAKING_PART
+from modelmeter.publishing.latex import FormulaPrinter, align, bracket, break_lines
+from modelmeter.publishing.text import format_number
+from modelmeter.support.markdown import escape_markdown
+from modelmeter.verify.foreign_bytes.causes import Cause
+from modelmeter.verify.foreign_bytes.comparison import Peaks, Traffic
+
+MOST_LINES = 3
+"""Of a formula in the names of sizes; where it is longer, the sizes of the architecture are filled in."""
+
+
+@frozen(kw_only=True)
+class Section:
+    """A case of the page.
+
+    Parameters
+    ----------
+    title
+        Of the case.
+    traffic, peaks
+        What was found.
+    formula_bytes, formula_peak
+        What our formulas say that the same stage moves, and keeps alive; None for a part of a stage.
+    """
+
+    title: str
+    traffic: Traffic
+    peaks: Peaks
+    formula_bytes: int
+    formula_peak: int | None
+
+
+def render_page(sections: Sequence[Section], architecture: DeepSeekOCRArchitecture) -> str:
+    """Return the page, the same for the same counts and versions."""
+    environment = Environment(
+        loader=PackageLoader("modelmeter.models.deepseek_ocr.proofs.foreign_bytes"), undefined=StrictUndefined,
+        autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters.update(number=_number, ratio=_ratio)
+    causes = {cause.name: cause for section in sections for cause, _ in section.traffic.causes}
+    names = {name for cause in causes.values() for name in symbols_of(cause.each_bytes * cause.times)}
+    printer = FormulaPrinter()
+    return environment.get_template("bytes.md.jinja").render(
+        sections=sections,
+        versions={package: version(package).partition("+")[0] for package in ("torch", "transformers")},
+        formulas={name: typeset_cause(cause, architecture) for name, cause in causes.items()},
+        sizes=[
+            (printer.print(symbol(name)), dimension)
+            for name, dimension in {**DIMENSIONS, **LOCAL_SIZES}.items()
+            if name in names
+        ],
+    )
+
+
+def typeset_cause(cause: Cause, architecture: DeepSeekOCRArchitecture) -> str:
+    """Return the bytes that a cause adds, as a displayed formula."""
+    lines = _break(cause.each_bytes, cause.times)
+    if len(lines) > MOST_LINES:
+        numbers = {symbol(name): sympy.Integer(size) for name, size in architecture.dimension_values().items()}
+        lines = _break(sympy.expand(cause.each_bytes.xreplace(numbers)), sympy.sympify(cause.times).xreplace(numbers))
+    return align(lines)
+
+
+def _break(each: sympy.Expr, times: Size) -> list[str]:
+    """Return a formula in lines; one that takes bytes away, where its sizes are large, starts with its sign."""
+    printer = FormulaPrinter({TAKING_PART: r"E_{\mathrm{hit}}"})
+    sign = "-" if _is_negative(each) else ""
+    shown = factor_readably(-each if sign else each)
+    lines = break_lines(shown, printer)
+    if times != 1:
+        factor = rf"\left({printer.print(times)}\right)"
+        if shown.is_Add:
+            return bracket(rf"{sign}{factor} \, ", lines)
+        lines[-1] += rf" \, {factor}"
+    return bracket(sign, lines) if sign and shown.is_Add else [sign + lines[0], *lines[1:]]
+
+
+def _is_negative(formula: sympy.Expr) -> bool:
+    """Tell whether a formula is below 0 where all sizes are large and unlike each other."""
+    values = {name: prime(1000 + 10 * place) for place, name in enumerate(symbols_of(formula))}
+    return bool(evaluate(formula, values, routed_reads=bounded_routed_reads) < 0)
+
+
+def _number(value: int) -> str:
+    return f"\u2212{_number(-value)}" if value < 0 else escape_markdown(format_number(value))
+
+
+def _ratio(count: int, exact: int) -> str:
+    return f"{count / exact:.2f}"

@@ -1,0 +1,1 @@
+"""The stages of DeepSeek-OCR through other counters of FLOPs."""

@@ -1,0 +1,32 @@
+"""The page about other counters, as text."""
+
+from __future__ import annotations
+
+from attrs import asdict
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from modelmeter.models.deepseek_ocr.proofs.other_counters.comparison import Comparison
+from modelmeter.publishing.text import format_number
+from modelmeter.support.markdown import escape_markdown
+from modelmeter.verify.other_counters.counters import EXACT
+
+
+def render_page(comparison: Comparison) -> str:
+    """Return the page, the same for the same counts and versions."""
+    environment = Environment(
+        loader=PackageLoader("modelmeter.models.deepseek_ocr.proofs.other_counters"), undefined=StrictUndefined,
+        autoescape=False, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters.update(number=_number, ratio=_ratio)
+    template = environment.get_template("accuracy.md.jinja")
+    return template.render(
+        exact=EXACT, comparison=comparison, workload=asdict(comparison.workload), stages=list(comparison.exact)
+    )
+
+
+def _number(value: int) -> str:
+    return f"\u2212{_number(-value)}" if value < 0 else escape_markdown(format_number(value))
+
+
+def _ratio(count: int, exact: int) -> str:
+    return f"{count / exact:.4f}"

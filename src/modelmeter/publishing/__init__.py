@@ -1,0 +1,1 @@
+"""Formulas as pages that people read."""

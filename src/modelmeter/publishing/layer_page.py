@@ -1,0 +1,235 @@
+"""The page of one layer class: its formulas, its operators, where the model has it and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import sympy
+from attrs import evolve
+
+from modelmeter.algebra.readable import factor_readably
+from modelmeter.analysis.bind import BoundCall
+from modelmeter.analysis.catalogue import LayerEntry, Occurrence
+from modelmeter.core.cost import METRICS, Elements, Operator
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size
+from modelmeter.core.fusion import FUSED_IO
+from modelmeter.graph.module_graph import is_inside
+from modelmeter.layers.base import BaseLayer
+from modelmeter.layers.child import Child
+from modelmeter.layers.container import ModuleList, Sequential
+from modelmeter.publishing.conventions import SIZES_IN_A_LAYER, describe_checks
+from modelmeter.publishing.formula import SHOWN, Formula, Shown, arrange_part
+from modelmeter.publishing.latex import FormulaPrinter
+from modelmeter.publishing.latex_names import LATEX_NAMES
+from modelmeter.publishing.page_input import (
+    PageInput,
+    build_section,
+    make_printer,
+    read_flags,
+)
+from modelmeter.publishing.page_spec import ChildRow, LayerPage, OccurrenceRow, OperatorRow, Share, ShareRow, Variant
+from modelmeter.publishing.text import describe
+from modelmeter.support.errors import FormulaError
+
+_KINDS = {
+    "activation": "activations", "weight": "weights", "kv": "KV cache", "index": "indices", "float32": "in float32",
+}  # fmt: skip
+REPETITIONS = {"none": "", "for": "one after the other", "parfor": "side by side"}
+
+
+def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[str]) -> LayerPage:
+    """Return the page of a layer class; ``evidence`` is what a verification found."""
+    is_placed, flags = entry.layer.holds_layers, read_flags(entry.layer)
+    calls = [call for bound in source.model.walk() for call in bound.calls if type(call.layer) is type(entry.layer)]
+    values = {**source.defaults, **entry.sizes}
+    formulas = _place_formulas(source, entry) if is_placed else _formulas(entry.layer)
+    printer, quantities = make_printer(formulas, source.architecture if is_placed else {})
+    rows = _Rows(source, printer, fills=is_placed)
+    operators = rows.operators(entry.layer)
+    children = tuple(rows.children(entry.layer, ""))
+    stages = tuple(stage for stage in source.totals.by_stage if _takes_part(source, entry, stage))
+    return LayerPage(
+        name=entry.name,
+        title=type(entry.layer).__name__,
+        description=tuple(describe(type(entry.layer))),
+        flags=flags,
+        is_placed=is_placed,
+        section=build_section(
+            formulas,
+            printer,
+            quantities,
+            values,
+            beside=rows.printed,
+            dimensions={} if is_placed else SIZES_IN_A_LAYER,
+        ),
+        variants=tuple(_variants(source, entry, calls)),
+        operators=operators,
+        children=children,
+        occurrences=tuple(
+            _occurrence_row(source, occurrence, call, flags)
+            for occurrence, call in zip(entry.occurrences, calls, strict=True)
+        ),
+        stages=stages,
+        shares=tuple(_share_rows(source, entry, stages)),
+        evidence=describe_checks(entry.layer, evidence),
+    )
+
+
+def _formulas(layer: BaseLayer) -> list[Formula]:
+    return [Formula(metric=metric, parts=(arrange_part(metric, _size_of(layer, metric)),)) for metric in SHOWN]
+
+
+def _size_of(layer: BaseLayer, metric: Shown) -> Size:
+    return layer.forward_fused_io_bytes() if metric == FUSED_IO else layer.cost[metric]
+
+
+def _place_formulas(source: PageInput, entry: LayerEntry) -> list[Formula]:
+    """Return the formulas of a layer that is made of given layers: those of its place in the model, by stage."""
+    place = entry.occurrences[0]
+    inside = {
+        occurrence.stage
+        for each in source.catalogue
+        for occurrence in each.occurrences
+        if occurrence.run == place.run and is_inside(occurrence.path, place.path)
+    }
+    stages = [stage for stage in source.totals.by_stage if stage in inside]
+    formulas = []
+    for metric in SHOWN:
+        stated = [stage for stage in stages if source.formula(place.path, stage, metric) != 0]
+        parts = [source.arrange_stage(place.path, stage, metric) for stage in stated]
+        if not parts or metric == "weight_bytes":
+            parts = [arrange_part(metric, source.fill(_size_of(entry.layer, metric)))]
+        formulas.append(Formula(metric=metric, parts=tuple(parts)))
+    return formulas
+
+
+def _variants(source: PageInput, entry: LayerEntry, calls: list[BoundCall]) -> Iterator[Variant]:
+    """Yield the forms of the layer, other than the canonical one, that the model calls."""
+    canonical = read_flags(entry.layer)
+    seen = {canonical}
+    for call in calls:
+        flags = read_flags(call.layer)
+        values = {name: evaluate(size, source.defaults) for name, size in call.layer.own_sizes.items()}
+        if flags in seen or any(isinstance(value, Fraction) for value in values.values()):
+            continue
+        seen.add(flags)
+        changed = {flag: getattr(call.layer, flag) for flag in (each.partition("=")[0] for each in flags)}
+        layer = evolve(entry.layer, **changed)
+        formulas = [
+            formula
+            for formula in _formulas(layer)
+            if _size_of(layer, formula.metric) != _size_of(entry.layer, formula.metric)
+        ]
+        printer, quantities = make_printer(formulas, {})
+        whole = {name: int(value) for name, value in values.items()}
+        yield Variant(
+            flags=tuple(flag for flag in flags if flag not in canonical),
+            section=build_section(
+                formulas, printer, quantities, {**source.defaults, **whole}, dimensions=SIZES_IN_A_LAYER
+            ),
+        )
+
+
+class _Rows:
+    """Prints the operators and children of a layer, and remembers the formulas in them."""
+
+    def __init__(self, source: PageInput, printer: FormulaPrinter, *, fills: bool) -> None:
+        self.printed: list[sympy.Expr] = []
+        self._source = source
+        self._printer = printer
+        self._fills = fills
+
+    def operators(self, layer: BaseLayer) -> tuple[OperatorRow, ...]:
+        """Return the operators of the layer's own forward; alike ones in one row."""
+        counts: dict[Operator, int] = {}
+        for operator in layer.operators():
+            counts[operator] = counts.get(operator, 0) + 1
+        return tuple(
+            OperatorRow(
+                name=operator.name,
+                count=count,
+                tensor_core_flops=self._print(operator.tensor_core_flops),
+                cuda_core_flops=self._print(operator.cuda_core_flops),
+                reads=self._elements(operator.reads),
+                writes=self._elements(operator.writes),
+            )
+            for operator, count in counts.items()
+        )
+
+    def children(self, layer: BaseLayer, prefix: str) -> Iterator[ChildRow]:
+        """Yield a row for each call of each module below ``layer``; containers are passed through."""
+        for name, child in layer.children.items():
+            path = f"{prefix}{'*' if isinstance(layer, ModuleList) else name}"
+            if isinstance(child.layer, ModuleList | Sequential):
+                yield from self.children(child.layer, f"{path}.")
+                continue
+            for called, times in child.calls:
+                yield self._child_row(path, child, called, times)
+
+    def _child_row(self, path: str, child: Child, called: BaseLayer, times: Size) -> ChildRow:
+        entry = self._source.entries.get(type(called))
+        sizes = ((LATEX_NAMES[name], self._print(size)) for name, size in called.own_sizes.items())
+        return ChildRow(
+            name=path,
+            layer=self._source.link(called),
+            count=self._print(child.count),
+            repetition=REPETITIONS[child.repetition],
+            times=self._print(times),
+            sizes=tuple(f"{name} = {size}" for name, size in sizes if name != size),
+            flags=tuple(flag for flag in read_flags(called) if entry and flag not in read_flags(entry.layer)),
+        )
+
+    def _elements(self, elements: Elements) -> tuple[tuple[str, str], ...]:
+        kinds = ((name, getattr(elements, kind)) for kind, name in _KINDS.items())
+        return tuple((name, self._print(count)) for name, count in kinds if count != 0)
+
+    def _print(self, formula: Size) -> str:
+        expression = self._source.fill(formula) if self._fills else sympy.sympify(formula)
+        shown = expression if expression.is_Atom else factor_readably(expression)
+        self.printed.append(shown)
+        return self._printer.print(shown)
+
+
+def _occurrence_row(
+    source: PageInput, occurrence: Occurrence, call: BoundCall, canonical: tuple[str, ...]
+) -> OccurrenceRow:
+    steps = source.defaults["decode_steps"] if occurrence.stage == source.definition.looped_stage else 1
+    times = source.value(occurrence.times) * steps
+    if isinstance(times, Fraction):
+        raise FormulaError("a module is not called a whole number of times", place=occurrence.path, found=times)
+    return OccurrenceRow(
+        path=occurrence.path,
+        stage=occurrence.stage,
+        times=times,
+        sizes=tuple((LATEX_NAMES[name], source.value(size)) for name, size in call.layer.own_sizes.items()),
+        flags=tuple(flag for flag in read_flags(call.layer) if flag not in canonical),
+    )
+
+
+def outermost_paths(entry: LayerEntry) -> list[str]:
+    """Return the modules of a class that are not inside another of it, in the model's order."""
+    paths = list(dict.fromkeys(occurrence.path for occurrence in entry.occurrences))
+    return [path for path in paths if not any(path != other and is_inside(path, other) for other in paths)]
+
+
+def _takes_part(source: PageInput, entry: LayerEntry, stage: str) -> bool:
+    return any(source.module_value(path, stage, metric) for path in outermost_paths(entry) for metric in METRICS)
+
+
+def _share_rows(source: PageInput, entry: LayerEntry, stages: tuple[str, ...]) -> Iterator[ShareRow]:
+    paths = outermost_paths(entry)
+    for metric in METRICS:
+        request = source.request_value(metric, paths)
+        yield ShareRow(
+            metric=metric,
+            stages=tuple(
+                Share(
+                    value=sum(source.module_value(path, stage, metric) for path in paths),
+                    total=source.stage_value(stage, metric),
+                )
+                for stage in stages
+            ),
+            request=None if request is None else Share(value=request, total=source.request_value(metric)),
+        )

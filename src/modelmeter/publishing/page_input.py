@@ -1,0 +1,211 @@
+"""A compiled model as the pages read it: its formulas, their values at the defaults, and where things are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from math import ceil
+from types import MappingProxyType
+from typing import Final
+
+import sympy
+from attrs import frozen
+
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.analysis.catalogue import LayerEntry
+from modelmeter.analysis.peak import Peak
+from modelmeter.analysis.totals import Totals
+from modelmeter.core.cost import bits_to_bytes
+from modelmeter.core.evaluate import Evaluator, evaluate
+from modelmeter.core.functions import RoutedReads, Size
+from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.symbols import ARCHITECTURE, Dimension, describe, symbol, symbols_of
+from modelmeter.layers.base import BaseLayer
+from modelmeter.model.definition import Model
+from modelmeter.publishing.formula import Formula, Part, Shown, arrange_part, is_flow, typeset
+from modelmeter.publishing.latex import FormulaPrinter
+from modelmeter.publishing.latex_names import LATEX_NAMES
+from modelmeter.publishing.page_spec import FormulaSection, Link, MetricBlock, PartRow, SizeRow
+from modelmeter.publishing.quantities import Quantity, name_parts, used_quantities
+
+_AS_THEY_ARE: Final[Mapping[str, Dimension]] = MappingProxyType({})
+
+
+@frozen(kw_only=True, slots=False)
+class PageInput:
+    """What the pages are made of.
+
+    Parameters
+    ----------
+    definition
+        The family of models.
+    model, totals, peaks, catalogue
+        The bound modules, their totals, the peaks of their activations by stage, and the layer classes.
+    defaults
+        A value for every dimension, and for ``decode_step``.
+    """
+
+    definition: Model
+    model: BoundModule
+    totals: Totals
+    peaks: Mapping[str, Peak]
+    catalogue: tuple[LayerEntry, ...]
+    defaults: Mapping[str, int]
+
+    @cached_property
+    def modules(self) -> dict[str, BoundModule]:
+        """Every module by its path."""
+        return {bound.node.path: bound for bound in self.model.walk()}
+
+    @cached_property
+    def architecture(self) -> dict[str, int]:
+        """The value of every architecture size."""
+        return {name: self.defaults[name] for name in ARCHITECTURE}
+
+    @cached_property
+    def entries(self) -> dict[type[BaseLayer], LayerEntry]:
+        """Every entry of the catalogue by its layer class."""
+        return {type(entry.layer): entry for entry in self.catalogue}
+
+    @cached_property
+    def _parts(self) -> dict[tuple[Size, str, Shown], Part]:
+        return {}
+
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        return Evaluator(self.defaults)
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str, Shown], int | Fraction]:
+        return {}
+
+    def fill(self, formula: Size) -> sympy.Expr:
+        """Return ``formula`` with the architecture's sizes filled in."""
+        numbers = {symbol(name): sympy.Integer(value) for name, value in self.architecture.items()}
+        filled: sympy.Expr = sympy.sympify(formula).xreplace(numbers)
+        return filled
+
+    def formula(self, path: str, stage: str, metric: Shown) -> Size:
+        """Return what a module and everything below it cost in a stage in which it takes part."""
+        if metric == FUSED_IO:
+            return self.totals.fused_io_by_module[path][stage]
+        return self.totals.by_module[path][stage][metric]
+
+    def arrange_stage(self, path: str, stage: str, metric: Shown) -> Part:
+        """Return what a module costs in a stage as pages show it, the architecture's sizes filled in."""
+        formula = self.formula(path, stage, metric)
+        key = (formula, stage, metric)
+        if key not in self._parts:  # several pages show the same stage
+            self._parts[key] = arrange_part(metric, self.fill(formula), label=stage, may_split_views=True)
+        return self._parts[key]
+
+    def value(self, formula: Size) -> int | Fraction:
+        """Return the value of ``formula`` at the defaults."""
+        return self._evaluator(formula)
+
+    def module_value(self, path: str, stage: str, metric: Shown) -> int | Fraction:
+        """Return what a module and everything below it cost in a stage: 0 where it takes no part."""
+        key = (path, stage, metric)
+        if key not in self._values:
+            takes_part = stage in self.totals.by_module[path]
+            self._values[key] = self.value(self.formula(path, stage, metric)) if takes_part else 0
+        return self._values[key]
+
+    def stage_value(self, stage: str, metric: Shown) -> int | Fraction:
+        """Return what a stage costs."""
+        return self.module_value(self.model.node.path, stage, metric)
+
+    def request_value(self, metric: Shown, paths: Iterable[str] | None = None) -> int | Fraction | None:
+        """Return what the modules at ``paths``, or all of them, cost in a request; None for activations of some.
+
+        The paths do not contain each other.
+        """
+        stages = self.totals.by_stage
+        if metric == "activation_bytes":
+            return max(self.stage_value(stage, metric) for stage in stages) if paths is None else None
+        roots = [self.model.node.path] if paths is None else list(paths)
+        if is_flow(metric):
+            return sum(self.module_value(path, stage, metric) for path in roots for stage in stages)
+        if metric == "kv_cache_bytes":
+            return sum(self.module_value(path, self.definition.looped_stage, metric) for path in roots)
+        held = [self.modules[path] for path in roots]
+        return sum(
+            self.value(bits_to_bytes(bound.count * bound.layer.parameters * symbol("weight_bits"))) for bound in held
+        )
+
+    def peak_value(self, stage: str) -> int | Fraction:
+        """Return the most activations that are alive together in a stage."""
+        return self.value(self.peaks[stage].formula)
+
+    def link(self, layer: BaseLayer) -> Link:
+        """Return the page of a layer; containers have none."""
+        entry = self.entries.get(type(layer))
+        return Link(title=type(layer).__name__, page=f"layers/{entry.name}.md" if entry else "")
+
+
+def make_printer(
+    formulas: Sequence[Formula], filled_in: Mapping[str, int]
+) -> tuple[FormulaPrinter, tuple[Quantity, ...]]:
+    """Return a printer that names the parts of ``formulas``, whose sizes are ``filled_in``, and these parts."""
+    quantities = name_parts(formulas, filled_in)
+    return FormulaPrinter({quantity.expression: quantity.latex for quantity in quantities}), quantities
+
+
+def build_section(
+    formulas: Sequence[Formula],
+    printer: FormulaPrinter,
+    quantities: Iterable[Quantity],
+    values: Mapping[str, int],
+    *,
+    beside: Iterable[Size] = (),
+    dimensions: Mapping[str, Dimension] = _AS_THEY_ARE,
+) -> FormulaSection:
+    """Return all metrics of one thing as a page shows them.
+
+    Parameters
+    ----------
+    values
+        The default sizes; one that the thing has no default for may be missing if it is only in ``beside``.
+    beside
+        What else the page prints, for the sizes in it.
+    dimensions
+        Sizes that are not what :mod:`modelmeter.core.symbols` says.
+    """
+    metrics = tuple(
+        MetricBlock(formula=formula, blocks=typeset(formula, printer), value=_value(formula, values))
+        for formula in formulas
+    )
+    parts = used_quantities(quantities, printer)
+    printed = [expression for block in metrics for expression in block.formula.printed]
+    return FormulaSection(
+        metrics=metrics,
+        sizes=tuple(size_row(name, values, dimensions) for name in symbols_of(sympy.Tuple(*printed, *beside))),
+        parts=tuple(
+            PartRow(latex=quantity.latex, definition=definition, meaning=quantity.meaning)
+            for quantity, definition in parts
+        ),
+        routes_experts=any(expression.has(RoutedReads) for expression in printed),
+    )
+
+
+def size_row(name: str, values: Mapping[str, int], dimensions: Mapping[str, Dimension] = _AS_THEY_ARE) -> SizeRow:
+    """Return the row of a size; ``dimensions`` go before what it is elsewhere."""
+    dimension = dimensions.get(name) or describe(name)
+    return SizeRow(
+        latex=LATEX_NAMES[name],
+        name=name,
+        unit=dimension.unit,
+        meaning=dimension.meaning,
+        value=values.get(name),
+    )
+
+
+def read_flags(layer: BaseLayer) -> tuple[str, ...]:
+    """Return the switches of a layer, such as ``bias=False``."""
+    return tuple(f"{name}={value}" for name, value in layer.flags.items())
+
+
+def _value(formula: Formula, values: Mapping[str, int]) -> int:
+    parts = [evaluate(part.source, values) for part in formula.parts]
+    return ceil(sum(parts) if formula.combination == "sum" else max(parts))

@@ -1,0 +1,193 @@
+"""The published formula pages: a compiled model in, Markdown and LaTeX text out. Nothing is written here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.analysis.catalogue import LayerEntry
+from modelmeter.analysis.peak import PEAK, Peak
+from modelmeter.analysis.totals import Totals
+from modelmeter.core.cost import METRICS
+from modelmeter.core.operator_table import (
+    FRESH_MEMORY,
+    MATRIX_OPERATORS,
+    MOVING_OPERATORS,
+    VECTOR_FLOPS,
+    VIEW_OPERATORS,
+)
+from modelmeter.core.symbols import ARCHITECTURE, LOCAL_SIZES, STORAGE, WORKLOAD
+from modelmeter.model.definition import Model
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.publishing import conventions, text
+from modelmeter.publishing.formula import SHOWN, Shown, is_bytes, is_flow
+from modelmeter.publishing.layer_page import REPETITIONS, build_layer_page
+from modelmeter.publishing.page_input import PageInput, size_row
+from modelmeter.publishing.page_spec import Pages, TreeRow
+from modelmeter.publishing.stage_page import build_request_page, build_stage_page
+from modelmeter.publishing.training_page import build_training_page
+from modelmeter.support.markdown import escape_markdown
+
+_TEMPLATES: Final = PackageLoader("modelmeter.publishing", "templates")
+
+
+def build_pages(
+    *,
+    definition: Model,
+    model: BoundModule,
+    totals: Totals,
+    peaks: Mapping[str, Peak],
+    catalogue: tuple[LayerEntry, ...],
+    defaults: Mapping[str, int],
+    evidence: Mapping[str, Sequence[str]] | None = None,
+) -> Pages:
+    """Return what the pages say; the parameters are those of :func:`render_pages`."""
+    source = PageInput(
+        definition=definition, model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults
+    )
+    checks = evidence or {}
+    sizes = (
+        ("Workload", [size_row(name, defaults) for name in WORKLOAD]),
+        ("Storage", [size_row(name, defaults) for name in STORAGE]),
+        ("Architecture", [size_row(name, defaults) for name in ARCHITECTURE]),
+        ("One layer", [size_row(name, {}) for name in LOCAL_SIZES]),
+    )
+    stages = [build_stage_page(source, stage, checks.get(stage, ())) for stage in totals.by_stage]
+    return Pages(
+        sizes=tuple((title, tuple(rows)) for title, rows in sizes),
+        layers=tuple(build_layer_page(source, entry, checks.get(entry.name, ())) for entry in catalogue),
+        stages=(*stages, build_request_page(source), build_training_page(source, checks.get(TRAINING_STEP, ()))),
+        tree=tuple(_tree_rows(source, model, 0)),
+    )
+
+
+def render_pages(
+    *,
+    definition: Model,
+    model: BoundModule,
+    totals: Totals,
+    peaks: Mapping[str, Peak],
+    catalogue: tuple[LayerEntry, ...],
+    defaults: Mapping[str, int],
+    name: str,
+    evidence: Mapping[str, Sequence[str]] | None = None,
+    has_accuracy: bool = False,
+) -> dict[str, str]:
+    """Return the formula pages as text by relative path: the same text for the same formulas.
+
+    Parameters
+    ----------
+    definition
+        The family of models.
+    model, totals, peaks, catalogue
+        The bound modules, their totals, the peaks of their activations by stage, and the layer classes.
+    defaults
+        A value for every dimension, and for ``decode_step``: what the values and shares on the pages are of.
+    name
+        The name of the model.
+    evidence
+        By name of a layer or stage, how its formulas were checked: lines of text with code in double backquotes.
+        Where there are none, the page names the tests.
+    has_accuracy
+        Whether the pages about other counters and another implementation, ``accuracy.md`` and ``bytes.md``, stand
+        beside these.
+
+    Raises
+    ------
+    FormulaError
+        If a formula has a size without a LaTeX name, or one that cannot be printed or evaluated.
+    """
+    pages = build_pages(
+        definition=definition, model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults,
+        evidence=evidence,
+    )  # fmt: skip
+    return _render(pages, name=name, has_accuracy=has_accuracy)
+
+
+def _render(pages: Pages, *, name: str, has_accuracy: bool) -> dict[str, str]:
+    common = {
+        "metrics": METRICS,
+        "shown": SHOWN,
+        "flows": [metric for metric in SHOWN if is_flow(metric)],
+        "meanings": conventions.METRIC_MEANINGS,
+        "conventions": conventions.CONVENTIONS,
+        "vector_flops": VECTOR_FLOPS,
+        "matrix_operators": sorted(MATRIX_OPERATORS),
+        "moving_operators": sorted(MOVING_OPERATORS),
+        "free_operators": sorted(VIEW_OPERATORS | FRESH_MEMORY),
+        "repetitions": REPETITIONS,
+        "pages": pages,
+        "name": name,
+        "has_accuracy": has_accuracy,
+        "request": REQUEST,
+        "peak": PEAK,
+        "peak_meaning": conventions.PEAK_MEANING,
+        "peak_checks": conventions.PEAK_CHECKS,
+        "training": TRAINING_STEP,
+    }
+    markdown, latex = _markdown_environment(), _latex_environment()
+    texts = {"README.md": markdown.get_template("formula_index.md.jinja").render(**common)}
+    layer, stage = (markdown.get_template(f"{kind}_page.md.jinja") for kind in ("layer", "stage"))
+    for page in pages.layers:
+        texts[f"layers/{page.name}.md"] = layer.render(page=page, **common)
+    for stage_page in pages.stages:
+        texts[f"stages/{stage_page.name}.md"] = stage.render(page=stage_page, **common)
+    texts["formulas.tex"] = latex.get_template("formulas.tex.jinja").render(**common)
+    return {path: _tidy(rendered) for path, rendered in texts.items()}
+
+
+def _tidy(rendered: str) -> str:
+    """Return a text with at most one empty line between paragraphs, and one newline at its end."""
+    return re.sub(r"\n{3,}", "\n\n", rendered.strip()) + "\n"
+
+
+def _markdown_environment() -> Environment:
+    environment = Environment(
+        loader=_TEMPLATES, autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters.update(_number_filters(escape_markdown))
+    environment.filters.update(markdown=text.to_markdown, plain=escape_markdown)
+    return environment
+
+
+def _latex_environment() -> Environment:
+    # LaTeX is full of braces and percent signs, so the templates have other delimiters.
+    environment = _markdown_environment().overlay(
+        variable_start_string="<<", variable_end_string=">>", block_start_string="<%", block_end_string="%>",
+        comment_start_string="<#", comment_end_string="#>",
+    )  # fmt: skip
+    environment.filters = {**environment.filters, **_number_filters(text.escape_latex)}
+    environment.filters.update(latex=text.to_latex, plain=text.escape_latex)
+    return environment
+
+
+def _number_filters(escape: Callable[[str], str]) -> dict[str, Callable[..., str]]:
+    def magnitude(value: int, metric: Shown) -> str:
+        return escape(text.format_magnitude(value, "B" if is_bytes(metric) else "FLOP"))
+
+    return {
+        "number": lambda value: escape(text.format_number(value)),
+        "magnitude": magnitude,
+        "share": lambda share: escape(text.format_share(share.value, share.total)),
+    }
+
+
+def _tree_rows(source: PageInput, bound: BoundModule, depth: int) -> Iterator[TreeRow]:
+    calls: dict[str, int] = {}
+    for call in bound.calls:
+        calls[call.run] = calls.get(call.run, 0) + int(source.value(call.member_times))
+    yield TreeRow(
+        depth=depth,
+        name=bound.node.path.rpartition(".")[2],
+        layer=source.link(bound.layer),
+        count=bound.node.repetition_count,
+        repetition=REPETITIONS[bound.node.repetition],
+        calls=tuple(calls.items()),
+    )
+    for child in bound.children:
+        yield from _tree_rows(source, child, depth + 1)

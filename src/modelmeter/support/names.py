@@ -1,0 +1,38 @@
+"""Names that someone typed and that do not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from modelmeter.support.errors import ModelMeterError
+
+
+class UnknownNameError(ModelMeterError):
+    """A layer, a stage, a metric or a size that does not exist was asked for."""
+
+
+def unknown_name(
+    kind: str, name: str, names: Iterable[str], aliases: Iterable[str] = (), meant: Iterable[str] = ()
+) -> UnknownNameError:
+    """Return the error for a name that is none of ``names``; it lists those that come close, then all.
+
+    Parameters
+    ----------
+    kind
+        What the name should have been: ``layer or stage``.
+    name
+        What was typed.
+    names
+        The names to choose from.
+    aliases
+        More names that work but are not listed.
+    meant
+        Those of the names that this word stands for elsewhere.
+    """
+    names = list(names)
+    close = list(meant) or get_close_matches(name, [*names, *aliases])
+    hint = f"did you mean {' or '.join(close)}; " if close else ""
+    return UnknownNameError(
+        f"there is no {kind} of this name", found=name, remedy=f"{hint}known are {', '.join(names)}"
+    )

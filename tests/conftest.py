@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from modelmeter.core.cost import Metric
+from modelmeter.core.metrics import MetricName
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def check_training() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def expected_metrics() -> Callable[..., dict[Metric, Fraction]]:
+def expected_metrics() -> Callable[..., dict[MetricName, Fraction]]:
     """The six metrics of counted work, with every byte worked out there and not by the cost model."""
     import layer_check
 

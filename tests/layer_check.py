@@ -12,9 +12,10 @@ import torch
 from attrs import evolve, fields, frozen
 from torch import Tensor, nn
 
-from modelmeter.core.cost import FLOWS, METRICS, Cost, Elements, Metric, Work
+from modelmeter.core.cost import Cost, Elements, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Routing
@@ -132,7 +133,7 @@ def check_training(layer: BaseLayer, sizes: dict[str, int], module: nn.Module, f
     assert _value(layer.training_cost, sizes, routed_reads=bounded_routed_reads) == expected
 
 
-def find_metrics(work: Work, parameters: int, kv_elements: int, bits: dict[str, int]) -> dict[Metric, Fraction]:
+def find_metrics(work: Work, parameters: int, kv_elements: int, bits: dict[str, int]) -> dict[MetricName, Fraction]:
     moved = work.reads + work.writes
     weight, activation, kv = bits["weight_bits"], bits["activation_bits"], bits["kv_bits"]
     return {
@@ -155,7 +156,7 @@ def find_metrics(work: Work, parameters: int, kv_elements: int, bits: dict[str, 
     }
 
 
-def _value(cost: Cost, sizes: dict[str, int], **rule: Any) -> dict[Metric, Fraction]:
+def _value(cost: Cost, sizes: dict[str, int], **rule: Any) -> dict[MetricName, Fraction]:
     return {metric: Fraction(evaluate(cost[metric], sizes, **rule)) for metric in METRICS}
 
 

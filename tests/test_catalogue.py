@@ -9,9 +9,9 @@ from modelmeter.analysis.bind import BoundCall, BoundModule
 from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
-from modelmeter.core.cost import METRICS
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import divide
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol, symbols_of
 from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.activation import SiLU

@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import sympy
 
-from modelmeter.core.cost import COPIES, FLOWS, METRICS, Cost, Elements, Operator, Precision, Work, bits_to_bytes
+from modelmeter.core.cost import COPIES, Cost, Elements, Operator, Precision, Work, bits_to_bytes
 from modelmeter.core.functions import Differs, Equals
+from modelmeter.core.metrics import FLOWS, METRICS
 from modelmeter.core.symbols import symbol
 
 PRECISION = Precision(weight_bits=3, activation_bits=5, kv_bits=7)

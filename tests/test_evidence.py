@@ -13,8 +13,9 @@ from attrs import evolve
 
 from modelmeter.analysis.evidence import Check, Evidence, Subject, fingerprint
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.cost import Cost
 from modelmeter.core.functions import CeilDiv, ceil_div
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
 from modelmeter.support.errors import EvidenceError
 

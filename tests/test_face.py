@@ -14,7 +14,7 @@ import deepseek_ocr_costs as costs
 import modelmeter
 from modelmeter import compiled_model, face
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import METRICS
+from modelmeter.core.metrics import METRICS
 from modelmeter.support.errors import ArchitectureError, ModelMeterError, WorkloadError
 from modelmeter.support.names import UnknownNameError
 

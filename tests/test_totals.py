@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from modelmeter.analysis.bind import BoundCall, BoundModule
 from modelmeter.analysis.totals import add_up, close_loop, sum_over_steps
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import FLOWS, METRICS, Cost, Metric
+from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import CeilDiv, Differs, Size
+from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.base import BaseLayer
@@ -28,7 +29,7 @@ RUNS = build_layers(symbolic_sizes())
 step, steps, prompt = symbol("decode_step"), symbol("decode_steps"), symbol("seq_len")
 
 
-def values(cost: Cost, sizes: dict[str, int]) -> dict[Metric, int | Fraction]:
+def values(cost: Cost, sizes: dict[str, int]) -> dict[MetricName, int | Fraction]:
     return {metric: evaluate(cost[metric], sizes) for metric in METRICS}
 
 
@@ -132,9 +133,9 @@ def test_sam_holds_its_parameters_once_though_it_is_called_twice(other: Compiled
 def test_a_module_is_its_own_work_and_its_children(other: CompiledModel) -> None:
     """What the children leave over in a stage is what the module does itself in the calls of that stage."""
     sizes = {**other.defaults, "decode_steps": 1, "decode_step": 1}
-    metrics: tuple[Metric, ...] = ("tensor_core_flops", "cuda_core_flops")
+    metrics: tuple[MetricName, ...] = ("tensor_core_flops", "cuda_core_flops")
     for bound in other.model.walk():
-        own: Counter[tuple[str, Metric]] = Counter()
+        own: Counter[tuple[str, MetricName]] = Counter()
         for call in bound.calls:
             for operator in call.layer.operators():
                 for metric in metrics:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one name takes no time for the others
     from modelmeter.compiled_model import CompiledModel
-    from modelmeter.core.cost import Cost, Metric
+    from modelmeter.core.cost import Cost
     from modelmeter.core.evaluate import evaluate
+    from modelmeter.core.metrics import Metric
     from modelmeter.core.symbols import symbol
     from modelmeter.face import compile, load, models
     from modelmeter.support.errors import ModelMeterError
@@ -26,7 +27,7 @@ __all__ = ["CompiledModel", "Cost", "Metric", "ModelMeterError", "compile", "eva
 _PLACES = {
     "CompiledModel": "modelmeter.compiled_model",
     "Cost": "modelmeter.core.cost",
-    "Metric": "modelmeter.core.cost",
+    "Metric": "modelmeter.core.metrics",
     "ModelMeterError": "modelmeter.support.errors",
     "compile": "modelmeter.face",
     "evaluate": "modelmeter.core.evaluate",

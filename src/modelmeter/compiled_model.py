@@ -14,12 +14,12 @@ from attrs import frozen
 from modelmeter.analysis.bind import BoundModule, bind
 from modelmeter.analysis.breakdown import OperatorRow, list_operators
 from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
-from modelmeter.analysis.peak import PEAK, Peak, find_peaks
+from modelmeter.analysis.peak import Peak, find_peaks
 from modelmeter.analysis.totals import Totals, add_up
-from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
 from modelmeter.core.size_rules import substitute_sizes
 from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph

@@ -12,8 +12,8 @@ import sympy
 import deepseek_ocr_costs as costs
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
-from modelmeter.core.cost import METRICS
 from modelmeter.core.functions import INTEGER_FUNCTIONS
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture

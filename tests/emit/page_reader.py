@@ -11,7 +11,7 @@ from latex_reader import Number, Reader, split_equation
 from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import Size
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO
 from modelmeter.core.symbols import LOCAL_SIZES
 from modelmeter.publishing.formula import Shown
 from modelmeter.publishing.latex_names import LATEX_NAMES

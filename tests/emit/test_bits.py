@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_package import ARCHITECTURE, DEFAULTS, load_small_package, make_spec
 
-from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.cost import Cost
 from modelmeter.core.functions import expected_routed_reads
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
 
 SPEC = make_spec()

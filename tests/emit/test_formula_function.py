@@ -6,7 +6,7 @@ from attrs import evolve
 from small_package import ARCHITECTURE, make_spec
 
 from modelmeter.backends.python.formula_function import print_formula
-from modelmeter.core.cost import METRICS
+from modelmeter.core.metrics import METRICS
 from modelmeter.evaluators.layers import evaluate_layer
 from modelmeter.evaluators.programs import Stages, build_stages
 from modelmeter.evaluators.stages import evaluate_stages

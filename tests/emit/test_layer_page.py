@@ -13,7 +13,7 @@ from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO
 from modelmeter.layers.base import BaseLayer
 from modelmeter.publishing.formula import SHOWN
 from modelmeter.publishing.latex_names import LATEX_NAMES

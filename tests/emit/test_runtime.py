@@ -16,8 +16,8 @@ from small_package import render_small_package
 
 from modelmeter.backends.python import runtime
 from modelmeter.backends.python.runtime import _facts, _formulas, _freeze, _program, _runtime
-from modelmeter.core.cost import METRICS
 from modelmeter.core.functions import expected_routed_reads
+from modelmeter.core.metrics import METRICS
 from modelmeter.evaluators.stages import METRIC_WORDS
 
 numpy = pytest.importorskip("numpy")

@@ -17,11 +17,9 @@ from page_reader import (
     read_metric,
 )
 
-from modelmeter.analysis.peak import PEAK
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import FLOWS, METRICS
 from modelmeter.core.evaluate import evaluate
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FLOWS, FUSED_IO, METRICS, PEAK
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.publishing.formula import SHOWN, Formula, Shown
 from modelmeter.publishing.page_spec import Pages, StagePage

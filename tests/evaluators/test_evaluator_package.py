@@ -10,7 +10,7 @@ from attrs import evolve, fields
 from small_package import build_small_package
 
 from modelmeter import evaluators
-from modelmeter.core.cost import METRICS
+from modelmeter.core.metrics import METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.support.errors import FormulaError

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 from small_package import ARCHITECTURE, DEFAULTS, make_spec
 
-from modelmeter.core.cost import METRICS
+from modelmeter.core.metrics import METRICS
 from modelmeter.evaluators.programs import build_layer, build_stages
 from modelmeter.evaluators.signature import IMAGE_TOKENS
 from modelmeter.model.stages import REQUEST

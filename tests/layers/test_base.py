@@ -8,8 +8,9 @@ from fractions import Fraction
 import pytest
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import METRICS, Elements, Operator, Precision, Work
+from modelmeter.core.cost import Elements, Operator, Precision, Work
 from modelmeter.core.functions import Size, expected_routed_reads
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape

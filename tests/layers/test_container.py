@@ -8,9 +8,10 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from modelmeter.core.cost import METRICS, Elements
+from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape

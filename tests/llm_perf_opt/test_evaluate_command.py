@@ -12,8 +12,8 @@ from command_line import Run, assert_refused
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES
-from modelmeter.analysis import peak
-from modelmeter.core.cost import METRICS
+from modelmeter.core import metrics
+from modelmeter.core.metrics import METRICS
 
 
 class TestEval:
@@ -111,7 +111,7 @@ class TestEval:
 
     def test_the_peak_has_one_name(self) -> None:
         """Here it is written out, since what knows it needs sympy."""
-        assert peak.PEAK == PEAK
+        assert metrics.PEAK == PEAK
 
     @pytest.mark.parametrize("stage", STAGES)
     def test_a_size_of_both_has_one_default(self, stage: str) -> None:

@@ -13,9 +13,8 @@ from rich.text import Text
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.evaluate import STAGES, TRAINING_STEP
 from llm_perf_opt.commands.show import choose_metric, find_formulas, render, render_latex
-from modelmeter.analysis.peak import PEAK
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import METRICS
+from modelmeter.core.metrics import METRICS, PEAK
 from modelmeter.model import stages
 
 

@@ -14,9 +14,7 @@ from llm_perf_opt.commands import verification
 from llm_perf_opt.commands.sources import compile_graph, read_graph
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
 from modelmeter.analysis.evidence import Evidence
-from modelmeter.analysis.peak import PEAK
-from modelmeter.core.cost import BACKWARD_METRICS, METRICS
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import BACKWARD_METRICS, FUSED_IO, METRICS, PEAK
 from modelmeter.layers.operators import Operator
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_rms_norm import DeepseekV2RMSNorm
 from modelmeter.models.deepseek_ocr.proofs import all_proofs

@@ -10,9 +10,9 @@ import torch
 from attrs import evolve
 from tiny import SHALLOW, TINY
 
-from modelmeter.core.cost import METRICS, Cost, Metric
+from modelmeter.core.cost import Cost
 from modelmeter.core.functions import CeilDiv, FloorDiv, Size
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO, METRICS, MetricName
 from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.proofs import reference_cases, transformers_cases
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of
@@ -56,7 +56,7 @@ def page() -> tuple[Case, SymbolicTrace]:
     return case, case.run()
 
 
-def different(verdicts: Iterator[Verdict]) -> set[tuple[str, Metric]]:
+def different(verdicts: Iterator[Verdict]) -> set[tuple[str, MetricName]]:
     return {(verdict.subject, verdict.metric) for verdict in verdicts if not verdict.is_equal}
 
 
@@ -159,7 +159,7 @@ def test_transformers_does_the_same_matrix_products(formulas: ModelFormulas, cas
 
 
 def damage(
-    formulas: ModelFormulas, path: str, stage: str, metric: Metric, change: Callable[[Size], Size]
+    formulas: ModelFormulas, path: str, stage: str, metric: MetricName, change: Callable[[Size], Size]
 ) -> ModelFormulas:
     """Return the formulas with one metric of one module changed."""
     cost: Cost = formulas.costs[path][stage]
@@ -178,7 +178,7 @@ def damage(
     ids=["a term", "a factor", "a size"],
 )
 def test_a_wrong_formula_is_found_at_its_module(
-    formulas: ModelFormulas, prefill: tuple[Case, SymbolicTrace], metric: Metric, change: Callable[[Size], Size]
+    formulas: ModelFormulas, prefill: tuple[Case, SymbolicTrace], metric: MetricName, change: Callable[[Size], Size]
 ) -> None:
     path = "model.layers.0.self_attn"
     case, trace = prefill

@@ -10,10 +10,10 @@ import torch
 from attrs import asdict, evolve
 from tiny import TINY
 
-from modelmeter.analysis.peak import PEAK
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import Precision
 from modelmeter.core.evaluate import Evaluator, evaluate
+from modelmeter.core.metrics import PEAK
 from modelmeter.models.deepseek_ocr.build import STAGES
 from modelmeter.models.deepseek_ocr.proofs.points import PROVED, list_workloads, make_points
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload

@@ -14,10 +14,9 @@ from rich.text import Text
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from llm_perf_opt.typeset import Line, typeset, write_bracket
 from modelmeter.analysis.catalogue import LayerEntry
-from modelmeter.analysis.peak import PEAK
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import METRICS
 from modelmeter.core.functions import BRACKETS, RoutedReads
+from modelmeter.core.metrics import METRICS, PEAK
 from modelmeter.core.symbols import Dimension
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.publishing.conventions import SIZES_IN_A_LAYER

@@ -10,9 +10,10 @@ from attrs import evolve, frozen
 
 from modelmeter.analysis.bind import BoundCall, BoundModule
 from modelmeter.analysis.totals import StageRule
-from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbols_of
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential

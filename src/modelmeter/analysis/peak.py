@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final, Literal
 
 import sympy
 from attrs import evolve, frozen
@@ -29,10 +28,6 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.support.errors import FormulaError
-
-PeakMetric = Literal["peak_activation_bytes"]
-
-PEAK: Final[PeakMetric] = "peak_activation_bytes"
 
 
 @frozen(kw_only=True)

@@ -9,9 +9,10 @@ import sympy
 from attrs import field, frozen
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.cost import FLOWS, METRICS, Cost, Metric, Precision, Work, bits_to_bytes
+from modelmeter.core.cost import Cost, Precision, Work, bits_to_bytes
 from modelmeter.core.functions import Size, Triangular, exceeds
 from modelmeter.core.fusion import keep_unfused
+from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.core.symbols import symbol
 from modelmeter.support.errors import FormulaError
 
@@ -140,7 +141,7 @@ def close_loop(step: Cost) -> Cost:
     of one step; without a step there are none.
     """
     steps, index = symbol("decode_steps"), symbol("decode_step")
-    closed: dict[Metric, Size] = {}
+    closed: dict[MetricName, Size] = {}
     for metric in METRICS:
         if metric in FLOWS:
             closed[metric] = sum_over_steps(step[metric])

@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 import sympy
 from attrs import asdict, evolve, field, fields, frozen
 
 from modelmeter.core import symbols
 from modelmeter.core.functions import Size
-
-Metric = Literal[
-    "tensor_core_flops", "cuda_core_flops", "io_bytes", "weight_bytes", "activation_bytes", "kv_cache_bytes"
-]
-
-METRICS: tuple[Metric, ...] = (
-    "tensor_core_flops",
-    "cuda_core_flops",
-    "io_bytes",
-    "weight_bytes",
-    "activation_bytes",
-    "kv_cache_bytes",
-)
-
-FLOWS: frozenset[Metric] = frozenset({"tensor_core_flops", "cuda_core_flops", "io_bytes"})
-"""Metrics that add over calls, steps and stages. The others are states."""
-
-BackwardMetric = Literal["backward_tensor_core_flops", "backward_cuda_core_flops"]
-
-BACKWARD_METRICS: tuple[BackwardMetric, ...] = ("backward_tensor_core_flops", "backward_cuda_core_flops")
-"""FLOPs of the backward of a layer."""
+from modelmeter.core.metrics import METRICS, MetricName
 
 INDEX_BITS = 64
 """Token ids, positions and expert numbers are 64-bit integers in PyTorch, whatever the activations are."""
@@ -267,7 +246,7 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(**{metric: self[metric] + other[metric] for metric in METRICS})
 
-    def __getitem__(self, metric: Metric) -> Size:
+    def __getitem__(self, metric: MetricName) -> Size:
         value: Size = getattr(self, metric)
         return value
 
@@ -275,7 +254,7 @@ class Cost:
         """Return every metric times ``factor``."""
         return Cost(**{metric: factor * self[metric] for metric in METRICS})
 
-    def as_dict(self) -> dict[Metric, Size]:
+    def as_dict(self) -> dict[MetricName, Size]:
         """Return the metrics by name, in their published order."""
         return {metric: self[metric] for metric in METRICS}
 

@@ -7,15 +7,8 @@ the traffic of matrix products, convolutions, attention and look-ups.
 
 from __future__ import annotations
 
-from typing import Final, Literal
-
 from modelmeter.core.cost import Operator, Work
 from modelmeter.core.operator_table import UNFUSED_OPERATORS
-
-FusedMetric = Literal["fused_io_bytes"]
-
-FUSED_IO: Final[FusedMetric] = "fused_io_bytes"
-"""A flow, as ``io_bytes`` is, but no field of :class:`~modelmeter.core.cost.Cost`: these are of all operators."""
 
 
 def keep_unfused(operator: Operator) -> Work:

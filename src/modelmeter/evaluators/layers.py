@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from modelmeter.core.cost import METRICS
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue
 from modelmeter.evaluators.programs import build_layer
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec

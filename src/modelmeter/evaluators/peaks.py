@@ -6,8 +6,8 @@ from attrs import evolve
 
 from modelmeter.algebra.program import MAXIMUM, Program, select
 from modelmeter.algebra.simplify import Combination, build_program
-from modelmeter.analysis.peak import PEAK
 from modelmeter.core.functions import Size
+from modelmeter.core.metrics import PEAK
 from modelmeter.evaluators.evaluator import Evaluator, OneValue
 from modelmeter.evaluators.programs import Stages, make_parameters
 from modelmeter.evaluators.signature import IMAGE_TOKENS, Signature

@@ -11,9 +11,8 @@ from attrs import define, frozen
 
 from modelmeter.algebra.program import MAXIMUM, SUM, Program, select
 from modelmeter.algebra.simplify import Combination, build_program
-from modelmeter.core.cost import METRICS, Metric
 from modelmeter.core.functions import CeilDiv, FloorDiv, RoutedReads, Size
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO, METRICS, MetricName
 from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, Dimension, describe, symbols_of
 from modelmeter.evaluators.signature import IMAGE_TOKENS, Derivation, Parameter, Signature
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
@@ -45,7 +44,7 @@ class Stages:
     program: Program
     constants: Mapping[str, int]
 
-    def part(self, stage: str, *metrics: Metric) -> Program:
+    def part(self, stage: str, *metrics: MetricName) -> Program:
         """Return the program of some metrics of a stage; of the request or a training step, with the image tokens."""
         tokens = [IMAGE_TOKENS] if stage in _CHAINED else []
         return select(self.program, *tokens, *(f"{stage}_{metric}" for metric in metrics))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import evolve
 
 from modelmeter.algebra.simplify import build_program
-from modelmeter.core.cost import METRICS
 from modelmeter.core.functions import RoutedReads
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import describe
 from modelmeter.evaluators.evaluator import Evaluator, OneCost
 from modelmeter.evaluators.programs import make_parameters

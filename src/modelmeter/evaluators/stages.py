@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelmeter.algebra.program import select
-from modelmeter.core.cost import METRICS, Metric
+from modelmeter.core.metrics import METRIC_RECORDS, METRICS, MetricName
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts
 from modelmeter.evaluators.programs import Stages, make_parameters
 from modelmeter.evaluators.signature import IMAGE_TOKENS, Signature
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 
-METRIC_WORDS: Mapping[Metric, str] = {
-    "tensor_core_flops": "FLOPs of matrix products",
-    "cuda_core_flops": "FLOPs of all other arithmetic",
-    "io_bytes": "Bytes that operators read and write",
-    "weight_bytes": "Bytes of the parameters",
-    "activation_bytes": "Bytes of all operator outputs of one forward",
-    "kv_cache_bytes": "Bytes of the keys and values that are kept",
+METRIC_WORDS: Mapping[str, str] = {
+    name: f"{METRIC_RECORDS[name].meaning[0].upper()}{METRIC_RECORDS[name].meaning[1:]}" for name in METRICS
 }
+"""The meaning of each metric of a cost, as the beginning of a sentence."""
 
 _TRAINING_NOTES = (
     "FLOPs and io_bytes are those of the forward and the backward. The backward starts at the gradients of the logits "
@@ -62,7 +58,7 @@ def evaluate_metrics(stages: Stages) -> tuple[Evaluator, ...]:
     return tuple(_evaluate_metric(stages, stage, metric) for stage in stages.names for metric in METRICS)
 
 
-def _evaluate_metric(stages: Stages, stage: str, metric: Metric) -> Evaluator:
+def _evaluate_metric(stages: Stages, stage: str, metric: MetricName) -> Evaluator:
     return Evaluator(
         name=f"{stage}_{metric}",
         summary=f"Return ``{metric}`` of ``{stage}`` with the same arguments.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from modelmeter.algebra.program import SUM, select
 from modelmeter.algebra.simplify import Combination, build_program
 from modelmeter.core.functions import Size
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.evaluator import Evaluator, OneValue
 from modelmeter.evaluators.programs import Stages
 from modelmeter.evaluators.signature import IMAGE_TOKENS

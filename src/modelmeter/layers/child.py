@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve, frozen
 
-from modelmeter.core.cost import FLOWS, METRICS, Cost, Elements, Operator, Precision, Work, add_sizes
+from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work, add_sizes
 from modelmeter.core.functions import Size, routed_reads
+from modelmeter.core.metrics import FLOWS, METRICS
 from modelmeter.core.operator_table import vector_flops
 
 if TYPE_CHECKING:

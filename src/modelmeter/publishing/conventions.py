@@ -14,7 +14,6 @@ from modelmeter.core.functions import RoutedReads
 from modelmeter.core.symbols import Dimension, describe
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
-from modelmeter.publishing.formula import Shown
 
 
 @frozen(kw_only=True)
@@ -24,18 +23,6 @@ class Convention:
     name: str
     text: str
 
-
-METRIC_MEANINGS: Final[Mapping[Shown, str]] = MappingProxyType(
-    {
-        "tensor_core_flops": "FLOPs of matrix products",
-        "cuda_core_flops": "FLOPs of all other arithmetic",
-        "io_bytes": "bytes that operators read and write",
-        "fused_io_bytes": "the same with every operator fused that can be",
-        "weight_bytes": "bytes of the parameters",
-        "activation_bytes": "bytes of all operator outputs of one forward",
-        "kv_cache_bytes": "bytes of the keys and values that are kept",
-    }
-)
 
 PEAK_MEANING: Final = (
     "The most activations that are alive together while the stage runs, without gradients and with every buffer freed "

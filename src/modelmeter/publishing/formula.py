@@ -5,8 +5,7 @@ Nothing here changes a value. Every arranged formula is made of, and provably eq
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import sympy
@@ -15,9 +14,8 @@ from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.polynomials import Polynomials, prove_equal, read_polynomials
 from modelmeter.algebra.readable import factor_polynomial
-from modelmeter.core.cost import FLOWS, METRICS, Metric
 from modelmeter.core.functions import Size, exceeds, floor_div
-from modelmeter.core.fusion import FUSED_IO, FusedMetric
+from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, FusedMetric, MetricName
 from modelmeter.core.symbols import STORAGE, symbol
 from modelmeter.publishing.latex import (
     WIDTH,
@@ -44,25 +42,13 @@ CALLS: Final = sympy.sympify(floor_div(symbol("batch_size"), symbol("vision_batc
 IMAGES: Final = symbol("images_per_prompt")
 """Images of each prompt."""
 
-Shown = Metric | FusedMetric
+Shown = MetricName | FusedMetric
 """What a formula on a page is of."""
 
 SHOWN: Final[tuple[Shown, ...]] = tuple(
     shown for metric in METRICS for shown in ((metric, FUSED_IO) if metric == "io_bytes" else (metric,))
 )
 """In the order of a page: one reading of the traffic after the other."""
-
-_SHORT_NAMES: Final[Mapping[Shown, str]] = MappingProxyType(
-    {
-        "tensor_core_flops": "tensor",
-        "cuda_core_flops": "cuda",
-        "io_bytes": "io",
-        "fused_io_bytes": "fused",
-        "weight_bytes": "weight",
-        "activation_bytes": "act",
-        "kv_cache_bytes": "kv",
-    }
-)
 
 
 @frozen(kw_only=True)
@@ -148,12 +134,12 @@ def _by_storage(read: Polynomials, bits: PolyElement) -> sympy.Expr:
 
 def is_bytes(metric: Shown) -> bool:
     """Tell whether a metric counts bytes; the others count FLOPs."""
-    return metric.endswith("bytes")
+    return METRIC_RECORDS[metric].unit == "bytes"
 
 
 def is_flow(metric: Shown) -> bool:
     """Tell whether a metric adds up over calls, steps and stages."""
-    return metric == FUSED_IO or metric in FLOWS
+    return METRIC_RECORDS[metric].is_flow
 
 
 def typeset(formula: Formula, printer: FormulaPrinter) -> tuple[str, ...]:
@@ -218,7 +204,7 @@ def _equate(left: str, lines: Sequence[str]) -> str:
 
 
 def _view_function(metric: Shown, part: Part) -> str:
-    return rf"F^{{\mathrm{{{part.label}}}}}_{{\mathrm{{{_SHORT_NAMES[metric]}}}}}"
+    return rf"F^{{\mathrm{{{part.label}}}}}_{{\mathrm{{{METRIC_RECORDS[metric].short_name}}}}}"
 
 
 def _find_view_cost(source: sympy.Expr) -> sympy.Expr | None:

@@ -11,10 +11,10 @@ from attrs import evolve
 from modelmeter.algebra.readable import factor_readably
 from modelmeter.analysis.bind import BoundCall
 from modelmeter.analysis.catalogue import LayerEntry, Occurrence
-from modelmeter.core.cost import METRICS, Elements, Operator
+from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.graph.module_graph import is_inside
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child

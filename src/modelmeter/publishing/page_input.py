@@ -19,7 +19,7 @@ from modelmeter.analysis.totals import Totals
 from modelmeter.core.cost import bits_to_bytes
 from modelmeter.core.evaluate import Evaluator, evaluate
 from modelmeter.core.functions import RoutedReads, Size
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO
 from modelmeter.core.symbols import ARCHITECTURE, Dimension, describe, symbol, symbols_of
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.definition import Model

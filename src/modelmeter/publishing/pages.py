@@ -10,9 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.catalogue import LayerEntry
-from modelmeter.analysis.peak import PEAK, Peak
+from modelmeter.analysis.peak import Peak
 from modelmeter.analysis.totals import Totals
-from modelmeter.core.cost import METRICS
+from modelmeter.core.metrics import METRIC_RECORDS, METRICS, PEAK
 from modelmeter.core.operator_table import (
     FRESH_MEMORY,
     MATRIX_OPERATORS,
@@ -113,7 +113,7 @@ def _render(pages: Pages, *, name: str, has_accuracy: bool) -> dict[str, str]:
         "metrics": METRICS,
         "shown": SHOWN,
         "flows": [metric for metric in SHOWN if is_flow(metric)],
-        "meanings": conventions.METRIC_MEANINGS,
+        "meanings": {name: metric.meaning for name, metric in METRIC_RECORDS.items()},
         "conventions": conventions.CONVENTIONS,
         "vector_flops": VECTOR_FLOPS,
         "matrix_operators": sorted(MATRIX_OPERATORS),

@@ -15,9 +15,10 @@ from attrs import frozen
 from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.polynomials import Polynomials, read_polynomials
-from modelmeter.analysis.peak import PEAK, Candidate, Peak
+from modelmeter.analysis.peak import Candidate, Peak
 from modelmeter.core.cost import FLOAT32_BITS
 from modelmeter.core.functions import BRACKETS, equals
+from modelmeter.core.metrics import PEAK
 from modelmeter.core.symbols import symbol
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
 from modelmeter.publishing.formula import TILE_VIEWS, TILES, arrange_bits

@@ -9,7 +9,7 @@ from math import ceil
 import sympy
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.cost import FLOWS, METRICS, Metric
+from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.layers.container import ModuleList
 from modelmeter.model.definition import Derivation
 from modelmeter.model.stages import REQUEST
@@ -136,7 +136,7 @@ def _module_rows(source: PageInput, stage: str) -> Iterator[ModuleRow]:
 
 def _walk_top(
     source: PageInput, bound: BoundModule, stage: str
-) -> Iterator[tuple[str, BoundModule, Callable[[Metric], int | Fraction]]]:
+) -> Iterator[tuple[str, BoundModule, Callable[[MetricName], int | Fraction]]]:
     """Yield each top-level module with a function that returns its metrics."""
     path = bound.node.path
     if not isinstance(bound.layer, ModuleList) and not bound.layer.holds_layers:
@@ -145,7 +145,7 @@ def _walk_top(
     for child in bound.children:
         yield from _walk_top(source, child, stage)
 
-    def own(metric: Metric) -> int | Fraction:
+    def own(metric: MetricName) -> int | Fraction:
         below = sum(source.module_value(child.node.path, stage, metric) for child in bound.children)
         return source.module_value(path, stage, metric) - below
 

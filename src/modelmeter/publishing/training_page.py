@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from modelmeter.core.cost import METRICS, Cost, Metric, Precision
+from modelmeter.core.cost import Cost, Precision
+from modelmeter.core.metrics import METRICS, MetricName
 from modelmeter.graph.module_graph import join_path
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.stages import TRAINING_STEP
@@ -54,7 +55,7 @@ def build_training_page(source: PageInput, evidence: Sequence[str] = ()) -> Stag
 
 def _walk_top(
     source: PageInput, layer: BaseLayer, path: str
-) -> Iterator[tuple[str, BaseLayer, dict[Metric, int | Fraction]]]:
+) -> Iterator[tuple[str, BaseLayer, dict[MetricName, int | Fraction]]]:
     """Yield each top-level module with its metrics, and what a module that contains some does itself."""
     own = _evaluate(source, layer.training_cost)
     for name, child in layer.children.items():
@@ -68,5 +69,5 @@ def _walk_top(
     yield f"{path} (its own operators)" if path else "(the model's own operators)", layer, own
 
 
-def _evaluate(source: PageInput, cost: Cost) -> dict[Metric, int | Fraction]:
+def _evaluate(source: PageInput, cost: Cost) -> dict[MetricName, int | Fraction]:
     return {metric: source.value(cost[metric]) for metric in METRICS}

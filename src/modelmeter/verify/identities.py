@@ -9,9 +9,9 @@ import sympy
 from attrs import evolve, fields, frozen
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.core.cost import METRICS, Cost, Metric
+from modelmeter.core.cost import Cost
 from modelmeter.core.functions import Size
-from modelmeter.core.fusion import FUSED_IO, FusedMetric
+from modelmeter.core.metrics import FUSED_IO, METRICS, FusedMetric, MetricName
 from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
@@ -21,7 +21,7 @@ from modelmeter.verify.model_formulas import ModelFormulas
 from modelmeter.verify.proof import Verdict
 from modelmeter.verify.symbolic_trace import SymbolicTrace
 
-Counted = Metric | FusedMetric
+Counted = MetricName | FusedMetric
 
 COUNTED: tuple[Counted, ...] = (*METRICS, FUSED_IO)
 

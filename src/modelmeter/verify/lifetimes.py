@@ -15,9 +15,9 @@ import torch
 from attrs import asdict, frozen
 from torch import nn
 
-from modelmeter.analysis.peak import PEAK
 from modelmeter.core.cost import Elements, Operator, Precision
 from modelmeter.core.evaluate import Evaluator
+from modelmeter.core.metrics import PEAK
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.support.errors import CountError

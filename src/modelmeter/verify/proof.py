@@ -13,9 +13,8 @@ import sympy
 from attrs import evolve, field, frozen
 
 from modelmeter.analysis.bind import BoundModule
-from modelmeter.analysis.peak import PeakMetric
-from modelmeter.core.cost import METRICS, BackwardMetric, Cost, Metric
-from modelmeter.core.fusion import FUSED_IO, FusedMetric
+from modelmeter.core.cost import Cost
+from modelmeter.core.metrics import FUSED_IO, METRICS, BackwardMetric, FusedMetric, MetricName, PeakMetric
 from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import is_inside
 from modelmeter.support.errors import CountError
@@ -28,7 +27,7 @@ Implementation = Literal["reference", "transformers", "formulas", "enumeration"]
 """What our formulas were compared with: our torch modules, the independent implementation in the transformers
 package, another form of the formulas themselves, or all cases one by one."""
 
-Quantity = Metric | FusedMetric | PeakMetric | BackwardMetric
+Quantity = MetricName | FusedMetric | PeakMetric | BackwardMetric
 """What a verdict is on."""
 
 Progress = Callable[[str], None]

@@ -13,11 +13,11 @@ from torch.utils.flop_counter import flop_registry
 
 from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.analysis.evidence import Check, Evidence, Subject, fingerprint
-from modelmeter.analysis.peak import PEAK, Peak
+from modelmeter.analysis.peak import Peak
 from modelmeter.analysis.totals import Totals
-from modelmeter.core.cost import BACKWARD_METRICS, METRICS, Cost
+from modelmeter.core.cost import Cost
 from modelmeter.core.functions import Size
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import BACKWARD_METRICS, FUSED_IO, METRICS, PEAK
 from modelmeter.core.operator_table import ATTENTION, MATRIX_OPERATORS, find_weight
 from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.verify.case import Kind

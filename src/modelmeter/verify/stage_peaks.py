@@ -9,9 +9,10 @@ import sympy
 import torch
 from attrs import asdict
 
-from modelmeter.analysis.peak import PEAK, Peak, find_peaks
+from modelmeter.analysis.peak import Peak, find_peaks
 from modelmeter.core.cost import FLOAT32_BITS, Precision
 from modelmeter.core.evaluate import evaluate
+from modelmeter.core.metrics import PEAK
 from modelmeter.core.size_rules import substitute_sizes
 from modelmeter.verify.live_storages import watch_storages
 from modelmeter.verify.proof import Progress, Verdict

@@ -20,7 +20,8 @@ from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
-from modelmeter.core.cost import METRICS, Cost, Elements, Metric, Precision, Work
+from modelmeter.core.cost import Cost, Elements, Precision, Work
+from modelmeter.core.metrics import METRICS, MetricName
 from modelmeter.core.operator_table import UNFUSED_OPERATORS
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.graph.module_graph import is_inside
@@ -86,7 +87,7 @@ class SymbolicTrace:
     """
 
     costs: Mapping[str, Cost]
-    metrics: tuple[Metric, ...]
+    metrics: tuple[MetricName, ...]
     fused_io: Mapping[str, sympy.Expr]
     domain: Domain
     seconds: float
@@ -179,7 +180,7 @@ def _trace(
     assumed: Assumed,
     dtype: torch.dtype,
     count: Callable[[Forward], _Count],
-    metrics: tuple[Metric, ...],
+    metrics: tuple[MetricName, ...],
 ) -> SymbolicTrace:
     started = time.perf_counter()
     with _symbolic_mode(dtype) as environment:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from modelmeter.core.cost import BACKWARD_METRICS, FLOWS, METRICS, Cost, Precision, Work
+from modelmeter.core.cost import Cost, Precision, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, bounded_routed_reads
+from modelmeter.core.metrics import BACKWARD_METRICS, FLOWS, METRICS
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.stages import TRAINING_STEP

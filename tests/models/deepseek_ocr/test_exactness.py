@@ -21,9 +21,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import UnlimitedOcrForConditionalGeneration
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import FLOWS, METRICS, Cost, Metric, Work
+from modelmeter.core.cost import Cost, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import bounded_routed_reads
+from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.image_preprocessing import MODES
@@ -239,7 +240,7 @@ def test_all_six_metrics_of_every_stage_equal_the_counters(
     page: Page,
     logits_tokens: int,
     dtype: torch.dtype,
-    expected_metrics: Callable[..., dict[Metric, Fraction]],
+    expected_metrics: Callable[..., dict[MetricName, Fraction]],
 ) -> None:
     """With even routing, which the counted forward has, and two decode steps; cast, and with nothing to cast."""
     bits = BITS_OF_FLOAT32 if dtype == torch.float32 else BITS
@@ -271,7 +272,7 @@ def test_all_six_metrics_of_every_stage_equal_the_counters(
     prompt = {"seq_len": seq_len, "logits_tokens": logits_tokens, "decode_steps": steps}
     sizes = {**model.defaults, **bits, **page.sizes, **prompt}
 
-    def values(cost: Cost) -> dict[Metric, int | Fraction]:
+    def values(cost: Cost) -> dict[MetricName, int | Fraction]:
         return {metric: evaluate(cost[metric], sizes, routed_reads=bounded_routed_reads) for metric in METRICS}
 
     assert {stage: values(cost) for stage, cost in model.totals.by_stage.items()} == expected

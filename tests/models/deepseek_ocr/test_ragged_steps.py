@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from modelmeter.core.cost import METRICS, Cost, Precision, Work
+from modelmeter.core.cost import Cost, Precision, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import bounded_routed_reads
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.operator_table import ATTENTION
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture

@@ -13,9 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import deepseek_ocr_costs
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.cost import FLOWS, METRICS, Metric, Work
+from modelmeter.core.cost import Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import bounded_routed_reads
+from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.models.deepseek_ocr.reference import build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
@@ -53,7 +54,7 @@ def test_all_six_metrics_equal_the_counters(
     logits_tokens: int,
     dtype: torch.dtype,
     request: pytest.FixtureRequest,
-    expected_metrics: Callable[..., dict[Metric, Fraction]],
+    expected_metrics: Callable[..., dict[MetricName, Fraction]],
 ) -> None:
     """With even routing, which the counted forward has; cast, and with nothing to cast."""
     bits = BITS_OF_FLOAT32 if dtype == torch.float32 else BITS

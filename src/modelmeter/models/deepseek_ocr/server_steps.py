@@ -11,8 +11,9 @@ from typing import Final
 import sympy
 from attrs import evolve
 
-from modelmeter.core.cost import INDEX_BITS, METRICS, Cost, bits_to_bytes
+from modelmeter.core.cost import INDEX_BITS, Cost, bits_to_bytes
 from modelmeter.core.functions import Size, exceeds
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.build import build_decoder, symbolic_sizes
 from modelmeter.support.errors import FormulaError

@@ -18,8 +18,8 @@ from mutation_checks import Check, bind_layers, describe, find_witnesses, list_m
 from mutations import KINDS, Mutant, Variant, choose_mutants, find_variants
 from tiny import TINY
 
-from modelmeter.core.cost import METRICS
 from modelmeter.core.functions import CeilDiv, Differs, Exceeds, FloorDiv
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.linear import Linear

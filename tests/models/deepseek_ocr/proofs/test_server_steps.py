@@ -9,7 +9,8 @@ import sympy
 from attrs import evolve
 from tiny import SHALLOW
 
-from modelmeter.core.cost import METRICS, Cost
+from modelmeter.core.cost import Cost
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.proofs import server_steps
 from modelmeter.models.deepseek_ocr.proofs.server_steps import prove_server_steps

@@ -9,7 +9,7 @@ import sympy
 from attrs import evolve
 
 from modelmeter.core.functions import exceeds, floor_div
-from modelmeter.core.fusion import FUSED_IO
+from modelmeter.core.metrics import FUSED_IO
 from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import sympy
 from attrs import evolve
 
-from modelmeter.core.cost import INDEX_BITS, METRICS, Cost, bits_to_bytes
+from modelmeter.core.cost import INDEX_BITS, Cost, bits_to_bytes
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes

@@ -28,7 +28,7 @@ FLOORS = (
     # what people import; the compiler asks the registry for models
     "compiled_model",
     "compiler",
-    "face",
+    "api",
     "models",
     "",
 )

@@ -24,9 +24,10 @@ from modelmeter.layers.linear import Linear
 from modelmeter.layers.operators import add_residual, widen
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inputs, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
 from modelmeter.models.deepseek_ocr.layers.decoder.lm_head import LMHead
 from modelmeter.models.deepseek_ocr.model_rules import RULES
+from modelmeter.models.deepseek_ocr.stages import STAGES, stage_of
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.support.errors import FormulaError
 

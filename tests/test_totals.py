@@ -21,7 +21,8 @@ from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Sequential
 from modelmeter.layers.linear import Linear
-from modelmeter.models.deepseek_ocr.build import build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
+from modelmeter.models.deepseek_ocr.stages import stage_of
 from modelmeter.support.errors import FormulaError
 
 STATES = [metric for metric in METRICS if metric not in FLOWS]

@@ -14,12 +14,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one name takes no time for the others
+    from modelmeter.api import compile, load, models
     from modelmeter.compiled_model import CompiledModel
     from modelmeter.core.cost import Cost
     from modelmeter.core.evaluate import evaluate
     from modelmeter.core.metrics import Metric
     from modelmeter.core.symbols import symbol
-    from modelmeter.face import compile, load, models
     from modelmeter.support.errors import ModelMeterError
 
 __all__ = ["CompiledModel", "Cost", "Metric", "ModelMeterError", "compile", "evaluate", "load", "models", "symbol"]
@@ -29,9 +29,9 @@ _PLACES = {
     "Cost": "modelmeter.core.cost",
     "Metric": "modelmeter.core.metrics",
     "ModelMeterError": "modelmeter.support.errors",
-    "compile": "modelmeter.face",
+    "compile": "modelmeter.api",
     "evaluate": "modelmeter.core.evaluate",
-    "load": "modelmeter.face",
+    "load": "modelmeter.api",
     "symbol": "modelmeter.core.symbols",
 }
 

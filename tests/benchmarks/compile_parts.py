@@ -19,8 +19,9 @@ from modelmeter.compiler import compile_model, emit_files
 from modelmeter.core.size_rules import substitute_sizes
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inputs, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
 from modelmeter.models.deepseek_ocr.model_rules import RULES
+from modelmeter.models.deepseek_ocr.stages import STAGES, stage_of
 
 
 def run() -> Table:

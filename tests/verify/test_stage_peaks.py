@@ -14,8 +14,8 @@ from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import Precision
 from modelmeter.core.evaluate import Evaluator, evaluate
 from modelmeter.core.metrics import PEAK
-from modelmeter.models.deepseek_ocr.build import STAGES
 from modelmeter.models.deepseek_ocr.proofs.points import PROVED, list_workloads, make_points
+from modelmeter.models.deepseek_ocr.stages import STAGES
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload
 from modelmeter.models.deepseek_ocr.vision_tokens import image_tokens
 from modelmeter.verify.proof import Verdict

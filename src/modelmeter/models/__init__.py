@@ -10,7 +10,7 @@ class _Models(ModuleType):
     """A package whose name is also that of the function that lists the models."""
 
     def __call__(self) -> tuple[str, ...]:
-        from modelmeter.face import models
+        from modelmeter.api import models
 
         return models()
 

@@ -6,7 +6,8 @@ import pytest
 
 from modelmeter.core.cost import Elements
 from modelmeter.core.symbols import symbol
-from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inputs, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
+from modelmeter.models.deepseek_ocr.stages import STAGES, stage_of
 from modelmeter.models.deepseek_ocr.workload import Workload
 
 

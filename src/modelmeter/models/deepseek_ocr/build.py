@@ -20,9 +20,6 @@ from modelmeter.models.deepseek_ocr.layers.vision.vision_tower import VisionTowe
 
 L = TypeVar("L", bound=BaseLayer)
 Run = Literal["prefill", "decode"]
-Stage = Literal["vision", "projector", "prefill", "decode"]
-
-STAGES: tuple[Stage, ...] = ("vision", "projector", "prefill", "decode")
 
 
 def symbolic_sizes() -> dict[str, Size]:
@@ -81,20 +78,6 @@ def list_inputs(sizes: Mapping[str, Size]) -> dict[str, Elements]:
     """Return what each run is given: the token ids of its positions."""
     batch_size = sizes["batch_size"]
     return {"prefill": Elements(index=batch_size * sizes["seq_len"]), "decode": Elements(index=batch_size)}
-
-
-def stage_of(run: str, path: str) -> Stage:
-    """Return the stage that the own work of the module at ``path`` belongs to.
-
-    The model's own operators join image tokens and write them into the prompt: the projector stage.
-    """
-    if run == "decode":
-        return "decode"
-    if path.startswith(("model.sam_model", "model.vision_model")):
-        return "vision"
-    if path == "model" or path.startswith("model.projector"):
-        return "projector"
-    return "prefill"
 
 
 def _build_lm_head(sizes: Mapping[str, Size], logits_tokens: Size) -> LMHead:

@@ -9,13 +9,13 @@ from typing import Any, Final
 from modelmeter.core.cost import Cost
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.definition import ConfigReading, Derivation, Model
-from modelmeter.model.stages import Stage
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture, read_hf_config
-from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
 from modelmeter.models.deepseek_ocr.graph_sizes import read_architecture
 from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step, server_sizes
+from modelmeter.models.deepseek_ocr.stages import STAGE_RECORDS, stage_of
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
 
@@ -56,32 +56,7 @@ MODEL: Final = Model(
     name=DeepSeekOCRArchitecture.model,
     title=PUBLISHED,
     package="deepseek_ocr_costs",
-    stages=(
-        Stage(
-            name="vision",
-            words="SAM and CLIP, on the global view of each page and on its tiles",
-            meaning="SAM and CLIP, on the global view of each page and on its tiles, where it has any.",
-        ),
-        Stage(
-            name="projector",
-            words="the projector, and of making the prompt of its output",
-            meaning="The projector, and what makes the prompt of its output: features side by side, newlines, the "
-            "separator, the image tokens written over the embeddings, and the sums of pixels that tell whether there "
-            "is an image.",
-        ),
-        Stage(
-            name="prefill",
-            words="the decoder over the prompt, and the LM head over the positions that get logits",
-            meaning="The decoder over the whole prompt, and the LM head over the positions that get logits.",
-        ),
-        Stage(
-            name="decode",
-            words="all decode steps of one token each; step t sees seq_len + t keys",
-            meaning="All decode steps in closed form: each takes one token, and step ``decode_step`` sees "
-            "``seq_len`` + ``decode_step`` keys.",
-            is_looped=True,
-        ),
-    ),
+    stages=STAGE_RECORDS,
     stage_of=stage_of,
     training_run="prefill",
     rules=RULES,

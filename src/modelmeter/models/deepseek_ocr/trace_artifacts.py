@@ -21,7 +21,7 @@ from torchinfo.torchinfo import clear_cached_forward_pass
 
 from modelmeter.graph.trace import name_rows
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import STAGES, stage_of
+from modelmeter.models.deepseek_ocr.stages import STAGES, stage_of
 from modelmeter.models.deepseek_ocr.trace_reference import TraceWorkload, prepare_runs
 from modelmeter.support.errors import ModelMeterError, TraceError
 

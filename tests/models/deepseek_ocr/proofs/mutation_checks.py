@@ -12,8 +12,9 @@ from mutations import Mutant, is_of, list_parts
 from modelmeter.analysis.bind import BoundModule, bind
 from modelmeter.core.cost import Cost, Precision, Work
 from modelmeter.graph.module_graph import ModuleGraph
-from modelmeter.models.deepseek_ocr.build import build_layers, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
 from modelmeter.models.deepseek_ocr.proofs.points import PROVED
+from modelmeter.models.deepseek_ocr.stages import stage_of
 from modelmeter.support.errors import BindError, ModelMeterError
 from modelmeter.verify.case import Case
 from modelmeter.verify.model_formulas import ModelFormulas, map_cost, share_evenly

@@ -10,9 +10,10 @@ import torch
 from attrs import asdict
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import STAGES, build_layers, list_inputs, stage_of, symbolic_sizes
+from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
+from modelmeter.models.deepseek_ocr.stages import STAGES, stage_of
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, make_cache, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles, image_tokens
 from modelmeter.verify.proved_model import Point, PreparedRuns, ProvedModel

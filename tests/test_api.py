@@ -12,7 +12,7 @@ import sympy
 
 import deepseek_ocr_costs as costs
 import modelmeter
-from modelmeter import compiled_model, face
+from modelmeter import api, compiled_model
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.metrics import METRICS
 from modelmeter.support.errors import ArchitectureError, ModelMeterError, WorkloadError
@@ -30,7 +30,7 @@ def model() -> CompiledModel:
     return modelmeter.load("deepseek-ocr")
 
 
-@pytest.mark.parametrize("module", [modelmeter, face, compiled_model], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [modelmeter, api, compiled_model], ids=lambda module: module.__name__)
 def test_the_examples_in_the_documentation_are_true(module: object) -> None:
     done = doctest.testmod(module)  # type: ignore[arg-type]  # a module, as it comes out of the parameters
     assert done.attempted

@@ -45,7 +45,7 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-@frozen(kw_only=True, slots=False)
+@frozen(kw_only=True, slots=False, repr=False)
 class CompiledModel:
     """The formulas of a model.
 
@@ -66,6 +66,9 @@ class CompiledModel:
     graph: ModuleGraph
     name: str
 
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self.layers)} layer classes, stages {', '.join(self.definition.stage_names)}>"
+
     # --- what is asked of it ---------------------------------------------------------------------------------
 
     @property
@@ -79,7 +82,7 @@ class CompiledModel:
         return tuple(entry.name for entry in self.catalogue)
 
     def find_layers(self, name: str) -> tuple[str, ...]:
-        """Return the layer of this name, or else those of this torch class, of which there may be several forms."""
+        """Return the layer of this name, or else those of this torch class, of which there may be several; or none."""
         if name in self.layers:
             return (name,)
         return tuple(entry.name for entry in self.catalogue if entry.class_name == name)
@@ -97,7 +100,9 @@ class CompiledModel:
         name
             A stage, ``request``, ``training_step``, or a layer class, as ``deepseek_v2_moe``.
         metric
-            One of :attr:`metrics`. FLOPs are integers, bytes exact rationals before they are rounded up.
+            One of :attr:`metrics`. FLOPs are integers, bytes exact rationals before they are rounded up. The symbols
+            are integers and positive: ask :func:`modelmeter.symbol` for one, and :func:`modelmeter.evaluate` for a
+            value, since a formula may round and have brackets.
         symbolic
             Whether the sizes of the architecture stay symbols. A layer class has all of its sizes as symbols.
 

@@ -78,7 +78,8 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
         definition=compiled.definition,
         model=compiled.model,
         totals=compiled.totals,
-        peaks=compiled.peaks,
+        # They take longer than all else, and no layer shows one.
+        peaks=compiled.peaks if name in compiled.stages else {},
         catalogue=compiled.catalogue,
         defaults=compiled.defaults,
     )

@@ -87,14 +87,18 @@ def _check_same(wanted: Any, traced: Any) -> None:
 
 
 def compile_graph(graph: ModuleGraph) -> CompiledModel:
-    """Return the compiled model of a module graph, without torch.
+    """Return the compiled model of a module graph, without torch; formulas are made when they are asked for.
 
     Raises
     ------
     ModelMeterError
         If the graph is not one of this model.
     """
-    from modelmeter.compiler import compile_model
+    from modelmeter.compiled_model import CompiledModel
     from modelmeter.model.registry import find_model
 
-    return compile_model(find_model().read_architecture(graph), graph)
+    definition = find_model()
+    architecture = definition.read_architecture(graph)
+    return CompiledModel(
+        definition=definition, architecture=architecture, graph=graph, name=definition.choose_name(architecture)
+    )

@@ -205,8 +205,10 @@ def test_a_standard_output_that_is_full() -> None:
 def test_an_interrupt_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int, ending: str) -> None:
     """Nor does the end of a batch job."""
     process = subprocess.Popen(
-        [*COMMAND, *LONG, "--out", f"sweep.{ending}"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        [*COMMAND, *LONG, "--out", f"sweep.{ending}"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Tests that run in the background are started with this signal ignored, and hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     while not any(path.stat().st_size for path in tmp_path.iterdir()):
         assert process.poll() is None, "it is still at work"
         time.sleep(0.05)

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from modelmeter.support.errors import OutputError
-from modelmeter.support.files import explain_failure, read_text, refuse_foreign, replace_files, write_text
+from modelmeter.support.files import (
+    explain_failure,
+    read_text,
+    refuse_foreign,
+    refuse_unwritable,
+    replace_files,
+    write_text,
+)
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -213,3 +220,11 @@ class TestFolders:
 def test_a_device_is_no_file_to_replace() -> None:
     with pytest.raises(OutputError, match="the rows cannot be written; found something that is not a file"):
         refuse_foreign("/dev/full", "abc", name="the rows")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="only Linux has a folder that takes no file, not even of root")
+def test_a_folder_that_takes_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"^/proc/rows\.json: the rows cannot be written; found "):
+        refuse_unwritable("/proc/rows.json", name="the rows")
+    refuse_unwritable(tmp_path / "rows.json")
+    assert list(tmp_path.iterdir()) == []

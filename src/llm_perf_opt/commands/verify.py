@@ -41,7 +41,7 @@ def verify(
     from llm_perf_opt.commands.verification import Verification, run
     from llm_perf_opt.terminal import open_table_console, show_progress
     from modelmeter.analysis.evidence import Evidence
-    from modelmeter.support.files import refuse_foreign, write_text
+    from modelmeter.support.files import refuse_foreign, refuse_unwritable, write_text
 
     evidence_file = out / EVIDENCE_FILE if full and out is not None else None
     for file, keys in ((json_file, ROWS_KEYS), (evidence_file, [field.name for field in fields(Evidence)])):
@@ -49,6 +49,7 @@ def verify(
             if not file.parent.is_dir():
                 raise OutputError("the folder of this file does not exist", place=str(file))
             refuse_foreign(file, keys)
+            refuse_unwritable(file)
     with show_progress() as begin:
         begin("load the proofs")
         verification: Verification = run(is_full=full, name=layer, jobs=jobs, begin=begin)

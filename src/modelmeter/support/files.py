@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -125,6 +126,18 @@ def refuse_foreign(path: str | os.PathLike[str], keys: Collection[str], *, name:
                 f"{name} would replace a file that modelmeter did not write", place=str(path),
                 remedy="move it away, or name another file",
             )  # fmt: skip
+
+
+def refuse_unwritable(path: str | os.PathLike[str], *, name: str = "the file") -> None:
+    """Refuse a place where no file can be made, before the work whose result is to be written there.
+
+    Raises
+    ------
+    OutputError
+        If the folder takes no file; ``name`` is what the message calls ours. Nothing is left in it.
+    """
+    with explain_failure(name, path), tempfile.NamedTemporaryFile(dir=Path(path).parent, prefix="."):
+        pass
 
 
 def has_keys(content: bytes, keys: Collection[str]) -> bool:

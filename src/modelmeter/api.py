@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from importlib import resources
 from pathlib import Path
 
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.graph.module_graph import GRAPH_FILE, ModuleGraph
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model, list_models
-from modelmeter.support.errors import GraphError, TraceError
+from modelmeter.support.errors import TraceError
 
 
 def models() -> tuple[str, ...]:
@@ -39,16 +38,7 @@ def load(name: str = DEFAULT) -> CompiledModel:
     ('vision', 'projector', 'prefill', 'decode', 'request', 'training_step')
     """
     definition = find_model(name)
-    try:
-        graph = ModuleGraph.read(Path(str(resources.files(definition.package) / GRAPH_FILE)))
-    except ModuleNotFoundError:
-        raise GraphError(
-            "the evaluators of a model are not installed", place=definition.package, remedy="run modelmeter compile"
-        ) from None
-    architecture = definition.read_architecture(graph)
-    return CompiledModel(
-        definition=definition, architecture=architecture, graph=graph, name=definition.choose_name(architecture)
-    )
+    return CompiledModel.open(definition, ModuleGraph.read_shipped(definition.package))
 
 
 def compile(source: str | os.PathLike[str] = DEFAULT) -> CompiledModel:  # the name of what it does; see DESIGN

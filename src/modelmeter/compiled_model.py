@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from math import ceil
@@ -65,6 +65,20 @@ class CompiledModel:
     architecture: Architecture
     graph: ModuleGraph
     name: str
+
+    @classmethod
+    def open(cls, definition: Model, graph: ModuleGraph) -> CompiledModel:
+        """Return the model that a graph was traced from, without torch; nothing of it is made yet.
+
+        Raises
+        ------
+        ArchitectureError
+            If the graph is not one of this family.
+        """
+        architecture = definition.read_architecture(graph)
+        return cls(
+            definition=definition, architecture=architecture, graph=graph, name=definition.choose_name(architecture)
+        )
 
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self.layers)} layer classes, stages {', '.join(self.definition.stage_names)}>"
@@ -163,7 +177,7 @@ class CompiledModel:
         """
         cost = self._stage_cost(stage)
         formulas = [cost[metric] for metric in METRICS]
-        values = complete_sizes(self.definition, {**self.defaults}, sizes, formulas)
+        values = complete_sizes(self.definition, self.defaults, sizes, formulas)
         return Cost(**{metric: ceil(evaluate(cost[metric], values)) for metric in METRICS})
 
     def operators(self, stage: str) -> tuple[OperatorRow, ...]:
@@ -178,13 +192,24 @@ class CompiledModel:
             raise unknown_name("stage", stage, self.definition.stage_names)
         return tuple(row for row in self._operators if row.stage == stage)
 
-    def pages(self) -> dict[str, str]:
-        """Return the formula pages as text by relative path, Markdown and LaTeX; nothing is written."""
+    def pages(
+        self, *, evidence: Mapping[str, Sequence[str]] | None = None, has_accuracy: bool = False
+    ) -> dict[str, str]:
+        """Return the formula pages as text by relative path, Markdown and LaTeX; nothing is written.
+
+        Parameters
+        ----------
+        evidence
+            By name of a layer or stage, how its formulas were checked.
+        has_accuracy
+            Whether the pages about other implementations stand beside these.
+        """
         from modelmeter.publishing.pages import render_pages  # jinja2, which formulas do without
 
         return render_pages(
             definition=self.definition, model=self.model, totals=self.totals, peaks=self.peaks,
-            catalogue=self.catalogue, defaults=self.defaults, name=self.name,
+            catalogue=self.catalogue, defaults=self.defaults, name=self.name, evidence=evidence,
+            has_accuracy=has_accuracy,
         )  # fmt: skip
 
     # --- how it is made --------------------------------------------------------------------------------------

@@ -26,7 +26,6 @@ from modelmeter.model.registry import find_model
 from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.publishing.conventions import CONVENTIONS, SIZES_IN_A_LAYER
 from modelmeter.publishing.page_input import read_flags
-from modelmeter.publishing.pages import render_pages
 from modelmeter.publishing.text import describe, to_plain
 from modelmeter.support.errors import BindError
 
@@ -103,11 +102,7 @@ def emit_files(
     evaluators = build_evaluators(_describe_package(compiled), breakdown)
     packages = [backend.files(evaluators) for backend in list_backends(definition.package)]
     # the same formulas, factored for people -> Markdown and LaTeX
-    pages = render_pages(
-        definition=definition, model=compiled.model, totals=compiled.totals, peaks=compiled.peaks,
-        catalogue=compiled.catalogue, defaults=compiled.defaults, name=compiled.name,
-        evidence=_find_evidence(compiled, evidence), has_accuracy=has_accuracy,
-    )  # fmt: skip
+    pages = compiled.pages(evidence=_find_evidence(compiled, evidence), has_accuracy=has_accuracy)
     return {
         **{path: text for package in packages for path, text in package.items()},
         **{f"{PAGES}/{path}": text for path, text in pages.items()},

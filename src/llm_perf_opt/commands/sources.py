@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import fields, frozen
 
-from modelmeter.graph.module_graph import GRAPH_FILE, ModuleGraph
-from modelmeter.support.errors import ArchitectureError, GraphError
+from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.support.errors import ArchitectureError
 
 if TYPE_CHECKING:  # it needs sympy, which `tree` does without
     from modelmeter.compiled_model import CompiledModel
@@ -26,14 +25,7 @@ def read_graph(path: Path | None) -> ModuleGraph:
     GraphError
         If there is no such file, or it is damaged.
     """
-    if path is not None:
-        return ModuleGraph.read(path)
-    try:
-        return ModuleGraph.read(Path(str(resources.files(PACKAGE) / GRAPH_FILE)))
-    except ModuleNotFoundError:
-        raise GraphError(
-            "the generated package is not installed", place=PACKAGE, remedy="run modelmeter compile"
-        ) from None
+    return ModuleGraph.read_shipped(PACKAGE) if path is None else ModuleGraph.read(path)
 
 
 @frozen(kw_only=True)
@@ -97,8 +89,4 @@ def compile_graph(graph: ModuleGraph) -> CompiledModel:
     from modelmeter.compiled_model import CompiledModel
     from modelmeter.model.registry import find_model
 
-    definition = find_model()
-    architecture = definition.read_architecture(graph)
-    return CompiledModel(
-        definition=definition, architecture=architecture, graph=graph, name=definition.choose_name(architecture)
-    )
+    return CompiledModel.open(find_model(), graph)

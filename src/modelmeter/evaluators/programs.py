@@ -12,7 +12,7 @@ from attrs import define, frozen
 from modelmeter.algebra.program import MAXIMUM, SUM, Program, select
 from modelmeter.algebra.simplify import Combination, build_program
 from modelmeter.core.functions import CeilDiv, FloorDiv, RoutedReads, Size
-from modelmeter.core.metrics import FUSED_IO, METRICS, MetricName
+from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, MetricName
 from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, Dimension, describe, symbols_of
 from modelmeter.evaluators.signature import IMAGE_TOKENS, Derivation, Parameter, Signature
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
@@ -83,9 +83,10 @@ def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
     for stage, cost in spec.stages.items():
         for metric in METRICS:
             outputs[f"{stage}_{metric}"] = cost[metric]
+    every = [*earlier, last]
+    folds = {"sum": (SUM, every), "once": (SUM, earlier), "last": (SUM, [last]), "largest": (MAXIMUM, every)}
     for metric in METRICS:
-        stages = earlier if metric == "weight_bytes" else [last] if metric == "kv_cache_bytes" else [*earlier, last]
-        function = MAXIMUM if metric == "activation_bytes" else SUM
+        function, stages = folds[METRIC_RECORDS[metric].over_stages]
         outputs[f"{REQUEST}_{metric}"] = Combination(function, tuple(f"{stage}_{metric}" for stage in stages))
     return Stages(
         spec=spec,

@@ -33,6 +33,11 @@ def evaluate_server_steps(spec: PackageSpec) -> tuple[Evaluator, ...]:
     return tuple(_evaluate_step(spec, name) for name in spec.server_steps)
 
 
+def hide_step(evaluator: Evaluator) -> Evaluator:
+    """Return the evaluator of a step under a name of its own: in a package, ``step`` takes a list of lengths."""
+    return evolve(evaluator, name=f"_{evaluator.name}") if evaluator.name == STEP else evaluator
+
+
 def _evaluate_step(spec: PackageSpec, name: str) -> Evaluator:
     cost = spec.server_steps[name]
     program = build_program({metric: cost[metric] for metric in METRICS}, constants=spec.architecture)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from importlib import resources
 from types import MappingProxyType
 from typing import Final
 
@@ -186,6 +187,22 @@ class ModuleGraph:
                 raise error.exceptions[0] from None
             place, problem = strict_json.first_problem(error)
             raise GraphError("a value is missing or of another kind", place=place[:200], found=problem) from None
+
+    @classmethod
+    def read_shipped(cls, package: str) -> ModuleGraph:
+        """Return the graph that the evaluators in an installed package came from.
+
+        Raises
+        ------
+        GraphError
+            If there is no such package, or its graph is damaged.
+        """
+        try:
+            return cls.read(str(resources.files(package) / GRAPH_FILE))
+        except ModuleNotFoundError:
+            raise GraphError(
+                "the generated package is not installed", place=package, remedy="run modelmeter compile"
+            ) from None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ModuleGraph:

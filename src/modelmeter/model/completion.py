@@ -46,7 +46,7 @@ def complete_sizes(
     for derivation in model.derivations:
         _derive(derivation, model, values, given)
     for name, formula in model.derived.items():
-        if used.issuperset(set(symbols_of(formula)) - model.make_architecture().dimension_values().keys()):
+        if used.issuperset(size for size in symbols_of(formula) if describe(size).kind != "architecture"):
             values[name] = int(evaluate(formula, values))
             used.add(name)
     for rule in model.rules:

@@ -9,14 +9,14 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from modelmeter.backends.javascript.config import FOLDER, HELPERS, MODULES, Module
 from modelmeter.backends.javascript.function import LINE_LENGTH, Function, print_function
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
-from modelmeter.evaluators.server_steps import STEP
+from modelmeter.evaluators.server_steps import hide_step
 from modelmeter.evaluators.stages import METRIC_WORDS
 from modelmeter.support.errors import FormulaError
 
@@ -69,10 +69,8 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
 
 
 def _select(module: Module, package: EvaluatorPackage) -> list[Evaluator]:
-    """Return the evaluators of a module; that of a step gets another name, for the one that takes a list of lengths."""
-    evaluators = list(module.select(package))
-    is_server = module.name == "server"
-    return [evolve(found, name=f"_{STEP}") if is_server and found.name == STEP else found for found in evaluators]
+    evaluators = module.select(package)
+    return list(map(hide_step, evaluators) if module.name == "server" else evaluators)
 
 
 class _Templates:

@@ -9,7 +9,7 @@ from modelmeter.backends.python.function import print_function, print_table
 from modelmeter.backends.python.package_templates import PackageTemplates
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
-from modelmeter.evaluators.server_steps import STEP
+from modelmeter.evaluators.server_steps import hide_step
 from modelmeter.support.errors import FormulaError
 
 _RUNTIME = (
@@ -57,7 +57,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     templates = PackageTemplates(spec, package.stage_names)
     files = {path: templates.functions(path, found) for path, found in functions.items()}
     if package.server_steps:
-        steps = [print_function(_hide_step(evaluator)) for evaluator in package.server_steps]
+        steps = [print_function(hide_step(evaluator)) for evaluator in package.server_steps]
         files["_server.py"] = templates.functions("_server.py", steps, defaults=spec.defaults)
     tables = package.tables
     files["breakdown.py"] = templates.functions("breakdown.py", list(map(print_table, tables)), modules=package.modules)
@@ -105,8 +105,3 @@ def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]
         "_peaks.py": package.peaks,
         "_traffic.py": package.traffic,
     }
-
-
-def _hide_step(evaluator: Evaluator) -> Evaluator:
-    """Return the evaluator of a step under a name of its own: the template has one that takes a list of lengths."""
-    return evolve(evaluator, name=f"_{evaluator.name}") if evaluator.name == STEP else evaluator

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from modelmeter.core.cost import Cost
+from modelmeter.evaluators.server_steps import CHUNK, STEP
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.definition import ConfigReading, Derivation, Model
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture, read_hf_config
@@ -14,7 +15,7 @@ from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symb
 from modelmeter.models.deepseek_ocr.graph_sizes import read_architecture
 from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
 from modelmeter.models.deepseek_ocr.model_rules import RULES
-from modelmeter.models.deepseek_ocr.server_steps import CHUNK, STEP, cost_chunk, cost_step, server_sizes
+from modelmeter.models.deepseek_ocr.server_steps import cost_chunk, cost_step, server_sizes
 from modelmeter.models.deepseek_ocr.stages import STAGE_RECORDS, stage_of
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload

@@ -6,7 +6,6 @@ They are made of the layers that a prefill and a decode step are made of, at oth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import sympy
 from attrs import evolve
@@ -15,11 +14,9 @@ from modelmeter.core.cost import INDEX_BITS, Cost, bits_to_bytes
 from modelmeter.core.functions import Size, exceeds
 from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import symbol
+from modelmeter.evaluators.server_steps import STEP
 from modelmeter.models.deepseek_ocr.build import build_decoder, symbolic_sizes
 from modelmeter.support.errors import FormulaError
-
-CHUNK: Final = "chunk"
-STEP: Final = "step"
 
 
 def server_sizes() -> dict[str, Size]:

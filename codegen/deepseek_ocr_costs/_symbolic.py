@@ -197,6 +197,8 @@ def enforce(check: Check) -> None:
 def _always_holds(check: Check) -> bool:
     if check.broken == "exceeds":
         return never_exceeds(check.size, check.limit)
+    if check.broken == "leaves_rest":
+        return check.size == check.limit or check.limit == 1
     return check.size == check.limit or (check.broken == "is_negative" and never_exceeds(check.limit, check.size))
 
 

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_package import ARCHITECTURE, load_small_package
 
+import deepseek_ocr_costs
+
 numpy = pytest.importorskip("numpy")
 
 INT64_MAX = 2**63 - 1
@@ -220,6 +222,18 @@ def test_a_compiled_loop_refuses_what_blocks_refuse(costs: ModuleType, sizes: di
     pytest.importorskip("numba")
     with pytest.raises((OverflowError, costs.CostError), match=message):
         costs.arrays.prefill(**sizes, engine="fused")
+
+
+@pytest.mark.parametrize("pages", [1, 3, 7])
+def test_a_compiled_loop_checks_that_the_pages_of_a_call_divide_those_of_a_batch(pages: int) -> None:
+    pytest.importorskip("numba")
+    sizes = {"num_width_tiles": [1, 3, 5], "batch_size": [pages * times for times in (1, 5, 11)]}
+    found = deepseek_ocr_costs.arrays.vision(**sizes, vision_batch_size=pages, engine="fused")
+    assert points(found) == scalar(deepseek_ocr_costs, "vision", sizes, vision_batch_size=pages)
+    sizes["batch_size"][2] += 1
+    if pages > 1:  # every batch is a multiple of one page
+        with pytest.raises(deepseek_ocr_costs.CostError, match=f"batch_size .*multiple.*{11 * pages + 1}"):
+            deepseek_ocr_costs.arrays.vision(**sizes, vision_batch_size=pages, engine="fused")
 
 
 @pytest.mark.parametrize("kind", [">i2", ">i8", ">u8"])

@@ -11,7 +11,7 @@ import numpy as np
 from ._blocks import Result
 from ._operations import Array, table_of_reads
 from ._rules import BROKEN
-from ._tape import Operand, Step, Tape
+from ._tape import Check, Operand, Step, Tape
 
 WORTH_COMPILING = 50_000_000
 """Points after which a loop has saved the time that it takes to compile."""
@@ -66,10 +66,7 @@ class Fused:
     def _write(self) -> str:
         """Return the loop over the points, or where there are many rows, over strips and the points after them."""
         steps = [f"{name} = {self._write_step(step)}" for name, step in self._tape.steps.items()]
-        checks = [
-            f"wrong |= {BROKEN[check.broken].format(self._show(check.size), self._show(check.limit))}"
-            for check in self._tape.checks
-        ]
+        checks = [f"wrong |= {self._write_check(check)}" for check in self._tape.checks]
         before = ["wrong = False", "whole = 0"]
         before += [f"c{number} = numbers[{number}]" for number in range(len(self._numbers))]
         before += [f"{name}_row = rows[{number}]" for number, name in enumerate(self._rows)]
@@ -113,6 +110,12 @@ class Fused:
             return f"{self._show(step.operands[0])} {_SIGNS[step.function]} {step.operands[1]}"
         one, other = map(self._show, step.operands)
         return f"max({one}, {other})" if step.function == "maximum" else f"{one} {_SIGNS[step.function]} {other}"
+
+    def _write_check(self, check: Check) -> str:
+        """Return whether a rule is broken; a divisor is in the text, as a division by an argument is slow."""
+        divides = check.broken == "leaves_rest" and isinstance(check.limit, int)
+        limit = str(check.limit) if divides else self._show(check.limit)
+        return BROKEN[check.broken].format(self._show(check.size), limit)
 
     def _show(self, operand: Operand) -> str:
         """Return an operand; numbers are arguments, so that one loop serves all values of what is known."""

@@ -28,7 +28,7 @@ TAKEN = {
     "request": ("batch_size", "base_size", "num_width_tiles", "decode_steps", "prompt_tokens"),
     "training_step": ("batch_size", "base_size", "prompt_tokens"),
 }
-STRIP = 64
+STRIP = 128
 """Points that a loop with many rows computes together."""
 SMALLEST = {"base_size": 9, "image_size": 9, "num_width_tiles": 0, "num_height_tiles": 0, "decode_steps": 0}
 SMALLEST |= {"prompt_tokens": 0}

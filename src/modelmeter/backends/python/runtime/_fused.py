@@ -22,7 +22,7 @@ WORTH_CALLING = 16_384
 FEW_ROWS = 10
 """Rows that are best written point by point: with more of them, the compiler no longer sees that they lie apart."""
 
-STRIP = 64
+STRIP = 128
 """Points that are computed together where there are more rows: their results stay in the cache, then leave by row."""
 
 _points: Counter[tuple[object, ...]] = Counter()

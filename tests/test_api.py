@@ -16,7 +16,7 @@ from modelmeter import api, compiled_model
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.metrics import METRICS
 from modelmeter.support.errors import ArchitectureError, ModelMeterError, WorkloadError
-from modelmeter.support.names import UnknownNameError
+from modelmeter.support.suggestions import UnknownNameError
 
 # Every size of the workload another one, all odd or prime; two pages share a call of the towers.
 SIZES = {

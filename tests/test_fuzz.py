@@ -172,7 +172,7 @@ class TestJudge:
 
     def test_an_error_of_ours_is_none_of_these(self, problems: Callable[..., list[str]]) -> None:
         """The way that every command ends."""
-        from llm_perf_opt.commands.ending import run_to_end
+        from llm_perf_opt.exit_codes import run_to_end
 
         app = typer.Typer()
 

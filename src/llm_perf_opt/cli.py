@@ -10,7 +10,7 @@ import typer
 
 # These bring their own options, and import late too.
 from llm_perf_opt.commands import coverage, page_views, report, sweep, trace, verify
-from llm_perf_opt.commands.ending import print_error, print_warning, run_to_end
+from llm_perf_opt.exit_codes import print_error, print_warning, run_to_end
 
 app = typer.Typer(
     name="modelmeter",

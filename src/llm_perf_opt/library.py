@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from llm_perf_opt.data.serialization import read_record
-from modelmeter.support.names import unknown_name
+from modelmeter.support.suggestions import unknown_name
 
 T = TypeVar("T")
 

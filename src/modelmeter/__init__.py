@@ -20,9 +20,21 @@ if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one 
     from modelmeter.core.evaluate import evaluate
     from modelmeter.core.metrics import Metric
     from modelmeter.core.symbols import symbol
+    from modelmeter.model.page_views import page_sizes
     from modelmeter.support.errors import ModelMeterError
 
-__all__ = ["CompiledModel", "Cost", "Metric", "ModelMeterError", "compile", "evaluate", "load", "models", "symbol"]
+__all__ = [
+    "CompiledModel",
+    "Cost",
+    "Metric",
+    "ModelMeterError",
+    "compile",
+    "evaluate",
+    "load",
+    "models",
+    "page_sizes",
+    "symbol",
+]
 
 _PLACES = {
     "CompiledModel": "modelmeter.compiled_model",
@@ -32,6 +44,7 @@ _PLACES = {
     "compile": "modelmeter.api",
     "evaluate": "modelmeter.core.evaluate",
     "load": "modelmeter.api",
+    "page_sizes": "modelmeter.model.page_views",
     "symbol": "modelmeter.core.symbols",
 }
 

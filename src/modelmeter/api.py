@@ -8,7 +8,7 @@ from pathlib import Path
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model, list_models
-from modelmeter.support.errors import TraceError
+from modelmeter.support.extras import explain_missing_extra
 
 
 def models() -> tuple[str, ...]:
@@ -61,9 +61,5 @@ def compile(source: str | os.PathLike[str] = DEFAULT) -> CompiledModel:  # the n
     read = definition.read_config(path) if is_file else None
     architecture = definition.make_architecture() if read is None else read.architecture
     name = definition.choose_name(architecture, () if read is None else read.names)
-    try:
+    with explain_missing_extra():
         return compile_model(architecture, name=name)
-    except ModuleNotFoundError as error:
-        raise TraceError(
-            "tracing needs torch and torchinfo", found=str(error), remedy="pip install 'modelmeter[trace]'"
-        ) from None

@@ -27,7 +27,7 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.model.completion import complete_sizes
 from modelmeter.model.definition import Architecture, Model
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
-from modelmeter.support.names import unknown_name
+from modelmeter.support.suggestions import unknown_name
 
 
 @contextmanager
@@ -213,6 +213,12 @@ class CompiledModel:
         )  # fmt: skip
 
     # --- how it is made --------------------------------------------------------------------------------------
+
+    def make_all(self) -> CompiledModel:
+        """Make each of the following at once, in this order, so that what fails, fails now; return the model itself."""
+        for part in ("runs", "model", "totals", "peaks", "training_step", "catalogue"):
+            getattr(self, part)
+        return self
 
     @cached_property
     def runs(self) -> dict[str, BaseLayer]:

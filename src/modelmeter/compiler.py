@@ -65,22 +65,13 @@ def compile_model(
         definition=definition, architecture=architecture, graph=graph,
         name=definition.choose_name(architecture, chosen=name),
     )  # fmt: skip
-    for _made in (
-        # vendor classes -> layers with a formula for every size
-        compiled.runs,
-        # module graph + layers -> the same modules, each with its formulas, checked at the traced sizes
-        compiled.model,
-        # formulas of modules -> totals by stage, by module, by class; the decode loop in closed form
-        compiled.totals,
-        # the layers at the sizes of the architecture -> what is alive beside each operator -> the largest by stage
-        compiled.peaks,
-        # the layers of a whole prompt -> a forward of them and the backward of it
-        compiled.training_step,
-        # every layer class once, in its own sizes
-        compiled.catalogue,
-    ):
-        pass  # all of them are made here, so that what fails, fails here
-    return compiled
+    # vendor classes -> layers with a formula for every size: ``runs``
+    # module graph + layers -> the same modules, each with its formulas, checked at the traced sizes: ``model``
+    # formulas of modules -> totals by stage, by module, by class; the decode loop in closed form: ``totals``
+    # the layers at the sizes of the architecture -> what is alive beside each operator -> the largest: ``peaks``
+    # the layers of a whole prompt -> a forward of them and the backward of it: ``training_step``
+    # every layer class once, in its own sizes: ``catalogue``
+    return compiled.make_all()
 
 
 @without_collection()

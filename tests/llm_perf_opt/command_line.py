@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from llm_perf_opt.commands.compile import ACCURACY_FILE
 from llm_perf_opt.commands.sources import PACKAGE
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
-from modelmeter.graph.module_graph import GRAPH_FILE
+from modelmeter.support.generated_files import GRAPH_FILE
 
 CODEGEN = Path(__file__).parents[2] / "codegen"
 GRAPH = CODEGEN / PACKAGE / GRAPH_FILE

@@ -7,8 +7,8 @@ from fractions import Fraction
 import pytest
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands import arguments
-from llm_perf_opt.commands.arguments import (
+from llm_perf_opt import arguments
+from llm_perf_opt.arguments import (
     as_json,
     check_name,
     fill_arguments,
@@ -17,7 +17,7 @@ from llm_perf_opt.commands.arguments import (
     write_argument,
 )
 from modelmeter.support.errors import WorkloadError
-from modelmeter.support.names import UnknownNameError
+from modelmeter.support.suggestions import UnknownNameError
 
 
 @pytest.mark.parametrize(

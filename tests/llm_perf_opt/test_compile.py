@@ -15,7 +15,7 @@ import pytest
 from command_line import CODEGEN, GRAPH, OTHER_CONFIG, Run, add_evidence, assert_refused, list_files, run_apart
 
 from llm_perf_opt.commands.sources import PACKAGE
-from modelmeter.graph.module_graph import GRAPH_FILE
+from modelmeter.support.generated_files import GRAPH_FILE
 
 SOURCES = Path(__file__).parents[2] / "src"
 

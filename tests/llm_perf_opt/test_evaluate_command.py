@@ -11,7 +11,7 @@ import pytest
 from command_line import Run, assert_refused
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES
+from llm_perf_opt.evaluators import FUSED_IO, PEAK, STAGES
 from modelmeter.core import metrics
 from modelmeter.core.metrics import METRICS
 

@@ -9,7 +9,7 @@ from predictions import make_hardware
 
 from llm_perf_opt.data.serialization import to_yaml
 from llm_perf_opt.hardware import find_hardware, list_hardware
-from modelmeter.support.names import UnknownNameError
+from modelmeter.support.suggestions import UnknownNameError
 
 # From the vendor's sheets, independently of the files: TFLOP/s for BF16 where a sheet has them with 2:4 sparsity, that
 # is twice the dense peak; then TFLOP/s for FP32, GB/s, GB.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from llm_perf_opt.data.image_tokens import image_tokens
 from llm_perf_opt.errors import RecordError
-from llm_perf_opt.utils.image_tokens import image_tokens
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from llm_perf_opt.data import OCRWorkloadProfile
 from llm_perf_opt.data.serialization import to_json, to_yaml
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.library import find_record, list_shipped
-from modelmeter.support.names import UnknownNameError
+from modelmeter.support.suggestions import UnknownNameError
 
 PACKAGE = "llm_perf_opt.profiles"
 

@@ -9,7 +9,7 @@ import pytest
 from llm_perf_opt.data.serialization import to_yaml
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.profiles import find_profile, list_profiles
-from modelmeter.support.names import UnknownNameError
+from modelmeter.support.suggestions import UnknownNameError
 
 # Side of the global view and of a tile; tiles; prompt. A side of s pixels gives a grid g = ceil((s / 16) / 4); the
 # view has g (g + 1) + 1 tokens, w x h tiles of grid t have h t (w t + 1), and there are 10 tokens of text.

@@ -201,7 +201,7 @@ def test_what_cannot_be_reported_is_refused(changes: dict[str, object], place: s
 def test_the_report_path_imports_neither_torch_nor_sympy() -> None:
     code = (
         "import sys\n"
-        "from llm_perf_opt.runners.dsocr_analyzer import build_report, render_files, find_hardware, find_profile\n"
+        "from llm_perf_opt.analytic_run import build_report, render_files, find_hardware, find_profile\n"
         "from llm_perf_opt.reporting.build import ReportRequest\n"
         "request = ReportRequest(profile=find_profile('tiny'), hardware=find_hardware('l40s'))\n"
         "render_files(build_report(request), ())\n"

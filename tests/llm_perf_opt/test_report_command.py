@@ -22,12 +22,12 @@ from typer.testing import CliRunner
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt import cli
-from llm_perf_opt.commands.evaluate import find_defaults
 from llm_perf_opt.commands.report import DTYPE_HELP, HARDWARE_HELP, WORKLOAD_HELP, report
 from llm_perf_opt.contracts import DeepSeekOCRAnalyticReportSummary
 from llm_perf_opt.data import AnalyticModelReport, HardwareSpec, OCRWorkloadProfile
 from llm_perf_opt.data.hardware import DTYPE_BITS
 from llm_perf_opt.data.serialization import from_json, from_yaml, read_record, to_yaml
+from llm_perf_opt.evaluators import find_defaults
 from llm_perf_opt.hardware import find_hardware, list_hardware
 from llm_perf_opt.profiles import find_profile, list_profiles
 

@@ -11,8 +11,8 @@ from read_back import read_peak
 from rich.text import Text
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.evaluate import STAGES, TRAINING_STEP
 from llm_perf_opt.commands.show import choose_metric, find_formulas, render, render_latex
+from llm_perf_opt.evaluators import STAGES, TRAINING_STEP
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.metrics import METRICS, PEAK
 from modelmeter.model import stages

@@ -18,7 +18,7 @@ import deepseek_ocr_costs as costs
 from llm_perf_opt.sweep import METRICS, Block, Sweep, compute_block, compute_blocks, split
 from modelmeter.core.metrics import METRICS as PUBLISHED_METRICS
 from modelmeter.support.errors import ModelMeterError, WorkloadError
-from modelmeter.support.names import UnknownNameError
+from modelmeter.support.suggestions import UnknownNameError
 
 GRIDS: dict[str, dict[str, Iterable[int]]] = {
     "vision": {"base_size": range(16, 2000, 331), "num_width_tiles": [0, 1, 3], "batch_size": [5, 2]},

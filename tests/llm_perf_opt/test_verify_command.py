@@ -10,9 +10,10 @@ import pytest
 from attrs import evolve
 from command_line import CODEGEN, Run, assert_refused
 
-from llm_perf_opt.commands import verification
 from llm_perf_opt.commands.sources import compile_graph, read_graph
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
+from llm_perf_opt.verification import run as verification
+from llm_perf_opt.verification.record import Verification
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.core.metrics import BACKWARD_METRICS, FUSED_IO, METRICS, PEAK
 from modelmeter.layers.operators import Operator
@@ -90,9 +91,7 @@ def test_a_full_run_leaves_nothing_unless_it_is_told_where(
 ) -> None:
     """In a checkout ``codegen`` has the evidence of others; only ``--out`` names it."""
     evidence = CODEGEN / EVIDENCE_FILE
-    found = verification.Verification(
-        rows=(), count=3, differences=0, gaps=(), operators={}, evidence=Evidence.read(evidence)
-    )
+    found = Verification(rows=(), count=3, differences=0, gaps=(), operators={}, evidence=Evidence.read(evidence))
     monkeypatch.setattr(verification, "run", lambda **_: found)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "codegen" / "formulas").mkdir(parents=True)

@@ -13,11 +13,12 @@ from attrs import frozen
 from llm_perf_opt.commands.sources import read_model
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiler import compile_model, emit_files
-from modelmeter.graph.module_graph import GRAPH_FILE, ModuleGraph
+from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import find_model
-from modelmeter.support.errors import OutputError, TraceError
+from modelmeter.support.errors import OutputError
+from modelmeter.support.extras import INSTALL_TRACE, explain_missing_extra
 from modelmeter.support.files import explain_failure, refuse_foreign
-from modelmeter.support.generated_files import refuse_foreign_files, write_files
+from modelmeter.support.generated_files import GRAPH_FILE, refuse_foreign_files, write_files
 
 if TYPE_CHECKING:  # it needs sympy
     from modelmeter.model.definition import Architecture
@@ -88,13 +89,8 @@ def compile_files(
 
 def _trace(architecture: Architecture) -> ModuleGraph:
     """Do what the compiler would do, as a step of its own. Nothing else in a compilation imports torch."""
-    try:
+    with explain_missing_extra(remedy=f"{INSTALL_TRACE}, or start from a saved module graph with --graph"):
         return find_model(architecture.model).trace(architecture)
-    except ModuleNotFoundError as error:
-        raise TraceError(
-            "tracing needs torch and torchinfo", found=str(error),
-            remedy="pip install 'modelmeter[trace]', or start from a saved module graph with --graph",
-        ) from None  # fmt: skip
 
 
 def save(compilation: Compilation, folder: Path | None, graph_file: Path | None, *, keep: bool) -> tuple[str, ...]:

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.arguments import Argument, as_json, fill_arguments, parse_arguments, write_argument
+from llm_perf_opt.arguments import Argument, as_json, fill_arguments, parse_arguments, write_argument
 from llm_perf_opt.commands.page_views import PageViews
+from llm_perf_opt.evaluators import COST, FUSED_IO, PEAK, find_functions, find_layer, list_defaults, take_arguments
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from modelmeter.support.errors import WorkloadError
-from modelmeter.support.names import UnknownNameError, unknown_name
-
-STAGES: Final = ("vision", "projector", "prefill", "decode", "request")
-TRAINING_STEP: Final = "training_step"  # the names in modelmeter come with sympy, which takes long to import
-
-PEAK: Final = "peak_activation_bytes"
-"""What stages have beside their cost: peaks do not add up, so they are no part of one."""
-
-FUSED_IO: Final = "fused_io_bytes"
-"""What stages and layers have beside ``io_bytes``: the traffic with every operator fused that can be."""
-
-_COST: Final = "cost"
 
 
 @frozen(kw_only=True)
@@ -47,7 +33,7 @@ class Evaluation:
     def to_json(self) -> str:
         """Return the evaluation as JSON; every number of a cost is an exact integer."""
         arguments = {name: as_json(value) for name, value in self.arguments.items()}
-        document = {"name": self.name, "arguments": arguments, _COST: dict(self.cost), **self._beside}
+        document = {"name": self.name, "arguments": arguments, COST: dict(self.cost), **self._beside}
         return json.dumps(document, indent=1)
 
     def render(self) -> RenderableType:
@@ -95,7 +81,7 @@ def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = No
         If an argument is not written ``key=value``, is given twice, is no number, or is refused.
     """
     name = find_layer(name)
-    functions, defaults = _find_functions(name), list_defaults(name)
+    functions, defaults = find_functions(name), list_defaults(name)
     given = parse_arguments(assignments, defaults, f"argument of {name}")
     given |= (views or PageViews()).find_sizes(name, given, defaults)
     try:
@@ -105,59 +91,7 @@ def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = No
     return Evaluation(
         name=name,
         arguments=fill_arguments(defaults, given),
-        cost=results[_COST]._asdict(),
+        cost=results[COST]._asdict(),
         fused_io_bytes=results.get(FUSED_IO),
         peak_activation_bytes=results.get(PEAK),
     )
-
-
-def list_defaults(name: str) -> dict[str, int | str | None]:
-    """Return the arguments of a stage, a training step or a layer, and their defaults; those of its peak too.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none of this name.
-    """
-    functions = _find_functions(name).values()
-    return {key: default for function in functions for key, default in find_defaults(function).items()}
-
-
-def find_layer(name: str) -> str:
-    """Return the layer that a torch class is modelled by; any other name is returned as it is.
-
-    Raises
-    ------
-    UnknownNameError
-        If there are several.
-    """
-    layers = [layer for layer, class_name in costs.layers.CLASSES.items() if class_name == name]
-    if len(layers) > 1 and name not in layers:
-        raise UnknownNameError(f"{name} is the class of several layers", remedy=f"choose {' or '.join(layers)}")
-    return layers[0] if layers else name
-
-
-def _find_functions(name: str) -> dict[str, Callable[..., Any]]:
-    """Return the evaluators of a stage, a training step or a layer by what they return."""
-    if name in STAGES:
-        # The peak is first, as it takes more: what is alive beside a stage, too.
-        return {metric: getattr(costs, f"{name}_{metric}") for metric in (PEAK, FUSED_IO)} | {
-            _COST: getattr(costs, name)
-        }
-    if name == TRAINING_STEP:
-        return {_COST: costs.training_step}
-    if name in costs.layers.CLASSES:
-        return {_COST: getattr(costs.layers, name), FUSED_IO: getattr(costs.layers, f"{name}_{FUSED_IO}")}
-    layers = costs.layers.CLASSES
-    raise unknown_name("stage or layer", name, (*STAGES, TRAINING_STEP, *layers), {*layers.values()})
-
-
-@cache
-def find_defaults(function: Callable[..., Any]) -> dict[str, int | str | None]:
-    """Return the arguments of an evaluator and their defaults; None where they follow from others."""
-    return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
-
-
-def take_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the arguments that an evaluator has."""
-    return {name: value for name, value in given.items() if name in find_defaults(function)}

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from attrs import frozen
 
+from modelmeter.model.page_views import find_page_views
 from modelmeter.support.errors import WorkloadError
 
 PageOption = Annotated[
@@ -27,7 +28,6 @@ PreprocessingOption = Annotated[
     ),
 ]
 
-_TILES: Final = ("num_width_tiles", "num_height_tiles")
 _PAGE: Final = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
 
 
@@ -78,21 +78,28 @@ class PageViews:
         if not self.crop_mode and self.page is not None:
             raise WorkloadError("the sides of a page that is not cut make no difference", place="--page",
                                 remedy="leave out one of --page and --no-crop")  # fmt: skip
-        if not {"base_size", "image_size", *_TILES} <= defaults.keys():
+        views = find_page_views()
+        if not {*views.defaults, *views.tiles} <= defaults.keys():
             raise WorkloadError("its cost does not depend on the views of a page", place=name, found=option)
-        for size in (*(key for key in _TILES if key in given), *varying):
-            if size in _TILES or (size in ("base_size", "image_size") and size in varying):
+        for size in (*(key for key in views.tiles if key in given), *varying):
+            if size in views.tiles or (size in views.defaults and size in varying):
                 raise WorkloadError("the views follow from the page", place=size, found=f"{option} and {size}")
-        return self._find(*(int(given.get(size, defaults[size])) for size in ("base_size", "image_size")))
-
-    def _find(self, base_size: int, image_size: int) -> dict[str, int]:
-        from modelmeter.models.deepseek_ocr.image_preprocessing import find_tile_grid, find_untiled_side
-
+        sizes = {size: int(given.get(size, defaults[size])) for size in views.defaults}
         if self.page is None:
-            side = find_untiled_side(base_size, image_size, self.preprocessing)
-            return {"base_size": side, **dict.fromkeys(_TILES, 1)}
-        sides = _PAGE.fullmatch(self.page)
-        if sides is None:
+            return views.keep_whole(sizes, self.preprocessing)
+        width, height = self.sides
+        return views.cut(width, height, sizes, self.preprocessing)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """The sides of the page in pixels.
+
+        Raises
+        ------
+        WorkloadError
+            If no page is given, or it is written in another way.
+        """
+        found = _PAGE.fullmatch(self.page or "")
+        if found is None:
             raise WorkloadError("this is no page", place="--page", expected="WxH, as 1191x1684", found=self.page)
-        grid = find_tile_grid(int(sides[1]), int(sides[2]), image_size, self.preprocessing)
-        return dict(zip(_TILES, grid, strict=True))
+        return int(found[1]), int(found[2])

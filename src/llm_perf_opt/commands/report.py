@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 import typer
 
 from llm_perf_opt.commands.page_views import PreprocessingOption
+from llm_perf_opt.defaults import DTYPE, HARDWARE, WORKLOAD
 
 if TYPE_CHECKING:
+    from llm_perf_opt.analytic_run import AnalyticRun
     from llm_perf_opt.data.hardware import Float32MatmulPrecision
-    from llm_perf_opt.runners.dsocr_analyzer import AnalyticRun
 
-WORKLOAD: Final = "gundam"
-"""The page that the evaluators take by default, too."""
-
-HARDWARE: Final = "h100-sxm"
-DTYPE: Final = "bfloat16"
 TOP_MODULES: Final = 6
 
 # Written out, as reading the folders takes what no other command needs; a test compares them.
@@ -154,6 +150,7 @@ def report(
     preprocessing: PreprocessingOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
+    from llm_perf_opt.analytic_run import analyze
     from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
     from llm_perf_opt.data import MemoryReserve
     from llm_perf_opt.data.rationals import parse_bits
@@ -161,7 +158,6 @@ def report(
     from llm_perf_opt.reporting.build import MODEL_VARIANT
     from llm_perf_opt.reporting.evaluation import Storage, read_model_id
     from llm_perf_opt.reporting.summary import summarize
-    from llm_perf_opt.runners.dsocr_analyzer import analyze
 
     bits = {"weight_bits": weight_bits, "activation_bits": activation_bits, "kv_bits": kv_bits}
     run = analyze(

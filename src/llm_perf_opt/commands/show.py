@@ -28,7 +28,7 @@ from modelmeter.publishing.page_spec import FormulaSection, MetricBlock, PeakBlo
 from modelmeter.publishing.peak_formula import EIGHTH, PeakCase, PeakFormula
 from modelmeter.publishing.stage_page import build_request_page, build_stage_page
 from modelmeter.publishing.training_page import build_training_page
-from modelmeter.support.names import unknown_name
+from modelmeter.support.suggestions import unknown_name
 
 _LARGEST_STAGE: Final = "the largest peak of the stages"
 

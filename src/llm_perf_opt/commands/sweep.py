@@ -65,8 +65,8 @@ def sweep(
         from llm_perf_opt.sweep.targets import refuse_foreign
     except ModuleNotFoundError as error:
         raise OutputError("sweeps need NumPy", found=str(error), remedy="pip install 'modelmeter[sweep]'") from None
-    from llm_perf_opt.commands.arguments import parse_arguments
-    from llm_perf_opt.commands.evaluate import list_defaults
+    from llm_perf_opt.arguments import parse_arguments
+    from llm_perf_opt.evaluators import list_defaults
     from llm_perf_opt.terminal import print_lines, track
 
     metrics = tuple(metric) if metric else sweeps.METRICS

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_perf_opt.commands.report import WORKLOAD, TimestampOption, WorkloadOption, read_clock
+from llm_perf_opt.commands.report import TimestampOption, WorkloadOption, read_clock
+from llm_perf_opt.defaults import WORKLOAD
 from modelmeter.model.registry import find_model
-from modelmeter.support.errors import TraceError
+from modelmeter.support.extras import explain_missing_extra
 
 if TYPE_CHECKING:
     from llm_perf_opt.data import OCRWorkloadProfile
@@ -52,9 +53,5 @@ def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> 
         "seq_len": profile.seq_len,
         "logits_tokens": profile.seq_len if profile.logits_tokens is None else profile.logits_tokens,
     }
-    try:
+    with explain_missing_extra():
         return definition.trace_artifacts(definition.make_architecture(), sizes, generated_at)
-    except ModuleNotFoundError as error:
-        raise TraceError(
-            "tracing needs torch and torchinfo", found=str(error), remedy="pip install 'modelmeter[trace]'"
-        ) from None

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 EVIDENCE_FILE = "formulas/evidence.json"
 """Where pages look for their evidence, in the folder that they are compiled into."""
 
-ROWS_KEYS = ("comparisons", "differences", "gaps", "rows", "operators")
-"""The keys of the JSON that has every row."""
-
 
 def verify(
     full: Annotated[
@@ -38,8 +35,8 @@ def verify(
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Processes side by side.")] = 1,
 ) -> None:
     """Compare the formulas with traces of torch modules. Exits with 1 on any difference."""
-    from llm_perf_opt.commands.verification import Verification, run
     from llm_perf_opt.terminal import open_table_console, show_progress
+    from llm_perf_opt.verification.record import ROWS_KEYS
     from modelmeter.analysis.evidence import Evidence
     from modelmeter.support.files import refuse_foreign, refuse_unwritable, write_text
 
@@ -52,7 +49,9 @@ def verify(
             refuse_unwritable(file)
     with show_progress() as begin:
         begin("load the proofs")
-        verification: Verification = run(is_full=full, name=layer, jobs=jobs, begin=begin)
+        from llm_perf_opt.verification.run import run
+
+        verification = run(is_full=full, name=layer, jobs=jobs, begin=begin)
     open_table_console().print(draw_rows(verification.rows))
     if json_file is not None:
         write_text(json_file, verification.to_json())

@@ -9,17 +9,13 @@ from typing import Literal, TypeVar, get_args
 from attrs import field, frozen
 
 from llm_perf_opt.data import rules
+from llm_perf_opt.data.image_tokens import image_tokens
 from llm_perf_opt.errors import RecordError
-from llm_perf_opt.utils.image_tokens import image_tokens
-from modelmeter.models.deepseek_ocr.image_preprocessing import (
-    PREPROCESSINGS,
-    PreprocessingName,
-    find_tile_grid,
-    find_untiled_side,
-)
+from modelmeter.model.page_views import find_page_views
 from modelmeter.support.errors import WorkloadError
 
 VisionBackbone = Literal["sam_vit_b", "clip_vit_l", "other"]
+PreprocessingName = Literal["transformers", "serving"]
 DocumentKind = Literal["text_heavy", "mixed_layout", "image_rich", "synthetic"]
 
 T = TypeVar("T")
@@ -184,8 +180,7 @@ class OCRWorkloadProfile:
                 remedy="crop mode cuts the page into tiles: give num_width_tiles and num_height_tiles, or "
                 "page_width and page_height",
             )
-        width, height = self.page_width, self.page_height
-        return _as_record_error(partial(find_tile_grid, width, height, self.image_size, self.preprocessing))
+        return self._cut(self.page_width, self.page_height, self.preprocessing)
 
     @property
     def view_size(self) -> int:
@@ -198,7 +193,7 @@ class OCRWorkloadProfile:
         """
         if self.crop_mode:
             return self.base_size
-        return _as_record_error(partial(find_untiled_side, self.base_size, self.image_size, self.preprocessing))
+        return self._keep_whole(self.preprocessing)
 
     @property
     def num_image_tokens(self) -> int:
@@ -213,17 +208,24 @@ class OCRWorkloadProfile:
 
     def _possible_views(self) -> list[tuple[int, tuple[int, int]]]:
         """Return the side of the global view and the tiles, as far as the profile says: one of these is meant."""
-        programs = [self.preprocessing] if self.preprocessing is not None else list(PREPROCESSINGS)
+        programs = [self.preprocessing] if self.preprocessing is not None else find_page_views().preprocessings
         if not self.crop_mode:
-            return [(find_untiled_side(self.base_size, self.image_size, program), (0, 0)) for program in programs]
+            return [(self._keep_whole(program), (0, 0)) for program in programs]
         if self.page_width is None or self.page_height is None:
             # Where the profile does not say, only the global view is certain.
             return [(self.base_size, (self.num_width_tiles or 0, self.num_height_tiles or 0))]
-        width, height = self.page_width, self.page_height
-        grids = (
-            _as_record_error(partial(find_tile_grid, width, height, self.image_size, program)) for program in programs
-        )
-        return [(self.base_size, grid) for grid in grids]
+        return [(self.base_size, self._cut(self.page_width, self.page_height, program)) for program in programs]
+
+    def _cut(self, width: int, height: int, preprocessing: str | None) -> tuple[int, int]:
+        """Return the tiles across and down a page of so many pixels."""
+        sizes = {"base_size": self.base_size, "image_size": self.image_size}
+        found = _as_record_error(partial(find_page_views().cut, width, height, sizes, preprocessing))
+        return found["num_width_tiles"], found["num_height_tiles"]
+
+    def _keep_whole(self, preprocessing: str | None) -> int:
+        """Return the side of the only view of a page."""
+        sizes = {"base_size": self.base_size, "image_size": self.image_size}
+        return _as_record_error(partial(find_page_views().keep_whole, sizes, preprocessing))["base_size"]
 
     def _check_pair(self, one: str, other: str, problem: str, expected: str) -> None:
         absent = [name for name in (one, other) if getattr(self, name) is None]

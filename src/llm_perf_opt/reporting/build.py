@@ -25,10 +25,9 @@ from llm_perf_opt.reporting.metrics import measure_modules
 from llm_perf_opt.reporting.modules import build_modules
 from llm_perf_opt.reporting.roofline import Roofline
 from llm_perf_opt.reporting.work import predict
+from modelmeter.support.generated_files import GRAPH_FILE
 
 MODEL_VARIANT: Final = "deepseek-ocr-v1-base"
-GRAPH_FILE: Final = "module_graph.json"
-"""In the generated package: the modules and the sizes of the model that it was generated from."""
 
 _METHOD: Final = (
     "Predicted from exact operator counts with a roofline: see prediction. Pages are one batch. Every snapshot has "

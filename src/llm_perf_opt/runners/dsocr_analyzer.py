@@ -2,142 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from attrs import evolve, frozen
 
+from llm_perf_opt.analytic_run import AnalyticRun, analyze
 from llm_perf_opt.commands import report as report_command
-from llm_perf_opt.commands.ending import run_to_end
 from llm_perf_opt.commands.page_views import PreprocessingOption
-from llm_perf_opt.contracts import DeepSeekOCRAnalyticRequest
-from llm_perf_opt.data import AnalyticModelReport, MemoryReserve
-from llm_perf_opt.data.hardware import Float32MatmulPrecision
-from llm_perf_opt.hardware import find_hardware
-from llm_perf_opt.profiles import find_profile
-from llm_perf_opt.reporting.build import ReportRequest, build_report
-from llm_perf_opt.reporting.evaluation import AS_COMPUTED, Storage, read_conventions, read_model_id
-from llm_perf_opt.reporting.folder import write_folder
-from llm_perf_opt.utils.paths import analytic_model_dir
-from llm_perf_opt.visualize.pages import render_files
-from modelmeter.models.deepseek_ocr.image_preprocessing import find_preprocessing
-from modelmeter.support.errors import WorkloadError
+from llm_perf_opt.defaults import DTYPE, HARDWARE, WORKLOAD
+from llm_perf_opt.exit_codes import run_to_end
 
-
-@frozen(kw_only=True)
-class AnalyticRun:
-    """A report, the folder that holds it, and whether it was written now."""
-
-    report: AnalyticModelReport
-    folder: str
-    is_new: bool
-
-
-def analyze(
-    request: DeepSeekOCRAnalyticRequest,
-    *,
-    num_pages: int | None = None,
-    vision_batch_size: int | None = None,
-    logits_tokens: int | None = None,
-    hardware: str = report_command.HARDWARE,
-    dtype: str = report_command.DTYPE,
-    efficiency: float = 1.0,
-    storage: Storage = AS_COMPUTED,
-    float32_matmul_precision: Float32MatmulPrecision = "highest",
-    reserve: MemoryReserve | None = None,
-    measured_total_time_ms: float | None = None,
-    written_at: str | None = None,
-    with_paths: bool = False,
-    out: str | os.PathLike[str] | None = None,
-    preprocessing: str | None = None,
-) -> AnalyticRun:
-    """Predict the time of a workload and write the report.
-
-    Parameters
-    ----------
-    request
-        The model and the workload; ``workload_profile_id`` may also be the path of a YAML file.
-    num_pages
-        Pages in one batch; without it, those of the workload.
-    vision_batch_size, logits_tokens
-        Pages that share a call of the vision towers, and positions of each prompt that get logits; without them, as
-        the workload says.
-    hardware
-        The id of a card, or the path of a YAML file.
-    dtype, efficiency
-        The type that is computed in, and the part of the card's peak rates that is reached.
-    storage
-        The bits that weights, activations and the cache are stored in, where they are not those of the type.
-    float32_matmul_precision
-        Of float32 only: ``highest`` as it is, ``high`` rounded to TF32.
-    reserve
-        What of the card's memory is not for the model; without it, what the card states.
-    measured_total_time_ms
-        What the run took, to compare with.
-    written_at
-        A time of day for the report's notes.
-    with_paths
-        Whether the report has the absolute paths of the model's config and of its own pages.
-    out
-        The folder to write; by default that of the run, or of the report's own id where there is no run.
-    preprocessing
-        Which of the vendor's programs makes the views of a page; without it, as the workload says.
-
-    Raises
-    ------
-    ModelMeterError
-        If there is no such model, profile, card or type, or the folder cannot be written; also if it holds a file that
-        we would replace, and that is not as we wrote it.
-    """
-    if request.model_id != (model_id := read_model_id()):
-        raise WorkloadError("no evaluators of this model", place="model_id", expected=model_id, found=request.model_id)
-    asked: dict[str, Any] = {
-        "num_pages": num_pages,
-        "vision_batch_size": vision_batch_size,
-        "logits_tokens": logits_tokens,
-        "preprocessing": None if preprocessing is None else find_preprocessing(preprocessing).name,
-    }
-    # All at once, as they are checked against each other.
-    profile = evolve(
-        find_profile(request.workload_profile_id), **{name: value for name, value in asked.items() if value is not None}
-    )
-    report = build_report(
-        ReportRequest(
-            profile=profile,
-            hardware=find_hardware(hardware),
-            dtype=dtype,
-            efficiency=efficiency,
-            storage=storage,
-            float32_matmul_precision=float32_matmul_precision,
-            reserve=reserve,
-            model_variant=request.model_variant,
-            profile_run_id=request.profile_run_id,
-            measured_total_time_ms=measured_total_time_ms,
-            written_at=written_at,
-            with_paths=with_paths,
-        )
-    )
-    folder = os.path.abspath(out if out is not None else analytic_model_dir(request.profile_run_id or report.report_id))
-    if with_paths:
-        report = evolve(report, layer_docs_dir=os.path.join(folder, "layers"))
-    files = render_files(report, read_conventions())
-    is_new = request.force_rebuild or not _holds(folder, files)
-    if is_new:
-        write_folder(folder, files)
-    return AnalyticRun(report=report, folder=folder, is_new=is_new)
-
-
-def _holds(folder: str, files: Mapping[str, str]) -> bool:
-    """Tell whether the folder has exactly this report already, and every page."""
-    try:
-        is_same = Path(folder, "report.json").read_text(encoding="utf-8") == files["report.json"]
-    except (OSError, UnicodeDecodeError):
-        return False
-    return is_same and all(Path(folder, path).is_file() for path in files)
+__all__ = ["AnalyticRun", "analyze"]  # what other programs import from here
 
 
 class Mode(Enum):
@@ -151,15 +27,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(epilog=report_command.SAMPLES)
 def run(
-    workload_profile_id: Annotated[
-        str, typer.Option(metavar="ID|FILE", help=report_command.WORKLOAD_HELP)
-    ] = report_command.WORKLOAD,
+    workload_profile_id: Annotated[str, typer.Option(metavar="ID|FILE", help=report_command.WORKLOAD_HELP)] = WORKLOAD,
     mode: Annotated[Mode, typer.Option(help="What to run.")] = Mode.ANALYTIC,
     num_pages: report_command.NumPagesOption = None,
     vision_batch_size: report_command.VisionBatchOption = None,
     logits_tokens: report_command.LogitsOption = None,
-    hardware: report_command.HardwareOption = report_command.HARDWARE,
-    dtype: report_command.DtypeOption = report_command.DTYPE,
+    hardware: report_command.HardwareOption = HARDWARE,
+    dtype: report_command.DtypeOption = DTYPE,
     weight_bits: report_command.WeightBitsOption = None,
     activation_bits: report_command.ActivationBitsOption = None,
     kv_bits: report_command.KvBitsOption = None,

@@ -10,7 +10,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from llm_perf_opt.commands.arguments import check_name, parse_size
+from llm_perf_opt.arguments import check_name, parse_size
 from modelmeter.support.errors import WorkloadError
 
 SYNTAX: Final = "name=1,2,4 or name=start:stop[:step], with the stop excluded"

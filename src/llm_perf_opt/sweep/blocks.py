@@ -13,12 +13,12 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.arguments import ROUTING, Argument, check_name, fill_arguments
-from llm_perf_opt.commands.evaluate import FUSED_IO, PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
+from llm_perf_opt.arguments import ROUTING, Argument, check_name, fill_arguments
+from llm_perf_opt.evaluators import FUSED_IO, PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
 from llm_perf_opt.sweep.axes import Axis
 from llm_perf_opt.sweep.calls import VISION_BATCH_SIZE, check_calls
 from modelmeter.support.errors import WorkloadError
-from modelmeter.support.names import unknown_name
+from modelmeter.support.suggestions import unknown_name
 
 METRICS: Final = costs.Cost._fields
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from attrs import frozen
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.arguments import Argument, as_json
+from llm_perf_opt.arguments import Argument, as_json
 from llm_perf_opt.sweep.blocks import Sweep
 from modelmeter.support.errors import OutputError
 

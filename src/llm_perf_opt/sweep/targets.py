@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.evaluate import PEAK
+from llm_perf_opt.evaluators import PEAK
 from llm_perf_opt.sweep.blocks import METRICS
 from modelmeter.support.errors import OutputError
 from modelmeter.support.files import explain_failure

@@ -34,15 +34,13 @@ from modelmeter.graph.module_node import (
 from modelmeter.support import strict_json
 from modelmeter.support.errors import GraphError
 from modelmeter.support.files import describe_failure, read_text, write_text
+from modelmeter.support.generated_files import GRAPH_FILE
 
 __all__ = [
     "Call", "ModuleGraph", "ModuleNode", "Repetition", "Shape", "is_inside", "is_number", "join_path", "name_group"
 ]  # fmt: skip
 
 SCHEMA_VERSION: Final = 1
-
-GRAPH_FILE: Final = "module_graph.json"
-"""In a generated package: the module graph that it was compiled from."""
 
 
 def _freeze(sizes: Mapping[str, int]) -> Mapping[str, int]:

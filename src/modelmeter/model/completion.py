@@ -11,7 +11,7 @@ from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import describe, symbols_of
 from modelmeter.model.definition import Derivation, Model
 from modelmeter.support.errors import WorkloadError
-from modelmeter.support.names import unknown_name
+from modelmeter.support.suggestions import unknown_name
 
 
 def complete_sizes(

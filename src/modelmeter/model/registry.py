@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Final
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
 
 from modelmeter.support.errors import ModelMeterError
-from modelmeter.support.names import unknown_name
+from modelmeter.support.suggestions import unknown_name
 
 if TYPE_CHECKING:  # it needs sympy, which a list of names does without
     from modelmeter.model.definition import Model
@@ -56,6 +58,44 @@ def find_model(name: str = DEFAULT) -> Model:
             "what is registered is not this model", place=name, expected=f"a Model of the name {name}", found=found
         )
     return found
+
+
+def find_beside(model: str, module: str, attribute: str) -> Any:
+    """Return what a module beside that of a registered model has, without importing the model, which takes sympy.
+
+    Parameters
+    ----------
+    model
+        The name of a registered model.
+    module, attribute
+        The name of a module in the package of the one that has the model's record, and of something in it.
+
+    Returns
+    -------
+    object
+        None if there is no such module.
+
+    Raises
+    ------
+    UnknownNameError
+        If no model of this name is registered.
+    RegistryError
+        If the module cannot be imported, or has no such attribute.
+    """
+    entries = _find_entries()
+    if model not in entries:
+        raise unknown_name("model", model, sorted(entries))
+    package = entries[model].module.rpartition(".")[0]
+    name = f"{package}.{module}"
+    if not package or find_spec(name) is None:
+        return None
+    try:
+        return getattr(import_module(name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise RegistryError(
+            "a module of a registered model cannot be loaded", place=name, expected=attribute, found=str(error),
+            remedy=f"repair or remove the distribution that registers {entries[model].value}",
+        ) from error  # fmt: skip
 
 
 def _find_entries() -> dict[str, EntryPoint]:

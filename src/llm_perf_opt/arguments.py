@@ -9,7 +9,7 @@ from typing import Final
 
 import deepseek_ocr_costs as costs
 from modelmeter.support.errors import WorkloadError
-from modelmeter.support.names import unknown_name
+from modelmeter.support.suggestions import unknown_name
 
 ROUTING: Final = "expert_routing"
 """The argument that is no size."""

@@ -1,96 +1,27 @@
-"""A run of proofs, in one process or several, and what comes out of it."""
+"""A run of proofs, in one process or several."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
-from attrs import frozen
-
-from llm_perf_opt.commands.verify import ROWS_KEYS
-from modelmeter.analysis.evidence import Evidence
+from llm_perf_opt.verification.record import Verification
 from modelmeter.compiler import compile_model
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.model.definition import Architecture
 from modelmeter.model.registry import find_model
 from modelmeter.model.stages import TRAINING_STEP
-from modelmeter.support.errors import EvidenceError, TraceError
+from modelmeter.support.errors import EvidenceError
+from modelmeter.support.extras import INSTALL_TRACE, explain_missing_extra
 
-try:
+with explain_missing_extra("a proof", "torch, torchinfo and transformers", remedy=f"{INSTALL_TRACE} transformers"):
     from modelmeter.verify.proof import Progress, Verdict
-    from modelmeter.verify.results import Row, count_operators, find_gaps, gather_rows, make_evidence
-except ModuleNotFoundError as error:
-    raise TraceError(
-        "proofs need torch, torchinfo and transformers", found=str(error),
-        remedy="pip install 'modelmeter[trace]' transformers",
-    ) from None  # fmt: skip
+    from modelmeter.verify.results import count_operators, find_gaps, gather_rows, make_evidence
 
 Proof = Callable[[Progress], Iterator[Verdict]]
 """A part of a run."""
-
-Operators = Mapping[str, Mapping[str, Counter[str]]]
-
-
-@frozen(kw_only=True)
-class Verification:
-    """What a run found.
-
-    Parameters
-    ----------
-    rows
-        Those of the layer or stage that was asked for, or all.
-    count
-        How many comparisons there were, and how many of them found a difference.
-    differences
-    gaps
-        Layers and stages with a metric that nothing was compared with; those that were asked for.
-    operators
-        The ATen operators that ran, by implementation and by what they were counted as.
-    evidence
-        The record of a full run of everything without differences and gaps.
-    """
-
-    rows: tuple[Row, ...]
-    count: int
-    differences: int
-    gaps: tuple[str, ...]
-    operators: Operators
-    evidence: Evidence | None
-
-    @property
-    def is_proved(self) -> bool:
-        """Whether there is no difference, and no gap."""
-        return not self.differences and not self.gaps
-
-    def summary(self) -> Iterator[str]:
-        """Yield what a reader has to know, a line each."""
-        for implementation, by_use in self.operators.items():
-            uses = (f"{use}: {', '.join(sorted(calls))}" for use, calls in by_use.items())
-            yield f"operators of the {implementation} model: {'; '.join(uses)}"
-        for row in self.rows:
-            if not row.is_equal:
-                yield f"DIFFERENCE in {row.scope} {row.name}, {row.metric}, at {', '.join(row.modules)}"
-        for gap in self.gaps:
-            yield f"NOT COMPARED: {gap}"
-        yield f"{self.count} comparisons, {self.differences} with a difference"
-
-    def to_json(self) -> str:
-        """Return all of it as JSON."""
-        rows = [
-            {
-                "scope": row.scope, "name": row.name, "metric": row.metric, "implementation": row.implementation,
-                "kind": row.kind, "modules": row.modules, "domains": row.domains, "dimensions": row.dimensions,
-                "ours": str(row.ours), "theirs": str(row.theirs), "difference": str(row.difference),
-                "seconds": round(row.seconds, 3), "note": row.note,
-            }
-            for row in self.rows
-        ]  # fmt: skip
-        values = (self.count, self.differences, self.gaps, rows, self.operators)
-        return json.dumps(dict(zip(ROWS_KEYS, values, strict=True)), indent=1) + "\n"
 
 
 def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], None]) -> Verification:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from command_line import Run, assert_refused
 
-from llm_perf_opt.commands.ending import run_to_end
+from llm_perf_opt.exit_codes import run_to_end
 from modelmeter.support.errors import OutputError
 
 

@@ -1,0 +1,110 @@
+"""From the pixels of a page to sizes of a workload, as a model does it. Nothing here needs sympy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+
+from modelmeter.model.registry import DEFAULT, find_beside
+from modelmeter.support.errors import WorkloadError
+from modelmeter.support.suggestions import unknown_name
+
+MODULE = "page_views"
+"""The module beside that of a :class:`~modelmeter.model.definition.Model` which has its ``PAGE_VIEWS``, if it has."""
+
+
+@frozen(kw_only=True)
+class PageViews:
+    """How a model cuts a page into the views that it looks at.
+
+    Parameters
+    ----------
+    defaults
+        The sizes that the views are made with, in pixels, and their defaults.
+    tiles
+        The sizes that follow from a page that is cut: how many tiles there are across it and down it.
+    preprocessings
+        The vendor's programs that make the views.
+    cut
+        Returns ``tiles`` of a page, from its width, its height, the sizes of ``defaults``, and a program or None.
+    keep_whole
+        Returns the sizes of a page that is not cut, whatever its own, from the sizes of ``defaults`` and a program
+        or None. Both raise a WorkloadError where the programs differ and none is named.
+    """
+
+    defaults: Mapping[str, int]
+    tiles: tuple[str, ...]
+    preprocessings: tuple[str, ...]
+    cut: Callable[[int, int, Mapping[str, int], str | None], dict[str, int]]
+    keep_whole: Callable[[Mapping[str, int], str | None], dict[str, int]]
+
+    def check_preprocessing(self, name: str) -> None:
+        """Raise a WorkloadError unless ``name`` is one of the programs; it lists their names."""
+        if name not in self.preprocessings:
+            expected = " or ".join(self.preprocessings)
+            raise WorkloadError("no preprocessing has this name", expected=expected, found=name)
+
+
+def find_page_views(model: str = DEFAULT) -> PageViews:
+    """Return how a registered model cuts a page.
+
+    Raises
+    ------
+    UnknownNameError
+        If no model of this name is registered.
+    WorkloadError
+        If the cost of the model does not depend on pages.
+    """
+    found = find_beside(model, MODULE, "PAGE_VIEWS")
+    if not isinstance(found, PageViews):
+        raise WorkloadError("this model does not look at pages", place=model, remedy="give its sizes instead")
+    return found
+
+
+def page_sizes(
+    page_width: int,
+    page_height: int,
+    *,
+    model: str = DEFAULT,
+    crop_mode: bool = True,
+    preprocessing: str | None = None,
+    **sizes: int,
+) -> dict[str, int]:
+    """Return the sizes that a page of so many pixels has, to be given to evaluators and to ``evaluate``.
+
+    Parameters
+    ----------
+    page_width, page_height
+        Sides of the page in pixels.
+    model
+        The name of a registered model.
+    crop_mode
+        Whether the page is cut into tiles; else it is one view, and its own sides make no difference.
+    preprocessing
+        Which of the vendor's programs makes the views: of DeepSeek-OCR ``transformers`` or ``serving``. It may be
+        left out where they do the same.
+    sizes
+        The sizes that the views are made with, where they are not the default ones: ``base_size``, ``image_size``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such model or size.
+    WorkloadError
+        If a size is out of range, or the programs differ and none is named.
+
+    Examples
+    --------
+    >>> page_sizes(1191, 1684)
+    {'base_size': 1024, 'image_size': 640, 'num_width_tiles': 2, 'num_height_tiles': 3}
+    """
+    views = find_page_views(model)
+    for name in sizes:
+        if name not in views.defaults:
+            raise unknown_name("size of a view", name, views.defaults)
+    used = {**views.defaults, **sizes}
+    found = (
+        views.cut(page_width, page_height, used, preprocessing) if crop_mode else views.keep_whole(used, preprocessing)
+    )
+    return {**used, **found}

@@ -1,1 +1,39 @@
-"""Closed-form studies of the totals."""
+"""Questions asked of formulas, answered in closed form, each answer with a certificate that is replayed.
+
+Quantities are taken from a compiled model, and combined: sums, differences, quotients, products by numbers.
+
+>>> import modelmeter
+>>> from modelmeter import scaling
+>>> model = modelmeter.load("deepseek-ocr")
+>>> prefill, request = scaling.stage(model, "prefill"), scaling.stage(model, "request")
+
+All sizes but the one that is asked over have their defaults, or what ``at`` says; what follows from others follows.
+
+>>> attention = prefill.operator("scaled_dot_product_attention").tensor_core_flops
+>>> answer = scaling.crossover(attention, prefill.modules("*.mlp").tensor_core_flops, over="seq_len")
+>>> answer.value, answer.threshold, answer.known
+(10742, 32224/3, 'proved')
+>>> answer.check()  # replays the certificate, or raises CertificateError
+
+>>> memory = request.weight_bytes + request.kv_cache_bytes + request.peak_activation_bytes
+>>> scaling.largest("batch_size", of=memory.at(max_new_tokens=8192), under=80 * 2**30).value
+62
+
+>>> leading = scaling.order(prefill.tensor_core_flops, "seq_len")
+>>> leading.formula, leading.from_size
+(61440*seq_len**2, 168193)
+"""
+
+from modelmeter.scaling.certificate import Certificate, SignTable
+from modelmeter.scaling.crossover import Crossover, crossover
+from modelmeter.scaling.domain import Domain, Range
+from modelmeter.scaling.inverse import Largest, Smallest, largest, smallest
+from modelmeter.scaling.order import Order, order
+from modelmeter.scaling.quantity import Quantity, largest_of, smallest_of
+from modelmeter.scaling.sources import Source, layer, stage
+from modelmeter.scaling.statement import Interval, Statement
+
+__all__ = [
+    "Certificate", "Crossover", "Domain", "Interval", "Largest", "Order", "Quantity", "Range", "SignTable", "Smallest",
+    "Source", "Statement", "crossover", "largest", "largest_of", "layer", "order", "smallest", "smallest_of", "stage",
+]  # fmt: skip

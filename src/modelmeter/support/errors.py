@@ -67,6 +67,10 @@ class EvidenceError(ModelMeterError):
     """A record of how formulas were checked is damaged, or lacks a check."""
 
 
+class CertificateError(ModelMeterError):
+    """A certificate is damaged, proves something else, or belongs to another formula."""
+
+
 class CountError(ModelMeterError):
     """An independent count met an operator that nothing accounts for."""
 

@@ -1,0 +1,258 @@
+"""A formula of one whole number, in pieces: on each it is a polynomial, with no rounding, bracket or maximum left.
+
+A cell is a stretch of one residue class. A rounding ``ceil(p / b)`` of a polynomial is a polynomial on the classes of
+the period of ``p`` by ``b``; a bracket and a maximum are cut where the difference of their sides changes its sign;
+routed experts have a value of their own for each small number of tokens, and all experts are read from some number on.
+So pieces are exact, and there are finitely many: nothing is smoothed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from math import gcd, lcm
+
+from attrs import frozen
+
+from modelmeter.scaling import univariate
+from modelmeter.scaling.terms import BRACKETS, CHOICES, ROUNDINGS, Number, Term, apply, evaluate
+from modelmeter.scaling.univariate import Coefficients, Run, find_signs
+from modelmeter.support.errors import FormulaError
+
+MOST_CELLS = 20_000
+"""A formula of more pieces is not resolved."""
+
+
+class NotResolvedError(FormulaError):
+    """A formula has no pieces that are found: what is asked of it is checked instead of proved."""
+
+
+@frozen
+class Cell:
+    """The integers ``residue + modulus q`` for q from ``first`` to ``last`` (None: without end)."""
+
+    modulus: int
+    residue: int
+    first: int
+    last: int | None
+
+    def point(self, place: int) -> int:
+        """Return the integer of a q."""
+        return self.residue + self.modulus * place
+
+    @property
+    def start(self) -> int:
+        """The first integer."""
+        return self.point(self.first)
+
+    @property
+    def end(self) -> int | None:
+        """The last integer."""
+        return None if self.last is None else self.point(self.last)
+
+    @property
+    def points(self) -> Coefficients:
+        """The integers as a polynomial in q."""
+        return (self.residue, self.modulus)
+
+    def cut(self, runs: Sequence[Run]) -> list[Cell]:
+        """Return the parts of the cell that runs of q are."""
+        return [Cell(self.modulus, self.residue, run.first, run.last) for run in runs]
+
+    def refine(self, factor: int) -> Iterator[Cell]:
+        """Yield the residue classes of the cell by a multiple of its modulus."""
+        for offset in range(factor):
+            first = -((offset - self.first) // factor)
+            last = None if self.last is None else (self.last - offset) // factor
+            if last is None or first <= last:
+                yield Cell(self.modulus * factor, self.point(offset), first, last)
+
+
+class _SplitError(Exception):
+    """A cell is too coarse."""
+
+    def __init__(self, cells: list[Cell]) -> None:
+        self.cells = cells
+
+
+@frozen
+class Piece:
+    """A cell with the polynomials in q that formulas are on it."""
+
+    cell: Cell
+    polynomials: tuple[Coefficients, ...]
+
+
+def find_pieces(terms: Sequence[Term], name: str, cells: Sequence[Cell]) -> list[Piece]:
+    """Return formulas of one size as polynomials, on cells that cover the given ones.
+
+    Parameters
+    ----------
+    terms
+        Formulas whose only size is ``name``.
+    cells
+        Where they are asked for.
+
+    Raises
+    ------
+    NotResolvedError
+        If a formula divides by a size, or has too many pieces.
+    """
+    pending = list(reversed(cells))
+    pieces: list[Piece] = []
+    while pending:
+        if len(pieces) + len(pending) > MOST_CELLS:
+            raise NotResolvedError("a formula has too many pieces", place=name, expected=f"at most {MOST_CELLS}")
+        cell = pending.pop()
+        reader = _CellReader(name, cell)
+        try:
+            pieces.append(Piece(cell, tuple(map(reader.read, terms))))
+        except _SplitError as split:
+            pending += reversed(split.cells)
+    return pieces
+
+
+class _CellReader:
+    """Reads formulas on one cell, or says how it must be split."""
+
+    def __init__(self, name: str, cell: Cell) -> None:
+        self._name = name
+        self._cell = cell
+        self._known: dict[Term, Coefficients] = {name: cell.points}
+
+    def read(self, term: Term) -> Coefficients:
+        """Return the polynomial in q of a term."""
+        if term not in self._known:
+            self._known[term] = self._compute(term)
+        return self._known[term]
+
+    def _compute(self, term: Term) -> Coefficients:
+        if isinstance(term, int):
+            return univariate.constant(term)
+        if isinstance(term, str):
+            raise FormulaError("a formula of one size has another", place=term, expected=self._name)
+        if self._cell.first == self._cell.last:  # a single point needs no polynomials
+            return univariate.constant(evaluate(term, {self._name: self._cell.start}))
+        head, *rest = term
+        if head == "/":
+            return univariate.constant(Fraction(*rest))
+        if head == "^":
+            return self._power(self.read(rest[0]), rest[1])
+        if head == "+":
+            total: Coefficients = ()
+            for argument in rest:
+                total = univariate.add(total, self.read(argument))
+            return total
+        if head == "*":
+            product: Coefficients = (1,)
+            for argument in rest:
+                product = univariate.multiply(product, self.read(argument))
+                if not product:  # what stands beside a bracket that is 0 has no need of pieces
+                    return product
+            return product
+        if head in CHOICES:
+            return self._choose(head, [self.read(argument) for argument in rest])
+        arguments = [self.read(argument) for argument in rest]
+        if all(len(argument) <= 1 for argument in arguments):
+            return univariate.constant(apply(head, [univariate.value_at(argument, 0) for argument in arguments]))
+        if head in ROUNDINGS:
+            return self._round(head, *arguments)
+        if head in BRACKETS:
+            return self._bracket(head, *arguments)
+        if head == "triangular":
+            (count,) = arguments
+            return univariate.scale(univariate.add(univariate.multiply(count, count), count), Fraction(1, 2))
+        return self._routed_reads(*arguments)
+
+    def _power(self, base: Coefficients, exponent: int) -> Coefficients:
+        if exponent >= 0:
+            return univariate.power(base, exponent)
+        if len(base) != 1:
+            raise NotResolvedError("a formula divides by a size or by zero", place=self._name)
+        return univariate.power(univariate.constant(Fraction(1) / base[0]), -exponent)
+
+    def _choose(self, head: str, candidates: list[Coefficients]) -> Coefficients:
+        chosen = candidates[0]
+        for other in candidates[1:]:
+            sign = self._sign(univariate.subtract(other, chosen))
+            if sign and (sign > 0) == (head == "max"):
+                chosen = other
+        return chosen
+
+    def _sign(self, polynomial: Coefficients) -> int:
+        """Return the sign that a polynomial has on the whole cell."""
+        runs = find_signs(polynomial, self._cell.first, self._cell.last)
+        if len(runs) > 1:
+            raise _SplitError(self._cell.cut(runs))
+        return runs[0].sign
+
+    def _bracket(self, head: str, first: Coefficients, second: Coefficients) -> Coefficients:
+        return univariate.constant(apply(head, [self._sign(univariate.subtract(first, second)), 0]))
+
+    def _round(self, head: str, dividend: Coefficients, divisor: Coefficients) -> Coefficients:
+        if len(divisor) != 1:
+            return self._round_by_size(head, dividend, divisor)
+        by = divisor[0]
+        if self._sign(divisor) <= 0 or by.denominator != 1:
+            raise FormulaError("a divisor must be a positive integer", place=self._name, found=by)
+        denominator = lcm(*(coefficient.denominator for coefficient in dividend))
+        whole = [int(coefficient * denominator) for coefficient in dividend]
+        period = int(by) * denominator
+        growing = gcd(*whole[1:], period)
+        if growing < period:
+            raise _SplitError(self._small_cells(period // growing))
+        remainder = univariate.value_at(dividend, 0)
+        if remainder.denominator != 1:
+            raise FormulaError("an integer function got a fraction", place=head, found=remainder)
+        rest = int(remainder) % int(by)
+        floor = univariate.scale(univariate.subtract(dividend, univariate.constant(rest)), Fraction(1, int(by)))
+        return univariate.add(floor, univariate.constant(1 if rest and head == "ceil_div" else 0))
+
+    def _small_cells(self, factor: int) -> list[Cell]:
+        """Return the residue classes of the cell, or its points where there are fewer."""
+        cell = self._cell
+        if cell.last is not None and cell.last - cell.first < factor:
+            return [Cell(cell.modulus, cell.residue, place, place) for place in range(cell.first, cell.last + 1)]
+        if factor > MOST_CELLS:
+            raise NotResolvedError("a rounding has too many residue classes", place=self._name, found=factor)
+        return list(cell.refine(factor))
+
+    def _points_and_rest(self, rest: Coefficients) -> _SplitError:
+        """Return a split into the points where a polynomial is not positive, and what remains."""
+        cells: list[Cell] = []
+        for run in find_signs(rest, self._cell.first, self._cell.last):
+            if run.sign > 0:
+                cells += self._cell.cut([run])
+            elif run.last is None or run.last - run.first > MOST_CELLS:
+                raise NotResolvedError("a formula has too many pieces", place=self._name)
+            else:
+                cells += self._cell.cut([Run(place, place, 0) for place in range(run.first, run.last + 1)])
+        return _SplitError(cells)
+
+    def _round_by_size(self, head: str, dividend: Coefficients, divisor: Coefficients) -> Coefficients:
+        """Round a quotient of a number by a size: it is small from some size on."""
+        if len(dividend) > 1:
+            raise NotResolvedError("a rounding divides one size by another", place=self._name)
+        rest = univariate.subtract(divisor, dividend)
+        if self._sign_or_none(rest) != 1:
+            raise self._points_and_rest(rest)
+        return (1,) if head == "ceil_div" and dividend else ()
+
+    def _sign_or_none(self, polynomial: Coefficients) -> int | None:
+        runs = find_signs(polynomial, self._cell.first, self._cell.last)
+        return runs[0].sign if len(runs) == 1 else None
+
+    def _routed_reads(
+        self, experts: Coefficients, per_token: Coefficients, tokens: Coefficients, weights: Coefficients
+    ) -> Coefficients:
+        """Read all experts where there are many tokens; see ``expected_routed_reads`` for the bound."""
+        if not weights or not per_token:
+            return ()
+        if any(len(each) != 1 for each in (experts, per_token, weights)):
+            raise NotResolvedError("the experts of a formula depend on the size", place=self._name)
+        everything = experts[0] * weights[0]
+        enough: Number = experts[0] * (2 * int(everything)).bit_length()
+        rest = univariate.subtract(univariate.scale(tokens, per_token[0]), univariate.constant(enough))
+        if self._sign_or_none(rest) != 1:
+            raise self._points_and_rest(rest)
+        return univariate.constant(everything)

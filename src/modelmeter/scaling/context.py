@@ -1,0 +1,219 @@
+"""What is known of the sizes in a quantity: defaults, least values, what follows from what, and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import sympy
+from attrs import field, frozen
+
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.size_rules import Rule
+from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
+from modelmeter.scaling.domain import Range
+from modelmeter.scaling.terms import Number
+from modelmeter.support.errors import FormulaError, WorkloadError
+from modelmeter.support.names import unknown_name
+
+
+def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(values))
+
+
+@frozen
+class Context:
+    """What is known of the sizes of a model.
+
+    Parameters
+    ----------
+    defaults
+        A number for each size.
+    derivations
+        Formulas of the sizes that follow from others unless they are given, in the order in which they do.
+    derived
+        Formulas of sizes that only rules name.
+    rules
+        What holds between sizes.
+    settled
+        Sizes whose numbers are in the formula already, so that nothing can be asked over them.
+    """
+
+    defaults: Mapping[str, int] = field(converter=_freeze, factory=dict)
+    derivations: tuple[tuple[str, sympy.Expr], ...] = ()
+    derived: Mapping[str, sympy.Expr] = field(converter=_freeze, factory=dict)
+    rules: tuple[Rule, ...] = ()
+    settled: frozenset[str] = frozenset()
+
+    def join(self, other: Context) -> Context:
+        """Return what is known of the sizes of two quantities.
+
+        Raises
+        ------
+        FormulaError
+            If a size has two defaults: then the quantities are of different models, and each needs its own sizes.
+        """
+        if self == other or other == NO_CONTEXT:
+            return self
+        if self == NO_CONTEXT:
+            return other
+        for name, value in other.defaults.items():
+            if self.defaults.get(name, value) != value:
+                raise FormulaError(
+                    "two quantities have different defaults for one size", place=name,
+                    expected=self.defaults[name], found=value, remedy=f"give it to one of them: at({name}=...)",
+                )  # fmt: skip
+        return Context(
+            defaults={**self.defaults, **other.defaults},
+            derivations=tuple(dict([*self.derivations, *other.derivations]).items()),
+            derived={**self.derived, **other.derived},
+            rules=tuple(dict.fromkeys((*self.rules, *other.rules))),
+            settled=self.settled | other.settled,
+        )
+
+    def check_values(self, values: Mapping[str, Any], also: Iterable[str] = ()) -> None:
+        """Refuse names that are no sizes, and numbers out of range."""
+        known = [*dict.fromkeys((*self.defaults, *also))]
+        for name, value in values.items():
+            if name not in known:
+                raise unknown_name("size", name, known)
+            if name in self.settled:
+                raise _settled(name)
+            if isinstance(value, bool | float):
+                raise WorkloadError("a size is not exact", place=name, expected="an integer or a fraction", found=value)
+            if isinstance(value, int | Fraction) and value < self.range_of(name).minimum:
+                raise WorkloadError("a size is out of range", place=name, expected=self.range_of(name), found=value)
+
+    def check_free(self, names: Iterable[str], also: Iterable[str]) -> None:
+        """Refuse names that are no sizes, or whose numbers are in the formula already.
+
+        Where no model is known, every name is one.
+        """
+        known = [*dict.fromkeys((*self.defaults, *also))]
+        for name in names:
+            if known and name not in known:
+                raise unknown_name("size", name, known)
+            if name in self.settled:
+                raise _settled(name)
+
+    @staticmethod
+    def range_of(name: str) -> Range:
+        """Return the integers that a size may be: from its least value on; symbols of one's own, from 1 on."""
+        dimension = DIMENSIONS.get(name) or LOCAL_SIZES.get(name)
+        return Range(1 if dimension is None else dimension.minimum)
+
+    def put(self, formula: sympy.Expr, values: Mapping[str, sympy.Expr], free: Iterable[str] = ()) -> sympy.Expr:
+        """Return a formula with values for sizes, and with what follows from them unless it is given or free."""
+        return put_sizes(formula, self._replacements(values, frozenset(free)))
+
+    def fill(
+        self, formula: sympy.Expr, values: Mapping[str, sympy.Expr], free: Iterable[str]
+    ) -> tuple[sympy.Expr, dict[str, Number]]:
+        """Return a formula of the free sizes only, and the numbers that others are.
+
+        Raises
+        ------
+        FormulaError
+            If a symbol has neither a value nor a default.
+        """
+        open_names = frozenset(free)
+        found = put_sizes(formula, self._replacements(values, open_names))
+        rest = sorted({str(symbol.name) for symbol in found.free_symbols} - open_names)
+        missing = [name for name in rest if name not in self.defaults]
+        if missing:
+            raise FormulaError(
+                "a symbol has no value", place=", ".join(missing), remedy=f"at({missing[0]}=...), or leave it free"
+            )
+        fixed = {name: Fraction(int(value.p), int(value.q)) for name, value in values.items() if value.is_Rational}
+        fixed |= {name: Fraction(self.defaults[name]) for name in rest}
+        return put_sizes(found, {name: sympy.Integer(self.defaults[name]) for name in rest}), dict(fixed)
+
+    def _replacements(self, values: Mapping[str, sympy.Expr], free: frozenset[str]) -> dict[str, sympy.Expr]:
+        """Return what stands for sizes: what is given, and what follows from sizes that are given or free.
+
+        A size that follows from defaults only is its own default.
+        """
+        found: dict[str, sympy.Expr] = {name: value for name, value in values.items() if name not in free}
+        touched = {*values, *free}
+        for name, formula in self.derivations:
+            if name in free or name in values:
+                continue
+            names = {str(symbol.name) for symbol in formula.free_symbols}
+            if names & touched:
+                found[name] = put_sizes(formula, found)
+                touched.add(name)
+        return found
+
+    def ranges_of(
+        self, names: Iterable[str], used: Iterable[str], values: Mapping[str, Number]
+    ) -> tuple[dict[str, Range], tuple[Rule, ...]]:
+        """Return the ranges of free sizes, narrowed by the rules; and the rules between two of them.
+
+        Parameters
+        ----------
+        names
+            The free sizes.
+        used
+            The sizes that the formula has before numbers are put in: a rule counts if all that it names is there.
+        values
+            The numbers of the others.
+        """
+        ranges = {name: self.range_of(name) for name in names}
+        known: dict[str, Number] = {**self.defaults, **values}
+        present = set(used) | ranges.keys()
+        for name, formula in self.derived.items():
+            needed = {str(symbol.name) for symbol in formula.free_symbols}
+            if not needed & ranges.keys() and needed <= known.keys() and self._is_used(needed, present):
+                known[name] = _whole_value(formula, known)
+                present.add(name)
+        between: list[Rule] = []
+        for rule in self.rules:
+            if not rule.names <= present:
+                continue
+            first = rule.a if isinstance(rule.a, int) else None if rule.a in ranges else known.get(rule.a)
+            if rule.b in ranges and first is None:
+                between.append(rule)
+            elif rule.b in ranges:
+                ranges[rule.b] = _narrow(ranges[rule.b], rule, first)
+            elif rule.a in ranges and rule.b in known:
+                ranges[str(rule.a)] = ranges[str(rule.a)].intersect(maximum=int(known[rule.b]))
+        return ranges, tuple(between)
+
+    @staticmethod
+    def _is_used(needed: set[str], present: set[str]) -> bool:
+        """Tell whether all sizes that a workload has are in a formula; those of the architecture always are."""
+        workload = {name for name in needed if name not in DIMENSIONS or DIMENSIONS[name].kind != "architecture"}
+        return workload <= present
+
+
+NO_CONTEXT = Context()
+"""Of a number."""
+
+
+def put_sizes(formula: sympy.Expr, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
+    """Return a formula with values for the sizes of these names."""
+    replaced = {symbol: values[symbol.name] for symbol in formula.free_symbols if symbol.name in values}
+    result: sympy.Expr = formula.xreplace(replaced)
+    return result
+
+
+def _narrow(known: Range, rule: Rule, least: Number | None) -> Range:
+    if least is None or least.denominator != 1:
+        return known
+    if rule.relation == "at_most":
+        return known.intersect(minimum=int(least))
+    step = int(least) * (2 if rule.relation == "divides_evenly" else 1)
+    return Range(known.minimum, known.maximum, step)
+
+
+def _whole_value(formula: sympy.Expr, known: Mapping[str, Number]) -> Number:
+    return evaluate(formula, {name: int(value) for name, value in known.items() if value.denominator == 1})
+
+
+def _settled(name: str) -> FormulaError:
+    return FormulaError(
+        "the number of this size is in the formula already", place=name,
+        remedy="peaks are made with the sizes of the architecture put in: ask over another size",
+    )  # fmt: skip

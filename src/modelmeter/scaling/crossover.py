@@ -1,0 +1,182 @@
+"""Where one cost overtakes another: the first integer from which it is at least as much, never, or always."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import sympy
+from attrs import frozen
+
+from modelmeter.scaling import normal_form, univariate
+from modelmeter.scaling.domain import Range
+from modelmeter.scaling.normal_form import NormalForm
+from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
+from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
+from modelmeter.scaling.signs import SignInterval, find_signs
+from modelmeter.scaling.statement import Interval, Statement
+from modelmeter.support.errors import FormulaError
+
+Outcome = Literal["always", "never", "from", "only", "by residue"]
+"""``from``: from ``value`` on without end, and not just before. ``only``: on some intervals, and not in the end.
+``by residue``: in the end on some residue classes only."""
+
+
+@frozen(kw_only=True)
+class Crossover(Statement):
+    """Where ``a >= b``.
+
+    ``value`` is the first integer from which ``a >= b`` holds at every integer of the domain: the least of the domain
+    for ``always``; None for all outcomes but ``always`` and ``from``.
+
+    Parameters
+    ----------
+    over
+        The size.
+    outcome
+        How it ends.
+    holds
+        All intervals of integers where ``a >= b``.
+    threshold
+        The real number where the two are equal, where the formula says it: the integer is this rounded up.
+    """
+
+    over: str
+    outcome: Outcome
+    holds: tuple[Interval, ...]
+    threshold: sympy.Expr | None = None
+
+    def details(self) -> Mapping[str, Any]:
+        """Return what a crossover has beside the others, as JSON."""
+        return {
+            "over": self.over,
+            "outcome": self.outcome,
+            "holds": [[each.first, each.last] for each in self.holds],
+            "threshold": None if self.threshold is None else str(self.threshold),
+        }
+
+
+def crossover(a: Operand, b: Operand, over: str, *, bounds: Bounds | None = None) -> Crossover:
+    """Return where ``a >= b`` over a size: from which integer on, only at some, never, or always.
+
+    Parameters
+    ----------
+    a, b
+        Quantities of one unit, or numbers.
+    over
+        The size that grows. All others have their defaults, or what :meth:`Quantity.at` says.
+    bounds
+        Bounds of the size, where it does not go from its least value on without end.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such size.
+    FormulaError
+        If the units differ, or a symbol has no value.
+
+    Examples
+    --------
+    >>> import modelmeter
+    >>> from modelmeter import scaling
+    >>> prefill = scaling.stage(modelmeter.load(), "prefill")
+    >>> attention = prefill.operator("scaled_dot_product_attention").tensor_core_flops
+    >>> answer = scaling.crossover(attention, prefill.modules("*.mlp").tensor_core_flops, over="seq_len")
+    >>> answer.value, answer.threshold
+    (10742, 32224/3)
+    """
+    one, other = of_one_unit(a, b)
+    question = ask((one, other), over, bounds=bounds)
+    form = compare(question)
+    signs = find_signs(term_of(form), over, question.range)
+    holds = signs.where(0, 1)
+    outcome, value = _read_outcome(signs.intervals, question.range)
+    text = f"{one.name} >= {other.name}"
+    threshold = _find_threshold(form, over, value) if outcome == "from" else None
+    return Crossover(
+        question=f"{text} over {over}",
+        formula=_closed_form(outcome, value, threshold), value=value, domain=question.domain,
+        sentence=_say(one.name, other.name, over, outcome, value, holds, question.range),
+        known=signs.known, certificates=() if signs.table is None else (signs.table,),
+        over=over, outcome=outcome, holds=holds, threshold=threshold,
+    )  # fmt: skip
+
+
+def compare(question: Question) -> NormalForm:
+    """Return what has the sign of the difference of two quantities: of a fraction, numerator times denominator."""
+    above, below = read_fraction(question.formulas[0] - question.formulas[1])
+    return above if below == normal_form.constant(1) else normal_form.multiply(above, below)
+
+
+def of_one_unit(a: Operand, b: Operand) -> tuple[Quantity, Quantity]:
+    """Return two quantities; a number takes the unit of the other."""
+    other = as_quantity(b, a.unit if isinstance(a, Quantity) else "")
+    one = as_quantity(a, other.unit)
+    if one.unit != other.unit:
+        raise FormulaError(
+            "quantities of different units have no order", place=f"{one.name} >= {other.name}",
+            expected=one.unit or "a number", found=other.unit or "a number",
+        )  # fmt: skip
+    return one, other
+
+
+def _read_outcome(intervals: tuple[SignInterval, ...], range_: Range) -> tuple[Outcome, int | None]:
+    last = intervals[-1]
+    if all(each.sign is not None and each.sign >= 0 for each in intervals):
+        return "always", range_.first
+    if all(each.sign == -1 for each in intervals):
+        return "never", None
+    if last.sign is None:
+        return "by residue", None
+    if last.sign < 0:
+        return "only", None
+    first = last.first
+    for each in reversed(intervals):
+        if each.sign is None or each.sign < 0:
+            break
+        first = each.first
+    return "from", first
+
+
+def _find_threshold(form: NormalForm, over: str, value: int | None) -> sympy.Expr | None:
+    """Return the root of a linear difference, or of a quadratic one that rounds up to the integer."""
+    coefficients = read_coefficients(form, over)
+    if coefficients is None or value is None:
+        return None
+    return next((root for root in univariate.list_roots(coefficients) if sympy.ceiling(root) == value), None)
+
+
+def read_coefficients(form: NormalForm, over: str) -> univariate.Coefficients | None:
+    """Return a polynomial in one size, or None where the size is inside of a call."""
+    found: dict[int, Any] = {}
+    for monomial, coefficient in form.items():
+        if not monomial:
+            found[0] = coefficient
+        elif len(monomial) == 1 and monomial[0][0] == over and monomial[0][1] > 0:
+            found[monomial[0][1]] = coefficient
+        else:
+            return None
+    return univariate.trim([found.get(place, 0) for place in range(max(found, default=-1) + 1)])
+
+
+def _closed_form(outcome: Outcome, value: int | None, threshold: sympy.Expr | None) -> sympy.Expr | None:
+    if threshold is not None:
+        return sympy.ceiling(threshold, evaluate=False)
+    return None if value is None else sympy.Integer(value)
+
+
+def _say(
+    a: str, b: str, over: str, outcome: Outcome, value: int | None, holds: tuple[Interval, ...], range_: Range
+) -> str:
+    subject = f"{a} is at least {b}"
+    if outcome == "always":
+        return f"{subject} at every {over} {range_}."
+    if outcome == "never":
+        return f"{subject} at no {over} {range_}."
+    if outcome == "by residue":
+        return f"{subject} in the end at some residue classes of {over} only."
+    where = " and ".join(str(each) for each in holds[:4]) + (" and so on" if len(holds) > 4 else "")
+    if outcome == "only":
+        return f"{subject} only {where} of {over}, and at no larger one."
+    before = f", and before that only {where.rpartition(' and ')[0]}" if len(holds) > 1 else ", and not before"
+    return f"{subject} from {over} = {value} on{before}."

@@ -1,0 +1,115 @@
+"""How a quantity grows: its leading term, from which size that is most of it, and what a quotient tends to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import sympy
+from attrs import frozen
+
+from modelmeter.scaling import normal_form, terms
+from modelmeter.scaling.cells import NotResolvedError, find_pieces
+from modelmeter.scaling.domain import number_to_json
+from modelmeter.scaling.quantity import Operand, as_quantity
+from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
+from modelmeter.scaling.signs import find_signs
+from modelmeter.scaling.statement import Statement
+from modelmeter.scaling.terms import Number
+from modelmeter.support.errors import FormulaError
+
+
+@frozen(kw_only=True)
+class Order(Statement):
+    """The leading term of a quantity: ``coefficient * size ** degree``; ``value`` is the coefficient.
+
+    Parameters
+    ----------
+    over
+        The size.
+    degree
+        The power of the size.
+    coefficient
+        What stands before it.
+    share
+        The part of the whole that was asked for.
+    from_size
+        The first integer from which on the leading term is more than this share of the whole; None: never.
+    """
+
+    over: str
+    degree: int
+    coefficient: Number
+    share: Fraction
+    from_size: int | None
+
+    def details(self) -> Mapping[str, Any]:
+        """Return what this has beside the others, as JSON."""
+        return {
+            "over": self.over, "degree": self.degree, "coefficient": number_to_json(self.coefficient),
+            "share": number_to_json(self.share), "from_size": self.from_size,
+        }  # fmt: skip
+
+
+def order(of: Operand, over: str, *, share: Fraction = Fraction(9, 10), bounds: Bounds | None = None) -> Order:
+    """Return the leading term of a quantity, and from which size it is more than a share of the whole.
+
+    A rounding counts with what it tends to: the leading term of ``ceil(n / 64)`` is ``n / 64``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such size.
+    FormulaError
+        If the quantity has no leading term: its pieces are not found, it has an end, or residues grow differently.
+    """
+    quantity = as_quantity(of)
+    question = ask((quantity,), over, bounds=bounds)
+    form, below = read_fraction(question.formulas[0])
+    if below != normal_form.constant(1):
+        raise FormulaError("a quotient has no leading term", place=quantity.name, remedy="ask for its limit")
+    degree, coefficient = find_leading(term_of(form), over, question)
+    size = normal_form.generator(over)
+    leading = normal_form.scale(normal_form.power(size, degree), coefficient)
+    # More than the share of a positive whole: leading - share * whole > 0.
+    rest = normal_form.add(leading, normal_form.scale(form, -share))
+    signs = find_signs(term_of(rest), over, question.range)
+    last = signs.where(1)
+    from_size = last[-1].first if last and last[-1].last == signs.intervals[-1].last else None
+    formula = sympy.Rational(coefficient.numerator, coefficient.denominator) * question.symbols[over] ** degree
+    most = f"{float(share):.0%}"
+    where = f"never more than {most}" if from_size is None else f"more than {most} of it from {over} = {from_size} on"
+    return Order(
+        question=f"order of {quantity.name} over {over}", formula=formula, value=coefficient, domain=question.domain,
+        sentence=f"{quantity.name} grows as {formula}, which is {where}.", known=signs.known,
+        certificates=() if signs.table is None else (signs.table,),
+        over=over, degree=degree, coefficient=coefficient, share=share, from_size=from_size,
+    )  # fmt: skip
+
+
+def find_leading(term: terms.Term, over: str, question: Any) -> tuple[int, Number]:
+    """Return degree and coefficient of the leading term of a formula of one size, the same on all residue classes.
+
+    Raises
+    ------
+    FormulaError
+        If there is none.
+    """
+    try:
+        pieces = find_pieces([term], over, [question.range.cell])
+    except NotResolvedError as error:
+        raise FormulaError("a formula has no leading term that is found", place=over, found=str(error)) from None
+    found: set[tuple[int, Number]] = set()
+    for piece in pieces:
+        if piece.cell.last is None:
+            (polynomial,) = piece.polynomials
+            degree = max(len(polynomial) - 1, 0)
+            top = polynomial[-1] if polynomial else 0
+            found.add((degree, terms.simplest(Fraction(top) / piece.cell.modulus**degree)))
+    if len(found) != 1:
+        raise FormulaError(
+            "a formula has no leading term", place=over, expected="one for all residue classes",
+            found="a size with an end" if not found else sorted(found),
+        )  # fmt: skip
+    return found.pop()

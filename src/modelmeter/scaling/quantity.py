@@ -1,0 +1,197 @@
+"""Quantities: what can be asked about. A formula with a unit, a name, and what its sizes may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any, TypeAlias, Union
+
+import sympy
+from attrs import evolve, field, frozen
+
+from modelmeter.scaling.context import NO_CONTEXT, Context
+from modelmeter.scaling.terms import Number
+from modelmeter.support.errors import FormulaError
+
+Operand: TypeAlias = Union["Quantity", int, Fraction, sympy.Expr]
+
+
+def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(values))
+
+
+@frozen(eq=False)
+class Quantity:
+    """A formula that can be asked about.
+
+    Sums and differences are of one unit; products are by numbers or of a quantity by one without a unit; quotients
+    have the quotient of the units.
+
+    Parameters
+    ----------
+    formula
+        Over the sizes of a model and symbols of one's own, such as a card's rates.
+    name
+        How texts call it: as ``modelmeter solve`` reads it.
+    unit
+        What one of it is; empty for a pure number.
+    context
+        The model's sizes: their defaults, their least values, and what holds between them.
+    values
+        Numbers or formulas that were put in for sizes, by name: see :meth:`at`.
+    """
+
+    formula: sympy.Expr
+    name: str
+    unit: str = ""
+    context: Context = NO_CONTEXT
+    values: Mapping[str, sympy.Expr] = field(converter=_freeze, factory=dict)
+
+    def at(self, **sizes: int | Fraction | sympy.Expr) -> Quantity:
+        """Return the quantity with numbers or formulas for sizes; those that follow from them follow.
+
+        Raises
+        ------
+        UnknownNameError
+            If it has no such size.
+        WorkloadError
+            If a number is out of range.
+        """
+        self.context.check_values(sizes, also=self._names)
+        put = {name: sympy.sympify(value) for name, value in sizes.items()}
+        where = ", ".join(f"{name}={value}" for name, value in sizes.items())
+        return evolve(self, values={**self.values, **put}, name=f"{self.name}.at({where})" if where else self.name)
+
+    def named(self, name: str) -> Quantity:
+        """Return the quantity under another name."""
+        return evolve(self, name=name)
+
+    def settle(self, *free: str) -> Quantity:
+        """Return the quantity with defaults for all sizes but the free ones: then it goes with another model's."""
+        self.context.check_free(free, also=self._names)
+        formula, _ = self.context.fill(self.formula, self.values, free)
+        return Quantity(formula=formula, name=self.name, unit=self.unit)
+
+    @property
+    def _names(self) -> frozenset[str]:
+        return frozenset(str(symbol.name) for symbol in self.formula.free_symbols)
+
+    @property
+    def settled(self) -> sympy.Expr:
+        """The formula with what :meth:`at` was given."""
+        return self.context.put(self.formula, self.values)
+
+    # --- arithmetic ------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Operand) -> Quantity:
+        return self._combine("+", self, as_quantity(other, self.unit))
+
+    def __radd__(self, other: Operand) -> Quantity:
+        return self._combine("+", as_quantity(other, self.unit), self)
+
+    def __sub__(self, other: Operand) -> Quantity:
+        return self._combine("-", self, as_quantity(other, self.unit))
+
+    def __rsub__(self, other: Operand) -> Quantity:
+        return self._combine("-", as_quantity(other, self.unit), self)
+
+    def __mul__(self, other: Operand) -> Quantity:
+        return self._combine("*", self, as_quantity(other))
+
+    def __rmul__(self, other: Operand) -> Quantity:
+        return self._combine("*", as_quantity(other), self)
+
+    def __truediv__(self, other: Operand) -> Quantity:
+        return self._combine("/", self, as_quantity(other))
+
+    def __rtruediv__(self, other: Operand) -> Quantity:
+        return self._combine("/", as_quantity(other), self)
+
+    def __neg__(self) -> Quantity:
+        return self * -1
+
+    @staticmethod
+    def _combine(sign: str, one: Quantity, other: Quantity) -> Quantity:
+        if sign in "+-" and one.unit != other.unit:
+            raise FormulaError(
+                "quantities of different units do not add up", place=f"{one.name} {sign} {other.name}",
+                expected=one.unit or "a number", found=other.unit or "a number",
+            )  # fmt: skip
+        context = one.context.join(other.context)
+        if one.values != other.values:  # each keeps its own sizes
+            one, other = (evolve(each, formula=each.settled, values={}) for each in (one, other))
+        left, right = one.formula, other.formula
+        formula = {
+            "+": lambda: left + right, "-": lambda: left - right, "*": lambda: left * right, "/": lambda: left / right,
+        }[sign]()  # fmt: skip
+        return Quantity(
+            formula=formula, name=f"{_bracket(one.name, sign)} {sign} {_bracket(other.name, sign)}",
+            unit=_join_units(sign, one.unit, other.unit), context=context, values=one.values,
+        )  # fmt: skip
+
+
+def as_quantity(value: Operand, unit: str = "") -> Quantity:
+    """Return a number or a formula as a quantity."""
+    if isinstance(value, Quantity):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | Fraction | sympy.Expr):
+        raise FormulaError(
+            "this is no quantity", expected="a quantity, an integer, a fraction or a formula", found=value
+        )
+    formula = sympy.Rational(value.numerator, value.denominator) if isinstance(value, Fraction) else value
+    return Quantity(formula=formula, name=str(formula), unit=unit)
+
+
+def largest_of(quantities: Iterable[Operand], name: str = "") -> Quantity:
+    """Return the largest of quantities of one unit."""
+    return _choose(sympy.Max, "max", quantities, name)
+
+
+def smallest_of(quantities: Iterable[Operand], name: str = "") -> Quantity:
+    """Return the smallest of quantities of one unit."""
+    return _choose(sympy.Min, "min", quantities, name)
+
+
+def _choose(function: Any, head: str, quantities: Iterable[Operand], name: str) -> Quantity:
+    listed = [as_quantity(each) for each in quantities]
+    if not listed:
+        raise FormulaError("there is nothing to choose from", place=name or head)
+    units = sorted({each.unit for each in listed})
+    if len(units) > 1:
+        raise FormulaError("quantities of different units have no order", place=name or head, found=", ".join(units))
+    context = NO_CONTEXT
+    for each in listed:
+        context = context.join(each.context)
+    return Quantity(
+        formula=function(*(each.settled for each in listed), evaluate=False),
+        name=name or f"{head}({', '.join(each.name for each in listed)})", unit=units[0], context=context,
+    )  # fmt: skip
+
+
+def _bracket(name: str, sign: str) -> str:
+    is_sum = " + " in name or " - " in name or (sign == "/" and " " in name)
+    return f"({name})" if is_sum and sign in "*/-" else name
+
+
+def _join_units(sign: str, one: str, other: str) -> str:
+    if sign in "+-":
+        return one
+    if sign == "*":
+        if one and other:
+            return f"{one}·{other}"
+        return one or other
+    if one == other:
+        return ""
+    if one == "FLOPs" and other == "FLOP/s":
+        return "s"
+    if one == "bytes" and other == "byte/s":
+        return "s"
+    return f"{one or '1'}/{other}" if other else one
+
+
+def to_number(value: sympy.Expr) -> Number | None:
+    """Return an exact number, or None for a formula."""
+    if value.is_Integer:
+        return int(value)
+    return Fraction(int(value.p), int(value.q)) if value.is_Rational else None

@@ -1,0 +1,152 @@
+"""Questions: quantities with numbers for all sizes but those that are asked over, in normal form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import sympy
+from attrs import frozen
+
+from modelmeter.core.size_rules import Rule
+from modelmeter.scaling import normal_form, terms
+from modelmeter.scaling.domain import Domain, Range
+from modelmeter.scaling.normal_form import NormalForm
+from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
+from modelmeter.scaling.terms import Number, Term
+from modelmeter.support.errors import FormulaError
+
+Bounds = Mapping[str, tuple[int | None, int | None] | Range]
+"""By name, the least and the largest value of a free size (None: that of the model, and without end)."""
+
+
+@frozen
+class Question:
+    """Quantities over free sizes.
+
+    Parameters
+    ----------
+    names
+        The sizes that are free; what is asked over comes first.
+    quantities
+        What is asked about.
+    domain
+        What the free sizes may be, and what the others are.
+    between
+        Rules between two free sizes.
+    symbols
+        The symbol of each free size.
+    """
+
+    names: tuple[str, ...]
+    quantities: tuple[Quantity, ...]
+    formulas: tuple[sympy.Expr, ...]
+    domain: Domain
+    between: tuple[Rule, ...]
+    symbols: Mapping[str, sympy.Symbol]
+
+    @property
+    def over(self) -> str:
+        """The size that is asked over."""
+        return self.names[0]
+
+    @property
+    def range(self) -> Range:
+        """What the size that is asked over may be."""
+        return self.domain.ranges[self.over]
+
+    def fraction(self, formula: sympy.Expr) -> tuple[NormalForm, NormalForm]:
+        """Return numerator and denominator in normal form."""
+        return read_fraction(formula)
+
+
+def ask(
+    quantities: Sequence[Operand], over: str | Sequence[str], *, bounds: Bounds | None = None, free: Iterable[str] = ()
+) -> Question:
+    """Return the question about quantities over sizes; all others have their defaults.
+
+    Parameters
+    ----------
+    over
+        The size that is asked over, or several.
+    bounds
+        Explicit bounds of free sizes.
+    free
+        More sizes that stay symbols.
+
+    Raises
+    ------
+    UnknownNameError
+        If a size does not exist.
+    FormulaError
+        If a symbol has no value, or bounds hold no integer.
+    """
+    asked = (over,) if isinstance(over, str) else tuple(over)
+    names = tuple(dict.fromkeys((*asked, *free)))
+    bounds = bounds or {}
+    listed = tuple(map(as_quantity, quantities))
+    own = {str(symbol.name) for each in listed for symbol in each.formula.free_symbols}
+    own |= {str(symbol.name) for each in listed for value in each.values.values() for symbol in value.free_symbols}
+    formulas: list[sympy.Expr] = []
+    fixed: dict[str, Number] = {}
+    ranges: dict[str, Range] = {}
+    between: list[Rule] = []
+    for each in listed:
+        each.context.check_free(names, also=own | _names_of(listed))
+        formula, numbers = each.context.fill(each.formula, each.values, names)
+        formulas.append(formula)
+        fixed |= numbers
+        used = {str(symbol.name) for symbol in each.formula.free_symbols} | set(names) & own
+        narrowed, rules = each.context.ranges_of(names, used, numbers)
+        between += rules
+        for name, found in narrowed.items():
+            known = ranges.get(name, found)
+            ranges[name] = Range(
+                max(known.minimum, found.minimum),
+                min((end for end in (known.maximum, found.maximum) if end is not None), default=None),
+                max(known.multiple_of, found.multiple_of),
+            )
+    for name, bound in bounds.items():
+        if name not in ranges:
+            raise FormulaError("a bound is of a size that is not free", place=name, expected=", ".join(names))
+        low, high = (bound.minimum, bound.maximum) if isinstance(bound, Range) else bound
+        ranges[name] = ranges[name].intersect(minimum=low, maximum=high)
+        if isinstance(bound, Range) and bound.multiple_of > 1:
+            ranges[name] = Range(ranges[name].minimum, ranges[name].maximum, bound.multiple_of)
+    symbols = {str(symbol.name): symbol for formula in formulas for symbol in formula.free_symbols}
+    for name in names:
+        symbols.setdefault(name, sympy.Symbol(name, integer=True, positive=True))
+    return Question(
+        names=names, quantities=listed, formulas=tuple(formulas), domain=Domain(ranges, fixed),
+        between=tuple(dict.fromkeys(between)), symbols=symbols,
+    )  # fmt: skip
+
+
+def _names_of(quantities: Iterable[Quantity]) -> set[str]:
+    """Return all sizes that some quantity knows: a number has none of its own."""
+    return {name for each in quantities for name in each.context.defaults}
+
+
+def read_fraction(formula: sympy.Expr) -> tuple[NormalForm, NormalForm]:
+    """Return the numerator and the denominator of a formula, each multiplied out.
+
+    Raises
+    ------
+    FormulaError
+        If the formula divides by zero.
+    """
+    if any(_divides(power) for power in formula.atoms(sympy.Pow)):
+        above, below = sympy.fraction(sympy.together(formula))
+        denominator = normal_form.read(terms.from_sympy(below))
+        if not denominator:
+            raise FormulaError("a formula divides by zero", found=formula)
+        return normal_form.read(terms.from_sympy(above)), denominator
+    return normal_form.read(terms.from_sympy(formula)), normal_form.constant(1)
+
+
+def _divides(power: sympy.Pow) -> bool:
+    return bool(power.exp.is_number and power.exp.is_negative and not power.base.is_number)
+
+
+def term_of(form: NormalForm) -> Term:
+    """Return the term of a normal form."""
+    return normal_form.to_normal_term(form)

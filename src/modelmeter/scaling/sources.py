@@ -1,0 +1,314 @@
+"""Quantities of a compiled model: of its stages, modules, operators and layer classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+import sympy
+from attrs import evolve, field, frozen
+
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.analysis.breakdown import OperatorRow, list_states
+from modelmeter.analysis.totals import Totals
+from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
+from modelmeter.model.definition import Model
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.scaling.context import Context
+from modelmeter.scaling.quantity import Quantity
+from modelmeter.support.names import unknown_name
+
+_STATES = ("weight_bytes", "kv_cache_bytes")
+
+
+class CompiledFormulas(Protocol):
+    """What a compiled model has that quantities are made of."""
+
+    @property
+    def definition(self) -> Model:
+        """The family."""
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of stages."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of layer classes."""
+
+    @property
+    def defaults(self) -> Mapping[str, int]:
+        """A value for every dimension."""
+
+    @property
+    def architecture(self) -> Any:
+        """The sizes of the model."""
+
+    @property
+    def catalogue(self) -> tuple[Any, ...]:
+        """The layer classes with formulas in their own sizes."""
+
+    @property
+    def model(self) -> BoundModule:
+        """The modules with their formulas."""
+
+    @property
+    def totals(self) -> Totals:
+        """Formulas by stage, by module and by class."""
+
+    def formula(self, name: str, metric: str, *, symbolic: bool = False) -> sympy.Expr:
+        """Return what a stage or a layer class costs."""
+
+    def operators(self, stage: str) -> tuple[OperatorRow, ...]:
+        """Return a record for each operator of each module in a stage."""
+
+    def find_layers(self, name: str) -> tuple[str, ...]:
+        """Return the layers of this name or torch class."""
+
+
+@frozen(eq=False)
+class Source:
+    """Something of a model that has metrics: a stage, or the modules or operators of one.
+
+    Each metric is a property: ``source.io_bytes`` is a :class:`~modelmeter.scaling.Quantity`.
+
+    Parameters
+    ----------
+    model
+        The compiled model.
+    stage
+        The stage, or ``request``.
+    patterns
+        Of module paths, with ``*`` and ``?``: a module counts with all that is below it, and must fit each pattern.
+    operators
+        The ATen operator of each row must be each of these.
+    classes
+        Torch classes: a module counts with all that is below it.
+    """
+
+    model: CompiledFormulas = field(repr=False)
+    stage: str
+    patterns: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def modules(self, pattern: str) -> Source:
+        """Return the modules whose path fits a pattern, each with all that is below it.
+
+        Raises
+        ------
+        UnknownNameError
+            If no module of the stage fits.
+        """
+        found = evolve(self, patterns=(*self.patterns, pattern))
+        if not found._paths():
+            raise unknown_name(f"module of {self.stage}", pattern, sorted(self._paths()))
+        return found
+
+    def module_class(self, name: str) -> Source:
+        """Return the modules of a torch class, each with all that is below it.
+
+        Raises
+        ------
+        UnknownNameError
+            If the stage has none.
+        """
+        found = evolve(self, classes=(*self.classes, name))
+        if not found._paths():
+            nodes = {each.node.class_name for each in self.model.model.walk() if each.node.path in self._paths()}
+            raise unknown_name(f"module class of {self.stage}", name, sorted(nodes))
+        return found
+
+    def operator(self, name: str) -> Source:
+        """Return the operators of a name, as ``scaled_dot_product_attention``.
+
+        Raises
+        ------
+        UnknownNameError
+            If the stage has none.
+        """
+        found = evolve(self, operators=(*self.operators, name))
+        if not found.rows():
+            raise unknown_name(f"operator of {self.name}", name, sorted({row.operator for row in self.rows()}))
+        return found
+
+    @property
+    def name(self) -> str:
+        """As ``modelmeter solve`` reads it."""
+        parts = [f"modules({each})" for each in self.patterns]
+        parts += [f"module_class({each})" for each in self.classes] + [f"operator({each})" for each in self.operators]
+        return ".".join([self.stage, *parts])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a whole stage."""
+        return not (self.patterns or self.operators or self.classes)
+
+    def rows(self) -> list[OperatorRow]:
+        """Return the operators that count."""
+        names = self.model.definition.stage_names if self.stage == REQUEST else (self.stage,)
+        if self.stage == TRAINING_STEP:
+            raise unknown_name("stage with operators", self.stage, (*self.model.definition.stage_names, REQUEST))
+        paths = self._paths()
+        return [
+            row
+            for name in names
+            for row in self.model.operators(name)
+            if row.path in paths and all(row.operator == operator for operator in self.operators)
+        ]
+
+    def _paths(self) -> set[str]:
+        """Return the paths of the modules that count, those below others among them."""
+        return {path for _, path in _walk(self.model.model, self._fits)}
+
+    def _fits(self, above: Iterable[BoundModule]) -> bool:
+        chain = [each.node for each in above]
+        return all(any(fnmatchcase(node.path, pattern) for node in chain) for pattern in self.patterns) and all(
+            any(node.class_name == name for node in chain) for name in self.classes
+        )
+
+    def metric(self, name: str) -> Quantity:
+        """Return a metric as a quantity.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such metric, or this has none of it: a peak is of a whole stage, parameters and a cache
+            are of modules.
+        """
+        if name not in METRIC_RECORDS:
+            raise unknown_name(f"metric of {self.name}", name, METRIC_RECORDS)
+        make = self._make_whole if self.is_whole else self._make_part
+        return Quantity(
+            formula=make(name), name=f"{self.name}.{name}", unit=METRIC_RECORDS[name].unit,
+            context=_make_context(self.model, settled=name == PEAK),
+        )  # fmt: skip
+
+    def _make_whole(self, name: str) -> sympy.Expr:
+        return self.model.formula(self.stage, name, symbolic=name != PEAK)
+
+    def _make_part(self, name: str) -> sympy.Expr:
+        known: list[str] = [metric for metric in METRICS if not self.operators or metric not in _STATES]
+        known += [] if self.operators else [FUSED_IO]
+        if name not in known:
+            raise unknown_name(f"metric of {self.name}", name, known)
+        if name == FUSED_IO:
+            return self._fused_io()
+        if name in _STATES:
+            return self._states(name)
+        return sympy.Add(*(getattr(row.cost, name) for row in self.rows()))
+
+    def _states(self, name: str) -> sympy.Expr:
+        definition, paths = self.model.definition, self._paths()
+        stages = definition.stage_names if self.stage == REQUEST else (self.stage,)
+        held: dict[str, Any] = {}  # of stages in a row, the last: the parameters are the same, and the cache grows
+        for row in list_states(self.model.model, definition.stage_of):
+            if row.path in paths and row.stage in stages:
+                held[row.path] = getattr(row, name)
+        return sympy.Add(*held.values())
+
+    def _fused_io(self) -> sympy.Expr:
+        stages = self.model.definition.stage_names if self.stage == REQUEST else (self.stage,)
+        tops = {path for is_top, path in _walk(self.model.model, self._fits) if is_top}
+        by_module = self.model.totals.fused_io_by_module
+        return sympy.Add(*(by_module[path].get(stage, 0) for path in sorted(tops) for stage in stages))
+
+    def __getattr__(self, name: str) -> Quantity:
+        if name in METRIC_RECORDS:
+            return self.metric(name)
+        raise AttributeError(f"{name!r} is no metric; known are {', '.join(METRIC_RECORDS)}")
+
+
+def stage(model: CompiledFormulas, name: str) -> Source:
+    """Return a stage of a model, ``request`` or ``training_step``: what its quantities are taken from.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model has no such stage.
+
+    Examples
+    --------
+    >>> import modelmeter
+    >>> prefill = stage(modelmeter.load(), "prefill")
+    >>> prefill.operator("scaled_dot_product_attention").tensor_core_flops.name
+    'prefill.operator(scaled_dot_product_attention).tensor_core_flops'
+    """
+    if name not in model.stages:
+        raise unknown_name("stage", name, model.stages)
+    return Source(model=model, stage=name)
+
+
+@frozen(eq=False)
+class LayerSource:
+    """A layer class, with quantities in its own sizes: one forward of it."""
+
+    model: CompiledFormulas = field(repr=False)
+    name: str
+
+    def metric(self, name: str) -> Quantity:
+        """Return a metric as a quantity.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such metric.
+        """
+        if name not in METRIC_RECORDS:
+            raise unknown_name(f"metric of {self.name}", name, METRIC_RECORDS)
+        formula = self.model.formula(self.name, name)
+        (entry,) = (each for each in self.model.catalogue if each.name == self.name)
+        context = Context(defaults=entry.sizes, rules=self.model.definition.rules)
+        return Quantity(formula=formula, name=f"{self.name}.{name}", unit=METRIC_RECORDS[name].unit, context=context)
+
+    def __getattr__(self, name: str) -> Quantity:
+        if name in METRIC_RECORDS:
+            return self.metric(name)
+        raise AttributeError(f"{name!r} is no metric; known are {', '.join(METRIC_RECORDS)}")
+
+
+def layer(model: CompiledFormulas, name: str) -> LayerSource:
+    """Return a layer class of a model, by its name or that of its torch class.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none, or several of one torch class.
+
+    Examples
+    --------
+    >>> import modelmeter
+    >>> layer(modelmeter.load(), "linear").tensor_core_flops.formula
+    2*in_features*num_tokens*out_features
+    """
+    found = model.find_layers(name)
+    if len(found) != 1:
+        raise unknown_name("layer", name, model.layers, meant=found)
+    return LayerSource(model=model, name=found[0])
+
+
+def _make_context(model: CompiledFormulas, *, settled: bool) -> Context:
+    definition = model.definition
+    return Context(
+        defaults=model.defaults,
+        derivations=tuple((each.name, each.formula(definition.derived)) for each in definition.derivations),
+        derived=definition.derived,
+        rules=definition.rules,
+        settled=frozenset(model.architecture.dimension_values()) if settled else frozenset(),
+    )
+
+
+def _walk(root: BoundModule, fits: Callable[[list[BoundModule]], bool]) -> Iterable[tuple[bool, str]]:
+    """Yield the path of each module that fits with those above it; and whether none above it does."""
+    pending = [([root], False)]
+    while pending:
+        chain, is_inside = pending.pop()
+        fitting = is_inside or fits(chain)
+        if fitting:
+            yield not is_inside, chain[-1].node.path
+        pending += [([*chain, child], fitting) for child in chain[-1].children]

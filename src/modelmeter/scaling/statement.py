@@ -1,0 +1,120 @@
+"""Statements: answers with their formula, their domain, and why they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy
+from attrs import frozen
+from sympy.printing.latex import latex
+
+from modelmeter.scaling import terms
+from modelmeter.scaling.certificate import Certificate
+from modelmeter.scaling.domain import Domain, number_to_json
+from modelmeter.scaling.terms import Number
+from modelmeter.support.errors import CertificateError
+
+PROVED = "proved"
+
+
+@frozen
+class Interval:
+    """The integers of a range from ``first`` to ``last`` (None: without end)."""
+
+    first: int
+    last: int | None
+
+    def __contains__(self, value: int) -> bool:
+        return value >= self.first and (self.last is None or value <= self.last)
+
+    def __str__(self) -> str:
+        if self.first == self.last:
+            return f"at {self.first}"
+        return f"from {self.first} on" if self.last is None else f"from {self.first} to {self.last}"
+
+
+@frozen(kw_only=True)
+class Statement:
+    """An answer.
+
+    Parameters
+    ----------
+    question
+        What was asked, in the names of quantities.
+    formula
+        The answer in closed form, over the free sizes; None where there is none, as for ``never``.
+    value
+        What the formula is as a number: None where it has free sizes, or there is no answer.
+    domain
+        Where it holds.
+    sentence
+        The answer for people.
+    known
+        ``proved``, or ``checked on a..b``: then it was evaluated there, and nothing is claimed beyond.
+    certificates
+        Why it holds: all that was proved together. None where it was checked only.
+    """
+
+    question: str
+    formula: sympy.Expr | None
+    value: Number | None
+    domain: Domain
+    sentence: str
+    known: str = PROVED
+    certificates: tuple[Certificate, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What was asked: the name of the record."""
+        return terms.snake_case(type(self).__name__)
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether it was proved."""
+        return self.known == PROVED
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The first of the certificates, if it has one."""
+        return self.certificates[0] if self.certificates else None
+
+    def check(self) -> None:
+        """Replay the certificates.
+
+        Raises
+        ------
+        CertificateError
+            If one does not hold, or the statement says that it is proved and has none.
+        """
+        if self.is_proved and not self.certificates:
+            raise CertificateError("a statement is said to be proved, and has no certificate", place=self.question)
+        for certificate in self.certificates:
+            certificate.check()
+        self._check_answer()
+
+    def _check_answer(self) -> None:
+        """Check that the answer follows from the certificates; each kind says how."""
+
+    @property
+    def latex(self) -> str:
+        """The formula as LaTeX."""
+        return "" if self.formula is None else str(latex(self.formula))
+
+    def details(self) -> Mapping[str, Any]:
+        """Return what this kind of statement has beside the others, as JSON."""
+        return {}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the statement as JSON: integers of any size, fractions as texts."""
+        return {
+            "kind": self.kind,
+            "question": self.question,
+            "formula": None if self.formula is None else str(self.formula),
+            "value": None if self.value is None else number_to_json(self.value),
+            "domain": self.domain.to_json(),
+            "sentence": self.sentence,
+            "known": self.known,
+            "certificates": [certificate.to_json() for certificate in self.certificates],
+            **self.details(),
+        }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-import modelmeter
 import pytest
 from hypothesis import given, settings
+from questions import N, costs, values
 
+import modelmeter
 from modelmeter import scaling
 from modelmeter.scaling import Quantity
-from questions import N, costs, values
 
 QUESTIONS = int(os.environ.get("MODELMETER_QUESTIONS", "300"))
 """How many random questions are asked; 10,000 have been."""

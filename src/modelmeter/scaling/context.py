@@ -16,7 +16,7 @@ from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import FormulaError, WorkloadError
-from modelmeter.support.names import unknown_name
+from modelmeter.support.suggestions import unknown_name
 
 
 def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -21,6 +21,10 @@ def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(values))
 
 
+def _to_formula(value: Any) -> sympy.Expr:
+    return value if isinstance(value, sympy.Expr) else sympy.Rational(value.numerator, value.denominator)
+
+
 @frozen(eq=False)
 class Quantity:
     """A formula that can be asked about.
@@ -42,7 +46,7 @@ class Quantity:
         Numbers or formulas that were put in for sizes, by name: see :meth:`at`.
     """
 
-    formula: sympy.Expr
+    formula: sympy.Expr = field(converter=_to_formula)
     name: str
     unit: str = ""
     context: Context = NO_CONTEXT
@@ -139,8 +143,7 @@ def as_quantity(value: Operand, unit: str = "") -> Quantity:
         raise FormulaError(
             "this is no quantity", expected="a quantity, an integer, a fraction or a formula", found=value
         )
-    formula = sympy.Rational(value.numerator, value.denominator) if isinstance(value, Fraction) else value
-    return Quantity(formula=formula, name=str(formula), unit=unit)
+    return Quantity(formula=value, name=str(value), unit=unit)
 
 
 def largest_of(quantities: Iterable[Operand], name: str = "") -> Quantity:

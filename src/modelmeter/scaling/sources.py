@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any
 
 import sympy
 from attrs import evolve, field, frozen
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, list_states
-from modelmeter.analysis.totals import Totals
 from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
-from modelmeter.model.definition import Model
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.context import Context
 from modelmeter.scaling.quantity import Quantity
-from modelmeter.support.names import unknown_name
+from modelmeter.support.suggestions import unknown_name
 
 _STATES = ("weight_bytes", "kv_cache_bytes")
-
-
-class CompiledFormulas(Protocol):
-    """What a compiled model has that quantities are made of."""
-
-    @property
-    def definition(self) -> Model:
-        """The family."""
-
-    @property
-    def name(self) -> str:
-        """The name of the model."""
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """The names of stages."""
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The names of layer classes."""
-
-    @property
-    def defaults(self) -> Mapping[str, int]:
-        """A value for every dimension."""
-
-    @property
-    def architecture(self) -> Any:
-        """The sizes of the model."""
-
-    @property
-    def catalogue(self) -> tuple[Any, ...]:
-        """The layer classes with formulas in their own sizes."""
-
-    @property
-    def model(self) -> BoundModule:
-        """The modules with their formulas."""
-
-    @property
-    def totals(self) -> Totals:
-        """Formulas by stage, by module and by class."""
-
-    def formula(self, name: str, metric: str, *, symbolic: bool = False) -> sympy.Expr:
-        """Return what a stage or a layer class costs."""
-
-    def operators(self, stage: str) -> tuple[OperatorRow, ...]:
-        """Return a record for each operator of each module in a stage."""
-
-    def find_layers(self, name: str) -> tuple[str, ...]:
-        """Return the layers of this name or torch class."""
 
 
 @frozen(eq=False)

@@ -1,0 +1,62 @@
+"""What a compiled model must have for questions about it: nothing more is known of it here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import sympy
+
+from modelmeter.analysis.bind import BoundModule
+from modelmeter.analysis.breakdown import OperatorRow
+from modelmeter.analysis.totals import Totals
+from modelmeter.model.definition import Model
+
+
+class CompiledFormulas(Protocol):
+    """What a compiled model has that quantities are made of."""
+
+    @property
+    def definition(self) -> Model:
+        """The family."""
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of stages."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of layer classes."""
+
+    @property
+    def defaults(self) -> Mapping[str, int]:
+        """A value for every dimension."""
+
+    @property
+    def architecture(self) -> Any:
+        """The sizes of the model."""
+
+    @property
+    def catalogue(self) -> tuple[Any, ...]:
+        """The layer classes with formulas in their own sizes."""
+
+    @property
+    def model(self) -> BoundModule:
+        """The modules with their formulas."""
+
+    @property
+    def totals(self) -> Totals:
+        """Formulas by stage, by module and by class."""
+
+    def formula(self, name: str, metric: str, *, symbolic: bool = False) -> sympy.Expr:
+        """Return what a stage or a layer class costs."""
+
+    def operators(self, stage: str) -> tuple[OperatorRow, ...]:
+        """Return a record for each operator of each module in a stage."""
+
+    def find_layers(self, name: str) -> tuple[str, ...]:
+        """Return the layers of this name or torch class."""

@@ -78,10 +78,10 @@ def check_layer(
     with default_dtype(dtype):
         seen = count_forward(module, lambda: outputs.extend(tensors_in(forward())), cache=cache)
 
-    ours, theirs = _entries(layer, sizes), _counted(seen)
+    derived, counted = _entries(layer, sizes), _counted(seen)
     if dtype == torch.float32:
-        ours, theirs = map(_join_floats, ours), map(_join_floats, theirs)
-    assert _merge(ours, summed) == _merge(theirs, summed), "operators by module path"
+        derived, counted = map(_join_floats, derived), map(_join_floats, counted)
+    assert _merge(derived, summed) == _merge(counted, summed), "operators by module path"
     assert tuple(evaluate(size, sizes) for size in layer.output_shape) == outputs[0].shape
     parameters = sum(tensor.numel() for tensor in (module.parameters() if stored is None else stored))
     expected = find_metrics(seen.work, parameters, seen.kv_elements, bits)
@@ -113,14 +113,14 @@ def check_training(layer: BaseLayer, sizes: dict[str, int], module: nn.Module, f
 
     assert number(layer.backward_tensor_core_flops()) == seen.backward.tensor_core_flops
     assert number(layer.backward_cuda_core_flops()) == seen.backward.cuda_core_flops
-    for ours, theirs in (
+    for derived, counted in (
         (layer.backward_work.reads, seen.backward.reads),
         (layer.backward_work.writes, seen.backward.writes),
     ):
-        moved = _map_elements(ours, number)
+        moved = _map_elements(derived, number)
         if dtype == torch.float32:
-            moved, theirs = _add_floats(moved), _add_floats(theirs)
-        assert moved == theirs
+            moved, counted = _add_floats(moved), _add_floats(counted)
+        assert moved == counted
     ahead = Work(
         tensor_core_flops=number(layer.forward_tensor_core_flops()),
         cuda_core_flops=number(layer.forward_cuda_core_flops()),

@@ -77,5 +77,5 @@ def test_operands_can_be_replaced() -> None:
     circuit.outputs = {"output": (circuit.add(SUM, [a, b]), 1)}
     ((function, operands),) = circuit.groups()
     assert (function, operands) == (SUM, [a, b])
-    operands[:] = [circuit.add_anew(SUM, [a, b])]
+    operands[:] = [circuit.add_duplicate(SUM, [a, b])]
     assert circuit.program(["output"]).outputs == (Output("output", Operation(SUM, ("a", "b")), 1),)

@@ -121,7 +121,7 @@ def test_long_sums_have_a_line_for_each_term_and_long_terms_a_name() -> None:
 def test_a_maximum_of_more_names_than_fit_is_taken_in_parts() -> None:
     names = tuple(f"candidate_number_{number}" for number in range(12))
     printer = StatementPrinter()
-    printer.give_back(Operation(MAXIMUM, names))
+    printer.write_return(Operation(MAXIMUM, names))
     assert all(len(line) <= 120 for line in printer.lines)
     values = {name: number for number, name in enumerate(names)}
     scope: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from modelmeter.core.symbols import symbol
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, never, once, repeat
-from modelmeter.layers.container import Idle, ModuleList, Sequential
+from modelmeter.layers.container import Absent, ModuleList, Sequential
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, Tape
 
@@ -85,8 +85,8 @@ def test_a_list_is_as_the_last_of_its_groups() -> None:
 
 
 def test_nothing_costs_nothing() -> None:
-    assert all(Idle().cost[metric] == 0 for metric in METRICS)
-    assert Idle().output_shape == ()
+    assert all(Absent().cost[metric] == 0 for metric in METRICS)
+    assert Absent().output_shape == ()
 
 
 # --- replays -----------------------------------------------------------------------------------------------
@@ -133,5 +133,5 @@ def test_alike_siblings_are_recorded_once_or_twice_and_only_where_there_are_some
 
 def test_nothing_happens_in_a_part_that_is_idle() -> None:
     tape, features = Tape(), given(7)
-    assert Idle().replay(tape, features) == (features,)
+    assert Absent().replay(tape, features) == (features,)
     assert list_alive(tape) == []

@@ -90,12 +90,12 @@ def test_a_cast_moves_both_kinds_and_is_none_where_both_are_float32(
     (deciding,) = (symbol(widths[kind]) for kind in (source, target) if kind in widths)
     for bits, count in ((16, n), (8, n), (33, n), (32, 0)):
 
-        def put_in(size: Size, deciding: Symbol = deciding, bits: int = bits) -> Size:
+        def substitute(size: Size, deciding: Symbol = deciding, bits: int = bits) -> Size:
             return sympify(size).xreplace({deciding: Integer(bits)})
 
-        moved = {kind: put_in(getattr(operator.reads, kind)) for kind in KINDS}
+        moved = {kind: substitute(getattr(operator.reads, kind)) for kind in KINDS}
         assert moved == {kind: count if kind == source else 0 for kind in KINDS}
-        moved = {kind: put_in(getattr(operator.writes, kind)) for kind in KINDS}
+        moved = {kind: substitute(getattr(operator.writes, kind)) for kind in KINDS}
         assert moved == {kind: count if kind == target else 0 for kind in KINDS}
 
 

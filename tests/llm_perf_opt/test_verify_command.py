@@ -49,8 +49,8 @@ def test_a_formula_changed_by_hand_fails_and_its_layer_is_named(run: Run, monkey
             yield evolve(operator, cuda_core_flops=operator.cuda_core_flops + 1)
 
     monkeypatch.setattr(DeepseekV2RMSNorm, "operators", damaged)
-    unshared = all_proofs._put_in_sizes.__wrapped__  # not what other tests left there
-    monkeypatch.setattr(all_proofs, "_put_in_sizes", unshared)
+    unshared = all_proofs._substitute_sizes.__wrapped__  # not what other tests left there
+    monkeypatch.setattr(all_proofs, "_substitute_sizes", unshared)
     # Of prompts and decode steps only: the first proof.
     monkeypatch.setattr(verification, "_list_proofs", lambda sizes, is_full: [next(list_quick_proofs(sizes))])
     result = run("verify", "--layer", "DeepseekV2RMSNorm")

@@ -72,8 +72,8 @@ def test_a_prompt_costs_what_the_formulas_say(formulas: ModelFormulas, prefill: 
     assert not any("sam_model" in verdict.subject for verdict in verdicts)
     (root,) = [verdict for verdict in verdicts if verdict.subject == "" and verdict.metric == "tensor_core_flops"]
     # The LM head: 2 B logits_tokens 24 * 53; attention: two layers of 4 B S^2 24.
-    assert root.theirs.coeff(BATCH_SIZE * LOGITS_TOKENS**2) == 2 * 4 * 24
-    assert {BATCH_SIZE, LOGITS_TOKENS, EARLIER_TOKENS} == root.ours.free_symbols
+    assert root.measured.coeff(BATCH_SIZE * LOGITS_TOKENS**2) == 2 * 4 * 24
+    assert {BATCH_SIZE, LOGITS_TOKENS, EARLIER_TOKENS} == root.derived.free_symbols
 
 
 def test_a_page_costs_what_the_formulas_say(shallow_formulas: ModelFormulas, page: tuple[Case, SymbolicTrace]) -> None:
@@ -106,7 +106,7 @@ def test_a_decode_step_comes_down_to_the_cached_tokens(formulas: ModelFormulas) 
     case = reference_cases.make_decode_case(TINY, least={})
     verdicts = list(prove(formulas, [case]))
     assert different(iter(verdicts)) == set()
-    assert all(symbol("decode_step") not in verdict.ours.free_symbols for verdict in verdicts)
+    assert all(symbol("decode_step") not in verdict.derived.free_symbols for verdict in verdicts)
     assert {verdict.domain for verdict in verdicts} == {
         f"seq_len = cached_tokens - decode_step + 1; batch_size >= 2; cached_tokens >= 2; {CAST}"
     }
@@ -127,7 +127,7 @@ def test_where_nothing_is_cast_the_formulas_hold_too(shallow_formulas: ModelForm
     assert {verdict.metric for verdict in verdicts} == {*METRICS, FUSED_IO}
     assert all(verdict.domain.endswith("; activation_bits, weight_bits and kv_bits = 32") for verdict in verdicts)
     widths = {symbol(name) for name in ("activation_bits", "weight_bits", "kv_bits")}
-    assert all(widths.isdisjoint((verdict.ours + verdict.theirs).free_symbols) for verdict in verdicts)
+    assert all(widths.isdisjoint((verdict.derived + verdict.measured).free_symbols) for verdict in verdicts)
 
 
 def test_pages_that_do_not_share_a_call_read_the_weights_again(shallow_formulas: ModelFormulas) -> None:
@@ -137,7 +137,7 @@ def test_pages_that_do_not_share_a_call_read_the_weights_again(shallow_formulas:
     assert different(iter(verdicts)) == set()
     (patches,) = [v for v in verdicts if (v.subject, v.metric) == ("model.sam_model.patch_embed.proj", "io_bytes")]
     # 3 x 16 x 16 weights for each of 15 channels, and their biases.
-    assert patches.theirs.coeff(symbol("weight_bits")) == sympy.Rational(6 * (768 * 15 + 15), 8)
+    assert patches.measured.coeff(symbol("weight_bits")) == sympy.Rational(6 * (768 * 15 + 15), 8)
 
 
 @pytest.mark.parametrize(

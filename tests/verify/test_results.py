@@ -23,7 +23,7 @@ X = sympy.Symbol("batch_size", integer=True, positive=True)
 def make_verdict(**changes: Any) -> Verdict:
     verdict = Verdict(
         implementation="reference", subject="lm_head", layer="lm_head", stages="prefill", metric="tensor_core_flops",
-        kind="identity", domain="batch_size >= 2", dimensions=("batch_size",), ours=3 * X, theirs=3 * X,
+        kind="identity", domain="batch_size >= 2", dimensions=("batch_size",), derived=3 * X, measured=3 * X,
         difference=sympy.Integer(0), seconds=2.0,
     )  # fmt: skip
     return evolve(verdict, **changes)
@@ -50,9 +50,11 @@ def test_verdicts_that_differ_in_place_and_domain_are_one_row() -> None:
 
 
 def test_a_difference_is_what_a_row_shows() -> None:
-    (row,) = gather_rows([make_verdict(), make_verdict(ours=4 * X, difference=X, domain="elsewhere"), make_verdict()])
+    (row,) = gather_rows(
+        [make_verdict(), make_verdict(derived=4 * X, difference=X, domain="elsewhere"), make_verdict()]
+    )
     assert not row.is_equal
-    assert (row.ours, row.theirs, row.difference) == (4 * X, 3 * X, X)
+    assert (row.derived, row.measured, row.difference) == (4 * X, 3 * X, X)
 
 
 def test_other_metrics_kinds_and_implementations_are_other_rows_in_the_order_of_metrics() -> None:
@@ -173,9 +175,9 @@ def test_evidence_is_of_the_formulas_that_were_proved(compiled: CompiledModel) -
     verdicts = [make_verdict(metric=metric) for metric in METRICS] + [make_verdict(implementation="transformers")]
     evidence = make_record(compiled, gather_rows(verdicts))
     assert Evidence.from_json(evidence.to_json()) == evidence
-    ours, theirs = evidence.layers["lm_head"].checks
-    assert (set(ours.metrics), theirs.metrics) == (set(METRICS), ("tensor_core_flops",))
-    assert evidence.domains == {ours.domains: ("batch_size >= 2",)}
+    first, second = evidence.layers["lm_head"].checks
+    assert (set(first.metrics), second.metrics) == (set(METRICS), ("tensor_core_flops",))
+    assert evidence.domains == {first.domains: ("batch_size >= 2",)}
     (entry,) = [entry for entry in compiled.catalogue if entry.name == "lm_head"]
     first, _ = evidence.describe_layer("lm_head", entry.cost, entry.fused_io_bytes)
     assert first == (

@@ -120,7 +120,7 @@ def test_each_stage_gets_a_verdict_at_each_workload_with_casts_and_without() -> 
     assert {(verdict.metric, verdict.kind, verdict.implementation) for verdict in found} == {
         (PEAK, "exact at n points", "reference")
     }
-    assert all(verdict.is_equal and verdict.ours > 0 for verdict in found)
+    assert all(verdict.is_equal and verdict.derived > 0 for verdict in found)
     assert "num_width_tiles = 0" in found[0].domain
     widths = [verdict.domain.partition("weight_bits")[2] for verdict in found]
     assert (

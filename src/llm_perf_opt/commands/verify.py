@@ -1,4 +1,4 @@
-"""``modelmeter verify``: every formula against code that is not ours."""
+"""``modelmeter verify``: every formula against independent code."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def draw_rows(rows: tuple[Row, ...]) -> Table:
 
     table: Table = make_table("layer or stage", "metric", "against", "evidence", text_columns=4)
     table.columns += [
-        Column("ours", no_wrap=True, overflow="ellipsis", max_width=28),
-        Column("theirs", no_wrap=True, overflow="ellipsis", max_width=28),
+        Column("derived", no_wrap=True, overflow="ellipsis", max_width=28),
+        Column("measured", no_wrap=True, overflow="ellipsis", max_width=28),
         Column("difference", overflow="fold", justify="right"),
         Column("seconds", no_wrap=True, justify="right"),
     ]
     for column in table.columns[:4]:
         column.no_wrap, column.overflow = True, "ellipsis"
     for row in rows:
-        formulas = (str(row.ours), str(row.theirs), str(row.difference))
+        formulas = (str(row.derived), str(row.measured), str(row.difference))
         table.add_row(row.name, row.metric, row.implementation, row.evidence, *formulas, f"{row.seconds:.1f}")
     return table

@@ -68,7 +68,7 @@ class Verification:
             {
                 "scope": row.scope, "name": row.name, "metric": row.metric, "implementation": row.implementation,
                 "kind": row.kind, "modules": row.modules, "domains": row.domains, "dimensions": row.dimensions,
-                "ours": str(row.ours), "theirs": str(row.theirs), "difference": str(row.difference),
+                "derived": str(row.derived), "measured": str(row.measured), "difference": str(row.difference),
                 "seconds": round(row.seconds, 3), "note": row.note,
             }
             for row in self.rows

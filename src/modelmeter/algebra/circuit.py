@@ -41,7 +41,7 @@ class Circuit:
             self._numbers[key] = self._append(function, list(ordered))
         return self._numbers[key]
 
-    def add_anew(self, function: str, operands: Sequence[int]) -> int:
+    def add_duplicate(self, function: str, operands: Sequence[int]) -> int:
         """Return a new node even where an equal one exists, so that the old one can have the new as its operand."""
         return self._append(function, list(operands))
 

@@ -118,7 +118,7 @@ def tidy(inputs: Sequence[str], steps: Sequence[tuple[str, Node]], outputs: Sequ
     kept: list[tuple[str, Node]] = []
     stand_ins: dict[str, Node] = {}
     for name, node in live:
-        node = _put_in(node, stand_ins)
+        node = _substitute(node, stand_ins)
         if uses[name] == 1:
             stand_ins[name] = node
         else:
@@ -127,7 +127,7 @@ def tidy(inputs: Sequence[str], steps: Sequence[tuple[str, Node]], outputs: Sequ
     return Program(
         inputs=tuple(name for name in inputs if uses[name]),
         steps=tuple(kept),
-        outputs=tuple(output._replace(numerator=_put_in(output.numerator, stand_ins)) for output in outputs),
+        outputs=tuple(output._replace(numerator=_substitute(output.numerator, stand_ins)) for output in outputs),
     )
 
 
@@ -157,9 +157,9 @@ def _operations(node: Node) -> Iterator[Operation]:
             yield from _operations(operand)
 
 
-def _put_in(node: Node, stand_ins: dict[str, Node]) -> Node:
+def _substitute(node: Node, stand_ins: dict[str, Node]) -> Node:
     if isinstance(node, str):
         return stand_ins.get(node, node)
     if isinstance(node, Operation):
-        return arrange(node.function, [_put_in(operand, stand_ins) for operand in node.operands])
+        return arrange(node.function, [_substitute(operand, stand_ins) for operand in node.operands])
     return node

@@ -180,7 +180,7 @@ def share_operations(circuit: Circuit) -> None:
     share_pairs(
         [operands for _, operands in groups],
         key_of=lambda number, one, other: (groups[number][0], *sorted((one, other))),
-        define=lambda key: circuit.add_anew(key[0], key[1:]),
+        define=lambda key: circuit.add_duplicate(key[0], key[1:]),
         replace=lambda _one, _other, name: name,
         is_part=lambda operand, key: operand in key[1:],
     )

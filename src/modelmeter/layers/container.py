@@ -61,7 +61,7 @@ class ModuleList(BaseLayer):
 
 
 @frozen(kw_only=True, slots=False)
-class Idle(BaseLayer):
+class Absent(BaseLayer):
     """Nothing: stands where a part of the model takes no part in a run."""
 
     @property

@@ -86,15 +86,15 @@ class Case:
         """Return the case at one value of a symbol."""
         values = {chosen: sympy.Integer(value)}
 
-        def put_in(size: Size) -> sympy.Expr:
+        def substitute(size: Size) -> sympy.Expr:
             return sympy.expand(sympy.sympify(size).xreplace(values))
 
         relations = [relation.xreplace(values) for relation in self.assumed]
         return evolve(
             self,
             name=f"{self.name}, {chosen} = {value}",
-            inputs={name: put_in(size) for name, size in self.inputs.items()},
-            sizes={name: put_in(size) for name, size in self.sizes.items()},
+            inputs={name: substitute(size) for name, size in self.inputs.items()},
+            sizes={name: substitute(size) for name, size in self.sizes.items()},
             least={symbol: least for symbol, least in self.least.items() if symbol != chosen},
             assumed=tuple(relation for relation in relations if relation != sympy.true),
         )

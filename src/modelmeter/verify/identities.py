@@ -73,12 +73,12 @@ def prove_growth(
     depths = growth.smaller.dimension_values()
     others = {name: size for name, size in depths.items() if name not in growth.dimensions}
     grown = {name: symbol(name) + 1 for name in growth.dimensions}
-    ours_before = read_formulas(formulas, "", case.stages, {**others, **case.sizes}, after.domain)
-    ours_after = read_formulas(formulas, "", case.stages, {**others, **case.sizes, **grown}, after.domain)
+    derived_before = read_formulas(formulas, "", case.stages, {**others, **case.sizes}, after.domain)
+    derived_after = read_formulas(formulas, "", case.stages, {**others, **case.sizes, **grown}, after.domain)
     whole_before, whole_after, layer = _read_trace(before, ""), _read_trace(after, ""), _read_trace(after, growth.path)
     for metric in COUNTED:
-        ours = sympy.expand(ours_after[metric] - ours_before[metric])
-        theirs = layer[metric]
+        derived = sympy.expand(derived_after[metric] - derived_before[metric])
+        measured = layer[metric]
         between = sympy.expand(whole_after[metric] - whole_before[metric])
         yield Verdict(
             implementation="reference",
@@ -89,10 +89,10 @@ def prove_growth(
             kind="identity",
             domain=f"{' and '.join(growth.dimensions)} grow by one, from any depth; {case.describe(after.domain)}",
             dimensions=(*growth.dimensions, *case.dimensions),
-            ours=ours,
-            theirs=theirs,
+            derived=derived,
+            measured=measured,
             # Both have to be 0; with opposite signs they must not cancel.
-            difference=sympy.expand(ours - theirs) or sympy.expand(between - theirs),
+            difference=sympy.expand(derived - measured) or sympy.expand(between - measured),
             seconds=before.seconds + after.seconds,
             note="one more layer adds exactly one layer",
         )
@@ -108,7 +108,7 @@ def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
             layer = call.layer
             if isinstance(layer, ModuleList | Sequential) or layer.holds_layers:
                 continue
-            canonical, sizes = put_in_own_sizes(layer)
+            canonical, sizes = substitute_own_sizes(layer)
             own, used = (
                 {metric: resolve(size.xreplace(values), Domain()) for metric, size in _read_layer(form).items()}
                 for form, values in ((canonical, sizes), (layer, {}))
@@ -120,7 +120,7 @@ def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
                 )  # fmt: skip
 
 
-def put_in_own_sizes(layer: BaseLayer) -> tuple[BaseLayer, dict[sympy.Symbol, sympy.Expr]]:
+def substitute_own_sizes(layer: BaseLayer) -> tuple[BaseLayer, dict[sympy.Symbol, sympy.Expr]]:
     """Return the layer with a symbol for each of its sizes, and what ``layer`` has for each symbol."""
     values = {attribute.name: getattr(layer, attribute.name) for attribute in fields(type(layer))}
     switches: dict[str, Any] = {name: value for name, value in values.items() if isinstance(value, bool)}
@@ -153,7 +153,7 @@ def _put_together(cost: Cost, fused_io: Size) -> dict[Counted, Size]:
 
 
 def compare_forms(
-    bound: BoundModule, stages: Sequence[str], metric: Counted, ours: Size, theirs: Size, *, domain: str, note: str
+    bound: BoundModule, stages: Sequence[str], metric: Counted, derived: Size, measured: Size, *, domain: str, note: str
 ) -> Verdict:
     """Return a verdict on two forms of one formula."""
     return Verdict(
@@ -165,9 +165,9 @@ def compare_forms(
         kind="identity",
         domain=domain,
         dimensions=(),
-        ours=sympy.sympify(ours),
-        theirs=sympy.sympify(theirs),
-        difference=sympy.expand(ours - theirs),
+        derived=sympy.sympify(derived),
+        measured=sympy.sympify(measured),
+        difference=sympy.expand(derived - measured),
         seconds=0.0,
         note=note,
     )

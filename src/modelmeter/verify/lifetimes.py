@@ -150,13 +150,13 @@ def _repeat_calls(
 def _pair(replayed: Sequence[ReplayedOperator], watched: Sequence[WatchedOperator], model: nn.Module) -> _Pairs:
     """Return each operator of a replay with the one that was seen to run."""
     pairs = list(zip(replayed, watched, strict=False))
-    wrong = [seen for ours, seen in pairs if not ours.is_seen_as(seen, model)]
+    wrong = [seen for derived, seen in pairs if not derived.is_seen_as(seen, model)]
     if wrong or len(replayed) != len(watched):
         place = wrong[0] if wrong else watched[len(pairs) - 1]
         raise CountError(
             "a layer runs other operators than its module", place=place.path or "the model",
             expected=[seen.name for seen in watched if seen.path == place.path],
-            found=[ours.name for ours, seen in pairs if seen.path == place.path],
+            found=[derived.name for derived, seen in pairs if seen.path == place.path],
         )  # fmt: skip
     return pairs
 
@@ -171,23 +171,23 @@ def _judge(
     """Yield a verdict on each module: at the first operator with a difference, or else with the most beside it."""
     sizes = {**point.workload, **asdict(precision)}
     by_path: dict[str, list[tuple[ReplayedOperator, int]]] = {}
-    for ours, seen in pairs:
-        by_path.setdefault(seen.path, []).append((ours, int(seen.alive.to_bits(precision))))
+    for derived, seen in pairs:
+        by_path.setdefault(seen.path, []).append((derived, int(seen.alive.to_bits(precision))))
     for path, found in by_path.items():
-        different = [(ours, bits) for ours, bits in found if ours.bits != bits]
-        ours, bits = different[0] if different else max(found, key=lambda pair: pair[1])
+        different = [(derived, bits) for derived, bits in found if derived.bits != bits]
+        derived, bits = different[0] if different else max(found, key=lambda pair: pair[1])
         yield Verdict(
             implementation="reference",
             subject=path,
-            layer=type(ours.layer).function_name(),
+            layer=type(derived.layer).function_name(),
             stages=stages[path],
             metric=PEAK,
             kind="exact at n points",
             domain=_describe(sizes),
             dimensions=tuple(sizes),
-            ours=sympy.Rational(ours.bits, 8),
-            theirs=sympy.Rational(bits, 8),
-            difference=sympy.Rational(ours.bits - bits, 8),
+            derived=sympy.Rational(derived.bits, 8),
+            measured=sympy.Rational(bits, 8),
+            difference=sympy.Rational(derived.bits - bits, 8),
             seconds=seconds,
             note=f"what is alive beside every operator of its own; {point.note}",
         )

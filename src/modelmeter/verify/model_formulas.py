@@ -45,15 +45,15 @@ class ModelFormulas:
     unfused: Mapping[str, Mapping[str, sympy.Expr]] = field(repr=False)
     proved: ProvedModel = field(repr=False)
 
-    def put_in(self, sizes: Mapping[str, Size]) -> ModelFormulas:
+    def substitute(self, sizes: Mapping[str, Size]) -> ModelFormulas:
         """Return the formulas with ``sizes`` in place of the symbols of those names."""
         return evolve(
             self,
             costs={
-                path: {stage: _put_in(cost, sizes) for stage, cost in by_stage.items()}
+                path: {stage: _substitute(cost, sizes) for stage, cost in by_stage.items()}
                 for path, by_stage in self.costs.items()
             },
-            stages={stage: _put_in(cost, sizes) for stage, cost in self.stages.items()},
+            stages={stage: _substitute(cost, sizes) for stage, cost in self.stages.items()},
             unfused={
                 path: {stage: size.xreplace(_values(sizes)) for stage, size in by_stage.items()}
                 for path, by_stage in self.unfused.items()
@@ -62,7 +62,7 @@ class ModelFormulas:
 
     def cost(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what the module at ``path`` costs over ``stages`` at ``sizes``, multiplied out."""
-        found = [settle(_put_in(cost, sizes)) for stage, cost in self.costs[path].items() if stage in stages]
+        found = [settle(_substitute(cost, sizes)) for stage, cost in self.costs[path].items() if stage in stages]
         if not found:
             return Cost()
         # Parameters stand once, in however many stages they are used.
@@ -71,7 +71,7 @@ class ModelFormulas:
 
     def stage_cost(self, stage: str, sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what a stage costs at ``sizes``, multiplied out."""
-        return map_cost(settle(_put_in(self.stages[stage], sizes)), lambda size: resolve(size, domain))
+        return map_cost(settle(_substitute(self.stages[stage], sizes)), lambda size: resolve(size, domain))
 
     def fused_io(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> sympy.Expr:
         """Return ``fused_io_bytes`` of the module at ``path`` over ``stages`` at ``sizes``, multiplied out."""
@@ -173,7 +173,7 @@ _SETTLED: dict[sympy.Expr, sympy.Expr] = {
 """Brackets about storage widths where these are symbols; numbers have settled them already."""
 
 
-def _put_in(cost: Cost, sizes: Mapping[str, Size]) -> Cost:
+def _substitute(cost: Cost, sizes: Mapping[str, Size]) -> Cost:
     values = _values(sizes)
     return map_cost(cost, lambda size: size.xreplace(values))
 

@@ -57,10 +57,10 @@ class Verdict:
         The sizes that it holds for.
     dimensions
         The dimensions that are symbols in it, or formulas of symbols; empty for all.
-    ours, theirs, difference
-        The formulas, and ours less theirs.
+    derived, measured, difference
+        The model's own formula, what it was compared with, and the first less the second, expanded.
     seconds
-        How long the trace took that theirs comes from.
+        How long the trace took that ``measured`` comes from.
     note
         What the implementation does differently, by name; it is left out of both sides.
     operators
@@ -75,8 +75,8 @@ class Verdict:
     kind: Kind
     domain: str
     dimensions: tuple[str, ...]
-    ours: sympy.Expr
-    theirs: sympy.Expr
+    derived: sympy.Expr
+    measured: sympy.Expr
     difference: sympy.Expr
     seconds: float
     note: str = ""
@@ -99,7 +99,7 @@ class Counterparts:
     find
         Its modules that do the work of the module at a path; none where it has no such module.
     left_out
-        Torch classes of ours whose work it does in another way.
+        Torch classes of the reference model whose work it does in another way.
     note
         What that is.
     is_complete
@@ -170,20 +170,20 @@ def compare(
         missing = [name for name in found if _below(name, root) not in trace.costs]
         if missing:
             raise CountError("a module was not traced", place=case.name, found=missing)
-        theirs = _at_widths(case, sum((trace.costs[_below(name, root)] for name in found), start=Cost()))
+        measured = _at_widths(case, sum((trace.costs[_below(name, root)] for name in found), start=Cost()))
         stages = [stage for stage in case.stages if stage in formulas.costs[path]]
         sizes = {**case.sizes, **case.widths}
-        ours = formulas.cost(path, stages, sizes, trace.domain)
+        derived = formulas.cost(path, stages, sizes, trace.domain)
         for below in bound.walk():
             if below.node.class_name in counterparts.left_out:
                 left_out = formulas.cost(below.node.path, stages, sizes, trace.domain)
-                ours = ours + map_cost(left_out, lambda size: -size)
-        yield from _judge(case, trace, counterparts, bound, stages, ours, theirs)
+                derived = derived + map_cost(left_out, lambda size: -size)
+        yield from _judge(case, trace, counterparts, bound, stages, derived, measured)
     if len(case.stages) > 1 and counterparts.is_complete:
         for stage in case.stages:
-            ours = formulas.stage_cost(stage, {**case.sizes, **case.widths}, trace.domain)
-            theirs = _at_widths(case, _sum_stage(formulas.proved, trace, stage))
-            yield from _judge(case, trace, counterparts, formulas.model, [stage], ours, theirs)
+            derived = formulas.stage_cost(stage, {**case.sizes, **case.widths}, trace.domain)
+            measured = _at_widths(case, _sum_stage(formulas.proved, trace, stage))
+            yield from _judge(case, trace, counterparts, formulas.model, [stage], derived, measured)
 
 
 def compare_fused_io(
@@ -199,17 +199,17 @@ def compare_fused_io(
             continue
         stages = verdict.stages.split("+")
         if verdict.subject == "" and len(stages) < len(case.stages):
-            theirs = sympy.Add(
+            measured = sympy.Add(
                 *(sign * trace.fused_io[path] for path, sign in _list_own(formulas.proved, trace.fused_io, *stages))
             )
         else:
-            theirs = sympy.Add(*(trace.fused_io[_below(name, case.root)] for name in members[verdict.subject]))
-        ours = formulas.fused_io(verdict.subject, stages, {**case.sizes, **case.widths}, trace.domain)
-        theirs = sympy.expand(
-            theirs.xreplace({symbol(name): sympy.Integer(bits) for name, bits in case.widths.items()})
+            measured = sympy.Add(*(trace.fused_io[_below(name, case.root)] for name in members[verdict.subject]))
+        derived = formulas.fused_io(verdict.subject, stages, {**case.sizes, **case.widths}, trace.domain)
+        measured = sympy.expand(
+            measured.xreplace({symbol(name): sympy.Integer(bits) for name, bits in case.widths.items()})
         )
-        difference = sympy.expand(ours - theirs)
-        yield evolve(verdict, metric=FUSED_IO, ours=ours, theirs=theirs, difference=difference, operators={})
+        difference = sympy.expand(derived - measured)
+        yield evolve(verdict, metric=FUSED_IO, derived=derived, measured=measured, difference=difference, operators={})
 
 
 def _judge(
@@ -218,11 +218,11 @@ def _judge(
     counterparts: Counterparts,
     bound: BoundModule,
     stages: Collection[str],
-    ours: Cost,
-    theirs: Cost,
+    derived: Cost,
+    measured: Cost,
 ) -> Iterator[Verdict]:
     """Yield a verdict on each metric of a module, unless neither side does anything."""
-    if _is_idle(ours) and _is_idle(theirs):
+    if _is_idle(derived) and _is_idle(measured):
         return
     for metric in trace.metrics:
         yield Verdict(
@@ -234,9 +234,9 @@ def _judge(
             kind=case.kind,
             domain=case.describe(trace.domain),
             dimensions=case.dimensions,
-            ours=ours[metric],
-            theirs=theirs[metric],
-            difference=sympy.expand(ours[metric] - theirs[metric]),
+            derived=derived[metric],
+            measured=measured[metric],
+            difference=sympy.expand(derived[metric] - measured[metric]),
             seconds=trace.seconds,
             note=counterparts.note,
             operators=trace.operators if bound.node.path == case.root else {},

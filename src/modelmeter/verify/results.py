@@ -39,7 +39,7 @@ class Row:
         Whether it is about a layer class or a stage, and which.
     modules, domains, dimensions
         Where it was compared, for which sizes, and which of these were symbols.
-    ours, theirs, difference
+    derived, measured, difference
         Those of the first verdict with a difference, else of the first.
     seconds
         How long the traces took, each of which serves many rows.
@@ -53,8 +53,8 @@ class Row:
     modules: tuple[str, ...]
     domains: tuple[str, ...]
     dimensions: tuple[str, ...]
-    ours: sympy.Expr
-    theirs: sympy.Expr
+    derived: sympy.Expr
+    measured: sympy.Expr
     difference: sympy.Expr
     seconds: float
     note: str
@@ -107,8 +107,8 @@ def _make_row(scope: Scope, name: str, verdicts: Sequence[Verdict]) -> Row:
         modules=tuple(dict.fromkeys(verdict.subject for verdict in verdicts)),
         domains=tuple(traces),
         dimensions=tuple(dict.fromkeys(name for verdict in verdicts for name in verdict.dimensions)),
-        ours=shown.ours,
-        theirs=shown.theirs,
+        derived=shown.derived,
+        measured=shown.measured,
         difference=shown.difference,
         seconds=sum(traces.values()),
         note=shown.note,

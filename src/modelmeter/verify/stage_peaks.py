@@ -58,8 +58,8 @@ def prove_peaks(proved: ProvedModel, points: Iterable[Point], progress: Progress
             watched = watch_stages(proved, point, precision=precision, dtype=dtype)
             seconds = perf_counter() - start
             for stage in proved.stages:
-                ours = sympy.sympify(evaluate(peaks[stage].formula, {**sizes, "decode_steps": 1, "decode_step": 1}))
-                theirs = sympy.Rational(watched[stage], 8)
+                derived = sympy.sympify(evaluate(peaks[stage].formula, {**sizes, "decode_steps": 1, "decode_step": 1}))
+                measured = sympy.Rational(watched[stage], 8)
                 yield Verdict(
                     implementation="reference",
                     subject="",
@@ -69,9 +69,9 @@ def prove_peaks(proved: ProvedModel, points: Iterable[Point], progress: Progress
                     kind="exact at n points",
                     domain=domain,
                     dimensions=tuple(sizes),
-                    ours=ours,
-                    theirs=theirs,
-                    difference=ours - theirs,
+                    derived=derived,
+                    measured=measured,
+                    difference=derived - measured,
                     seconds=seconds,
                     note=point.note,
                 )

@@ -55,11 +55,11 @@ def prove_training(formulas: ModelFormulas, points: Iterable[Point], progress: P
         start = perf_counter()
         prepared = point.prepare(proved.dtype)
         model, forward = prepared.module, prepared.forwards[proved.forward_run]
-        theirs = _count_step(model, forward)
+        measured = _count_step(model, forward)
         seconds = perf_counter() - start
-        ours = formulas.model.layer.training_cost
+        derived = formulas.model.layer.training_cost
         for metric in METRICS:
-            yield judge("", "", metric, _number(ours[metric], sizes), theirs[metric], seconds)
+            yield judge("", "", metric, _number(derived[metric], sizes), measured[metric], seconds)
         if point.has_plain_layers:
             with default_dtype(proved.dtype):
                 yield from _prove_layers(model, forward, formulas, sizes, judge)
@@ -77,12 +77,12 @@ def _prove_layers(
         if layer is None or members[0] not in calls:
             continue
         start = perf_counter()
-        theirs = _count_layer(model, calls[members[0]])
+        measured = _count_layer(model, calls[members[0]])
         seconds = perf_counter() - start
-        for metric, flops in zip(BACKWARD_METRICS, theirs, strict=True):
-            ours = _number(_backward(layer)[metric], sizes)
+        for metric, flops in zip(BACKWARD_METRICS, measured, strict=True):
+            derived = _number(_backward(layer)[metric], sizes)
             name = type(layer).function_name()
-            yield judge(bound.node.path, name, metric, ours, Fraction(flops), seconds)
+            yield judge(bound.node.path, name, metric, derived, Fraction(flops), seconds)
 
 
 def _backward(layer: BaseLayer) -> dict[str, Size]:
@@ -141,7 +141,15 @@ def _number(size: Size, sizes: Mapping[str, int]) -> Fraction:
 
 
 def _judge(
-    subject: str, layer: str, metric: Any, ours: Fraction, theirs: Fraction, seconds: float, *, domain: str, note: str
+    subject: str,
+    layer: str,
+    metric: Any,
+    derived: Fraction,
+    measured: Fraction,
+    seconds: float,
+    *,
+    domain: str,
+    note: str,
 ) -> Verdict:
     return Verdict(
         implementation="reference",
@@ -152,9 +160,9 @@ def _judge(
         kind="exact at n points",
         domain=domain,
         dimensions=tuple(part.partition(" = ")[0] for part in domain.split("; ")),
-        ours=sympy.Rational(ours),
-        theirs=sympy.Rational(theirs),
-        difference=sympy.Rational(ours - theirs),
+        derived=sympy.Rational(derived),
+        measured=sympy.Rational(measured),
+        difference=sympy.Rational(derived - measured),
         seconds=seconds,
         note=note,
     )

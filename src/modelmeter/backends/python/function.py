@@ -47,7 +47,7 @@ def print_function(evaluator: Evaluator) -> Function:
 def print_table(table: Table) -> Function:
     """Return the function of a table, which returns a record for each row."""
     evaluator = table.evaluator
-    printer = _begin(evaluator)
+    printer = _write_prologue(evaluator)
     cells = []
     for output in evaluator.program.outputs:
         if isinstance(output.numerator, int) and output.denominator == 1:
@@ -85,7 +85,7 @@ def _make_function(evaluator: Evaluator, body: list[str], result: str) -> Functi
 
 def _print_body(evaluator: Evaluator) -> tuple[list[str], str]:
     """Return the lines of a function, and the type of its result."""
-    printer = _begin(evaluator)
+    printer = _write_prologue(evaluator)
     match evaluator.result:
         case OneCost() as cost:
             _print_cost(printer, evaluator, cost, "return")
@@ -96,7 +96,7 @@ def _print_body(evaluator: Evaluator) -> tuple[list[str], str]:
             return [*printer.lines, f"    return Stages(({', '.join(stages)}))"], "Stages"
         case OneValue(_, name):
             output = evaluator.output(name)
-            printer.give_back(output.numerator, output.denominator)
+            printer.write_return(output.numerator, output.denominator)
             return printer.lines, "int"
         case Values():
             raise FormulaError("a function of several numbers is printed as a table", place=evaluator.name)
@@ -109,7 +109,7 @@ def _print_cost(printer: StatementPrinter, evaluator: Evaluator, cost: OneCost, 
     printer.lines.append(f"    {start} Cost(({', '.join(cost.outputs)}))")
 
 
-def _begin(evaluator: Evaluator) -> StatementPrinter:
+def _write_prologue(evaluator: Evaluator) -> StatementPrinter:
     """Print the checks and the steps of a function."""
     printer = StatementPrinter()
     lines = printer.lines

@@ -193,7 +193,7 @@ class StatementPrinter:
         """Print the assignment of ``node / denominator``, rounded up, to ``name``."""
         self._write(f"{name} = ", self._rename(node), denominator)
 
-    def give_back(self, node: Node, denominator: int = 1) -> None:
+    def write_return(self, node: Node, denominator: int = 1) -> None:
         """Print the return of ``node / denominator``, rounded up."""
         self._write("return ", self._rename(node), denominator)
 

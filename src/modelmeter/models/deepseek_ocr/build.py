@@ -11,7 +11,7 @@ from modelmeter.core.cost import Elements
 from modelmeter.core.functions import Size
 from modelmeter.core.symbols import DIMENSIONS, symbol
 from modelmeter.layers.base import BaseLayer
-from modelmeter.layers.container import Idle
+from modelmeter.layers.container import Absent
 from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_for_causal_lm import DeepseekOCRForCausalLM
 from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_model import DeepseekOCRModel
 from modelmeter.models.deepseek_ocr.layers.decoder.decoder_stack import DecoderStack
@@ -69,7 +69,7 @@ def build_decoder(
     """
     decoder = _make(DecoderStack, {**sizes, "num_queries": num_queries, "num_keys": num_keys})
     return DeepseekOCRForCausalLM(
-        model=DeepseekOCRModel(vision_layer=vision_layer or Idle(), decoder_layer=decoder),
+        model=DeepseekOCRModel(vision_layer=vision_layer or Absent(), decoder_layer=decoder),
         lm_head=_build_lm_head(sizes, logits_tokens),
     )
 

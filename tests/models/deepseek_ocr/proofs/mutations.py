@@ -19,8 +19,8 @@ from attrs import evolve, fields, frozen, has
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.core.functions import BRACKETS, CeilDiv, FloorDiv, Size
 from modelmeter.layers.base import BaseLayer
-from modelmeter.layers.container import Idle, ModuleList, Sequential
-from modelmeter.verify.identities import put_in_own_sizes
+from modelmeter.layers.container import Absent, ModuleList, Sequential
+from modelmeter.verify.identities import substitute_own_sizes
 
 Kind = Literal["factor", "term", "exponent", "rounding", "swap", "missing"]
 Path = tuple[str | int, ...]
@@ -96,7 +96,7 @@ class Mutant:
         def damaged(layer: BaseLayer) -> Any:
             if type(layer) is not layer_class or read_flags(layer) != self.variant.flags:
                 return state(layer)
-            _, sizes = put_in_own_sizes(layer)
+            _, sizes = substitute_own_sizes(layer)
             if self.kind == "missing":
                 return tuple(each for index, each in enumerate(state(layer)) if (index,) != self.path)
             return _replace(state(layer), self.path, self.after.xreplace(sizes))
@@ -117,7 +117,7 @@ def find_variants(models: Iterable[BoundModule]) -> list[Variant]:
     found: dict[str, Variant] = {}
     for bound in (bound for model in models for bound in model.walk()):
         for layer in (part for call in bound.calls for part in list_parts(call.layer)):
-            if not any(list_parts(layer)[1:]) and not isinstance(layer, (*_CONTAINERS, Idle)):
+            if not any(list_parts(layer)[1:]) and not isinstance(layer, (*_CONTAINERS, Absent)):
                 variant = Variant(layer_class=type(layer), flags=read_flags(layer))
                 found[str(variant)] = variant
     return [variant for _, variant in sorted(found.items())]

@@ -41,7 +41,7 @@ def test_a_decoder_of_any_sizes() -> None:
     verdicts = run_first(reference)
     assert all(verdict.is_equal for verdict in verdicts)
     assert "num_attention_heads = heads_per_key_value_head*num_key_value_heads;" in verdicts[0].domain
-    root = {symbol.name for verdict in verdicts if verdict.subject == "" for symbol in verdict.theirs.free_symbols}
+    root = {symbol.name for verdict in verdicts if verdict.subject == "" for symbol in verdict.measured.free_symbols}
     assert {"half_head_dim", "intermediate_size", "moe_intermediate_size", "n_shared_experts", "vocab_size"} < root
 
 
@@ -51,7 +51,7 @@ def test_experts_of_any_number_in_transformers() -> None:
     verdicts = run_first(transformers, index=2)
     assert all(verdict.is_equal for verdict in verdicts)
     (experts,) = [verdict for verdict in verdicts if verdict.subject.endswith("mlp.experts")]
-    assert {"num_experts_per_tok", "moe_intermediate_size"} < {symbol.name for symbol in experts.theirs.free_symbols}
+    assert {"num_experts_per_tok", "moe_intermediate_size"} < {symbol.name for symbol in experts.measured.free_symbols}
     assert "; 2*half_head_dim <= 256; " in experts.domain
 
 

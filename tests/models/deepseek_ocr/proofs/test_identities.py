@@ -17,7 +17,7 @@ from modelmeter.verify.case import Case
 from modelmeter.verify.identities import (
     prove_growth,
     prove_layer_formulas,
-    put_in_own_sizes,
+    substitute_own_sizes,
 )
 from modelmeter.verify.model_formulas import ModelFormulas
 
@@ -67,7 +67,7 @@ def test_a_layer_has_one_formula_in_its_own_sizes_and_in_the_model() -> None:
 def test_own_sizes_join_the_leading_sizes_and_keep_the_flags() -> None:
     x, y = symbol("batch_size"), symbol("seq_len")
     layer = Linear(leading_shape=(x, y), in_features=5, out_features=7, bias=False)
-    canonical, sizes = put_in_own_sizes(layer)
+    canonical, sizes = substitute_own_sizes(layer)
     assert isinstance(canonical, Linear)
     assert canonical.bias is False
     assert sizes == {symbol("num_tokens"): x * y, symbol("in_features"): 5, symbol("out_features"): 7}
@@ -100,7 +100,7 @@ def test_one_more_layer_adds_what_its_trace_has_and_a_wrong_count_is_found() -> 
     verdicts = list(prove_growth(growth, formulas, make_case))
     assert all(verdict.is_equal for verdict in verdicts)
     (flops,) = [verdict for verdict in verdicts if verdict.metric == "tensor_core_flops"]
-    assert symbol("num_hidden_layers") not in flops.ours.free_symbols, "whatever the depth"
+    assert symbol("num_hidden_layers") not in flops.derived.free_symbols, "whatever the depth"
 
     cost = formulas.costs[""]["prefill"]
     squared = evolve(cost, tensor_core_flops=cost.tensor_core_flops + symbol("num_hidden_layers") ** 2)

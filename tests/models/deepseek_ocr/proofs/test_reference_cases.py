@@ -39,7 +39,9 @@ def test_experts_that_do_not_share_the_tokens_evenly() -> None:
     verdicts = list(prove(formulas_of(architecture), [evolve(cases[3], least={n: 0})]))
     assert different(verdicts) == []
     reads = {
-        verdict.domain.partition(";")[0]: verdict.ours.coeff(sympy.Symbol("weight_bits", integer=True, positive=True))
+        verdict.domain.partition(";")[0]: verdict.derived.coeff(
+            sympy.Symbol("weight_bits", integer=True, positive=True)
+        )
         for verdict in verdicts
         if verdict.metric == "io_bytes" and verdict.subject.endswith("mlp.experts")
     }
@@ -56,7 +58,7 @@ def test_pixels_that_are_no_whole_patch_cost_nothing() -> None:
     assert [case.inputs["base_size"] for case in cases] == [16 * n + rest for rest in range(1, 16)]
     verdicts = list(prove(formulas_of(SHALLOW), [evolve(cases[6], least={})]))
     assert different(verdicts) == []
-    (flops,) = {verdict.theirs for verdict in verdicts if verdict.metric == "tensor_core_flops"}
+    (flops,) = {verdict.measured for verdict in verdicts if verdict.metric == "tensor_core_flops"}
     # n x n patches of 3 * 16 * 16 = 768 values, to 15 channels.
     assert flops == 2 * BATCH_SIZE * n**2 * 768 * 15
 

@@ -17,7 +17,7 @@ def test_the_formula_is_the_mean_over_all_routings() -> None:
     assert [verdict for verdict in verdicts if not verdict.is_equal] == []
     assert len({verdict.domain for verdict in verdicts}) == len(POINTS)
     (one,) = {
-        verdict.theirs for verdict in verdicts if "n_routed_experts = 2; num_experts_per_tok = 1" in verdict.domain
+        verdict.measured for verdict in verdicts if "n_routed_experts = 2; num_experts_per_tok = 1" in verdict.domain
     }
     # 3 tokens, 2 experts: of 8 routings 2 use one expert, 6 use both: 14 / 8 of 13 * 17 = 386.75.
     assert one == 387

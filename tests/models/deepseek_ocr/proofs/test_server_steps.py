@@ -31,7 +31,7 @@ def test_a_chunk_and_a_step_hold_in_every_metric() -> None:
     assert {(verdict.stages, verdict.implementation) for verdict in verdicts} == {
         ("chunk", "reference"), ("step", "formulas")
     }  # fmt: skip
-    (flops,) = [v.theirs for v in verdicts if (v.stages, v.metric) == ("chunk", "tensor_core_flops")]
+    (flops,) = [v.measured for v in verdicts if (v.stages, v.metric) == ("chunk", "tensor_core_flops")]
     # New positions see all that is cached: two products of 2 FLOPs over chunk x cached for each of 24 channels, in the
     # one layer.
     assert flops.coeff(BATCH_SIZE * CHUNK_TOKENS * CACHED_TOKENS) == 2 * 2 * 24

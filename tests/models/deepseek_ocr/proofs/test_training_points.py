@@ -44,8 +44,8 @@ def test_a_training_step_and_every_backward_are_what_autograd_does() -> None:
     }
     (head,) = [verdict for verdict in layers if (verdict.layer, verdict.metric) == ("lm_head", BACKWARD_METRICS[0])]
     # 5 * 3 positions, 24 x 53 weights; a product for the input, and one for the weights.
-    assert head.theirs == 2 * 2 * 15 * 24 * 53
-    (angles,) = {verdict.theirs for verdict in layers if verdict.layer == "llama_rotary_embedding"}
+    assert head.measured == 2 * 2 * 15 * 24 * 53
+    (angles,) = {verdict.measured for verdict in layers if verdict.layer == "llama_rotary_embedding"}
     assert angles == 0
 
 

@@ -249,13 +249,13 @@ def _prove_growth(
 
 def formulas_of(architecture: DeepSeekOCRArchitecture, *, symbolic: Collection[str] = ()) -> ModelFormulas:
     """Return our formulas for the modules of ``architecture`` at its sizes, except those that stay symbols."""
-    return _put_in_sizes(architecture, frozenset(symbolic))
+    return _substitute_sizes(architecture, frozenset(symbolic))
 
 
 @lru_cache(maxsize=8)  # the same formulas are compared with many traces
-def _put_in_sizes(architecture: DeepSeekOCRArchitecture, symbolic: frozenset[str]) -> ModelFormulas:
+def _substitute_sizes(architecture: DeepSeekOCRArchitecture, symbolic: frozenset[str]) -> ModelFormulas:
     sizes = architecture.dimension_values()
-    return build_formulas(trace_reference(architecture), PROVED).put_in(
+    return build_formulas(trace_reference(architecture), PROVED).substitute(
         {name: size for name, size in sizes.items() if name not in symbolic}
     )
 

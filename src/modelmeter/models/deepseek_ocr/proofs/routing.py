@@ -32,9 +32,9 @@ def prove_routing() -> Iterator[Verdict]:
             **SIZES, "n_routed_experts": experts, "num_experts_per_tok": per_token, "num_tokens": tokens,
         }  # fmt: skip
         # Half of a parameter is rounded up.
-        theirs = int(_mean_experts(experts, per_token, tokens) * _MATRIX + Fraction(1, 2))
+        measured = int(_mean_experts(experts, per_token, tokens) * _MATRIX + Fraction(1, 2))
         for call in sorted(reads, key=str):
-            ours = evaluate(call, sizes)
+            derived = evaluate(call, sizes)
             yield Verdict(
                 implementation="enumeration",
                 subject="model.layers.*.mlp",
@@ -44,9 +44,9 @@ def prove_routing() -> Iterator[Verdict]:
                 kind="exact at n points",
                 domain="; ".join(f"{name} = {size}" for name, size in sizes.items()),
                 dimensions=("n_routed_experts", "num_experts_per_tok", "num_tokens"),
-                ours=sympy.sympify(ours),
-                theirs=sympy.Integer(theirs),
-                difference=sympy.sympify(ours) - theirs,
+                derived=sympy.sympify(derived),
+                measured=sympy.Integer(measured),
+                difference=sympy.sympify(derived) - measured,
                 seconds=0.0,
                 note="the weights that the tokens read of one matrix of all experts",
             )

@@ -35,14 +35,14 @@ def prove_server_steps(architecture: DeepSeekOCRArchitecture, progress: Progress
     progress(case.name)
     trace = case.run()
     values = {symbol(name): sympy.sympify(size) for name, size in case.sizes.items()}
-    ours = map_cost(
+    derived = map_cost(
         settle(cost_chunk(formulas)), lambda size: resolve(share_evenly(size).xreplace(values), trace.domain)
     )
     # The traced model also holds what takes no part: the towers, the projector and their embeddings.
     parts = ("model.embed_tokens", "model.layers", "model.norm", "lm_head")
     weight_bytes = sum(trace.costs[path].weight_bytes for path in parts)
     traced = evolve(trace.costs[""], weight_bytes=weight_bytes)
-    yield from _judge(CHUNK, ours, traced, "reference", case.describe(trace.domain), case.dimensions, trace.seconds)
+    yield from _judge(CHUNK, derived, traced, "reference", case.describe(trace.domain), case.dimensions, trace.seconds)
     progress("steps of sequences of one length")
     cached = symbol("cached_tokens")
     lengths = {symbol("context_tokens"): symbol("batch_size") * cached}
@@ -50,15 +50,15 @@ def prove_server_steps(architecture: DeepSeekOCRArchitecture, progress: Progress
     step = build_layers({**sizes, "seq_len": cached, "decode_step": 1})["decode"].cost
     # The sequences of a decode step share a row of positions.
     positions = bits_to_bytes((symbol("batch_size") - 1) * architecture.num_hidden_layers * INDEX_BITS)
-    theirs = map_cost(step, lambda size: resolve(size, Domain()))
-    theirs = Cost(**{**theirs.as_dict(), "io_bytes": theirs.io_bytes + positions})
-    yield from _judge(STEP, one_length, theirs, "formulas", "all sizes; contexts of one length", (), 0.0)
+    measured = map_cost(step, lambda size: resolve(size, Domain()))
+    measured = Cost(**{**measured.as_dict(), "io_bytes": measured.io_bytes + positions})
+    yield from _judge(STEP, one_length, measured, "formulas", "all sizes; contexts of one length", (), 0.0)
 
 
 def _judge(
     stage: str,
-    ours: Cost,
-    theirs: Cost,
+    derived: Cost,
+    measured: Cost,
     implementation: Implementation,
     domain: str,
     dimensions: tuple[str, ...],
@@ -74,8 +74,8 @@ def _judge(
             kind="identity",
             domain=domain,
             dimensions=dimensions,
-            ours=ours[metric],
-            theirs=theirs[metric],
-            difference=sympy.expand(ours[metric] - theirs[metric]),
+            derived=derived[metric],
+            measured=measured[metric],
+            difference=sympy.expand(derived[metric] - measured[metric]),
             seconds=seconds,
         )

@@ -28,12 +28,15 @@ from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.crossover import Crossover, crossover
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.inverse import Largest, Smallest, largest, smallest
+from modelmeter.scaling.language import Comparison, read_comparison
 from modelmeter.scaling.order import Order, order
 from modelmeter.scaling.quantity import Quantity, largest_of, smallest_of
-from modelmeter.scaling.sources import Source, layer, stage
+from modelmeter.scaling.solve import solve
+from modelmeter.scaling.sources import Source, layer, size, stage
 from modelmeter.scaling.statement import Interval, Statement
 
 __all__ = [
-    "Certificate", "Crossover", "Domain", "Interval", "Largest", "Order", "Quantity", "Range", "SignTable", "Smallest",
-    "Source", "Statement", "crossover", "largest", "largest_of", "layer", "order", "smallest", "smallest_of", "stage",
+    "Certificate", "Comparison", "Crossover", "Domain", "Interval", "Largest", "Order", "Quantity", "Range",
+    "SignTable", "Smallest", "Source", "Statement", "crossover", "largest", "largest_of", "layer", "order",
+    "read_comparison", "size", "smallest", "smallest_of", "solve", "stage",
 ]  # fmt: skip

@@ -168,9 +168,14 @@ class Context:
             if not needed & ranges.keys() and needed <= known.keys() and self._is_used(needed, present):
                 known[name] = _whole_value(formula, known)
                 present.add(name)
+        replaced = self._replacements({name: sympy.Rational(value) for name, value in values.items()}, frozenset(names))
         between: list[Rule] = []
         for rule in self.rules:
             if not rule.names <= present:
+                continue
+            following = {name: replaced[name] for name in rule.names if name in replaced and name not in values}
+            if any(following[name].free_symbols for name in following):
+                _narrow_following(ranges, rule, {**known, **following})
                 continue
             first = rule.a if isinstance(rule.a, int) else None if rule.a in ranges else known.get(rule.a)
             if rule.b in ranges and first is None:
@@ -206,6 +211,40 @@ def _narrow(known: Range, rule: Rule, least: Number | None) -> Range:
         return known.intersect(minimum=int(least))
     step = int(least) * (2 if rule.relation == "divides_evenly" else 1)
     return Range(known.minimum, known.maximum, step)
+
+
+def _narrow_following(ranges: dict[str, Range], rule: Rule, values: Mapping[str, Any]) -> None:
+    """Narrow the range of a free size by a rule one side of which follows from it.
+
+    Raises
+    ------
+    FormulaError
+        If the rule is not linear in one free size.
+    """
+    sides = [
+        sympy.sympify(side if isinstance(side, int) else sympy.Symbol(side) if side in ranges else values[side])
+        for side in (rule.a, rule.b)
+    ]
+    names = {symbol: sympy.Symbol(symbol.name) for side in sides for symbol in side.free_symbols}
+    margin = sympy.expand((sides[1] - sides[0]).xreplace(names).xreplace(_numbers_of(values, ranges)))
+    if rule.relation == "at_most" and margin.is_number and margin >= 0:
+        return
+    free = [symbol for symbol in margin.free_symbols if symbol.name in ranges]
+    slope = margin.diff(free[0]) if len(free) == 1 else None
+    if rule.relation != "at_most" or slope is None or not slope.is_Rational or not slope:
+        raise FormulaError("a rule between sizes cannot be read as a range", place=rule.b, found=rule)
+    border = free[0] - margin / slope
+    known = ranges[free[0].name]
+    bound = {"minimum": int(sympy.ceiling(border))} if slope > 0 else {"maximum": int(sympy.floor(border))}
+    ranges[free[0].name] = known.intersect(**bound)
+
+
+def _numbers_of(values: Mapping[str, Any], ranges: Mapping[str, Range]) -> dict[sympy.Symbol, sympy.Rational]:
+    return {
+        sympy.Symbol(name): sympy.Rational(value)
+        for name, value in values.items()
+        if name not in ranges and isinstance(value, int | Fraction)
+    }
 
 
 def _whole_value(formula: sympy.Expr, known: Mapping[str, Number]) -> Number:

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, list_states
 from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
+from modelmeter.core.symbols import symbol
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.context import Context
@@ -240,6 +241,25 @@ def layer(model: CompiledFormulas, name: str) -> LayerSource:
     if len(found) != 1:
         raise unknown_name("layer", name, model.layers, meant=found)
     return LayerSource(model=model, name=found[0])
+
+
+def size(model: CompiledFormulas, name: str) -> Quantity:
+    """Return a size of the workload, of storage or of the architecture as a quantity without a unit.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model has no such size.
+
+    Examples
+    --------
+    >>> import modelmeter
+    >>> size(modelmeter.load(), "seq_len").formula
+    seq_len
+    """
+    if name not in model.defaults:
+        raise unknown_name("size", name, model.defaults)
+    return Quantity(formula=symbol(name), name=name, context=_make_context(model, settled=False))
 
 
 def _make_context(model: CompiledFormulas, *, settled: bool) -> Context:

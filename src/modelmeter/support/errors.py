@@ -67,6 +67,10 @@ class EvidenceError(ModelMeterError):
     """A record of how formulas were checked is damaged, or lacks a check."""
 
 
+class QuestionError(ModelMeterError):
+    """A question is not written in the language of questions."""
+
+
 class CertificateError(ModelMeterError):
     """A certificate is damaged, proves something else, or belongs to another formula."""
 

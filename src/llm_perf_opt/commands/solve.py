@@ -1,0 +1,129 @@
+"""``modelmeter solve``: one question about the formulas, its answer in closed form, and how it is known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:  # these come with sympy
+    from llm_perf_opt.data import HardwareSpec
+    from modelmeter.scaling import Quantity, Statement
+
+SAMPLES = """\b
+Samples:
+  modelmeter solve "prefill.io_bytes >= 2 * decode.io_bytes" --over seq_len
+  modelmeter solve "request.weight_bytes + request.kv_cache_bytes + request.peak_activation_bytes
+                    <= card.usable_bytes" --over batch_size --hardware h100-sxm
+  modelmeter solve "decode.modules(*.mlp).io_bytes" --over batch_size"""
+
+
+def solve(
+    question: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUESTION",
+            help="A >= B: from where on; A <= B: up to where; A alone: how it grows. Write STAGE.METRIC, "
+            "STAGE.modules(PATTERN).METRIC, STAGE.operator(NAME).METRIC, layer(NAME).METRIC, sizes, numbers "
+            "(80GiB, 3e12 FLOP), + - * / ( ) max(,) min(,), and with --hardware card.NAME.",
+        ),
+    ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Sizes; the others have their defaults.")
+    ] = None,
+    over: Annotated[str, typer.Option("--over", metavar="SIZE", help="The size that grows.")] = "",
+    first: Annotated[int | None, typer.Option("--from", help="Its least value; else that of the model.")] = None,
+    last: Annotated[int | None, typer.Option("--to", help="Its largest value; else it grows without end.")] = None,
+    hardware: Annotated[
+        str | None, typer.Option("--hardware", metavar="ID|FILE", help="A card, whose numbers are then card.NAME.")
+    ] = None,
+    dtype: Annotated[str, typer.Option("--dtype", metavar="DTYPE", help="Of the card's matrix products.")] = "bfloat16",
+    graph: Annotated[
+        Path | None, typer.Option("--graph", metavar="FILE", help="Start from this saved module graph.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the certificate.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the formula of the answer as LaTeX.")] = False,
+) -> None:
+    """Answer a question about costs in closed form, with a proof."""
+    from llm_perf_opt.commands.sources import compile_graph, read_graph
+    from llm_perf_opt.hardware import find_hardware
+    from modelmeter.scaling import solve as answer
+    from modelmeter.support.errors import WorkloadError
+
+    if not over:
+        raise typer.BadParameter("say which size grows: --over seq_len", param_hint="--over")
+    if as_json and latex:
+        raise typer.BadParameter("choose --json or --latex", param_hint="--latex")
+    model = compile_graph(read_graph(graph))
+    own = {} if hardware is None else list_quantities(find_hardware(hardware), dtype)
+    if hardware is None and "card." in question:
+        raise WorkloadError("the question is about a card", place="card", remedy="choose one: --hardware h100-sxm")
+    found = answer(
+        question, model, over, own=own, bounds=None if first is last is None else {over: (first, last)},
+        **read_sizes(arguments or [], model.defaults),
+    )  # fmt: skip
+    found.check()
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=1))
+    elif latex:
+        typer.echo(found.latex)
+    else:
+        typer.echo(describe(found, over))
+
+
+def list_quantities(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:
+    """Return the numbers of a card by their names in questions.
+
+    Raises
+    ------
+    RecordError
+        If the card states no rate for the type.
+    """
+    from modelmeter.scaling import Quantity
+
+    rate, _ = card.matrix_peak(dtype)
+    numbers = {
+        "tensor_flops_per_second": (rate, "FLOP/s"),
+        "vector_flops_per_second": (card.vector_flops_per_second, "FLOP/s"),
+        "memory_bytes_per_second": (card.memory_bytes_per_second, "byte/s"),
+        "memory_bytes": (card.memory_bytes, "bytes"),
+        "usable_bytes": (card.usable_bytes, "bytes"),
+    }
+    return {
+        f"card.{name}": Quantity(Fraction(number), f"card.{name}", unit) for name, (number, unit) in numbers.items()
+    }
+
+
+def read_sizes(assignments: list[str], defaults: Mapping[str, int]) -> dict[str, int | Fraction]:
+    """Return sizes that are written ``key=value``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such size.
+    WorkloadError
+        If one is not written so, is given twice, or is no number.
+    """
+    from llm_perf_opt.arguments import parse_arguments
+
+    sizes = [name for name in defaults if name != "decode_step"]
+    found = parse_arguments(assignments, sizes, "size")
+    return {name: value for name, value in found.items() if not isinstance(value, str)}
+
+
+def describe(found: Statement, over: str) -> str:
+    """Return an answer as lines: the sentence, its formula, where it holds, and how it is known."""
+    fixed = ", ".join(f"{name} = {value}" for name, value in sorted(found.domain.fixed.items()))
+    lines = [
+        found.sentence,
+        "",
+        f"formula  {'none' if found.formula is None else found.formula}",
+        f"domain   {over} {found.domain.ranges[over]}",
+        *([f"at       {fixed}"] if fixed else []),
+        f"known    {found.known}" + "".join(f"; {each.technique}" for each in found.certificates),
+    ]
+    return "\n".join(lines)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 import sympy
 from hypothesis import strategies as st
 
+from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Differs, Equals, Exceeds, RoutedReads, Triangular, ceil_div, floor_div
 from modelmeter.scaling import Quantity
+
+QUESTIONS = int(os.environ.get("MODELMETER_QUESTIONS", "200"))
+"""How many random questions each test asks; 10,000 have been asked."""
+
+LAST = 80
+"""Values are compared at 1 to this."""
 
 N = sympy.Symbol("n", integer=True, positive=True)
 
@@ -45,8 +54,6 @@ budgets = st.one_of(st.integers(0, 60), st.integers(0, 5000))
 
 def values(quantity: Quantity, last: int) -> list[int]:
     """Return the values at 1 to ``last``: with the evaluator, not with what questions are answered by."""
-    from modelmeter.core.evaluate import evaluate
-
     found = [evaluate(quantity.formula, {"n": n}) for n in range(1, last + 1)]
     assert all(isinstance(value, int) for value in found)
     return [int(value) for value in found]

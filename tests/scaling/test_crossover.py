@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import given, settings
-from questions import N, costs, values
+from questions import LAST, QUESTIONS, N, costs, values
 
 import modelmeter
 from modelmeter import scaling
 from modelmeter.scaling import Quantity
-
-QUESTIONS = int(os.environ.get("MODELMETER_QUESTIONS", "300"))
-"""How many random questions are asked; 10,000 have been."""
-
-LAST = 80
 
 
 def check_against_values(answer: scaling.Crossover, differences: list[int]) -> None:

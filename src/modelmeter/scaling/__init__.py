@@ -25,18 +25,50 @@ All sizes but the one that is asked over have their defaults, or what ``at`` say
 """
 
 from modelmeter.scaling.certificate import Certificate, SignTable
+from modelmeter.scaling.certificates import certificate_from_json
 from modelmeter.scaling.crossover import Crossover, crossover
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.inverse import Largest, Smallest, largest, smallest
 from modelmeter.scaling.language import Comparison, read_comparison
+from modelmeter.scaling.limit import Limit, limit
+from modelmeter.scaling.monotony import Monotone, Sign, monotone, sign
 from modelmeter.scaling.order import Order, order
 from modelmeter.scaling.quantity import Quantity, largest_of, smallest_of
 from modelmeter.scaling.solve import solve
-from modelmeter.scaling.sources import Source, layer, size, stage
+from modelmeter.scaling.sources import LayerSource, Source, layer, size, stage
 from modelmeter.scaling.statement import Interval, Statement
 
 __all__ = [
-    "Certificate", "Comparison", "Crossover", "Domain", "Interval", "Largest", "Order", "Quantity", "Range",
-    "SignTable", "Smallest", "Source", "Statement", "crossover", "largest", "largest_of", "layer", "order",
-    "read_comparison", "size", "smallest", "smallest_of", "solve", "stage",
-]  # fmt: skip
+    "Certificate",
+    "Comparison",
+    "Crossover",
+    "Domain",
+    "Interval",
+    "Largest",
+    "LayerSource",
+    "Limit",
+    "Monotone",
+    "Order",
+    "Quantity",
+    "Range",
+    "Sign",
+    "SignTable",
+    "Smallest",
+    "Source",
+    "Statement",
+    "certificate_from_json",
+    "crossover",
+    "largest",
+    "largest_of",
+    "layer",
+    "limit",
+    "monotone",
+    "order",
+    "read_comparison",
+    "sign",
+    "size",
+    "smallest",
+    "smallest_of",
+    "solve",
+    "stage",
+]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from math import lcm
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
 from modelmeter.scaling import terms, univariate
-from modelmeter.scaling.cells import Cell, find_pieces
+from modelmeter.scaling.cells import Cell, Piece, find_pieces
+from modelmeter.scaling.cover import cell_to_json, cells_from_json, check_cover
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.terms import Term
 from modelmeter.support.errors import CertificateError, FormulaError
@@ -29,8 +29,8 @@ class Certificate(Protocol):
     def technique(self) -> str:
         """How it proves, in words."""
 
-    def check(self) -> None:
-        """Replay the proof.
+    def check(self, formula: Term | None = None) -> None:
+        """Replay the proof; with a formula in normal form, refuse one of another formula.
 
         Raises
         ------
@@ -114,16 +114,12 @@ class SignTable:
         """Return the sign at an integer of the range."""
         return univariate.sign_of(terms.evaluate(self.formula, {self.name: point}))
 
-    def check(self) -> None:
+    def check(self, formula: Term | None = None) -> None:
         """Replay: the cells cover the range, and on each the formula has the sign that is claimed."""
-        check_fingerprint(self.formula, self.fingerprint)
+        check_fingerprint(self.formula, self.fingerprint, formula)
         check_cover([each.cell for each in self.cells], self.range)
         for each in self.cells:
-            try:
-                pieces = find_pieces([self.formula], self.name, [each.cell])
-            except FormulaError as error:
-                raise CertificateError("a cell cannot be replayed", place=str(each.cell), found=str(error)) from None
-            for piece in pieces:
+            for piece in replay_pieces(self.formula, self.name, each.cell):
                 runs = univariate.find_signs(piece.polynomials[0], piece.cell.first, piece.cell.last)
                 wrong = [run for run in runs if run.sign != each.sign]
                 if wrong:
@@ -144,72 +140,37 @@ class SignTable:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> SignTable:
-        """Return the certificate of a JSON value."""
+    def from_json(cls, value: Mapping[str, Any]) -> SignTable:
+        """Return the certificate of a JSON object with the keys of :meth:`to_json`."""
         cells = tuple(SignCell(cell, sign) for cell, (sign,) in cells_from_json(value["cells"], extra=1))
         return cls(
-            terms.from_json(value["formula"]), value["name"], Range.from_json(value["range"]), cells,
+            terms.from_json(value["formula"]),
+            value["name"],
+            Range.from_json(value["range"]),
+            cells,
             value["fingerprint"],
-        )  # fmt: skip
+        )
 
 
-def check_fingerprint(formula: Term, fingerprint: str) -> None:
-    """Refuse a fingerprint of another formula."""
-    found = terms.fingerprint(formula)
-    if found != fingerprint:
-        raise CertificateError("the fingerprint is of another formula", expected=fingerprint, found=found)
+def replay_pieces(formula: Term, name: str, cell: Cell) -> list[Piece]:
+    """Return the pieces of a formula on a cell of a certificate.
+
+    Raises
+    ------
+    CertificateError
+        If it has none.
+    """
+    try:
+        return find_pieces([formula], name, [cell])
+    except FormulaError as error:
+        raise CertificateError("a cell cannot be replayed", place=str(cell), found=str(error)) from None
 
 
-def check_cover(cells: Sequence[Cell], range_: Range) -> None:
-    """Refuse cells that leave out an integer of a range, have one twice, or have one outside of it."""
-    step = range_.multiple_of
-    if any(cell.modulus < 1 or (cell.last is not None and cell.last < cell.first) for cell in cells):
-        raise CertificateError("a cell is empty", place=str(range_))
-    modulus = lcm(step, *(cell.modulus for cell in cells if cell.start != cell.end))
-    stretches: dict[int, list[tuple[int, int | None]]] = {}
-    for cell in cells:
-        if cell.start == cell.end:
-            stretches.setdefault(cell.start % modulus, []).append((cell.start, cell.start))
-            continue
-        for offset in range(modulus // cell.modulus):
-            start = cell.start + offset * cell.modulus
-            residue = start % modulus
-            if cell.end is None or start <= cell.end:
-                end = None if cell.end is None else cell.end - (cell.end - residue) % modulus
-                stretches.setdefault(residue, []).append((start, end))
-    for residue in range(0, modulus, step):
-        first = range_.first + (residue - range_.first) % modulus
-        last = None if range_.last is None else range_.last - (range_.last - residue) % modulus
-        if last is None or first <= last:
-            _check_row(sorted(stretches.pop(residue, []), key=lambda each: each[0]), first, last, modulus)
-    if stretches:
-        raise CertificateError("a cell is outside of the range", place=f"class {min(stretches)} by {modulus}")
-
-
-def _check_row(stretches: list[tuple[int, int | None]], first: int, last: int | None, modulus: int) -> None:
-    """Check that stretches of one class follow each other from ``first`` to ``last``."""
-    expected: int | None = first
-    for start, end in stretches:
-        if start != expected:
-            raise CertificateError("the cells leave a gap, or overlap", expected=expected, found=start)
-        expected = None if end is None else end + modulus
-    if expected != (None if last is None else last + modulus):
-        raise CertificateError("the cells do not end where the range does", expected=last, found=expected)
-
-
-def cell_to_json(cell: Cell) -> list[int | None]:
-    """Return a cell as JSON: modulus, residue, first and last."""
-    return [cell.modulus, cell.residue, cell.first, cell.last]
-
-
-def cells_from_json(rows: object, extra: int) -> Iterator[tuple[Cell, list[Any]]]:
-    """Yield the cells of a JSON list, each with so many more values."""
-    for row in rows if isinstance(rows, list) else [None]:
-        if (
-            not isinstance(row, list)
-            or len(row) != 4 + extra
-            or any(type(each) is not int for each in row[:3])
-            or not (row[3] is None or type(row[3]) is int)
-        ):
-            raise CertificateError("this is no cell", found=row)
-        yield Cell(*row[:4]), row[4:]
+def check_fingerprint(formula: Term, fingerprint: str, asked: Term | None = None) -> None:
+    """Refuse a fingerprint of another formula, and one of another formula than is asked about."""
+    for each, problem in (
+        (formula, "the fingerprint of a certificate is of another formula"),
+        (asked, "the formula has changed since it was certified"),
+    ):
+        if each is not None and (found := terms.fingerprint(each)) != fingerprint:
+            raise CertificateError(problem, expected=found, found=fingerprint, remedy="ask again")

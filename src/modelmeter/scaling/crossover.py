@@ -9,12 +9,13 @@ import sympy
 from attrs import frozen
 
 from modelmeter.scaling import normal_form, univariate
+from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
 from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
-from modelmeter.scaling.signs import SignInterval, find_signs
-from modelmeter.scaling.statement import Interval, Statement
+from modelmeter.scaling.signs import SignInterval, find_signs, read_signs
+from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge
 from modelmeter.support.errors import FormulaError
 
 Outcome = Literal["always", "never", "from", "only", "by residue"]
@@ -45,6 +46,14 @@ class Crossover(Statement):
     outcome: Outcome
     holds: tuple[Interval, ...]
     threshold: sympy.Expr | None = None
+
+    def _check_answer(self) -> None:
+        """Check that outcome, value and intervals are those of the signs."""
+        for table in self.certificates:
+            if isinstance(table, SignTable):
+                signs = read_signs(table)
+                found = (*_read_outcome(signs.intervals, table.range), signs.where(0, 1))
+                expect_answer(self, found, (self.outcome, self.value, self.holds))
 
     def details(self) -> Mapping[str, Any]:
         """Return what a crossover has beside the others, as JSON."""
@@ -90,14 +99,15 @@ def crossover(a: Operand, b: Operand, over: str, *, bounds: Bounds | None = None
     form = compare(question)
     signs = find_signs(term_of(form), over, question.range)
     holds = signs.where(0, 1)
-    outcome, value = _read_outcome(signs.intervals, question.range)
+    domain = signs.narrow(question.domain, over)
+    outcome, value = _read_outcome(signs.intervals, domain.ranges[over])
     text = f"{one.name} >= {other.name}"
     threshold = _find_threshold(form, over, value) if outcome == "from" else None
     return Crossover(
         question=f"{text} over {over}",
-        formula=_closed_form(outcome, value, threshold), value=value, domain=question.domain,
-        sentence=_say(one.name, other.name, over, outcome, value, holds, question.range),
-        known=signs.known, certificates=() if signs.table is None else (signs.table,),
+        formula=_closed_form(outcome, value, threshold), value=value, domain=domain,
+        sentence=hedge(_say(one.name, other.name, over, outcome, value, holds, domain.ranges[over]), signs.known),
+        known=signs.known, certificates=signs.certificates,
         over=over, outcome=outcome, holds=holds, threshold=threshold,
     )  # fmt: skip
 
@@ -161,7 +171,7 @@ def read_coefficients(form: NormalForm, over: str) -> univariate.Coefficients | 
 
 def _closed_form(outcome: Outcome, value: int | None, threshold: sympy.Expr | None) -> sympy.Expr | None:
     if threshold is not None:
-        return sympy.ceiling(threshold, evaluate=False)
+        return threshold if threshold.is_Integer else sympy.ceiling(threshold, evaluate=False)
     return None if value is None else sympy.Integer(value)
 
 

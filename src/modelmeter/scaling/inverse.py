@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 import sympy
 from attrs import frozen
 
 from modelmeter.scaling import univariate
+from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.crossover import compare, of_one_unit, read_coefficients
-from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, Quantity
 from modelmeter.scaling.question import Bounds, ask, term_of
-from modelmeter.scaling.signs import Signs, find_signs
-from modelmeter.scaling.statement import Interval, Statement
+from modelmeter.scaling.signs import Signs, find_signs, read_signs
+from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge
 
 
 @frozen(kw_only=True)
@@ -38,6 +39,29 @@ class Largest(Statement):
     outcome: str
     fits: tuple[Interval, ...]
 
+    def _check_answer(self) -> None:
+        """Check that outcome, value and intervals are those of the signs."""
+        for table in self.certificates:
+            if isinstance(table, SignTable):
+                signs = read_signs(table)
+                fits = signs.where(0, 1)
+                expect_answer(self, (*self._read(signs), fits), (self.outcome, self.value, self.fits))
+
+    @staticmethod
+    def _read(signs: Signs) -> tuple[str, int | None]:
+        """Return outcome and value."""
+        for each in reversed(signs.intervals):
+            if each.sign is not None and each.sign < 0:
+                continue
+            if each.last is None:
+                return "unbounded", None
+            if each.sign is not None:
+                return "at", each.last
+            assert signs.table is not None  # the residue decides: the last that fits
+            points = range(each.last, each.first - 1, -signs.table.range.multiple_of)
+            return "at", next(point for point in points if signs.table.sign_at(point) >= 0)
+        return "never", None
+
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
         return {
@@ -48,6 +72,17 @@ class Largest(Statement):
 @frozen(kw_only=True)
 class Smallest(Largest):
     """The smallest integer at which a quantity reaches a target; ``fits`` are all that do."""
+
+    @staticmethod
+    def _read(signs: Signs) -> tuple[str, int | None]:
+        """Return outcome and value."""
+        for each in signs.intervals:
+            if each.sign is None and signs.table is not None:  # the residue decides: the first that fits
+                step = signs.table.range.multiple_of
+                return "at", next(point for point in count(each.first, step) if signs.table.sign_at(point) >= 0)
+            if each.sign is not None and each.sign >= 0:
+                return "at", each.first
+        return "never", None
 
 
 def largest(over: str, *, of: Quantity, under: Operand, bounds: Bounds | None = None) -> Largest:
@@ -76,20 +111,23 @@ def largest(over: str, *, of: Quantity, under: Operand, bounds: Bounds | None = 
     form = compare(question)
     signs = find_signs(term_of(form), over, question.range)
     fits = signs.where(0, 1)
-    outcome, value = _find_last(signs, fits, question.range)
+    outcome, value = Largest._read(signs)
+    domain = signs.narrow(question.domain, over)
     exact = _root(form, over, value, sympy.floor)
     texts = {
         "at": f"{other.name} is within {one.name} up to {over} = {value}, and more at every larger one.",
-        "never": f"{other.name} is more than {one.name} at every {over} {question.range}.",
+        "never": f"{other.name} is more than {one.name} at every {over} {domain.ranges[over]}.",
         "unbounded": f"{other.name} is within {one.name} at ever larger {over}: there is no largest.",
     }
-    if outcome == "at" and len(fits) > 1:
+    if outcome == "at" and value == domain.ranges[over].last:
+        texts["at"] = f"{other.name} is within {one.name} at {over} = {value}, the largest that was asked for."
+    elif outcome == "at" and len(fits) > 1:
         texts["at"] = (
             f"{other.name} is within {one.name} at {over} = {value} and at no larger one, but not at every smaller one."
         )
     return Largest(
-        question=f"largest {over} with {other.name} <= {one.name}", formula=exact, value=value, domain=question.domain,
-        sentence=texts[outcome], known=signs.known, certificates=() if signs.table is None else (signs.table,),
+        question=f"largest {over} with {other.name} <= {one.name}", formula=exact, value=value, domain=domain,
+        sentence=hedge(texts[outcome], signs.known), known=signs.known, certificates=signs.certificates,
         over=over, outcome=outcome, fits=fits,
     )  # fmt: skip
 
@@ -109,37 +147,18 @@ def smallest(over: str, *, of: Quantity, at_least: Operand, bounds: Bounds | Non
     form = compare(question)
     signs = find_signs(term_of(form), over, question.range)
     fits = signs.where(0, 1)
-    value = fits[0].first if fits else _first_mixed(signs)
-    outcome = "never" if value is None else "at"
+    outcome, value = Smallest._read(signs)
+    domain = signs.narrow(question.domain, over)
     exact = _root(form, over, value, sympy.ceiling)
     texts = {
         "at": f"{one.name} is at least {other.name} at {over} = {value}, and at no smaller one.",
-        "never": f"{one.name} is less than {other.name} at every {over} {question.range}.",
+        "never": f"{one.name} is less than {other.name} at every {over} {domain.ranges[over]}.",
     }
     return Smallest(
         question=f"smallest {over} with {one.name} >= {other.name}", formula=exact, value=value,
-        domain=question.domain, sentence=texts[outcome], known=signs.known,
-        certificates=() if signs.table is None else (signs.table,), over=over, outcome=outcome, fits=fits,
+        domain=domain, sentence=hedge(texts[outcome], signs.known), known=signs.known,
+        certificates=signs.certificates, over=over, outcome=outcome, fits=fits,
     )  # fmt: skip
-
-
-def _find_last(signs: Signs, fits: tuple[Interval, ...], range_: Range) -> tuple[str, int | None]:
-    last = signs.intervals[-1]
-    if last.sign is None or (last.sign >= 0 and last.last is None):
-        return "unbounded", None
-    return ("at", fits[-1].last) if fits else ("never", None)
-
-
-def _first_mixed(signs: Signs) -> int | None:
-    """Return the first point that fits in an interval where the residue decides."""
-    for each in signs.intervals:
-        if each.sign is None and signs.table is not None:
-            step = signs.table.range.multiple_of
-            point = each.first
-            while signs.table.sign_at(point) < 0:
-                point += step
-            return point
-    return None
 
 
 def _root(form: NormalForm, over: str, value: int | None, rounding: Any) -> sympy.Expr | None:
@@ -149,5 +168,5 @@ def _root(form: NormalForm, over: str, value: int | None, rounding: Any) -> symp
     coefficients = read_coefficients(form, over)
     for root in () if coefficients is None else univariate.list_roots(coefficients):
         if rounding(root) == value:
-            return rounding(root, evaluate=False)
+            return root if root.is_Integer else rounding(root, evaluate=False)
     return sympy.Integer(value)

@@ -9,14 +9,14 @@ from typing import Any
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling import normal_form, terms
-from modelmeter.scaling.cells import NotResolvedError, find_pieces
-from modelmeter.scaling.domain import number_to_json
+from modelmeter.scaling import normal_form
+from modelmeter.scaling.domain import Range, number_to_json
+from modelmeter.scaling.pieces import Pieces
 from modelmeter.scaling.quantity import Operand, as_quantity
 from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
 from modelmeter.scaling.signs import find_signs
-from modelmeter.scaling.statement import Statement
-from modelmeter.scaling.terms import Number
+from modelmeter.scaling.statement import Statement, expect_answer, hedge
+from modelmeter.scaling.terms import Number, Term
 from modelmeter.support.errors import FormulaError
 
 
@@ -44,6 +44,11 @@ class Order(Statement):
     share: Fraction
     from_size: int | None
 
+    def _check_answer(self) -> None:
+        """Check that the leading term is that of the tail."""
+        tails = [each for each in self.certificates if isinstance(each, Pieces)]
+        expect_answer(self, [each.leading() for each in tails], [(self.degree, self.coefficient)])
+
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
         return {
@@ -69,7 +74,11 @@ def order(of: Operand, over: str, *, share: Fraction = Fraction(9, 10), bounds: 
     form, below = read_fraction(question.formulas[0])
     if below != normal_form.constant(1):
         raise FormulaError("a quotient has no leading term", place=quantity.name, remedy="ask for its limit")
-    degree, coefficient = find_leading(term_of(form), over, question)
+    tail = find_tail(term_of(form), over, question.range)
+    leading_term = tail.leading()
+    if leading_term is None:
+        raise FormulaError("residue classes grow differently", place=quantity.name, remedy="ask for its steps")
+    degree, coefficient = leading_term
     size = normal_form.generator(over)
     leading = normal_form.scale(normal_form.power(size, degree), coefficient)
     # More than the share of a positive whole: leading - share * whole > 0.
@@ -81,35 +90,22 @@ def order(of: Operand, over: str, *, share: Fraction = Fraction(9, 10), bounds: 
     most = f"{float(share):.0%}"
     where = f"never more than {most}" if from_size is None else f"more than {most} of it from {over} = {from_size} on"
     return Order(
-        question=f"order of {quantity.name} over {over}", formula=formula, value=coefficient, domain=question.domain,
-        sentence=f"{quantity.name} grows as {formula}, which is {where}.", known=signs.known,
-        certificates=() if signs.table is None else (signs.table,),
+        question=f"order of {quantity.name} over {over}", formula=formula, value=coefficient,
+        domain=signs.narrow(question.domain, over),
+        sentence=hedge(f"{quantity.name} grows as {formula}, which is {where}.", signs.known), known=signs.known,
+        certificates=(tail, *signs.certificates),
         over=over, degree=degree, coefficient=coefficient, share=share, from_size=from_size,
     )  # fmt: skip
 
 
-def find_leading(term: terms.Term, over: str, question: Any) -> tuple[int, Number]:
-    """Return degree and coefficient of the leading term of a formula of one size, the same on all residue classes.
+def find_tail(formula: Term, over: str, range_: Range) -> Pieces:
+    """Return the pieces of a formula of one size from some size on, where each goes on without end.
 
     Raises
     ------
     FormulaError
-        If there is none.
+        If the size has an end, or they are not found.
     """
-    try:
-        pieces = find_pieces([term], over, [question.range.cell])
-    except NotResolvedError as error:
-        raise FormulaError("a formula has no leading term that is found", place=over, found=str(error)) from None
-    found: set[tuple[int, Number]] = set()
-    for piece in pieces:
-        if piece.cell.last is None:
-            (polynomial,) = piece.polynomials
-            degree = max(len(polynomial) - 1, 0)
-            top = polynomial[-1] if polynomial else 0
-            found.add((degree, terms.simplest(Fraction(top) / piece.cell.modulus**degree)))
-    if len(found) != 1:
-        raise FormulaError(
-            "a formula has no leading term", place=over, expected="one for all residue classes",
-            found="a size with an end" if not found else sorted(found),
-        )  # fmt: skip
-    return found.pop()
+    if range_.maximum is not None:
+        raise FormulaError("a size has an end, and nothing is known of what is beyond", place=over, found=range_)
+    return Pieces.make_tail(formula, over, range_)

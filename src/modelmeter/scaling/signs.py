@@ -9,7 +9,7 @@ from attrs import frozen
 from modelmeter.scaling import terms, univariate
 from modelmeter.scaling.cells import NotResolvedError
 from modelmeter.scaling.certificate import SignTable
-from modelmeter.scaling.domain import Range
+from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.statement import PROVED, Interval
 from modelmeter.scaling.terms import Term
 
@@ -46,6 +46,15 @@ class Signs:
     known: str
     table: SignTable | None
 
+    @property
+    def certificates(self) -> tuple[SignTable, ...]:
+        """The certificate, if there is one, as statements have it."""
+        return () if self.table is None else (self.table,)
+
+    def narrow(self, domain: Domain, name: str) -> Domain:
+        """Return a domain without what was not checked, where the signs are not proved."""
+        return domain if self.table is not None else domain.restrict(name, maximum=self.intervals[-1].last)
+
     def where(self, *signs: int) -> tuple[Interval, ...]:
         """Return where the sign is one of these, joined."""
         found: list[Interval] = []
@@ -71,6 +80,11 @@ def find_signs(formula: Term, name: str, range_: Range) -> Signs:
         table = SignTable.make(formula, name, range_)
     except NotResolvedError:
         return check_signs(formula, name, range_)
+    return read_signs(table)
+
+
+def read_signs(table: SignTable) -> Signs:
+    """Return the signs that a certificate has."""
     return Signs(tuple(_merge(table)), PROVED, table)
 
 

@@ -97,6 +97,11 @@ class Statement:
         """Check that the answer follows from the certificates; each kind says how."""
 
     @property
+    def fingerprint(self) -> str:
+        """What tells the formulas that it is about from any others: those of its certificates."""
+        return "-".join(certificate.fingerprint for certificate in self.certificates)
+
+    @property
     def latex(self) -> str:
         """The formula as LaTeX."""
         return "" if self.formula is None else str(latex(self.formula))
@@ -118,3 +123,20 @@ class Statement:
             "certificates": [certificate.to_json() for certificate in self.certificates],
             **self.details(),
         }
+
+
+def expect_answer(statement: Statement, found: object, claimed: object) -> None:
+    """Refuse an answer that does not follow from a certificate.
+
+    Raises
+    ------
+    CertificateError
+        If it does not.
+    """
+    if found != claimed:
+        raise CertificateError("an answer does not follow", place=statement.question, expected=found, found=claimed)
+
+
+def hedge(sentence: str, known: str) -> str:
+    """Return a sentence that says where it was checked, if it was not proved."""
+    return sentence if known == PROVED else f"This was {known}, and nothing is known beyond: {sentence}"

@@ -1,0 +1,111 @@
+"""What a quantity tends to as a size grows, and from which side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, Literal
+
+import sympy
+from attrs import frozen
+
+from modelmeter.scaling import normal_form
+from modelmeter.scaling.domain import Range
+from modelmeter.scaling.normal_form import NormalForm
+from modelmeter.scaling.order import find_tail
+from modelmeter.scaling.pieces import Pieces
+from modelmeter.scaling.quantity import Operand, as_quantity
+from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
+from modelmeter.scaling.signs import Signs, find_signs
+from modelmeter.scaling.statement import Statement, expect_answer
+from modelmeter.scaling.terms import Number, simplest
+from modelmeter.support.errors import FormulaError
+
+Side = Literal["below", "above", "equal", "both"]
+
+
+@frozen(kw_only=True)
+class Limit(Statement):
+    """What a quantity tends to as a size grows without end: ``value``, or None where it grows without end.
+
+    Parameters
+    ----------
+    over
+        The size.
+    side
+        Where the quantity is, on the whole domain: never above the limit, never below it, equal to it, or both.
+    """
+
+    over: str
+    side: Side | None
+
+    def _check_answer(self) -> None:
+        """Check that the value is the quotient of the leading terms."""
+        tails = [each for each in self.certificates if isinstance(each, Pieces)]
+        expect_answer(self, _quotient_of_leading(tails[0], tails[1]), self.value)
+
+    def details(self) -> Mapping[str, Any]:
+        """Return what this has beside the others, as JSON."""
+        return {"over": self.over, "side": self.side}
+
+
+def limit(of: Operand, over: str, *, bounds: Bounds | None = None) -> Limit:
+    """Return what a quantity, often a quotient of two, tends to as a size grows without end.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such size.
+    FormulaError
+        If residue classes tend to different numbers, or the tail of the formula is not found.
+    """
+    quantity = as_quantity(of)
+    question = ask((quantity,), over, bounds=bounds)
+    above, below = read_fraction(question.formulas[0])
+    tails = [find_tail(term_of(form), over, question.range) for form in (above, below)]
+    value = _quotient_of_leading(*tails)
+    signs = None if value is None else _compare_with_limit(above, below, value, over, question.range)
+    side = None if signs is None else _side_of(signs)
+    certificates = (*tails, *(() if signs is None or signs.table is None else (signs.table,)))
+    formula = sympy.oo if value is None else sympy.Rational(value.numerator, value.denominator)
+    words = {
+        "below": "and is never more", "above": "and is never less", "equal": "which it always is",
+        "both": "from both sides", None: "",
+    }[side]  # fmt: skip
+    tends = "grows without end" if value is None else f"tends to {formula}, {words}"
+    return Limit(
+        question=f"limit of {quantity.name} over {over}", formula=formula, value=value, domain=question.domain,
+        sentence=f"{quantity.name} {tends}, as {over} grows.", certificates=certificates, over=over, side=side,
+    )  # fmt: skip
+
+
+def _quotient_of_leading(above: Pieces, below: Pieces) -> Number | None:
+    """Return what a quotient tends to; None: it grows without end.
+
+    Raises
+    ------
+    FormulaError
+        If it tends to several numbers.
+    """
+    one, other = above.leading(), below.leading()
+    if one is None or other is None or not other[1]:
+        raise FormulaError("a formula tends to different numbers on residue classes", place=above.name)
+    if one[0] > other[0]:
+        return None
+    return simplest(Fraction(one[1]) / other[1]) if one[0] == other[0] else 0
+
+
+def _compare_with_limit(above: NormalForm, below: NormalForm, value: Number, over: str, range_: Range) -> Signs:
+    difference = normal_form.add(above, normal_form.scale(below, -value))
+    return find_signs(term_of(normal_form.multiply(difference, below)), over, range_)
+
+
+def _side_of(signs: Signs) -> Side | None:
+    if signs.table is None:
+        return None
+    found = {each.sign for each in signs.table.cells}
+    if found == {0}:
+        return "equal"
+    if 1 not in found:
+        return "below"
+    return "both" if -1 in found else "above"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from attrs import evolve
-from tests.fuzz import module_cases, work_cases
+from tests.fuzz import module_cases, question_cases, work_cases
 from tests.fuzz.case import Case
 from tests.fuzz.values import Draw
 
@@ -14,6 +14,7 @@ _MAKERS: Final[tuple[tuple[float, Callable[[Draw], Case]], ...]] = (
     (24, work_cases.make_eval),
     (22, work_cases.make_report),
     (15, work_cases.make_sweep),
+    (4, question_cases.make_solve),
     (13, module_cases.make_tree),
     (11, module_cases.make_coverage),
     (7, module_cases.make_compile),
@@ -22,14 +23,14 @@ _MAKERS: Final[tuple[tuple[float, Callable[[Draw], Case]], ...]] = (
     (1.5, module_cases.make_verify),
     (1.5, lambda draw: _make_words(draw)),
 )
-"""How many of a hundred cases are of each kind."""
+"""How often each kind of case is made, beside the others."""
 
 _SLOW_MAKERS: Final = (module_cases.make_huge_trace, module_cases.make_huge_compile)
 """Each case of these takes seconds."""
 
 _SLOW_EVERY: Final = 1000
 
-_COMMANDS: Final = ("compile", "show", "tree", "eval", "report", "trace", "sweep", "coverage", "verify")
+_COMMANDS: Final = ("compile", "show", "tree", "eval", "report", "trace", "sweep", "solve", "coverage", "verify")
 
 _ENVIRONMENTS: Final[tuple[dict[str, str | None], ...]] = (
     *({"COLUMNS": width} for width in ("0", "1", "2", "3", "7", "-3", "x", "", "40", "9" * 30, "1e3", "99999")),

@@ -93,7 +93,7 @@ def make_report(draw: Draw) -> Case:
     if draw.chance(0.75):
         arguments += ["--workload", make_workload(draw, files)]
     if draw.chance(0.5):
-        arguments += ["--hardware", _make_record(draw, files, "card", _CARD, list_hardware())]
+        arguments += ["--hardware", make_card(draw, files)]
     if draw.chance(0.15):
         arguments += ["--num-pages", draw.choice(SIZES)]
     if draw.chance(0.15):
@@ -117,6 +117,11 @@ def make_report(draw: Draw) -> Case:
             between = {strange: b'{"mine": 1}\n'} if strange else {}
     arguments += _flags(draw, "--force-rebuild", "--timestamp", "--json")
     return Case(arguments=tuple(arguments), files=files, earlier=earlier, between=between)
+
+
+def make_card(draw: Draw, files: dict[str, Content]) -> str:
+    """Return a name for ``--hardware``; a file that it names is added to ``files``."""
+    return _make_record(draw, files, "card", _CARD, list_hardware())
 
 
 def make_workload(draw: Draw, files: dict[str, Content]) -> str:

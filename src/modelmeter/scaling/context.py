@@ -161,7 +161,10 @@ class Context:
             The numbers of the others.
         """
         ranges = {name: self.range_of(name) for name in names}
-        known: dict[str, Number] = {**self.defaults, **values}
+        followers = self._followers({*values, *ranges})
+        known: dict[str, Number] = {
+            **{name: value for name, value in self.defaults.items() if name not in followers}, **values
+        }  # fmt: skip
         present = set(used) | ranges.keys()
         for name, formula in self.derived.items():
             needed = {str(symbol.name) for symbol in formula.free_symbols}
@@ -186,6 +189,16 @@ class Context:
                 ranges[str(rule.a)] = ranges[str(rule.a)].intersect(maximum=int(known[rule.b]))
         return ranges, tuple(between)
 
+    def _followers(self, given: Iterable[str]) -> set[str]:
+        """Return the sizes that follow from given ones: their defaults say nothing."""
+        touched = set(given)
+        found: set[str] = set()
+        for name, formula in self.derivations:
+            if name not in touched and {str(symbol.name) for symbol in formula.free_symbols} & touched:
+                touched.add(name)
+                found.add(name)
+        return found
+
     @staticmethod
     def _is_used(needed: set[str], present: set[str]) -> bool:
         """Tell whether all sizes that a workload has are in a formula; those of the architecture always are."""
@@ -198,10 +211,33 @@ NO_CONTEXT = Context()
 
 
 def put_sizes(formula: sympy.Expr, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
-    """Return a formula with values for the sizes of these names."""
+    """Return a formula with values for the sizes of these names.
+
+    Maxima are not compared again: that is what takes the time, for the candidates of a peak a minute.
+    """
     replaced = {symbol: values[symbol.name] for symbol in formula.free_symbols if symbol.name in values}
-    result: sympy.Expr = formula.xreplace(replaced)
-    return result
+    if not formula.has(sympy.Max, sympy.Min):
+        result: sympy.Expr = formula.xreplace(replaced)
+        return result
+    return _put(formula, replaced, {}) if replaced else formula
+
+
+def _put(
+    formula: sympy.Expr, replaced: Mapping[sympy.Expr, sympy.Expr], known: dict[sympy.Expr, sympy.Expr]
+) -> sympy.Expr:
+    if formula in replaced:
+        return replaced[formula]
+    if not formula.args:
+        return formula
+    if formula not in known:
+        arguments = [_put(argument, replaced, known) for argument in formula.args]
+        if all(one is other for one, other in zip(arguments, formula.args, strict=True)):
+            known[formula] = formula
+        elif isinstance(formula, sympy.Max | sympy.Min):
+            known[formula] = formula.func(*arguments, evaluate=False)
+        else:
+            known[formula] = formula.func(*arguments)
+    return known[formula]
 
 
 def _narrow(known: Range, rule: Rule, least: Number | None) -> Range:

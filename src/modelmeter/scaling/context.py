@@ -165,7 +165,8 @@ class Context:
         known: dict[str, Number] = {
             **{name: value for name, value in self.defaults.items() if name not in followers}, **values
         }  # fmt: skip
-        present = set(used) | ranges.keys()
+        architecture = {name for name, dimension in DIMENSIONS.items() if dimension.kind == "architecture"}
+        present = set(used) | ranges.keys() | (architecture & known.keys())  # its rules hold whatever the formula has
         for name, formula in self.derived.items():
             needed = {str(symbol.name) for symbol in formula.free_symbols}
             if not needed & ranges.keys() and needed <= known.keys() and self._is_used(needed, present):

@@ -8,7 +8,6 @@ from attrs import evolve, field, frozen
 
 from modelmeter.analysis.bind import BoundModule, bind
 from modelmeter.core.functions import Size
-from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import Call, ModuleGraph, ModuleNode, Shape, join_path, name_group
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.base import Shape as LayerShape
@@ -16,6 +15,7 @@ from modelmeter.layers.child import Child, never, once, repeat
 from modelmeter.layers.container import ModuleList
 from modelmeter.layers.embedding import Embedding
 from modelmeter.layers.linear import Linear
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 batch, tokens, width = symbol("batch_size"), symbol("seq_len"), symbol("hidden_size")
 SIZES = {"batch_size": 2, "seq_len": 7, "hidden_size": 5}

@@ -17,7 +17,7 @@ from modelmeter.core.functions import (
     floor_div,
     routed_reads,
 )
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 NAMES = ("batch_size", "seq_len", "num_width_tiles", "decode_steps", "weight_bits")
 """Sizes that the formulas are made of; all of them may be any positive integer."""

@@ -12,10 +12,11 @@ from modelmeter.compiler import compile_model
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import divide
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol, symbols_of
+from modelmeter.core.symbols import names_of
 from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.activation import SiLU
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 
 # The vendor's classes that are called as modules, torch's own, and the LM head, which is a Linear.
@@ -53,7 +54,7 @@ def test_the_formula_in_its_own_sizes_is_that_of_its_place_in_the_model(
     """At the sizes of the first call that it describes, under the default workload."""
     compiled: CompiledModel = request.getfixturevalue(model)
     for entry in compiled.catalogue:
-        assert entry.sizes.keys() == {name for metric in METRICS for name in symbols_of(entry.cost[metric])}
+        assert entry.sizes.keys() == {name for metric in METRICS for name in names_of(entry.cost[metric])}
         seen = {metric: evaluate(entry.cost[metric], entry.sizes) for metric in METRICS}
         places = [
             {metric: evaluate(call.layer.cost[metric], compiled.defaults) for metric in METRICS}

@@ -10,7 +10,7 @@ from modelmeter.algebra.draft import draft_polynomials
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Operation, Output, Program
 from modelmeter.core.functions import ceil_div
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 BATCH, PROMPT, STEPS = symbol("batch_size"), symbol("seq_len"), symbol("decode_steps")
 

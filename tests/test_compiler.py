@@ -12,9 +12,9 @@ from attrs import evolve
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model, emit_files
 from modelmeter.core.evaluate import evaluate
-from modelmeter.core.symbols import DIMENSIONS
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.support.errors import BindError
 
 WITHOUT_TORCH = """
@@ -46,7 +46,7 @@ def test_a_saved_graph_gives_the_same_model_without_torch(published: CompiledMod
 
 
 def test_the_defaults_have_a_value_for_every_dimension(published: CompiledModel) -> None:
-    assert DIMENSIONS.keys() <= published.defaults.keys()
+    assert DIMENSIONS.settable.keys() <= published.defaults.keys()
     # One A4 page: 16 x 17 + 1 tokens of the global view, (3 x 10) (2 x 10 + 1) of the tiles, 10 of the prompt.
     assert published.defaults["seq_len"] == 16 * 17 + 1 + 30 * 21 + 10 == 913
     assert published.defaults["decode_steps"] == published.defaults["decode_step"] == 1023

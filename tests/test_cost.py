@@ -9,7 +9,7 @@ import sympy
 from modelmeter.core.cost import COPIES, Cost, Elements, Operator, Precision, Work, bits_to_bytes
 from modelmeter.core.functions import Differs, Equals
 from modelmeter.core.metrics import FLOWS, METRICS
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 PRECISION = Precision(weight_bits=3, activation_bits=5, kv_bits=7)
 READS = Elements(activation=2, weight=11, kv=13, index=17, float32=53)

@@ -18,7 +18,7 @@ from modelmeter.core.functions import (
     floor_div,
     routed_reads,
 )
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 
 BATCH, PROMPT = symbol("batch_size"), symbol("seq_len")

@@ -16,7 +16,7 @@ from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import CeilDiv, ceil_div
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import EvidenceError
 
 PUBLISHED = Path(__file__).parents[1] / "codegen" / "formulas" / "evidence.json"
@@ -63,7 +63,7 @@ def test_the_arguments_of_a_quotient_have_an_order() -> None:
 def test_the_fingerprint_is_the_same_in_another_process() -> None:
     program = (
         "from modelmeter.core.cost import Cost; from modelmeter.analysis.evidence import fingerprint\n"
-        "from modelmeter.core.functions import ceil_div; from modelmeter.core.symbols import symbol\n"
+        "from modelmeter.core.functions import ceil_div; from modelmeter.models.deepseek_ocr.dimensions import symbol\n"
         "b, s = symbol('batch_size'), symbol('seq_len')\n"
         "print(fingerprint(Cost(tensor_core_flops=ceil_div(s, 7) + 6 * s * b)))"
     )

@@ -23,7 +23,7 @@ from modelmeter.core.operator_table import (
     find_weight,
     vector_flops,
 )
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 
 NUMBERS = {

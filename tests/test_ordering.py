@@ -14,7 +14,7 @@ from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, ceil_div, differs, equals, exceeds, floor_div
 from modelmeter.core.size_rules import Relation, Rule
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from random_formulas import formulas, sizes
 
 B, S, W, H = map(symbol, ("batch_size", "seq_len", "num_width_tiles", "num_height_tiles"))

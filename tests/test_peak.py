@@ -17,7 +17,6 @@ from modelmeter.core.cost import Elements, Operator, Precision
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, differs, equals, floor_div
 from modelmeter.core.size_rules import Rule, substitute_sizes
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.linear import Linear
@@ -25,7 +24,9 @@ from modelmeter.layers.operators import add_residual, widen
 from modelmeter.layers.tape import Buffer, Tape
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.layers.decoder.lm_head import LMHead
+from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.stages import STAGES, stage_of
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
@@ -109,7 +110,7 @@ INPUTS = {"only": Elements(activation=15 * B, index=B)}
 
 
 def find_model_peaks(stage_of: StageRule, stages: tuple[str, ...]) -> dict[str, Peak]:
-    return find_peaks({"only": Model()}, stage_of, inputs=INPUTS, stages=stages)
+    return find_peaks({"only": Model()}, stage_of, inputs=INPUTS, stages=stages, loop=MODEL.loop)
 
 
 @pytest.mark.parametrize("bits", [16, 9])
@@ -199,7 +200,7 @@ def make_peaks(sizes: dict[str, int]) -> dict[str, Peak]:
     dimensions = {**symbolic_sizes(), **sizes}
     return find_peaks(
         build_layers(dimensions), stage_of, inputs=list_inputs(dimensions), stages=STAGES,
-        rules=substitute_sizes(RULES, sizes),
+        loop=MODEL.loop, rules=substitute_sizes(RULES, sizes), dimensions=MODEL.dimensions,
     )  # fmt: skip
 
 

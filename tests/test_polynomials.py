@@ -8,7 +8,7 @@ from hypothesis import given
 
 from modelmeter.algebra.polynomials import prove_equal, read_polynomials
 from modelmeter.core.functions import Size, ceil_div, differs, floor_div
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.support.errors import FormulaError
 from random_formulas import formulas
 
@@ -21,7 +21,7 @@ def test_products_are_multiplied_out_and_like_terms_added() -> None:
 
 
 def test_generators_stand_in_the_order_of_the_documentation_and_calls_after_them() -> None:
-    read = read_polynomials([STEPS * ceil_div(PROMPT, 7) + BATCH])
+    read = read_polynomials([STEPS * ceil_div(PROMPT, 7) + BATCH], dimensions=DIMENSIONS)
     assert [str(generator) for generator in read.generators] == [
         "batch_size", "seq_len", "decode_steps", "CeilDiv(seq_len, 7)",
     ]  # fmt: skip

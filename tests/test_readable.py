@@ -9,7 +9,7 @@ from hypothesis import given
 from modelmeter.algebra.polynomials import prove_equal
 from modelmeter.algebra.readable import factor_readably
 from modelmeter.core.functions import Size, routed_reads
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from random_formulas import formulas
 
 BATCH, PROMPT, HIDDEN, WIDTH = (symbol(name) for name in ("batch_size", "seq_len", "hidden_size", "intermediate_size"))

@@ -15,7 +15,7 @@ from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import INTEGER_FUNCTIONS, Size, ceil_div, differs, routed_reads
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 from random_formulas import formulas, outputs, sizes
 

@@ -16,17 +16,20 @@ from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import CeilDiv, Differs, Size
 from modelmeter.core.metrics import FLOWS, METRICS, MetricName
-from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_node import ModuleNode
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Sequential
 from modelmeter.layers.linear import Linear
+from modelmeter.model.loop import Loop
+from modelmeter.model.stages import Stage
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.stages import stage_of
 from modelmeter.support.errors import FormulaError
 
 STATES = [metric for metric in METRICS if metric not in FLOWS]
 RUNS = build_layers(symbolic_sizes())
+LOOP = Loop(stage="decode", index=symbol("decode_step"), count=symbol("decode_steps"))
 step, steps, prompt = symbol("decode_step"), symbol("decode_steps"), symbol("seq_len")
 
 
@@ -60,11 +63,11 @@ def test_the_closed_form_of_decode_equals_the_loop(
 
 def test_a_sum_over_steps_is_written_by_hand() -> None:
     # sum of a + b t over t = 1 ... T is a T + b T (T + 1) / 2.
-    total = sum_over_steps(7 * prompt + 3 * prompt * step)
+    total = sum_over_steps(7 * prompt + 3 * prompt * step, LOOP)
     for count in (0, 1, 2, 11):
         assert evaluate(total, {"seq_len": 5, "decode_steps": count}) == sum(35 + 15 * t for t in range(1, count + 1))
-    assert sum_over_steps(0) == 0
-    assert sum_over_steps(13) == 13 * steps
+    assert sum_over_steps(0, LOOP) == 0
+    assert sum_over_steps(13, LOOP) == 13 * steps
 
 
 @pytest.mark.parametrize(
@@ -81,13 +84,13 @@ def test_a_sum_over_steps_is_written_by_hand() -> None:
     ids=str,
 )
 def test_a_step_that_is_not_linear_in_its_index_is_refused(flow: Size) -> None:
-    with pytest.raises(FormulaError, match="decode: a decode step is not linear in its index"):
-        sum_over_steps(flow)
+    with pytest.raises(FormulaError, match="decode: a step is not linear in its index"):
+        sum_over_steps(flow, LOOP)
 
 
 def test_without_steps_nothing_flows_and_no_activation_is_written_but_the_prompt_is_cached() -> None:
     flows = {"tensor_core_flops": step, "cuda_core_flops": 3, "io_bytes": step + 5}
-    closed = close_loop(Cost(**flows, weight_bytes=7, activation_bytes=11, kv_cache_bytes=prompt + step))
+    closed = close_loop(Cost(**flows, weight_bytes=7, activation_bytes=11, kv_cache_bytes=prompt + step), LOOP)
     sizes = {"seq_len": 13, "decode_steps": 0}
     assert list(values(closed, sizes).values()) == [0, 0, 0, 7, 0, 13]
     assert list(values(closed, {**sizes, "decode_steps": 2}).values()) == [3, 6, 13, 7, 11, 15]
@@ -184,7 +187,7 @@ def test_a_module_inside_another_of_its_class_is_not_counted_twice() -> None:
         bind_by_hand("0", inner, bind_by_hand("0.0", small)),
         bind_by_hand("1", large),
     )  # fmt: skip
-    totals = add_up(model, lambda run, path: run, stages=["prefill"], looped_stage="prefill")
+    totals = add_up(model, lambda run, path: run, stages=[Stage(name="prefill", words="", meaning="")])
     sizes = {"decode_steps": 1, "weight_bits": 8, "activation_bits": 8}
     # 2 rows: 2 * 2 * 3 * (5 + 7) FLOPs, and 3 * (5 + 7) parameters of a byte.
     for name in ("Linear", "Sequential"):

@@ -18,7 +18,7 @@
 - ``arrays``: the stages over NumPy arrays.
 - ``freeze``: a stage with some sizes put in once, as a short function of the others.
 - ``breakdown``: the work of every operator of every module.
-- ``image_tokens``: the tokens of the image of a page.
+- ``image_tokens``: the tokens of the image of one page: of its global view and of its tiles.
 - ``DIMENSIONS``, ``CONVENTIONS``, ``PROVENANCE``: the sizes, what is counted, and where it comes from.
 
 Conventions

@@ -14,12 +14,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one name takes no time for the others
-    from modelmeter.api import compile, load, models
+    from modelmeter.api import compile, load, models, symbol
     from modelmeter.compiled_model import CompiledModel
     from modelmeter.core.cost import Cost
     from modelmeter.core.evaluate import evaluate
     from modelmeter.core.metrics import Metric
-    from modelmeter.core.symbols import symbol
     from modelmeter.model.page_views import page_sizes
     from modelmeter.support.errors import ModelMeterError
 
@@ -45,7 +44,7 @@ _PLACES = {
     "evaluate": "modelmeter.core.evaluate",
     "load": "modelmeter.api",
     "page_sizes": "modelmeter.model.page_views",
-    "symbol": "modelmeter.core.symbols",
+    "symbol": "modelmeter.api",
 }
 
 

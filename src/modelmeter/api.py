@@ -5,10 +5,31 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import sympy
+
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model, list_models
+from modelmeter.support.errors import ArchitectureError
 from modelmeter.support.extras import explain_missing_extra
+
+
+def symbol(name: str, model: str = DEFAULT) -> sympy.Symbol:
+    """Return the symbol of a size in the formulas of a model, to be substituted.
+
+    Raises
+    ------
+    UnknownNameError
+        If no model of this name is registered.
+    FormulaError
+        If the model has no size of this name.
+
+    Examples
+    --------
+    >>> symbol("seq_len").is_positive
+    True
+    """
+    return find_model(model).dimensions.symbol(name)
 
 
 def models() -> tuple[str, ...]:
@@ -58,7 +79,9 @@ def compile(source: str | os.PathLike[str] = DEFAULT) -> CompiledModel:  # the n
     path = Path(source)
     is_file = path.suffix == ".json" or path.exists()
     definition = find_model(DEFAULT if is_file else str(source))
-    read = definition.read_config(path) if is_file else None
+    if is_file and definition.read_config is None:
+        raise ArchitectureError("this model reads no configs", place=definition.name, found=path)
+    read = definition.read_config(path) if is_file and definition.read_config is not None else None
     architecture = definition.make_architecture() if read is None else read.architecture
     name = definition.choose_name(architecture, () if read is None else read.names)
     with explain_missing_extra():

@@ -21,12 +21,13 @@ from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
 from modelmeter.core.size_rules import substitute_sizes
-from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.completion import complete_sizes
 from modelmeter.model.definition import Architecture, Model
+from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.support.errors import FormulaError
 from modelmeter.support.suggestions import unknown_name
 
 
@@ -88,7 +89,7 @@ class CompiledModel:
     @property
     def stages(self) -> tuple[str, ...]:
         """The names that :meth:`evaluate` takes: the stages in their order, all of them, and a training step."""
-        return (*self.definition.stage_names, REQUEST, TRAINING_STEP)
+        return (*self.definition.stage_names, *self.definition.whole_names)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -100,6 +101,16 @@ class CompiledModel:
         if name in self.layers:
             return (name,)
         return tuple(entry.name for entry in self.catalogue if entry.class_name == name)
+
+    def symbol(self, name: str) -> sympy.Symbol:
+        """Return the symbol of a size, to be substituted in a formula.
+
+        Raises
+        ------
+        FormulaError
+            If the model has no size of this name.
+        """
+        return self.definition.dimensions.symbol(name)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -229,13 +240,17 @@ class CompiledModel:
     def model(self) -> BoundModule:
         """Module graph and layers together: the modules with their formulas, checked at the traced sizes."""
         with without_collection():
-            return bind(self.graph, self.runs, {**self.graph.architecture, **self.graph.workload, "decode_step": 1})
+            sizes = self.definition.at_step({**self.graph.architecture, **self.graph.workload}, 1)
+            return bind(self.graph, self.runs, sizes)
 
     @cached_property
     def totals(self) -> Totals:
         """Formulas of modules added up by stage, by module and by class; the decode loop in closed form."""
         with without_collection():
-            return add_up(self.model, self.definition.stage_of, stages=self.definition.stage_names)
+            model = self.definition
+            totals = add_up(self.model, model.stage_of, stages=model.stages, loop=model.loop)
+        self._check_parameters(totals)
+        return totals
 
     @cached_property
     def peaks(self) -> Mapping[str, Peak]:
@@ -245,32 +260,45 @@ class CompiledModel:
         with without_collection():
             return find_peaks(
                 model.build_layers(sizes), model.stage_of, inputs=model.list_inputs(sizes), stages=model.stage_names,
-                rules=substitute_sizes(model.rules, known),
+                loop=model.loop, rules=substitute_sizes(model.rules, known), dimensions=model.dimensions,
             )  # fmt: skip
 
     @cached_property
-    def training_step(self) -> Cost:
-        """The cost of a forward of a whole prompt without a cache, and of the backward of it."""
-        return self.runs[self.definition.training_run].training_cost
+    def training_step(self) -> Cost | None:
+        """The cost of a forward without a cache, and of the backward of it; None where the model has none."""
+        training = self.definition.training
+        return None if training is None else self.runs[training.run].training_cost
 
     @cached_property
     def catalogue(self) -> tuple[LayerEntry, ...]:
         """Every layer class once, with formulas in its own sizes."""
         with without_collection():
-            return build_catalogue(self.model, self.defaults, self.definition.stage_of)
+            return build_catalogue(self.model, self.defaults, self.definition.stage_of, self.definition.dimensions)
 
     @cached_property
     def defaults(self) -> Mapping[str, int]:
-        """A value for every dimension: the architecture, the default workload, and the last decode step."""
-        workload = self.definition.default_workload()
-        return {**self.architecture.dimension_values(), **workload, "decode_step": workload["decode_steps"]}
+        """A value for every dimension: the architecture, the default workload, and the last step of a loop."""
+        model = self.definition
+        return model.at_step({**self.architecture.dimension_values(), **model.default_workload()})
 
     @cached_property
     def _operators(self) -> tuple[OperatorRow, ...]:
-        return list_operators(self.model, self.definition.stage_of)
+        return list_operators(self.model, self.definition.stage_of, self.definition.loop)
+
+    def _check_parameters(self, totals: Totals) -> None:
+        """Check that a request holds the parameters of its stages as often as the model does: once."""
+        stages = fold_metric("weight_bytes", self.definition.stages).stages
+        held = sum(evaluate(totals.by_stage[stage].weight_bytes, self.defaults) for stage in stages)
+        whole = evaluate(totals.total.weight_bytes, self.defaults)
+        if held != whole:
+            raise FormulaError(
+                "the parameters of the stages are not those of the model", place=", ".join(stages),
+                expected=f"{whole} bytes", found=held,
+                remedy="say of each stage that runs modules of earlier ones only that it shares parameters",
+            )  # fmt: skip
 
     def _stage_cost(self, stage: str) -> Cost:
-        if stage == TRAINING_STEP:
+        if stage == TRAINING_STEP and self.training_step is not None:
             return self.training_step
         if stage == REQUEST:
             return self.totals.total
@@ -279,17 +307,16 @@ class CompiledModel:
         return self.totals.by_stage[stage]
 
     def _stage_formula(self, stage: str, metric: str) -> Size:
-        stages = self.definition.stage_names
         if metric in METRICS:
             return self._stage_cost(stage)[metric]
         if metric not in (FUSED_IO, PEAK) or stage == TRAINING_STEP:
             raise unknown_name(f"metric of {stage}", metric, METRICS if stage == TRAINING_STEP else self.metrics)
-        parts = stages if stage == REQUEST else (stage,)
+        parts = fold_metric(metric, self.definition.stages).stages if stage == REQUEST else (stage,)
         if metric == FUSED_IO:
             return sympy.Add(*(self.totals.fused_io_by_stage[part] for part in parts))
         return sympy.Max(*(size for part in parts for size in self.peaks[part].candidates), evaluate=False)
 
     def _fill(self, formula: sympy.Expr) -> sympy.Expr:
         sizes = self.architecture.dimension_values()
-        filled: sympy.Expr = formula.xreplace({symbol(name): sympy.Integer(size) for name, size in sizes.items()})
+        filled: sympy.Expr = formula.xreplace({self.symbol(name): sympy.Integer(size) for name, size in sizes.items()})
         return filled

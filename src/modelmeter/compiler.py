@@ -13,18 +13,18 @@ from modelmeter.backends.javascript.render import JavaScriptBackend
 from modelmeter.backends.python.render import PythonBackend
 from modelmeter.compiled_model import CompiledModel, without_collection
 from modelmeter.core.evaluate import evaluate
-from modelmeter.core.symbols import symbols_of
+from modelmeter.core.symbols import names_of
 from modelmeter.evaluators.breakdown import BreakdownSpec, list_modules
 from modelmeter.evaluators.package import build_evaluators
 from modelmeter.evaluators.signature import Derivation as ArgumentDerivation
-from modelmeter.evaluators.spec import WHOLE_WORDS, LayerFormula, PackageSpec
+from modelmeter.evaluators.spec import LayerFormula, PackageSpec
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList
 from modelmeter.model.definition import Architecture
 from modelmeter.model.registry import find_model
 from modelmeter.model.stages import TRAINING_STEP
-from modelmeter.publishing.conventions import CONVENTIONS, SIZES_IN_A_LAYER
+from modelmeter.publishing.counting_rules import BRACKETS, list_conventions
 from modelmeter.publishing.page_input import read_flags
 from modelmeter.publishing.text import describe, to_plain
 from modelmeter.support.errors import BindError
@@ -87,8 +87,8 @@ def emit_files(
     # formulas -> small integer programs -> evaluators without a language -> the files of each language
     breakdown = BreakdownSpec(
         modules=list_modules(compiled.model, compiled.architecture.dimension_values()),
-        operators=list_operators(compiled.model, definition.stage_of),
-        states=list_states(compiled.model, definition.stage_of),
+        operators=list_operators(compiled.model, definition.stage_of, definition.loop),
+        states=list_states(compiled.model, definition.stage_of, definition.loop),
     )
     evaluators = build_evaluators(_describe_package(compiled), breakdown)
     packages = [backend.files(evaluators) for backend in list_backends(definition.package)]
@@ -113,7 +113,9 @@ def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[s
         name: evidence.describe_stage(name, cost, totals.fused_io_by_stage[name], compiled.peaks[name].formula)
         for name, cost in totals.by_stage.items()
     }
-    return {**layers, **stages, TRAINING_STEP: evidence.describe_stage(TRAINING_STEP, compiled.training_step)}
+    step = compiled.training_step
+    training = {} if step is None else {TRAINING_STEP: evidence.describe_stage(TRAINING_STEP, step)}
+    return {**layers, **stages, **training}
 
 
 def _state_form(layer: BaseLayer) -> Iterator[str]:
@@ -124,8 +126,13 @@ def _state_form(layer: BaseLayer) -> Iterator[str]:
 
 def _describe_package(compiled: CompiledModel) -> PackageSpec:
     definition = compiled.definition
+    rules = list_conventions(definition, routes_experts=compiled.model.routes_experts)
     return PackageSpec(
-        stages=compiled.totals.by_stage,
+        model=compiled.name,
+        dimensions=definition.dimensions,
+        stages=definition.stages,
+        costs=compiled.totals.by_stage,
+        training=definition.training,
         training_step=compiled.training_step,
         server_steps=definition.list_server_steps(),
         layers=tuple(
@@ -142,23 +149,20 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
         ),
         fused_io=compiled.totals.fused_io_by_stage,
         peaks={stage: peak.candidates for stage, peak in compiled.peaks.items()},
-        image_tokens=definition.derived["image_tokens"],
+        derived=definition.derived,
         architecture=compiled.architecture.dimension_values(),
         fixed=_find_fixed_sizes(compiled),
         defaults=definition.default_workload(),
         # Code has no need of the notation that the pages explain.
-        conventions=tuple(f"{rule.name}: {to_plain(rule.text)}" for rule in CONVENTIONS if rule.name != "Brackets"),
+        conventions=tuple(f"{rule.name}: {to_plain(rule.text)}" for rule in rules if rule != BRACKETS),
         provenance={
             "modelmeter": version("modelmeter"),
             "module graph": f"sha256:{hashlib.sha256(compiled.graph.to_json().encode()).hexdigest()}",
             # Where there is none, it is the published model.
             **({} if compiled.name == definition.title else {"model": compiled.name}),
         },
-        model=compiled.name,
         rules=definition.rules,
         derivations={each.name: ArgumentDerivation.make(each) for each in definition.derivations},
-        stage_words={**{stage.name: stage.words for stage in definition.stages}, **WHOLE_WORDS},
-        layer_dimensions=SIZES_IN_A_LAYER,
     )
 
 
@@ -169,5 +173,5 @@ def _find_fixed_sizes(compiled: CompiledModel) -> frozenset[str]:
     """
     sizes = compiled.architecture.dimension_values()
     lists = (bound.layer for bound in compiled.model.walk() if isinstance(bound.layer, ModuleList))
-    absent = (group.count for layer in lists for group in layer.groups if set(symbols_of(group.count)) <= sizes.keys())
-    return frozenset(name for count in absent if evaluate(count, sizes) == 0 for name in symbols_of(count))
+    absent = (group.count for layer in lists for group in layer.groups if names_of(group.count) <= sizes.keys())
+    return frozenset(name for count in absent if evaluate(count, sizes) == 0 for name in names_of(count))

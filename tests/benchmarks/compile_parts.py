@@ -20,6 +20,7 @@ from modelmeter.core.size_rules import substitute_sizes
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
+from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.stages import STAGES, stage_of
 
@@ -45,10 +46,12 @@ def run() -> Table:
         layers = build_layers(symbolic_sizes())
         model = bind(graph, layers, sizes)
         measure("bind the layers", lambda: bind(graph, build_layers(symbolic_sizes()), sizes))
-        measure("add up the totals", lambda model=model: add_up(model, stage_of, stages=STAGES))
+        measure("add up the totals", lambda model=model: add_up(model, stage_of, stages=MODEL.stages, loop=MODEL.loop))
         measure(
             "find the peaks",
-            lambda: find_peaks(build_layers(known), stage_of, inputs=list_inputs(known), stages=STAGES, rules=rules),
+            lambda: find_peaks(
+                build_layers(known), stage_of, inputs=list_inputs(known), stages=STAGES, loop=MODEL.loop, rules=rules
+            ),
         )
         measure("catalogue of layers", lambda model=model: build_catalogue(model, defaults, stage_of))
         clear_cache()

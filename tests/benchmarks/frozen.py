@@ -12,8 +12,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import deepseek_ocr_costs as costs
-from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.reference import build_reference
 from modelmeter.models.deepseek_ocr.reference_decoder import KeyValueCache
 

@@ -14,9 +14,9 @@ from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
 from modelmeter.core.functions import INTEGER_FUNCTIONS
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 WORKLOAD = (
     *("batch_size", "base_size", "image_size", "num_width_tiles", "num_height_tiles"),

@@ -12,9 +12,9 @@ from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO
-from modelmeter.core.symbols import LOCAL_SIZES
+from modelmeter.models.deepseek_ocr.dimensions import LOCAL_SIZES
+from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES
 from modelmeter.publishing.formula import Shown
-from modelmeter.publishing.latex_names import LATEX_NAMES
 from modelmeter.publishing.page_spec import FormulaSection, Pages
 from modelmeter.publishing.pages import build_pages, render_pages
 

@@ -6,6 +6,9 @@ import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from sympy import sympify
 
 from modelmeter.analysis.breakdown import OperatorRow, StateRow
 from modelmeter.backends.python.render import render_package
@@ -20,14 +23,14 @@ from modelmeter.core.functions import (
     floor_div,
     routed_reads,
 )
-from modelmeter.core.symbols import symbol
 from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord
 from modelmeter.evaluators.package import EvaluatorPackage, build_evaluators
-from modelmeter.evaluators.signature import Derivation
-from modelmeter.evaluators.spec import WHOLE_WORDS, LayerFormula, PackageSpec
+from modelmeter.evaluators.signature import Derivation, Parameter
+from modelmeter.evaluators.spec import LayerFormula, PackageSpec
+from modelmeter.model.definition import DerivedSize
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.models.deepseek_ocr.model_rules import RULES
-from modelmeter.publishing.conventions import SIZES_IN_A_LAYER
 
 ARCHITECTURE = {
     "hidden_size": 42, "intermediate_size": 103, "moe_intermediate_size": 17, "num_hidden_layers": 5,
@@ -41,6 +44,11 @@ DEFAULTS = {
     "num_height_tiles": 3, "prompt_tokens": 13, "seq_len": 331, "logits_tokens": 331, "decode_steps": 28,
     "max_new_tokens": 29, "weight_bits": 5, "activation_bits": 11, "kv_bits": 3,
 }  # fmt: skip
+
+
+def make_parameter(name: str, default: int, **options: Any) -> Parameter:
+    """Return a parameter that is a size of DeepSeek-OCR."""
+    return Parameter(name=name, default=default, dimension=DIMENSIONS.describe(name), **options)
 
 
 def make_spec() -> PackageSpec:
@@ -65,7 +73,11 @@ def make_spec() -> PackageSpec:
     logits = 2 * batch * symbol("logits_tokens") * hidden * symbol("vocab_size")
     attended = steps * prompt + Triangular(steps)
     return PackageSpec(
-        stages={
+        model="Small",
+        dimensions=DIMENSIONS,
+        stages=MODEL.stages,
+        training=MODEL.training,
+        costs={
             "vision": Cost(
                 tensor_core_flops=sum(view.tensor_core_flops for view in vision),
                 cuda_core_flops=sum(view.cuda_core_flops for view in vision),
@@ -109,7 +121,7 @@ def make_spec() -> PackageSpec:
             ),
         },
         peaks=_peaks(),
-        image_tokens=image_tokens,
+        derived=(DerivedSize(name="image_tokens", formula=sympify(image_tokens), words="the tokens of a page"),),
         architecture=ARCHITECTURE,
         defaults=DEFAULTS,
         conventions=(
@@ -117,11 +129,8 @@ def make_spec() -> PackageSpec:
             "A second line that says 'quoted' and goes on." + " More of it." * 9,
         ),
         provenance={"source": 'a "test"'},
-        model="Small",
         rules=RULES,
         derivations={each.name: Derivation.make(each) for each in MODEL.derivations},
-        stage_words={**{stage.name: stage.words for stage in MODEL.stages}, **WHOLE_WORDS},
-        layer_dimensions=SIZES_IN_A_LAYER,
     )
 
 
@@ -135,7 +144,7 @@ def make_breakdown(spec: PackageSpec) -> BreakdownSpec:
         modules=(module,),
         operators=tuple(
             OperatorRow(stage=stage, path="model", class_name="Small", operator="everything", calls=1, cost=cost)
-            for stage, cost in spec.stages.items()
+            for stage, cost in spec.costs.items()
         ),
         states=tuple(
             StateRow(
@@ -145,7 +154,7 @@ def make_breakdown(spec: PackageSpec) -> BreakdownSpec:
                 weight_bytes=cost.weight_bytes,
                 kv_cache_bytes=cost.kv_cache_bytes,
             )
-            for stage, cost in spec.stages.items()
+            for stage, cost in spec.costs.items()
         ),
     )
 

@@ -17,7 +17,7 @@ from small_package import ARCHITECTURE, DEFAULTS, load_small_package, make_spec
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import expected_routed_reads
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 SPEC = make_spec()
 STAGES = ("vision", "projector", "prefill", "decode")
@@ -68,7 +68,7 @@ def test_weights_of_5_5_bits(costs: ModuleType) -> None:
 def test_every_function_equals_its_formula(costs: ModuleType, bits: dict[str, Fraction], length: int) -> None:
     sizes = {**ARCHITECTURE, **DEFAULTS, **bits, "seq_len": length, "logits_tokens": length}
     for stage in STAGES:
-        expected = expect(SPEC.stages[stage], sizes)
+        expected = expect(SPEC.costs[stage], sizes)
         function = getattr(costs, stage)
         found = function(**take(function, {**bits, "seq_len": length}))
         assert found == expected
@@ -149,7 +149,7 @@ def test_widths_that_vary_are_integers(costs: ModuleType) -> None:
 
 def test_the_formulas_of_the_small_package_are_linear_in_the_widths() -> None:
     """What the expectation above rests on."""
-    for cost in SPEC.stages.values():
+    for cost in SPEC.costs.values():
         for metric in METRICS:
             for name in WIDTHS:
                 assert cost[metric] == 0 or cost[metric].diff(symbol(name), 2).expand() == 0

@@ -7,10 +7,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from small_package import load_small_package
+from small_package import load_small_package, make_parameter
 
 from modelmeter.backends.python.checks import check_widths, derive
-from modelmeter.evaluators.signature import Derivation, Parameter, Signature
+from modelmeter.evaluators.signature import Derivation, Signature
 from modelmeter.models.deepseek_ocr.model import MODEL
 
 DECODE_STEPS = next(Derivation.make(each) for each in MODEL.derivations if each.name == "decode_steps")
@@ -149,8 +149,8 @@ def test_what_follows_from_a_frozen_size_only_is_no_argument(costs: ModuleType) 
 def test_a_source_gets_its_default_where_nothing_is_given() -> None:
     signature = Signature(
         parameters=(
-            Parameter(name="max_new_tokens", default=29, target="decode_steps"),
-            derived := Parameter(
+            make_parameter(name="max_new_tokens", default=29, target="decode_steps"),
+            derived := make_parameter(
                 name="decode_steps", default=28,
                 derivation=(rule := DECODE_STEPS),
             ),
@@ -172,7 +172,7 @@ def test_a_source_gets_its_default_where_nothing_is_given() -> None:
 
 
 def test_widths_are_checked_together_and_fractions_apart() -> None:
-    assert check_widths("cost", [Parameter(name="kv_bits", default=3)]) == [
+    assert check_widths("cost", [make_parameter(name="kv_bits", default=3)]) == [
         "    if not (type(kv_bits) is int and kv_bits > 0):",
         "        if needs_rounding(kv_bits):",
         "            return round_up(cost, locals())",

@@ -7,19 +7,24 @@ import sympy
 
 from modelmeter.algebra.polynomials import prove_equal
 from modelmeter.core.functions import ceil_div, floor_div
-from modelmeter.core.symbols import symbol
-from modelmeter.publishing.formula import TILES, Formula, Part, arrange, arrange_part, typeset
+from modelmeter.models.deepseek_ocr.dimensions import symbol
+from modelmeter.models.deepseek_ocr.model import MODEL
+from modelmeter.models.deepseek_ocr.quantities import VIEWS
+from modelmeter.publishing.formula import Formula, Part, arrange, arrange_part, typeset
 from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.support.errors import FormulaError
 
 N, d, w, a = (symbol(name) for name in ("num_tokens", "hidden_size", "weight_bits", "activation_bits"))
 B, base, tile = (symbol(name) for name in ("vision_batch_size", "base_size", "image_size"))
+TILES = VIEWS.condition
 TILE_VIEWS = B * symbol("num_width_tiles") * symbol("num_height_tiles")
 
 
 def show(metric: str, source: sympy.Expr) -> tuple[str, ...]:
-    part = arrange_part(metric, source, label="vision", may_split_views=True)  # type: ignore[arg-type]  # a plain str
-    return typeset(Formula(metric=metric, parts=(part,)), FormulaPrinter({TILES: r"\tau"}))  # type: ignore[arg-type]
+    part = arrange_part(metric, source, MODEL, label="vision", may_split_views=True)  # type: ignore[arg-type]  # a plain str
+    return typeset(
+        Formula(metric=metric, parts=(part,)), FormulaPrinter({TILES: r"\tau"}, names=MODEL.dimensions.latex)
+    )  # type: ignore[arg-type]
 
 
 def view_cost(views: sympy.Expr, side: sympy.Expr) -> sympy.Expr:
@@ -47,7 +52,7 @@ def test_elements_stay_visible_in_bytes(source: sympy.Expr, latex: str) -> None:
 
 def test_a_formula_that_is_not_linear_in_a_storage_width_is_refused() -> None:
     with pytest.raises(FormulaError, match=r"not linear.*weight_bits"):
-        arrange("io_bytes", w**2)
+        arrange("io_bytes", w**2, MODEL)
 
 
 def all_views() -> sympy.Expr:
@@ -58,7 +63,7 @@ def all_views() -> sympy.Expr:
 
 def test_views_become_a_function_of_their_number_and_side() -> None:
     source = all_views()
-    part = arrange_part("tensor_core_flops", source, label="vision", may_split_views=True)
+    part = arrange_part("tensor_core_flops", source, MODEL, label="vision", may_split_views=True)
     assert part.per_view is not None
     prove_equal(part.per_view, view_cost(symbol("num_views"), symbol("view_size")))
     prove_equal(part.shown, source)
@@ -77,7 +82,7 @@ def test_views_become_a_function_of_their_number_and_side() -> None:
 @pytest.mark.parametrize("once", [sympy.Integer(5), TILES * symbol("num_width_tiles"), 3 * base])
 def test_what_is_done_once_for_all_views_is_no_function_of_a_view(once: sympy.Expr) -> None:
     source = all_views() + once
-    part = arrange_part("tensor_core_flops", source, label="vision", may_split_views=True)
+    part = arrange_part("tensor_core_flops", source, MODEL, label="vision", may_split_views=True)
     assert part.per_view is None
     prove_equal(part.shown, source)
 

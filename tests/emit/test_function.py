@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from small_package import make_parameter
 
 from modelmeter.algebra.simplify import build_program
 from modelmeter.backends.python.function import print_function
 from modelmeter.core.functions import Size, exceeds
-from modelmeter.core.symbols import symbol
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, Result, Values
 from modelmeter.evaluators.signature import Derivation, Parameter, Signature
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.support.errors import FormulaError
 
@@ -26,7 +27,7 @@ def make_evaluator(
         signature=Signature(
             parameters=parameters, has_routing=False, constants={"sam_patch_size": 9}, model_rules=RULES
         ),
-        program=build_program(outputs),
+        program=build_program(outputs, dimensions=DIMENSIONS),
         result=result,
         guards=guards or {},
     )
@@ -34,7 +35,9 @@ def make_evaluator(
 
 def test_one_metric_is_checked_and_returned() -> None:
     evaluator = make_evaluator(
-        Parameter(name="base_size", default=175), outputs={"output": SIDE**2 / 8}, result=OneValue("bytes", "output")
+        make_parameter(name="base_size", default=175),
+        outputs={"output": SIDE**2 / 8},
+        result=OneValue("bytes", "output"),
     )
     function = print_function(evaluator)
     assert function.result == "int"
@@ -50,8 +53,8 @@ def test_one_metric_is_checked_and_returned() -> None:
 
 def test_a_derived_size_is_filled_in_before_it_is_compared() -> None:
     evaluator = make_evaluator(
-        Parameter(name="seq_len", default=331),
-        Parameter(name="logits_tokens", default=331, derivation=Derivation(node="seq_len", words="all")),
+        make_parameter(name="seq_len", default=331),
+        make_parameter(name="logits_tokens", default=331, derivation=Derivation(node="seq_len", words="all")),
         outputs={"one": PROMPT * LOGITS, "other": exceeds(PROMPT * LOGITS, 5)},
         result=OneCost({"flops": "one", "bytes": "other"}),
     )
@@ -73,8 +76,8 @@ def test_a_derived_size_is_filled_in_before_it_is_compared() -> None:
 
 def test_what_must_not_be_negative_is_tested_before_it_is_used() -> None:
     evaluator = make_evaluator(
-        Parameter(name="base_size", default=175),
-        Parameter(name="seq_len", default=331),
+        make_parameter(name="base_size", default=175),
+        make_parameter(name="seq_len", default=331),
         outputs={"one": PROMPT, "guard": PROMPT - SIDE},
         result=OneCost({"flops": "one"}),
         guards={"guard": "seq_len - base_size"},

@@ -10,7 +10,8 @@ from latex_reader import Reader, clean
 
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import ceil_div, equals, exceeds, floor_div, routed_reads
-from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, symbol
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
+from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES
 from modelmeter.publishing.latex import (
     FormulaPrinter,
     align,
@@ -19,14 +20,13 @@ from modelmeter.publishing.latex import (
     multiply,
     visible_width,
 )
-from modelmeter.publishing.latex_names import LATEX_NAMES
 from modelmeter.support.errors import FormulaError
 
 n, i, o, d, b = (symbol(name) for name in ("num_tokens", "in_features", "out_features", "hidden_size", "weight_bits"))
 
 
 def test_every_size_has_a_name_and_no_two_sizes_share_one() -> None:
-    assert set(LATEX_NAMES) == {*DIMENSIONS, *LOCAL_SIZES}
+    assert set(LATEX_NAMES) == {*DIMENSIONS.ranks}
     assert len(set(LATEX_NAMES.values())) == len(LATEX_NAMES)
 
 
@@ -48,17 +48,17 @@ def test_every_size_has_a_name_and_no_two_sizes_share_one() -> None:
     ],
 )
 def test_formulas_print_as_people_write_them(formula: sympy.Expr, latex: str) -> None:
-    assert FormulaPrinter().print(formula) == latex
+    assert FormulaPrinter(names=LATEX_NAMES).print(formula) == latex
 
 
 def test_a_symbol_without_a_name_is_refused() -> None:
     with pytest.raises(FormulaError, match=r"no LaTeX name.*mystery"):
-        FormulaPrinter().print(sympy.Symbol("mystery"))
+        FormulaPrinter(names=LATEX_NAMES).print(sympy.Symbol("mystery"))
 
 
 def test_a_power_that_is_no_whole_number_is_refused() -> None:
     with pytest.raises(FormulaError, match="power"):
-        FormulaPrinter().print(sympy.sqrt(n))
+        FormulaPrinter(names=LATEX_NAMES).print(sympy.sqrt(n))
 
 
 def test_an_abbreviation_stands_wherever_its_part_does_and_is_defined_in_full() -> None:
@@ -89,7 +89,7 @@ def long_formula() -> sympy.Expr:
 
 @pytest.mark.parametrize("width", [20, 40, 80, 10_000])
 def test_breaking_a_formula_into_lines_loses_nothing(width: int) -> None:
-    formula, printer = long_formula(), FormulaPrinter()
+    formula, printer = long_formula(), FormulaPrinter(names=LATEX_NAMES)
     lines = break_lines(formula, printer, width)
     assert (len(lines) == 1) == (width == 10_000)
     # A broken product has its longest bracket last; nothing else moves.
@@ -97,7 +97,7 @@ def test_breaking_a_formula_into_lines_loses_nothing(width: int) -> None:
 
 
 def test_a_broken_line_is_hardly_wider_than_it_may_be() -> None:
-    lines = break_lines(long_formula(), FormulaPrinter(), 80)
+    lines = break_lines(long_formula(), FormulaPrinter(names=LATEX_NAMES), 80)
     assert max(map(visible_width, lines)) <= 90
     assert len(lines) <= 24, "short terms stand side by side"
 
@@ -106,7 +106,7 @@ def test_a_broken_line_is_hardly_wider_than_it_may_be() -> None:
 def test_what_is_printed_is_the_formula(width: int) -> None:
     """Read back at sizes that all differ, the text has the value of the formula."""
     sizes = {name: 3 + 2 * place for place, name in enumerate(LATEX_NAMES)}
-    text = align(break_lines(long_formula(), FormulaPrinter(), width))
+    text = align(break_lines(long_formula(), FormulaPrinter(names=LATEX_NAMES), width))
     assert Reader({LATEX_NAMES[name]: size for name, size in sizes.items()}).read(text) == evaluate(
         long_formula(), sizes
     )

@@ -15,8 +15,8 @@ from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.metrics import FUSED_IO
 from modelmeter.layers.base import BaseLayer
+from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES
 from modelmeter.publishing.formula import SHOWN
-from modelmeter.publishing.latex_names import LATEX_NAMES
 from modelmeter.publishing.page_spec import Pages
 
 

@@ -17,8 +17,8 @@ from modelmeter.algebra.polynomials import prove_equal
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES
 from modelmeter.publishing.formula import is_bytes
-from modelmeter.publishing.latex_names import LATEX_NAMES
 from modelmeter.publishing.page_spec import Pages
 from modelmeter.publishing.text import format_number
 

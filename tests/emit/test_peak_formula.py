@@ -7,7 +7,8 @@ import sympy
 from modelmeter.algebra.polynomials import prove_equal
 from modelmeter.analysis.peak import Candidate, Peak
 from modelmeter.core.functions import Size, differs, equals, exceeds
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
+from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.publishing.peak_formula import PeakCase, PeakFormula, arrange_peak
 
@@ -24,7 +25,7 @@ def arrange(*sums: Size, in_float32: tuple[Size, ...] = ()) -> PeakFormula:
     operators = tuple(
         Candidate(path="", layer=f"Layer{number}", bits=each, at_most=each) for number, each in enumerate(bits)
     )
-    return arrange_peak("vision", Peak(operators=operators))
+    return arrange_peak("vision", Peak(operators=operators), MODEL)
 
 
 def arrange_case(*sums: Size) -> PeakCase:
@@ -61,7 +62,7 @@ def test_operators_that_differ_between_the_kinds_are_listed() -> None:
         case = arrange_case(*sums)
         assert case.held is None
         assert [sympy.expand(row) for _, row in case.rows] == [sympy.expand(sum_) for sum_ in sums]
-        lines, functions = case.typeset("F", FormulaPrinter())
+        lines, functions = case.typeset("F", FormulaPrinter(names=MODEL.dimensions.latex))
         assert (len(lines), functions) == (1 + len(sums), ())
 
 
@@ -70,7 +71,7 @@ def test_a_model_in_float32_is_a_case_of_its_own() -> None:
     found = arrange(11 * A * S, 32 * B * S, in_float32=(5 * 32 * S,))
     assert [case.condition for case in found.cases] == [CAST, IN_FLOAT32]
     assert [[layer for layer, _ in case.rows] for case in found.cases] == [["Layer0", "Layer1"], ["Layer2"]]
-    assert found.typeset(FormulaPrinter()) == (
+    assert found.typeset(FormulaPrinter(names=MODEL.dimensions.latex)) == (
         "\\begin{aligned}\n"
         "& \\mathtt{peak\\_activation\\_bytes} = "
         "\\tfrac{1}{8} \\, \\left[ b_{\\mathrm{a}} \\ne 32 \\right] \\, \\max\\bigl( \\\\\n"
@@ -90,7 +91,9 @@ def test_the_functions_of_both_cases_come_after_the_peak_and_have_two_names() ->
             S + width * B * SIDE**2,
         )  # fmt: skip
 
-    peak, cast, in_float32 = arrange(*sums(A), in_float32=sums(32)).typeset(FormulaPrinter())
+    peak, cast, in_float32 = arrange(*sums(A), in_float32=sums(32)).typeset(
+        FormulaPrinter(names=MODEL.dimensions.latex)
+    )
     names = (r"F^{\mathrm{vision}}_{\mathrm{peak}}", r"F^{\mathrm{vision'}}_{\mathrm{peak}}")
     assert [peak.count(name) for name in names] == [2, 2]
     assert cast.startswith(f"\\begin{{aligned}}\n& {names[0]}(n, s) = \\max\\bigl(")
@@ -98,7 +101,7 @@ def test_the_functions_of_both_cases_come_after_the_peak_and_have_two_names() ->
 
 
 def test_a_peak_with_one_candidate_is_a_plain_formula() -> None:
-    (text,) = arrange(16 * A * B * S).typeset(FormulaPrinter())
+    (text,) = arrange(16 * A * B * S).typeset(FormulaPrinter(names=MODEL.dimensions.latex))
     assert text == (
         r"\mathtt{peak\_activation\_bytes} = \tfrac{1}{8} \, \left[ b_{\mathrm{a}} \ne 32 \right] \, "
         r"\bigl(16 \, b_{\mathrm{a}} \, B_{\mathrm{vis}} \, S\bigr)"

@@ -6,11 +6,13 @@ import pytest
 import sympy
 
 from modelmeter.core.functions import ceil_div, floor_div, routed_reads
-from modelmeter.core.symbols import symbol
+from modelmeter.model.presentation import Quantity
+from modelmeter.models.deepseek_ocr.dimensions import symbol
+from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES
+from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.publishing.formula import Formula, Part
 from modelmeter.publishing.latex import FormulaPrinter
-from modelmeter.publishing.latex_names import LATEX_NAMES
-from modelmeter.publishing.quantities import Quantity, name_parts, used_quantities
+from modelmeter.publishing.quantities import name_parts, used_quantities
 from modelmeter.support.errors import FormulaError
 
 N, E, k, d = (symbol(name) for name in ("num_tokens", "n_routed_experts", "num_experts_per_tok", "hidden_size"))
@@ -23,7 +25,7 @@ def formula(*shown: sympy.Expr, labels: tuple[str, ...] = ("", "", "")) -> Formu
 
 
 def names(*formulas: Formula, sizes: dict[str, int] | None = None) -> dict[sympy.Expr, str]:
-    return {part.expression: part.latex for part in name_parts(formulas, sizes or {})}
+    return {part.expression: part.latex for part in name_parts(formulas, MODEL, sizes or {})}
 
 
 @pytest.mark.parametrize("sizes", [{}, PUBLISHED])
@@ -45,8 +47,8 @@ def test_the_grids_of_a_stage_differ_in_name() -> None:
 
 def test_a_definition_comes_after_those_that_it_uses() -> None:
     tokens = ceil_div(floor_div(symbol("view_size"), 16), 4)
-    quantities = name_parts([], PUBLISHED)
-    printer = FormulaPrinter({each.expression: each.latex for each in quantities})
+    quantities = name_parts([], MODEL, PUBLISHED)
+    printer = FormulaPrinter({each.expression: each.latex for each in quantities}, names=LATEX_NAMES)
     printer.print(tokens)
     assert [(part.latex, text) for part, text in used_quantities(quantities, printer)] == [
         (r"g_{\mathrm{patch}}", r"\left\lfloor \frac{s}{16} \right\rfloor"),

@@ -80,7 +80,7 @@ def test_every_function_of_every_stage_equals_its_formula(
     costs: ModuleType, sizes: dict[str, int], routing: str
 ) -> None:
     for stage in STAGES:
-        expected = expect(SPEC.stages[stage], {**ARCHITECTURE, **sizes}, routing)
+        expected = expect(SPEC.costs[stage], {**ARCHITECTURE, **sizes}, routing)
         function = getattr(costs, stage)
         given_sizes = arguments_of(function, sizes, routing)
         assert function(**given_sizes) == expected
@@ -99,16 +99,16 @@ def test_architecture_sizes_of_general_functions_are_the_formulas_own(costs: Mod
     for stage in STAGES:
         function = getattr(costs.general, stage)
         given_sizes = arguments_of(function, {**DEFAULTS, **architecture}, "uniform")
-        assert function(**given_sizes) == expect(SPEC.stages[stage], {**DEFAULTS, **architecture})
+        assert function(**given_sizes) == expect(SPEC.costs[stage], {**DEFAULTS, **architecture})
 
 
 def test_a_request_is_its_stages_chained(costs: ModuleType) -> None:
     """Flows add up before the rounding, the decoder's weights count once, the largest activations stand."""
-    tokens = evaluate(SPEC.image_tokens, {**ARCHITECTURE, **DEFAULTS})
+    tokens = evaluate(SPEC.derived[0].formula, {**ARCHITECTURE, **DEFAULTS})
     # Grids of 19 and 12 patches are 5 and 3 tokens a side: 5 * 6 + 1 + 3 * 3 * (2 * 3 + 1).
     assert tokens == 31 + 63
     sizes = {**ARCHITECTURE, **DEFAULTS, "seq_len": 94 + 13, "logits_tokens": 94 + 13, "decode_steps": 28}
-    exact = {stage: [evaluate(SPEC.stages[stage][metric], sizes) for metric in METRICS] for stage in STAGES}
+    exact = {stage: [evaluate(SPEC.costs[stage][metric], sizes) for metric in METRICS] for stage in STAGES}
     flows = [ceil(sum(exact[stage][place] for stage in STAGES)) for place in range(3)]
     weights = ceil(sum(exact[stage][3] for stage in STAGES[:3]))
     activations = ceil(max(exact[stage][4] for stage in STAGES))
@@ -120,7 +120,7 @@ def test_a_request_is_its_stages_chained(costs: ModuleType) -> None:
 @given(sizes=workloads, routing=st.sampled_from(sorted(RULES)))
 def test_a_training_step_equals_its_formula(costs: ModuleType, sizes: dict[str, int], routing: str) -> None:
     """Its prompt holds the image tokens, as that of a request."""
-    tokens = evaluate(SPEC.image_tokens, {**ARCHITECTURE, **sizes})
+    tokens = evaluate(SPEC.derived[0].formula, {**ARCHITECTURE, **sizes})
     sizes = {**sizes, "seq_len": sizes["seq_len"] + tokens, "prompt_tokens": sizes["seq_len"]}
     expected = expect(SPEC.training_step, {**ARCHITECTURE, **sizes}, routing)
     given_sizes = arguments_of(costs.training_step, sizes, routing)

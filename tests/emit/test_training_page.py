@@ -24,7 +24,8 @@ def page(other: CompiledModel) -> StagePage:
             peaks=other.peaks,
             catalogue=other.catalogue,
             defaults=other.defaults,
-        )
+        ),
+        other.definition.training,
     )
 
 

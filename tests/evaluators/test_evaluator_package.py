@@ -80,4 +80,4 @@ def test_tables_have_a_value_for_each_cell() -> None:
 
 def test_an_output_that_is_not_there_is_named() -> None:
     with pytest.raises(FormulaError, match=r"image_tokens: the program has no such output.*found nothing"):
-        evolve(PACKAGE.image_tokens, guards={}).output("nothing")
+        evolve(PACKAGE.derived[0], guards={}).output("nothing")

@@ -8,7 +8,6 @@ from small_package import ARCHITECTURE, DEFAULTS, make_spec
 
 from modelmeter.core.metrics import METRICS
 from modelmeter.evaluators.programs import build_layer, build_stages
-from modelmeter.evaluators.signature import IMAGE_TOKENS
 from modelmeter.model.stages import REQUEST
 from modelmeter.support.errors import FormulaError
 
@@ -48,7 +47,7 @@ def test_a_part_has_only_its_outputs() -> None:
     part = STAGES.part("decode", "kv_cache_bytes")
     assert [output.name for output in part.outputs] == ["decode_kv_cache_bytes"]
     assert set(part.inputs) == {"batch_size", "seq_len", "decode_steps", "kv_bits"}
-    assert STAGES.part(REQUEST, *METRICS).outputs[0].name == IMAGE_TOKENS
+    assert STAGES.part(REQUEST, *METRICS).outputs[0].name == "image_tokens"
 
 
 def test_a_dividend_with_negative_terms_is_guarded() -> None:

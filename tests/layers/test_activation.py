@@ -9,8 +9,8 @@ import torch
 from sympy import expand
 from torch import nn
 
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.activation import GELU, Activation, SiLU
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 n, c, a = symbol("num_tokens"), symbol("hidden_size"), symbol("activation_bits")
 

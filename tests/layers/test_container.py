@@ -12,13 +12,13 @@ from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, never, once, repeat
 from modelmeter.layers.container import Absent, ModuleList, Sequential
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 i, o = symbol("in_features"), symbol("out_features")
 

@@ -10,8 +10,8 @@ from sympy import expand
 from torch import nn
 
 from modelmeter.core.functions import CeilDiv, FloorDiv
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.conv2d import Conv2d, convolved_size
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 NAMES = ("batch_size", "in_channels", "out_channels", "height", "width", "kernel_size", "stride", "padding")
 b, c, d, h, w, k, s, p = (symbol(name) for name in NAMES)

@@ -9,8 +9,8 @@ import torch
 from sympy import expand
 from torch import nn
 
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.embedding import Embedding
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 n, rows, c = symbol("num_tokens"), symbol("num_embeddings"), symbol("embedding_dim")
 w, a = symbol("weight_bits"), symbol("activation_bits")

@@ -10,9 +10,9 @@ from sympy import expand
 from torch import nn
 
 from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 n, c = symbol("num_tokens"), symbol("hidden_size")
 w, a = symbol("weight_bits"), symbol("activation_bits")

@@ -10,7 +10,6 @@ from sympy import Integer, Symbol, expand, symbols, sympify
 
 from modelmeter.core.cost import Elements, Operator, Work
 from modelmeter.core.functions import Differs, Equals, Size
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.operators import (
     add_residual,
     apply_pointwise,
@@ -26,6 +25,7 @@ from modelmeter.layers.operators import (
     widen,
     widen_weights,
 )
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 n, q, k, h, d, g = symbols("n q k h d g", positive=True, integer=True)
 KINDS = [kind.name for kind in fields(Elements)]

@@ -10,8 +10,8 @@ from attrs import evolve
 from sympy import expand
 from torch import nn
 
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.linear import Linear
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 n, i, o = symbol("num_tokens"), symbol("in_features"), symbol("out_features")
 w, a = symbol("weight_bits"), symbol("activation_bits")

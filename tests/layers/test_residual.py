@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from modelmeter.core.cost import Elements
 from modelmeter.core.functions import Size
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import Shape
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.layer_norm import LayerNorm
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.residual import ResidualBlock
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 
 class Branches(nn.Module):

@@ -8,13 +8,13 @@ import pytest
 from attrs import frozen
 
 from modelmeter.core.cost import Elements, Operator
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.activation import GELU
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child, once
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.layers.linear import Linear
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 
 CAST = Operator(name="_to_copy", reads=Elements(activation=7), writes=Elements(float32=7))

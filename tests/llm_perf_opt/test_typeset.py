@@ -20,7 +20,7 @@ from modelmeter.core.functions import (
     RoutedReads,
     Triangular,
 )
-from modelmeter.core.symbols import symbols_of
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.support.errors import FormulaError
 
 B, S, H = (sympy.Symbol(name, integer=True, positive=True) for name in ("batch_size", "seq_len", "hidden_size"))
@@ -37,7 +37,7 @@ def test_every_formula_of_the_model_reads_back_to_its_value(compiled: CompiledMo
     costs += [*compiled.totals.by_stage.values(), compiled.totals.total]
     for formula in {sympy.sympify(value) for cost in costs for value in cost.as_dict().values()}:
         primes = (number for number in count(11, 2) if sympy.isprime(number))
-        sizes = dict(zip(symbols_of(formula), primes, strict=False))
+        sizes = dict(zip(DIMENSIONS.symbols_of(formula), primes, strict=False))
         choices = formula.args if isinstance(formula, sympy.Max) else [formula]
         expected = max(evaluate(choice, _possible(sizes)) for choice in choices)
         assert read_back(text_of(formula, width=width, unicode=False), _possible(sizes)) == expected

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.scaling import Quantity, read_comparison
 from modelmeter.support.errors import FormulaError, ModelMeterError, QuestionError
 from modelmeter.support.suggestions import UnknownNameError

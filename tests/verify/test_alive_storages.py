@@ -6,7 +6,7 @@ import pytest
 
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot, name_storages
 from modelmeter.verify.foreign_bytes.records import LiveStorage, Peak

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.verify.foreign_bytes.causes import Moved, add_up, make_cause, ours, scale, theirs
 
 K, Q = symbol("num_keys"), symbol("num_queries")

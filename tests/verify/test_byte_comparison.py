@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tiny import TINY
 
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot, Snapshots
 from modelmeter.verify.foreign_bytes.causes import Moved, make_cause, ours, theirs

@@ -8,7 +8,7 @@ from tiny import SHALLOW, TINY
 
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import RoutedReads, Triangular
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of
 from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain

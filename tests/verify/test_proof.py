@@ -13,7 +13,7 @@ from tiny import SHALLOW, TINY
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import CeilDiv, FloorDiv, Size
 from modelmeter.core.metrics import FUSED_IO, METRICS, MetricName
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs import reference_cases, transformers_cases
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of
 from modelmeter.models.deepseek_ocr.proofs.oracle import TRANSFORMERS

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from modelmeter.core.cost import Cost
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import CountError
 from modelmeter.verify.symbolic_trace import (
     LARGE_EXAMPLES,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from textwrap import wrap
 from typing import Final
 
 import sympy
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -17,10 +17,10 @@ from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import BRACKETS, RoutedReads
 from modelmeter.core.metrics import METRICS, PEAK
-from modelmeter.core.symbols import Dimension
+from modelmeter.model.definition import Model
+from modelmeter.model.presentation import Repetition
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
-from modelmeter.publishing.conventions import SIZES_IN_A_LAYER
-from modelmeter.publishing.formula import CALLS, Formula, is_bytes
+from modelmeter.publishing.formula import Formula, is_bytes
 from modelmeter.publishing.latex import multiply
 from modelmeter.publishing.layer_page import build_layer_page
 from modelmeter.publishing.page_input import PageInput, build_section, make_printer
@@ -29,6 +29,9 @@ from modelmeter.publishing.peak_formula import EIGHTH, PeakCase, PeakFormula
 from modelmeter.publishing.stage_page import build_request_page, build_stage_page
 from modelmeter.publishing.training_page import build_training_page
 from modelmeter.support.suggestions import unknown_name
+
+_WIDEST: Final = 1000
+"""Characters of what stays on one line, however wide the terminal is."""
 
 _LARGEST_STAGE: Final = "the largest peak of the stages"
 
@@ -41,28 +44,33 @@ class Formulas:
     ----------
     section
         The formulas, and the sizes and parts in them and in the peak: no others.
-    filled_in, values, dimensions
-        What the section is made with: the architecture's sizes that are numbers in the formulas, the defaults, and the
-        sizes that are not what they are elsewhere.
+    model
+        Whose formulas they are.
+    filled_in, values, in_layer
+        What the section is made with: the architecture's sizes that are numbers in the formulas, the defaults, and
+        whether the sizes are those of one layer.
     """
 
     name: str
     description: str
     section: FormulaSection
     peak: PeakBlock | None = None
+    model: Model
     filled_in: Mapping[str, int]
     values: Mapping[str, int]
-    dimensions: Mapping[str, Dimension] = field(factory=dict)
+    in_layer: bool = False
 
     def restrict(self, metrics: Iterable[MetricBlock], peak: PeakBlock | None) -> Formulas:
         """Return some of the metrics and the peak, or no peak, with what is in them."""
         formulas = [block.formula for block in metrics]
-        printer, quantities = make_printer(formulas, self.filled_in)
+        printer, quantities = make_printer(formulas, self.model, self.filled_in)
         beside: tuple[sympy.Expr, ...] = ()
         if peak is not None and peak.formula is not None:
             beside = peak.formula.printed
             peak = evolve(peak, blocks=peak.formula.typeset(printer))  # first: the section explains all of it
-        section = build_section(formulas, printer, quantities, self.values, beside=beside, dimensions=self.dimensions)
+        section = build_section(
+            formulas, printer, quantities, self.values, self.model.dimensions, beside=beside, in_layer=self.in_layer
+        )
         return evolve(self, section=section, peak=peak)
 
 
@@ -83,18 +91,14 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
         catalogue=compiled.catalogue,
         defaults=compiled.defaults,
     )
-    of_stages: dict[str, Callable[[PageInput], StagePage]] = {
-        REQUEST: build_request_page,
-        TRAINING_STEP: build_training_page,
-    }
-    stages = (*compiled.totals.by_stage, *of_stages)
-    if name in stages:
-        stage = of_stages[name](source) if name in of_stages else build_stage_page(source, name, ())
+    if name in compiled.stages:
+        stage = _build_stage(source, name)
         shown = Formulas(
             name=name,
             description=stage.description.replace("``", ""),
             section=stage.section,
             peak=stage.peak,
+            model=compiled.definition,
             filled_in=source.architecture,
             values=source.defaults,
         )
@@ -102,9 +106,18 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
     entries = [entry for entry in compiled.catalogue if entry.name == name]
     entries = entries or [entry for entry in compiled.catalogue if entry.class_name == name]
     if not entries:
-        names = (*stages, *(entry.name for entry in compiled.catalogue))
+        names = (*compiled.stages, *(entry.name for entry in compiled.catalogue))
         raise unknown_name("layer or stage", name, names, {entry.class_name for entry in compiled.catalogue})
     return [_read_layer(source, entry) for entry in entries]
+
+
+def _build_stage(source: PageInput, name: str) -> StagePage:
+    training = source.definition.training
+    if name == REQUEST:
+        return build_request_page(source)
+    if name == TRAINING_STEP and training is not None:
+        return build_training_page(source, training)
+    return build_stage_page(source, name, ())
 
 
 def _read_layer(source: PageInput, entry: LayerEntry) -> Formulas:
@@ -113,9 +126,10 @@ def _read_layer(source: PageInput, entry: LayerEntry) -> Formulas:
         name=page.name,
         description=page.description[0].replace("``", ""),
         section=page.section,
+        model=source.definition,
         filled_in=source.architecture if page.is_placed else {},
         values={**source.defaults, **entry.sizes},
-        dimensions={} if page.is_placed else SIZES_IN_A_LAYER,
+        in_layer=not page.is_placed,
     )
     return shown.restrict(page.section.metrics, None)
 
@@ -177,14 +191,13 @@ def _lay_out(block: MetricBlock, width: int, unicode: bool) -> Iterator[Line]:
         if len(parts) > 1:
             yield Line(0, f"{part.label} =")
         formula = part.shown
-        if part.per_view is not None:
-            dot, tiles = _write_tiles(unicode)
-            calls = typeset(CALLS, width=width, unicode=unicode)[0].text
-            yield Line(1, f"images_per_prompt{dot}{calls}{dot}(")
-            yield Line(2, f"{part.label}_of(vision_batch_size, base_size)")
-            yield Line(2, f"+ [{tiles} > 1]{dot}{part.label}_of(vision_batch_size{dot}{tiles}, image_size)")
+        if part.per_view is not None and part.repetition is not None:
+            write = _Words(part.repetition, f"{part.label}_of", unicode)
+            yield Line(1, f"{write.factors}{write.dot}(")
+            yield Line(2, write.always)
+            yield Line(2, f"+ {write.condition}{write.dot}{write.sometimes}")
             yield Line(1, ")")
-            yield Line(0, f"{part.label}_of(num_views, view_size) =")
+            yield Line(0, f"{write.any_view} =")
             formula = part.per_view
         in_bytes = multiply([sympy.Rational(1, 8), formula]) if is_bytes(block.metric) else formula
         yield from _indent(typeset(in_bytes, width=width - 2, unicode=unicode))
@@ -205,21 +218,25 @@ def _lay_out_case(case: PeakCase, function: str, width: int, unicode: bool) -> I
     def write(formula: sympy.Expr) -> list[Line]:
         return typeset(formula, width=width - 6, unicode=unicode)
 
-    dot, tiles = _write_tiles(unicode)
+    dot = _write_dot(unicode)
     (eighth,), (condition,) = write(EIGHTH), write(case.condition)
     largest = f"+ {eighth.text}{dot}{condition.text}{dot}max("
     rows = [(f"in {layer}", write(row)) for layer, row in case.rows]
-    if case.held is None:
+    if case.held is None or case.repetition is None:
         yield from _list_rows(largest, rows)
         return
-    beside_views, beside_tiles = map(write, case.held)
-    of_tiles = [*beside_tiles, Line(0, f"+ {function}(vision_batch_size{dot}{tiles}, image_size)")]
+    words, repetition = _Words(case.repetition, function, unicode), case.repetition
+    beside_always, beside_sometimes = map(write, case.held)
+    inner = [*beside_sometimes, Line(0, f"+ {words.sometimes}")]
     kinds = [
-        ("of the views", [*beside_views, Line(0, f"+ {function}(vision_batch_size, base_size)")]),
-        ("of the tiles", [Line(0, f"[{tiles} > 1]{dot}("), *_indent(of_tiles), Line(0, ")")]),
+        (f"of the {repetition.always.name}", [*beside_always, Line(0, f"+ {words.always}")]),
+        (
+            f"of the {repetition.sometimes.name}",
+            [Line(0, f"{words.condition}{dot}("), *_indent(inner), Line(0, ")")],
+        ),
     ]
     yield from _list_rows(largest, kinds)
-    yield Line(0, f"{function}(num_views, view_size) =")
+    yield Line(0, f"{words.any_view} =")
     yield from _list_rows("max(", rows)
 
 
@@ -232,10 +249,49 @@ def _list_rows(head: str, rows: Iterable[tuple[str, Iterable[Line]]]) -> Iterato
     yield Line(1, ")")
 
 
-def _write_tiles(unicode: bool) -> tuple[str, str]:
-    """Return what stands between factors, and the product of the tiles of a page."""
-    dot = " · " if unicode else " * "
-    return dot, f"num_width_tiles{dot}num_height_tiles"
+def _write_dot(unicode: bool) -> str:
+    """Return what stands between factors."""
+    return " · " if unicode else " * "
+
+
+@frozen
+class _Words:
+    """A function of one kind of views, and what stands around it, as text."""
+
+    repetition: Repetition
+    function: str
+    unicode: bool
+
+    @property
+    def dot(self) -> str:
+        return _write_dot(self.unicode)
+
+    @property
+    def factors(self) -> str:
+        return self.dot.join(map(self._write, self.repetition.factors))
+
+    @property
+    def condition(self) -> str:
+        return self._write(self.repetition.condition)
+
+    @property
+    def always(self) -> str:
+        return self._call(self.repetition.always.sizes)
+
+    @property
+    def sometimes(self) -> str:
+        return self._call(self.repetition.sometimes.sizes)
+
+    @property
+    def any_view(self) -> str:
+        return self._call(self.repetition.parameters)
+
+    def _call(self, sizes: Iterable[sympy.Expr]) -> str:
+        return f"{self.function}({', '.join(map(self._write, sizes))})"
+
+    def _write(self, formula: sympy.Expr) -> str:
+        (line,) = typeset(formula, width=_WIDEST, unicode=self.unicode)
+        return line.text
 
 
 def _indent(lines: Iterable[Line], depth: int = 1) -> Iterator[Line]:

@@ -12,7 +12,7 @@ from modelmeter.support.errors import ArchitectureError
 
 if TYPE_CHECKING:  # it needs sympy, which `tree` does without
     from modelmeter.compiled_model import CompiledModel
-    from modelmeter.model.definition import Architecture
+    from modelmeter.model.definition import Architecture, ConfigReading, Model
 
 PACKAGE: Final = "deepseek_ocr_costs"
 
@@ -56,7 +56,7 @@ def read_model(config: Path | None, graph: ModuleGraph | None, *, name: str | No
     from modelmeter.model.registry import find_model
 
     definition = find_model()
-    read = definition.read_config(config) if config is not None else None
+    read = _read_config(definition, config) if config is not None else None
     traced = definition.read_architecture(graph) if graph is not None else None
     if read is not None and traced is not None:
         _check_same(read.architecture, traced)
@@ -66,6 +66,12 @@ def read_model(config: Path | None, graph: ModuleGraph | None, *, name: str | No
         name=definition.choose_name(architecture, read.names if read is not None else (), chosen=name),
         warnings=tuple(map(str, read.warnings)) if read is not None else (),
     )
+
+
+def _read_config(definition: Model, config: Path) -> ConfigReading:
+    if definition.read_config is None:
+        raise ArchitectureError("this model reads no configs", place=definition.name, found=config)
+    return definition.read_config(config)
 
 
 def _check_same(wanted: Any, traced: Any) -> None:

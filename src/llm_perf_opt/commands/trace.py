@@ -42,6 +42,7 @@ def make_files(profile: OCRWorkloadProfile, generated_at: str | None = None) -> 
     """
     num_width_tiles, num_height_tiles = profile.tile_grid
     definition = find_model()
+    assert definition.trace_artifacts is not None  # workload profiles are of DeepSeek-OCR
     sizes = {
         "batch_size": profile.num_pages,
         "images_per_prompt": profile.images_per_prompt,

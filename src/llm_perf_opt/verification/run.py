@@ -57,7 +57,7 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
     rows = gather_rows(verdicts)
     operators = count_operators(verdicts)
     differences = sum(not verdict.is_equal for verdict in verdicts)
-    gaps = find_gaps(rows, layers=layers, stages=stages)
+    gaps = find_gaps(rows, layers=layers, stages=stages, has_training=compiled.training_step is not None)
     is_whole = is_full and not differences and not gaps
     evidence = (
         make_evidence(
@@ -103,7 +103,10 @@ def _find_names(name: str | None, layers: Mapping[str, str], stages: tuple[str, 
 
 
 def _list_proofs(architecture: Architecture, is_full: bool) -> list[Proof]:
-    return list(find_model(architecture.model).list_proofs(architecture, is_full))
+    definition = find_model(architecture.model)
+    if definition.list_proofs is None:
+        raise EvidenceError("this model has no proofs", place=definition.name)
+    return list(definition.list_proofs(architecture, is_full))
 
 
 def _run_proofs(

@@ -15,10 +15,8 @@ from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement, PolyRing
 
 from modelmeter.core.functions import IntegerFunction, Size
-from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
+from modelmeter.core.symbols import ANY_LAYER, Dimensions
 from modelmeter.support.errors import FormulaError
-
-_ORDER = {name: position for position, name in enumerate((*DIMENSIONS, *LOCAL_SIZES))}
 
 
 @frozen(kw_only=True)
@@ -42,18 +40,30 @@ class Polynomials:
     arguments: dict[sympy.Expr, tuple[PolyElement, ...]]
 
 
-def read_polynomials(expressions: Sequence[Size], constants: Mapping[str, int] | None = None) -> Polynomials:
+def read_polynomials(
+    expressions: Sequence[Size],
+    constants: Mapping[str, int] | None = None,
+    *,
+    dimensions: Dimensions = ANY_LAYER,
+) -> Polynomials:
     """Multiply the formulas out and add like terms, with ``constants`` put in for symbols.
 
     Integer functions stay whole; their arguments are brought into the same form first, so that two
     spellings of one call are one generator.
+
+    Parameters
+    ----------
+    expressions, constants
+        The formulas, and numbers by the name of a symbol.
+    dimensions
+        The order of the symbols among the generators; those that are not among them follow by the alphabet.
 
     Raises
     ------
     FormulaError
         If a formula is not made of exact sums, products, powers and integer functions.
     """
-    return _Reader(constants or {}).read([sympy.sympify(expression) for expression in expressions])
+    return _Reader(constants or {}, dimensions).read([sympy.sympify(expression) for expression in expressions])
 
 
 def prove_equal(left: Size, right: Size) -> None:
@@ -71,8 +81,9 @@ def prove_equal(left: Size, right: Size) -> None:
 
 
 class _Reader:
-    def __init__(self, constants: Mapping[str, int]) -> None:
+    def __init__(self, constants: Mapping[str, int], dimensions: Dimensions) -> None:
         self._constants = constants
+        self._ranks = dimensions.ranks
         # What stands for each symbol and call: itself, a number, or its canonical form.
         self._canonical: dict[sympy.Expr, sympy.Expr] = {}
         self._visited: set[sympy.Expr] = set()
@@ -130,7 +141,12 @@ class _Reader:
             if stand_in is not None:
                 needed.add(node)
             pending.extend(node.args)
-        return tuple(sorted(needed, key=_generator_order))
+        return tuple(sorted(needed, key=self._order))
+
+    def _order(self, generator: sympy.Expr) -> tuple[bool, int, str]:
+        """Sort symbols as documented, then calls by their text."""
+        text = _write(generator)
+        return (not generator.is_Symbol, self._ranks.get(text, len(self._ranks)), text)
 
 
 class _Conversion:
@@ -187,6 +203,5 @@ class _Conversion:
 
 
 @lru_cache(maxsize=4096)  # printing a call is slow, and every ring asks for its place again
-def _generator_order(generator: sympy.Expr) -> tuple[bool, int, str]:
-    """Sort symbols as documented, then calls by their text."""
-    return (not generator.is_Symbol, _ORDER.get(str(generator), len(_ORDER)), str(generator))
+def _write(generator: sympy.Expr) -> str:
+    return str(generator)

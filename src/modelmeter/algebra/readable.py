@@ -12,34 +12,41 @@ from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.core.functions import Size
-from modelmeter.core.symbols import describe
+from modelmeter.core.symbols import ANY_LAYER, Dimensions
 
 Terms = dict[tuple[int, ...], int]
 """Coefficients by exponents."""
 
 
-def factor_readably(formula: Size) -> sympy.Expr:
+def factor_readably(formula: Size, dimensions: Dimensions = ANY_LAYER) -> sympy.Expr:
     """Return ``formula`` with common factors taken out, and with differences of sizes kept whole.
 
     Of a sum, the size in most of its terms is taken out with all that these terms share, and again from
     what is left. Where ``a - b`` counts something, such as the layers that are not dense, it stays a
     factor; ``a`` and ``b`` have one unit then. The result depends on the formula only, and
-    :func:`~modelmeter.algebra.polynomials.prove_equal` holds for the two.
+    :func:`~modelmeter.algebra.polynomials.prove_equal` holds for the two. The order of the sizes and their units are
+    those of ``dimensions``.
 
     Raises
     ------
     FormulaError
         If the formula is not made of exact sums, products, powers and integer functions.
     """
-    read = read_polynomials((formula,))
-    return factor_polynomial(read.generators, read.outputs[0])
+    read = read_polynomials((formula,), dimensions=dimensions)
+    return factor_polynomial(read.generators, read.outputs[0], dimensions)
 
 
-def factor_polynomial(unknowns: Sequence[sympy.Expr], formula: PolyElement) -> sympy.Expr:
+def factor_polynomial(
+    unknowns: Sequence[sympy.Expr], formula: PolyElement, dimensions: Dimensions = ANY_LAYER
+) -> sympy.Expr:
     """Return a polynomial in ``unknowns`` as :func:`factor_readably` does its formula."""
     denominator, polynomial = formula.clear_denoms()
     generators = list(unknowns)
-    units = {place: describe(size.name).unit for place, size in enumerate(generators) if size.is_Symbol}
+    units = {
+        place: dimensions.describe(size.name).unit
+        for place, size in enumerate(generators)
+        if size.is_Symbol and size.name in dimensions.ranks
+    }
     pairs = [(one, other) for one, other in permutations(units, 2) if units[one] == units[other]]
     while pair := next(_differences(polynomial, pairs), None):
         minuend, subtrahend = pair

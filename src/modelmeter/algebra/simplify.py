@@ -19,6 +19,7 @@ from modelmeter.algebra.polynomials import Polynomials, read_polynomials
 from modelmeter.algebra.program import Program
 from modelmeter.algebra.sharing import share_pairs
 from modelmeter.core.functions import BRACKETS, IntegerFunction, Size
+from modelmeter.core.symbols import ANY_LAYER, Dimensions
 
 _BRACKETS = frozenset(function.__name__ for function in BRACKETS)
 
@@ -52,15 +53,17 @@ def build_program(
     outputs: Mapping[str, Size | Combination],
     *,
     constants: Mapping[str, int] | None = None,
+    dimensions: Dimensions = ANY_LAYER,
 ) -> Program:
     """Return one program for all ``outputs``; see :func:`simplify`."""
-    return _simplify(outputs, constants or {}, lambda _rule, _count: None)
+    return _simplify(outputs, constants or {}, dimensions, lambda _rule, _count: None)
 
 
 def simplify(
     outputs: Mapping[str, Size | Combination],
     *,
     constants: Mapping[str, int] | None = None,
+    dimensions: Dimensions = ANY_LAYER,
 ) -> tuple[Program, SimplifyReport]:
     """Return one program for all ``outputs``, and what each rule did.
 
@@ -70,6 +73,8 @@ def simplify(
         Formulas by name. An output may also be the sum or the maximum of other outputs.
     constants
         Symbols that become numbers, such as a known architecture.
+    dimensions
+        The order of the symbols.
 
     Raises
     ------
@@ -77,19 +82,20 @@ def simplify(
         If a formula is not made of exact sums, products, powers and integer functions.
     """
     rows: list[tuple[str, int]] = []
-    program = _simplify(outputs, constants or {}, lambda rule, count: rows.append((rule, count())))
+    program = _simplify(outputs, constants or {}, dimensions, lambda rule, count: rows.append((rule, count())))
     return program, SimplifyReport(tuple(rows))
 
 
 def _simplify(
     outputs: Mapping[str, Size | Combination],
     constants: Mapping[str, int],
+    dimensions: Dimensions,
     report: Callable[[str, Callable[[], int]], None],
 ) -> Program:
     """Apply the rules; ``report`` gets the name of each with a function that counts the operations after it."""
     formulas = {name: value for name, value in outputs.items() if not isinstance(value, Combination)}
     report("as_built", lambda: sum(count_built(sympy.sympify(formula)) for formula in formulas.values()))
-    draft = clear_denominators(formulas, collect_terms(formulas, constants))
+    draft = clear_denominators(formulas, collect_terms(formulas, constants, dimensions))
     report("collect_terms", lambda: draft.operations)
     draft = flatten_brackets(draft)
     report("flatten_brackets", lambda: draft.operations)
@@ -106,9 +112,11 @@ def _simplify(
     return program
 
 
-def collect_terms(formulas: Mapping[str, Size], constants: Mapping[str, int]) -> Polynomials:
+def collect_terms(
+    formulas: Mapping[str, Size], constants: Mapping[str, int], dimensions: Dimensions = ANY_LAYER
+) -> Polynomials:
     """Put the constants in, multiply out and add like terms."""
-    return read_polynomials(list(formulas.values()), constants)
+    return read_polynomials(list(formulas.values()), constants, dimensions=dimensions)
 
 
 def clear_denominators(formulas: Mapping[str, Size], polynomials: Polynomials) -> Draft:

@@ -100,6 +100,11 @@ class BoundModule:
     calls: tuple[BoundCall, ...]
     children: tuple[BoundModule, ...] = field(repr=False)
 
+    @property
+    def routes_experts(self) -> bool:
+        """Whether tokens choose among modules in it."""
+        return any(call.routing is not None for bound in self.walk() for call in bound.calls)
+
     def walk(self) -> Iterator[BoundModule]:
         """Yield this module and all below it, parents first."""
         yield self

@@ -9,7 +9,7 @@ from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.totals import StageRule, close_loop, sum_over_steps
 from modelmeter.core.cost import Cost, Operator, Precision, Work, bits_to_bytes
 from modelmeter.core.functions import Size
-from modelmeter.core.symbols import symbol
+from modelmeter.model.loop import Loop
 
 
 @frozen(kw_only=True)
@@ -47,7 +47,7 @@ class StateRow:
     kv_cache_bytes: Size
 
 
-def list_operators(model: BoundModule, stage_of: StageRule, *, looped_stage: str = "decode") -> tuple[OperatorRow, ...]:
+def list_operators(model: BoundModule, stage_of: StageRule, loop: Loop | None = None) -> tuple[OperatorRow, ...]:
     """Return a row for each operator of each module and stage, parents first.
 
     The rows of a stage add up to its flows and to its activations.
@@ -71,12 +71,12 @@ def list_operators(model: BoundModule, stage_of: StageRule, *, looped_stage: str
         )
         for (stage, path, name), operators in found.items()
     )
-    return tuple(_close(row) if row.stage == looped_stage else row for row in rows)
+    return tuple(_close(row, loop) if loop is not None and row.stage == loop.stage else row for row in rows)
 
 
-def list_states(model: BoundModule, stage_of: StageRule) -> tuple[StateRow, ...]:
+def list_states(model: BoundModule, stage_of: StageRule, loop: Loop | None = None) -> tuple[StateRow, ...]:
     """Return what each module holds itself, by stage, where it holds anything."""
-    steps, index = symbol("decode_steps"), symbol("decode_step")
+    steps = {} if loop is None else {loop.index: loop.count}
     precision = Precision()
     rows: dict[tuple[str, str], StateRow] = {}
     for bound in model.walk():
@@ -92,7 +92,7 @@ def list_states(model: BoundModule, stage_of: StageRule) -> tuple[StateRow, ...]
                 path=key[1],
                 class_name=bound.node.class_name,
                 weight_bytes=bits_to_bytes(held[0] * precision.weight_bits),
-                kv_cache_bytes=cached if isinstance(cached, int) else cached.xreplace({index: steps}),
+                kv_cache_bytes=cached if isinstance(cached, int) else cached.xreplace(steps),
             )
     return tuple(rows.values())
 
@@ -101,5 +101,5 @@ def _cost_of(operators: list[Operator]) -> Cost:
     return Cost.of(work=Work.of(operators), parameters=0, kv_elements=0, precision=Precision())
 
 
-def _close(row: OperatorRow) -> OperatorRow:
-    return evolve(row, calls=sum_over_steps(row.calls), cost=close_loop(row.cost))
+def _close(row: OperatorRow, loop: Loop) -> OperatorRow:
+    return evolve(row, calls=sum_over_steps(row.calls, loop), cost=close_loop(row.cost, loop))

@@ -14,7 +14,7 @@ from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbols_of
+from modelmeter.core.symbols import ANY_LAYER, Dimensions, names_of
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.support.errors import FormulaError
@@ -62,7 +62,9 @@ class LayerEntry:
     occurrences: tuple[Occurrence, ...]
 
 
-def build_catalogue(model: BoundModule, sizes: Mapping[str, int], stage_of: StageRule) -> tuple[LayerEntry, ...]:
+def build_catalogue(
+    model: BoundModule, sizes: Mapping[str, int], stage_of: StageRule, dimensions: Dimensions = ANY_LAYER
+) -> tuple[LayerEntry, ...]:
     """Return an entry for each layer class that ``model`` calls, in the order of its modules.
 
     Containers have no work of their own and get no entry.
@@ -72,14 +74,18 @@ def build_catalogue(model: BoundModule, sizes: Mapping[str, int], stage_of: Stag
     model
         The root of the bound modules.
     sizes
-        The default workload, storage widths and architecture, and ``decode_step``.
+        The default workload, storage widths and architecture, and the last step of a loop.
+    stage_of
+        Assigns own work to stages.
+    dimensions
+        Of the model: they have the symbols of its layers' own sizes.
     """
     calls: dict[type[BaseLayer], list[tuple[BoundModule, BoundCall]]] = {}
     for bound in model.walk():
         for call in bound.calls:
             if not isinstance(call.layer, ModuleList | Sequential):
                 calls.setdefault(type(call.layer), []).append((bound, call))
-    return tuple(_make_entry(layer_class, found, sizes, stage_of) for layer_class, found in calls.items())
+    return tuple(_make_entry(layer_class, found, sizes, stage_of, dimensions) for layer_class, found in calls.items())
 
 
 def _make_entry(
@@ -87,12 +93,13 @@ def _make_entry(
     calls: list[tuple[BoundModule, BoundCall]],
     sizes: Mapping[str, int],
     stage_of: StageRule,
+    dimensions: Dimensions,
 ) -> LayerEntry:
     first = calls[0][1].layer
     # A layer made of given layers has no sizes of its own: its formula is that of its place in the model.
-    layer, local = (first, {}) if first.holds_layers else _choose_call(layer_class.canonical(), calls, sizes)
+    layer, local = (first, {}) if first.holds_layers else _choose_call(layer_class.canonical(dimensions), calls, sizes)
     cost = layer.cost
-    needed = {name for metric in METRICS for name in symbols_of(cost[metric])}
+    needed = {name for metric in METRICS for name in names_of(cost[metric])}
     return LayerEntry(
         name=layer_class.function_name(),
         class_name=layer_class.torch_class(),

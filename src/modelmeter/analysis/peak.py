@@ -23,10 +23,11 @@ from modelmeter.analysis.totals import StageRule
 from modelmeter.core.cost import FLOAT32_BITS, Elements, Precision, bits_to_bytes
 from modelmeter.core.functions import BRACKETS, Differs, Equals, Size, equals, exceeds
 from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import symbol
+from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
 from modelmeter.layers.tape import Buffer, Tape
+from modelmeter.model.loop import Loop
 from modelmeter.support.errors import FormulaError
 
 
@@ -79,8 +80,9 @@ def find_peaks(
     *,
     inputs: Mapping[str, Elements],
     stages: Sequence[str],
-    looped_stage: str = "decode",
+    loop: Loop | None = None,
     rules: Iterable[Rule] = (),
+    dimensions: Dimensions = ANY_LAYER,
 ) -> dict[str, Peak]:
     """Return the peak of each stage.
 
@@ -94,11 +96,13 @@ def find_peaks(
         What each run is given, and its caller holds to the end.
     stages
         The stages in the order of the documentation.
-    looped_stage
-        The stage whose run is one of ``decode_steps`` steps; without a step there is no peak.
+    loop
+        The stage whose run is one of several steps, if there is one; without a step it has no peak.
     rules
         What holds between the sizes, with the numbers put in where ``layers`` has numbers. Nothing else is taken for
         granted; the more is declared, the fewer operators can be the peak.
+    dimensions
+        The order of the sizes.
 
     Raises
     ------
@@ -114,10 +118,10 @@ def find_peaks(
             for candidate in _find_candidates(layer, inputs[run], partial(stage_of, run), casts=casts):
                 by_stage[stage_of(run, candidate.path)].append(candidate)
         for stage, candidates in by_stage.items():
-            times = exceeds(symbol("decode_steps"), 0) if stage == looped_stage else 1
+            times = exceeds(loop.count, 0) if loop is not None and stage == loop.stage else 1
             found[stage] += [
                 evolve(candidate, bits=times * holds * candidate.bits, at_most=times * holds * candidate.at_most)
-                for candidate in keep_largest(candidates, rules=declared)
+                for candidate in keep_largest(candidates, rules=declared, dimensions=dimensions)
             ]
     empty = [stage for stage, operators in found.items() if not operators]
     if empty:
@@ -155,7 +159,9 @@ def _settle_brackets(factor: Size) -> dict[sympy.Expr, sympy.Expr]:
     return settled
 
 
-def keep_largest(operators: Iterable[Candidate], *, rules: Iterable[Rule] = ()) -> tuple[Candidate, ...]:
+def keep_largest(
+    operators: Iterable[Candidate], *, rules: Iterable[Rule] = (), dimensions: Dimensions = ANY_LAYER
+) -> tuple[Candidate, ...]:
     """Return the operators that may have the most alive beside them, the first of equal ones, multiplied out.
 
     One is left out where another is proved to have at least as much at all sizes that keep the ``rules``.
@@ -165,7 +171,7 @@ def keep_largest(operators: Iterable[Candidate], *, rules: Iterable[Rule] = ()) 
         distinct.setdefault((operator.bits, operator.at_most), operator)
     if not distinct:
         return ()
-    read = read_polynomials([size for pair in distinct for size in pair])
+    read = read_polynomials([size for pair in distinct for size in pair], dimensions=dimensions)
     brackets = _find_brackets(read)
     outputs = [_flatten(polynomial, brackets) for polynomial in read.outputs]
     limits = dict(zip(outputs[::2], outputs[1::2], strict=True))

@@ -13,7 +13,9 @@ from modelmeter.core.cost import Cost, Precision, Work, bits_to_bytes
 from modelmeter.core.functions import Size, Triangular, exceeds
 from modelmeter.core.fusion import keep_unfused
 from modelmeter.core.metrics import FLOWS, METRICS, MetricName
-from modelmeter.core.symbols import symbol
+from modelmeter.model.loop import Loop
+from modelmeter.model.request import fold_metric
+from modelmeter.model.stages import Stage
 from modelmeter.support.errors import FormulaError
 
 StageRule = Callable[[str, str], str]
@@ -29,7 +31,7 @@ class Totals:
     Parameters
     ----------
     by_stage
-        Each stage; for ``decode``, all its steps in closed form. They add up to ``total``.
+        Each stage; for one of many steps, all of them in closed form. They add up to ``total``.
     by_module
         Each module path with everything below it, by stage.
     by_class
@@ -67,13 +69,13 @@ class _Tally:
             kv_elements=self.kv_elements + other.kv_elements,
         )
 
-    def to_cost(self, stage: str, *, looped_stage: str) -> Cost:
+    def to_cost(self, stage: str, loop: Loop | None) -> Cost:
         cost = Cost.of(work=self.work, parameters=self.parameters, kv_elements=self.kv_elements, precision=Precision())
-        return close_loop(cost) if stage == looped_stage else cost
+        return close_loop(cost, loop) if loop is not None and stage == loop.stage else cost
 
-    def to_fused_io(self, stage: str, *, looped_stage: str) -> Size:
+    def to_fused_io(self, stage: str, loop: Loop | None) -> Size:
         size = (self.unfused.reads + self.unfused.writes).to_bytes(Precision())
-        return sum_over_steps(size) if stage == looped_stage else size
+        return sum_over_steps(size, loop) if loop is not None and stage == loop.stage else size
 
 
 @frozen
@@ -96,7 +98,7 @@ class _OnDemand(Mapping[str, Mapping[str, T]], Generic[T]):
         return len(self._tallies)
 
 
-def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], looped_stage: str = "decode") -> Totals:
+def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[Stage], loop: Loop | None = None) -> Totals:
     """Add up a bound model.
 
     Parameters
@@ -107,8 +109,13 @@ def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], lo
         Assigns own work to stages.
     stages
         The stages in the order in which they run.
-    looped_stage
-        The stage whose run is one step, ``decode_step``, of ``decode_steps``.
+    loop
+        The stage whose run is one step of several, if there is one.
+
+    Raises
+    ------
+    FormulaError
+        If a stage costs what is not linear in its step.
     """
     by_module: dict[str, dict[str, _Tally]] = {}
     _tally_modules(model, stage_of, by_module)
@@ -116,50 +123,51 @@ def add_up(model: BoundModule, stage_of: StageRule, *, stages: Sequence[str], lo
     _tally_classes(model, by_module, by_class, above=frozenset())
 
     def make_cost(tally: _Tally, stage: str) -> Cost:
-        return tally.to_cost(stage, looped_stage=looped_stage)
+        return tally.to_cost(stage, loop)
 
     def make_fused_io(tally: _Tally, stage: str) -> Size:
-        return tally.to_fused_io(stage, looped_stage=looped_stage)
+        return tally.to_fused_io(stage, loop)
 
     costs_by_module, fused_io_by_module = _OnDemand(by_module, make_cost), _OnDemand(by_module, make_fused_io)
     costs, fused_io = costs_by_module[model.node.path], fused_io_by_module[model.node.path]
-    by_stage = {stage: costs[stage] for stage in stages}
+    names = [stage.name for stage in stages]
+    by_stage = {name: costs[name] for name in names}
     return Totals(
         by_stage=by_stage,
         by_module=costs_by_module,
         by_class=_OnDemand(by_class, make_cost),
-        total=chain_stages(by_stage, parameters=model.layer.parameters, last_stage=looped_stage),
-        fused_io_by_stage={stage: fused_io[stage] for stage in stages},
+        total=chain_stages(by_stage, stages, parameters=model.layer.parameters),
+        fused_io_by_stage={name: fused_io[name] for name in names},
         fused_io_by_module=fused_io_by_module,
     )
 
 
-def close_loop(step: Cost) -> Cost:
-    """Return the cost of ``decode_steps`` steps from the cost of step ``decode_step``.
+def close_loop(step: Cost, loop: Loop) -> Cost:
+    """Return the cost of all steps of a loop from the cost of one.
 
     Flows are summed in closed form. The cache is that after the last step, and activations are those
     of one step; without a step there are none.
     """
-    steps, index = symbol("decode_steps"), symbol("decode_step")
+    steps, index = loop.count, loop.index
     closed: dict[MetricName, Size] = {}
     for metric in METRICS:
         if metric in FLOWS:
-            closed[metric] = sum_over_steps(step[metric])
+            closed[metric] = sum_over_steps(step[metric], loop)
         else:
             closed[metric] = sympy.sympify(step[metric]).xreplace({index: steps})
     closed["activation_bytes"] = exceeds(steps, 0) * closed["activation_bytes"]
     return Cost(**closed)
 
 
-def sum_over_steps(flow: Size) -> sympy.Expr:
-    """Return the sum of ``flow`` over ``decode_step`` = 1 ... ``decode_steps``.
+def sum_over_steps(flow: Size, loop: Loop) -> sympy.Expr:
+    """Return the sum of ``flow`` over all steps of a loop, from 1 to their number.
 
     Raises
     ------
     FormulaError
-        If ``flow`` is not linear in ``decode_step``.
+        If ``flow`` is not linear in the index of a step.
     """
-    steps, index = symbol("decode_steps"), symbol("decode_step")
+    steps, index = loop.count, loop.index
     growing: list[sympy.Expr] = []
     terms: dict[sympy.Expr, list[sympy.Expr]] = {sympy.S.One: [], index: []}
     for term in sympy.Add.make_args(sympy.sympify(flow)):
@@ -168,22 +176,18 @@ def sum_over_steps(flow: Size) -> sympy.Expr:
     for term in sympy.Add.make_args(sympy.Add(*growing).expand()) if growing else ():
         rest, power = term.as_independent(index, as_Add=False)
         if power not in terms:
-            raise FormulaError("a decode step is not linear in its index", place="decode", found=flow)
+            raise FormulaError("a step is not linear in its index", place=loop.stage, found=flow)
         terms[power].append(rest)
     return sympy.Add(*terms[sympy.S.One]) * steps + sympy.Add(*terms[index]) * Triangular(steps)
 
 
-def chain_stages(stages: Mapping[str, Cost], *, parameters: Size, last_stage: str) -> Cost:
-    """Return the cost of all stages one after the other."""
-    flows = {metric: sum(cost[metric] for cost in stages.values()) for metric in METRICS if metric in FLOWS}
-    return Cost(
-        tensor_core_flops=flows["tensor_core_flops"],
-        cuda_core_flops=flows["cuda_core_flops"],
-        io_bytes=flows["io_bytes"],
-        weight_bytes=bits_to_bytes(parameters * symbol("weight_bits")),
-        activation_bytes=sympy.Max(*(cost.activation_bytes for cost in stages.values()), evaluate=False),
-        kv_cache_bytes=stages[last_stage].kv_cache_bytes,
-    )
+def chain_stages(by_stage: Mapping[str, Cost], stages: Sequence[Stage], *, parameters: Size) -> Cost:
+    """Return the cost of all stages one after the other; ``parameters`` are those of the model."""
+    total: dict[MetricName, Size] = {}
+    for metric in METRICS:
+        fold = fold_metric(metric, stages)
+        total[metric] = fold.apply(by_stage[stage][metric] for stage in fold.stages)
+    return Cost(**{**total, "weight_bytes": bits_to_bytes(parameters * Precision().weight_bits)})
 
 
 def _tally_modules(bound: BoundModule, stage_of: StageRule, tallies: dict[str, dict[str, _Tally]]) -> dict[str, _Tally]:

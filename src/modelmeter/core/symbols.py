@@ -1,19 +1,23 @@
-"""Every symbol of every formula, made once, with its unit and its meaning.
+"""Named sizes: what each is, its symbol, and the dimensions of a model, in the order of its documentation.
 
-``DIMENSIONS`` holds what a caller may set: the workload, the storage widths and the architecture.
-``LOCAL_SIZES`` holds the sizes that only one layer's page uses (``num_tokens``, ``grid_size``, ...).
+A name means what a model says that it means: two models may give ``hidden_size`` different meanings, units and LaTeX.
+Here are only the sizes that layers of any model have (:data:`GENERAL`) and the widths of storage (:data:`STORAGE`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import sympy
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.support.errors import FormulaError, ModelMeterError
 
 Kind = Literal["workload", "storage", "architecture", "local"]
+
+SizeRow = tuple[str, str, str] | tuple[str, str, str, int]
+"""The name, the unit and the meaning of a size, and its minimum where that is not 1."""
 
 
 @frozen(kw_only=True)
@@ -54,145 +58,207 @@ class Dimension:
             )  # fmt: skip
 
 
-def _dimensions(kind: Kind, *rows: tuple[str, str, str] | tuple[str, str, str, int]) -> dict[str, Dimension]:
+def _read_rows(kind: Kind, rows: Iterable[SizeRow]) -> dict[str, Dimension]:
     return {
         row[0]: Dimension(name=row[0], kind=kind, unit=row[1], meaning=row[2], minimum=row[3] if len(row) == 4 else 1)
         for row in rows
     }
 
 
-WORKLOAD = _dimensions(
-    "workload",
-    ("batch_size", "pages", "pages processed side by side"),
-    ("images_per_prompt", "images", "images of one prompt, all cut alike"),
-    ("vision_batch_size", "pages", "pages that share a call of the vision towers"),
-    ("base_size", "pixels", "side of the square global view"),
-    ("image_size", "pixels", "side of each square tile"),
-    ("num_width_tiles", "tiles", "tiles across the page; a 1 x 1 grid means no tiles", 0),
-    ("num_height_tiles", "tiles", "tiles down the page; a 1 x 1 grid means no tiles", 0),
-    ("prompt_tokens", "tokens", "text tokens of the prompt, beside its image tokens", 0),
-    ("seq_len", "tokens", "prompt length with its image tokens"),
-    ("logits_tokens", "tokens", "prompt positions that get logits; all of them by default"),
-    ("decode_steps", "steps", "decode steps of one token each", 0),
-    ("max_new_tokens", "tokens", "tokens to generate; the first comes from the prefill"),
+GENERAL: Mapping[str, Dimension] = _read_rows(
+    "local",
+    (
+        ("batch_size", "items", "sequences or images side by side"),
+        ("num_tokens", "tokens", "rows that the layer sees: batch x positions"),
+        ("hidden_size", "channels", "width of the layer"),
+        ("intermediate_size", "channels", "width inside the MLP"),
+        ("in_features", "channels", "input channels of a linear layer"),
+        ("out_features", "channels", "output channels of a linear layer"),
+        ("in_channels", "channels", "input channels of a convolution"),
+        ("out_channels", "channels", "output channels of a convolution"),
+        ("kernel_size", "pixels", "side of a square convolution kernel"),
+        ("stride", "pixels", "stride of a convolution"),
+        ("padding", "pixels", "zero padding on each side of a convolution", 0),
+        ("height", "pixels", "input height"),
+        ("width", "pixels", "input width"),
+        ("num_embeddings", "rows", "rows of an embedding table"),
+        ("embedding_dim", "channels", "channels of an embedding row"),
+    ),
 )
+"""The sizes of layers that any model may have."""
 
-STORAGE = _dimensions(
+
+def define_sizes(kind: Kind, *rows: str | SizeRow) -> dict[str, Dimension]:
+    """Return dimensions by name, from rows of name, unit, meaning and minimum; a name alone is one of ``GENERAL``."""
+    defined = _read_rows(kind, (row for row in rows if not isinstance(row, str)))
+    names = (row if isinstance(row, str) else row[0] for row in rows)
+    return {name: defined[name] if name in defined else GENERAL[name] for name in names}
+
+
+STORAGE = define_sizes(
     "storage",
     ("weight_bits", "bits", "bits that store one parameter"),
     ("activation_bits", "bits", "bits that store one floating-point activation"),
     ("kv_bits", "bits", "bits that store one cached key or value element"),
 )
 
-ARCHITECTURE = _dimensions(
-    "architecture",
-    ("hidden_size", "channels", "width of the decoder"),
-    ("intermediate_size", "channels", "MLP width of a dense decoder layer"),
-    ("moe_intermediate_size", "channels", "MLP width of one expert"),
-    ("num_hidden_layers", "layers", "decoder layers"),
-    ("first_k_dense_replace", "layers", "leading decoder layers with a dense MLP", 0),
-    ("num_attention_heads", "heads", "query heads of a decoder layer"),
-    ("num_key_value_heads", "heads", "key and value heads of a decoder layer"),
-    ("n_routed_experts", "experts", "routed experts of an MoE layer"),
-    ("n_shared_experts", "experts", "experts that every token uses"),
-    ("num_experts_per_tok", "experts", "routed experts that one token uses"),
-    ("vocab_size", "tokens", "rows of the embedding and of the LM head"),
-    ("sam_image_size", "pixels", "image side that SAM's position embeddings were trained at"),
-    ("sam_patch_size", "pixels", "side of a SAM patch"),
-    ("sam_hidden_size", "channels", "width of SAM"),
-    ("sam_num_hidden_layers", "layers", "SAM blocks"),
-    ("sam_num_global_layers", "layers", "SAM blocks with global attention", 0),
-    ("sam_num_attention_heads", "heads", "heads of a SAM block"),
-    ("sam_intermediate_size", "channels", "MLP width of a SAM block"),
-    ("sam_window_size", "patches", "side of a SAM attention window"),
-    ("sam_neck_channels", "channels", "channels of SAM's neck"),
-    ("sam_downsample_channels", "channels", "channels between the two stride-2 convolutions"),
-    ("clip_image_size", "pixels", "image side that CLIP's position embeddings were trained at"),
-    ("clip_patch_size", "pixels", "side of a CLIP patch; its convolution is stored but never called"),
-    ("clip_hidden_size", "channels", "width of CLIP, and channels that SAM hands to it"),
-    ("clip_num_hidden_layers", "layers", "CLIP blocks"),
-    ("clip_num_attention_heads", "heads", "heads of a CLIP block"),
-    ("clip_intermediate_size", "channels", "MLP width of a CLIP block"),
-)
-
-DIMENSIONS: dict[str, Dimension] = {**WORKLOAD, **STORAGE, **ARCHITECTURE}
-"""What a caller may set, in the order of the documentation."""
-
-LOCAL_SIZES = _dimensions(
-    "local",
-    ("num_tokens", "tokens", "rows that the layer sees: batch x positions"),
-    ("num_queries", "tokens", "query positions of one sequence"),
-    ("num_keys", "tokens", "key positions of one sequence, cached ones included"),
-    ("num_views", "views", "square images that go through the tower side by side"),
-    ("num_windows", "windows", "attention windows side by side, over all views"),
-    ("view_size", "pixels", "side of one square view"),
-    ("grid_size", "patches", "side of the square patch grid"),
-    ("window_size", "patches", "side of an attention window; the whole grid where attention is global"),
-    ("pretrain_grid_size", "patches", "grid side that the position embeddings were trained at"),
-    ("head_dim", "channels", "channels of one attention head"),
-    ("num_heads", "heads", "attention heads"),
-    ("in_features", "channels", "input channels of a linear layer"),
-    ("out_features", "channels", "output channels of a linear layer"),
-    ("in_channels", "channels", "input channels of a convolution"),
-    ("out_channels", "channels", "output channels of a convolution"),
-    ("kernel_size", "pixels", "side of a square convolution kernel"),
-    ("stride", "pixels", "stride of a convolution"),
-    ("padding", "pixels", "zero padding on each side of a convolution", 0),
-    ("height", "pixels", "input height"),
-    ("width", "pixels", "input width"),
-    ("num_embeddings", "rows", "rows of an embedding table"),
-    ("embedding_dim", "channels", "channels of an embedding row"),
-    ("num_layers", "layers", "layers of a stack"),
-    ("num_global_layers", "layers", "layers of a stack with global attention", 0),
-    ("neck_channels", "channels", "channels of SAM's neck"),
-    ("downsample_channels", "channels", "channels between the two stride-2 convolutions"),
-    ("patch_size", "pixels", "side of a patch"),
-    ("image_channels", "channels", "colour channels of an image"),
-    ("decode_step", "steps", "the index t of a decode step, from 1"),
-    ("cached_tokens", "tokens", "positions of each sequence that are cached before a chunk of its prompt"),
-    ("context_tokens", "tokens", "cached positions of all sequences of a step"),
-)
-
-_SYMBOLS: dict[str, sympy.Symbol] = {
-    name: dimension.symbol for name, dimension in {**DIMENSIONS, **LOCAL_SIZES}.items()
+GENERAL_LATEX: Mapping[str, str] = {
+    "weight_bits": r"b_{\mathrm{w}}",
+    "activation_bits": r"b_{\mathrm{a}}",
+    "kv_bits": r"b_{\mathrm{kv}}",
+    "batch_size": "B",
+    "num_tokens": "N",
+    "height": "H",
+    "width": "W",
+    "kernel_size": r"k_{\mathrm{conv}}",
+    "stride": r"s_{\mathrm{conv}}",
+    "padding": r"p_{\mathrm{conv}}",
+    "in_features": r"d_{\mathrm{in}}",
+    "out_features": r"d_{\mathrm{out}}",
+    "num_embeddings": r"V_{\mathrm{rows}}",
+    "embedding_dim": r"d_{\mathrm{emb}}",
+    "hidden_size": "d",
+    "intermediate_size": r"d_{\mathrm{ff}}",
+    "in_channels": r"c_{\mathrm{in}}",
+    "out_channels": r"c_{\mathrm{out}}",
 }
+"""How these sizes are written, counts before channels, as factors are."""
 
 
-def symbol(name: str) -> sympy.Symbol:
-    """Return the symbol of a known size.
+def _complete_latex(latex: Mapping[str, str]) -> dict[str, str]:
+    """Return storage first, as terms of bytes go by it, then the model's names, then the general ones."""
+    storage = {name: latex.get(name, GENERAL_LATEX[name]) for name in STORAGE}
+    return {**storage, **latex, **{name: text for name, text in GENERAL_LATEX.items() if name not in latex}}
+
+
+@frozen(kw_only=True, eq=False, slots=False)
+class Dimensions:
+    """The sizes of a model, or those of any layer where nothing is given.
+
+    Parameters
+    ----------
+    workload, architecture
+        What a caller may set, beside the widths of storage.
+    local
+        Sizes that only the pages of layers use; those of general layers need not be among them.
+    latex
+        How each size is written, by name. The order is also that of the factors of a product: counts before channels.
 
     Raises
     ------
     FormulaError
-        If no dimension has this name.
+        If a size has no LaTeX name, or two have one.
     """
-    try:
-        return _SYMBOLS[name]
-    except KeyError:
-        raise FormulaError(
-            "no dimension has this name", found=name, remedy="add it to modelmeter.core.symbols"
-        ) from None
+
+    workload: Mapping[str, Dimension] = field(factory=dict)
+    architecture: Mapping[str, Dimension] = field(factory=dict)
+    local: Mapping[str, Dimension] = field(factory=dict)
+    latex: Mapping[str, str] = field(factory=dict, converter=_complete_latex)
+    all_local: Mapping[str, Dimension] = field(init=False, repr=False)
+    """The local sizes, and those of general layers."""
+    ranks: Mapping[str, int] = field(init=False, repr=False)
+    """The place of each name in the documentation."""
+    _symbols: Mapping[str, sympy.Symbol] = field(init=False, repr=False)
+
+    @all_local.default
+    def _complete_local(self) -> dict[str, Dimension]:
+        return {**self.local, **{name: dimension for name, dimension in GENERAL.items() if name not in self.local}}
+
+    @ranks.default
+    def _rank(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(dict.fromkeys((*self.settable, *self.all_local)))}
+
+    @_symbols.default
+    def _make_symbols(self) -> dict[str, sympy.Symbol]:
+        return {name: self.describe(name).symbol for name in self.ranks}
+
+    def __attrs_post_init__(self) -> None:
+        unnamed = [name for name in self.ranks if name not in self.latex]
+        if unnamed:
+            raise FormulaError(
+                "a size has no LaTeX name", found=", ".join(unnamed), remedy="add it to the latex of the dimensions"
+            )
+        names: dict[str, str] = {}
+        for name in self.ranks:
+            other = names.setdefault(self.latex[name], name)
+            if other != name:
+                raise FormulaError("two sizes have one LaTeX name", place=f"{other}, {name}", found=self.latex[name])
+
+    @property
+    def storage(self) -> Mapping[str, Dimension]:
+        """The widths of storage, which every model has."""
+        return STORAGE
+
+    @property
+    def settable(self) -> dict[str, Dimension]:
+        """What a caller may set, in the order of the documentation."""
+        return {**self.workload, **STORAGE, **self.architecture}
+
+    def symbol(self, name: str) -> sympy.Symbol:
+        """Return the symbol of a size.
+
+        Raises
+        ------
+        FormulaError
+            If no dimension has this name.
+        """
+        if name not in self._symbols:
+            raise _unknown(name)
+        return self._symbols[name]
+
+    def describe(self, name: str) -> Dimension:
+        """Return the record of a size: as the model has it, where a layer has it, too.
+
+        Raises
+        ------
+        FormulaError
+            If no dimension has this name.
+        """
+        for group in (self.workload, STORAGE, self.architecture, self.all_local):
+            if name in group:
+                return group[name]
+        raise _unknown(name)
+
+    def describe_in_layer(self, name: str) -> Dimension:
+        """Return the record of a size of one layer: ``hidden_size`` is then its own width, not the model's.
+
+        Raises
+        ------
+        FormulaError
+            If no dimension has this name.
+        """
+        return self.all_local[name] if name in self.all_local else self.describe(name)
+
+    def symbols_of(self, expression: sympy.Expr | int) -> list[str]:
+        """Return the names of the free symbols of ``expression``, in the order of the documentation.
+
+        Raises
+        ------
+        FormulaError
+            If one is the symbol of no dimension.
+        """
+        present = names_of(expression)
+        unknown = present - self.ranks.keys()
+        if unknown:
+            raise FormulaError("a formula has a symbol that is none of the model's dimensions", found=sorted(unknown))
+        return sorted(present, key=self.ranks.__getitem__)
+
+    def sort(self, names: Iterable[str]) -> list[str]:
+        """Return names in the order of the documentation; those that are in none follow by the alphabet."""
+        return sorted(names, key=lambda name: (self.ranks.get(name, len(self.ranks)), name))
 
 
-def describe(name: str) -> Dimension:
-    """Return the record of a known size.
-
-    Raises
-    ------
-    FormulaError
-        If no dimension has this name.
-    """
-    found = DIMENSIONS.get(name) or LOCAL_SIZES.get(name)
-    if found is None:
-        raise FormulaError("no dimension has this name", found=name, remedy="add it to modelmeter.core.symbols")
-    return found
+def names_of(expression: sympy.Expr | int) -> set[str]:
+    """Return the names of the free symbols of ``expression``."""
+    return {free.name for free in sympy.sympify(expression).free_symbols}
 
 
-def symbols_of(expression: sympy.Expr | int) -> list[str]:
-    """Return the names of the free symbols of ``expression``, in the order of the documentation."""
-    present = {free.name for free in sympy.sympify(expression).free_symbols}
-    ordered = [name for name in _SYMBOLS if name in present]
-    unknown = present.difference(ordered)
-    if unknown:
-        raise FormulaError("a formula has a symbol that modelmeter.core.symbols did not make", found=sorted(unknown))
-    return ordered
+def _unknown(name: str) -> FormulaError:
+    return FormulaError("no dimension has this name", found=name, remedy="add it to the dimensions of the model")
+
+
+ANY_LAYER = Dimensions()
+"""The sizes that layers of any model have, and the widths of storage."""
+
+symbol = ANY_LAYER.symbol
+"""Returns the symbol of a size of any layer, or of a width of storage."""

@@ -12,7 +12,7 @@ from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, StateRow
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import RoutedReads, Size
-from modelmeter.core.symbols import symbols_of
+from modelmeter.core.symbols import names_of
 from modelmeter.evaluators.evaluator import Evaluator, Values
 from modelmeter.evaluators.programs import make_parameters
 from modelmeter.evaluators.signature import Signature
@@ -76,7 +76,7 @@ def evaluate_breakdown(spec: PackageSpec, breakdown: BreakdownSpec) -> tuple[Tab
     """Return, for each stage, the table of its operators and that of its states."""
     return tuple(
         table
-        for stage in spec.stages
+        for stage in spec.costs
         for table in (_list_operators(spec, breakdown, stage), _list_states(spec, breakdown, stage))
     )
 
@@ -119,13 +119,13 @@ def _operator_values(row: OperatorRow) -> dict[str, Size]:
 
 def _evaluate_rows(spec: PackageSpec, name: str, summary: str, rows: Sequence[Mapping[str, Size]]) -> Evaluator:
     outputs = {f"{field}_{place}": size for place, row in enumerate(rows, 1) for field, size in row.items()}
-    program = build_program(outputs, constants=spec.architecture)
+    program = build_program(outputs, constants=spec.architecture, dimensions=spec.dimensions)
     return Evaluator(
         name=name,
         summary=summary,
         notes=f"The rows stand for the modules of {spec.model}, parents first.",
         signature=Signature(
-            parameters=make_parameters(program.inputs, spec.all_defaults, spec.free_derivations),
+            parameters=make_parameters(spec, program.inputs, spec.all_defaults, spec.free_derivations),
             has_routing=program.calls(RoutedReads.__name__),
             constants=spec.architecture,
             model_rules=spec.rules,
@@ -176,6 +176,6 @@ def _constructor_params(layer: BaseLayer, sizes: Mapping[str, int]) -> dict[str,
             continue
         if isinstance(value, bool):
             params[field.name] = value
-        elif isinstance(value, int | sympy.Expr) and set(symbols_of(value)) <= sizes.keys():
+        elif isinstance(value, int | sympy.Expr) and names_of(value) <= sizes.keys():
             params[field.name] = int(evaluate(value, sizes))
     return params

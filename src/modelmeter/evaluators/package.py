@@ -14,7 +14,7 @@ from modelmeter.evaluators.signature import Parameter
 from modelmeter.evaluators.spec import PackageSpec
 from modelmeter.evaluators.stages import (
     evaluate_all_stages,
-    evaluate_image_tokens,
+    evaluate_derived,
     evaluate_metrics,
     evaluate_stages,
 )
@@ -31,10 +31,10 @@ class EvaluatorPackage:
         What they were built from: the words and the facts beside them.
     stages, all_stages
         The cost of each stage and of the request; and all of these at once.
-    metrics, image_tokens
-        One metric of a stage or of the request; and the tokens of a page.
+    metrics, derived
+        One metric of a stage or of the request; and the sizes that are no arguments.
     training, training_metrics
-        The cost of a training step; and one metric of it.
+        The cost of a training step, if there is one; and one metric of it.
     peaks, traffic
         The peak of the activations of each stage, and ``fused_io_bytes``.
     general
@@ -51,8 +51,8 @@ class EvaluatorPackage:
     stages: tuple[Evaluator, ...]
     all_stages: Evaluator
     metrics: tuple[Evaluator, ...]
-    image_tokens: Evaluator
-    training: Evaluator
+    derived: tuple[Evaluator, ...]
+    training: tuple[Evaluator, ...]
     training_metrics: tuple[Evaluator, ...]
     peaks: tuple[Evaluator, ...]
     traffic: tuple[Evaluator, ...]
@@ -75,7 +75,7 @@ class EvaluatorPackage:
 
 def list_sizes(spec: PackageSpec) -> tuple[Parameter, ...]:
     """Return every size of the model, with what follows from what."""
-    return make_parameters(spec.all_defaults, spec.all_defaults, spec.derivations)
+    return make_parameters(spec, spec.all_defaults, spec.all_defaults, spec.derivations)
 
 
 def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPackage:
@@ -90,21 +90,21 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
     training = build_training_step(spec, spec.architecture)
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
     general, like_it = build_stages(spec, fixed), f"a model like {spec.model}"
-    (training_step,) = evaluate_stages(training, spec.model)
+    general_training = build_training_step(spec, fixed)
     return EvaluatorPackage(
         spec=spec,
         stages=evaluate_stages(stages, spec.model),
         all_stages=evaluate_all_stages(stages),
         metrics=evaluate_metrics(stages),
-        image_tokens=evaluate_image_tokens(stages),
-        training=training_step,
-        training_metrics=evaluate_metrics(training),
+        derived=evaluate_derived(stages),
+        training=() if training is None else evaluate_stages(training, spec.model),
+        training_metrics=() if training is None else evaluate_metrics(training),
         peaks=evaluate_peaks(stages),
         traffic=evaluate_traffic(stages),
         general=(
             *evaluate_stages(general, like_it),
             *evaluate_traffic(general),
-            *evaluate_stages(build_training_step(spec, fixed), like_it),
+            *(() if general_training is None else evaluate_stages(general_training, like_it)),
         ),
         layers=tuple(evaluator for formula in spec.layers for evaluator in evaluate_layer(formula, spec)),
         server_steps=evaluate_server_steps(spec),

@@ -10,7 +10,8 @@ from modelmeter.core.functions import Size
 from modelmeter.core.metrics import PEAK
 from modelmeter.evaluators.evaluator import Evaluator, OneValue
 from modelmeter.evaluators.programs import Stages, make_parameters
-from modelmeter.evaluators.signature import IMAGE_TOKENS, Signature
+from modelmeter.evaluators.signature import Signature
+from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST
 
 
@@ -22,16 +23,17 @@ def evaluate_peaks(stages: Stages) -> tuple[Evaluator, ...]:
 
 def _build_program(stages: Stages) -> Program:
     """Return one program for all peaks; its outputs are named like the evaluators."""
-    outputs: dict[str, Size | Combination] = {IMAGE_TOKENS: stages.spec.image_tokens}
+    spec = stages.spec
+    outputs: dict[str, Size | Combination] = {**spec.derived_formulas}
     by_stage: dict[str, tuple[str, ...]] = {}
-    for stage, candidates in stages.spec.peaks.items():
+    for stage, candidates in spec.peaks.items():
         names = tuple(f"{stage}_{number}" for number in range(len(candidates)))
         outputs.update(zip(names, candidates, strict=True))
         by_stage[stage] = names
-    by_stage[REQUEST] = tuple(name for names in by_stage.values() for name in names)
+    by_stage[REQUEST] = tuple(name for stage in fold_metric(PEAK, spec.stages).stages for name in by_stage[stage])
     for stage in stages.names:
         outputs[f"{stage}_{PEAK}"] = Combination(MAXIMUM, by_stage[stage])
-    return build_program(outputs, constants=stages.constants)
+    return build_program(outputs, constants=stages.constants, dimensions=spec.dimensions)
 
 
 def _evaluate_peak(stages: Stages, program: Program, stage: str) -> Evaluator:
@@ -50,8 +52,8 @@ def _evaluate_peak(stages: Stages, program: Program, stage: str) -> Evaluator:
 def _make_signature(stages: Stages, stage: str, inputs: set[str]) -> Signature:
     """Return what an evaluator takes: what the stage takes.
 
-    Before the decoder, the embeddings of the prompt are alive beside the views that become a part of it; then the
-    length of the prompt follows from the views, as in a request.
+    What is alive beside a stage may be of other stages, such as the embeddings of a prompt while images run that
+    become a part of it; then sizes of these follow from others as in a request.
     """
     own = stages.signature(stage)
     needed = {parameter.name for parameter in own.parameters}
@@ -59,5 +61,5 @@ def _make_signature(stages: Stages, stage: str, inputs: set[str]) -> Signature:
         return own
     chained = {name: rule for name, rule in stages.spec.derivations.items() if name in inputs and rule.source}
     sources = {rule.source for rule in chained.values() if rule.source}
-    parameters = make_parameters(needed | inputs | sources, stages.spec.all_defaults, chained)
-    return evolve(own, parameters=parameters, intermediates=(IMAGE_TOKENS,))
+    parameters = make_parameters(stages.spec, needed | inputs | sources, stages.spec.all_defaults, chained)
+    return evolve(own, parameters=parameters, intermediates=tuple(stages.spec.derived_formulas))

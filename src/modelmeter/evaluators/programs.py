@@ -12,15 +12,19 @@ from attrs import define, frozen
 from modelmeter.algebra.program import MAXIMUM, SUM, Program, select
 from modelmeter.algebra.simplify import Combination, build_program
 from modelmeter.core.functions import CeilDiv, FloorDiv, RoutedReads, Size
-from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, MetricName
-from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, Dimension, describe, symbols_of
-from modelmeter.evaluators.signature import IMAGE_TOKENS, Derivation, Parameter, Signature
+from modelmeter.core.metrics import FUSED_IO, METRICS, MetricName
+from modelmeter.core.symbols import Dimension, names_of
+from modelmeter.evaluators.signature import Derivation, Parameter, Signature
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
+from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.support.errors import FormulaError
 
+_FUNCTIONS = {"sum": SUM, "largest": MAXIMUM}
+"""Of programs, for those of a fold."""
+
 _CHAINED = (REQUEST, TRAINING_STEP)
-"""Where the prompt holds the image tokens, so that its length follows from them."""
+"""Where all stages run one after the other, so that sizes of later ones follow from those of earlier ones."""
 
 
 @define(kw_only=True, frozen=True, slots=False)  # the signatures are worked out once, into the dictionary
@@ -34,7 +38,7 @@ class Stages:
     names
         The stages, then the request; or a training step.
     program
-        Its outputs are the image tokens, and ``vision_tensor_core_flops`` and so on.
+        Its outputs are the derived sizes, and each metric of each stage: ``prefill_io_bytes`` and so on.
     constants
         Sizes that are numbers in the program.
     """
@@ -45,9 +49,9 @@ class Stages:
     constants: Mapping[str, int]
 
     def part(self, stage: str, *metrics: MetricName) -> Program:
-        """Return the program of some metrics of a stage; of the request or a training step, with the image tokens."""
-        tokens = [IMAGE_TOKENS] if stage in _CHAINED else []
-        return select(self.program, *tokens, *(f"{stage}_{metric}" for metric in metrics))
+        """Return the program of some metrics of a stage; of the request or a training step, with the derived sizes."""
+        derived = self.spec.derived_formulas if stage in _CHAINED else ()
+        return select(self.program, *derived, *(f"{stage}_{metric}" for metric in metrics))
 
     def signature(self, stage: str) -> Signature:
         """Return what the evaluators of a stage take: the sizes in any of its formulas."""
@@ -64,45 +68,46 @@ class Stages:
         rules = (derivations[name] for name in program.inputs if name in derivations)
         sources = [rule.source for rule in rules if rule.source]
         return Signature(
-            parameters=make_parameters([*program.inputs, *sources], self.spec.all_defaults, derivations),
+            parameters=make_parameters(self.spec, [*program.inputs, *sources], self.spec.all_defaults, derivations),
             has_routing=program.calls(RoutedReads.__name__),
             constants=self.constants,
-            intermediates=(IMAGE_TOKENS,) if is_chained else (),
+            intermediates=tuple(self.spec.derived_formulas) if is_chained else (),
             model_rules=self.spec.rules,
         )
 
 
 def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
-    """Return the program of all stages; sizes that are not in ``constants`` are parameters.
-
-    In a request flows add up, ``weight_bytes`` counts the decoder once, and the largest activations and the last
-    cache stand.
-    """
-    *earlier, last = spec.stages
-    outputs: dict[str, Size | Combination] = {IMAGE_TOKENS: spec.image_tokens}
-    for stage, cost in spec.stages.items():
+    """Return the program of all stages; sizes that are not in ``constants`` are parameters."""
+    outputs: dict[str, Size | Combination] = {**spec.derived_formulas}
+    for stage, cost in spec.costs.items():
         for metric in METRICS:
             outputs[f"{stage}_{metric}"] = cost[metric]
-    every = [*earlier, last]
-    folds = {"sum": (SUM, every), "once": (SUM, earlier), "last": (SUM, [last]), "largest": (MAXIMUM, every)}
     for metric in METRICS:
-        function, stages = folds[METRIC_RECORDS[metric].over_stages]
-        outputs[f"{REQUEST}_{metric}"] = Combination(function, tuple(f"{stage}_{metric}" for stage in stages))
+        outputs[f"{REQUEST}_{metric}"] = combine_stages(spec, metric)
     return Stages(
         spec=spec,
-        names=(*spec.stages, REQUEST),
-        program=build_program(outputs, constants=constants),
+        names=(*spec.costs, REQUEST),
+        program=build_program(outputs, constants=constants, dimensions=spec.dimensions),
         constants=constants,
     )
 
 
-def build_training_step(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
-    """Return the program of the training step, which shares no work with the stages."""
+def combine_stages(spec: PackageSpec, metric: str) -> Combination:
+    """Return a metric of the request as a combination of the outputs ``stage_metric``."""
+    fold = fold_metric(metric, spec.stages)
+    return Combination(_FUNCTIONS[fold.function], tuple(f"{stage}_{metric}" for stage in fold.stages))
+
+
+def build_training_step(spec: PackageSpec, constants: Mapping[str, int]) -> Stages | None:
+    """Return the program of the training step, which shares no work with the stages; None where there is none."""
+    if spec.training_step is None:
+        return None
     metrics = {f"{TRAINING_STEP}_{metric}": spec.training_step[metric] for metric in METRICS}
+    outputs = {**spec.derived_formulas, **metrics}
     return Stages(
         spec=spec,
         names=(TRAINING_STEP,),
-        program=build_program({IMAGE_TOKENS: spec.image_tokens, **metrics}, constants=constants),
+        program=build_program(outputs, constants=constants, dimensions=spec.dimensions),
         constants=constants,
     )
 
@@ -130,20 +135,29 @@ class Layer:
 def build_layer(layer: LayerFormula, spec: PackageSpec) -> Layer:
     """Return the programs of a layer class, its sizes as parameters.
 
-    A layer that takes both a prompt and images works out the image tokens of a page, which the prompt has to hold.
+    A layer that has all sizes of a derived one, and those that rules hold against it, works it out to check them: one
+    that takes both a prompt and images, the image tokens that the prompt has to hold.
     """
     formulas: dict[str, sympy.Expr] = {metric: sympy.sympify(layer.cost[metric]) for metric in METRICS}
-    has_prompt = {"seq_len", *symbols_of(spec.image_tokens)} <= layer.sizes.keys()
-    beside = {IMAGE_TOKENS: sympy.sympify(spec.image_tokens)} if has_prompt else {}
+    beside = {
+        name: sympy.sympify(formula)
+        for name, formula in spec.derived_formulas.items()
+        if names_of(formula) | _list_compared(spec, name) <= layer.sizes.keys()
+    }
     quotients = {
         quotient for formula in (*formulas.values(), *beside.values()) for quotient in formula.atoms(FloorDiv, CeilDiv)
     }
     rests = [quotient.args[0] - quotient.args[1] for quotient in sorted(quotients, key=str) if _may_fail(quotient)]
     guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
-    program = build_program({**formulas, **beside, **guards})
+    describe = spec.dimensions.describe_in_layer
+    program = build_program({**formulas, **beside, **guards}, dimensions=spec.dimensions)
     signature = Signature(
         parameters=make_parameters(
-            program.inputs, layer.sizes, {}, {} if layer.holds_layers else spec.layer_dimensions
+            spec,
+            program.inputs,
+            layer.sizes,
+            {},
+            {} if layer.holds_layers else {name: describe(name) for name in program.inputs},
         ),
         has_routing=program.calls(RoutedReads.__name__),
         constants={},
@@ -153,9 +167,14 @@ def build_layer(layer: LayerFormula, spec: PackageSpec) -> Layer:
     return Layer(
         signature=signature,
         program=program,
-        fused_io=build_program({FUSED_IO: layer.fused_io_bytes, **beside, **guards}),
+        fused_io=build_program({FUSED_IO: layer.fused_io_bytes, **beside, **guards}, dimensions=spec.dimensions),
         guards={name: str(rest) for name, rest in guards.items()},
     )
+
+
+def _list_compared(spec: PackageSpec, name: str) -> set[str]:
+    """Return the sizes that rules hold against a derived one."""
+    return {size for rule in spec.rules if name in rule.names for size in rule.names - {name}}
 
 
 def _may_fail(quotient: sympy.Expr) -> bool:
@@ -164,6 +183,7 @@ def _may_fail(quotient: sympy.Expr) -> bool:
 
 
 def make_parameters(
+    spec: PackageSpec,
     names: Iterable[str],
     defaults: Mapping[str, int],
     derivations: Mapping[str, Derivation],
@@ -178,8 +198,7 @@ def make_parameters(
     return tuple(
         Parameter(
             name=name, default=defaults[name], derivation=derivations.get(name), target=targets.get(name),
-            dimension=dimensions.get(name) or describe(name),
+            dimension=dimensions.get(name) or spec.dimensions.describe(name),
         )
-        for name in (*DIMENSIONS, *LOCAL_SIZES)
-        if name in needed
+        for name in spec.dimensions.sort(needed)
     )  # fmt: skip

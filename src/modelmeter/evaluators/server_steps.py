@@ -7,7 +7,6 @@ from attrs import evolve
 from modelmeter.algebra.simplify import build_program
 from modelmeter.core.functions import RoutedReads
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import describe
 from modelmeter.evaluators.evaluator import Evaluator, OneCost
 from modelmeter.evaluators.programs import make_parameters
 from modelmeter.evaluators.signature import Signature
@@ -40,15 +39,17 @@ def hide_step(evaluator: Evaluator) -> Evaluator:
 
 def _evaluate_step(spec: PackageSpec, name: str) -> Evaluator:
     cost = spec.server_steps[name]
-    program = build_program({metric: cost[metric] for metric in METRICS}, constants=spec.architecture)
-    without_head = {"logits_tokens": evolve(describe("logits_tokens"), minimum=0)}
+    program = build_program(
+        {metric: cost[metric] for metric in METRICS}, constants=spec.architecture, dimensions=spec.dimensions
+    )
+    without_head = {"logits_tokens": evolve(spec.dimensions.describe("logits_tokens"), minimum=0)}
     return Evaluator(
         name=name,
         summary=_SUMMARIES[name],
         notes=f"{_NOTES[name]} The formulas are those of {spec.model}.",
         signature=Signature(
             parameters=make_parameters(
-                program.inputs, {**spec.all_defaults, **_DEFAULTS}, spec.free_derivations, without_head
+                spec, program.inputs, {**spec.all_defaults, **_DEFAULTS}, spec.free_derivations, without_head
             ),
             has_routing=program.calls(RoutedReads.__name__),
             constants=spec.architecture,

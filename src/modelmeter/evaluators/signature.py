@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import Factory, field, frozen
+from attrs import frozen
 
 from modelmeter.algebra.program import SUM, Node, Operation
 from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimension, describe
+from modelmeter.core.symbols import Dimension
 from modelmeter.model import definition
 from modelmeter.support.errors import FormulaError
 
 ROUTING = "expert_routing"
-IMAGE_TOKENS = "image_tokens"
 
 
 @frozen(kw_only=True)
@@ -66,20 +65,20 @@ class Parameter:
     ----------
     default
         Its default value; of a derived one, the value that it has by default.
+    dimension
+        What it is.
     derivation
         Where it is not given, it follows from other parameters.
     target
         The parameter that follows from this one, which has no other use. Its default counts only where neither is
         given.
-    dimension
-        What it is; by default what :mod:`modelmeter.core.symbols` says.
     """
 
     name: str
     default: int
+    dimension: Dimension
     derivation: Derivation | None = None
     target: str | None = None
-    dimension: Dimension = field(default=Factory(lambda self: describe(self.name), takes_self=True))
 
     @property
     def minimum(self) -> int:

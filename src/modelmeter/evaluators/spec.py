@@ -9,15 +9,13 @@ from attrs import field, frozen
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimension
+from modelmeter.core.symbols import Dimensions
 from modelmeter.evaluators.signature import Derivation
-from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.model.definition import DerivedSize
+from modelmeter.model.stages import REQUEST, TRAINING_STEP, Stage, TrainingStep
 
-WHOLE_WORDS: Mapping[str, str] = {
-    REQUEST: "all stages, one after the other",
-    TRAINING_STEP: "a forward over images and prompt, and of the backward of it",
-}
-"""What is made of stages is, as a part of a sentence."""
+REQUEST_WORDS = "all stages, one after the other"
+"""What the request is, as a part of a sentence."""
 
 
 @frozen(kw_only=True)
@@ -53,11 +51,14 @@ class PackageSpec:
 
     Parameters
     ----------
+    model
+        The name of the model.
+    dimensions
+        Its sizes.
     stages
-        Formulas of ``vision``, ``projector``, ``prefill`` and ``decode``, over the workload, the storage
-        widths and the architecture.
-    training_step
-        Formulas of a training step, over the same sizes.
+        Its stages, in the order in which they run.
+    costs
+        Formulas of each stage, over the workload, the storage widths and the architecture.
     server_steps
         Formulas of the steps of a serving engine, ``chunk`` and ``step``: over the same sizes, and ``cached_tokens`` or
         ``context_tokens``.
@@ -68,8 +69,6 @@ class PackageSpec:
     peaks
         For each stage the bytes of activations that are alive together beside some operators; the largest are the
         peak.
-    image_tokens
-        Tokens of the images of one page, over the workload and the architecture.
     architecture
         The value of each architecture size.
     defaults
@@ -78,38 +77,48 @@ class PackageSpec:
         What every number means, as lines of plain text.
     provenance
         Facts about the origin by name: versions, digests. No times and no paths.
-    model
-        The name of the model.
+    training, training_step
+        What a training step is, and its formulas over the same sizes, if there is one.
+    derived
+        The sizes that are no arguments, but that rules and derivations speak of.
     rules
         What holds between sizes; every evaluator checks the rules of its own.
     derivations
-        How sizes follow from others where they are not given. Those that have a source do so only where the prompt
-        holds the image tokens: in a request and in a training step.
-    stage_words
-        What each stage, the request and the training step are, as a part of a sentence.
-    layer_dimensions
-        What sizes are in a layer, where that is not what they are in the model.
+        How sizes follow from others where they are not given. Those that have a source do so only where all stages
+        run one after the other: in a request and in a training step.
     fixed
         The architecture sizes that are numbers in every formula, also where the others are arguments.
     """
 
-    stages: Mapping[str, Cost]
-    training_step: Cost
+    model: str
+    dimensions: Dimensions
+    stages: tuple[Stage, ...]
+    costs: Mapping[str, Cost]
     layers: tuple[LayerFormula, ...]
     fused_io: Mapping[str, Size]
     peaks: Mapping[str, tuple[Size, ...]]
-    image_tokens: Size
     architecture: Mapping[str, int]
     defaults: Mapping[str, int]
     conventions: tuple[str, ...]
     provenance: Mapping[str, str]
-    model: str
-    rules: tuple[Rule, ...]
-    derivations: Mapping[str, Derivation]
-    stage_words: Mapping[str, str]
-    layer_dimensions: Mapping[str, Dimension] = field(factory=dict)
+    training: TrainingStep | None = None
+    training_step: Cost | None = None
+    derived: tuple[DerivedSize, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    derivations: Mapping[str, Derivation] = field(factory=dict)
     fixed: frozenset[str] = frozenset()
     server_steps: Mapping[str, Cost] = field(factory=dict)
+
+    @property
+    def stage_words(self) -> dict[str, str]:
+        """What each stage, the request and the training step are, as a part of a sentence."""
+        training = {} if self.training is None else {TRAINING_STEP: self.training.words}
+        return {**{stage.name: stage.words for stage in self.stages}, REQUEST: REQUEST_WORDS, **training}
+
+    @property
+    def derived_formulas(self) -> dict[str, Size]:
+        """The formula of each derived size."""
+        return {size.name: size.formula for size in self.derived}
 
     @property
     def all_defaults(self) -> dict[str, int]:

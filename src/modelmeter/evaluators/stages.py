@@ -8,20 +8,14 @@ from modelmeter.algebra.program import select
 from modelmeter.core.metrics import METRIC_RECORDS, METRICS, MetricName
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts
 from modelmeter.evaluators.programs import Stages, make_parameters
-from modelmeter.evaluators.signature import IMAGE_TOKENS, Signature
+from modelmeter.evaluators.signature import Signature
+from modelmeter.model.definition import DerivedSize
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 
 METRIC_WORDS: Mapping[str, str] = {
     name: f"{METRIC_RECORDS[name].meaning[0].upper()}{METRIC_RECORDS[name].meaning[1:]}" for name in METRICS
 }
 """The meaning of each metric of a cost, as the beginning of a sentence."""
-
-_TRAINING_NOTES = (
-    "FLOPs and io_bytes are those of the forward and the backward. The backward starts at the gradients of the logits "
-    "and makes those of all parameters that are used. No layer is computed again; the loss and the optimiser are not "
-    "counted. weight_bytes are the parameters without their gradients, activation_bytes all operator outputs of the "
-    "forward, which are kept for the backward, and kv_cache_bytes is 0: training keeps no cache."
-)
 
 
 def evaluate_stages(stages: Stages, model: str) -> tuple[Evaluator, ...]:
@@ -30,7 +24,8 @@ def evaluate_stages(stages: Stages, model: str) -> tuple[Evaluator, ...]:
 
 
 def _evaluate_stage(stages: Stages, stage: str, model: str) -> Evaluator:
-    notes = _TRAINING_NOTES if stage == TRAINING_STEP else ""
+    training = stages.spec.training
+    notes = training.notes if training is not None and stage == TRAINING_STEP else ""
     return Evaluator(
         name=stage,
         summary=f"Return the cost of {stages.spec.stage_words[stage]}.",
@@ -69,21 +64,26 @@ def _evaluate_metric(stages: Stages, stage: str, metric: MetricName) -> Evaluato
     )
 
 
-def evaluate_image_tokens(stages: Stages) -> Evaluator:
-    """Return the evaluator of the tokens of a page."""
-    program = select(stages.program, IMAGE_TOKENS)
+def evaluate_derived(stages: Stages) -> tuple[Evaluator, ...]:
+    """Return the evaluators of the sizes that are no arguments."""
+    return tuple(_evaluate_derived(stages, size) for size in stages.spec.derived)
+
+
+def _evaluate_derived(stages: Stages, size: DerivedSize) -> Evaluator:
+    spec = stages.spec
+    program = select(stages.program, size.name)
     return Evaluator(
-        name=IMAGE_TOKENS,
-        summary="Return the tokens of the image of one page: of its global view and of its tiles.",
-        notes=f"The formula is that of {stages.spec.model}.",
+        name=size.name,
+        summary=f"Return {size.words}.",
+        notes=f"The formula is that of {spec.model}.",
         signature=Signature(
-            parameters=make_parameters(program.inputs, stages.spec.all_defaults, {}),
+            parameters=make_parameters(spec, program.inputs, spec.all_defaults, {}),
             has_routing=False,
             constants=stages.constants,
-            model_rules=stages.spec.rules,
+            model_rules=spec.rules,
         ),
         program=program,
-        result=OneValue(IMAGE_TOKENS, IMAGE_TOKENS),
+        result=OneValue(size.name, size.name),
     )
 
 

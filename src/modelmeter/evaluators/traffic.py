@@ -5,13 +5,12 @@ Their program is one of its own: a part of the operators shares little with all 
 
 from __future__ import annotations
 
-from modelmeter.algebra.program import SUM, select
+from modelmeter.algebra.program import select
 from modelmeter.algebra.simplify import Combination, build_program
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.evaluator import Evaluator, OneValue
-from modelmeter.evaluators.programs import Stages
-from modelmeter.evaluators.signature import IMAGE_TOKENS
+from modelmeter.evaluators.programs import Stages, combine_stages
 from modelmeter.model.stages import REQUEST
 
 FUSED_NOTES = (
@@ -24,10 +23,10 @@ def evaluate_traffic(stages: Stages) -> tuple[Evaluator, ...]:
     """Return the evaluator of each stage, with the constants of ``stages``, and of the request: their sum."""
     spec = stages.spec
     names = {stage: f"{stage}_{FUSED_IO}" for stage in stages.names}
-    outputs: dict[str, Size | Combination] = {IMAGE_TOKENS: spec.image_tokens}
-    outputs |= {names[stage]: spec.fused_io[stage] for stage in spec.stages}
-    outputs[names[REQUEST]] = Combination(SUM, tuple(names[stage] for stage in spec.stages))
-    program = build_program(outputs, constants=stages.constants)
+    outputs: dict[str, Size | Combination] = {**spec.derived_formulas}
+    outputs |= {names[stage]: spec.fused_io[stage] for stage in spec.costs}
+    outputs[names[REQUEST]] = combine_stages(spec, FUSED_IO)
+    program = build_program(outputs, constants=stages.constants, dimensions=spec.dimensions)
     return tuple(
         Evaluator(
             name=name,

@@ -12,7 +12,7 @@ from attrs import NOTHING, Attribute, evolve, field, fields, frozen
 from modelmeter.core.cost import Cost, Elements, Operator, Precision, Work, add_sizes
 from modelmeter.core.functions import Size
 from modelmeter.core.fusion import keep_unfused
-from modelmeter.core.symbols import symbol
+from modelmeter.core.symbols import ANY_LAYER, Dimensions, symbol
 from modelmeter.layers.child import (
     Child,
     Direction,
@@ -59,14 +59,20 @@ class BaseLayer(ABC):
         return cls.__module__.rpartition(".")[2]
 
     @classmethod
-    def canonical(cls) -> Self:
-        """Return the layer with a symbol for each size, named like the field."""
+    def canonical(cls, dimensions: Dimensions = ANY_LAYER) -> Self:
+        """Return the layer with a symbol for each size, named like the field; ``dimensions`` are its model's.
+
+        Raises
+        ------
+        FormulaError
+            If a field is none of the dimensions.
+        """
         sizes = {}
         for size in fields(cls):
             if "canonical" in size.metadata:
                 sizes[size.name] = size.metadata["canonical"]()
             elif size.default is NOTHING:
-                sizes[size.name] = symbol(size.name)
+                sizes[size.name] = dimensions.describe_in_layer(size.name).symbol
         return cls(**sizes)
 
     @property

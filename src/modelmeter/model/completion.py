@@ -8,7 +8,7 @@ from typing import Any
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import describe, symbols_of
+from modelmeter.core.symbols import names_of
 from modelmeter.model.definition import Derivation, Model
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.suggestions import unknown_name
@@ -37,18 +37,19 @@ def complete_sizes(
     WorkloadError
         If a size is out of range, or two contradict each other.
     """
+    known = [name for name in defaults if model.loop is None or name != model.loop.index.name]
     for name, value in given.items():
-        if name not in defaults or name == "decode_step":
-            raise unknown_name("size", name, [each for each in defaults if each != "decode_step"])
-        describe(name).check(value, WorkloadError)
+        if name not in known:
+            raise unknown_name("size", name, known)
+        model.dimensions.describe(name).check(value, WorkloadError)
     values: dict[str, int] = {**defaults, **given}
-    used = {name for formula in formulas for name in symbols_of(formula)}
+    used = {name for formula in formulas for name in names_of(formula)}
     for derivation in model.derivations:
         _derive(derivation, model, values, given)
-    for name, formula in model.derived.items():
-        if used.issuperset(size for size in symbols_of(formula) if describe(size).kind != "architecture"):
-            values[name] = int(evaluate(formula, values))
-            used.add(name)
+    for size in model.derived:
+        if used >= names_of(size.formula) - model.dimensions.architecture.keys():
+            values[size.name] = int(evaluate(size.formula, values))
+            used.add(size.name)
     for rule in model.rules:
         if rule.names <= used:
             _check(rule, values)
@@ -56,10 +57,10 @@ def complete_sizes(
 
 
 def _derive(derivation: Derivation, model: Model, values: dict[str, int], given: Mapping[str, int]) -> None:
-    derived = int(evaluate(derivation.formula(model.derived), values))
+    derived = int(evaluate(derivation.formula(model), values))
     name = derivation.name
     if name not in given:
-        describe(name).check(derived, WorkloadError)
+        model.dimensions.describe(name).check(derived, WorkloadError)
         values[name] = derived
     elif derivation.replaces is not None and derivation.replaces in given and given[name] != derived:
         raise WorkloadError(

@@ -10,7 +10,7 @@ REQUEST: Final = "request"
 """All stages, chained."""
 
 TRAINING_STEP: Final = "training_step"
-"""A forward without a cache, through all stages but the decode, and the backward of it."""
+"""A forward without a cache, and the backward of it."""
 
 
 @frozen(kw_only=True)
@@ -25,11 +25,31 @@ class Stage:
         What runs in it, as a part of a sentence: the cost of ...
     meaning
         The same as sentences, with code in double backquotes.
-    is_looped
-        Whether one run of it is step ``decode_step`` of ``decode_steps``.
+    shares_parameters
+        Whether all its modules are those of stages before it, whose parameters a request holds once.
     """
 
     name: str
     words: str
     meaning: str
-    is_looped: bool = False
+    shares_parameters: bool = False
+
+
+@frozen(kw_only=True)
+class TrainingStep:
+    """A forward of a run without a cache, and the backward of it.
+
+    Parameters
+    ----------
+    run
+        The run whose layers it goes through.
+    words, meaning
+        What runs in it, as those of a stage.
+    notes
+        What its evaluator has to say, as plain sentences.
+    """
+
+    run: str
+    words: str
+    meaning: str
+    notes: str

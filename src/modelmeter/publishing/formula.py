@@ -1,4 +1,4 @@
-"""Formulas arranged for reading: bytes by what stores them, tiles apart, views as a function of their side.
+"""Formulas arranged for reading: bytes by what stores them, and what is done for several views as a function of one.
 
 Nothing here changes a value. Every arranged formula is made of, and provably equal to, the one that it came from.
 """
@@ -14,9 +14,11 @@ from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.polynomials import Polynomials, prove_equal, read_polynomials
 from modelmeter.algebra.readable import factor_polynomial
-from modelmeter.core.functions import Size, exceeds, floor_div
+from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, FusedMetric, MetricName
 from modelmeter.core.symbols import STORAGE, symbol
+from modelmeter.model.definition import Model
+from modelmeter.model.presentation import Repetition
 from modelmeter.publishing.latex import (
     WIDTH,
     FormulaPrinter,
@@ -29,18 +31,6 @@ from modelmeter.publishing.latex import (
     visible_width,
 )
 from modelmeter.support.errors import FormulaError
-
-TILES: Final = sympy.sympify(exceeds(symbol("num_width_tiles") * symbol("num_height_tiles"), 1))
-"""1 where a page is cut into tiles, else 0."""
-
-TILE_VIEWS: Final = symbol("vision_batch_size") * symbol("num_width_tiles") * symbol("num_height_tiles")
-"""Tiles of the pages of one call of the vision towers."""
-
-CALLS: Final = sympy.sympify(floor_div(symbol("batch_size"), symbol("vision_batch_size")))
-"""Calls of the vision towers for one image of each prompt."""
-
-IMAGES: Final = symbol("images_per_prompt")
-"""Images of each prompt."""
 
 Shown = MetricName | FusedMetric
 """What a formula on a page is of."""
@@ -63,15 +53,23 @@ class Part:
         The formula as it was compiled.
     shown
         The same, as the page shows it; of a byte metric the bits, which the page divides by 8.
-    per_view
-        Where a call costs the same function of its views and their side: that function of ``num_views`` and
-        ``view_size``. The page then shows it, and that it is taken for the global views and for the tiles of each call.
+    per_view, repetition
+        Where it is the same function of each kind of views of the model's repetition: that function, of its parameters.
+        The page then shows it, and for which views it is taken how often.
     """
 
     label: str
     source: Size
     shown: sympy.Expr
     per_view: sympy.Expr | None = None
+    repetition: Repetition | None = None
+
+    @property
+    def printed(self) -> tuple[sympy.Expr, ...]:
+        """Every expression that the page prints."""
+        if self.per_view is None or self.repetition is None:
+            return (self.shown,)
+        return (self.per_view, *self.repetition.printed)
 
 
 @frozen(kw_only=True)
@@ -80,56 +78,51 @@ class Formula:
 
     metric: Shown
     parts: tuple[Part, ...]
-    combination: Literal["sum", "max"] = "sum"
+    combination: Literal["sum", "largest"] = "sum"
 
     @property
     def printed(self) -> tuple[sympy.Expr, ...]:
         """Every expression that the page prints, for its symbols and abbreviations."""
-        sizes = ("vision_batch_size", "base_size", "image_size", "view_size", "num_views")
-        views = (TILES, TILE_VIEWS, CALLS, IMAGES, *map(symbol, sizes))
-        return tuple(
-            expression
-            for part in self.parts
-            for expression in ((part.shown,) if part.per_view is None else (part.per_view, *views))
-        )
+        return tuple(expression for part in self.parts for expression in part.printed)
 
 
-def arrange_part(metric: Shown, source: Size, *, label: str = "", may_split_views: bool = False) -> Part:
-    """Return ``source`` as a page shows it.
+def arrange_part(metric: Shown, source: Size, model: Model, *, label: str = "", may_split_views: bool = False) -> Part:
+    """Return ``source`` as a page of a model shows it.
 
     Parameters
     ----------
     may_split_views
         Whether to look for a function of one view that the formula is made of.
     """
-    expression = sympy.sympify(source)
-    if may_split_views and expression.has(TILES):
-        per_view = _find_view_cost(expression)
+    expression, repetition = sympy.sympify(source), model.repetition
+    if may_split_views and repetition is not None and expression.has(repetition.condition):
+        per_view = _find_view_cost(expression, repetition, model)
         if per_view is not None:
-            arranged = arrange(metric, per_view)
-            return Part(label=label, source=source, shown=_over_views(arranged), per_view=arranged)
-    return Part(label=label, source=source, shown=arrange(metric, expression))
+            arranged = arrange(metric, per_view, model)
+            shown = _over_views(arranged, repetition)
+            return Part(label=label, source=source, shown=shown, per_view=arranged, repetition=repetition)
+    return Part(label=label, source=source, shown=arrange(metric, expression, model))
 
 
-def arrange(metric: Shown, source: Size) -> sympy.Expr:
+def arrange(metric: Shown, source: Size, model: Model) -> sympy.Expr:
     """Return ``source`` factored by meaning; of a byte metric the bits, by what stores them."""
-    read = read_polynomials((source,))
+    read = read_polynomials((source,), dimensions=model.dimensions)
     (polynomial,) = read.outputs
-    return _by_storage(read, polynomial * 8) if is_bytes(metric) else _factor(read, polynomial)
+    return _by_storage(read, polynomial * 8, model) if is_bytes(metric) else _factor(read, polynomial, model)
 
 
-def arrange_bits(bits: Size) -> sympy.Expr:
+def arrange_bits(bits: Size, model: Model) -> sympy.Expr:
     """Return a number of bits by what stores them, factored by meaning."""
-    read = read_polynomials((bits,))
-    return _by_storage(read, read.outputs[0])
+    read = read_polynomials((bits,), dimensions=model.dimensions)
+    return _by_storage(read, read.outputs[0], model)
 
 
-def _by_storage(read: Polynomials, bits: PolyElement) -> sympy.Expr:
+def _by_storage(read: Polynomials, bits: PolyElement, model: Model) -> sympy.Expr:
     terms: list[sympy.Expr] = []
     for name in STORAGE:
         elements, bits = _split(read, bits, symbol(name))
-        terms.append(multiply([symbol(name), _factor(read, elements)]))
-    return add([*terms, _factor(read, bits)])
+        terms.append(multiply([symbol(name), _factor(read, elements, model)]))
+    return add([*terms, _factor(read, bits, model)])
 
 
 def is_bytes(metric: Shown) -> bool:
@@ -147,9 +140,8 @@ def typeset(formula: Formula, printer: FormulaPrinter) -> tuple[str, ...]:
     name = formula.metric.replace("_", r"\_")
     blocks = [_join(rf"\mathtt{{{name}}}", formula, printer)]
     for part in formula.parts:
-        if part.per_view is not None:
-            arguments = ", ".join(printer.print(symbol(size)) for size in ("num_views", "view_size"))
-            left = f"{_view_function(formula.metric, part)}({arguments})"
+        if part.per_view is not None and part.repetition is not None:
+            left = _write_call(formula.metric, part, part.repetition.parameters, printer)
             blocks.append(_equate(left, _lines(formula.metric, part.per_view, printer)))
     return tuple(blocks)
 
@@ -170,17 +162,15 @@ def _join(name: str, formula: Formula, printer: FormulaPrinter) -> str:
 
 
 def _part_lines(metric: Shown, part: Part, printer: FormulaPrinter, width: int) -> list[str]:
-    if part.per_view is None:
+    repetition = part.repetition
+    if part.per_view is None or repetition is None:
         return _lines(metric, part.shown, printer, width)
-    function = _view_function(metric, part)
-    images, calls, pages, base, tile, views, tiles = (
-        printer.print(size)
-        for size in (
-            IMAGES, CALLS, symbol("vision_batch_size"), symbol("base_size"), symbol("image_size"), TILE_VIEWS, TILES,
-        )
-    )  # fmt: skip
-    both = rf"{function}({pages}, {base}) + {tiles} \, {function}({views}, {tile})"
-    return [rf"{images} \, {calls} \, \bigl({both}\bigr)"]
+    always, sometimes = (
+        _write_call(metric, part, view.sizes, printer) for view in (repetition.always, repetition.sometimes)
+    )
+    both = rf"{always} + {printer.print(repetition.condition)} \, {sometimes}"
+    factors = " ".join(rf"{printer.print(factor)} \," for factor in repetition.factors)
+    return [rf"{factors} \bigl({both}\bigr)"]
 
 
 def _lines(metric: Shown, shown: sympy.Expr, printer: FormulaPrinter, width: int = WIDTH) -> list[str]:
@@ -203,41 +193,44 @@ def _equate(left: str, lines: Sequence[str]) -> str:
     return align([f"{left} =", *(rf"\quad {line}" for line in lines)])
 
 
-def _view_function(metric: Shown, part: Part) -> str:
-    return rf"F^{{\mathrm{{{part.label}}}}}_{{\mathrm{{{METRIC_RECORDS[metric].short_name}}}}}"
+def _write_call(metric: Shown, part: Part, sizes: Sequence[sympy.Expr], printer: FormulaPrinter) -> str:
+    """Return the function of a view at some sizes."""
+    function = rf"F^{{\mathrm{{{part.label}}}}}_{{\mathrm{{{METRIC_RECORDS[metric].short_name}}}}}"
+    return f"{function}({', '.join(map(printer.print, sizes))})"
 
 
-def _find_view_cost(source: sympy.Expr) -> sympy.Expr | None:
-    """Return the function of ``num_views`` and ``view_size`` that ``source`` is for both kinds of views, if any."""
-    read = read_polynomials((source.xreplace({TILES: sympy.Integer(0)}),))
-    (without_tiles,) = read.outputs
-    of_images, once = _split(read, without_tiles, IMAGES)
-    a_call, rest = _split(read, of_images, CALLS)
-    if once or rest:
-        return None  # the stage also does things once, however many calls there are
-    per_view = a_call.as_expr().xreplace(
-        {symbol("vision_batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
-    )
+def _find_view_cost(source: sympy.Expr, repetition: Repetition, model: Model) -> sympy.Expr | None:
+    """Return the function of the parameters that ``source`` is for both kinds of views, if any."""
+    read = read_polynomials((source.xreplace({repetition.condition: sympy.S.Zero}),), dimensions=model.dimensions)
+    (of_each,) = read.outputs
+    for factor in repetition.factors:
+        of_each, once = _split(read, of_each, factor)
+        if once:
+            return None  # the stage also does things once, however many calls there are
+    per_view = repetition.generalize(of_each.as_expr())
     try:
-        prove_equal(source, _over_views(per_view))
+        prove_equal(source, _over_views(per_view, repetition))
     except FormulaError:
         return None  # the stage also does things once, whatever the views
     return per_view
 
 
-def _over_views(per_view: sympy.Expr) -> sympy.Expr:
-    """Return the cost of all calls on global views and on tiles from the cost of one call on ``num_views`` views."""
-    views, side = symbol("num_views"), symbol("view_size")
-    global_views = per_view.xreplace({views: symbol("vision_batch_size"), side: symbol("base_size")})
-    tiles = per_view.xreplace({views: TILE_VIEWS, side: symbol("image_size")})
-    return multiply([IMAGES, CALLS, add([global_views, multiply([TILES, tiles])])])
+def _over_views(per_view: sympy.Expr, repetition: Repetition) -> sympy.Expr:
+    """Return the cost of all calls on both kinds of views from that of one call on one kind."""
+    always, sometimes = (repetition.at(view, per_view) for view in (repetition.always, repetition.sometimes))
+    return multiply([*repetition.factors, add([always, multiply([repetition.condition, sometimes])])])
 
 
-def _factor(read: Polynomials, polynomial: PolyElement) -> sympy.Expr:
-    """Return a polynomial factored by meaning, what only tiles cost apart."""
-    tiles, rest = _split(read, polynomial, TILES)
-    factored = [factor_polynomial(read.generators, part) if part else sympy.Integer(0) for part in (rest, tiles)]
-    return add([factored[0], multiply([TILES, factored[1]])])
+def _factor(read: Polynomials, polynomial: PolyElement, model: Model) -> sympy.Expr:
+    """Return a polynomial factored by meaning, what only one kind of views costs apart."""
+
+    def factor(part: PolyElement) -> sympy.Expr:
+        return factor_polynomial(read.generators, part, model.dimensions) if part else sympy.S.Zero
+
+    if model.repetition is None:
+        return factor(polynomial)
+    apart, rest = _split(read, polynomial, model.repetition.condition)
+    return add([factor(rest), multiply([model.repetition.condition, factor(apart)])])
 
 
 def _split(read: Polynomials, polynomial: PolyElement, generator: sympy.Expr) -> tuple[PolyElement, PolyElement]:

@@ -13,14 +13,12 @@ import sympy
 from sympy.printing.latex import LatexPrinter
 
 from modelmeter.core.functions import IntegerFunction, Size
-from modelmeter.core.symbols import STORAGE
-from modelmeter.publishing.latex_names import LATEX_NAMES
+from modelmeter.core.symbols import ANY_LAYER, STORAGE
 from modelmeter.support.errors import FormulaError
 
 WIDTH: Final = 80
 """Letters in the widest line: what fits between the margins of A4 and of a GitHub page."""
 
-_RANKS = {name: rank for rank, name in enumerate(LATEX_NAMES)}
 _WORDY_SUBSCRIPT = re.compile(r"[_^]\{\\mathrm\{([^}]*)\}\}")
 _OPERATOR = re.compile(r" (?:[-+=>]|\\ne|\\cdot) ")
 _INVISIBLE = re.compile(r"\\(?:mathrm|mathtt|text|left|right|[bB]igl|[bB]igr|tfrac|frac)(?![a-zA-Z])|\\,|[{}_^&\s]")
@@ -34,10 +32,16 @@ class FormulaPrinter(LatexPrinter):  # type: ignore[misc]  # sympy ships no type
     ----------
     abbreviations
         Parts of formulas that are printed as a name of their own.
+    names
+        How sizes are written, by name, in the order of the factors of a product; by default those of any layer.
     """
 
-    def __init__(self, abbreviations: Mapping[sympy.Expr, str] | None = None) -> None:
+    def __init__(
+        self, abbreviations: Mapping[sympy.Expr, str] | None = None, *, names: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__()
+        self.names = ANY_LAYER.latex if names is None else names
+        self._ranks = {name: rank for rank, name in enumerate(self.names)}
         self.abbreviations = dict(abbreviations or {})
         self._places = {part: place for place, part in enumerate(self.abbreviations)}
         self.used: set[sympy.Expr] = set()
@@ -67,11 +71,11 @@ class FormulaPrinter(LatexPrinter):  # type: ignore[misc]  # sympy ships no type
         return self._texts[expr]
 
     def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:  # noqa: N802 -- sympy's hook
-        if expr.name not in LATEX_NAMES:
+        if expr.name not in self.names:
             raise FormulaError(
-                "a size has no LaTeX name", found=expr.name, remedy="add it to modelmeter.publishing.latex_names"
+                "a size has no LaTeX name", found=expr.name, remedy="add it to the latex of the model's dimensions"
             )
-        return LATEX_NAMES[expr.name]
+        return self.names[expr.name]
 
     def _print_Integer(self, expr: sympy.Integer) -> str:  # noqa: N802 -- sympy's hook
         return group_digits(int(expr), r"\,")
@@ -128,10 +132,10 @@ class FormulaPrinter(LatexPrinter):  # type: ignore[misc]  # sympy ships no type
     def _factor_order(self, factor: sympy.Expr) -> tuple[int, str]:
         base = factor.base if factor.is_Pow else factor
         if base.is_Symbol:
-            return _RANKS.get(base.name, len(_RANKS)), ""
+            return self._ranks.get(base.name, len(self._ranks)), ""
         if base in self._places:
-            return len(_RANKS) + self._places[base], ""
-        return len(_RANKS) + len(self._places) + bool(base.is_Add), self._print(factor)
+            return len(self._ranks) + self._places[base], ""
+        return len(self._ranks) + len(self._places) + bool(base.is_Add), self._print(factor)
 
 
 def group_digits(number: int, space: str) -> str:

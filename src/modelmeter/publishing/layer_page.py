@@ -19,10 +19,9 @@ from modelmeter.graph.module_graph import is_inside
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child
 from modelmeter.layers.container import ModuleList, Sequential
-from modelmeter.publishing.conventions import SIZES_IN_A_LAYER, describe_checks
+from modelmeter.publishing.conventions import describe_checks
 from modelmeter.publishing.formula import SHOWN, Formula, Shown, arrange_part
 from modelmeter.publishing.latex import FormulaPrinter
-from modelmeter.publishing.latex_names import LATEX_NAMES
 from modelmeter.publishing.page_input import (
     PageInput,
     build_section,
@@ -44,8 +43,8 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[st
     is_placed, flags = entry.layer.holds_layers, read_flags(entry.layer)
     calls = [call for bound in source.model.walk() for call in bound.calls if type(call.layer) is type(entry.layer)]
     values = {**source.defaults, **entry.sizes}
-    formulas = _place_formulas(source, entry) if is_placed else _formulas(entry.layer)
-    printer, quantities = make_printer(formulas, source.architecture if is_placed else {})
+    formulas = _place_formulas(source, entry) if is_placed else _formulas(source, entry.layer)
+    printer, quantities = make_printer(formulas, source.definition, source.architecture if is_placed else {})
     rows = _Rows(source, printer, fills=is_placed)
     operators = rows.operators(entry.layer)
     children = tuple(rows.children(entry.layer, ""))
@@ -56,13 +55,15 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[st
         description=tuple(describe(type(entry.layer))),
         flags=flags,
         is_placed=is_placed,
+        run=entry.occurrences[0].run,
         section=build_section(
             formulas,
             printer,
             quantities,
             values,
+            source.dimensions,
             beside=rows.printed,
-            dimensions={} if is_placed else SIZES_IN_A_LAYER,
+            in_layer=not is_placed,
         ),
         variants=tuple(_variants(source, entry, calls)),
         operators=operators,
@@ -73,12 +74,15 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[st
         ),
         stages=stages,
         shares=tuple(_share_rows(source, entry, stages)),
-        evidence=describe_checks(entry.layer, evidence),
+        evidence=describe_checks(entry.layer, source.definition, evidence),
     )
 
 
-def _formulas(layer: BaseLayer) -> list[Formula]:
-    return [Formula(metric=metric, parts=(arrange_part(metric, _size_of(layer, metric)),)) for metric in SHOWN]
+def _formulas(source: PageInput, layer: BaseLayer) -> list[Formula]:
+    return [
+        Formula(metric=metric, parts=(arrange_part(metric, _size_of(layer, metric), source.definition),))
+        for metric in SHOWN
+    ]
 
 
 def _size_of(layer: BaseLayer, metric: Shown) -> Size:
@@ -100,7 +104,7 @@ def _place_formulas(source: PageInput, entry: LayerEntry) -> list[Formula]:
         stated = [stage for stage in stages if source.formula(place.path, stage, metric) != 0]
         parts = [source.arrange_stage(place.path, stage, metric) for stage in stated]
         if not parts or metric == "weight_bytes":
-            parts = [arrange_part(metric, source.fill(_size_of(entry.layer, metric)))]
+            parts = [arrange_part(metric, source.fill(_size_of(entry.layer, metric)), source.definition)]
         formulas.append(Formula(metric=metric, parts=tuple(parts)))
     return formulas
 
@@ -119,15 +123,15 @@ def _variants(source: PageInput, entry: LayerEntry, calls: list[BoundCall]) -> I
         layer = evolve(entry.layer, **changed)
         formulas = [
             formula
-            for formula in _formulas(layer)
+            for formula in _formulas(source, layer)
             if _size_of(layer, formula.metric) != _size_of(entry.layer, formula.metric)
         ]
-        printer, quantities = make_printer(formulas, {})
+        printer, quantities = make_printer(formulas, source.definition, {})
         whole = {name: int(value) for name, value in values.items()}
         yield Variant(
             flags=tuple(flag for flag in flags if flag not in canonical),
             section=build_section(
-                formulas, printer, quantities, {**source.defaults, **whole}, dimensions=SIZES_IN_A_LAYER
+                formulas, printer, quantities, {**source.defaults, **whole}, source.dimensions, in_layer=True
             ),
         )
 
@@ -170,7 +174,8 @@ class _Rows:
 
     def _child_row(self, path: str, child: Child, called: BaseLayer, times: Size) -> ChildRow:
         entry = self._source.entries.get(type(called))
-        sizes = ((LATEX_NAMES[name], self._print(size)) for name, size in called.own_sizes.items())
+        latex = self._source.dimensions.latex
+        sizes = ((latex[name], self._print(size)) for name, size in called.own_sizes.items())
         return ChildRow(
             name=path,
             layer=self._source.link(called),
@@ -187,7 +192,7 @@ class _Rows:
 
     def _print(self, formula: Size) -> str:
         expression = self._source.fill(formula) if self._fills else sympy.sympify(formula)
-        shown = expression if expression.is_Atom else factor_readably(expression)
+        shown = expression if expression.is_Atom else factor_readably(expression, self._source.dimensions)
         self.printed.append(shown)
         return self._printer.print(shown)
 
@@ -195,7 +200,8 @@ class _Rows:
 def _occurrence_row(
     source: PageInput, occurrence: Occurrence, call: BoundCall, canonical: tuple[str, ...]
 ) -> OccurrenceRow:
-    steps = source.defaults["decode_steps"] if occurrence.stage == source.definition.looped_stage else 1
+    loop = source.definition.loop
+    steps = source.defaults[loop.count.name] if loop is not None and occurrence.stage == loop.stage else 1
     times = source.value(occurrence.times) * steps
     if isinstance(times, Fraction):
         raise FormulaError("a module is not called a whole number of times", place=occurrence.path, found=times)
@@ -203,7 +209,7 @@ def _occurrence_row(
         path=occurrence.path,
         stage=occurrence.stage,
         times=times,
-        sizes=tuple((LATEX_NAMES[name], source.value(size)) for name, size in call.layer.own_sizes.items()),
+        sizes=tuple((source.dimensions.latex[name], source.value(size)) for name, size in call.layer.own_sizes.items()),
         flags=tuple(flag for flag in read_flags(call.layer) if flag not in canonical),
     )
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
-from types import MappingProxyType
-from typing import Final
 
 import sympy
 from attrs import frozen
@@ -16,20 +14,18 @@ from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.analysis.peak import Peak
 from modelmeter.analysis.totals import Totals
-from modelmeter.core.cost import bits_to_bytes
 from modelmeter.core.evaluate import Evaluator, evaluate
 from modelmeter.core.functions import RoutedReads, Size
 from modelmeter.core.metrics import FUSED_IO
-from modelmeter.core.symbols import ARCHITECTURE, Dimension, describe, symbol, symbols_of
+from modelmeter.core.symbols import Dimensions
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.definition import Model
-from modelmeter.publishing.formula import Formula, Part, Shown, arrange_part, is_flow, typeset
+from modelmeter.model.presentation import Quantity
+from modelmeter.model.request import fold_metric
+from modelmeter.publishing.formula import Formula, Part, Shown, arrange_part, typeset
 from modelmeter.publishing.latex import FormulaPrinter
-from modelmeter.publishing.latex_names import LATEX_NAMES
 from modelmeter.publishing.page_spec import FormulaSection, Link, MetricBlock, PartRow, SizeRow
-from modelmeter.publishing.quantities import Quantity, name_parts, used_quantities
-
-_AS_THEY_ARE: Final[Mapping[str, Dimension]] = MappingProxyType({})
+from modelmeter.publishing.quantities import name_parts, used_quantities
 
 
 @frozen(kw_only=True, slots=False)
@@ -43,7 +39,7 @@ class PageInput:
     model, totals, peaks, catalogue
         The bound modules, their totals, the peaks of their activations by stage, and the layer classes.
     defaults
-        A value for every dimension, and for ``decode_step``.
+        A value for every dimension, and for the last step of a loop.
     """
 
     definition: Model
@@ -61,7 +57,12 @@ class PageInput:
     @cached_property
     def architecture(self) -> dict[str, int]:
         """The value of every architecture size."""
-        return {name: self.defaults[name] for name in ARCHITECTURE}
+        return {name: self.defaults[name] for name in self.dimensions.architecture}
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The sizes of the model."""
+        return self.definition.dimensions
 
     @cached_property
     def entries(self) -> dict[type[BaseLayer], LayerEntry]:
@@ -82,7 +83,7 @@ class PageInput:
 
     def fill(self, formula: Size) -> sympy.Expr:
         """Return ``formula`` with the architecture's sizes filled in."""
-        numbers = {symbol(name): sympy.Integer(value) for name, value in self.architecture.items()}
+        numbers = {self.dimensions.symbol(name): sympy.Integer(value) for name, value in self.architecture.items()}
         filled: sympy.Expr = sympy.sympify(formula).xreplace(numbers)
         return filled
 
@@ -97,7 +98,9 @@ class PageInput:
         formula = self.formula(path, stage, metric)
         key = (formula, stage, metric)
         if key not in self._parts:  # several pages show the same stage
-            self._parts[key] = arrange_part(metric, self.fill(formula), label=stage, may_split_views=True)
+            self._parts[key] = arrange_part(
+                metric, self.fill(formula), self.definition, label=stage, may_split_views=True
+            )
         return self._parts[key]
 
     def value(self, formula: Size) -> int | Fraction:
@@ -121,18 +124,11 @@ class PageInput:
 
         The paths do not contain each other.
         """
-        stages = self.totals.by_stage
-        if metric == "activation_bytes":
-            return max(self.stage_value(stage, metric) for stage in stages) if paths is None else None
+        fold = fold_metric(metric, self.definition.stages)
+        if fold.function == "largest":
+            return max(self.stage_value(stage, metric) for stage in fold.stages) if paths is None else None
         roots = [self.model.node.path] if paths is None else list(paths)
-        if is_flow(metric):
-            return sum(self.module_value(path, stage, metric) for path in roots for stage in stages)
-        if metric == "kv_cache_bytes":
-            return sum(self.module_value(path, self.definition.looped_stage, metric) for path in roots)
-        held = [self.modules[path] for path in roots]
-        return sum(
-            self.value(bits_to_bytes(bound.count * bound.layer.parameters * symbol("weight_bits"))) for bound in held
-        )
+        return sum(self.module_value(path, stage, metric) for path in roots for stage in fold.stages)
 
     def peak_value(self, stage: str) -> int | Fraction:
         """Return the most activations that are alive together in a stage."""
@@ -145,11 +141,12 @@ class PageInput:
 
 
 def make_printer(
-    formulas: Sequence[Formula], filled_in: Mapping[str, int]
+    formulas: Sequence[Formula], model: Model, filled_in: Mapping[str, int]
 ) -> tuple[FormulaPrinter, tuple[Quantity, ...]]:
     """Return a printer that names the parts of ``formulas``, whose sizes are ``filled_in``, and these parts."""
-    quantities = name_parts(formulas, filled_in)
-    return FormulaPrinter({quantity.expression: quantity.latex for quantity in quantities}), quantities
+    quantities = name_parts(formulas, model, filled_in)
+    names = {quantity.expression: quantity.latex for quantity in quantities}
+    return FormulaPrinter(names, names=model.dimensions.latex), quantities
 
 
 def build_section(
@@ -157,9 +154,10 @@ def build_section(
     printer: FormulaPrinter,
     quantities: Iterable[Quantity],
     values: Mapping[str, int],
+    dimensions: Dimensions,
     *,
     beside: Iterable[Size] = (),
-    dimensions: Mapping[str, Dimension] = _AS_THEY_ARE,
+    in_layer: bool = False,
 ) -> FormulaSection:
     """Return all metrics of one thing as a page shows them.
 
@@ -167,10 +165,12 @@ def build_section(
     ----------
     values
         The default sizes; one that the thing has no default for may be missing if it is only in ``beside``.
+    dimensions
+        The sizes of the model.
     beside
         What else the page prints, for the sizes in it.
-    dimensions
-        Sizes that are not what :mod:`modelmeter.core.symbols` says.
+    in_layer
+        Whether the sizes are those of one layer.
     """
     metrics = tuple(
         MetricBlock(formula=formula, blocks=typeset(formula, printer), value=_value(formula, values))
@@ -180,7 +180,10 @@ def build_section(
     printed = [expression for block in metrics for expression in block.formula.printed]
     return FormulaSection(
         metrics=metrics,
-        sizes=tuple(size_row(name, values, dimensions) for name in symbols_of(sympy.Tuple(*printed, *beside))),
+        sizes=tuple(
+            size_row(name, values, dimensions, in_layer=in_layer)
+            for name in dimensions.symbols_of(sympy.Tuple(*printed, *beside))
+        ),
         parts=tuple(
             PartRow(latex=quantity.latex, definition=definition, meaning=quantity.meaning)
             for quantity, definition in parts
@@ -189,11 +192,11 @@ def build_section(
     )
 
 
-def size_row(name: str, values: Mapping[str, int], dimensions: Mapping[str, Dimension] = _AS_THEY_ARE) -> SizeRow:
-    """Return the row of a size; ``dimensions`` go before what it is elsewhere."""
-    dimension = dimensions.get(name) or describe(name)
+def size_row(name: str, values: Mapping[str, int], dimensions: Dimensions, *, in_layer: bool = False) -> SizeRow:
+    """Return the row of a size of a model, or of one layer."""
+    dimension = dimensions.describe_in_layer(name) if in_layer else dimensions.describe(name)
     return SizeRow(
-        latex=LATEX_NAMES[name],
+        latex=dimensions.latex[name],
         name=name,
         unit=dimension.unit,
         meaning=dimension.meaning,

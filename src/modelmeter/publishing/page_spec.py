@@ -148,13 +148,17 @@ class Variant:
 
 @frozen(kw_only=True)
 class LayerPage:
-    """The page of a layer class; ``flags`` say which of its forms the formulas and the evaluator are of."""
+    """The page of a layer class; ``flags`` say which of its forms the formulas and the evaluator are of.
+
+    ``run`` is that of its first call: where the layer ``is_placed``, the formulas are of it.
+    """
 
     name: str
     title: str
     description: tuple[str, ...]
     flags: tuple[str, ...]
     is_placed: bool
+    run: str
     section: FormulaSection
     variants: tuple[Variant, ...]
     operators: tuple[OperatorRow, ...]

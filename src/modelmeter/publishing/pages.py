@@ -20,14 +20,14 @@ from modelmeter.core.operator_table import (
     VECTOR_FLOPS,
     VIEW_OPERATORS,
 )
-from modelmeter.core.symbols import ARCHITECTURE, LOCAL_SIZES, STORAGE, WORKLOAD
 from modelmeter.model.definition import Model
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.publishing import conventions, text
+from modelmeter.publishing.counting_rules import list_conventions
 from modelmeter.publishing.formula import SHOWN, Shown, is_bytes, is_flow
 from modelmeter.publishing.layer_page import REPETITIONS, build_layer_page
 from modelmeter.publishing.page_input import PageInput, size_row
-from modelmeter.publishing.page_spec import Pages, TreeRow
+from modelmeter.publishing.page_spec import Pages, StagePage, TreeRow
 from modelmeter.publishing.stage_page import build_request_page, build_stage_page
 from modelmeter.publishing.training_page import build_training_page
 from modelmeter.support.markdown import escape_markdown
@@ -50,19 +50,28 @@ def build_pages(
         definition=definition, model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults
     )
     checks = evidence or {}
+    dimensions = definition.dimensions
+    groups = {
+        "Workload": dimensions.workload, "Storage": dimensions.storage, "Architecture": dimensions.architecture,
+    }  # fmt: skip
+    used = {name for entry in catalogue for name in entry.sizes}.union(dimensions.local) - dimensions.settable.keys()
+    local = [name for name in dimensions.all_local if name in used]
     sizes = (
-        ("Workload", [size_row(name, defaults) for name in WORKLOAD]),
-        ("Storage", [size_row(name, defaults) for name in STORAGE]),
-        ("Architecture", [size_row(name, defaults) for name in ARCHITECTURE]),
-        ("One layer", [size_row(name, {}) for name in LOCAL_SIZES]),
+        *((title, [size_row(name, defaults, dimensions) for name in group]) for title, group in groups.items()),
+        ("One layer", [size_row(name, {}, dimensions) for name in local]),
     )
     stages = [build_stage_page(source, stage, checks.get(stage, ())) for stage in totals.by_stage]
     return Pages(
-        sizes=tuple((title, tuple(rows)) for title, rows in sizes),
+        sizes=tuple((title, tuple(rows)) for title, rows in sizes if rows),
         layers=tuple(build_layer_page(source, entry, checks.get(entry.name, ())) for entry in catalogue),
-        stages=(*stages, build_request_page(source), build_training_page(source, checks.get(TRAINING_STEP, ()))),
+        stages=(*stages, build_request_page(source), *_build_training_pages(source, checks.get(TRAINING_STEP, ()))),
         tree=tuple(_tree_rows(source, model, 0)),
     )
+
+
+def _build_training_pages(source: PageInput, evidence: Sequence[str]) -> Iterator[StagePage]:
+    if source.definition.training is not None:
+        yield build_training_page(source, source.definition.training, evidence)
 
 
 def render_pages(
@@ -86,7 +95,7 @@ def render_pages(
     model, totals, peaks, catalogue
         The bound modules, their totals, the peaks of their activations by stage, and the layer classes.
     defaults
-        A value for every dimension, and for ``decode_step``: what the values and shares on the pages are of.
+        A value for every dimension, and for the last step of a loop: what the values and shares on the pages are of.
     name
         The name of the model.
     evidence
@@ -105,16 +114,19 @@ def render_pages(
         definition=definition, model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults,
         evidence=evidence,
     )  # fmt: skip
-    return _render(pages, name=name, has_accuracy=has_accuracy)
+    return _render(pages, definition, model, name=name, has_accuracy=has_accuracy)
 
 
-def _render(pages: Pages, *, name: str, has_accuracy: bool) -> dict[str, str]:
+def _render(pages: Pages, definition: Model, model: BoundModule, *, name: str, has_accuracy: bool) -> dict[str, str]:
     common = {
         "metrics": METRICS,
         "shown": SHOWN,
         "flows": [metric for metric in SHOWN if is_flow(metric)],
         "meanings": {name: metric.meaning for name, metric in METRIC_RECORDS.items()},
-        "conventions": conventions.CONVENTIONS,
+        "model": definition,
+        "routes_experts": model.routes_experts,
+        "runs": [_describe_run(definition, call.run) for call in model.calls],
+        "conventions": list(list_conventions(definition, routes_experts=model.routes_experts)),
         "vector_flops": VECTOR_FLOPS,
         "matrix_operators": sorted(MATRIX_OPERATORS),
         "moving_operators": sorted(MOVING_OPERATORS),
@@ -126,7 +138,7 @@ def _render(pages: Pages, *, name: str, has_accuracy: bool) -> dict[str, str]:
         "request": REQUEST,
         "peak": PEAK,
         "peak_meaning": conventions.PEAK_MEANING,
-        "peak_checks": conventions.PEAK_CHECKS,
+        "peak_checks": definition.checks.peaks,
         "training": TRAINING_STEP,
     }
     markdown, latex = _markdown_environment(), _latex_environment()
@@ -138,6 +150,12 @@ def _render(pages: Pages, *, name: str, has_accuracy: bool) -> dict[str, str]:
         texts[f"stages/{stage_page.name}.md"] = stage.render(page=stage_page, **common)
     texts["formulas.tex"] = latex.get_template("formulas.tex.jinja").render(**common)
     return {path: _tidy(rendered) for path, rendered in texts.items()}
+
+
+def _describe_run(model: Model, run: str) -> str:
+    if model.loop is not None and run == model.loop.stage:
+        return f"in one {run} step"
+    return f"in the {run} run at the default workload"
 
 
 def _tidy(rendered: str) -> str:

@@ -21,15 +21,15 @@ from modelmeter.core.functions import BRACKETS, equals
 from modelmeter.core.metrics import PEAK
 from modelmeter.core.symbols import symbol
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
-from modelmeter.publishing.formula import TILE_VIEWS, TILES, arrange_bits
+from modelmeter.model.definition import Model
+from modelmeter.model.presentation import Repetition
+from modelmeter.publishing.formula import arrange_bits
 from modelmeter.publishing.latex import WIDTH, FormulaPrinter, align, bracket, break_lines, multiply
 
 EIGHTH: Final = sympy.Rational(1, 8)
 """The bytes of one bit."""
 
 _NAME = rf"\mathtt{{{PEAK}}}".replace("_", r"\_")
-_TO_VIEW = {symbol("vision_batch_size"): symbol("num_views"), symbol("base_size"): symbol("view_size")}
-_TO_TILE = {symbol("num_views"): TILE_VIEWS, symbol("view_size"): symbol("image_size")}
 
 _CASES: Final = (
     sympy.sympify(ACTIVATIONS_ARE_CAST),
@@ -51,36 +51,44 @@ class PeakCase:
         A bracket; the peak is the sum over its cases.
     rows
         The sums that can be the largest.
-    held
-        Where both kinds of views go through the same layers: the bits held beside the global views, and beside the
-        tiles. The rows are then of ``num_views`` views of ``view_size`` pixels.
+    held, repetition
+        Where both kinds of views of a repetition go through the same layers: the bits held beside those that are always
+        there, and beside the others. The rows are then functions of the parameters of the repetition.
     """
 
     condition: sympy.Expr
     rows: tuple[Row, ...]
     held: tuple[sympy.Expr, sympy.Expr] | None = None
+    repetition: Repetition | None = None
 
     @property
     def printed(self) -> tuple[sympy.Expr, ...]:
         """Every expression that the page prints."""
-        of_views = (*self.held, TILES, *_TO_VIEW, *_TO_TILE, *_TO_TILE.values()) if self.held else ()
+        of_views: tuple[sympy.Expr, ...] = ()
+        if self.held is not None and self.repetition is not None:
+            kinds = (self.repetition.always.sizes, self.repetition.sometimes.sizes, self.repetition.parameters)
+            of_views = (*self.held, self.repetition.condition, *(size for kind in kinds for size in kind))
         return (self.condition, *(row for _, row in self.rows), *of_views)
 
     def typeset(self, function: str, printer: FormulaPrinter) -> tuple[list[str], tuple[str, ...]]:
         """Return the lines of the peak, and the displayed ``function`` of a kind of views that it uses, if any."""
         head = rf"{printer.print(EIGHTH)} \, {printer.print(self.condition)} \, "
         rows = [(layer, break_lines(row, printer, WIDTH - 24)) for layer, row in self.rows]
-        if self.held is None:
+        repetition = self.repetition
+        if self.held is None or repetition is None:
             return _list_rows(head, rows), ()
-        views, tiles, any_views = (
-            f"{function}({', '.join(map(printer.print, sizes))})" for sizes in (_TO_VIEW, _TO_TILE.values(), _TO_TILE)
+        always, sometimes = repetition.always, repetition.sometimes
+        of_always, of_sometimes, of_any = (
+            f"{function}({', '.join(map(printer.print, sizes))})"
+            for sizes in (always.sizes, sometimes.sizes, repetition.parameters)
         )
-        beside_views, beside_tiles = (break_lines(held, printer, WIDTH - 24) for held in self.held)
+        beside_always, beside_sometimes = (break_lines(held, printer, WIDTH - 24) for held in self.held)
+        condition = rf"{printer.print(repetition.condition)} \, "
         kinds = [
-            ("views", _end(beside_views, f" + {views}")),
-            ("tiles", bracket(rf"{printer.print(TILES)} \, ", _end(beside_tiles, f" + {tiles}"))),
+            (always.name, _end(beside_always, f" + {of_always}")),
+            (sometimes.name, bracket(condition, _end(beside_sometimes, f" + {of_sometimes}"))),
         ]
-        return _list_rows(head, kinds), (align(_list_rows(f"{any_views} = ", rows)),)
+        return _list_rows(head, kinds), (align(_list_rows(f"{of_any} = ", rows)),)
 
 
 @frozen(kw_only=True)
@@ -108,24 +116,27 @@ class PeakFormula:
         return (align(lines) if len(lines) > 1 else lines[0].partition(" && ")[0], *functions)
 
 
-def arrange_peak(stage: str, peak: Peak) -> PeakFormula:
-    """Return the peak of a stage as its page shows it."""
+def arrange_peak(stage: str, peak: Peak, model: Model) -> PeakFormula:
+    """Return the peak of a stage of a model as its page shows it."""
     cases = [
-        _arrange_case(condition, operators)
+        _arrange_case(condition, operators, model)
         for condition in _CASES
         if (operators := [operator for operator in peak.operators if sympy.sympify(operator.bits).has(condition)])
     ]
     return PeakFormula(stage=stage, cases=tuple(cases))
 
 
-def _arrange_case(condition: sympy.Expr, operators: Sequence[Candidate]) -> PeakCase:
+def _arrange_case(condition: sympy.Expr, operators: Sequence[Candidate], model: Model) -> PeakCase:
     layers = [operator.layer for operator in operators]
     bits = [sympy.sympify(operator.bits).xreplace({condition: sympy.S.One}) for operator in operators]
-    found = _split_views(bits)
+    found = None if model.repetition is None else _split_views(bits, model.repetition, model)
     if found is None:
-        return PeakCase(condition=condition, rows=tuple(zip(layers, map(arrange_bits, bits), strict=True)))
+        rows = (arrange_bits(each, model) for each in bits)
+        return PeakCase(condition=condition, rows=tuple(zip(layers, rows, strict=True)))
     held, sums = found
-    return PeakCase(condition=condition, rows=tuple(zip(layers, sums, strict=False)), held=held)
+    return PeakCase(
+        condition=condition, rows=tuple(zip(layers, sums, strict=False)), held=held, repetition=model.repetition
+    )
 
 
 def _list_rows(head: str, rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
@@ -147,32 +158,33 @@ def _end(lines: Sequence[str], end: str) -> list[str]:
 
 
 def _split_views(
-    sums_of_bits: Iterable[sympy.Expr],
+    sums_of_bits: Iterable[sympy.Expr], repetition: Repetition, model: Model
 ) -> tuple[tuple[sympy.Expr, sympy.Expr], list[sympy.Expr]] | None:
-    """Return what is held beside global views and beside tiles, and the sums that are functions of a kind of views.
+    """Return what is held beside each kind of views, and the sums that are functions of a kind of views.
 
-    That is None where the operators on tiles are not those on the global views. A bracket around a whole sum is put
+    That is None where the operators on one kind are not those on the other. A bracket around a whole sum is put
     around its own part only: without it, what is held is left, and every other sum has that too.
     """
-    read = read_polynomials(list(sums_of_bits))
+    read = read_polynomials(list(sums_of_bits), dimensions=model.dimensions)
     split = [_take_brackets(read, polynomial) for polynomial in read.outputs]
-    views = [(brackets, inner) for brackets, inner in split if TILES not in brackets]
-    tiles = [(brackets - {TILES}, inner) for brackets, inner in split if TILES in brackets]
-    if len(views) < 2 or len(tiles) != len(views):
+    condition = repetition.condition
+    always = [(brackets, inner) for brackets, inner in split if condition not in brackets]
+    sometimes = [(brackets - {condition}, inner) for brackets, inner in split if condition in brackets]
+    if len(always) < 2 or len(sometimes) != len(always):
         return None
-    held = _common_terms([inner for _, inner in views])
+    held = _common_terms([inner for _, inner in always])
     sums: list[sympy.Expr] = []
-    beside_tiles: set[sympy.Expr] = set()
-    for (brackets, inner), (tile_brackets, tile_inner) in zip(views, tiles, strict=True):
-        own = (inner - held).as_expr().xreplace(_TO_VIEW)
-        around = sympy.Mul(*brackets).xreplace(_TO_VIEW)
-        if around.xreplace(_TO_TILE) != sympy.Mul(*tile_brackets):
+    beside: set[sympy.Expr] = set()
+    for (brackets, inner), (other_brackets, other_inner) in zip(always, sometimes, strict=True):
+        own = repetition.generalize((inner - held).as_expr())
+        around = repetition.generalize(sympy.Mul(*brackets))
+        if repetition.at(repetition.sometimes, around) != sympy.Mul(*other_brackets):
             return None
-        sums.append(multiply([around, arrange_bits(own)]))
-        beside_tiles.add(sympy.expand(tile_inner.as_expr() - own.xreplace(_TO_TILE)))
-    if len(beside_tiles) != 1:
+        sums.append(multiply([around, arrange_bits(own, model)]))
+        beside.add(sympy.expand(other_inner.as_expr() - repetition.at(repetition.sometimes, own)))
+    if len(beside) != 1:
         return None
-    return (arrange_bits(held.as_expr()), arrange_bits(beside_tiles.pop())), sums
+    return (arrange_bits(held.as_expr(), model), arrange_bits(beside.pop(), model)), sums
 
 
 def _take_brackets(read: Polynomials, polynomial: PolyElement) -> tuple[set[sympy.Expr], PolyElement]:

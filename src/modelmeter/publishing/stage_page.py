@@ -12,10 +12,10 @@ from modelmeter.analysis.bind import BoundModule
 from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.layers.container import ModuleList
 from modelmeter.model.definition import Derivation
+from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST
-from modelmeter.publishing.conventions import REQUEST_CHECKS, WHOLE_MEANINGS, describe_stage_checks
-from modelmeter.publishing.formula import SHOWN, Formula, Shown, arrange_part, is_flow
-from modelmeter.publishing.latex_names import LATEX_NAMES
+from modelmeter.publishing.conventions import REQUEST_CHECKS, REQUEST_MEANING, describe_stage_checks
+from modelmeter.publishing.formula import SHOWN, Formula, Shown, arrange_part
 from modelmeter.publishing.layer_page import outermost_paths
 from modelmeter.publishing.page_input import PageInput, build_section, make_printer
 from modelmeter.publishing.page_spec import Link, ModuleRow, PartRow, PeakBlock, Share, ShareRow, StagePage
@@ -27,13 +27,13 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
     root = source.model.node.path
     meanings = {each.name: each.meaning for each in source.definition.stages}
     formulas = [Formula(metric=metric, parts=(source.arrange_stage(root, stage, metric),)) for metric in SHOWN]
-    printer, quantities = make_printer(formulas, source.architecture)
-    peak = arrange_peak(stage, source.peaks[stage])
+    printer, quantities = make_printer(formulas, source.definition, source.architecture)
+    peak = arrange_peak(stage, source.peaks[stage], source.definition)
     peak_blocks = peak.typeset(printer)  # before the section, which explains all that was printed
     return StagePage(
         name=stage,
         description=meanings[stage],
-        section=build_section(formulas, printer, quantities, source.defaults, beside=peak.printed),
+        section=build_section(formulas, printer, quantities, source.defaults, source.dimensions, beside=peak.printed),
         peak=_build_peak(source, stage, peak, peak_blocks),
         chained=(),
         shares=tuple(
@@ -42,7 +42,7 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
                 stages=(),
                 # The largest stage is the request's, so a stage is no share of it.
                 request=None
-                if metric == "activation_bytes"
+                if fold_metric(metric, source.definition.stages).function == "largest"
                 else Share(value=source.stage_value(stage, metric), total=source.request_value(metric)),
             )
             for metric in SHOWN
@@ -57,16 +57,21 @@ def build_request_page(source: PageInput) -> StagePage:
     """Return the page of all stages together, with the sizes that follow from others in a request."""
     formulas = [_request_formula(source, metric) for metric in SHOWN]
     chained = chain_sizes(source)
-    printer, quantities = make_printer(formulas, source.architecture)
+    printer, quantities = make_printer(formulas, source.definition, source.architecture)
     rows = tuple(
-        PartRow(latex=LATEX_NAMES[size.name], definition=printer.print(formula), meaning=size.meaning)
+        PartRow(latex=source.dimensions.latex[size.name], definition=printer.print(formula), meaning=size.meaning)
         for size, formula in chained
     )
     return StagePage(
         name=REQUEST,
-        description=WHOLE_MEANINGS[REQUEST],
+        description=REQUEST_MEANING,
         section=build_section(
-            formulas, printer, quantities, source.defaults, beside=[formula for _, formula in chained]
+            formulas,
+            printer,
+            quantities,
+            source.defaults,
+            source.dimensions,
+            beside=[formula for _, formula in chained],
         ),
         peak=_find_request_peak(source),
         chained=rows,
@@ -111,18 +116,20 @@ def _find_request_peak(source: PageInput) -> PeakBlock:
 def chain_sizes(source: PageInput) -> list[tuple[Derivation, sympy.Expr]]:
     """Return the sizes that a request has unless they are given, with formulas: the architecture's sizes filled in."""
     model = source.definition
-    return [(size, source.fill(size.formula(model.derived))) for size in model.derivations]
+    return [(size, source.fill(size.formula(model))) for size in model.derivations]
 
 
 def _request_formula(source: PageInput, metric: Shown) -> Formula:
-    if metric == "weight_bytes" or metric == "kv_cache_bytes":
-        return Formula(metric=metric, parts=(arrange_part(metric, source.fill(source.totals.total[metric])),))
-    root = source.model.node.path
-    stages = [stage for stage in source.totals.by_stage if source.formula(root, stage, metric) != 0]
+    fold, root = fold_metric(metric, source.definition.stages), source.model.node.path
+    if metric == "weight_bytes" or metric == "kv_cache_bytes":  # of the whole model, not a sum of stages
+        return Formula(
+            metric=metric, parts=(arrange_part(metric, source.fill(source.totals.total[metric]), source.definition),)
+        )
+    stages = [stage for stage in fold.stages if source.formula(root, stage, metric) != 0]
     return Formula(
         metric=metric,
         parts=tuple(source.arrange_stage(root, stage, metric) for stage in stages),
-        combination="sum" if is_flow(metric) else "max",
+        combination=fold.function,
     )
 
 

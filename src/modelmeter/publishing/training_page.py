@@ -7,35 +7,45 @@ from fractions import Fraction
 
 from modelmeter.core.cost import Cost, Precision
 from modelmeter.core.metrics import METRICS, MetricName
+from modelmeter.core.symbols import names_of
 from modelmeter.graph.module_graph import join_path
 from modelmeter.layers.base import BaseLayer
-from modelmeter.model.stages import TRAINING_STEP
-from modelmeter.publishing.conventions import TRAINING_CHECKS, WHOLE_MEANINGS, describe_stage_checks
+from modelmeter.model.stages import TRAINING_STEP, TrainingStep
+from modelmeter.publishing.conventions import describe_stage_checks
 from modelmeter.publishing.formula import Formula, arrange_part
-from modelmeter.publishing.latex_names import LATEX_NAMES
 from modelmeter.publishing.page_input import PageInput, build_section, make_printer
 from modelmeter.publishing.page_spec import ModuleRow, PartRow, Share, StagePage
 from modelmeter.publishing.stage_page import chain_sizes
 
 
-def build_training_page(source: PageInput, evidence: Sequence[str] = ()) -> StagePage:
+def build_training_page(source: PageInput, training: TrainingStep, evidence: Sequence[str] = ()) -> StagePage:
     """Return the page of a training step, with the sizes that follow from others in it."""
-    cost = source.model.layer.training_cost
+    model = source.definition
+    (call,) = (call for call in source.model.calls if call.run == training.run)
+    cost = call.layer.training_cost
     # Values need no formulas: the same layers at the default sizes are numbers.
-    whole = source.definition.build_layers(source.defaults)[source.definition.training_run]
-    formulas = [Formula(metric=metric, parts=(arrange_part(metric, source.fill(cost[metric])),)) for metric in METRICS]
-    chained = [(size, formula) for size, formula in chain_sizes(source) if size.name != "decode_steps"]
-    printer, quantities = make_printer(formulas, source.architecture)
+    whole = model.build_layers(source.defaults)[training.run]
+    formulas = [
+        Formula(metric=metric, parts=(arrange_part(metric, source.fill(cost[metric]), model),)) for metric in METRICS
+    ]
+    used = {name for metric in METRICS for name in names_of(cost[metric])}
+    chained = [(size, formula) for size, formula in chain_sizes(source) if size.name in used]
+    printer, quantities = make_printer(formulas, model, source.architecture)
     totals = _evaluate(source, whole.training_cost)
     return StagePage(
         name=TRAINING_STEP,
-        description=WHOLE_MEANINGS[TRAINING_STEP],
+        description=training.meaning,
         section=build_section(
-            formulas, printer, quantities, source.defaults, beside=[formula for _, formula in chained]
+            formulas,
+            printer,
+            quantities,
+            source.defaults,
+            source.dimensions,
+            beside=[formula for _, formula in chained],
         ),
         peak=None,  # a training step keeps the activations for its backward
         chained=tuple(
-            PartRow(latex=LATEX_NAMES[size.name], definition=printer.print(formula), meaning=size.meaning)
+            PartRow(latex=source.dimensions.latex[size.name], definition=printer.print(formula), meaning=size.meaning)
             for size, formula in chained
         ),
         shares=(),
@@ -49,7 +59,7 @@ def build_training_page(source: PageInput, evidence: Sequence[str] = ()) -> Stag
             if any(values.values())
         ),
         classes=(),
-        evidence=describe_stage_checks(evidence, TRAINING_CHECKS),
+        evidence=describe_stage_checks(evidence, model.checks.training),
     )
 
 

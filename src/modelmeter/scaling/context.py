@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
+from modelmeter.core.symbols import Dimension
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import FormulaError, WorkloadError
@@ -39,6 +39,8 @@ class Context:
         What holds between sizes.
     settled
         Sizes whose numbers are in the formula already, so that nothing can be asked over them.
+    dimensions
+        What each size is.
     """
 
     defaults: Mapping[str, int] = field(converter=_freeze, factory=dict)
@@ -46,6 +48,7 @@ class Context:
     derived: Mapping[str, sympy.Expr] = field(converter=_freeze, factory=dict)
     rules: tuple[Rule, ...] = ()
     settled: frozenset[str] = frozenset()
+    dimensions: Mapping[str, Dimension] = field(converter=_freeze, factory=dict)
 
     def join(self, other: Context) -> Context:
         """Return what is known of the sizes of two quantities.
@@ -71,6 +74,7 @@ class Context:
             derived={**self.derived, **other.derived},
             rules=tuple(dict.fromkeys((*self.rules, *other.rules))),
             settled=self.settled | other.settled,
+            dimensions={**other.dimensions, **self.dimensions},
         )
 
     def check_values(self, values: Mapping[str, Any], also: Iterable[str] = ()) -> None:
@@ -98,10 +102,9 @@ class Context:
             if name in self.settled:
                 raise _settled(name)
 
-    @staticmethod
-    def range_of(name: str) -> Range:
+    def range_of(self, name: str) -> Range:
         """Return the integers that a size may be: from its least value on; symbols of one's own, from 1 on."""
-        dimension = DIMENSIONS.get(name) or LOCAL_SIZES.get(name)
+        dimension = self.dimensions.get(name)
         return Range(1 if dimension is None else dimension.minimum)
 
     def put(self, formula: sympy.Expr, values: Mapping[str, sympy.Expr], free: Iterable[str] = ()) -> sympy.Expr:
@@ -165,7 +168,7 @@ class Context:
         known: dict[str, Number] = {
             **{name: value for name, value in self.defaults.items() if name not in followers}, **values
         }  # fmt: skip
-        architecture = {name for name, dimension in DIMENSIONS.items() if dimension.kind == "architecture"}
+        architecture = {name for name, dimension in self.dimensions.items() if dimension.kind == "architecture"}
         present = set(used) | ranges.keys() | (architecture & known.keys())  # its rules hold whatever the formula has
         for name, formula in self.derived.items():
             needed = {str(symbol.name) for symbol in formula.free_symbols}
@@ -200,10 +203,11 @@ class Context:
                 found.add(name)
         return found
 
-    @staticmethod
-    def _is_used(needed: set[str], present: set[str]) -> bool:
+    def _is_used(self, needed: set[str], present: set[str]) -> bool:
         """Tell whether all sizes that a workload has are in a formula; those of the architecture always are."""
-        workload = {name for name in needed if name not in DIMENSIONS or DIMENSIONS[name].kind != "architecture"}
+        workload = {
+            name for name in needed if name not in self.dimensions or self.dimensions[name].kind != "architecture"
+        }
         return workload <= present
 
 

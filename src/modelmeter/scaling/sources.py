@@ -12,7 +12,6 @@ from attrs import evolve, field, frozen
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, list_states
 from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
-from modelmeter.core.symbols import symbol
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.context import Context
@@ -158,7 +157,7 @@ class Source:
         definition, paths = self.model.definition, self._paths()
         stages = definition.stage_names if self.stage == REQUEST else (self.stage,)
         held: dict[str, Any] = {}  # of stages in a row, the last: the parameters are the same, and the cache grows
-        for row in list_states(self.model.model, definition.stage_of):
+        for row in list_states(self.model.model, definition.stage_of, definition.loop):
             if row.path in paths and row.stage in stages:
                 held[row.path] = getattr(row, name)
         return sympy.Add(*held.values())
@@ -214,7 +213,12 @@ class LayerSource:
             raise unknown_name(f"metric of {self.name}", name, METRIC_RECORDS)
         formula = self.model.formula(self.name, name)
         (entry,) = (each for each in self.model.catalogue if each.name == self.name)
-        context = Context(defaults=entry.sizes, rules=self.model.definition.rules)
+        definition = self.model.definition
+        context = Context(
+            defaults=entry.sizes,
+            rules=definition.rules,
+            dimensions={size: definition.dimensions.describe_in_layer(size) for size in entry.sizes},
+        )
         return Quantity(formula=formula, name=f"{self.name}.{name}", unit=METRIC_RECORDS[name].unit, context=context)
 
     def __getattr__(self, name: str) -> Quantity:
@@ -259,17 +263,20 @@ def size(model: CompiledFormulas, name: str) -> Quantity:
     """
     if name not in model.defaults:
         raise unknown_name("size", name, model.defaults)
-    return Quantity(formula=symbol(name), name=name, context=_make_context(model, settled=False))
+    return Quantity(
+        formula=model.definition.dimensions.symbol(name), name=name, context=_make_context(model, settled=False)
+    )
 
 
 def _make_context(model: CompiledFormulas, *, settled: bool) -> Context:
     definition = model.definition
     return Context(
         defaults=model.defaults,
-        derivations=tuple((each.name, each.formula(definition.derived)) for each in definition.derivations),
-        derived=definition.derived,
+        derivations=tuple((each.name, each.formula(definition)) for each in definition.derivations),
+        derived={each.name: each.formula for each in definition.derived},
         rules=definition.rules,
         settled=frozenset(model.architecture.dimension_values()) if settled else frozenset(),
+        dimensions={name: definition.dimensions.describe(name) for name in definition.dimensions.ranks},
     )
 
 

@@ -12,7 +12,7 @@ from modelmeter.analysis.bind import BoundModule
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO, METRICS, FusedMetric, MetricName
-from modelmeter.core.symbols import symbol
+from modelmeter.core.symbols import ANY_LAYER, Dimensions
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.verify.case import Case
@@ -72,7 +72,8 @@ def prove_growth(
     before, after = case.run(), larger.run()
     depths = growth.smaller.dimension_values()
     others = {name: size for name, size in depths.items() if name not in growth.dimensions}
-    grown = {name: symbol(name) + 1 for name in growth.dimensions}
+    dimensions = formulas.proved.model.dimensions
+    grown = {name: dimensions.symbol(name) + 1 for name in growth.dimensions}
     derived_before = read_formulas(formulas, "", case.stages, {**others, **case.sizes}, after.domain)
     derived_after = read_formulas(formulas, "", case.stages, {**others, **case.sizes, **grown}, after.domain)
     whole_before, whole_after, layer = _read_trace(before, ""), _read_trace(after, ""), _read_trace(after, growth.path)
@@ -98,17 +99,18 @@ def prove_growth(
         )
 
 
-def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
+def prove_layer_formulas(model: BoundModule, dimensions: Dimensions = ANY_LAYER) -> Iterator[Verdict]:
     """Yield verdicts: the formula of a layer class, in its own sizes, is the one that the model adds up.
 
-    That is what a layer's page and its evaluator say, at every place where the model calls the layer.
+    That is what a layer's page and its evaluator say, at every place where the model calls the layer; ``dimensions``
+    are the model's.
     """
     for bound in model.walk():
         for call in bound.calls:
             layer = call.layer
             if isinstance(layer, ModuleList | Sequential) or layer.holds_layers:
                 continue
-            canonical, sizes = substitute_own_sizes(layer)
+            canonical, sizes = substitute_own_sizes(layer, dimensions)
             own, used = (
                 {metric: resolve(size.xreplace(values), Domain()) for metric, size in _read_layer(form).items()}
                 for form, values in ((canonical, sizes), (layer, {}))
@@ -120,12 +122,16 @@ def prove_layer_formulas(model: BoundModule) -> Iterator[Verdict]:
                 )  # fmt: skip
 
 
-def substitute_own_sizes(layer: BaseLayer) -> tuple[BaseLayer, dict[sympy.Symbol, sympy.Expr]]:
+def substitute_own_sizes(
+    layer: BaseLayer, dimensions: Dimensions = ANY_LAYER
+) -> tuple[BaseLayer, dict[sympy.Symbol, sympy.Expr]]:
     """Return the layer with a symbol for each of its sizes, and what ``layer`` has for each symbol."""
     values = {attribute.name: getattr(layer, attribute.name) for attribute in fields(type(layer))}
     switches: dict[str, Any] = {name: value for name, value in values.items() if isinstance(value, bool)}
-    sizes = {symbol(name): sympy.sympify(size) for name, size in layer.own_sizes.items()}
-    return evolve(type(layer).canonical(), **switches), sizes
+    canonical = type(layer).canonical(dimensions)
+    names = {name: sympy.sympify(size) for name, size in canonical.own_sizes.items()}
+    sizes = {names[name]: sympy.sympify(size) for name, size in layer.own_sizes.items()}
+    return evolve(canonical, **switches), sizes
 
 
 def read_formulas(

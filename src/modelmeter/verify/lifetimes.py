@@ -109,9 +109,9 @@ def prove_lifetimes(proved: ProvedModel, points: Iterable[Point], progress: Prog
         for dtype, precision in ((proved.dtype, PRECISION), (torch.float32, WIDE)):
             sizes = {**point.workload, **asdict(precision)}
             progress(f"lifetimes at {_describe(sizes)}")
-            numbers = {**point.sizes, **sizes}
+            numbers = proved.at_first_step({**point.architecture, **sizes})
             prepared = point.prepare(dtype)
-            layers, inputs = proved.build_layers(numbers), proved.list_inputs(numbers)
+            layers, inputs = proved.model.build_layers(numbers), proved.model.list_inputs(numbers)
             for run, forward in prepared.forwards.items():
                 start = perf_counter()
                 watched = watch_storages(prepared.module, forward, cache=prepared.cache)
@@ -119,7 +119,7 @@ def prove_lifetimes(proved: ProvedModel, points: Iterable[Point], progress: Prog
                 tape.reserve(ids)
                 layers[run].replay(tape, ids)
                 tape.keep(ids)
-                stages = [proved.stage_of(run, seen.path) for seen in watched]
+                stages = [proved.model.stage_of(run, seen.path) for seen in watched]
                 repeated = [place for place, stage in enumerate(stages) if stage in proved.repeated_stages]
                 replayed = _repeat_calls([*tape.list_all(numbers, precision)], repeated, point)
                 pairs = _pair(replayed, watched, prepared.module)

@@ -15,6 +15,7 @@ from modelmeter.core.metrics import FLOWS, METRICS
 from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST, WEIGHTS_ARE_CAST
+from modelmeter.model.loop import Loop
 from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain, EvenReads, resolve
 from modelmeter.verify.proved_model import ProvedModel
@@ -29,7 +30,7 @@ class ModelFormulas:
     model
         The bound modules.
     costs
-        By path and stage. A decode is its step ``decode_step``; the experts' weights are read as the traced
+        By path and stage. A looped stage is one step of it; the experts' weights are read as the traced
         model routes, in even shares; parameters count wherever a module takes part.
     stages
         The same of the whole model, with the parameters of each stage.
@@ -47,22 +48,24 @@ class ModelFormulas:
 
     def substitute(self, sizes: Mapping[str, Size]) -> ModelFormulas:
         """Return the formulas with ``sizes`` in place of the symbols of those names."""
+        values = self._values(sizes)
         return evolve(
             self,
             costs={
-                path: {stage: _substitute(cost, sizes) for stage, cost in by_stage.items()}
+                path: {stage: _substitute(cost, values) for stage, cost in by_stage.items()}
                 for path, by_stage in self.costs.items()
             },
-            stages={stage: _substitute(cost, sizes) for stage, cost in self.stages.items()},
+            stages={stage: _substitute(cost, values) for stage, cost in self.stages.items()},
             unfused={
-                path: {stage: size.xreplace(_values(sizes)) for stage, size in by_stage.items()}
+                path: {stage: size.xreplace(values) for stage, size in by_stage.items()}
                 for path, by_stage in self.unfused.items()
             },
         )
 
     def cost(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what the module at ``path`` costs over ``stages`` at ``sizes``, multiplied out."""
-        found = [settle(_substitute(cost, sizes)) for stage, cost in self.costs[path].items() if stage in stages]
+        values = self._values(sizes)
+        found = [settle(_substitute(cost, values)) for stage, cost in self.costs[path].items() if stage in stages]
         if not found:
             return Cost()
         # Parameters stand once, in however many stages they are used.
@@ -71,12 +74,18 @@ class ModelFormulas:
 
     def stage_cost(self, stage: str, sizes: Mapping[str, Size], domain: Domain) -> Cost:
         """Return what a stage costs at ``sizes``, multiplied out."""
-        return map_cost(settle(_substitute(self.stages[stage], sizes)), lambda size: resolve(size, domain))
+        return map_cost(
+            settle(_substitute(self.stages[stage], self._values(sizes))), lambda size: resolve(size, domain)
+        )
 
     def fused_io(self, path: str, stages: Collection[str], sizes: Mapping[str, Size], domain: Domain) -> sympy.Expr:
         """Return ``fused_io_bytes`` of the module at ``path`` over ``stages`` at ``sizes``, multiplied out."""
         found = (size for stage, size in self.unfused[path].items() if stage in stages)
-        return resolve(sympy.Add(*found).xreplace(_values(sizes)).xreplace(_SETTLED), domain)
+        return resolve(sympy.Add(*found).xreplace(self._values(sizes)).xreplace(_SETTLED), domain)
+
+    def _values(self, sizes: Mapping[str, Size]) -> dict[sympy.Symbol, sympy.Expr]:
+        dimensions = self.proved.model.dimensions
+        return {dimensions.symbol(name): sympy.sympify(size) for name, size in sizes.items()}
 
     def members(self) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:
         """Yield every bound module with the paths of the modules that it stands for, parents first."""
@@ -91,18 +100,19 @@ def build_formulas(graph: ModuleGraph, proved: ProvedModel) -> ModelFormulas:
     BindError
         If the graph and the layers disagree.
     CountError
-        If no decode steps cost something.
+        If no steps cost something.
     """
-    sizes = {**graph.architecture, **graph.workload, "decode_step": 1}
-    model = bind(graph, proved.build_layers(proved.sizes), sizes)
-    totals = add_up(model, proved.stage_of, stages=proved.stages, looped_stage=proved.looped_stage)
+    record, loop = proved.model, proved.model.loop
+    sizes = record.at_step({**graph.architecture, **graph.workload}, 1)
+    model = bind(graph, record.build_layers(record.symbolic_sizes()), sizes)
+    totals = add_up(model, record.stage_of, stages=record.stages, loop=loop)
     costs: dict[str, dict[str, Cost]] = {}
     for bound in model.walk():
         path = bound.node.path
         weight_bytes = bits_to_bytes(bound.count * bound.layer.parameters * Precision().weight_bits)
         costs[path] = {
             stage: evolve(
-                map_cost(open_loop(cost, path) if stage == proved.looped_stage else cost, share_evenly),
+                map_cost(open_loop(cost, loop, path) if loop and stage == loop.stage else cost, share_evenly),
                 weight_bytes=weight_bytes,
             )
             for stage, cost in totals.by_module[path].items()
@@ -111,7 +121,7 @@ def build_formulas(graph: ModuleGraph, proved: ProvedModel) -> ModelFormulas:
     stages = {stage: evolve(root[stage], weight_bytes=cost.weight_bytes) for stage, cost in totals.by_stage.items()}
     unfused = {
         path: {
-            stage: share_evenly(_open_flow(size, path) if stage == proved.looped_stage else sympy.sympify(size))
+            stage: share_evenly(_open_flow(size, loop, path) if loop and stage == loop.stage else sympy.sympify(size))
             for stage, size in by_stage.items()
         }
         for path, by_stage in totals.fused_io_by_module.items()
@@ -119,8 +129,8 @@ def build_formulas(graph: ModuleGraph, proved: ProvedModel) -> ModelFormulas:
     return ModelFormulas(model=model, costs=costs, stages=stages, unfused=unfused, proved=proved)
 
 
-def open_loop(looped: Cost, place: str) -> Cost:
-    """Return the cost of step ``decode_step`` from the closed form over ``decode_steps`` steps.
+def open_loop(looped: Cost, loop: Loop, place: str) -> Cost:
+    """Return the cost of one step from the closed form over all steps.
 
     A closed form D is right if D(0) = 0 and D(t) - D(t - 1) is the cost of step t, by induction. So this
     difference is what a trace has to equal. States are those after the last step, t.
@@ -130,24 +140,24 @@ def open_loop(looped: Cost, place: str) -> Cost:
     CountError
         If D(0) is not 0.
     """
-    step = symbol("decode_step")
     return Cost(
         **{
-            metric: _open_flow(looped[metric], place) if metric in FLOWS else _at_steps(looped[metric], step)
+            metric: _open_flow(looped[metric], loop, place)
+            if metric in FLOWS
+            else _at_steps(looped[metric], loop, loop.index)
             for metric in METRICS
         }
     )
 
 
-def _open_flow(looped: Size, place: str) -> sympy.Expr:
-    step = symbol("decode_step")
-    if _at_steps(looped, 0) != 0:
-        raise CountError("no decode steps cost something", place=place, expected=0, found=looped)
-    return _at_steps(looped, step) - _at_steps(looped, step - 1)
+def _open_flow(looped: Size, loop: Loop, place: str) -> sympy.Expr:
+    if _at_steps(looped, loop, 0) != 0:
+        raise CountError("no steps cost something", place=place, expected=0, found=looped)
+    return _at_steps(looped, loop, loop.index) - _at_steps(looped, loop, loop.index - 1)
 
 
-def _at_steps(size: Size, count: Size) -> sympy.Expr:
-    return resolve(sympy.sympify(size).xreplace({symbol("decode_steps"): sympy.sympify(count)}), Domain())
+def _at_steps(size: Size, loop: Loop, count: Size) -> sympy.Expr:
+    return resolve(sympy.sympify(size).xreplace({loop.count: sympy.sympify(count)}), Domain())
 
 
 def share_evenly(size: sympy.Expr) -> sympy.Expr:
@@ -173,13 +183,8 @@ _SETTLED: dict[sympy.Expr, sympy.Expr] = {
 """Brackets about storage widths where these are symbols; numbers have settled them already."""
 
 
-def _substitute(cost: Cost, sizes: Mapping[str, Size]) -> Cost:
-    values = _values(sizes)
+def _substitute(cost: Cost, values: Mapping[sympy.Symbol, sympy.Expr]) -> Cost:
     return map_cost(cost, lambda size: size.xreplace(values))
-
-
-def _values(sizes: Mapping[str, Size]) -> dict[sympy.Symbol, sympy.Expr]:
-    return {symbol(name): sympy.sympify(size) for name, size in sizes.items()}
 
 
 def _walk_members(bound: BoundModule, above: tuple[str, ...]) -> Iterator[tuple[BoundModule, tuple[str, ...]]]:

@@ -253,9 +253,9 @@ def _list_own(proved: ProvedModel, paths: Iterable[str], stage: str) -> Iterator
     """Yield what adds up to what the modules of a stage did themselves: modules with a sign."""
     run = proved.forward_run
     for path in paths:
-        if proved.stage_of(run, path) == stage:
+        if proved.model.stage_of(run, path) == stage:
             yield path, 1
-        if path and proved.stage_of(run, path.rpartition(".")[0]) == stage:
+        if path and proved.model.stage_of(run, path.rpartition(".")[0]) == stage:
             yield path, -1
 
 

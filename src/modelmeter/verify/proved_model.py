@@ -1,4 +1,4 @@
-"""A model as proofs see it: the layers of its runs, its stages, and points where its reference modules can be run."""
+"""A model as proofs see it: its record, and points where its reference modules can be run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ import torch
 from attrs import field, frozen
 from torch import nn
 
-from modelmeter.analysis.totals import StageRule
-from modelmeter.core.cost import Elements
-from modelmeter.core.functions import Size
-from modelmeter.core.size_rules import Rule
-from modelmeter.layers.base import BaseLayer
+from modelmeter.model.definition import Model
 from modelmeter.verify.operators import Cache
 
 
@@ -22,34 +18,25 @@ class ProvedModel:
 
     Parameters
     ----------
-    sizes
-        A symbol for every dimension, and for the index of a step of the looped stage.
-    build_layers, list_inputs
-        The layer tree of each run, and what each run is given, at sizes that are formulas or numbers.
-    stages
-        In the order in which they run.
-    stage_of
-        The stage that the own work of a module belongs to, by run and path.
-    forward_run, looped_stage
-        The run that goes through all stages but the looped one, and that one: a run and a stage of many steps.
+    model
+        Its record.
+    forward_run
+        The run that goes through all stages but the looped one.
     repeated_stages
         Stages of the forward that run in several calls; layers replay one of them.
-    rules
-        What is known of the sizes.
     dtype
         What the reference modules compute with, where they cast some numbers to float32.
     """
 
-    sizes: Mapping[str, Size]
-    build_layers: Callable[[Mapping[str, Size]], Mapping[str, BaseLayer]]
-    list_inputs: Callable[[Mapping[str, Size]], Mapping[str, Elements]]
-    stages: tuple[str, ...]
-    stage_of: StageRule
+    model: Model
     forward_run: str
-    looped_stage: str
     repeated_stages: tuple[str, ...] = ()
-    rules: tuple[Rule, ...] = ()
     dtype: torch.dtype = torch.bfloat16
+
+    def at_first_step(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Return sizes that are numbers with those of a loop of one step, where the model has a loop."""
+        loop = self.model.loop
+        return {**sizes} if loop is None else {**sizes, loop.count.name: 1, loop.index.name: 1}
 
 
 @frozen(kw_only=True)
@@ -100,8 +87,3 @@ class Point:
     first_operators: int = 0
     has_plain_layers: bool = True
     note: str = ""
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """All sizes, at the first step of the looped stage."""
-        return {**self.architecture, **self.workload, "decode_steps": 1, "decode_step": 1}

@@ -147,7 +147,7 @@ def make_evidence(
     catalogue: Sequence[LayerEntry],
     totals: Totals,
     peaks: Mapping[str, Peak],
-    training_step: Cost,
+    training_step: Cost | None,
 ) -> Evidence:
     """Return the record of a full run whose rows are all equal; the other parameters are what was proved."""
     rows = tuple(rows)
@@ -180,7 +180,7 @@ def make_evidence(
                 name: gather("stage", name, cost, totals.fused_io_by_stage[name], peaks[name].formula)
                 for name, cost in totals.by_stage.items()
             },
-            TRAINING_STEP: gather("stage", TRAINING_STEP, training_step),
+            **({} if training_step is None else {TRAINING_STEP: gather("stage", TRAINING_STEP, training_step)}),
         },
         domains={name: domains for domains, name in names.items()},
         operators={
@@ -190,12 +190,18 @@ def make_evidence(
     )
 
 
-def find_gaps(rows: Iterable[Row], *, layers: Iterable[str], stages: Iterable[str]) -> tuple[str, ...]:
-    """Return what has no comparison with torch modules: ``layer metric`` or ``stage metric``."""
+def find_gaps(
+    rows: Iterable[Row], *, layers: Iterable[str], stages: Iterable[str], has_training: bool = True
+) -> tuple[str, ...]:
+    """Return what has no comparison with torch modules: ``layer metric`` or ``stage metric``.
+
+    Of a model without a training step, no backward is compared.
+    """
     found = {(row.scope, row.name, row.metric) for row in rows if row.implementation == "reference"}
     wanted = [
-        *(("layer", name, metric) for name in layers for metric in (*METRICS, FUSED_IO, *BACKWARD_METRICS)),
+        *(("layer", name, metric) for name in layers for metric in (*METRICS, FUSED_IO)),
+        *(("layer", name, metric) for name in layers for metric in BACKWARD_METRICS if has_training),
         *(("stage", name, metric) for name in stages for metric in (*METRICS, FUSED_IO, PEAK)),
-        *(("stage", TRAINING_STEP, metric) for metric in METRICS),
+        *(("stage", TRAINING_STEP, metric) for metric in METRICS if has_training),
     ]
     return tuple(f"{name} {metric}" for scope, name, metric in wanted if (scope, name, metric) not in found)

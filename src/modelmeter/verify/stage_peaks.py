@@ -36,10 +36,10 @@ def watch_stages(
         What the reference modules compute with, by default the type of the model.
     """
     prepared = point.prepare(dtype or proved.dtype)
-    peaks = dict.fromkeys(proved.stages, 0)
+    peaks = dict.fromkeys(proved.model.stage_names, 0)
     for run, forward in prepared.forwards.items():
         for live in watch_storages(prepared.module, forward, cache=prepared.cache):
-            stage = proved.stage_of(run, live.path)
+            stage = proved.model.stage_of(run, live.path)
             peaks[stage] = max(peaks[stage], int(live.alive.to_bits(precision)))
     return peaks
 
@@ -57,8 +57,8 @@ def prove_peaks(proved: ProvedModel, points: Iterable[Point], progress: Progress
             start = perf_counter()
             watched = watch_stages(proved, point, precision=precision, dtype=dtype)
             seconds = perf_counter() - start
-            for stage in proved.stages:
-                derived = sympy.sympify(evaluate(peaks[stage].formula, {**sizes, "decode_steps": 1, "decode_step": 1}))
+            for stage in proved.model.stage_names:
+                derived = sympy.sympify(evaluate(peaks[stage].formula, proved.at_first_step(sizes)))
                 measured = sympy.Rational(watched[stage], 8)
                 yield Verdict(
                     implementation="reference",
@@ -78,8 +78,9 @@ def prove_peaks(proved: ProvedModel, points: Iterable[Point], progress: Progress
 
 
 def _find_peaks(proved: ProvedModel, known: Mapping[str, int]) -> Mapping[str, Peak]:
-    dimensions = {**proved.sizes, **known}
+    model = proved.model
+    sizes = {**model.symbolic_sizes(), **known}
     return find_peaks(
-        proved.build_layers(dimensions), proved.stage_of, inputs=proved.list_inputs(dimensions), stages=proved.stages,
-        looped_stage=proved.looped_stage, rules=substitute_sizes(proved.rules, known),
+        model.build_layers(sizes), model.stage_of, inputs=model.list_inputs(sizes), stages=model.stage_names,
+        loop=model.loop, rules=substitute_sizes(model.rules, known), dimensions=model.dimensions,
     )  # fmt: skip

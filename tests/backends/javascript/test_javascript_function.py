@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
+from small_package import make_parameter
 
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Operation, Output, Program
 from modelmeter.algebra.simplify import build_program
 from modelmeter.backends.javascript.function import LINE_LENGTH, print_function
 from modelmeter.core.functions import Size
-from modelmeter.core.symbols import symbol
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, Result, StageCosts, Values
 from modelmeter.evaluators.signature import Derivation, Parameter, Signature
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.support.errors import FormulaError
@@ -29,14 +30,16 @@ def make_evaluator(*parameters: Parameter, outputs: dict[str, Size], result: Res
         signature=Signature(
             parameters=parameters, has_routing=False, constants={"sam_patch_size": 9}, model_rules=RULES
         ),
-        program=build_program(outputs),
+        program=build_program(outputs, dimensions=DIMENSIONS),
         result=result,
     )
 
 
 def test_a_size_is_checked_and_its_rules_are() -> None:
     evaluator = make_evaluator(
-        Parameter(name="base_size", default=175), outputs={"output": SIDE**2 / 8}, result=OneValue("bytes", "output")
+        make_parameter(name="base_size", default=175),
+        outputs={"output": SIDE**2 / 8},
+        result=OneValue("bytes", "output"),
     )
     function = print_function(evaluator)
     assert function.result == "bigint"
@@ -51,8 +54,8 @@ def test_a_size_is_checked_and_its_rules_are() -> None:
 
 def test_what_follows_from_others_is_filled_in_or_compared() -> None:
     evaluator = make_evaluator(
-        Parameter(name="decode_steps", default=28, derivation=DECODE_STEPS),
-        Parameter(name="max_new_tokens", default=29, target="decode_steps"),
+        make_parameter(name="decode_steps", default=28, derivation=DECODE_STEPS),
+        make_parameter(name="max_new_tokens", default=29, target="decode_steps"),
         outputs={"one": symbol("decode_steps")},
         result=OneCost({"flops": "one"}),
     )
@@ -77,8 +80,8 @@ def test_what_follows_from_others_is_filled_in_or_compared() -> None:
 
 def test_guards_come_before_results() -> None:
     evaluator = make_evaluator(
-        Parameter(name="base_size", default=175),
-        Parameter(name="seq_len", default=331),
+        make_parameter(name="base_size", default=175),
+        make_parameter(name="seq_len", default=331),
         outputs={"one": PROMPT, "guard": PROMPT - SIDE},
         result=StageCosts({"vision": OneCost({"flops": "one"})}),
     )
@@ -95,8 +98,8 @@ def test_guards_come_before_results() -> None:
 
 def test_widths_are_counted_in_parts_of_a_bit() -> None:
     evaluator = make_evaluator(
-        Parameter(name="seq_len", default=331),
-        Parameter(name="weight_bits", default=5),
+        make_parameter(name="seq_len", default=331),
+        make_parameter(name="weight_bits", default=5),
         outputs={"output": (PROMPT * BITS + 64 * PROMPT) / 8},
         result=OneValue("bytes", "output"),
     )
@@ -107,7 +110,7 @@ def test_widths_are_counted_in_parts_of_a_bit() -> None:
 
 def test_a_width_that_nothing_depends_on_needs_no_scale() -> None:
     evaluator = make_evaluator(
-        Parameter(name="weight_bits", default=5), outputs={"one": PROMPT}, result=OneValue("flops", "one")
+        make_parameter(name="weight_bits", default=5), outputs={"one": PROMPT}, result=OneValue("flops", "one")
     )
     assert '[, weight_bits] = checkBits([["weight_bits", weight_bits, 1n]]);' in print_function(evaluator).body
 

@@ -10,8 +10,8 @@ from attrs import evolve, fields
 from layer_case import LAYERS, Case, make, meta
 from model_inputs import build_cache
 
-from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
 
 

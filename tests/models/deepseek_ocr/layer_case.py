@@ -16,6 +16,7 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr import layers as vendor_layers
 from modelmeter.models.deepseek_ocr import reference, reference_decoder, reference_vision
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.verify.operators import Cache
 
 
@@ -123,7 +124,7 @@ def make(
     with torch.device("meta"):
         module = TORCH_CLASSES[name](*arguments, **(options or {})).eval()
     numbers = {key: size for key, size in sizes.items() if type(size) is int}
-    layer = evolve(LAYERS[name].canonical(), **{key: sizes[key] for key in sizes.keys() - numbers.keys()})
+    layer = evolve(LAYERS[name].canonical(DIMENSIONS), **{key: sizes[key] for key in sizes.keys() - numbers.keys()})
     label = ", ".join(f"{key} {size}" for key, size in sizes.items() if key not in DeepSeekOCRArchitecture.__slots__)
     plain = [given.detach() if isinstance(given, Tensor) else given for given in inputs]
     tensors = tuple(each for each in plain if isinstance(each, Tensor))

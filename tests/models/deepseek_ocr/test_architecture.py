@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from hf_configs import EXPECTED
 
-from modelmeter.core import symbols
 from modelmeter.models.deepseek_ocr.architecture import ConfigWarning, DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import ARCHITECTURE
 from modelmeter.support.errors import ArchitectureError
 
 
 def test_every_dimension_has_a_value() -> None:
     values = EXPECTED.dimension_values()
-    assert list(values) == list(symbols.ARCHITECTURE)
+    assert list(values) == list(ARCHITECTURE)
     assert values["sam_num_global_layers"] == 2
     assert values["clip_patch_size"] == 13
 

@@ -10,8 +10,8 @@ from hf_configs import ABSENT, CLIP, DECODER, EXPECTED, SAM, change, make_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmeter.core import symbols
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import ARCHITECTURE
 from modelmeter.support.errors import ArchitectureError
 
 SIZE_PATHS = [f"language_config.{name}" for name in DECODER] + [
@@ -197,4 +197,4 @@ def test_one_key_removed_or_replaced_gives_an_architecture_or_the_typed_error(
         sizes = DeepSeekOCRArchitecture.from_hf_config(file).dimension_values()
     except ArchitectureError:
         return
-    assert all(size >= symbols.ARCHITECTURE[name].minimum for name, size in sizes.items())
+    assert all(size >= ARCHITECTURE[name].minimum for name, size in sizes.items())

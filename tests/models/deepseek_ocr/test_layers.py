@@ -15,10 +15,11 @@ from layer_cases import CASES, NO_TORCH_MODULES
 
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import BRACKETS, Differs
-from modelmeter.core.symbols import STORAGE, symbol
+from modelmeter.core.symbols import STORAGE
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -95,7 +96,7 @@ def test_keys_and_values_of_a_prefill_are_copied_only_into_a_cache_of_another_wi
         "batch_size": 2, "num_queries": 3, "hidden_size": 77, "num_attention_heads": 11, "num_key_value_heads": 5,
         "activation_bits": 13, "kv_bits": kv_bits, "weight_bits": 13,
     }  # fmt: skip
-    layer = LAYERS["LlamaFlashAttention2"].canonical()
+    layer = LAYERS["LlamaFlashAttention2"].canonical(DIMENSIONS)
     for num_keys, expected in ((3, copies), (8, 2)):
         appended = [
             tuple(evaluate(size, {**sizes, "num_keys": num_keys}) for size in (read.reads.activation, read.writes.kv))

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, VARIANT, name_model
+from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.support.errors import ArchitectureError
 
 OURS = DeepSeekOCRArchitecture()
+PUBLISHED, VARIANT = "DeepSeek-OCR", "DeepSeek-OCR-variant"
 
 
 @pytest.mark.parametrize(
@@ -29,30 +30,30 @@ OURS = DeepSeekOCRArchitecture()
     ],
 )
 def test_the_name_is_the_most_particular_one(names: tuple[str, ...], published: str, other: str) -> None:
-    assert name_model(OURS, names) == published
-    assert name_model(EXPECTED, names) == other
+    assert MODEL.choose_name(OURS, names) == published
+    assert MODEL.choose_name(EXPECTED, names) == other
 
 
 @given(st.text())
 def test_whatever_it_is_called_a_name_is_one_word(text: str) -> None:
-    name = name_model(EXPECTED, (text,))
+    name = MODEL.choose_name(EXPECTED, (text,))
     assert 0 < len(name) <= 40
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
     assert name != PUBLISHED
 
 
 def test_the_user_may_choose() -> None:
-    assert name_model(EXPECTED, ("acme/one",), chosen="two words") == "two-words"
-    assert name_model(OURS, chosen="DeepSeek-OCR") == PUBLISHED
+    assert MODEL.choose_name(EXPECTED, ("acme/one",), chosen="two words") == "two-words"
+    assert MODEL.choose_name(OURS, chosen="DeepSeek-OCR") == PUBLISHED
 
 
 @pytest.mark.parametrize("chosen", ["", "///", "...", "é"])
 def test_a_chosen_name_has_letters_or_digits(chosen: str) -> None:
     with pytest.raises(ArchitectureError, match=r"^name: a name without letters and digits"):
-        name_model(OURS, chosen=chosen)
+        MODEL.choose_name(OURS, chosen=chosen)
 
 
 @pytest.mark.parametrize("chosen", ["DeepSeek-OCR", "deepseek_ocr", "deepseek-ai/DeepSeek-OCR"])
 def test_the_name_of_the_published_model_is_for_its_sizes(chosen: str) -> None:
     with pytest.raises(ArchitectureError, match="another model"):
-        name_model(EXPECTED, chosen=chosen)
+        MODEL.choose_name(EXPECTED, chosen=chosen)

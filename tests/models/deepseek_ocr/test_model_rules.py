@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 import deepseek_ocr_costs as costs
-from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
-from modelmeter.evaluators.signature import IMAGE_TOKENS
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 
 
 def test_rules_are_between_known_sizes() -> None:
     names = {name for rule in RULES for name in rule.names}
-    assert names - {IMAGE_TOKENS} <= DIMENSIONS.keys() | LOCAL_SIZES.keys()
+    assert names - {"image_tokens"} <= DIMENSIONS.ranks.keys()
     assert len(set(RULES)) == len(RULES)
 
 

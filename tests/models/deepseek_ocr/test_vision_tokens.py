@@ -14,7 +14,7 @@ from transformers.models.unlimited_ocr.processing_unlimited_ocr import Unlimited
 
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.vision_tokens import (
     count_tiles,
     global_view_tokens,

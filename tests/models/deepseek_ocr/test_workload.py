@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmeter.core import symbols
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.models.deepseek_ocr.image_preprocessing import MODES
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.support.errors import WorkloadError
 
-DIMENSIONS = {**symbols.WORKLOAD, **symbols.STORAGE}
+SIZES = {**DIMENSIONS.workload, **DIMENSIONS.storage}
 
 
 def test_the_default_is_an_a4_page_in_gundam_mode() -> None:
@@ -41,7 +41,7 @@ def test_the_default_is_an_a4_page_in_gundam_mode() -> None:
 
 
 def test_dimensions_come_in_the_order_of_the_documentation() -> None:
-    assert list(Workload().dimension_values()) == list(DIMENSIONS)
+    assert list(Workload().dimension_values()) == list(SIZES)
 
 
 @given(
@@ -134,13 +134,13 @@ def test_an_unknown_mode_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [-1, True, False, 1.0, "1", None, [], float("nan"), -(10**400)])
-@pytest.mark.parametrize("name", DIMENSIONS)
+@pytest.mark.parametrize("name", SIZES)
 def test_a_size_that_is_no_whole_number_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(WorkloadError, match=f"^{name}: "):
         Workload(**{name: value})
 
 
-@pytest.mark.parametrize("name", DIMENSIONS)
+@pytest.mark.parametrize("name", SIZES)
 def test_zero_is_accepted_only_where_it_has_a_meaning(name: str) -> None:
     if name in ("num_width_tiles", "num_height_tiles", "prompt_tokens", "decode_steps"):
         others = {"max_new_tokens": 1} if name == "decode_steps" else {}

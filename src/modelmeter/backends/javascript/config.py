@@ -44,7 +44,7 @@ MODULES: Final = (
     Module(
         name="metrics",
         summary="One metric of one stage",
-        select=lambda package: (*package.metrics, package.image_tokens),
+        select=lambda package: (*package.metrics, *package.derived),
     ),
     Module(name="peaks", summary="The peak of the activations of one stage", select=lambda package: package.peaks),
     Module(
@@ -55,7 +55,7 @@ MODULES: Final = (
     Module(
         name="training",
         summary="A training step",
-        select=lambda package: (package.training, *package.training_metrics),
+        select=lambda package: (*package.training, *package.training_metrics),
     ),
     Module(
         name="server",

@@ -91,7 +91,7 @@ class PackageTemplates:
         return self.render(
             "init.py.jinja",
             functions={module: sorted(names) for module, names in sorted(functions.items())},
-            training=(TRAINING_STEP, self._spec.stage_words[TRAINING_STEP]),
+            training=TRAINING_STEP,
             exported=sorted({*eager, *lazy}, key=_order),
             lazy=sorted(lazy.items(), key=lambda item: _order(item[0])),
         )

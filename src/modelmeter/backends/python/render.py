@@ -66,8 +66,8 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     formulas = [
         print_formula(evaluator)
         for evaluator in (
-            *(*package.stages, package.training, package.all_stages),
-            *(*package.peaks, package.image_tokens, *package.traffic),
+            *(*package.stages, *package.training, package.all_stages),
+            *(*package.peaks, *package.derived, *package.traffic),
         )
     ]
     files["arrays.py"] = templates.render("arrays.py.jinja", functions=formulas)
@@ -98,8 +98,8 @@ def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]
     )
     return {
         "_stages.py": (*package.stages, at_once),
-        "_metrics.py": (*package.metrics, package.image_tokens),
-        "_training.py": (package.training, *package.training_metrics),
+        "_metrics.py": (*package.metrics, *package.derived),
+        "_training.py": (*package.training, *package.training_metrics),
         "general.py": package.general,
         "layers.py": package.layers,
         "_peaks.py": package.peaks,

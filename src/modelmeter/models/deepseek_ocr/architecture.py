@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from modelmeter.core import symbols
+from modelmeter.models.deepseek_ocr.dimensions import ARCHITECTURE
 from modelmeter.models.deepseek_ocr.hf_config import ParsedConfig, load_config, parse_config
 from modelmeter.support.errors import ArchitectureError, describe_problem
 
@@ -20,8 +20,8 @@ IMAGE_CHANNELS = 3
 class DeepSeekOCRArchitecture:
     """Sizes of the SAM tower, the CLIP tower, the projector and the MoE decoder.
 
-    The field names are the dimensions of :mod:`modelmeter.core.symbols`; the defaults are the published
-    checkpoint's. ``sam_global_attn_indexes`` holds the SAM blocks whose attention is not windowed.
+    The field names are the dimensions of :mod:`modelmeter.models.deepseek_ocr.dimensions`; the defaults are the
+    published checkpoint's. ``sam_global_attn_indexes`` holds the SAM blocks whose attention is not windowed.
 
     Raises
     ------
@@ -61,7 +61,7 @@ class DeepSeekOCRArchitecture:
     clip_intermediate_size: int = 4096
 
     def __attrs_post_init__(self) -> None:
-        for name, dimension in symbols.ARCHITECTURE.items():
+        for name, dimension in ARCHITECTURE.items():
             dimension.check(getattr(self, name), ArchitectureError)
         _check_heads("hidden_size", self.hidden_size, "num_attention_heads", self.num_attention_heads)
         _check_heads("sam_hidden_size", self.sam_hidden_size, "sam_num_attention_heads", self.sam_num_attention_heads)
@@ -119,8 +119,8 @@ class DeepSeekOCRArchitecture:
         return len(self.sam_global_attn_indexes)
 
     def dimension_values(self) -> dict[str, int]:
-        """Return every architecture dimension of :mod:`modelmeter.core.symbols` with its value."""
-        return {name: getattr(self, name) for name in symbols.ARCHITECTURE}
+        """Return every architecture dimension of :mod:`modelmeter.models.deepseek_ocr.dimensions` with its value."""
+        return {name: getattr(self, name) for name in ARCHITECTURE}
 
 
 class ConfigKeyWarning(UserWarning):

@@ -9,9 +9,9 @@ from attrs import fields
 
 from modelmeter.core.cost import Elements
 from modelmeter.core.functions import Size
-from modelmeter.core.symbols import DIMENSIONS, symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Absent
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_for_causal_lm import DeepseekOCRForCausalLM
 from modelmeter.models.deepseek_ocr.layers.core.deepseek_ocr_model import DeepseekOCRModel
 from modelmeter.models.deepseek_ocr.layers.decoder.decoder_stack import DecoderStack
@@ -24,7 +24,7 @@ Run = Literal["prefill", "decode"]
 
 def symbolic_sizes() -> dict[str, Size]:
     """Return a symbol for every dimension, and for the index of a decode step."""
-    return {name: symbol(name) for name in (*DIMENSIONS, "decode_step")}
+    return {name: symbol(name) for name in (*DIMENSIONS.settable, "decode_step")}
 
 
 def build_layers(sizes: Mapping[str, Size]) -> dict[str, BaseLayer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from modelmeter.core import symbols
+from modelmeter.models.deepseek_ocr.dimensions import ARCHITECTURE
 from modelmeter.models.deepseek_ocr.hf_layout import Layout
 from modelmeter.models.deepseek_ocr.hf_values import (
     ABSENT,
@@ -84,7 +84,7 @@ def _read_everywhere(
 def _read_one(path: str, name: str, value: object) -> Any:
     if name in _LISTS:
         return read_list(path, value)
-    dimension = symbols.ARCHITECTURE[name]
+    dimension = ARCHITECTURE[name]
     if name == "n_shared_experts" and (value is None or (type(value) is int and value == 0)):
         raise refuse(path, value, _ONE_SHARED_EXPERT, expected="at least 1")
     if dimension.unit == "pixels":

@@ -9,18 +9,19 @@ from typing import Any, Final
 from modelmeter.core.cost import Cost
 from modelmeter.evaluators.server_steps import CHUNK, STEP
 from modelmeter.graph.module_graph import ModuleGraph
-from modelmeter.model.definition import ConfigReading, Derivation, Model
+from modelmeter.model.definition import ConfigReading, Derivation, DerivedSize, Model
+from modelmeter.model.loop import Loop
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture, read_hf_config
 from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
+from modelmeter.models.deepseek_ocr.checks import CHECKS
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.graph_sizes import read_architecture
-from modelmeter.models.deepseek_ocr.model_name import PUBLISHED, name_model
 from modelmeter.models.deepseek_ocr.model_rules import RULES
+from modelmeter.models.deepseek_ocr.quantities import VIEWS, list_quantities
 from modelmeter.models.deepseek_ocr.server_steps import cost_chunk, cost_step, server_sizes
-from modelmeter.models.deepseek_ocr.stages import STAGE_RECORDS, stage_of
+from modelmeter.models.deepseek_ocr.stages import STAGE_RECORDS, TRAINING, stage_of
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.models.deepseek_ocr.workload import Workload
-
-_IMAGE_TOKENS: Final = prompt_image_tokens(symbolic_sizes())
 
 
 def _list_server_steps() -> dict[str, Cost]:
@@ -55,12 +56,21 @@ def _list_proofs(architecture: DeepSeekOCRArchitecture, is_full: bool) -> Iterab
 
 MODEL: Final = Model(
     name=DeepSeekOCRArchitecture.model,
-    title=PUBLISHED,
+    title="DeepSeek-OCR",
     package="deepseek_ocr_costs",
+    dimensions=DIMENSIONS,
     stages=STAGE_RECORDS,
     stage_of=stage_of,
-    training_run="prefill",
+    loop=Loop(stage="decode", index=symbol("decode_step"), count=symbol("decode_steps")),
+    training=TRAINING,
     rules=RULES,
+    description="two vision towers, a projector and a decoder of experts",
+    workload_words="one A4 page in gundam mode",
+    alive_beside="The pixels of all images of the batch are alive while the towers run, and so are the embeddings of "
+    "the prompt, into which the features are written.",
+    checks=CHECKS,
+    repetition=VIEWS,
+    list_quantities=list_quantities,
     derivations=(
         Derivation(
             name="seq_len",
@@ -80,15 +90,20 @@ MODEL: Final = Model(
             replaces="max_new_tokens",
         ),
     ),
-    derived={"image_tokens": _IMAGE_TOKENS},
-    symbolic_sizes=symbolic_sizes,
+    derived=(
+        DerivedSize(
+            name="image_tokens",
+            formula=prompt_image_tokens(symbolic_sizes()),
+            words="the tokens of the image of one page: of its global view and of its tiles",
+        ),
+    ),
     build_layers=build_layers,
     list_inputs=list_inputs,
     list_server_steps=_list_server_steps,
     make_architecture=DeepSeekOCRArchitecture,
     read_architecture=read_architecture,
     read_config=_read_config,
-    choose_name=name_model,
+    aliases=frozenset({"deepseekvlv2"}),
     default_workload=lambda: Workload().dimension_values(),
     trace=_trace,
     trace_artifacts=_trace_artifacts,

@@ -13,9 +13,9 @@ from attrs import evolve
 from modelmeter.core.cost import INDEX_BITS, Cost, bits_to_bytes
 from modelmeter.core.functions import Size, exceeds
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
 from modelmeter.evaluators.server_steps import STEP
 from modelmeter.models.deepseek_ocr.build import build_decoder, symbolic_sizes
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import FormulaError
 
 

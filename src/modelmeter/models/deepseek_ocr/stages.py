@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, cast
 
-from modelmeter.model.stages import Stage
+from modelmeter.model.stages import Stage, TrainingStep
 
 StageName = Literal["vision", "projector", "prefill", "decode"]
 
@@ -31,10 +31,24 @@ STAGE_RECORDS: Final[tuple[Stage, ...]] = (
         words="all decode steps of one token each; step t sees seq_len + t keys",
         meaning="All decode steps in closed form: each takes one token, and step ``decode_step`` sees "
         "``seq_len`` + ``decode_step`` keys.",
-        is_looped=True,
+        shares_parameters=True,
     ),
 )
 """In the order in which they run."""
+
+TRAINING: Final = TrainingStep(
+    run="prefill",
+    words="a forward over images and prompt, and of the backward of it",
+    meaning="A forward of all stages but the decode over the prompt, and the backward of it, from "
+    "the gradients of the logits to those of all parameters that are used. Pixels, positions and token ids get "
+    "none. No layer is computed again to save memory; the loss and the optimiser are not counted. "
+    "``weight_bytes`` are the parameters without their gradients. ``activation_bytes`` are all operator outputs "
+    "of the forward, which are kept for the backward. ``kv_cache_bytes`` is 0: training keeps no cache.",
+    notes="FLOPs and io_bytes are those of the forward and the backward. The backward starts at the gradients of the "
+    "logits and makes those of all parameters that are used. No layer is computed again; the loss and the optimiser "
+    "are not counted. weight_bytes are the parameters without their gradients, activation_bytes all operator outputs "
+    "of the forward, which are kept for the backward, and kv_cache_bytes is 0: training keeps no cache.",
+)
 
 STAGES: Final[tuple[StageName, ...]] = tuple(cast(StageName, stage.name) for stage in STAGE_RECORDS)
 

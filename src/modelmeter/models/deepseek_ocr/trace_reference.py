@@ -11,13 +11,13 @@ from typing import Final
 import torch
 from attrs import asdict, evolve, frozen
 
-from modelmeter.core import symbols
 from modelmeter.core.functions import ceil_div
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.graph.trace import trace_modules
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import WORKLOAD
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.support.errors import TraceError, WorkloadError
@@ -32,7 +32,7 @@ MOST_EXPERTS: Final = 2**16
 
 @frozen(kw_only=True)
 class TraceWorkload:
-    """The sizes of a trace, named as the dimensions of :mod:`modelmeter.core.symbols`.
+    """The sizes of a trace, named as the dimensions of :mod:`modelmeter.models.deepseek_ocr.dimensions`.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class TraceWorkload:
 
     def __attrs_post_init__(self) -> None:
         for name, size in asdict(self).items():
-            symbols.WORKLOAD[name].check(size, WorkloadError)
+            WORKLOAD[name].check(size, WorkloadError)
         if self.batch_size % self.vision_batch_size:
             raise WorkloadError(
                 "the pages do not fill the calls of the vision towers", place="vision_batch_size",

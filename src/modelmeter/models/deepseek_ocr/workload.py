@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from attrs import Attribute, Converter, field, frozen
 
-from modelmeter.core import symbols
-from modelmeter.core.symbols import Dimension
+from modelmeter.core.symbols import STORAGE, Dimension
 from modelmeter.models.deepseek_ocr import image_preprocessing, vision_tokens
+from modelmeter.models.deepseek_ocr.dimensions import WORKLOAD
 from modelmeter.support.errors import WorkloadError
 
-_DIMENSIONS: dict[str, Dimension] = {**symbols.WORKLOAD, **symbols.STORAGE}
+_DIMENSIONS: dict[str, Dimension] = {**WORKLOAD, **STORAGE}
 
 A4_GRID = (2, 3)
 """Tiles across and down an A4 page in the tiled modes."""
@@ -27,7 +27,7 @@ def _check_sizes(_: type, attributes: list[Attribute[int]]) -> list[Attribute[in
 
 @frozen(kw_only=True, field_transformer=_check_sizes)
 class Workload:
-    """The workload and storage dimensions of :mod:`modelmeter.core.symbols`.
+    """The workload and storage dimensions of :mod:`modelmeter.models.deepseek_ocr.dimensions`.
 
     The defaults are one A4 page in gundam mode. ``seq_len``, ``logits_tokens`` and ``decode_steps`` follow
     from the other sizes where they are not given: the image tokens and the prompt, all of the prompt, and

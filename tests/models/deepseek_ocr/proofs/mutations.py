@@ -20,6 +20,7 @@ from modelmeter.analysis.bind import BoundModule
 from modelmeter.core.functions import BRACKETS, CeilDiv, FloorDiv, Size
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import Absent, ModuleList, Sequential
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.verify.identities import substitute_own_sizes
 
 Kind = Literal["factor", "term", "exponent", "rounding", "swap", "missing"]
@@ -96,7 +97,7 @@ class Mutant:
         def damaged(layer: BaseLayer) -> Any:
             if type(layer) is not layer_class or read_flags(layer) != self.variant.flags:
                 return state(layer)
-            _, sizes = substitute_own_sizes(layer)
+            _, sizes = substitute_own_sizes(layer, DIMENSIONS)
             if self.kind == "missing":
                 return tuple(each for index, each in enumerate(state(layer)) if (index,) != self.path)
             return _replace(state(layer), self.path, self.after.xreplace(sizes))
@@ -125,7 +126,7 @@ def find_variants(models: Iterable[BoundModule]) -> list[Variant]:
 
 def list_mutants(variant: Variant) -> Iterator[Mutant]:
     """Yield every mutant of a variant, always in the same order."""
-    layer = evolve(variant.layer_class.canonical(), **variant.flags)
+    layer = evolve(variant.layer_class.canonical(DIMENSIONS), **variant.flags)
     own = sorted({free for size in _list_fields(layer) for free in size.free_symbols}, key=str)
     for index, operator in enumerate(layer.operators()):
         if any(True for _ in _list_sizes(operator)):

@@ -9,8 +9,8 @@ import pytest
 
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import Size
-from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.cases import list_page_cases
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.formulas import FormulaValues
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.page import Section, render_page, typeset_cause

@@ -7,9 +7,9 @@ import sympy
 from attrs import evolve, fields
 from tiny import SHALLOW, TINY
 
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.linear import Linear
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.proofs import reference_cases
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import DEPTHS, formulas_of
 from modelmeter.models.deepseek_ocr.proofs.identities import ADDITIVE, list_growths, prove_tiles
@@ -57,7 +57,7 @@ def test_calls_that_cost_something_else_than_one_after_the_other_are_found(formu
 
 def test_a_layer_has_one_formula_in_its_own_sizes_and_in_the_model() -> None:
     # The decode run and the prefill run of a decoder of one layer, and both towers.
-    verdicts = list(prove_layer_formulas(formulas_of(SHALLOW).model))
+    verdicts = list(prove_layer_formulas(formulas_of(SHALLOW).model, DIMENSIONS))
     assert all(verdict.is_equal for verdict in verdicts)
     assert {"llama_flash_attention2", "attention", "notp_attention", "conv2d", "linear"} <= {
         verdict.layer for verdict in verdicts
@@ -67,7 +67,7 @@ def test_a_layer_has_one_formula_in_its_own_sizes_and_in_the_model() -> None:
 def test_own_sizes_join_the_leading_sizes_and_keep_the_flags() -> None:
     x, y = symbol("batch_size"), symbol("seq_len")
     layer = Linear(leading_shape=(x, y), in_features=5, out_features=7, bias=False)
-    canonical, sizes = substitute_own_sizes(layer)
+    canonical, sizes = substitute_own_sizes(layer, DIMENSIONS)
     assert isinstance(canonical, Linear)
     assert canonical.bias is False
     assert sizes == {symbol("num_tokens"): x * y, symbol("in_features"): 5, symbol("out_features"): 7}

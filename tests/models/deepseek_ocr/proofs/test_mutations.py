@@ -20,10 +20,10 @@ from tiny import TINY
 
 from modelmeter.core.functions import CeilDiv, Differs, Exceeds, FloorDiv
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.linear import Linear
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs import reference_cases
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import list_tile_cases
 from modelmeter.models.deepseek_ocr.proofs.architecture_cases import keep_two_layers, take_all_experts

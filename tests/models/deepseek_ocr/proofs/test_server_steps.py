@@ -11,7 +11,7 @@ from tiny import SHALLOW
 
 from modelmeter.core.cost import Cost
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs import server_steps
 from modelmeter.models.deepseek_ocr.proofs.server_steps import prove_server_steps
 from modelmeter.models.deepseek_ocr.proofs.trace_sizes import BATCH_SIZE, CACHED_TOKENS, CHUNK_TOKENS

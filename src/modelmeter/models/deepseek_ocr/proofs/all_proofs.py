@@ -218,7 +218,7 @@ def _prove_set(published: DeepSeekOCRArchitecture, case_set: CaseSet) -> Proof:
 def _prove_identities(architecture: DeepSeekOCRArchitecture, progress: Progress) -> Iterator[Verdict]:
     formulas = build_formulas(trace_reference(architecture), PROVED)
     progress("layer formulas in their own sizes")
-    yield from prove_layer_formulas(formulas.model)
+    yield from prove_layer_formulas(formulas.model, formulas.proved.model.dimensions)
     progress("tiles as views")
     yield from prove_tiles(formulas)
     progress("routings of a few tokens")

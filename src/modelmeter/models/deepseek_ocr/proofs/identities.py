@@ -10,9 +10,9 @@ from attrs import evolve
 
 from modelmeter.core.functions import exceeds, floor_div
 from modelmeter.core.metrics import FUSED_IO
-from modelmeter.core.symbols import symbol
 from modelmeter.layers.base import BaseLayer
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_decoder_layer import DeepseekV2DecoderLayer
 from modelmeter.models.deepseek_ocr.layers.vision.block import Block
 from modelmeter.models.deepseek_ocr.layers.vision.notp_transformer_block import NoTPTransformerBlock

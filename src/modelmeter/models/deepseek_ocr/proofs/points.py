@@ -9,25 +9,17 @@ from typing import Final
 import torch
 from attrs import asdict
 
+from modelmeter.model.registry import find_model
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
-from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
-from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.reference_cache import WithoutCache
-from modelmeter.models.deepseek_ocr.stages import STAGES, stage_of
 from modelmeter.models.deepseek_ocr.trace_reference import DTYPE, TraceWorkload, make_cache, prepare_runs
 from modelmeter.models.deepseek_ocr.vision_tokens import count_tiles, image_tokens
 from modelmeter.verify.proved_model import Point, PreparedRuns, ProvedModel
 
 PROVED: Final = ProvedModel(
-    sizes=symbolic_sizes(),
-    build_layers=build_layers,
-    list_inputs=list_inputs,
-    stages=STAGES,
-    stage_of=stage_of,
+    model=find_model(DeepSeekOCRArchitecture.model),
     forward_run="prefill",
-    looped_stage="decode",
     repeated_stages=("vision", "projector"),
-    rules=RULES,
     dtype=DTYPE,
 )
 

@@ -13,6 +13,7 @@ import sympy
 
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import RoutedReads
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS
 from modelmeter.models.deepseek_ocr.layers.decoder.deepseek_v2_moe import DeepseekV2MoE
 from modelmeter.verify.proof import Verdict
 
@@ -25,7 +26,7 @@ _MATRIX = 13 * 17
 
 def prove_routing() -> Iterator[Verdict]:
     """Yield a verdict at each point: on the reads of one matrix of all experts, in parameters."""
-    layer = DeepseekV2MoE.canonical()
+    layer = DeepseekV2MoE.canonical(DIMENSIONS)
     reads = {call for call in sympy.sympify(layer.cost.io_bytes).atoms(RoutedReads) if _has_matrix(call)}
     for experts, per_token, tokens in POINTS:
         sizes = {

@@ -9,10 +9,10 @@ from attrs import evolve
 
 from modelmeter.core.cost import INDEX_BITS, Cost, bits_to_bytes
 from modelmeter.core.metrics import METRICS
-from modelmeter.core.symbols import symbol
 from modelmeter.evaluators.server_steps import CHUNK, STEP
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.build import build_layers, symbolic_sizes
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs.reference_cases import make_chunk_case
 from modelmeter.models.deepseek_ocr.server_steps import cost_chunk, cost_step
 from modelmeter.verify.integer_facts import Domain, resolve

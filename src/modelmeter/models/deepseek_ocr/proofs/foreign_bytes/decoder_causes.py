@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelmeter.core.functions import Size, differs, divide
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.verify.foreign_bytes.causes import (
     BFLOAT16,
     BOOL,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelmeter.core.functions import Size, routed_reads
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.verify.foreign_bytes.causes import (
     BFLOAT16,
     BOOL,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import Evaluator
 from modelmeter.core.functions import Size, bounded_routed_reads, ceil_div
-from modelmeter.core.symbols import symbol
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.support.errors import CountError
 from modelmeter.verify.foreign_bytes.causes import BFLOAT16
 

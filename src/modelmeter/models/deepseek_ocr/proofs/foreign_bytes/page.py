@@ -13,8 +13,8 @@ from sympy import prime
 from modelmeter.algebra.readable import factor_readably
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, bounded_routed_reads
-from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES, symbol, symbols_of
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
+from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.expert_causes import TAKING_PART
 from modelmeter.publishing.latex import FormulaPrinter, align, bracket, break_lines
 from modelmeter.publishing.text import format_number
@@ -55,16 +55,16 @@ def render_page(sections: Sequence[Section], architecture: DeepSeekOCRArchitectu
     )  # fmt: skip
     environment.filters.update(number=_number, ratio=_ratio)
     causes = {cause.name: cause for section in sections for cause, _ in section.traffic.causes}
-    names = {name for cause in causes.values() for name in symbols_of(cause.each_bytes * cause.times)}
-    printer = FormulaPrinter()
+    names = {name for cause in causes.values() for name in DIMENSIONS.symbols_of(cause.each_bytes * cause.times)}
+    printer = FormulaPrinter(names=DIMENSIONS.latex)
     return environment.get_template("bytes.md.jinja").render(
         sections=sections,
         versions={package: version(package).partition("+")[0] for package in ("torch", "transformers")},
         formulas={name: typeset_cause(cause, architecture) for name, cause in causes.items()},
         sizes=[
             (printer.print(symbol(name)), dimension)
-            for name, dimension in {**DIMENSIONS, **LOCAL_SIZES}.items()
-            if name in names
+            for name in DIMENSIONS.sort(names)
+            for dimension in (DIMENSIONS.describe(name),)
         ],
     )
 
@@ -80,9 +80,9 @@ def typeset_cause(cause: Cause, architecture: DeepSeekOCRArchitecture) -> str:
 
 def _break(each: sympy.Expr, times: Size) -> list[str]:
     """Return a formula in lines; one that takes bytes away, where its sizes are large, starts with its sign."""
-    printer = FormulaPrinter({TAKING_PART: r"E_{\mathrm{hit}}"})
+    printer = FormulaPrinter({TAKING_PART: r"E_{\mathrm{hit}}"}, names=DIMENSIONS.latex)
     sign = "-" if _is_negative(each) else ""
-    shown = factor_readably(-each if sign else each)
+    shown = factor_readably(-each if sign else each, DIMENSIONS)
     lines = break_lines(shown, printer)
     if times != 1:
         factor = rf"\left({printer.print(times)}\right)"
@@ -94,7 +94,7 @@ def _break(each: sympy.Expr, times: Size) -> list[str]:
 
 def _is_negative(formula: sympy.Expr) -> bool:
     """Tell whether a formula is below 0 where all sizes are large and unlike each other."""
-    values = {name: prime(1000 + 10 * place) for place, name in enumerate(symbols_of(formula))}
+    values = {name: prime(1000 + 10 * place) for place, name in enumerate(DIMENSIONS.symbols_of(formula))}
     return bool(evaluate(formula, values, routed_reads=bounded_routed_reads) < 0)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from modelmeter.core.functions import Size, ceil_div, differs, divide
-from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.verify.foreign_bytes.alive import Alive, Snapshot, Snapshots
 from modelmeter.verify.foreign_bytes.causes import BFLOAT16, BOOL, FLOAT32, INT64
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from modelmeter.core.functions import Size, ceil_div, differs, divide, equals, floor_div
-from modelmeter.core.symbols import symbol
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS
+from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.verify.foreign_bytes.causes import BFLOAT16, FLOAT32, INT64, Term, ours, scale, theirs
 
 _PAGES, _PAGE_VIEWS, _GRID = symbol("batch_size"), symbol("num_views"), symbol("grid_size")

@@ -44,8 +44,10 @@ def test_the_models_are_listed_by_a_name_that_is_also_their_folder() -> None:
 
 def test_every_public_name_is_there_and_no_other() -> None:
     assert all(getattr(modelmeter, name) is not None for name in modelmeter.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'cost'"):
+    assert [name for name in dir(modelmeter) if not name.startswith("__")] == sorted(modelmeter.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'cost'") as caught:
         modelmeter.cost  # noqa: B018  # asking is the test
+    assert (caught.value.name, caught.value.obj) == ("cost", modelmeter), "so Python says what comes close"
 
 
 def test_a_shipped_model_needs_neither_torch_nor_what_pages_are_made_of() -> None:

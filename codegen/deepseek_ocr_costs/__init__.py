@@ -267,7 +267,11 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         if name not in _LAZY:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from sys import modules
+
+            # With the module, Python names what comes close.
+            problem = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(problem, name=name, obj=modules[__name__])
         from importlib import import_module
 
         module = import_module(f"{__name__}.{_LAZY[name]}")

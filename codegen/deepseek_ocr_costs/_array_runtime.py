@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
 from math import prod
-from typing import Any, Literal, NamedTuple, TypeAlias, overload
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ from ._plan import Known, Overflow, make_plan, trace_bounded
 from ._polynomials import Range
 from ._program import check_names, find_formulas, sizes_of
 from ._runtime import Cost as IntegerCost
-from ._runtime import CostError, check_routing, check_size, show
+from ._runtime import CostError, check_routing, check_size, refuse_sum, show
 from ._sizes import Size
 from ._tape import INT64_MAX, Axes
 
@@ -45,6 +45,19 @@ class Cost(NamedTuple):
     weight_bytes: NDArray[Any]
     activation_bytes: NDArray[Any]
     kv_cache_bytes: NDArray[Any]
+
+    def as_dict(self) -> dict[str, NDArray[Any]]:
+        """Return the metrics by name."""
+        return self._asdict()
+
+    def __add__(self, other: object) -> NoReturn:
+        refuse_sum(self, other)
+
+    def __mul__(self, other: object) -> NoReturn:
+        refuse_sum(self, other)
+
+    def __rmul__(self, other: object) -> NoReturn:
+        refuse_sum(self, other)
 
 
 def as_size(name: str, value: SizeLike | None, size: Size) -> Array | int | None:

@@ -5,7 +5,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from fractions import Fraction
-    from typing import TypeVar
+    from typing import NoReturn, TypeVar
 
     Bits = int | Fraction
     Result = TypeVar("Result")
@@ -17,8 +17,19 @@ class CostError(ValueError):
     """A size is out of range, or sizes contradict each other."""
 
 
+def refuse_sum(cost: object, other: object) -> "NoReturn":
+    """Refuse to add costs, or to multiply one: a tuple would be joined to the other one."""
+    raise TypeError(
+        "costs cannot be added or multiplied: FLOPs and io_bytes add up over calls, but bytes that are held do not; "
+        "ask for the request or for the sizes that are meant, or add single metrics"
+    )
+
+
 class Cost(tuple[int, int, int, int, int, int]):
-    """The six metrics of a stage or a layer, exact: FLOPs are counts, the others bytes."""
+    """The six metrics of a stage or a layer, exact: FLOPs are counts, the others bytes.
+
+    It is a tuple: :meth:`as_dict` has the names too, as for JSON.
+    """
 
     __slots__ = ()
     _fields = (
@@ -60,8 +71,12 @@ class Cost(tuple[int, int, int, int, int, int]):
         """Bytes of the keys and values that are kept."""
         return self[5]
 
-    def _asdict(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, int]:
+        """Return the metrics by name."""
         return dict(zip(self._fields, self, strict=True))
+
+    _asdict = as_dict
+    __add__ = __radd__ = __mul__ = __rmul__ = refuse_sum
 
     def __repr__(self) -> str:
         return f"Cost({', '.join(f'{name}={show(value)}' for name, value in self._asdict().items())})"

@@ -67,6 +67,10 @@ class Stages(tuple[Cost, Cost, Cost, Cost, Cost]):
         """The cost of all stages, one after the other."""
         return self[4]
 
+    def as_dict(self) -> dict[str, dict[str, int]]:
+        """Return the costs by name, each as its metrics by name."""
+        return {name: cost.as_dict() for name, cost in self._asdict().items()}
+
     def _asdict(self) -> dict[str, Cost]:
         return dict(zip(self._fields, self, strict=True))
 

@@ -93,6 +93,7 @@ def test_in_one_size_the_matrix_flops_of_the_prefill_are_a_quadratic(costs: Modu
     assert 6 * 42 * (2 * 103 + 3 * 4 * 17) + 2 * 42 * 211 == 121_044
     function = costs.freeze("prefill", metric="tensor_core_flops", free=["seq_len"])
     assert function.source.splitlines()[-1].strip() == "return seq_len * (168 * seq_len + 121044)"
+    assert repr(function) == "<frozen prefill_tensor_core_flops(seq_len: int = 331) -> int; its code is in .source>"
     assert function(1_000_003) == 168 * 1_000_003**2 + 121_044 * 1_000_003
 
 

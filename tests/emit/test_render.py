@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -229,7 +230,32 @@ def test_a_cost_is_a_tuple_with_names(costs: ModuleType) -> None:
     assert cost._asdict() == dict(zip(METRICS, cost, strict=True))
     assert [getattr(cost, metric) for metric in METRICS] == list(cost)
     assert repr(cost) == f"Cost({', '.join(f'{name}={value}' for name, value in cost._asdict().items())})"
+    assert cost.as_dict() == cost._asdict()
+    assert json.loads(json.dumps(costs.stages().as_dict()))["prefill"] == costs.stages().prefill.as_dict()
     assert "integer of" in repr(costs.prefill(seq_len=10**5000)), "Python prints no integer of that many digits"
+
+
+def test_costs_do_not_add_up(costs: ModuleType) -> None:
+    """Tuples would be joined, or repeated, without a word."""
+    cost = costs.prefill(seq_len=77)
+    for join in (lambda: cost + cost, lambda: sum([cost]), lambda: cost * 2, lambda: 2 * cost):
+        with pytest.raises(TypeError, match=r"costs cannot be added or multiplied: .* add single metrics"):
+            join()
+
+
+def test_a_cost_equals_that_of_the_library(costs: ModuleType) -> None:
+    cost = costs.prefill(seq_len=77)
+    same = Cost(**cost.as_dict())
+    assert (same == cost, cost == same, hash(cost)) == (True, True, hash(same))
+    assert same != costs.prefill(seq_len=78)
+    assert same != tuple(cost), "numbers without names"
+
+
+def test_a_name_that_comes_close_is_offered(costs: ModuleType) -> None:
+    """Python does so itself where it knows of which module."""
+    with pytest.raises(AttributeError) as caught:
+        _ = costs.prefil
+    assert (caught.value.name, caught.value.obj) == ("prefil", costs)
 
 
 def test_the_facts_are_those_of_the_spec(costs: ModuleType) -> None:

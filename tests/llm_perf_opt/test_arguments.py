@@ -71,7 +71,7 @@ def test_words_of_other_programs_stand_for_sizes(word: str) -> None:
     known = {*costs.DIMENSIONS, "num_tokens"}
     assert word not in known
     assert set(arguments._MEANT[word]) <= known
-    with pytest.raises(UnknownNameError, match=f"did you mean {' or '.join(arguments._MEANT[word])}; known are"):
+    with pytest.raises(UnknownNameError, match=f"did you mean {' or '.join(arguments._MEANT[word])}"):
         check_name("size", word, known)
 
 

@@ -232,9 +232,12 @@ class Work:
         )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class Cost:
-    """The six metrics of a layer, a module or a stage. FLOPs are counts, the others bytes."""
+    """The six metrics of a layer, a module or a stage. FLOPs are counts, the others bytes.
+
+    It equals the cost of a generated package with the same numbers.
+    """
 
     tensor_core_flops: Size = 0
     cuda_core_flops: Size = 0
@@ -242,6 +245,16 @@ class Cost:
     weight_bytes: Size = 0
     activation_bytes: Size = 0
     kv_cache_bytes: Size = 0
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Cost):
+            return all(self[metric] == other[metric] for metric in METRICS)
+        if isinstance(other, tuple) and getattr(other, "_fields", None) == METRICS:  # that of a generated package
+            return tuple(self.as_dict().values()) == other
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.as_dict().values()))
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(**{metric: self[metric] + other[metric] for metric in METRICS})

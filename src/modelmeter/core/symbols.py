@@ -7,6 +7,7 @@ Here are only the sizes that layers of any model have (:data:`GENERAL`) and the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Literal
 
 import sympy
@@ -203,7 +204,7 @@ class Dimensions:
             If no dimension has this name.
         """
         if name not in self._symbols:
-            raise _unknown(name)
+            raise _unknown(name, self.ranks)
         return self._symbols[name]
 
     def describe(self, name: str) -> Dimension:
@@ -217,7 +218,7 @@ class Dimensions:
         for group in (self.workload, STORAGE, self.architecture, self.all_local):
             if name in group:
                 return group[name]
-        raise _unknown(name)
+        raise _unknown(name, self.ranks)
 
     def describe_in_layer(self, name: str) -> Dimension:
         """Return the record of a size of one layer: ``hidden_size`` is then its own width, not the model's.
@@ -253,8 +254,10 @@ def names_of(expression: sympy.Expr | int) -> set[str]:
     return {free.name for free in sympy.sympify(expression).free_symbols}
 
 
-def _unknown(name: str) -> FormulaError:
-    return FormulaError("no dimension has this name", found=name, remedy="add it to the dimensions of the model")
+def _unknown(name: str, names: Iterable[str]) -> FormulaError:
+    close = get_close_matches(name, list(names))
+    remedy = f"did you mean {' or '.join(close)}" if close else "add it to the dimensions of the model"
+    return FormulaError("no dimension has this name", found=name, remedy=remedy)
 
 
 ANY_LAYER = Dimensions()

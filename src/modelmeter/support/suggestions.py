@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Final
 
 from modelmeter.support.errors import ModelMeterError
+
+MOST_LISTED: Final = 16
+"""Names that a message lists; of more, only those that come close are of use."""
 
 
 class UnknownNameError(ModelMeterError):
@@ -15,7 +19,7 @@ class UnknownNameError(ModelMeterError):
 def unknown_name(
     kind: str, name: str, names: Iterable[str], aliases: Iterable[str] = (), meant: Iterable[str] = ()
 ) -> UnknownNameError:
-    """Return the error for a name that is none of ``names``; it lists those that come close, then all.
+    """Return the error for a name that is none of ``names``; it lists those that come close, and all if they are few.
 
     Parameters
     ----------
@@ -32,7 +36,9 @@ def unknown_name(
     """
     names = list(names)
     close = list(meant) or get_close_matches(name, [*names, *aliases])
-    hint = f"did you mean {' or '.join(close)}; " if close else ""
-    return UnknownNameError(
-        f"there is no {kind} of this name", found=name, remedy=f"{hint}known are {', '.join(names)}"
-    )
+    hints = [f"did you mean {' or '.join(close)}"] if close else []
+    if len(names) <= MOST_LISTED:
+        hints.append(f"known are {', '.join(names)}")
+    elif not close:
+        hints.append(f"known are {', '.join(names[:MOST_LISTED])} and {len(names) - MOST_LISTED} more")
+    return UnknownNameError(f"there is no {kind} of this name", found=name, remedy="; ".join(hints))

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
+from inspect import signature
 from typing import Any, TypeVar, overload
 
 from ._formulas import SIZES
@@ -22,6 +23,9 @@ class Frozen(partial[Result]):
 
     source: str
     _asked: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<frozen {self.func.__name__}{signature(self)}; its code is in .source>"
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[dict[str, Any]]]:
         return _freeze_again, (self._asked,)

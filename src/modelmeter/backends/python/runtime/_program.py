@@ -181,7 +181,11 @@ def check_names(stage: str, names: Iterable[str], parameters: Iterable[str]) -> 
     known = list(parameters)
     for name in names:
         if name not in known:
-            raise TypeError(f"{stage} has no size {name!r}: its sizes are {', '.join(known)}")
+            from difflib import get_close_matches
+
+            close = " or ".join(get_close_matches(name, known))
+            hint = f"did you mean {close}? Its" if close else "its"
+            raise TypeError(f"{stage} has no size {name!r}: {hint} sizes are {', '.join(known)}")
 
 
 def nest(terms: Mapping[Monomial, int], nodes: list[Node]) -> Node:

@@ -24,6 +24,17 @@ All sizes but the one that is asked over have their defaults, or what ``at`` say
 (61440*seq_len**2, 168193)
 """
 
+from modelmeter.scaling.card import (
+    MEMORY_BANDWIDTH,
+    MEMORY_BYTES,
+    PEAK_FLOPS,
+    PRICE,
+    RATIO,
+    intensity,
+    roofline,
+    roofline_bytes,
+    roofline_of,
+)
 from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.certificates import certificate_from_json
 from modelmeter.scaling.crossover import Crossover, crossover
@@ -39,6 +50,11 @@ from modelmeter.scaling.sources import LayerSource, Source, layer, size, stage
 from modelmeter.scaling.statement import Interval, Statement
 
 __all__ = [
+    "MEMORY_BANDWIDTH",
+    "MEMORY_BYTES",
+    "PEAK_FLOPS",
+    "PRICE",
+    "RATIO",
     "Certificate",
     "Comparison",
     "Crossover",
@@ -58,6 +74,7 @@ __all__ = [
     "Statement",
     "certificate_from_json",
     "crossover",
+    "intensity",
     "largest",
     "largest_of",
     "layer",
@@ -65,6 +82,9 @@ __all__ = [
     "monotone",
     "order",
     "read_comparison",
+    "roofline",
+    "roofline_bytes",
+    "roofline_of",
     "sign",
     "size",
     "smallest",

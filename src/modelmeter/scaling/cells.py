@@ -9,6 +9,7 @@ So pieces are exact, and there are finitely many: nothing is smoothed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from math import gcd, lcm
 
@@ -69,10 +70,7 @@ class Cell:
 
 
 class _SplitError(Exception):
-    """A cell is too coarse."""
-
-    def __init__(self, cells: list[Cell]) -> None:
-        self.cells = cells
+    """A cell is too coarse; its reader knows where it must be split."""
 
 
 @frozen
@@ -106,9 +104,9 @@ def find_pieces(terms: Sequence[Term], name: str, cells: Sequence[Cell]) -> list
         cell = pending.pop()
         reader = _CellReader(name, cell)
         try:
-            pieces.append(Piece(cell, tuple(map(reader.read, terms))))
-        except _SplitError as split:
-            pending += reversed(split.cells)
+            pieces.append(Piece(cell, tuple(reader.read_all(terms))))
+        except _SplitError:
+            pending += reversed(reader.list_parts())
     return pieces
 
 
@@ -119,6 +117,33 @@ class _CellReader:
         self._name = name
         self._cell = cell
         self._known: dict[Term, Coefficients] = {name: cell.points}
+        self._starts: set[int] = set()
+        self._factor = 1
+
+    def list_parts(self) -> list[Cell]:
+        """Return what the cell must be split into, as all that was read says."""
+        cell = self._cell
+        starts = sorted({cell.first, *self._starts})
+        ends = [*(start - 1 for start in starts[1:]), cell.last]
+        parts: list[Cell] = []
+        for first, last in zip(starts, ends, strict=True):
+            if self._factor == 1 or first == last:
+                parts.append(Cell(cell.modulus, cell.residue, first, last))
+            elif last is not None and last - first < self._factor:
+                parts += [Cell(cell.modulus, cell.residue, place, place) for place in range(first, last + 1)]
+            else:
+                parts += Cell(cell.modulus, cell.residue, first, last).refine(self._factor)
+        return parts
+
+    def read_all(self, terms: Sequence[Term]) -> list[Coefficients]:
+        """Return the polynomials in q of terms; where the cell must be split, all of them have said so."""
+        found: list[Coefficients] = []
+        for term in terms:
+            with suppress(_SplitError):
+                found.append(self.read(term))
+        if len(found) < len(terms):
+            raise _SplitError
+        return found
 
     def read(self, term: Term) -> Coefficients:
         """Return the polynomial in q of a term."""
@@ -140,8 +165,8 @@ class _CellReader:
             return self._power(self.read(rest[0]), rest[1])
         if head == "+":
             total: Coefficients = ()
-            for argument in rest:
-                total = univariate.add(total, self.read(argument))
+            for polynomial in self.read_all(rest):
+                total = univariate.add(total, polynomial)
             return total
         if head == "*":
             product: Coefficients = (1,)
@@ -151,8 +176,8 @@ class _CellReader:
                     return product
             return product
         if head in CHOICES:
-            return self._choose(head, [self.read(argument) for argument in rest])
-        arguments = [self.read(argument) for argument in rest]
+            return self._choose(head, self.read_all(rest))
+        arguments = self.read_all(rest)
         if all(len(argument) <= 1 for argument in arguments):
             return univariate.constant(apply(head, [univariate.value_at(argument, 0) for argument in arguments]))
         if head in ROUNDINGS:
@@ -183,7 +208,8 @@ class _CellReader:
         """Return the sign that a polynomial has on the whole cell."""
         runs = find_signs(polynomial, self._cell.first, self._cell.last)
         if len(runs) > 1:
-            raise _SplitError(self._cell.cut(runs))
+            self._starts.update(run.first for run in runs)
+            raise _SplitError
         return runs[0].sign
 
     def _bracket(self, head: str, first: Coefficients, second: Coefficients) -> Coefficients:
@@ -200,7 +226,11 @@ class _CellReader:
         period = int(by) * denominator
         growing = gcd(*whole[1:], period)
         if growing < period:
-            raise _SplitError(self._small_cells(period // growing))
+            factor = lcm(self._factor, period // growing)
+            if factor > MOST_CELLS:
+                raise NotResolvedError("a rounding has too many residue classes", place=self._name, found=factor)
+            self._factor = factor
+            raise _SplitError
         remainder = univariate.value_at(dividend, 0)
         if remainder.denominator != 1:
             raise FormulaError("an integer function got a fraction", place=head, found=remainder)
@@ -208,26 +238,16 @@ class _CellReader:
         floor = univariate.scale(univariate.subtract(dividend, univariate.constant(rest)), Fraction(1, int(by)))
         return univariate.add(floor, univariate.constant(1 if rest and head == "ceil_div" else 0))
 
-    def _small_cells(self, factor: int) -> list[Cell]:
-        """Return the residue classes of the cell, or its points where there are fewer."""
-        cell = self._cell
-        if cell.last is not None and cell.last - cell.first < factor:
-            return [Cell(cell.modulus, cell.residue, place, place) for place in range(cell.first, cell.last + 1)]
-        if factor > MOST_CELLS:
-            raise NotResolvedError("a rounding has too many residue classes", place=self._name, found=factor)
-        return list(cell.refine(factor))
-
-    def _points_and_rest(self, rest: Coefficients) -> _SplitError:
-        """Return a split into the points where a polynomial is not positive, and what remains."""
-        cells: list[Cell] = []
+    def _split_points(self, rest: Coefficients) -> None:
+        """Ask for each point of its own where a polynomial is not positive."""
         for run in find_signs(rest, self._cell.first, self._cell.last):
+            self._starts.add(run.first)
             if run.sign > 0:
-                cells += self._cell.cut([run])
-            elif run.last is None or run.last - run.first > MOST_CELLS:
+                continue
+            if run.last is None or run.last - run.first > MOST_CELLS:
                 raise NotResolvedError("a formula has too many pieces", place=self._name)
-            else:
-                cells += self._cell.cut([Run(place, place, 0) for place in range(run.first, run.last + 1)])
-        return _SplitError(cells)
+            self._starts.update(range(run.first, run.last + 1))
+        raise _SplitError
 
     def _round_by_size(self, head: str, dividend: Coefficients, divisor: Coefficients) -> Coefficients:
         """Round a quotient of a number by a size: it is small from some size on."""
@@ -235,7 +255,7 @@ class _CellReader:
             raise NotResolvedError("a rounding divides one size by another", place=self._name)
         rest = univariate.subtract(divisor, dividend)
         if self._sign_or_none(rest) != 1:
-            raise self._points_and_rest(rest)
+            self._split_points(rest)
         return (1,) if head == "ceil_div" and dividend else ()
 
     def _sign_or_none(self, polynomial: Coefficients) -> int | None:
@@ -254,5 +274,5 @@ class _CellReader:
         enough: Number = experts[0] * (2 * int(everything)).bit_length()
         rest = univariate.subtract(univariate.scale(tokens, per_token[0]), univariate.constant(enough))
         if self._sign_or_none(rest) != 1:
-            raise self._points_and_rest(rest)
+            self._split_points(rest)
         return univariate.constant(everything)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import sympy
@@ -10,6 +10,7 @@ from attrs import frozen
 
 from modelmeter.scaling import normal_form, univariate
 from modelmeter.scaling.certificate import SignTable
+from modelmeter.scaling.closed_form import leave_brackets, solve_at_least_zero
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
@@ -18,9 +19,9 @@ from modelmeter.scaling.signs import SignInterval, find_signs, read_signs
 from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge
 from modelmeter.support.errors import FormulaError
 
-Outcome = Literal["always", "never", "from", "only", "by residue"]
-"""``from``: from ``value`` on without end, and not just before. ``only``: on some intervals, and not in the end.
-``by residue``: in the end on some residue classes only."""
+Outcome = Literal["always", "never", "from", "up to", "only", "by residue"]
+"""``from``: from ``value`` on without end, and not just before. ``up to``: with free sizes, up to the formula.
+``only``: on some intervals, and not in the end. ``by residue``: in the end on some residue classes only."""
 
 
 @frozen(kw_only=True)
@@ -40,12 +41,16 @@ class Crossover(Statement):
         All intervals of integers where ``a >= b``.
     threshold
         The real number where the two are equal, where the formula says it: the integer is this rounded up.
+    condition
+        With free sizes: what must be more than 0 for the answer; where it is not, ``a >= b`` holds never, or for
+        ``up to`` always.
     """
 
     over: str
     outcome: Outcome
-    holds: tuple[Interval, ...]
+    holds: tuple[Interval, ...] = ()
     threshold: sympy.Expr | None = None
+    condition: sympy.Expr | None = None
 
     def _check_answer(self) -> None:
         """Check that outcome, value and intervals are those of the signs."""
@@ -62,10 +67,13 @@ class Crossover(Statement):
             "outcome": self.outcome,
             "holds": [[each.first, each.last] for each in self.holds],
             "threshold": None if self.threshold is None else str(self.threshold),
+            "condition": None if self.condition is None else f"{self.condition} > 0",
         }
 
 
-def crossover(a: Operand, b: Operand, over: str, *, bounds: Bounds | None = None) -> Crossover:
+def crossover(
+    a: Operand, b: Operand, over: str, *, bounds: Bounds | None = None, free: Sequence[str] = ()
+) -> Crossover:
     """Return where ``a >= b`` over a size: from which integer on, only at some, never, or always.
 
     Parameters
@@ -75,7 +83,9 @@ def crossover(a: Operand, b: Operand, over: str, *, bounds: Bounds | None = None
     over
         The size that grows. All others have their defaults, or what :meth:`Quantity.at` says.
     bounds
-        Bounds of the size, where it does not go from its least value on without end.
+        Bounds of free sizes, where they do not go from their least value on without end.
+    free
+        More sizes that stay symbols: then the answer is a formula of them, of degree 1 or 2 in ``over``.
 
     Raises
     ------
@@ -95,8 +105,10 @@ def crossover(a: Operand, b: Operand, over: str, *, bounds: Bounds | None = None
     (10742, 32224/3)
     """
     one, other = of_one_unit(a, b)
-    question = ask((one, other), over, bounds=bounds)
+    question = ask((one, other), over, bounds=bounds, free=free)
     form = compare(question)
+    if len(question.names) > 1:
+        return _with_free_sizes(one.name, other.name, question, form)
     signs = find_signs(term_of(form), over, question.range)
     holds = signs.where(0, 1)
     domain = signs.narrow(question.domain, over)
@@ -109,6 +121,26 @@ def crossover(a: Operand, b: Operand, over: str, *, bounds: Bounds | None = None
         sentence=hedge(_say(one.name, other.name, over, outcome, value, holds, domain.ranges[over]), signs.known),
         known=signs.known, certificates=signs.certificates,
         over=over, outcome=outcome, holds=holds, threshold=threshold,
+    )  # fmt: skip
+
+
+def _with_free_sizes(a: str, b: str, question: Question, form: NormalForm) -> Crossover:
+    over = question.over
+    domain = leave_brackets(form, over, question.domain)
+    found = solve_at_least_zero(form, over, domain, question.symbols)
+    root, condition = found.root, found.condition
+    rounded = {"from": sympy.ceiling, "up to": sympy.floor}.get(found.side)
+    formula = None if root is None or rounded is None else rounded(root)
+    where = {
+        "from": f"from {over} = {formula} on", "up to": f"up to {over} = {formula}", "always": f"at every {over}",
+        "never": f"at no {over}",
+    }[found.side]  # fmt: skip
+    elsewhere = "always" if found.side == "up to" else "never"
+    only = "" if condition is None else f" where {condition} > 0, and {elsewhere} where it is not"
+    return Crossover(
+        question=f"{a} >= {b} over {over}", formula=formula, value=None, domain=domain,
+        sentence=f"{a} is at least {b} {where}{only}.", certificates=found.certificates, over=over,
+        outcome=found.side, threshold=root if formula is not None else None, condition=condition,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -11,12 +11,14 @@ from attrs import frozen
 
 from modelmeter.scaling import univariate
 from modelmeter.scaling.certificate import SignTable
+from modelmeter.scaling.closed_form import leave_brackets, solve_at_least_zero
 from modelmeter.scaling.crossover import compare, of_one_unit, read_coefficients
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, Quantity
-from modelmeter.scaling.question import Bounds, ask, term_of
+from modelmeter.scaling.question import Bounds, Question, ask, term_of
 from modelmeter.scaling.signs import Signs, find_signs, read_signs
 from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge
+from modelmeter.support.errors import FormulaError
 
 
 @frozen(kw_only=True)
@@ -33,11 +35,15 @@ class Largest(Statement):
         ``at``: the value; ``never``: over the budget everywhere; ``unbounded``: within it however large the size.
     fits
         All intervals of integers within the budget; the quantity need not be within it at every smaller one.
+    condition
+        With free sizes: what must be more than 0 for the answer; where it is not, the quantity is always within the
+        budget.
     """
 
     over: str
     outcome: str
-    fits: tuple[Interval, ...]
+    fits: tuple[Interval, ...] = ()
+    condition: sympy.Expr | None = None
 
     def _check_answer(self) -> None:
         """Check that outcome, value and intervals are those of the signs."""
@@ -85,7 +91,9 @@ class Smallest(Largest):
         return "never", None
 
 
-def largest(over: str, *, of: Quantity, under: Operand, bounds: Bounds | None = None) -> Largest:
+def largest(
+    over: str, *, of: Quantity, under: Operand, bounds: Bounds | None = None, free: Sequence[str] = ()
+) -> Largest:
     """Return the largest integer at which a quantity is at most a budget.
 
     Parameters
@@ -97,7 +105,9 @@ def largest(over: str, *, of: Quantity, under: Operand, bounds: Bounds | None = 
     under
         The budget: a quantity of the same unit, or a number.
     bounds
-        Bounds of the size.
+        Bounds of free sizes.
+    free
+        More sizes that stay symbols, such as the bytes of a card: then the answer is a formula of them.
 
     Raises
     ------
@@ -107,8 +117,10 @@ def largest(over: str, *, of: Quantity, under: Operand, bounds: Bounds | None = 
         If the units differ, or a symbol has no value.
     """
     one, other = of_one_unit(under, of)
-    question = ask((one, other), over, bounds=bounds)
+    question = ask((one, other), over, bounds=bounds, free=free)
     form = compare(question)
+    if len(question.names) > 1:
+        return _with_free_sizes(other.name, one.name, question, form)
     signs = find_signs(term_of(form), over, question.range)
     fits = signs.where(0, 1)
     outcome, value = Largest._read(signs)
@@ -129,6 +141,25 @@ def largest(over: str, *, of: Quantity, under: Operand, bounds: Bounds | None = 
         question=f"largest {over} with {other.name} <= {one.name}", formula=exact, value=value, domain=domain,
         sentence=hedge(texts[outcome], signs.known), known=signs.known, certificates=signs.certificates,
         over=over, outcome=outcome, fits=fits,
+    )  # fmt: skip
+
+
+def _with_free_sizes(cost: str, budget: str, question: Question, form: NormalForm) -> Largest:
+    over = question.over
+    domain = leave_brackets(form, over, question.domain)
+    found = solve_at_least_zero(form, over, domain, question.symbols)
+    if found.side == "from":
+        raise FormulaError("a quantity falls as the size grows: there is no largest", place=over, found=cost)
+    formula = sympy.floor(found.root) if found.side == "up to" else None
+    only = "" if found.condition is None else f" where {found.condition} > 0, and always where it is not"
+    sentence = {
+        "up to": f"{cost} is within {budget} up to {over} = {formula}{only}.",
+        "always": f"{cost} is within {budget} at every {over}.", "never": f"{cost} is within {budget} at no {over}.",
+    }[found.side]  # fmt: skip
+    return Largest(
+        question=f"largest {over} with {cost} <= {budget}", formula=formula, value=None, domain=domain,
+        sentence=sentence, certificates=found.certificates, over=over, condition=found.condition,
+        outcome={"up to": "at", "always": "unbounded", "never": "never"}[found.side],
     )  # fmt: skip
 
 

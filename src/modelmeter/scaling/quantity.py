@@ -11,7 +11,7 @@ import sympy
 from attrs import evolve, field, frozen
 
 from modelmeter.scaling.context import NO_CONTEXT, Context
-from modelmeter.scaling.terms import Number
+from modelmeter.scaling.units import divide_units, multiply_units
 from modelmeter.support.errors import FormulaError
 
 Operand: TypeAlias = Union["Quantity", int, Fraction, sympy.Expr]
@@ -64,8 +64,14 @@ class Quantity:
         """
         self.context.check_values(sizes, also=self._names)
         put = {name: sympy.sympify(value) for name, value in sizes.items()}
+        formulas = {name: value for name, value in put.items() if not value.is_Rational}
+        if formulas:  # of other sizes, or of the same: what is asked over then is what they have
+            return evolve(self, formula=self.context.put(self.settled, put), values={}, name=self._name_at(sizes))
+        return evolve(self, values={**self.values, **put}, name=self._name_at(sizes))
+
+    def _name_at(self, sizes: Mapping[str, object]) -> str:
         where = ", ".join(f"{name}={value}" for name, value in sizes.items())
-        return evolve(self, values={**self.values, **put}, name=f"{self.name}.at({where})" if where else self.name)
+        return f"{self.name}.at({where})" if where else self.name
 
     def named(self, name: str) -> Quantity:
         """Return the quantity under another name."""
@@ -180,21 +186,4 @@ def _bracket(name: str, sign: str) -> str:
 def _join_units(sign: str, one: str, other: str) -> str:
     if sign in "+-":
         return one
-    if sign == "*":
-        if one and other:
-            return f"{one}·{other}"
-        return one or other
-    if one == other:
-        return ""
-    if one == "FLOPs" and other == "FLOP/s":
-        return "s"
-    if one == "bytes" and other == "byte/s":
-        return "s"
-    return f"{one or '1'}/{other}" if other else one
-
-
-def to_number(value: sympy.Expr) -> Number | None:
-    """Return an exact number, or None for a formula."""
-    if value.is_Integer:
-        return int(value)
-    return Fraction(int(value.p), int(value.q)) if value.is_Rational else None
+    return multiply_units(one, other) if sign == "*" else divide_units(one, other)

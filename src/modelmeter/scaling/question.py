@@ -112,6 +112,7 @@ def ask(
         ranges[name] = ranges[name].intersect(minimum=low, maximum=high)
         if isinstance(bound, Range) and bound.multiple_of > 1:
             ranges[name] = Range(ranges[name].minimum, ranges[name].maximum, bound.multiple_of)
+    fixed = {name: value for name, value in fixed.items() if name not in names}
     symbols = {str(symbol.name): symbol for formula in formulas for symbol in formula.free_symbols}
     for name in names:
         symbols.setdefault(name, sympy.Symbol(name, integer=True, positive=True))

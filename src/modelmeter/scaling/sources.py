@@ -95,6 +95,11 @@ class Source:
         return ".".join([self.stage, *parts])
 
     @property
+    def context(self) -> Context:
+        """What is known of the model's sizes."""
+        return make_context(self.model, settled=False)
+
+    @property
     def is_whole(self) -> bool:
         """Whether it is a whole stage."""
         return not (self.patterns or self.operators or self.classes)
@@ -136,7 +141,7 @@ class Source:
         make = self._make_whole if self.is_whole else self._make_part
         return Quantity(
             formula=make(name), name=f"{self.name}.{name}", unit=METRIC_RECORDS[name].unit,
-            context=_make_context(self.model, settled=name == PEAK),
+            context=make_context(self.model, settled=name == PEAK),
         )  # fmt: skip
 
     def _make_whole(self, name: str) -> sympy.Expr:
@@ -264,11 +269,12 @@ def size(model: CompiledFormulas, name: str) -> Quantity:
     if name not in model.defaults:
         raise unknown_name("size", name, model.defaults)
     return Quantity(
-        formula=model.definition.dimensions.symbol(name), name=name, context=_make_context(model, settled=False)
+        formula=model.definition.dimensions.symbol(name), name=name, context=make_context(model, settled=False)
     )
 
 
-def _make_context(model: CompiledFormulas, *, settled: bool) -> Context:
+def make_context(model: CompiledFormulas, *, settled: bool) -> Context:
+    """Return what is known of the sizes of a model; where those of its architecture are numbers, they are settled."""
     definition = model.definition
     return Context(
         defaults=model.defaults,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import sympy
@@ -13,7 +14,7 @@ from modelmeter.scaling import terms
 from modelmeter.scaling.certificate import Certificate
 from modelmeter.scaling.domain import Domain, number_to_json
 from modelmeter.scaling.terms import Number
-from modelmeter.support.errors import CertificateError
+from modelmeter.support.errors import CertificateError, FormulaError
 
 PROVED = "proved"
 
@@ -106,6 +107,22 @@ class Statement:
         """The formula as LaTeX."""
         return "" if self.formula is None else str(latex(self.formula))
 
+    def at(self, **sizes: int) -> Number | None:
+        """Return what the formula is at numbers for its free sizes; None where there is no answer.
+
+        Raises
+        ------
+        FormulaError
+            If a free size has no number, or the formula no exact value.
+        """
+        if self.formula is None:
+            return None
+        condition = getattr(self, "condition", None)
+        values = {name: sympy.Integer(value) for name, value in sizes.items()}
+        if condition is not None and put_numbers(condition, values) <= 0:
+            return None
+        return put_numbers(self.formula, values)
+
     def details(self) -> Mapping[str, Any]:
         """Return what this kind of statement has beside the others, as JSON."""
         return {}
@@ -140,3 +157,18 @@ def expect_answer(statement: Statement, found: object, claimed: object) -> None:
 def hedge(sentence: str, known: str) -> str:
     """Return a sentence that says where it was checked, if it was not proved."""
     return sentence if known == PROVED else f"This was {known}, and nothing is known beyond: {sentence}"
+
+
+def put_numbers(formula: sympy.Expr, values: Mapping[str, sympy.Expr]) -> Number:
+    """Return the exact value of a formula of roots and roundings.
+
+    Raises
+    ------
+    FormulaError
+        If it has none.
+    """
+    found = formula.xreplace({each: values[each.name] for each in formula.free_symbols if each.name in values})
+    found = found.doit()
+    if not found.is_Rational:
+        raise FormulaError("a formula has no exact value", found=found, remedy="give every free size a number")
+    return terms.simplest(Fraction(int(found.p), int(found.q)))

@@ -1,0 +1,218 @@
+"""Closed forms where several sizes stay free: a comparison of degree 1 or 2 in one of them, solved with conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import sympy
+from attrs import frozen
+
+from modelmeter.scaling import box, normal_form, terms
+from modelmeter.scaling.box_sign import BoxSign
+from modelmeter.scaling.certificate import Certificate
+from modelmeter.scaling.domain import Domain
+from modelmeter.scaling.identity import Identity
+from modelmeter.scaling.normal_form import NormalForm
+from modelmeter.scaling.terms import BRACKETS, CHOICES, Term
+from modelmeter.support.errors import FormulaError
+
+Side = Literal["from", "up to", "always", "never"]
+
+
+@frozen
+class ClosedForm:
+    """Where ``f(n) >= 0``, with other sizes free.
+
+    Parameters
+    ----------
+    side
+        ``from`` the root on, ``up to`` it, always, or never.
+    root
+        The real number at which ``f`` is 0.
+    condition
+        What must be more than 0 for it; elsewhere it is never so (``from``) or always (``up to``). None: nothing.
+    certificates
+        Why.
+    """
+
+    side: Side
+    root: sympy.Expr | None
+    condition: sympy.Expr | None
+    certificates: tuple[Certificate, ...]
+
+
+def solve_at_least_zero(form: NormalForm, over: str, domain: Domain, symbols: Mapping[str, sympy.Symbol]) -> ClosedForm:
+    """Return where a formula is at least 0 over one of its sizes.
+
+    Raises
+    ------
+    FormulaError
+        If it is no polynomial of degree 1 or 2 in the size, or signs that decide are not proved.
+    """
+    form, brackets = settle_brackets(form, domain)
+    form, choices = settle_choices(form, domain)
+    powers = box.split_powers(form, over)
+    _check_degree(form, powers, over)
+    parts = [powers.get(degree, {}) for degree in range(max(powers) + 1)]
+    expressions = [terms.to_sympy(normal_form.to_normal_term(part), symbols) for part in parts]
+    signs = [_Sign(part, domain, over) for part in parts]
+    split = Identity(
+        normal_form.to_normal_term(form),
+        ("+", *(("*", normal_form.to_normal_term(part), ("^", over, n)) for n, part in enumerate(parts))),
+    )
+    known = (*brackets, *choices, split)
+    if len(parts) == 1:
+        return _without_size(signs[0], known, over)
+    if len(parts) == 2:
+        return _linear(expressions, signs, known, over)
+    return _quadratic(expressions, signs, known, over)
+
+
+class _Sign:
+    """What is proved of the sign of a coefficient."""
+
+    def __init__(self, form: NormalForm, domain: Domain, over: str) -> None:
+        self.is_zero = not form
+        ranges = {name: each for name, each in domain.ranges.items() if name != over}
+        self._ranges = ranges
+        self._forms = {1: form, -1: normal_form.scale(form, -1)}
+
+    def proof(self, sign: int, *, strict: bool) -> tuple[Certificate, ...] | None:
+        """Return why the coefficient has this sign, or None."""
+        form = self._forms[sign]
+        if not box.proves(form, self._ranges, strict=strict):
+            return None
+        return (BoxSign(normal_form.to_normal_term(form), self._ranges, strict),)
+
+
+def leave_brackets(form: NormalForm, over: str, domain: Domain) -> Domain:
+    """Return the part of a domain beyond the numbers that brackets compare a size with."""
+    for call in normal_form.generators_of([form]):
+        inner = [call, *(_list_calls(call))]
+        for each in inner:
+            if isinstance(each, tuple) and each[0] in BRACKETS and each[1] == over and isinstance(each[2], int):
+                domain = domain.restrict(over, minimum=each[2] + 1)
+    return domain
+
+
+def _list_calls(term: Term) -> Iterator[Term]:
+    if isinstance(term, tuple):
+        for part in term[1:]:
+            if isinstance(part, tuple):
+                yield part
+                yield from _list_calls(part)
+
+
+def settle_brackets(form: NormalForm, domain: Domain) -> tuple[NormalForm, tuple[Certificate, ...]]:
+    """Return a formula without the brackets of which it is proved that they are 0, or 1; also inside of others."""
+    certificates: list[Certificate] = []
+    values: dict[Term, Term] = {}
+    term = normal_form.to_normal_term(form)
+    for call in dict.fromkeys(_list_calls(("+", term))):
+        if not (isinstance(call, tuple) and call[0] in BRACKETS):
+            continue
+        one, other = (normal_form.read(argument) for argument in call[1:])
+        difference = normal_form.add(one, normal_form.scale(other, -1))
+        for sign, is_strict in ((1, True), (-1, True), (-1, False)):
+            turned = normal_form.scale(difference, sign)
+            if not is_strict and call[0] != "exceeds":
+                continue
+            if box.proves(turned, domain.ranges, strict=is_strict):
+                values[call] = terms.to_term(terms.apply(call[0], [sign if is_strict else 0, 0]))
+                certificates.append(BoxSign(normal_form.to_normal_term(turned), domain.ranges, is_strict))
+                break
+    return normal_form.read(replace_terms(term, values)), tuple(certificates)
+
+
+def replace_terms(term: Term, values: Mapping[Term, Term]) -> Term:
+    """Return a term with others for terms in it."""
+    if term in values:
+        return values[term]
+    if not isinstance(term, tuple) or term[0] == "/":
+        return term
+    if term[0] == "^":
+        return ("^", replace_terms(term[1], values), term[2])
+    return (term[0], *(replace_terms(part, values) for part in term[1:]))
+
+
+def settle_choices(form: NormalForm, domain: Domain) -> tuple[NormalForm, tuple[Certificate, ...]]:
+    """Return a formula without the maxima and minima of which one candidate is proved to be the one."""
+    certificates: list[Certificate] = []
+    for call in normal_form.generators_of([form]):
+        if not (isinstance(call, tuple) and call[0] in CHOICES):
+            continue
+        candidates = [normal_form.read(each) for each in call[1:]]
+        for chosen in candidates:
+            differences = [
+                normal_form.add(chosen, normal_form.scale(each, -1)) for each in candidates if each is not chosen
+            ]
+            if call[0] == "min":
+                differences = [normal_form.scale(each, -1) for each in differences]
+            if all(box.proves(each, domain.ranges, strict=False) for each in differences):
+                form = box.put(form, call, chosen)
+                certificates += [
+                    BoxSign(normal_form.to_normal_term(each), domain.ranges, False) for each in differences
+                ]
+                break
+    return form, tuple(certificates)
+
+
+def _check_degree(form: NormalForm, powers: Mapping[int, NormalForm], over: str) -> None:
+    inside = [
+        each for each in normal_form.generators_of([form]) if terms.is_call(each) and over in terms.names_of(each)
+    ]
+    if inside or not set(powers) <= {0, 1, 2}:
+        raise FormulaError(
+            "there is no closed form with several free sizes", place=over,
+            expected="a polynomial of degree 1 or 2",
+            found=", ".join(map(terms.to_text, inside)) or f"degree {max(powers)}",
+            remedy="give the other sizes numbers",
+        )  # fmt: skip
+
+
+def _without_size(sign: _Sign, known: tuple[Certificate, ...], over: str) -> ClosedForm:
+    always = sign.proof(1, strict=False)
+    if always is not None:
+        return ClosedForm("always", None, None, (*known, *always))
+    never = sign.proof(-1, strict=True)
+    if never is None:
+        raise FormulaError("which side is larger depends on the other sizes, not on this", place=over)
+    return ClosedForm("never", None, None, (*known, *never))
+
+
+def _linear(parts: list[sympy.Expr], signs: list[_Sign], known: tuple[Certificate, ...], over: str) -> ClosedForm:
+    """``a n + c >= 0`` is ``n >= -c / a`` for positive ``a``, and ``n <= -c / a`` for negative."""
+    constant, slope = parts
+    root = sympy.cancel(-constant / slope)
+    rises, falls = signs[1].proof(1, strict=True), signs[1].proof(-1, strict=True)
+    if rises is not None:
+        always = signs[0].proof(1, strict=False)
+        return ClosedForm("from" if always is None else "always", root, None, (*known, *rises, *(always or ())))
+    if falls is not None:
+        never = signs[0].proof(-1, strict=True)
+        return ClosedForm("up to" if never is None else "never", root, None, (*known, *falls, *(never or ())))
+    below, above = signs[0].proof(-1, strict=True), signs[0].proof(1, strict=False)
+    if below is not None:
+        return ClosedForm("from", root, sympy.factor(slope), (*known, *below))
+    if above is not None:
+        return ClosedForm("up to", root, sympy.factor(-slope), (*known, *above))
+    raise FormulaError(
+        "two signs decide, and neither is proved", place=over, found=f"{slope} and {constant}",
+        remedy="bound the free sizes",
+    )  # fmt: skip
+
+
+def _quadratic(parts: list[sympy.Expr], signs: list[_Sign], known: tuple[Certificate, ...], over: str) -> ClosedForm:
+    """``a n^2 + b n + c`` with ``a > 0 >= c`` is negative before its one root that is not negative, and not after."""
+    constant, slope, square = parts
+    under_root = sympy.factor(slope**2 - 4 * square * constant)
+    for turn, side in ((1, "from"), (-1, "up to")):
+        leading, last = signs[2].proof(turn, strict=True), signs[0].proof(-turn, strict=False)
+        if leading is not None and last is not None:
+            root = (-turn * slope + sympy.sqrt(under_root)) / (2 * turn * square)
+            return ClosedForm("from" if side == "from" else "up to", root, None, (*known, *leading, *last))
+    raise FormulaError(
+        "a comparison of degree 2 has no closed form that is proved", place=over,
+        expected="a leading coefficient and a constant of opposite signs", remedy="give the other sizes numbers",
+    )  # fmt: skip

@@ -38,16 +38,23 @@ from modelmeter.scaling.card import (
 from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.certificates import certificate_from_json
 from modelmeter.scaling.crossover import Crossover, crossover
+from modelmeter.scaling.difference import Difference, DifferenceTerm, difference
 from modelmeter.scaling.domain import Domain, Range
+from modelmeter.scaling.elasticity import Elasticity, elasticity
 from modelmeter.scaling.inverse import Largest, Smallest, largest, smallest
 from modelmeter.scaling.language import Comparison, read_comparison
 from modelmeter.scaling.limit import Limit, limit
 from modelmeter.scaling.monotony import Monotone, Sign, monotone, sign
+from modelmeter.scaling.optimum import Optimum, optimum
 from modelmeter.scaling.order import Order, order
 from modelmeter.scaling.quantity import Quantity, largest_of, smallest_of
+from modelmeter.scaling.regime_map import RegimeMap, RegimeRows, regime_map
+from modelmeter.scaling.regimes import Regime, Regimes, regimes
+from modelmeter.scaling.rule_of_thumb import RuleOfThumb, rule_of_thumb
 from modelmeter.scaling.solve import solve
 from modelmeter.scaling.sources import LayerSource, Source, layer, size, stage
 from modelmeter.scaling.statement import Interval, Statement
+from modelmeter.scaling.steps import Step, Steps, steps
 
 __all__ = [
     "MEMORY_BANDWIDTH",
@@ -58,37 +65,55 @@ __all__ = [
     "Certificate",
     "Comparison",
     "Crossover",
+    "Difference",
+    "DifferenceTerm",
     "Domain",
+    "Elasticity",
     "Interval",
     "Largest",
     "LayerSource",
     "Limit",
     "Monotone",
+    "Optimum",
     "Order",
     "Quantity",
     "Range",
+    "Regime",
+    "RegimeMap",
+    "RegimeRows",
+    "Regimes",
+    "RuleOfThumb",
     "Sign",
     "SignTable",
     "Smallest",
     "Source",
     "Statement",
+    "Step",
+    "Steps",
     "certificate_from_json",
     "crossover",
+    "difference",
+    "elasticity",
     "intensity",
     "largest",
     "largest_of",
     "layer",
     "limit",
     "monotone",
+    "optimum",
     "order",
     "read_comparison",
+    "regime_map",
+    "regimes",
     "roofline",
     "roofline_bytes",
     "roofline_of",
+    "rule_of_thumb",
     "sign",
     "size",
     "smallest",
     "smallest_of",
     "solve",
     "stage",
+    "steps",
 ]

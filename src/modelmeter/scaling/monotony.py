@@ -95,7 +95,7 @@ def sign(of: Operand, over: str | Sequence[str], *, bounds: Bounds | None = None
     question = ask((quantity,), over, bounds=bounds)
     above, below = read_fraction(question.formulas[0])
     form = above if below == normal_form.constant(1) else normal_form.multiply(above, below)
-    found, known, certificates, domain = _find_box_signs(form, question.names, question.domain)
+    found, known, certificates, domain = find_box_signs(form, question.names, question.domain)
     words = _SIGN_WORDS.get(found, "of both signs")
     return Sign(
         question=f"sign of {quantity.name} over {', '.join(question.names)}",
@@ -105,9 +105,10 @@ def sign(of: Operand, over: str | Sequence[str], *, bounds: Bounds | None = None
     )  # fmt: skip
 
 
-def _find_box_signs(
+def find_box_signs(
     form: NormalForm, names: tuple[str, ...], domain: Domain
 ) -> tuple[frozenset[int], str, tuple[Certificate, ...], Domain]:
+    """Return the signs that a formula may have on a box, how that is known, why, and where."""
     if len(names) == 1:
         signs = find_signs(term_of(form), names[0], domain.ranges[names[0]])
         return read_sign_set(signs), signs.known, signs.certificates, signs.narrow(domain, names[0])
@@ -201,7 +202,7 @@ def _monotone_on_box(name: str, form: NormalForm, over: str, domain: Domain) -> 
     difference = normal_form.add(shift(form, over, step), normal_form.scale(form, -1))
     last = domain.ranges[over].last
     steps = domain if last is None else domain.restrict(over, maximum=max(last - step, domain.ranges[over].first))
-    found, known, certificates, checked = _find_box_signs(difference, tuple(domain.ranges), steps)
+    found, known, certificates, checked = find_box_signs(difference, tuple(domain.ranges), steps)
     direction = None if found >= {-1, 1} else next((each for each in found if each), 0)
     return _make(name, None, over, direction, (), checked, known, certificates)
 

@@ -83,6 +83,10 @@ class Quantity:
         formula, _ = self.context.fill(self.formula, self.values, free)
         return Quantity(formula=formula, name=self.name, unit=self.unit)
 
+    def has_size(self, name: str) -> bool:
+        """Tell whether a size can be given: it is in the formula, or its model has it."""
+        return name in self.context.defaults or name in self._names
+
     @property
     def _names(self) -> frozenset[str]:
         return frozenset(str(symbol.name) for symbol in self.formula.free_symbols)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from attrs import frozen
 
 from modelmeter.scaling import terms, univariate
 from modelmeter.scaling.cells import NotResolvedError
 from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.domain import Domain, Range
+from modelmeter.scaling.labels import LabelInterval, append, join_cells
 from modelmeter.scaling.statement import PROVED, Interval
 from modelmeter.scaling.terms import Term
 
 CHECKED_POINTS = 10_000
 """So many integers are evaluated where no proof is found."""
-
-_MOST_MIXED = 4096
 
 
 @frozen
@@ -85,51 +82,19 @@ def find_signs(formula: Term, name: str, range_: Range) -> Signs:
 
 def read_signs(table: SignTable) -> Signs:
     """Return the signs that a certificate has."""
-    return Signs(tuple(_merge(table)), PROVED, table)
+    found = join_cells([(each.cell, each.sign) for each in table.cells], table.range, table.sign_at)
+    return Signs(_to_intervals(found), PROVED, table)
+
+
+def _to_intervals(found: list[LabelInterval[int]]) -> tuple[SignInterval, ...]:
+    return tuple(SignInterval(each.first, each.last, each.label) for each in found)
 
 
 def check_signs(formula: Term, name: str, range_: Range, count: int = CHECKED_POINTS) -> Signs:
     """Return the signs on the first integers of a range, evaluated one by one."""
-    found: list[SignInterval] = []
+    found: list[LabelInterval[int]] = []
     points = list(range_.sample(count))
     for point in points:
         sign = univariate.sign_of(terms.evaluate(formula, {name: point}))
-        _append(found, SignInterval(point, point, sign))
-    return Signs(tuple(found), f"checked on {points[0]}..{points[-1]}", None)
-
-
-def _merge(table: SignTable) -> list[SignInterval]:
-    """Join cells of residue classes to intervals of all integers of the range."""
-    step, last = table.range.multiple_of, table.range.last
-    events: dict[int, list[tuple[int, int]]] = {}
-    for each in table.cells:
-        events.setdefault(each.cell.start, []).append((each.sign, 1))
-        if each.cell.end is not None:
-            events.setdefault(each.cell.end + step, []).append((each.sign, -1))
-    longest = max(each.cell.modulus for each in table.cells)
-    bounds = sorted(events)
-    active: Counter[int] = Counter()
-    found: list[SignInterval] = []
-    for place, start in enumerate(bounds):
-        for sign, change in events[start]:
-            active[sign] += change
-        is_last = place == len(bounds) - 1
-        end = last if is_last else bounds[place + 1] - step
-        signs = [sign for sign, count in active.items() if count]
-        if not signs or (end is not None and end < start):
-            continue
-        if len(signs) == 1:
-            _append(found, SignInterval(start, end, signs[0]))
-        elif end is not None and (end - start) // step <= max(_MOST_MIXED, 2 * longest // step):
-            for point in range(start, end + 1, step):
-                _append(found, SignInterval(point, point, table.sign_at(point)))
-        else:
-            _append(found, SignInterval(start, end, None))
-    return found
-
-
-def _append(found: list[SignInterval], more: SignInterval) -> None:
-    if found and found[-1].sign == more.sign:
-        found[-1] = SignInterval(found[-1].first, more.last, more.sign)
-    else:
-        found.append(more)
+        append(found, LabelInterval(point, point, sign))
+    return Signs(_to_intervals(found), f"checked on {points[0]}..{points[-1]}", None)

@@ -7,6 +7,7 @@ once. The difference has a lower degree, so this ends; it finds every sign on th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from math import comb
 from typing import TypeAlias
 
@@ -184,3 +185,16 @@ def list_roots(polynomial: Coefficients) -> list[sympy.Expr]:
     if len(numbers) != 3 or (under_root := numbers[1] ** 2 - 4 * numbers[0] * numbers[2]) < 0:
         return []
     return [(-numbers[1] + sign * sympy.sqrt(under_root)) / (2 * numbers[2]) for sign in (1, -1)]
+
+
+def in_size(polynomial: Coefficients, points: Coefficients) -> Coefficients:
+    """Return a polynomial in the number q of a cell's integers as one in the integers."""
+    residue, modulus = points
+    return substitute(polynomial, trim([Fraction(-residue) / modulus, Fraction(1) / modulus]))
+
+
+def to_formula(polynomial: Coefficients, symbol: sympy.Symbol) -> sympy.Expr:
+    """Return a polynomial as a formula."""
+    return sympy.Add(
+        *(sympy.Rational(each.numerator, each.denominator) * symbol**place for place, each in enumerate(polynomial))
+    )

@@ -1,0 +1,215 @@
+"""Regimes: which of several costs is the largest, or the smallest, over one size or two, and where that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import sympy
+from attrs import frozen
+
+from modelmeter.scaling import normal_form, terms, univariate
+from modelmeter.scaling.cells import Cell, find_pieces
+from modelmeter.scaling.certificate import SignTable
+from modelmeter.scaling.domain import Domain, Range
+from modelmeter.scaling.labels import join_cells
+from modelmeter.scaling.normal_form import NormalForm
+from modelmeter.scaling.quantity import Operand, as_quantity
+from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
+from modelmeter.scaling.statement import Statement, expect_answer
+from modelmeter.scaling.terms import Term
+from modelmeter.support.errors import FormulaError
+
+Goal = Literal["largest", "smallest"]
+
+
+@frozen(kw_only=True)
+class Regime:
+    """Integers in a row where one cost is the largest, or the smallest; ties go to the one that was named first.
+
+    Parameters
+    ----------
+    first, last
+        The integers; None: without end.
+    winner
+        The name of the cost; None where the residue decides.
+    """
+
+    first: int
+    last: int | None
+    winner: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the regime as JSON."""
+        return {"first": self.first, "last": self.last, "winner": self.winner}
+
+
+@frozen(kw_only=True)
+class Regimes(Statement):
+    """Which of several costs is the largest, or the smallest, over a size.
+
+    Parameters
+    ----------
+    over
+        The size.
+    goal
+        ``largest``, as of what binds, or ``smallest``, as of what is cheapest.
+    regimes
+        In order; they cover the domain.
+    """
+
+    over: str
+    goal: Goal
+    regimes: tuple[Regime, ...]
+
+    def winner_at(self, size: int) -> str | None:
+        """Return which cost it is at a size."""
+        for each in self.regimes:
+            if each.first <= size and (each.last is None or size <= each.last):
+                return each.winner
+        raise FormulaError("a size is outside of the domain", place=self.over, found=size)
+
+    @property
+    def borders(self) -> tuple[int, ...]:
+        """The first size of each regime but the first."""
+        return tuple(each.first for each in self.regimes[1:])
+
+    def _check_answer(self) -> None:
+        """Check that the regimes cover the domain, and that each winner is at least as much as every other."""
+        range_ = self.domain.ranges[self.over]
+        ends = [range_.first - range_.multiple_of, *(each.last for each in self.regimes)]
+        starts = [
+            *(each.first for each in self.regimes),
+            None if range_.last is None else range_.last + range_.multiple_of,
+        ]
+        expect_answer(self, [None if end is None else end + range_.multiple_of for end in ends], starts)
+        for table in self.certificates:
+            if isinstance(table, SignTable):
+                expect_answer(self, min(each.sign for each in table.cells) >= 0, True)
+
+    def details(self) -> Mapping[str, Any]:
+        """Return what this has beside the others, as JSON."""
+        return {"over": self.over, "goal": self.goal, "regimes": [each.to_json() for each in self.regimes]}
+
+
+def regimes(
+    costs: Mapping[str, Operand], over: str, *, bounds: Bounds | None = None, goal: Goal = "largest"
+) -> Regimes:
+    """Return which of several costs is the largest over a size: what binds, term by term, operator or stage.
+
+    Parameters
+    ----------
+    costs
+        By name: quantities of one unit, which may be at different sizes or of different models.
+    over
+        The size.
+    bounds
+        Of the size.
+    goal
+        ``smallest`` for what is cheapest.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such size.
+    FormulaError
+        If there are no costs, units differ, a cost divides by the size, or pieces are not found.
+    """
+    names = list(costs)
+    listed = [as_quantity(each) for each in costs.values()]
+    if len({each.unit for each in listed}) != 1:
+        raise FormulaError(
+            "quantities of different units have no order", found=", ".join(sorted({each.unit for each in listed})),
+            expected="costs of one unit",
+        )  # fmt: skip
+    question = ask(listed, over, bounds=bounds)
+    forms = _over_one_denominator([read_fraction(formula) for formula in question.formulas], over)
+    if goal == "smallest":
+        forms = [normal_form.scale(form, -1) for form in forms]
+    found = [
+        Regime(first=each.first, last=each.last, winner=None if each.label is None else names[each.label])
+        for each in find_winners([term_of(form) for form in forms], over, question.range)
+    ]
+    certificates = _certify(dict(zip(names, forms, strict=True)), found, over, question.domain)
+    return Regimes(
+        question=f"{goal} of {', '.join(names)} over {over}", formula=_as_formula(found, question.symbols[over]),
+        value=None, domain=question.domain, sentence=_say(found, over, goal), certificates=certificates, over=over,
+        goal=goal, regimes=tuple(found),
+    )  # fmt: skip
+
+
+def find_winners(formulas: Sequence[Term], over: str, range_: Range) -> list[Any]:
+    """Return the intervals on which one of several formulas is the largest; labels are places in the list."""
+    cells: list[tuple[Cell, int]] = []
+    for piece in find_pieces(formulas, over, [range_.cell]):
+        cells += _find_winners_on(piece.cell, piece.polynomials)
+
+    def winner_at(point: int) -> int:
+        values = [terms.evaluate(formula, {over: point}) for formula in formulas]
+        return values.index(max(values))
+
+    return join_cells(cells, range_, winner_at)
+
+
+def _find_winners_on(cell: Cell, polynomials: Sequence[univariate.Coefficients]) -> list[tuple[Cell, int]]:
+    """Return the stretches of a cell on which one polynomial is the largest, the first of equal ones."""
+    found: list[tuple[Cell, int]] = []
+    first = cell.first
+    while True:
+        values = [univariate.value_at(polynomial, first) for polynomial in polynomials]
+        winner = values.index(max(values))
+        ends: list[int] = []
+        for place, polynomial in enumerate(polynomials):
+            if place == winner:
+                continue
+            rest = univariate.subtract(polynomial, polynomials[winner])
+            least = 0 if place < winner else 1  # of equal ones the first wins
+            runs = univariate.find_signs(rest, first, cell.last)
+            ends += [run.first for run in runs if run.sign >= least][:1]
+        last = min(ends) - 1 if ends else cell.last
+        found.append((Cell(cell.modulus, cell.residue, first, last), winner))
+        if not ends:
+            return found
+        first = min(ends)
+
+
+def _over_one_denominator(fractions: list[tuple[NormalForm, NormalForm]], over: str) -> list[NormalForm]:
+    """Return the numerators of quotients with one denominator, which must be a number."""
+    if any(not normal_form.is_constant(below) for _, below in fractions):
+        raise FormulaError("a cost divides by a size", place=over, remedy="compare products instead of quotients")
+    return [normal_form.scale(above, normal_form.power(below, -1)[normal_form.ONE]) for above, below in fractions]
+
+
+def _certify(
+    forms: Mapping[str, NormalForm], found: Sequence[Regime], over: str, domain: Domain
+) -> tuple[SignTable, ...]:
+    """Return, for each regime with a winner and each other cost, that it is at least as much there."""
+    certificates: list[SignTable] = []
+    for regime in found:
+        if regime.winner is None:
+            continue
+        range_ = domain.restrict(over, minimum=regime.first, maximum=regime.last).ranges[over]
+        for name, form in forms.items():
+            if name != regime.winner:
+                rest = normal_form.add(forms[regime.winner], normal_form.scale(form, -1))
+                certificates.append(SignTable.make(term_of(rest), over, range_))
+    return tuple(certificates)
+
+
+def _as_formula(found: Sequence[Regime], symbol: sympy.Symbol) -> sympy.Expr | None:
+    """Return the number of the winner as a formula of brackets; None where a residue decides."""
+    if any(each.winner is None for each in found):
+        return None
+    cases = [(sympy.Symbol(each.winner), sympy.true if each.last is None else symbol <= each.last) for each in found]
+    return sympy.Piecewise(*cases)
+
+
+def _say(found: Sequence[Regime], over: str, goal: Goal) -> str:
+    parts = []
+    for each in found[:6]:
+        end = "on" if each.last is None else f"to {each.last}"
+        who = "which is decided by the residue" if each.winner is None else each.winner
+        where = f"at {over} = {each.first}" if each.first == each.last else f"from {over} = {each.first} {end}"
+        parts.append(f"{who} {where}")
+    more = f", and {len(found) - 6} more regimes" if len(found) > 6 else ""
+    return f"The {goal} is {'; '.join(parts)}{more}."

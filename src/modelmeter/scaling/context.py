@@ -138,7 +138,7 @@ class Context:
 
         A size that follows from defaults only is its own default.
         """
-        found: dict[str, sympy.Expr] = {name: value for name, value in values.items() if name not in free}
+        found: dict[str, sympy.Expr] = dict(values)
         touched = {*values, *free}
         for name, formula in self.derivations:
             if name in free or name in values:

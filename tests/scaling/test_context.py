@@ -6,7 +6,6 @@ import sympy
 
 from modelmeter import scaling
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.core.symbols import symbol
 from modelmeter.scaling.context import put_sizes
 from modelmeter.scaling.question import ask
 
@@ -20,7 +19,7 @@ def test_what_follows_from_a_free_size_does_not_bound_it(published: CompiledMode
 
 
 def test_numbers_go_into_maxima() -> None:
-    batch, length = symbol("batch_size"), symbol("seq_len")
+    batch, length = (sympy.Symbol(name, integer=True, positive=True) for name in ("batch_size", "seq_len"))
     formula = 3 + sympy.Max(2 * batch, length + 5, batch * length, evaluate=False)
     assert put_sizes(formula, {"seq_len": sympy.Integer(7)}) == 3 + sympy.Max(2 * batch, 12, 7 * batch, evaluate=False)
     assert put_sizes(formula, {"hidden_size": sympy.Integer(7)}) is formula

@@ -51,6 +51,7 @@ def solve(
     """Answer a question about costs in closed form, with a proof."""
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.hardware import find_hardware
+    from modelmeter.publishing.latex import FormulaPrinter
     from modelmeter.scaling import solve as answer
     from modelmeter.support.errors import WorkloadError
 
@@ -70,7 +71,8 @@ def solve(
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1))
     elif latex:
-        typer.echo(found.latex)
+        printer = FormulaPrinter(names=model.definition.dimensions.latex)
+        typer.echo(r"\text{none}" if found.formula is None else printer.print(found.formula))
     else:
         typer.echo(describe(found, over))
 

@@ -88,8 +88,10 @@ class FormulaPrinter(LatexPrinter):  # type: ignore[misc]  # sympy ships no type
         return group_digits(expr, r"\,")
 
     def _print_Pow(self, expr: sympy.Pow) -> str:  # noqa: N802 -- sympy's hook
+        if expr.exp == sympy.S.Half:  # where one cost overtakes another
+            return rf"\sqrt{{{self._print(expr.base)}}}"
         if not expr.exp.is_Integer:
-            raise FormulaError("a formula has a power that is no whole number", found=expr)
+            raise FormulaError("a formula has a power that is neither a whole number nor a root", found=expr)
         if expr.exp < 0:
             return rf"\frac{{1}}{{{self._print(1 / expr)}}}"
         return f"{self._group(expr.base)}^{{{self._print(expr.exp)}}}"

@@ -193,6 +193,13 @@ def evaluate(
     return [_unfold(metric, shape, laid, order) for metric in metrics]
 
 
+def evaluate_arguments(function: str, arguments: dict[str, Any]) -> list[Array]:
+    """Return what a function of formulas returns, over arrays, from all arguments of the function that people call."""
+    overflow, engine = arguments.pop("overflow"), arguments.pop("engine")
+    expert_routing = arguments.pop("expert_routing", "uniform")
+    return evaluate(function, arguments, overflow, engine, expert_routing)
+
+
 def _order_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the axes in the order in which they lie in memory: NumPy is slow where the last one is short."""
     axes = range(len(shape))

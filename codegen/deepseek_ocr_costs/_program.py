@@ -3,12 +3,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
-from types import ModuleType
 from typing import NamedTuple, TypeAlias
 
-from . import _formulas
+from ._formulas import COSTS, HOLDERS
 from ._polynomials import Call, Monomial, Space, Value, terms_of
+from ._reading import read
 from ._runtime import Cost, CostError, is_fraction
 from ._sizes import Size
 from ._symbolic import apply, ceil_div, enforce, settle
@@ -115,29 +114,18 @@ class Formulas(NamedTuple):
 def trace(function: str, known: Mapping[str, int | None], expert_routing: str) -> Formulas:
     """Return the formulas of a function; sizes that are not ``known`` are unknown, and None follows from others."""
     space = Space()
-    module, name = _find(function)
-    sizes = {size: known[size] if size in known else space.unknown(size) for size in module.SIZES[name]}
-    routing = {"expert_routing": expert_routing} if name in module.ROUTED else {}
-    metrics: tuple[Value, ...] = getattr(module, name)(**sizes, **routing)
+    reading = read(function)
+    sizes = {size: known[size] if size in known else space.unknown(size) for size in reading.sizes}
+    routing = {"expert_routing": expert_routing} if reading.has_routing else {}
+    metrics = reading.run(**sizes, **routing)
     if any(map(is_fraction, known.values())):
         metrics = tuple(ceil_div(metric, 1) for metric in metrics)
     return Formulas(space, tuple(map(settle, metrics)))
 
 
 def sizes_of(function: str) -> dict[str, Size]:
-    """Return what a function of formulas takes; what is no stage has its module before its name."""
-    module, name = _find(function)
-    sizes: dict[str, Size] = module.SIZES[name]
-    return sizes
-
-
-def _find(function: str) -> tuple[ModuleType, str]:
-    """Return the module of a function of formulas, and its name there; those of what is no stage are large."""
-    module, _, name = function.rpartition(".")
-    return import_module(_MODULES[module], __package__) if module else _formulas, name
-
-
-_MODULES = {"breakdown": "._breakdown_formulas", "layers": "._layer_formulas"}
+    """Return what a function takes; what is no stage has its module before its name."""
+    return read(function).sizes
 
 
 def _take_out(
@@ -156,8 +144,8 @@ def _take_out(
 
 def check_stage(stage: str) -> None:
     """Raise an error unless ``stage`` has a cost."""
-    if stage not in _formulas.COSTS:
-        raise CostError(f"there is no stage {stage!r}: there are {', '.join(_formulas.COSTS)}")
+    if stage not in COSTS:
+        raise CostError(f"there is no stage {stage!r}: there are {', '.join(COSTS)}")
 
 
 def find_formulas(stage: str, metric: str | None) -> tuple[str, slice]:
@@ -166,7 +154,9 @@ def find_formulas(stage: str, metric: str | None) -> tuple[str, slice]:
     A peak is no part of a cost, and has a function of its own.
     """
     check_stage(stage)
-    others = [name.removeprefix(f"{stage}_") for name in _formulas.SIZES if name.startswith(f"{stage}_")]
+    others = [
+        name.removeprefix(f"{stage}_") for names in HOLDERS.values() for name in names if name.startswith(f"{stage}_")
+    ]
     if metric in others:
         return f"{stage}_{metric}", slice(0, 1)
     if metric is None:

@@ -3,7 +3,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from fractions import Fraction
     from typing import NoReturn, TypeVar
 
@@ -30,6 +30,10 @@ class Cost(tuple[int, int, int, int, int, int]):
 
     It is a tuple: :meth:`as_dict` has the names too, as for JSON.
     """
+
+    if TYPE_CHECKING:  # what widths that are fractions make is rounded up by who gave them
+
+        def __new__(cls, metrics: "Iterable[Bits]") -> "Cost": ...
 
     __slots__ = ()
     _fields = (
@@ -129,16 +133,19 @@ def is_fraction(value: object) -> bool:
     return getattr(value, "denominator", 1) != 1
 
 
-def needs_rounding(*values: object) -> bool:
-    """Tell whether a value is a fraction that :func:`round_up` does not know of."""
-    return any(is_fraction(value) and not hasattr(value, "is_known") for value in values)
+def check_again(function: "Callable[..., Result]", sizes: dict[str, object], **minima: int) -> "Result | None":
+    """Return what a function returns for sizes that are not all plain integers in range, each checked.
 
+    Bytes of widths that are fractions are rounded up at the end. None says that all sizes are right as they are.
 
-def round_up(function: "Callable[..., Result]", sizes: dict[str, object]) -> "Result":
-    """Return what a function returns for sizes some of which are fractions, bytes rounded up at the end."""
-    from ._bits import round_up
+    Parameters
+    ----------
+    minima
+        The smallest value of each size that may be left out or whose smallest is not 1.
+    """
+    from ._bits import check_again
 
-    return round_up(function, sizes)
+    return check_again(function, sizes, minima)
 
 
 def check_routing(value: object) -> None:

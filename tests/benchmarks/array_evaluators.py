@@ -16,8 +16,8 @@ from tests.benchmarks.tables import RUNS, Table, time_interleaved
 
 import deepseek_ocr_costs as costs
 from deepseek_ocr_costs._array_runtime import range_of_size
-from deepseek_ocr_costs._formulas import SIZES
 from deepseek_ocr_costs._plan import Bound, trace_bounded
+from deepseek_ocr_costs._program import sizes_of
 
 Columns = dict[str, NDArray[np.int64]]
 
@@ -141,7 +141,7 @@ def time_case(stage: str, points: int) -> tuple[str, ...]:
             assert np.allclose(straight, exact, rtol=1e-12)
     del results, fused_results, fused, exact
 
-    known = tuple((name, size.default) for name, size in SIZES[stage].items() if name not in columns)
+    known = tuple((name, size.default) for name, size in sizes_of(stage).items() if name not in columns)
     _, bound = trace_bounded(stage, known, "uniform")
 
     def lambdify() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from small_package import load_small_package, make_parameter
 
-from modelmeter.backends.python.checks import check_widths, derive
-from modelmeter.evaluators.signature import Derivation, Signature
+from modelmeter.backends.python.checks import check_sizes, derive
+from modelmeter.evaluators.signature import Derivation, Parameter, Signature
 from modelmeter.models.deepseek_ocr.model import MODEL
 
 DECODE_STEPS = next(Derivation.make(each) for each in MODEL.derivations if each.name == "decode_steps")
@@ -171,11 +171,23 @@ def test_a_source_gets_its_default_where_nothing_is_given() -> None:
     ]
 
 
-def test_widths_are_checked_together_and_fractions_apart() -> None:
-    assert check_widths("cost", [make_parameter(name="kv_bits", default=3)]) == [
-        "    if not (type(kv_bits) is int and kv_bits > 0):",
-        "        if needs_rounding(kv_bits):",
-        "            return round_up(cost, locals())",
-        '        kv_bits = check_bits("kv_bits", kv_bits, 1)',
+def make_signature(*sizes: Parameter) -> Signature:
+    return Signature(parameters=sizes, has_routing=False, constants={})
+
+
+def test_sizes_are_checked_together_and_what_is_no_plain_integer_apart() -> None:
+    width, tiles = make_parameter(name="kv_bits", default=3), make_parameter(name="num_width_tiles", default=2)
+    assert check_sizes("cost", make_signature(width, tiles)) == [
+        "    if not (",
+        "        int is type(kv_bits) is type(num_width_tiles) and kv_bits > 0 and num_width_tiles >= 0",
+        "    ) and (found := check_again(cost, locals(), num_width_tiles=0)) is not None:",
+        "        return found",
     ]
-    assert check_widths("cost", []) == []
+    assert check_sizes("cost", make_signature()) == []
+
+
+def test_a_size_that_may_be_left_out_is_checked_where_it_is_given() -> None:
+    size = make_parameter(name="max_new_tokens", default=29, target="decode_steps")
+    _, condition, call, _ = check_sizes("cost", make_signature(size))
+    assert condition.strip() == "(max_new_tokens is None or (type(max_new_tokens) is int and max_new_tokens > 0))"
+    assert "locals(), max_new_tokens=1)" in call

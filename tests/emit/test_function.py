@@ -22,7 +22,7 @@ def make_evaluator(
 ) -> Evaluator:
     return Evaluator(
         name="cost",
-        summary="",
+        summary="A cost.",
         notes="",
         signature=Signature(
             parameters=parameters, has_routing=False, constants={"sam_patch_size": 9}, model_rules=RULES
@@ -41,10 +41,12 @@ def test_one_metric_is_checked_and_returned() -> None:
     )
     function = print_function(evaluator)
     assert function.result == "int"
-    assert function.operations == 2
+    assert function.docstring == ('    """A cost. 2 operations."""',)
     assert function.body == (
-        "    if not (type(base_size) is int and base_size > 0):",
-        '        base_size = check_size("base_size", base_size, 1)',
+        "    if not (",
+        "        int is type(base_size) and base_size > 0",
+        "    ) and (found := check_again(cost, locals())) is not None:",
+        "        return found",
         "    if base_size < 9:",
         '        raise too_small("base_size", base_size, "sam_patch_size", 9)',
         "    return -(-(base_size * base_size) // 8)",
@@ -59,8 +61,10 @@ def test_a_derived_size_is_filled_in_before_it_is_compared() -> None:
         result=OneCost({"flops": "one", "bytes": "other"}),
     )
     assert print_function(evaluator).body == (
-        "    if not (type(seq_len) is int and seq_len > 0):",
-        '        seq_len = check_size("seq_len", seq_len, 1)',
+        "    if not (",
+        "        int is type(seq_len) and seq_len > 0",
+        "    ) and (found := check_again(cost, locals())) is not None:",
+        "        return found",
         "    if logits_tokens is None:",
         "        logits_tokens = seq_len",
         "    elif not (type(logits_tokens) is int and logits_tokens > 0):",

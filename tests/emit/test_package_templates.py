@@ -39,9 +39,10 @@ def test_sizes_say_what_follows_from_them_and_whether_they_may_be_fractions() ->
     assert fractions == {"weight_bits", "activation_bits", "kv_bits"}
 
 
-def test_no_names_are_an_empty_tuple() -> None:
-    text = make_templates().render("formulas.py.jinja", what="nothing", functions=[], imports=["floor_div"], tables=())
+def test_no_names_are_an_empty_tuple_and_one_name_is_a_tuple() -> None:
+    text = make_templates().render("formulas.py.jinja", holders={"_stages": ["vision"]}, costs=[])
     assert "\nCOSTS = ()\n" in text
+    assert '"_stages": ("vision",),' in text
     assert ast.parse(text)
 
 

@@ -1,10 +1,10 @@
-"""Parameters as Python: an argument with its default, or a record of what may be given."""
+"""Parameters as Python: an argument with its default."""
 
 from __future__ import annotations
 
 from small_package import make_parameter
 
-from modelmeter.backends.python.parameters import write_argument, write_array_argument, write_record
+from modelmeter.backends.python.parameters import write_argument, write_array_argument
 from modelmeter.evaluators.signature import Derivation
 
 
@@ -12,24 +12,20 @@ def test_a_size_has_its_default() -> None:
     size = make_parameter(name="decode_steps", default=28)
     assert write_argument(size) == "decode_steps: int = 28"
     assert write_array_argument(size) == "decode_steps: ArrayLike = 28"
-    assert write_record(size) == "0, 28"
 
 
 def test_what_follows_from_others_is_left_open() -> None:
     derived = make_parameter(name="decode_steps", default=28, derivation=Derivation(node=4, words="four"))
     assert write_argument(derived) == "decode_steps: int | None = None"
-    assert write_record(derived) == "0, None"
 
 
 def test_what_another_follows_from_is_left_open_too() -> None:
     source = make_parameter(name="max_new_tokens", default=29, target="decode_steps")
     assert write_argument(source) == "max_new_tokens: int | None = None"
     assert write_array_argument(source) == "max_new_tokens: ArrayLike | None = None"
-    assert write_record(source) == '1, 29, target="decode_steps"'
 
 
 def test_storage_widths_may_be_fractions() -> None:
     width = make_parameter(name="weight_bits", default=5)
     assert write_argument(width) == "weight_bits: Bits = 5"
-    assert write_array_argument(width) == "weight_bits: ArrayLike | Fraction = 5"
-    assert write_record(width) == "1, 5, may_be_fraction=True"
+    assert write_array_argument(width) == "weight_bits: SizeLike = 5"

@@ -358,5 +358,5 @@ export const CONVENTIONS = Object.freeze([
 export const PROVENANCE = Object.freeze({
   "modelmeter": "0.1.0",
   "module graph": "sha256:b0550e9419b3d7717d412543da7de12837c14a9209e6fb16aab50ef88eb30484",
-  "evaluators": "sha256:a8fc4b4e795422a2ea39c2f8abcb16f0dbd672544d4624ec2d0f0dea8b0634e1",
+  "evaluators": "sha256:a29e5ccb5dc9700ebdfa367e3d97517f8359bec997f0ba1d4d4d88eaf8f3ea3b",
 });

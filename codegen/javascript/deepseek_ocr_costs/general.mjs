@@ -20,7 +20,7 @@ import {
 /**
  * Return the cost of SAM and CLIP, on the global view of each page and on its tiles.
  *
- * The formulas are those of a model like DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -397,7 +397,7 @@ export function vision(given = {}) {
 /**
  * Return the cost of the projector, and of making the prompt of its output.
  *
- * The formulas are those of a model like DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -496,7 +496,7 @@ export function projector(given = {}) {
 /**
  * Return the cost of the decoder over the prompt, and the LM head over the positions that get logits.
  *
- * The formulas are those of a model like DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -731,7 +731,7 @@ export function prefill(given = {}) {
 /**
  * Return the cost of all decode steps of one token each; step t sees seq_len + t keys.
  *
- * The formulas are those of a model like DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -954,7 +954,7 @@ export function decode(given = {}) {
 /**
  * Return the cost of all stages, one after the other.
  *
- * The formulas are those of a model like DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -1612,8 +1612,7 @@ export function request(given = {}) {
 /**
  * Return `fused_io_bytes` of `vision` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -1808,8 +1807,7 @@ export function vision_fused_io_bytes(given = {}) {
 /**
  * Return `fused_io_bytes` of `projector` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -1883,8 +1881,7 @@ export function projector_fused_io_bytes(given = {}) {
 /**
  * Return `fused_io_bytes` of `prefill` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -2018,8 +2015,7 @@ export function prefill_fused_io_bytes(given = {}) {
 /**
  * Return `fused_io_bytes` of `decode` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -2149,8 +2145,7 @@ export function decode_fused_io_bytes(given = {}) {
 /**
  * Return `fused_io_bytes` of `request` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -2495,8 +2490,7 @@ export function request_fused_io_bytes(given = {}) {
  * FLOPs and io_bytes are those of the forward and the backward. The backward starts at the gradients of the logits and
  * makes those of all parameters that are used. No layer is computed again; the loss and the optimiser are not counted.
  * weight_bytes are the parameters without their gradients, activation_bytes all operator outputs of the forward, which
- * are kept for the backward, and kv_cache_bytes is 0: training keeps no cache. The formulas are those of a model like
- * DeepSeek-OCR.
+ * are kept for the backward, and kv_cache_bytes is 0: training keeps no cache.
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).

@@ -607,8 +607,7 @@ export function deepseek_ocr_for_causal_lm(given = {}) {
 /**
  * Return `fused_io_bytes` of `DeepseekOCRForCausalLM` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -1472,8 +1471,7 @@ export function deepseek_ocr_model(given = {}) {
 /**
  * Return `fused_io_bytes` of `DeepseekOCRModel` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -1808,8 +1806,7 @@ export function embedding(given = {}) {
 /**
  * Return `fused_io_bytes` of `Embedding` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -1999,8 +1996,7 @@ export function deepseek_v2_decoder_layer(given = {}) {
 /**
  * Return `fused_io_bytes` of `DeepseekV2DecoderLayer` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Sequences or images side by side (items, at least 1).
@@ -2199,8 +2195,7 @@ export function llama_flash_attention2(given = {}) {
 /**
  * Return `fused_io_bytes` of `LlamaFlashAttention2` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Sequences or images side by side (items, at least 1).
@@ -2315,8 +2310,7 @@ export function linear(given = {}) {
 /**
  * Return `fused_io_bytes` of `Linear` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -2398,8 +2392,7 @@ export function llama_rotary_embedding(given = {}) {
 /**
  * Return `fused_io_bytes` of `LlamaRotaryEmbedding` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Sequences or images side by side (items, at least 1).
@@ -2470,8 +2463,7 @@ export function deepseek_v2_mlp(given = {}) {
 /**
  * Return `fused_io_bytes` of `DeepseekV2MLP` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -2541,8 +2533,7 @@ export function silu(given = {}) {
 /**
  * Return `fused_io_bytes` of `SiLU` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.activation_bits=16n] Bits that store one floating-point activation
@@ -2603,8 +2594,7 @@ export function deepseek_v2_rms_norm(given = {}) {
 /**
  * Return `fused_io_bytes` of `DeepseekV2RMSNorm` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -2726,8 +2716,7 @@ export function deepseek_v2_moe(given = {}) {
 /**
  * Return `fused_io_bytes` of `DeepseekV2MoE` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -2853,8 +2842,7 @@ export function moe_gate(given = {}) {
 /**
  * Return `fused_io_bytes` of `MoEGate` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -3120,8 +3108,7 @@ export function image_encoder_vit(given = {}) {
 /**
  * Return `fused_io_bytes` of `ImageEncoderViT` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -3297,8 +3284,7 @@ export function patch_embed(given = {}) {
 /**
  * Return `fused_io_bytes` of `PatchEmbed` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -3415,8 +3401,7 @@ export function conv2d(given = {}) {
 /**
  * Return `fused_io_bytes` of `Conv2d` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=6n] Sequences or images side by side (items, at least 1).
@@ -3608,8 +3593,7 @@ export function block(given = {}) {
 /**
  * Return `fused_io_bytes` of `Block` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -3714,8 +3698,7 @@ export function layer_norm(given = {}) {
 /**
  * Return `fused_io_bytes` of `LayerNorm` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -3842,8 +3825,7 @@ export function attention(given = {}) {
 /**
  * Return `fused_io_bytes` of `Attention` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -3946,8 +3928,7 @@ export function mlp_block(given = {}) {
 /**
  * Return `fused_io_bytes` of `MLPBlock` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -4016,8 +3997,7 @@ export function gelu(given = {}) {
 /**
  * Return `fused_io_bytes` of `GELU` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.activation_bits=16n] Bits that store one floating-point activation
@@ -4085,8 +4065,7 @@ export function layer_norm2d(given = {}) {
 /**
  * Return `fused_io_bytes` of `LayerNorm2d` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -4223,8 +4202,7 @@ export function vit_model(given = {}) {
 /**
  * Return `fused_io_bytes` of `VitModel` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -4367,8 +4345,7 @@ export function clip_vision_embeddings(given = {}) {
 /**
  * Return `fused_io_bytes` of `CLIPVisionEmbeddings` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -4476,8 +4453,7 @@ export function notp_transformer(given = {}) {
 /**
  * Return `fused_io_bytes` of `NoTPTransformer` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -4584,8 +4560,7 @@ export function notp_transformer_block(given = {}) {
 /**
  * Return `fused_io_bytes` of `NoTPTransformerBlock` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -4685,8 +4660,7 @@ export function notp_attention(given = {}) {
 /**
  * Return `fused_io_bytes` of `NoTPAttention` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -4774,8 +4748,7 @@ export function notp_feedforward(given = {}) {
 /**
  * Return `fused_io_bytes` of `NoTPFeedForward` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -4858,8 +4831,7 @@ export function mlp_projector(given = {}) {
 /**
  * Return `fused_io_bytes` of `MlpProjector` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a
@@ -4942,8 +4914,7 @@ export function lm_head(given = {}) {
 /**
  * Return `fused_io_bytes` of `Linear` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number | Fraction} [given.weight_bits=16n] Bits that store one parameter (bits, at least 1, or a

@@ -2553,7 +2553,7 @@ export function request_kv_cache_bytes(given = {}) {
 /**
  * Return the tokens of the image of one page: of its global view and of its tiles.
  *
- * The formula is that of DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.images_per_prompt=1n] Images of one prompt, all cut alike (images, at least 1).

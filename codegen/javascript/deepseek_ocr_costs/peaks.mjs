@@ -18,7 +18,7 @@ import {
 /**
  * Return the largest bytes of activations that are alive together in `vision`.
  *
- * Without gradients, every buffer freed after its last use; experts take even shares of the tokens.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -211,7 +211,7 @@ export function vision_peak_activation_bytes(given = {}) {
 /**
  * Return the largest bytes of activations that are alive together in `projector`.
  *
- * Without gradients, every buffer freed after its last use; experts take even shares of the tokens.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -339,7 +339,7 @@ export function projector_peak_activation_bytes(given = {}) {
 /**
  * Return the largest bytes of activations that are alive together in `prefill`.
  *
- * Without gradients, every buffer freed after its last use; experts take even shares of the tokens.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -408,7 +408,7 @@ export function prefill_peak_activation_bytes(given = {}) {
 /**
  * Return the largest bytes of activations that are alive together in `decode`.
  *
- * Without gradients, every buffer freed after its last use; experts take even shares of the tokens.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -456,7 +456,7 @@ export function decode_peak_activation_bytes(given = {}) {
 /**
  * Return the largest bytes of activations that are alive together in `request`.
  *
- * Without gradients, every buffer freed after its last use; experts take even shares of the tokens.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).

@@ -15,8 +15,7 @@ import {
 /**
  * Return the cost of a chunk of each prompt, behind positions of it that are cached.
  *
- * seq_len are the positions of the chunk. With logits_tokens=0 the LM head does not run. The formulas are those of
- * DeepSeek-OCR.
+ * seq_len are the positions of the chunk. With logits_tokens=0 the LM head does not run.
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -112,8 +111,7 @@ export function chunk(given = {}) {
 /**
  * Return the cost of one token of each sequence of a batch.
  *
- * context_tokens are the cached positions of all sequences together, however long each one is. The formulas are those
- * of DeepSeek-OCR.
+ * context_tokens are the cached positions of all sequences together, however long each one is.
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).

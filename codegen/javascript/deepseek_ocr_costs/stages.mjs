@@ -20,7 +20,7 @@ import {
 /**
  * Return the cost of SAM and CLIP, on the global view of each page and on its tiles.
  *
- * The formulas are those of DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -239,7 +239,7 @@ export function vision(given = {}) {
 /**
  * Return the cost of the projector, and of making the prompt of its output.
  *
- * The formulas are those of DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -323,7 +323,7 @@ export function projector(given = {}) {
 /**
  * Return the cost of the decoder over the prompt, and the LM head over the positions that get logits.
  *
- * The formulas are those of DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -411,7 +411,7 @@ export function prefill(given = {}) {
 /**
  * Return the cost of all decode steps of one token each; step t sees seq_len + t keys.
  *
- * The formulas are those of DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -489,7 +489,7 @@ export function decode(given = {}) {
 /**
  * Return the cost of all stages, one after the other.
  *
- * The formulas are those of DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -827,7 +827,7 @@ export function request(given = {}) {
 /**
  * Return the costs of each stage and of the request.
  *
- * The formulas are those of DeepSeek-OCR.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).

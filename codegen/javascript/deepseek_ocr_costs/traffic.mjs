@@ -19,8 +19,7 @@ import {
 /**
  * Return `fused_io_bytes` of `vision` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -115,8 +114,7 @@ export function vision_fused_io_bytes(given = {}) {
 /**
  * Return `fused_io_bytes` of `projector` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -179,8 +177,7 @@ export function projector_fused_io_bytes(given = {}) {
 /**
  * Return `fused_io_bytes` of `prefill` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -242,8 +239,7 @@ export function prefill_fused_io_bytes(given = {}) {
 /**
  * Return `fused_io_bytes` of `decode` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).
@@ -298,8 +294,7 @@ export function decode_fused_io_bytes(given = {}) {
 /**
  * Return `fused_io_bytes` of `request` with the same arguments.
  *
- * Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused into
- * their neighbours and move nothing.
+ * 
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).

@@ -21,7 +21,7 @@ import {
  * FLOPs and io_bytes are those of the forward and the backward. The backward starts at the gradients of the logits and
  * makes those of all parameters that are used. No layer is computed again; the loss and the optimiser are not counted.
  * weight_bytes are the parameters without their gradients, activation_bytes all operator outputs of the forward, which
- * are kept for the backward, and kv_cache_bytes is 0: training keeps no cache. The formulas are those of DeepSeek-OCR.
+ * are kept for the backward, and kv_cache_bytes is 0: training keeps no cache.
  *
  * @param {object} [given] The sizes, by name.
  * @param {bigint | number} [given.batch_size=1n] Pages processed side by side (pages, at least 1).

@@ -123,7 +123,7 @@ def _evaluate_rows(spec: PackageSpec, name: str, summary: str, rows: Sequence[Ma
     return Evaluator(
         name=name,
         summary=summary,
-        notes=f"The rows stand for the modules of {spec.model}, parents first.",
+        notes="",
         signature=Signature(
             parameters=make_parameters(spec, program.inputs, spec.all_defaults, spec.free_derivations),
             has_routing=program.calls(RoutedReads.__name__),

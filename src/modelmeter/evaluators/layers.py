@@ -6,7 +6,7 @@ from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue
 from modelmeter.evaluators.programs import build_layer
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
-from modelmeter.evaluators.traffic import FUSED_NOTES, summarize_traffic
+from modelmeter.evaluators.traffic import summarize_traffic
 
 
 def evaluate_layer(formula: LayerFormula, spec: PackageSpec) -> tuple[Evaluator, Evaluator]:
@@ -24,7 +24,7 @@ def evaluate_layer(formula: LayerFormula, spec: PackageSpec) -> tuple[Evaluator,
     traffic = Evaluator(
         name=f"{formula.name}_{FUSED_IO}",
         summary=summarize_traffic(formula.class_name),
-        notes=FUSED_NOTES,
+        notes="",
         signature=layer.signature,
         program=layer.fused_io,
         result=OneValue(FUSED_IO, FUSED_IO),

@@ -89,22 +89,22 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
     stages = build_stages(spec, spec.architecture)
     training = build_training_step(spec, spec.architecture)
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
-    general, like_it = build_stages(spec, fixed), f"a model like {spec.model}"
+    general = build_stages(spec, fixed)
     general_training = build_training_step(spec, fixed)
     return EvaluatorPackage(
         spec=spec,
-        stages=evaluate_stages(stages, spec.model),
+        stages=evaluate_stages(stages),
         all_stages=evaluate_all_stages(stages),
         metrics=evaluate_metrics(stages),
         derived=evaluate_derived(stages),
-        training=() if training is None else evaluate_stages(training, spec.model),
+        training=() if training is None else evaluate_stages(training),
         training_metrics=() if training is None else evaluate_metrics(training),
         peaks=evaluate_peaks(stages),
         traffic=evaluate_traffic(stages),
         general=(
-            *evaluate_stages(general, like_it),
+            *evaluate_stages(general),
             *evaluate_traffic(general),
-            *(() if general_training is None else evaluate_stages(general_training, like_it)),
+            *(() if general_training is None else evaluate_stages(general_training)),
         ),
         layers=tuple(evaluator for formula in spec.layers for evaluator in evaluate_layer(formula, spec)),
         server_steps=evaluate_server_steps(spec),

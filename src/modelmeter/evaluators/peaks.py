@@ -42,7 +42,7 @@ def _evaluate_peak(stages: Stages, program: Program, stage: str) -> Evaluator:
     return Evaluator(
         name=name,
         summary=f"Return the largest bytes of activations that are alive together in ``{stage}``.",
-        notes="Without gradients, every buffer freed after its last use; experts take even shares of the tokens.",
+        notes="",
         signature=signature,
         program=select(program, *signature.intermediates, name),
         result=OneValue(PEAK, name),

@@ -46,7 +46,7 @@ def _evaluate_step(spec: PackageSpec, name: str) -> Evaluator:
     return Evaluator(
         name=name,
         summary=_SUMMARIES[name],
-        notes=f"{_NOTES[name]} The formulas are those of {spec.model}.",
+        notes=_NOTES[name],
         signature=Signature(
             parameters=make_parameters(
                 spec, program.inputs, {**spec.all_defaults, **_DEFAULTS}, spec.free_derivations, without_head

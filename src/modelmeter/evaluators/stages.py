@@ -18,18 +18,18 @@ METRIC_WORDS: Mapping[str, str] = {
 """The meaning of each metric of a cost, as the beginning of a sentence."""
 
 
-def evaluate_stages(stages: Stages, model: str) -> tuple[Evaluator, ...]:
-    """Return the evaluator of each stage, all metrics in one call; ``model`` is what it is of."""
-    return tuple(_evaluate_stage(stages, stage, model) for stage in stages.names)
+def evaluate_stages(stages: Stages) -> tuple[Evaluator, ...]:
+    """Return the evaluator of each stage, all metrics in one call."""
+    return tuple(_evaluate_stage(stages, stage) for stage in stages.names)
 
 
-def _evaluate_stage(stages: Stages, stage: str, model: str) -> Evaluator:
+def _evaluate_stage(stages: Stages, stage: str) -> Evaluator:
     training = stages.spec.training
     notes = training.notes if training is not None and stage == TRAINING_STEP else ""
     return Evaluator(
         name=stage,
         summary=f"Return the cost of {stages.spec.stage_words[stage]}.",
-        notes=f"{notes} The formulas are those of {model}.".lstrip(),
+        notes=notes,
         signature=stages.signature(stage),
         program=stages.part(stage, *METRICS),
         result=_cost_of(stage),
@@ -41,7 +41,7 @@ def evaluate_all_stages(stages: Stages) -> Evaluator:
     return Evaluator(
         name="stages",
         summary="Return the costs of each stage and of the request.",
-        notes=f"The formulas are those of {stages.spec.model}.",
+        notes="",
         signature=stages.signature(REQUEST),
         program=stages.program,
         result=StageCosts({stage: _cost_of(stage) for stage in stages.names}),
@@ -75,7 +75,7 @@ def _evaluate_derived(stages: Stages, size: DerivedSize) -> Evaluator:
     return Evaluator(
         name=size.name,
         summary=f"Return {size.words}.",
-        notes=f"The formula is that of {spec.model}.",
+        notes="",
         signature=Signature(
             parameters=make_parameters(spec, program.inputs, spec.all_defaults, {}),
             has_routing=False,

@@ -13,11 +13,6 @@ from modelmeter.evaluators.evaluator import Evaluator, OneValue
 from modelmeter.evaluators.programs import Stages, combine_stages
 from modelmeter.model.stages import REQUEST
 
-FUSED_NOTES = (
-    "Bytes that matrix products, convolutions, attention and look-ups read and write. All other operators are fused "
-    "into their neighbours and move nothing."
-)
-
 
 def evaluate_traffic(stages: Stages) -> tuple[Evaluator, ...]:
     """Return the evaluator of each stage, with the constants of ``stages``, and of the request: their sum."""
@@ -31,7 +26,7 @@ def evaluate_traffic(stages: Stages) -> tuple[Evaluator, ...]:
         Evaluator(
             name=name,
             summary=summarize_traffic(stage),
-            notes=FUSED_NOTES,
+            notes="",
             signature=(signature := stages.signature(stage)),
             program=select(program, *signature.intermediates, name),
             result=OneValue(FUSED_IO, name),

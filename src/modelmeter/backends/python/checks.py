@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from modelmeter.backends.python.printer import LINE_LENGTH, print_node
+from modelmeter.backends.python.printer import LINE_LENGTH, fill_lines, print_node
 from modelmeter.core.size_rules import Rule
 from modelmeter.evaluators.signature import Derivation, Parameter, Signature
+
+
+def check_sizes(function: str, signature: Signature) -> list[str]:
+    """Return the check of all sizes that are given, which costs two comparisons for each plain integer in range.
+
+    Where one is anything else, the function is called again with what it stands for, or an error is raised.
+    """
+    sizes = [size for size in signature.parameters if size.derivation is None]
+    if not sizes:
+        return []
+    plain = [size for size in sizes if size.target is None]
+    kinds = " is ".join(f"type({size.name})" for size in plain)
+    conditions = [
+        *([f"int is {kinds}"] if plain else []),
+        *(_be_in_range(size) for size in plain),
+        *(
+            f"({size.name} is None or (type({size.name}) is int and {_be_in_range(size)}))"
+            for size in sizes
+            if size.target
+        ),
+    ]
+    minima = [f"{size.name}={size.minimum}" for size in sizes if size.target or size.minimum != 1]
+    arguments = [function, "locals()", *minima]
+    call = f"check_again({', '.join(arguments)})"
+    lines = ["    if not (", *fill_lines(" and ".join(conditions).split(" "), " " * 8)]
+    if len(last := f"    ) and (found := {call}) is not None:") <= LINE_LENGTH:
+        return [*lines, last, "        return found"]
+    words = [f"{argument}," for argument in arguments[:-1]]
+    return [
+        *lines,
+        "    ) and (found := check_again(",
+        *fill_lines([*words, arguments[-1]], " " * 8),
+        "    )) is not None:",
+        "        return found",
+    ]
 
 
 def derive(parameter: Parameter, derivation: Derivation, signature: Signature) -> list[str]:
     """Return what fills in a parameter that is not given, or else compares it with what it would follow from."""
     size, code = parameter.name, print_node(derivation.node)
-    lines = [f"    if {size} is None:", *fill_source(derivation, signature), f"        {size} = {code}"]
-    check = check_size(parameter)
+    lines = [f"    if {size} is None:", *_fill_source(derivation, signature), f"        {size} = {code}"]
+    check = [
+        f"    if not (type({size}) is int and {_be_in_range(parameter)}):",
+        f'        {size} = check_size("{size}", {size}, {parameter.minimum})',
+    ]
     if derivation.source is None:
         return [*lines, check[0].replace("if", "elif", 1), *check[1:]]
     return [
@@ -25,7 +61,7 @@ def derive(parameter: Parameter, derivation: Derivation, signature: Signature) -
     ]
 
 
-def fill_source(derivation: Derivation, signature: Signature) -> list[str]:
+def _fill_source(derivation: Derivation, signature: Signature) -> list[str]:
     """Return the lines that give the source of a derivation its default, where there is one."""
     if derivation.source is None:
         return []
@@ -35,36 +71,10 @@ def fill_source(derivation: Derivation, signature: Signature) -> list[str]:
     ]
 
 
-def check_size(parameter: Parameter) -> list[str]:
-    """Return the check of a size, which costs two comparisons where it is a plain integer in range."""
-    name = parameter.name
-    given = f"{name} is not None and " if parameter.target else ""
-    return [
-        f"    if {given}not ({' and '.join(_be_in_range(parameter))}):",
-        f'        {name} = check_size("{name}", {name}, {parameter.minimum})',
-    ]
-
-
-def check_widths(function: str, widths: Sequence[Parameter]) -> list[str]:
-    """Return the check of what may be a fraction, which costs as much; where one is, the function is called anew."""
-    if not widths:
-        return []
-    conditions = [condition for width in widths for condition in _be_in_range(width)]
-    line = f"    if not ({' and '.join(conditions)}):"
-    first, *others = conditions
-    broken = ["    if not (", f"        {first}", *(f"        and {condition}" for condition in others), "    ):"]
-    return [
-        *([line] if len(line) <= LINE_LENGTH else broken),
-        f"        if needs_rounding({', '.join(width.name for width in widths)}):",
-        f"            return round_up({function}, locals())",
-        *(f'        {width.name} = check_bits("{width.name}", {width.name}, {width.minimum})' for width in widths),
-    ]
-
-
-def _be_in_range(parameter: Parameter) -> list[str]:
-    """Return what holds for a plain integer in range."""
+def _be_in_range(parameter: Parameter) -> str:
+    """Return what holds for an integer in range."""
     name, minimum = parameter.name, parameter.minimum
-    return [f"type({name}) is int", f"{name} > {minimum - 1}" if minimum else f"{name} >= 0"]
+    return f"{name} > {minimum - 1}" if minimum else f"{name} >= 0"
 
 
 def check_rule(rule: Rule, signature: Signature) -> list[str]:

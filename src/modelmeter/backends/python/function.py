@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import textwrap
 
 from attrs import frozen
 
-from modelmeter.backends.python.checks import check_rule, check_size, check_widths, derive
-from modelmeter.backends.python.printer import StatementPrinter
+from modelmeter.backends.python.checks import check_rule, check_sizes, derive
+from modelmeter.backends.python.parameters import write_argument
+from modelmeter.backends.python.printer import LINE_LENGTH, StatementPrinter, fill_lines
 from modelmeter.evaluators.breakdown import Table
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts, Values
 from modelmeter.evaluators.signature import ROUTING, Signature
@@ -20,23 +21,32 @@ class Function:
 
     Parameters
     ----------
-    summary, notes
-        The first line of its docstring, and the next paragraph.
-    body
-        Its lines after the docstring.
+    docstring, body
+        Its lines after the header.
     result
         Its return type.
-    operations
-        Integer operations of one call, checks apart.
     """
 
     name: str
-    summary: str
-    notes: str
     signature: Signature
+    docstring: tuple[str, ...]
     body: tuple[str, ...]
     result: str
-    operations: int
+
+    @property
+    def text(self) -> str:
+        """The whole function."""
+        arguments = [f"{write_argument(size)}," for size in self.signature.parameters]
+        routing = [f'{ROUTING}: str = "uniform",'] if self.signature.has_routing else []
+        return "\n".join(
+            [
+                f"def {self.name}(",
+                *fill_lines(["*,", *arguments, *routing], "    "),
+                f") -> {self.result}:",
+                *self.docstring,
+                *self.body,
+            ]
+        )
 
 
 def print_function(evaluator: Evaluator) -> Function:
@@ -45,42 +55,36 @@ def print_function(evaluator: Evaluator) -> Function:
 
 
 def print_table(table: Table) -> Function:
-    """Return the function of a table, which returns a record for each row."""
+    """Return the function of a table, which returns a record for each row: a line of numbers each."""
     evaluator = table.evaluator
     printer = _write_prologue(evaluator)
-    cells = []
-    for output in evaluator.program.outputs:
-        if isinstance(output.numerator, int) and output.denominator == 1:
-            cells.append(str(output.numerator))
-        else:
-            printer.assign(output.name, output.numerator, output.denominator)
-            cells.append(output.name)
-    lines = [*printer.lines, "    return ("]
-    for place, key in enumerate(table.keys):
+    cells = [printer.print_cell(output.numerator, output.denominator) for output in evaluator.program.outputs]
+    lines = [*printer.lines, f'    return fill_{table.kind}("{table.stage}", (']
+    for place in range(len(table.keys)):
         row = cells[place * table.width : (place + 1) * table.width]
-        lines += [
-            f"        {table.record}(",
-            *(f"            {cell}," for cell in (*map(quote, key), *row)),
-            "        ),",
-        ]
-    return _make_function(evaluator, [*lines, "    )"], f"tuple[{table.record}, ...]")
-
-
-def quote(text: str) -> str:
-    """Return a Python literal of a module path or an operator's name."""
-    return json.dumps(text)  # ASCII, in double quotes: Python reads it the same
+        lines += fill_lines([f"{cell}," for cell in row], " " * 8)
+    return _make_function(evaluator, [*lines, "    ))"], f"tuple[{table.record}, ...]")
 
 
 def _make_function(evaluator: Evaluator, body: list[str], result: str) -> Function:
     return Function(
         name=evaluator.name,
-        summary=evaluator.summary,
-        notes=evaluator.notes,
         signature=evaluator.signature,
+        docstring=tuple(write_docstring(evaluator)),
         body=tuple(body),
         result=result,
-        operations=evaluator.operations,
     )
+
+
+def write_docstring(evaluator: Evaluator) -> list[str]:
+    """Return what a function is for, and of how many operations it is made."""
+    count = evaluator.operations
+    rest = " ".join(filter(None, (evaluator.notes, f"{count} operation{'s' if count != 1 else ''}.")))
+    line = f'    """{evaluator.summary} {rest}"""'
+    if len(line) <= LINE_LENGTH:
+        return [line]
+    lines = textwrap.wrap(rest, LINE_LENGTH - 4, break_long_words=False, break_on_hyphens=False)
+    return [f'    """{evaluator.summary}', "", *(f"    {line}" for line in lines), '    """']
 
 
 def _print_body(evaluator: Evaluator) -> tuple[list[str], str]:
@@ -92,11 +96,13 @@ def _print_body(evaluator: Evaluator) -> tuple[list[str], str]:
             return printer.lines, "Cost"
         case StageCosts(stages):
             for stage, cost in stages.items():
-                _print_cost(printer, evaluator, cost, f"{stage} =")
+                names = {name: name for name in cost.outputs.values()}
+                _print_cost(printer, evaluator, OneCost(names), f"{stage} =")
             return [*printer.lines, f"    return Stages(({', '.join(stages)}))"], "Stages"
         case OneValue(_, name):
             output = evaluator.output(name)
-            printer.write_return(output.numerator, output.denominator)
+            is_width = any(size.may_be_fraction for size in evaluator.signature.parameters)
+            printer.write_return(output.numerator, output.denominator, rounds=is_width)
             return printer.lines, "int"
         case Values():
             raise FormulaError("a function of several numbers is printed as a table", place=evaluator.name)
@@ -106,7 +112,10 @@ def _print_cost(printer: StatementPrinter, evaluator: Evaluator, cost: OneCost, 
     for metric, name in cost.outputs.items():
         output = evaluator.output(name)
         printer.assign(metric, output.numerator, output.denominator)
-    printer.lines.append(f"    {start} Cost(({', '.join(cost.outputs)}))")
+    names = [*(f"{metric}," for metric in cost.outputs)]
+    line = f"    {start} Cost(({' '.join(names).removesuffix(',')}))"
+    fits = len(line) <= LINE_LENGTH
+    printer.lines += [line] if fits else [f"    {start} Cost((", *fill_lines(names, " " * 8), "    ))"]
 
 
 def _write_prologue(evaluator: Evaluator) -> StatementPrinter:
@@ -114,10 +123,7 @@ def _write_prologue(evaluator: Evaluator) -> StatementPrinter:
     printer = StatementPrinter()
     lines = printer.lines
     signature = evaluator.signature
-    for parameter in signature.parameters:
-        if parameter.derivation is None and not parameter.may_be_fraction:
-            lines += check_size(parameter)
-    lines += check_widths(evaluator.name, [size for size in signature.parameters if size.may_be_fraction])
+    lines += check_sizes(evaluator.name, signature)
     if signature.has_routing:
         lines += [f'    if {ROUTING} != "uniform":', f"        check_routing({ROUTING})"]
     for rule in signature.early_rules:
@@ -126,7 +132,7 @@ def _write_prologue(evaluator: Evaluator) -> StatementPrinter:
     printer.assign_steps(first)
     for guard, formula in evaluator.guards.items():
         refusal = f'raise CostError("the sizes make {formula} negative")'
-        printer.test(evaluator.output(guard).numerator, "< 0", refusal)
+        printer.write_guard(evaluator.output(guard).numerator, "< 0", refusal)
     for name in signature.intermediates:
         printer.assign(name, evaluator.output(name).numerator)
     for parameter in signature.parameters:

@@ -10,11 +10,18 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modelmeter.backends.python.formula_function import FormulaFunction
+from modelmeter.backends.python.array_function import write_array_header
 from modelmeter.backends.python.function import Function
-from modelmeter.backends.python.parameters import write_argument, write_array_argument, write_record
 from modelmeter.backends.python.printer import LINE_LENGTH
-from modelmeter.evaluators.breakdown import Table
+from modelmeter.backends.python.records import (
+    group_rows,
+    list_classes,
+    write_dimension,
+    write_items,
+    write_literal,
+    write_outline,
+    write_row,
+)
 from modelmeter.evaluators.package import list_sizes
 from modelmeter.evaluators.spec import PackageSpec
 from modelmeter.model.stages import TRAINING_STEP
@@ -23,13 +30,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _RUNTIME = Path(__file__).parent / "runtime"
 
 _HELPERS = (
-    *("CostError", "check_bits", "check_routing", "check_size", "contradiction", "needs_rounding", "no_multiple"),
-    *("round_up", "routed_reads", "too_large", "too_small"),
-)
-
-_FORMULA_HELPERS = (
-    *("abbreviate", "agree", "at_most", "ceil_div", "differs", "equals", "exceeds", "floor_div", "largest"),
-    *("multiple_of", "not_negative", "routed_reads", "triangular"),
+    *("CostError", "check_again", "check_routing", "check_size", "contradiction", "no_multiple"),
+    *("routed_reads", "too_large", "too_small"),
 )
 
 
@@ -58,9 +60,10 @@ class PackageTemplates:
             autoescape=False,  # the text is Python: outside text is checked above, or becomes a literal
         )
         self._environment.filters |= {
-            "wrap": _wrap, "literal": _literal, "long_literal": _long_literal, "import_from": _import_from,
-            "tuple_of": _tuple_of, "argument": write_argument, "array_argument": write_array_argument,
-            "record": write_record,
+            "wrap": _wrap, "literal": write_literal, "long_literal": _long_literal, "import_from": _import_from,
+            "tuple_of": _tuple_of, "items": write_items, "array_header": write_array_header,
+            "dimension_record": write_dimension, "outline": write_outline, "classes": list_classes,
+            "row_record": write_row, "grouped": group_rows,
         }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:
@@ -93,7 +96,10 @@ class PackageTemplates:
             functions={module: sorted(names) for module, names in sorted(functions.items())},
             training=TRAINING_STEP,
             exported=sorted({*eager, *lazy}, key=_order),
-            lazy=sorted(lazy.items(), key=lambda item: _order(item[0])),
+            held={
+                module: sorted((name for name, holder in lazy.items() if holder == module), key=_order)
+                for module in dict.fromkeys(lazy.values())
+            },
         )
 
     def functions(self, path: str, functions: Sequence[Function], **values: object) -> str:
@@ -104,12 +110,6 @@ class PackageTemplates:
             results.add("Bits")
         used = results | {name for name in ("Cost", *_HELPERS) if re.search(rf"\b{name}\(", lines)}
         return self.render(f"{path.lstrip('_')}.jinja", functions=functions, imports=sorted(used, key=_order), **values)
-
-    def formulas(self, what: str, functions: Sequence[FormulaFunction], tables: Sequence[Table] = ()) -> str:
-        """Return a module of formulas of unknown sizes; ``what`` has them, and ``tables`` name the rows of some."""
-        lines = "\n".join(line for function in functions for line in function.body)
-        imports = sorted((name for name in _FORMULA_HELPERS if re.search(rf"\b{name}\(", lines)), key=_order)
-        return self.render("formulas.py.jinja", what=what, functions=functions, imports=imports, tables=tables)
 
     def facts(self, files: Mapping[str, str]) -> str:
         """Return the module of data about the package; its digest covers the text of ``files``."""
@@ -137,12 +137,14 @@ def _import_from(names: Iterable[str], module: str) -> str:
     )
 
 
-def _tuple_of(names: Iterable[str]) -> str:
-    """Return a tuple of names as Python, one a line where there are several."""
-    literals = [_literal(name) for name in names]
-    if len(literals) < 2:
-        return f"({''.join(f'{literal},' for literal in literals)})"
-    return "\n".join(["(", *(f"    {literal}," for literal in literals), ")"])
+def _tuple_of(names: Iterable[str], indent: int = 0) -> str:
+    """Return a tuple of names as Python, in as few lines as they fit into."""
+    literals = [write_literal(name) for name in names]
+    line = f"({', '.join(literals)}{',' if len(literals) == 1 else ''})"
+    if len(line) < LINE_LENGTH - 40:
+        return line
+    start = " " * indent
+    return "\n".join(["(", *(f"{start}    {literal}," for literal in literals), f"{start})"])
 
 
 def _wrap(text: str, indent: int) -> str:
@@ -151,17 +153,10 @@ def _wrap(text: str, indent: int) -> str:
     return f"\n{' ' * indent}".join(lines)
 
 
-def _literal(text: str) -> str:
-    """Return a Python literal of ``text`` in ASCII, quoted as the formatter would."""
-    quote = "'" if '"' in text and "'" not in text else '"'
-    escaped = text.encode("unicode_escape").decode().replace(quote, f"\\{quote}")
-    return f"{quote}{escaped}{quote}"
-
-
 def _long_literal(text: str) -> str:
     """Return a literal of ``text`` as an item of a list, in several lines where it is long."""
-    if len(_literal(text)) <= LINE_LENGTH - 5:
-        return _literal(text)
+    if len(write_literal(text)) <= LINE_LENGTH - 5:
+        return write_literal(text)
     words = textwrap.wrap(text, LINE_LENGTH - 30, break_on_hyphens=False)
     lines = [*(f"{line} " for line in words[:-1]), words[-1]]
-    return "\n".join(["(", *(f"        {_literal(line)}" for line in lines), "    )"])
+    return "\n".join(["(", *(f"        {write_literal(line)}" for line in lines), "    )"])

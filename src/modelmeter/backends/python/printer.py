@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 
 from attrs import field, frozen
@@ -18,25 +17,6 @@ Form = Callable[..., str]
 """From the printed operands, each an atom or in parentheses, to the printed call, an atom too."""
 
 
-@frozen(kw_only=True)
-class Dialect:
-    """How functions are printed.
-
-    Parameters
-    ----------
-    forms
-        The form of each function.
-    quotient
-        The form of a printed expression divided by an integer, rounded up.
-    chooses
-        Whether a product with a bracket is printed as a choice, ``(x if a > b else 0)``, which is faster.
-    """
-
-    forms: Mapping[str, Form]
-    quotient: Callable[[str, int], str]
-    chooses: bool
-
-
 def _print_routed_reads(*operands: str) -> str:
     """Return the call; where enough tokens read every expert for sure, a comparison comes before it."""
     experts, per_token, tokens, weights = operands
@@ -49,52 +29,39 @@ def _print_routed_reads(*operands: str) -> str:
     return f"({everything} if {tokens} > {enough} else {call})"
 
 
-def _print_call(name: str, *arguments: str) -> Form:
-    """Return the form of a call by name, with further arguments."""
-    return lambda *operands: f"{name}({', '.join([*map(strip_parentheses, operands), *arguments])})"
+def _print_maximum(*operands: str) -> str:
+    return f"max({', '.join(map(strip_parentheses, operands))})"
 
 
-def _snake(name: str) -> str:
-    """Return the name of a class as the name of a function."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+_FORMS: Mapping[str, Form] = {
+    **{function.__name__: function.python for function in INTEGER_FUNCTIONS},
+    RoutedReads.__name__: _print_routed_reads,
+    MAXIMUM: _print_maximum,
+}
 
 
-def _print_quotient(numerator: str, denominator: int) -> str:
+def print_node(node: Node) -> str:
+    """Return the Python expression of a node."""
+    return _Expressions().print(node)
+
+
+def print_quotient(numerator: str, denominator: int) -> str:
+    """Return the text of ``numerator / denominator`` rounded up; ``numerator`` is a printed expression."""
+    if denominator == 1:
+        return numerator
     is_atom = numerator.isidentifier() or numerator.isdecimal()
     return f"-(-{numerator if is_atom else f'({numerator})'} // {denominator})"
 
 
-SCALARS = Dialect(
-    forms={
-        **{function.__name__: function.python for function in INTEGER_FUNCTIONS},
-        RoutedReads.__name__: _print_routed_reads,
-        MAXIMUM: _print_call("max"),
-    },
-    quotient=_print_quotient,
-    chooses=True,
-)
-"""On Python integers."""
-
-FORMULAS = Dialect(
-    forms={
-        **{function.__name__: _print_call(_snake(function.__name__)) for function in INTEGER_FUNCTIONS},
-        RoutedReads.__name__: _print_call("routed_reads", "expert_routing"),
-        MAXIMUM: _print_call("largest"),
-    },
-    quotient=lambda numerator, denominator: f"ceil_div({numerator}, {denominator})",
-    chooses=False,
-)
-"""On integers and on polynomials of sizes; the functions are those of the generated package."""
-
-
-def print_node(node: Node, dialect: Dialect = SCALARS) -> str:
-    """Return the Python expression of a node."""
-    return _Expressions(dialect).print(node)
-
-
-def print_quotient(numerator: str, denominator: int, dialect: Dialect = SCALARS) -> str:
-    """Return the text of ``numerator / denominator`` rounded up; ``numerator`` is a printed expression."""
-    return numerator if denominator == 1 else dialect.quotient(numerator, denominator)
+def fill_lines(words: Iterable[str], indent: str) -> list[str]:
+    """Return words in as few lines as they fit into, each behind ``indent``."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + 1 + len(word) <= LINE_LENGTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{indent}{word}")
+    return lines
 
 
 def strip_parentheses(text: str) -> str:
@@ -112,7 +79,6 @@ def strip_parentheses(text: str) -> str:
 class _Expressions:
     """Prints nodes; ``brackets`` are the names of steps that are 0 or 1, known before they are used."""
 
-    dialect: Dialect
     brackets: set[str] = field(factory=set)
     _printed: dict[Node, str] = field(factory=dict)
 
@@ -126,16 +92,15 @@ class _Expressions:
         if not isinstance(node, Operation):
             return str(node) if isinstance(node, str) or node >= 0 else f"({node})"
         if node.function == SUM:
-            return f"({self.print_sum(node, ' ')})"
+            return f"({' '.join(self.print_terms(node))})"
         if node.function == PRODUCT:
             return self._print_product(node)
-        return self.dialect.forms[node.function](*map(self._print, node.operands))
+        return _FORMS[node.function](*map(self._print, node.operands))
 
-    def print_sum(self, node: Operation, separator: str) -> str:
-        """Return a sum with ``separator`` before each sign."""
+    def print_terms(self, node: Operation) -> list[str]:
+        """Return the terms of a sum, each but the first with its sign before it."""
         first, *others = map(self._print_summand, node.operands)
-        signed = [f"- {summand[1:]}" if summand.startswith("-") else f"+ {summand}" for summand in others]
-        return separator.join([first, *signed])
+        return [first, *(f"- {summand[1:]}" if summand.startswith("-") else f"+ {summand}" for summand in others)]
 
     def _print_summand(self, node: Node) -> str:
         """Return a summand: sums and products need no parentheses in a sum; choices, which bind looser, keep theirs."""
@@ -143,8 +108,7 @@ class _Expressions:
         return self.print(node) if is_open else self._print(node)
 
     def _is_plain_product(self, node: Operation) -> bool:
-        is_choice = self.dialect.chooses and any(map(self.is_bracket, node.operands))
-        return node.function == PRODUCT and not is_choice
+        return node.function == PRODUCT and not any(map(self.is_bracket, node.operands))
 
     def _print_product(self, node: Operation) -> str:
         if not self._is_plain_product(node):
@@ -169,17 +133,11 @@ class _Expressions:
 
 
 class StatementPrinter:
-    """Prints assignments, one a line; an expression that is too long for a line is broken into several.
+    """Prints assignments, one a line; an expression that is too long for a line is broken into several."""
 
-    Parameters
-    ----------
-    dialect
-        How functions are printed.
-    """
-
-    def __init__(self, dialect: Dialect = SCALARS) -> None:
+    def __init__(self) -> None:
         self.lines: list[str] = []
-        self._expressions = _Expressions(dialect)
+        self._expressions = _Expressions()
         # The steps of a program are renamed, so that the names stay in order whatever is broken up.
         self._names: dict[str, str] = {}
         self._count = 0
@@ -193,17 +151,24 @@ class StatementPrinter:
         """Print the assignment of ``node / denominator``, rounded up, to ``name``."""
         self._write(f"{name} = ", self._rename(node), denominator)
 
-    def write_return(self, node: Node, denominator: int = 1) -> None:
-        """Print the return of ``node / denominator``, rounded up."""
-        self._write("return ", self._rename(node), denominator)
+    def write_return(self, node: Node, denominator: int = 1, *, rounds: bool = False) -> None:
+        """Print the return of ``node / denominator``, rounded up; of what may be a fraction, where it ``rounds``."""
+        if rounds and denominator == 1 and isinstance(node, Operation):
+            self.assign("total", node)
+            self.lines.append("    return -(-total // 1)")
+        else:
+            self._write("return ", self._rename(node), denominator)
 
-    def test(self, node: Node, comparison: str, then: str) -> None:
+    def write_guard(self, node: Node, comparison: str, then: str) -> None:
         """Print a condition on ``node`` and what happens where it holds."""
         self.lines += [f"    if {self._text(self._rename(node))} {comparison}:", f"        {then}"]
 
-    def call(self, function: str, name: str, node: Node) -> None:
-        """Print the call of ``function`` with a name and with ``node``."""
-        self.lines.append(f'    {function}("{name}", {self._text(self._rename(node))})')
+    def print_cell(self, node: Node, denominator: int = 1) -> str:
+        """Return ``node / denominator``, rounded up, as an item of a row, after the steps that make it short."""
+        if denominator != 1 and isinstance(node, Operation):
+            node = self._assign_next(self._rename(node))
+        room = LINE_LENGTH // 2
+        return print_quotient(self._text(self._shorten(self._rename(node), room)), denominator)
 
     def _assign_next(self, node: Node) -> str:
         """Print the assignment of ``node`` to the next free name, and return that name."""
@@ -216,26 +181,21 @@ class StatementPrinter:
         return name
 
     def _write(self, start: str, node: Node, denominator: int = 1) -> None:
-        if denominator != 1 and len(self._quotient(f"({self._text(node)})", denominator)) > _room(start):
+        if denominator != 1 and len(print_quotient(f"({self._text(node)})", denominator)) > _room(start):
             node = self._assign_next(node)
         node = self._fit(node, _room(start))
-        text = self._quotient(self._text(node), denominator)
+        text = print_quotient(self._text(node), denominator)
         if len(text) <= _room(start):
             self.lines.append(f"    {start}{text}")
             return
         assert isinstance(node, Operation)
-        if len(text) > _room("    "):
-            text = self._expressions.print_sum(node, "\n")
-        self.lines += [f"    {start}(", *(f"        {line}" for line in text.split("\n")), "    )"]
+        self.lines += [f"    {start}(", *fill_lines(self._expressions.print_terms(node), " " * 8), "    )"]
 
     def _fit(self, node: Node, room: int) -> Node:
-        """Return ``node`` so that it fits into ``room`` columns, or is a sum of terms that each fit into a line.
-
-        A sum of two terms has to fit: the formatter would break it inside its brackets.
-        """
+        """Return ``node`` so that it fits into ``room`` columns, or is a sum of terms that each fit into a line."""
         if len(self._text(node)) <= room:
             return node
-        if isinstance(node, Operation) and node.function == SUM and len(node.operands) > 2:
+        if isinstance(node, Operation) and node.function == SUM:
             return node._replace(operands=tuple(self._shorten(term, _room("    + ")) for term in node.operands))
         return self._shorten(node, room)
 
@@ -258,9 +218,6 @@ class StatementPrinter:
         if isinstance(node, Operation):
             return node._replace(operands=tuple(map(self._rename, node.operands)))
         return node
-
-    def _quotient(self, numerator: str, denominator: int) -> str:
-        return print_quotient(numerator, denominator, self._expressions.dialect)
 
     def _text(self, node: Node) -> str:
         return self._expressions.print(node)

@@ -1,15 +1,16 @@
 """Every operator of every module over arrays: what ``breakdown`` has for single sizes, in bits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from ._array_runtime import Engine, SizeLike, evaluate
-from ._breakdown_formulas import OPERATORS, STATES
 from ._operations import Array
 from ._plan import Overflow
 from ._program import check_names, sizes_of
+from ._rows import list_operators
 from ._runtime import CostError, is_fraction, show
+from .breakdown import OPERATORS, STATES
 
 __all__ = ["OperatorCost", "StateCost", "operators", "states"]
 
@@ -50,7 +51,7 @@ def operators(
         As the function of the stage over arrays; or if there is no such stage, or a width is a fraction: rows are not
         rounded, and arrays hold integers.
     """
-    rows = _evaluate("operators", OPERATORS, stage, sizes, expert_routing, overflow, engine)
+    rows = _evaluate("operators", _OPERATOR_ROWS, stage, sizes, expert_routing, overflow, engine)
     return tuple(OperatorCost._make(row) for row in rows)
 
 
@@ -69,13 +70,13 @@ def states(
     TypeError, CostError, OverflowError
         As :func:`operators`.
     """
-    rows = _evaluate("states", STATES, stage, sizes, expert_routing, overflow, engine)
+    rows = _evaluate("states", _STATE_ROWS, stage, sizes, expert_routing, overflow, engine)
     return tuple(StateCost._make(row) for row in rows)
 
 
 def _evaluate(
     kind: str,
-    keys: Mapping[str, list[tuple[str, ...]]],
+    keys: Mapping[str, Sequence[tuple[str, ...]]],
     stage: str,
     sizes: Mapping[str, SizeLike],
     expert_routing: str,
@@ -94,3 +95,7 @@ def _evaluate(
     values = evaluate(function, given, overflow, engine, expert_routing)
     width = len(values) // max(1, len(keys[stage]))
     return [(*key, *values[place * width : (place + 1) * width]) for place, key in enumerate(keys[stage])]
+
+
+_OPERATOR_ROWS = {stage: list_operators(groups) for stage, groups in OPERATORS.items()}
+_STATE_ROWS = {stage: [(path,) for path in paths] for stage, paths in STATES.items()}

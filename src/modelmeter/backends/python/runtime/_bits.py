@@ -1,11 +1,14 @@
-"""Storage widths that are fractions: weights that are quantised in groups take 5.5 bits each, scales included."""
+"""The checks of arguments that are not plain integers in range, such as storage widths that are fractions.
 
-from collections.abc import Callable
+Weights that are quantised in groups take 5.5 bits each, scales included.
+"""
+
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import ceil
 from typing import Any, TypeVar
 
-from ._runtime import Cost, check_bits, needs_rounding
+from ._runtime import Cost, check_bits, check_size, is_fraction
 
 Result = TypeVar("Result")
 
@@ -14,6 +17,29 @@ class KnownBits(Fraction):
     """A width that was checked, whose results are rounded up by who made it."""
 
     is_known = True
+
+
+def check_again(function: Callable[..., Result], sizes: dict[str, Any], minima: Mapping[str, int]) -> Result | None:
+    """Return what a function returns for sizes that were checked; None where they are right as they are."""
+    defaults: dict[str, Any] = function.__kwdefaults__ or {}
+    checked = dict(sizes)
+    widths = [name for name in defaults if name.endswith("_bits")]
+    for name, default in defaults.items():
+        is_open = default is None and (sizes[name] is None or name not in minima)  # it follows from others
+        if not (is_open or name in widths or name == "expert_routing"):
+            checked[name] = check_size(name, sizes[name], minima.get(name, 1))
+    if any(map(needs_rounding, (sizes[name] for name in widths))):
+        return round_up(function, checked)
+    for name in widths:
+        checked[name] = check_bits(name, sizes[name], minima.get(name, 1))
+    if all(checked[name] is sizes[name] for name in defaults):
+        return None
+    return function(**checked)
+
+
+def needs_rounding(value: object) -> bool:
+    """Tell whether a value is a fraction that :func:`round_up` does not know of."""
+    return is_fraction(value) and not hasattr(value, "is_known")
 
 
 def round_up(function: Callable[..., Result], sizes: dict[str, Any]) -> Result:

@@ -6,10 +6,9 @@ import numpy as np
 
 from ._array_runtime import Cost, SizeLike, as_size, evaluate
 from ._facts import PAIRS
-from ._formulas import SIZES
 from ._operations import Array
 from ._plan import Overflow
-from ._program import check_names, check_stage
+from ._program import check_names, check_stage, sizes_of
 from ._runtime import CostError
 
 
@@ -43,7 +42,7 @@ def grid(stage: str, *, expert_routing: str = "uniform", overflow: Overflow = "e
         If a number may not fit into int64, and there is no other choice.
     """
     check_stage(stage)
-    known = SIZES[stage]
+    known = sizes_of(stage)
     axes: list[dict[str, Array]] = []
     given: dict[str, Any] = {}
     for name, value in sizes.items():

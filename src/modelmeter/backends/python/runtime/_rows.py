@@ -1,6 +1,7 @@
 """The records of a breakdown: of modules, and in exact integers of what they do and hold."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 
 class Module(NamedTuple):
@@ -38,3 +39,60 @@ class StateCost(NamedTuple):
     path: str
     weight_bits: int
     kv_cache_bits: int
+
+
+def list_operators(groups: Iterable[tuple[str, Iterable[str]]]) -> list[tuple[str, str]]:
+    """Return the path and the operator of each row; ``groups`` are modules with their operators."""
+    return [(path, operator) for path, operators in groups for operator in operators]
+
+
+def make_operators(groups: Iterable[tuple[str, Iterable[str]]], values: Sequence[Any]) -> tuple[OperatorCost, ...]:
+    """Return the rows of some operators; ``values`` are the numbers of all rows, row by row."""
+    return tuple(
+        OperatorCost(path, operator, *values[place : place + 5])
+        for place, (path, operator) in zip(range(0, len(values), 5), list_operators(groups), strict=True)
+    )
+
+
+def make_states(paths: Iterable[str], values: Sequence[Any]) -> tuple[StateCost, ...]:
+    """Return the rows of what some modules hold; ``values`` are the numbers of all rows, row by row."""
+    return tuple(
+        StateCost(path, *values[place : place + 2]) for place, path in zip(range(0, len(values), 2), paths, strict=True)
+    )
+
+
+def read_modules(classes: Mapping[str, str], outline: str) -> tuple[Module, ...]:
+    """Return the modules of an outline: the place and the class of each, how often it is there, what it is made with.
+
+    Parameters
+    ----------
+    classes
+        The qualified name of each class.
+    """
+    modules: list[Module] = []
+    parents: list[str] = []
+    for line in filter(None, outline.split("\n")):
+        name, class_name, *rest = line.split()
+        del parents[len(line) - len(line.lstrip()) :]
+        parent = parents[-1] if parents else None
+        name = name if name != "." else ""
+        path = f"{parent}.{name}" if parent else name
+        parents.append(path)
+        members = list_members(name)
+        repetition, count = rest.pop(0).split(":") if rest and ":" in rest[0] else ("none", "1")
+        params = {key: value == "True" if value in ("True", "False") else int(value) for key, value in _split(rest)}
+        modules.append(Module(path, members, class_name, classes[class_name], parent, repetition, int(count), params))
+    return tuple(modules)
+
+
+def list_members(place: str) -> str:
+    """Return the names of the siblings that stand for one: ``0,1,3`` of ``0-1,3``."""
+    if not place.replace("-", "").replace(",", "").isdecimal():
+        return place
+    spans = [span.partition("-") for span in place.split(",")]
+    return ",".join(str(number) for low, _, high in spans for number in range(int(low), int(high or low) + 1))
+
+
+def _split(words: Iterable[str]) -> list[tuple[str, str]]:
+    pairs = (word.partition("=") for word in words)
+    return [(key, value) for key, _, value in pairs]

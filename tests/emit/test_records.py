@@ -1,0 +1,72 @@
+"""Data of the package as text, and read back from it."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from modelmeter.backends.python.records import list_classes, write_dimension, write_items, write_outline, write_row
+from modelmeter.backends.python.runtime._rows import Module, list_members, read_modules
+from modelmeter.evaluators.breakdown import ModuleRecord
+from modelmeter.evaluators.signature import Parameter
+from modelmeter.support.errors import FormulaError
+
+ROOT = ModuleRecord(
+    path="", name="", class_name="Net", qualified_class_name="nets.Net", parent=None, repetition="none",
+    repetition_count=1, constructor_params={},
+)  # fmt: skip
+BLOCKS = evolve(
+    ROOT, path="blocks.0-1,3", name="0,1,3", class_name="Block", qualified_class_name="nets.Block", parent="blocks",
+    repetition="for", repetition_count=3, constructor_params={"width": 7, "is_wide": True, **{"x" * 30: 10**80}},
+)  # fmt: skip
+LIST = evolve(ROOT, path="blocks", name="blocks", class_name="List", qualified_class_name="nets.List", parent="")
+NORM = evolve(ROOT, path="blocks.0-1,3.norm", name="norm", parent="blocks.0-1,3")
+
+
+def test_modules_are_read_as_they_were_written() -> None:
+    modules = (ROOT, LIST, BLOCKS, NORM)
+    text = write_outline(modules)
+    assert all(len(line) <= 120 for line in text.splitlines())
+    assert text.startswith(". Net\n blocks List\n  0-1,3 Block for:3 width=7 is_wide=True")
+    namespace = f'found = """\n{text}\n"""'
+    found: dict[str, str] = {}
+    exec(namespace, found)  # as Python reads the literal
+    assert read_modules(dict(list_classes(modules)), found["found"]) == tuple(
+        Module(
+            module.path, module.name, module.class_name, module.qualified_class_name, module.parent,
+            module.repetition, module.repetition_count, dict(module.constructor_params),
+        )
+        for module in modules
+    )  # fmt: skip
+
+
+def test_siblings_are_listed_one_by_one() -> None:
+    assert [list_members(place) for place in ("0-1,3,7-9", "5", "norm1", "")] == ["0,1,3,7,8,9", "5", "norm1", ""]
+
+
+def test_a_module_whose_name_is_not_its_place_is_refused() -> None:
+    with pytest.raises(FormulaError, match=r"blocks.0-1,3: a module is named by its place"):
+        write_outline((ROOT, LIST, evolve(BLOCKS, name="0,1,2")))
+
+
+def test_two_classes_of_one_name_are_refused() -> None:
+    with pytest.raises(FormulaError, match="two classes of modules have one name"):
+        list_classes((ROOT, evolve(NORM, qualified_class_name="others.Net")))
+
+
+def test_a_row_is_a_tuple_also_of_one_operator() -> None:
+    assert write_row(("path", ["mm"])) == '        ("path", ("mm",)),'
+    assert write_row(("path", ["mm", "add"])) == '        ("path", ("mm", "add")),'
+
+
+def test_a_size_says_what_follows_from_it() -> None:
+    text = write_dimension(Parameter(name="max_new_tokens", default=29, target="decode_steps"))
+    first, second, last = text.split("\n")
+    assert (first, last) == ('    "max_new_tokens": Dimension(', "    ),")
+    assert second.startswith('        29, "tokens", "tokens to generate')
+    assert second.endswith('1, target="decode_steps"')
+
+
+def test_items_fill_lines() -> None:
+    assert write_items(["one", "two"], 4) == '    "one", "two",'
+    assert write_items([], 4) == ""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
+from small_package import make_parameter
 
 from modelmeter.backends.python.records import list_classes, write_dimension, write_items, write_outline, write_row
 from modelmeter.backends.python.runtime._rows import Module, list_members, read_modules
 from modelmeter.evaluators.breakdown import ModuleRecord
-from modelmeter.evaluators.signature import Parameter
 from modelmeter.support.errors import FormulaError
 
 ROOT = ModuleRecord(
@@ -60,7 +60,7 @@ def test_a_row_is_a_tuple_also_of_one_operator() -> None:
 
 
 def test_a_size_says_what_follows_from_it() -> None:
-    text = write_dimension(Parameter(name="max_new_tokens", default=29, target="decode_steps"))
+    text = write_dimension(make_parameter(name="max_new_tokens", default=29, target="decode_steps"))
     first, second, last = text.split("\n")
     assert (first, last) == ('    "max_new_tokens": Dimension(', "    ),")
     assert second.startswith('        29, "tokens", "tokens to generate')

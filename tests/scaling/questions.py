@@ -38,7 +38,7 @@ def _whole(depth: int) -> st.SearchStrategy[sympy.Expr]:
         st.builds(lambda a, b: sympy.sympify(ceil_div(sympy.Integer(a), N + b)), _counts, _counts),
         st.builds(lambda kind, a, b: kind(a, b), st.sampled_from([Differs, Equals, Exceeds]), inner, leaves),
         st.builds(Triangular, inner),
-        st.builds(lambda a, b: sympy.Max(a, b, evaluate=False), inner, inner),
+        st.builds(lambda a, b: sympy.Max(a, b, evaluate=bool(a.is_Integer and b.is_Integer)), inner, inner),
         st.builds(
             lambda more, k, tokens, weights: RoutedReads(k + more, k, tokens, weights),
             st.integers(0, 5), st.integers(1, 4), inner, st.integers(1, 30),

@@ -9,14 +9,14 @@ So pieces are exact, and there are finitely many: nothing is smoothed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from math import gcd, lcm
 
 from attrs import frozen
 
 from modelmeter.scaling import univariate
-from modelmeter.scaling.terms import BRACKETS, CHOICES, ROUNDINGS, Number, Term, apply, evaluate
+from modelmeter.scaling.program import Instruction, Program, compile_terms
+from modelmeter.scaling.terms import BRACKETS, CHOICES, ROUNDINGS, Number, Term, apply
 from modelmeter.scaling.univariate import Coefficients, Run, find_signs
 from modelmeter.support.errors import FormulaError
 
@@ -69,10 +69,6 @@ class Cell:
                 yield Cell(self.modulus * factor, self.point(offset), first, last)
 
 
-class _SplitError(Exception):
-    """A cell is too coarse; its reader knows where it must be split."""
-
-
 @frozen
 class Piece:
     """A cell with the polynomials in q that formulas are on it."""
@@ -81,13 +77,13 @@ class Piece:
     polynomials: tuple[Coefficients, ...]
 
 
-def find_pieces(terms: Sequence[Term], name: str, cells: Sequence[Cell]) -> list[Piece]:
+def find_pieces(formulas: Sequence[Term] | Program, name: str, cells: Sequence[Cell]) -> list[Piece]:
     """Return formulas of one size as polynomials, on cells that cover the given ones.
 
     Parameters
     ----------
-    terms
-        Formulas whose only size is ``name``.
+    formulas
+        Whose only size is ``name``; as instructions, where they are asked for often.
     cells
         Where they are asked for.
 
@@ -96,27 +92,32 @@ def find_pieces(terms: Sequence[Term], name: str, cells: Sequence[Cell]) -> list
     NotResolvedError
         If a formula divides by a size, or has too many pieces.
     """
+    program = formulas if isinstance(formulas, Program) else compile_terms(formulas)
     pending = list(reversed(cells))
     pieces: list[Piece] = []
     while pending:
         if len(pieces) + len(pending) > MOST_CELLS:
             raise NotResolvedError("a formula has too many pieces", place=name, expected=f"at most {MOST_CELLS}")
         cell = pending.pop()
+        if cell.first == cell.last:  # a single point needs no polynomials
+            found = map(univariate.constant, program.evaluate({name: cell.start}))
+            pieces.append(Piece(cell, tuple(found)))
+            continue
         reader = _CellReader(name, cell)
-        try:
-            pieces.append(Piece(cell, tuple(reader.read_all(terms))))
-        except _SplitError:
+        polynomials = reader.read(program)
+        if polynomials is None:
             pending += reversed(reader.list_parts())
+        else:
+            pieces.append(Piece(cell, polynomials))
     return pieces
 
 
 class _CellReader:
-    """Reads formulas on one cell, or says how it must be split."""
+    """Reads formulas on one cell, or says how it must be split: then what is not known yet is None."""
 
     def __init__(self, name: str, cell: Cell) -> None:
         self._name = name
         self._cell = cell
-        self._known: dict[Term, Coefficients] = {name: cell.points}
         self._starts: set[int] = set()
         self._factor = 1
 
@@ -135,55 +136,46 @@ class _CellReader:
                 parts += Cell(cell.modulus, cell.residue, first, last).refine(self._factor)
         return parts
 
-    def read_all(self, terms: Sequence[Term]) -> list[Coefficients]:
-        """Return the polynomials in q of terms; where the cell must be split, all of them have said so."""
-        found: list[Coefficients] = []
-        for term in terms:
-            with suppress(_SplitError):
-                found.append(self.read(term))
-        if len(found) < len(terms):
-            raise _SplitError
-        return found
+    def read(self, program: Program) -> tuple[Coefficients, ...] | None:
+        """Return the polynomials in q of formulas, or None where the cell must be split."""
+        found: list[Coefficients | None] = []
+        for instruction in program.instructions:
+            found.append(self._compute(instruction, [found[part] for part in instruction.parts]))
+        outputs = [found[output] for output in program.outputs]
+        known = [output for output in outputs if output is not None]
+        return tuple(known) if len(known) == len(outputs) else None
 
-    def read(self, term: Term) -> Coefficients:
-        """Return the polynomial in q of a term."""
-        if term not in self._known:
-            self._known[term] = self._compute(term)
-        return self._known[term]
-
-    def _compute(self, term: Term) -> Coefficients:
-        if isinstance(term, int):
-            return univariate.constant(term)
-        if isinstance(term, str):
-            raise FormulaError("a formula of one size has another", place=term, expected=self._name)
-        if self._cell.first == self._cell.last:  # a single point needs no polynomials
-            return univariate.constant(evaluate(term, {self._name: self._cell.start}))
-        head, *rest = term
-        if head == "/":
-            return univariate.constant(Fraction(*rest))
-        if head == "^":
-            return self._power(self.read(rest[0]), rest[1])
-        if head == "+":
-            total: Coefficients = ()
-            for polynomial in self.read_all(rest):
-                total = univariate.add(total, polynomial)
-            return total
+    def _compute(self, instruction: Instruction, parts: Sequence[Coefficients | None]) -> Coefficients | None:
+        head = instruction.head
+        if head == "number":
+            return univariate.constant(instruction.number)
+        if head == "size":
+            if instruction.name != self._name:
+                raise FormulaError("a formula of one size has another", place=instruction.name, expected=self._name)
+            return self._cell.points
+        known = [part for part in parts if part is not None]
         if head == "*":
-            product: Coefficients = (1,)
-            for argument in rest:
-                product = univariate.multiply(product, self.read(argument))
-                if not product:  # what stands beside a bracket that is 0 has no need of pieces
-                    return product
-            return product
+            if any(not part for part in known):  # what stands beside a bracket that is 0 has no need of pieces
+                return ()
+            return _multiply(known) if len(known) == len(parts) else None
+        if len(known) < len(parts):
+            return None
+        if head == "^":
+            return self._power(known[0], int(instruction.number))
+        if head == "+":
+            return univariate.add_all(known)
+        if head not in CHOICES and all(len(part) <= 1 for part in known):
+            return univariate.constant(apply(head, [univariate.value_at(part, 0) for part in known]))
+        return self._call(head, known)
+
+    def _call(self, head: str, arguments: list[Coefficients]) -> Coefficients | None:
         if head in CHOICES:
-            return self._choose(head, self.read_all(rest))
-        arguments = self.read_all(rest)
-        if all(len(argument) <= 1 for argument in arguments):
-            return univariate.constant(apply(head, [univariate.value_at(argument, 0) for argument in arguments]))
+            return self._choose(head, arguments)
         if head in ROUNDINGS:
             return self._round(head, *arguments)
         if head in BRACKETS:
-            return self._bracket(head, *arguments)
+            sign = self._sign(univariate.subtract(*arguments))
+            return None if sign is None else univariate.constant(apply(head, [sign, 0]))
         if head == "triangular":
             (count,) = arguments
             return univariate.scale(univariate.add(univariate.multiply(count, count), count), Fraction(1, 2))
@@ -196,30 +188,29 @@ class _CellReader:
             raise NotResolvedError("a formula divides by a size or by zero", place=self._name)
         return univariate.power(univariate.constant(Fraction(1) / base[0]), -exponent)
 
-    def _choose(self, head: str, candidates: list[Coefficients]) -> Coefficients:
+    def _choose(self, head: str, candidates: list[Coefficients]) -> Coefficients | None:
         chosen = candidates[0]
         for other in candidates[1:]:
             sign = self._sign(univariate.subtract(other, chosen))
+            if sign is None:
+                return None
             if sign and (sign > 0) == (head == "max"):
                 chosen = other
         return chosen
 
-    def _sign(self, polynomial: Coefficients) -> int:
-        """Return the sign that a polynomial has on the whole cell."""
+    def _sign(self, polynomial: Coefficients) -> int | None:
+        """Return the sign that a polynomial has on the whole cell, or ask for a split where it changes."""
         runs = find_signs(polynomial, self._cell.first, self._cell.last)
         if len(runs) > 1:
             self._starts.update(run.first for run in runs)
-            raise _SplitError
+            return None
         return runs[0].sign
 
-    def _bracket(self, head: str, first: Coefficients, second: Coefficients) -> Coefficients:
-        return univariate.constant(apply(head, [self._sign(univariate.subtract(first, second)), 0]))
-
-    def _round(self, head: str, dividend: Coefficients, divisor: Coefficients) -> Coefficients:
+    def _round(self, head: str, dividend: Coefficients, divisor: Coefficients) -> Coefficients | None:
         if len(divisor) != 1:
             return self._round_by_size(head, dividend, divisor)
         by = divisor[0]
-        if self._sign(divisor) <= 0 or by.denominator != 1:
+        if by <= 0 or by.denominator != 1:
             raise FormulaError("a divisor must be a positive integer", place=self._name, found=by)
         denominator = lcm(*(coefficient.denominator for coefficient in dividend))
         whole = [int(coefficient * denominator) for coefficient in dividend]
@@ -230,7 +221,7 @@ class _CellReader:
             if factor > MOST_CELLS:
                 raise NotResolvedError("a rounding has too many residue classes", place=self._name, found=factor)
             self._factor = factor
-            raise _SplitError
+            return None
         remainder = univariate.value_at(dividend, 0)
         if remainder.denominator != 1:
             raise FormulaError("an integer function got a fraction", place=head, found=remainder)
@@ -238,33 +229,31 @@ class _CellReader:
         floor = univariate.scale(univariate.subtract(dividend, univariate.constant(rest)), Fraction(1, int(by)))
         return univariate.add(floor, univariate.constant(1 if rest and head == "ceil_div" else 0))
 
-    def _split_points(self, rest: Coefficients) -> None:
-        """Ask for each point of its own where a polynomial is not positive."""
-        for run in find_signs(rest, self._cell.first, self._cell.last):
+    def _is_beyond(self, rest: Coefficients) -> bool:
+        """Tell whether a polynomial is positive on the whole cell, or ask for each point of its own where it is not."""
+        runs = find_signs(rest, self._cell.first, self._cell.last)
+        if [run.sign for run in runs] == [1]:
+            return True
+        for run in runs:
             self._starts.add(run.first)
             if run.sign > 0:
                 continue
             if run.last is None or run.last - run.first > MOST_CELLS:
                 raise NotResolvedError("a formula has too many pieces", place=self._name)
             self._starts.update(range(run.first, run.last + 1))
-        raise _SplitError
+        return False
 
-    def _round_by_size(self, head: str, dividend: Coefficients, divisor: Coefficients) -> Coefficients:
+    def _round_by_size(self, head: str, dividend: Coefficients, divisor: Coefficients) -> Coefficients | None:
         """Round a quotient of a number by a size: it is small from some size on."""
         if len(dividend) > 1:
             raise NotResolvedError("a rounding divides one size by another", place=self._name)
-        rest = univariate.subtract(divisor, dividend)
-        if self._sign_or_none(rest) != 1:
-            self._split_points(rest)
+        if not self._is_beyond(univariate.subtract(divisor, dividend)):
+            return None
         return (1,) if head == "ceil_div" and dividend else ()
-
-    def _sign_or_none(self, polynomial: Coefficients) -> int | None:
-        runs = find_signs(polynomial, self._cell.first, self._cell.last)
-        return runs[0].sign if len(runs) == 1 else None
 
     def _routed_reads(
         self, experts: Coefficients, per_token: Coefficients, tokens: Coefficients, weights: Coefficients
-    ) -> Coefficients:
+    ) -> Coefficients | None:
         """Read all experts where there are many tokens; see ``expected_routed_reads`` for the bound."""
         if not weights or not per_token:
             return ()
@@ -273,6 +262,11 @@ class _CellReader:
         everything = experts[0] * weights[0]
         enough: Number = experts[0] * (2 * int(everything)).bit_length()
         rest = univariate.subtract(univariate.scale(tokens, per_token[0]), univariate.constant(enough))
-        if self._sign_or_none(rest) != 1:
-            self._split_points(rest)
-        return univariate.constant(everything)
+        return univariate.constant(everything) if self._is_beyond(rest) else None
+
+
+def _multiply(factors: Sequence[Coefficients]) -> Coefficients:
+    product: Coefficients = (1,)
+    for factor in factors:
+        product = univariate.multiply(product, factor)
+    return product

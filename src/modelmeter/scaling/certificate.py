@@ -11,6 +11,7 @@ from modelmeter.scaling import terms, univariate
 from modelmeter.scaling.cells import Cell, Piece, find_pieces
 from modelmeter.scaling.cover import cell_to_json, cells_from_json, check_cover
 from modelmeter.scaling.domain import Range
+from modelmeter.scaling.program import Program, compile_terms
 from modelmeter.scaling.terms import Term
 from modelmeter.support.errors import CertificateError, FormulaError
 
@@ -118,8 +119,9 @@ class SignTable:
         """Replay: the cells cover the range, and on each the formula has the sign that is claimed."""
         check_fingerprint(self.formula, self.fingerprint, formula)
         check_cover([each.cell for each in self.cells], self.range)
+        program = compile_terms([self.formula])
         for each in self.cells:
-            for piece in replay_pieces(self.formula, self.name, each.cell):
+            for piece in replay_pieces(program, self.name, each.cell):
                 runs = univariate.find_signs(piece.polynomials[0], piece.cell.first, piece.cell.last)
                 wrong = [run for run in runs if run.sign != each.sign]
                 if wrong:
@@ -152,7 +154,7 @@ class SignTable:
         )
 
 
-def replay_pieces(formula: Term, name: str, cell: Cell) -> list[Piece]:
+def replay_pieces(program: Program, name: str, cell: Cell) -> list[Piece]:
     """Return the pieces of a formula on a cell of a certificate.
 
     Raises
@@ -161,7 +163,7 @@ def replay_pieces(formula: Term, name: str, cell: Cell) -> list[Piece]:
         If it has none.
     """
     try:
-        return find_pieces([formula], name, [cell])
+        return find_pieces(program, name, [cell])
     except FormulaError as error:
         raise CertificateError("a cell cannot be replayed", place=str(cell), found=str(error)) from None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from modelmeter.scaling import box, normal_form
 from modelmeter.scaling.domain import Range
-from modelmeter.scaling.normal_form import NormalForm
+from modelmeter.scaling.normal_form import Monomial, NormalForm
 from modelmeter.scaling.terms import CHOICES, ROUNDINGS, Term, is_call, names_of
 
 
@@ -15,15 +15,16 @@ def find_direction(form: NormalForm, name: str, ranges: Mapping[str, Range]) -> 
 
     None: that is not proved. Sizes are not negative.
     """
-    in_calls: NormalForm = {}
-    plain: NormalForm = {}
+    by_calls: dict[Monomial, NormalForm] = {}
     for monomial, coefficient in form.items():
-        has_call = any(is_call(each) and name in names_of(each) for each, _ in monomial)
-        (in_calls if has_call else plain)[monomial] = coefficient
-    directions = {_direction_of_plain(plain, name, ranges)}
-    for monomial, coefficient in in_calls.items():
-        direction = _direction_of_product(monomial, name, ranges)
-        directions.add(None if direction is None else direction * (1 if coefficient > 0 else -1))
+        calls = tuple((each, times) for each, times in monomial if is_call(each) and name in names_of(each))
+        rest = tuple((each, times) for each, times in monomial if (each, times) not in calls)
+        by_calls.setdefault(calls, {})[rest] = coefficient
+    directions: set[int | None] = set()
+    for calls, coefficient_form in by_calls.items():
+        directions.add(_direction_of_product(calls, coefficient_form, name, ranges))
+        if None in directions:
+            return None
     return join(directions)
 
 
@@ -49,18 +50,25 @@ def _direction_of_plain(form: NormalForm, name: str, ranges: Mapping[str, Range]
     return -1 if box.proves(normal_form.scale(difference, -1), ranges, strict=False) else None
 
 
-def _direction_of_product(monomial: normal_form.Monomial, name: str, ranges: Mapping[str, Range]) -> int | None:
+def _direction_of_product(
+    calls: Monomial, coefficient: NormalForm, name: str, ranges: Mapping[str, Range]
+) -> int | None:
+    """Return which way a product of calls and of a coefficient without the size in a call goes."""
+    own = _direction_of_plain(coefficient, name, ranges)
+    if not calls or own is None:
+        return own
     directions: set[int | None] = set()
-    for generator, times in monomial:
-        if not is_call(generator):
-            directions.add((1 if times > 0 else -1) if generator == name else 0)
-            continue
-        direction = _direction_of_call(generator, name, ranges)
-        assert isinstance(generator, tuple)
-        if direction != 0 and generator[0] in CHOICES:
+    for call, times in calls:
+        assert isinstance(call, tuple)
+        if call[0] in CHOICES and (own or len(calls) > 1 or times != 1):
             return None  # it may be negative, and then a product of it does not go its way
+        direction = _direction_of_call(call, name, ranges)
         directions.add(None if direction is None else direction * (1 if times > 0 else -1))
-    return join(directions)
+    together = join(directions)
+    for sign in (1, -1):
+        if together is not None and box.proves(normal_form.scale(coefficient, sign), ranges, strict=False):
+            return join({own, together * sign})
+    return None
 
 
 def _direction_of_call(call: Term, name: str, ranges: Mapping[str, Range]) -> int | None:
@@ -76,9 +84,9 @@ def _direction_of_call(call: Term, name: str, ranges: Mapping[str, Range]) -> in
         return join({directions[0], None if other is None else -other})
     if head in ("differs", "equals"):
         return _direction_of_difference(head, arguments, directions, ranges)
-    if head == "routed_reads" and directions[0] == directions[1] == 0:
-        return join({directions[2], directions[3]})
-    return None
+    # Routed experts: with more tokens, choices or weights more is read; and with more experts, since fewer are chosen
+    # twice: the derivative of E (1 - (1 - k/E)^N) by E is the chance that an expert is chosen by two tokens or more.
+    return join(set(directions)) if head == "routed_reads" else None
 
 
 def _direction_of_difference(

@@ -11,14 +11,14 @@ from attrs import frozen
 
 from modelmeter.scaling import box, growth, normal_form, terms
 from modelmeter.scaling.box_sign import BoxSign, Growth
-from modelmeter.scaling.certificate import Certificate
+from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, as_quantity
 from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
 from modelmeter.scaling.shift import shift
 from modelmeter.scaling.signs import CHECKED_POINTS, Signs, find_signs
-from modelmeter.scaling.statement import PROVED, Statement, hedge
+from modelmeter.scaling.statement import PROVED, Statement, expect_answer, hedge
 from modelmeter.scaling.univariate import sign_of
 from modelmeter.support.errors import FormulaError
 
@@ -37,6 +37,12 @@ class Sign(Statement):
 
     over: tuple[str, ...]
     signs: frozenset[int]
+
+    def _check_answer(self) -> None:
+        """Check that the signs are those of the certificate."""
+        for certificate in self.certificates:
+            if isinstance(certificate, SignTable):
+                expect_answer(self, frozenset(each.sign for each in certificate.cells), self.signs)
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -60,6 +66,15 @@ class Monotone(Statement):
     over: str
     direction: int | None
     turns: tuple[int, ...] = ()
+
+    def _check_answer(self) -> None:
+        """Check that the direction is that of the certificate."""
+        for certificate in self.certificates:
+            if isinstance(certificate, Growth):
+                expect_answer(self, certificate.direction, self.direction)
+            if isinstance(certificate, SignTable):
+                found = {each.sign for each in certificate.cells}
+                expect_answer(self, None if found >= {-1, 1} else sum(found), self.direction)
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -167,9 +182,13 @@ def monotone(of: Operand, over: str, *, bounds: Bounds | None = None, free: Sequ
     question = ask((quantity,), over, bounds=bounds, free=free)
     above, below = read_fraction(question.formulas[0])
     is_quotient = below != normal_form.constant(1)
+    if len(question.names) > 1 and is_quotient:
+        raise FormulaError("of a quotient the way is known over one free size only", place=quantity.name)
+    direction = None if is_quotient else growth.find_direction(above, over, question.domain.ranges)
+    if direction is not None:
+        certificate = Growth(term_of(above), over, question.domain.ranges, direction)
+        return _make(quantity.name, question.formulas[0], over, direction, (), question.domain, PROVED, (certificate,))
     if len(question.names) > 1:
-        if is_quotient:
-            raise FormulaError("of a quotient the way is known over one free size only", place=quantity.name)
         return _monotone_on_box(quantity.name, above, over, question.domain)
     step = question.range.multiple_of
     difference = normal_form.add(shift(above, over, step), normal_form.scale(above, -1))
@@ -193,11 +212,6 @@ def monotone(of: Operand, over: str, *, bounds: Bounds | None = None, free: Sequ
 
 
 def _monotone_on_box(name: str, form: NormalForm, over: str, domain: Domain) -> Monotone:
-    direction = growth.find_direction(form, over, domain.ranges)
-    if direction is not None:
-        certificate = Growth(term_of(form), over, domain.ranges, direction)
-        formula = terms.to_sympy(term_of(form), {each: sympy.Symbol(each) for each in domain.ranges})
-        return _make(name, formula, over, direction, (), domain, PROVED, (certificate,))
     step = domain.ranges[over].multiple_of
     difference = normal_form.add(shift(form, over, step), normal_form.scale(form, -1))
     last = domain.ranges[over].last

@@ -87,12 +87,20 @@ def _join(left: Monomial, right: Monomial) -> Monomial:
     powers = dict(left)
     for each, times in right:
         powers[each] = powers.get(each, 0) + times
-    kept = [(each, times) for each, times in powers.items() if times]
+    kept = [(each, min(times, 1) if _is_bracket(each) else times) for each, times in powers.items() if times]
     return tuple(sorted(kept, key=lambda pair: order_of(pair[0])))
 
 
+def _is_bracket(term: Term) -> bool:
+    """Tell whether a term is 0 or 1: all its powers are the same then."""
+    return isinstance(term, tuple) and term[0] in BRACKETS
+
+
 def read(term: Term) -> NormalForm:
-    """Return the normal form of a term; the arguments of its calls are brought into normal form, too."""
+    """Return the normal form of a term; the arguments of its calls are brought into normal form, too.
+
+    ``[a = b]`` becomes ``1 - [a != b]``, so that what stands beside both is seen.
+    """
     return _Reader().read(term)
 
 
@@ -138,6 +146,9 @@ def read_call(head: str, forms: list[NormalForm]) -> NormalForm:
     if head in BRACKETS and forms[0] == forms[1]:
         return constant(1 if head == "equals" else 0)
     arguments = [to_normal_term(form) for form in forms]
+    if head in ("differs", "equals"):
+        differs = generator(("differs", *sorted(arguments, key=order_of)))
+        return differs if head == "differs" else add(constant(1), scale(differs, -1))
     if head in CHOICES:
         arguments = sorted(set(arguments), key=order_of)
         if len(arguments) == 1:

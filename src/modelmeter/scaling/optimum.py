@@ -8,11 +8,12 @@ from typing import Any
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling.certificate import SignTable
+from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.domain import number_to_json
 from modelmeter.scaling.extremes import certify_bound, find_extremes
+from modelmeter.scaling.order import find_tail
 from modelmeter.scaling.quantity import Operand, as_quantity
-from modelmeter.scaling.question import Bounds, ask, read_fraction
+from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
 from modelmeter.scaling.regimes import Goal
 from modelmeter.scaling.statement import Statement, expect_answer
 from modelmeter.scaling.terms import Number
@@ -69,16 +70,19 @@ def optimum(of: Operand, over: str, *, bounds: Bounds | None = None, goal: Goal 
     sign = -1 if goal == "smallest" else 1
     extremes = find_extremes(above, below, over, question.range)
     best = extremes[0 if goal == "smallest" else 1]
-    certificates = () if best.value is None else (certify_bound(above, below, best.value, sign, over, question.range),)
+    certificates: tuple[Certificate, ...]
+    if best.value is None:  # the leading terms say that there is no bound
+        certificates = tuple(find_tail(term_of(form), over, question.range) for form in (above, below))
+    else:
+        certificates = (certify_bound(above, below, best.value, sign, over, question.range),)
     if best.value is None:
         says = f"has no {goal} value: it {'falls' if sign < 0 else 'grows'} without end"
     elif best.at is None:
         says = f"has no {goal} value: it tends to {best.value}"
     else:
         says = f"is {goal} at {over} = {best.at}, where it is {best.value}"
-    known = "proved" if certificates else "not bounded"
     return Optimum(
         question=f"{goal} {quantity.name} over {over}", value=best.at, domain=question.domain,
-        formula=None if best.at is None else sympy.Integer(best.at), sentence=f"{quantity.name} {says}.", known=known,
+        formula=None if best.at is None else sympy.Integer(best.at), sentence=f"{quantity.name} {says}.",
         certificates=certificates, over=over, goal=goal, bound=best.value,
     )  # fmt: skip

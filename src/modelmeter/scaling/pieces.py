@@ -13,6 +13,7 @@ from modelmeter.scaling.cells import NotResolvedError, Piece, find_pieces
 from modelmeter.scaling.certificate import check_fingerprint, replay_pieces
 from modelmeter.scaling.cover import cell_to_json, cells_from_json, check_cover
 from modelmeter.scaling.domain import Range, number_from_json, number_to_json
+from modelmeter.scaling.program import compile_terms
 from modelmeter.scaling.terms import Number, Term
 from modelmeter.support.errors import CertificateError
 
@@ -99,8 +100,9 @@ class Pieces:
         """Replay: the cells cover the range, and on each the formula is the polynomial that is claimed."""
         check_fingerprint(self.formula, self.fingerprint, formula)
         check_cover([piece.cell for piece in self.pieces], self.range)
+        program = compile_terms([self.formula])
         for piece in self.pieces:
-            found = replay_pieces(self.formula, self.name, piece.cell)
+            found = replay_pieces(program, self.name, piece.cell)
             if [each.polynomials for each in found] != [piece.polynomials]:
                 raise CertificateError(
                     "a formula is another polynomial", place=f"{self.name} on {piece.cell}",

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from modelmeter.scaling.certificate import Certificate
 from modelmeter.scaling.crossover import crossover
-from modelmeter.scaling.quantity import Operand, as_quantity
+from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
 from modelmeter.scaling.question import Bounds, ask
 from modelmeter.scaling.regimes import Goal, Regimes, regimes
 from modelmeter.scaling.statement import Statement
@@ -118,14 +118,13 @@ def regime_map(
         raise FormulaError("a map needs an end of its first size", place=across, expected=f"at most {MOST_ROWS} values")
     rows: list[RegimeRows] = []
     certificates: list[Certificate] = []
+    filled = {
+        name: Quantity(formula=formula, name=name, unit=each.unit)
+        for (name, each), formula in zip(quantities.items(), question.formulas, strict=True)
+    }
     for value in values:
-        row = regimes(
-            {
-                name: each.at(**{across: value}) if each.has_size(across) else each
-                for name, each in quantities.items()
-            }, along,
-            bounds={along: question.domain.ranges[along]}, goal=goal,
-        )  # fmt: skip
+        at = {name: each.at(**{across: value}) if each.has_size(across) else each for name, each in filled.items()}
+        row = regimes(at, along, bounds={along: question.domain.ranges[along]}, goal=goal)
         certificates += row.certificates
         _append(rows, value, row)
     return RegimeMap(

@@ -111,12 +111,18 @@ def evaluate(term: Term, values: Mapping[str, Number]) -> Number:
     if head == "/":
         return Fraction(*rest)
     if head == "^":
-        base, exponent = evaluate(rest[0], values), rest[1]
-        if exponent < 0 and base == 0:
-            raise FormulaError("a formula divides by zero")
-        return base**exponent if exponent >= 0 else simplest(Fraction(1) / base**-exponent)
+        return raise_to(evaluate(rest[0], values), rest[1])
     found = [evaluate(argument, values) for argument in rest]
     return apply(head, found)
+
+
+def raise_to(base: Number, exponent: int) -> Number:
+    """Return a power of a number; the exponent may be negative."""
+    if exponent >= 0:
+        return base**exponent
+    if base == 0:
+        raise FormulaError("a formula divides by zero")
+    return simplest(Fraction(1) / base**-exponent)
 
 
 def apply(head: str, arguments: list[Number]) -> Number:

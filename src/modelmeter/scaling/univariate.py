@@ -6,7 +6,7 @@ once. The difference has a lower degree, so this ends; it finds every sign on th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from math import comb
 from typing import TypeAlias
@@ -38,6 +38,15 @@ def add(one: Coefficients, other: Coefficients) -> Coefficients:
     if len(one) < len(other):
         one, other = other, one
     return trim([*(a + b for a, b in zip(one, other, strict=False)), *one[len(other) :]])
+
+
+def add_all(polynomials: Sequence[Coefficients]) -> Coefficients:
+    """Return the sum of many polynomials."""
+    total: list[Number] = [0] * max(map(len, polynomials), default=0)
+    for polynomial in polynomials:
+        for place, coefficient in enumerate(polynomial):
+            total[place] += coefficient
+    return trim(total)
 
 
 def multiply(one: Coefficients, other: Coefficients) -> Coefficients:

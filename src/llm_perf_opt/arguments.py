@@ -31,7 +31,9 @@ Argument = int | str | Fraction
 """A size, or how experts are chosen."""
 
 
-def parse_arguments(assignments: Iterable[str], names: Iterable[str], kind: str) -> dict[str, Argument]:
+def parse_arguments(
+    assignments: Iterable[str], names: Iterable[str], kind: str, *, aliases: Iterable[str] = ()
+) -> dict[str, Argument]:
     """Return keyword arguments that are written ``key=value``.
 
     Parameters
@@ -40,6 +42,8 @@ def parse_arguments(assignments: Iterable[str], names: Iterable[str], kind: str)
         The keys that there are.
     kind
         What a key is, for the error: ``argument of prefill``.
+    aliases
+        Names that are offered too where they come close to one that there is not.
 
     Raises
     ------
@@ -48,20 +52,20 @@ def parse_arguments(assignments: Iterable[str], names: Iterable[str], kind: str)
     WorkloadError
         If an argument is not written so, is given twice, or its value is no number.
     """
-    names = list(names)
+    names, aliases = list(names), list(aliases)
     given: dict[str, Argument] = {}
     for assignment in assignments:
         key, separator, value = assignment.partition("=")
         if not separator or not key:
             raise WorkloadError("this is not an argument", expected="key=value", found=assignment)
-        check_name(kind, key, names)
+        check_name(kind, key, names, aliases)
         if key in given:
             raise WorkloadError("an argument is given twice", place=key)
         given[key] = value if key == ROUTING else parse_size(key, value)
     return given
 
 
-def check_name(kind: str, name: str, names: Iterable[str]) -> None:
+def check_name(kind: str, name: str, names: Iterable[str], aliases: Iterable[str] = ()) -> None:
     """Raise an error unless ``name`` is one of ``names``; it says which comes close, or is meant by another word.
 
     Raises
@@ -71,7 +75,8 @@ def check_name(kind: str, name: str, names: Iterable[str]) -> None:
     """
     names = list(names)
     if name not in names:
-        raise unknown_name(kind, name, names, meant=[each for each in _MEANT.get(name, ()) if each in names])
+        meant = [each for each in _MEANT.get(name, ()) if each in names]
+        raise unknown_name(kind, name, names, aliases, meant)
 
 
 def parse_size(name: str, text: str) -> int | Fraction:

@@ -135,10 +135,16 @@ def print_tree(
 
 @app.command("eval")
 def evaluate(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A stage, training_step, a layer, or its torch class.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A stage, training_step, step, chunk, a layer, or its torch class.")
+    ],
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="Its sizes; the others have their defaults. Bits may be 5.5 or 11/2."),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Its sizes; the others have their defaults. A stage takes sizes of the architecture too, as "
+            "hidden_size=2560. Bits may be 5.5 or 11/2. A step takes a list: contexts=914,1500,2048.",
+        ),
     ] = None,
     page: page_views.PageOption = None,
     crop: page_views.CropOption = True,

@@ -135,9 +135,34 @@ class TestEval:
         assert more == 797 * 3 * 2 * 1280 * 129280
         assert PEAK not in run("eval", "training_step").out
 
+    def test_what_a_server_runs(self, run: Run) -> None:
+        """A step of sequences of different lengths, and a chunk of a prompt behind a cached prefix."""
+        found = json.loads(run("eval", "step", "contexts=914,1_500,2048", "weight_bits=5.5", "--json").out)
+        assert found["cost"] == costs.step(contexts=[914, 1500, 2048], weight_bits=Fraction(11, 2)).as_dict()
+        assert found["arguments"]["contexts"] == [914, 1500, 2048]
+        assert "step(contexts=914,1500,2048, weight_bits=16" in run("eval", "step", "contexts=914,1500,2048").out
+        found = json.loads(run("eval", "chunk", "seq_len=256", "cached_tokens=77", "logits_tokens=0", "--json").out)
+        assert found["cost"] == costs.chunk(seq_len=256, cached_tokens=77, logits_tokens=0).as_dict()
+
+    @pytest.mark.parametrize("name", [*STAGES, "training_step"])
+    def test_sizes_of_the_architecture(self, run: Run, name: str) -> None:
+        """The general evaluators take them; there is no peak for them, and none is shown."""
+        size = {"clip_hidden_size": 1088} if name == "vision" else {"hidden_size": 1320}
+        found = json.loads(run("eval", name, *(f"{key}={value}" for key, value in size.items()), "--json").out)
+        assert found["cost"] == getattr(costs.general, name)(**size).as_dict()
+        assert found["arguments"].items() >= size.items()
+        assert PEAK not in found
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
+            (("step",), ("contexts", "no default", "contexts=914,1500,2048")),
+            (("step", "contexts=3", "contexts=5"), ("contexts", "given twice")),
+            (("step", "contexts=3,x"), ("contexts", "not an integer", "x")),
+            (("step", "contexts=0,3"), ("step", "at least 1")),
+            (("prefill", "contexts=3"), ("argument of prefill", "contexts")),
+            (("prefill", "hiddensize=3"), ("argument of prefill", "did you mean hidden_size")),
+            (("linear", "hidden_size=3"), ("argument of linear", "in_features")),
             (("prefil",), ("did you mean prefill",)),
             (("hidden",), ("known are vision, projector, prefill, decode, request, training_step", " more")),
             (("training",), ("did you mean training_step",)),

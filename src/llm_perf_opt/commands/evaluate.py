@@ -10,9 +10,19 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.arguments import Argument, as_json, fill_arguments, parse_arguments, write_argument
+from llm_perf_opt.arguments import Argument, as_json, fill_arguments, parse_arguments, parse_size, write_argument
 from llm_perf_opt.commands.page_views import PageViews
-from llm_perf_opt.evaluators import COST, FUSED_IO, PEAK, find_functions, find_layer, list_defaults, take_arguments
+from llm_perf_opt.evaluators import (
+    CONTEXTS,
+    COST,
+    FUSED_IO,
+    PEAK,
+    find_functions,
+    find_layer,
+    is_general,
+    list_defaults,
+    take_arguments,
+)
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
 from modelmeter.support.errors import WorkloadError
 
@@ -21,24 +31,27 @@ from modelmeter.support.errors import WorkloadError
 class Evaluation:
     """What was evaluated, with which arguments (but for those that follow from others), and its six metrics.
 
-    ``fused_io_bytes`` is None for a training step, ``peak_activation_bytes`` also for a layer.
+    ``fused_io_bytes`` is None for a training step and for a server, ``peak_activation_bytes`` also for a layer, and
+    where sizes of the architecture are given.
     """
 
     name: str
-    arguments: Mapping[str, Argument]
+    arguments: Mapping[str, Argument | tuple[int, ...]]
     cost: Mapping[str, int]
     fused_io_bytes: int | None
     peak_activation_bytes: int | None
 
     def to_json(self) -> str:
         """Return the evaluation as JSON; every number of a cost is an exact integer."""
-        arguments = {name: as_json(value) for name, value in self.arguments.items()}
+        arguments = {
+            name: value if isinstance(value, tuple) else as_json(value) for name, value in self.arguments.items()
+        }
         document = {"name": self.name, "arguments": arguments, COST: dict(self.cost), **self._beside}
         return json.dumps(document, indent=1)
 
     def render(self) -> RenderableType:
         """Return what was evaluated, over a table of the metrics."""
-        arguments = ", ".join(f"{name}={write_argument(value)}" for name, value in self.arguments.items())
+        arguments = ", ".join(f"{name}={_write(value)}" for name, value in self.arguments.items())
         table = make_table("metric", "exact", "about")
         for metric, value in self._list_values():
             table.add_row(metric, format_integer(value), format_quantity(value, unit_of(metric)))
@@ -61,15 +74,17 @@ class Evaluation:
 
 
 def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = None) -> Evaluation:
-    """Evaluate a stage, a training step or a layer.
+    """Evaluate a stage, a training step, a step or chunk of a server, or a layer.
 
     Parameters
     ----------
     name
-        A stage, ``training_step``, or a layer of ``deepseek_ocr_costs.layers``, also by its torch class.
+        A stage, ``training_step``, ``step``, ``chunk``, or a layer of ``deepseek_ocr_costs.layers``, also by its torch
+        class.
     assignments
         Its keyword arguments, as ``key=value``; the others have their default values. Those of a stage are those of
-        its cost and of its peak, each of which gets its own.
+        its cost and of its peak, each of which gets its own. A stage or training step takes the sizes of the
+        architecture too; then nothing is said of its peak.
     views
         A page that sizes of its views follow from, if there is one.
 
@@ -81,17 +96,37 @@ def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = No
         If an argument is not written ``key=value``, is given twice, is no number, or is refused.
     """
     name = find_layer(name)
-    functions, defaults = find_functions(name), list_defaults(name)
-    given = parse_arguments(assignments, defaults, f"argument of {name}")
+    assignments = list(assignments)
+    general = is_general(name, (assignment.partition("=")[0] for assignment in assignments))
+    functions, defaults = find_functions(name, general=general), list_defaults(name, general=general)
+    lists = _parse_contexts(assignments) if CONTEXTS in defaults else {}
+    single = (each for each in assignments if not each.startswith(f"{CONTEXTS}=")) if lists else assignments
+    known = list_defaults(name, general=True)
+    given = parse_arguments(single, defaults, f"argument of {name}", aliases=known)
     given |= (views or PageViews()).find_sizes(name, given, defaults)
     try:
-        results = {result: function(**take_arguments(function, given)) for result, function in functions.items()}
+        results = {
+            result: function(**take_arguments(function, {**given, **lists})) for result, function in functions.items()
+        }
     except costs.CostError as error:
         raise WorkloadError(str(error), place=name) from None
     return Evaluation(
         name=name,
-        arguments=fill_arguments(defaults, given),
+        arguments={**lists, **fill_arguments(defaults, given)},
         cost=results[COST]._asdict(),
         fused_io_bytes=results.get(FUSED_IO),
         peak_activation_bytes=results.get(PEAK),
     )
+
+
+def _parse_contexts(assignments: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Return the lengths of the sequences of a step, the one argument that is a list: ``contexts=914,1500``."""
+    texts = [text for key, _, text in (each.partition("=") for each in assignments) if key == CONTEXTS]
+    if len(texts) != 1:
+        problem = "an argument is given twice" if texts else "this argument has no default"
+        raise WorkloadError(problem, place=CONTEXTS, expected=f"{CONTEXTS}=914,1500,2048")
+    return {CONTEXTS: tuple(int(parse_size(CONTEXTS, text)) for text in texts[0].split(","))}
+
+
+def _write(value: Argument | tuple[int, ...]) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else write_argument(value)

@@ -6,7 +6,6 @@ Run it with: python examples/fill_a_card.py [card]
 
 import argparse
 import sys
-from bisect import bisect_right
 
 from attrs import evolve
 
@@ -16,6 +15,7 @@ from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
 from llm_perf_opt.reporting.evaluation import sizes_of
+from llm_perf_opt.reporting.largest_batch import largest_batch
 from modelmeter.support.errors import ModelMeterError
 
 MODES = ("tiny", "small", "base", "large", "gundam", "gundam-m")
@@ -38,8 +38,7 @@ def main() -> None:
     for mode in MODES:
         for logits, logits_tokens in (("all", None), ("last", 1)):
             profile = evolve(find_profile(mode), logits_tokens=logits_tokens)  # its towers take a page in a call
-            # The bytes grow with the pages, so the most pages that fit are found by halving.
-            num_pages = bisect_right(range(1, 2**20), hardware.usable_bytes, key=lambda pages: hold(profile, pages))
+            num_pages = largest_batch(sizes_of(profile, "bfloat16"), hardware.usable_bytes)
             line = f"{mode:<9} {logits:<6}  {num_pages:>13,}  {hold(profile, num_pages or 1) / 2**30:>4.1f}"
             if num_pages:
                 batch = evolve(profile, num_pages=num_pages)

@@ -50,6 +50,7 @@ def analyze(
     with_paths: bool = False,
     out: str | os.PathLike[str] | None = None,
     preprocessing: str | None = None,
+    page: tuple[int, int] | None = None,
 ) -> AnalyticRun:
     """Predict the time of a workload and write the report.
 
@@ -82,6 +83,9 @@ def analyze(
         The folder to write; by default that of the run, or of the report's own id where there is no run.
     preprocessing
         Which of the vendor's programs makes the views of a page; without it, as the workload says.
+    page
+        The sides of the page in pixels, which its tiles and the image tokens of its prompt follow from; without them,
+        as the workload says.
 
     Raises
     ------
@@ -99,10 +103,11 @@ def analyze(
         "logits_tokens": logits_tokens,
         "preprocessing": preprocessing,
     }
-    # All at once, as they are checked against each other.
-    profile = evolve(
-        find_profile(request.workload_profile_id), **{name: value for name, value in asked.items() if value is not None}
-    )
+    asked = {name: value for name, value in asked.items() if value is not None}
+    found = find_profile(request.workload_profile_id)
+    if page is not None:
+        found = evolve(found, preprocessing=asked.pop("preprocessing", found.preprocessing)).with_page(*page)
+    profile = evolve(found, **asked)  # all at once, as they are checked against each other
     report = build_report(
         ReportRequest(
             profile=profile,

@@ -112,8 +112,11 @@ def make_table(*headers: str, text_columns: int = 1, title: str | None = None) -
 
 
 @contextmanager
-def show_progress() -> Iterator[Callable[[str], None]]:
-    """Show what is being done on stderr, on a terminal only; yields the function that names the next step."""
+def show_progress(*, lines: bool = False) -> Iterator[Callable[[str], None]]:
+    """Show what is being done on stderr, on a terminal only; yields the function that names the next step.
+
+    With ``lines``, elsewhere too: a line as each step begins.
+    """
     console = open_console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -125,6 +128,8 @@ def show_progress() -> Iterator[Callable[[str], None]]:
         def begin(step: str) -> None:
             end()
             progress.add_task(step, total=None)
+            if lines and not console.is_terminal:
+                console.print(step, markup=False, soft_wrap=True)
 
         yield begin
         end()

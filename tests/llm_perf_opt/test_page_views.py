@@ -101,6 +101,19 @@ def test_a_report_takes_the_program(run: Run, tmp_path: Path) -> None:
         assert report["prediction"]["sizes"]["base_size"] == side
 
 
+def test_a_report_of_a_page(run: Run, tmp_path: Path) -> None:
+    """A page of 3 x 2 tiles: (2 * 10) * (3 * 10 + 1) = 620 tokens of tiles and 16 * 17 + 1 of its view, 10 of text."""
+    assert run("report", "--page", "1684x1191", "--out", tmp_path / "wide").code == 0
+    report = json.loads((tmp_path / "wide" / "report.json").read_text(encoding="utf-8"))
+    sizes = {name: report["prediction"]["sizes"][name] for name in ("num_width_tiles", "num_height_tiles", "seq_len")}
+    assert sizes == {"num_width_tiles": 3, "num_height_tiles": 2, "seq_len": 620 + 273 + 10}
+    assert (report["workload"]["page_width"], report["workload"]["page_height"]) == (1684, 1191)
+    refused = run("report", "--workload", "tiny", "--page", "1684x1191", "--out", tmp_path / "none")
+    assert_refused(refused, "tiny", "not cut", "leave out --page")
+    assert_refused(run("report", "--page", "1920x1920", "--out", tmp_path / "none"), "preprocessing", "say which")
+    assert not (tmp_path / "none").exists()
+
+
 def test_pages_need_no_sympy() -> None:
     result = run_apart("eval", "request", "--page", "1191x1684", forbidden=("sympy", "torch", "numpy"))
     assert (result.returncode, result.stderr) == (0, "")

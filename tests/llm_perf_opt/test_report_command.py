@@ -73,7 +73,9 @@ def test_it_prints_stages_modules_and_what_binds(tmp_path: Path) -> None:
         # 7,501,700,744 or 7,342,778,504 bytes, of 80 x 2^30 less 2.14 x 2^30.
         "\nmemory: 77.86 GiB usable (80.00 less a reserve of 2.14), 1 page in a call of the vision towers\n"
         "logits of all 913 positions: 6.99 GiB at the peak, fits, with 70.87 GiB of headroom\n"
-        "logits of the last position: 6.84 GiB at the peak, fits, with 71.02 GiB of headroom\nwrote: ",
+        "logits of the last position: 6.84 GiB at the peak, fits, with 71.02 GiB of headroom\n"
+        "most pages that fit at once: 92 with logits of all 913 positions, 353 with logits of the last position\n"
+        "wrote: ",
     ):  # fmt: skip
         assert words in shown
 

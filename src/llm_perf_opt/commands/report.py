@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from llm_perf_opt.commands.page_views import PreprocessingOption
+from llm_perf_opt.commands.page_views import PageOption, PageViews, PreprocessingOption
 from llm_perf_opt.defaults import DTYPE, HARDWARE, WORKLOAD
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def report(
     with_paths: PathsOption = False,
     as_json: JsonOption = False,
     preprocessing: PreprocessingOption = None,
+    page: PageOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     from llm_perf_opt.analytic_run import analyze
@@ -182,6 +183,7 @@ def report(
         with_paths=with_paths,
         out=out,
         preprocessing=preprocessing,
+        page=None if page is None else PageViews(page=page).sides,
     )
     if as_json:
         typer.echo(to_json(summarize(run.report)), nl=False)
@@ -197,6 +199,7 @@ def read_clock() -> str:
 
 
 def _print(run: AnalyticRun) -> None:
+    from llm_perf_opt.reporting.largest_batch import largest_batch
     from llm_perf_opt.reporting.memory import measure_memory
     from llm_perf_opt.terminal import open_table_console, print_lines
     from llm_perf_opt.visualize import report_tables
@@ -226,4 +229,8 @@ def _print(run: AnalyticRun) -> None:
             f"{need.words}: {gib(need.total_bytes)} GiB at the peak, {need.verdict}, "
             f"{headroom if need.fits else f'{gib(-need.headroom_bytes)} GiB short'}"
         )
+    sizes = prediction.sizes
+    most = (largest_batch({**sizes, "logits_tokens": need.logits_tokens}, need.usable_bytes) for need in needs)
+    pages_that_fit = ", ".join(f"{pages:,} with {need.words}" for pages, need in zip(most, needs, strict=True))
+    print_lines(f"most pages that fit at once: {pages_that_fit}")
     print_lines(f"{'wrote' if run.is_new else 'unchanged'}: {run.folder}")

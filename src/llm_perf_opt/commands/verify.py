@@ -47,7 +47,7 @@ def verify(
                 raise OutputError("the folder of this file does not exist", place=str(file))
             refuse_foreign(file, keys)
             refuse_unwritable(file)
-    with show_progress() as begin:
+    with show_progress(lines=True) as begin:
         begin("load the proofs")
         from llm_perf_opt.verification.run import run
 

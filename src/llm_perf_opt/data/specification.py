@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, TypeVar, get_args
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.data.image_tokens import image_tokens
@@ -159,6 +159,25 @@ class OCRWorkloadProfile:
                 "more positions get logits than there are", place="logits_tokens",
                 expected=f"at most seq_len, {self.seq_len}", found=self.logits_tokens,
             )  # fmt: skip
+
+    def with_page(self, width: int, height: int) -> OCRWorkloadProfile:
+        """Return this profile for a page of so many pixels, with the same text in its prompt.
+
+        Raises
+        ------
+        RecordError
+            If the profile does not cut pages, a side is out of range, or the vendor's programs differ in the tiles and
+            none is named.
+        """
+        if not self.crop_mode:
+            raise RecordError("the sides of a page that is not cut make no difference", place=self.profile_id,
+                              remedy="leave out --page, or take a profile with crop_mode")  # fmt: skip
+        text = self.seq_len - self.num_image_tokens
+        tokens = self._count(self.base_size, *self._cut(width, height, self.preprocessing))
+        return evolve(
+            self, page_width=width, page_height=height, num_width_tiles=None, num_height_tiles=None,
+            seq_len=text + tokens,
+        )  # fmt: skip
 
     @property
     def tile_grid(self) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import typer
 
 from llm_perf_opt.analytic_run import AnalyticRun, analyze
 from llm_perf_opt.commands import report as report_command
-from llm_perf_opt.commands.page_views import PreprocessingOption
+from llm_perf_opt.commands.page_views import PageOption, PreprocessingOption
 from llm_perf_opt.defaults import DTYPE, HARDWARE, WORKLOAD
 from llm_perf_opt.exit_codes import run_to_end
 
@@ -48,6 +48,7 @@ def run(
     with_paths: report_command.PathsOption = False,
     as_json: report_command.JsonOption = False,
     preprocessing: PreprocessingOption = None,
+    page: PageOption = None,
 ) -> None:
     """Predict the time and memory of a workload on a card. Writes a report, module by module."""
     report_command.report(
@@ -71,6 +72,7 @@ def run(
         with_paths=with_paths,
         as_json=as_json,
         preprocessing=preprocessing,
+        page=page,
     )
 
 

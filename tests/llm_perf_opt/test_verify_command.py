@@ -99,7 +99,7 @@ def test_a_full_run_leaves_nothing_unless_it_is_told_where(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "codegen" / "formulas").mkdir(parents=True)
     result = run("verify", "--full")
-    assert (result.code, result.err) == (0, "")
+    assert (result.code, result.err) == (0, "load the proofs\n")
     assert "the evidence is not kept: name a folder with --out" in result.out
     assert list((tmp_path / "codegen" / "formulas").iterdir()) == []
     assert run("verify", "--full", "--out", "codegen").code == 0

@@ -47,10 +47,10 @@ def verify(
                 raise OutputError("the folder of this file does not exist", place=str(file))
             refuse_foreign(file, keys)
             refuse_unwritable(file)
-    with show_progress(lines=True) as begin:
+    with show_progress() as begin:
         begin("load the proofs")
         from llm_perf_opt.verification.run import run
-
+    with show_progress(lines=True) as begin:
         verification = run(is_full=full, name=layer, jobs=jobs, begin=begin)
     open_table_console().print(draw_rows(verification.rows))
     if json_file is not None:

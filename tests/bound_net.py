@@ -141,7 +141,7 @@ NET = Module(
 def to_graph(net: Module) -> ModuleGraph:
     nodes = tuple(net.nodes())
     called = tuple(node.path for node in nodes if node.calls)
-    return ModuleGraph(nodes=nodes, call_order=called, workload={}, architecture={}, sam_global_attn_indexes=())
+    return ModuleGraph(nodes=nodes, call_order=called, workload={}, architecture={}, lists={})
 
 
 def bind_net(net: Module, layers: Mapping[str, BaseLayer] = LAYERS) -> BoundModule:

@@ -60,7 +60,7 @@ def test_the_formulas_are_those_of_the_family(published: CompiledModel, other: C
 
 def test_a_graph_knows_what_it_was_traced_with(other: CompiledModel) -> None:
     assert other.graph.architecture == other.architecture.dimension_values()
-    assert other.graph.sam_global_attn_indexes == other.architecture.sam_global_attn_indexes
+    assert other.graph.lists == {"sam_global_attn_indexes": other.architecture.sam_global_attn_indexes}
 
 
 def test_every_number_of_global_blocks_and_dense_layers_compiles(other_architecture: DeepSeekOCRArchitecture) -> None:

@@ -40,7 +40,7 @@ def make_graph() -> ModuleGraph:
     return ModuleGraph(
         workload={"batch_size": 5},
         architecture={"hidden_size": 3, "first_k_dense_replace": 0},
-        sam_global_attn_indexes=(2, 5),
+        lists={"sam_global_attn_indexes": (2, 5)},
         call_order=("layers.0-1,4", "", "head"),
         nodes=(
             # 12 of the head, 3 x 12 of the layers, 1 of its own
@@ -132,7 +132,7 @@ def changed(place: str, value: object) -> str:
         ('{"schema_version": 1, "schema_version": 1}', ""),
         ('{"schema_version": ' + "9" * 5000 + "}", ""),
         ("{}", "schema_version"),
-        (changed("schema_version", 2), "schema_version"),
+        (changed("schema_version", 1), "schema_version"),
         (changed("schema_version", True), "schema_version"),
         (changed("nodes", ...), "nodes"),
         (changed("call_order", ...), "call_order"),
@@ -164,7 +164,7 @@ def changed(place: str, value: object) -> str:
         (changed("workload", [5]), "workload"),
         (changed("workload/batch_size", -5), "workload.batch_size"),
         (changed("architecture/hidden size", 3), "architecture"),
-        (changed("sam_global_attn_indexes", [-1]), "sam_global_attn_indexes"),
+        (changed("lists", {"sizes": [-1]}), "lists.sizes"),
     ],
 )
 def test_damaged_json_is_refused_with_the_place(text: str, place: str) -> None:

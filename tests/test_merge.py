@@ -18,7 +18,7 @@ def make_graph(sizes: dict[str, int | None]) -> ModuleGraph:
         for path, size in sizes.items()
     )  # fmt: skip
     call_order = tuple(path for path, size in sizes.items() if size is not None)
-    return ModuleGraph(nodes=nodes, call_order=call_order, workload={}, architecture={}, sam_global_attn_indexes=())
+    return ModuleGraph(nodes=nodes, call_order=call_order, workload={}, architecture={}, lists={})
 
 
 def merge(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
-import deepseek_ocr_costs as costs
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.suggestions import unknown_name
 
@@ -87,8 +86,7 @@ def parse_size(name: str, text: str) -> int | Fraction:
     WorkloadError
         If it is not written as a number, or is too long to be a size.
     """
-    dimension = costs.DIMENSIONS.get(name)
-    may_be_fraction = dimension is not None and dimension.may_be_fraction
+    may_be_fraction = name in _WIDTHS
     if len(text) > _LONGEST:
         raise WorkloadError("the number is too long", place=name, expected=f"at most {_LONGEST} digits", found=text)
     if _INTEGER.fullmatch(text):
@@ -101,7 +99,9 @@ def parse_size(name: str, text: str) -> int | Fraction:
     raise WorkloadError("the value is not an integer", place=name, expected="digits: 1913 or 1_913", found=text)
 
 
-def fill_arguments(defaults: Mapping[str, int | str | None], given: Mapping[str, Argument]) -> dict[str, Argument]:
+def fill_arguments(
+    defaults: Mapping[str, int | str | None], given: Mapping[str, Argument], dimensions: Mapping[str, Any]
+) -> dict[str, Argument]:
     """Return all arguments of an evaluator that are known: those given and the defaults, not what follows from them.
 
     Parameters
@@ -110,11 +110,13 @@ def fill_arguments(defaults: Mapping[str, int | str | None], given: Mapping[str,
         By name, None for what follows from others or is there for one that does.
     given
         What was given; more does no harm.
+    dimensions
+        The ``DIMENSIONS`` of the package that has the evaluator.
     """
     used: dict[str, Argument] = {}
     for name, default in defaults.items():
         value = given.get(name, default)
-        dimension = costs.DIMENSIONS.get(name)
+        dimension = dimensions.get(name)
         if value is None and dimension is not None and dimension.target not in (None, *given):
             value = dimension.default
         if value is not None:

@@ -10,7 +10,9 @@ import typer
 
 # These bring their own options, and import late too.
 from llm_perf_opt.commands import coverage, page_views, report, solve, sweep, trace, verify
+from llm_perf_opt.commands.model_option import ModelOption
 from llm_perf_opt.exit_codes import print_error, print_warning, run_to_end
+from modelmeter.model.registry import DEFAULT, list_models
 
 app = typer.Typer(
     name="modelmeter",
@@ -46,6 +48,13 @@ def take_options(
     """Take what is no option of a command."""
 
 
+@app.command("models")
+def list_registered() -> None:
+    """List the registered models."""
+    for name in list_models():
+        typer.echo(name)
+
+
 @app.command("compile")
 def compile_model(
     out: Annotated[
@@ -60,6 +69,7 @@ def compile_model(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="What the model is called; else as its config says.")
     ] = None,
+    model: ModelOption = DEFAULT,
     save_graph: Annotated[
         Path | None, typer.Option("--save-graph", metavar="FILE", help="Also save the module graph here.")
     ] = None,
@@ -75,7 +85,13 @@ def compile_model(
 
         folder = FOLDER if out is None else out
         compilation = compile_files(
-            config, graph, begin, name=name, evidence_file=folder / EVIDENCE_FILE, accuracy_file=folder / ACCURACY_FILE
+            config,
+            graph,
+            begin,
+            name=name,
+            model=model,
+            evidence_file=folder / EVIDENCE_FILE,
+            accuracy_file=folder / ACCURACY_FILE,
         )
         begin("compare the files" if check else "write the files")
         try:
@@ -99,13 +115,14 @@ def show_formulas(
     metric: Annotated[str | None, typer.Option("--metric", metavar="METRIC", help="Only this metric.")] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     graph: GraphOption = None,
+    model: ModelOption = DEFAULT,
 ) -> None:
     """Show the formulas of a layer, stage or training step."""
     from llm_perf_opt.commands import show
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.terminal import has_unicode, open_console
 
-    found = show.find_formulas(compile_graph(read_graph(graph)), name)
+    found = show.find_formulas(compile_graph(read_graph(graph, model), model), name)
     if metric is not None:
         found = [show.choose_metric(formulas, metric) for formulas in found]
     console = open_console()
@@ -120,13 +137,14 @@ def show_formulas(
 def print_tree(
     as_json: Annotated[bool, typer.Option("--json", help="Print the module graph as JSON.")] = False,
     graph: GraphOption = None,
+    model: ModelOption = DEFAULT,
 ) -> None:
     """Show the modules: classes, repetitions, parameters, calls."""
     from llm_perf_opt.commands.sources import read_graph
     from llm_perf_opt.commands.tree import draw_tree
     from llm_perf_opt.terminal import open_console
 
-    modules = read_graph(graph)
+    modules = read_graph(graph, model)
     if as_json:
         typer.echo(modules.to_json(), nl=False)
     else:
@@ -149,6 +167,7 @@ def evaluate(
     page: page_views.PageOption = None,
     crop: page_views.CropOption = True,
     preprocessing: page_views.PreprocessingOption = None,
+    model: ModelOption = DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with exact integers.")] = False,
 ) -> None:
     """Evaluate a stage, a training step or a layer, exactly."""
@@ -156,7 +175,7 @@ def evaluate(
     from llm_perf_opt.terminal import open_console
 
     views = page_views.PageViews(page=page, crop_mode=crop, preprocessing=preprocessing)
-    evaluation = evaluate_arguments(name, arguments or [], views)
+    evaluation = evaluate_arguments(name, arguments or [], views, model=model)
     if as_json:
         typer.echo(evaluation.to_json())
     else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from importlib import import_module
 from typing import Any, Final
 
-import deepseek_ocr_costs as costs
+from modelmeter.model.registry import DEFAULT, find_package
+from modelmeter.support.errors import GraphError
 from modelmeter.support.suggestions import UnknownNameError, unknown_name
 
-STAGES: Final = ("vision", "projector", "prefill", "decode", "request")
 TRAINING_STEP: Final = "training_step"  # the names in modelmeter come with sympy, which takes long to import
 
 SERVER_STEPS: Final = ("step", "chunk")
@@ -29,23 +30,64 @@ COST: Final = "cost"
 """The key of the metrics of a cost, all at once."""
 
 
-def list_defaults(name: str, *, general: bool = False) -> dict[str, int | str | None]:
+@cache
+def load_costs(model: str = DEFAULT) -> Any:
+    """Return the generated package of a registered model.
+
+    Raises
+    ------
+    UnknownNameError
+        If no model of this name is registered.
+    GraphError
+        If its evaluators are not installed.
+    """
+    package = find_package(model)
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise GraphError(
+            "the generated package is not installed", place=package,
+            remedy=f"run modelmeter compile --model {model} --out DIR, and put DIR on the path of Python",
+        ) from None  # fmt: skip
+
+
+def list_stages(model: str = DEFAULT) -> tuple[str, ...]:
+    """Return the stages of a model, then the request."""
+    stages: tuple[str, ...] = load_costs(model).Stages._fields
+    return stages
+
+
+def list_server_steps(model: str = DEFAULT) -> tuple[str, ...]:
+    """Return what a serving engine runs of a model, if its evaluators have that."""
+    return tuple(name for name in SERVER_STEPS if name in load_costs(model).__all__)
+
+
+def list_whole(model: str = DEFAULT) -> tuple[str, ...]:
+    """Return the stages of a model, the request, and a training step where it has one."""
+    training = (TRAINING_STEP,) if TRAINING_STEP in load_costs(model).__all__ else ()
+    return (*list_stages(model), *training)
+
+
+def list_defaults(name: str, model: str = DEFAULT, *, general: bool = False) -> dict[str, int | str | None]:
     """Return the arguments of what has this name, and their defaults; those of its peak too.
 
     Errors are those of :func:`find_functions`.
     """
-    functions = find_functions(name, general=general).values()
+    functions = find_functions(name, model, general=general).values()
     return {key: default for function in functions for key, default in find_defaults(function).items()}
 
 
-def is_general(name: str, sizes: Iterable[str]) -> bool:
+def is_general(name: str, sizes: Iterable[str], model: str = DEFAULT) -> bool:
     """Tell whether ``sizes`` has one of the architecture, which a stage or training step takes in ``general`` only."""
-    if name not in (*STAGES, TRAINING_STEP):
+    if name not in list_whole(model):
         return False
-    return not list_defaults(name, general=True).keys().isdisjoint({*sizes} - list_defaults(name).keys())
+    known = list_defaults(name, model, general=True).keys()
+    return not known.isdisjoint({*sizes} - list_defaults(name, model).keys())
 
 
-def find_layer(name: str) -> str:
+def find_layer(name: str, model: str = DEFAULT) -> str:
     """Return the layer that a torch class is modelled by; any other name is returned as it is.
 
     Raises
@@ -53,17 +95,19 @@ def find_layer(name: str) -> str:
     UnknownNameError
         If there are several.
     """
-    layers = [layer for layer, class_name in costs.layers.CLASSES.items() if class_name == name]
+    layers = [layer for layer, class_name in load_costs(model).layers.CLASSES.items() if class_name == name]
     if len(layers) > 1 and name not in layers:
         raise UnknownNameError(f"{name} is the class of several layers", remedy=f"choose {' or '.join(layers)}")
     return layers[0] if layers else name
 
 
-def find_functions(name: str, *, general: bool = False) -> dict[str, Callable[..., Any]]:
+def find_functions(name: str, model: str = DEFAULT, *, general: bool = False) -> dict[str, Callable[..., Any]]:
     """Return the evaluators of a stage, a training step, a server's step or a layer by what they return.
 
     Parameters
     ----------
+    name, model
+        What is asked for, and the name of a registered model.
     general
         Whether those of a stage or of a training step take the sizes of the architecture too; there are none of peaks.
 
@@ -72,19 +116,21 @@ def find_functions(name: str, *, general: bool = False) -> dict[str, Callable[..
     UnknownNameError
         If there is none of this name.
     """
+    costs = load_costs(model)
     source = costs.general if general else costs
-    if name in STAGES:
+    if name in list_stages(model):
         # The peak is first, as it takes more: what is alive beside a stage, too.
         beside = (FUSED_IO,) if general else (PEAK, FUSED_IO)
         return {metric: getattr(source, f"{name}_{metric}") for metric in beside} | {COST: getattr(source, name)}
-    if name == TRAINING_STEP:
+    if name in list_whole(model):
         return {COST: getattr(source, name)}
-    if name in SERVER_STEPS:
+    steps = list_server_steps(model)
+    if name in steps:
         return {COST: getattr(costs, name)}
     layers = costs.layers.CLASSES
     if name in layers:
         return {COST: getattr(costs.layers, name), FUSED_IO: getattr(costs.layers, f"{name}_{FUSED_IO}")}
-    raise unknown_name("stage or layer", name, (*STAGES, TRAINING_STEP, *SERVER_STEPS, *layers), {*layers.values()})
+    raise unknown_name("stage or layer", name, (*list_whole(model), *steps, *layers), {*layers.values()})
 
 
 @cache

@@ -130,6 +130,8 @@ def make_spec() -> PackageSpec:
         ),
         provenance={"source": 'a "test"'},
         rules=RULES,
+        pairs=MODEL.pairs,
+        routes_experts=True,
         derivations={each.name: Derivation.make(each) for each in MODEL.derivations},
     )
 

@@ -185,7 +185,7 @@ def _make_graph(draw: Draw, share_valid: float) -> Content:
     kind = draw.random()
     if kind < 0.06:
         sizes = json.loads(_read_shipped_graph()) if draw.chance(0.5) else {}
-        sizes = {key: sizes[key] for key in ("workload", "architecture", "sam_global_attn_indexes") if key in sizes}
+        sizes = {key: sizes[key] for key in ("workload", "architecture", "lists") if key in sizes}
         return json.dumps(_make_chain(draw.choice((5, 50, 300, 2000))) | sizes).encode()
     document = _read_shipped_graph() if kind < 0.4 else _make_chain(draw.randrange(1, 6))
     return make_file(draw, json.loads(document) if isinstance(document, str) else document, is_yaml=False,
@@ -210,6 +210,6 @@ def _make_chain(depth: int) -> dict[str, Any]:
         for level, path in enumerate(paths)
     ]  # fmt: skip
     return {
-        "schema_version": 1, "workload": {"batch_size": 2}, "architecture": {"hidden_size": 3},
-        "sam_global_attn_indexes": [], "call_order": paths, "nodes": nodes,
+        "schema_version": 2, "workload": {"batch_size": 2}, "architecture": {"hidden_size": 3},
+        "lists": {}, "call_order": paths, "nodes": nodes,
     }  # fmt: skip

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llm_perf_opt.commands.compile import ACCURACY_FILE
-from llm_perf_opt.commands.sources import PACKAGE
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
+from modelmeter.models.deepseek_ocr.package import PACKAGE
 from modelmeter.support.generated_files import GRAPH_FILE
 
 CODEGEN = Path(__file__).parents[2] / "codegen"

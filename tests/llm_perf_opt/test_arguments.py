@@ -78,8 +78,12 @@ def test_words_of_other_programs_stand_for_sizes(word: str) -> None:
 def test_defaults_that_count() -> None:
     """That of a size which another follows from does, unless the other is given."""
     defaults = {"seq_len": None, "prompt_tokens": None, "kv_bits": 16, "expert_routing": "uniform"}
-    assert fill_arguments(defaults, {}) == {"prompt_tokens": 10, "kv_bits": 16, "expert_routing": "uniform"}
-    assert fill_arguments(defaults, {"seq_len": 2003, "batch_size": 5}) == {
+    assert fill_arguments(defaults, {}, costs.DIMENSIONS) == {
+        "prompt_tokens": 10,
+        "kv_bits": 16,
+        "expert_routing": "uniform",
+    }
+    assert fill_arguments(defaults, {"seq_len": 2003, "batch_size": 5}, costs.DIMENSIONS) == {
         "seq_len": 2003, "kv_bits": 16, "expert_routing": "uniform",
     }  # fmt: skip
 

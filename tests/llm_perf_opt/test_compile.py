@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from command_line import CODEGEN, GRAPH, OTHER_CONFIG, Run, add_evidence, assert_refused, list_files, run_apart
 
-from llm_perf_opt.commands.sources import PACKAGE
+from modelmeter.models.deepseek_ocr.package import PACKAGE
 from modelmeter.support.generated_files import GRAPH_FILE
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -289,7 +289,7 @@ class TestBadInput:
             (lambda graph: graph["architecture"].update(sam_num_global_layers=7), ("sam_num_global_layers",)),
             (lambda graph: graph["architecture"].update(hidden_size=2**62), ("hidden_size",)),
             (lambda graph: graph["architecture"].update(stride=2), ("sizes of this model", "stride")),
-            (lambda graph: graph.update(sam_global_attn_indexes=[99]), ("sam_global_attn_indexes",)),
+            (lambda graph: graph["lists"].update(sam_global_attn_indexes=[99]), ("sam_global_attn_indexes",)),
             (lambda graph: graph["workload"].pop("seq_len"), ("seq_len",)),
             (lambda graph: graph["nodes"][3].update(class_name="Evil\x1b[31m"), ("nodes[3]",)),
         ],

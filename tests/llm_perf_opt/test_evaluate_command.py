@@ -11,7 +11,7 @@ import pytest
 from command_line import Run, assert_refused
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.evaluators import FUSED_IO, PEAK, STAGES
+from llm_perf_opt.evaluators import FUSED_IO, PEAK, list_stages
 from modelmeter.core import metrics
 from modelmeter.core.metrics import METRICS
 
@@ -96,7 +96,7 @@ class TestEval:
         assert reads[1, "even"] == reads[1, "uniform"]
         assert reads[2, "even"] > reads[2, "uniform"]
 
-    @pytest.mark.parametrize("stage", STAGES)
+    @pytest.mark.parametrize("stage", list_stages())
     def test_a_stage_has_a_peak_beside_its_cost(self, run: Run, stage: str) -> None:
         """It is no part of the cost, and takes the same sizes; the table shows both, and the fused traffic."""
         sizes = {"batch_size": 3, "activation_bits": 8}
@@ -113,7 +113,7 @@ class TestEval:
         """Here it is written out, since what knows it needs sympy."""
         assert metrics.PEAK == PEAK
 
-    @pytest.mark.parametrize("stage", STAGES)
+    @pytest.mark.parametrize("stage", list_stages())
     def test_a_size_of_both_has_one_default(self, stage: str) -> None:
         """So that what is shown is what both were given."""
         cost, of_peak = (inspect.signature(getattr(costs, name)).parameters for name in (stage, f"{stage}_{PEAK}"))
@@ -144,7 +144,7 @@ class TestEval:
         found = json.loads(run("eval", "chunk", "seq_len=256", "cached_tokens=77", "logits_tokens=0", "--json").out)
         assert found["cost"] == costs.chunk(seq_len=256, cached_tokens=77, logits_tokens=0).as_dict()
 
-    @pytest.mark.parametrize("name", [*STAGES, "training_step"])
+    @pytest.mark.parametrize("name", [*list_stages(), "training_step"])
     def test_sizes_of_the_architecture(self, run: Run, name: str) -> None:
         """The general evaluators take them; there is no peak for them, and none is shown."""
         size = {"clip_hidden_size": 1088} if name == "vision" else {"hidden_size": 1320}

@@ -12,7 +12,7 @@ from rich.text import Text
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.show import choose_metric, find_formulas, render, render_latex
-from llm_perf_opt.evaluators import STAGES, TRAINING_STEP
+from llm_perf_opt.evaluators import TRAINING_STEP, list_stages
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.metrics import METRICS, PEAK
 from modelmeter.model import stages
@@ -60,7 +60,7 @@ class TestShow:
         assert out.endswith(f"\n{formula}\n")
         assert "% $N$: num_tokens" in out
 
-    @pytest.mark.parametrize("name", [*STAGES, TRAINING_STEP, *costs.layers.CLASSES])
+    @pytest.mark.parametrize("name", [*list_stages(), TRAINING_STEP, *costs.layers.CLASSES])
     def test_latex_lists_what_occurs_and_nothing_else(self, compiled: CompiledModel, name: str) -> None:
         """Every name in a comment is in a formula or in the definition of another name, whichever metric is shown."""
         (shown,) = find_formulas(compiled, name)
@@ -74,7 +74,7 @@ class TestShow:
                 places = re.sub(r"\\math(rm|tt)\{[^}]*\}", "", text) if len(latex) == 1 else text
                 assert latex in places, (name, latex)
 
-    @pytest.mark.parametrize("name", [*STAGES, TRAINING_STEP, *costs.layers.CLASSES])
+    @pytest.mark.parametrize("name", [*list_stages(), TRAINING_STEP, *costs.layers.CLASSES])
     @pytest.mark.parametrize("unicode", [True, False])
     def test_what_is_explained_occurs(self, compiled: CompiledModel, name: str, unicode: bool) -> None:
         """Sizes by their name, and brackets by their sign."""
@@ -89,7 +89,7 @@ class TestShow:
                 explained = f"a {sign} b]" in f"a {below}"
                 assert explained == bool(re.search(rf"\[[^\]]* {sign} [^\]]*\]", above)), (name, sign)
 
-    @pytest.mark.parametrize("name", STAGES)
+    @pytest.mark.parametrize("name", list_stages())
     def test_the_peak_of_a_stage_is_the_last_of_all_metrics(self, run: Run, name: str) -> None:
         values = [line.split(" = ") for line in run("show", name).out.splitlines() if line.startswith((*METRICS, PEAK))]
         assert [metric for metric, _ in values] == [*METRICS, PEAK]

@@ -8,11 +8,14 @@ from tiny import SHALLOW, TINY
 
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import RoutedReads, Triangular
+from modelmeter.model.loop import Loop
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.proofs.all_proofs import formulas_of
 from modelmeter.support.errors import CountError
 from modelmeter.verify.integer_facts import Domain
 from modelmeter.verify.model_formulas import ModelFormulas, open_loop
+
+LOOP = Loop(stage="decode", index=symbol("decode_step"), count=symbol("decode_steps"))
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +62,11 @@ def test_some_dimensions_can_stay_symbols() -> None:
 def test_the_closed_form_of_a_decode_is_opened_by_induction() -> None:
     steps, step, length = symbol("decode_steps"), symbol("decode_step"), symbol("seq_len")
     looped = Cost(tensor_core_flops=7 * steps * length + 7 * Triangular(steps), kv_cache_bytes=3 * (length + steps))
-    opened = open_loop(looped, "")
+    opened = open_loop(looped, LOOP, "")
     assert sympy.expand(opened.tensor_core_flops - 7 * (length + step)) == 0
     assert opened.kv_cache_bytes == 3 * (length + step)
 
 
 def test_a_decode_of_no_steps_that_costs_something_is_an_error() -> None:
-    with pytest.raises(CountError, match="model: no decode steps cost something"):
-        open_loop(Cost(io_bytes=symbol("decode_steps") + 1), "model")
+    with pytest.raises(CountError, match="model: no steps cost something"):
+        open_loop(Cost(io_bytes=symbol("decode_steps") + 1), LOOP, "model")

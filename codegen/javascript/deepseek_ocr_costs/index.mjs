@@ -3,7 +3,7 @@
  * What DeepSeek-OCR costs: exact evaluators on BigInt, generated from the formulas of its layers.
  *
  * Every function takes its sizes by name, in one object, and has the model's for those that are left out:
- * `prefill({ seq_len: 913n })`. Numbers are taken too, as long as they are exact. A size out of range, or sizes that
+ * `vision({ batch_size: 1n })`. Numbers are taken too, as long as they are exact. A size out of range, or sizes that
  * contradict each other, are a CostError; an unknown name, or what is no integer, is a TypeError.
  *
  * Conventions

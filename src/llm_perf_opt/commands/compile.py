@@ -14,7 +14,7 @@ from llm_perf_opt.commands.sources import read_model
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiler import compile_model, emit_files
 from modelmeter.graph.module_graph import ModuleGraph
-from modelmeter.model.registry import find_model
+from modelmeter.model.registry import DEFAULT, find_model
 from modelmeter.support.errors import OutputError
 from modelmeter.support.extras import INSTALL_TRACE, explain_missing_extra
 from modelmeter.support.files import explain_failure, refuse_foreign
@@ -45,6 +45,7 @@ def compile_files(
     begin: Callable[[str], None],
     *,
     name: str | None = None,
+    model: str = DEFAULT,
     evidence_file: Path | None = None,
     accuracy_file: Path | None = None,
 ) -> Compilation:
@@ -58,6 +59,8 @@ def compile_files(
         Is called with the name of each step as it begins.
     name
         What the model is called; without it the config says so.
+    model
+        The family, by its name in the registry.
     evidence_file
         What ``modelmeter verify --full`` wrote, if it did: the pages carry it.
     accuracy_file
@@ -69,7 +72,7 @@ def compile_files(
         From the step that fails.
     """
     graph = ModuleGraph.read(graph_file) if graph_file else None
-    source = read_model(config, graph, name=name)
+    source = read_model(config, graph, name=name, model=model)
     architecture = source.architecture
     definition = find_model(architecture.model)
     if graph is None:

@@ -9,7 +9,6 @@ from attrs import frozen
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-import deepseek_ocr_costs as costs
 from llm_perf_opt.arguments import Argument, as_json, fill_arguments, parse_arguments, parse_size, write_argument
 from llm_perf_opt.commands.page_views import PageViews
 from llm_perf_opt.evaluators import (
@@ -21,9 +20,11 @@ from llm_perf_opt.evaluators import (
     find_layer,
     is_general,
     list_defaults,
+    load_costs,
     take_arguments,
 )
 from llm_perf_opt.terminal import format_integer, format_quantity, make_table, unit_of
+from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
 
 
@@ -73,20 +74,23 @@ class Evaluation:
         yield from beside.items()
 
 
-def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = None) -> Evaluation:
+def evaluate(
+    name: str, assignments: Iterable[str], views: PageViews | None = None, *, model: str = DEFAULT
+) -> Evaluation:
     """Evaluate a stage, a training step, a step or chunk of a server, or a layer.
 
     Parameters
     ----------
     name
-        A stage, ``training_step``, ``step``, ``chunk``, or a layer of ``deepseek_ocr_costs.layers``, also by its torch
-        class.
+        A stage, ``training_step``, ``step``, ``chunk``, or a layer, also by its torch class.
     assignments
         Its keyword arguments, as ``key=value``; the others have their default values. Those of a stage are those of
         its cost and of its peak, each of which gets its own. A stage or training step takes the sizes of the
         architecture too; then nothing is said of its peak.
     views
         A page that sizes of its views follow from, if there is one.
+    model
+        The name of a registered model.
 
     Raises
     ------
@@ -95,15 +99,16 @@ def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = No
     WorkloadError
         If an argument is not written ``key=value``, is given twice, is no number, or is refused.
     """
-    name = find_layer(name)
+    costs, name = load_costs(model), find_layer(name, model)
     assignments = list(assignments)
-    general = is_general(name, (assignment.partition("=")[0] for assignment in assignments))
-    functions, defaults = find_functions(name, general=general), list_defaults(name, general=general)
+    general = is_general(name, (assignment.partition("=")[0] for assignment in assignments), model)
+    functions = find_functions(name, model, general=general)
+    defaults = list_defaults(name, model, general=general)
     lists = _parse_contexts(assignments) if CONTEXTS in defaults else {}
     single = (each for each in assignments if not each.startswith(f"{CONTEXTS}=")) if lists else assignments
-    known = list_defaults(name, general=True)
+    known = list_defaults(name, model, general=True)
     given = parse_arguments(single, defaults, f"argument of {name}", aliases=known)
-    given |= (views or PageViews()).find_sizes(name, given, defaults)
+    given |= (views or PageViews()).find_sizes(name, given, defaults, model=model)
     try:
         results = {
             result: function(**take_arguments(function, {**given, **lists})) for result, function in functions.items()
@@ -112,7 +117,7 @@ def evaluate(name: str, assignments: Iterable[str], views: PageViews | None = No
         raise WorkloadError(str(error), place=name) from None
     return Evaluation(
         name=name,
-        arguments={**lists, **fill_arguments(defaults, given)},
+        arguments={**lists, **fill_arguments(defaults, given, costs.DIMENSIONS)},
         cost=results[COST]._asdict(),
         fused_io_bytes=results.get(FUSED_IO),
         peak_activation_bytes=results.get(PEAK),

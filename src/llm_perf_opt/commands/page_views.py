@@ -10,6 +10,7 @@ import typer
 from attrs import frozen
 
 from modelmeter.model.page_views import find_page_views
+from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
 
 PageOption = Annotated[
@@ -50,7 +51,13 @@ class PageViews:
     preprocessing: str | None = None
 
     def find_sizes(
-        self, name: str, given: Mapping[str, Any], defaults: Mapping[str, Any], varying: Collection[str] = ()
+        self,
+        name: str,
+        given: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+        varying: Collection[str] = (),
+        *,
+        model: str = DEFAULT,
     ) -> dict[str, int]:
         """Return the sizes of the views, to be given beside the others.
 
@@ -62,6 +69,8 @@ class PageViews:
             The sizes that it is given, and all that it has with their defaults.
         varying
             Sizes that have several values.
+        model
+            Which registered model looks at the page.
 
         Raises
         ------
@@ -78,7 +87,7 @@ class PageViews:
         if not self.crop_mode and self.page is not None:
             raise WorkloadError("the sides of a page that is not cut make no difference", place="--page",
                                 remedy="leave out one of --page and --no-crop")  # fmt: skip
-        views = find_page_views()
+        views = find_page_views(model)
         if not {*views.defaults, *views.tiles} <= defaults.keys():
             raise WorkloadError("its cost does not depend on the views of a page", place=name, found=option)
         for size in (*(key for key in views.tiles if key in given), *varying):

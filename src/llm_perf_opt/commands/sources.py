@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import fields, frozen
 
 from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.model.registry import DEFAULT, find_package
 from modelmeter.support.errors import ArchitectureError
 
 if TYPE_CHECKING:  # it needs sympy, which `tree` does without
     from modelmeter.compiled_model import CompiledModel
     from modelmeter.model.definition import Architecture, ConfigReading, Model
 
-PACKAGE: Final = "deepseek_ocr_costs"
 
-
-def read_graph(path: Path | None) -> ModuleGraph:
-    """Return the module graph in a file; without one, the graph that the installed evaluators came from.
+def read_graph(path: Path | None, model: str = DEFAULT) -> ModuleGraph:
+    """Return the module graph in a file; without one, the graph that the evaluators of a model came from.
 
     Raises
     ------
     GraphError
         If there is no such file, or it is damaged.
     """
-    return ModuleGraph.read_shipped(PACKAGE) if path is None else ModuleGraph.read(path)
+    return ModuleGraph.read_shipped(find_package(model)) if path is None else ModuleGraph.read(path)
 
 
 @frozen(kw_only=True)
@@ -37,7 +36,9 @@ class ModelSource:
     warnings: tuple[str, ...] = ()
 
 
-def read_model(config: Path | None, graph: ModuleGraph | None, *, name: str | None = None) -> ModelSource:
+def read_model(
+    config: Path | None, graph: ModuleGraph | None, *, name: str | None = None, model: str = DEFAULT
+) -> ModelSource:
     """Return the model of a config, of a module graph, or of both where they agree; else the published one.
 
     Parameters
@@ -46,6 +47,8 @@ def read_model(config: Path | None, graph: ModuleGraph | None, *, name: str | No
         Where the sizes are from.
     name
         The name; without one the config says it.
+    model
+        The family, by its name in the registry.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def read_model(config: Path | None, graph: ModuleGraph | None, *, name: str | No
     """
     from modelmeter.model.registry import find_model
 
-    definition = find_model()
+    definition = find_model(model)
     read = _read_config(definition, config) if config is not None else None
     traced = definition.read_architecture(graph) if graph is not None else None
     if read is not None and traced is not None:
@@ -84,7 +87,7 @@ def _check_same(wanted: Any, traced: Any) -> None:
             )  # fmt: skip
 
 
-def compile_graph(graph: ModuleGraph) -> CompiledModel:
+def compile_graph(graph: ModuleGraph, model: str = DEFAULT) -> CompiledModel:
     """Return the compiled model of a module graph, without torch; formulas are made when they are asked for.
 
     Raises
@@ -95,4 +98,4 @@ def compile_graph(graph: ModuleGraph) -> CompiledModel:
     from modelmeter.compiled_model import CompiledModel
     from modelmeter.model.registry import find_model
 
-    return CompiledModel.open(find_model(), graph)
+    return CompiledModel.open(find_model(model), graph)

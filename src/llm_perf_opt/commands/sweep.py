@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from llm_perf_opt.commands import page_views
+from llm_perf_opt.commands.model_option import ModelOption
+from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import OutputError
 
 
@@ -51,6 +53,7 @@ def sweep(
     page: page_views.PageOption = None,
     crop: page_views.CropOption = True,
     preprocessing: page_views.PreprocessingOption = None,
+    model: ModelOption = DEFAULT,
     block_size: Annotated[
         int | None, typer.Option("--block-size", metavar="POINTS", min=1, help="How many are computed at once.")
     ] = None,
@@ -70,18 +73,19 @@ def sweep(
     from llm_perf_opt.terminal import print_lines, track
 
     metrics = tuple(metric) if metric else sweeps.METRICS
-    sizes = sweeps.list_sizes(stage, metrics)
+    sizes = sweeps.list_sizes(stage, metrics, model=model)
     axes = tuple(sweeps.parse_axis(each, sizes, f"size of {stage}") for each in grid)
-    fixed = parse_arguments(arguments or [], sweeps.list_arguments(stage, metrics), f"argument of {stage}")
+    fixed = parse_arguments(arguments or [], sweeps.list_arguments(stage, metrics, model=model), f"argument of {stage}")
     views = page_views.PageViews(page=page, crop_mode=crop, preprocessing=preprocessing)
     if views != page_views.PageViews():
-        fixed |= views.find_sizes(stage, fixed, list_defaults(stage), {axis.name for axis in axes})
+        fixed |= views.find_sizes(stage, fixed, list_defaults(stage, model), {axis.name for axis in axes}, model=model)
     wanted = sweeps.Sweep(
         stage=stage,
         axes=axes,
         fixed=fixed,
         metrics=metrics,
         overflow=overflow,
+        model=model,
     )
     # Batch systems end what takes too long with this signal: then too, what was written so far is to be removed.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -90,7 +94,7 @@ def sweep(
     if out == sweeps.STDOUT:
         sweeps.write_sweep(wanted, out, blocks)
         return
-    refuse_foreign(Path(out))
+    refuse_foreign(Path(out), model)
     with track(blocks, total=-(-wanted.num_points // size), description=f"sweep {stage}") as tracked:
         sweeps.write_sweep(wanted, out, tracked)
     print_lines(f"{out}: {wanted.num_points:,} points")

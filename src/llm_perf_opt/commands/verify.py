@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from attrs import fields
 
+from llm_perf_opt.commands.model_option import ModelOption
+from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import OutputError
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def verify(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help=f"A full run writes {EVIDENCE_FILE} here.")
     ] = None,
+    model: ModelOption = DEFAULT,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="Processes side by side.")] = 1,
 ) -> None:
     """Compare the formulas with traces of torch modules. Exits with 1 on any difference."""
@@ -51,7 +54,7 @@ def verify(
         begin("load the proofs")
         from llm_perf_opt.verification.run import run
     with show_progress(lines=True) as begin:
-        verification = run(is_full=full, name=layer, jobs=jobs, begin=begin)
+        verification = run(is_full=full, name=layer, jobs=jobs, begin=begin, model=model)
     open_table_console().print(draw_rows(verification.rows))
     if json_file is not None:
         write_text(json_file, verification.to_json())

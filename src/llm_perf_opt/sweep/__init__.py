@@ -8,7 +8,6 @@
 from llm_perf_opt.sweep.axes import Axis, parse_axis
 from llm_perf_opt.sweep.blocks import (
     BLOCK_SIZE,
-    METRICS,
     Block,
     Sweep,
     compute_block,
@@ -19,6 +18,7 @@ from llm_perf_opt.sweep.blocks import (
 )
 from llm_perf_opt.sweep.cluster import compute_blocks_on
 from llm_perf_opt.sweep.files import STDOUT, write_sweep
+from modelmeter.core.metrics import METRICS
 
 __all__ = [
     "BLOCK_SIZE",

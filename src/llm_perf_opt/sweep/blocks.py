@@ -12,15 +12,22 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-import deepseek_ocr_costs as costs
 from llm_perf_opt.arguments import ROUTING, Argument, check_name, fill_arguments
-from llm_perf_opt.evaluators import FUSED_IO, PEAK, STAGES, TRAINING_STEP, find_defaults, take_arguments
+from llm_perf_opt.evaluators import (
+    FUSED_IO,
+    PEAK,
+    find_defaults,
+    list_stages,
+    list_whole,
+    load_costs,
+    take_arguments,
+)
 from llm_perf_opt.sweep.axes import Axis
 from llm_perf_opt.sweep.calls import VISION_BATCH_SIZE, check_calls
+from modelmeter.core.metrics import METRICS
+from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.suggestions import unknown_name
-
-METRICS: Final = costs.Cost._fields
 
 _BESIDE: Final = (PEAK, FUSED_IO)
 """What stages have beside their cost: each has an evaluator of its own."""
@@ -37,7 +44,9 @@ def _as_scalars(arguments: Mapping[str, Argument]) -> dict[str, Argument]:
     return {name: value if isinstance(value, Argument) else index(value) for name, value in arguments.items()}
 
 
-def list_arguments(stage: str, metrics: Iterable[str] = METRICS) -> dict[str, int | str | None]:
+def list_arguments(
+    stage: str, metrics: Iterable[str] = METRICS, *, model: str = DEFAULT
+) -> dict[str, int | str | None]:
     """Return what the metrics of a stage take, and the defaults; None where a size need not be given.
 
     Raises
@@ -45,16 +54,17 @@ def list_arguments(stage: str, metrics: Iterable[str] = METRICS) -> dict[str, in
     UnknownNameError
         If there is no such stage, or it has no such metric.
     """
-    if stage not in (*STAGES, TRAINING_STEP):
-        raise unknown_name("stage", stage, (*STAGES, TRAINING_STEP))
-    _check_names("metric", metrics, [*METRICS, *(_BESIDE if stage in STAGES else ())])
+    costs = load_costs(model)
+    if stage not in list_whole(model):
+        raise unknown_name("stage", stage, list_whole(model))
+    _check_names("metric", metrics, [*METRICS, *(_BESIDE if stage in list_stages(model) else ())])
     functions = (getattr(costs, function) for function in _list_functions(stage, metrics))
     return {name: default for function in functions for name, default in find_defaults(function).items()}
 
 
-def list_sizes(stage: str, metrics: Iterable[str] = METRICS) -> list[str]:
+def list_sizes(stage: str, metrics: Iterable[str] = METRICS, *, model: str = DEFAULT) -> list[str]:
     """Return the sizes that the metrics of a stage take; errors are those of :func:`list_arguments`."""
-    return [name for name in list_arguments(stage, metrics) if name != ROUTING]
+    return [name for name in list_arguments(stage, metrics, model=model) if name != ROUTING]
 
 
 def _list_functions(stage: str, metrics: Iterable[str]) -> list[str]:
@@ -70,7 +80,7 @@ class Sweep:
     Parameters
     ----------
     stage
-        A stage: ``vision``, ``projector``, ``prefill``, ``decode`` or ``request``; or ``training_step``.
+        A stage of the model, ``request``, or ``training_step``.
     axes
         The sizes that vary.
     fixed
@@ -82,10 +92,13 @@ class Sweep:
         What happens where a cost may not fit into int64, somewhere on the grid: ``"error"``; ``"float64"`` for columns
         of float64, whose last digits may depend on the blocks; ``"exact"`` for columns of Python integers.
 
+    model
+        The name of a registered model.
+
     Raises
     ------
     UnknownNameError
-        If the stage, a size or a metric does not exist.
+        If the model, the stage, a size or a metric does not exist.
     WorkloadError
         If a name is given twice, a size is out of range, sizes contradict each other somewhere on the grid, or a cost
         may not fit into int64.
@@ -96,13 +109,14 @@ class Sweep:
     fixed: Mapping[str, Argument] = field(factory=dict, converter=_as_scalars)
     metrics: tuple[str, ...] = METRICS
     overflow: str = "error"
+    model: str = DEFAULT
     largest: Mapping[str, int | float] = field(init=False, eq=False)
     """What no value of a metric exceeds."""
 
     def __attrs_post_init__(self) -> None:
         """Check the names, then the whole grid by its corners, so that what is wrong is found at the start."""
-        parameters = list_arguments(self.stage, self.metrics)
-        sizes = list_sizes(self.stage, self.metrics)
+        parameters = list_arguments(self.stage, self.metrics, model=self.model)
+        sizes = list_sizes(self.stage, self.metrics, model=self.model)
         _check_names(f"size of {self.stage}", [axis.name for axis in self.axes], sizes)
         _check_names(f"argument of {self.stage}", [*self.fixed, *(axis.name for axis in self.axes)], parameters)
         if self.num_points >= 2**63:
@@ -116,7 +130,7 @@ class Sweep:
         largest: dict[str, int | float] = {}
         for metric in self.metrics:
             given = self._arguments_of(f"{self.stage}_{metric}" if metric in _BESIDE else self.stage, ends)
-            high = _bound(self.stage, metric, given)
+            high = _bound(self, metric, given)
             largest[metric] = float(high) if corners[metric].dtype == np.float64 else high
         # This is how attrs sets a field of a frozen class.
         object.__setattr__(self, "largest", largest)
@@ -130,6 +144,7 @@ class Sweep:
         fixed: Mapping[str, Argument] | None = None,
         metrics: Iterable[str] = METRICS,
         overflow: str = "error",
+        model: str = DEFAULT,
     ) -> Sweep:
         """Return the sweep over ranges or other integers by the name of their size; see the class."""
         return cls(
@@ -138,18 +153,23 @@ class Sweep:
             fixed=fixed or {},
             metrics=tuple(metrics),
             overflow=overflow,
+            model=model,
         )
 
     @property
     def held(self) -> dict[str, Argument]:
         """The arguments that do not vary, defaults among them; what follows from others is not one."""
         varying = {axis.name: 0 for axis in self.axes}
-        known = fill_arguments(list_arguments(self.stage, self.metrics), {**self.fixed, **varying})
+        known = fill_arguments(
+            list_arguments(self.stage, self.metrics, model=self.model),
+            {**self.fixed, **varying},
+            load_costs(self.model).DIMENSIONS,
+        )
         return {name: value for name, value in known.items() if name not in varying}
 
     def _arguments_of(self, function: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
         """Return what an evaluator takes of the ``sizes``, and of the arguments that are fixed."""
-        return take_arguments(getattr(costs, function), {**self.fixed, **sizes})
+        return take_arguments(getattr(load_costs(self.model), function), {**self.fixed, **sizes})
 
     def _ranges_of(self, name: str, defaults: Mapping[str, int | str | None]) -> tuple[range, ...]:
         """Return the values of a size, whether it varies or not; none if the stage does not have it."""
@@ -208,6 +228,7 @@ def compute_blocks(sweep: Sweep, block_size: int = BLOCK_SIZE) -> Iterator[Block
 def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Return the metrics of a sweep, and others, for some sizes."""
     metrics: dict[str, NDArray[Any]] = {}
+    costs = load_costs(sweep.model)
     try:
         for function in _list_functions(sweep.stage, sweep.metrics):
             arguments = sweep._arguments_of(function, sizes)
@@ -221,11 +242,13 @@ def _evaluate(sweep: Sweep, sizes: Mapping[str, Any]) -> dict[str, NDArray[Any]]
         raise WorkloadError(str(error), place=sweep.stage, remedy="choose float64 or exact for overflow") from None
 
 
-def _bound(stage: str, metric: str, sizes: Mapping[str, Any]) -> int:
+def _bound(sweep: Sweep, metric: str, sizes: Mapping[str, Any]) -> int:
+    costs = load_costs(sweep.model)
     try:
-        return costs.arrays.bound(stage, metric=metric, **sizes)
+        bound: int = costs.arrays.bound(sweep.stage, metric=metric, **sizes)
     except costs.CostError as error:
-        raise WorkloadError(str(error), place=stage) from None
+        raise WorkloadError(str(error), place=sweep.stage) from None
+    return bound
 
 
 def _type_of(largest: int | float) -> type:

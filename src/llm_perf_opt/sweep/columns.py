@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-import deepseek_ocr_costs as costs
 from llm_perf_opt.arguments import Argument, as_json
+from llm_perf_opt.evaluators import load_costs
 from llm_perf_opt.sweep.blocks import Sweep
 from modelmeter.support.errors import OutputError
 
@@ -56,7 +56,7 @@ def describe(sweep: Sweep) -> dict[str, Any]:
         "grid": dict(str(axis).split("=") for axis in sweep.axes),
         "fixed": {name: as_json(value) for name, value in sweep.held.items()},
         "columns": {column.name: column.words for column in list_columns(sweep)},
-        "provenance": costs.PROVENANCE,
+        "provenance": load_costs(sweep.model).PROVENANCE,
     }
 
 

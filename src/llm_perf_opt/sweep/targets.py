@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import deepseek_ocr_costs as costs
-from llm_perf_opt.evaluators import PEAK
-from llm_perf_opt.sweep.blocks import METRICS
+from llm_perf_opt.evaluators import PEAK, load_costs
+from modelmeter.core.metrics import METRICS
+from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import OutputError
 from modelmeter.support.files import explain_failure
 
@@ -19,11 +19,13 @@ _DESCRIPTION: Final = b"modelmeter"
 
 _LONGEST_HEADER: Final = 10_000
 _METRICS: Final = frozenset((*METRICS, PEAK))
-_ARGUMENTS: Final = frozenset((*costs.DIMENSIONS, "expert_routing", "stage"))
+_NO_SIZES: Final = frozenset({"expert_routing", "stage"})
 
 
-def refuse_foreign(path: Path) -> None:
+def refuse_foreign(path: Path, model: str = DEFAULT) -> None:
     """Refuse to replace a file that is no sweep: Parquet that does not say so, or CSV with other columns than one.
+
+    The sizes of a sweep are those of a registered ``model``.
 
     Raises
     ------
@@ -32,19 +34,20 @@ def refuse_foreign(path: Path) -> None:
     """
     if path.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         return  # nothing is written
+    arguments = load_costs(model).DIMENSIONS.keys() | _NO_SIZES
     with explain_failure("the sweep", path):
-        if path.is_file() and path.stat().st_size and not _is_sweep(path):
+        if path.is_file() and path.stat().st_size and not _is_sweep(path, arguments):
             raise OutputError(
                 "the sweep would replace a file that modelmeter did not write", place=str(path),
                 remedy="move it away, or name another file",
             )  # fmt: skip
 
 
-def _is_sweep(path: Path) -> bool:
+def _is_sweep(path: Path, arguments: Set[str]) -> bool:
     if path.suffix.lower() != ".parquet":
         with path.open("rb") as file:
             header = file.readline(_LONGEST_HEADER).decode(errors="replace")
-        return _has_columns(header.rstrip("\r\n").split(","))
+        return _has_columns(header.rstrip("\r\n").split(","), arguments)
     # Only a sweep to Parquet needs pyarrow.
     import pyarrow as pa
     import pyarrow.parquet
@@ -54,14 +57,14 @@ def _is_sweep(path: Path) -> bool:
         description = json.loads((schema.metadata or {})[_DESCRIPTION])
     except (pa.ArrowInvalid, KeyError, ValueError):
         return False
-    return isinstance(description, dict) and "stage" in description and _has_columns(schema.names)
+    return isinstance(description, dict) and "stage" in description and _has_columns(schema.names, arguments)
 
 
-def _has_columns(names: Sequence[str]) -> bool:
+def _has_columns(names: Sequence[str], arguments: Set[str]) -> bool:
     """Tell whether columns are those of a sweep: sizes and metrics, once each, and nothing else."""
     return (
         len(set(names)) == len(names)
-        and set(names) <= _METRICS | _ARGUMENTS
+        and set(names) <= _METRICS | arguments
         and bool(set(names) & _METRICS)
-        and bool(set(names) & _ARGUMENTS)
+        and bool(set(names) & arguments)
     )

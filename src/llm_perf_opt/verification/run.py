@@ -10,9 +10,9 @@ from llm_perf_opt.verification.record import Verification
 from modelmeter.compiler import compile_model
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.container import ModuleList, Sequential
-from modelmeter.model.definition import Architecture
-from modelmeter.model.registry import find_model
-from modelmeter.model.stages import TRAINING_STEP
+from modelmeter.model.definition import Architecture, Model
+from modelmeter.model.registry import DEFAULT, find_model
+from modelmeter.model.stages import REQUEST
 from modelmeter.support.errors import EvidenceError
 from modelmeter.support.extras import INSTALL_TRACE, explain_missing_extra
 
@@ -24,7 +24,9 @@ Proof = Callable[[Progress], Iterator[Verdict]]
 """A part of a run."""
 
 
-def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], None]) -> Verification:
+def run(
+    *, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], None], model: str = DEFAULT
+) -> Verification:
     """Run all proofs of a kind.
 
     Parameters
@@ -37,6 +39,8 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
         How many processes run proofs side by side.
     begin
         Is called with the name of each step as it begins.
+    model
+        The name of a registered model.
 
     Raises
     ------
@@ -45,14 +49,15 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
     CountError
         If a trace is not valid.
     """
+    definition = find_model(model)
     if name is not None:  # a trace takes seconds, and a name that is none of all layers is none of the traced ones
-        classes = {layer.function_name(): layer.torch_class() for layer in _list_layer_classes()}
-        _find_names(name, classes, find_model().stage_names)
-    architecture = find_model().make_architecture()
+        classes = {layer.function_name(): layer.torch_class() for layer in _list_layer_classes(definition)}
+        _find_names(name, classes, definition)
+    architecture = definition.make_architecture()
     compiled = compile_model(architecture)
     layers = {entry.name: entry.class_name for entry in compiled.catalogue}
     stages = tuple(compiled.totals.by_stage)
-    wanted = _find_names(name, layers, stages)
+    wanted = _find_names(name, layers, definition)
     verdicts = tuple(_run_proofs(architecture, is_full, jobs, begin))
     rows = gather_rows(verdicts)
     operators = count_operators(verdicts)
@@ -81,9 +86,8 @@ def run(*, is_full: bool, name: str | None, jobs: int, begin: Callable[[str], No
     )
 
 
-def _list_layer_classes() -> Iterator[type[BaseLayer]]:
+def _list_layer_classes(definition: Model) -> Iterator[type[BaseLayer]]:
     """Yield the class of every layer of the model, called or not; of some more than once."""
-    definition = find_model()
     waiting = list(definition.build_layers(definition.symbolic_sizes()).values())
     while waiting:
         layer = waiting.pop(0)
@@ -92,8 +96,8 @@ def _list_layer_classes() -> Iterator[type[BaseLayer]]:
             yield type(layer)
 
 
-def _find_names(name: str | None, layers: Mapping[str, str], stages: tuple[str, ...]) -> set[str]:
-    named = (*stages, TRAINING_STEP)
+def _find_names(name: str | None, layers: Mapping[str, str], definition: Model) -> set[str]:
+    named = tuple(whole for whole in (*definition.stage_names, *definition.whole_names) if whole != REQUEST)
     if name is None:
         return {*layers, *named}
     found = {layer for layer, class_name in layers.items() if name in (layer, class_name)} | {name}.intersection(named)

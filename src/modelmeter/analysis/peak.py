@@ -97,7 +97,8 @@ def find_peaks(
     stages
         The stages in the order of the documentation.
     loop
-        The stage whose run is one of several steps, if there is one; without a step it has no peak.
+        The stage whose run is one of several steps, if there is one; without a step it has no peak. What is alive in
+        a step must not shrink as the index of the step grows: then the peak is in the last one.
     rules
         What holds between the sizes, with the numbers put in where ``layers`` has numbers. Nothing else is taken for
         granted; the more is declared, the fewer operators can be the peak.
@@ -107,7 +108,8 @@ def find_peaks(
     Raises
     ------
     FormulaError
-        If a layer does not say in which order its operators run, or a stage has none.
+        If a layer does not say in which order its operators run, a stage has none, or what is alive in a step may
+        shrink.
     """
     declared = tuple(rules)
     found: dict[str, list[Candidate]] = {stage: [] for stage in stages}
@@ -118,7 +120,10 @@ def find_peaks(
             for candidate in _find_candidates(layer, inputs[run], partial(stage_of, run), casts=casts):
                 by_stage[stage_of(run, candidate.path)].append(candidate)
         for stage, candidates in by_stage.items():
-            times = exceeds(loop.count, 0) if loop is not None and stage == loop.stage else 1
+            times: Size = 1
+            if loop is not None and stage == loop.stage:
+                times = exceeds(loop.count, 0)
+                candidates = [_take_last_step(candidate, loop) for candidate in candidates]
             found[stage] += [
                 evolve(candidate, bits=times * holds * candidate.bits, at_most=times * holds * candidate.at_most)
                 for candidate in keep_largest(candidates, rules=declared, dimensions=dimensions)
@@ -127,6 +132,27 @@ def find_peaks(
     if empty:
         raise FormulaError("no operator runs in a stage", place=", ".join(empty))
     return {stage: Peak(operators=tuple(operators)) for stage, operators in found.items()}
+
+
+def _take_last_step(candidate: Candidate, loop: Loop) -> Candidate:
+    """Return what is alive in the last step, where nothing less is in any step before it."""
+    return evolve(
+        candidate,
+        bits=_at_last_step(candidate.bits, loop, candidate.path),
+        at_most=_at_last_step(candidate.at_most, loop, candidate.path),
+    )
+
+
+def _at_last_step(size: Size, loop: Loop, place: str) -> sympy.Expr:
+    formula = sympy.sympify(size)
+    if not formula.has(loop.index):
+        return formula
+    (polynomial,), generators = (read := read_polynomials((formula,))).outputs, read.generators
+    index = generators.index(loop.index) if loop.index in generators else None
+    inside = [generator for generator in generators if not generator.is_Symbol and generator.has(loop.index)]
+    if index is None or inside or any(powers[index] and number < 0 for powers, number in polynomial.items()):
+        raise FormulaError("what is alive in a step may shrink with its index", place=place, found=formula)
+    return formula.xreplace({loop.index: loop.count})
 
 
 def _find_candidates(

@@ -86,6 +86,10 @@ class PackageSpec:
     derivations
         How sizes follow from others where they are not given. Those that have a source do so only where all stages
         run one after the other: in a request and in a training step.
+    pairs
+        Two sizes that are one axis of a grid, by the name of the axis.
+    routes_experts
+        Whether tokens choose among modules of the model.
     fixed
         The architecture sizes that are numbers in every formula, also where the others are arguments.
     """
@@ -108,6 +112,8 @@ class PackageSpec:
     derivations: Mapping[str, Derivation] = field(factory=dict)
     fixed: frozenset[str] = frozenset()
     server_steps: Mapping[str, Cost] = field(factory=dict)
+    pairs: Mapping[str, tuple[str, str]] = field(factory=dict)
+    routes_experts: bool = False
 
     @property
     def stage_words(self) -> dict[str, str]:

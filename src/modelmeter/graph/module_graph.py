@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from types import MappingProxyType
 from typing import Final
@@ -40,7 +40,11 @@ __all__ = [
     "Call", "ModuleGraph", "ModuleNode", "Repetition", "Shape", "is_inside", "is_number", "join_path", "name_group"
 ]  # fmt: skip
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+
+
+def _freeze_lists(lists: Mapping[str, Iterable[int]]) -> Mapping[str, tuple[int, ...]]:
+    return MappingProxyType({name: tuple(numbers) for name, numbers in lists.items()})
 
 
 def _freeze(sizes: Mapping[str, int]) -> Mapping[str, int]:
@@ -57,8 +61,10 @@ class ModuleGraph:
         Depth first, a parent before its children, siblings in the order of their registration.
     call_order
         Paths of the nodes that are called, in the order in which their first calls start.
-    workload, architecture, sam_global_attn_indexes
+    workload, architecture
         The sizes that the model was traced with, by dimension; empty where the tracer was not told.
+    lists
+        What of the architecture is a list of numbers, by name.
 
     Attributes
     ----------
@@ -74,7 +80,7 @@ class ModuleGraph:
 
     workload: Mapping[str, int] = field(converter=_freeze)
     architecture: Mapping[str, int] = field(converter=_freeze)
-    sam_global_attn_indexes: tuple[int, ...]
+    lists: Mapping[str, tuple[int, ...]] = field(converter=_freeze_lists)
     call_order: tuple[str, ...]
     nodes: tuple[ModuleNode, ...]
     # cattrs reads this annotation at run time, where networkx's class has no parameters.
@@ -119,8 +125,10 @@ class ModuleGraph:
             for key, size in getattr(self, name).items():
                 check_name(key, name)
                 check_size(size, f"{name}.{key}")
-        for index in self.sam_global_attn_indexes:
-            check_size(index, "sam_global_attn_indexes")
+        for key, numbers in self.lists.items():
+            check_name(key, "lists")
+            for number in numbers:
+                check_size(number, f"lists.{key}")
 
     @property
     def root(self) -> ModuleNode:

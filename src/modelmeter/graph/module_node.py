@@ -35,7 +35,7 @@ class Call:
     Parameters
     ----------
     run
-        The forward that it was part of: ``prefill`` or ``decode`` for DeepSeek-OCR.
+        The forward that it was part of, such as ``prefill`` or a step of the ``decode``.
     input_shapes
         The tensors among the positional arguments, then among the keyword arguments.
     output_shape

@@ -78,7 +78,7 @@ def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) ->
         call_order=tuple(recorder.call_order),
         workload={},
         architecture={},
-        sam_global_attn_indexes=(),
+        lists={},
     )
     sequences = {path for module, path in paths.items() if isinstance(module, nn.Sequential)}
     return merge_siblings(graph, details=_held_shapes(paths), sequences=sequences, depend=recorder.depend)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import sympy
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.core.cost import Cost, Elements
 from modelmeter.core.functions import Size
@@ -125,6 +125,8 @@ class Model:
         The sizes that follow from others, in the order in which they do.
     derived
         The sizes that are no arguments, but that rules name.
+    pairs
+        Two sizes that are one axis of a grid of workloads, by the name of the axis.
     repetition
         What stages do in the same way for two kinds of views; pages show one function of a kind.
     list_quantities
@@ -165,6 +167,7 @@ class Model:
     rules: tuple[Rule, ...] = ()
     derivations: tuple[Derivation, ...] = ()
     derived: tuple[DerivedSize, ...] = ()
+    pairs: Mapping[str, tuple[str, str]] = field(factory=dict)
     repetition: Repetition | None = None
     list_quantities: Callable[[Mapping[str, int]], Sequence[Quantity]] = lambda sizes: ()
     description: str = ""

@@ -98,6 +98,22 @@ def find_beside(model: str, module: str, attribute: str) -> Any:
         ) from error  # fmt: skip
 
 
+def find_package(name: str = DEFAULT) -> str:
+    """Return the import name of the evaluators of a registered model.
+
+    A model that has it in a module ``package`` beside its own, as ``PACKAGE``, need not be imported for it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no model of this name.
+    RegistryError
+        If what is registered cannot be imported or is no model.
+    """
+    found = find_beside(name, "package", "PACKAGE")
+    return found if isinstance(found, str) else find_model(name).package
+
+
 def _find_entries() -> dict[str, EntryPoint]:
     entries: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):

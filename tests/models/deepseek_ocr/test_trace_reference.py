@@ -157,7 +157,7 @@ def test_tiles_come_before_the_global_view_and_vision_before_the_decoder(graph: 
 def test_the_graph_knows_its_sizes_and_survives_json(graph: ModuleGraph) -> None:
     assert graph.workload == asdict(TraceWorkload.for_architecture(PUBLISHED))
     assert graph.architecture == PUBLISHED.dimension_values()
-    assert graph.sam_global_attn_indexes == (2, 5, 8, 11)
+    assert graph.lists == {"sam_global_attn_indexes": (2, 5, 8, 11)}
     text = graph.to_json()
     assert ModuleGraph.from_json(text) == graph
     assert ModuleGraph.from_json(text).to_json() == text

@@ -61,7 +61,9 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     provenance = {**spec.provenance, "evaluators": f"sha256:{digest}"}
     runtime = (_HOME / "runtime.mjs").read_text(encoding="utf-8")
     return {
-        "index.mjs": templates.render("index.mjs.jinja", modules=list(modules), metrics=METRIC_WORDS),
+        "index.mjs": templates.render(
+            "index.mjs.jinja", modules=list(modules), metrics=METRIC_WORDS, sample=package.stages[0]
+        ),
         "facts.mjs": templates.render("facts.mjs.jinja", provenance=provenance),
         "runtime.mjs": f"{_header('runtime.mjs')}\n{runtime}",
         **files,

@@ -35,10 +35,6 @@ _HELPERS = (
 )
 
 
-PAIRS: Mapping[str, tuple[str, str]] = {"num_tiles": ("num_width_tiles", "num_height_tiles")}
-"""Two sizes that are one axis of a grid, by the name of the axis."""
-
-
 class PackageTemplates:
     """The templates, and what they all show.
 
@@ -72,7 +68,7 @@ class PackageTemplates:
             template=f"templates/{template}",
             spec=self._spec,
             stages=[(name, self._spec.stage_words[name]) for name in self._stages],
-            pairs={name: sizes for name, sizes in PAIRS.items() if self._spec.defaults.keys() >= set(sizes)},
+            pairs=self._spec.pairs,
             **values,
         )
 

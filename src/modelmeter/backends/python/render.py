@@ -54,7 +54,9 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     for text in (spec.model, *spec.conventions, *(layer.doc for layer in spec.layers)):
         if not text.isprintable() or "\\" in text or '"""' in text:
             raise FormulaError("this text cannot stand in a docstring", found=text)
-    functions = {path: list(map(print_function, evaluators)) for path, evaluators in _list_modules(package).items()}
+    functions = {
+        path: list(map(print_function, evaluators)) for path, evaluators in _list_modules(package).items() if evaluators
+    }
     stages = [*package.stages, *package.training]
     cut = {"_metrics": package.stage_names, "_training": _names_of(package.training)}
     names = {

@@ -21,12 +21,12 @@ def read_architecture(graph: ModuleGraph) -> DeepSeekOCRArchitecture:
     """
     sizes = {name: size for name, size in graph.architecture.items() if name != "sam_num_global_layers"}
     expected = {field.name for field in fields(DeepSeekOCRArchitecture)} - {"sam_global_attn_indexes"}
-    if set(sizes) != expected:
+    if set(sizes) != expected or graph.lists.keys() != {"sam_global_attn_indexes"}:
         raise ArchitectureError(
             "the module graph does not have the sizes of this model", place="architecture",
-            expected=sorted(expected - set(sizes)), found=sorted(set(sizes) - expected),
+            expected=sorted(expected - set(sizes)), found=sorted((set(sizes) - expected) | graph.lists.keys()),
         )  # fmt: skip
-    values: dict[str, Any] = {**sizes, "sam_global_attn_indexes": graph.sam_global_attn_indexes}
+    values: dict[str, Any] = {**sizes, "sam_global_attn_indexes": graph.lists["sam_global_attn_indexes"]}
     architecture = DeepSeekOCRArchitecture(**values)
     if architecture.dimension_values() != graph.architecture:
         raise ArchitectureError(

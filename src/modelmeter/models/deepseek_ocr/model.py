@@ -17,6 +17,7 @@ from modelmeter.models.deepseek_ocr.checks import CHECKS
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.graph_sizes import read_architecture
 from modelmeter.models.deepseek_ocr.model_rules import RULES
+from modelmeter.models.deepseek_ocr.package import PACKAGE
 from modelmeter.models.deepseek_ocr.quantities import VIEWS, list_quantities
 from modelmeter.models.deepseek_ocr.server_steps import cost_chunk, cost_step, server_sizes
 from modelmeter.models.deepseek_ocr.stages import STAGE_RECORDS, TRAINING, stage_of
@@ -57,7 +58,7 @@ def _list_proofs(architecture: DeepSeekOCRArchitecture, is_full: bool) -> Iterab
 MODEL: Final = Model(
     name=DeepSeekOCRArchitecture.model,
     title="DeepSeek-OCR",
-    package="deepseek_ocr_costs",
+    package=PACKAGE,
     dimensions=DIMENSIONS,
     stages=STAGE_RECORDS,
     stage_of=stage_of,
@@ -69,6 +70,7 @@ MODEL: Final = Model(
     alive_beside="The pixels of all images of the batch are alive while the towers run, and so are the embeddings of "
     "the prompt, into which the features are written.",
     checks=CHECKS,
+    pairs={"num_tiles": ("num_width_tiles", "num_height_tiles")},
     repetition=VIEWS,
     list_quantities=list_quantities,
     derivations=(

@@ -135,7 +135,7 @@ def trace_reference(architecture: DeepSeekOCRArchitecture, workload: TraceWorklo
         graph,
         workload=asdict(workload),
         architecture=architecture.dimension_values(),
-        sam_global_attn_indexes=architecture.sam_global_attn_indexes,
+        lists={"sam_global_attn_indexes": architecture.sam_global_attn_indexes},
     )
 
 

@@ -121,13 +121,15 @@ def _list_cases(form: NormalForm, call: Term, box: Mapping[str, Range]) -> Itera
     if head in BRACKETS:
         yield [normal_form.constant(0), normal_form.constant(1)]
         return
-    if head in CHOICES:
-        yield list(arguments)
-        return
     coefficients = split_powers(form, call)
     rest = [coefficient for times, coefficient in coefficients.items() if times]
     grows = all(has_one_sign(each, box, strict=False) for each in rest)
     falls = all(has_one_sign(normal_form.scale(each, -1), box, strict=False) for each in rest)
+    if head in CHOICES:
+        if max(coefficients) == 1 and (grows if head == "max" else falls):  # a maximum is at least each candidate
+            yield from ([candidate] for candidate in arguments)
+        yield list(arguments)
+        return
     if head in ROUNDINGS and len(arguments[1]) == 1 and (grows or falls):
         dividend, divisor = arguments
         inverse = normal_form.power(divisor, -1)

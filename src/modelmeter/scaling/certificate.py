@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from attrs import field, frozen
@@ -154,6 +155,23 @@ class SignTable:
         )
 
 
+@contextmanager
+def refusing_formulas() -> Iterator[None]:
+    """Refuse a certificate whose formula has no value, or is nested too deeply.
+
+    Raises
+    ------
+    CertificateError
+        In place of the other error.
+    """
+    try:
+        yield
+    except FormulaError as error:
+        raise CertificateError("a certificate cannot be replayed", found=str(error)) from None
+    except RecursionError:
+        raise CertificateError("a formula is nested too deeply") from None
+
+
 def replay_pieces(program: Program, name: str, cell: Cell) -> list[Piece]:
     """Return the pieces of a formula on a cell of a certificate.
 
@@ -162,10 +180,8 @@ def replay_pieces(program: Program, name: str, cell: Cell) -> list[Piece]:
     CertificateError
         If it has none.
     """
-    try:
+    with refusing_formulas():
         return find_pieces(program, name, [cell])
-    except FormulaError as error:
-        raise CertificateError("a cell cannot be replayed", place=str(cell), found=str(error)) from None
 
 
 def check_fingerprint(formula: Term, fingerprint: str, asked: Term | None = None) -> None:

@@ -49,5 +49,8 @@ def certificate_from_json(value: object) -> Certificate:
         raise CertificateError("a value of a certificate is not true or false", place="is_strict")
     if "direction" in value and value["direction"] not in (-1, 0, 1):
         raise CertificateError("a direction is not -1, 0 or 1", found=value["direction"])
-    certificate: Certificate = KINDS[kind].from_json(value)
+    try:
+        certificate: Certificate = KINDS[kind].from_json(value)
+    except RecursionError:
+        raise CertificateError("a formula is nested too deeply", place=kind) from None
     return certificate

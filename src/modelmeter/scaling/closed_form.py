@@ -42,6 +42,52 @@ class ClosedForm:
     certificates: tuple[Certificate, ...]
 
 
+@frozen
+class LeadingTerm:
+    """The leading term of a formula in one of its sizes, with what it was read from.
+
+    Parameters
+    ----------
+    degree, coefficient
+        Of the size.
+    domain
+        Where it holds.
+    certificates
+        Why.
+    """
+
+    degree: int
+    coefficient: NormalForm
+    domain: Domain
+    certificates: tuple[Certificate, ...]
+
+
+def read_leading(form: NormalForm, over: str, domain: Domain) -> LeadingTerm:
+    """Return the leading term of a formula with several free sizes.
+
+    Raises
+    ------
+    FormulaError
+        If a rounding or the like holds the size.
+    """
+    domain = leave_brackets(form, over, domain)
+    form, brackets = settle_brackets(form, domain)
+    form, choices = settle_choices(form, domain)
+    _check_calls(form, over)
+    powers = box.split_powers(form, over)
+    split = _split_identity(form, powers, over)
+    degree = max(powers, default=0)
+    return LeadingTerm(degree, powers.get(degree, {}), domain, (*brackets, *choices, split))
+
+
+def _split_identity(form: NormalForm, powers: Mapping[int, NormalForm], over: str) -> Identity:
+    """Return the certificate that a formula is the sum of powers of a size with their coefficients."""
+    return Identity(
+        normal_form.to_normal_term(form),
+        ("+", *(("*", normal_form.to_normal_term(powers[n]), ("^", over, n)) for n in sorted(powers))),
+    )
+
+
 def solve_at_least_zero(form: NormalForm, over: str, domain: Domain, symbols: Mapping[str, sympy.Symbol]) -> ClosedForm:
     """Return where a formula is at least 0 over one of its sizes.
 
@@ -54,13 +100,10 @@ def solve_at_least_zero(form: NormalForm, over: str, domain: Domain, symbols: Ma
     form, choices = settle_choices(form, domain)
     powers = box.split_powers(form, over)
     _check_degree(form, powers, over)
-    parts = [powers.get(degree, {}) for degree in range(max(powers) + 1)]
+    parts = [powers.get(degree, {}) for degree in range(max(powers, default=0) + 1)]
     expressions = [terms.to_sympy(normal_form.to_normal_term(part), symbols) for part in parts]
     signs = [_Sign(part, domain, over) for part in parts]
-    split = Identity(
-        normal_form.to_normal_term(form),
-        ("+", *(("*", normal_form.to_normal_term(part), ("^", over, n)) for n, part in enumerate(parts))),
-    )
+    split = _split_identity(form, powers, over)
     known = (*brackets, *choices, split)
     if len(parts) == 1:
         return _without_size(signs[0], known, over)
@@ -158,16 +201,23 @@ def settle_choices(form: NormalForm, domain: Domain) -> tuple[NormalForm, tuple[
     return form, tuple(certificates)
 
 
-def _check_degree(form: NormalForm, powers: Mapping[int, NormalForm], over: str) -> None:
+def _check_calls(form: NormalForm, over: str) -> None:
     inside = [
         each for each in normal_form.generators_of([form]) if terms.is_call(each) and over in terms.names_of(each)
     ]
-    if inside or not set(powers) <= {0, 1, 2}:
+    if inside:
         raise FormulaError(
-            "there is no closed form with several free sizes", place=over,
-            expected="a polynomial of degree 1 or 2",
-            found=", ".join(map(terms.to_text, inside)) or f"degree {max(powers)}",
-            remedy="give the other sizes numbers",
+            "there is no closed form with several free sizes", place=over, expected="a polynomial",
+            found=", ".join(map(terms.to_text, inside)), remedy="give the other sizes numbers",
+        )  # fmt: skip
+
+
+def _check_degree(form: NormalForm, powers: Mapping[int, NormalForm], over: str) -> None:
+    _check_calls(form, over)
+    if not set(powers) <= {0, 1, 2}:
+        raise FormulaError(
+            "there is no closed form with several free sizes", place=over, expected="a polynomial of degree 1 or 2",
+            found=f"degree {max(powers)}", remedy="give the other sizes numbers",
         )  # fmt: skip
 
 

@@ -8,15 +8,16 @@ from typing import Any, Literal
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling import normal_form, univariate
+from modelmeter.scaling import normal_form
 from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.closed_form import leave_brackets, solve_at_least_zero
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
 from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
+from modelmeter.scaling.roots import find_root, round_root
 from modelmeter.scaling.signs import SignInterval, find_signs, read_signs
-from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge
+from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge, put_numbers
 from modelmeter.support.errors import FormulaError
 
 Outcome = Literal["always", "never", "from", "up to", "only", "by residue"]
@@ -59,6 +60,8 @@ class Crossover(Statement):
                 signs = read_signs(table)
                 found = (*_read_outcome(signs.intervals, table.range), signs.where(0, 1))
                 expect_answer(self, found, (self.outcome, self.value, self.holds))
+                if self.formula is not None:
+                    expect_answer(self, put_numbers(self.formula, {}), self.value)
 
     def details(self) -> Mapping[str, Any]:
         """Return what a crossover has beside the others, as JSON."""
@@ -114,7 +117,7 @@ def crossover(
     domain = signs.narrow(question.domain, over)
     outcome, value = _read_outcome(signs.intervals, domain.ranges[over])
     text = f"{one.name} >= {other.name}"
-    threshold = _find_threshold(form, over, value) if outcome == "from" else None
+    threshold = find_root(form, over, value, sympy.ceiling, question.range) if outcome == "from" else None
     return Crossover(
         question=f"{text} over {over}",
         formula=_closed_form(outcome, value, threshold), value=value, domain=domain,
@@ -180,30 +183,9 @@ def _read_outcome(intervals: tuple[SignInterval, ...], range_: Range) -> tuple[O
     return "from", first
 
 
-def _find_threshold(form: NormalForm, over: str, value: int | None) -> sympy.Expr | None:
-    """Return the root of a linear difference, or of a quadratic one that rounds up to the integer."""
-    coefficients = read_coefficients(form, over)
-    if coefficients is None or value is None:
-        return None
-    return next((root for root in univariate.list_roots(coefficients) if sympy.ceiling(root) == value), None)
-
-
-def read_coefficients(form: NormalForm, over: str) -> univariate.Coefficients | None:
-    """Return a polynomial in one size, or None where the size is inside of a call."""
-    found: dict[int, Any] = {}
-    for monomial, coefficient in form.items():
-        if not monomial:
-            found[0] = coefficient
-        elif len(monomial) == 1 and monomial[0][0] == over and monomial[0][1] > 0:
-            found[monomial[0][1]] = coefficient
-        else:
-            return None
-    return univariate.trim([found.get(place, 0) for place in range(max(found, default=-1) + 1)])
-
-
 def _closed_form(outcome: Outcome, value: int | None, threshold: sympy.Expr | None) -> sympy.Expr | None:
     if threshold is not None:
-        return threshold if threshold.is_Integer else sympy.ceiling(threshold, evaluate=False)
+        return round_root(threshold, sympy.ceiling)
     return None if value is None else sympy.Integer(value)
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from modelmeter.scaling import normal_form, terms
-from modelmeter.scaling.certificate import check_fingerprint
+from modelmeter.scaling.certificate import check_fingerprint, refusing_formulas
 from modelmeter.scaling.terms import Term
 from modelmeter.support.errors import CertificateError
 
@@ -41,9 +41,9 @@ class Identity:
     def check(self, formula: Term | None = None) -> None:
         """Replay: multiply out."""
         check_fingerprint(self.formula, self.fingerprint, formula)
-        difference = normal_form.add(
-            normal_form.read(self.formula), normal_form.scale(normal_form.read(self.other), -1)
-        )
+        with refusing_formulas():
+            forms = [normal_form.read(each) for each in (self.formula, self.other)]
+        difference = normal_form.add(forms[0], normal_form.scale(forms[1], -1))
         if difference:
             found = terms.to_text(normal_form.to_normal_term(difference))
             raise CertificateError("two formulas are not equal", expected="no difference", found=found)

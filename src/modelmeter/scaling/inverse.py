@@ -9,15 +9,16 @@ from typing import Any
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling import univariate
 from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.closed_form import leave_brackets, solve_at_least_zero
-from modelmeter.scaling.crossover import compare, of_one_unit, read_coefficients
+from modelmeter.scaling.crossover import compare, of_one_unit
+from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, Quantity
 from modelmeter.scaling.question import Bounds, Question, ask, term_of
+from modelmeter.scaling.roots import find_root, round_root
 from modelmeter.scaling.signs import Signs, find_signs, read_signs
-from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge
+from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge, put_numbers
 from modelmeter.support.errors import FormulaError
 
 
@@ -52,6 +53,8 @@ class Largest(Statement):
                 signs = read_signs(table)
                 fits = signs.where(0, 1)
                 expect_answer(self, (*self._read(signs), fits), (self.outcome, self.value, self.fits))
+                if self.formula is not None:
+                    expect_answer(self, put_numbers(self.formula, {}), self.value)
 
     @staticmethod
     def _read(signs: Signs) -> tuple[str, int | None]:
@@ -125,7 +128,7 @@ def largest(
     fits = signs.where(0, 1)
     outcome, value = Largest._read(signs)
     domain = signs.narrow(question.domain, over)
-    exact = _root(form, over, value, sympy.floor)
+    exact = _closed_form(form, over, value, sympy.floor, question.range)
     texts = {
         "at": f"{other.name} is within {one.name} up to {over} = {value}, and more at every larger one.",
         "never": f"{other.name} is more than {one.name} at every {over} {domain.ranges[over]}.",
@@ -163,8 +166,12 @@ def _with_free_sizes(cost: str, budget: str, question: Question, form: NormalFor
     )  # fmt: skip
 
 
-def smallest(over: str, *, of: Quantity, at_least: Operand, bounds: Bounds | None = None) -> Smallest:
+def smallest(
+    over: str, *, of: Quantity, at_least: Operand, bounds: Bounds | None = None, free: Sequence[str] = ()
+) -> Smallest:
     """Return the smallest integer at which a quantity is at least a target; it need not stay so.
+
+    With more ``free`` sizes the answer is a formula of them.
 
     Raises
     ------
@@ -174,13 +181,15 @@ def smallest(over: str, *, of: Quantity, at_least: Operand, bounds: Bounds | Non
         If the units differ, or a symbol has no value.
     """
     one, other = of_one_unit(of, at_least)
-    question = ask((one, other), over, bounds=bounds)
+    question = ask((one, other), over, bounds=bounds, free=free)
     form = compare(question)
+    if len(question.names) > 1:
+        return _smallest_with_free_sizes(one.name, other.name, question, form)
     signs = find_signs(term_of(form), over, question.range)
     fits = signs.where(0, 1)
     outcome, value = Smallest._read(signs)
     domain = signs.narrow(question.domain, over)
-    exact = _root(form, over, value, sympy.ceiling)
+    exact = _closed_form(form, over, value, sympy.ceiling, question.range)
     texts = {
         "at": f"{one.name} is at least {other.name} at {over} = {value}, and at no smaller one.",
         "never": f"{one.name} is less than {other.name} at every {over} {domain.ranges[over]}.",
@@ -192,12 +201,29 @@ def smallest(over: str, *, of: Quantity, at_least: Operand, bounds: Bounds | Non
     )  # fmt: skip
 
 
-def _root(form: NormalForm, over: str, value: int | None, rounding: Any) -> sympy.Expr | None:
-    """Return the rounded root of a difference up to degree 2 that is the value, or the value itself."""
-    if value is None:
-        return None
-    coefficients = read_coefficients(form, over)
-    for root in () if coefficients is None else univariate.list_roots(coefficients):
-        if rounding(root) == value:
-            return root if root.is_Integer else rounding(root, evaluate=False)
-    return sympy.Integer(value)
+def _smallest_with_free_sizes(cost: str, target: str, question: Question, form: NormalForm) -> Smallest:
+    over = question.over
+    domain = leave_brackets(form, over, question.domain)
+    found = solve_at_least_zero(form, over, domain, question.symbols)
+    first = domain.ranges[over].first
+    if found.side == "up to":
+        raise FormulaError("a quantity falls as the size grows: ask for the largest", place=over, found=cost)
+    formula = {
+        "from": None if found.root is None else sympy.ceiling(found.root), "always": sympy.Integer(first),
+        "never": None,
+    }[found.side]  # fmt: skip
+    only = "" if found.condition is None else f" where {found.condition} > 0, and nowhere where it is not"
+    where = "no" if formula is None else f"{over} = {formula} and at no smaller one"
+    return Smallest(
+        question=f"smallest {over} with {cost} >= {target}", formula=formula, value=None, domain=domain,
+        sentence=f"{cost} is at least {target} at {where}{only}.", certificates=found.certificates, over=over,
+        condition=found.condition, outcome="never" if formula is None else "at",
+    )  # fmt: skip
+
+
+def _closed_form(form: NormalForm, over: str, value: int | None, rounding: Any, range_: Range) -> sympy.Expr | None:
+    """Return the rounded root that is the value, or the value itself."""
+    root = find_root(form, over, value, rounding, range_)
+    if root is None:
+        return None if value is None else sympy.Integer(value)
+    return round_root(root, rounding)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling import normal_form
+from modelmeter.scaling import normal_form, terms
+from modelmeter.scaling.closed_form import read_leading
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.order import find_tail
 from modelmeter.scaling.pieces import Pieces
 from modelmeter.scaling.quantity import Operand, as_quantity
-from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
+from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
 from modelmeter.scaling.signs import Signs, find_signs
 from modelmeter.scaling.statement import Statement, expect_answer
 from modelmeter.scaling.terms import Number, simplest
@@ -42,15 +43,18 @@ class Limit(Statement):
     def _check_answer(self) -> None:
         """Check that the value is the quotient of the leading terms."""
         tails = [each for each in self.certificates if isinstance(each, Pieces)]
-        expect_answer(self, _quotient_of_leading(tails[0], tails[1]), self.value)
+        if tails:
+            expect_answer(self, _quotient_of_leading(tails[0], tails[1]), self.value)
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
         return {"over": self.over, "side": self.side}
 
 
-def limit(of: Operand, over: str, *, bounds: Bounds | None = None) -> Limit:
+def limit(of: Operand, over: str, *, bounds: Bounds | None = None, free: Sequence[str] = ()) -> Limit:
     """Return what a quantity, often a quotient of two, tends to as a size grows without end.
+
+    With more ``free`` sizes the answer is a formula of them, and nothing may round the size.
 
     Raises
     ------
@@ -60,8 +64,10 @@ def limit(of: Operand, over: str, *, bounds: Bounds | None = None) -> Limit:
         If residue classes tend to different numbers, or the tail of the formula is not found.
     """
     quantity = as_quantity(of)
-    question = ask((quantity,), over, bounds=bounds)
+    question = ask((quantity,), over, bounds=bounds, free=free)
     above, below = read_fraction(question.formulas[0])
+    if len(question.names) > 1:
+        return _with_free_sizes(quantity.name, above, below, question)
     tails = [find_tail(term_of(form), over, question.range) for form in (above, below)]
     value = _quotient_of_leading(*tails)
     signs = None if value is None else _compare_with_limit(above, below, value, over, question.range)
@@ -76,6 +82,25 @@ def limit(of: Operand, over: str, *, bounds: Bounds | None = None) -> Limit:
     return Limit(
         question=f"limit of {quantity.name} over {over}", formula=formula, value=value, domain=question.domain,
         sentence=f"{quantity.name} {tends}, as {over} grows.", certificates=certificates, over=over, side=side,
+    )  # fmt: skip
+
+
+def _with_free_sizes(name: str, above: NormalForm, below: NormalForm, question: Question) -> Limit:
+    over = question.over
+    one, other = (read_leading(form, over, question.domain) for form in (above, below))
+    quotient = sympy.cancel(
+        terms.to_sympy(term_of(one.coefficient), question.symbols)
+        / terms.to_sympy(term_of(other.coefficient), question.symbols)
+    )
+    if one.degree > other.degree:
+        formula, tends = sympy.oo, "grows without end"
+    else:
+        formula = quotient if one.degree == other.degree else sympy.Integer(0)
+        tends = f"tends to {formula}"
+    return Limit(
+        question=f"limit of {name} over {over}", formula=formula, value=None, domain=one.domain,
+        sentence=f"{name} {tends}, as {over} grows.", certificates=(*one.certificates, *other.certificates), over=over,
+        side=None,
     )  # fmt: skip
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling import normal_form
+from modelmeter.scaling import normal_form, terms
+from modelmeter.scaling.closed_form import read_leading
 from modelmeter.scaling.domain import Range, number_to_json
+from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.pieces import Pieces
 from modelmeter.scaling.quantity import Operand, as_quantity
-from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
+from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
 from modelmeter.scaling.signs import find_signs
 from modelmeter.scaling.statement import Statement, expect_answer, hedge
 from modelmeter.scaling.terms import Number, Term
@@ -31,7 +33,7 @@ class Order(Statement):
     degree
         The power of the size.
     coefficient
-        What stands before it.
+        What stands before it; None where it is a formula of free sizes.
     share
         The part of the whole that was asked for.
     from_size
@@ -40,27 +42,32 @@ class Order(Statement):
 
     over: str
     degree: int
-    coefficient: Number
+    coefficient: Number | None
     share: Fraction
     from_size: int | None
 
     def _check_answer(self) -> None:
         """Check that the leading term is that of the tail."""
         tails = [each for each in self.certificates if isinstance(each, Pieces)]
-        expect_answer(self, [each.leading() for each in tails], [(self.degree, self.coefficient)])
+        if tails:
+            expect_answer(self, [each.leading() for each in tails], [(self.degree, self.coefficient)])
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
         return {
-            "over": self.over, "degree": self.degree, "coefficient": number_to_json(self.coefficient),
+            "over": self.over, "degree": self.degree,
+            "coefficient": None if self.coefficient is None else number_to_json(self.coefficient),
             "share": number_to_json(self.share), "from_size": self.from_size,
         }  # fmt: skip
 
 
-def order(of: Operand, over: str, *, share: Fraction = Fraction(9, 10), bounds: Bounds | None = None) -> Order:
+def order(
+    of: Operand, over: str, *, share: Fraction = Fraction(9, 10), bounds: Bounds | None = None, free: Sequence[str] = ()
+) -> Order:
     """Return the leading term of a quantity, and from which size it is more than a share of the whole.
 
-    A rounding counts with what it tends to: the leading term of ``ceil(n / 64)`` is ``n / 64``.
+    A rounding counts with what it tends to: the leading term of ``ceil(n / 64)`` is ``n / 64``. With more ``free``
+    sizes the coefficient is a formula of them, ``value`` and ``from_size`` are None, and nothing may round the size.
 
     Raises
     ------
@@ -70,10 +77,12 @@ def order(of: Operand, over: str, *, share: Fraction = Fraction(9, 10), bounds: 
         If the quantity has no leading term: its pieces are not found, it has an end, or residues grow differently.
     """
     quantity = as_quantity(of)
-    question = ask((quantity,), over, bounds=bounds)
+    question = ask((quantity,), over, bounds=bounds, free=free)
     form, below = read_fraction(question.formulas[0])
     if below != normal_form.constant(1):
         raise FormulaError("a quotient has no leading term", place=quantity.name, remedy="ask for its limit")
+    if len(question.names) > 1:
+        return _with_free_sizes(quantity.name, form, question, share)
     tail = find_tail(term_of(form), over, question.range)
     leading_term = tail.leading()
     if leading_term is None:
@@ -95,6 +104,18 @@ def order(of: Operand, over: str, *, share: Fraction = Fraction(9, 10), bounds: 
         sentence=hedge(f"{quantity.name} grows as {formula}, which is {where}.", signs.known), known=signs.known,
         certificates=(tail, *signs.certificates),
         over=over, degree=degree, coefficient=coefficient, share=share, from_size=from_size,
+    )  # fmt: skip
+
+
+def _with_free_sizes(name: str, form: NormalForm, question: Question, share: Fraction) -> Order:
+    over = question.over
+    found = read_leading(form, over, question.domain)
+    coefficient = terms.to_sympy(term_of(found.coefficient), question.symbols)
+    formula = coefficient * question.symbols[over] ** found.degree
+    return Order(
+        question=f"order of {name} over {over}", formula=formula, value=None, domain=found.domain,
+        sentence=f"{name} grows as {formula}.", certificates=found.certificates, over=over, degree=found.degree,
+        coefficient=None, share=share, from_size=None,
     )  # fmt: skip
 
 

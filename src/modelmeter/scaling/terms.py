@@ -36,6 +36,9 @@ ROUNDINGS: Final = ("ceil_div", "floor_div")
 BRACKETS: Final = ("differs", "equals", "exceeds")
 CHOICES: Final = ("max", "min")
 
+_LARGEST_EXPONENT: Final = 64
+"""A larger one in a file is no formula of a cost, and would take for ever."""
+
 _CALL_NAMES: Final = {function: name for name, function in CALLS.items()}
 
 
@@ -195,7 +198,7 @@ def from_json(value: object) -> Term:
         head, rest = value[0], value[1:]
         if head == "/" and len(rest) == 2 and all(type(part) is int for part in rest) and rest[1] > 1:
             return ("/", *rest)
-        if head == "^" and len(rest) == 2 and type(rest[1]) is int:
+        if head == "^" and len(rest) == 2 and type(rest[1]) is int and abs(rest[1]) <= _LARGEST_EXPONENT:
             return ("^", from_json(rest[0]), rest[1])
         has_fitting_arity = head in CALLS and len(rest) == CALLS[head].arity
         if head in ("+", "*") or (head in CHOICES and rest) or has_fitting_arity:

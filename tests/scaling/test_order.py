@@ -1,0 +1,76 @@
+"""Leading terms and limits, by hand and against values."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import sympy
+from hypothesis import given, settings
+from questions import QUESTIONS, N, costs, values
+
+import modelmeter
+from modelmeter import scaling
+from modelmeter.core.functions import ceil_div, floor_div
+from modelmeter.scaling import Quantity
+from modelmeter.support.errors import FormulaError
+
+
+@pytest.mark.parametrize(
+    ("cost", "degree", "coefficient", "from_size"),
+    [
+        (3 * N**2 + N, 2, 3, 4),  # 10 * 3 n^2 > 9 (3 n^2 + n) where 3 n > 9
+        (N + 100, 1, 1, 901),
+        (64 * ceil_div(N, 64), 1, 1, 519),  # n > 0.9 * 576 = 518.4 up to 576; and 577 > 0.9 * 640 = 576
+        (sympy.Integer(7), 0, 7, 1),
+    ],
+    ids=str,
+)
+def test_by_hand(cost: sympy.Expr, degree: int, coefficient: int, from_size: int) -> None:
+    answer = scaling.order(Quantity(cost, "cost"), "n")
+    answer.check()
+    assert (answer.degree, answer.coefficient) == (degree, coefficient)
+    whole = values(Quantity(cost, "cost"), 1200)
+    shares = [Fraction(coefficient * n**degree, value) > Fraction(9, 10) for n, value in enumerate(whole, start=1)]
+    assert answer.from_size == 1 + max((n for n, holds in enumerate(shares, start=1) if not holds), default=0)
+    assert answer.from_size == from_size
+
+
+@settings(max_examples=QUESTIONS, deadline=None)
+@given(costs, costs)
+def test_a_limit_is_approached(above: Quantity, below: Quantity) -> None:
+    quotient = above / (below + 1)
+    try:
+        answer = scaling.limit(quotient, "n")
+    except FormulaError:
+        return  # residue classes tend to different numbers
+    answer.check()
+    far = 10**12
+    exact = Fraction(scaling.difference(quotient.formula.subs(N, far) * Quantity(sympy.Integer(1), "1"), 0).value or 0)
+    if answer.value is None:
+        assert abs(exact) > 10**4
+    else:
+        assert abs(exact - answer.value) < Fraction(1, 10**4)
+        found = [Fraction(a, b + 1) for a, b in zip(values(above, 40), values(below, 40), strict=True)]
+        assert answer.side != "below" or all(value <= answer.value for value in found)
+        assert answer.side != "above" or all(value >= answer.value for value in found)
+        assert answer.side != "equal" or all(value == answer.value for value in found)
+
+
+def test_residues_that_tend_to_different_numbers() -> None:
+    odd = N - 2 * floor_div(N, 2)
+    with pytest.raises(FormulaError, match="different numbers"):
+        scaling.limit(Quantity((1 + odd) * N, "cost") / Quantity(N, "n"), "n")
+    with pytest.raises(FormulaError, match="residue classes grow differently"):
+        scaling.order(Quantity((1 + odd) * N, "cost"), "n")
+
+
+def test_a_size_with_an_end_has_no_limit() -> None:
+    with pytest.raises(FormulaError, match="has an end"):
+        scaling.limit(Quantity(N, "n"), "n", bounds={"n": (1, 9)})
+
+
+def test_the_prompt_grows_with_its_square() -> None:
+    answer = scaling.order(scaling.stage(modelmeter.load(), "prefill").tensor_core_flops, "seq_len")
+    answer.check()
+    assert answer.formula == 12 * 4 * 1280 * sympy.Symbol("seq_len", integer=True, positive=True) ** 2

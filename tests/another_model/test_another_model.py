@@ -181,7 +181,12 @@ def test_every_command_shows_it(distribution: list[str], folder: Path) -> None:
     assert re.search(rf"listener +Listener +{LISTENER:,} +1\+0", tree)
     shown = [run(distribution, "show", name, *chosen) for name in ("audio", "request", "listener", "Linear")]
     assert "the listener" in shown[0].lower()
-    for text in (tree, swept, *shown):
+    # The largest of so many words: 2 * 67 * (67 + 131) = 26,532 FLOPs for each of n (n + 1) / 2 words that are read.
+    question = "text.tensor_core_flops <= 1 GFLOP"
+    solved = run(distribution, "solve", question, *chosen, "--over", "num_words", "num_frames=6000")
+    assert 26_532 * 274 * 275 // 2 <= 10**9 < 26_532 * 275 * 276 // 2
+    assert "up to num_words = 274" in solved
+    for text in (tree, swept, solved, *shown):
         assert list_foreign_words(text) == []
 
 

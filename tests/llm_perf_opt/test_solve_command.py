@@ -37,6 +37,14 @@ def test_the_largest_batch_of_a_card(run: Run) -> None:
     assert "logits_tokens = 1, " in result.out
 
 
+def test_a_layer_class_in_its_own_sizes(run: Run) -> None:
+    """2 * 67 * 131 = 17,554 FLOPs a token: 57 tokens have 1,000,578, and 56 have 983,024."""
+    sizes = ("in_features=67", "out_features=131")
+    result = run("solve", "layer(linear).tensor_core_flops >= 1 MFLOP", *sizes, "--over", "num_tokens")
+    assert "from num_tokens = 57 on, and not before" in result.out
+    assert_refused(run("solve", "prefill.io_bytes", *sizes, "--over", "seq_len"), "in_features")
+
+
 def test_json_has_a_certificate_that_can_be_replayed(run: Run) -> None:
     document = json.loads(run("solve", ATTENTION, "--over", "seq_len", "--json").out)
     assert (document["kind"], document["value"], document["threshold"]) == ("crossover", 10742, "32224/3")

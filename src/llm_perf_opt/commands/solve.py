@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llm_perf_opt.commands.model_option import ModelOption
+from modelmeter.model.registry import DEFAULT
+
 if TYPE_CHECKING:  # these come with sympy
     from llm_perf_opt.data import HardwareSpec
+    from modelmeter.compiled_model import CompiledModel
     from modelmeter.scaling import Quantity, Statement
 
 SAMPLES = """\b
@@ -45,6 +48,7 @@ def solve(
     graph: Annotated[
         Path | None, typer.Option("--graph", metavar="FILE", help="Start from this saved module graph.")
     ] = None,
+    model: ModelOption = DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the certificate.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print the formula of the answer as LaTeX.")] = False,
 ) -> None:
@@ -59,19 +63,19 @@ def solve(
         raise typer.BadParameter("say which size grows: --over seq_len", param_hint="--over")
     if as_json and latex:
         raise typer.BadParameter("choose --json or --latex", param_hint="--latex")
-    model = compile_graph(read_graph(graph))
+    compiled = compile_graph(read_graph(graph, model), model)
     own = {} if hardware is None else list_quantities(find_hardware(hardware), dtype)
     if hardware is None and "card." in question:
         raise WorkloadError("the question is about a card", place="card", remedy="choose one: --hardware h100-sxm")
     found = answer(
-        question, model, over, own=own, bounds=None if first is last is None else {over: (first, last)},
-        **read_sizes(arguments or [], model.defaults),
+        question, compiled, over, own=own, bounds=None if first is last is None else {over: (first, last)},
+        **read_sizes(arguments or [], compiled, with_layers="layer(" in question),
     )  # fmt: skip
     found.check()
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1))
     elif latex:
-        printer = FormulaPrinter(names=model.definition.dimensions.latex)
+        printer = FormulaPrinter(names=compiled.definition.dimensions.latex)
         typer.echo(r"\text{none}" if found.formula is None else printer.print(found.formula))
     else:
         typer.echo(describe(found, over))
@@ -100,8 +104,8 @@ def list_quantities(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:
     }
 
 
-def read_sizes(assignments: list[str], defaults: Mapping[str, int]) -> dict[str, int | Fraction]:
-    """Return sizes that are written ``key=value``.
+def read_sizes(assignments: list[str], model: CompiledModel, *, with_layers: bool) -> dict[str, int | Fraction]:
+    """Return sizes that are written ``key=value``: those of a workload, and of layer classes where one is asked about.
 
     Raises
     ------
@@ -112,8 +116,11 @@ def read_sizes(assignments: list[str], defaults: Mapping[str, int]) -> dict[str,
     """
     from llm_perf_opt.arguments import parse_arguments
 
-    sizes = [name for name in defaults if name != "decode_step"]
-    found = parse_arguments(assignments, sizes, "size")
+    loop = model.definition.loop
+    sizes = [name for name in model.defaults if loop is None or name != loop.index.name]
+    if with_layers:
+        sizes += [name for entry in model.catalogue for name in entry.sizes if name not in sizes]
+    found = parse_arguments(assignments, dict.fromkeys(sizes), "size")
     return {name: value for name, value in found.items() if not isinstance(value, str)}
 
 

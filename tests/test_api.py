@@ -81,6 +81,18 @@ def test_a_formula_has_the_sizes_of_the_model_or_symbols(model: CompiledModel) -
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("stage", ["vision", "prefill", "decode"])
+def test_a_formula_becomes_a_python_function(model: CompiledModel, stage: str) -> None:
+    """It calls functions that sympy does not print; with these FLOPs are exact."""
+    formula = model.formula(stage, "cuda_core_flops")
+    sizes = {name: size for name, size in SIZES.items() if name in {free.name for free in formula.free_symbols}}
+    sizes |= {"seq_len": 1009, "logits_tokens": 1009, "decode_steps": 41} if stage != "vision" else {}
+    names = sorted(free.name for free in formula.free_symbols)
+    function = sympy.lambdify([modelmeter.symbol(name) for name in names], formula, [modelmeter.FUNCTIONS, "math"])
+    taken = {name: size for name, size in sizes.items() if name in getattr(costs, stage).__kwdefaults__}
+    assert function(*(sizes[name] for name in names)) == getattr(costs, stage)(**taken).cuda_core_flops
+
+
 def test_all_stages_add_up_to_the_request(model: CompiledModel) -> None:
     stages = [model.formula(stage, "fused_io_bytes") for stage in ("vision", "projector", "prefill", "decode")]
     assert sympy.expand(sympy.Add(*stages) - model.formula("request", "fused_io_bytes")) == 0

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one name takes no time for the others
-    from modelmeter.api import compile, load, models, symbol
+    from modelmeter.api import FUNCTIONS, compile, load, models, symbol
     from modelmeter.compiled_model import CompiledModel
     from modelmeter.core.cost import Cost
     from modelmeter.core.evaluate import evaluate
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # each is imported when it is asked for, so that reading one 
     from modelmeter.support.errors import ModelMeterError
 
 __all__ = [
+    "FUNCTIONS",
     "CompiledModel",
     "Cost",
     "Metric",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "FUNCTIONS": "modelmeter.api",
     "CompiledModel": "modelmeter.compiled_model",
     "Cost": "modelmeter.core.cost",
     "Metric": "modelmeter.core.metrics",

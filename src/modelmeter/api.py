@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import sympy
 
 from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.functions import INTEGER_FUNCTIONS
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model, list_models
 from modelmeter.support.errors import ArchitectureError
 from modelmeter.support.extras import explain_missing_extra
+
+FUNCTIONS: Final[dict[str, Callable[..., int]]] = {
+    function.__name__: function.compute for function in INTEGER_FUNCTIONS
+}
+"""What formulas call besides arithmetic, by name, on Python integers: for ``sympy.lambdify(..., [FUNCTIONS, "math"])``.
+
+FLOPs are then exact; of bytes the eighths are floats. :func:`modelmeter.evaluate` and the generated packages are always
+exact.
+"""
 
 
 def symbol(name: str, model: str = DEFAULT) -> sympy.Symbol:

@@ -42,7 +42,7 @@ APPLICATION_FLOORS = (
     "terminal typeset defaults exit_codes",
     "arguments evaluators",
     "reporting sweep verification",
-    "visualize",
+    "studies visualize",
     "analytic_run",
     "commands",
     "runners cli",

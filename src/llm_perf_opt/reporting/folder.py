@@ -19,7 +19,7 @@ _SHOWN = 3
 """How many files a message names."""
 
 
-def write_folder(target: str | os.PathLike[str], files: Mapping[str, str], *, command: str = "report") -> None:
+def write_folder(target: str | os.PathLike[str], files: Mapping[str, str | bytes], *, command: str = "report") -> None:
     """Write files into a folder, and remove those that the same command wrote there before and no longer writes.
 
     A file that is there already is replaced only if it is as we wrote it: the folder has a list of our files with
@@ -30,7 +30,7 @@ def write_folder(target: str | os.PathLike[str], files: Mapping[str, str], *, co
     target
         The folder.
     files
-        Text by path below the folder, with ``/``.
+        Text or bytes by path below the folder, with ``/``.
     command
         Whose files they are; each command has its own in the list.
 
@@ -41,7 +41,7 @@ def write_folder(target: str | os.PathLike[str], files: Mapping[str, str], *, co
         cannot be written.
     """
     folder = Path(os.path.abspath(target))
-    contents = {path: text.encode() for path, text in files.items()}
+    contents = {path: each.encode() if isinstance(each, str) else each for path, each in files.items()}
     try:
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise OutputError("this is not a folder", place=str(folder))

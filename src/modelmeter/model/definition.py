@@ -148,6 +148,8 @@ class Model:
         Returns the files of a TorchInfo run of an architecture at sizes, by name, with a time or without; needs torch.
     list_proofs
         Returns the proofs of an architecture's formulas, all or the quick ones; needs torch, and may need more.
+    list_studies
+        Returns the scaling studies of what only this family has, beside those of any model.
     """
 
     name: str
@@ -179,6 +181,7 @@ class Model:
     aliases: frozenset[str] = frozenset()
     trace_artifacts: Callable[[Any, Mapping[str, int], str | None], dict[str, str]] | None = None
     list_proofs: Callable[[Any, bool], Iterable[Callable[..., Any]]] | None = None
+    list_studies: Callable[[], Iterable[Any]] = tuple
 
     @property
     def stage_names(self) -> tuple[str, ...]:

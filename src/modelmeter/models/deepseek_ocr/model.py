@@ -55,6 +55,12 @@ def _list_proofs(architecture: DeepSeekOCRArchitecture, is_full: bool) -> Iterab
     return (list_full_proofs if is_full else list_quick_proofs)(architecture)
 
 
+def _list_studies() -> Iterable[Any]:
+    from modelmeter.models.deepseek_ocr.studies import STUDIES  # what asks questions, which formulas do without
+
+    return STUDIES
+
+
 MODEL: Final = Model(
     name=DeepSeekOCRArchitecture.model,
     title="DeepSeek-OCR",
@@ -110,4 +116,5 @@ MODEL: Final = Model(
     trace=_trace,
     trace_artifacts=_trace_artifacts,
     list_proofs=_list_proofs,
+    list_studies=_list_studies,
 )

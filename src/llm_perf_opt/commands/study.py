@@ -1,0 +1,63 @@
+"""``modelmeter study``: what the formulas say, as sentences, JSON, or pages with tables and pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Studies; without any, all. --list has their names.")
+    ] = None,
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write pages, tables and pictures here.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every statement with its certificates as JSON.")
+    ] = False,
+    is_list: Annotated[bool, typer.Option("--list", help="List the studies, and what each answers.")] = False,
+    card: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--card", metavar="CARD", help="A card, or a YAML file of one; may be repeated. Else all shipped."
+        ),
+    ] = None,
+    graph: Annotated[
+        Path | None, typer.Option("--graph", metavar="FILE", help="Study the model of this saved module graph.")
+    ] = None,
+) -> None:
+    """Derive what the formulas say: thresholds, largest batches, what to optimise."""
+    from llm_perf_opt.commands.sources import compile_graph, read_graph
+    from llm_perf_opt.studies import list_cards, render_files, write_studies
+    from llm_perf_opt.studies.folder import check_extras
+    from llm_perf_opt.terminal import print_lines, show_progress
+    from modelmeter.scaling.studies import find_study, list_studies, write_book
+
+    if out is not None:
+        check_extras()
+    cards = list_cards(card or ())
+    model = compile_graph(read_graph(graph))
+    chosen = [find_study(model, name) for name in names or ()] or list_studies(model)
+    if is_list:
+        for each in chosen:
+            print_lines(f"{each.id}: {each.question}")
+        return
+    with show_progress() as begin:
+        book = write_book(model, cards, names=[each.id for each in chosen], begin=begin)
+        if out is not None:
+            write_studies(out, render_files(book, cards, begin=begin))
+    if as_json:
+        typer.echo(json.dumps(book.to_json(), indent=1))
+    elif out is not None:
+        print_lines(f"{out}: {len(book.statements):,} statements in {len(book.findings)} studies")
+    else:
+        for found in book.statements:
+            print_lines(f"{found.id}\n  {found.sentence}")
+    if not as_json:
+        for name, reason in book.left_out.items():
+            print_lines(f"{name} is left out: {reason}")

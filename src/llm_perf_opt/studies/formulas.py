@@ -1,0 +1,57 @@
+"""Formulas of statements as LaTeX, and what their letters mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import sympy
+
+from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
+from modelmeter.publishing.latex import FormulaPrinter
+from modelmeter.publishing.latex_names import LATEX_NAMES
+
+LONGEST: Final = 600
+"""Characters of a formula that a page prints; a longer one is in the JSON only."""
+
+_MOST_PARTS: Final = 400
+
+
+class StatementPrinter(FormulaPrinter):
+    """Prints what statements have beside sizes: roots, roundings of them, and letters of their own."""
+
+    def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:  # noqa: N802 -- sympy's hook
+        return super()._print_Symbol(expr, style) if expr.name in LATEX_NAMES else str(expr.name)
+
+    def _print_Pow(self, expr: sympy.Pow) -> str:  # noqa: N802 -- sympy's hook
+        if expr.exp == sympy.Rational(1, 2):
+            return rf"\sqrt{{{self._print(expr.base)}}}"
+        return super()._print_Pow(expr)
+
+    def _print_floor(self, expr: sympy.Expr, exp: object = None) -> str:
+        return rf"\left\lfloor {self._print(expr.args[0])} \right\rfloor"
+
+    def _print_ceiling(self, expr: sympy.Expr, exp: object = None) -> str:
+        return rf"\left\lceil {self._print(expr.args[0])} \right\rceil"
+
+    def _print_Infinity(self, expr: sympy.Expr) -> str:  # noqa: N802 -- sympy's hook
+        return r"\infty"
+
+
+def to_latex(formula: sympy.Expr | None) -> str | None:
+    """Return a formula as LaTeX; None where there is none, or it is longer than a page has room for."""
+    if formula is None or sum(1 for _ in sympy.preorder_traversal(formula)) > _MOST_PARTS:
+        return None
+    text = StatementPrinter().print(formula)
+    return text if len(text) <= LONGEST else None
+
+
+def list_letters(formulas: Iterable[sympy.Expr]) -> list[tuple[str, str, str]]:
+    """Return the sizes in formulas: their letter, their name, and what they mean with the unit; in order of names."""
+    names = sorted({str(symbol.name) for formula in formulas for symbol in formula.free_symbols})
+    found: list[tuple[str, str, str]] = []
+    for name in names:
+        dimension = DIMENSIONS.get(name) or LOCAL_SIZES.get(name)
+        if dimension is not None:
+            found.append((LATEX_NAMES[name], name, f"{dimension.meaning} ({dimension.unit})"))
+    return found

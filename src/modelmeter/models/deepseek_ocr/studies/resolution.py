@@ -1,0 +1,144 @@
+"""Modes and resolutions: what a sharper view of a page costs, and which mode is the cheapest for how much text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Final
+
+import sympy
+
+from modelmeter.core.metrics import PEAK
+from modelmeter.model.stages import REQUEST
+from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
+from modelmeter.scaling import stage
+from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.quantity import Quantity
+from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_largest, ask_monotone, ask_order
+from modelmeter.scaling.studies.memory import budget_of
+from modelmeter.scaling.studies.parts import slug, stage_metric
+from modelmeter.scaling.studies.pictures import draw, log_range, tabulate, values_at
+from modelmeter.scaling.studies.records import Cell, ClosedForm, Column, Finding, Study, StudyTable, Subject
+
+ID: Final = "resolution-and-modes"
+
+MODES: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
+    {
+        "tiny": {"base_size": 512, "image_size": 512, "num_width_tiles": 1, "num_height_tiles": 1},
+        "small": {"base_size": 640, "image_size": 640, "num_width_tiles": 1, "num_height_tiles": 1},
+        "base": {"base_size": 1024, "image_size": 1024, "num_width_tiles": 1, "num_height_tiles": 1},
+        "large": {"base_size": 1280, "image_size": 1280, "num_width_tiles": 1, "num_height_tiles": 1},
+        "gundam": {"base_size": 1024, "image_size": 640, "num_width_tiles": 2, "num_height_tiles": 3},
+        "gundam-m": {"base_size": 1280, "image_size": 1024, "num_width_tiles": 2, "num_height_tiles": 3},
+    }
+)
+"""The vendor's modes, for an A4 page: the tiles of the last two are 2 x 3."""
+
+_TEXT: Final = "max_new_tokens"
+_SIDES: Final = ("base_size", "image_size")
+
+
+def _find(subject: Subject) -> Iterator[Finding]:
+    model = subject.model
+    yield from _find_modes(model)
+    for one, other in pairwise(MODES):
+        for metric in ("tensor_core_flops", "io_bytes", "kv_cache_bytes", PEAK):
+            dear, cheap = (_in_mode(model, REQUEST, metric, mode) for mode in (other, one))
+            yield ask_crossover(f"{ID}/{other}-over-{one}-{slug(metric)}", dear, cheap, _TEXT)
+    for mode in MODES:
+        for metric in ("tensor_core_flops", "io_bytes"):
+            decode = _in_mode(model, "decode", metric, mode)
+            for name in ("vision", "prefill"):
+                read = _in_mode(model, name, metric, mode)
+                yield ask_crossover(f"{ID}/{mode}-decode-over-{name}-{slug(metric)}", decode, read, _TEXT)
+        for card in subject.cards:
+            held = _memory_in_mode(model, mode)
+            yield ask_largest(f"{ID}/{card.id}-{mode}-memory", held, budget_of(card), "batch_size")
+    yield from _find_sides(model)
+
+
+def _in_mode(model: CompiledFormulas, name: str, metric: str, mode: str) -> Worded:
+    worded = stage_metric(model, name, metric, **MODES[mode])
+    return Worded(worded.quantity, f"{worded.words} in mode {mode}")
+
+
+def _memory_in_mode(model: CompiledFormulas, mode: str) -> Worded:
+    request = stage(model, REQUEST)
+    held = request.weight_bytes + request.kv_cache_bytes + request.metric(PEAK)
+    text = f"the memory (bytes) of weights, cache and activations of a request in mode {mode}"
+    return Worded(held.at(**MODES[mode]), text)
+
+
+def tokens_of(model: CompiledFormulas) -> Worded:
+    """Return the image tokens of a prompt."""
+    symbols = model.definition.symbolic_sizes()
+    context = stage(model, "vision").metric("tensor_core_flops").context
+    quantity = Quantity(
+        formula=sympy.sympify(prompt_image_tokens(symbols)), name="image_tokens", unit="tokens", context=context
+    )
+    return Worded(quantity, "the number of image tokens of a page")
+
+
+def _find_modes(model: CompiledFormulas) -> Iterator[Finding]:
+    tokens = tokens_of(model)
+    rows: list[tuple[Cell, ...]] = []
+    for mode, sizes in MODES.items():
+        count = values_at(tokens.quantity.at(**sizes), _TEXT, [1024])[0]
+        costs = [
+            values_at(stage_metric(model, name, metric, **sizes).quantity, _TEXT, [1024])[0]
+            for name, metric in (
+                ("vision", "tensor_core_flops"), ("prefill", "tensor_core_flops"), ("decode", "tensor_core_flops"),
+                (REQUEST, "io_bytes"), (REQUEST, "kv_cache_bytes"), (REQUEST, PEAK),
+            )
+        ]  # fmt: skip
+        rows.append((mode, count, *costs))
+    yield StudyTable(
+        name="modes", title="The modes, for an A4 page and 1,024 new tokens",
+        columns=(
+            Column(name="mode"), Column(name="image_tokens", unit="tokens"),
+            Column(name="vision_tensor_core_flops", unit="FLOPs"),
+            Column(name="prefill_tensor_core_flops", unit="FLOPs"),
+            Column(name="decode_tensor_core_flops", unit="FLOPs"), Column(name="request_io_bytes", unit="bytes"),
+            Column(name="request_kv_cache_bytes", unit="bytes"), Column(name=f"request_{PEAK}", unit="bytes"),
+        ),
+        rows=tuple(rows),
+    )  # fmt: skip
+    lines = {mode: _in_mode(model, REQUEST, "tensor_core_flops", mode) for mode in MODES}
+    yield draw("modes", "Matrix products of a request in each mode", lines, _TEXT, "FLOPs", log_range(16, 2**14))
+
+
+def _find_sides(model: CompiledFormulas) -> Iterator[Finding]:
+    """Yield how costs grow with the sides of the view and of the tiles."""
+    tokens = tokens_of(model)
+    for over in _SIDES:
+        formula, _ = tokens.quantity.context.fill(tokens.quantity.formula, {}, [over])
+        yield ClosedForm(words=f"{tokens.words}, over {over}", formula=formula, unit="tokens")
+        yield ask_order(f"{ID}/image-tokens", tokens, over)
+        yield ask_monotone(f"{ID}/image-tokens", tokens, over)
+        for name, metric in (
+            ("vision", "tensor_core_flops"), ("projector", "tensor_core_flops"), ("prefill", "tensor_core_flops"),
+            ("prefill", "io_bytes"), ("prefill", "kv_cache_bytes"), ("decode", "io_bytes"),
+        ):  # fmt: skip
+            yield ask_order(f"{ID}/{name}-{slug(metric)}", stage_metric(model, name, metric), over)
+        yield ask_monotone(
+            f"{ID}/vision-work", stage_metric(model, "vision", "tensor_core_flops"), over, bounds={over: (16, 2048)}
+        )
+        yield tabulate(
+            f"over-{slug(over)}", f"Over {over}",
+            {
+                "image_tokens": tokens,
+                **{
+                    f"{name}_tensor_core_flops": stage_metric(model, name, "tensor_core_flops")
+                    for name in ("vision", "projector", "prefill", "decode")
+                },
+            },
+            over, tuple(range(256, 2049, 64)),
+        )  # fmt: skip
+
+
+STUDY: Final = Study(
+    id=ID, title="Resolution and modes",
+    question="What does a sharper view of a page cost in each stage, and from which text length on does it not matter?",
+    find=_find,
+)  # fmt: skip

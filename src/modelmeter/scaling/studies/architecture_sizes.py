@@ -1,0 +1,73 @@
+"""What the architecture's own sizes cost: one more expert, head, layer or channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Final
+
+from modelmeter.core.symbols import DIMENSIONS
+from modelmeter.model.stages import REQUEST
+from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.question import ask
+from modelmeter.scaling.studies.asking import Worded, ask_monotone, ask_order
+from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
+from modelmeter.scaling.studies.pictures import values_at
+from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, Study, StudyTable, Subject
+
+ID: Final = "architecture"
+_METRICS: Final = (
+    (REQUEST, "weight_bytes"), (REQUEST, "kv_cache_bytes"), (REQUEST, "tensor_core_flops"), (REQUEST, "io_bytes"),
+)  # fmt: skip
+
+
+def _find(subject: Subject) -> Iterator[Finding]:
+    model = subject.model
+    rows: list[tuple[Cell, ...]] = []
+    for over in model.architecture.dimension_values():
+        for stage, metric in _METRICS:
+            worded = stage_metric(model, stage, metric)
+            if not depends_on(worded.quantity, over):
+                continue
+            yield _ask_growth(model, stage, metric, worded, over)
+            rows += _vary(model, stage, metric, over)
+    yield StudyTable(
+        name="half-and-double", title="What half or twice a size changes, all others as they are",
+        columns=(
+            Column(name="size"), Column(name="metric"), Column(name="value"), Column(name="cost"),
+            Column(name="cost_of_this_model"), Column(name="ratio"),
+        ),
+        rows=tuple(rows),
+    )  # fmt: skip
+
+
+def _ask_growth(model: CompiledFormulas, stage: str, metric: str, worded: Worded, over: str) -> IdentifiedStatement:
+    """Return how a metric grows; of sizes with an end, and of expected reads of experts, which way it goes."""
+    allowed = ask((worded.quantity,), over).range
+    name = f"{ID}/{stage}-{slug(metric)}"
+    if allowed.last is None and metric != "io_bytes":
+        return ask_order(name, worded, over)
+    end = 2 * model.defaults[over] if allowed.last is None else allowed.last
+    return ask_monotone(name, worded, over, bounds={over: (allowed.first, end)})
+
+
+def _vary(model: CompiledFormulas, stage: str, metric: str, over: str) -> Iterator[tuple[Cell, ...]]:
+    """Yield the cost at half and at twice a size, where the model allows them."""
+    quantity = stage_metric(model, stage, metric).quantity
+    allowed = ask((quantity,), over).range
+    own = model.defaults[over]
+    (cost,) = values_at(quantity, over, [own])
+    for value in (own // 2, 2 * own):
+        if value in allowed and value != own:
+            (other,) = values_at(quantity, over, [value])
+            yield (over, f"{stage}.{metric}", value, other, cost, Fraction(other) / Fraction(cost) if cost else None)
+
+
+STUDY: Final = Study(
+    id=ID, title="The architecture's own sizes",
+    question="What would one more expert, head, layer or channel cost, and what would half or twice as many?",
+    find=_find,
+    explain_absence=lambda subject: None
+    if any(name in DIMENSIONS for name in subject.model.architecture.dimension_values())
+    else "the model has no sizes of its own",
+)  # fmt: skip

@@ -1,0 +1,136 @@
+"""What fits into the memory of a card, and which stage it is that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from modelmeter.core.metrics import PEAK
+from modelmeter.model.stages import REQUEST
+from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.inverse import Largest
+from modelmeter.scaling.sources import stage
+from modelmeter.scaling.studies.asking import Worded, ask_largest, budget
+from modelmeter.scaling.studies.card import Card
+from modelmeter.scaling.studies.parts import depends_on, stage_words
+from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, StudyTable, Subject
+from modelmeter.scaling.studies.words import unit_of
+
+NONE_FITS: Final = "none"
+NO_END: Final = "no end"
+
+
+def memory_of(model: CompiledFormulas, name: str, **sizes: int) -> Worded:
+    """Return what is held while a stage is at its peak: all weights, the cache as it is in the end, activations."""
+    request = stage(model, REQUEST)
+    held = request.weight_bytes + request.kv_cache_bytes + stage(model, name).metric(PEAK)
+    text = f"the memory (bytes) of all weights, of the cache in the end and of the activations in {stage_words(name)}"
+    return Worded(held.at(**sizes), text)
+
+
+def budget_of(card: Card) -> Worded:
+    """Return the memory of a card that a model can have."""
+    return budget(card.memory_bytes, "bytes", f"the {card.memory_bytes:,} usable bytes of {card.name}")
+
+
+def list_largest(
+    study: str, subject: Subject, over: str, *, variant: str = "", title: str = "", **sizes: int
+) -> Iterator[Finding]:
+    """Yield the largest size for each card and stage that grows with it, and a table of what binds.
+
+    Parameters
+    ----------
+    variant, title
+        What ids and titles add for sizes that are not the default ones.
+    """
+    model = subject.model
+    stages = [
+        name
+        for name in model.definition.stage_names
+        if depends_on(memory_of(model, name, **sizes).quantity, over)
+    ]  # fmt: skip
+    needed = {name: memory_of(model, name, **sizes) for name in stages}
+    changed = {
+        name for name in stages if not sizes or any(depends_on(memory_of(model, name).quantity, each) for each in sizes)
+    }
+    for name in needed.keys() - changed:  # these are known without the sizes
+        needed[name] = memory_of(model, name)
+    rows: list[tuple[Cell, ...]] = []
+    for card in subject.cards:
+        found = {
+            name: ask_largest(f"{study}/{card.id}-memory-in-{name}{variant}", needed[name], budget_of(card), over)
+            for name in stages
+        }
+        yield from (found[name] for name in stages if name in changed)
+        if found:
+            rows.append((card.name, card.memory_bytes, *map(_read, found.values()), find_binding(found)))
+    if rows:
+        columns = (
+            Column(name="card"), Column(name="usable_bytes", unit="bytes"),
+            *(Column(name=f"largest_{over}_in_{name}", unit=unit_of(over)) for name in stages), Column(name="binds"),
+        )  # fmt: skip
+        yield StudyTable(
+            name=f"largest-{over.replace('_', '-')}{variant}", rows=tuple(rows), columns=columns,
+            title=f"The largest {over} that fits while each stage is at its peak{title}, and the stage that binds",
+        )  # fmt: skip
+
+
+def find_binding(found: Mapping[str, IdentifiedStatement]) -> str:
+    """Return the stage that lets the least fit, or those that do."""
+    limits = {name: _limit(each) for name, each in found.items()}
+    bounded = {name: limit for name, limit in limits.items() if limit is not None}
+    if not bounded:
+        return NONE_FITS
+    least = min(bounded.values())
+    return ", ".join(name for name, limit in bounded.items() if limit == least)
+
+
+def _limit(found: IdentifiedStatement) -> int | None:
+    statement = found.statement
+    assert isinstance(statement, Largest)
+    if statement.outcome == "unbounded":
+        return None
+    return 0 if statement.value is None else int(statement.value)
+
+
+def _read(found: IdentifiedStatement) -> Cell:
+    limit = _limit(found)
+    return NO_END if limit is None else limit
+
+
+@frozen
+class StageLimits:
+    """How much fits while each stage is at its peak."""
+
+    by_stage: Mapping[str, int]
+
+    @property
+    def pages(self) -> int:
+        """What fits in all stages."""
+        return min(self.by_stage.values(), default=0)
+
+    @property
+    def binds(self) -> str:
+        """The stages that let no more fit."""
+        return ", ".join(name for name, limit in self.by_stage.items() if limit == self.pages)
+
+    def say_next(self) -> str:
+        """Return what would fit if the stage that binds did not."""
+        others = {name: limit for name, limit in self.by_stage.items() if limit > self.pages}
+        if not others:
+            return ""
+        after = min(others, key=others.__getitem__)
+        return f"Without its peak {others[after]:,} would fit, where {after} binds."
+
+
+def read_limits(table: StudyTable) -> dict[str, StageLimits]:
+    """Return the limits by card that a table of :func:`list_largest` has."""
+    names = [column.name.rpartition("_in_")[2] for column in table.columns[2:-1]]
+    return {
+        str(row[0]): StageLimits(
+            {name: int(cell) for name, cell in zip(names, row[2:-1], strict=True) if isinstance(cell, int)}
+        )
+        for row in table.rows
+    }

@@ -1,0 +1,170 @@
+"""Parts of a model that studies compare: stages, groups of operators, and distinct matrix products."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import sympy
+from attrs import frozen
+
+from modelmeter.analysis.breakdown import OperatorRow
+from modelmeter.core.metrics import METRIC_RECORDS
+from modelmeter.core.symbols import DIMENSIONS
+from modelmeter.model.stages import REQUEST
+from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.quantity import Quantity
+from modelmeter.scaling.sources import stage
+from modelmeter.scaling.studies.asking import Worded
+from modelmeter.scaling.studies.words import METRIC_WORDS
+
+ATTENTION: Final = "scaled_dot_product_attention"
+
+_MEMBERS: Final = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+"""The component of a path that stands for alike siblings."""
+
+
+def stage_words(name: str) -> str:
+    """Return how sentences call a stage."""
+    return "a request" if name == REQUEST else f"the {name.replace('_', ' ')}"
+
+
+def stage_metric(model: CompiledFormulas, name: str, metric: str, **sizes: int) -> Worded:
+    """Return a metric of a stage, at sizes."""
+    quantity = stage(model, name).metric(metric).at(**sizes)
+    return Worded(quantity, f"{METRIC_WORDS[metric]} of {stage_words(name)}")
+
+
+def has_size(model: CompiledFormulas, name: str) -> bool:
+    """Tell whether a model has a size."""
+    return name in model.defaults
+
+
+def stages_over(model: CompiledFormulas, metric: str, over: str) -> tuple[str, ...]:
+    """Return the stages whose metric depends on a size, by itself or by what follows from it."""
+    return tuple(name for name in model.definition.stage_names if depends_on(stage(model, name).metric(metric), over))
+
+
+def depends_on(quantity: Quantity, over: str) -> bool:
+    """Tell whether a size is in a formula, or in what its sizes follow from."""
+    formula, _ = quantity.context.fill(quantity.formula, quantity.values, [over])
+    return any(symbol.name == over for symbol in formula.free_symbols)
+
+
+def workload_of(model: CompiledFormulas) -> dict[str, int]:
+    """Return the default sizes of workload and storage: what a statement holds at."""
+    return {
+        name: value
+        for name, value in model.defaults.items()
+        if name in DIMENSIONS and DIMENSIONS[name].kind != "architecture"
+    }
+
+
+@frozen
+class Product:
+    """Matrix products of one cost in a stage: of one module, or of several alike."""
+
+    id: str
+    stage: str
+    rows: tuple[OperatorRow, ...]
+
+    @property
+    def words(self) -> str:
+        """The modules, for people."""
+        names = list(dict.fromkeys(name_row(row) for row in self.rows))
+        listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+        return f"{listed} in {stage_words(self.stage)}"
+
+
+def name_row(row: OperatorRow) -> str:
+    """Return the last names of a module path, those of alike siblings left out; attention has the operator's."""
+    names = [name for name in row.path.split(".") if not _MEMBERS.fullmatch(name)]
+    return row.operator if row.operator == ATTENTION else ".".join(names[-2:])
+
+
+def slug(text: str) -> str:
+    """Return a text as a part of an id."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower().replace("_", "-")).strip("-.")
+
+
+def list_products(model: CompiledFormulas, name: str) -> Iterator[Product]:
+    """Yield the operators of a stage that multiply matrices, those of one cost together.
+
+    Two of one cost in another number of layers have the same roofline, and are together too.
+    """
+    found: dict[object, list[OperatorRow]] = {}
+    sizes = {each: sympy.Integer(value) for each, value in model.architecture.dimension_values().items()}
+    for row in model.operators(name):
+        flops = sympy.sympify(row.cost.tensor_core_flops)
+        if flops == 0:
+            continue
+        ratio = _ratio(flops, sympy.sympify(row.cost.io_bytes), sizes)
+        found.setdefault(ratio, []).append(row)
+    used: dict[str, int] = {}
+    for rows in found.values():
+        base = slug(name_row(rows[0]))
+        used[base] = used.get(base, 0) + 1
+        yield Product(base if used[base] == 1 else f"{base}-{used[base]}", name, tuple(rows))
+
+
+def _ratio(flops: sympy.Expr, moved: sympy.Expr, sizes: Mapping[str, sympy.Expr]) -> sympy.Expr:
+    """Return bytes over FLOPs with the numbers of the architecture: what tells one roofline from another."""
+    filled = [
+        each.xreplace({symbol: sizes[symbol.name] for symbol in each.free_symbols if symbol.name in sizes})
+        for each in (moved, flops)
+    ]
+    return sympy.expand(filled[0] / filled[1])
+
+
+def row_metric(model: CompiledFormulas, product: Product, metric: str) -> Quantity:
+    """Return what one of the products costs: the first; the others cost the same in proportion."""
+    first = product.rows[0]
+    whole = stage(model, product.stage).metric("tensor_core_flops")
+    name = f"{product.stage}.modules({first.path}).operator({first.operator}).{metric}"
+    return Quantity(
+        formula=getattr(first.cost, metric), name=name,
+        unit=METRIC_RECORDS[metric].unit, context=whole.context,
+    )  # fmt: skip
+
+
+def component_of(row: OperatorRow) -> str:
+    """Return the part of a layer that an operator belongs to: what follows the index in its path, or its module.
+
+    The product of queries, keys and values is a part of its own.
+    """
+    if row.operator == ATTENTION:
+        return "attention-products"
+    names = row.path.split(".")
+    for place, name in enumerate(names[:-1]):
+        if _MEMBERS.fullmatch(name):
+            return slug(names[place + 1])
+    return slug(names[-1]) or "model"
+
+
+def component_words(component: str) -> str:
+    """Return how sentences call a part: what is not the attention products has them not."""
+    return (
+        "the attention products"
+        if component == "attention-products"
+        else f"{component} (attention products apart)"
+        if "attn" in component or "attention" in component
+        else component
+    )
+
+
+def list_components(model: CompiledFormulas, name: str) -> tuple[str, ...]:
+    """Return the parts of a stage that multiply matrices, in the order in which they run."""
+    found = (component_of(row) for row in model.operators(name) if row.cost.tensor_core_flops != 0)
+    return tuple(dict.fromkeys(found))
+
+
+def component_metric(model: CompiledFormulas, name: str, component: str, metric: str) -> Worded:
+    """Return a metric of a part of a stage, over all layers."""
+    rows = [row for row in model.operators(name) if component_of(row) == component]
+    whole = stage(model, name).metric("tensor_core_flops")
+    quantity = Quantity(
+        formula=sympy.Add(*(getattr(row.cost, metric) for row in rows)), name=f"{name}.part({component}).{metric}",
+        unit=METRIC_RECORDS[metric].unit, context=whole.context,
+    )  # fmt: skip
+    return Worded(quantity, f"{METRIC_WORDS[metric]} of {component_words(component)} in {stage_words(name)}")

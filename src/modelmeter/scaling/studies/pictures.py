@@ -1,0 +1,60 @@
+"""Tables and pictures of quantities over a size, computed exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import sympy
+
+from modelmeter.core.evaluate import evaluate
+from modelmeter.scaling.quantity import Quantity
+from modelmeter.scaling.studies.asking import Worded
+from modelmeter.scaling.studies.records import Cell, Column, Line, Mark, Picture, StudyTable
+from modelmeter.scaling.studies.words import unit_of
+from modelmeter.scaling.terms import Number, simplest
+
+
+def log_range(first: int, last: int) -> tuple[int, ...]:
+    """Return ``first``, doubled up to ``last``."""
+    found = [first]
+    while 2 * found[-1] <= last:
+        found.append(2 * found[-1])
+    return tuple(found)
+
+
+def values_at(quantity: Quantity, over: str, points: Sequence[int]) -> list[Number]:
+    """Return a quantity at values of a size, all others at their defaults."""
+    formula, _ = quantity.context.fill(quantity.formula, quantity.values, [over])
+    return [simplest(Fraction(evaluate(formula, {over: point}))) for point in points]
+
+
+def tabulate(name: str, title: str, columns: Mapping[str, Worded], over: str, points: Sequence[int]) -> StudyTable:
+    """Return a table with a row for each value of a size."""
+    found = [values_at(each.quantity, over, points) for each in columns.values()]
+    rows: list[tuple[Cell, ...]] = [(point, *(column[place] for column in found)) for place, point in enumerate(points)]
+    listed = tuple(Column(name=label, unit=each.quantity.unit) for label, each in columns.items())
+    return StudyTable(
+        name=name, title=title, columns=(Column(name=over, unit=unit_of(over)), *listed), rows=tuple(rows)
+    )
+
+
+def draw(
+    name: str, title: str, lines: Mapping[str, Worded], over: str, unit: str, points: Sequence[int], *,
+    marks: tuple[Mark, ...] = (), is_log_x: bool = True, is_log_y: bool = True,
+) -> Picture:  # fmt: skip
+    """Return a picture of quantities of one unit over a size."""
+    return Picture(
+        name=name, title=title, x_label=f"{over} ({unit_of(over)})", y_label=unit,
+        lines=tuple(
+            Line(label=label, points=tuple(zip(points, values_at(each.quantity, over, points), strict=True)))
+            for label, each in lines.items()
+        ),
+        marks=marks, is_log_x=is_log_x, is_log_y=is_log_y,
+    )  # fmt: skip
+
+
+def to_rational(value: Number) -> sympy.Rational:
+    """Return a number as sympy has it."""
+    fraction = Fraction(value)
+    return sympy.Rational(fraction.numerator, fraction.denominator)

@@ -1,0 +1,110 @@
+"""Rules of thumb and how wrong they are: 2N a token, 6ND a training step, the cache, a batch as large as r."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Final
+
+import sympy
+
+from modelmeter.core.symbols import symbol
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.quantity import Quantity
+from modelmeter.scaling.sources import stage
+from modelmeter.scaling.studies.asking import Worded, ask_crossover
+from modelmeter.scaling.studies.experts import count_active_parameters
+from modelmeter.scaling.studies.parts import stage_metric
+from modelmeter.scaling.studies.pictures import draw, log_range
+from modelmeter.scaling.studies.presence import needs_sizes
+from modelmeter.scaling.studies.records import ClosedForm, Finding, Study, Subject
+from modelmeter.scaling.studies.words import write_percent
+
+ID: Final = "rules-of-thumb"
+_ERRORS: Final = (Fraction(1, 100), Fraction(1, 20), Fraction(1, 10), Fraction(1, 4), Fraction(1, 2), Fraction(1))
+
+
+def _find(subject: Subject) -> Iterator[Finding]:
+    model = subject.model
+    yield from _ask_two_per_token(model)
+    yield from _ask_decode(model)
+    yield from _ask_six_per_token(model)
+    if {"num_hidden_layers", "num_key_value_heads", "hidden_size", "num_attention_heads"} <= model.defaults.keys():
+        yield from _ask_cache(model)
+
+
+def _rule(model: CompiledFormulas, formula: sympy.Expr, text: str, unit: str = "FLOPs") -> Worded:
+    context = stage(model, REQUEST).metric("tensor_core_flops").context
+    return Worded(Quantity(formula=formula, name=text, unit=unit, context=context), text)
+
+
+def _ask_errors(name: str, exact: Worded, rule: Worded, over: str) -> Iterator[Finding]:
+    """Yield from where on the exact cost is more than the rule by so much."""
+    for error in _ERRORS:
+        more = Worded(rule.quantity * (1 + error), f"{rule.words} and {write_percent(error)} more")
+        yield ask_crossover(f"{ID}/{name}-low-by-{error.numerator}-of-{error.denominator}", exact, more, over)
+        less = Worded(rule.quantity * (1 - error), f"{rule.words} less {write_percent(error)}")
+        if error < 1:
+            yield ask_crossover(f"{ID}/{name}-high-by-{error.numerator}-of-{error.denominator}", less, exact, over)
+
+
+def _ask_two_per_token(model: CompiledFormulas) -> Iterator[Finding]:
+    name = model.definition.training_run
+    active = count_active_parameters(model, name)
+    exact = stage_metric(model, name, "tensor_core_flops")
+    formula = 2 * active * symbol("batch_size") * symbol("seq_len")
+    rule = _rule(model, formula, f"2 FLOPs for each of {active:,} active parameters and each token")
+    yield ClosedForm(words="the exact cost of the prefill over 2N a token, N being the active parameters",
+        formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
+    yield from _ask_errors("2n-a-token-prefill", exact, rule, "seq_len")
+    yield draw(
+        "2n-a-token", "The prefill, and 2N a token", {"exact": exact, "2N a token": rule}, "seq_len", "FLOPs",
+        log_range(256, 2**18),
+    )  # fmt: skip
+
+
+def _ask_decode(model: CompiledFormulas) -> Iterator[Finding]:
+    name = model.definition.looped_stage
+    active = count_active_parameters(model, name)
+    exact = stage_metric(model, name, "tensor_core_flops")
+    formula = 2 * active * symbol("batch_size") * symbol("decode_steps")
+    rule = _rule(model, formula, f"2 FLOPs for each of {active:,} active parameters and each new token")
+    yield ClosedForm(words="the exact cost of decoding over 2N a token, N being the active parameters",
+        formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
+    yield from _ask_errors("2n-a-token-decode", exact, rule, "seq_len")
+
+
+def _ask_six_per_token(model: CompiledFormulas) -> Iterator[Finding]:
+    name = model.definition.training_run
+    active = count_active_parameters(model, name)
+    exact = stage_metric(model, TRAINING_STEP, "tensor_core_flops")
+    formula = 6 * active * symbol("batch_size") * symbol("seq_len")
+    rule = _rule(model, formula, f"6 FLOPs for each of {active:,} active parameters and each token")
+    yield ClosedForm(words="the exact cost of a training step over 6ND, N being the active parameters of the decoder",
+        formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
+    yield from _ask_errors("6nd-training-step", exact, rule, "seq_len")
+
+
+def _ask_cache(model: CompiledFormulas) -> Iterator[Finding]:
+    heads, width = symbol("num_key_value_heads"), symbol("hidden_size") / symbol("num_attention_heads")
+    tokens = symbol("seq_len") + symbol("decode_steps")
+    formula = 2 * symbol("num_hidden_layers") * heads * width * symbol("kv_bits") / 8 * symbol("batch_size") * tokens
+    rule = _rule(model, formula, "2 L H d bytes an element and token", "bytes")
+    exact = stage_metric(model, REQUEST, "kv_cache_bytes")
+    for over in ("seq_len", "batch_size", "max_new_tokens"):
+        yield ask_crossover(f"{ID}/cache-2lhd-at-least", exact, rule, over)
+        yield ask_crossover(f"{ID}/cache-2lhd-at-most", rule, exact, over)
+
+
+def _ratio(exact: Worded, rule: Worded, over: str) -> sympy.Expr:
+    ratio = exact.quantity / rule.quantity
+    formula, _ = ratio.context.fill(ratio.formula, ratio.values, [over])
+    return sympy.apart(sympy.together(sympy.expand(formula)), symbol(over))
+
+
+STUDY: Final = Study(
+    id=ID, title="Rules of thumb",
+    question="How far are the rules that people use from the exact cost, and from which size on?",
+    find=_find, explain_absence=needs_sizes("batch_size", "seq_len", "decode_steps", "max_new_tokens", "kv_bits"),
+)  # fmt: skip

@@ -1,0 +1,62 @@
+"""What a training step costs: against its forward, against requests, and over batch and prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Final
+
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
+from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_order
+from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
+from modelmeter.scaling.studies.pictures import draw, log_range, tabulate
+from modelmeter.scaling.studies.presence import needs_sizes
+from modelmeter.scaling.studies.records import Finding, Study, Subject
+
+ID: Final = "training"
+_OVERS: Final = ("batch_size", "seq_len")
+_METRICS: Final = ("tensor_core_flops", "cuda_core_flops", "activation_bytes")
+
+
+def forward_of(model: CompiledFormulas, metric: str) -> Worded:
+    """Return the forward of a whole prompt: all stages but the decode loop."""
+    names = [stage.name for stage in model.definition.stages if not stage.is_looped]
+    first, *others = (stage_metric(model, name, metric) for name in names)
+    total = first.quantity
+    for each in others:
+        total = total + each.quantity
+    return Worded(total, f"the forward of it ({', '.join(names)})")
+
+
+def _find(subject: Subject) -> Iterator[Finding]:
+    model = subject.model
+    step = {metric: stage_metric(model, TRAINING_STEP, metric) for metric in _METRICS}
+    forward = forward_of(model, "tensor_core_flops")
+    request = stage_metric(model, REQUEST, "tensor_core_flops")
+    work = step["tensor_core_flops"]
+    for over in _OVERS:
+        for metric, worded in step.items():
+            if depends_on(worded.quantity, over):
+                yield ask_order(f"{ID}/{slug(metric)}", worded, over)
+        for times in (Fraction(2), Fraction(3), Fraction(4)):
+            several = Worded(forward.quantity * times, f"{times} times {forward.words}")
+            yield ask_crossover(f"{ID}/step-over-{times}-forwards", work, several, over)
+            yield ask_crossover(f"{ID}/{times}-forwards-over-step", several, work, over)
+        yield ask_crossover(f"{ID}/step-over-request", work, request, over)
+    lines = {"training step": work, "forward": forward, "request": request}
+    for over in _OVERS:
+        points = log_range(1, 512) if over == "batch_size" else log_range(1024, 2**17)
+        yield draw(
+            f"work-over-{slug(over)}", "Matrix products of a training step, its forward and a request", lines, over,
+            "FLOPs", points,
+        )  # fmt: skip
+        columns = {"training_step": work, "forward": forward, "request": request}
+        yield tabulate(f"work-over-{slug(over)}", f"Matrix products over {over}", columns, over, points)
+
+
+STUDY: Final = Study(
+    id=ID, title="Training",
+    question="What does a training step cost, against its forward and against a request?",
+    find=_find, explain_absence=needs_sizes(*_OVERS),
+)  # fmt: skip

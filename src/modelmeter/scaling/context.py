@@ -221,10 +221,12 @@ def put_sizes(formula: sympy.Expr, values: Mapping[str, sympy.Expr]) -> sympy.Ex
     Maxima are not compared again: that is what takes the time, for the candidates of a peak a minute.
     """
     replaced = {symbol: values[symbol.name] for symbol in formula.free_symbols if symbol.name in values}
+    if not replaced:
+        return formula
     if not formula.has(sympy.Max, sympy.Min):
         result: sympy.Expr = formula.xreplace(replaced)
         return result
-    return _put(formula, replaced, {}) if replaced else formula
+    return _put(formula, replaced, {})
 
 
 def _put(

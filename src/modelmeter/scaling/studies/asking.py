@@ -179,7 +179,8 @@ def ask_monotone(id_: str, of: Worded, over: str, *, bounds: Bounds | None = Non
         id=f"{id_}/{found.kind}/{over}", statement=found,
         sentence=words.finish(f"{of.words} {ways[found.direction]} as {over} grows{turn}", found),
         claim=Claim(
-            left=left, right=right, over=over, intervals=None if found.direction is None else everywhere
+            left=left, right=right, over=over, intervals=None if found.direction is None else everywhere,
+            known_to=last,
         ),
     )  # fmt: skip
 

@@ -49,8 +49,8 @@ class Claim:
         Where it holds; None where the answer leaves that open, as by residue classes.
     is_strict
         Whether it is ``left > right``.
-    known_from
-        What is smaller is left open.
+    known_from, known_to
+        What is smaller, or larger, is left open.
     """
 
     left: sympy.Expr
@@ -59,6 +59,7 @@ class Claim:
     intervals: tuple[Interval, ...] | None
     is_strict: bool = False
     known_from: int = 0
+    known_to: int | None = None
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,6 @@ from itertools import combinations, permutations
 from typing import Final, TypeAlias
 
 from modelmeter.core.metrics import PEAK
-from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies import memory
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
 from modelmeter.scaling.studies.card import Card
@@ -38,8 +37,10 @@ def _find(subject: Subject) -> Iterator[Finding]:
     names = model.definition.stage_names
     rows: list[tuple[Cell, ...]] = []
     pictures: list[Finding] = []
+    times_of: dict[str, dict[str, Worded]] = {}
     for card in subject.cards:
         times = {name: stage_time(model, card, name, "batch_size", max_new_tokens=PAGE_TOKENS) for name in names}
+        times_of[card.name] = times
         over_batch = dict(_compare(card, times, "batch_size"))
         outputs = {name: stage_time(model, card, name, "max_new_tokens") for name in names}
         over_output = dict(_compare(card, outputs, "max_new_tokens"))
@@ -62,7 +63,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
         rows=tuple(rows),
     )  # fmt: skip
     yield from pictures
-    yield from _find_memory(subject)
+    yield from _find_memory(subject, times_of)
 
 
 def _compare(
@@ -109,7 +110,7 @@ def _list_changes(first: str, found: _Comparisons) -> list[tuple[int, str, str]]
     )
 
 
-def _find_memory(subject: Subject) -> Iterator[Finding]:
+def _find_memory(subject: Subject, times_of: Mapping[str, Mapping[str, Worded]]) -> Iterator[Finding]:
     """Yield which stage is at the largest peak, and what makes it smaller."""
     model = subject.model
     peaks = {name: stage_metric(model, name, PEAK) for name in model.definition.stage_names}
@@ -131,10 +132,10 @@ def _find_memory(subject: Subject) -> Iterator[Finding]:
                 for name, each in read_limits(found).items():
                     limits.setdefault(name, {})[variant] = each
     for card in subject.cards:
-        yield _advise_memory(model, card, limits[card.name])
+        yield _advise_memory(card, times_of[card.name], limits[card.name])
 
 
-def _advise_memory(model: CompiledFormulas, card: Card, limits: Mapping[str, StageLimits]) -> str:
+def _advise_memory(card: Card, times: Mapping[str, Worded], limits: Mapping[str, StageLimits]) -> str:
     """Return how many pages fit, which stage binds, and what helps against it."""
     default = limits["default"]
     text = (
@@ -149,7 +150,7 @@ def _advise_memory(model: CompiledFormulas, card: Card, limits: Mapping[str, Sta
         )
     best = max(each.pages for each in limits.values())
     if best > 1:
-        seconds = [_time_of_pages(model, card, pages) for pages in (1, best)]
+        seconds = [_time_of_pages(times, pages) for pages in (1, best)]
         text += (
             f" At the peak rates, {best:,} pages at once are {float(best / seconds[1]):.3g} pages a second, one at a "
             f"time {float(1 / seconds[0]):.3g}."
@@ -157,12 +158,9 @@ def _advise_memory(model: CompiledFormulas, card: Card, limits: Mapping[str, Sta
     return text
 
 
-def _time_of_pages(model: CompiledFormulas, card: Card, pages: int) -> Fraction:
+def _time_of_pages(times: Mapping[str, Worded], pages: int) -> Fraction:
     """Return the roofline time of all stages of so many pages at once, in seconds."""
-    times = (
-        stage_time(model, card, name, "batch_size", max_new_tokens=PAGE_TOKENS) for name in model.definition.stage_names
-    )
-    return sum((Fraction(values_at(each.quantity, "batch_size", [pages])[0]) for each in times), start=Fraction(0))
+    return sum((Fraction(values_at(each.quantity, "batch_size", [pages])[0]) for each in times.values()), Fraction(0))
 
 
 STUDY: Final = Study(

@@ -1,0 +1,229 @@
+"""The theorem book of the published model: what it must hold, that it replays, and that brute force agrees."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from fractions import Fraction
+
+import pytest
+from attrs import evolve
+from tests.check_studies import check_statement, holds_at
+
+from llm_perf_opt.studies import list_cards
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.evaluate import evaluate
+from modelmeter.scaling import Crossover, Largest, Limit, Monotone, Order, SignTable, Smallest, certificate_from_json
+from modelmeter.scaling.studies import Book, IdentifiedStatement, write_book
+from modelmeter.support.errors import CertificateError, FormulaError
+from modelmeter.support.suggestions import UnknownNameError
+
+H100 = "h100-sxm"
+
+
+@pytest.fixture(scope="module")
+def book(published: CompiledModel) -> Book:
+    return write_book(published, list_cards())
+
+
+def value_of(book: Book, name: str) -> object:
+    return book.find(name).value
+
+
+def test_there_are_many_statements_and_each_has_its_own_name(book: Book) -> None:
+    names = [each.id for each in book.statements]
+    assert len(names) == len(set(names)) >= 200
+    assert book.left_out == {}
+    studies = [each.study.id for each in book.findings]
+    assert studies == list(dict.fromkeys(studies))
+    for each in book.statements:
+        study, *subject, kind, over = each.id.split("/")
+        assert study in studies
+        assert subject
+        assert kind == each.kind
+        assert over in each.domain.ranges
+
+
+def test_all_certificates_replay(book: Book) -> None:
+    for each in book.statements:
+        each.check()
+
+
+def test_what_is_not_proved_says_where_it_was_checked(book: Book) -> None:
+    open_ones = [each for each in book.statements if not each.statement.is_proved]
+    assert len(open_ones) < len(book.statements) // 50
+    for each in open_ones:
+        assert each.statement.known.startswith("checked on ")
+        assert each.statement.known in each.sentence
+        assert "nothing is known beyond" in each.sentence
+
+
+def test_brute_force_agrees_at_every_border(book: Book) -> None:
+    generator = random.Random(7)
+    points = [check_statement(each, 14, generator) for each in book.statements]
+    # Those of two-sided limits and of what rises and falls claim nothing of a point.
+    assert sum(count > 0 for count in points) > 0.9 * len(points)
+
+
+def test_a_claim_that_is_wrong_is_found(book: Book) -> None:
+    statement = book.find("prompt-length/prefill-attention-products-over-mlp/crossover/seq_len")
+    (interval,) = statement.claim.intervals or ()
+    assert holds_at(statement.claim, interval.first)
+    assert not holds_at(statement.claim, interval.first - 1)
+    late = evolve(statement, claim=evolve(statement.claim, intervals=(evolve(interval, first=interval.first + 1),)))
+    with pytest.raises(AssertionError, match="brute force True"):
+        check_statement(late, 14, random.Random(7))
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        # N >= r h / (h - r), r = 989.4 / 3.35 = 295.34, h = D F / (D + F): 640, 1078.4, 746.7, 1267.5 and 527.1.
+        ("1280x1280", 549), ("1280x6848", 407), ("1280x1792", 489), ("1280x129280", 386), ("1280x896", 672),
+    ],
+)  # fmt: skip
+def test_linear_layers_turn_compute_bound(book: Book, name: str, rows: int) -> None:
+    assert value_of(book, f"cards/{H100}-{name}/crossover/num_tokens") == rows
+    sides = [int(side) for side in name.split("x")]
+    ratio, channels = Fraction(9894, 33500) * 1000, Fraction(sides[0] * sides[1], sum(sides))
+    assert -(-(ratio * channels) // (channels - ratio)) == rows
+
+
+def test_routed_experts_turn_compute_bound_late(book: Book) -> None:
+    """E / k times as late: (64 / 6) x 295.34 x 527.06 / (527.06 - 295.34) = 7165.6."""
+    assert (
+        value_of(book, f"batch-and-experts/{H100}-decode-experts.gate-proj-compute-bound/crossover/batch_size") == 7166
+    )
+    dense = f"batch-and-experts/{H100}-decode-mlp.gate-proj-compute-bound/crossover/batch_size"
+    assert value_of(book, dense) == 407
+
+
+def test_a_narrow_matrix_never_is_compute_bound(book: Book) -> None:
+    """768 x 768: h = 384 is less than r = 362.05 / 0.864 = 419 of an L40S."""
+    statement = book.find("cards/l40s-768x768-bias/crossover/num_tokens").statement
+    assert isinstance(statement, Crossover)
+    assert statement.outcome == "never"
+
+
+def test_attention_overtakes_the_mlps(book: Book) -> None:
+    """4 S^2 D L = 6 S D (I + 11 (I_moe (6 + 2)) + gate): S = 32224 / 3."""
+    statement = book.find("prompt-length/prefill-attention-products-over-mlp/crossover/seq_len").statement
+    assert isinstance(statement, Crossover)
+    assert (statement.value, str(statement.threshold)) == (10742, "32224/3")
+
+
+def test_decode_never_turns_compute_bound(book: Book, published: CompiledModel) -> None:
+    limit = book.find("batch-and-experts/decode-intensity/limit/batch_size").statement
+    assert isinstance(limit, Limit)
+    assert limit.side == "below"
+    assert limit.value is not None
+    # At a billion pages the weights hardly count any more.
+    flops, moved = (
+        evaluate(published.formula("decode", metric), {**published.defaults, "batch_size": 10**9})
+        for metric in ("tensor_core_flops", "io_bytes")
+    )
+    assert Fraction(flops) / moved < limit.value < Fraction(flops) / moved + Fraction(1, 1000)
+    for card in list_cards():
+        statement = book.find(f"batch-and-experts/{card.id}-decode-intensity/crossover/batch_size").statement
+        assert isinstance(statement, Crossover)
+        assert statement.outcome == "never"
+
+
+def test_the_largest_batch_is_the_largest(book: Book, published: CompiledModel) -> None:
+    """Of all stages the least one; one page more is too much, by formulas that are put together here."""
+    (card,) = list_cards([H100])
+    limits = {
+        name: value_of(book, f"batch-and-experts/{H100}-memory-in-{name}/largest/batch_size")
+        for name in published.definition.stage_names
+    }
+    pages = min(int(str(limit)) for limit in limits.values())
+    assert limits["prefill"] == pages
+
+    def hold(batch: int) -> Fraction:
+        sizes = {**published.defaults, "batch_size": batch}
+        metrics = ("weight_bytes", "kv_cache_bytes", "peak_activation_bytes")
+        return sum((Fraction(evaluate(published.formula("request", each), sizes)) for each in metrics), Fraction(0))
+
+    assert hold(pages) <= card.memory_bytes < hold(pages + 1)
+
+
+def test_sentences_are_for_people(book: Book) -> None:
+    for each in book.statements:
+        assert each.sentence[0].isupper(), each.id
+        assert each.sentence.endswith((").", "beyond.")), each.id
+        # Numbers have separators of thousands; ids and paths of modules are no numbers.
+        text = re.sub("|".join(card.name for card in list_cards()), "a card", each.sentence)
+        assert not re.search(r"(?<![\w.,-])\d{4,}(?![\w.-])", text), text
+        assert any(name in each.sentence for name in each.domain.ranges), each.id
+
+
+def find_kind(book: Book, kind: type) -> IdentifiedStatement:
+    return next(
+        each for each in book.statements if type(each.statement) is kind and each.value is not None and each.value > 1
+    )
+
+
+@pytest.mark.parametrize("kind", [Crossover, Largest, Smallest])
+def test_a_statement_with_another_value_does_not_check(book: Book, kind: type) -> None:
+    statement = find_kind(book, kind).statement
+    statement.check()
+    assert statement.value is not None
+    with pytest.raises(CertificateError):
+        evolve(statement, value=statement.value + 1).check()
+
+
+def test_a_certificate_of_another_formula_does_not_check(book: Book) -> None:
+    statement = find_kind(book, Crossover).statement
+    certificate = statement.certificates[0]
+    assert isinstance(certificate, SignTable)
+    with pytest.raises(CertificateError):
+        evolve(certificate, formula=("+", certificate.formula, 1)).check()
+    with pytest.raises(CertificateError):
+        evolve(statement, certificates=()).check()
+
+
+def test_certificates_survive_json(book: Book) -> None:
+    document = json.loads(json.dumps(book.to_json()))
+    assert [each["id"] for each in document["statements"]] == [each.id for each in book.statements]
+    for each in document["statements"][::25]:
+        for certificate in each["certificates"]:
+            certificate_from_json(certificate).check()
+
+
+@pytest.mark.parametrize("kind", [Crossover, Largest, Limit, Monotone, Order, Smallest])
+def test_every_kind_of_statement_is_there(book: Book, kind: type) -> None:
+    assert any(type(each.statement) is kind for each in book.statements)
+
+
+def test_a_study_that_there_is_not(published: CompiledModel) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean tiles"):
+        write_book(published, names=["tile"])
+
+
+def test_what_cannot_be_asked_is_left_out_by_name(published: CompiledModel) -> None:
+    book = write_book(published, names=["cards", "training"])
+    assert book.left_out == {"cards": "no card is given"}
+    assert [each.study.id for each in book.findings] == ["training"]
+    with pytest.raises(FormulaError, match="no statement"):
+        book.find("cards/h100-sxm-1280x1280/crossover/num_tokens")
+
+
+def test_the_bytes_are_the_same_on_any_hash_seed() -> None:
+    code = (
+        "import json, modelmeter; from modelmeter.scaling.studies import write_book; "
+        "from llm_perf_opt.studies import list_cards; "
+        "names = ['cards', 'training', 'rules-of-thumb', 'prompt-length']; "
+        "print(json.dumps(write_book(modelmeter.load(), list_cards(['h100-sxm']), names=names).to_json()))"
+    )
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=True, timeout=300,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(texts) == 1

@@ -6,10 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test fuzz bench check format codegen accuracy bytes clean
+.PHONY: help demo test fuzz check-studies bench check format codegen accuracy bytes clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,11 @@ FUZZ_CASES ?= 10000
 
 fuzz: $(STAMP)  ## Try 10,000 bad inputs on every command; takes a quarter of an hour
 	$(BIN)/python -m tests.fuzz --seed $(FUZZ_SEED) --cases $(FUZZ_CASES)
+
+POINTS ?= 1000000
+
+check-studies: $(STAMP)  ## Check all statements of all studies by brute force; takes some minutes
+	$(BIN)/python -m tests.check_studies --points $(POINTS)
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(BIN)/python -m tests.benchmarks

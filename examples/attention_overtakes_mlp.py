@@ -1,19 +1,16 @@
 """From which prompt length on does the decoder spend more on attention than on its MLPs?
 
-Both are sums of formulas of the compiled model. Attention grows with the square of the prompt and the MLPs with its
-length, so there is one length at which they are equal: it is solved for, exactly.
+Both are sums of formulas of the compiled model. The answer is derived from them, exactly, with a certificate.
 
 Run it with: python examples/attention_overtakes_mlp.py [picture.png]
 """
 
 import argparse
-from math import floor
 
-import sympy
 from matplotlib.figure import Figure
 
 import modelmeter
-from modelmeter import evaluate, symbol
+from modelmeter import evaluate, scaling
 
 
 def main() -> None:
@@ -21,26 +18,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", nargs="?", default="attention_overtakes_mlp.png", help="where to draw them")
     picture = parser.parse_args().picture
-    # Start from the module graph that the evaluators were compiled from: tracing it again would take torch.
-    model = modelmeter.load("deepseek-ocr")
 
-    # The operators of a prefill: the two products of attention, and everything inside the MLPs.
-    rows = model.operators("prefill")
-    attention = sum(r.cost.tensor_core_flops for r in rows if r.operator == "scaled_dot_product_attention")
-    mlps = sum(r.cost.tensor_core_flops for r in rows if ".mlp" in r.path)
+    prefill = scaling.stage(modelmeter.load("deepseek-ocr"), "prefill")
+    attention = prefill.operator("scaled_dot_product_attention").tensor_core_flops
+    mlps = prefill.modules("*.mlp").tensor_core_flops
+    answer = scaling.crossover(attention, mlps, over="seq_len")
+    answer.check()  # replays the certificate
 
-    seq_len = symbol("seq_len")
-    (crossing,) = sympy.solve(sympy.Eq(attention, mlps), seq_len)
-    exact = evaluate(crossing, model.defaults)
-    print(f"They cost the same at seq_len = {sympy.factor(crossing)}")
-    print(f"For DeepSeek-OCR that is {exact}: attention costs more from {floor(exact) + 1} tokens on.")
+    print(f"They cost the same at seq_len = {answer.threshold} ({answer.known}).")
+    print(f"Attention costs more from {answer.value} tokens on.")
 
     axes = (figure := Figure()).subplots()
-    lengths = range(64, 2 * int(exact), 64)
-    for label, formula in (("attention", attention), ("MLPs", mlps)):
-        costs = [evaluate(formula, {**model.defaults, "seq_len": length}) for length in lengths]
-        axes.plot(lengths, [cost / 1e12 for cost in costs], label=label)
-    axes.axvline(float(exact), linestyle=":", color="grey")
+    lengths = range(64, 2 * answer.value, 64)
+    for label, cost in (("attention", attention), ("MLPs", mlps)):
+        formula = cost.settle("seq_len").formula
+        axes.plot(lengths, [evaluate(formula, {"seq_len": each}) / 1e12 for each in lengths], label=label)
+    axes.axvline(answer.value, linestyle=":", color="grey")
     axes.set(xlabel="seq_len in tokens", ylabel="TFLOP of a prefill")
     axes.legend()
     try:

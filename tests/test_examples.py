@@ -51,6 +51,9 @@ def test_says_what_it_is_for(path: Path, tmp_path: Path) -> None:
         ("another_card.py", ("no.json",), "no.json is no report: [Errno 2] No such file"),
         ("another_card.py", (EXAMPLES / "demo.py",), "demo.py is no report"),
         ("attention_overtakes_mlp.py", ("picture.docx",), "picture.docx cannot be drawn"),
+        ("cheapest_mode.py", ("0",), "an image token carries at least one text token"),
+        ("largest_batch.py", ("h100",), "did you mean h100-sxm"),
+        ("largest_batch.py", ("h100-sxm", "0"), "max_new_tokens"),
         ("cost_a_page.py", ("gundam",), "unrecognized arguments: gundam"),
         ("demo.py", (), "the following arguments are required: folder"),
         ("demo.py", ("no",), "no has no evaluators: run modelmeter compile --out no"),
@@ -119,9 +122,38 @@ def test_attention_overtakes_the_mlps(tmp_path: Path) -> None:
     That is S = (6 * 6848 + 11 * (6 * 8 * 896 + 2 * 64)) / 48 = 515584 / 48 = 32224 / 3 = 10741.33...
     """
     out = run_example("attention_overtakes_mlp.py", "picture.png", folder=tmp_path)
-    assert "num_hidden_layers" in out
-    assert "is 32224/3: attention costs more from 10742 tokens on." in out
+    assert "They cost the same at seq_len = 32224/3 (proved)." in out
+    assert "Attention costs more from 10742 tokens on." in out
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_largest_batch(tmp_path: Path) -> None:
+    """A page has 903 + 10 tokens of prompt and 1023 steps: :func:`card_pages.count_pages`; the prefill binds."""
+    lines = run_example("largest_batch.py", folder=tmp_path).splitlines()
+    assert [line for line in lines if "holds" in line] == [
+        f"NVIDIA H100 SXM5 80GB holds {num_pages} pages; prefill binds." for num_pages in count_pages(913)
+    ]
+    for logits, num_pages in zip(("all", "last"), count_pages(913), strict=True):
+        (row,) = (line.split() for line in lines if line.startswith(f"logits of {logits}") and "prefill" in line)
+        assert int(row[8].replace(",", "")) == num_pages
+
+
+def test_the_cheapest_mode(tmp_path: Path) -> None:
+    """A mode carries ten text tokens for each image token, and each costs at least as much as the one before it."""
+    lines = run_example("cheapest_mode.py", folder=tmp_path).splitlines()
+    assert [line.split(": ")[1] for line in lines[:5]] == ["always, proved"] * 5
+    rows = [line.replace(",", "").split() for line in lines[5:]]
+    image_tokens = [8 * 9 + 1, 10 * 11 + 1, 16 * 17 + 1, 20 * 21 + 1, 16 * 17 + 1 + 30 * 21, 20 * 21 + 1 + 48 * 33]
+    last = [10 * tokens for tokens in image_tokens]
+    assert [(int(row[1]), row[4], int(row[-1])) for row in rows] == [
+        (first, mode, end)
+        for first, mode, end in zip(
+            [1, *(end + 1 for end in last)],
+            ["tiny", "small", "base", "large", "gundam", "gundam-m"],
+            last,
+            strict=False,
+        )
+    ]
 
 
 def test_the_formula_page_is_the_published_one(tmp_path: Path) -> None:

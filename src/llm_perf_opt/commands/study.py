@@ -21,10 +21,10 @@ def study(
         bool, typer.Option("--json", help="Print every statement with its certificates as JSON.")
     ] = False,
     is_list: Annotated[bool, typer.Option("--list", help="List the studies, and what each answers.")] = False,
-    card: Annotated[
+    hardware: Annotated[
         list[str] | None,
         typer.Option(
-            "--card", metavar="CARD", help="A card, or a YAML file of one; may be repeated. Else all shipped."
+            "--hardware", metavar="CARD", help="A card, or a YAML file of one; may be repeated. Else all shipped."
         ),
     ] = None,
     graph: Annotated[
@@ -40,7 +40,7 @@ def study(
 
     if out is not None:
         check_extras()
-    cards = list_cards(card or ())
+    cards = list_cards(hardware or ())
     model = compile_graph(read_graph(graph))
     chosen = [find_study(model, name) for name in names or ()] or list_studies(model)
     if is_list:

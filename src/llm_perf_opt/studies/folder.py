@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from llm_perf_opt.reporting.folder import write_folder
+from llm_perf_opt.studies.markup import to_latex
 from llm_perf_opt.studies.pages import INDEX, picture_path, render_index, render_page, table_path
 from modelmeter.scaling.studies import Book, Card, Column, StudyTable
 from modelmeter.scaling.studies.words import write_domain
@@ -47,7 +48,7 @@ def render_files(
         for table in found.tables:
             files[table_path(found.study.id, table.name, "csv")] = tables.to_csv(table)
             files[table_path(found.study.id, table.name, "parquet")] = tables.to_parquet(table)
-            files[table_path(found.study.id, table.name, "tex")] = tables.to_latex(table)
+            files[table_path(found.study.id, table.name, "tex")] = to_latex(table)
     files["statements.json"] = json.dumps(book.to_json(), indent=1, ensure_ascii=False) + "\n"
     listed = list_statements(book)
     files["tables/statements.csv"] = tables.to_csv(listed)

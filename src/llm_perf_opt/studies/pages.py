@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from llm_perf_opt.studies.formulas import list_letters, to_latex
-from llm_perf_opt.studies.tables import to_markdown
+from llm_perf_opt.studies.markup import to_markdown
 from modelmeter.scaling.studies import Book, Card, Findings, IdentifiedStatement
 from modelmeter.scaling.studies.words import write_number, write_rounded
 

@@ -23,7 +23,7 @@ def main() -> None:
         parser.error("an image token carries at least one text token")
     model = modelmeter.load("deepseek-ocr")
     request = scaling.stage(model, "request")
-    image_tokens = model.definition.derived["image_tokens"]
+    (image_tokens,) = (each.formula for each in model.definition.derived if each.name == "image_tokens")
 
     for cheap, dear in pairwise(MODES):
         costs = (request.tensor_core_flops.at(**MODES[mode]) for mode in (dear, cheap))

@@ -21,7 +21,6 @@ from llm_perf_opt.studies.formulas import to_latex
 from llm_perf_opt.studies.markup import to_latex as table_to_latex
 from llm_perf_opt.studies.markup import to_markdown
 from llm_perf_opt.studies.tables import list_columns, to_csv, to_parquet
-from modelmeter.core.symbols import symbol
 from modelmeter.scaling.studies import Book, Column, StudyTable, write_book
 
 SMALL = ("cards", "training", "--hardware", "h100-sxm")
@@ -174,11 +173,13 @@ def test_a_table_compiles(tmp_path: Path) -> None:
 def test_formulas_of_statements() -> None:
     import sympy
 
-    length = symbol("seq_len")
+    sizes = modelmeter.load().definition.dimensions
+    length = sizes.symbol("seq_len")
     root = sympy.ceiling((sympy.sqrt(624991376881) - 706601) / 80, evaluate=False)
     assert (
-        to_latex(root) == r"\left\lceil \tfrac{1}{80} \, \sqrt{624\,991\,376\,881} - \tfrac{706\,601}{80} \right\rceil"
+        to_latex(root, sizes)
+        == r"\left\lceil \tfrac{1}{80} \, \sqrt{624\,991\,376\,881} - \tfrac{706\,601}{80} \right\rceil"
     )
-    assert to_latex(3 * length**2) == r"3 \, S^{2}"
-    assert to_latex(sympy.oo) == r"\infty"
-    assert to_latex(sympy.Add(*(length**power for power in range(2, 900)), evaluate=False)) is None
+    assert to_latex(3 * length**2, sizes) == r"3 \, S^{2}"
+    assert to_latex(sympy.oo, sizes) == r"\infty"
+    assert to_latex(sympy.Add(*(length**power for power in range(2, 900)), evaluate=False), sizes) is None

@@ -12,7 +12,6 @@ from llm_perf_opt.reporting.folder import write_folder
 from llm_perf_opt.studies.markup import to_latex
 from llm_perf_opt.studies.pages import INDEX, picture_path, render_index, render_page, table_path
 from modelmeter.scaling.studies import Book, Card, Column, StudyTable
-from modelmeter.scaling.studies.words import write_domain
 from modelmeter.support.errors import OutputError
 
 _EXTRAS: Final = {"pyarrow": "sweep", "matplotlib": "plot"}
@@ -69,7 +68,7 @@ def list_statements(book: Book) -> StudyTable:
         rows=tuple(
             (
                 each.id, each.kind, None if each.value is None else str(each.value),
-                None if each.statement.formula is None else str(each.statement.formula), write_domain(each.domain),
+                None if each.statement.formula is None else str(each.statement.formula), each.where,
                 each.statement.known, each.sentence,
             )
             for each in book.statements

@@ -7,9 +7,8 @@ from typing import Final
 
 import sympy
 
-from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
+from modelmeter.core.symbols import Dimensions
 from modelmeter.publishing.latex import FormulaPrinter
-from modelmeter.publishing.latex_names import LATEX_NAMES
 
 LONGEST: Final = 600
 """Characters of a formula that a page prints; a longer one is in the JSON only."""
@@ -21,7 +20,7 @@ class StatementPrinter(FormulaPrinter):
     """Prints what statements have beside sizes: roots, roundings of them, and letters of their own."""
 
     def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:  # noqa: N802 -- sympy's hook
-        return super()._print_Symbol(expr, style) if expr.name in LATEX_NAMES else str(expr.name)
+        return super()._print_Symbol(expr, style) if expr.name in self.names else str(expr.name)
 
     def _print_Pow(self, expr: sympy.Pow) -> str:  # noqa: N802 -- sympy's hook
         if expr.exp == sympy.Rational(1, 2):
@@ -38,20 +37,20 @@ class StatementPrinter(FormulaPrinter):
         return r"\infty"
 
 
-def to_latex(formula: sympy.Expr | None) -> str | None:
+def to_latex(formula: sympy.Expr | None, dimensions: Dimensions) -> str | None:
     """Return a formula as LaTeX; None where there is none, or it is longer than a page has room for."""
     if formula is None or sum(1 for _ in sympy.preorder_traversal(formula)) > _MOST_PARTS:
         return None
-    text = StatementPrinter().print(formula)
+    text = StatementPrinter(names=dimensions.latex).print(formula)
     return text if len(text) <= LONGEST else None
 
 
-def list_letters(formulas: Iterable[sympy.Expr]) -> list[tuple[str, str, str]]:
+def list_letters(formulas: Iterable[sympy.Expr], dimensions: Dimensions) -> list[tuple[str, str, str]]:
     """Return the sizes in formulas: their letter, their name, and what they mean with the unit; in order of names."""
     names = sorted({str(symbol.name) for formula in formulas for symbol in formula.free_symbols})
     found: list[tuple[str, str, str]] = []
     for name in names:
-        dimension = DIMENSIONS.get(name) or LOCAL_SIZES.get(name)
-        if dimension is not None:
-            found.append((LATEX_NAMES[name], name, f"{dimension.meaning} ({dimension.unit})"))
+        if name in dimensions.ranks:
+            dimension = dimensions.describe(name)
+            found.append((dimensions.latex[name], name, f"{dimension.meaning} ({dimension.unit})"))
     return found

@@ -7,6 +7,7 @@ from typing import Final
 
 from llm_perf_opt.studies.formulas import list_letters, to_latex
 from llm_perf_opt.studies.markup import to_markdown
+from modelmeter.core.symbols import Dimensions
 from modelmeter.scaling.studies import Book, Card, Findings, IdentifiedStatement
 from modelmeter.scaling.studies.words import write_number, write_rounded
 
@@ -43,11 +44,11 @@ def _render_page(book: Book, found: Findings) -> Iterator[str]:
     if found.closed_forms:
         yield from ("", "## Closed forms", "")
         for form in found.closed_forms:
-            text = to_latex(form.formula)
+            text = to_latex(form.formula, book.dimensions)
             unit = f" ({form.unit})" if form.unit and f"({form.unit})" not in form.words else ""
             yield f"{form.words[0].upper()}{form.words[1:]}{unit}:"
             yield from ("", "```math", text, "```", "") if text else ("", "longer than a page has room for.", "")
-        letters = list_letters(form.formula for form in found.closed_forms)
+        letters = list_letters((form.formula for form in found.closed_forms), book.dimensions)
         if letters:
             yield from ("| letter | size | meaning |", "| --- | --- | --- |")
             yield from (f"| $`{letter}`$ | `{name}` | {meaning} |" for letter, name, meaning in letters)
@@ -56,7 +57,7 @@ def _render_page(book: Book, found: Findings) -> Iterator[str]:
     yield from ("", "## Statements", "", f"{len(found.statements):,} statements, each with its id, by kind.")
     for kind in dict.fromkeys(each.kind for each in found.statements):
         yield from ("", f"### {_KINDS.get(kind, kind.replace('_', ' ').capitalize())}", "")
-        yield from (_render_statement(each) for each in found.statements if each.kind == kind)
+        yield from (_render_statement(each, book.dimensions) for each in found.statements if each.kind == kind)
 
 
 def _render_pictures(found: Findings) -> Iterator[str]:
@@ -79,8 +80,8 @@ def _render_tables(found: Findings) -> Iterator[str]:
 _FORMATS: Final = (("CSV", "csv"), ("Parquet", "parquet"), ("LaTeX", "tex"))
 
 
-def _render_statement(each: IdentifiedStatement) -> str:
-    formula = to_latex(each.statement.formula)
+def _render_statement(each: IdentifiedStatement, dimensions: Dimensions) -> str:
+    formula = to_latex(each.statement.formula, dimensions)
     shown = f" Formula: $`{formula}`$." if formula is not None and not formula.replace(r"\,", "").isdigit() else ""
     return f"- {each.sentence}{shown} *{explain_knowledge(each)}* `{each.id}`"
 

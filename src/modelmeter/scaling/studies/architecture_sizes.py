@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
 
-from modelmeter.core.symbols import DIMENSIONS
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.question import ask
@@ -68,6 +67,6 @@ STUDY: Final = Study(
     question="What would one more expert, head, layer or channel cost, and what would half or twice as many?",
     find=_find,
     explain_absence=lambda subject: None
-    if any(name in DIMENSIONS for name in subject.model.architecture.dimension_values())
+    if subject.model.architecture.dimension_values()
     else "the model has no sizes of its own",
 )  # fmt: skip

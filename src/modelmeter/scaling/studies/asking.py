@@ -19,6 +19,7 @@ from modelmeter.scaling.question import Bounds, ask
 from modelmeter.scaling.statement import Interval
 from modelmeter.scaling.studies import words
 from modelmeter.scaling.studies.records import Claim, IdentifiedStatement, with_domain, without_sizes
+from modelmeter.scaling.studies.words import Sizes
 from modelmeter.scaling.terms import Number
 
 
@@ -32,6 +33,11 @@ class Worded:
     quantity: Quantity
     words: str
     fixed: Mapping[str, Number] = {}
+
+    @property
+    def sizes(self) -> Sizes:
+        """What each size is."""
+        return self.quantity.context.dimensions
 
     def __add__(self, other: Worded) -> Worded:
         return Worded(
@@ -47,6 +53,7 @@ def budget(value: Number, unit: str, text: str) -> Worded:
 
 def ask_crossover(id_: str, a: Worded, b: Worded, over: str, *, bounds: Bounds | None = None) -> IdentifiedStatement:
     """Return where one quantity is at least another: ``id_`` lacks the kind and the size."""
+    sizes = {**a.sizes, **b.sizes}
     found = crossover(a.quantity, b.quantity, over, bounds=bounds)
     found = without_sizes(with_domain(found, {**a.fixed, **b.fixed}), _find_differing(a, b, over))
     claim = f"{a.words} is at least {b.words}"
@@ -59,10 +66,11 @@ def ask_crossover(id_: str, a: Worded, b: Worded, over: str, *, bounds: Bounds |
     if text is None and found.value is not None:
         before = found.holds[:-1]
         earlier = f"before that only {words.write_intervals(before)}" if before else "not before"
-        text = f"from {words.write_size(over, found.value)} on, and {earlier}, {claim}"
+        text = f"from {words.write_size(over, found.value, sizes)} on, and {earlier}, {claim}"
     is_open = found.outcome == "by residue"
     return IdentifiedStatement(
-        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(str(text), found),
+        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(str(text), found, sizes),
+        where=words.write_domain(found.domain, sizes),
         claim=_claim(a.quantity, b.quantity, over, None if is_open else found.holds, bounds),
     )  # fmt: skip
 
@@ -78,10 +86,11 @@ def _find_differing(a: Worded, b: Worded, over: str) -> frozenset[str]:
 
 def ask_largest(id_: str, of: Worded, under: Worded, over: str, *, bounds: Bounds | None = None) -> IdentifiedStatement:
     """Return the largest size at which a quantity is within a budget."""
+    sizes = {**of.sizes, **under.sizes}
     found = with_domain(largest(over, of=of.quantity, under=under.quantity, bounds=bounds), {**under.fixed, **of.fixed})
     fits = f"{of.words} fits into {under.words}"
     if found.outcome == "at" and found.value is not None:
-        where = words.write_size(over, found.value)
+        where = words.write_size(over, found.value, sizes)
         text = f"{fits} up to {where}, and at no larger one"
         if len(found.fits) > 1:
             text = f"{fits} at {where} and at no larger one, but not at every smaller one"
@@ -92,7 +101,8 @@ def ask_largest(id_: str, of: Worded, under: Worded, over: str, *, bounds: Bound
         }[found.outcome]
     has_open = found.outcome == "unbounded" and not found.fits
     return IdentifiedStatement(
-        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found),
+        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found, sizes),
+        where=words.write_domain(found.domain, sizes),
         claim=_claim(under.quantity, of.quantity, over, None if has_open else found.fits, bounds),
     )  # fmt: skip
 
@@ -101,16 +111,18 @@ def ask_smallest(
     id_: str, of: Worded, at_least: Worded, over: str, *, bounds: Bounds | None = None
 ) -> IdentifiedStatement:
     """Return the smallest size at which a quantity reaches a target."""
+    sizes = {**of.sizes, **at_least.sizes}
     found = with_domain(
         smallest(over, of=of.quantity, at_least=at_least.quantity, bounds=bounds), {**of.fixed, **at_least.fixed}
     )
     if found.value is None:
         text = f"at no {over} does {of.words} reach {at_least.words}"
     else:
-        where = words.write_size(over, found.value)
+        where = words.write_size(over, found.value, sizes)
         text = f"{of.words} reaches {at_least.words} at {where}, and at no smaller one"
     return IdentifiedStatement(
-        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found),
+        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found, sizes),
+        where=words.write_domain(found.domain, sizes),
         claim=_claim(of.quantity, at_least.quantity, over, found.fits, bounds),
     )  # fmt: skip
 
@@ -119,19 +131,21 @@ def ask_order(
     id_: str, of: Worded, over: str, *, bounds: Bounds | None = None, share: Fraction = Fraction(9, 10)
 ) -> IdentifiedStatement:
     """Return how a quantity grows over a size, and from where its leading term is most of it."""
+    sizes = of.sizes
     found = with_domain(order(of.quantity, over, share=share, bounds=bounds), of.fixed)
     text = f"{of.words} {_write_growth(found, over)}"
     if found.degree:
         most = f"more than {words.write_percent(share)} of the whole"
         text += (
             f", which is never {most}" if found.from_size is None
-            else f", which is {most} from {words.write_size(over, found.from_size)} on"
+            else f", which is {most} from {words.write_size(over, found.from_size, sizes)} on"
         )  # fmt: skip
     question = ask((of.quantity,), over, bounds=bounds)
     assert found.formula is not None
     holds = () if found.from_size is None else (Interval(found.from_size, question.range.last),)
     return IdentifiedStatement(
-        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found),
+        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found, sizes),
+        where=words.write_domain(found.domain, sizes),
         claim=Claim(
             left=found.formula, right=question.formulas[0] * share.numerator / share.denominator, over=over,
             intervals=holds or None, is_strict=True, known_from=(found.from_size or 1) - 1,
@@ -141,6 +155,7 @@ def ask_order(
 
 def ask_limit(id_: str, of: Worded, over: str, *, bounds: Bounds | None = None) -> IdentifiedStatement:
     """Return what a quantity, often a quotient, tends to, and from which side."""
+    sizes = of.sizes
     found = with_domain(limit(of.quantity, over, bounds=bounds), of.fixed)
     if found.value is None:
         text = f"{of.words} grows without end as {over} grows"
@@ -156,7 +171,8 @@ def ask_limit(id_: str, of: Worded, over: str, *, bounds: Bounds | None = None) 
     everywhere = (Interval(question.range.first, question.range.last),)
     is_above = found.side == "above"
     return IdentifiedStatement(
-        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found),
+        id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found, sizes),
+        where=words.write_domain(found.domain, sizes),
         claim=Claim(
             left=formula if is_above else bound, right=bound if is_above else formula, over=over,
             intervals=everywhere if found.side in ("above", "below", "equal") else None,
@@ -166,9 +182,10 @@ def ask_limit(id_: str, of: Worded, over: str, *, bounds: Bounds | None = None) 
 
 def ask_monotone(id_: str, of: Worded, over: str, *, bounds: Bounds | None = None) -> IdentifiedStatement:
     """Return which way a quantity goes over a size."""
+    sizes = of.sizes
     found = with_domain(monotone(of.quantity, over, bounds=bounds), of.fixed)
     ways = {1: "never falls", -1: "never rises", 0: "stays the same", None: "rises and falls"}
-    turn = f", first turning at {words.write_size(over, found.turns[0])}" if found.turns else ""
+    turn = f", first turning at {words.write_size(over, found.turns[0], sizes)}" if found.turns else ""
     question = ask((of.quantity,), over, bounds=bounds)
     here, size = question.formulas[0], question.symbols[over]
     following = put_sizes(here, {over: size + question.range.multiple_of})
@@ -177,7 +194,8 @@ def ask_monotone(id_: str, of: Worded, over: str, *, bounds: Bounds | None = Non
     left, right = (here, following) if found.direction == -1 else (following, here)
     return IdentifiedStatement(
         id=f"{id_}/{found.kind}/{over}", statement=found,
-        sentence=words.finish(f"{of.words} {ways[found.direction]} as {over} grows{turn}", found),
+        sentence=words.finish(f"{of.words} {ways[found.direction]} as {over} grows{turn}", found, sizes),
+        where=words.write_domain(found.domain, sizes),
         claim=Claim(
             left=left, right=right, over=over, intervals=None if found.direction is None else everywhere,
             known_to=last,

@@ -44,7 +44,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
                 f"{write_rounded(card.flops_per_byte)}, as {card.name} needs,",
             )
             yield ask_crossover(f"{ID}/{card.id}-{name}-intensity", intensity, needed, _OVER)
-    looped = model.definition.looped_stage
+    looped = model.definition.looped_stage or model.definition.stage_names[-1]
     for product in list_products(model, looped):
         if not depends_on(row_metric(model, product, "tensor_core_flops"), _OVER):
             continue

@@ -79,4 +79,4 @@ def write_book(
             continue
         begin(study.title)
         findings.append(Findings.collect(study, subject))
-    return Book(model=model.name, findings=tuple(findings), left_out=left_out)
+    return Book(model=model.name, dimensions=model.definition.dimensions, findings=tuple(findings), left_out=left_out)

@@ -9,7 +9,7 @@ import sympy
 from attrs import frozen
 
 from modelmeter.core.metrics import MetricName
-from modelmeter.core.symbols import symbol
+from modelmeter.core.symbols import ANY_LAYER, symbol
 from modelmeter.layers.linear import Linear
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.context import Context
@@ -83,9 +83,11 @@ def _cost(shape: Shape, metric: MetricName) -> Quantity:
         leading_shape=(rows,), in_features=shape.in_features, out_features=shape.out_features, bias=shape.bias
     )
     bits = {"weight_bits": 16, "activation_bits": 16}
+    sizes = {name: ANY_LAYER.describe(name) for name in (_OVER, *bits)}
+    context = Context(defaults={_OVER: 1, **bits}, dimensions=sizes)
     return Quantity(
         formula=sympy.sympify(layer.cost[metric]), name=f"linear({shape.id}).{metric}",
-        unit="FLOPs" if metric == "tensor_core_flops" else "bytes", context=Context(defaults={_OVER: 1, **bits}),
+        unit="FLOPs" if metric == "tensor_core_flops" else "bytes", context=context,
     )  # fmt: skip
 
 

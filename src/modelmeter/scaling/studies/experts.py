@@ -10,7 +10,7 @@ from attrs import frozen
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import RoutedReads
-from modelmeter.core.symbols import symbol
+from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.sources import stage
@@ -63,8 +63,8 @@ def _walk(model: CompiledFormulas, module: BoundModule, *, is_routed: bool) -> I
 
 def read_share(model: CompiledFormulas, routed: RoutedModule, over: str) -> Worded:
     """Return the parameters that a decode step of so many sequences reads, as expected with uniform routing."""
-    formula = RoutedReads(routed.experts, routed.per_token, symbol(over), routed.parameters)
-    context = stage(model, model.definition.looped_stage).metric("io_bytes").context
+    formula = RoutedReads(routed.experts, routed.per_token, model.definition.dimensions.symbol(over), routed.parameters)
+    context = stage(model, REQUEST).metric("io_bytes").context
     quantity = Quantity(formula=formula, name=f"routed_reads({routed.words})", unit="parameters", context=context)
     return Worded(
         quantity, f"the expected number of parameters of {routed.words} that one decode step reads in a layer"

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from modelmeter.core.symbols import Dimensions
 from modelmeter.scaling.studies.records import (
     ClosedForm,
     IdentifiedStatement,
@@ -63,6 +64,7 @@ class Book:
     """All that was found of a model, study by study; and why the others have nothing to find, by name."""
 
     model: str
+    dimensions: Dimensions = field(repr=False)
     findings: tuple[Findings, ...]
     left_out: Mapping[str, str] = field(converter=_freeze, factory=dict)
 

@@ -16,7 +16,6 @@ from modelmeter.scaling.studies.asking import Worded, ask_largest, budget
 from modelmeter.scaling.studies.card import Card
 from modelmeter.scaling.studies.parts import depends_on, stage_words
 from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, StudyTable, Subject
-from modelmeter.scaling.studies.words import unit_of
 
 NONE_FITS: Final = "none"
 NO_END: Final = "no end"
@@ -67,9 +66,10 @@ def list_largest(
         if found:
             rows.append((card.name, card.memory_bytes, *map(_read, found.values()), find_binding(found)))
     if rows:
+        unit = model.definition.dimensions.describe(over).unit
         columns = (
             Column(name="card"), Column(name="usable_bytes", unit="bytes"),
-            *(Column(name=f"largest_{over}_in_{name}", unit=unit_of(over)) for name in stages), Column(name="binds"),
+            *(Column(name=f"largest_{over}_in_{name}", unit=unit) for name in stages), Column(name="binds"),
         )  # fmt: skip
         yield StudyTable(
             name=f"largest-{over.replace('_', '-')}{variant}", rows=tuple(rows), columns=columns,

@@ -11,7 +11,6 @@ from attrs import frozen
 
 from modelmeter.analysis.breakdown import OperatorRow
 from modelmeter.core.metrics import METRIC_RECORDS
-from modelmeter.core.symbols import DIMENSIONS
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
@@ -36,29 +35,10 @@ def stage_metric(model: CompiledFormulas, name: str, metric: str, **sizes: int) 
     return Worded(quantity, f"{METRIC_WORDS[metric]} of {stage_words(name)}")
 
 
-def has_size(model: CompiledFormulas, name: str) -> bool:
-    """Tell whether a model has a size."""
-    return name in model.defaults
-
-
-def stages_over(model: CompiledFormulas, metric: str, over: str) -> tuple[str, ...]:
-    """Return the stages whose metric depends on a size, by itself or by what follows from it."""
-    return tuple(name for name in model.definition.stage_names if depends_on(stage(model, name).metric(metric), over))
-
-
 def depends_on(quantity: Quantity, over: str) -> bool:
     """Tell whether a size is in a formula, or in what its sizes follow from."""
     formula, _ = quantity.context.fill(quantity.formula, quantity.values, [over])
     return any(symbol.name == over for symbol in formula.free_symbols)
-
-
-def workload_of(model: CompiledFormulas) -> dict[str, int]:
-    """Return the default sizes of workload and storage: what a statement holds at."""
-    return {
-        name: value
-        for name, value in model.defaults.items()
-        if name in DIMENSIONS and DIMENSIONS[name].kind != "architecture"
-    }
 
 
 @frozen

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-import sympy
-
 from modelmeter.core.evaluate import evaluate
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.studies.asking import Worded
@@ -35,7 +33,7 @@ def tabulate(name: str, title: str, columns: Mapping[str, Worded], over: str, po
     rows: list[tuple[Cell, ...]] = [(point, *(column[place] for column in found)) for place, point in enumerate(points)]
     listed = tuple(Column(name=label, unit=each.quantity.unit) for label, each in columns.items())
     return StudyTable(
-        name=name, title=title, columns=(Column(name=over, unit=unit_of(over)), *listed), rows=tuple(rows)
+        name=name, title=title, columns=(Column(name=over, unit=_unit_of(columns, over)), *listed), rows=tuple(rows)
     )
 
 
@@ -45,7 +43,7 @@ def draw(
 ) -> Picture:  # fmt: skip
     """Return a picture of quantities of one unit over a size."""
     return Picture(
-        name=name, title=title, x_label=f"{over} ({unit_of(over)})", y_label=unit,
+        name=name, title=title, x_label=f"{over} ({_unit_of(lines, over)})", y_label=unit,
         lines=tuple(
             Line(label=label, points=tuple(zip(points, values_at(each.quantity, over, points), strict=True)))
             for label, each in lines.items()
@@ -54,7 +52,6 @@ def draw(
     )  # fmt: skip
 
 
-def to_rational(value: Number) -> sympy.Rational:
-    """Return a number as sympy has it."""
-    fraction = Fraction(value)
-    return sympy.Rational(fraction.numerator, fraction.denominator)
+def _unit_of(quantities: Mapping[str, Worded], over: str) -> str:
+    """Return the unit of a size as the first quantity that knows it has it."""
+    return next((unit for each in quantities.values() if (unit := unit_of(over, each.sizes))), "")

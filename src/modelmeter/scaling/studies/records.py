@@ -74,6 +74,8 @@ class IdentifiedStatement:
         The answer, with its certificates.
     sentence
         The answer for people, with units and the exact domain.
+    where
+        The domain in words.
     claim
         What a check evaluates.
     """
@@ -81,6 +83,7 @@ class IdentifiedStatement:
     id: str = field()
     statement: Statement
     sentence: str
+    where: str
     claim: Claim = field(repr=False)
 
     @id.validator

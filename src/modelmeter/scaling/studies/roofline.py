@@ -8,6 +8,7 @@ import sympy
 
 from modelmeter.core.functions import Size
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.context import Context
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.sources import stage
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
@@ -77,7 +78,8 @@ def stage_time(model: CompiledFormulas, card: Card, name: str, over: str, **size
             for row in model.operators(name)
         )
     )
-    quantity = Quantity(formula=total, name=f"time({name}, {card.id})", unit="s")
+    known = Context(dimensions=context.dimensions)  # numbers are in the formula; what sizes are is still to be said
+    quantity = Quantity(formula=total, name=f"time({name}, {card.id})", unit="s", context=known)
     return Worded(quantity, f"the roofline time of {stage_words(name)} on {card.name}", fixed)
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 import sympy
 
-from modelmeter.core.symbols import symbol
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
@@ -27,9 +26,12 @@ _ERRORS: Final = (Fraction(1, 100), Fraction(1, 20), Fraction(1, 10), Fraction(1
 
 def _find(subject: Subject) -> Iterator[Finding]:
     model = subject.model
-    yield from _ask_two_per_token(model)
-    yield from _ask_decode(model)
-    yield from _ask_six_per_token(model)
+    training, looped = model.definition.training, model.definition.looped_stage
+    if training is not None and training.run in model.definition.stage_names:
+        yield from _ask_two_per_token(model, training.run)
+        yield from _ask_six_per_token(model, training.run)
+    if looped is not None and "decode_steps" in model.defaults:
+        yield from _ask_decode(model, looped)
     if {"num_hidden_layers", "num_key_value_heads", "hidden_size", "num_attention_heads"} <= model.defaults.keys():
         yield from _ask_cache(model)
 
@@ -49,11 +51,11 @@ def _ask_errors(name: str, exact: Worded, rule: Worded, over: str) -> Iterator[F
             yield ask_crossover(f"{ID}/{name}-high-by-{error.numerator}-of-{error.denominator}", less, exact, over)
 
 
-def _ask_two_per_token(model: CompiledFormulas) -> Iterator[Finding]:
-    name = model.definition.training_run
+def _ask_two_per_token(model: CompiledFormulas, name: str) -> Iterator[Finding]:
+    size = model.definition.dimensions.symbol
     active = count_active_parameters(model, name)
     exact = stage_metric(model, name, "tensor_core_flops")
-    formula = 2 * active * symbol("batch_size") * symbol("seq_len")
+    formula = 2 * active * size("batch_size") * size("seq_len")
     rule = _rule(model, formula, f"2 FLOPs for each of {active:,} active parameters and each token")
     yield ClosedForm(words="the exact cost of the prefill over 2N a token, N being the active parameters",
         formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
@@ -64,22 +66,22 @@ def _ask_two_per_token(model: CompiledFormulas) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _ask_decode(model: CompiledFormulas) -> Iterator[Finding]:
-    name = model.definition.looped_stage
+def _ask_decode(model: CompiledFormulas, name: str) -> Iterator[Finding]:
+    size = model.definition.dimensions.symbol
     active = count_active_parameters(model, name)
     exact = stage_metric(model, name, "tensor_core_flops")
-    formula = 2 * active * symbol("batch_size") * symbol("decode_steps")
+    formula = 2 * active * size("batch_size") * size("decode_steps")
     rule = _rule(model, formula, f"2 FLOPs for each of {active:,} active parameters and each new token")
     yield ClosedForm(words="the exact cost of decoding over 2N a token, N being the active parameters",
         formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
     yield from _ask_errors("2n-a-token-decode", exact, rule, "seq_len")
 
 
-def _ask_six_per_token(model: CompiledFormulas) -> Iterator[Finding]:
-    name = model.definition.training_run
+def _ask_six_per_token(model: CompiledFormulas, name: str) -> Iterator[Finding]:
+    size = model.definition.dimensions.symbol
     active = count_active_parameters(model, name)
     exact = stage_metric(model, TRAINING_STEP, "tensor_core_flops")
-    formula = 6 * active * symbol("batch_size") * symbol("seq_len")
+    formula = 6 * active * size("batch_size") * size("seq_len")
     rule = _rule(model, formula, f"6 FLOPs for each of {active:,} active parameters and each token")
     yield ClosedForm(words="the exact cost of a training step over 6ND, N being the active parameters of the decoder",
         formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
@@ -87,9 +89,10 @@ def _ask_six_per_token(model: CompiledFormulas) -> Iterator[Finding]:
 
 
 def _ask_cache(model: CompiledFormulas) -> Iterator[Finding]:
-    heads, width = symbol("num_key_value_heads"), symbol("hidden_size") / symbol("num_attention_heads")
-    tokens = symbol("seq_len") + symbol("decode_steps")
-    formula = 2 * symbol("num_hidden_layers") * heads * width * symbol("kv_bits") / 8 * symbol("batch_size") * tokens
+    size = model.definition.dimensions.symbol
+    heads, width = size("num_key_value_heads"), size("hidden_size") / size("num_attention_heads")
+    tokens = size("seq_len") + size("decode_steps")
+    formula = 2 * size("num_hidden_layers") * heads * width * size("kv_bits") / 8 * size("batch_size") * tokens
     rule = _rule(model, formula, "2 L H d bytes an element and token", "bytes")
     exact = stage_metric(model, REQUEST, "kv_cache_bytes")
     for over in ("seq_len", "batch_size", "max_new_tokens"):
@@ -100,7 +103,8 @@ def _ask_cache(model: CompiledFormulas) -> Iterator[Finding]:
 def _ratio(exact: Worded, rule: Worded, over: str) -> sympy.Expr:
     ratio = exact.quantity / rule.quantity
     formula, _ = ratio.context.fill(ratio.formula, ratio.values, [over])
-    return sympy.apart(sympy.together(sympy.expand(formula)), symbol(over))
+    (free,) = (each for each in formula.free_symbols if each.name == over)
+    return sympy.apart(sympy.together(sympy.expand(formula)), free)
 
 
 STUDY: Final = Study(

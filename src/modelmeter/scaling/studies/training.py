@@ -21,7 +21,7 @@ _METRICS: Final = ("tensor_core_flops", "cuda_core_flops", "activation_bytes")
 
 def forward_of(model: CompiledFormulas, metric: str) -> Worded:
     """Return the forward of a whole prompt: all stages but the decode loop."""
-    names = [stage.name for stage in model.definition.stages if not stage.is_looped]
+    names = [name for name in model.definition.stage_names if name != model.definition.looped_stage]
     first, *others = (stage_metric(model, name, metric) for name in names)
     total = first.quantity
     for each in others:
@@ -55,8 +55,14 @@ def _find(subject: Subject) -> Iterator[Finding]:
         yield tabulate(f"work-over-{slug(over)}", f"Matrix products over {over}", columns, over, points)
 
 
+def _explain_absence(subject: Subject) -> str | None:
+    if subject.model.definition.training is None:
+        return "the model says nothing of training"
+    return needs_sizes(*_OVERS)(subject)
+
+
 STUDY: Final = Study(
     id=ID, title="Training",
     question="What does a training step cost, against its forward and against a request?",
-    find=_find, explain_absence=needs_sizes(*_OVERS),
+    find=_find, explain_absence=_explain_absence,
 )  # fmt: skip

@@ -17,7 +17,7 @@ from modelmeter.scaling.studies.pictures import draw, log_range, values_at
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, Study, StudyTable, Subject
 from modelmeter.scaling.studies.roofline import stage_time
-from modelmeter.scaling.studies.words import write_size
+from modelmeter.scaling.studies.words import Sizes, write_size
 from modelmeter.scaling.terms import Number
 
 ID: Final = "what-to-optimise"
@@ -50,7 +50,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
             seconds = {name: values[place] for name, values in by_batch.items()}
             rows.append((card.name, batch, *seconds.values(), max(seconds, key=seconds.__getitem__)))
         at_one = {name: values[0] for name, values in by_batch.items()}
-        yield _advise_time(card, at_one, over_batch, over_output)
+        yield _advise_time(card, at_one, over_batch, over_output, next(iter(times.values())).sizes)
         if not pictures:
             title = f"Roofline times of the stages on {card.name}, {PAGE_TOKENS:,} new tokens"
             pictures.append(draw("times", title, times, "batch_size", "s", log_range(1, 1024)))
@@ -76,7 +76,13 @@ def _compare(
         yield (one, other), ask_crossover(f"{ID}/{card.id}-{one}-over-{other}", times[one], times[other], over)
 
 
-def _advise_time(card: Card, at_one: Mapping[str, Number], over_batch: _Comparisons, over_output: _Comparisons) -> str:
+def _advise_time(
+    card: Card,
+    at_one: Mapping[str, Number],
+    over_batch: _Comparisons,
+    over_output: _Comparisons,
+    sizes: Sizes,
+) -> str:
     """Return which stage to optimise for one page, and what changes that."""
     first = max(at_one, key=at_one.__getitem__)
     share = Fraction(at_one[first]) / sum(map(Fraction, at_one.values()))
@@ -86,7 +92,7 @@ def _advise_time(card: Card, at_one: Mapping[str, Number], over_batch: _Comparis
     )
     changes = _list_changes(first, over_batch)
     text += (
-        f"From {write_size('batch_size', changes[0][0])} on it is {changes[0][1]} (`{changes[0][2]}`). "
+        f"From {write_size('batch_size', changes[0][0], sizes)} on it is {changes[0][1]} (`{changes[0][2]}`). "
         if changes else "That does not change however large the batch is "
         f"({', '.join(f'`{each.id}`' for (one, _), each in over_batch.items() if one == first)}). "
     )  # fmt: skip

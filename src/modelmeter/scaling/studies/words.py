@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeAlias
 
-from modelmeter.core.symbols import DIMENSIONS, LOCAL_SIZES
+from modelmeter.core.symbols import Dimension
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.statement import Interval, Statement
 from modelmeter.scaling.terms import Number
@@ -42,27 +42,30 @@ def write_percent(share: Fraction) -> str:
     return f"{percent} %" if percent.denominator == 1 else f"{float(percent):.3g} %"
 
 
-def unit_of(name: str) -> str:
+Sizes: TypeAlias = Mapping[str, Dimension]
+"""What each size is, by name."""
+
+
+def unit_of(name: str, sizes: Sizes) -> str:
     """Return the unit of a size; empty where it is a symbol of someone's own."""
-    dimension = DIMENSIONS.get(name) or LOCAL_SIZES.get(name)
-    return "" if dimension is None else dimension.unit
+    return sizes[name].unit if name in sizes else ""
 
 
-def write_size(name: str, value: Number) -> str:
+def write_size(name: str, value: Number, sizes: Sizes) -> str:
     """Return a size with its value and its unit: ``seq_len = 10,742 tokens``."""
-    unit = unit_of(name)
-    return f"{name} = {write_number(value)}" + (
-        f" {unit[:-1] if value == 1 and unit.endswith('s') else unit}" * bool(unit)
-    )
+    unit = unit_of(name, sizes)
+    if unit:
+        unit = " " + (unit[:-1] if value == 1 and unit.endswith("s") else unit)
+    return f"{name} = {write_number(value)}{unit}"
 
 
-def write_domain(domain: Domain) -> str:
+def write_domain(domain: Domain, sizes: Sizes) -> str:
     """Return where a statement holds: the free sizes, and the numbers of the workload and of storage."""
     free = [f"{name} {write_range(each)}" for name, each in domain.ranges.items()]
     fixed = [
         f"{name} = {write_number(value)}"
         for name, value in domain.fixed.items()
-        if name not in DIMENSIONS or DIMENSIONS[name].kind != "architecture"
+        if name not in sizes or sizes[name].kind != "architecture"
     ]
     return ", ".join(free) + (f"; {', '.join(fixed)}" if fixed else "")
 
@@ -90,8 +93,8 @@ def write_intervals(intervals: Sequence[Interval]) -> str:
     return listed + (f" and on {more:,} more stretches" if more > 0 else "")
 
 
-def finish(claim: str, statement: Statement) -> str:
+def finish(claim: str, statement: Statement, sizes: Sizes) -> str:
     """Return a sentence of a claim: with a capital, the domain, and what is only checked."""
     text = claim[0].upper() + claim[1:]
     hedge = "" if statement.is_proved else f" This was {statement.known}, and nothing is known beyond."
-    return f"{text} ({write_domain(statement.domain)}).{hedge}"
+    return f"{text} ({write_domain(statement.domain, sizes)}).{hedge}"

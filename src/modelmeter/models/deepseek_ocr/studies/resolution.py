@@ -7,11 +7,8 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
-import sympy
-
 from modelmeter.core.metrics import PEAK
 from modelmeter.model.stages import REQUEST
-from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
 from modelmeter.scaling import stage
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
@@ -72,11 +69,9 @@ def _memory_in_mode(model: CompiledFormulas, mode: str) -> Worded:
 
 def tokens_of(model: CompiledFormulas) -> Worded:
     """Return the image tokens of a prompt."""
-    symbols = model.definition.symbolic_sizes()
+    (formula,) = (each.formula for each in model.definition.derived if each.name == "image_tokens")
     context = stage(model, "vision").metric("tensor_core_flops").context
-    quantity = Quantity(
-        formula=sympy.sympify(prompt_image_tokens(symbols)), name="image_tokens", unit="tokens", context=context
-    )
+    quantity = Quantity(formula=formula, name="image_tokens", unit="tokens", context=context)
     return Worded(quantity, "the number of image tokens of a page")
 
 

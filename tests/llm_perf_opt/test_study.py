@@ -131,10 +131,10 @@ def test_someone_with_only_the_pages_knows_what_to_optimise(book: Book) -> None:
     index = str(render_files(book, list_cards(["h100-sxm", "l40s"]))["README.md"])
     for card in ("NVIDIA H100 SXM5 80GB", "NVIDIA L40S 48GB"):
         time, memory = (line for line in index.splitlines() if line.startswith(f"- **the {card}**"))
-        assert "1,200 new tokens optimise **decode**" in time
+        assert "at batch_size = 1 page and max_new_tokens = 1,200 tokens optimise **decode**" in time
         assert "That does not change however large the batch is" in time
-        assert re.search(r"fewer than \d+ new tokens it is vision", time)
-        assert re.search(r"\d+ pages of 1,200 new tokens fit at once; \*\*prefill\*\* binds", memory)
+        assert re.search(r"below max_new_tokens = \d+ tokens it is vision", time)
+        assert re.search(r"batch_size = \d+ pages fits at max_new_tokens = 1,200 tokens; \*\*prefill\*\* binds", memory)
         assert "`logits_tokens=1`" in memory
     proof = book.find("what-to-optimise/h100-sxm-decode-over-vision/crossover/batch_size")
     assert f"`{proof.id}`" in index

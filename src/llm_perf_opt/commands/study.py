@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from llm_perf_opt.commands.model_option import ModelOption
+from modelmeter.model.registry import DEFAULT
+
 
 def study(
     names: Annotated[
@@ -30,6 +33,7 @@ def study(
     graph: Annotated[
         Path | None, typer.Option("--graph", metavar="FILE", help="Study the model of this saved module graph.")
     ] = None,
+    model: ModelOption = DEFAULT,
 ) -> None:
     """Derive what the formulas say: thresholds, largest batches, what to optimise."""
     from llm_perf_opt.commands.sources import compile_graph, read_graph
@@ -41,14 +45,14 @@ def study(
     if out is not None:
         check_extras()
     cards = list_cards(hardware or ())
-    model = compile_graph(read_graph(graph))
-    chosen = [find_study(model, name) for name in names or ()] or list_studies(model)
+    compiled = compile_graph(read_graph(graph, model), model)
+    chosen = [find_study(compiled, name) for name in names or ()] or list_studies(compiled)
     if is_list:
         for each in chosen:
             print_lines(f"{each.id}: {each.question}")
         return
     with show_progress() as begin:
-        book = write_book(model, cards, names=[each.id for each in chosen], begin=begin)
+        book = write_book(compiled, cards, names=[each.id for each in chosen], begin=begin)
         if out is not None:
             write_studies(out, render_files(book, cards, begin=begin))
     if as_json:

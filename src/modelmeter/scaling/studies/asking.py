@@ -153,6 +153,12 @@ def ask_order(
     )  # fmt: skip
 
 
+def ask_growth(id_: str, of: Worded, over: str) -> IdentifiedStatement:
+    """Return how a quantity grows over a size; where the size has an end, which way it goes."""
+    allowed = ask((of.quantity,), over).range
+    return ask_order(id_, of, over) if allowed.last is None else ask_monotone(id_, of, over)
+
+
 def ask_limit(id_: str, of: Worded, over: str, *, bounds: Bounds | None = None) -> IdentifiedStatement:
     """Return what a quantity, often a quotient, tends to, and from which side."""
     sizes = of.sizes

@@ -10,7 +10,7 @@ import sympy
 from modelmeter.core.metrics import METRIC_RECORDS
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
-from modelmeter.scaling.studies.asking import ask_crossover, ask_order
+from modelmeter.scaling.studies.asking import ask_crossover, ask_growth
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
 from modelmeter.scaling.studies.records import ClosedForm, IdentifiedStatement
 
@@ -37,7 +37,7 @@ def list_orders(
         for metric in metrics:
             worded = stage_metric(model, name, metric)
             if depends_on(worded.quantity, over):
-                yield ask_order(f"{study}/{name}-{slug(metric)}", worded, over)
+                yield ask_growth(f"{study}/{name}-{slug(metric)}", worded, over)
 
 
 def compare_stages(

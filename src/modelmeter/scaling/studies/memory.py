@@ -107,18 +107,18 @@ class StageLimits:
     by_stage: Mapping[str, int]
 
     @property
-    def pages(self) -> int:
+    def largest(self) -> int:
         """What fits in all stages."""
         return min(self.by_stage.values(), default=0)
 
     @property
     def binds(self) -> str:
         """The stages that let no more fit."""
-        return ", ".join(name for name, limit in self.by_stage.items() if limit == self.pages)
+        return ", ".join(name for name, limit in self.by_stage.items() if limit == self.largest)
 
     def say_next(self) -> str:
         """Return what would fit if the stage that binds did not."""
-        others = {name: limit for name, limit in self.by_stage.items() if limit > self.pages}
+        others = {name: limit for name, limit in self.by_stage.items() if limit > self.largest}
         if not others:
             return ""
         after = min(others, key=others.__getitem__)

@@ -41,6 +41,22 @@ def depends_on(quantity: Quantity, over: str) -> bool:
     return any(symbol.name == over for symbol in formula.free_symbols)
 
 
+def find_output_size(model: CompiledFormulas) -> str | None:
+    """Return the size that says how much is put out: what the steps of the loop follow from, or their number."""
+    loop = model.definition.loop
+    if loop is None:
+        return None
+    count = str(loop.count.name)
+    sources = [
+        term
+        for each in model.definition.derivations
+        if each.name == count
+        for term in each.terms
+        if isinstance(term, str) and term in model.defaults
+    ]
+    return sources[0] if len(sources) == 1 else count
+
+
 @frozen
 class Product:
     """Matrix products of one cost in a stage: of one module, or of several alike."""

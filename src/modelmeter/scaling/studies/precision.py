@@ -7,7 +7,7 @@ from typing import Final
 
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.studies import growth, memory
-from modelmeter.scaling.studies.asking import ask_crossover, ask_order
+from modelmeter.scaling.studies.asking import ask_crossover, ask_growth
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, tabulate
 from modelmeter.scaling.studies.presence import needs_sizes
@@ -26,7 +26,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
             for metric in ("io_bytes", "weight_bytes", "kv_cache_bytes", "peak_activation_bytes"):
                 worded = stage_metric(model, name, metric)
                 if depends_on(worded.quantity, over):
-                    yield ask_order(f"{ID}/{name}-{slug(metric)}", worded, over)
+                    yield ask_growth(f"{ID}/{name}-{slug(metric)}", worded, over)
     for weight_bits in _BITS:
         for kv_bits in _BITS:
             sizes = {"weight_bits": weight_bits, "kv_bits": kv_bits}

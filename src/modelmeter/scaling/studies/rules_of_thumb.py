@@ -8,6 +8,7 @@ from typing import Final
 
 import sympy
 
+from modelmeter.model.loop import Loop
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
@@ -26,13 +27,20 @@ _ERRORS: Final = (Fraction(1, 100), Fraction(1, 20), Fraction(1, 10), Fraction(1
 
 def _find(subject: Subject) -> Iterator[Finding]:
     model = subject.model
-    training, looped = model.definition.training, model.definition.looped_stage
+    training = model.definition.training
     if training is not None and training.run in model.definition.stage_names:
         yield from _ask_two_per_token(model, training.run)
         yield from _ask_six_per_token(model, training.run)
-    if looped is not None and "decode_steps" in model.defaults:
-        yield from _ask_decode(model, looped)
-    if {"num_hidden_layers", "num_key_value_heads", "hidden_size", "num_attention_heads"} <= model.defaults.keys():
+    loop = model.definition.loop
+    if loop is not None and {"batch_size", "seq_len"} <= model.defaults.keys():
+        yield from _ask_decode(model, loop)
+    if {
+        "num_hidden_layers",
+        "num_key_value_heads",
+        "hidden_size",
+        "num_attention_heads",
+        "decode_steps",
+    } <= model.defaults.keys():
         yield from _ask_cache(model)
 
 
@@ -66,11 +74,11 @@ def _ask_two_per_token(model: CompiledFormulas, name: str) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _ask_decode(model: CompiledFormulas, name: str) -> Iterator[Finding]:
+def _ask_decode(model: CompiledFormulas, loop: Loop) -> Iterator[Finding]:
     size = model.definition.dimensions.symbol
-    active = count_active_parameters(model, name)
-    exact = stage_metric(model, name, "tensor_core_flops")
-    formula = 2 * active * size("batch_size") * size("decode_steps")
+    active = count_active_parameters(model, loop.stage)
+    exact = stage_metric(model, loop.stage, "tensor_core_flops")
+    formula = 2 * active * size("batch_size") * loop.count
     rule = _rule(model, formula, f"2 FLOPs for each of {active:,} active parameters and each new token")
     yield ClosedForm(words="the exact cost of decoding over 2N a token, N being the active parameters",
         formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
@@ -110,5 +118,5 @@ def _ratio(exact: Worded, rule: Worded, over: str) -> sympy.Expr:
 STUDY: Final = Study(
     id=ID, title="Rules of thumb",
     question="How far are the rules that people use from the exact cost, and from which size on?",
-    find=_find, explain_absence=needs_sizes("batch_size", "seq_len", "decode_steps", "max_new_tokens", "kv_bits"),
+    find=_find, explain_absence=needs_sizes("batch_size", "seq_len"),
 )  # fmt: skip

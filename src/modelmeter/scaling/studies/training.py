@@ -8,7 +8,7 @@ from typing import Final
 
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
-from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_order
+from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, tabulate
 from modelmeter.scaling.studies.presence import needs_sizes
@@ -38,7 +38,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
     for over in _OVERS:
         for metric, worded in step.items():
             if depends_on(worded.quantity, over):
-                yield ask_order(f"{ID}/{slug(metric)}", worded, over)
+                yield ask_growth(f"{ID}/{slug(metric)}", worded, over)
         for times in (Fraction(2), Fraction(3), Fraction(4)):
             several = Worded(forward.quantity * times, f"{times} times {forward.words}")
             yield ask_crossover(f"{ID}/step-over-{times}-forwards", work, several, over)

@@ -8,22 +8,23 @@ from itertools import combinations, permutations
 from typing import Final, TypeAlias
 
 from modelmeter.core.metrics import PEAK
+from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies import memory
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
 from modelmeter.scaling.studies.card import Card
 from modelmeter.scaling.studies.memory import StageLimits, read_limits
-from modelmeter.scaling.studies.parts import stage_metric
+from modelmeter.scaling.studies.parts import find_output_size, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, values_at
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, Study, StudyTable, Subject
 from modelmeter.scaling.studies.roofline import stage_time
-from modelmeter.scaling.studies.words import Sizes, write_size
+from modelmeter.scaling.studies.words import write_size
 from modelmeter.scaling.terms import Number
 
 ID: Final = "what-to-optimise"
 
-PAGE_TOKENS: Final = 1200
-"""New tokens of a page full of text."""
+TYPICAL_OUTPUT: Final = {"max_new_tokens": 1200}
+"""What is put out, where that is not the default: a page full of text has so many tokens."""
 
 _Comparisons: TypeAlias = Mapping[tuple[str, str], IdentifiedStatement]
 
@@ -34,30 +35,34 @@ _BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 def _find(subject: Subject) -> Iterator[Finding]:
     model = subject.model
-    names = model.definition.stage_names
+    names, output = model.definition.stage_names, find_output(model)
+    said = _say_output(model)
     rows: list[tuple[Cell, ...]] = []
     pictures: list[Finding] = []
     times_of: dict[str, dict[str, Worded]] = {}
     for card in subject.cards:
-        times = {name: stage_time(model, card, name, "batch_size", max_new_tokens=PAGE_TOKENS) for name in names}
+        times = {name: stage_time(model, card, name, "batch_size", **output) for name in names}
         times_of[card.name] = times
         over_batch = dict(_compare(card, times, "batch_size"))
-        outputs = {name: stage_time(model, card, name, "max_new_tokens") for name in names}
-        over_output = dict(_compare(card, outputs, "max_new_tokens"))
+        over_output: dict[tuple[str, str], IdentifiedStatement] = {}
+        for over in output:
+            outputs = {name: stage_time(model, card, name, over) for name in names}
+            over_output = dict(_compare(card, outputs, over))
         yield from (*over_batch.values(), *over_output.values())
         by_batch = {name: values_at(worded.quantity, "batch_size", _BATCHES) for name, worded in times.items()}
         for place, batch in enumerate(_BATCHES):
             seconds = {name: values[place] for name, values in by_batch.items()}
             rows.append((card.name, batch, *seconds.values(), max(seconds, key=seconds.__getitem__)))
         at_one = {name: values[0] for name, values in by_batch.items()}
-        yield _advise_time(card, at_one, over_batch, over_output, next(iter(times.values())).sizes)
+        yield _advise_time(model, card, at_one, over_batch, over_output)
         if not pictures:
-            title = f"Roofline times of the stages on {card.name}, {PAGE_TOKENS:,} new tokens"
+            title = f"Roofline times of the stages on {card.name}{said}"
             pictures.append(draw("times", title, times, "batch_size", "s", log_range(1, 1024)))
     yield StudyTable(
-        name="times", title=f"Roofline times of the stages at {PAGE_TOKENS:,} new tokens, and the one that takes most",
+        name="times", title=f"Roofline times of the stages{said}, and the one that takes most",
         columns=(
-            Column(name="card"), Column(name="batch_size", unit="pages"),
+            Column(name="card"),
+            Column(name="batch_size", unit=model.definition.dimensions.describe("batch_size").unit),
             *(Column(name=name, unit="s") for name in names), Column(name="optimise"),
         ),
         rows=tuple(rows),
@@ -76,19 +81,29 @@ def _compare(
         yield (one, other), ask_crossover(f"{ID}/{card.id}-{one}-over-{other}", times[one], times[other], over)
 
 
+def find_output(model: CompiledFormulas) -> dict[str, int]:
+    """Return how much is put out, as a size: a typical output, or the default; nothing where there is no loop."""
+    over = find_output_size(model)
+    return {} if over is None else {over: TYPICAL_OUTPUT.get(over, model.defaults[over])}
+
+
+def _say_output(model: CompiledFormulas) -> str:
+    sizes = model.definition.dimensions.settable
+    return "".join(f" at {write_size(name, value, sizes)}" for name, value in find_output(model).items())
+
+
 def _advise_time(
-    card: Card,
-    at_one: Mapping[str, Number],
-    over_batch: _Comparisons,
+    model: CompiledFormulas, card: Card, at_one: Mapping[str, Number], over_batch: _Comparisons,
     over_output: _Comparisons,
-    sizes: Sizes,
-) -> str:
-    """Return which stage to optimise for one page, and what changes that."""
+) -> str:  # fmt: skip
+    """Return which stage to optimise for a batch of one, and what changes that."""
+    sizes = model.definition.dimensions.settable
     first = max(at_one, key=at_one.__getitem__)
     share = Fraction(at_one[first]) / sum(map(Fraction, at_one.values()))
     text = (
-        f"**{card.name}**: for one page and {PAGE_TOKENS:,} new tokens optimise **{first}**, which takes "
-        f"{float(at_one[first]):.3g} s of {float(sum(at_one.values())):.3g} s ({float(share):.0%}). "
+        f"**{card.name}**: at {write_size('batch_size', 1, sizes)}{_say_output(model).replace(' at ', ' and ')} "
+        f"optimise **{first}**, which takes {float(at_one[first]):.3g} s of {float(sum(at_one.values())):.3g} s "
+        f"({float(share):.0%}). "
     )
     changes = _list_changes(first, over_batch)
     text += (
@@ -97,13 +112,14 @@ def _advise_time(
         f"({', '.join(f'`{each.id}`' for (one, _), each in over_batch.items() if one == first)}). "
     )  # fmt: skip
     before = [
-        (int(each.value), other, each.id)
+        (int(each.value), other, each)
         for (one, other), each in over_output.items()
         if one == first and each.value is not None and int(each.value) > 1
     ]
     if before:
-        value, other, id_ = max(before)
-        text += f"For one page and fewer than {value:,} new tokens it is {other} (`{id_}`)."
+        value, other, statement = max(before, key=lambda each: each[0])
+        over = next(iter(statement.domain.ranges))
+        text += f"In a batch of one and below {write_size(over, value, sizes)} it is {other} (`{statement.id}`)."
     return text.rstrip()
 
 
@@ -124,42 +140,48 @@ def _find_memory(subject: Subject, times_of: Mapping[str, Mapping[str, Worded]])
         larger = ask_crossover(f"{ID}/peak-{one}-over-{other}", peaks[one], peaks[other], "batch_size")
         if getattr(larger.statement, "outcome", "") != "never":
             yield larger
-    variants: dict[str, dict[str, int]] = {"default": {"max_new_tokens": PAGE_TOKENS}}
+    output = find_output(model)
+    variants: dict[str, dict[str, int]] = {"default": output}
     if "logits_tokens" in model.defaults:
-        variants["last-logits"] = {"max_new_tokens": PAGE_TOKENS, "logits_tokens": 1}
+        variants["last-logits"] = {**output, "logits_tokens": 1}
     limits: dict[str, dict[str, StageLimits]] = {}
     for variant, sizes in variants.items():
         title = ", ".join(f"{name} = {value:,}" for name, value in sizes.items())
         for found in memory.list_largest(
-            ID, subject, "batch_size", variant=f"-{variant}", title=f" ({title})", **sizes
+            ID, subject, "batch_size", variant=f"-{variant}", title=f" ({title})" * bool(sizes), **sizes
         ):
             yield found
             if isinstance(found, StudyTable):
                 for name, each in read_limits(found).items():
                     limits.setdefault(name, {})[variant] = each
     for card in subject.cards:
-        yield _advise_memory(card, times_of[card.name], limits[card.name])
+        if card.name in limits:
+            yield _advise_memory(model, card, times_of[card.name], limits[card.name])
 
 
-def _advise_memory(card: Card, times: Mapping[str, Worded], limits: Mapping[str, StageLimits]) -> str:
+def _advise_memory(
+    model: CompiledFormulas, card: Card, times: Mapping[str, Worded], limits: Mapping[str, StageLimits]
+) -> str:
     """Return how many pages fit, which stage binds, and what helps against it."""
+    sizes = model.definition.dimensions.settable
+    unit = sizes["batch_size"].unit
     default = limits["default"]
     text = (
-        f"**{card.name}**: {default.pages:,} pages of {PAGE_TOKENS:,} new tokens fit at once; "
+        f"**{card.name}**: {write_size('batch_size', default.largest, sizes)} fits{_say_output(model)}; "
         f"**{default.binds}** binds. {default.say_next()}"
     )
     last = limits.get("last-logits")
-    if last is not None and last.pages > default.pages:
+    if last is not None and last.largest > default.largest:
         text += (
-            f" Logits of the last position only (`logits_tokens=1`) make it {last.pages:,}; then {last.binds} binds. "
-            f"{last.say_next()}"
+            f" Logits of the last position only (`logits_tokens=1`) make it {last.largest:,}, where {last.binds} "
+            f"binds. {last.say_next()}"
         )
-    best = max(each.pages for each in limits.values())
+    best = max(each.largest for each in limits.values())
     if best > 1:
         seconds = [_time_of_pages(times, pages) for pages in (1, best)]
         text += (
-            f" At the peak rates, {best:,} pages at once are {float(best / seconds[1]):.3g} pages a second, one at a "
-            f"time {float(1 / seconds[0]):.3g}."
+            f" At the peak rates, {best:,} {unit} at once are {float(best / seconds[1]):.3g} a second, one at a time "
+            f"{float(1 / seconds[0]):.3g}."
         )
     return text
 
@@ -171,7 +193,7 @@ def _time_of_pages(times: Mapping[str, Worded], pages: int) -> Fraction:
 
 STUDY: Final = Study(
     id=ID, title="What to optimise",
-    question="Which stage takes the time and which holds the memory for a page of "
-    f"{PAGE_TOKENS:,} new tokens, from which batch on does that change, and what helps?",
-    find=_find, explain_absence=needs_sizes("batch_size", "max_new_tokens", cards=True),
+    question="Which stage takes the time and which holds the memory, from which batch on does that change, and what "
+    "helps?",
+    find=_find, explain_absence=needs_sizes("batch_size", cards=True),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from modelmeter.model.stages import REQUEST
 from modelmeter.scaling import stage
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
-from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_largest, ask_monotone, ask_order
+from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth, ask_largest, ask_monotone
 from modelmeter.scaling.studies.memory import budget_of
 from modelmeter.scaling.studies.parts import slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, tabulate, values_at
@@ -109,13 +109,13 @@ def _find_sides(model: CompiledFormulas) -> Iterator[Finding]:
     for over in _SIDES:
         formula, _ = tokens.quantity.context.fill(tokens.quantity.formula, {}, [over])
         yield ClosedForm(words=f"{tokens.words}, over {over}", formula=formula, unit="tokens")
-        yield ask_order(f"{ID}/image-tokens", tokens, over)
+        yield ask_growth(f"{ID}/image-tokens", tokens, over)
         yield ask_monotone(f"{ID}/image-tokens", tokens, over)
         for name, metric in (
             ("vision", "tensor_core_flops"), ("projector", "tensor_core_flops"), ("prefill", "tensor_core_flops"),
             ("prefill", "io_bytes"), ("prefill", "kv_cache_bytes"), ("decode", "io_bytes"),
         ):  # fmt: skip
-            yield ask_order(f"{ID}/{name}-{slug(metric)}", stage_metric(model, name, metric), over)
+            yield ask_growth(f"{ID}/{name}-{slug(metric)}", stage_metric(model, name, metric), over)
         yield ask_monotone(
             f"{ID}/vision-work", stage_metric(model, "vision", "tensor_core_flops"), over, bounds={over: (16, 2048)}
         )

@@ -8,7 +8,7 @@ from typing import Final
 from modelmeter.core.metrics import PEAK
 from modelmeter.models.deepseek_ocr.studies.resolution import tokens_of
 from modelmeter.scaling.studies import memory
-from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_order
+from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, values_at
 from modelmeter.scaling.studies.records import Cell, Column, Finding, Study, StudyTable, Subject
@@ -25,12 +25,12 @@ def _find(subject: Subject) -> Iterator[Finding]:
     model = subject.model
     tokens = tokens_of(model)
     for over in _SIDES:
-        yield ask_order(f"{ID}/image-tokens", tokens, over)
+        yield ask_growth(f"{ID}/image-tokens", tokens, over)
         for name in _STAGES:
             for metric in ("tensor_core_flops", "io_bytes", "kv_cache_bytes"):
                 worded = stage_metric(model, name, metric)
                 if depends_on(worded.quantity, over):
-                    yield ask_order(f"{ID}/{name}-{slug(metric)}", worded, over)
+                    yield ask_growth(f"{ID}/{name}-{slug(metric)}", worded, over)
         for one, other in (("vision", "decode"), ("vision", "prefill"), ("prefill", "decode")):
             first, second = (stage_metric(model, name, "tensor_core_flops") for name in (one, other))
             yield ask_crossover(f"{ID}/{one}-over-{other}", first, second, over)

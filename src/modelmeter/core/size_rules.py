@@ -7,8 +7,19 @@ from typing import Literal
 
 from attrs import frozen
 
+from modelmeter.support.errors import ModelMeterError
+
 Relation = Literal["at_most", "divides", "divides_evenly"]
 """``a <= b``; ``b`` is a multiple of ``a``; ``b`` is an even multiple of ``a``."""
+
+
+_OF_B: Mapping[Relation, str] = {
+    "at_most": "at least", "divides": "a multiple of", "divides_evenly": "an even multiple of",
+}  # fmt: skip
+_OF_A: Mapping[Relation, str] = {
+    "at_most": "at most", "divides": "a divisor of", "divides_evenly": "a divisor of a half of",
+}  # fmt: skip
+"""What one side has to be, as seen from the other."""
 
 
 @frozen
@@ -26,6 +37,34 @@ class Rule:
     def names(self) -> set[str]:
         """The sizes that are no numbers."""
         return {size for size in (self.a, self.b) if isinstance(size, str)}
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Tell whether the rule holds between sizes by name."""
+        first, second = self._read(self.a, sizes), sizes[self.b]
+        match self.relation:
+            case "at_most":
+                return first <= second
+            case "divides":
+                return second % first == 0
+            case "divides_evenly":
+                return second % (2 * first) == 0
+
+    def check(self, sizes: Mapping[str, int], error: type[ModelMeterError], *, at: str | None = None) -> None:
+        """Raise ``error`` unless the rule holds; its place is the size ``at``, by default ``b``."""
+        if self.holds(sizes):
+            return
+        place = self.b if at is None else at
+        other = self.a if place == self.b else self.b
+        limit = f"{other} = {sizes[other]}" if isinstance(other, str) else str(other)
+        words = _OF_B if place == self.b else _OF_A
+        raise error(
+            "two sizes contradict each other", place=place, expected=f"{words[self.relation]} {limit}",
+            found=sizes[place],
+        )  # fmt: skip
+
+    @staticmethod
+    def _read(size: str | int, sizes: Mapping[str, int]) -> int:
+        return sizes[size] if isinstance(size, str) else size
 
 
 def substitute_sizes(rules: Iterable[Rule], sizes: Mapping[str, int]) -> Iterator[Rule]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
-from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import names_of
 from modelmeter.model.definition import Derivation, Model
 from modelmeter.support.errors import WorkloadError
@@ -52,7 +51,7 @@ def complete_sizes(
             used.add(size.name)
     for rule in model.rules:
         if rule.names <= used:
-            _check(rule, values)
+            rule.check(values, WorkloadError)
     return values
 
 
@@ -68,16 +67,3 @@ def _derive(derivation: Derivation, model: Model, values: dict[str, int], given:
             expected=f"{derived}, which follows from {derivation.replaces} = {given[derivation.replaces]}",
             remedy="leave out one of them",
         )  # fmt: skip
-
-
-def _check(rule: Rule, values: Mapping[str, int]) -> None:
-    first = values[rule.a] if isinstance(rule.a, str) else rule.a
-    second = values[rule.b]
-    holds, wanted = {
-        "at_most": (first <= second, "at least"),
-        "divides": (second % first == 0, "a multiple of"),
-        "divides_evenly": (second % (2 * first) == 0, "an even multiple of"),
-    }[rule.relation]
-    if not holds:
-        name = f"{rule.a} = {first}" if isinstance(rule.a, str) else str(first)
-        raise WorkloadError("two sizes contradict each other", place=rule.b, expected=f"{wanted} {name}", found=second)

@@ -75,7 +75,7 @@ def test_the_images_of_a_prompt_follow_each_other() -> None:
 def test_pages_fill_the_calls_of_the_towers() -> None:
     assert Workload(batch_size=6, vision_batch_size=3).dimension_values()["vision_batch_size"] == 3
     for batch_size, vision_batch_size in ((6, 4), (1, 2), (7, 6)):
-        with pytest.raises(WorkloadError, match=f"^vision_batch_size: .*a divisor of batch_size, {batch_size}; found"):
+        with pytest.raises(WorkloadError, match=f"^vision_batch_size: .*a divisor of batch_size = {batch_size}; found"):
             Workload(batch_size=batch_size, vision_batch_size=vision_batch_size)
 
 
@@ -168,7 +168,7 @@ def test_zero_is_accepted_only_where_it_has_a_meaning(name: str) -> None:
     ],
 )
 def test_sizes_that_contradict_each_other_are_refused(sizes: dict[str, int], name: str) -> None:
-    with pytest.raises(WorkloadError, match=f"^{name}: the sizes contradict each other"):
+    with pytest.raises(WorkloadError, match=f"^{name}: two sizes contradict each other"):
         Workload(**sizes)
 
 

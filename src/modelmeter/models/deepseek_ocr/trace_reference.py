@@ -18,6 +18,7 @@ from modelmeter.graph.trace import trace_modules
 from modelmeter.models.deepseek_ocr import vision_tokens
 from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import WORKLOAD
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM, build_reference
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.support.errors import TraceError, WorkloadError
@@ -53,16 +54,10 @@ class TraceWorkload:
     def __attrs_post_init__(self) -> None:
         for name, size in asdict(self).items():
             WORKLOAD[name].check(size, WorkloadError)
-        if self.batch_size % self.vision_batch_size:
-            raise WorkloadError(
-                "the pages do not fill the calls of the vision towers", place="vision_batch_size",
-                expected=f"a divisor of batch_size = {self.batch_size}", found=self.vision_batch_size,
-            )  # fmt: skip
-        if self.logits_tokens > self.seq_len:
-            raise WorkloadError(
-                "more positions get logits than there are", place="logits_tokens",
-                expected=f"at most seq_len = {self.seq_len}", found=self.logits_tokens,
-            )  # fmt: skip
+        sizes = asdict(self)
+        for rule in RULES:
+            if rule.names <= sizes.keys():
+                rule.check(sizes, WorkloadError, at=str(rule.a))
 
     @classmethod
     def for_architecture(cls, architecture: DeepSeekOCRArchitecture) -> TraceWorkload:

@@ -7,6 +7,7 @@ from attrs import Attribute, Converter, field, frozen
 from modelmeter.core.symbols import STORAGE, Dimension
 from modelmeter.models.deepseek_ocr import image_preprocessing, vision_tokens
 from modelmeter.models.deepseek_ocr.dimensions import WORKLOAD
+from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.support.errors import WorkloadError
 
 _DIMENSIONS: dict[str, Dimension] = {**WORKLOAD, **STORAGE}
@@ -69,30 +70,25 @@ class Workload:
         return self.max_new_tokens - 1
 
     def __attrs_post_init__(self) -> None:
-        patch = vision_tokens.PATCH_SIZE
-        for name, holds, rule in (
-            (
-                "vision_batch_size",
-                self.batch_size % self.vision_batch_size == 0,
-                f"a divisor of batch_size, {self.batch_size}",
-            ),
-            ("base_size", self.base_size >= patch, f"at least one patch, {patch}"),
-            ("image_size", self.image_size >= patch, f"at least one patch, {patch}"),
+        sizes = {
+            **self.dimension_values(),
+            "image_tokens": self.image_tokens,
+            "sam_patch_size": vision_tokens.PATCH_SIZE,
+        }
+        for rule in RULES:
+            if rule.names <= sizes.keys():
+                rule.check(sizes, WorkloadError, at=str(rule.a) if rule.a in _DIMENSIONS else rule.b)
+        for name, follows, words in (
             (
                 "seq_len",
-                self.seq_len == self.image_tokens + self.prompt_tokens,
+                self.image_tokens + self.prompt_tokens,
                 f"the {self.image_tokens} image tokens and prompt_tokens, {self.prompt_tokens}",
             ),
-            (
-                "decode_steps",
-                self.decode_steps == self.max_new_tokens - 1,
-                f"one less than max_new_tokens, {self.max_new_tokens}",
-            ),
-            ("logits_tokens", self.logits_tokens <= self.seq_len, f"at most seq_len, {self.seq_len}"),
+            ("decode_steps", self.max_new_tokens - 1, f"one less than max_new_tokens, {self.max_new_tokens}"),
         ):
-            if not holds:
+            if getattr(self, name) != follows:
                 raise WorkloadError(
-                    "the sizes contradict each other", place=name, expected=rule, found=getattr(self, name)
+                    "two sizes contradict each other", place=name, expected=words, found=getattr(self, name)
                 )
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator
@@ -78,6 +79,11 @@ def test_the_backend_puts_the_package_into_a_folder_of_the_language() -> None:
     backend = JavaScriptBackend(package="small_costs")
     assert backend.name == "javascript"
     assert backend.files(PACKAGE)["javascript/small_costs/index.mjs"] == FILES["index.mjs"]
+
+
+def test_npm_is_told_that_the_files_are_modules() -> None:
+    found = json.loads(JavaScriptBackend(package="small_costs").files(PACKAGE)["javascript/small_costs/package.json"])
+    assert (found["name"], found["type"], found["exports"]) == ("small-costs", "module", "./index.mjs")
 
 
 def test_text_that_would_end_a_comment_is_refused() -> None:

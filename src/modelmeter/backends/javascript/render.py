@@ -7,6 +7,7 @@ import json
 import re
 import textwrap
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from attrs import frozen
@@ -38,7 +39,8 @@ class JavaScriptBackend:
 
     def files(self, package: EvaluatorPackage) -> dict[str, str]:
         """Return the modules of the package, in a folder of the language."""
-        return {f"{FOLDER}/{self.package}/{path}": text for path, text in render_package(package).items()}
+        files = {**render_package(package), "package.json": _describe_package(self.package)}
+        return {f"{FOLDER}/{self.package}/{path}": text for path, text in files.items()}
 
 
 def render_package(package: EvaluatorPackage) -> dict[str, str]:
@@ -68,6 +70,15 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         "runtime.mjs": f"{_header('runtime.mjs')}\n{runtime}",
         **files,
     }
+
+
+def _describe_package(name: str) -> str:
+    """Return what npm and bundlers read: that the files are ES modules, and which one is imported."""
+    facts = {
+        "name": name.replace("_", "-"), "version": version("modelmeter"), "type": "module", "main": "./index.mjs",
+        "exports": "./index.mjs", "sideEffects": False, "engines": {"node": ">=16"}, "private": True,
+    }  # fmt: skip
+    return json.dumps(facts, indent=2) + "\n"
 
 
 def _select(module: Module, package: EvaluatorPackage) -> list[Evaluator]:

@@ -22,6 +22,40 @@ All sizes but the one that is asked over have their defaults, or what ``at`` say
 >>> leading = scaling.order(prefill.tensor_core_flops, "seq_len")
 >>> leading.formula, leading.from_size
 (61440*seq_len**2, 168193)
+
+More is asked the same way, of any compiled model. A statement has a formula, a value, a domain, a sentence, how it is
+known, and certificates; ``to_json`` has all of it, and ``certificate_from_json`` reads certificates back.
+
+>>> vision, decode = scaling.stage(model, "vision"), scaling.stage(model, "decode")
+>>> scaling.limit(decode.tensor_core_flops / decode.io_bytes, "batch_size").side  # never more than what it tends to
+'below'
+>>> scaling.elasticity(prefill.tensor_core_flops, "seq_len").formula
+(80*seq_len + 747521)/(40*seq_len + 747521)
+>>> [step.modulus for step in scaling.steps(vision.tensor_core_flops, "base_size").steps][:2]
+[64, 16]
+>>> costs = {"vision": vision.tensor_core_flops, "decode": decode.tensor_core_flops}
+>>> [(each.winner, each.first) for each in scaling.regimes(costs, "max_new_tokens").regimes]
+[('vision', 1), ('decode', 2693)]
+>>> scaling.monotone(request.io_bytes, "batch_size", free=("num_width_tiles", "max_new_tokens")).sentence
+'request.io_bytes never falls as batch_size grows.'
+>>> scaling.sign(prefill.io_bytes - decode.io_bytes, "batch_size").sentence
+'prefill.io_bytes - decode.io_bytes is less than 0 on the whole domain.'
+>>> scaling.difference(prefill.tensor_core_flops, prefill.tensor_core_flops.at(logits_tokens=1), "seq_len").formula
+330956800*seq_len - 330956800
+>>> scaling.rule_of_thumb(2 * prefill.weight_bytes, prefill.io_bytes, "seq_len").highest_at
+{'seq_len': 1}
+>>> tiles = scaling.size(model, "num_width_tiles")
+>>> scaling.optimum(vision.tensor_core_flops / tiles, "num_width_tiles", bounds={"num_width_tiles": (1, 9)}).value
+9
+
+A card's rates, memory and price are symbols of their own, and so may other sizes be.
+
+>>> linear = prefill.modules("*.q_proj")
+>>> ratio = scaling.RATIO.at(ratio=295)
+>>> scaling.crossover(linear.tensor_core_flops, ratio * linear.io_bytes, over="seq_len").value
+548
+>>> scaling.largest("batch_size", of=memory, under=scaling.MEMORY_BYTES, free=("memory_bytes",)).formula
+floor(memory_bytes/829488264 - 834026560/103686033)
 """
 
 from modelmeter.scaling.card import (

@@ -15,7 +15,7 @@ METADATA = "Metadata-Version: 2.1\nName: tiny-speech\nVersion: 1.0\n"
 ENTRY_POINTS = f"[{GROUP}]\ntiny-speech = speech_model.model:MODEL\n"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def distribution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """The folders to put on the path of Python: of the model's code, of its metadata, and of what is compiled."""
     root = tmp_path_factory.mktemp("speech")

@@ -15,7 +15,7 @@ from modelmeter.analysis.peak import Candidate, Peak, find_peaks, keep_largest
 from modelmeter.analysis.totals import StageRule
 from modelmeter.core.cost import Elements, Operator, Precision
 from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import Size, differs, equals, floor_div
+from modelmeter.core.functions import Size, ceil_div, differs, equals, floor_div
 from modelmeter.core.size_rules import Rule, substitute_sizes
 from modelmeter.layers.base import BaseLayer, Shape
 from modelmeter.layers.child import Child, once
@@ -151,6 +151,50 @@ def test_the_looped_stage_has_a_peak_only_where_it_has_steps() -> None:
     # 55 of 3 bits and 55 of 32 are more than 145 of 3.
     assert evaluate(peak.formula, {**values, "decode_steps": 1}) == Fraction(2 * 55 * (3 + 32), 8)
     assert evaluate(peak.formula, {**values, "decode_steps": 0}) == 0
+
+
+@frozen(kw_only=True, slots=False)
+class Step(BaseLayer):
+    """One operator that writes so many activations in a step."""
+
+    written: Size
+
+    @property
+    def output_shape(self) -> Shape:
+        return (self.written,)
+
+    def operators(self) -> tuple[Operator, ...]:
+        return (Operator(name="clone", writes=Elements(activation=self.written)),)
+
+
+def find_step_peak(written: Size) -> Size:
+    peaks = find_peaks(
+        {"decode": Step(written=written)}, lambda *_: "decode", inputs={"decode": Elements()}, stages=("decode",),
+        loop=MODEL.loop,
+    )  # fmt: skip
+    return peaks["decode"].formula
+
+
+def test_the_peak_of_steps_that_grow_is_in_the_last_one() -> None:
+    formula = find_step_peak(3 * B + 5 * B * symbol("decode_step"))
+    sizes = {"batch_size": 7, "activation_bits": 16}
+    # 7 (3 + 5 x 11) numbers of 2 bytes; without a step nothing is alive.
+    assert evaluate(formula, {**sizes, "decode_steps": 11}) == 7 * 58 * 2
+    assert evaluate(formula, {**sizes, "decode_steps": 0}) == 0
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        symbol("seq_len") * B - symbol("decode_step"),
+        B * ceil_div(symbol("decode_step"), 7),
+        B * differs(symbol("decode_step"), 7),
+    ],
+    ids=str,
+)
+def test_steps_that_may_shrink_have_no_peak_in_the_last_one(written: Size) -> None:
+    with pytest.raises(FormulaError, match="what is alive in a step may shrink with its index"):
+        find_step_peak(written)
 
 
 @frozen(kw_only=True, slots=False)

@@ -302,7 +302,7 @@ def test_the_same_spec_gives_the_same_bytes_under_any_hash_seed() -> None:
 
 def test_the_package_is_formatted_linted_and_typed(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    root, settings_file = tmp_path / "small_costs", Path(__file__).parents[2] / "pyproject.toml"
+    root, settings_file = tmp_path / "small_costs", Path(__file__).parents[3] / "pyproject.toml"
     root.mkdir()
     for path, text in render_small_package().items():
         (root / path).write_text(text, encoding="utf-8")

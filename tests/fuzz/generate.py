@@ -15,6 +15,7 @@ _MAKERS: Final[tuple[tuple[float, Callable[[Draw], Case]], ...]] = (
     (22, work_cases.make_report),
     (15, work_cases.make_sweep),
     (4, question_cases.make_solve),
+    (0.7, question_cases.make_study),
     (13, module_cases.make_tree),
     (11, module_cases.make_coverage),
     (7, module_cases.make_compile),
@@ -30,7 +31,20 @@ _SLOW_MAKERS: Final = (module_cases.make_huge_trace, module_cases.make_huge_comp
 
 _SLOW_EVERY: Final = 1000
 
-_COMMANDS: Final = ("compile", "show", "tree", "eval", "report", "trace", "sweep", "solve", "coverage", "verify")
+_COMMANDS: Final = (
+    "compile",
+    "show",
+    "tree",
+    "eval",
+    "report",
+    "trace",
+    "sweep",
+    "solve",
+    "study",
+    "models",
+    "coverage",
+    "verify",
+)
 
 _ENVIRONMENTS: Final[tuple[dict[str, str | None], ...]] = (
     *({"COLUMNS": width} for width in ("0", "1", "2", "3", "7", "-3", "x", "", "40", "9" * 30, "1e3", "99999")),

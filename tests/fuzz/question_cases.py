@@ -1,4 +1,4 @@
-"""Cases of the commands that ask formulas: ``solve``."""
+"""Cases of the commands that ask formulas: ``solve`` and ``study``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.fuzz.case import Case, Content
 from tests.fuzz.values import SIZES, Draw
-from tests.fuzz.work_cases import STAGES, make_card
+from tests.fuzz.work_cases import FOLDERS, STAGES, make_card
 
 import deepseek_ocr_costs as costs
 
@@ -82,3 +82,17 @@ def _make_quantity(draw: Draw, metrics: tuple[str, ...]) -> str:
     if kind == 5:
         return f"{stage}.operator({draw.choice(_OPERATORS)}).{metric}"
     return f"{stage}.{metric}" if draw.chance(0.95) else draw.text()
+
+
+def make_study(draw: Draw) -> Case:
+    """Return a case of ``study``: most are refused, as those that are not take seconds."""
+    files: dict[str, Content] = {}
+    arguments = ["study", draw.choice(("training", "training", draw.text(), draw.scribble("cards")))]
+    if draw.chance(0.5):
+        arguments += ["--hardware", make_card(draw, files)]
+    if draw.chance(0.6):
+        arguments += ["--out", draw.choice(FOLDERS)]
+    if draw.chance(0.2):
+        arguments += ["--model", draw.text()]
+    arguments += [flag for flag in ("--json", "--list") if draw.chance(0.3)]
+    return Case(arguments=tuple(arguments), files=files)

@@ -210,7 +210,8 @@ def _find_named(case: Case, here: Path) -> frozenset[str]:
     """Return the paths that the arguments and the root name, links followed, below the working directory."""
     words = {word for argument in case.arguments for word in (argument, argument.partition("=")[2])}
     root = case.environment.get("LLM_PERF_OPT_ROOT", _ROOT)
-    places = {*words - {""}, "codegen", *([f"{root}/tmp"] if root else [])}
+    here_is_named = {"."} if "" in case.arguments else set()
+    places = {*words - {""}, *here_is_named, "codegen", *([f"{root}/tmp"] if root else [])}
     return frozenset(os.path.relpath(os.path.realpath(here / place), here) for place in places if "\0" not in place)
 
 

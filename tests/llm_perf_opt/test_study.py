@@ -36,6 +36,19 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_list_as_json(run: Run) -> None:
+    listed = json.loads(run("study", "cards", "training", "--list", "--json").out)
+    assert list(listed) == ["cards", "training"]
+    assert listed["training"].startswith("What does a training step cost")
+
+
+@pytest.mark.parametrize("out", ["/dev/null", "/dev/null/new", "/proc/new", "x" * 300, "file", "file/new"])
+def test_a_place_that_takes_no_folder_is_refused_before_the_work(run: Run, tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert_refused(run("study", *SMALL, "--out", tmp_path / out))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_folder(run: Run, tmp_path: Path) -> None:
     """Every picture in three formats, every table in three; all links of the pages lead somewhere."""
     result = run("study", *SMALL, "--out", tmp_path / "out")

@@ -37,6 +37,7 @@ def study(
 ) -> None:
     """Derive what the formulas say: thresholds, largest batches, what to optimise."""
     from llm_perf_opt.commands.sources import compile_graph, read_graph
+    from llm_perf_opt.reporting.folder import check_folder
     from llm_perf_opt.studies import list_cards, render_files, write_studies
     from llm_perf_opt.studies.folder import check_extras
     from llm_perf_opt.terminal import print_lines, show_progress
@@ -44,12 +45,16 @@ def study(
 
     if out is not None:
         check_extras()
+        check_folder(out)
     cards = list_cards(hardware or ())
     compiled = compile_graph(read_graph(graph, model), model)
     chosen = [find_study(compiled, name) for name in names or ()] or list_studies(compiled)
     if is_list:
-        for each in chosen:
-            print_lines(f"{each.id}: {each.question}")
+        listed = {each.id: each.question for each in chosen}
+        if as_json:
+            typer.echo(json.dumps(listed, indent=1))
+        else:
+            print_lines("\n".join(f"{name}: {question}" for name, question in listed.items()))
         return
     with show_progress() as begin:
         book = write_book(compiled, cards, names=[each.id for each in chosen], begin=begin)

@@ -13,10 +13,30 @@ from attrs import field, frozen
 
 from llm_perf_opt.reporting.manifest import MANIFEST, Digests, digest, join, read_manifest, write_manifest
 from modelmeter.support.errors import OutputError
-from modelmeter.support.files import describe_failure
+from modelmeter.support.files import describe_failure, explain_failure
 
 _SHOWN = 3
 """How many files a message names."""
+
+
+def check_folder(target: str | os.PathLike[str]) -> None:
+    """Refuse a place where no folder can be, before the work whose result is to be written there; nothing is made.
+
+    Raises
+    ------
+    OutputError
+        If it is something else, or the folder above it takes no new ones.
+    """
+    folder = Path(os.path.abspath(target))
+    with explain_failure("the folder", target):
+        with suppress(FileNotFoundError):  # any other failure, as of a name that is too long, is one to explain
+            os.lstat(folder)
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        if not folder.is_dir() or (folder.is_symlink() and folder == Path(os.path.abspath(target))):
+            raise OutputError("this is not a folder", place=str(folder))
+        with tempfile.TemporaryDirectory(dir=folder, prefix="."):
+            pass
 
 
 def write_folder(target: str | os.PathLike[str], files: Mapping[str, str | bytes], *, command: str = "report") -> None:

@@ -210,6 +210,8 @@ def ask_monotone(id_: str, of: Worded, over: str, *, bounds: Bounds | None = Non
 
 
 def _write_growth(found: Order, over: str) -> str:
+    if found.coefficient is None:  # other sizes are free, too
+        return f"grows as {found.formula}"
     coefficient = words.write_number(found.coefficient)
     if not found.degree:
         return f"tends to {coefficient}"

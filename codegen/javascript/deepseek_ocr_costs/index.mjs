@@ -3,47 +3,9 @@
  * What DeepSeek-OCR costs: exact evaluators on BigInt, generated from the formulas of its layers.
  *
  * Every function takes its sizes by name, in one object, and has the model's for those that are left out:
- * `vision({ batch_size: 1n })`. Numbers are taken too, as long as they are exact. A size out of range, or sizes that
- * contradict each other, are a CostError; an unknown name, or what is no integer, is a TypeError.
- *
- * Conventions
- *
- * - FLOPs: One multiply-accumulate is 2 FLOPs. Every count is an exact integer, however large.
- * - Matrix products: tensor_core_flops counts linear layers, convolutions, matrix products and einsum. Attention counts
- *   both of its products over all pairs of a query and a key, without a discount for the causal mask. A bias that a
- *   matrix operator adds is not counted.
- * - Other arithmetic: cuda_core_flops counts everything else, operator by operator, with the weights in the table of
- *   vector operators.
- * - Operators: An operator is what PyTorch dispatches in the forward of the model. It reads each of its inputs and
- *   weights once and writes its output once. Views are free; copies into another layout and casts to another type are
- *   operators. A dimension that is expanded, not stored, is read once. A look-up or gather reads the rows that it takes
- *   and their indices. Attention is one operator: scores are computed but never stored, and a bias that is added to
- *   them is read.
- * - Bytes: Elements have five kinds: parameters take weight_bits each, cached keys and values kv_bits, integer indices
- *   64 bits, what the model keeps in float32 whatever its activations are 32 bits, and every other tensor
- *   activation_bits. A byte formula is an eighth of the sum of these bits: exact, and rounded up to whole bytes only at
- *   the end of an evaluation.
- * - Flows and states: FLOPs and io_bytes are flows: they add up over calls, steps and stages. The other three are
- *   states: a parameter counts once however often it is used, activation_bytes is that of one forward (of a request: of
- *   its largest stage; of decode: of the last step), and kv_cache_bytes is what stands at the end.
- * - Peak activations: peak_activation_bytes is the largest sum, over the operators of a stage, of the activations that
- *   are alive while the operator runs, its inputs and its output among them. It is for inference without gradients, in
- *   the order of the model's forward, with experts that take even shares of the tokens. A tensor is alive from the
- *   operator that writes it to the last one that runs while the code still holds it; a view is the tensor that it
- *   shows, a copy or a cast is another one. The pixels of all images of the batch are alive while the towers run, and
- *   so are the embeddings of the prompt, into which the features are written. Indices count, parameters and the cache
- *   do not. The peak of a request is that of its largest stage; peaks do not add up, so they are no part of a cost.
- * - Expert weights: A layer of experts reads the weights of the experts that are chosen. With uniform routing, N tokens
- *   that choose k of E experts each are expected to choose E (1 - (1 - k/E)^N) distinct ones. The weights read of one
- *   matrix of the experts are that number times the size of the matrix, rounded to the nearest whole parameter. Called
- *   with expert_routing='even', the evaluators take the upper bound min(E, k N) instead. FLOPs do not depend on this:
- *   each of the k N assignments is computed once, whoever takes it.
- * - Training: A matrix product has one product in the backward for each operand that wants a gradient. Attention has
- *   four, as of the operators that it is made of; a kernel that computes the scores again has a fifth. The backward of
- *   an operator reads the gradient of its output and what the forward read, or only the indices where the derivative
- *   does not depend on the numbers (sums, copies, look-ups). It writes a gradient, in the kind of its element, of each
- *   number read that wants one. Where a tensor is used again, its gradients are added up: each sum is one FLOP, reads
- *   two and writes one.
+ * `vision({ batch_size: 1n })`. Numbers are taken too, as long as they are exact.
+ * A size out of range, or sizes that contradict each other, are a CostError; an unknown name, or what is no integer, is
+ * a TypeError. `DIMENSIONS` says what the sizes are, `CONVENTIONS` what is counted.
  *
  * @typedef {object} Cost The metrics of a stage or a layer, exact: FLOPs are counts, the others bytes.
  * @property {bigint} tensor_core_flops FLOPs of matrix products.
@@ -64,10 +26,6 @@
 export { CostError, Fraction } from "./runtime.mjs";
 export { CONVENTIONS, DIMENSIONS, PROVENANCE } from "./facts.mjs";
 export * from "./stages.mjs";
-export * from "./metrics.mjs";
-export * from "./peaks.mjs";
-export * from "./traffic.mjs";
-export * from "./training.mjs";
 export * from "./server.mjs";
-export * as layers from "./layers.mjs";
 export * as general from "./general.mjs";
+export * as layers from "./layers.mjs";

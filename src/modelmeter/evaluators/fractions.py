@@ -75,7 +75,15 @@ def _multiply(function: str, operands: list[tuple[Node, int]]) -> tuple[Node, in
 def _raise_all(function: str, operands: list[tuple[Node, int]]) -> tuple[Node, int]:
     """Bring all operands to the largest degree."""
     degree = max(degree for _, degree in operands)
-    return arrange(function, [_times(node, degree - own) for node, own in operands]), degree
+    if function != SUM:
+        return arrange(function, [_times(node, degree - own) for node, own in operands]), degree
+    # Terms that lack the scale equally often get it together.
+    lacking: dict[int, list[Node]] = {}
+    for node, own in operands:
+        lacking.setdefault(degree - own, []).append(node)
+    kept = lacking.pop(0)
+    raised = [_times(nodes[0] if len(nodes) == 1 else arrange(SUM, nodes), count) for count, nodes in lacking.items()]
+    return arrange(SUM, [*kept, *raised]), degree
 
 
 def _compare(function: str, operands: list[tuple[Node, int]]) -> tuple[Node, int]:

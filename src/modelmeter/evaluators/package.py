@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import frozen
 
 from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord, Table, evaluate_breakdown
@@ -15,10 +17,10 @@ from modelmeter.evaluators.spec import PackageSpec
 from modelmeter.evaluators.stages import (
     evaluate_all_stages,
     evaluate_derived,
-    evaluate_metrics,
     evaluate_stages,
 )
 from modelmeter.evaluators.traffic import evaluate_traffic
+from modelmeter.evaluators.whole_models import WholeModel, split_whole_model
 
 
 @frozen(kw_only=True)
@@ -31,16 +33,18 @@ class EvaluatorPackage:
         What they were built from: the words and the facts beside them.
     stages, all_stages
         The cost of each stage and of the request; and all of these at once.
-    metrics, derived
-        One metric of a stage or of the request; and the sizes that are no arguments.
-    training, training_metrics
-        The cost of a training step, if there is one; and one metric of it.
+    derived
+        The sizes that are no arguments.
+    training
+        The cost of a training step, if there is one.
     peaks, traffic
         The peak of the activations of each stage, and ``fused_io_bytes``.
     general
         Stages, traffic and training step with the sizes of the architecture as arguments.
     layers
         The cost of each layer class, and its ``fused_io_bytes``.
+    whole_models
+        Layers that are the sum of stages, by name.
     server_steps
         Steps of a serving engine.
     modules, tables
@@ -50,14 +54,13 @@ class EvaluatorPackage:
     spec: PackageSpec
     stages: tuple[Evaluator, ...]
     all_stages: Evaluator
-    metrics: tuple[Evaluator, ...]
     derived: tuple[Evaluator, ...]
     training: tuple[Evaluator, ...]
-    training_metrics: tuple[Evaluator, ...]
     peaks: tuple[Evaluator, ...]
     traffic: tuple[Evaluator, ...]
     general: tuple[Evaluator, ...]
     layers: tuple[Evaluator, ...]
+    whole_models: Mapping[str, WholeModel]
     server_steps: tuple[Evaluator, ...]
     modules: tuple[ModuleRecord, ...]
     tables: tuple[Table, ...]
@@ -95,10 +98,8 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
         spec=spec,
         stages=evaluate_stages(stages),
         all_stages=evaluate_all_stages(stages),
-        metrics=evaluate_metrics(stages),
         derived=evaluate_derived(stages),
         training=() if training is None else evaluate_stages(training),
-        training_metrics=() if training is None else evaluate_metrics(training),
         peaks=evaluate_peaks(stages),
         traffic=evaluate_traffic(stages),
         general=(
@@ -107,6 +108,11 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
             *(() if general_training is None else evaluate_stages(general_training)),
         ),
         layers=tuple(evaluator for formula in spec.layers for evaluator in evaluate_layer(formula, spec)),
+        whole_models={
+            layer.name: whole
+            for layer in spec.layers
+            if layer.holds_layers and (whole := split_whole_model(layer, spec)) is not None
+        },
         server_steps=evaluate_server_steps(spec),
         modules=breakdown.modules,
         tables=evaluate_breakdown(spec, breakdown),

@@ -1,11 +1,11 @@
-"""The evaluators of stages, of the request and of the training step, and those of their single metrics."""
+"""The evaluators of stages, of the request and of the training step; a metric of one is a part of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from modelmeter.algebra.program import select
-from modelmeter.core.metrics import METRIC_RECORDS, METRICS, MetricName
+from modelmeter.core.metrics import METRIC_RECORDS, METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts
 from modelmeter.evaluators.programs import Stages, make_parameters
 from modelmeter.evaluators.signature import Signature
@@ -45,22 +45,6 @@ def evaluate_all_stages(stages: Stages) -> Evaluator:
         signature=stages.signature(REQUEST),
         program=stages.program,
         result=StageCosts({stage: _cost_of(stage) for stage in stages.names}),
-    )
-
-
-def evaluate_metrics(stages: Stages) -> tuple[Evaluator, ...]:
-    """Return an evaluator for each metric of each stage."""
-    return tuple(_evaluate_metric(stages, stage, metric) for stage in stages.names for metric in METRICS)
-
-
-def _evaluate_metric(stages: Stages, stage: str, metric: MetricName) -> Evaluator:
-    return Evaluator(
-        name=f"{stage}_{metric}",
-        summary=f"Return ``{metric}`` of ``{stage}`` with the same arguments.",
-        notes=f"{METRIC_WORDS[metric]}.",
-        signature=stages.signature(stage),
-        program=stages.part(stage, metric),
-        result=OneValue(metric, f"{stage}_{metric}"),
     )
 
 

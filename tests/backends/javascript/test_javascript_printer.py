@@ -83,8 +83,8 @@ def test_every_function_of_programs_has_a_form() -> None:
     ("node", "text"),
     [
         (Operation(SUM, ("a", Operation(PRODUCT, (-1, "b")), -2)), "a - b - 2n"),
-        (Operation(SUM, (Operation(PRODUCT, (-3, "a", "b")), "c")), "-3n * a * b + c"),
-        (Operation(PRODUCT, (2, Operation(SUM, ("a", "b")), "c")), "2n * (a + b) * c"),
+        (Operation(SUM, (Operation(PRODUCT, (-3, "a", "b")), "c")), "-3n*a*b + c"),
+        (Operation(PRODUCT, (2, Operation(SUM, ("a", "b")), "c")), "2n*(a + b)*c"),
         (Operation(PRODUCT, ("a", Operation("Exceeds", ("b", 1)))), "b > 1n ? a : 0n"),
         (Operation(SUM, (Operation("Equals", ("a", "b")), 1)), "(a === b ? 1n : 0n) + 1n"),
         (Operation(MAXIMUM, ("a", Operation("Differs", ("b", -1)))), "largest(a, b !== -1n ? 1n : 0n)"),
@@ -108,6 +108,12 @@ def test_many_tokens_read_every_expert_without_a_call() -> None:
     assert ExpressionPrinter().print(call) == "n > 24n ? 220n : routedReads(11n, 4n, n, 20n, expert_routing)"
 
 
+def test_sizes_may_have_short_names() -> None:
+    printer = ExpressionPrinter(names={"seq_len": "sl", "expert_routing": "er"})
+    assert printer.print(Operation(PRODUCT, (2, "seq_len", "x1"))) == "2n*sl*x1"
+    assert printer.print(Operation("RoutedReads", ("a", 4, "seq_len", 20))) == "routedReads(a, 4n, sl, 20n, er)"
+
+
 def test_roundings_of_one_number_are_one() -> None:
-    assert ExpressionPrinter().print_quotient(Operation("CeilDiv", ("a", "b")), 8) == "ceilDiv(a, 8n * b)"
+    assert ExpressionPrinter().print_quotient(Operation("CeilDiv", ("a", "b")), 8) == "ceilDiv(a, 8n*b)"
     assert ExpressionPrinter().print_quotient("a", 1) == "a"

@@ -59,6 +59,10 @@ def test_the_lines_of_functions_can_be_read() -> None:
     assert not long
 
 
+def test_the_whole_prints_in_less_than_100_kilobytes() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.mjs")) < 100_000
+
+
 def test_the_default_page_costs_what_the_python_package_says(javascript: JavaScriptPackage) -> None:
     """A page in gundam mode has 903 image tokens, worked out by hand in the documentation of the dimensions."""
     assert javascript.call("image_tokens") == 903

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from attrs import field, frozen
@@ -39,9 +40,18 @@ class _Text(NamedTuple):
 
 @frozen
 class ExpressionPrinter:
-    """Prints nodes; ``conditions`` are the names of steps that are true or false, known before they are used."""
+    """Prints nodes.
+
+    Parameters
+    ----------
+    conditions
+        The names of steps that are true or false, known before they are used.
+    names
+        What sizes are called, where not by their own names.
+    """
 
     conditions: set[str] = field(factory=set)
+    names: Mapping[str, str] = field(factory=dict)
 
     def print(self, node: Node) -> str:
         """Return a node as an expression that is a BigInt."""
@@ -62,7 +72,7 @@ class ExpressionPrinter:
             return self.print(node)
         if isinstance(node, Operation) and node.function == CeilDiv.__name__:
             dividend, divisor = node.operands
-            return f"ceilDiv({self.print(dividend)}, {denominator}n * {self._print(divisor).inside(_ATOM)})"
+            return f"ceilDiv({self.print(dividend)}, {denominator}n*{self._print(divisor).inside(_ATOM)})"
         return f"ceilDiv({self.print(node)}, {denominator}n)"
 
     def print_step(self, name: str, node: Node) -> str:
@@ -76,7 +86,8 @@ class ExpressionPrinter:
         if isinstance(node, int):
             return _Text(f"{node}n", _ATOM if node >= 0 else _SUM)
         if isinstance(node, str):
-            return _Text(f"{node} ? 1n : 0n", _CHOICE) if node in self.conditions else _Text(node, _ATOM)
+            name = self.names.get(node, node)
+            return _Text(f"{name} ? 1n : 0n", _CHOICE) if node in self.conditions else _Text(name, _ATOM)
         if node.function == SUM:
             return _Text(" ".join(self.print_terms(node)), _SUM)
         if node.function == PRODUCT:
@@ -96,12 +107,12 @@ class ExpressionPrinter:
                 chosen = self._print(rest[0] if len(rest) == 1 else Operation(PRODUCT, rest))
                 return _Text(f"{self._print_condition(operand)} ? {chosen.inside(_SUM)} : 0n", _CHOICE)
         first, *others = node.operands
-        text = " * ".join(self._print(operand).inside(_PRODUCT) for operand in others)
+        text = "*".join(self._print(operand).inside(_PRODUCT) for operand in others)
         if first == -1:
             return _Text(f"-{text}", _SUM)
         if isinstance(first, int):
-            return _Text(f"{first}n * {text}", _PRODUCT if first >= 0 else _SUM)
-        return _Text(f"{self._print(first).inside(_PRODUCT)} * {text}", _PRODUCT)
+            return _Text(f"{first}n*{text}", _PRODUCT if first >= 0 else _SUM)
+        return _Text(f"{self._print(first).inside(_PRODUCT)}*{text}", _PRODUCT)
 
     def _is_condition(self, node: Node) -> bool:
         return node in self.conditions or (isinstance(node, Operation) and node.function in _COMPARISONS)
@@ -115,7 +126,8 @@ class ExpressionPrinter:
     def _print_routed_reads(self, node: Operation) -> _Text:
         """Return the call; where enough tokens read every expert for sure, a comparison comes before it."""
         experts, per_token, tokens, weights = node.operands
-        call = f"{CALLS[node.function]}({', '.join([*map(self.print, node.operands), ROUTING])})"
+        routing = self.names.get(ROUTING, ROUTING)
+        call = f"{CALLS[node.function]}({', '.join([*map(self.print, node.operands), routing])})"
         if not (isinstance(experts, int) and isinstance(per_token, int) and isinstance(weights, int)):
             return _Text(call, _ATOM)
         everything = experts * weights

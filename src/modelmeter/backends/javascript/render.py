@@ -6,22 +6,40 @@ import hashlib
 import json
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Final
 
 from attrs import frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modelmeter.backends.javascript.config import FOLDER, HELPERS, MODULES, Module
-from modelmeter.backends.javascript.function import LINE_LENGTH, Function, print_function
+from modelmeter.algebra.program import Operation, select
+from modelmeter.backends.javascript.layers import describe_layers
+from modelmeter.backends.javascript.program import (
+    LINE_LENGTH,
+    ProgramText,
+    check_name,
+    join_programs,
+    print_program,
+    write_program,
+    write_sizes,
+)
+from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.server_steps import hide_step
+from modelmeter.evaluators.signature import Parameter
 from modelmeter.evaluators.stages import METRIC_WORDS
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.support.errors import FormulaError
 
+FOLDER: Final = "javascript"
+"""The folder of all packages in this language, beside those of others."""
+
 _HOME = Path(__file__).parent
+_HELPERS = ("CostError", "ceilDiv", "floorDiv", "largest", "routedReads", "triangular")
+_COPIED = ("runtime.mjs", "model.mjs")
 
 
 @frozen(kw_only=True)
@@ -49,25 +67,52 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     Raises
     ------
     FormulaError
-        If something cannot be printed exactly, or a text would end a comment.
+        If something cannot be printed exactly, a name is a word of the language, or a text would end a comment.
     """
     spec = package.spec
     for text in (spec.model, *spec.conventions, *(layer.doc for layer in spec.layers)):
         if not text.isprintable() or "*/" in text:
             raise FormulaError("this text cannot stand in a comment", found=text)
+    for name in (*package.stage_names, *(layer.name for layer in spec.layers)):
+        check_name(name)
     templates = _Templates(package)
-    found = {module: list(map(print_function, _select(module, package))) for module in MODULES}
-    modules = {module: functions for module, functions in found.items() if functions}
-    files = {f"{module.name}.mjs": templates.functions(module, functions) for module, functions in modules.items()}
-    digest = hashlib.sha256("".join(text for _, text in sorted(files.items())).encode()).hexdigest()
-    provenance = {**spec.provenance, "evaluators": f"sha256:{digest}"}
-    runtime = (_HOME / "runtime.mjs").read_text(encoding="utf-8")
-    return {
-        "index.mjs": templates.render(
-            "index.mjs.jinja", modules=list(modules), metrics=METRIC_WORDS, sample=package.stages[0]
+    layers = describe_layers(package)
+    steps = [_describe_step(hide_step(evaluator), package) for evaluator in package.server_steps]
+    stages = [name for name in package.stage_names if name != REQUEST]
+    derived = [size.name for size in spec.derived]
+    training = TRAINING_STEP if package.training else None
+    shared = {"stages": stages, "training": training, "derived": derived}
+    fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
+    metric_names = [
+        f"{cost}_{metric}" for cost in (*package.stage_names, *filter(None, [training])) for metric in METRICS
+    ]
+    chained = [stage for stage in stages for peak in package.peaks if peak.name == f"{stage}_{PEAK}" and _chains(peak)]
+    files = {
+        "programs.mjs": templates.render("programs.mjs.jinja", programs=_print_stages(package)),
+        "stages.mjs": templates.render("stages.mjs.jinja", **shared, metric_names=metric_names, chained_peaks=chained),
+        "general.mjs": templates.render("general.mjs.jinja", **shared, fixed=write_sizes(fixed)),
+        "layers.mjs": templates.render(
+            "layers.mjs.jinja",
+            layers=layers,
+            helpers=[name for name in ("layer", "program", "wholeModel") if f"{name}(" in "".join(layers.values())],
         ),
-        "facts.mjs": templates.render("facts.mjs.jinja", provenance=provenance),
-        "runtime.mjs": f"{_header('runtime.mjs')}\n{runtime}",
+        **({"server.mjs": templates.render("server.mjs.jinja", steps=steps)} if steps else {}),
+    }
+    digest = hashlib.sha256("".join(text for _, text in sorted(files.items())).encode()).hexdigest()
+    return {
+        "index.mjs": templates.render("index.mjs.jinja", metric_words=METRIC_WORDS),
+        "facts.mjs": templates.render(
+            "facts.mjs.jinja",
+            provenance={**spec.provenance, "evaluators": f"sha256:{digest}"},
+            layer_sizes=_list_layer_sizes(package),
+            metrics=METRICS,
+            folds={metric: METRIC_RECORDS[metric].over_stages for metric in METRICS},
+            derivations=[
+                (name, each.node.operands if isinstance(each.node, Operation) else (each.node,), each.source)
+                for name, each in spec.derivations.items()
+            ],
+        ),
+        **{name: f"{_header(name)}\n{(_HOME / name).read_text(encoding='utf-8')}" for name in _COPIED},
         **files,
     }
 
@@ -81,9 +126,77 @@ def _describe_package(name: str) -> str:
     return json.dumps(facts, indent=2) + "\n"
 
 
-def _select(module: Module, package: EvaluatorPackage) -> list[Evaluator]:
-    evaluators = module.select(package)
-    return list(map(hide_step, evaluators) if module.name == "server" else evaluators)
+def _chains(evaluator: Evaluator) -> bool:
+    """Tell whether the length of the prompt follows from the images of an evaluator."""
+    return bool(evaluator.signature.intermediates)
+
+
+def _print_stages(package: EvaluatorPackage) -> dict[str, ProgramText]:
+    """Return the programs of stages: of their costs and of a training step, of what is fused, and of peaks."""
+    general = {evaluator.name: evaluator for evaluator in package.general}
+    stages = [name for name in package.stage_names if name != REQUEST]
+    request = general[REQUEST]
+    peaks = {evaluator.name: evaluator for evaluator in package.peaks}
+    sizes = request.signature.parameters
+    return {
+        **{
+            size.name: print_program(select(request.program, size.name), sizes, [size.name], {})
+            for size in package.spec.derived
+        },
+        **{stage: _print_stage(general[stage], general[f"{stage}_{FUSED_IO}"]) for stage in stages},
+        **{each.name: _print_outputs(general[each.name]) for each in package.training},
+        **{f"peak_{stage}": _print_outputs(peaks[f"{stage}_{PEAK}"]) for stage in stages},
+    }
+
+
+def _print_stage(cost: Evaluator, fused: Evaluator) -> ProgramText:
+    """Return one program of the cost of a stage, and of the bytes that it moves with its operators fused."""
+    outputs = [*cost.result.outputs.values(), *fused.result.outputs.values()]
+    parts = [select(each.program, *each.result.outputs.values()) for each in (cost, fused)]
+    return print_program(join_programs(*parts), cost.signature.parameters, outputs, {})
+
+
+def _print_outputs(evaluator: Evaluator) -> ProgramText:
+    """Return the program of what an evaluator returns, and of nothing else."""
+    outputs = list(evaluator.result.outputs.values())
+    return print_program(select(evaluator.program, *outputs), evaluator.signature.parameters, outputs, {})
+
+
+def _describe_step(evaluator: Evaluator, package: EvaluatorPackage) -> dict[str, Any]:
+    """Return what the template shows of a step of a server."""
+    known = {size.name: size for size in package.sizes}
+    sizes = evaluator.signature.parameters
+    differing = [size for size in sizes if size.name not in known or known[size.name].default != size.default]
+    return {
+        "evaluator": evaluator,
+        "program_name": f"{evaluator.name.strip('_')}Program",
+        "text": _print_outputs(evaluator),
+        "defaults": write_sizes({size.name: size.default for size in differing if not size.is_optional}),
+        "minima": write_sizes(
+            {
+                size.name: size.minimum
+                for size in sizes
+                if size.name in known and known[size.name].minimum != size.minimum
+            }
+        ),
+    }
+
+
+def _list_layer_sizes(package: EvaluatorPackage) -> list[Parameter]:
+    """Return every size that is none of the model, or that is not in a layer what it is in the model."""
+    known = {size.name: size.dimension for size in package.sizes}
+    taken = {
+        size.name: size
+        for evaluator in (*package.server_steps, *package.layers)
+        for size in evaluator.signature.parameters
+    }
+    of_layers = {size.name: size for evaluator in package.layers for size in evaluator.signature.parameters}
+    sizes = [taken[name] for name in package.spec.dimensions.sort(taken)]
+    return [
+        size
+        for size in sizes
+        if size.name not in known or (size.name in of_layers and of_layers[size.name].dimension != known[size.name])
+    ]
 
 
 class _Templates:
@@ -99,19 +212,24 @@ class _Templates:
             keep_trailing_newline=True,
             autoescape=False,  # the text is JavaScript: outside text is checked above, or becomes a literal
         )
-        self._environment.filters |= {"literal": json.dumps, "comment": _comment}
+        self._environment.filters |= {
+            "json": json.dumps, "comment": _comment, "words": _fill_words, "program": write_program,
+            "operand": lambda size: json.dumps(size) if isinstance(size, str) else f"{size}n",
+            "prefixed": lambda name, prefix: f"{prefix}{name}", "size_arguments": _write_size,
+            "broken": lambda text: "\n  ".join(textwrap.wrap(text, LINE_LENGTH - 40, break_long_words=False)),
+        }  # fmt: skip
 
-    def render(self, template: str, **values: object) -> str:
-        """Return a rendered template."""
+    def render(self, template: str, **values: Any) -> str:
+        """Return a rendered template; programs need some functions of the runtime."""
+        texts = [*values.get("programs", {}).values(), *(step["text"] for step in values.get("steps", []))]
+        lines = "\n".join([*(line for text in texts for line in text.lines), *(values.get("layers", {}).values())])
         return self._environment.get_template(template).render(
-            header=_header(f"templates/{template}"), package=self._package, spec=self._package.spec, **values
+            header=_header(f"templates/{template}"),
+            package=self._package,
+            spec=self._package.spec,
+            imports=[name for name in _HELPERS if re.search(rf"\b{name}\(", lines)],
+            **values,
         )
-
-    def functions(self, module: Module, functions: Sequence[Function]) -> str:
-        """Return a module of functions."""
-        text = "\n".join(line for function in functions for line in function.body)
-        used = [name for name in HELPERS if re.search(rf"\b{name}\(", text)]
-        return self.render(module.template, module=module, functions=functions, imports=used)
 
 
 def _header(source: str) -> str:
@@ -120,5 +238,22 @@ def _header(source: str) -> str:
 
 def _comment(text: str, indent: str = " * ") -> str:
     """Return text in lines of a comment; all but the first are indented."""
-    lines = textwrap.wrap(text.replace("``", "`"), LINE_LENGTH - len(indent), break_on_hyphens=False)
+    lines = textwrap.wrap(text.replace("``", "`"), LINE_LENGTH - len(indent) - 25, break_on_hyphens=False)
     return f"\n{indent}".join(lines)
+
+
+def _fill_words(words: Iterable[str], indent: int) -> str:
+    """Return names in lines, each with a comma behind it; in quotes where they are indented as an array is."""
+    quote = '"' if indent > 2 else ""
+    text = " ".join(f"{quote}{word}{quote}," for word in words)
+    return textwrap.indent("\n".join(textwrap.wrap(text, LINE_LENGTH - indent)), " " * indent)
+
+
+def _write_size(size: Parameter, has_default: bool = True) -> str:
+    """Return the arguments of the record of a size; those at the end that are as of most are left out."""
+    unit, meaning = json.dumps(size.dimension.unit), json.dumps(size.dimension.meaning)
+    last = [(f"{size.minimum}n", "1n"), (json.dumps(size.target), "null"), (json.dumps(size.may_be_fraction), "false")]
+    while last and last[-1][0] == last[-1][1]:
+        last.pop()
+    default = [f"{size.default}n"] if has_default else []
+    return ", ".join([*default, unit, meaning, *(text for text, _ in last)])

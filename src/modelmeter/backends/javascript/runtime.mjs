@@ -64,12 +64,6 @@ function toInteger(name, value, kind = "an integer") {
   throw new TypeError(`${name} must be ${kind}, not ${nameType(value)}${show(value)}`);
 }
 
-/** Refuse what is no record of sizes, and sizes that the function does not take. */
-export function checkNames(name, given, others) {
-  if (typeof given !== "object") throw new TypeError(`${name}() takes its sizes by name, in one object`);
-  for (const other in others) throw new TypeError(`${name}() got an unexpected keyword argument '${other}'`);
-}
-
 /** A size as a BigInt, or the error that says what is wrong with it. */
 export function checkSize(name, value, minimum) {
   const size = toInteger(name, value);

@@ -153,5 +153,5 @@ export const CONVENTIONS = Object.freeze([
 export const PROVENANCE = Object.freeze({
   "modelmeter": "0.1.0",
   "module graph": "sha256:c0153210b35716f60c57ad4ac7f914879d2658c6cce450893aff5c7286cffbaf",
-  "evaluators": "sha256:434538909f26f4b062c7ec1f11dc3314a2446ce65767a82b101774325c785142",
+  "evaluators": "sha256:0d44c47e5131a3605a717f1e403cf7dc98139abf3b334c3805b3abe66c70291b",
 });

@@ -14,21 +14,26 @@ from ._operations import Array
 from ._plan import Overflow
 
 __all__ = [
-    "attention", "attention_fused_io_bytes", "block", "block_fused_io_bytes", "clip_vision_embeddings",
-    "clip_vision_embeddings_fused_io_bytes", "conv2d", "conv2d_fused_io_bytes", "deepseek_ocr_for_causal_lm",
-    "deepseek_ocr_for_causal_lm_fused_io_bytes", "deepseek_ocr_model", "deepseek_ocr_model_fused_io_bytes",
-    "deepseek_v2_decoder_layer", "deepseek_v2_decoder_layer_fused_io_bytes", "deepseek_v2_mlp",
-    "deepseek_v2_mlp_fused_io_bytes", "deepseek_v2_moe", "deepseek_v2_moe_fused_io_bytes", "deepseek_v2_rms_norm",
-    "deepseek_v2_rms_norm_fused_io_bytes", "embedding", "embedding_fused_io_bytes", "gelu", "gelu_fused_io_bytes",
-    "image_encoder_vit", "image_encoder_vit_fused_io_bytes", "layer_norm", "layer_norm2d",
-    "layer_norm2d_fused_io_bytes", "layer_norm_fused_io_bytes", "linear", "linear_fused_io_bytes",
-    "llama_flash_attention2", "llama_flash_attention2_fused_io_bytes", "llama_rotary_embedding",
-    "llama_rotary_embedding_fused_io_bytes", "lm_head", "lm_head_fused_io_bytes", "mlp_block",
-    "mlp_block_fused_io_bytes", "mlp_projector", "mlp_projector_fused_io_bytes", "moe_gate", "moe_gate_fused_io_bytes",
-    "notp_attention", "notp_attention_fused_io_bytes", "notp_feedforward", "notp_feedforward_fused_io_bytes",
-    "notp_transformer", "notp_transformer_block", "notp_transformer_block_fused_io_bytes",
-    "notp_transformer_fused_io_bytes", "patch_embed", "patch_embed_fused_io_bytes", "silu", "silu_fused_io_bytes",
-    "vit_model", "vit_model_fused_io_bytes",
+    "attention", "attention_fused_io_bytes", "block", "block_fused_io_bytes", "image_encoder_vit",
+    "image_encoder_vit_fused_io_bytes", "layer_norm2d", "layer_norm2d_fused_io_bytes", "mlp_block",
+    "mlp_block_fused_io_bytes", "notp_attention", "notp_attention_fused_io_bytes", "notp_feedforward",
+    "notp_feedforward_fused_io_bytes", "notp_transformer", "notp_transformer_block",
+    "notp_transformer_block_fused_io_bytes", "notp_transformer_fused_io_bytes", "patch_embed",
+    "patch_embed_fused_io_bytes", "vit_model", "vit_model_fused_io_bytes", "clip_attention",
+    "clip_attention_fused_io_bytes", "clip_encoder", "clip_encoder_fused_io_bytes", "clip_encoder_layer",
+    "clip_encoder_layer_fused_io_bytes", "clip_mlp", "clip_mlp_fused_io_bytes", "clip_vision_embeddings",
+    "clip_vision_embeddings_fused_io_bytes", "clip_vision_model", "clip_vision_model_fused_io_bytes", "conv2d",
+    "conv2d_fused_io_bytes", "deepseek_ocr_for_causal_lm", "deepseek_ocr_for_causal_lm_fused_io_bytes",
+    "deepseek_ocr_model", "deepseek_ocr_model_fused_io_bytes", "deepseek_v2_decoder_layer",
+    "deepseek_v2_decoder_layer_fused_io_bytes", "deepseek_v2_mlp", "deepseek_v2_mlp_fused_io_bytes", "deepseek_v2_moe",
+    "deepseek_v2_moe_fused_io_bytes", "deepseek_v2_rms_norm", "deepseek_v2_rms_norm_fused_io_bytes", "embedding",
+    "embedding_fused_io_bytes", "gelu", "gelu_fused_io_bytes", "layer_norm", "layer_norm_fused_io_bytes", "linear",
+    "linear_fused_io_bytes", "llama_flash_attention2", "llama_flash_attention2_fused_io_bytes",
+    "llama_rotary_embedding", "llama_rotary_embedding_fused_io_bytes", "lm_head", "lm_head_fused_io_bytes",
+    "mlp_projector", "mlp_projector_fused_io_bytes", "moe_gate", "moe_gate_fused_io_bytes", "sam_attention",
+    "sam_attention_fused_io_bytes", "sam_block", "sam_block_fused_io_bytes", "sam_image_encoder",
+    "sam_image_encoder_fused_io_bytes", "sam_layer_norm2d", "sam_layer_norm2d_fused_io_bytes", "sam_mlp",
+    "sam_mlp_fused_io_bytes", "sam_patch_embed", "sam_patch_embed_fused_io_bytes", "silu", "silu_fused_io_bytes",
 ]
 
 
@@ -290,7 +295,7 @@ def moe_gate_fused_io_bytes(
     return evaluate_arguments("layers.moe_gate_fused_io_bytes", locals())[0]
 
 
-def image_encoder_vit(
+def sam_image_encoder(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     intermediate_size: ArrayLike = 3072, num_views: ArrayLike = 6, view_size: ArrayLike = 640,
     window_size: ArrayLike = 14, pretrain_grid_size: ArrayLike = 64, num_heads: ArrayLike = 12,
@@ -299,10 +304,10 @@ def image_encoder_vit(
     image_channels: ArrayLike = 3, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``ImageEncoderViT``."""
-    return Cost(*evaluate_arguments("layers.image_encoder_vit", locals()))
+    return Cost(*evaluate_arguments("layers.sam_image_encoder", locals()))
 
 
-def image_encoder_vit_fused_io_bytes(
+def sam_image_encoder_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     intermediate_size: ArrayLike = 3072, num_views: ArrayLike = 6, view_size: ArrayLike = 640,
     window_size: ArrayLike = 14, pretrain_grid_size: ArrayLike = 64, num_heads: ArrayLike = 12,
@@ -311,25 +316,25 @@ def image_encoder_vit_fused_io_bytes(
     image_channels: ArrayLike = 3, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``ImageEncoderViT`` with the same arguments."""
-    return evaluate_arguments("layers.image_encoder_vit_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.sam_image_encoder_fused_io_bytes", locals())[0]
 
 
-def patch_embed(
+def sam_patch_embed(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     num_views: ArrayLike = 6, view_size: ArrayLike = 640, patch_size: ArrayLike = 16, image_channels: ArrayLike = 3,
     overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``PatchEmbed``."""
-    return Cost(*evaluate_arguments("layers.patch_embed", locals()))
+    return Cost(*evaluate_arguments("layers.sam_patch_embed", locals()))
 
 
-def patch_embed_fused_io_bytes(
+def sam_patch_embed_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     num_views: ArrayLike = 6, view_size: ArrayLike = 640, patch_size: ArrayLike = 16, image_channels: ArrayLike = 3,
     overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``PatchEmbed`` with the same arguments."""
-    return evaluate_arguments("layers.patch_embed_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.sam_patch_embed_fused_io_bytes", locals())[0]
 
 
 def conv2d(
@@ -352,24 +357,24 @@ def conv2d_fused_io_bytes(
     return evaluate_arguments("layers.conv2d_fused_io_bytes", locals())[0]
 
 
-def block(
+def sam_block(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     intermediate_size: ArrayLike = 3072, num_views: ArrayLike = 6, grid_size: ArrayLike = 40,
     window_size: ArrayLike = 14, pretrain_grid_size: ArrayLike = 14, num_heads: ArrayLike = 12,
     overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``Block``."""
-    return Cost(*evaluate_arguments("layers.block", locals()))
+    return Cost(*evaluate_arguments("layers.sam_block", locals()))
 
 
-def block_fused_io_bytes(
+def sam_block_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     intermediate_size: ArrayLike = 3072, num_views: ArrayLike = 6, grid_size: ArrayLike = 40,
     window_size: ArrayLike = 14, pretrain_grid_size: ArrayLike = 14, num_heads: ArrayLike = 12,
     overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``Block`` with the same arguments."""
-    return evaluate_arguments("layers.block_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.sam_block_fused_io_bytes", locals())[0]
 
 
 def layer_norm(
@@ -388,40 +393,40 @@ def layer_norm_fused_io_bytes(
     return evaluate_arguments("layers.layer_norm_fused_io_bytes", locals())[0]
 
 
-def attention(
+def sam_attention(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     num_windows: ArrayLike = 54, window_size: ArrayLike = 14, pretrain_grid_size: ArrayLike = 14,
     num_heads: ArrayLike = 12, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``Attention``."""
-    return Cost(*evaluate_arguments("layers.attention", locals()))
+    return Cost(*evaluate_arguments("layers.sam_attention", locals()))
 
 
-def attention_fused_io_bytes(
+def sam_attention_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     num_windows: ArrayLike = 54, window_size: ArrayLike = 14, pretrain_grid_size: ArrayLike = 14,
     num_heads: ArrayLike = 12, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``Attention`` with the same arguments."""
-    return evaluate_arguments("layers.attention_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.sam_attention_fused_io_bytes", locals())[0]
 
 
-def mlp_block(
+def sam_mlp(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     intermediate_size: ArrayLike = 3072, num_tokens: ArrayLike = 9600, overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``MLPBlock``."""
-    return Cost(*evaluate_arguments("layers.mlp_block", locals()))
+    return Cost(*evaluate_arguments("layers.sam_mlp", locals()))
 
 
-def mlp_block_fused_io_bytes(
+def sam_mlp_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 768,
     intermediate_size: ArrayLike = 3072, num_tokens: ArrayLike = 9600, overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``MLPBlock`` with the same arguments."""
-    return evaluate_arguments("layers.mlp_block_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.sam_mlp_fused_io_bytes", locals())[0]
 
 
 def gelu(
@@ -440,40 +445,40 @@ def gelu_fused_io_bytes(
     return evaluate_arguments("layers.gelu_fused_io_bytes", locals())[0]
 
 
-def layer_norm2d(
+def sam_layer_norm2d(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, num_views: ArrayLike = 6, grid_size: ArrayLike = 40,
     out_channels: ArrayLike = 256, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``LayerNorm2d``."""
-    return Cost(*evaluate_arguments("layers.layer_norm2d", locals()))
+    return Cost(*evaluate_arguments("layers.sam_layer_norm2d", locals()))
 
 
-def layer_norm2d_fused_io_bytes(
+def sam_layer_norm2d_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, num_views: ArrayLike = 6, grid_size: ArrayLike = 40,
     out_channels: ArrayLike = 256, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``LayerNorm2d`` with the same arguments."""
-    return evaluate_arguments("layers.layer_norm2d_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.sam_layer_norm2d_fused_io_bytes", locals())[0]
 
 
-def vit_model(
+def clip_vision_model(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     intermediate_size: ArrayLike = 4096, num_views: ArrayLike = 6, grid_size: ArrayLike = 10,
     pretrain_grid_size: ArrayLike = 16, num_heads: ArrayLike = 16, num_layers: ArrayLike = 24,
     patch_size: ArrayLike = 14, image_channels: ArrayLike = 3, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``VitModel``."""
-    return Cost(*evaluate_arguments("layers.vit_model", locals()))
+    return Cost(*evaluate_arguments("layers.clip_vision_model", locals()))
 
 
-def vit_model_fused_io_bytes(
+def clip_vision_model_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     intermediate_size: ArrayLike = 4096, num_views: ArrayLike = 6, grid_size: ArrayLike = 10,
     pretrain_grid_size: ArrayLike = 16, num_heads: ArrayLike = 16, num_layers: ArrayLike = 24,
     patch_size: ArrayLike = 14, image_channels: ArrayLike = 3, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``VitModel`` with the same arguments."""
-    return evaluate_arguments("layers.vit_model_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.clip_vision_model_fused_io_bytes", locals())[0]
 
 
 def clip_vision_embeddings(
@@ -494,76 +499,76 @@ def clip_vision_embeddings_fused_io_bytes(
     return evaluate_arguments("layers.clip_vision_embeddings_fused_io_bytes", locals())[0]
 
 
-def notp_transformer(
+def clip_encoder(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     intermediate_size: ArrayLike = 4096, num_queries: ArrayLike = 101, num_views: ArrayLike = 6,
     num_heads: ArrayLike = 16, num_layers: ArrayLike = 24, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``NoTPTransformer``."""
-    return Cost(*evaluate_arguments("layers.notp_transformer", locals()))
+    return Cost(*evaluate_arguments("layers.clip_encoder", locals()))
 
 
-def notp_transformer_fused_io_bytes(
+def clip_encoder_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     intermediate_size: ArrayLike = 4096, num_queries: ArrayLike = 101, num_views: ArrayLike = 6,
     num_heads: ArrayLike = 16, num_layers: ArrayLike = 24, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``NoTPTransformer`` with the same arguments."""
-    return evaluate_arguments("layers.notp_transformer_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.clip_encoder_fused_io_bytes", locals())[0]
 
 
-def notp_transformer_block(
+def clip_encoder_layer(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     intermediate_size: ArrayLike = 4096, num_queries: ArrayLike = 101, num_views: ArrayLike = 6,
     num_heads: ArrayLike = 16, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``NoTPTransformerBlock``."""
-    return Cost(*evaluate_arguments("layers.notp_transformer_block", locals()))
+    return Cost(*evaluate_arguments("layers.clip_encoder_layer", locals()))
 
 
-def notp_transformer_block_fused_io_bytes(
+def clip_encoder_layer_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     intermediate_size: ArrayLike = 4096, num_queries: ArrayLike = 101, num_views: ArrayLike = 6,
     num_heads: ArrayLike = 16, overflow: Overflow = "error", engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``NoTPTransformerBlock`` with the same arguments."""
-    return evaluate_arguments("layers.notp_transformer_block_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.clip_encoder_layer_fused_io_bytes", locals())[0]
 
 
-def notp_attention(
+def clip_attention(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     num_queries: ArrayLike = 101, num_views: ArrayLike = 6, num_heads: ArrayLike = 16, overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``NoTPAttention``."""
-    return Cost(*evaluate_arguments("layers.notp_attention", locals()))
+    return Cost(*evaluate_arguments("layers.clip_attention", locals()))
 
 
-def notp_attention_fused_io_bytes(
+def clip_attention_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     num_queries: ArrayLike = 101, num_views: ArrayLike = 6, num_heads: ArrayLike = 16, overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``NoTPAttention`` with the same arguments."""
-    return evaluate_arguments("layers.notp_attention_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.clip_attention_fused_io_bytes", locals())[0]
 
 
-def notp_feedforward(
+def clip_mlp(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     intermediate_size: ArrayLike = 4096, num_tokens: ArrayLike = 606, overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Cost:
     """Return the cost of one forward of ``NoTPFeedForward``."""
-    return Cost(*evaluate_arguments("layers.notp_feedforward", locals()))
+    return Cost(*evaluate_arguments("layers.clip_mlp", locals()))
 
 
-def notp_feedforward_fused_io_bytes(
+def clip_mlp_fused_io_bytes(
     *, weight_bits: SizeLike = 16, activation_bits: SizeLike = 16, hidden_size: ArrayLike = 1024,
     intermediate_size: ArrayLike = 4096, num_tokens: ArrayLike = 606, overflow: Overflow = "error",
     engine: Engine = "auto",
 ) -> Array:
     """Return ``fused_io_bytes`` of ``NoTPFeedForward`` with the same arguments."""
-    return evaluate_arguments("layers.notp_feedforward_fused_io_bytes", locals())[0]
+    return evaluate_arguments("layers.clip_mlp_fused_io_bytes", locals())[0]
 
 
 def mlp_projector(
@@ -600,3 +605,28 @@ def lm_head_fused_io_bytes(
 ) -> Array:
     """Return ``fused_io_bytes`` of ``Linear`` with the same arguments."""
     return evaluate_arguments("layers.lm_head_fused_io_bytes", locals())[0]
+
+
+# The same by the names of the classes alone.
+image_encoder_vit = sam_image_encoder
+image_encoder_vit_fused_io_bytes = sam_image_encoder_fused_io_bytes
+patch_embed = sam_patch_embed
+patch_embed_fused_io_bytes = sam_patch_embed_fused_io_bytes
+block = sam_block
+block_fused_io_bytes = sam_block_fused_io_bytes
+attention = sam_attention
+attention_fused_io_bytes = sam_attention_fused_io_bytes
+mlp_block = sam_mlp
+mlp_block_fused_io_bytes = sam_mlp_fused_io_bytes
+layer_norm2d = sam_layer_norm2d
+layer_norm2d_fused_io_bytes = sam_layer_norm2d_fused_io_bytes
+vit_model = clip_vision_model
+vit_model_fused_io_bytes = clip_vision_model_fused_io_bytes
+notp_transformer = clip_encoder
+notp_transformer_fused_io_bytes = clip_encoder_fused_io_bytes
+notp_transformer_block = clip_encoder_layer
+notp_transformer_block_fused_io_bytes = clip_encoder_layer_fused_io_bytes
+notp_attention = clip_attention
+notp_attention_fused_io_bytes = clip_attention_fused_io_bytes
+notp_feedforward = clip_mlp
+notp_feedforward_fused_io_bytes = clip_mlp_fused_io_bytes

@@ -81,21 +81,26 @@ window_size
 from ._runtime import Bits, Cost, CostError, check_again, check_routing, no_multiple, routed_reads, too_large, too_small
 
 __all__ = [
-    "attention", "attention_fused_io_bytes", "block", "block_fused_io_bytes", "clip_vision_embeddings",
-    "clip_vision_embeddings_fused_io_bytes", "conv2d", "conv2d_fused_io_bytes", "deepseek_ocr_for_causal_lm",
-    "deepseek_ocr_for_causal_lm_fused_io_bytes", "deepseek_ocr_model", "deepseek_ocr_model_fused_io_bytes",
-    "deepseek_v2_decoder_layer", "deepseek_v2_decoder_layer_fused_io_bytes", "deepseek_v2_mlp",
-    "deepseek_v2_mlp_fused_io_bytes", "deepseek_v2_moe", "deepseek_v2_moe_fused_io_bytes", "deepseek_v2_rms_norm",
-    "deepseek_v2_rms_norm_fused_io_bytes", "embedding", "embedding_fused_io_bytes", "gelu", "gelu_fused_io_bytes",
-    "image_encoder_vit", "image_encoder_vit_fused_io_bytes", "layer_norm", "layer_norm2d",
-    "layer_norm2d_fused_io_bytes", "layer_norm_fused_io_bytes", "linear", "linear_fused_io_bytes",
-    "llama_flash_attention2", "llama_flash_attention2_fused_io_bytes", "llama_rotary_embedding",
-    "llama_rotary_embedding_fused_io_bytes", "lm_head", "lm_head_fused_io_bytes", "mlp_block",
-    "mlp_block_fused_io_bytes", "mlp_projector", "mlp_projector_fused_io_bytes", "moe_gate", "moe_gate_fused_io_bytes",
-    "notp_attention", "notp_attention_fused_io_bytes", "notp_feedforward", "notp_feedforward_fused_io_bytes",
-    "notp_transformer", "notp_transformer_block", "notp_transformer_block_fused_io_bytes",
-    "notp_transformer_fused_io_bytes", "patch_embed", "patch_embed_fused_io_bytes", "silu", "silu_fused_io_bytes",
-    "vit_model", "vit_model_fused_io_bytes",
+    "attention", "attention_fused_io_bytes", "block", "block_fused_io_bytes", "image_encoder_vit",
+    "image_encoder_vit_fused_io_bytes", "layer_norm2d", "layer_norm2d_fused_io_bytes", "mlp_block",
+    "mlp_block_fused_io_bytes", "notp_attention", "notp_attention_fused_io_bytes", "notp_feedforward",
+    "notp_feedforward_fused_io_bytes", "notp_transformer", "notp_transformer_block",
+    "notp_transformer_block_fused_io_bytes", "notp_transformer_fused_io_bytes", "patch_embed",
+    "patch_embed_fused_io_bytes", "vit_model", "vit_model_fused_io_bytes", "clip_attention",
+    "clip_attention_fused_io_bytes", "clip_encoder", "clip_encoder_fused_io_bytes", "clip_encoder_layer",
+    "clip_encoder_layer_fused_io_bytes", "clip_mlp", "clip_mlp_fused_io_bytes", "clip_vision_embeddings",
+    "clip_vision_embeddings_fused_io_bytes", "clip_vision_model", "clip_vision_model_fused_io_bytes", "conv2d",
+    "conv2d_fused_io_bytes", "deepseek_ocr_for_causal_lm", "deepseek_ocr_for_causal_lm_fused_io_bytes",
+    "deepseek_ocr_model", "deepseek_ocr_model_fused_io_bytes", "deepseek_v2_decoder_layer",
+    "deepseek_v2_decoder_layer_fused_io_bytes", "deepseek_v2_mlp", "deepseek_v2_mlp_fused_io_bytes", "deepseek_v2_moe",
+    "deepseek_v2_moe_fused_io_bytes", "deepseek_v2_rms_norm", "deepseek_v2_rms_norm_fused_io_bytes", "embedding",
+    "embedding_fused_io_bytes", "gelu", "gelu_fused_io_bytes", "layer_norm", "layer_norm_fused_io_bytes", "linear",
+    "linear_fused_io_bytes", "llama_flash_attention2", "llama_flash_attention2_fused_io_bytes",
+    "llama_rotary_embedding", "llama_rotary_embedding_fused_io_bytes", "lm_head", "lm_head_fused_io_bytes",
+    "mlp_projector", "mlp_projector_fused_io_bytes", "moe_gate", "moe_gate_fused_io_bytes", "sam_attention",
+    "sam_attention_fused_io_bytes", "sam_block", "sam_block_fused_io_bytes", "sam_image_encoder",
+    "sam_image_encoder_fused_io_bytes", "sam_layer_norm2d", "sam_layer_norm2d_fused_io_bytes", "sam_mlp",
+    "sam_mlp_fused_io_bytes", "sam_patch_embed", "sam_patch_embed_fused_io_bytes", "silu", "silu_fused_io_bytes",
 ]
 
 CLASSES: dict[str, str] = {
@@ -1804,7 +1809,7 @@ def moe_gate_fused_io_bytes(
     return -(-total // 1)
 
 
-def image_encoder_vit(
+def sam_image_encoder(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
     num_views: int = 6, view_size: int = 640, window_size: int = 14, pretrain_grid_size: int = 64, num_heads: int = 12,
     out_channels: int = 1024, num_layers: int = 12, num_global_layers: int = 4, neck_channels: int = 256,
@@ -1823,7 +1828,7 @@ def image_encoder_vit(
         0 and hidden_size > 0 and intermediate_size > 0 and num_views > 0 and view_size > 0 and window_size > 0 and
         pretrain_grid_size > 0 and num_heads > 0 and out_channels > 0 and num_layers > 0 and num_global_layers >= 0 and
         neck_channels > 0 and downsample_channels > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(image_encoder_vit, locals(), num_global_layers=0)) is not None:
+    ) and (found := check_again(sam_image_encoder, locals(), num_global_layers=0)) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -1955,7 +1960,7 @@ def image_encoder_vit(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def image_encoder_vit_fused_io_bytes(
+def sam_image_encoder_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
     num_views: int = 6, view_size: int = 640, window_size: int = 14, pretrain_grid_size: int = 64, num_heads: int = 12,
     out_channels: int = 1024, num_layers: int = 12, num_global_layers: int = 4, neck_channels: int = 256,
@@ -1970,7 +1975,7 @@ def image_encoder_vit_fused_io_bytes(
         0 and hidden_size > 0 and intermediate_size > 0 and num_views > 0 and view_size > 0 and window_size > 0 and
         pretrain_grid_size > 0 and num_heads > 0 and out_channels > 0 and num_layers > 0 and num_global_layers >= 0 and
         neck_channels > 0 and downsample_channels > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(image_encoder_vit_fused_io_bytes, locals(), num_global_layers=0)) is not None:
+    ) and (found := check_again(sam_image_encoder_fused_io_bytes, locals(), num_global_layers=0)) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2015,7 +2020,7 @@ def image_encoder_vit_fused_io_bytes(
     return -(-x19 // 8)
 
 
-def patch_embed(
+def sam_patch_embed(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, num_views: int = 6,
     view_size: int = 640, patch_size: int = 16, image_channels: int = 3,
 ) -> Cost:
@@ -2028,7 +2033,7 @@ def patch_embed(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_views) is type(view_size) is
         type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and
         num_views > 0 and view_size > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(patch_embed, locals())) is not None:
+    ) and (found := check_again(sam_patch_embed, locals())) is not None:
         return found
     if patch_size > view_size:
         raise too_large("patch_size", patch_size, "view_size", view_size)
@@ -2046,7 +2051,7 @@ def patch_embed(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def patch_embed_fused_io_bytes(
+def sam_patch_embed_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, num_views: int = 6,
     view_size: int = 640, patch_size: int = 16, image_channels: int = 3,
 ) -> int:
@@ -2055,7 +2060,7 @@ def patch_embed_fused_io_bytes(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_views) is type(view_size) is
         type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and
         num_views > 0 and view_size > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(patch_embed_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(sam_patch_embed_fused_io_bytes, locals())) is not None:
         return found
     if patch_size > view_size:
         raise too_large("patch_size", patch_size, "view_size", view_size)
@@ -2133,7 +2138,7 @@ def conv2d_fused_io_bytes(
     return -(-x5 // 8)
 
 
-def block(
+def sam_block(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
     num_views: int = 6, grid_size: int = 40, window_size: int = 14, pretrain_grid_size: int = 14, num_heads: int = 12,
 ) -> Cost:
@@ -2149,7 +2154,7 @@ def block(
         type(num_views) is type(grid_size) is type(window_size) is type(pretrain_grid_size) is type(num_heads) and
         weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and num_views > 0 and
         grid_size > 0 and window_size > 0 and pretrain_grid_size > 0 and num_heads > 0
-    ) and (found := check_again(block, locals())) is not None:
+    ) and (found := check_again(sam_block, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2218,7 +2223,7 @@ def block(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def block_fused_io_bytes(
+def sam_block_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
     num_views: int = 6, grid_size: int = 40, window_size: int = 14, pretrain_grid_size: int = 14, num_heads: int = 12,
 ) -> int:
@@ -2228,7 +2233,7 @@ def block_fused_io_bytes(
         type(num_views) is type(grid_size) is type(window_size) is type(pretrain_grid_size) is type(num_heads) and
         weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and num_views > 0 and
         grid_size > 0 and window_size > 0 and pretrain_grid_size > 0 and num_heads > 0
-    ) and (found := check_again(block_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(sam_block_fused_io_bytes, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2282,7 +2287,7 @@ def layer_norm_fused_io_bytes(
     return 0
 
 
-def attention(
+def sam_attention(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, num_windows: int = 54,
     window_size: int = 14, pretrain_grid_size: int = 14, num_heads: int = 12,
 ) -> Cost:
@@ -2298,7 +2303,7 @@ def attention(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_windows) is type(window_size)
         is type(pretrain_grid_size) is type(num_heads) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0
         and num_windows > 0 and window_size > 0 and pretrain_grid_size > 0 and num_heads > 0
-    ) and (found := check_again(attention, locals())) is not None:
+    ) and (found := check_again(sam_attention, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2347,7 +2352,7 @@ def attention(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def attention_fused_io_bytes(
+def sam_attention_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, num_windows: int = 54,
     window_size: int = 14, pretrain_grid_size: int = 14, num_heads: int = 12,
 ) -> int:
@@ -2356,7 +2361,7 @@ def attention_fused_io_bytes(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_windows) is type(window_size)
         is type(pretrain_grid_size) is type(num_heads) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0
         and num_windows > 0 and window_size > 0 and pretrain_grid_size > 0 and num_heads > 0
-    ) and (found := check_again(attention_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(sam_attention_fused_io_bytes, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2370,7 +2375,7 @@ def attention_fused_io_bytes(
     return -(-x4 // 8)
 
 
-def mlp_block(
+def sam_mlp(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
     num_tokens: int = 9600,
 ) -> Cost:
@@ -2382,7 +2387,7 @@ def mlp_block(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
         type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
         num_tokens > 0
-    ) and (found := check_again(mlp_block, locals())) is not None:
+    ) and (found := check_again(sam_mlp, locals())) is not None:
         return found
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
@@ -2396,7 +2401,7 @@ def mlp_block(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def mlp_block_fused_io_bytes(
+def sam_mlp_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
     num_tokens: int = 9600,
 ) -> int:
@@ -2405,7 +2410,7 @@ def mlp_block_fused_io_bytes(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
         type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
         num_tokens > 0
-    ) and (found := check_again(mlp_block_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(sam_mlp_fused_io_bytes, locals())) is not None:
         return found
     x1 = hidden_size + intermediate_size
     return -(-(weight_bits * (2 * hidden_size * intermediate_size + x1) + 2 * x1 * activation_bits * num_tokens) // 8)
@@ -2446,7 +2451,7 @@ def gelu_fused_io_bytes(
     return 0
 
 
-def layer_norm2d(
+def sam_layer_norm2d(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, num_views: int = 6, grid_size: int = 40,
     out_channels: int = 256,
 ) -> Cost:
@@ -2457,7 +2462,7 @@ def layer_norm2d(
     if not (
         int is type(weight_bits) is type(activation_bits) is type(num_views) is type(grid_size) is type(out_channels)
         and weight_bits > 0 and activation_bits > 0 and num_views > 0 and grid_size > 0 and out_channels > 0
-    ) and (found := check_again(layer_norm2d, locals())) is not None:
+    ) and (found := check_again(sam_layer_norm2d, locals())) is not None:
         return found
     x1 = grid_size * num_views * grid_size
     x2 = activation_bits * x1
@@ -2471,7 +2476,7 @@ def layer_norm2d(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def layer_norm2d_fused_io_bytes(
+def sam_layer_norm2d_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, num_views: int = 6, grid_size: int = 40,
     out_channels: int = 256,
 ) -> int:
@@ -2479,12 +2484,12 @@ def layer_norm2d_fused_io_bytes(
     if not (
         int is type(weight_bits) is type(activation_bits) is type(num_views) is type(grid_size) is type(out_channels)
         and weight_bits > 0 and activation_bits > 0 and num_views > 0 and grid_size > 0 and out_channels > 0
-    ) and (found := check_again(layer_norm2d_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(sam_layer_norm2d_fused_io_bytes, locals())) is not None:
         return found
     return 0
 
 
-def vit_model(
+def clip_vision_model(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_views: int = 6, grid_size: int = 10, pretrain_grid_size: int = 16, num_heads: int = 16, num_layers: int = 24,
     patch_size: int = 14, image_channels: int = 3,
@@ -2500,7 +2505,7 @@ def vit_model(
         type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and
         intermediate_size > 0 and num_views > 0 and grid_size > 0 and pretrain_grid_size > 0 and num_heads > 0 and
         num_layers > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(vit_model, locals())) is not None:
+    ) and (found := check_again(clip_vision_model, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2540,7 +2545,7 @@ def vit_model(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def vit_model_fused_io_bytes(
+def clip_vision_model_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_views: int = 6, grid_size: int = 10, pretrain_grid_size: int = 16, num_heads: int = 16, num_layers: int = 24,
     patch_size: int = 14, image_channels: int = 3,
@@ -2552,7 +2557,7 @@ def vit_model_fused_io_bytes(
         type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and
         intermediate_size > 0 and num_views > 0 and grid_size > 0 and pretrain_grid_size > 0 and num_heads > 0 and
         num_layers > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(vit_model_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(clip_vision_model_fused_io_bytes, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2628,7 +2633,7 @@ def clip_vision_embeddings_fused_io_bytes(
     return -(-x1 // 8)
 
 
-def notp_transformer(
+def clip_encoder(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_queries: int = 101, num_views: int = 6, num_heads: int = 16, num_layers: int = 24,
 ) -> Cost:
@@ -2641,7 +2646,7 @@ def notp_transformer(
         type(num_queries) is type(num_views) is type(num_heads) is type(num_layers) and weight_bits > 0 and
         activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and num_queries > 0 and num_views > 0 and
         num_heads > 0 and num_layers > 0
-    ) and (found := check_again(notp_transformer, locals())) is not None:
+    ) and (found := check_again(clip_encoder, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2659,7 +2664,7 @@ def notp_transformer(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def notp_transformer_fused_io_bytes(
+def clip_encoder_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_queries: int = 101, num_views: int = 6, num_heads: int = 16, num_layers: int = 24,
 ) -> int:
@@ -2669,7 +2674,7 @@ def notp_transformer_fused_io_bytes(
         type(num_queries) is type(num_views) is type(num_heads) is type(num_layers) and weight_bits > 0 and
         activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and num_queries > 0 and num_views > 0 and
         num_heads > 0 and num_layers > 0
-    ) and (found := check_again(notp_transformer_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(clip_encoder_fused_io_bytes, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2682,7 +2687,7 @@ def notp_transformer_fused_io_bytes(
     return -(-x3 // 8)
 
 
-def notp_transformer_block(
+def clip_encoder_layer(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_queries: int = 101, num_views: int = 6, num_heads: int = 16,
 ) -> Cost:
@@ -2694,7 +2699,7 @@ def notp_transformer_block(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
         type(num_queries) is type(num_views) is type(num_heads) and weight_bits > 0 and activation_bits > 0 and
         hidden_size > 0 and intermediate_size > 0 and num_queries > 0 and num_views > 0 and num_heads > 0
-    ) and (found := check_again(notp_transformer_block, locals())) is not None:
+    ) and (found := check_again(clip_encoder_layer, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2710,7 +2715,7 @@ def notp_transformer_block(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def notp_transformer_block_fused_io_bytes(
+def clip_encoder_layer_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_queries: int = 101, num_views: int = 6, num_heads: int = 16,
 ) -> int:
@@ -2719,7 +2724,7 @@ def notp_transformer_block_fused_io_bytes(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
         type(num_queries) is type(num_views) is type(num_heads) and weight_bits > 0 and activation_bits > 0 and
         hidden_size > 0 and intermediate_size > 0 and num_queries > 0 and num_views > 0 and num_heads > 0
-    ) and (found := check_again(notp_transformer_block_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(clip_encoder_layer_fused_io_bytes, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2731,7 +2736,7 @@ def notp_transformer_block_fused_io_bytes(
     return -(-x2 // 8)
 
 
-def notp_attention(
+def clip_attention(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, num_queries: int = 101,
     num_views: int = 6, num_heads: int = 16,
 ) -> Cost:
@@ -2743,7 +2748,7 @@ def notp_attention(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_queries) is type(num_views)
         is type(num_heads) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and num_queries > 0 and
         num_views > 0 and num_heads > 0
-    ) and (found := check_again(notp_attention, locals())) is not None:
+    ) and (found := check_again(clip_attention, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2760,7 +2765,7 @@ def notp_attention(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def notp_attention_fused_io_bytes(
+def clip_attention_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, num_queries: int = 101,
     num_views: int = 6, num_heads: int = 16,
 ) -> int:
@@ -2769,7 +2774,7 @@ def notp_attention_fused_io_bytes(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_queries) is type(num_views)
         is type(num_heads) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and num_queries > 0 and
         num_views > 0 and num_heads > 0
-    ) and (found := check_again(notp_attention_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(clip_attention_fused_io_bytes, locals())) is not None:
         return found
     if hidden_size % num_heads:
         raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
@@ -2777,7 +2782,7 @@ def notp_attention_fused_io_bytes(
     return -(-x1 // 4)
 
 
-def notp_feedforward(
+def clip_mlp(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_tokens: int = 606,
 ) -> Cost:
@@ -2789,7 +2794,7 @@ def notp_feedforward(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
         type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
         num_tokens > 0
-    ) and (found := check_again(notp_feedforward, locals())) is not None:
+    ) and (found := check_again(clip_mlp, locals())) is not None:
         return found
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
@@ -2803,7 +2808,7 @@ def notp_feedforward(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def notp_feedforward_fused_io_bytes(
+def clip_mlp_fused_io_bytes(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_tokens: int = 606,
 ) -> int:
@@ -2812,7 +2817,7 @@ def notp_feedforward_fused_io_bytes(
         int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
         type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
         num_tokens > 0
-    ) and (found := check_again(notp_feedforward_fused_io_bytes, locals())) is not None:
+    ) and (found := check_again(clip_mlp_fused_io_bytes, locals())) is not None:
         return found
     x1 = hidden_size + intermediate_size
     return -(-(weight_bits * (2 * hidden_size * intermediate_size + x1) + 2 * x1 * activation_bits * num_tokens) // 8)
@@ -2893,3 +2898,28 @@ def lm_head_fused_io_bytes(
         return found
     x1 = activation_bits * num_tokens * (in_features + out_features) + in_features * out_features * weight_bits
     return -(-x1 // 8)
+
+
+# The same by the names of the classes alone.
+image_encoder_vit = sam_image_encoder
+image_encoder_vit_fused_io_bytes = sam_image_encoder_fused_io_bytes
+patch_embed = sam_patch_embed
+patch_embed_fused_io_bytes = sam_patch_embed_fused_io_bytes
+block = sam_block
+block_fused_io_bytes = sam_block_fused_io_bytes
+attention = sam_attention
+attention_fused_io_bytes = sam_attention_fused_io_bytes
+mlp_block = sam_mlp
+mlp_block_fused_io_bytes = sam_mlp_fused_io_bytes
+layer_norm2d = sam_layer_norm2d
+layer_norm2d_fused_io_bytes = sam_layer_norm2d_fused_io_bytes
+vit_model = clip_vision_model
+vit_model_fused_io_bytes = clip_vision_model_fused_io_bytes
+notp_transformer = clip_encoder
+notp_transformer_fused_io_bytes = clip_encoder_fused_io_bytes
+notp_transformer_block = clip_encoder_layer
+notp_transformer_block_fused_io_bytes = clip_encoder_layer_fused_io_bytes
+notp_attention = clip_attention
+notp_attention_fused_io_bytes = clip_attention_fused_io_bytes
+notp_feedforward = clip_mlp
+notp_feedforward_fused_io_bytes = clip_mlp_fused_io_bytes

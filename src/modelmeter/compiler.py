@@ -138,6 +138,7 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
         layers=tuple(
             LayerFormula(
                 name=entry.name,
+                public_name=definition.layer_names.get(entry.name, entry.name),
                 class_name=entry.class_name,
                 doc=to_plain(" ".join((*describe(type(entry.layer)), *_state_form(entry.layer)))),
                 cost=entry.cost,

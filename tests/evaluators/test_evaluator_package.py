@@ -10,7 +10,9 @@ from attrs import evolve, fields
 from small_package import build_small_package
 
 from modelmeter import evaluators
+from modelmeter.backends.python.render import render_package
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts
+from modelmeter.evaluators.layers import evaluate_layer
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.support.errors import FormulaError
 
@@ -77,3 +79,18 @@ def test_tables_have_a_value_for_each_cell() -> None:
 def test_an_output_that_is_not_there_is_named() -> None:
     with pytest.raises(FormulaError, match=r"image_tokens: the program has no such output.*found nothing"):
         evolve(PACKAGE.derived[0], guards={}).output("nothing")
+
+
+def test_a_layer_may_have_a_public_name_and_keeps_that_of_its_class() -> None:
+    (layer,) = PACKAGE.spec.layers
+    assert PACKAGE.aliases == {}
+    spec = evolve(PACKAGE.spec, layers=(evolve(layer, public_name="ear_convolution"),))
+    package = evolve(PACKAGE, spec=spec, layers=evaluate_layer(spec.layers[0], spec))
+    assert [evaluator.name for evaluator in package.layers] == ["ear_convolution", "ear_convolution_fused_io_bytes"]
+    assert package.aliases == {
+        "square_convolution": "ear_convolution",
+        "square_convolution_fused_io_bytes": "ear_convolution_fused_io_bytes",
+    }
+    text = render_package(package)["layers.py"]
+    assert "\nsquare_convolution = ear_convolution\n" in text
+    assert '"square_convolution": "SquareConvolution"' in text

@@ -129,7 +129,7 @@ export const RULES = [
   ["patch_size", "at_most", "view_size"],
 ];
 
-/** Sizes that follow from others, as sums; what has a source does so where the prompt holds the image tokens. */
+/** Sizes that follow from others, as sums; what has a source does so where all stages run. */
 export const DERIVATIONS = [
   { size: "seq_len", terms: ["image_tokens", "prompt_tokens"], source: "prompt_tokens" },
   { size: "logits_tokens", terms: ["seq_len"], source: null },
@@ -153,5 +153,5 @@ export const CONVENTIONS = Object.freeze([
 export const PROVENANCE = Object.freeze({
   "modelmeter": "0.1.0",
   "module graph": "sha256:c0153210b35716f60c57ad4ac7f914879d2658c6cce450893aff5c7286cffbaf",
-  "evaluators": "sha256:0d44c47e5131a3605a717f1e403cf7dc98139abf3b334c3805b3abe66c70291b",
+  "evaluators": "sha256:b793239ee1b217343136ffcf6546614cb383a853eef35d9e63ac7394bd9db5b0",
 });

@@ -8,12 +8,10 @@ import { CostError, ceilDiv, floorDiv, routedReads } from "./runtime.mjs";
 import { layer, program, wholeModel } from "./model.mjs";
 import * as programs from "./programs.mjs";
 
-/** DeepseekOCRForCausalLM */
 export const [deepseek_ocr_for_causal_lm, deepseek_ocr_for_causal_lm_fused_io_bytes] =
   wholeModel("deepseek_ocr_for_causal_lm", [programs.vision, programs.projector, programs.prefill],
   { image_tokens: programs.image_tokens });
 
-/** DeepseekOCRModel */
 export const [deepseek_ocr_model, deepseek_ocr_model_fused_io_bytes] =
   wholeModel("deepseek_ocr_model", [programs.vision, programs.projector, programs.prefill, program(
   "batch_size logits_tokens hidden_size vocab_size activation_bits seq_len weight_bits scale",
@@ -24,14 +22,12 @@ return [-2n*x1*x2, 0n, [y1 + x6, 8n*s], [x6, 8n*s], [(-ab*(vs + hs*x3) + x5*s)*x
   [-bs*lt*ab*(hs + vs) - hs*vs*wb, 8n*s]];
 })], { image_tokens: programs.image_tokens }, { logits_tokens: 1n });
 
-/** Embedding */
 export const [embedding, embedding_fused_io_bytes] =
   layer("embedding", program(
   "num_tokens embedding_dim weight_bits activation_bits num_embeddings scale",
 (nt, ed, wb, ab, ne, s) => [0n, 0n, [nt*(ed*(wb + ab) + 64n*s), 8n*s], [ed*wb*ne, 8n*s], [nt*ed*ab, 8n*s], 0n,
   [nt*(ed*(wb + ab) + 64n*s), 8n*s]]), { num_tokens: 913n, num_embeddings: 129280n, embedding_dim: 1280n });
 
-/** DeepseekV2DecoderLayer */
 export const [deepseek_v2_decoder_layer, deepseek_v2_decoder_layer_fused_io_bytes] =
   layer("deepseek_v2_decoder_layer", program(
   "batch_size num_queries hidden_size num_keys num_key_value_heads num_attention_heads moe_intermediate_size " +
@@ -54,7 +50,6 @@ return [(x1 + hs*(4n*(nk + x3) + 6n*x4 + 2n*nre))*x5, [y1*x5, 2n], [y2 + y6 + y7
   [y10 + y12 + y13 + x16*nse*x14 + 32n*hs*nre*s, 8n*s]];
 }), { num_queries: 913n, num_keys: 913n });
 
-/** LlamaFlashAttention2 */
 export const [llama_flash_attention2, llama_flash_attention2_fused_io_bytes] =
   layer("llama_flash_attention2", program(
   "batch_size num_queries hidden_size num_keys num_key_value_heads num_attention_heads activation_bits kv_bits " +
@@ -71,7 +66,6 @@ return [(x1 + 4n*hs*(nk + x3))*x4, [(7n*x3 + 12n*nk*nah + x5)*x4, 2n], [y1 + x8 
   [y5*x4, 16n*s], [bs*x7, 4n*s], [y6 + hs*wb*(hs + x2) + x5*s, 4n*s]];
 }), { num_queries: 913n, num_keys: 913n });
 
-/** Linear */
 export const [linear, linear_fused_io_bytes] =
   layer("linear", program(
   "num_tokens in_features out_features activation_bits weight_bits scale",
@@ -81,7 +75,6 @@ return [2n*if2*x1, 0n, [nt*ab*(if2 + of) + x2, 8n*s], [x2, 8n*s], [ab*x1, 8n*s],
   [of*(wb*(if2 + 1n) + x3) + if2*x3, 8n*s]];
 }), { num_tokens: 10584n, in_features: 768n, out_features: 2304n });
 
-/** LlamaRotaryEmbedding */
 export const [llama_rotary_embedding, llama_rotary_embedding_fused_io_bytes] =
   layer("llama_rotary_embedding", program(
   "batch_size num_queries head_dim activation_bits scale",
@@ -92,7 +85,6 @@ return [x2, 4n*x2, [y1 + 8n*hd*s, 4n*s], 0n, [(hd*((x3 ? ab : 0n) + 88n*s) + 16n
   x4 + bs*nq*(x4 + 4n)];
 }), { num_queries: 913n, head_dim: 128n });
 
-/** DeepseekV2MLP */
 export const [deepseek_v2_mlp, deepseek_v2_mlp_fused_io_bytes] =
   layer("deepseek_v2_mlp", program(
   "hidden_size intermediate_size num_tokens activation_bits weight_bits scale",
@@ -102,7 +94,6 @@ return [6n*nt*x1, 5n*is*nt, [(3n*hs + 8n*is)*x2 + x3, 8n*s], [x3, 8n*s], [(hs + 
   [3n*ab*nt*(hs + is) + 3n*hs*is*wb, 8n*s]];
 }), { num_tokens: 913n });
 
-/** SiLU */
 export const [silu, silu_fused_io_bytes] =
   layer("silu", program(
   "hidden_size num_tokens activation_bits scale",
@@ -111,7 +102,6 @@ const x1 = hs*nt, x2 = ab*x1;
 return [0n, 4n*x1, [x2, 4n*s], 0n, [x2, 8n*s], 0n, 0n];
 }), { hidden_size: 6848n, num_tokens: 913n });
 
-/** DeepseekV2RMSNorm */
 export const [deepseek_v2_rms_norm, deepseek_v2_rms_norm_fused_io_bytes] =
   layer("deepseek_v2_rms_norm", program(
   "num_tokens hidden_size activation_bits weight_bits scale",
@@ -121,7 +111,6 @@ return [0n, nt*(4n*hs + 2n), [y1 + 192n*nt*s, 8n*s], [hs*wb, 8n*s],
   [nt*(hs*(x2 + ((x1 ? 32n : 0n) + 64n)*s) + 96n*s), 8n*s], 0n, 0n];
 }), { num_tokens: 913n });
 
-/** DeepseekV2MoE */
 export const [deepseek_v2_moe, deepseek_v2_moe_fused_io_bytes] =
   layer("deepseek_v2_moe", program(
   "hidden_size num_tokens moe_intermediate_size n_shared_experts num_experts_per_tok n_routed_experts " +
@@ -140,7 +129,6 @@ return [hs*nt*(6n*x1 + 2n*nre), nt*(nept + hs*(2n*nept + 1n) + 5n*x1 + 6n*nre), 
   [y6 + y7 + 32n*hs*nre*s, 8n*s]];
 }), { num_tokens: 913n });
 
-/** MoEGate */
 export const [moe_gate, moe_gate_fused_io_bytes] =
   layer("moe_gate", program(
   "hidden_size n_routed_experts num_tokens num_experts_per_tok weight_bits activation_bits scale",
@@ -152,8 +140,8 @@ return [2n*nt*x1, nt*(6n*nre + nept), [y1 + nt*(128n*nre + 160n*nept)*s, 8n*s], 
 }), { num_tokens: 913n });
 
 /** ImageEncoderViT */
-export const [image_encoder_vit, image_encoder_vit_fused_io_bytes] =
-  layer("image_encoder_vit", program(
+export const [sam_image_encoder, sam_image_encoder_fused_io_bytes] =
+  layer("sam_image_encoder", program(
   "num_views hidden_size window_size view_size patch_size num_layers num_global_layers intermediate_size " +
   "neck_channels image_channels downsample_channels out_channels num_heads pretrain_grid_size activation_bits " +
   "weight_bits scale",
@@ -204,8 +192,8 @@ return [nv*y2, y3 + ngl*((12n*x5 - 6n)*x23 - 4n*x4) + 31n*x25 + x27,
   downsample_channels: 512n, patch_size: 16n, image_channels: 3n });
 
 /** PatchEmbed */
-export const [patch_embed, patch_embed_fused_io_bytes] =
-  layer("patch_embed", program(
+export const [sam_patch_embed, sam_patch_embed_fused_io_bytes] =
+  layer("sam_patch_embed", program(
   "hidden_size num_views patch_size image_channels view_size activation_bits weight_bits scale",
 (hs, nv, ps, ic, vs, ab, wb, s) => {
 const x1 = floorDiv(vs, ps), x2 = x1*hs*x1, x3 = ps*ps*ic, x4 = nv*ab, x5 = hs*wb*(x3 + 1n), x6 = ab*nv;
@@ -213,7 +201,6 @@ return [2n*nv*x2*x3, 0n, [(x2 + ic*vs*vs)*x4 + x5, 8n*s], [x5, 8n*s], [x2*x4, 8n
   [hs*(wb*(ps*ps*ic + 1n) + x1*x1*x6) + ic*vs*vs*x6, 8n*s]];
 }), { hidden_size: 768n, num_views: 6n, view_size: 640n, patch_size: 16n, image_channels: 3n });
 
-/** Conv2d */
 export const [conv2d, conv2d_fused_io_bytes] =
   layer("conv2d", program(
   "batch_size in_channels out_channels kernel_size stride width padding height activation_bits weight_bits scale",
@@ -228,8 +215,8 @@ return [2n*bs*x3*x4, 0n, [(ic*w*h + x3)*x5 + x6, 8n*s2], [x6, 8n*s2], [x3*x5, 8n
   width: 640n });
 
 /** Block */
-export const [block, block_fused_io_bytes] =
-  layer("block", program(
+export const [sam_block, sam_block_fused_io_bytes] =
+  layer("sam_block", program(
   "hidden_size num_views window_size grid_size intermediate_size num_heads pretrain_grid_size activation_bits " +
   "weight_bits scale",
 (hs, nv, ws, gs, is, nh, pgs, ab, wb, s) => {
@@ -256,7 +243,6 @@ return [hs*nv*((8n*hs + 4n*x2)*x5 + 4n*is*x6), y1 + ws*(4n*x1 + 12n*x12) - 6n*x1
   { hidden_size: 768n, intermediate_size: 3072n, num_views: 6n, grid_size: 40n, window_size: 14n, pretrain_grid_size:
   14n, num_heads: 12n });
 
-/** LayerNorm */
 export const [layer_norm, layer_norm_fused_io_bytes] =
   layer("layer_norm", program(
   "hidden_size num_tokens weight_bits activation_bits scale",
@@ -264,8 +250,8 @@ export const [layer_norm, layer_norm_fused_io_bytes] =
   0n, 0n]), { hidden_size: 768n, num_tokens: 9600n });
 
 /** Attention */
-export const [attention, attention_fused_io_bytes] =
-  layer("attention", program(
+export const [sam_attention, sam_attention_fused_io_bytes] =
+  layer("sam_attention", program(
   "hidden_size num_windows window_size num_heads pretrain_grid_size activation_bits weight_bits scale",
 (hs, nw, ws, nh, pgs, ab, wb, s) => {
 const x1 = ws + 1n, x2 = 4n*x1, x3 = nw*ws, x4 = ws*nh, x5 = ws*x4, x6 = ws !== pgs, x7 = floorDiv(hs, nh),
@@ -285,8 +271,8 @@ return [hs*ws*(8n*hs + ws*x2)*x3, ws*(8n*x3*x5 + x2 + 12n*x8) - 6n*x8, [y1 + y4 
 }), { hidden_size: 768n, num_windows: 54n, window_size: 14n, pretrain_grid_size: 14n, num_heads: 12n });
 
 /** MLPBlock */
-export const [mlp_block, mlp_block_fused_io_bytes] =
-  layer("mlp_block", program(
+export const [sam_mlp, sam_mlp_fused_io_bytes] =
+  layer("sam_mlp", program(
   "hidden_size intermediate_size num_tokens weight_bits activation_bits scale",
 (hs, is, nt, wb, ab, s) => {
 const x1 = hs*is, x2 = wb*(2n*x1 + hs + is), x3 = nt*ab, x4 = hs + is;
@@ -294,7 +280,6 @@ return [4n*nt*x1, 5n*is*nt, [x2 + (2n*hs + 4n*is)*x3, 8n*s], [x2, 8n*s], [(hs + 
   [wb*(2n*hs*is + x4) + 2n*x4*ab*nt, 8n*s]];
 }), { hidden_size: 768n, intermediate_size: 3072n, num_tokens: 9600n });
 
-/** GELU */
 export const [gelu, gelu_fused_io_bytes] =
   layer("gelu", program(
   "hidden_size num_tokens activation_bits scale",
@@ -304,8 +289,8 @@ return [0n, 5n*x1, [x2, 4n*s], 0n, [x2, 8n*s], 0n, 0n];
 }), { hidden_size: 3072n, num_tokens: 9600n });
 
 /** LayerNorm2d */
-export const [layer_norm2d, layer_norm2d_fused_io_bytes] =
-  layer("layer_norm2d", program(
+export const [sam_layer_norm2d, sam_layer_norm2d_fused_io_bytes] =
+  layer("sam_layer_norm2d", program(
   "num_views grid_size out_channels activation_bits weight_bits scale",
 (nv, gs, oc, ab, wb, s) => {
 const x1 = gs*nv*gs, x2 = ab*x1, x3 = oc*wb;
@@ -313,8 +298,8 @@ return [0n, (8n*oc + 2n)*x1, [(14n*oc + 9n)*x2 + 2n*x3, 8n*s], [x3, 4n*s], [(3n*
 }), { num_views: 6n, grid_size: 40n, out_channels: 256n });
 
 /** VitModel */
-export const [vit_model, vit_model_fused_io_bytes] =
-  layer("vit_model", program(
+export const [clip_vision_model, clip_vision_model_fused_io_bytes] =
+  layer("clip_vision_model", program(
   "hidden_size num_views num_layers grid_size intermediate_size num_heads pretrain_grid_size activation_bits " +
   "weight_bits patch_size image_channels scale",
 (hs, nv, nl, gs, is, nh, pgs, ab, wb, ps, ic, s) => {
@@ -333,7 +318,6 @@ return [nv*(x2*(x3 + x4) + 8n*x1 + 4n*x5)*x6, y1 + (x7 ? 31n*hs*x1 : 0n), [y2 + 
   { hidden_size: 1024n, intermediate_size: 4096n, num_views: 6n, grid_size: 10n, pretrain_grid_size: 16n, num_heads:
   16n, num_layers: 24n, patch_size: 14n, image_channels: 3n });
 
-/** CLIPVisionEmbeddings */
 export const [clip_vision_embeddings, clip_vision_embeddings_fused_io_bytes] =
   layer("clip_vision_embeddings", program(
   "hidden_size num_views grid_size pretrain_grid_size activation_bits weight_bits patch_size image_channels scale",
@@ -349,8 +333,8 @@ return [0n, hs*(x3 + (x4 ? 31n*x1 : 0n)), [y1 + 64n*x10*s, 8n*s], [hs*wb*(ps*ps*
   { hidden_size: 1024n, num_views: 6n, grid_size: 10n, pretrain_grid_size: 16n, patch_size: 14n, image_channels: 3n });
 
 /** NoTPTransformer */
-export const [notp_transformer, notp_transformer_fused_io_bytes] =
-  layer("notp_transformer", program(
+export const [clip_encoder, clip_encoder_fused_io_bytes] =
+  layer("clip_encoder", program(
   "hidden_size num_queries num_views num_layers intermediate_size num_heads weight_bits activation_bits scale",
 (hs, nq, nv, nl, is, nh, wb, ab, s) => {
 const x1 = nq*nv, x2 = nl*x1, x3 = 2n*is, x4 = wb*(is + hs*(4n*hs + x3 + 9n)),
@@ -362,8 +346,8 @@ return [hs*(8n*hs + 4n*(nq + is))*x2, (16n*hs + 6n*(is + nq*nh))*x2,
   { hidden_size: 1024n, intermediate_size: 4096n, num_queries: 101n, num_views: 6n, num_heads: 16n, num_layers: 24n });
 
 /** NoTPTransformerBlock */
-export const [notp_transformer_block, notp_transformer_block_fused_io_bytes] =
-  layer("notp_transformer_block", program(
+export const [clip_encoder_layer, clip_encoder_layer_fused_io_bytes] =
+  layer("clip_encoder_layer", program(
   "hidden_size num_queries num_views intermediate_size num_heads weight_bits activation_bits scale",
 (hs, nq, nv, is, nh, wb, ab, s) => {
 const x1 = nq*nv, x2 = 2n*is, x3 = wb*(is + hs*(4n*hs + x2 + 9n));
@@ -373,8 +357,8 @@ return [hs*(8n*hs + 4n*(nq + is))*x1, (16n*hs + 6n*(is + nq*nh))*x1, [x3 + (ab*(
 }), { hidden_size: 1024n, intermediate_size: 4096n, num_queries: 101n, num_views: 6n, num_heads: 16n });
 
 /** NoTPAttention */
-export const [notp_attention, notp_attention_fused_io_bytes] =
-  layer("notp_attention", program(
+export const [clip_attention, clip_attention_fused_io_bytes] =
+  layer("clip_attention", program(
   "hidden_size num_queries num_views num_heads weight_bits activation_bits scale",
 (hs, nq, nv, nh, wb, ab, s) => {
 const x1 = nq*nv, x2 = hs*x1, x3 = wb*(hs + 1n), x4 = 5n*ab;
@@ -383,8 +367,8 @@ return [(8n*hs + 4n*nq)*x2, 6n*nq*nh*x1, [hs*(2n*x3 + x1*x4), 4n*s], [hs*x3, 2n*
 }), { hidden_size: 1024n, num_queries: 101n, num_views: 6n, num_heads: 16n });
 
 /** NoTPFeedForward */
-export const [notp_feedforward, notp_feedforward_fused_io_bytes] =
-  layer("notp_feedforward", program(
+export const [clip_mlp, clip_mlp_fused_io_bytes] =
+  layer("clip_mlp", program(
   "hidden_size intermediate_size num_tokens weight_bits activation_bits scale",
 (hs, is, nt, wb, ab, s) => {
 const x1 = hs*is, x2 = wb*(2n*x1 + hs + is), x3 = nt*ab, x4 = hs + is;
@@ -392,11 +376,9 @@ return [4n*nt*x1, 6n*is*nt, [x2 + (2n*hs + 9n*is)*x3, 8n*s], [x2, 8n*s], [(hs + 
   [wb*(2n*hs*is + x4) + 2n*x4*ab*nt, 8n*s]];
 }), { hidden_size: 1024n, intermediate_size: 4096n, num_tokens: 606n });
 
-/** MlpProjector */
 export const [mlp_projector, mlp_projector_fused_io_bytes] =
   layer("mlp_projector", linear.program, { num_tokens: 600n, in_features: 2048n, out_features: 1280n });
 
-/** Linear */
 export const [lm_head, lm_head_fused_io_bytes] =
   layer("lm_head", program(
   "num_tokens in_features out_features activation_bits weight_bits scale",
@@ -405,3 +387,16 @@ const x1 = nt*of, x2 = if2*of*wb;
 return [2n*if2*x1, 0n, [nt*ab*(if2 + of) + x2, 8n*s], [x2, 8n*s], [ab*x1, 8n*s], 0n,
   [ab*nt*(if2 + of) + if2*of*wb, 8n*s]];
 }), { num_tokens: 913n, in_features: 1280n, out_features: 129280n });
+
+export {
+  sam_image_encoder as image_encoder_vit, sam_image_encoder_fused_io_bytes as image_encoder_vit_fused_io_bytes,
+  sam_patch_embed as patch_embed, sam_patch_embed_fused_io_bytes as patch_embed_fused_io_bytes, sam_block as block,
+  sam_block_fused_io_bytes as block_fused_io_bytes, sam_attention as attention, sam_attention_fused_io_bytes as
+  attention_fused_io_bytes, sam_mlp as mlp_block, sam_mlp_fused_io_bytes as mlp_block_fused_io_bytes, sam_layer_norm2d
+  as layer_norm2d, sam_layer_norm2d_fused_io_bytes as layer_norm2d_fused_io_bytes, clip_vision_model as vit_model,
+  clip_vision_model_fused_io_bytes as vit_model_fused_io_bytes, clip_encoder as notp_transformer,
+  clip_encoder_fused_io_bytes as notp_transformer_fused_io_bytes, clip_encoder_layer as notp_transformer_block,
+  clip_encoder_layer_fused_io_bytes as notp_transformer_block_fused_io_bytes, clip_attention as notp_attention,
+  clip_attention_fused_io_bytes as notp_attention_fused_io_bytes, clip_mlp as notp_feedforward, clip_mlp_fused_io_bytes
+  as notp_feedforward_fused_io_bytes,
+};

@@ -2,9 +2,7 @@
 /** The stages and their metrics, in exact integers. */
 
 import { ARCHITECTURE } from "./facts.mjs";
-import {
-  cost, define, largestOf, metricsOf, number, request as ofRequest, stages as ofStages, traffic,
-} from "./model.mjs";
+import { cost, define, largestOf, metricsOf, number, request as ofRequest, stages as ofStages } from "./model.mjs";
 import * as programs from "./programs.mjs";
 
 const parts = [programs.vision, programs.projector, programs.prefill, programs.decode];
@@ -51,7 +49,10 @@ export const stages = define("stages", {
  */
 export const training_step = define("training_step", COSTS.training_step);
 
-/** One metric of one stage. */
+/**
+ * One metric of one stage. fused_io_bytes are the bytes that matrix products, convolutions, attention and look-ups read
+ * and write: all other operators are fused into their neighbours and move nothing.
+ */
 export const {
   vision_tensor_core_flops, vision_cuda_core_flops, vision_io_bytes, vision_weight_bytes, vision_activation_bytes,
   vision_kv_cache_bytes, projector_tensor_core_flops, projector_cuda_core_flops, projector_io_bytes,
@@ -61,21 +62,15 @@ export const {
   decode_kv_cache_bytes, request_tensor_core_flops, request_cuda_core_flops, request_io_bytes, request_weight_bytes,
   request_activation_bytes, request_kv_cache_bytes, training_step_tensor_core_flops, training_step_cuda_core_flops,
   training_step_io_bytes, training_step_weight_bytes, training_step_activation_bytes, training_step_kv_cache_bytes,
+  vision_fused_io_bytes, projector_fused_io_bytes, prefill_fused_io_bytes, decode_fused_io_bytes,
+  request_fused_io_bytes,
 } = metricsOf(COSTS);
 
 /** the tokens of the image of one page: of its global view and of its tiles */
 export const image_tokens = define("image_tokens", { parts: [programs.image_tokens], constants, finish: number });
 
-// fused_io_bytes are the bytes that matrix products, convolutions, attention and look-ups read and write: all other
-// operators are fused into their neighbours and move nothing.
-export const vision_fused_io_bytes = define("vision_fused_io_bytes", { ...COSTS.vision, finish: traffic });
-export const projector_fused_io_bytes = define("projector_fused_io_bytes", { ...COSTS.projector, finish: traffic });
-export const prefill_fused_io_bytes = define("prefill_fused_io_bytes", { ...COSTS.prefill, finish: traffic });
-export const decode_fused_io_bytes = define("decode_fused_io_bytes", { ...COSTS.decode, finish: traffic });
-export const request_fused_io_bytes = define("request_fused_io_bytes", { ...COSTS.request, finish: traffic });
-
-// The largest bytes of activations that are alive together: without gradients, every buffer freed after its last use;
-// experts take even shares of the tokens.
+// The largest bytes of activations that are alive together: without gradients, every buffer freed after its last use.
+// Experts take even shares of the tokens.
 const peaks = [programs.peak_vision, programs.peak_projector, programs.peak_prefill, programs.peak_decode];
 export const vision_peak_activation_bytes = define("vision_peak_activation_bytes", {
   parts: [programs.peak_vision], like: [programs.vision], ...chained, finish: number,

@@ -13,7 +13,7 @@ def evaluate_layer(formula: LayerFormula, spec: PackageSpec) -> tuple[Evaluator,
     """Return the evaluators of a layer class, which take the same sizes."""
     layer = build_layer(formula, spec)
     cost = Evaluator(
-        name=formula.name,
+        name=formula.public_name,
         summary=f"Return the cost of one forward of ``{formula.class_name}``.",
         notes=formula.doc,
         signature=layer.signature,
@@ -22,7 +22,7 @@ def evaluate_layer(formula: LayerFormula, spec: PackageSpec) -> tuple[Evaluator,
         guards=layer.guards,
     )
     traffic = Evaluator(
-        name=f"{formula.name}_{FUSED_IO}",
+        name=f"{formula.public_name}_{FUSED_IO}",
         summary=summarize_traffic(formula.class_name),
         notes="",
         signature=layer.signature,

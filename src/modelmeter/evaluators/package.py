@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord, Table, evaluate_breakdown
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.layers import evaluate_layer
@@ -64,6 +65,12 @@ class EvaluatorPackage:
     server_steps: tuple[Evaluator, ...]
     modules: tuple[ModuleRecord, ...]
     tables: tuple[Table, ...]
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """The evaluators of layers by another name that they have: that of the class alone."""
+        renamed = [(layer.name, layer.public_name) for layer in self.spec.layers if layer.name != layer.public_name]
+        return {f"{old}{part}": f"{new}{part}" for old, new in renamed for part in ("", f"_{FUSED_IO}")}
 
     @property
     def stage_names(self) -> tuple[str, ...]:

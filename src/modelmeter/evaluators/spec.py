@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from modelmeter.core.cost import Cost
 from modelmeter.core.functions import Size
@@ -25,7 +25,9 @@ class LayerFormula:
     Parameters
     ----------
     name, class_name
-        Of the evaluator (``deepseek_v2_moe``), and of the class that it costs.
+        Of the layer (``deepseek_v2_moe``), and of the class that it costs.
+    public_name
+        Of the evaluator, where the class alone does not say what it is: ``sam_attention``.
     doc
         What the layer is, in a line of plain text.
     cost, fused_io_bytes
@@ -43,6 +45,7 @@ class LayerFormula:
     fused_io_bytes: Size
     sizes: Mapping[str, int]
     holds_layers: bool = False
+    public_name: str = field(default=Factory(lambda self: self.name, takes_self=True))
 
 
 @frozen(kw_only=True)

@@ -142,6 +142,9 @@ class Model:
         Returns the costs of the steps of a serving engine, by name.
     read_config
         Returns the sizes and names in a config: see :class:`ConfigReading`.
+    layer_names
+        What evaluators of layer classes are called, by the name of the class in small letters, where that alone does
+        not say what it is.
     aliases
         Names in configs that many models have, in small letters without dashes: the title, and others of the family.
     trace_artifacts
@@ -178,6 +181,7 @@ class Model:
     checks: Checks = Checks()
     list_server_steps: Callable[[], dict[str, Cost]] = dict
     read_config: Callable[[Path], ConfigReading] | None = None
+    layer_names: Mapping[str, str] = field(factory=dict)
     aliases: frozenset[str] = frozenset()
     trace_artifacts: Callable[[Any, Mapping[str, int], str | None], dict[str, str]] | None = None
     list_proofs: Callable[[Any, bool], Iterable[Callable[..., Any]]] | None = None

@@ -27,7 +27,7 @@ def describe_layers(package: EvaluatorPackage) -> dict[str, str]:
     layers: dict[str, str] = {}
     programs: dict[ProgramText, str] = {}
     for layer in package.spec.layers:
-        cost, fused = evaluators[layer.name], evaluators[f"{layer.name}_{FUSED_IO}"]
+        cost, fused = evaluators[layer.public_name], evaluators[f"{layer.public_name}_{FUSED_IO}"]
         whole = package.whole_models.get(layer.name)
         if whole is not None:
             layers[layer.name] = _describe_whole(whole, cost)
@@ -36,9 +36,11 @@ def describe_layers(package: EvaluatorPackage) -> dict[str, str]:
         text = print_program(join_programs(cost.program, fused.program), sizes, OUTPUTS, cost.guards)
         # What another layer computes, it computes here too.
         program = f"{programs[text]}.program" if text in programs else write_program(text)
-        programs.setdefault(text, layer.name)
+        programs.setdefault(text, layer.public_name)
         defaults = {size.name: size.default for size in sizes if known.get(size.name) != size.default}
-        layers[layer.name] = _write_call("layer", layer.name, program, *([write_sizes(defaults)] if defaults else []))
+        layers[layer.name] = _write_call(
+            "layer", layer.public_name, program, *([write_sizes(defaults)] if defaults else [])
+        )
     return layers
 
 

@@ -161,7 +161,7 @@ export const stages = (names) => (parts) =>
     request: request(parts),
   });
 
-/** The functions of one metric each, of the specifications of costs by name. */
+/** The functions of one metric each and of fused_io_bytes, of the specifications of costs by name. */
 export function metricsOf(costs) {
   const found = {};
   for (const [name, specification] of Object.entries(costs)) {
@@ -169,6 +169,8 @@ export function metricsOf(costs) {
       const finish = (parts) => specification.finish(parts)[metric];
       found[`${name}_${metric}`] = define(`${name}_${metric}`, { ...specification, finish });
     }
+    const fused = `${name}_fused_io_bytes`;
+    found[fused] = define(fused, { ...specification, finish: traffic });
   }
   return found;
 }

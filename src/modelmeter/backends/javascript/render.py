@@ -73,7 +73,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     for text in (spec.model, *spec.conventions, *(layer.doc for layer in spec.layers)):
         if not text.isprintable() or "*/" in text:
             raise FormulaError("this text cannot stand in a comment", found=text)
-    for name in (*package.stage_names, *(layer.name for layer in spec.layers)):
+    for name in (*package.stage_names, *(layer.public_name for layer in spec.layers)):
         check_name(name)
     templates = _Templates(package)
     layers = describe_layers(package)
@@ -83,17 +83,23 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     training = TRAINING_STEP if package.training else None
     shared = {"stages": stages, "training": training, "derived": derived}
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
+    fused_names = [f"{stage}_{FUSED_IO}" for stage in package.stage_names]
     metric_names = [
         f"{cost}_{metric}" for cost in (*package.stage_names, *filter(None, [training])) for metric in METRICS
     ]
     chained = [stage for stage in stages for peak in package.peaks if peak.name == f"{stage}_{PEAK}" and _chains(peak)]
     files = {
         "programs.mjs": templates.render("programs.mjs.jinja", programs=_print_stages(package)),
-        "stages.mjs": templates.render("stages.mjs.jinja", **shared, metric_names=metric_names, chained_peaks=chained),
-        "general.mjs": templates.render("general.mjs.jinja", **shared, fixed=write_sizes(fixed)),
+        "stages.mjs": templates.render(
+            "stages.mjs.jinja", **shared, metric_names=[*metric_names, *fused_names], chained_peaks=chained
+        ),
+        "general.mjs": templates.render(
+            "general.mjs.jinja", **shared, fixed=write_sizes(fixed), fused_names=fused_names
+        ),
         "layers.mjs": templates.render(
             "layers.mjs.jinja",
             layers=layers,
+            renamed=[f"{new} as {old}" for old, new in package.aliases.items()],
             helpers=[name for name in ("layer", "program", "wholeModel") if f"{name}(" in "".join(layers.values())],
         ),
         **({"server.mjs": templates.render("server.mjs.jinja", steps=steps)} if steps else {}),

@@ -76,6 +76,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
             costs=cut.get(module),
             metrics=METRICS,
             sizes=_list_layer_sizes(package),
+            aliases=package.aliases,
         )
         for module in (path.removesuffix(".py") for path in functions)
     }
@@ -99,7 +100,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     over_arrays = (*stages, package.all_stages, *package.peaks, *package.derived, *package.traffic)
     files["arrays.py"] = templates.render("arrays.py.jinja", functions=list(map(print_array_function, over_arrays)))
     of_layers = list(map(print_array_function, package.layers))
-    files["_array_layers.py"] = templates.render("array_layers.py.jinja", functions=of_layers)
+    files["_array_layers.py"] = templates.render("array_layers.py.jinja", functions=of_layers, aliases=package.aliases)
     files |= {path: templates.copy(path) for path in _RUNTIME}
     return {
         "__init__.py": templates.front(

@@ -61,6 +61,21 @@ def _list_studies() -> Iterable[Any]:
     return STUDIES
 
 
+LAYER_NAMES: Final = {
+    "image_encoder_vit": "sam_image_encoder",
+    "patch_embed": "sam_patch_embed",
+    "block": "sam_block",
+    "attention": "sam_attention",
+    "mlp_block": "sam_mlp",
+    "layer_norm2d": "sam_layer_norm2d",
+    "vit_model": "clip_vision_model",
+    "notp_transformer": "clip_encoder",
+    "notp_transformer_block": "clip_encoder_layer",
+    "notp_attention": "clip_attention",
+    "notp_feedforward": "clip_mlp",
+}
+"""Classes whose vendor's names do not say which tower they are of."""
+
 MODEL: Final = Model(
     name=DeepSeekOCRArchitecture.model,
     title="DeepSeek-OCR",
@@ -111,6 +126,7 @@ MODEL: Final = Model(
     make_architecture=DeepSeekOCRArchitecture,
     read_architecture=read_architecture,
     read_config=_read_config,
+    layer_names=LAYER_NAMES,
     aliases=frozenset({"deepseekvlv2"}),
     default_workload=lambda: Workload().dimension_values(),
     trace=_trace,

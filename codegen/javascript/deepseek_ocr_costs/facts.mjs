@@ -101,9 +101,9 @@ export const ARCHITECTURE = Object.freeze(
   ),
 );
 
-/** The metrics of a cost, and how those of the stages make that of a request. */
+/** The metrics of a cost, and how that of a request is made, of which stages by their places. */
 export const METRICS = ["tensor_core_flops", "cuda_core_flops", "io_bytes", "weight_bytes", "activation_bytes", "kv_cache_bytes"];
-export const FOLDS = {"tensor_core_flops": "sum", "cuda_core_flops": "sum", "io_bytes": "sum", "weight_bytes": "once", "activation_bytes": "largest", "kv_cache_bytes": "last"};
+export const FOLDS = {"tensor_core_flops": ["sum", [0, 1, 2, 3]], "cuda_core_flops": ["sum", [0, 1, 2, 3]], "io_bytes": ["sum", [0, 1, 2, 3]], "weight_bytes": ["sum", [0, 1, 2]], "activation_bytes": ["largest", [0, 1, 2, 3]], "kv_cache_bytes": ["sum", [3]]};
 
 /** What holds between sizes: at_most is a <= b, divides that b is a multiple of a, divides_evenly of 2 a. */
 export const RULES = [

@@ -116,7 +116,7 @@ const [rows, columns, cells, limit, use_bits] = [size(3n), size(4n, 0n), size(12
 export const DIMENSIONS = { rows, columns, cells, limit, use_bits };
 export const LAYER_SIZES = { rows: size(null, 2n), depth: size(null) };
 export const METRICS = ["flops", "bytes"];
-export const FOLDS = { flops: "sum", bytes: "largest" };
+export const FOLDS = { flops: ["sum", [0, 1]], bytes: ["largest", [0, 1]] };
 export const RULES = [["area", "at_most", "cells"], [2n, "divides", "columns"], ["rows", "at_most", "columns"]];
 export const DERIVATIONS = [{ size: "cells", terms: ["area", "limit", -1n], source: "limit" }];
 """

@@ -106,11 +106,8 @@ const add = (one, other) => {
 
 const most = (one, other) => (round(other) > round(one) ? other : one);
 
-/** One metric of a request, of those of its stages. */
 const FOLD = {
   sum: (values) => values.reduce(add),
-  once: (values) => values.slice(0, -1).reduce(add),
-  last: (values) => values.at(-1),
   largest: (values) => values.reduce(most),
 };
 
@@ -152,7 +149,7 @@ export function wholeModel(name, parts, derived, constants) {
 
 /** The cost of a request, of those of its stages. */
 export const request = (parts) =>
-  toCost(METRICS.map((metric, place) => FOLD[FOLDS[metric]](parts.map((values) => values[place]))));
+  toCost(METRICS.map((metric, place) => FOLD[FOLDS[metric][0]](FOLDS[metric][1].map((stage) => parts[stage][place]))));
 
 /** The costs of the stages, by name, and of the request. */
 export const stages = (names) => (parts) =>

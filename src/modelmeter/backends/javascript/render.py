@@ -25,12 +25,13 @@ from modelmeter.backends.javascript.program import (
     write_program,
     write_sizes,
 )
-from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
+from modelmeter.core.metrics import FUSED_IO, METRICS, PEAK
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.server_steps import hide_step
 from modelmeter.evaluators.signature import Parameter
 from modelmeter.evaluators.stages import METRIC_WORDS
+from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.support.errors import FormulaError
 
@@ -112,7 +113,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
             provenance={**spec.provenance, "evaluators": f"sha256:{digest}"},
             layer_sizes=_list_layer_sizes(package),
             metrics=METRICS,
-            folds={metric: METRIC_RECORDS[metric].over_stages for metric in METRICS},
+            folds={metric: _find_fold(metric, package) for metric in METRICS},
             derivations=[
                 (name, each.node.operands if isinstance(each.node, Operation) else (each.node,), each.source)
                 for name, each in spec.derivations.items()
@@ -130,6 +131,13 @@ def _describe_package(name: str) -> str:
         "exports": "./index.mjs", "sideEffects": False, "engines": {"node": ">=16"}, "private": True,
     }  # fmt: skip
     return json.dumps(facts, indent=2) + "\n"
+
+
+def _find_fold(metric: str, package: EvaluatorPackage) -> tuple[str, list[int]]:
+    """Return how a metric of a request is made, and of which stages, by their places."""
+    fold = fold_metric(metric, package.spec.stages)
+    names = [stage.name for stage in package.spec.stages]
+    return fold.function, [names.index(stage) for stage in fold.stages]
 
 
 def _chains(evaluator: Evaluator) -> bool:

@@ -79,7 +79,7 @@ class TestEnd:
         assert result.stderr.count("\n") == 1
 
     def test_an_interrupt_ends_in_130(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        def interrupt(_: object) -> None:
+        def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr("llm_perf_opt.commands.sources.read_graph", interrupt)

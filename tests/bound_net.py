@@ -8,7 +8,7 @@ from attrs import evolve, field, frozen
 
 from modelmeter.analysis.bind import BoundModule, bind
 from modelmeter.core.functions import Size
-from modelmeter.graph.module_graph import Call, ModuleGraph, ModuleNode, Shape, join_path, name_group
+from modelmeter.graph.module_graph import ModuleCall, ModuleGraph, ModuleNode, Shape, join_path, name_group
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.base import Shape as LayerShape
 from modelmeter.layers.child import Child, never, once, repeat
@@ -96,7 +96,7 @@ class Module:
         yield ModuleNode(
             path=path, members=self.members, class_name=self.class_name, qualified_class_name=f"net.{self.class_name}",
             parameter_count=self.parameters, own_parameter_count=self.own,
-            calls=tuple(Call(run=run, input_shapes=(), output_shape=shape) for run, shape in self.calls),
+            calls=tuple(ModuleCall(run=run, input_shapes=(), output_shape=shape) for run, shape in self.calls),
             repetition="for" if len(self.members) > 1 else "none", repetition_count=len(self.members),
             is_torch_builtin=False,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmeter.graph.module_graph import Call, ModuleGraph, ModuleNode
+from modelmeter.graph.module_graph import ModuleCall, ModuleGraph, ModuleNode
 from modelmeter.support.errors import GraphError, OutputError
 
 LINEAR = "torch.nn.modules.linear.Linear"
@@ -27,7 +27,7 @@ def make_node(path: str, members: tuple[str, ...] | None = None, **changes: obje
         qualified_class_name=LINEAR,
         parameter_count=12,
         own_parameter_count=12,
-        calls=(Call(run="prefill", input_shapes=((5, 3), (7,)), output_shape=(5, 3)),),
+        calls=(ModuleCall(run="prefill", input_shapes=((5, 3), (7,)), output_shape=(5, 3)),),
         repetition="none" if len(members) == 1 else "for",
         repetition_count=len(members),
         is_torch_builtin=True,

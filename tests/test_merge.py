@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from modelmeter.graph.merge import merge_siblings
-from modelmeter.graph.module_graph import Call, ModuleGraph, ModuleNode, Repetition
+from modelmeter.graph.module_graph import ModuleCall, ModuleGraph, ModuleNode, Repetition
 
 
 def make_graph(sizes: dict[str, int | None]) -> ModuleGraph:
@@ -12,7 +12,7 @@ def make_graph(sizes: dict[str, int | None]) -> ModuleGraph:
         ModuleNode(
             path=path, members=(path.rpartition(".")[2],), class_name="Net", qualified_class_name="nets.Net",
             parameter_count=0, own_parameter_count=0,
-            calls=() if size is None else (Call(run="run", input_shapes=(), output_shape=(size,)),),
+            calls=() if size is None else (ModuleCall(run="run", input_shapes=(), output_shape=(size,)),),
             repetition="none", repetition_count=1, is_torch_builtin=False,
         )
         for path, size in sizes.items()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from modelmeter.graph import trace
-from modelmeter.graph.module_graph import Call
+from modelmeter.graph.module_graph import ModuleCall
 from modelmeter.support.errors import TraceError, WorkloadError
 from traced_nets import Net, empty, linear, paths, repetitions, run_in_turn, shapes, trace_one
 
@@ -33,7 +33,7 @@ def test_every_node_says_what_it_is() -> None:
     assert net.qualified_class_name == "traced_nets.Net"
     assert (layer.class_name, layer.is_torch_builtin) == ("Linear", True)
     assert layer.qualified_class_name == "torch.nn.modules.linear.Linear"
-    assert layer.calls == (Call(run="run", input_shapes=((7, 3),), output_shape=(7, 5)),)
+    assert layer.calls == (ModuleCall(run="run", input_shapes=((7, 3),), output_shape=(7, 5)),)
     assert layer.own_parameter_count == layer.parameter_count == 3 * 5 + 5
 
 

@@ -54,7 +54,7 @@ def repetitions(graph: ModuleGraph) -> dict[str, tuple[str, int]]:
 
 
 def run_in_turn(net: Any, x: Tensor) -> Tensor:
-    """Call the layers of ``net`` one after the other, each on what the one before made."""
+    """ModuleCall the layers of ``net`` one after the other, each on what the one before made."""
     for layer in net.layers:
         x = layer(x)
     return x

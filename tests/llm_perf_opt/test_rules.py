@@ -38,7 +38,7 @@ from llm_perf_opt.errors import RecordError
         ),
     ],
 )  # fmt: skip
-def test_a_rule_accepts_what_it_says(rule: rules.Rule, good: list[object], bad: list[object]) -> None:
+def test_a_rule_accepts_what_it_says(rule: rules.FieldRule, good: list[object], bad: list[object]) -> None:
     for value in good:
         rule.check(value, "field")
     for value in bad:

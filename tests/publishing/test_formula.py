@@ -7,9 +7,9 @@ import sympy
 
 from modelmeter.algebra.polynomials import prove_equal
 from modelmeter.core.functions import ceil_div, floor_div
+from modelmeter.models.deepseek_ocr.abbreviations import VIEWS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.model import MODEL
-from modelmeter.models.deepseek_ocr.quantities import VIEWS
 from modelmeter.publishing.formula import Formula, Part, arrange, arrange_part, typeset
 from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.support.errors import FormulaError

@@ -56,9 +56,11 @@ def test_a_symbol_without_a_name_is_refused() -> None:
         FormulaPrinter(names=LATEX_NAMES).print(sympy.Symbol("mystery"))
 
 
-def test_a_power_that_is_no_whole_number_is_refused() -> None:
+def test_a_power_is_a_whole_number_or_a_square_root() -> None:
+    printer = FormulaPrinter(names=LATEX_NAMES)
+    assert printer.print(sympy.sqrt(n)) == rf"\sqrt{{{printer.print(n)}}}"
     with pytest.raises(FormulaError, match="power"):
-        FormulaPrinter(names=LATEX_NAMES).print(sympy.sqrt(n))
+        printer.print(sympy.cbrt(n))
 
 
 def test_an_abbreviation_stands_wherever_its_part_does_and_is_defined_in_full() -> None:

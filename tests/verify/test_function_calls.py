@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.models.deepseek_ocr.proofs.other_counters.stages import build_stages
 from modelmeter.verify.other_counters.calls import FunctionCall, ModuleCall, record_calls
-from modelmeter.verify.other_counters.stage import Stage
+from modelmeter.verify.other_counters.stage import CountedStage
 
 
 class Mixed(nn.Module):
@@ -36,13 +36,13 @@ class Mixed(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def mixed() -> Stage:
+def mixed() -> CountedStage:
     with torch.device("meta"):
         inputs = {"rows": torch.zeros(11, 13, 7), "pixels": torch.zeros(29, 3, 31, 37)}
-        return Stage(name="mixed", module=Mixed(), inputs=inputs)
+        return CountedStage(name="mixed", module=Mixed(), inputs=inputs)
 
 
-def test_products_are_two_flops_for_each_multiply_add(mixed: Stage) -> None:
+def test_products_are_two_flops_for_each_multiply_add(mixed: CountedStage) -> None:
     calls = record_calls(mixed)
     products = [call for call in calls.functions if call.tensor_core_flops]
     assert [(call.name, call.module, call.has_bias, call.tensor_core_flops) for call in products] == [
@@ -58,7 +58,7 @@ def test_products_are_two_flops_for_each_multiply_add(mixed: Stage) -> None:
     assert calls.tensor_core_flops == counter.get_total_flops()
 
 
-def test_modules_without_modules_inside_are_recorded(mixed: Stage) -> None:
+def test_modules_without_modules_inside_are_recorded(mixed: CountedStage) -> None:
     assert record_calls(mixed).modules == (
         ModuleCall(class_name="Conv2d", weights=5 * 3 * 4, others=0, output=(29, 5, 30, 36)),
         ModuleCall(class_name="Linear", weights=7 * 12, others=12, output=(11, 13, 12)),

@@ -37,7 +37,7 @@ _LARGEST_STAGE: Final = "the largest peak of the stages"
 
 
 @frozen(kw_only=True)
-class Formulas:
+class ShownFormulas:
     """What a page says about a layer, a stage or a training step; only stages have a peak.
 
     Parameters
@@ -60,21 +60,21 @@ class Formulas:
     values: Mapping[str, int]
     in_layer: bool = False
 
-    def restrict(self, metrics: Iterable[MetricBlock], peak: PeakBlock | None) -> Formulas:
+    def restrict(self, metrics: Iterable[MetricBlock], peak: PeakBlock | None) -> ShownFormulas:
         """Return some of the metrics and the peak, or no peak, with what is in them."""
         formulas = [block.formula for block in metrics]
-        printer, quantities = make_printer(formulas, self.model, self.filled_in)
+        printer, abbreviations = make_printer(formulas, self.model, self.filled_in)
         beside: tuple[sympy.Expr, ...] = ()
         if peak is not None and peak.formula is not None:
             beside = peak.formula.printed
             peak = evolve(peak, blocks=peak.formula.typeset(printer))  # first: the section explains all of it
         section = build_section(
-            formulas, printer, quantities, self.values, self.model.dimensions, beside=beside, in_layer=self.in_layer
+            formulas, printer, abbreviations, self.values, self.model.dimensions, beside=beside, in_layer=self.in_layer
         )
         return evolve(self, section=section, peak=peak)
 
 
-def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
+def find_formulas(compiled: CompiledModel, name: str) -> list[ShownFormulas]:
     """Return the stage, the training step or the layer of this name, or else the layers of this torch class.
 
     Raises
@@ -93,7 +93,7 @@ def find_formulas(compiled: CompiledModel, name: str) -> list[Formulas]:
     )
     if name in compiled.stages:
         stage = _build_stage(source, name)
-        shown = Formulas(
+        shown = ShownFormulas(
             name=name,
             description=stage.description.replace("``", ""),
             section=stage.section,
@@ -120,9 +120,9 @@ def _build_stage(source: PageInput, name: str) -> StagePage:
     return build_stage_page(source, name, ())
 
 
-def _read_layer(source: PageInput, entry: LayerEntry) -> Formulas:
+def _read_layer(source: PageInput, entry: LayerEntry) -> ShownFormulas:
     page = build_layer_page(source, entry, ())
-    shown = Formulas(
+    shown = ShownFormulas(
         name=page.name,
         description=page.description[0].replace("``", ""),
         section=page.section,
@@ -134,7 +134,7 @@ def _read_layer(source: PageInput, entry: LayerEntry) -> Formulas:
     return shown.restrict(page.section.metrics, None)
 
 
-def choose_metric(formulas: Formulas, metric: str) -> Formulas:
+def choose_metric(formulas: ShownFormulas, metric: str) -> ShownFormulas:
     """Return the formulas with one metric only.
 
     Raises
@@ -150,7 +150,7 @@ def choose_metric(formulas: Formulas, metric: str) -> Formulas:
     return formulas.restrict(blocks, peak)
 
 
-def render_latex(formulas: Formulas) -> str:
+def render_latex(formulas: ShownFormulas) -> str:
     """Return the formulas as displayed LaTeX, after what the names in them stand for."""
     lines = [f"% {formulas.name}: {formulas.description}"]
     lines += [f"% ${size.latex}$: {size.name}, {size.meaning}" for size in formulas.section.sizes]
@@ -163,7 +163,7 @@ def render_latex(formulas: Formulas) -> str:
     return "\n".join([*lines, *(f"\\[\n{display}\n\\]" for display in displays)])
 
 
-def render(formulas: Formulas, *, width: int, unicode: bool) -> Iterator[RenderableType]:
+def render(formulas: ShownFormulas, *, width: int, unicode: bool) -> Iterator[RenderableType]:
     """Yield the formulas with their values, then what is in them."""
     yield Text(formulas.name, style="bold").append(f": {formulas.description}\n", style="not bold")
     for block in formulas.section.metrics:
@@ -311,7 +311,7 @@ def _write_lines(lines: Iterable[Line], width: int) -> str:
     )  # fmt: skip
 
 
-def _explain(formulas: Formulas, unicode: bool) -> Iterator[RenderableType]:
+def _explain(formulas: ShownFormulas, unicode: bool) -> Iterator[RenderableType]:
     """Yield what the formulas are made of, and nothing else."""
     shown: list[Formula | PeakFormula] = [block.formula for block in formulas.section.metrics]
     if formulas.peak is not None and formulas.peak.formula is not None:

@@ -64,7 +64,7 @@ def solve(
     if as_json and latex:
         raise typer.BadParameter("choose --json or --latex", param_hint="--latex")
     compiled = compile_graph(read_graph(graph, model), model)
-    own = {} if hardware is None else list_quantities(find_hardware(hardware), dtype)
+    own = {} if hardware is None else list_numbers(find_hardware(hardware), dtype)
     if hardware is None and "card." in question:
         raise WorkloadError("the question is about a card", place="card", remedy="choose one: --hardware h100-sxm")
     found = answer(
@@ -81,7 +81,7 @@ def solve(
         typer.echo(describe(found, over))
 
 
-def list_quantities(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:
+def list_numbers(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:
     """Return the numbers of a card by their names in questions.
 
     Raises

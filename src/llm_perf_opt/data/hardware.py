@@ -23,7 +23,7 @@ Float32MatmulPrecision = Literal["highest", "high"]
 Unit = Literal["tensor_cores", "cuda_cores"]
 """What multiplies matrices."""
 
-RATE = rules.Rule(
+RATE = rules.FieldRule(
     expected="a finite number above 0",
     accepts=lambda value: type(value) is float and 0 < value < math.inf,
     schema={"type": "number", "exclusiveMinimum": 0, "description": "per second"},

@@ -25,7 +25,7 @@ RunStage = Literal["vision", "projector", "prefill", "decode"]
 CostedStage = Literal[RunStage, "request"]
 Limit = Literal["tensor_cores", "cuda_cores", "memory"]
 
-EFFICIENCY = rules.Rule(
+EFFICIENCY = rules.FieldRule(
     expected="a number above 0, at most 1",
     accepts=lambda value: type(value) is float and 0 < value <= 1,
     schema={"type": "number", "exclusiveMinimum": 0, "maximum": 1, "description": "part of the peak rates"},

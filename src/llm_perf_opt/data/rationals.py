@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import Final, TypeAlias
 
-from llm_perf_opt.data.rules import LARGEST_WHOLE_NUMBER, Rule
+from llm_perf_opt.data.rules import LARGEST_WHOLE_NUMBER, FieldRule
 from modelmeter.support.errors import WorkloadError
 
 Rational: TypeAlias = int | Fraction
@@ -18,7 +18,7 @@ _LONGEST: Final = 40
 """Characters of a number that someone types."""
 
 
-def amount(minimum: int = 0) -> Rule:
+def amount(minimum: int = 0) -> FieldRule:
     """Return the rule of a whole number of at least ``minimum``, or of a fraction above it.
 
     Both are below 2^63, and so is a denominator. In files a fraction is text, ``"11/2"``, in its lowest terms.
@@ -29,7 +29,7 @@ def amount(minimum: int = 0) -> Rule:
             return value.denominator > 1 and minimum <= value and max(value.as_integer_ratio()) <= LARGEST_WHOLE_NUMBER
         return type(value) is int and minimum <= value <= LARGEST_WHOLE_NUMBER
 
-    return Rule(
+    return FieldRule(
         expected=f'a whole number of at least {minimum}, below 2^63, or a fraction such as "11/2"',
         accepts=accepts,
         schema={

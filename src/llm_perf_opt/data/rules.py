@@ -23,7 +23,7 @@ def _no_parts(value: Any, place: str) -> None:
 
 
 @frozen(kw_only=True, eq=False)
-class Rule:
+class FieldRule:
     """A validator for :func:`attrs.field` that refuses with a :class:`RecordError` and never converts.
 
     Parameters
@@ -57,40 +57,40 @@ class Rule:
         self.check(value, attribute.name)
 
 
-TEXT = Rule(
+TEXT = FieldRule(
     expected="text that UTF-8 can hold",
     accepts=lambda value: isinstance(value, str) and not re.search("[\ud800-\udfff]", value),
     schema={"type": "string"},
 )
 
-IDENTIFIER = Rule(
+IDENTIFIER = FieldRule(
     expected="one line of text without blanks around it",
     accepts=lambda value: isinstance(value, str) and value == value.strip() != "" and value.isprintable(),
     schema={"type": "string", "minLength": 1},
 )
 
 _ABSOLUTE = r"^(/|[A-Za-z]:[/\\]|\\\\)"
-ABSOLUTE_PATH = Rule(  # of any system, so that a report written on one can be read on another
+ABSOLUTE_PATH = FieldRule(  # of any system, so that a report written on one can be read on another
     expected="an absolute path",
     accepts=lambda value: isinstance(value, str) and value.isprintable() and bool(re.match(_ABSOLUTE, value)),
     schema={"type": "string", "pattern": _ABSOLUTE},
 )
 
-FLAG = Rule(expected="true or false", accepts=lambda value: type(value) is bool, schema={"type": "boolean"})
+FLAG = FieldRule(expected="true or false", accepts=lambda value: type(value) is bool, schema={"type": "boolean"})
 
 
-def whole_number(minimum: int = 0) -> Rule:
+def whole_number(minimum: int = 0) -> FieldRule:
     """Return the rule of an integer from ``minimum`` to 2^63 - 1."""
-    return Rule(
+    return FieldRule(
         expected=f"a whole number of at least {minimum}, below 2^63",
         accepts=lambda value: type(value) is int and minimum <= value <= LARGEST_WHOLE_NUMBER,
         schema={"type": "integer", "minimum": minimum, "maximum": LARGEST_WHOLE_NUMBER},
     )
 
 
-def number(unit: str) -> Rule:
+def number(unit: str) -> FieldRule:
     """Return the rule of a finite float that is not negative; the schema states the unit."""
-    return Rule(
+    return FieldRule(
         expected="a finite number of at least 0",
         accepts=lambda value: type(value) is float and 0 <= value < math.inf,  # a NaN fails every comparison
         schema={"type": "number", "minimum": 0, "description": unit},
@@ -102,30 +102,30 @@ TFLOPS = number("10^12 FLOPs")
 TERABITS = number("terabits: 10^12 bits")
 GIBIBYTES = number("2^30 bytes")
 RATIO = number("predicted time / measured time")
-MEASURED_MILLISECONDS = Rule(
+MEASURED_MILLISECONDS = FieldRule(
     expected="a finite number above 0",
     accepts=lambda value: type(value) is float and 0 < value < math.inf,
     schema={"type": "number", "exclusiveMinimum": 0, "description": "milliseconds"},
 )
-SHARE = Rule(
+SHARE = FieldRule(
     expected="a number from 0 to 1",
     accepts=lambda value: type(value) is float and 0 <= value <= 1,
     schema={"type": "number", "minimum": 0, "maximum": 1, "description": "part of 1"},
 )
 
 
-def choice(*words: str) -> Rule:
+def choice(*words: str) -> FieldRule:
     """Return the rule of a few words."""
-    return Rule(
+    return FieldRule(
         expected="one of " + ", ".join(words),
         accepts=lambda value: isinstance(value, str) and value in words,
         schema={"enum": list(words)},
     )
 
 
-def record(record_type: type) -> Rule:
+def record(record_type: type) -> FieldRule:
     """Return the rule of a record of one class, which has checked itself."""
-    return Rule(
+    return FieldRule(
         expected=f"a record {record_type.__name__}",
         accepts=lambda value: isinstance(value, record_type),
         schema={"$ref": f"#/$defs/{record_type.__name__}"},
@@ -133,7 +133,7 @@ def record(record_type: type) -> Rule:
     )
 
 
-def or_none(rule: Rule) -> Rule:
+def or_none(rule: FieldRule) -> FieldRule:
     """Return a rule that also accepts None; for a rule without parts."""
     return evolve(
         rule,
@@ -143,7 +143,7 @@ def or_none(rule: Rule) -> Rule:
     )
 
 
-def sequence(item_rule: Rule, *, distinct: bool = False, key: str = "") -> Rule:
+def sequence(item_rule: FieldRule, *, distinct: bool = False, key: str = "") -> FieldRule:
     """Return the rule of a tuple of what another rule accepts, in a meaningful order.
 
     Parameters
@@ -170,7 +170,7 @@ def sequence(item_rule: Rule, *, distinct: bool = False, key: str = "") -> Rule:
                         found=_describe(identity),
                     )
 
-    return Rule(
+    return FieldRule(
         expected="a list",
         accepts=lambda value: type(value) is tuple,
         schema={"type": "array", "items": item_rule.schema} | ({"uniqueItems": True} if distinct else {}),
@@ -179,7 +179,7 @@ def sequence(item_rule: Rule, *, distinct: bool = False, key: str = "") -> Rule:
     )
 
 
-def mapping_of(key_rule: Rule, value_rule: Rule) -> Rule:
+def mapping_of(key_rule: FieldRule, value_rule: FieldRule) -> FieldRule:
     """Return the rule of a mapping whose keys and values obey rules of their own."""
 
     def check_items(items: Mapping[Any, Any], place: str) -> None:
@@ -187,7 +187,7 @@ def mapping_of(key_rule: Rule, value_rule: Rule) -> Rule:
             key_rule.check(key, f"{place} (a name)")
             value_rule.check(value, f"{place}.{key}")
 
-    return Rule(
+    return FieldRule(
         expected="at least one value by name",
         accepts=lambda value: isinstance(value, Mapping) and len(value) > 0,
         schema={
@@ -208,7 +208,7 @@ def _is_argument(value: object) -> bool:
     return value is None or type(value) is bool or TEXT.accepts(value)
 
 
-_ARGUMENT = Rule(  # numbers may be negative, because an argument such as dim=-1 may
+_ARGUMENT = FieldRule(  # numbers may be negative, because an argument such as dim=-1 may
     expected="text, a finite number, true, false, null, or a flat list of these",
     accepts=_is_argument,
     schema={"type": ["string", "number", "boolean", "null"]},
@@ -222,7 +222,7 @@ def _check_arguments(arguments: Mapping[Any, Any], place: str) -> None:
         (_ARGUMENT_LIST if type(value) is tuple else _ARGUMENT).check(value, f"{place}.{name}")
 
 
-ARGUMENTS = Rule(
+ARGUMENTS = FieldRule(
     expected="arguments by name",
     accepts=lambda value: isinstance(value, Mapping),
     schema={"type": "object", "additionalProperties": {"anyOf": [_ARGUMENT.schema, _ARGUMENT_LIST.schema]}},

@@ -8,7 +8,7 @@ from typing import Any, cast
 import attrs
 
 from llm_perf_opt.data.report import AnalyticModelReport
-from llm_perf_opt.data.rules import Rule
+from llm_perf_opt.data.rules import FieldRule
 from llm_perf_opt.data.serialization import VERSION_KEY
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -50,5 +50,5 @@ def _object_schema(record_type: type) -> dict[str, Any]:
     }
 
 
-def _rules(record_type: type) -> dict[str, Rule]:
-    return {name: cast(Rule, attribute.validator) for name, attribute in attrs.fields_dict(record_type).items()}
+def _rules(record_type: type) -> dict[str, FieldRule]:
+    return {name: cast(FieldRule, attribute.validator) for name, attribute in attrs.fields_dict(record_type).items()}

@@ -13,7 +13,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode  # what torch's own counters are made of
 from torch.utils._pytree import tree_leaves  # knows every container that torch modules pass around
 
-from modelmeter.graph.module_graph import Call, Shape, is_number
+from modelmeter.graph.module_graph import ModuleCall, Shape, is_number
 from modelmeter.support.errors import TraceError
 
 
@@ -80,7 +80,7 @@ class ForwardRecorder:
 
     def __init__(self, paths: Mapping[nn.Module, str]) -> None:
         self.paths = paths
-        self.calls: defaultdict[str, list[Call]] = defaultdict(list)
+        self.calls: defaultdict[str, list[ModuleCall]] = defaultdict(list)
         self.outputs: defaultdict[str, list[tuple[Shape, ...]]] = defaultdict(list)
         self.call_order: dict[str, None] = {}
         self.flow = DataFlow()
@@ -135,7 +135,7 @@ class ForwardRecorder:
         if not outputs:
             raise TraceError("a module returns no tensor", place=self.place, found=type(output).__name__)
         path, self.flow.active, inputs = self._stack.pop()
-        self.calls[path].append(Call(run=self._run, input_shapes=inputs, output_shape=outputs[0]))
+        self.calls[path].append(ModuleCall(run=self._run, input_shapes=inputs, output_shape=outputs[0]))
         self.outputs[path].append(outputs)
 
 

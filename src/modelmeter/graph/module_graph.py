@@ -19,7 +19,7 @@ from attrs import field, frozen
 from cattrs import ClassValidationError
 
 from modelmeter.graph.module_node import (
-    Call,
+    ModuleCall,
     ModuleNode,
     Repetition,
     Shape,
@@ -37,7 +37,8 @@ from modelmeter.support.files import describe_failure, read_text, write_text
 from modelmeter.support.generated_files import GRAPH_FILE
 
 __all__ = [
-    "Call", "ModuleGraph", "ModuleNode", "Repetition", "Shape", "is_inside", "is_number", "join_path", "name_group"
+    "ModuleCall", "ModuleGraph", "ModuleNode", "Repetition", "Shape", "is_inside", "is_number", "join_path",
+    "name_group",
 ]  # fmt: skip
 
 SCHEMA_VERSION: Final = 2

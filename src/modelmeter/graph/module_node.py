@@ -29,7 +29,7 @@ _CLASS = re.compile(r"[\w.<>]{1,500}")
 
 
 @frozen(kw_only=True)
-class Call:
+class ModuleCall:
     """One call of a module.
 
     Parameters
@@ -77,7 +77,7 @@ class ModuleNode:
     qualified_class_name: str
     parameter_count: int
     own_parameter_count: int
-    calls: tuple[Call, ...]
+    calls: tuple[ModuleCall, ...]
     repetition: Repetition
     repetition_count: int
     is_torch_builtin: bool

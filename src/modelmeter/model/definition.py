@@ -17,7 +17,7 @@ from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.loop import Loop
 from modelmeter.model.naming import choose_name
-from modelmeter.model.presentation import Checks, Quantity, Repetition
+from modelmeter.model.presentation import Abbreviation, Checks, Repetition
 from modelmeter.model.stages import REQUEST, TRAINING_STEP, Stage, TrainingStep
 
 
@@ -129,7 +129,7 @@ class Model:
         Two sizes that are one axis of a grid of workloads, by the name of the axis.
     repetition
         What stages do in the same way for two kinds of views; pages show one function of a kind.
-    list_quantities
+    list_abbreviations
         Returns parts of formulas that have a name on the pages, those that others are made of first; sizes of the
         architecture that are filled in are given.
     description, workload_words
@@ -174,7 +174,7 @@ class Model:
     derived: tuple[DerivedSize, ...] = ()
     pairs: Mapping[str, tuple[str, str]] = field(factory=dict)
     repetition: Repetition | None = None
-    list_quantities: Callable[[Mapping[str, int]], Sequence[Quantity]] = lambda sizes: ()
+    list_abbreviations: Callable[[Mapping[str, int]], Sequence[Abbreviation]] = lambda sizes: ()
     description: str = ""
     workload_words: str = ""
     alive_beside: str = ""

@@ -12,7 +12,7 @@ _BOUND = (
 
 
 @frozen(kw_only=True)
-class Quantity:
+class Abbreviation:
     """A part of formulas that has a name on the pages.
 
     Parameters

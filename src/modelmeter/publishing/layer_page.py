@@ -28,7 +28,7 @@ from modelmeter.publishing.page_input import (
     make_printer,
     read_flags,
 )
-from modelmeter.publishing.page_spec import ChildRow, LayerPage, OccurrenceRow, OperatorRow, Share, ShareRow, Variant
+from modelmeter.publishing.page_spec import ChildRow, LayerPage, OccurrenceRow, PricedOperator, Share, ShareRow, Variant
 from modelmeter.publishing.text import describe
 from modelmeter.support.errors import FormulaError
 
@@ -44,7 +44,7 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[st
     calls = [call for bound in source.model.walk() for call in bound.calls if type(call.layer) is type(entry.layer)]
     values = {**source.defaults, **entry.sizes}
     formulas = _place_formulas(source, entry) if is_placed else _formulas(source, entry.layer)
-    printer, quantities = make_printer(formulas, source.definition, source.architecture if is_placed else {})
+    printer, abbreviations = make_printer(formulas, source.definition, source.architecture if is_placed else {})
     rows = _Rows(source, printer, fills=is_placed)
     operators = rows.operators(entry.layer)
     children = tuple(rows.children(entry.layer, ""))
@@ -59,7 +59,7 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[st
         section=build_section(
             formulas,
             printer,
-            quantities,
+            abbreviations,
             values,
             source.dimensions,
             beside=rows.printed,
@@ -126,12 +126,12 @@ def _variants(source: PageInput, entry: LayerEntry, calls: list[BoundCall]) -> I
             for formula in _formulas(source, layer)
             if _size_of(layer, formula.metric) != _size_of(entry.layer, formula.metric)
         ]
-        printer, quantities = make_printer(formulas, source.definition, {})
+        printer, abbreviations = make_printer(formulas, source.definition, {})
         whole = {name: int(value) for name, value in values.items()}
         yield Variant(
             flags=tuple(flag for flag in flags if flag not in canonical),
             section=build_section(
-                formulas, printer, quantities, {**source.defaults, **whole}, source.dimensions, in_layer=True
+                formulas, printer, abbreviations, {**source.defaults, **whole}, source.dimensions, in_layer=True
             ),
         )
 
@@ -145,13 +145,13 @@ class _Rows:
         self._printer = printer
         self._fills = fills
 
-    def operators(self, layer: BaseLayer) -> tuple[OperatorRow, ...]:
+    def operators(self, layer: BaseLayer) -> tuple[PricedOperator, ...]:
         """Return the operators of the layer's own forward; alike ones in one row."""
         counts: dict[Operator, int] = {}
         for operator in layer.operators():
             counts[operator] = counts.get(operator, 0) + 1
         return tuple(
-            OperatorRow(
+            PricedOperator(
                 name=operator.name,
                 count=count,
                 tensor_core_flops=self._print(operator.tensor_core_flops),

@@ -20,12 +20,12 @@ from modelmeter.core.metrics import FUSED_IO
 from modelmeter.core.symbols import Dimensions
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.definition import Model
-from modelmeter.model.presentation import Quantity
+from modelmeter.model.presentation import Abbreviation
 from modelmeter.model.request import fold_metric
+from modelmeter.publishing.abbreviations import name_parts, used_abbreviations
 from modelmeter.publishing.formula import Formula, Part, Shown, arrange_part, typeset
 from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.publishing.page_spec import FormulaSection, Link, MetricBlock, PartRow, SizeRow
-from modelmeter.publishing.quantities import name_parts, used_quantities
 
 
 @frozen(kw_only=True, slots=False)
@@ -142,17 +142,17 @@ class PageInput:
 
 def make_printer(
     formulas: Sequence[Formula], model: Model, filled_in: Mapping[str, int]
-) -> tuple[FormulaPrinter, tuple[Quantity, ...]]:
+) -> tuple[FormulaPrinter, tuple[Abbreviation, ...]]:
     """Return a printer that names the parts of ``formulas``, whose sizes are ``filled_in``, and these parts."""
-    quantities = name_parts(formulas, model, filled_in)
-    names = {quantity.expression: quantity.latex for quantity in quantities}
-    return FormulaPrinter(names, names=model.dimensions.latex), quantities
+    abbreviations = name_parts(formulas, model, filled_in)
+    names = {abbreviation.expression: abbreviation.latex for abbreviation in abbreviations}
+    return FormulaPrinter(names, names=model.dimensions.latex), abbreviations
 
 
 def build_section(
     formulas: Sequence[Formula],
     printer: FormulaPrinter,
-    quantities: Iterable[Quantity],
+    abbreviations: Iterable[Abbreviation],
     values: Mapping[str, int],
     dimensions: Dimensions,
     *,
@@ -176,7 +176,7 @@ def build_section(
         MetricBlock(formula=formula, blocks=typeset(formula, printer), value=_value(formula, values))
         for formula in formulas
     )
-    parts = used_quantities(quantities, printer)
+    parts = used_abbreviations(abbreviations, printer)
     printed = [expression for block in metrics for expression in block.formula.printed]
     return FormulaSection(
         metrics=metrics,
@@ -185,8 +185,8 @@ def build_section(
             for name in dimensions.symbols_of(sympy.Tuple(*printed, *beside))
         ),
         parts=tuple(
-            PartRow(latex=quantity.latex, definition=definition, meaning=quantity.meaning)
-            for quantity, definition in parts
+            PartRow(latex=abbreviation.latex, definition=definition, meaning=abbreviation.meaning)
+            for abbreviation, definition in parts
         ),
         routes_experts=any(expression.has(RoutedReads) for expression in printed),
     )

@@ -94,7 +94,7 @@ class Link:
 
 
 @frozen(kw_only=True)
-class OperatorRow:
+class PricedOperator:
     """An operator of a layer's own forward, as LaTeX; elements by what stores them."""
 
     name: str
@@ -161,7 +161,7 @@ class LayerPage:
     run: str
     section: FormulaSection
     variants: tuple[Variant, ...]
-    operators: tuple[OperatorRow, ...]
+    operators: tuple[PricedOperator, ...]
     children: tuple[ChildRow, ...]
     occurrences: tuple[OccurrenceRow, ...]
     stages: tuple[str, ...]

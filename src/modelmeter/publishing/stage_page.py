@@ -27,13 +27,15 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
     root = source.model.node.path
     meanings = {each.name: each.meaning for each in source.definition.stages}
     formulas = [Formula(metric=metric, parts=(source.arrange_stage(root, stage, metric),)) for metric in SHOWN]
-    printer, quantities = make_printer(formulas, source.definition, source.architecture)
+    printer, abbreviations = make_printer(formulas, source.definition, source.architecture)
     peak = arrange_peak(stage, source.peaks[stage], source.definition)
     peak_blocks = peak.typeset(printer)  # before the section, which explains all that was printed
     return StagePage(
         name=stage,
         description=meanings[stage],
-        section=build_section(formulas, printer, quantities, source.defaults, source.dimensions, beside=peak.printed),
+        section=build_section(
+            formulas, printer, abbreviations, source.defaults, source.dimensions, beside=peak.printed
+        ),
         peak=_build_peak(source, stage, peak, peak_blocks),
         chained=(),
         shares=tuple(
@@ -57,7 +59,7 @@ def build_request_page(source: PageInput) -> StagePage:
     """Return the page of all stages together, with the sizes that follow from others in a request."""
     formulas = [_request_formula(source, metric) for metric in SHOWN]
     chained = chain_sizes(source)
-    printer, quantities = make_printer(formulas, source.definition, source.architecture)
+    printer, abbreviations = make_printer(formulas, source.definition, source.architecture)
     rows = tuple(
         PartRow(latex=source.dimensions.latex[size.name], definition=printer.print(formula), meaning=size.meaning)
         for size, formula in chained
@@ -68,7 +70,7 @@ def build_request_page(source: PageInput) -> StagePage:
         section=build_section(
             formulas,
             printer,
-            quantities,
+            abbreviations,
             source.defaults,
             source.dimensions,
             beside=[formula for _, formula in chained],

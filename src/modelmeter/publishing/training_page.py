@@ -30,7 +30,7 @@ def build_training_page(source: PageInput, training: TrainingStep, evidence: Seq
     ]
     used = {name for metric in METRICS for name in names_of(cost[metric])}
     chained = [(size, formula) for size, formula in chain_sizes(source) if size.name in used]
-    printer, quantities = make_printer(formulas, model, source.architecture)
+    printer, abbreviations = make_printer(formulas, model, source.architecture)
     totals = _evaluate(source, whole.training_cost)
     return StagePage(
         name=TRAINING_STEP,
@@ -38,7 +38,7 @@ def build_training_page(source: PageInput, training: TrainingStep, evidence: Seq
         section=build_section(
             formulas,
             printer,
-            quantities,
+            abbreviations,
             source.defaults,
             source.dimensions,
             beside=[formula for _, formula in chained],

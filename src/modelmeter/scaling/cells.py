@@ -15,7 +15,7 @@ from math import gcd, lcm
 from attrs import frozen
 
 from modelmeter.scaling import univariate
-from modelmeter.scaling.program import Instruction, Program, compile_terms
+from modelmeter.scaling.program import Instruction, Instructions, compile_terms
 from modelmeter.scaling.terms import BRACKETS, CHOICES, ROUNDINGS, Number, Term, apply
 from modelmeter.scaling.univariate import Coefficients, Run, find_signs
 from modelmeter.support.errors import FormulaError
@@ -77,7 +77,7 @@ class Piece:
     polynomials: tuple[Coefficients, ...]
 
 
-def find_pieces(formulas: Sequence[Term] | Program, name: str, cells: Sequence[Cell]) -> list[Piece]:
+def find_pieces(formulas: Sequence[Term] | Instructions, name: str, cells: Sequence[Cell]) -> list[Piece]:
     """Return formulas of one size as polynomials, on cells that cover the given ones.
 
     Parameters
@@ -92,7 +92,7 @@ def find_pieces(formulas: Sequence[Term] | Program, name: str, cells: Sequence[C
     NotResolvedError
         If a formula divides by a size, or has too many pieces.
     """
-    program = formulas if isinstance(formulas, Program) else compile_terms(formulas)
+    program = formulas if isinstance(formulas, Instructions) else compile_terms(formulas)
     pending = list(reversed(cells))
     pieces: list[Piece] = []
     while pending:
@@ -136,7 +136,7 @@ class _CellReader:
                 parts += Cell(cell.modulus, cell.residue, first, last).refine(self._factor)
         return parts
 
-    def read(self, program: Program) -> tuple[Coefficients, ...] | None:
+    def read(self, program: Instructions) -> tuple[Coefficients, ...] | None:
         """Return the polynomials in q of formulas, or None where the cell must be split."""
         found: list[Coefficients | None] = []
         for instruction in program.instructions:

@@ -12,7 +12,7 @@ from modelmeter.scaling import terms, univariate
 from modelmeter.scaling.cells import Cell, Piece, find_pieces
 from modelmeter.scaling.cover import cell_to_json, cells_from_json, check_cover
 from modelmeter.scaling.domain import Range
-from modelmeter.scaling.program import Program, compile_terms
+from modelmeter.scaling.program import Instructions, compile_terms
 from modelmeter.scaling.terms import Term
 from modelmeter.support.errors import CertificateError, FormulaError
 
@@ -172,7 +172,7 @@ def refusing_formulas() -> Iterator[None]:
         raise CertificateError("a formula is nested too deeply") from None
 
 
-def replay_pieces(program: Program, name: str, cell: Cell) -> list[Piece]:
+def replay_pieces(program: Instructions, name: str, cell: Cell) -> list[Piece]:
     """Return the pieces of a formula on a cell of a certificate.
 
     Raises

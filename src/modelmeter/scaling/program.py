@@ -35,7 +35,7 @@ class Instruction:
 
 
 @frozen
-class Program:
+class Instructions:
     """Terms as instructions; the parts of each come before it.
 
     Parameters
@@ -73,7 +73,7 @@ class Program:
         return [found[output] for output in self.outputs]
 
 
-def compile_terms(listed: Sequence[Term]) -> Program:
+def compile_terms(listed: Sequence[Term]) -> Instructions:
     """Return terms as instructions."""
     places: dict[Term, int] = {}
     instructions: list[Instruction] = []
@@ -96,4 +96,4 @@ def compile_terms(listed: Sequence[Term]) -> Program:
         return places[term]
 
     outputs = tuple(map(visit, listed))
-    return Program(tuple(instructions), outputs)
+    return Instructions(tuple(instructions), outputs)

@@ -11,6 +11,7 @@ from modelmeter.evaluators.server_steps import CHUNK, STEP
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.definition import ConfigReading, Derivation, DerivedSize, Model
 from modelmeter.model.loop import Loop
+from modelmeter.models.deepseek_ocr.abbreviations import VIEWS, list_abbreviations
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture, read_hf_config
 from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symbolic_sizes
 from modelmeter.models.deepseek_ocr.checks import CHECKS
@@ -18,7 +19,6 @@ from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.graph_sizes import read_architecture
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.package import PACKAGE
-from modelmeter.models.deepseek_ocr.quantities import VIEWS, list_quantities
 from modelmeter.models.deepseek_ocr.server_steps import cost_chunk, cost_step, server_sizes
 from modelmeter.models.deepseek_ocr.stages import STAGE_RECORDS, TRAINING, stage_of
 from modelmeter.models.deepseek_ocr.vision_tokens import prompt_image_tokens
@@ -93,7 +93,7 @@ MODEL: Final = Model(
     checks=CHECKS,
     pairs={"num_tiles": ("num_width_tiles", "num_height_tiles")},
     repetition=VIEWS,
-    list_quantities=list_quantities,
+    list_abbreviations=list_abbreviations,
     derivations=(
         Derivation(
             name="seq_len",

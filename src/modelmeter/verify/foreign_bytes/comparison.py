@@ -16,7 +16,7 @@ from modelmeter.verify.foreign_bytes.records import Recording, Sides
 
 
 @frozen(kw_only=True)
-class OperatorRow:
+class ComparedOperator:
     """One ATen operator in both implementations.
 
     Parameters
@@ -69,7 +69,7 @@ class Traffic:
         The causes with the bytes that each one adds, or takes away, in their order.
     """
 
-    operators: tuple[OperatorRow, ...]
+    operators: tuple[ComparedOperator, ...]
     causes: tuple[tuple[Cause, int], ...]
 
     @property
@@ -126,7 +126,7 @@ def explain_traffic(known: Mapping[str, int], sides: Sides, causes: Sequence[Cau
                 remedy="add a cause to those of the stage",
             )  # fmt: skip
     rows = (
-        OperatorRow(
+        ComparedOperator(
             name=name,
             our_calls=our_calls[name],
             their_calls=their_calls[name],

@@ -14,7 +14,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 
 from modelmeter.verify.dispatch import tensors_in
-from modelmeter.verify.other_counters.stage import Stage
+from modelmeter.verify.other_counters.stage import CountedStage
 
 ATTENTION = ("scaled_dot_product_attention", "decomposed_relative_attention")
 
@@ -96,7 +96,7 @@ class StageCalls:
         return sum(call.tensor_core_flops for call in self.functions)
 
 
-def record_calls(stage: Stage) -> StageCalls:
+def record_calls(stage: CountedStage) -> StageCalls:
     """Run ``stage`` and record its calls."""
     recorder = _Recorder()
     with ExitStack() as hooks:

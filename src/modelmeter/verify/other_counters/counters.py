@@ -14,7 +14,7 @@ from attrs import frozen
 from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.support.errors import CountError
-from modelmeter.verify.other_counters.stage import Stage
+from modelmeter.verify.other_counters.stage import CountedStage
 
 Device = Literal["cpu", "meta"]
 
@@ -59,7 +59,7 @@ class Counter:
     package: str
     call: str
     unit: Literal["FLOPs", "multiply-adds", "multiply-adds and calls them FLOPs"]
-    count: Callable[[Stage], Count]
+    count: Callable[[CountedStage], Count]
     needs_data: frozenset[str] = frozenset()
     device: Device = "cpu"
 
@@ -69,20 +69,20 @@ class Counter:
         return version(self.package).partition("+")[0]
 
 
-def _count_with_torch(stage: Stage) -> Count:
+def _count_with_torch(stage: CountedStage) -> Count:
     with FlopCounterMode(display=False) as counter:
         stage.run()
     return Count(flops=counter.get_total_flops())
 
 
-def _count_with_torchinfo(stage: Stage) -> Count:
+def _count_with_torchinfo(stage: CountedStage) -> Count:
     torchinfo = _load("torchinfo")
     with torch.no_grad():
         summary = torchinfo.summary(stage.module, input_data=dict(stage.inputs), verbose=0)
     return Count(flops=2 * summary.total_mult_adds)
 
 
-def _count_with_fvcore(stage: Stage) -> Count:
+def _count_with_fvcore(stage: CountedStage) -> Count:
     analysis = _load("fvcore.nn").FlopCountAnalysis(stage.module, tuple(stage.inputs.values()))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
     with torch.no_grad():
@@ -91,7 +91,7 @@ def _count_with_fvcore(stage: Stage) -> Count:
     return Count(flops=2 * _whole(multiply_adds), unsupported=tuple(sorted(names)))
 
 
-def _count_with_calflops(stage: Stage) -> Count:
+def _count_with_calflops(stage: CountedStage) -> Count:
     calflops = _load("calflops")
     with torch.no_grad():
         flops, *_ = calflops.calculate_flops(
@@ -100,8 +100,8 @@ def _count_with_calflops(stage: Stage) -> Count:
     return Count(flops=_whole(flops))
 
 
-def _count_with_ptflops(backend: str) -> Callable[[Stage], Count]:
-    def count(stage: Stage) -> Count:
+def _count_with_ptflops(backend: str) -> Callable[[CountedStage], Count]:
+    def count(stage: CountedStage) -> Count:
         ptflops, printed = _load("ptflops"), io.StringIO()
         with torch.no_grad(), redirect_stdout(printed), redirect_stderr(printed):
             multiply_adds, _ = ptflops.get_model_complexity_info(

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 @frozen(kw_only=True)
-class Stage:
+class CountedStage:
     """A stage to count.
 
     Parameters
@@ -39,7 +39,7 @@ class Stage:
 
 
 @contextmanager
-def without_data(build_stages: Callable[[], Mapping[str, Stage]]) -> Iterator[dict[str, Stage]]:
+def without_data(build_stages: Callable[[], Mapping[str, CountedStage]]) -> Iterator[dict[str, CountedStage]]:
     """Give the stages on the CPU device with tensors that have no data: operators are chosen as for real ones."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         yield {name: evolve(stage, module=_WithoutData(stage.module)) for name, stage in build_stages().items()}

@@ -17,7 +17,7 @@ from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.page import Section, re
 from modelmeter.models.deepseek_ocr.workload import Workload
 from modelmeter.publishing.text import format_number
 from modelmeter.verify.foreign_bytes.causes import Moved, make_cause, ours, theirs
-from modelmeter.verify.foreign_bytes.comparison import AliveRow, OperatorRow, PeakPlace, Peaks, Traffic
+from modelmeter.verify.foreign_bytes.comparison import AliveRow, ComparedOperator, PeakPlace, Peaks, Traffic
 
 PAGE = Path(__file__).parents[4] / "codegen" / "formulas" / "bytes.md"
 PUBLISHED = DeepSeekOCRArchitecture()
@@ -28,11 +28,11 @@ SECTION = Section(
     title="A step",
     traffic=Traffic(
         operators=(
-            OperatorRow(
+            ComparedOperator(
                 name="mm", our_calls=3, their_calls=2000, ours=Moved(read_bytes=5000, written_bytes=500),
                 theirs=Moved(read_bytes=3000, written_bytes=500), causes=("less of it",),
             ),
-            OperatorRow(
+            ComparedOperator(
                 name="add", our_calls=7, their_calls=7, ours=Moved(read_bytes=11), theirs=Moved(read_bytes=11),
                 causes=(),
             ),

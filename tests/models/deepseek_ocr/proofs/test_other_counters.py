@@ -17,7 +17,7 @@ from modelmeter.models.deepseek_ocr.proofs.other_counters.comparison import coun
 from modelmeter.models.deepseek_ocr.proofs.other_counters.stages import build_stages
 from modelmeter.support.errors import CountError
 from modelmeter.verify.other_counters.counters import COUNTERS, EXACT, Count
-from modelmeter.verify.other_counters.stage import Stage
+from modelmeter.verify.other_counters.stage import CountedStage
 
 
 class Attend(nn.Module):
@@ -27,9 +27,9 @@ class Attend(nn.Module):
         return functional.scaled_dot_product_attention(query, keys, keys)
 
 
-def make_attention(device: str) -> Stage:
+def make_attention(device: str) -> CountedStage:
     query, keys = torch.zeros(3, 5, 7, 8, device=device), torch.zeros(3, 5, 11, 8, device=device)
-    return Stage(name="attention", module=Attend(), inputs={"query": query, "keys": keys})
+    return CountedStage(name="attention", module=Attend(), inputs={"query": query, "keys": keys})
 
 
 class Seen(TorchDispatchMode):
@@ -57,7 +57,7 @@ def test_flop_counter_mode_counts_attention_on_the_meta_device_only() -> None:
 
 def test_torchinfo_keeps_the_first_dimension_of_a_linear_layer_only() -> None:
     """3 rows of 5 positions: 3 x 7 x 11 multiply-adds, where there are 3 x 5 x 7 x 11, and 3 x 11 for the bias."""
-    linear = Stage(name="linear", module=nn.Linear(7, 11), inputs={"input": torch.zeros(3, 5, 7)})
+    linear = CountedStage(name="linear", module=nn.Linear(7, 11), inputs={"input": torch.zeros(3, 5, 7)})
     assert COUNTERS["torchinfo"].count(linear) == Count(flops=2 * (3 * 7 * 11 + 3 * 11))
 
 
@@ -95,5 +95,5 @@ def test_a_failure_that_ptflops_only_prints_is_an_error(capsys: pytest.CaptureFi
 
     for backend in ("ptflops", "ptflops (aten)"):
         with pytest.raises(CountError, match=r"broken: ptflops has failed; found .*ValueError.*of all things"):
-            COUNTERS[backend].count(Stage(name="broken", module=Broken(), inputs={"query": torch.zeros(3)}))
+            COUNTERS[backend].count(CountedStage(name="broken", module=Broken(), inputs={"query": torch.zeros(3)}))
     assert capsys.readouterr().out == ""

@@ -13,12 +13,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.models.deepseek_ocr.proofs.other_counters.stages import build_stages, stages_without_data
-from modelmeter.verify.other_counters.stage import Stage
+from modelmeter.verify.other_counters.stage import CountedStage
 
 STAGES = ["vision", "projector", "prefill", "decode"]
 
 
-def count_by_operator(stage: Stage) -> dict[str, int]:
+def count_by_operator(stage: CountedStage) -> dict[str, int]:
     with FlopCounterMode(display=False) as counter:
         stage.run()
     return {str(operator): flops for operator, flops in counter.get_flop_counts()["Global"].items()}

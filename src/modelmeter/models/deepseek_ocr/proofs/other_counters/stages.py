@@ -13,12 +13,12 @@ from modelmeter.models.deepseek_ocr.architecture import IMAGE_CHANNELS, DeepSeek
 from modelmeter.models.deepseek_ocr.reference import DeepseekOCRForCausalLM
 from modelmeter.models.deepseek_ocr.reference_cache import KeyValueCache
 from modelmeter.models.deepseek_ocr.workload import Workload
-from modelmeter.verify.other_counters.stage import Stage, without_data
+from modelmeter.verify.other_counters.stage import CountedStage, without_data
 
 
 def build_stages(
     architecture: DeepSeekOCRArchitecture, workload: Workload, *, device: torch.device | str
-) -> dict[str, Stage]:
+) -> dict[str, CountedStage]:
     """Return the stages of one model by name. Its weights are whatever ``device`` gives; experts take even shares."""
     with torch.device(device):
         model = DeepseekOCRForCausalLM(architecture, "even").eval()
@@ -31,17 +31,17 @@ def build_stages(
                 width = model.model.projector.layers.in_features
                 features[f"{name}_features"] = torch.zeros(number, int(grid) ** 2, width)
 
-        def decoder(name: str, *, cached: int, positions: int) -> Stage:
+        def decoder(name: str, *, cached: int, positions: int) -> CountedStage:
             cache = KeyValueCache(
                 architecture, batch_size=workload.batch_size, capacity=cached + positions, device=device,
                 dtype=torch.float32,
             )  # fmt: skip
             token_ids = torch.zeros(workload.batch_size, positions, dtype=torch.int64)
-            return Stage(name=name, module=_Decoder(model, cache, cached), inputs={"input_ids": token_ids})
+            return CountedStage(name=name, module=_Decoder(model, cache, cached), inputs={"input_ids": token_ids})
 
         stages = (
-            Stage(name="vision", module=_Vision(model), inputs=images),
-            Stage(name="projector", module=_Projector(model), inputs=features),
+            CountedStage(name="vision", module=_Vision(model), inputs=images),
+            CountedStage(name="projector", module=_Projector(model), inputs=features),
             decoder("prefill", cached=0, positions=workload.seq_len),
             decoder("decode", cached=workload.seq_len, positions=1),
         )
@@ -49,7 +49,7 @@ def build_stages(
 
 
 @contextmanager
-def stages_without_data(architecture: DeepSeekOCRArchitecture, workload: Workload) -> Iterator[dict[str, Stage]]:
+def stages_without_data(architecture: DeepSeekOCRArchitecture, workload: Workload) -> Iterator[dict[str, CountedStage]]:
     """Give the stages on the CPU device with tensors that have no data: operators are chosen as for real ones."""
     with without_data(lambda: build_stages(architecture, workload, device="cpu")) as stages:
         yield stages

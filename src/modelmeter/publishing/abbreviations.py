@@ -10,14 +10,14 @@ from modelmeter.core.functions import IntegerFunction, RoutedReads
 from modelmeter.core.symbols import symbol
 from modelmeter.layers.conv2d import convolved_size
 from modelmeter.model.definition import Model
-from modelmeter.model.presentation import Quantity
+from modelmeter.model.presentation import Abbreviation
 from modelmeter.publishing.formula import Formula
 from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.support.errors import FormulaError
 
 
-def name_parts(formulas: Iterable[Formula], model: Model, sizes: Mapping[str, int]) -> tuple[Quantity, ...]:
-    """Return the quantities that may be in ``formulas``, what others are made of first.
+def name_parts(formulas: Iterable[Formula], model: Model, sizes: Mapping[str, int]) -> tuple[Abbreviation, ...]:
+    """Return the abbreviations that may be in ``formulas``, what others are made of first.
 
     Parameters
     ----------
@@ -26,43 +26,45 @@ def name_parts(formulas: Iterable[Formula], model: Model, sizes: Mapping[str, in
     sizes
         The architecture's sizes that are filled in.
     """
-    named: dict[sympy.Expr, Quantity] = {}
-    for quantity in (*model.list_quantities(sizes), *_convolved_sides(), *_expert_reads(formulas)):
+    named: dict[sympy.Expr, Abbreviation] = {}
+    for abbreviation in (*model.list_abbreviations(sizes), *_convolved_sides(), *_expert_reads(formulas)):
         # The sizes of an architecture may make two of them one, or turn one into a plain size.
-        if isinstance(quantity.expression, IntegerFunction):
-            named.setdefault(quantity.expression, quantity)
+        if isinstance(abbreviation.expression, IntegerFunction):
+            named.setdefault(abbreviation.expression, abbreviation)
     return tuple(named.values())
 
 
-def used_quantities(quantities: Iterable[Quantity], printer: FormulaPrinter) -> tuple[tuple[Quantity, str], ...]:
-    """Return the quantities that ``printer`` printed so far, each with the LaTeX of its definition.
+def used_abbreviations(
+    abbreviations: Iterable[Abbreviation], printer: FormulaPrinter
+) -> tuple[tuple[Abbreviation, str], ...]:
+    """Return the abbreviations that ``printer`` printed so far, each with the LaTeX of its definition.
 
     Raises
     ------
     FormulaError
         If two of them have one name.
     """
-    definitions: dict[str, tuple[Quantity, str]] = {}
-    for quantity in reversed(tuple(quantities)):  # a definition uses the ones before it
-        if quantity.expression not in printer.used:
+    definitions: dict[str, tuple[Abbreviation, str]] = {}
+    for abbreviation in reversed(tuple(abbreviations)):  # a definition uses the ones before it
+        if abbreviation.expression not in printer.used:
             continue
-        if quantity.latex in definitions:
-            raise FormulaError("two parts of the formulas of a page have one name", found=quantity.latex)
-        definitions[quantity.latex] = (quantity, printer.define(quantity.expression))
+        if abbreviation.latex in definitions:
+            raise FormulaError("two parts of the formulas of a page have one name", found=abbreviation.latex)
+        definitions[abbreviation.latex] = (abbreviation, printer.define(abbreviation.expression))
     return tuple(reversed(definitions.values()))
 
 
-def _convolved_sides() -> list[Quantity]:
+def _convolved_sides() -> list[Abbreviation]:
     kernel = {"kernel_size": symbol("kernel_size"), "stride": symbol("stride"), "padding": symbol("padding")}
     return [
-        Quantity(
+        Abbreviation(
             latex=latex, meaning=f"output {side}", expression=sympy.sympify(convolved_size(symbol(side), **kernel))
         )
         for side, latex in (("height", r"H_{\mathrm{out}}"), ("width", r"W_{\mathrm{out}}"))
     ]
 
 
-def _expert_reads(formulas: Iterable[Formula]) -> list[Quantity]:
+def _expert_reads(formulas: Iterable[Formula]) -> list[Abbreviation]:
     """Return a name for each number of expert weights that is read, after the stage that reads it."""
     reads: dict[sympy.Expr, str] = {}
     for formula in formulas:
@@ -76,5 +78,5 @@ def _expert_reads(formulas: Iterable[Formula]) -> list[Quantity]:
         words = ",".join(word for word in (label, str(place)) if word)
         latex = rf"R_{{\mathrm{{{words}}}}}" if words else "R"
         meaning = "expected weights read of one matrix of the experts"
-        named.append(Quantity(latex=latex, meaning=meaning, expression=read))
+        named.append(Abbreviation(latex=latex, meaning=meaning, expression=read))
     return named

@@ -8,7 +8,7 @@ from typing import Final
 import sympy
 
 from modelmeter.core.functions import Size, ceil_div, exceeds, floor_div
-from modelmeter.model.presentation import Quantity, Repetition, View
+from modelmeter.model.presentation import Abbreviation, Repetition, View
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 
 _CALLS: Final = sympy.sympify(floor_div(symbol("batch_size"), symbol("vision_batch_size")))
@@ -27,15 +27,15 @@ VIEWS: Final = Repetition(
 """The global views of the pages of a call of the towers, and the tiles of these pages."""
 
 
-def _quantity(latex: str, meaning: str, expression: Size) -> Quantity:
-    return Quantity(latex=latex, meaning=meaning, expression=sympy.sympify(expression))
+def _abbreviate(latex: str, meaning: str, expression: Size) -> Abbreviation:
+    return Abbreviation(latex=latex, meaning=meaning, expression=sympy.sympify(expression))
 
 
-def list_quantities(sizes: Mapping[str, int]) -> list[Quantity]:
+def list_abbreviations(sizes: Mapping[str, int]) -> list[Abbreviation]:
     """Return the grids of the global view, of a tile, and of any view, and the sizes of heads."""
     found = [
-        _quantity(r"\tau", "1 where a page is cut into tiles, else 0", VIEWS.condition),
-        _quantity("C", "calls of the vision towers for one image of each prompt", _CALLS),
+        _abbreviate(r"\tau", "1 where a page is cut into tiles, else 0", VIEWS.condition),
+        _abbreviate("C", "calls of the vision towers for one image of each prompt", _CALLS),
     ]
     for side, label, of_what in (
         ("base_size", "base", "of the global view"),
@@ -48,21 +48,21 @@ def list_quantities(sizes: Mapping[str, int]) -> list[Quantity]:
     found += _grids(patches, symbol("window_size"), "", "of a view")
     windows = ceil_div(symbol("grid_size"), symbol("window_size"))
     heads = [
-        _quantity(r"d_{\mathrm{head}}", "channels of one head", floor_div(symbol("hidden_size"), symbol(count)))
+        _abbreviate(r"d_{\mathrm{head}}", "channels of one head", floor_div(symbol("hidden_size"), symbol(count)))
         for count in ("num_attention_heads", "num_heads")
     ]
-    return [*found, _quantity(r"m_{\mathrm{win}}", "windows along a side of the grid", windows), *heads]
+    return [*found, _abbreviate(r"m_{\mathrm{win}}", "windows along a side of the grid", windows), *heads]
 
 
-def _grids(patches: Size, window: Size, label: str, of_what: str) -> list[Quantity]:
+def _grids(patches: Size, window: Size, label: str, of_what: str) -> list[Abbreviation]:
     """Return the grids that a view has on its way through SAM."""
 
     def name(base: str, kind: str) -> str:
         return rf"{base}_{{\mathrm{{{','.join(word for word in (kind, label) if word)}}}}}"
 
     return [
-        _quantity(name("g", "patch"), f"patches along a side {of_what}", patches),
-        _quantity(name("m", "win"), f"attention windows along a side {of_what}", ceil_div(patches, window)),
-        _quantity(name("g", "half"), f"positions along a side {of_what}, halved once", ceil_div(patches, 2)),
-        _quantity(name("g", "" if label else "tok"), f"image tokens along a side {of_what}", ceil_div(patches, 4)),
+        _abbreviate(name("g", "patch"), f"patches along a side {of_what}", patches),
+        _abbreviate(name("m", "win"), f"attention windows along a side {of_what}", ceil_div(patches, window)),
+        _abbreviate(name("g", "half"), f"positions along a side {of_what}, halved once", ceil_div(patches, 2)),
+        _abbreviate(name("g", "" if label else "tok"), f"image tokens along a side {of_what}", ceil_div(patches, 4)),
     ]

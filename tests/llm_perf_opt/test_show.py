@@ -180,7 +180,7 @@ class TestShow:
 
     def test_an_unknown_name(self, run: Run) -> None:
         result = run("show", "deepseek_v2_mo")
-        assert_refused(result, "deepseek_v2_mo;", "did you mean deepseek_v2_moe", "decode, request, training_step, ")
+        assert_refused(result, "deepseek_v2_mo;", "did you mean deepseek_v2_moe or ")
 
     def test_an_unknown_metric(self, run: Run) -> None:
         assert_refused(run("show", "linear", "--metric", "io_byte"), "did you mean io_bytes", ", ".join(METRICS))

@@ -52,8 +52,8 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "models":  # the folder of the models, which is also the function that lists them
-        return import_module("modelmeter.models")
+    if name in ("models", "scaling"):  # folders; that of the models is also the function that lists them
+        return import_module(f"modelmeter.{name}")
     if name not in _PLACES:
         # With the module, Python names what comes close.
         problem = f"module {__name__!r} has no attribute {name!r}"

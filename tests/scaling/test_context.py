@@ -6,8 +6,8 @@ import sympy
 
 from modelmeter import scaling
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.scaling.context import put_sizes
 from modelmeter.scaling.question import ask
+from modelmeter.scaling.substitution import put_sizes
 
 
 def test_what_follows_from_a_free_size_does_not_bound_it(published: CompiledModel) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import sympy
+from attrs import evolve
 from hypothesis import given, settings
 from questions import LAST, QUESTIONS, N, costs, values
 
 import modelmeter
 from modelmeter import scaling
+from modelmeter.core.functions import RoutedReads, expected_routed_reads
 from modelmeter.scaling import Quantity
+from modelmeter.support.errors import CertificateError
 
 
 def check_against_values(answer: scaling.Crossover, differences: list[int]) -> None:
@@ -65,3 +69,23 @@ def test_attention_overtakes_the_mlps() -> None:
 def test_each_outcome(one: object, other: object, outcome: str, value: int | None) -> None:
     answer = scaling.crossover(Quantity(one, "a"), Quantity(other, "b"), over="n")  # type: ignore[arg-type]
     assert (answer.outcome, answer.value) == (outcome, value)
+
+
+def test_where_no_proof_is_found_the_checked_range_is_said() -> None:
+    """Ever more experts have no pieces: every size has a value of its own, and nothing is claimed beyond those seen."""
+    reads = Quantity(RoutedReads(N + 3, 2, sympy.Integer(7), sympy.Integer(5)), "reads")
+    answer = scaling.crossover(reads, Quantity(sympy.Integer(60), "60"), over="n", bounds={"n": (1, None)})
+    assert answer.known == "checked on 1..10000"
+    assert not answer.is_proved
+    assert answer.domain.ranges["n"].maximum == 10_000
+    assert "nothing is known beyond" in answer.sentence
+    assert answer.certificates == ()
+    # 14 choices, each of another expert where there are many: 70 weights in the end, and 60 from some number on.
+    assert answer.value is not None
+    assert (
+        expected_routed_reads(int(answer.value) + 3, 2, 7, 5)
+        >= 60
+        > expected_routed_reads(int(answer.value) + 2, 2, 7, 5)
+    )
+    with pytest.raises(CertificateError, match="has no certificate"):
+        evolve(answer, known="proved").check()

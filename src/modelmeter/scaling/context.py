@@ -14,6 +14,7 @@ from modelmeter.core.evaluate import evaluate
 from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimension
 from modelmeter.scaling.domain import Range
+from modelmeter.scaling.substitution import put_sizes
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import FormulaError, WorkloadError
 from modelmeter.support.suggestions import unknown_name
@@ -213,38 +214,6 @@ class Context:
 
 NO_CONTEXT = Context()
 """Of a number."""
-
-
-def put_sizes(formula: sympy.Expr, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
-    """Return a formula with values for the sizes of these names.
-
-    Maxima are not compared again: that is what takes the time, for the candidates of a peak a minute.
-    """
-    replaced = {symbol: values[symbol.name] for symbol in formula.free_symbols if symbol.name in values}
-    if not replaced:
-        return formula
-    if not formula.has(sympy.Max, sympy.Min):
-        result: sympy.Expr = formula.xreplace(replaced)
-        return result
-    return _put(formula, replaced, {})
-
-
-def _put(
-    formula: sympy.Expr, replaced: Mapping[sympy.Expr, sympy.Expr], known: dict[sympy.Expr, sympy.Expr]
-) -> sympy.Expr:
-    if formula in replaced:
-        return replaced[formula]
-    if not formula.args:
-        return formula
-    if formula not in known:
-        arguments = [_put(argument, replaced, known) for argument in formula.args]
-        if all(one is other for one, other in zip(arguments, formula.args, strict=True)):
-            known[formula] = formula
-        elif isinstance(formula, sympy.Max | sympy.Min):
-            known[formula] = formula.func(*arguments, evaluate=False)
-        else:
-            known[formula] = formula.func(*arguments)
-    return known[formula]
 
 
 def _narrow(known: Range, rule: Rule, least: Number | None) -> Range:

@@ -8,7 +8,6 @@ from fractions import Fraction
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling.context import put_sizes
 from modelmeter.scaling.crossover import crossover, of_one_unit
 from modelmeter.scaling.inverse import largest, smallest
 from modelmeter.scaling.limit import limit
@@ -20,6 +19,7 @@ from modelmeter.scaling.statement import Interval
 from modelmeter.scaling.studies import words
 from modelmeter.scaling.studies.records import Claim, IdentifiedStatement, with_domain, without_sizes
 from modelmeter.scaling.studies.words import Sizes
+from modelmeter.scaling.substitution import put_sizes
 from modelmeter.scaling.terms import Number
 
 

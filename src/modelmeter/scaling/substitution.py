@@ -1,0 +1,39 @@
+"""Numbers and formulas for sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy
+
+
+def put_sizes(formula: sympy.Expr, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
+    """Return a formula with values for the sizes of these names.
+
+    Maxima are not compared again: that is what takes the time, for the candidates of a peak a minute.
+    """
+    replaced = {symbol: values[symbol.name] for symbol in formula.free_symbols if symbol.name in values}
+    if not replaced:
+        return formula
+    if not formula.has(sympy.Max, sympy.Min):
+        result: sympy.Expr = formula.xreplace(replaced)
+        return result
+    return _put(formula, replaced, {})
+
+
+def _put(
+    formula: sympy.Expr, replaced: Mapping[sympy.Expr, sympy.Expr], known: dict[sympy.Expr, sympy.Expr]
+) -> sympy.Expr:
+    if formula in replaced:
+        return replaced[formula]
+    if not formula.args:
+        return formula
+    if formula not in known:
+        arguments = [_put(argument, replaced, known) for argument in formula.args]
+        if all(one is other for one, other in zip(arguments, formula.args, strict=True)):
+            known[formula] = formula
+        elif isinstance(formula, sympy.Max | sympy.Min):
+            known[formula] = formula.func(*arguments, evaluate=False)
+        else:
+            known[formula] = formula.func(*arguments)
+    return known[formula]

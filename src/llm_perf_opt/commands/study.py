@@ -35,7 +35,7 @@ def study(
     ] = None,
     model: ModelOption = DEFAULT,
 ) -> None:
-    """Derive what the formulas say: thresholds, largest batches, what to optimise."""
+    """Derive thresholds, largest batches, what to optimise."""
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.reporting.folder import check_folder
     from llm_perf_opt.studies import list_cards, render_files, write_studies

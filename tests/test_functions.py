@@ -66,13 +66,12 @@ def test_numbers_give_the_number_in_every_way_of_asking(
         assert build(first, second) == value
         assert type(build(first, second)) is int
         assert build(x, y).subs({x: first, y: second}) == value
-        assert eval(function.python(f"({first})", f"({second})")) == value
+        assert function(sympy.Integer(first), sympy.Integer(second)) == value
 
 
 @given(n=st.integers(0, 10**12))
 def test_triangular_numbers(n: int) -> None:
     assert Triangular(sympy.Integer(n)) == Fraction(n * (n + 1), 2)
-    assert eval(Triangular.python(f"({n})")) == Fraction(n * (n + 1), 2)
     assert Triangular(x).subs(x, n) == Fraction(n * (n + 1), 2)
 
 
@@ -250,8 +249,3 @@ def test_the_latex_of_each_function() -> None:
     assert sympy.latex(Exceeds(x, 1)) == r"\left[ x > 1 \right]"
     assert sympy.latex(Triangular(x)) == r"\frac{x \left(x + 1\right)}{2}"
     assert r"\left(1 - \frac{y}{x}\right)^{3}" in sympy.latex(RoutedReads(x, y, 3, 7))
-
-
-def test_the_text_of_routed_reads_asks_for_the_rule() -> None:
-    names = {"routed_reads": lambda *sizes: sizes, "expert_routing": "even"}
-    assert eval(RoutedReads.python("64", "6", "(2 * 3)", "7"), names) == (64, 6, 6, 7, "even")

@@ -20,15 +20,14 @@ Size: TypeAlias = int | sympy.Expr
 class IntegerFunction(sympy.Function):  # type: ignore[misc]  # sympy ships no types for Function
     """Base class: a function from integers to a non-negative integer, opaque to the algebra.
 
-    Subclasses give ``compute``, and two texts with places for the arguments: ``python_text`` is Python source of the
-    same computation, and ``latex_text`` is LaTeX. In source, arguments are atoms or in parentheses, and so is the text.
+    Subclasses give ``compute``, and ``latex_text`` with places for the arguments, which sympy's own printers read too.
+    What a function is in another language stands in the printer of that language, in one table.
     """
 
     is_integer = True
     is_nonnegative = True
     is_commutative = True
     arity: ClassVar[int] = 2
-    python_text: ClassVar[str]
     latex_text: ClassVar[str]
 
     @classmethod
@@ -42,11 +41,6 @@ class IntegerFunction(sympy.Function):  # type: ignore[misc]  # sympy ships no t
     def compute(*arguments: int) -> int:
         """Return the value on Python integers, exactly."""
         raise NotImplementedError
-
-    @classmethod
-    def python(cls, *arguments: str) -> str:
-        """Return Python source that computes the value from that of the arguments."""
-        return cls.python_text.format(*arguments)
 
     def _latex(self, printer: LatexPrinter) -> str:
         return self.latex_text.format(*(printer.doprint(argument) for argument in self.args))
@@ -67,7 +61,6 @@ class _Rounded(IntegerFunction):
 class CeilDiv(_Rounded):
     """``ceil(a / b)`` for integers ``a >= 0`` and ``b > 0``."""
 
-    python_text = "(-(-{0} // {1}))"
     latex_text = r"\left\lceil \frac{{{0}}}{{{1}}} \right\rceil"
 
     @classmethod
@@ -86,7 +79,6 @@ class CeilDiv(_Rounded):
 class FloorDiv(_Rounded):
     """``floor(a / b)`` for integers ``a >= 0`` and ``b > 0``."""
 
-    python_text = "({0} // {1})"
     latex_text = r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor"
 
     @staticmethod
@@ -126,7 +118,6 @@ class _Bracket(IntegerFunction):
 class Differs(_Bracket):
     """``[a != b]``: 1 where a resize, a padding or a copy is needed, else 0."""
 
-    python_text = "(1 if {0} != {1} else 0)"
     latex_text = r"\left[ {0} \ne {1} \right]"
     holds_if_less = holds_if_more = True
 
@@ -136,7 +127,6 @@ class Equals(_Bracket):
     without negative terms every formula grows with its dimensions.
     """
 
-    python_text = "(1 if {0} == {1} else 0)"
     latex_text = r"\left[ {0} = {1} \right]"
     holds_if_equal = True
 
@@ -144,7 +134,6 @@ class Equals(_Bracket):
 class Exceeds(_Bracket):
     """``[a > b]``: 1 where tiles are used, else 0."""
 
-    python_text = "(1 if {0} > {1} else 0)"
     latex_text = r"\left[ {0} > {1} \right]"
     holds_if_more = True
 
@@ -170,7 +159,6 @@ class Triangular(IntegerFunction):
     """``1 + 2 + ... + n = n (n + 1) / 2``: the closed form of a decode loop."""
 
     arity = 1
-    python_text = "({0} * ({0} + 1) // 2)"
     latex_text = r"\frac{{{0} \left({0} + 1\right)}}{{2}}"
 
     @staticmethod
@@ -188,7 +176,6 @@ class RoutedReads(IntegerFunction):
     """
 
     arity = 4
-    python_text = "routed_reads({0}, {1}, {2}, {3}, expert_routing)"
     latex_text = (
         r"\left\lfloor {0} \left(1 - \left(1 - \frac{{{1}}}{{{0}}}\right)^{{{2}}}\right)"
         r" \cdot \left({3}\right) \right\rceil"

@@ -12,12 +12,9 @@ from hypothesis import strategies as st
 
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation, Program
 from modelmeter.algebra.simplify import build_program
-from modelmeter.backends.python.printer import StatementPrinter, fill_lines, print_node, print_quotient
+from modelmeter.backends.python.printer import FORMS, StatementPrinter, fill_lines, print_node, print_quotient
 from modelmeter.core.evaluate import evaluate
-from modelmeter.core.functions import (
-    bounded_routed_reads,
-    expected_routed_reads,
-)
+from modelmeter.core.functions import INTEGER_FUNCTIONS, bounded_routed_reads, expected_routed_reads
 from random_formulas import outputs, sizes
 
 ROUTED_READS = {"uniform": expected_routed_reads, "even": bounded_routed_reads}
@@ -118,3 +115,24 @@ def test_what_may_be_a_fraction_is_rounded_where_one_number_is_returned() -> Non
     printer = StatementPrinter()
     printer.write_return(Operation(PRODUCT, (3, "a")), rounds=True)
     assert printer.lines == ["    total = 3 * a", "    return -(-total // 1)"]
+
+
+def test_each_function_of_formulas_has_a_text() -> None:
+    assert FORMS.keys() == {function.__name__ for function in INTEGER_FUNCTIONS} | {MAXIMUM}
+
+
+@given(a=st.integers(0, 10**40), b=st.integers(1, 10**40))
+def test_the_text_of_a_function_has_its_value(a: int, b: int) -> None:
+    """Also beyond what a double holds, and where both are equal or one divides the other."""
+    for first, second in ((a, b), (b, b), (a * b, b), (a * b + 1, b)):
+        for function in INTEGER_FUNCTIONS:
+            if function.arity == 2:
+                text = FORMS[function.__name__](f"({first})", f"({second})")
+                assert eval(text) == function.compute(first, second)
+    assert eval(FORMS["Triangular"](f"({a})")) == sum((a, a * a)) // 2
+
+
+def test_the_text_of_routed_reads_asks_for_the_rule() -> None:
+    """64 experts, 6 a token, parameters that are no number of the text."""
+    names = {"routed_reads": lambda *sizes: sizes, "expert_routing": "even", "w": 7}
+    assert eval(FORMS["RoutedReads"]("64", "6", "(2 * 3)", "w"), names) == (64, 6, 6, 7, "even")

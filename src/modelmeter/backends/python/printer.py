@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from attrs import field, frozen
 
 from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Operation
-from modelmeter.core.functions import BRACKETS, INTEGER_FUNCTIONS, RoutedReads
+from modelmeter.core.functions import (
+    BRACKETS,
+    CeilDiv,
+    Differs,
+    Equals,
+    Exceeds,
+    FloorDiv,
+    RoutedReads,
+    Triangular,
+)
 
 LINE_LENGTH = 120
 
@@ -20,7 +29,7 @@ Form = Callable[..., str]
 def _print_routed_reads(*operands: str) -> str:
     """Return the call; where enough tokens read every expert for sure, a comparison comes before it."""
     experts, per_token, tokens, weights = operands
-    call = RoutedReads.python(*operands)
+    call = f"routed_reads({experts}, {per_token}, {tokens}, {weights}, expert_routing)"
     if not (experts.isdecimal() and per_token.isdecimal() and weights.isdecimal()):
         return call
     everything = int(experts) * int(weights)
@@ -33,11 +42,17 @@ def _print_maximum(*operands: str) -> str:
     return f"max({', '.join(map(strip_parentheses, operands))})"
 
 
-_FORMS: Mapping[str, Form] = {
-    **{function.__name__: function.python for function in INTEGER_FUNCTIONS},
+FORMS: Mapping[str, Form] = {
+    CeilDiv.__name__: "(-(-{0} // {1}))".format,
+    FloorDiv.__name__: "({0} // {1})".format,
+    Differs.__name__: "(1 if {0} != {1} else 0)".format,
+    Equals.__name__: "(1 if {0} == {1} else 0)".format,
+    Exceeds.__name__: "(1 if {0} > {1} else 0)".format,
+    Triangular.__name__: "({0} * ({0} + 1) // 2)".format,
     RoutedReads.__name__: _print_routed_reads,
     MAXIMUM: _print_maximum,
 }
+"""What each function of programs is in Python."""
 
 
 def print_node(node: Node) -> str:
@@ -95,7 +110,7 @@ class _Expressions:
             return f"({' '.join(self.print_terms(node))})"
         if node.function == PRODUCT:
             return self._print_product(node)
-        return _FORMS[node.function](*map(self._print, node.operands))
+        return FORMS[node.function](*map(self._print, node.operands))
 
     def print_terms(self, node: Operation) -> list[str]:
         """Return the terms of a sum, each but the first with its sign before it."""

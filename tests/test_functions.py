@@ -248,4 +248,6 @@ def test_the_latex_of_each_function() -> None:
     assert sympy.latex(Equals(x, y)) == r"\left[ x = y \right]"
     assert sympy.latex(Exceeds(x, 1)) == r"\left[ x > 1 \right]"
     assert sympy.latex(Triangular(x)) == r"\frac{x \left(x + 1\right)}{2}"
+    assert sympy.latex(Triangular(x - 1)) == r"\frac{\left(x - 1\right) x}{2}"  # a sum has brackets, and n + 1 is x
+    assert sympy.latex(Triangular(x + 1)) == r"\frac{\left(x + 1\right) \left(x + 2\right)}{2}"
     assert r"\left(1 - \frac{y}{x}\right)^{3}" in sympy.latex(RoutedReads(x, y, 3, 7))

@@ -25,7 +25,7 @@ def test_where_one_cost_overtakes_another(run: Run) -> None:
     assert lines[0].endswith("from seq_len = 10742 on, and not before.")
     assert "formula  ceiling(32224/3)" in lines
     assert "domain   seq_len from 1 on" in lines
-    assert lines[-1].startswith("known    proved; ")
+    assert lines[-1].startswith("known    proved, by ")
 
 
 def test_the_largest_batch_of_a_card(run: Run) -> None:
@@ -33,8 +33,11 @@ def test_the_largest_batch_of_a_card(run: Run) -> None:
     question = f"{MEMORY} <= card.usable_bytes"
     result = run("solve", question, "logits_tokens=1", "--over", "batch_size", "--hardware", "h100-sxm")
     assert (result.code, result.err) == (0, "")
-    assert "is within card.usable_bytes up to batch_size = 353" in result.out
+    assert "is at most card.usable_bytes up to batch_size = 353, and exceeds it" in result.out
     assert "logits_tokens = 1, " in result.out
+    assert "seq_len = 913, " in result.out  # which follows from the default page and prompt
+    assert "the architecture of DeepSeek-OCR" in result.out
+    assert "sam_window_size" not in result.out
 
 
 def test_a_layer_class_in_its_own_sizes(run: Run) -> None:
@@ -79,6 +82,9 @@ def test_bounds_of_the_size(run: Run) -> None:
     ("arguments", "words"),
     [
         (("prefill.io_bytes >=", "--over", "seq_len"), ("column 20", "found the end")),
+        (("prefill.io_bytes > 3", "--over", "seq_len"), ("column 18", "write >= or <=")),
+        (("prefill.modules(*.mpl).io_bytes", "--over", "seq_len"), ("did you mean *.mlp",)),
+        (("prefill.modules(*.lm_head).io_bytes", "--over", "seq_len"), ("did you mean lm_head",)),
         (("prefil.io_bytes", "--over", "seq_len"), ("did you mean prefill",)),
         (("prefill.io_bytes", "--over", "seqlen"), ("did you mean seq_len",)),
         (("prefill.io_bytes", "seqlen=3", "--over", "seq_len"), ("did you mean seq_len",)),

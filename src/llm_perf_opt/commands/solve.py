@@ -19,7 +19,8 @@ if TYPE_CHECKING:  # these come with sympy
 
 SAMPLES = """\b
 Samples:
-  modelmeter solve "prefill.io_bytes >= 2 * decode.io_bytes" --over seq_len
+  modelmeter solve "prefill.modules(*.self_attn).tensor_core_flops >= prefill.modules(*.mlp).tensor_core_flops"
+                   --over seq_len
   modelmeter solve "request.weight_bytes + request.kv_cache_bytes + request.peak_activation_bytes
                     <= card.usable_bytes" --over batch_size --hardware h100-sxm
   modelmeter solve "decode.modules(*.mlp).io_bytes" --over batch_size"""
@@ -78,7 +79,7 @@ def solve(
         printer = FormulaPrinter(names=compiled.definition.dimensions.latex)
         typer.echo(r"\text{none}" if found.formula is None else printer.print(found.formula))
     else:
-        typer.echo(describe(found, over))
+        typer.echo(describe(found, over, compiled))
 
 
 def list_numbers(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:
@@ -124,15 +125,21 @@ def read_sizes(assignments: list[str], model: CompiledModel, *, with_layers: boo
     return {name: value for name, value in found.items() if not isinstance(value, str)}
 
 
-def describe(found: Statement, over: str) -> str:
-    """Return an answer as lines: the sentence, its formula, where it holds, and how it is known."""
-    fixed = ", ".join(f"{name} = {value}" for name, value in sorted(found.domain.fixed.items()))
+def describe(found: Statement, over: str, model: CompiledModel) -> str:
+    """Return an answer as lines: the sentence, its formula, where it holds, and how it is known.
+
+    The sizes of a model that are its own are not written out: there are dozens, and they are in ``--json``.
+    """
+    own = model.architecture.dimension_values()
+    kept = {name: value for name, value in found.domain.fixed.items() if own.get(name) != value}
+    fixed = [f"{name} = {kept[name]}" for name in sorted(kept, key=lambda name: (name in own, name))]
+    fixed += [f"the architecture of {model.name}"] if len(kept) < len(found.domain.fixed) else []
     lines = [
         found.sentence,
         "",
-        f"formula  {'none' if found.formula is None else found.formula}",
+        f"formula  {'none in closed form' if found.formula is None else found.formula}",
         f"domain   {over} {found.domain.ranges[over]}",
-        *([f"at       {fixed}"] if fixed else []),
-        f"known    {found.known}" + "".join(f"; {each.technique}" for each in found.certificates),
+        *([f"at       {', '.join(fixed)}"] if fixed else []),
+        f"known    {found.known}" + "".join(f", by {each.technique}" for each in found.certificates),
     ]
     return "\n".join(lines)

@@ -159,12 +159,19 @@ class Triangular(IntegerFunction):
     """``1 + 2 + ... + n = n (n + 1) / 2``: the closed form of a decode loop."""
 
     arity = 1
-    latex_text = r"\frac{{{0} \left({0} + 1\right)}}{{2}}"
 
     @staticmethod
     def compute(*arguments: int) -> int:
         (n,) = arguments
         return n * (n + 1) // 2
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        (last,) = self.args
+        factors = (
+            rf"\left({printer.doprint(factor)}\right)" if factor.is_Add else printer.doprint(factor)
+            for factor in (last, last + 1)
+        )
+        return rf"\frac{{{' '.join(factors)}}}{{2}}"
 
 
 class RoutedReads(IntegerFunction):

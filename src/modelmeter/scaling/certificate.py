@@ -107,10 +107,10 @@ class SignTable:
         """How it proves, in words."""
         modulus = max(each.cell.modulus for each in self.cells) // self.range.multiple_of
         if modulus > 1:
-            return f"residue classes by {modulus}, with the sign of a polynomial on each"
+            return f"the sign of a polynomial on each of {modulus} residue classes"
         if len({each.sign for each in self.cells}) == 1:
-            return "one sign of all differences at the corner"
-        return "an integer bracket: the polynomial goes one way between integers of both signs"
+            return "one sign of the difference on the whole domain"
+        return "brackets of integers between which the difference changes its sign"
 
     def sign_at(self, point: int) -> int:
         """Return the sign at an integer of the range."""

@@ -123,16 +123,37 @@ class Context:
             If a symbol has neither a value nor a default.
         """
         open_names = frozenset(free)
-        found = put_sizes(formula, self._replacements(values, open_names))
+        replaced = self._replacements(values, open_names)
+        found = put_sizes(formula, replaced)
         rest = sorted({str(symbol.name) for symbol in found.free_symbols} - open_names)
         missing = [name for name in rest if name not in self.defaults]
         if missing:
             raise FormulaError(
                 "a symbol has no value", place=", ".join(missing), remedy=f"at({missing[0]}=...), or leave it free"
             )
-        fixed = {name: Fraction(int(value.p), int(value.q)) for name, value in values.items() if value.is_Rational}
+        fixed: dict[str, Number] = {
+            name: Fraction(int(value.p), int(value.q)) for name, value in values.items() if value.is_Rational
+        }
         fixed |= {name: Fraction(self.defaults[name]) for name in rest}
-        return put_sizes(found, {name: sympy.Integer(self.defaults[name]) for name in rest}), dict(fixed)
+        fixed |= self._following(formula, replaced, values, open_names)
+        return put_sizes(found, {name: sympy.Integer(self.defaults[name]) for name in rest}), fixed
+
+    def _following(
+        self,
+        formula: sympy.Expr,
+        replaced: Mapping[str, sympy.Expr],
+        values: Mapping[str, sympy.Expr],
+        free: frozenset[str],
+    ) -> dict[str, Number]:
+        """Return the numbers of the sizes of a formula that follow from others, where they follow from numbers."""
+        known = {**self.defaults, **{name: int(value) for name, value in values.items() if value.is_Integer}}
+        used = {str(symbol.name) for symbol in formula.free_symbols} & (replaced.keys() - values.keys())
+        needed = {name: {str(symbol.name) for symbol in replaced[name].free_symbols} for name in used}
+        return {
+            name: Fraction(evaluate(replaced[name], known))
+            for name in sorted(used)
+            if not needed[name] & free and needed[name] <= known.keys()
+        }
 
     def _replacements(self, values: Mapping[str, sympy.Expr], free: frozenset[str]) -> dict[str, sympy.Expr]:
         """Return what stands for sizes: what is given, and what follows from sizes that are given or free.

@@ -24,7 +24,7 @@ from modelmeter.support.errors import FormulaError
 
 @frozen(kw_only=True)
 class Largest(Statement):
-    """The largest integer at which a quantity is within a budget: it is more at every larger one.
+    """The largest integer at which a quantity is within a budget: it exceeds it at every larger one.
 
     ``value`` is None where it is within the budget nowhere, or at ever larger integers: see ``outcome``.
 
@@ -130,15 +130,15 @@ def largest(
     domain = signs.narrow(question.domain, over)
     exact = _closed_form(form, over, value, sympy.floor, question.range)
     texts = {
-        "at": f"{other.name} is within {one.name} up to {over} = {value}, and more at every larger one.",
+        "at": f"{other.name} is at most {one.name} up to {over} = {value}, and exceeds it at every larger one.",
         "never": f"{other.name} is more than {one.name} at every {over} {domain.ranges[over]}.",
-        "unbounded": f"{other.name} is within {one.name} at ever larger {over}: there is no largest.",
+        "unbounded": f"{other.name} is at most {one.name} at ever larger {over}: there is no largest.",
     }
     if outcome == "at" and value == domain.ranges[over].last:
-        texts["at"] = f"{other.name} is within {one.name} at {over} = {value}, the largest that was asked for."
+        texts["at"] = f"{other.name} is at most {one.name} at {over} = {value}, the largest that was asked for."
     elif outcome == "at" and len(fits) > 1:
         texts["at"] = (
-            f"{other.name} is within {one.name} at {over} = {value} and at no larger one, but not at every smaller one."
+            f"{other.name} is at most {one.name} at {over} = {value} and at no larger one, but not at all smaller ones."
         )
     return Largest(
         question=f"largest {over} with {other.name} <= {one.name}", formula=exact, value=value, domain=domain,
@@ -156,8 +156,8 @@ def _with_free_sizes(cost: str, budget: str, question: Question, form: NormalFor
     formula = sympy.floor(found.root) if found.side == "up to" else None
     only = "" if found.condition is None else f" where {found.condition} > 0, and always where it is not"
     sentence = {
-        "up to": f"{cost} is within {budget} up to {over} = {formula}{only}.",
-        "always": f"{cost} is within {budget} at every {over}.", "never": f"{cost} is within {budget} at no {over}.",
+        "up to": f"{cost} is at most {budget} up to {over} = {formula}{only}.",
+        "always": f"{cost} is at most {budget} at every {over}.", "never": f"{cost} is at most {budget} at no {over}.",
     }[found.side]  # fmt: skip
     return Largest(
         question=f"largest {over} with {cost} <= {budget}", formula=formula, value=None, domain=domain,

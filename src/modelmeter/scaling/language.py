@@ -252,6 +252,11 @@ def _describe(text: str, error: UnexpectedInput) -> QuestionError:
         at = length if error.token.type == "$END" else at
     elif isinstance(error, UnexpectedCharacters):
         names = set(error.allowed or ())
+    if text[at : at + 1] in ("<", ">", "="):
+        return QuestionError(
+            "this comparison is not known", place=f"column {at + 1}", found=text[at : at + 2].strip(),
+            remedy="write >= or <=",
+        )  # fmt: skip
     return QuestionError(
         "a question cannot be read", place=f"column {at + 1}",
         expected=", ".join(sorted(_TERMINALS[name] for name in names if name in _TERMINALS)) or None,

@@ -57,7 +57,9 @@ class Source:
         """
         found = evolve(self, patterns=(*self.patterns, pattern))
         if not found._paths():
-            raise unknown_name(f"module of {self.stage}", pattern, sorted(self._paths()))
+            paths = sorted(filter(None, self._paths()))
+            ends = {f"*.{path.rpartition('.')[2]}" for path in paths if "." in path}  # for patterns that come close
+            raise unknown_name(f"module of {self.stage}", pattern, paths, ends)
         return found
 
     def module_class(self, name: str) -> Source:

@@ -144,6 +144,7 @@ def test_what_does_not_fit_says_how_much_is_missing() -> None:
     summary = render_files(build_report(ReportRequest(profile=find_profile("tiny"), hardware=hardware)), ())[
         "summary.md"
     ]
+    assert "**It does not fit into the memory of the card:** see *What fits*." in summary.partition("\n## ")[0]
     assert "| usable: the card less the reserve | 6.00 | 6.00 |" in summary
     assert re.search(r"\n\| headroom, below 0 where memory is missing \| -0\.\d\d \| -0\.\d\d \|\n", summary)
     for words in ("all 83 positions", "the last position"):

@@ -212,7 +212,8 @@ def _print(run: AnalyticRun) -> None:
     print_lines(
         f"{run.report.workload.profile_id}{f', {pages} pages,' if pages > 1 else ''} on {prediction.hardware.name}: "
         f"{report_tables.format_time(predicted)} ms{each} "
-        f"({report_tables.describe_types(prediction)}, efficiency {prediction.efficiency:g})\n"
+        f"({report_tables.describe_types(prediction)}, efficiency {prediction.efficiency:g})"
+        f"{'' if needs[0].fits else '; it does not fit into the memory'}\n"
     )
     stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "limit")
     # The paths of modules are long: with one more column they would be folded in a terminal.

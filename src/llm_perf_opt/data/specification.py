@@ -176,7 +176,7 @@ class OCRWorkloadProfile:
         tokens = self._count(self.base_size, *self._cut(width, height, self.preprocessing))
         return evolve(
             self, page_width=width, page_height=height, num_width_tiles=None, num_height_tiles=None,
-            seq_len=text + tokens,
+            seq_len=text + tokens, description=f"A page of {width} x {height} pixels, else as {self.profile_id}",
         )  # fmt: skip
 
     @property

@@ -17,6 +17,8 @@ FIRST_LINE: Final = "<!-- Written by `modelmeter study`: change the library, not
 _KINDS: Final = {
     "crossover": "Thresholds", "largest": "The largest that fits", "smallest": "The first that reaches",
     "order": "How it grows", "limit": "What it tends to", "monotone": "Which way it goes", "sign": "Signs",
+    "regimes": "Which is the largest", "elasticity": "How fast it grows", "rule_of_thumb": "How wrong a rule is",
+    "steps": "Where it jumps",
 }  # fmt: skip
 
 

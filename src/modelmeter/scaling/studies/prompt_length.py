@@ -8,7 +8,15 @@ from typing import Final
 
 from modelmeter.scaling.studies import growth, memory
 from modelmeter.scaling.studies.asking import ask_crossover
-from modelmeter.scaling.studies.parts import component_metric, depends_on, list_components, stage_metric, stage_words
+from modelmeter.scaling.studies.asking_more import ask_elasticity
+from modelmeter.scaling.studies.parts import (
+    component_metric,
+    depends_on,
+    list_components,
+    slug,
+    stage_metric,
+    stage_words,
+)
 from modelmeter.scaling.studies.pictures import draw, log_range, tabulate
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import Finding, Mark, Study, Subject
@@ -23,6 +31,11 @@ def _find(subject: Subject) -> Iterator[Finding]:
     yield from growth.list_closed_forms(model, _OVER, ("tensor_core_flops", "kv_cache_bytes"))
     yield from growth.list_orders(ID, model, _OVER, _METRICS)
     yield from growth.compare_stages(ID, model, _OVER, ("tensor_core_flops", "io_bytes"))
+    for stage in model.definition.stage_names:
+        for metric in ("tensor_core_flops", "io_bytes"):
+            worded = stage_metric(model, stage, metric)
+            if depends_on(worded.quantity, _OVER):
+                yield ask_elasticity(f"{ID}/{stage}-{slug(metric)}", worded, _OVER)
     for stage in model.definition.stage_names:
         parts = {
             each: worded

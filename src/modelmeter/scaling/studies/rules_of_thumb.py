@@ -14,6 +14,7 @@ from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.sources import stage
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
+from modelmeter.scaling.studies.asking_more import ask_rule
 from modelmeter.scaling.studies.experts import count_active_parameters
 from modelmeter.scaling.studies.parts import stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range
@@ -22,6 +23,9 @@ from modelmeter.scaling.studies.records import ClosedForm, Finding, Study, Subje
 from modelmeter.scaling.studies.words import write_percent
 
 ID: Final = "rules-of-thumb"
+_LONGEST: Final = 2**17
+"""Errors are bounded up to this length."""
+
 _ERRORS: Final = (Fraction(1, 100), Fraction(1, 20), Fraction(1, 10), Fraction(1, 4), Fraction(1, 2), Fraction(1))
 
 
@@ -51,6 +55,7 @@ def _rule(model: CompiledFormulas, formula: sympy.Expr, text: str, unit: str = "
 
 def _ask_errors(name: str, exact: Worded, rule: Worded, over: str) -> Iterator[Finding]:
     """Yield from where on the exact cost is more than the rule by so much."""
+    yield ask_rule(f"{ID}/{name}-error", rule, exact, over, bounds={over: (1, _LONGEST)})
     for error in _ERRORS:
         more = Worded(rule.quantity * (1 + error), f"{rule.words} and {write_percent(error)} more")
         yield ask_crossover(f"{ID}/{name}-low-by-{error.numerator}-of-{error.denominator}", exact, more, over)

@@ -11,6 +11,7 @@ from modelmeter.core.metrics import PEAK
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies import memory
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
+from modelmeter.scaling.studies.asking_more import ask_regimes
 from modelmeter.scaling.studies.card import Card
 from modelmeter.scaling.studies.memory import StageLimits, read_limits
 from modelmeter.scaling.studies.parts import find_output_size, stage_metric
@@ -43,11 +44,17 @@ def _find(subject: Subject) -> Iterator[Finding]:
     for card in subject.cards:
         times = {name: stage_time(model, card, name, "batch_size", **output) for name in names}
         times_of[card.name] = times
+        yield ask_regimes(
+            f"{ID}/{card.id}-slowest-stage", times, "batch_size", f"the largest roofline time on {card.name}"
+        )
         over_batch = dict(_compare(card, times, "batch_size"))
         over_output: dict[tuple[str, str], IdentifiedStatement] = {}
         for over in output:
             outputs = {name: stage_time(model, card, name, over) for name in names}
             over_output = dict(_compare(card, outputs, over))
+            yield ask_regimes(
+                f"{ID}/{card.id}-slowest-stage", outputs, over, f"the largest roofline time on {card.name}"
+            )
         yield from (*over_batch.values(), *over_output.values())
         by_batch = {name: values_at(worded.quantity, "batch_size", _BATCHES) for name, worded in times.items()}
         for place, batch in enumerate(_BATCHES):

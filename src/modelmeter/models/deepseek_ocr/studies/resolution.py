@@ -13,6 +13,7 @@ from modelmeter.scaling import stage
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth, ask_largest, ask_monotone
+from modelmeter.scaling.studies.asking_more import ask_steps
 from modelmeter.scaling.studies.memory import budget_of
 from modelmeter.scaling.studies.parts import slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, tabulate, values_at
@@ -111,6 +112,7 @@ def _find_sides(model: CompiledFormulas) -> Iterator[Finding]:
         yield ClosedForm(words=f"{tokens.words}, over {over}", formula=formula, unit="tokens")
         yield ask_growth(f"{ID}/image-tokens", tokens, over)
         yield ask_monotone(f"{ID}/image-tokens", tokens, over)
+        yield ask_steps(f"{ID}/image-tokens", tokens, over)
         for name, metric in (
             ("vision", "tensor_core_flops"), ("projector", "tensor_core_flops"), ("prefill", "tensor_core_flops"),
             ("prefill", "io_bytes"), ("prefill", "kv_cache_bytes"), ("decode", "io_bytes"),

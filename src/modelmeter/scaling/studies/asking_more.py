@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import sympy
 
-from modelmeter.scaling.context import put_sizes
 from modelmeter.scaling.elasticity import elasticity
 from modelmeter.scaling.question import Bounds, ask
 from modelmeter.scaling.regimes import Regimes, regimes
@@ -16,6 +15,7 @@ from modelmeter.scaling.steps import Step, steps
 from modelmeter.scaling.studies import words
 from modelmeter.scaling.studies.asking import Worded
 from modelmeter.scaling.studies.records import Claim, IdentifiedStatement, with_domain
+from modelmeter.scaling.substitution import put_sizes
 from modelmeter.scaling.terms import Number
 
 

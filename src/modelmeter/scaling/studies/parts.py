@@ -10,6 +10,7 @@ import sympy
 from attrs import frozen
 
 from modelmeter.analysis.breakdown import OperatorRow
+from modelmeter.core.functions import CeilDiv, FloorDiv
 from modelmeter.core.metrics import METRIC_RECORDS
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
@@ -39,6 +40,13 @@ def depends_on(quantity: Quantity, over: str) -> bool:
     """Tell whether a size is in a formula, or in what its sizes follow from."""
     formula, _ = quantity.context.fill(quantity.formula, quantity.values, [over])
     return any(symbol.name == over for symbol in formula.free_symbols)
+
+
+def rounds(quantity: Quantity, over: str) -> bool:
+    """Tell whether a formula rounds a size, so that it jumps and has no derivative."""
+    formula, _ = quantity.context.fill(quantity.formula, quantity.values, [over])
+    roundings = formula.atoms(CeilDiv, FloorDiv)
+    return any(symbol.name == over for each in roundings for symbol in each.free_symbols)
 
 
 def find_output_size(model: CompiledFormulas) -> str | None:

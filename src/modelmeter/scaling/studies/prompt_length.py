@@ -13,6 +13,7 @@ from modelmeter.scaling.studies.parts import (
     component_metric,
     depends_on,
     list_components,
+    rounds,
     slug,
     stage_metric,
     stage_words,
@@ -34,7 +35,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
     for stage in model.definition.stage_names:
         for metric in ("tensor_core_flops", "io_bytes"):
             worded = stage_metric(model, stage, metric)
-            if depends_on(worded.quantity, _OVER):
+            if depends_on(worded.quantity, _OVER) and not rounds(worded.quantity, _OVER):
                 yield ask_elasticity(f"{ID}/{stage}-{slug(metric)}", worded, _OVER)
     for stage in model.definition.stage_names:
         parts = {

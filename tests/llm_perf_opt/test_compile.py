@@ -49,7 +49,7 @@ def assert_named(out: Path, name: str) -> None:
     texts = {path: content.decode() for path, content in list_files(out).items()}
     assert not [path for path, text in texts.items() if "DeepSeek-OCR" in text]
     assert texts["formulas/README.md"].splitlines()[1] == f"# What {name} costs, as formulas"
-    assert f"What {name} costs" in texts[f"{PACKAGE}/__init__.py"].splitlines()[1]
+    assert f'"""What {name} costs' in texts[f"{PACKAGE}/__init__.py"]
     assert rf"\title{{What {name.replace('_', chr(92) + '_')} costs" in texts["formulas/formulas.tex"]
     program = (
         "import json, sys\n"

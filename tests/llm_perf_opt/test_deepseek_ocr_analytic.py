@@ -26,7 +26,8 @@ def test_records_contracts_and_loaders_import_neither_torch_nor_sympy() -> None:
 import sys
 from llm_perf_opt import contracts, data
 from llm_perf_opt.data import schema, serialization
-from llm_perf_opt.utils import dsocr_callgraph_parse, image_tokens, paths
+from llm_perf_opt.data import image_tokens
+from llm_perf_opt.utils import dsocr_callgraph_parse, paths
 data.OCRWorkloadProfile(
     profile_id="p", description="", seq_len=512, base_size=1024, image_size=640, crop_mode=True, max_new_tokens=512,
     doc_kind="mixed_layout", num_pages=1, num_width_tiles=2, num_height_tiles=1,

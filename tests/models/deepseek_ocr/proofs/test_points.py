@@ -28,7 +28,8 @@ PAGE = TraceWorkload(
 
 def test_a_point_has_the_sizes_of_the_first_step_and_says_how_often_the_towers_run() -> None:
     (point,) = make_points(TINY, [PAGE])
-    assert (point.sizes["hidden_size"], point.sizes["seq_len"], point.sizes["decode_step"]) == (24, 11, 1)
+    sizes = PROVED.at_first_step({**point.architecture, **point.workload})
+    assert (sizes["hidden_size"], sizes["seq_len"], sizes["decode_step"]) == (24, 11, 1)
     assert point.calls == 2 * 6 // 3
 
 
@@ -53,7 +54,7 @@ def test_what_is_alive_beside_every_operator_is_what_its_layer_says_in_each_call
     points = make_points(architecture, [PAGE, next(list_workloads(16))])
     verdicts = list(prove_lifetimes(PROVED, points, lambda _: None))
     assert [verdict for verdict in verdicts if not verdict.is_equal] == []
-    assert {verdict.stages for verdict in verdicts} == set(PROVED.stages)
+    assert {verdict.stages for verdict in verdicts} == set(PROVED.model.stage_names)
     assert {verdict.note for verdict in verdicts} == {"what is alive beside every operator of its own; one expert"}
 
 

@@ -14,12 +14,7 @@ from ._operations import Array
 from ._plan import Overflow
 
 __all__ = [
-    "attention", "attention_fused_io_bytes", "block", "block_fused_io_bytes", "image_encoder_vit",
-    "image_encoder_vit_fused_io_bytes", "layer_norm2d", "layer_norm2d_fused_io_bytes", "mlp_block",
-    "mlp_block_fused_io_bytes", "notp_attention", "notp_attention_fused_io_bytes", "notp_feedforward",
-    "notp_feedforward_fused_io_bytes", "notp_transformer", "notp_transformer_block",
-    "notp_transformer_block_fused_io_bytes", "notp_transformer_fused_io_bytes", "patch_embed",
-    "patch_embed_fused_io_bytes", "vit_model", "vit_model_fused_io_bytes", "clip_attention",
+    "attention", "attention_fused_io_bytes", "block", "block_fused_io_bytes", "clip_attention",
     "clip_attention_fused_io_bytes", "clip_encoder", "clip_encoder_fused_io_bytes", "clip_encoder_layer",
     "clip_encoder_layer_fused_io_bytes", "clip_mlp", "clip_mlp_fused_io_bytes", "clip_vision_embeddings",
     "clip_vision_embeddings_fused_io_bytes", "clip_vision_model", "clip_vision_model_fused_io_bytes", "conv2d",
@@ -27,13 +22,18 @@ __all__ = [
     "deepseek_ocr_model", "deepseek_ocr_model_fused_io_bytes", "deepseek_v2_decoder_layer",
     "deepseek_v2_decoder_layer_fused_io_bytes", "deepseek_v2_mlp", "deepseek_v2_mlp_fused_io_bytes", "deepseek_v2_moe",
     "deepseek_v2_moe_fused_io_bytes", "deepseek_v2_rms_norm", "deepseek_v2_rms_norm_fused_io_bytes", "embedding",
-    "embedding_fused_io_bytes", "gelu", "gelu_fused_io_bytes", "layer_norm", "layer_norm_fused_io_bytes", "linear",
+    "embedding_fused_io_bytes", "gelu", "gelu_fused_io_bytes", "image_encoder_vit", "image_encoder_vit_fused_io_bytes",
+    "layer_norm", "layer_norm2d", "layer_norm2d_fused_io_bytes", "layer_norm_fused_io_bytes", "linear",
     "linear_fused_io_bytes", "llama_flash_attention2", "llama_flash_attention2_fused_io_bytes",
-    "llama_rotary_embedding", "llama_rotary_embedding_fused_io_bytes", "lm_head", "lm_head_fused_io_bytes",
-    "mlp_projector", "mlp_projector_fused_io_bytes", "moe_gate", "moe_gate_fused_io_bytes", "sam_attention",
+    "llama_rotary_embedding", "llama_rotary_embedding_fused_io_bytes", "lm_head", "lm_head_fused_io_bytes", "mlp_block",
+    "mlp_block_fused_io_bytes", "mlp_projector", "mlp_projector_fused_io_bytes", "moe_gate", "moe_gate_fused_io_bytes",
+    "notp_attention", "notp_attention_fused_io_bytes", "notp_feedforward", "notp_feedforward_fused_io_bytes",
+    "notp_transformer", "notp_transformer_block", "notp_transformer_block_fused_io_bytes",
+    "notp_transformer_fused_io_bytes", "patch_embed", "patch_embed_fused_io_bytes", "sam_attention",
     "sam_attention_fused_io_bytes", "sam_block", "sam_block_fused_io_bytes", "sam_image_encoder",
     "sam_image_encoder_fused_io_bytes", "sam_layer_norm2d", "sam_layer_norm2d_fused_io_bytes", "sam_mlp",
     "sam_mlp_fused_io_bytes", "sam_patch_embed", "sam_patch_embed_fused_io_bytes", "silu", "silu_fused_io_bytes",
+    "vit_model", "vit_model_fused_io_bytes",
 ]
 
 

@@ -140,17 +140,80 @@ def test_a_missing_extra_ends_in_one_line(package: str, extra: str, tmp_path: Pa
 
 
 def test_someone_with_only_the_pages_knows_what_to_optimise(book: Book) -> None:
-    """Stage, from which size on it changes, how much fits, what binds and what helps: on the index, for each card."""
+    """Stage, from which size on it changes, what holds its time, how much fits, what binds and helps: on the index."""
     index = str(render_files(book, list_cards(["h100-sxm", "l40s"]))["README.md"])
+    short = "\n".join(line for line in index.splitlines() if line.startswith("- "))
+    assert (
+        "On each of the 2 cards, at batch_size = 1 page and max_new_tokens = 1,200 tokens, optimise **decode**" in short
+    )
+    assert "That does not change however large the batch is" in short
+    assert re.search(r"below max_new_tokens = \d+ to \d+ tokens it is vision", short)
+    assert re.search(r"`mlp.experts` \d+% \([\d,]+ bytes\)", short)
+    assert re.search(r"weight_bits = 8 makes it 1\.\d+ times as fast", short)
+    assert re.search(r"max_new_tokens = 1,200 tokens, \d+ to \d+ pages fit, where \*\*prefill\*\* binds", short)
+    assert re.search(r"with `logits_tokens=1` \d+ to \d+ do, where \*\*\w+\*\* binds, whose peak is at `", short)
+    assert short.count("Without that peak") == 1
     for card in ("NVIDIA H100 SXM5 80GB", "NVIDIA L40S 48GB"):
-        time, memory = (line for line in index.splitlines() if line.startswith(f"- **the {card}**"))
-        assert "at batch_size = 1 page and max_new_tokens = 1,200 tokens optimise **decode**" in time
-        assert "That does not change however large the batch is" in time
-        assert re.search(r"below max_new_tokens = \d+ tokens it is vision", time)
-        assert re.search(r"batch_size = \d+ pages fits at max_new_tokens = 1,200 tokens; \*\*prefill\*\* binds", memory)
-        assert "`logits_tokens=1`" in memory
+        (row,) = (line for line in index.splitlines() if line.startswith(f"| the {card} | decode"))
+        assert row.count("| prefill |") == 2
     proof = book.find("what-to-optimise/h100-sxm-decode-over-vision/crossover/batch_size")
     assert f"`{proof.id}`" in index
+
+
+def find_table(book: Book, name: str) -> list[dict[str, object]]:
+    (table,) = (each for found in book.findings for each in found.tables if each.name == name)
+    return [dict(zip((column.name for column in table.columns), row, strict=True)) for row in table.rows]
+
+
+def test_the_modules_of_a_stage_hold_all_its_time_and_traffic(book: Book) -> None:
+    """Added up they are the roofline time of the other table, and the traffic of the compiled formula."""
+    model = modelmeter.load()
+    moved = model.formula("decode", "io_bytes").subs({**model.defaults, "max_new_tokens": 1200})
+    rows = find_table(book, "modules-of-decode")
+    for card in ("the NVIDIA H100 SXM5 80GB", "the NVIDIA L40S 48GB"):
+        mine = [row for row in rows if row["card"] == card]
+        (time,) = (row["decode"] for row in find_table(book, "times") if row["card"] == card and row["batch_size"] == 1)
+        assert sum(Fraction(str(row["time"])) for row in mine) == time
+        assert sum(Fraction(str(row["share"])) for row in mine) == 1
+        assert sum(Fraction(str(row["io_bytes"])) for row in mine) == int(moved.doit())
+
+
+def test_a_batch_beyond_the_memory_is_marked(book: Book) -> None:
+    """Of an L40S 47 pages fit, 173 with logits of the last position only."""
+    fits = {
+        row["batch_size"]: row["fits"] for row in find_table(book, "times") if row["card"] == "the NVIDIA L40S 48GB"
+    }
+    assert (fits[32], fits[64], fits[128], fits[256]) == (
+        "yes", "with logits_tokens = 1", "with logits_tokens = 1", "no"
+    )  # fmt: skip
+    (picture,) = (each for found in book.findings for each in found.pictures)
+    # The picture is of the first card, an H100: 336 fit with logits of the last position.
+    assert max(x for line in picture.lines for x, _ in line.points) == 256
+    assert picture.y_label == "time (s)"
+
+
+def test_captions_and_closed_forms_say_their_sizes(run: Run, tmp_path: Path) -> None:
+    assert run("study", "what-to-optimise", "batch-and-experts", "--hardware", "h100-sxm", "--out", tmp_path).code == 0
+    helps, batch = ((tmp_path / f"{name}.md").read_text() for name in ("what-to-optimise", "batch-and-experts"))
+    largest = "**The largest batch_size that fits while each stage is at its peak, and the stage that binds (at"
+    (line, _) = (line for line in helps.splitlines() if line.startswith(largest))
+    assert "max_new_tokens = 1,200" in line
+    line = next(line for line in batch.splitlines() if line.startswith(largest))
+    assert "max_new_tokens = 1,024" in line or "decode_steps = 1,023" in line
+    form = next(
+        line for line in batch.splitlines() if line.startswith("The memory traffic (bytes) of the decode stage, at")
+    )
+    assert "weight_bits = 16" in form
+    assert "rounded to the nearest whole number" in batch
+    assert "## In short" in batch
+    assert "100 %" not in batch
+
+
+def test_the_answer_comes_before_the_statements(run: Run) -> None:
+    lines = run("study", "training", "--hardware", "h100-sxm").out.splitlines()
+    assert lines[0] == "Training, in short:"
+    assert lines[1].startswith("- ")
+    assert 1 <= sum(line.startswith("- ") for line in lines) <= 4
 
 
 TABLE = StudyTable(

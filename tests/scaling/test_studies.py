@@ -162,6 +162,42 @@ def test_sentences_are_for_people(book: Book) -> None:
         assert any(name in each.sentence for name in each.domain.ranges), each.id
 
 
+def test_no_expectation_reaches_all_experts(book: Book) -> None:
+    """64 (1 - (58 / 64)^B) is less than 64 for every B: only parts of them are reached, 90 % from B = 24 on."""
+    reached = [each for each in book.statements if "experts-read-" in each.id]
+    assert [each.id.split("/")[1].partition("-read-")[2] for each in reached] == [
+        "1-of-2", "9-of-10", "99-of-100", "999-of-1000",
+    ]  # fmt: skip
+    assert reached[1].value == 24
+    assert Fraction(58, 64) ** 24 <= Fraction(1, 10) < Fraction(58, 64) ** 23
+
+
+def test_every_study_answers_its_question_in_short(book: Book) -> None:
+    for found in book.findings:
+        assert 1 <= len(found.short) <= 6, found.study.id
+        assert len(set(found.short)) == len(found.short)
+
+
+def test_nothing_is_said_in_both_directions(book: Book) -> None:
+    """That one is always at least another, and that the other never is more, is one statement."""
+    ids = {each.id for each in book.statements}
+    for times in ("2", "3", "4"):
+        for over in ("batch_size", "seq_len"):
+            either = {
+                f"training/step-over-{times}-forwards/crossover/{over}",
+                f"training/{times}-forwards-over-step/crossover/{over}",
+            }
+            assert len(either & ids) == 1
+
+
+def test_what_is_exactly_its_leading_term_has_no_share_of_it(book: Book) -> None:
+    """The cache of a request is proportional to the batch; the growth of the prefill over a prompt has lower terms."""
+    for each in book.statements:
+        if each.kind == "order" and " grows as " not in each.sentence:
+            assert "% of the whole" not in each.sentence
+    assert any(each.kind == "order" and " grows as " not in each.sentence for each in book.statements)
+
+
 def find_kind(book: Book, kind: type) -> IdentifiedStatement:
     return next(
         each for each in book.statements if type(each.statement) is kind and each.value is not None and each.value > 1

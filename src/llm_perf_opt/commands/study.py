@@ -65,6 +65,10 @@ def study(
     elif out is not None:
         print_lines(f"{out}: {len(book.statements):,} statements in {len(book.findings)} studies")
     else:
+        for findings in book.findings:
+            print_lines(
+                "\n".join([f"{findings.study.title}, in short:", *(f"- {each}" for each in findings.short), ""])
+            )
         for found in book.statements:
             print_lines(f"{found.id}\n  {found.sentence}")
     if not as_json:

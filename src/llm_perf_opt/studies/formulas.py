@@ -7,6 +7,7 @@ from typing import Final
 
 import sympy
 
+from modelmeter.core.functions import BRACKETS, CeilDiv, FloorDiv, RoutedReads
 from modelmeter.core.symbols import Dimensions
 from modelmeter.publishing.latex import FormulaPrinter
 
@@ -43,6 +44,20 @@ def to_latex(formula: sympy.Expr | None, dimensions: Dimensions) -> str | None:
         return None
     text = StatementPrinter(names=dimensions.latex).print(formula)
     return text if len(text) <= LONGEST else None
+
+
+def explain_brackets(formulas: Iterable[sympy.Expr]) -> list[str]:
+    """Return what the brackets in formulas mean, of those that there are."""
+    listed = list(formulas)
+    return [text for kinds, text in _BRACKET_WORDS if any(formula.has(*kinds) for formula in listed)]
+
+
+_BRACKET_WORDS: Final = (
+    ((RoutedReads,), r"$`\left\lfloor x \right\rceil`$ is x rounded to the nearest whole number."),
+    ((FloorDiv, sympy.floor), r"$`\left\lfloor x \right\rfloor`$ is x rounded down."),
+    ((CeilDiv, sympy.ceiling), r"$`\left\lceil x \right\rceil`$ is x rounded up."),
+    (BRACKETS, r"$`\left[a > b\right]`$ is 1 where what is inside holds, else 0."),
+)
 
 
 def list_letters(formulas: Iterable[sympy.Expr], dimensions: Dimensions) -> list[tuple[str, str, str]]:

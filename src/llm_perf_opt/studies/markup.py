@@ -22,7 +22,7 @@ def to_latex(table: StudyTable) -> str:
     return "\n".join(
         [
             "% Written by `modelmeter study`.", r"\begin{table}", r"\centering",
-            rf"\caption{{{_escape(table.title)}.}}", rf"\begin{{tabular}}{{{letters}}}", r"\hline", rf"{header} \\",
+            rf"\caption{{{_escape(table.caption)}.}}", rf"\begin{{tabular}}{{{letters}}}", r"\hline", rf"{header} \\",
             r"\hline", *rows, r"\hline", r"\end{tabular}", r"\end{table}", "",
         ]
     )  # fmt: skip

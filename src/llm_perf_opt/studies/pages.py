@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from llm_perf_opt.studies.formulas import list_letters, to_latex
+from llm_perf_opt.studies.formulas import explain_brackets, list_letters, to_latex
 from llm_perf_opt.studies.markup import to_markdown
 from modelmeter.core.symbols import Dimensions
-from modelmeter.scaling.studies import Book, Card, Findings, IdentifiedStatement
+from modelmeter.scaling.studies import Book, Card, Findings, IdentifiedStatement, StudyTable
 from modelmeter.scaling.studies.words import write_number, write_rounded
 
 INDEX: Final = "README.md"
@@ -41,19 +41,22 @@ def _render_page(book: Book, found: Findings) -> Iterator[str]:
     study = found.study
     yield from (FIRST_LINE, "", f"# {study.title}", "", f"**{study.question}**", "")
     yield f"Of {book.model}, derived from its compiled formulas. [All studies]({INDEX})"
-    if found.advice:
-        yield from ("", "## In short", "", *(f"- {each}" for each in found.advice))
+    yield from ("", "## In short", "", *(f"- {each}" for each in found.short))
+    yield from (line for table in found.tables if table.is_summary for line in _render_table(found, table))
     if found.closed_forms:
         yield from ("", "## Closed forms", "")
         for form in found.closed_forms:
             text = to_latex(form.formula, book.dimensions)
             unit = f" ({form.unit})" if form.unit and f"({form.unit})" not in form.words else ""
-            yield f"{form.words[0].upper()}{form.words[1:]}{unit}:"
+            at = f", at {form.where}" if form.where else ""
+            yield f"{form.words[0].upper()}{form.words[1:]}{unit}{at}:"
             yield from ("", "```math", text, "```", "") if text else ("", "longer than a page has room for.", "")
         letters = list_letters((form.formula for form in found.closed_forms), book.dimensions)
         if letters:
             yield from ("| letter | size | meaning |", "| --- | --- | --- |")
             yield from (f"| $`{letter}`$ | `{name}` | {meaning} |" for letter, name, meaning in letters)
+        formulas = [form.formula for form in found.closed_forms]
+        yield from ("", *(f"- {each}" for each in explain_brackets(formulas)))
     yield from _render_pictures(found)
     yield from _render_tables(found)
     yield from ("", "## Statements", "", f"{len(found.statements):,} statements, each with its id, by kind.")
@@ -68,15 +71,20 @@ def _render_pictures(found: Findings) -> Iterator[str]:
     for picture in found.pictures:
         paths = {suffix: picture_path(found.study.id, picture.name, suffix) for suffix in ("svg", "png", "pdf")}
         yield from ("", f"![{picture.title}]({paths['svg']})", "")
-        yield f"{picture.title}. [SVG]({paths['svg']}), [PNG]({paths['png']}), [PDF]({paths['pdf']})"
+        yield f"{picture.caption}. [SVG]({paths['svg']}), [PNG]({paths['png']}), [PDF]({paths['pdf']})"
 
 
 def _render_tables(found: Findings) -> Iterator[str]:
-    if found.tables:
+    listed = [table for table in found.tables if not table.is_summary]
+    if listed:
         yield from ("", "## Tables")
-    for table in found.tables:
-        paths = [f"[{name}]({table_path(found.study.id, table.name, suffix)})" for name, suffix in _FORMATS]
-        yield from ("", f"**{table.title}.** {', '.join(paths)}", "", to_markdown(table))
+    for table in listed:
+        yield from _render_table(found, table)
+
+
+def _render_table(found: Findings, table: StudyTable) -> Iterator[str]:
+    paths = [f"[{name}]({table_path(found.study.id, table.name, suffix)})" for name, suffix in _FORMATS]
+    yield from ("", f"**{table.caption}.** {', '.join(paths)}", "", to_markdown(table))
 
 
 _FORMATS: Final = (("CSV", "csv"), ("Parquet", "parquet"), ("LaTeX", "tex"))
@@ -118,15 +126,8 @@ def _render_index(book: Book, cards: tuple[Card, ...]) -> Iterator[str]:
     for name, reason in book.left_out.items():
         yield f"| {name} | left out: {reason} | |"
     for found in book.findings:
-        if found.advice:
-            yield from (
-                "",
-                f"## {found.study.title}",
-                "",
-                found.study.question,
-                "",
-                *(f"- {each}" for each in found.advice),
-            )
+        yield from ("", f"## {found.study.title}", "", found.study.question, "", *(f"- {each}" for each in found.short))
+        yield from (line for table in found.tables if table.is_summary for line in _render_table(found, table))
     if cards:
         yield from (
             "",
@@ -146,6 +147,8 @@ def _render_index(book: Book, cards: tuple[Card, ...]) -> Iterator[str]:
         "One multiply-accumulate is 2 FLOPs; each operator reads each of its inputs and weights once and writes its "
         "output once. A roofline time is a bound from below: for each operator the larger of its arithmetic and its "
         "memory traffic at the peak rates of the card, added up over a stage. What a card holds is all weights, the "
-        "cache as it is after the last step, and the activations of the stage at its peak. A sentence ends with the "
+        "cache as it is after the last step, and the activations of the stage at its peak. What fits, fits by memory "
+        "alone: how long a context a model was trained for, or how many tiles its preprocessing cuts, is not part of "
+        "the formulas. A sentence ends with the "
         "sizes for which it holds; all others do not matter, or are those of the architecture."
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from string import ascii_lowercase
+from textwrap import fill
 from typing import Any, Final
 
 import matplotlib
@@ -21,7 +23,9 @@ _STYLE: Final[Any] = {
     "svg.hashsalt": "modelmeter", "svg.fonttype": "path", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3,
     "figure.dpi": 100, "savefig.dpi": 200, "pdf.fonttype": 42,
 }  # fmt: skip
-_LABEL: Final = {"facecolor": "white", "alpha": 0.8, "pad": 0.5, "lw": 0}
+_TITLE_WIDTH: Final = 70
+_LEGEND_WIDTH: Final = 90
+"""Characters in a line."""
 
 _SIZE: Final = (6.3, 3.9)
 """Inches: the width of a column of text on A4."""
@@ -41,22 +45,24 @@ def draw(picture: Picture) -> dict[str, bytes]:
                 marker=_MARKERS[place % len(_MARKERS)],
             )  # fmt: skip
         shown = {x for line in picture.lines for x, _ in line.points}
-        for mark in picture.marks:
-            if min(shown) <= mark.at <= max(shown):
-                axes.axvline(float(mark.at), color="#666666", linewidth=0.8, linestyle=":")
-                axes.annotate(
-                    f"{mark.label}: {float(mark.at):,.0f}", (float(mark.at), 0.02), xycoords=("data", "axes fraction"),
-                    rotation=90, fontsize=6.5, ha="right", va="bottom",
-                    bbox=_LABEL,
-                )  # fmt: skip
+        marks = [mark for mark in picture.marks if min(shown) <= mark.at <= max(shown)]
+        for letter, mark in zip(ascii_lowercase, marks, strict=False):
+            # A letter above the frame, explained in the legend: words would cross the lines.
+            axes.axvline(float(mark.at), color="#666666", linewidth=0.8, linestyle=":")
+            axes.annotate(
+                letter, (float(mark.at), 1.01), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom"
+            )
+            axes.plot([], [], " ", label=f"{letter}: {mark.label}, from {float(mark.at):,.0f}")
         if picture.is_log_x:
             axes.set_xscale("log", base=2)
         if picture.is_log_y:
             axes.set_yscale("log")
         axes.set_xlabel(picture.x_label)
         axes.set_ylabel(picture.y_label)
-        axes.set_title(picture.title, fontsize=10)
-        axes.legend(fontsize=8)
+        axes.set_title(fill(picture.title, _TITLE_WIDTH), fontsize=10, pad=14 if marks else 6)
+        labels = [len(line.label) for line in picture.lines] + [len(mark.label) + 12 for mark in marks]
+        columns = max(1, min(4, _LEGEND_WIDTH // (max(labels) + 6)))
+        figure.legend(loc="outside lower center", ncols=columns, fontsize=8)
         return {suffix: _save(figure, suffix) for suffix in ("svg", "png", "pdf")}
 
 

@@ -9,6 +9,7 @@ import sympy
 
 from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow
+from modelmeter.analysis.peak import Peak
 from modelmeter.analysis.totals import Totals
 from modelmeter.model.definition import Model
 
@@ -51,6 +52,10 @@ class CompiledFormulas(Protocol):
     @property
     def totals(self) -> Totals:
         """Formulas by stage, by module and by class."""
+
+    @property
+    def peaks(self) -> Mapping[str, Peak]:
+        """What is alive beside each operator of each stage."""
 
     def formula(self, name: str, metric: str, *, symbolic: bool = False) -> sympy.Expr:
         """Return what a stage or a layer class costs."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling.crossover import crossover, of_one_unit
+from modelmeter.scaling.crossover import Crossover, crossover, of_one_unit
 from modelmeter.scaling.inverse import largest, smallest
 from modelmeter.scaling.limit import limit
 from modelmeter.scaling.monotony import monotone
@@ -59,8 +59,8 @@ def ask_crossover(id_: str, a: Worded, b: Worded, over: str, *, bounds: Bounds |
     claim = f"{a.words} is at least {b.words}"
     text = {
         "always": f"at every {over}, {claim}",
-        "never": f"at no {over} is {a.words} as much as {b.words}",
-        "by residue": f"in the end, {claim} on some residue classes of {over} only",
+        "never": f"at every {over}, {a.words} is less than {b.words}",
+        "by residue": f"from some {over} on, {claim} on some residue classes of {over} only",
         "only": f"{claim} only {words.write_intervals(found.holds)} of {over}, and at no larger one",
     }.get(found.outcome)
     if text is None and found.value is not None:
@@ -73,6 +73,14 @@ def ask_crossover(id_: str, a: Worded, b: Worded, over: str, *, bounds: Bounds |
         where=words.write_domain(found.domain, sizes),
         claim=_claim(a.quantity, b.quantity, over, None if is_open else found.holds, bounds),
     )  # fmt: skip
+
+
+def ask_which(id_: str, reverse: str, a: Worded, b: Worded, over: str) -> IdentifiedStatement:
+    """Return where one quantity is at least another; where that is nowhere, the same the other way round."""
+    found = ask_crossover(id_, a, b, over)
+    statement = found.statement
+    assert isinstance(statement, Crossover)
+    return ask_crossover(reverse, b, a, over) if statement.outcome == "never" else found
 
 
 def _find_differing(a: Worded, b: Worded, over: str) -> frozenset[str]:
@@ -96,7 +104,7 @@ def ask_largest(id_: str, of: Worded, under: Worded, over: str, *, bounds: Bound
             text = f"{fits} at {where} and at no larger one, but not at every smaller one"
     else:
         text = {
-            "never": f"at no {over} does {of.words} fit into {under.words}",
+            "never": f"{of.words} exceeds {under.words} at every {over}",
             "unbounded": f"{fits} however large {over} is",
         }[found.outcome]
     has_open = found.outcome == "unbounded" and not found.fits
@@ -134,14 +142,16 @@ def ask_order(
     sizes = of.sizes
     found = with_domain(order(of.quantity, over, share=share, bounds=bounds), of.fixed)
     text = f"{of.words} {_write_growth(found, over)}"
-    if found.degree:
+    question = ask((of.quantity,), over, bounds=bounds)
+    assert found.formula is not None
+    if sympy.expand(question.formulas[0] - found.formula) == 0:
+        text = f"{of.words} is {_write_growth(found, over).removeprefix('grows as ')}"
+    elif found.degree:
         most = f"more than {words.write_percent(share)} of the whole"
         text += (
             f", which is never {most}" if found.from_size is None
             else f", which is {most} from {words.write_size(over, found.from_size, sizes)} on"
         )  # fmt: skip
-    question = ask((of.quantity,), over, bounds=bounds)
-    assert found.formula is not None
     holds = () if found.from_size is None else (Interval(found.from_size, question.range.last),)
     return IdentifiedStatement(
         id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found, sizes),

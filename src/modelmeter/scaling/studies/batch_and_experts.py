@@ -19,7 +19,8 @@ from modelmeter.scaling.studies.words import write_percent, write_rounded
 
 ID: Final = "batch-and-experts"
 _OVER: Final = "batch_size"
-_SHARES: Final = (Fraction(1, 2), Fraction(9, 10), Fraction(99, 100), Fraction(999, 1000), Fraction(1))
+_SHARES: Final = (Fraction(1, 2), Fraction(9, 10), Fraction(99, 100), Fraction(999, 1000))
+"""Not all of them: an expectation never reaches that, only its rounding does."""
 
 
 def _find(subject: Subject) -> Iterator[Finding]:
@@ -88,5 +89,10 @@ STUDY: Final = Study(
     id=ID, title="Batch and experts",
     question="What does a larger batch buy, from which batch on are matrix products bound by compute, and how large "
     "may it be?",
+    answers=(
+        r"batch-and-experts/.*-read-9-of-10/smallest/batch_size",
+        r"batch-and-experts/decode-intensity/limit/batch_size",
+        r"batch-and-experts/decode-io-bytes/order/batch_size",
+    ),
     find=_find, explain_absence=needs_sizes(_OVER),
 )  # fmt: skip

@@ -67,7 +67,9 @@ def read_share(model: CompiledFormulas, routed: RoutedModule, over: str) -> Word
     context = stage(model, REQUEST).metric("io_bytes").context
     quantity = Quantity(formula=formula, name=f"routed_reads({routed.words})", unit="parameters", context=context)
     return Worded(
-        quantity, f"the expected number of parameters of {routed.words} that one decode step reads in a layer"
+        quantity,
+        f"the expected number of parameters, to the nearest whole one, of {routed.words} that one decode step reads "
+        "in a layer",
     )
 
 

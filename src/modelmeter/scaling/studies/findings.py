@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -35,6 +36,11 @@ class Findings:
     pictures: tuple[Picture, ...]
     advice: tuple[str, ...]
 
+    @property
+    def short(self) -> tuple[str, ...]:
+        """What answers the question of the study in a few sentences: its statements for that, and its advice."""
+        return (*(f"{each.sentence} (`{each.id}`)" for each in choose_statements(self)), *self.advice)
+
     @classmethod
     def collect(cls, study: Study, subject: Subject) -> Findings:
         """Return what a study finds.
@@ -57,6 +63,37 @@ class Findings:
             pictures=tuple(each for each in found if isinstance(each, Picture)),
             advice=tuple(each for each in found if isinstance(each, str)),
         )  # fmt: skip
+
+
+_TELLING: Final = ("crossover", "largest", "regimes", "order", "rule_of_thumb", "limit", "monotone", "steps")
+"""Kinds of statements in the order in which they answer a question by themselves."""
+
+_MOST: Final = 4
+"""Sentences that are said in short."""
+
+
+def choose_statements(found: Findings) -> tuple[IdentifiedStatement, ...]:
+    """Return the statements that answer the question of a study: those it names, or one of each kind with a number.
+
+    Only as many as leave room for the advice.
+    """
+    room = max(0, _MOST - len(found.advice))
+    named = [
+        each
+        for pattern in found.study.answers
+        for each in found.statements
+        if re.fullmatch(pattern, each.id) is not None
+    ]
+    if not named and not found.advice:
+        for kind in _TELLING:
+            telling = (each for each in found.statements if each.kind == kind and _says_more(each))
+            named += [each for each in [next(telling, None)] if each is not None]
+    return tuple({each.id: each for each in named[:room]}.values())
+
+
+def _says_more(each: IdentifiedStatement) -> bool:
+    """Tell whether an answer has a number, and one that is not where its range begins anyway."""
+    return each.value is None if each.kind in ("regimes", "rule_of_thumb") else each.value not in (None, 0, 1)
 
 
 @frozen(kw_only=True)

@@ -12,6 +12,7 @@ from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies.asking import ask_crossover, ask_growth
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
+from modelmeter.scaling.studies.pictures import write_where
 from modelmeter.scaling.studies.records import ClosedForm, IdentifiedStatement
 
 
@@ -26,7 +27,10 @@ def list_closed_forms(
             if not depends_on(quantity, over):
                 continue
             formula, _ = quantity.context.fill(quantity.formula, quantity.values, [over])
-            yield ClosedForm(words=worded.words, formula=sympy.expand(formula), unit=METRIC_RECORDS[metric].unit)
+            yield ClosedForm(
+                words=worded.words, formula=sympy.expand(formula), unit=METRIC_RECORDS[metric].unit,
+                where=write_where([worded], over),
+            )  # fmt: skip
 
 
 def list_orders(

@@ -15,6 +15,7 @@ from modelmeter.scaling.sources import stage
 from modelmeter.scaling.studies.asking import Worded, ask_largest, budget
 from modelmeter.scaling.studies.card import Card
 from modelmeter.scaling.studies.parts import depends_on, stage_words
+from modelmeter.scaling.studies.pictures import write_where
 from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, StudyTable, Subject
 
 NONE_FITS: Final = "none"
@@ -22,10 +23,10 @@ NO_END: Final = "no end"
 
 
 def memory_of(model: CompiledFormulas, name: str, **sizes: int) -> Worded:
-    """Return what is held while a stage is at its peak: all weights, the cache as it is in the end, activations."""
+    """Return what is held while a stage is at its peak: all weights, the cache as it is at the end, activations."""
     request = stage(model, REQUEST)
     held = request.weight_bytes + request.kv_cache_bytes + stage(model, name).metric(PEAK)
-    text = f"the memory (bytes) of all weights, of the cache in the end and of the activations in {stage_words(name)}"
+    text = f"the memory (bytes) of all weights, of the cache at the end and of the activations in {stage_words(name)}"
     return Worded(held.at(**sizes), text)
 
 
@@ -36,7 +37,7 @@ def budget_of(card: Card) -> Worded:
 
 def list_largest(
     study: str, subject: Subject, over: str, *, variant: str = "", title: str = "", **sizes: int
-) -> Iterator[Finding]:
+) -> Iterator[Finding]:  # fmt: skip
     """Yield the largest size for each card and stage that grows with it, and a table of what binds.
 
     Parameters
@@ -71,10 +72,27 @@ def list_largest(
             Column(name="card"), Column(name="usable_bytes", unit="bytes"),
             *(Column(name=f"largest_{over}_in_{name}", unit=unit) for name in stages), Column(name="binds"),
         )  # fmt: skip
-        yield StudyTable(
+        table = StudyTable(
             name=f"largest-{over.replace('_', '-')}{variant}", rows=tuple(rows), columns=columns,
+            where=write_where(needed.values(), over),
             title=f"The largest {over} that fits while each stage is at its peak{title}, and the stage that binds",
         )  # fmt: skip
+        yield table
+        if not variant:
+            yield from _say_largest(table, over, unit)
+
+
+def _say_largest(table: StudyTable, over: str, unit: str) -> Iterator[str]:
+    """Yield the range of the largest sizes, cards on which the same stage binds together."""
+    groups: dict[str, list[int]] = {}
+    for limits in read_limits(table).values():
+        if limits.by_stage:
+            groups.setdefault(limits.binds, []).append(limits.largest)
+    for binds, largest in groups.items():
+        span = f"{min(largest):,}" if min(largest) == max(largest) else f"{min(largest):,} to {max(largest):,}"
+        cards = "one card" if len(largest) == 1 else f"{len(largest)} cards"
+        at = f" (at {table.where})" if table.where else ""
+        yield f"By memory alone, the largest {over} that fits is {span} {unit} on {cards}, where **{binds}** binds{at}."
 
 
 def find_binding(found: Mapping[str, IdentifiedStatement]) -> str:
@@ -116,13 +134,11 @@ class StageLimits:
         """The stages that let no more fit."""
         return ", ".join(name for name, limit in self.by_stage.items() if limit == self.largest)
 
-    def say_next(self) -> str:
-        """Return what would fit if the stage that binds did not."""
+    @property
+    def next_limit(self) -> tuple[str, int] | None:
+        """The stage that would bind if those that do did not, and what would fit then; None where none would."""
         others = {name: limit for name, limit in self.by_stage.items() if limit > self.largest}
-        if not others:
-            return ""
-        after = min(others, key=others.__getitem__)
-        return f"Without its peak {others[after]:,} would fit, where {after} binds."
+        return min(others.items(), key=lambda each: each[1], default=None)
 
 
 def read_limits(table: StudyTable) -> dict[str, StageLimits]:

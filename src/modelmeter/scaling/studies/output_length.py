@@ -55,5 +55,8 @@ def _explain_absence(subject: Subject) -> str | None:
 STUDY: Final = Study(
     id=ID, title="Output length",
     question="From which output on does decoding cost more than reading the prompt, and how long may an output be?",
+    answers=(
+        r"output-length/decode-over-prefill-(tensor-core-flops|io-bytes)/crossover/.*",
+    ),
     find=_find, explain_absence=_explain_absence,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from attrs import frozen
 from modelmeter.analysis.breakdown import OperatorRow
 from modelmeter.core.functions import CeilDiv, FloorDiv
 from modelmeter.core.metrics import METRIC_RECORDS
-from modelmeter.model.stages import REQUEST
+from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.sources import stage
@@ -27,7 +27,8 @@ _MEMBERS: Final = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 
 def stage_words(name: str) -> str:
     """Return how sentences call a stage."""
-    return "a request" if name == REQUEST else f"the {name.replace('_', ' ')}"
+    words = name.replace("_", " ")
+    return "a request" if name == REQUEST else f"a {words}" if name == TRAINING_STEP else f"the {words} stage"
 
 
 def stage_metric(model: CompiledFormulas, name: str, metric: str, **sizes: int) -> Worded:
@@ -144,6 +145,19 @@ def component_of(row: OperatorRow) -> str:
         if _MEMBERS.fullmatch(name):
             return slug(names[place + 1])
     return slug(names[-1]) or "model"
+
+
+def module_of(row: OperatorRow) -> str:
+    """Return the modules inside a layer that an operator belongs to, the innermost left out: ``mlp.experts``.
+
+    The product of queries, keys and values is one of its own.
+    """
+    if row.operator == ATTENTION:
+        return "attention products"
+    names = row.path.split(".")
+    place = next((place for place, name in enumerate(names[:-1]) if _MEMBERS.fullmatch(name)), None)
+    inside = [name for name in names[0 if place is None else place + 1 :] if not _MEMBERS.fullmatch(name)]
+    return ".".join(inside[:-1] if place is not None and len(inside) > 1 else inside[-1:]) or "model"
 
 
 def component_words(component: str) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from typing import Final
 
 from modelmeter.core.evaluate import evaluate
+from modelmeter.core.symbols import Dimension
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.studies.asking import Worded
 from modelmeter.scaling.studies.records import Cell, Column, Line, Mark, Picture, StudyTable
-from modelmeter.scaling.studies.words import unit_of
+from modelmeter.scaling.studies.words import unit_of, write_fixed
 from modelmeter.scaling.terms import Number, simplest
+
+_AXES: Final = {
+    "s": "time (s)", "FLOPs": "arithmetic (FLOPs)", "bytes": "amount (bytes)", "FLOP/byte": "intensity (FLOP/byte)",
+    "parameters": "read (parameters)",
+}  # fmt: skip
+"""What an axis says of a unit."""
 
 
 def log_range(first: int, last: int) -> tuple[int, ...]:
@@ -33,8 +41,21 @@ def tabulate(name: str, title: str, columns: Mapping[str, Worded], over: str, po
     rows: list[tuple[Cell, ...]] = [(point, *(column[place] for column in found)) for place, point in enumerate(points)]
     listed = tuple(Column(name=label, unit=each.quantity.unit) for label, each in columns.items())
     return StudyTable(
-        name=name, title=title, columns=(Column(name=over, unit=_unit_of(columns, over)), *listed), rows=tuple(rows)
-    )
+        name=name, title=title, columns=(Column(name=over, unit=_unit_of(columns, over)), *listed), rows=tuple(rows),
+        where=write_where(columns.values(), over),
+    )  # fmt: skip
+
+
+def write_where(quantities: Iterable[Worded], over: str) -> str:
+    """Return the sizes that quantities are at; those that they have at different numbers their words say."""
+    found: dict[str, set[Number]] = {}
+    sizes: dict[str, Dimension] = {}
+    for each in quantities:
+        _, fixed = each.quantity.context.fill(each.quantity.formula, each.quantity.values, [over])
+        sizes.update(each.sizes)
+        for name, value in {**each.fixed, **fixed}.items():
+            found.setdefault(name, set()).add(value)
+    return write_fixed({name: next(iter(values)) for name, values in found.items() if len(values) == 1}, sizes)
 
 
 def draw(
@@ -43,12 +64,12 @@ def draw(
 ) -> Picture:  # fmt: skip
     """Return a picture of quantities of one unit over a size."""
     return Picture(
-        name=name, title=title, x_label=f"{over} ({_unit_of(lines, over)})", y_label=unit,
+        name=name, title=title, x_label=f"{over} ({_unit_of(lines, over)})", y_label=_AXES.get(unit, unit),
         lines=tuple(
             Line(label=label, points=tuple(zip(points, values_at(each.quantity, over, points), strict=True)))
             for label, each in lines.items()
         ),
-        marks=marks, is_log_x=is_log_x, is_log_y=is_log_y,
+        marks=marks, is_log_x=is_log_x, is_log_y=is_log_y, where=write_where(lines.values(), over),
     )  # fmt: skip
 
 

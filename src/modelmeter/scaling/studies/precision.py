@@ -55,5 +55,9 @@ def _find(subject: Subject) -> Iterator[Finding]:
 STUDY: Final = Study(
     id=ID, title="Precision",
     question="What do fewer bits for parameters, activations and the cache buy in traffic and memory?",
+    answers=(
+        r"precision/decode-io-bytes/order/(weight_bits|kv_bits)",
+        r"precision/cache-over-weights-w(16|8)-kv16/crossover/batch_size",
+    ),
     find=_find, explain_absence=needs_sizes(*_WIDTHS, "batch_size"),
 )  # fmt: skip

@@ -73,5 +73,9 @@ STUDY: Final = Study(
     id=ID, title="Prompt length",
     question="How do compute, traffic and memory grow with the prompt, which part takes over from which, and how long "
     "may a prompt be?",
+    answers=(
+        r"prompt-length/prefill-tensor-core-flops/order/seq_len",
+        r"prompt-length/prefill-attention-products-over-mlp/crossover/seq_len",
+    ),
     find=_find, explain_absence=needs_sizes(_OVER),
 )  # fmt: skip

@@ -123,11 +123,12 @@ class IdentifiedStatement:
 
 @frozen(kw_only=True)
 class ClosedForm:
-    """A formula that a page shows: what it is of, in words, and its unit."""
+    """A formula that a page shows: what it is of, in words, its unit, and the numbers that were put into it."""
 
     words: str
     formula: sympy.Expr
     unit: str
+    where: str = ""
 
 
 @frozen(kw_only=True)
@@ -150,12 +151,23 @@ class StudyTable:
         For people.
     columns, rows
         As many cells in a row as there are columns.
+    where
+        The sizes that all of it is at, in words; empty where its columns have them.
+    is_summary
+        Whether it answers the question of its study in short, and belongs to the index.
     """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...] = field()
+    where: str = ""
+    is_summary: bool = False
+
+    @property
+    def caption(self) -> str:
+        """The title, with the sizes that the numbers are at."""
+        return f"{self.title} (at {self.where})" if self.where else self.title
 
     @rows.validator
     def _check_rows(self, _: object, rows: tuple[tuple[Cell, ...], ...]) -> None:
@@ -193,6 +205,8 @@ class Picture:
         What is drawn.
     is_log_x, is_log_y
         Whether an axis is logarithmic.
+    where
+        The sizes that all lines are at, in words.
     """
 
     name: str
@@ -203,6 +217,12 @@ class Picture:
     marks: tuple[Mark, ...] = ()
     is_log_x: bool = True
     is_log_y: bool = True
+    where: str = ""
+
+    @property
+    def caption(self) -> str:
+        """The title, with the sizes that the lines are at."""
+        return f"{self.title} (at {self.where})" if self.where else self.title
 
 
 Finding: TypeAlias = IdentifiedStatement | ClosedForm | StudyTable | Picture | str
@@ -221,6 +241,8 @@ class Study:
         What it answers, in a sentence.
     find
         Yields what is found of a model.
+    answers
+        Patterns of the ids of the statements that answer the question in short, where the model has them.
     explain_absence
         Says why a model has nothing to find, or returns None: then it has.
     """
@@ -229,6 +251,7 @@ class Study:
     title: str
     question: str
     find: Callable[[Subject], Iterable[Finding]] = field(repr=False)
+    answers: tuple[str, ...] = ()
     explain_absence: Callable[[Subject], str | None] = field(repr=False, default=lambda _: None)
 
 

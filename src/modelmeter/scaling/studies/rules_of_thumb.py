@@ -17,7 +17,7 @@ from modelmeter.scaling.studies.asking import Worded, ask_crossover
 from modelmeter.scaling.studies.asking_more import ask_rule
 from modelmeter.scaling.studies.experts import count_active_parameters
 from modelmeter.scaling.studies.parts import stage_metric
-from modelmeter.scaling.studies.pictures import draw, log_range
+from modelmeter.scaling.studies.pictures import draw, log_range, write_where
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import ClosedForm, Finding, Study, Subject
 from modelmeter.scaling.studies.words import write_percent
@@ -57,11 +57,14 @@ def _ask_errors(name: str, exact: Worded, rule: Worded, over: str) -> Iterator[F
     """Yield from where on the exact cost is more than the rule by so much."""
     yield ask_rule(f"{ID}/{name}-error", rule, exact, over, bounds={over: (1, _LONGEST)})
     for error in _ERRORS:
-        more = Worded(rule.quantity * (1 + error), f"{rule.words} and {write_percent(error)} more")
-        yield ask_crossover(f"{ID}/{name}-low-by-{error.numerator}-of-{error.denominator}", exact, more, over)
-        less = Worded(rule.quantity * (1 - error), f"{rule.words} less {write_percent(error)}")
+        more = Worded(rule.quantity * (1 + error), f"{write_percent(1 + error)} of {rule.words}")
+        less = Worded(rule.quantity * (1 - error), f"{write_percent(1 - error)} of {rule.words}")
+        low, high = (f"{ID}/{name}-{way}-by-{error.numerator}-of-{error.denominator}" for way in ("low", "high"))
+        found = [ask_crossover(low, exact, more, over)]
         if error < 1:
-            yield ask_crossover(f"{ID}/{name}-high-by-{error.numerator}-of-{error.denominator}", less, exact, over)
+            found.append(ask_crossover(high, less, exact, over))
+        # The bounds of the error say already what it never is.
+        yield from (each for each in found if getattr(each.statement, "outcome", "") != "never")
 
 
 def _ask_two_per_token(model: CompiledFormulas, name: str) -> Iterator[Finding]:
@@ -71,7 +74,8 @@ def _ask_two_per_token(model: CompiledFormulas, name: str) -> Iterator[Finding]:
     formula = 2 * active * size("batch_size") * size("seq_len")
     rule = _rule(model, formula, f"2 FLOPs for each of {active:,} active parameters and each token")
     yield ClosedForm(words="the exact cost of the prefill over 2N a token, N being the active parameters",
-        formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
+        formula=_ratio(exact, rule, "seq_len"), unit="",
+        where=write_where([exact], "seq_len"))  # fmt: skip
     yield from _ask_errors("2n-a-token-prefill", exact, rule, "seq_len")
     yield draw(
         "2n-a-token", "The prefill, and 2N a token", {"exact": exact, "2N a token": rule}, "seq_len", "FLOPs",
@@ -86,7 +90,8 @@ def _ask_decode(model: CompiledFormulas, loop: Loop) -> Iterator[Finding]:
     formula = 2 * active * size("batch_size") * loop.count
     rule = _rule(model, formula, f"2 FLOPs for each of {active:,} active parameters and each new token")
     yield ClosedForm(words="the exact cost of decoding over 2N a token, N being the active parameters",
-        formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
+        formula=_ratio(exact, rule, "seq_len"), unit="",
+        where=write_where([exact], "seq_len"))  # fmt: skip
     yield from _ask_errors("2n-a-token-decode", exact, rule, "seq_len")
 
 
@@ -97,7 +102,8 @@ def _ask_six_per_token(model: CompiledFormulas, name: str) -> Iterator[Finding]:
     formula = 6 * active * size("batch_size") * size("seq_len")
     rule = _rule(model, formula, f"6 FLOPs for each of {active:,} active parameters and each token")
     yield ClosedForm(words="the exact cost of a training step over 6ND, N being the active parameters of the decoder",
-        formula=_ratio(exact, rule, "seq_len"), unit="")  # fmt: skip
+        formula=_ratio(exact, rule, "seq_len"), unit="",
+        where=write_where([exact], "seq_len"))  # fmt: skip
     yield from _ask_errors("6nd-training-step", exact, rule, "seq_len")
 
 
@@ -123,5 +129,8 @@ def _ratio(exact: Worded, rule: Worded, over: str) -> sympy.Expr:
 STUDY: Final = Study(
     id=ID, title="Rules of thumb",
     question="How far are the rules that people use from the exact cost, and from which size on?",
+    answers=(
+        r"rules-of-thumb/.*-error/rule_of_thumb/seq_len",
+    ),
     find=_find, explain_absence=needs_sizes("batch_size", "seq_len"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a training step costs: against its forward, against requests, and over batch and prompt."""
+"""What a training step costs: against a forward pass, against requests, and over batch and prompt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
-from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth
+from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth, ask_which
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, tabulate
 from modelmeter.scaling.studies.presence import needs_sizes
@@ -20,13 +20,13 @@ _METRICS: Final = ("tensor_core_flops", "cuda_core_flops", "activation_bytes")
 
 
 def forward_of(model: CompiledFormulas, metric: str) -> Worded:
-    """Return the forward of a whole prompt: all stages but the decode loop."""
+    """Return a forward pass over a whole prompt: all stages but the decode loop."""
     names = [name for name in model.definition.stage_names if name != model.definition.looped_stage]
     first, *others = (stage_metric(model, name, metric) for name in names)
     total = first.quantity
     for each in others:
         total = total + each.quantity
-    return Worded(total, f"the forward of it ({', '.join(names)})")
+    return Worded(total, f"that of a forward pass ({', '.join(names)})")
 
 
 def _find(subject: Subject) -> Iterator[Finding]:
@@ -41,14 +41,13 @@ def _find(subject: Subject) -> Iterator[Finding]:
                 yield ask_growth(f"{ID}/{slug(metric)}", worded, over)
         for times in (Fraction(2), Fraction(3), Fraction(4)):
             several = Worded(forward.quantity * times, f"{times} times {forward.words}")
-            yield ask_crossover(f"{ID}/step-over-{times}-forwards", work, several, over)
-            yield ask_crossover(f"{ID}/{times}-forwards-over-step", several, work, over)
+            yield ask_which(f"{ID}/step-over-{times}-forwards", f"{ID}/{times}-forwards-over-step", work, several, over)
         yield ask_crossover(f"{ID}/step-over-request", work, request, over)
     lines = {"training step": work, "forward": forward, "request": request}
     for over in _OVERS:
         points = log_range(1, 512) if over == "batch_size" else log_range(1024, 2**17)
         yield draw(
-            f"work-over-{slug(over)}", "Matrix products of a training step, its forward and a request", lines, over,
+            f"work-over-{slug(over)}", "Matrix products of a training step, a forward pass and a request", lines, over,
             "FLOPs", points,
         )  # fmt: skip
         columns = {"training_step": work, "forward": forward, "request": request}
@@ -63,6 +62,11 @@ def _explain_absence(subject: Subject) -> str | None:
 
 STUDY: Final = Study(
     id=ID, title="Training",
-    question="What does a training step cost, against its forward and against a request?",
+    question="What does a training step cost, against a forward pass and against a request?",
+    answers=(
+        r"training/step-over-3-forwards/crossover/seq_len",
+        r"training/3-forwards-over-step/crossover/seq_len",
+        r"training/(step-over-request|tensor-core-flops)/.*/seq_len",
+    ),
     find=_find, explain_absence=_explain_absence,
 )  # fmt: skip

@@ -62,21 +62,26 @@ def write_size(name: str, value: Number, sizes: Sizes) -> str:
 def write_domain(domain: Domain, sizes: Sizes) -> str:
     """Return where a statement holds: the free sizes, and the numbers of the workload and of storage."""
     free = [f"{name} {write_range(each)}" for name, each in domain.ranges.items()]
-    fixed = [
+    fixed = write_fixed(domain.fixed, sizes)
+    return ", ".join(free) + (f"; {fixed}" if fixed else "")
+
+
+def write_fixed(fixed: Mapping[str, Number], sizes: Sizes) -> str:
+    """Return the numbers of the workload and of storage; those of the architecture are the model's."""
+    return ", ".join(
         f"{name} = {write_number(value)}"
-        for name, value in domain.fixed.items()
+        for name, value in fixed.items()
         if name not in sizes or sizes[name].kind != "architecture"
-    ]
-    return ", ".join(free) + (f"; {', '.join(fixed)}" if fixed else "")
+    )
 
 
 def write_range(each: Range) -> str:
     """Return a range: ``from 1 on``."""
     if each.first == each.last:
         return f"= {each.first:,}"
-    end = "on" if each.maximum is None else f"to {each.maximum:,}"
-    step = "" if each.multiple_of == 1 else f" in steps of {each.multiple_of:,}"
-    return f"from {each.minimum:,} {end}{step}"
+    end = "on" if each.last is None else f"to {each.last:,}"
+    multiples = "" if each.multiple_of == 1 else f"a multiple of {each.multiple_of:,} "
+    return f"{multiples}from {each.first:,} {end}"
 
 
 def write_interval(each: Interval) -> str:

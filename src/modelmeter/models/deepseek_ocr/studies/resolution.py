@@ -16,7 +16,7 @@ from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth,
 from modelmeter.scaling.studies.asking_more import ask_steps
 from modelmeter.scaling.studies.memory import budget_of
 from modelmeter.scaling.studies.parts import slug, stage_metric
-from modelmeter.scaling.studies.pictures import draw, log_range, tabulate, values_at
+from modelmeter.scaling.studies.pictures import draw, log_range, tabulate, values_at, write_where
 from modelmeter.scaling.studies.records import Cell, ClosedForm, Column, Finding, Study, StudyTable, Subject
 
 ID: Final = "resolution-and-modes"
@@ -109,7 +109,10 @@ def _find_sides(model: CompiledFormulas) -> Iterator[Finding]:
     tokens = tokens_of(model)
     for over in _SIDES:
         formula, _ = tokens.quantity.context.fill(tokens.quantity.formula, {}, [over])
-        yield ClosedForm(words=f"{tokens.words}, over {over}", formula=formula, unit="tokens")
+        yield ClosedForm(
+            words=f"{tokens.words}, over {over}", formula=formula, unit="tokens",
+            where=write_where([tokens], over),
+        )  # fmt: skip
         yield ask_growth(f"{ID}/image-tokens", tokens, over)
         yield ask_monotone(f"{ID}/image-tokens", tokens, over)
         yield ask_steps(f"{ID}/image-tokens", tokens, over)

@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from modelmeter.core.metrics import PEAK
+from modelmeter.models.deepseek_ocr.image_preprocessing import MAX_TILES, PREPROCESSINGS
 from modelmeter.models.deepseek_ocr.studies.resolution import tokens_of
 from modelmeter.scaling.studies import memory
-from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth
+from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth, ask_which
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, values_at
 from modelmeter.scaling.studies.records import Cell, Column, Finding, Study, StudyTable, Subject
 
 ID: Final = "tiles"
 _SIDES: Final = ("num_width_tiles", "num_height_tiles")
-_MOST: Final = 9
-"""Tiles of a page at the most, in the vendor's preprocessing."""
 
 _STAGES: Final = ("vision", "projector", "prefill", "decode")
 
@@ -33,13 +32,15 @@ def _find(subject: Subject) -> Iterator[Finding]:
                     yield ask_growth(f"{ID}/{name}-{slug(metric)}", worded, over)
         for one, other in (("vision", "decode"), ("vision", "prefill"), ("prefill", "decode")):
             first, second = (stage_metric(model, name, "tensor_core_flops") for name in (one, other))
-            yield ask_crossover(f"{ID}/{one}-over-{other}", first, second, over)
+            yield ask_which(f"{ID}/{one}-over-{other}", f"{ID}/{other}-over-{one}", first, second, over)
         yield from memory.list_largest(ID, subject, over)
+    rules = " and ".join(f"{program.max_tiles} (`{program.name}`)" for program in PREPROCESSINGS.values())
+    yield f"The vendor's preprocessing cuts a page into at most {rules} tiles: what fits beyond is the formulas' alone."
     grids = [
         (width, height)
-        for width in range(1, _MOST + 1)
-        for height in range(1, _MOST + 1)
-        if 1 < width * height <= _MOST
+        for width in range(1, MAX_TILES + 1)
+        for height in range(1, MAX_TILES + 1)
+        if 1 < width * height <= MAX_TILES
     ]  # fmt: skip
     for width, height in grids:
         if width < height:

@@ -50,4 +50,5 @@ def test_pages_are_made(book: Book) -> None:
     index = str(files["README.md"])
     assert "left out: the model has no seq_len" in index
     assert r"| $`\eta`$ | `hidden_size` |" not in index
-    assert "**the NVIDIA H100 SXM5 80GB**: at batch_size = 1 recording and max_words = 150 words optimise" in index
+    assert "On the NVIDIA H100 SXM5 80GB, at batch_size = 1 recording and max_words = 150 words, optimise **" in index
+    assert "page," not in index.partition("## Output length")[0]

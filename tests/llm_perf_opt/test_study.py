@@ -21,6 +21,7 @@ from llm_perf_opt.studies.formulas import to_latex
 from llm_perf_opt.studies.markup import to_latex as table_to_latex
 from llm_perf_opt.studies.markup import to_markdown
 from llm_perf_opt.studies.tables import list_columns, to_csv, to_parquet
+from modelmeter.core.evaluate import evaluate
 from modelmeter.scaling.studies import Book, Column, StudyTable, write_book
 
 SMALL = ("cards", "training", "--hardware", "h100-sxm")
@@ -98,7 +99,7 @@ def test_json_has_every_statement(run: Run) -> None:
     document = json.loads(result.out)
     assert [study["id"] for study in document["studies"]] == ["cards", "training"]
     statements = {each["id"]: each for each in document["statements"]}
-    assert len(statements) == len(document["statements"]) > 30
+    assert len(statements) == len(document["statements"]) > 20
     # r h / (h - r) with r = 989400 / 3350 and h = 640.
     query = statements["cards/h100-sxm-1280x1280/crossover/num_tokens"]
     assert query["value"] == 549
@@ -156,7 +157,7 @@ def test_someone_with_only_the_pages_knows_what_to_optimise(book: Book) -> None:
     for card in ("NVIDIA H100 SXM5 80GB", "NVIDIA L40S 48GB"):
         (row,) = (line for line in index.splitlines() if line.startswith(f"| the {card} | decode"))
         assert row.count("| prefill |") == 2
-    proof = book.find("what-to-optimise/h100-sxm-decode-over-vision/crossover/batch_size")
+    proof = book.find("what-to-optimise/h100-sxm-slowest-stage/regimes/batch_size")
     assert f"`{proof.id}`" in index
 
 
@@ -168,14 +169,15 @@ def find_table(book: Book, name: str) -> list[dict[str, object]]:
 def test_the_modules_of_a_stage_hold_all_its_time_and_traffic(book: Book) -> None:
     """Added up they are the roofline time of the other table, and the traffic of the compiled formula."""
     model = modelmeter.load()
-    moved = model.formula("decode", "io_bytes").subs({**model.defaults, "max_new_tokens": 1200})
+    # The first of 1,200 tokens is the prefill's.
+    moved = evaluate(model.formula("decode", "io_bytes"), {**model.defaults, "decode_steps": 1199})
     rows = find_table(book, "modules-of-decode")
     for card in ("the NVIDIA H100 SXM5 80GB", "the NVIDIA L40S 48GB"):
         mine = [row for row in rows if row["card"] == card]
         (time,) = (row["decode"] for row in find_table(book, "times") if row["card"] == card and row["batch_size"] == 1)
         assert sum(Fraction(str(row["time"])) for row in mine) == time
         assert sum(Fraction(str(row["share"])) for row in mine) == 1
-        assert sum(Fraction(str(row["io_bytes"])) for row in mine) == int(moved.doit())
+        assert sum(Fraction(str(row["io_bytes"])) for row in mine) == moved
 
 
 def test_a_batch_beyond_the_memory_is_marked(book: Book) -> None:

@@ -24,7 +24,7 @@ _STYLE: Final[Any] = {
     "figure.dpi": 100, "savefig.dpi": 200, "pdf.fonttype": 42,
 }  # fmt: skip
 _TITLE_WIDTH: Final = 70
-_LEGEND_WIDTH: Final = 90
+_LEGEND_WIDTH: Final = 104
 """Characters in a line."""
 
 _SIZE: Final = (6.3, 3.9)
@@ -45,7 +45,9 @@ def draw(picture: Picture) -> dict[str, bytes]:
                 marker=_MARKERS[place % len(_MARKERS)],
             )  # fmt: skip
         shown = {x for line in picture.lines for x, _ in line.points}
-        marks = [mark for mark in picture.marks if min(shown) <= mark.at <= max(shown)]
+        marks = sorted(
+            (mark for mark in picture.marks if min(shown) <= mark.at <= max(shown)), key=lambda mark: mark.at
+        )
         for letter, mark in zip(ascii_lowercase, marks, strict=False):
             # A letter above the frame, explained in the legend: words would cross the lines.
             axes.axvline(float(mark.at), color="#666666", linewidth=0.8, linestyle=":")

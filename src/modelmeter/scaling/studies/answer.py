@@ -34,8 +34,10 @@ class Answer:
 
     Parameters
     ----------
+    slowest
+        The id of the statement that says which stage takes most, batch by batch.
     first, share, seconds
-        The stage that takes most of the roofline time of one page, its part, and the time of all stages.
+        The stage that takes most of the roofline time of a batch of one, its part, and the time of all stages.
     changes
         From which batches on which stages take at least as long, with the statement: the first change first.
     before
@@ -47,6 +49,7 @@ class Answer:
     """
 
     card: Card
+    slowest: str
     first: str
     share: Fraction
     seconds: Fraction
@@ -57,8 +60,8 @@ class Answer:
 
 
 def make_answer(
-    card: Card, times: Mapping[str, Mapping[str, Worded]], at_one: Mapping[str, Number], over_batch: Comparisons,
-    over_output: Comparisons, fits: Mapping[str, StageLimits],
+    card: Card, slowest: str, times: Mapping[str, Mapping[str, Worded]], at_one: Mapping[str, Number],
+    over_batch: Comparisons, over_output: Comparisons, fits: Mapping[str, StageLimits],
 ) -> Answer:  # fmt: skip
     """Return the answer for a card from the comparisons of its stages; ``times`` are by variant and stage."""
     first = max(at_one, key=at_one.__getitem__)
@@ -73,7 +76,8 @@ def make_answer(
         if limits.largest > 0:
             rates[variant] = limits.largest / _time_of(times[variant], limits.largest)
     return Answer(
-        card=card, first=first, share=Fraction(at_one[first]) / whole, seconds=whole, fits=fits, rates=rates,
+        card=card, slowest=slowest, first=first, share=Fraction(at_one[first]) / whole, seconds=whole, fits=fits,
+        rates=rates,
         changes=tuple(
             sorted(
                 (int(each.value), one, each.id)
@@ -120,12 +124,12 @@ def say_time(model: CompiledFormulas, answers: Sequence[Answer], output: Mapping
                 f"{sizes['batch_size'].unit} on it is {then[0]} (`{group[0].changes[0][2]}`)."
             )
         else:
-            text += "That does not change however large the batch is."
+            text += f"That does not change however large the batch is (`{group[0].slowest}`)."
         befores = [each.before for each in group if each.before is not None]
         if befores:
             over = next(iter(befores[0][2].domain.ranges))
             text += (
-                f" For one page below {over} = {write_span([each[0] for each in befores], write_count)} "
+                f" For a batch of one and below {over} = {write_span([each[0] for each in befores], write_count)} "
                 f"{sizes[over].unit} it is {below} (`{befores[0][2].id}`)."
             )
         yield text

@@ -65,6 +65,11 @@ def _vary(model: CompiledFormulas, stage: str, metric: str, over: str) -> Iterat
 STUDY: Final = Study(
     id=ID, title="The architecture's own sizes",
     question="What would one more expert, head, layer or channel cost, and what would half or twice as many?",
+    answers=(
+        r"architecture/request-weight-bytes/.*/(num_hidden_layers|n_routed_experts|moe_intermediate_size)",
+        r"architecture/request-kv-cache-bytes/.*/num_hidden_layers",
+        r"architecture/request-weight-bytes/.*/hidden_size",
+    ),
     find=_find,
     explain_absence=lambda subject: None
     if subject.model.architecture.dimension_values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import sympy
@@ -119,6 +119,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
         ),
         rows=tuple(rows),
     )  # fmt: skip
+    yield from _say_rows(rows)
     for card in subject.cards:
         lines = {
             shape.id: Worded(_cost(shape, "tensor_core_flops") / _cost(shape, "io_bytes"), shape.words)
@@ -129,6 +130,18 @@ def _find(subject: Subject) -> Iterator[Finding]:
             f"intensity-{slug(card.id)}", f"FLOPs per byte of linear layers, and what {card.name} needs",
             {**lines, f"r of {card.name}": Worded(ridge, "")}, _OVER, "FLOP/byte", log_range(16, 2**14),
         )  # fmt: skip
+
+
+def _say_rows(rows: Sequence[tuple[Cell, ...]]) -> Iterator[str]:
+    """Yield the range of the table for each card, and how many layers never are bound by compute."""
+    for card in dict.fromkeys(row[0] for row in rows):
+        found = [row[-1] for row in rows if row[0] == card]
+        numbers = [each for each in found if isinstance(each, int)]
+        never = sum(each == "never" for each in found)
+        if numbers:
+            text = f"On {card}, {len(numbers)} of {len(found)} linear layers are bound by compute from "
+            text += f"{min(numbers):,} to {max(numbers):,} rows on, by their channels"
+            yield text + (f"; {never} never are." if never else ".")
 
 
 def _read(found: IdentifiedStatement) -> Cell:

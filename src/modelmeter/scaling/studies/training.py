@@ -13,6 +13,7 @@ from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, tabulate
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import Finding, Study, Subject
+from modelmeter.scaling.studies.words import METRIC_WORDS
 
 ID: Final = "training"
 _OVERS: Final = ("batch_size", "seq_len")
@@ -26,7 +27,7 @@ def forward_of(model: CompiledFormulas, metric: str) -> Worded:
     total = first.quantity
     for each in others:
         total = total + each.quantity
-    return Worded(total, f"that of a forward pass ({', '.join(names)})")
+    return Worded(total, f"{METRIC_WORDS[metric]} of a forward pass ({', '.join(names)})")
 
 
 def _find(subject: Subject) -> Iterator[Finding]:

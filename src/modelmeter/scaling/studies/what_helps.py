@@ -123,18 +123,18 @@ def list_helps(
     listed = "; ".join(
         f"`{module}` {write_span(shares[module], write_share)} ({int(moved[module]):,} bytes)" for module in largest
     )
-    yield f"Of the time of **{name}** for one page, these modules hold most (with their memory traffic): {listed}."
+    yield f"Of the time of **{name}** for a batch of one, these modules hold most (with their traffic): {listed}."
     limits = list(_ask_limits(study, model, name, output))
     if gains:
         bought = "; ".join(
             f"{said} makes it {write_span(each, write_times)} times as fast" for said, each in gains.items()
         )
-        yield f"Fewer bits in storage, for one page in **{name}**: {bought}."
+        yield f"Fewer bits in storage, for a batch of one in **{name}**: {bought}."
     numbers = {said: each.value for said, each in limits if each.value is not None}
     if numbers:
-        tends = "; ".join(f"{said} by {write_times(Fraction(value))}" for said, value in numbers.items())
+        tends = ", ".join(f"{write_times(Fraction(value))} ({said})" for said, value in numbers.items())
         ids = ", ".join(f"`{each.id}`" for _, each in limits)
-        yield f"In ever larger batches they divide the memory traffic of **{name}** by less or more: {tends} ({ids})."
+        yield f"As the batch grows, they divide the memory traffic of **{name}** by what tends to {tends}; see {ids}."
     yield from (each for _, each in limits)
 
 

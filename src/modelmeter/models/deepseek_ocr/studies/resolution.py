@@ -140,5 +140,9 @@ def _find_sides(model: CompiledFormulas) -> Iterator[Finding]:
 STUDY: Final = Study(
     id=ID, title="Resolution and modes",
     question="What does a sharper view of a page cost in each stage, and from which text length on does it not matter?",
+    answers=(
+        r"resolution-and-modes/(tiny|base|gundam)-decode-over-vision-tensor-core-flops/crossover/max_new_tokens",
+        r"resolution-and-modes/gundam-over-large-tensor-core-flops/crossover/max_new_tokens",
+    ),
     find=_find,
 )  # fmt: skip

@@ -48,8 +48,8 @@ def _find(subject: Subject) -> Iterator[Finding]:
     for card in subject.cards:
         times = {name: stage_time(model, card, name, "batch_size", **output) for name in names}
         said = f"the largest roofline time on {card.name}"
-        slowest = ask_regimes(f"{ID}/{card.id}-slowest-stage", times, "batch_size", said)
-        yield slowest
+        regimes = ask_regimes(f"{ID}/{card.id}-slowest-stage", times, "batch_size", said)
+        yield regimes
         over_batch = dict(_compare(card, times, "batch_size"))
         over_output: dict[tuple[str, str], IdentifiedStatement] = {}
         for over in output:
@@ -71,7 +71,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
             else {name: stage_time(model, card, name, "batch_size", **last) for name in names}
             for variant in fits
         }
-        answers.append(make_answer(card, slowest.id, by_variant, at_one, over_batch, over_output, fits))
+        answers.append(make_answer(card, regimes.id, by_variant, at_one, over_batch, over_output, fits))
         if not pictures:
             title = f"Roofline times of the stages on {card.name}, up to the largest batch that fits"
             largest = max((each.largest for each in fits.values()), default=0)

@@ -53,7 +53,10 @@ def run() -> Table:
                 build_layers(known), stage_of, inputs=list_inputs(known), stages=STAGES, loop=MODEL.loop, rules=rules
             ),
         )
-        measure("catalogue of layers", lambda model=model: build_catalogue(model, defaults, stage_of, dimensions=MODEL.dimensions))
+        measure(
+            "catalogue of layers",
+            lambda model=model: build_catalogue(model, defaults, stage_of, dimensions=MODEL.dimensions),
+        )
         clear_cache()
         compiled = measure("all of the algebra, cold", lambda: compile_model(architecture, graph))
         measure("simplify and emit all files", lambda compiled=compiled: emit_files(compiled))

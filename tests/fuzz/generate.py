@@ -64,6 +64,7 @@ def make_case(seed: int, index: int) -> Case:
     case = maker(draw)
     if draw.chance(0.06):
         case = evolve(case, arguments=_shuffle(draw, case.arguments), fails_early=False, contradicts=False)
+    case = question_cases.spare_whole_studies(case)
     if draw.chance(0.1):
         case = evolve(case, environment=draw.choice(_ENVIRONMENTS))
     if draw.chance(0.04):

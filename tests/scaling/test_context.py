@@ -6,6 +6,8 @@ import sympy
 
 from modelmeter import scaling
 from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.size_rules import Rule
+from modelmeter.scaling.context import Context
 from modelmeter.scaling.question import ask
 from modelmeter.scaling.substitution import put_sizes
 
@@ -39,3 +41,18 @@ def test_the_memory_of_a_request_is_a_question_of_a_moment(published: CompiledMo
         for name in published.definition.stage_names
     ]  # fmt: skip
     assert whole.value == min(value for value in by_stage if value is not None)
+
+
+def test_a_size_that_two_numbers_divide_is_a_multiple_of_both() -> None:
+    """Multiples of 4 and of 6 are those of 12; from 5 to 50 they begin at 12 and end at 48."""
+    both = scaling.Range(1, None, 4).intersect(minimum=5, maximum=50, multiple_of=6)
+    assert (both.multiple_of, both.first, both.last) == (12, 12, 48)
+    size = sympy.Symbol("n", integer=True, positive=True)
+    context = Context(
+        defaults={"n": 60, "four": 4, "six": 6}, rules=(Rule("four", "divides", "n"), Rule("six", "divides", "n"))
+    )
+    quantity = scaling.Quantity(
+        formula=size + sympy.Symbol("four") + sympy.Symbol("six"), name="sum", context=context
+    )  # both rules count where their sizes are in the formula
+    assert ask([quantity], "n").range == scaling.Range(1, None, 12)
+    assert ask([quantity], "n", bounds={"n": scaling.Range(1, None, 10)}).range == scaling.Range(1, None, 60)

@@ -90,19 +90,18 @@ def list_numbers(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:
     RecordError
         If the card states no rate for the type.
     """
+    from llm_perf_opt.data.hardware import exact_rate
     from modelmeter.scaling import Quantity
 
     rate, _ = card.matrix_peak(dtype)
     numbers = {
-        "tensor_flops_per_second": (rate, "FLOP/s"),
-        "vector_flops_per_second": (card.vector_flops_per_second, "FLOP/s"),
-        "memory_bytes_per_second": (card.memory_bytes_per_second, "byte/s"),
-        "memory_bytes": (card.memory_bytes, "bytes"),
-        "usable_bytes": (card.usable_bytes, "bytes"),
+        "tensor_flops_per_second": (exact_rate(rate), "FLOP/s"),
+        "vector_flops_per_second": (exact_rate(card.vector_flops_per_second), "FLOP/s"),
+        "memory_bytes_per_second": (exact_rate(card.memory_bytes_per_second), "byte/s"),
+        "memory_bytes": (Fraction(card.memory_bytes), "bytes"),
+        "usable_bytes": (Fraction(card.usable_bytes), "bytes"),
     }
-    return {
-        f"card.{name}": Quantity(Fraction(number), f"card.{name}", unit) for name, (number, unit) in numbers.items()
-    }
+    return {f"card.{name}": Quantity(number, f"card.{name}", unit) for name, (number, unit) in numbers.items()}
 
 
 def read_sizes(assignments: list[str], model: CompiledModel, *, with_layers: bool) -> dict[str, int | Fraction]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Final, Literal, get_args
 
 from attrs import field, frozen
@@ -33,6 +34,11 @@ RATE = rules.FieldRule(
 def _as_rates(rates: Mapping[str, float]) -> Mapping[str, float]:
     """Return a copy with whole rates as floats; the rule of the field refuses what is no mapping."""
     return {key: rules.as_float(rate) for key, rate in rates.items()} if isinstance(rates, Mapping) else rates
+
+
+def exact_rate(rate: float) -> Fraction:
+    """Return the decimal that a rate is written as: ``989.4e12`` is that, and not the nearest float."""
+    return Fraction(repr(rate))
 
 
 @frozen(kw_only=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import Final
 
 from llm_perf_opt.data import HardwareSpec
+from llm_perf_opt.data.hardware import exact_rate
 from llm_perf_opt.hardware import find_hardware, list_hardware
 from modelmeter.scaling.studies import Card
 
@@ -31,12 +31,7 @@ def make_card(hardware: HardwareSpec) -> Card:
     """Return a card with the memory that its reserve leaves."""
     return Card(
         id=hardware.hardware_id.lower(), name=f"the {hardware.name}",
-        tensor_flops_per_second=_exact(hardware.tensor_peak(DTYPE)),
-        vector_flops_per_second=_exact(hardware.vector_flops_per_second),
-        memory_bytes_per_second=_exact(hardware.memory_bytes_per_second), memory_bytes=hardware.usable_bytes,
+        tensor_flops_per_second=exact_rate(hardware.tensor_peak(DTYPE)),
+        vector_flops_per_second=exact_rate(hardware.vector_flops_per_second),
+        memory_bytes_per_second=exact_rate(hardware.memory_bytes_per_second), memory_bytes=hardware.usable_bytes,
     )  # fmt: skip
-
-
-def _exact(rate: float) -> Fraction:
-    """Return the decimal that a rate is written as: ``989.4e12`` is that, and not the nearest float."""
-    return Fraction(repr(rate))

@@ -18,15 +18,10 @@ _MOST_PARTS: Final = 400
 
 
 class StatementPrinter(FormulaPrinter):
-    """Prints what statements have beside sizes: roots, roundings of them, and letters of their own."""
+    """Prints what statements have beside sizes: roundings of roots, and letters of their own."""
 
     def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:  # noqa: N802 -- sympy's hook
         return super()._print_Symbol(expr, style) if expr.name in self.names else str(expr.name)
-
-    def _print_Pow(self, expr: sympy.Pow) -> str:  # noqa: N802 -- sympy's hook
-        if expr.exp == sympy.Rational(1, 2):
-            return rf"\sqrt{{{self._print(expr.base)}}}"
-        return super()._print_Pow(expr)
 
     def _print_floor(self, expr: sympy.Expr, exp: object = None) -> str:
         return rf"\left\lfloor {self._print(expr.args[0])} \right\rfloor"

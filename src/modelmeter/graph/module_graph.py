@@ -34,6 +34,7 @@ from modelmeter.graph.module_node import (
 from modelmeter.support import strict_json
 from modelmeter.support.errors import GraphError
 from modelmeter.support.files import describe_failure, read_text, write_text
+from modelmeter.support.frozen_mapping import freeze_mapping
 from modelmeter.support.generated_files import GRAPH_FILE
 
 __all__ = [
@@ -46,10 +47,6 @@ SCHEMA_VERSION: Final = 2
 
 def _freeze_lists(lists: Mapping[str, Iterable[int]]) -> Mapping[str, tuple[int, ...]]:
     return MappingProxyType({name: tuple(numbers) for name, numbers in lists.items()})
-
-
-def _freeze(sizes: Mapping[str, int]) -> Mapping[str, int]:
-    return MappingProxyType(dict(sizes))
 
 
 @frozen(kw_only=True)
@@ -79,8 +76,8 @@ class ModuleGraph:
         If the nodes are not such a tree, or a name or a size in them is not possible.
     """
 
-    workload: Mapping[str, int] = field(converter=_freeze)
-    architecture: Mapping[str, int] = field(converter=_freeze)
+    workload: Mapping[str, int] = field(converter=freeze_mapping)
+    architecture: Mapping[str, int] = field(converter=freeze_mapping)
     lists: Mapping[str, tuple[int, ...]] = field(converter=_freeze_lists)
     call_order: tuple[str, ...]
     nodes: tuple[ModuleNode, ...]

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from attrs import field, frozen
 
 from modelmeter.scaling import box, growth, normal_form, terms
-from modelmeter.scaling.certificate import check_fingerprint, refusing_formulas
+from modelmeter.scaling.certificate import check_fingerprint, refusing_formulas, take_fingerprint
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.terms import Term
 from modelmeter.support.errors import CertificateError
-
-
-def _freeze(ranges: Mapping[str, Range]) -> Mapping[str, Range]:
-    return MappingProxyType(dict(ranges))
+from modelmeter.support.frozen_mapping import freeze_mapping
 
 
 @frozen
@@ -39,13 +35,9 @@ class BoxSign:
     technique: ClassVar[str] = "coefficients of one sign after a shift to the corner of the box"
 
     formula: Term
-    ranges: Mapping[str, Range] = field(converter=_freeze)
+    ranges: Mapping[str, Range] = field(converter=freeze_mapping)
     is_strict: bool
-    fingerprint: str = field()
-
-    @fingerprint.default
-    def _take_fingerprint(self) -> str:
-        return terms.fingerprint(self.formula)
+    fingerprint: str = take_fingerprint()
 
     def check(self, formula: Term | None = None) -> None:
         """Replay: shift, and read the signs of the coefficients."""
@@ -100,13 +92,9 @@ class Growth:
 
     formula: Term
     name: str
-    ranges: Mapping[str, Range] = field(converter=_freeze)
+    ranges: Mapping[str, Range] = field(converter=freeze_mapping)
     direction: int
-    fingerprint: str = field()
-
-    @fingerprint.default
-    def _take_fingerprint(self) -> str:
-        return terms.fingerprint(self.formula)
+    fingerprint: str = take_fingerprint()
 
     def check(self, formula: Term | None = None) -> None:
         """Replay: ask every part."""

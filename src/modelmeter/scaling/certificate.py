@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from modelmeter.scaling import terms, univariate
 from modelmeter.scaling.cells import Cell, Piece, find_pieces
@@ -15,6 +15,11 @@ from modelmeter.scaling.domain import Range
 from modelmeter.scaling.program import Instructions, compile_terms
 from modelmeter.scaling.terms import Term
 from modelmeter.support.errors import CertificateError, FormulaError
+
+
+def take_fingerprint() -> Any:
+    """Return the field of a certificate that tells its ``formula`` from any other; by default of what it has."""
+    return field(default=Factory(lambda certificate: terms.fingerprint(certificate.formula), takes_self=True))
 
 
 @runtime_checkable
@@ -79,11 +84,7 @@ class SignTable:
     name: str
     range: Range
     cells: tuple[SignCell, ...]
-    fingerprint: str = field()
-
-    @fingerprint.default
-    def _take_fingerprint(self) -> str:
-        return terms.fingerprint(self.formula)
+    fingerprint: str = take_fingerprint()
 
     @classmethod
     def make(cls, formula: Term, name: str, range_: Range) -> SignTable:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from attrs import fields
+
 from modelmeter.scaling.box_sign import BoxSign, Growth
 from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.identity import Identity
@@ -13,15 +15,6 @@ from modelmeter.support.errors import CertificateError
 
 KINDS: Final[Mapping[str, Any]] = {each.kind: each for each in (SignTable, Pieces, Identity, BoxSign, Growth)}
 """The classes of certificates by what JSON calls them."""
-
-_FIELDS: Final = {
-    "sign_table": {"formula", "name", "range", "cells"},
-    "pieces": {"formula", "name", "range", "pieces"},
-    "identity": {"formula", "other"},
-    "box_sign": {"formula", "ranges", "is_strict"},
-    "growth": {"formula", "name", "ranges", "direction"},
-}
-"""What each has beside its kind and its fingerprint."""
 
 _TEXTS: Final = ("name", "fingerprint")
 
@@ -39,7 +32,7 @@ def certificate_from_json(value: object) -> Certificate:
     kind = value.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise CertificateError("there is no certificate of this kind", expected=sorted(KINDS), found=kind)
-    expected = {*_FIELDS[kind], "kind", "fingerprint"}
+    expected = {"kind", *(field.name for field in fields(KINDS[kind]))}
     if value.keys() != expected:
         raise CertificateError("a certificate has other keys", expected=sorted(expected), found=sorted(map(str, value)))
     for name in _TEXTS:

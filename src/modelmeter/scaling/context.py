@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Any
 
 import sympy
@@ -17,11 +16,8 @@ from modelmeter.scaling.domain import Range
 from modelmeter.scaling.substitution import put_sizes
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import FormulaError, WorkloadError
+from modelmeter.support.frozen_mapping import freeze_mapping
 from modelmeter.support.suggestions import unknown_name
-
-
-def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(values))
 
 
 @frozen
@@ -44,12 +40,12 @@ class Context:
         What each size is.
     """
 
-    defaults: Mapping[str, int] = field(converter=_freeze, factory=dict)
+    defaults: Mapping[str, int] = field(converter=freeze_mapping, factory=dict)
     derivations: tuple[tuple[str, sympy.Expr], ...] = ()
-    derived: Mapping[str, sympy.Expr] = field(converter=_freeze, factory=dict)
+    derived: Mapping[str, sympy.Expr] = field(converter=freeze_mapping, factory=dict)
     rules: tuple[Rule, ...] = ()
     settled: frozenset[str] = frozenset()
-    dimensions: Mapping[str, Dimension] = field(converter=_freeze, factory=dict)
+    dimensions: Mapping[str, Dimension] = field(converter=freeze_mapping, factory=dict)
 
     def join(self, other: Context) -> Context:
         """Return what is known of the sizes of two quantities.
@@ -186,9 +182,10 @@ class Context:
             The numbers of the others.
         """
         ranges = {name: self.range_of(name) for name in names}
-        followers = self._followers({*values, *ranges})
+        replaced = self._replacements({name: sympy.Rational(value) for name, value in values.items()}, frozenset(names))
+        # The defaults of what follows from others say nothing.
         known: dict[str, Number] = {
-            **{name: value for name, value in self.defaults.items() if name not in followers}, **values
+            **{name: value for name, value in self.defaults.items() if name not in replaced}, **values
         }  # fmt: skip
         architecture = {name for name, dimension in self.dimensions.items() if dimension.kind == "architecture"}
         present = set(used) | ranges.keys() | (architecture & known.keys())  # its rules hold whatever the formula has
@@ -197,7 +194,6 @@ class Context:
             if not needed & ranges.keys() and needed <= known.keys() and self._is_used(needed, present):
                 known[name] = _whole_value(formula, known)
                 present.add(name)
-        replaced = self._replacements({name: sympy.Rational(value) for name, value in values.items()}, frozenset(names))
         between: list[Rule] = []
         for rule in self.rules:
             if not rule.names <= present:
@@ -214,16 +210,6 @@ class Context:
             elif rule.a in ranges and rule.b in known:
                 ranges[str(rule.a)] = ranges[str(rule.a)].intersect(maximum=int(known[rule.b]))
         return ranges, tuple(between)
-
-    def _followers(self, given: Iterable[str]) -> set[str]:
-        """Return the sizes that follow from given ones: their defaults say nothing."""
-        touched = set(given)
-        found: set[str] = set()
-        for name, formula in self.derivations:
-            if name not in touched and {str(symbol.name) for symbol in formula.free_symbols} & touched:
-                touched.add(name)
-                found.add(name)
-        return found
 
     def _is_used(self, needed: set[str], present: set[str]) -> bool:
         """Tell whether all sizes that a workload has are in a formula; those of the architecture always are."""
@@ -242,8 +228,7 @@ def _narrow(known: Range, rule: Rule, least: Number | None) -> Range:
         return known
     if rule.relation == "at_most":
         return known.intersect(minimum=int(least))
-    step = int(least) * (2 if rule.relation == "divides_evenly" else 1)
-    return Range(known.minimum, known.maximum, step)
+    return known.intersect(multiple_of=int(least) * (2 if rule.relation == "divides_evenly" else 1))
 
 
 def _narrow_following(ranges: dict[str, Range], rule: Rule, values: Mapping[str, Any]) -> None:

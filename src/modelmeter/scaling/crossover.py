@@ -8,17 +8,15 @@ from typing import Any, Literal
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling import normal_form
 from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.closed_form import leave_brackets, solve_at_least_zero
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
-from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
-from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
+from modelmeter.scaling.quantity import Operand, of_one_unit
+from modelmeter.scaling.question import Bounds, Question, ask, read_sign_form, term_of
 from modelmeter.scaling.roots import find_root, round_root
 from modelmeter.scaling.signs import SignInterval, find_signs, read_signs
 from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge, put_numbers
-from modelmeter.support.errors import FormulaError
 
 Outcome = Literal["always", "never", "from", "up to", "only", "by residue"]
 """``from``: from ``value`` on without end, and not just before. ``up to``: with free sizes, up to the formula.
@@ -148,21 +146,8 @@ def _with_free_sizes(a: str, b: str, question: Question, form: NormalForm) -> Cr
 
 
 def compare(question: Question) -> NormalForm:
-    """Return what has the sign of the difference of two quantities: of a fraction, numerator times denominator."""
-    above, below = read_fraction(question.formulas[0] - question.formulas[1])
-    return above if below == normal_form.constant(1) else normal_form.multiply(above, below)
-
-
-def of_one_unit(a: Operand, b: Operand) -> tuple[Quantity, Quantity]:
-    """Return two quantities; a number takes the unit of the other."""
-    other = as_quantity(b, a.unit if isinstance(a, Quantity) else "")
-    one = as_quantity(a, other.unit)
-    if one.unit != other.unit:
-        raise FormulaError(
-            "quantities of different units have no order", place=f"{one.name} >= {other.name}",
-            expected=one.unit or "a number", found=other.unit or "a number",
-        )  # fmt: skip
-    return one, other
+    """Return what has the sign of the difference of two quantities."""
+    return read_sign_form(question.formulas[0] - question.formulas[1])
 
 
 def _read_outcome(intervals: tuple[SignInterval, ...], range_: Range) -> tuple[Outcome, int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from types import MappingProxyType
+from math import lcm
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -12,10 +12,7 @@ from attrs import evolve, field, frozen
 from modelmeter.scaling.cells import Cell
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import CertificateError, FormulaError
-
-
-def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(values))
+from modelmeter.support.frozen_mapping import freeze_mapping
 
 
 @frozen
@@ -63,11 +60,11 @@ class Range:
                 return
             yield value
 
-    def intersect(self, *, minimum: int | None = None, maximum: int | None = None) -> Range:
-        """Return the part of the range between bounds."""
+    def intersect(self, *, minimum: int | None = None, maximum: int | None = None, multiple_of: int = 1) -> Range:
+        """Return the part of the range between bounds that are multiples of a number, too."""
         least = self.minimum if minimum is None else max(self.minimum, minimum)
         ends = [end for end in (self.maximum, maximum) if end is not None]
-        return Range(least, min(ends, default=None), self.multiple_of)
+        return Range(least, min(ends, default=None), lcm(self.multiple_of, multiple_of))
 
     def to_json(self) -> dict[str, int | None]:
         """Return the range as JSON."""
@@ -105,8 +102,8 @@ class Domain:
         The numbers that other sizes are.
     """
 
-    ranges: Mapping[str, Range] = field(converter=_freeze)
-    fixed: Mapping[str, Number] = field(converter=_freeze, factory=dict)
+    ranges: Mapping[str, Range] = field(converter=freeze_mapping)
+    fixed: Mapping[str, Number] = field(converter=freeze_mapping, factory=dict)
 
     def restrict(self, name: str, *, minimum: int | None = None, maximum: int | None = None) -> Domain:
         """Return the domain with a bound on a free size."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from modelmeter.scaling import normal_form, terms
-from modelmeter.scaling.certificate import check_fingerprint, refusing_formulas
+from modelmeter.scaling.certificate import check_fingerprint, refusing_formulas, take_fingerprint
 from modelmeter.scaling.terms import Term
 from modelmeter.support.errors import CertificateError
 
@@ -32,11 +32,7 @@ class Identity:
 
     formula: Term
     other: Term
-    fingerprint: str = field()
-
-    @fingerprint.default
-    def _take_fingerprint(self) -> str:
-        return terms.fingerprint(self.formula)
+    fingerprint: str = take_fingerprint()
 
     def check(self, formula: Term | None = None) -> None:
         """Replay: multiply out."""

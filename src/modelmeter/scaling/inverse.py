@@ -11,10 +11,10 @@ from attrs import frozen
 
 from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.closed_form import leave_brackets, solve_at_least_zero
-from modelmeter.scaling.crossover import compare, of_one_unit
+from modelmeter.scaling.crossover import compare
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
-from modelmeter.scaling.quantity import Operand, Quantity
+from modelmeter.scaling.quantity import Operand, Quantity, of_one_unit
 from modelmeter.scaling.question import Bounds, Question, ask, term_of
 from modelmeter.scaling.roots import find_root, round_root
 from modelmeter.scaling.signs import Signs, find_signs, read_signs

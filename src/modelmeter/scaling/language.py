@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
 from lark.exceptions import VisitError
+from lark.visitors import Transformer_NonRecursive
 
-from modelmeter.core.metrics import METRIC_RECORDS
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
-from modelmeter.scaling.quantity import Quantity, as_quantity, largest_of, smallest_of
+from modelmeter.scaling.quantity import Quantity, as_quantity, largest_of, of_one_unit, smallest_of
 from modelmeter.scaling.sources import LayerSource, Source, layer, size, stage
-from modelmeter.support.errors import FormulaError, QuestionError
+from modelmeter.support.errors import QuestionError
 from modelmeter.support.suggestions import unknown_name
 
 MOST_CHARACTERS: Final = 10_000
@@ -64,17 +65,20 @@ def read_comparison(text: str, model: CompiledFormulas, own: Mapping[str, Quanti
     """
     if len(text) > MOST_CHARACTERS:
         raise QuestionError("a question is too long", expected=f"at most {MOST_CHARACTERS} characters", found=len(text))
-    grammar = files("modelmeter.scaling").joinpath("language.lark").read_text(encoding="utf-8")
-    # Built bottom-up while the text is read, so that no depth of brackets exhausts the stack.
-    parser = Lark(grammar, parser="lalr", transformer=_Builder(model, own or {}))
     try:
-        comparison: Any = parser.parse(text)
+        comparison: Any = _Builder(model, own or {}).transform(_load_parser().parse(text))
     except UnexpectedInput as error:
         raise _describe(text, error) from None
     except VisitError as error:
         raise error.orig_exc from None
     assert isinstance(comparison, Comparison)
     return comparison
+
+
+@cache
+def _load_parser() -> Lark:
+    grammar = files("modelmeter.scaling").joinpath("language.lark").read_text(encoding="utf-8")
+    return Lark(grammar, parser="lalr")
 
 
 @frozen
@@ -90,8 +94,8 @@ _Source: TypeAlias = Source | LayerSource | _Names
 
 
 @v_args(inline=True)
-class _Builder(Transformer[Token, Any]):
-    """What each rule of the grammar stands for."""
+class _Builder(Transformer_NonRecursive[Token, Any]):
+    """What each rule of the grammar stands for; no depth of brackets exhausts the stack."""
 
     def __init__(self, model: CompiledFormulas, own: Mapping[str, Quantity]) -> None:
         super().__init__()
@@ -107,13 +111,7 @@ class _Builder(Transformer[Token, Any]):
         one, other = _whole(left), _whole(right)
         if isinstance(one, Fraction) and isinstance(other, Fraction):
             raise QuestionError("a question is about a model", found=f"{one} {relation} {other}")
-        unit = one.unit if isinstance(one, Quantity) else as_quantity(other).unit
-        one, other = as_quantity(one, unit), as_quantity(other, unit)
-        if one.unit != other.unit:
-            raise FormulaError(
-                "quantities of different units have no order", place=f"{one.name} {relation} {other.name}",
-                expected=one.unit or "a number", found=other.unit or "a number",
-            )  # fmt: skip
+        one, other = of_one_unit(one, other, str(relation))
         return Comparison(one, str(relation), other)
 
     # --- arithmetic ------------------------------------------------------------------------------------------
@@ -172,8 +170,6 @@ class _Builder(Transformer[Token, Any]):
             if (full := f"{source.prefix}.{name}") not in source.quantities:
                 raise unknown_name(f"number of {source.prefix}", full, source.quantities)
             return source.quantities[full]
-        if name not in METRIC_RECORDS:
-            raise unknown_name(f"metric of {source.name}", name, METRIC_RECORDS)
         return source.metric(name)
 
     def select(self, source: _Source | Quantity, word: Token, pattern: Token) -> Source:

@@ -15,7 +15,7 @@ from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, as_quantity
-from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
+from modelmeter.scaling.question import Bounds, ask, read_fraction, read_sign_form, term_of
 from modelmeter.scaling.shift import shift
 from modelmeter.scaling.signs import CHECKED_POINTS, Signs, find_signs
 from modelmeter.scaling.statement import PROVED, Statement, expect_answer, hedge
@@ -108,8 +108,7 @@ def sign(of: Operand, over: str | Sequence[str], *, bounds: Bounds | None = None
     """
     quantity = as_quantity(of)
     question = ask((quantity,), over, bounds=bounds)
-    above, below = read_fraction(question.formulas[0])
-    form = above if below == normal_form.constant(1) else normal_form.multiply(above, below)
+    form = read_sign_form(question.formulas[0])
     found, known, certificates, domain = find_box_signs(form, question.names, question.domain)
     words = _SIGN_WORDS.get(found, "of both signs")
     return Sign(

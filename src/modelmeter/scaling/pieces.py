@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from modelmeter.scaling import terms
 from modelmeter.scaling.cells import NotResolvedError, Piece, find_pieces
-from modelmeter.scaling.certificate import check_fingerprint, replay_pieces
+from modelmeter.scaling.certificate import check_fingerprint, replay_pieces, take_fingerprint
 from modelmeter.scaling.cover import cell_to_json, cells_from_json, check_cover
 from modelmeter.scaling.domain import Range, number_from_json, number_to_json
 from modelmeter.scaling.program import compile_terms
@@ -44,11 +44,7 @@ class Pieces:
     name: str
     range: Range
     pieces: tuple[Piece, ...]
-    fingerprint: str = field()
-
-    @fingerprint.default
-    def _take_fingerprint(self) -> str:
-        return terms.fingerprint(self.formula)
+    fingerprint: str = take_fingerprint()
 
     @classmethod
     def make(cls, formula: Term, name: str, range_: Range) -> Pieces:

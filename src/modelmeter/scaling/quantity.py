@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Any, TypeAlias, Union
 
 import sympy
@@ -13,12 +12,9 @@ from attrs import evolve, field, frozen
 from modelmeter.scaling.context import NO_CONTEXT, Context
 from modelmeter.scaling.units import divide_units, multiply_units
 from modelmeter.support.errors import FormulaError
+from modelmeter.support.frozen_mapping import freeze_mapping
 
 Operand: TypeAlias = Union["Quantity", int, Fraction, sympy.Expr]
-
-
-def _freeze(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(values))
 
 
 def _to_formula(value: Any) -> sympy.Expr:
@@ -50,7 +46,7 @@ class Quantity:
     name: str
     unit: str = ""
     context: Context = NO_CONTEXT
-    values: Mapping[str, sympy.Expr] = field(converter=_freeze, factory=dict)
+    values: Mapping[str, sympy.Expr] = field(converter=freeze_mapping, factory=dict)
 
     def at(self, **sizes: int | Fraction | sympy.Expr) -> Quantity:
         """Return the quantity with numbers or formulas for sizes; those that follow from them follow.
@@ -154,6 +150,24 @@ def as_quantity(value: Operand, unit: str = "") -> Quantity:
             "this is no quantity", expected="a quantity, an integer, a fraction or a formula", found=value
         )
     return Quantity(formula=value, name=str(value), unit=unit)
+
+
+def of_one_unit(a: Operand, b: Operand, relation: str = ">=") -> tuple[Quantity, Quantity]:
+    """Return two quantities that are compared; a number takes the unit of the other.
+
+    Raises
+    ------
+    FormulaError
+        If the units differ.
+    """
+    other = as_quantity(b, a.unit if isinstance(a, Quantity) else "")
+    one = as_quantity(a, other.unit)
+    if one.unit != other.unit:
+        raise FormulaError(
+            "quantities of different units have no order", place=f"{one.name} {relation} {other.name}",
+            expected=one.unit or "a number", found=other.unit or "a number",
+        )  # fmt: skip
+    return one, other
 
 
 def largest_of(quantities: Iterable[Operand], name: str = "") -> Quantity:

@@ -54,10 +54,6 @@ class Question:
         """What the size that is asked over may be."""
         return self.domain.ranges[self.over]
 
-    def fraction(self, formula: sympy.Expr) -> tuple[NormalForm, NormalForm]:
-        """Return numerator and denominator in normal form."""
-        return read_fraction(formula)
-
 
 def ask(
     quantities: Sequence[Operand], over: str | Sequence[str], *, bounds: Bounds | None = None, free: Iterable[str] = ()
@@ -99,19 +95,14 @@ def ask(
         narrowed, rules = each.context.ranges_of(names, used, numbers)
         between += rules
         for name, found in narrowed.items():
-            known = ranges.get(name, found)
-            ranges[name] = Range(
-                max(known.minimum, found.minimum),
-                min((end for end in (known.maximum, found.maximum) if end is not None), default=None),
-                max(known.multiple_of, found.multiple_of),
-            )
+            ranges[name] = _meet(ranges.get(name, found), found)
     for name, bound in bounds.items():
         if name not in ranges:
             raise FormulaError("a bound is of a size that is not free", place=name, expected=", ".join(names))
-        low, high = (bound.minimum, bound.maximum) if isinstance(bound, Range) else bound
-        ranges[name] = ranges[name].intersect(minimum=low, maximum=high)
-        if isinstance(bound, Range) and bound.multiple_of > 1:
-            ranges[name] = Range(ranges[name].minimum, ranges[name].maximum, bound.multiple_of)
+        if isinstance(bound, Range):
+            ranges[name] = _meet(ranges[name], bound)
+        else:
+            ranges[name] = ranges[name].intersect(minimum=bound[0], maximum=bound[1])
     fixed = {name: value for name, value in fixed.items() if name not in names}
     symbols = {str(symbol.name): symbol for formula in formulas for symbol in formula.free_symbols}
     for name in names:
@@ -120,6 +111,10 @@ def ask(
         names=names, quantities=listed, formulas=tuple(formulas), domain=Domain(ranges, fixed),
         between=tuple(dict.fromkeys(between)), symbols=symbols,
     )  # fmt: skip
+
+
+def _meet(one: Range, other: Range) -> Range:
+    return one.intersect(minimum=other.minimum, maximum=other.maximum, multiple_of=other.multiple_of)
 
 
 def _names_of(quantities: Iterable[Quantity]) -> set[str]:
@@ -142,6 +137,18 @@ def read_fraction(formula: sympy.Expr) -> tuple[NormalForm, NormalForm]:
             raise FormulaError("a formula divides by zero", found=formula)
         return normal_form.read(terms.from_sympy(above)), denominator
     return normal_form.read(terms.from_sympy(formula)), normal_form.constant(1)
+
+
+def read_sign_form(formula: sympy.Expr) -> NormalForm:
+    """Return what has the sign of a formula: of a fraction, numerator times denominator.
+
+    Raises
+    ------
+    FormulaError
+        If the formula divides by zero.
+    """
+    above, below = read_fraction(formula)
+    return above if below == normal_form.constant(1) else normal_form.multiply(above, below)
 
 
 def _divides(power: sympy.Pow) -> bool:

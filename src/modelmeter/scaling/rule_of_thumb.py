@@ -13,11 +13,10 @@ from attrs import frozen
 from modelmeter.scaling import box, normal_form, terms
 from modelmeter.scaling.box_sign import BoxSign
 from modelmeter.scaling.certificate import Certificate, SignTable
-from modelmeter.scaling.crossover import of_one_unit
 from modelmeter.scaling.domain import number_to_json
 from modelmeter.scaling.extremes import certify_bound, find_extremes
 from modelmeter.scaling.normal_form import NormalForm
-from modelmeter.scaling.quantity import Operand
+from modelmeter.scaling.quantity import Operand, of_one_unit
 from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
 from modelmeter.scaling.statement import PROVED, Statement, expect_answer, hedge
 from modelmeter.scaling.terms import Number, simplest

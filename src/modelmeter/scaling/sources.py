@@ -72,7 +72,8 @@ class Source:
         """
         found = evolve(self, classes=(*self.classes, name))
         if not found._paths():
-            nodes = {each.node.class_name for each in self.model.model.walk() if each.node.path in self._paths()}
+            paths = self._paths()
+            nodes = {each.node.class_name for each in self.model.model.walk() if each.node.path in paths}
             raise unknown_name(f"module class of {self.stage}", name, sorted(nodes))
         return found
 
@@ -108,16 +109,20 @@ class Source:
 
     def rows(self) -> list[OperatorRow]:
         """Return the operators that count."""
-        names = self.model.definition.stage_names if self.stage == REQUEST else (self.stage,)
         if self.stage == TRAINING_STEP:
             raise unknown_name("stage with operators", self.stage, (*self.model.definition.stage_names, REQUEST))
         paths = self._paths()
         return [
             row
-            for name in names
+            for name in self._stages
             for row in self.model.operators(name)
             if row.path in paths and all(row.operator == operator for operator in self.operators)
         ]
+
+    @property
+    def _stages(self) -> tuple[str, ...]:
+        """The stages that operators are of: a request has those of all."""
+        return self.model.definition.stage_names if self.stage == REQUEST else (self.stage,)
 
     def _paths(self) -> set[str]:
         """Return the paths of the modules that count, those below others among them."""
@@ -162,18 +167,16 @@ class Source:
 
     def _states(self, name: str) -> sympy.Expr:
         definition, paths = self.model.definition, self._paths()
-        stages = definition.stage_names if self.stage == REQUEST else (self.stage,)
         held: dict[str, Any] = {}  # of stages in a row, the last: the parameters are the same, and the cache grows
         for row in list_states(self.model.model, definition.stage_of, definition.loop):
-            if row.path in paths and row.stage in stages:
+            if row.path in paths and row.stage in self._stages:
                 held[row.path] = getattr(row, name)
         return sympy.Add(*held.values())
 
     def _fused_io(self) -> sympy.Expr:
-        stages = self.model.definition.stage_names if self.stage == REQUEST else (self.stage,)
         tops = {path for is_top, path in _walk(self.model.model, self._fits) if is_top}
         by_module = self.model.totals.fused_io_by_module
-        return sympy.Add(*(by_module[path].get(stage, 0) for path in sorted(tops) for stage in stages))
+        return sympy.Add(*(by_module[path].get(stage, 0) for path in sorted(tops) for stage in self._stages))
 
     def __getattr__(self, name: str) -> Quantity:
         if name in METRIC_RECORDS:

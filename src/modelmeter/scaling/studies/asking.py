@@ -8,12 +8,12 @@ from fractions import Fraction
 import sympy
 from attrs import frozen
 
-from modelmeter.scaling.crossover import Crossover, crossover, of_one_unit
+from modelmeter.scaling.crossover import Crossover, crossover
 from modelmeter.scaling.inverse import largest, smallest
 from modelmeter.scaling.limit import limit
 from modelmeter.scaling.monotony import monotone
 from modelmeter.scaling.order import Order, order
-from modelmeter.scaling.quantity import Quantity
+from modelmeter.scaling.quantity import Quantity, of_one_unit
 from modelmeter.scaling.question import Bounds, ask
 from modelmeter.scaling.statement import Interval
 from modelmeter.scaling.studies import words

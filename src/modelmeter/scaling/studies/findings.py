@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -19,10 +18,7 @@ from modelmeter.scaling.studies.records import (
     Subject,
 )  # fmt: skip
 from modelmeter.support.errors import FormulaError
-
-
-def _freeze(given: Mapping[str, str]) -> Mapping[str, str]:
-    return MappingProxyType(dict(given))
+from modelmeter.support.frozen_mapping import freeze_mapping
 
 
 @frozen(kw_only=True)
@@ -103,7 +99,7 @@ class Book:
     model: str
     dimensions: Dimensions = field(repr=False)
     findings: tuple[Findings, ...]
-    left_out: Mapping[str, str] = field(converter=_freeze, factory=dict)
+    left_out: Mapping[str, str] = field(converter=freeze_mapping, factory=dict)
 
     @property
     def statements(self) -> tuple[IdentifiedStatement, ...]:

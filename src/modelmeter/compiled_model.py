@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from math import ceil
+from typing import TYPE_CHECKING
 
 import sympy
 from attrs import frozen
@@ -29,6 +30,9 @@ from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.support.errors import FormulaError
 from modelmeter.support.suggestions import unknown_name
+
+if TYPE_CHECKING:  # who asks for no page does without what pages are made of
+    from modelmeter.publishing.identity import PublishedFormula
 
 
 @contextmanager
@@ -203,6 +207,13 @@ class CompiledModel:
             raise unknown_name("stage", stage, self.definition.stage_names)
         return tuple(row for row in self._operators if row.stage == stage)
 
+    def published_formulas(self) -> tuple[PublishedFormula, ...]:
+        """Return every formula that :meth:`formula` knows, of stages and of layers, with its permanent id.
+
+        The sizes of the architecture are symbols, but in peaks. The order is that of stages, layers and metrics.
+        """
+        return tuple(self._list_published())
+
     def pages(
         self, *, evidence: Mapping[str, Sequence[str]] | None = None, has_accuracy: bool = False
     ) -> dict[str, str]:
@@ -284,6 +295,19 @@ class CompiledModel:
     @cached_property
     def _operators(self) -> tuple[OperatorRow, ...]:
         return list_operators(self.model, self.definition.stage_of, self.definition.loop)
+
+    def _list_published(self) -> Iterator[PublishedFormula]:
+        from modelmeter.publishing.identity import PublishedFormula, identify
+
+        for name in (*self.stages, *self.layers):
+            is_stage = name in self.stages
+            for metric in self.metrics:
+                if (name == TRAINING_STEP and metric not in METRICS) or (metric == PEAK and not is_stage):
+                    continue
+                found = self.formula(name, metric, symbolic=metric != PEAK)
+                yield PublishedFormula(
+                    id=identify(self.definition.name, name, metric, found), formula=found, is_stage=is_stage
+                )
 
     def _check_parameters(self, totals: Totals) -> None:
         """Check that a request holds the parameters of its stages as often as the model does: once."""

@@ -41,6 +41,7 @@ APPLICATION_FLOORS = (
     "hardware profiles",
     "terminal typeset defaults exit_codes",
     "arguments evaluators",
+    "planning",
     "reporting sweep verification",
     "studies visualize",
     "analytic_run",

@@ -1,0 +1,195 @@
+"""The work of stages and steps, from the generated evaluators of a registered model; the one place that calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from llm_perf_opt.data.rationals import Rational
+from llm_perf_opt.evaluators import PEAK, find_defaults, load_costs
+from llm_perf_opt.planning.work import UNFUSED_OPERATORS, OperatorWork, StageWork, find_kind
+from modelmeter.model.registry import DEFAULT
+from modelmeter.model.serving import Serving, find_serving
+from modelmeter.support.errors import WorkloadError
+
+BITS_PER_BYTE = 8
+
+
+def _as_bits(bits: Mapping[str, Rational]) -> dict[str, Rational]:
+    return dict(bits)
+
+
+@frozen(kw_only=True, eq=False)
+class ServedModel:
+    """The evaluators of a model as a server runs them, at fixed widths.
+
+    Parameters
+    ----------
+    model
+        The name of a registered model.
+    bits
+        The storage widths: ``weight_bits``, ``activation_bits``, ``kv_bits``.
+
+    Raises
+    ------
+    UnknownNameError
+        If no model of this name is registered.
+    WorkloadError
+        If the model does not say how it is served.
+    """
+
+    model: str = DEFAULT
+    bits: Mapping[str, Rational] = field(factory=dict, converter=_as_bits)
+
+    @cached_property
+    def serving(self) -> Serving:
+        """Which stages run when."""
+        return find_serving(self.model)
+
+    @cached_property
+    def costs(self) -> Any:
+        """The generated package."""
+        return load_costs(self.model)
+
+    def evaluate(self, function: str, **sizes: Any) -> Any:
+        """Return what an evaluator says; it gets those of the sizes and widths that it takes.
+
+        Raises
+        ------
+        WorkloadError
+            If the evaluator refuses a size.
+        """
+        return self._call(getattr(self.costs, function), sizes)
+
+    def measure_peak(self, stage: str, **sizes: Any) -> int:
+        """Return the most bytes of activations that are alive at once in a stage."""
+        peak: int = self.evaluate(f"{stage}_{PEAK}", **sizes)
+        return peak
+
+    def list_stage_work(self, stage: str, **sizes: Any) -> StageWork:
+        """Return the work of one call of a stage.
+
+        Parameters
+        ----------
+        stage
+            Its name.
+        sizes
+            As the evaluators take them.
+        """
+        rows, names = self._list_rows(stage, sizes), self.serving
+        known = {**find_defaults(self._find_rows(stage)), **sizes}
+        tokens = known[names.batch_size] * known.get(names.seq_len, 1)
+        pages = known[names.batch_size] if stage in names.page_stages[:1] else 0
+        numbers = [(row.tensor_core_flops, row.cuda_core_flops, row.io_bits) for row in rows]
+        return StageWork(stage=stage, operators=self._describe(rows, numbers, tokens), host_pages=pages)
+
+    def list_step_work(self, batch_size: int, context_tokens: Rational) -> StageWork:
+        """Return the work of one step: a token for each sequence of a batch.
+
+        The work is linear in the cached positions, so that it depends on their sum only, exactly.
+
+        Parameters
+        ----------
+        batch_size
+            How many sequences there are.
+        context_tokens
+            The cached positions of all of them together, before the step; a fraction where it is a mean.
+        """
+        names, stage = self.serving, self.serving.step_stage
+
+        def list_rows(length: int) -> Sequence[Any]:
+            return self._list_rows(stage, {names.batch_size: batch_size, names.seq_len: length, names.steps: 1})
+
+        first, second = list_rows(1), list_rows(2)
+        beyond = Fraction(context_tokens - batch_size) / batch_size
+
+        def extend(low: Rational, high: Rational) -> Rational:
+            return low if low == high else simplify(low + (high - low) * beyond)
+
+        numbers = [
+            (
+                extend(low.tensor_core_flops, high.tensor_core_flops),
+                extend(low.cuda_core_flops, high.cuda_core_flops),
+                extend(low.io_bits, high.io_bits),
+            )
+            for low, high in zip(first, second, strict=True)
+        ]
+        work = StageWork(stage=stage, operators=self._describe(first, numbers, batch_size))
+        # Sequences of one length share what sequences of different lengths have each: positions, as indices.
+        alike = -(-sum(row.io_bits for row in first) // BITS_PER_BYTE)
+        apart = self.evaluate("step", contexts=(1,) * batch_size).io_bytes - alike
+        if not apart:
+            return work
+        positions = OperatorWork(
+            kind="other", tensor_core_flops=0, cuda_core_flops=0, io_bytes=apart, fused_io_bytes=0, launches=0
+        )
+        return evolve(work, operators=(*work.operators, positions))
+
+    def _list_rows(self, stage: str, sizes: Mapping[str, Any]) -> Sequence[Any]:
+        rows: Sequence[Any] = self._call(self._find_rows(stage), sizes)
+        return rows
+
+    def _find_rows(self, stage: str) -> Callable[..., Any]:
+        found: Callable[..., Any] = getattr(self.costs.breakdown, f"{stage}_operators")
+        return found
+
+    def _call(self, function: Any, sizes: Mapping[str, Any]) -> Any:
+        known = find_defaults(function)
+        given = {name: size for name, size in {**self.bits, **sizes}.items() if name in known}
+        try:
+            return function(**given)
+        except self.costs.CostError as error:
+            raise WorkloadError(str(error), place=function.__name__) from None
+
+    def _describe(
+        self, rows: Sequence[Any], numbers: Iterable[tuple[Rational, Rational, Rational]], tokens: int
+    ) -> tuple[OperatorWork, ...]:
+        launched = self._count_launched(tokens)
+        work = []
+        for row, (tensor, vector, io_bits) in zip(rows, numbers, strict=True):
+            if not (tensor or vector or io_bits):
+                continue  # never called with these sizes, or a padding of no rows
+            io_bytes = simplify(Fraction(io_bits) / BITS_PER_BYTE)
+            work.append(
+                OperatorWork(
+                    kind=find_kind(row.operator),
+                    tensor_core_flops=tensor,
+                    cuda_core_flops=vector,
+                    io_bytes=io_bytes,
+                    fused_io_bytes=io_bytes if row.operator in UNFUSED_OPERATORS else 0,
+                    launches=row.calls * launched.get(row.path, 1.0),
+                )
+            )
+        return tuple(work)
+
+    def _count_launched(self, tokens: int) -> dict[str, float]:
+        """Return the expected share, by path, of modules of which some are launched for so many tokens.
+
+        With uniform routing N tokens that take k of E modules each take E (1 - (1 - k/E)^N) distinct ones.
+        """
+        return {path: 1 - (1 - num_chosen / num_modules) ** tokens for path, num_modules, num_chosen in self._routed}
+
+    @cached_property
+    def _routed(self) -> tuple[tuple[str, int, int], ...]:
+        """The path of every module below routed ones, with how many there are and how many a token takes."""
+        modules = {module.path: module for module in self.costs.breakdown.MODULES}
+        found = []
+        for path in modules:
+            above = path
+            while above:
+                name, parent = above.rpartition(".")[2], above.rpartition(".")[0]
+                for routed in self.serving.routed:
+                    parameters = modules[parent].constructor_params if parent in modules else {}
+                    if name == routed.parent and routed.num_modules in parameters:
+                        found.append((path, parameters[routed.num_modules], parameters[routed.num_chosen]))
+                above = parent
+        return tuple(found)
+
+
+def simplify(number: Rational) -> Rational:
+    """Return an integer for a fraction that is one."""
+    return number.numerator if isinstance(number, Fraction) and number.denominator == 1 else number

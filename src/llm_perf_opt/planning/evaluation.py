@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -70,24 +71,33 @@ class ServedModel:
         peak: int = self.evaluate(f"{stage}_{PEAK}", **sizes)
         return peak
 
-    def list_stage_work(self, stage: str, **sizes: Any) -> StageWork:
+    def list_stage_work(self, stage: str, *, modules: str = "*", **sizes: Any) -> StageWork:
         """Return the work of one call of a stage.
 
         Parameters
         ----------
         stage
             Its name.
+        modules
+            Only that of modules whose path fits this pattern, with ``*`` for anything.
         sizes
             As the evaluators take them.
         """
-        rows, names = self._list_rows(stage, sizes), self.serving
+        names = self.serving
+        rows = [row for row in self._list_rows(stage, sizes) if fnmatchcase(row.path, modules)]
         known = {**find_defaults(self._find_rows(stage)), **sizes}
-        tokens = known[names.batch_size] * known.get(names.seq_len, 1)
+        # Each step of a stage that runs in steps is one token of each sequence.
+        tokens = known[names.batch_size] * (1 if stage == names.step_stage else known.get(names.seq_len, 1))
         pages = known[names.batch_size] if stage in names.page_stages[:1] else 0
         numbers = [(row.tensor_core_flops, row.cuda_core_flops, row.io_bits) for row in rows]
-        return StageWork(stage=stage, operators=self._describe(rows, numbers, tokens), host_pages=pages)
+        return StageWork(
+            stage=stage,
+            operators=self._describe(rows, numbers, tokens),
+            host_pages=pages,
+            sequences=known[names.batch_size],
+        )
 
-    def list_step_work(self, batch_size: int, context_tokens: Rational) -> StageWork:
+    def list_step_work(self, batch_size: int, context_tokens: Rational, *, modules: str = "*") -> StageWork:
         """Return the work of one step: a token for each sequence of a batch.
 
         The work is linear in the cached positions, so that it depends on their sum only, exactly.
@@ -98,11 +108,14 @@ class ServedModel:
             How many sequences there are.
         context_tokens
             The cached positions of all of them together, before the step; a fraction where it is a mean.
+        modules
+            Only the work of modules whose path fits this pattern, with ``*`` for anything.
         """
         names, stage = self.serving, self.serving.step_stage
 
         def list_rows(length: int) -> Sequence[Any]:
-            return self._list_rows(stage, {names.batch_size: batch_size, names.seq_len: length, names.steps: 1})
+            rows = self._list_rows(stage, {names.batch_size: batch_size, names.seq_len: length, names.steps: 1})
+            return [row for row in rows if fnmatchcase(row.path, modules)]
 
         first, second = list_rows(1), list_rows(2)
         beyond = Fraction(context_tokens - batch_size) / batch_size
@@ -118,7 +131,9 @@ class ServedModel:
             )
             for low, high in zip(first, second, strict=True)
         ]
-        work = StageWork(stage=stage, operators=self._describe(first, numbers, batch_size))
+        work = StageWork(stage=stage, operators=self._describe(first, numbers, batch_size), sequences=batch_size)
+        if modules != "*":
+            return work
         # Sequences of one length share what sequences of different lengths have each: positions, as indices.
         alike = -(-sum(row.io_bits for row in first) // BITS_PER_BYTE)
         apart = self.evaluate("step", contexts=(1,) * batch_size).io_bytes - alike

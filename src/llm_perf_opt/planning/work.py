@@ -66,11 +66,14 @@ class StageWork:
     host_pages
         How many pages the host prepares for it: pages are decoded, cut and resized there. 0 but for stages that
         look at pages.
+    sequences
+        How many sequences it is of: those of a step, or the prompts of a prefill.
     """
 
     stage: str
     operators: tuple[OperatorWork, ...]
     host_pages: int = 0
+    sequences: int = 1
 
     @property
     def tensor_core_flops(self) -> Rational:

@@ -15,6 +15,7 @@ from math import gcd, lcm
 from attrs import frozen
 
 from modelmeter.scaling import univariate
+from modelmeter.scaling.columns import read_columns
 from modelmeter.scaling.program import Instruction, Instructions, compile_terms
 from modelmeter.scaling.terms import BRACKETS, CHOICES, ROUNDINGS, Number, Term, apply
 from modelmeter.scaling.univariate import Coefficients, Run, find_signs
@@ -93,23 +94,43 @@ def find_pieces(formulas: Sequence[Term] | Instructions, name: str, cells: Seque
         If a formula divides by a size, or has too many pieces.
     """
     program = formulas if isinstance(formulas, Instructions) else compile_terms(formulas)
-    pending = list(reversed(cells))
-    pieces: list[Piece] = []
-    while pending:
-        if len(pieces) + len(pending) > MOST_CELLS:
+    pieces: list[Piece | Cell] = list(cells)
+    while any(isinstance(each, Cell) for each in pieces):
+        if len(pieces) > MOST_CELLS:
             raise NotResolvedError("a formula has too many pieces", place=name, expected=f"at most {MOST_CELLS}")
-        cell = pending.pop()
-        if cell.first == cell.last:  # a single point needs no polynomials
-            found = map(univariate.constant, program.evaluate({name: cell.start}))
-            pieces.append(Piece(cell, tuple(found)))
+        pieces = list(_read_pieces(program, name, pieces))
+    return [each for each in pieces if isinstance(each, Piece)]
+
+
+def _read_pieces(program: Instructions, name: str, pieces: Sequence[Piece | Cell]) -> Iterator[Piece | Cell]:
+    """Yield pieces, in order: those that are known, and of each cell its piece or the cells that it is split into."""
+    cells = [each for each in pieces if isinstance(each, Cell)]
+    found = iter(read_together(program, name, cells))
+    for each in pieces:
+        if isinstance(each, Piece):
+            yield each
             continue
-        reader = _CellReader(name, cell)
-        polynomials = reader.read(program)
+        polynomials = next(found)
         if polynomials is None:
-            pending += reversed(reader.list_parts())
+            yield from _read_one(program, name, each)
         else:
-            pieces.append(Piece(cell, polynomials))
-    return pieces
+            yield Piece(each, polynomials)
+
+
+def _read_one(program: Instructions, name: str, cell: Cell) -> list[Piece] | list[Cell]:
+    """Return the piece of a cell that is read alone, or the cells that it is split into."""
+    if cell.first == cell.last:  # a single point needs no polynomials
+        return [Piece(cell, tuple(map(univariate.constant, program.evaluate({name: cell.start}))))]
+    reader = _CellReader(name, cell)
+    polynomials = reader.read(program)
+    return reader.list_parts() if polynomials is None else [Piece(cell, polynomials)]
+
+
+def read_together(program: Instructions, name: str, cells: Sequence[Cell]) -> list[tuple[Coefficients, ...] | None]:
+    """Return the polynomials on each cell; None where it must be read alone."""
+    columns = read_columns(program, name, cells)
+    rows = [[column.polynomial(row) for column in columns] for row in range(len(cells))]
+    return [None if None in row else tuple(each for each in row if each is not None) for row in rows]
 
 
 class _CellReader:

@@ -10,6 +10,7 @@ from attrs import Factory, field, frozen
 
 from modelmeter.scaling import terms, univariate
 from modelmeter.scaling.cells import Cell, Piece, find_pieces
+from modelmeter.scaling.columns import find_signs_by_row, read_columns
 from modelmeter.scaling.cover import cell_to_json, cells_from_json, check_cover
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.program import Instructions, compile_terms
@@ -122,15 +123,27 @@ class SignTable:
         check_fingerprint(self.formula, self.fingerprint, formula)
         check_cover([each.cell for each in self.cells], self.range)
         program = compile_terms([self.formula])
-        for each in self.cells:
-            for piece in replay_pieces(program, self.name, each.cell):
-                runs = univariate.find_signs(piece.polynomials[0], piece.cell.first, piece.cell.last)
-                wrong = [run for run in runs if run.sign != each.sign]
-                if wrong:
-                    raise CertificateError(
-                        "a formula has another sign", place=f"{self.name} = {piece.cell.point(wrong[0].first)}",
-                        expected=each.sign, found=wrong[0].sign,
-                    )  # fmt: skip
+        for each, sign in zip(self.cells, self._read_signs(program), strict=True):
+            if sign != each.sign:
+                self._check_cell(program, each)
+
+    def _read_signs(self, program: Instructions) -> list[int | None]:
+        """Return the sign of the formula on each cell; None where it is not one that is found for all together."""
+        cells = [each.cell for each in self.cells]
+        (column,) = read_columns(program, self.name, cells)
+        signs = find_signs_by_row(column, [(cell.first, cell.last) for cell in cells])
+        return [None if row in column.is_open else sign for row, sign in enumerate(signs)]
+
+    def _check_cell(self, program: Instructions, claimed: SignCell) -> None:
+        """Read a cell alone, and refuse another sign."""
+        for piece in replay_pieces(program, self.name, claimed.cell):
+            runs = univariate.find_signs(piece.polynomials[0], piece.cell.first, piece.cell.last)
+            wrong = [run for run in runs if run.sign != claimed.sign]
+            if wrong:
+                raise CertificateError(
+                    "a formula has another sign", place=f"{self.name} = {piece.cell.point(wrong[0].first)}",
+                    expected=claimed.sign, found=wrong[0].sign,
+                )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:
         """Return the certificate as JSON."""

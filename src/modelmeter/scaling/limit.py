@@ -122,7 +122,7 @@ def _quotient_of_leading(above: Pieces, below: Pieces) -> Number | None:
 
 def _compare_with_limit(above: NormalForm, below: NormalForm, value: Number, over: str, range_: Range) -> Signs:
     difference = normal_form.add(above, normal_form.scale(below, -value))
-    return find_signs(term_of(normal_form.multiply(difference, below)), over, range_)
+    return find_signs(("*", term_of(difference), term_of(below)), over, range_)  # multiplied out, it would be long
 
 
 def _side_of(signs: Signs) -> Side | None:

@@ -19,6 +19,7 @@ from modelmeter.scaling.question import Bounds, ask, read_fraction, read_sign_fo
 from modelmeter.scaling.shift import shift
 from modelmeter.scaling.signs import CHECKED_POINTS, Signs, find_signs
 from modelmeter.scaling.statement import PROVED, Statement, expect_answer, hedge
+from modelmeter.scaling.terms import Term
 from modelmeter.scaling.univariate import sign_of
 from modelmeter.support.errors import FormulaError
 
@@ -190,19 +191,18 @@ def monotone(of: Operand, over: str, *, bounds: Bounds | None = None, free: Sequ
     if len(question.names) > 1:
         return _monotone_on_box(quantity.name, above, over, question.domain)
     step = question.range.multiple_of
-    difference = normal_form.add(shift(above, over, step), normal_form.scale(above, -1))
+    later = shift(above, over, step)
     if is_quotient:  # f(n + 1) - f(n) has the sign of the numerators crossed, times both denominators
         following = shift(below, over, step)
-        crossed = normal_form.add(
-            normal_form.multiply(shift(above, over, step), below),
-            normal_form.scale(normal_form.multiply(above, following), -1),
-        )
-        difference = normal_form.multiply(crossed, normal_form.multiply(below, following))
+        parts = [term_of(each) for each in (later, below, above, following)]
+        difference: Term = ("*", ("+", ("*", *parts[:2]), ("*", -1, *parts[2:])), parts[1], parts[3])
+    else:
+        difference = term_of(normal_form.add(later, normal_form.scale(above, -1)))
     last = question.range.last
     if last == question.range.first:
-        difference = normal_form.constant(0)
+        difference = 0
     steps = question.range if last is None else question.range.intersect(maximum=max(last - step, question.range.first))
-    signs = find_signs(term_of(difference), over, steps)
+    signs = find_signs(difference, over, steps)
     found = read_sign_set(signs)
     direction = None if found >= {-1, 1} else next((each for each in found if each), 0)
     turns = () if direction is not None else _list_turns(signs)

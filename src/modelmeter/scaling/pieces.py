@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from attrs import frozen
 
 from modelmeter.scaling import terms
-from modelmeter.scaling.cells import NotResolvedError, Piece, find_pieces
+from modelmeter.scaling.cells import NotResolvedError, Piece, find_pieces, read_together
 from modelmeter.scaling.certificate import check_fingerprint, replay_pieces, take_fingerprint
 from modelmeter.scaling.cover import cell_to_json, cells_from_json, check_cover
 from modelmeter.scaling.domain import Range, number_from_json, number_to_json
@@ -97,8 +97,11 @@ class Pieces:
         check_fingerprint(self.formula, self.fingerprint, formula)
         check_cover([piece.cell for piece in self.pieces], self.range)
         program = compile_terms([self.formula])
-        for piece in self.pieces:
-            found = replay_pieces(program, self.name, piece.cell)
+        together = read_together(program, self.name, [piece.cell for piece in self.pieces])
+        for piece, polynomials in zip(self.pieces, together, strict=True):
+            if polynomials == piece.polynomials:
+                continue
+            found = replay_pieces(program, self.name, piece.cell)  # alone: it says what is wrong
             if [each.polynomials for each in found] != [piece.polynomials]:
                 raise CertificateError(
                     "a formula is another polynomial", place=f"{self.name} on {piece.cell}",

@@ -26,6 +26,9 @@ def make_hardware(**changes: Any) -> HardwareSpec:
         "memory_bytes": 1000,
         "sources": [HardwareSource(title="Beads", year=1987, states="everything")],
         "reserve": MemoryReserve(reserve_gib=0.0, reason="beads need no driver"),
+        "memory_class": "LPDDR",
+        "visible_gib": 1000 / 2**30,
+        "link_bytes_per_second": 17.0,
     }
     return HardwareSpec(**(fields | changes))
 

@@ -21,7 +21,8 @@ WORKLOAD_HELP: Final = (
     "A page: base, dsocr-standard-v1, gundam, gundam-m, large, small, tiny, or a YAML file of your own."
 )
 HARDWARE_HELP: Final = (
-    "A card: a100-sxm-80gb, h100-pcie, h100-sxm, h200-sxm, l40s, rtx-4090, rtx-5090, or a YAML file of your own."
+    "A card: a10, a100-sxm-40gb, a100-sxm-80gb, apple-m1-max, apple-m1-ultra, b200-sxm, h100-pcie, h100-sxm, h200-sxm, "
+    "l4, l40s, mi300x, rtx-3090, rtx-4090, rtx-5090, rtx-pro-6000, or a YAML file of your own."
 )
 DTYPE_HELP: Final = (
     "The type to compute in, and to store in where nothing else is said: float32, bfloat16, float16, float8_e4m3fn or "
@@ -49,7 +50,7 @@ A page of your own, with every key:
   logits_tokens: 913        # positions that get logits; all of them if left out"""
 
 HARDWARE_SAMPLE: Final = """\b
-A card of your own; sources and reserve may be left out:
+A card of your own; what follows memory_bytes may be left out:
 
 \b
   hardware_id: my-card
@@ -62,7 +63,10 @@ A card of your own; sources and reserve may be left out:
   memory_bytes: 85899345920
   sources:
     - {title: A datasheet, year: 2023, states: all numbers}
-  reserve: {reserve_gib: 2.14, reason: the driver and the CUDA context}"""
+  reserve: {reserve_gib: 2.14, reason: the driver and the CUDA context}
+  memory_class: HBM         # or GDDR, LPDDR: which measurements of time are like it
+  visible_gib: 79.11        # what programs see of the memory
+  link_bytes_per_second: 450.0e9     # to other cards, in one direction"""
 
 SAMPLES: Final = f"{WORKLOAD_SAMPLE}\n\n{HARDWARE_SAMPLE}"
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Final, Literal, get_args
 
 from attrs import field, frozen
+from attrs.converters import optional
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.errors import RecordError
@@ -20,6 +21,9 @@ TF32: Final = "tf32"
 
 Float32MatmulPrecision = Literal["highest", "high"]
 """As in ``torch.set_float32_matmul_precision``: float32 as it is, or rounded to TF32. PyTorch starts with the first."""
+
+MemoryClass = Literal["HBM", "GDDR", "LPDDR"]
+"""What the memory of a card is made of: measurements of one class say little of another."""
 
 Unit = Literal["tensor_cores", "cuda_cores"]
 """What multiplies matrices."""
@@ -106,6 +110,12 @@ class HardwareSpec:
         Where the numbers are from.
     reserve
         What of the memory is not for a model; if the card does not say, :data:`COMMON_RESERVE`.
+    memory_class
+        What the memory is made of.
+    visible_gib
+        What programs see of the memory, in units of 2^30 bytes; engines take a part of that.
+    link_bytes_per_second
+        How fast a card sends to others of its server, in one direction.
 
     Raises
     ------
@@ -125,6 +135,17 @@ class HardwareSpec:
         default=(), converter=rules.as_tuple, validator=rules.sequence(rules.record(HardwareSource))
     )
     reserve: MemoryReserve | None = field(default=None, validator=rules.or_none(rules.record(MemoryReserve)))
+    memory_class: MemoryClass | None = field(
+        default=None, validator=rules.or_none(rules.choice(*get_args(MemoryClass)))
+    )
+    visible_gib: float | None = field(
+        default=None,
+        converter=optional(rules.as_float),
+        validator=rules.or_none(rules.GIBIBYTES),
+    )
+    link_bytes_per_second: float | None = field(
+        default=None, converter=optional(rules.as_float), validator=rules.or_none(RATE)
+    )
 
     @property
     def memory_reserve(self) -> MemoryReserve:
@@ -135,6 +156,11 @@ class HardwareSpec:
     def usable_bytes(self) -> int:
         """The memory less the reserve; 0 where that is more than all of it."""
         return max(0, self.memory_bytes - self.memory_reserve.reserve_bytes)
+
+    @property
+    def visible_bytes(self) -> int:
+        """What programs see of the memory, rounded down; all of it where the card does not say."""
+        return self.memory_bytes if self.visible_gib is None else int(Fraction(repr(self.visible_gib)) * 2**30)
 
     def tensor_peak(self, dtype: str) -> float:
         """Return the dense FLOP/s of the tensor cores for a type, or for ``tf32``.

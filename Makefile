@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test fuzz check-studies bench check format codegen accuracy bytes clean
+.PHONY: help demo test fuzz check-studies bench check format codegen accuracy bytes calibrations measured clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -14,7 +14,7 @@ help:  ## Show this list
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check --editable '.[trace,arrays,fast,sweep,dask,plot]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check --editable '.[trace,arrays,fast,sweep,dask,plot,calibrate]'
 	touch $@
 
 demo: $(STAMP)  ## Compile the formulas from the torch modules and show what a page costs
@@ -57,6 +57,13 @@ accuracy: $(STAMP)  ## Regenerate the page about other counters of FLOPs; takes 
 
 bytes: $(STAMP)  ## Regenerate the page about the bytes of another implementation
 	$(BIN)/python -m modelmeter.models.deepseek_ocr.proofs.foreign_bytes --out codegen/formulas/bytes.md
+
+calibrations: $(STAMP)  ## Fit the shipped calibrations on the public measurements, and write their page
+	$(BIN)/python -m llm_perf_opt.runners.write_calibrations --out src/llm_perf_opt/planning/calibrations
+	$(BIN)/python -m llm_perf_opt.runners.write_measured_page --out codegen/formulas/measured.md
+
+measured: $(STAMP)  ## Regenerate the page of predicted and measured times
+	$(BIN)/python -m llm_perf_opt.runners.write_measured_page --out codegen/formulas/measured.md
 
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Shipped calibrations: a YAML file each, fitted on public measurements by ``make calibrations``."""

@@ -1,0 +1,93 @@
+"""Which calibration a card gets: by its memory class where an engine is named, else the one that is asked for."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+from llm_perf_opt.data import HardwareSpec
+from llm_perf_opt.errors import RecordError
+from llm_perf_opt.library import find_record, list_shipped
+from llm_perf_opt.planning.time.records import Calibration, Engine
+
+ENGINES: Final[tuple[str, ...]] = get_args(Engine)
+"""The words that choose a calibration by the card."""
+
+_PACKAGE: Final = "llm_perf_opt.planning.calibrations"
+
+
+def list_calibrations() -> tuple[str, ...]:
+    """Return the names of the shipped calibrations."""
+    return list_shipped(_PACKAGE)
+
+
+def load_calibration(name_or_path: str) -> Calibration:
+    """Return a calibration by its name, or from a YAML or JSON file.
+
+    Raises
+    ------
+    UnknownNameError
+        If none of this name is shipped.
+    RecordError
+        If the file cannot be read or holds no valid calibration.
+    """
+    return find_record(name_or_path, "calibration", _PACKAGE, Calibration)
+
+
+def choose_calibration(card: HardwareSpec, engine: str) -> Calibration:
+    """Return the calibration of an engine for a card.
+
+    Parameters
+    ----------
+    card
+        Its memory class chooses.
+    engine
+        ``eager`` or ``graphs``; or the name or the file of a calibration, which is then taken for any card.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such engine and no calibration of this name.
+    RecordError
+        If no calibration is shipped for the memory class of the card, or as :func:`load_calibration`.
+    """
+    if engine not in ENGINES:
+        return load_calibration(engine)
+    shipped = [load_calibration(name) for name in list_calibrations()]
+    fitting = [each for each in shipped if each.engine == engine and each.memory_class == card.memory_class]
+    if card.memory_class is None or not fitting:
+        classes = sorted({str(each.memory_class) for each in shipped if each.engine == engine})
+        raise RecordError(
+            "no calibration is shipped for the memory of this card", place=f"{card.hardware_id}: memory_class",
+            expected=" or ".join(classes), found="none" if card.memory_class is None else card.memory_class,
+            remedy=f"name one yourself, as in --engine {fitting_name(shipped, engine)}, or measure and run "
+            "modelmeter calibrate",
+        )  # fmt: skip
+    return fitting[0]
+
+
+def fitting_name(shipped: list[Calibration], engine: str) -> str:
+    """Return the name of a shipped calibration of an engine, for advice."""
+    return next(each.name for each in shipped if each.engine == engine)
+
+
+def describe_choice(calibration: Calibration, card: HardwareSpec) -> str:
+    """Return which calibration is used for a card, why, and how far it can be trusted: a sentence."""
+    measured = f"measured on {', '.join(calibration.cards)}" if calibration.cards else "measured on no card"
+    if calibration.memory_class is None:
+        why = measured
+    elif calibration.memory_class == card.memory_class:
+        why = f"for cards with {calibration.memory_class} as {card.name}; {measured}"
+    else:
+        kind = card.memory_class or "memory of no stated class"
+        why = f"for cards with {calibration.memory_class}, while {card.name} has {kind}; {measured}"
+    return f"calibration {calibration.name}, {why}; {describe_errors(calibration)}"
+
+
+def describe_errors(calibration: Calibration) -> str:
+    """Return how wrong a calibration was where it was not fitted."""
+    median, worst = calibration.median_error, calibration.worst_error
+    if median is None or worst is None:
+        return "no measurement tells its error"
+    count = len(calibration.errors)
+    what = "checked" if calibration.checked else "left out in turn"
+    return f"error {100 * median:.0f} % at the median and {100 * worst:.0f} % at most over {count} measurements {what}"

@@ -73,13 +73,21 @@ def compile_model(
     save_graph: Annotated[
         Path | None, typer.Option("--save-graph", metavar="FILE", help="Also save the module graph here.")
     ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="NAME",
+            help="Only this: python, javascript, json or formulas, the pages; may be given more than once.",
+        ),
+    ] = None,
 ) -> None:
-    """Compile the evaluators and the formula pages."""
+    """Compile the evaluators, the formulas as data, and the formula pages."""
     from llm_perf_opt.terminal import show_progress
 
     with show_progress() as begin:
         begin("load the compiler")
-        from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, compile_files, describe_files, save
+        from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, IDS_FILE, compile_files, describe_files, save
         from llm_perf_opt.commands.verify import EVIDENCE_FILE
         from modelmeter.support.generated_files import StaleError, check_files
 
@@ -92,6 +100,8 @@ def compile_model(
             model=model,
             evidence_file=folder / EVIDENCE_FILE,
             accuracy_file=folder / ACCURACY_FILE,
+            ids_file=folder / IDS_FILE,
+            targets=target,
         )
         begin("compare the files" if check else "write the files")
         try:

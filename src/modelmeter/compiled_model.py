@@ -297,7 +297,7 @@ class CompiledModel:
         return list_operators(self.model, self.definition.stage_of, self.definition.loop)
 
     def _list_published(self) -> Iterator[PublishedFormula]:
-        from modelmeter.publishing.identity import PublishedFormula, identify
+        from modelmeter.publishing.identity import publish
 
         for name in (*self.stages, *self.layers):
             is_stage = name in self.stages
@@ -305,9 +305,7 @@ class CompiledModel:
                 if (name == TRAINING_STEP and metric not in METRICS) or (metric == PEAK and not is_stage):
                     continue
                 found = self.formula(name, metric, symbolic=metric != PEAK)
-                yield PublishedFormula(
-                    id=identify(self.definition.name, name, metric, found), formula=found, is_stage=is_stage
-                )
+                yield publish(self.definition.name, name, metric, found, is_stage=is_stage)
 
     def _check_parameters(self, totals: Totals) -> None:
         """Check that a request holds the parameters of its stages as often as the model does: once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.metadata import version
 
 from modelmeter.analysis.breakdown import list_operators, list_states
@@ -25,16 +25,27 @@ from modelmeter.model.definition import Architecture
 from modelmeter.model.registry import find_model
 from modelmeter.model.stages import TRAINING_STEP
 from modelmeter.publishing.counting_rules import BRACKETS, list_conventions
+from modelmeter.publishing.data.files import FOLDER as DATA_FOLDER
+from modelmeter.publishing.data.files import render_data_files
+from modelmeter.publishing.data.id_registry import IdRegistry
 from modelmeter.publishing.page_input import read_flags
 from modelmeter.publishing.text import describe, to_plain
 from modelmeter.support.errors import BindError
+from modelmeter.support.suggestions import unknown_name
 
 PAGES = "formulas"
+DATA = "json"
+"""The target that is no language of evaluators: the formulas themselves, see :mod:`modelmeter.publishing.data`."""
 
 
 def list_backends(package: str) -> tuple[Backend, ...]:
     """Return the languages that evaluators are printed in; ``package`` is what they are called there."""
     return PythonBackend(package=package), JavaScriptBackend(package=package)
+
+
+def list_targets(package: str = "") -> tuple[str, ...]:
+    """Return the names of all that :func:`emit_files` emits: the languages, the data, the pages."""
+    return (*(backend.name for backend in list_backends(package)), DATA, PAGES)
 
 
 def compile_model(
@@ -76,28 +87,61 @@ def compile_model(
 
 @without_collection()
 def emit_files(
-    compiled: CompiledModel, evidence: Evidence | None = None, *, has_accuracy: bool = False
+    compiled: CompiledModel,
+    evidence: Evidence | None = None,
+    *,
+    has_accuracy: bool = False,
+    ids: IdRegistry | None = None,
+    targets: Collection[str] | None = None,
 ) -> dict[str, str]:
-    """Return every generated file: the evaluators in each language and the formula pages, as text by path.
+    """Return every generated file: the evaluators in each language, the formulas as data and as pages, by path.
 
     Nothing is read or written, and the text is the same on every run, machine and hash seed. Pages say what is in
     ``evidence`` about their formulas, and where ``has_accuracy``, link to the page about other counters beside them.
+
+    Parameters
+    ----------
+    ids
+        What was published before: these ids stay in the list of them.
+    targets
+        Only these of :func:`list_targets`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such target.
+    FormulaError, IdError
+        If something cannot be printed exactly, or two formulas have one id.
     """
     definition = compiled.definition
-    # formulas -> small integer programs -> evaluators without a language -> the files of each language
-    breakdown = BreakdownSpec(
-        modules=list_modules(compiled.model, compiled.architecture.dimension_values()),
-        operators=list_operators(compiled.model, definition.stage_of, definition.loop),
-        states=list_states(compiled.model, definition.stage_of, definition.loop),
-    )
-    evaluators = build_evaluators(_describe_package(compiled), breakdown)
-    packages = [backend.files(evaluators) for backend in list_backends(definition.package)]
-    # the same formulas, factored for people -> Markdown and LaTeX
-    pages = compiled.pages(evidence=_find_evidence(compiled, evidence), has_accuracy=has_accuracy)
-    return {
-        **{path: text for package in packages for path, text in package.items()},
-        **{f"{PAGES}/{path}": text for path, text in pages.items()},
-    }
+    wanted = set(list_targets() if targets is None else targets)
+    for unknown in sorted(wanted.difference(list_targets())):
+        raise unknown_name("target", unknown, list_targets())
+    checks = _find_evidence(compiled, evidence)
+    emitted: dict[str, str] = {}
+    if wanted != {PAGES}:
+        # formulas -> small integer programs -> evaluators without a language -> the files of each language
+        breakdown = BreakdownSpec(
+            modules=list_modules(compiled.model, compiled.architecture.dimension_values()),
+            operators=list_operators(compiled.model, definition.stage_of, definition.loop),
+            states=list_states(compiled.model, definition.stage_of, definition.loop),
+        )
+        evaluators = build_evaluators(_describe_package(compiled), breakdown)
+        for backend in list_backends(definition.package):
+            if backend.name in wanted:
+                emitted |= backend.files(evaluators)
+        if DATA in wanted:
+            # the same programs and the canonical polynomials, with ids -> JSON
+            files = render_data_files(
+                definition, evaluators, compiled.published_formulas(), evidence=checks, ids=ids or IdRegistry(),
+                defaults=compiled.defaults,
+            )  # fmt: skip
+            emitted |= {f"{DATA_FOLDER}/{name}": text for name, text in files.items()}
+    if PAGES in wanted:
+        # the same formulas, factored for people -> Markdown and LaTeX
+        pages = compiled.pages(evidence=checks, has_accuracy=has_accuracy)
+        emitted |= {f"{PAGES}/{path}": text for path, text in pages.items()}
+    return emitted
 
 
 def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[str, tuple[str, ...]]:

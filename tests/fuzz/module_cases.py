@@ -52,6 +52,8 @@ _LAYERS: Final[dict[str, Any]] = {
 
 _LAYERS_FILE: Final = "torchinfo-unique-layers.json"
 _GRAPH: Final = "graph.json"
+TARGETS: Final = ("python", "javascript", "duckdb", "spark", "json", "formulas")
+"""What ``compile`` makes."""
 
 
 def make_compile(draw: Draw) -> Case:
@@ -70,6 +72,10 @@ def make_compile(draw: Draw) -> Case:
         arguments += ["--save-graph", draw.choice(FILES)]
     if draw.chance(0.2):
         arguments.append("--check")
+    if draw.chance(0.3):
+        arguments += ["--target", draw.choice(TARGETS) if draw.chance(0.6) else draw.text()]
+    if draw.chance(0.1):
+        files["new/data/ids.json"] = make_file(draw, {"ids": [["a/b/c@0", "0", "1"]], "sha256": "0"}, is_yaml=False)
     if draw.chance(0.1):
         files["new/formulas/evidence.json"] = make_file(draw, {"versions": {}, "layers": {}}, is_yaml=False)
     return Case(arguments=tuple(arguments), files=files)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llm_perf_opt.commands.compile import ACCURACY_FILE
+from llm_perf_opt.commands.compile import ACCURACY_FILE, IDS_FILE
 from llm_perf_opt.commands.verify import EVIDENCE_FILE
 from modelmeter.models.deepseek_ocr.package import PACKAGE
 from modelmeter.support.generated_files import GRAPH_FILE
@@ -93,8 +93,8 @@ def list_files(folder: Path) -> dict[str, bytes]:
 
 
 def add_evidence(folder: Path) -> None:
-    """Put the project's evidence, and its page about other counters, where a compilation into ``folder`` looks."""
-    for name in CHECKS:
+    """Put what a compilation into ``folder`` reads there: the evidence, the page about other counters, old ids."""
+    for name in (*CHECKS, IDS_FILE):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CODEGEN / name, target)

@@ -15,6 +15,8 @@ import pytest
 from command_line import CODEGEN, GRAPH, OTHER_CONFIG, Run, add_evidence, assert_refused, list_files, run_apart
 
 from modelmeter.models.deepseek_ocr.package import PACKAGE
+from modelmeter.publishing.data.id_registry import IdRegistry
+from modelmeter.publishing.identity import FormulaId
 from modelmeter.support.generated_files import GRAPH_FILE
 
 SOURCES = Path(__file__).parents[2] / "src"
@@ -73,7 +75,7 @@ class TestCompile:
     def test_a_saved_graph_gives_the_files_of_the_project(self, compiled_folder: Path) -> None:
         """Byte for byte, and without torch."""
         generated = list_files(compiled_folder)
-        assert {path.partition(os.sep)[0] for path in generated} == {PACKAGE, "formulas", "javascript"}
+        assert {path.partition(os.sep)[0] for path in generated} == {PACKAGE, "data", "formulas", "javascript"}
         assert {path: (CODEGEN / path).read_bytes() for path in generated} == generated
 
     @pytest.mark.parametrize("seed", ["1", "2"])
@@ -92,7 +94,7 @@ class TestCompile:
         files = list_files(tmp_path)
         assert result.out.splitlines() == [
             f"{tmp_path / folder}: {sum(path.startswith(folder) for path in files)} files written"
-            for folder in (PACKAGE, "formulas", "javascript")
+            for folder in ("data", PACKAGE, "formulas", "javascript")
         ]
 
     @pytest.mark.usefixtures("emitted")
@@ -127,6 +129,39 @@ class TestCompile:
         saved = tmp_path / "saved.json"
         assert run("compile", "--graph", GRAPH, "--out", tmp_path, "--save-graph", saved).code == 0
         assert saved.read_bytes() == GRAPH.read_bytes() == (tmp_path / PACKAGE / GRAPH_FILE).read_bytes()
+
+    def test_one_target_alone(self, run: Run, tmp_path: Path, compiled_folder: Path) -> None:
+        """The same bytes as where all is compiled; and a check of it needs no other."""
+        add_evidence(tmp_path)
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path, "--target", "json")
+        assert (result.code, result.err, result.out) == (0, "", f"{tmp_path / 'data'}: 4 files written\n")
+        expected = {path: text for path, text in list_files(compiled_folder).items() if path.startswith("data/")}
+        assert list_files(tmp_path) == expected
+        assert run("compile", "--graph", GRAPH, "--out", tmp_path, "--target", "json", "--check").code == 0
+
+    def test_ids_of_before_stay_in_the_folder(self, run: Run, tmp_path: Path) -> None:
+        """An id that no formula has any more is still listed; a list without one of its ids is refused."""
+        old = FormulaId(model="deepseek-ocr", subject="prefill", metric="io_bytes", digest="0" * 64)
+        (path := tmp_path / "data/ids.json").parent.mkdir()
+        path.write_text(IdRegistry().add([old], "0.0.9").to_json(), encoding="utf-8")
+        assert run("compile", "--graph", GRAPH, "--out", tmp_path, "--target", "json").code == 0
+        written = IdRegistry.read(path)
+        assert [(entry.id, entry.version) for entry in written.entries[:1]] == [(str(old), "0.0.9")]
+        newest = written.newest(old.address)
+        assert newest is not None
+        assert newest.id in (tmp_path / "data/formulas.json").read_text(encoding="utf-8")
+        path.write_text(path.read_text(encoding="utf-8").replace(f'["{old}"', '["x"'), encoding="utf-8")
+        before = list_files(tmp_path)
+        for arguments in ((), ("--check",)):
+            result = run("compile", "--graph", GRAPH, "--out", tmp_path, "--target", "json", *arguments)
+            assert_refused(result, "ids.json", "an id that was published stays", "version control")
+        assert list_files(tmp_path) == before
+
+    @pytest.mark.parametrize("target", ["pythn", "", "JSON"])
+    def test_an_unknown_target(self, run: Run, tmp_path: Path, target: str) -> None:
+        result = run("compile", "--graph", GRAPH, "--out", tmp_path / "out", "--target", target)
+        assert_refused(result, "there is no target of this name", "python, javascript")
+        assert not (tmp_path / "out").exists()
 
     def test_another_model_of_the_family(self, run: Run, tmp_path: Path) -> None:
         """From its config: traced, compiled, and its evaluators have its sizes; no check of another is its."""

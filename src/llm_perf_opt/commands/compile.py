@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,13 +12,15 @@ from attrs import frozen
 
 from llm_perf_opt.commands.sources import read_model
 from modelmeter.analysis.evidence import Evidence
-from modelmeter.compiler import compile_model, emit_files
+from modelmeter.compiler import DATA, compile_model, emit_files, list_targets
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model
+from modelmeter.publishing.data.id_registry import IdRegistry
 from modelmeter.support.errors import OutputError
 from modelmeter.support.extras import INSTALL_TRACE, explain_missing_extra
 from modelmeter.support.files import explain_failure, refuse_foreign
 from modelmeter.support.generated_files import GRAPH_FILE, refuse_foreign_files, write_files
+from modelmeter.support.suggestions import unknown_name
 
 if TYPE_CHECKING:  # it needs sympy
     from modelmeter.model.definition import Architecture
@@ -28,6 +30,12 @@ FOLDER: Final = Path("codegen")
 
 ACCURACY_FILE: Final = "formulas/accuracy.md"
 """Beside the pages of the published model, if someone wrote it: what other counters say."""
+
+IDS_FILE: Final = "data/ids.json"
+"""The ids that were ever published."""
+
+PYTHON: Final = "python"
+"""The target that the module graph goes with: the package holds what it was compiled from."""
 
 
 @frozen(kw_only=True)
@@ -48,6 +56,8 @@ def compile_files(
     model: str = DEFAULT,
     evidence_file: Path | None = None,
     accuracy_file: Path | None = None,
+    ids_file: Path | None = None,
+    targets: Collection[str] | None = None,
 ) -> Compilation:
     """Compile a model, without writing anything.
 
@@ -65,12 +75,20 @@ def compile_files(
         What ``modelmeter verify --full`` wrote, if it did: the pages carry it.
     accuracy_file
         The page about other counters, if there is one: the index links to it. It is of the published model only.
+    ids_file
+        The ids that were published before, if there are any: they stay.
+    targets
+        What is compiled, of the names in :func:`modelmeter.compiler.list_targets`; all of it where nothing is given.
 
     Raises
     ------
     ModelMeterError
         From the step that fails.
     """
+    chosen = list_targets() if targets is None else tuple(targets)
+    for unknown in sorted({*chosen}.difference(list_targets())):
+        raise unknown_name("target", unknown, list_targets())
+    ids = IdRegistry.read(ids_file) if ids_file and DATA in chosen else IdRegistry()
     graph = ModuleGraph.read(graph_file) if graph_file else None
     source = read_model(config, graph, name=name, model=model)
     architecture = source.architecture
@@ -85,8 +103,9 @@ def compile_files(
     has_accuracy = (
         accuracy_file is not None and accuracy_file.is_file() and architecture == definition.make_architecture()
     )
-    files = emit_files(compiled, evidence, has_accuracy=has_accuracy)
-    files[f"{definition.package}/{GRAPH_FILE}"] = graph.to_json()
+    files = emit_files(compiled, evidence, has_accuracy=has_accuracy, ids=ids, targets=chosen)
+    if PYTHON in chosen:
+        files[f"{definition.package}/{GRAPH_FILE}"] = graph.to_json()
     return Compilation(graph=graph, files=files, warnings=source.warnings)
 
 

@@ -4,17 +4,8 @@ An id is the model, the stage or layer, the metric, and the beginning of a diges
 polynomial in one canonical form, so it is the same however the formula is written: multiplied out, factored, nested, in
 any order. A formula with another coefficient, exponent or size has another digest, and so another id.
 
-The canonical form is a value of JSON, the ``polynomial`` of an entry of ``formulas.json``:
-
-* A formula is the largest of one or more quotients, rounded up. A quotient is ``[terms, denominator]``.
-* Terms are a list of ``[coefficient, factors]``, and factors a list of ``[factor, power]``. A factor is the name of a
-  size, or a call ``[function, terms, ...]`` of an integer function, with its arguments as terms.
-* Coefficients and denominators are integers, written as strings; powers are integers of at least 1. Each quotient is in
-  lowest terms; outside of a call ``Triangular(n)`` is ``n (n + 1) / 2``, multiplied out; a power of a bracket
-  is the bracket.
-* Quotients, terms and factors are sorted by their own text in JSON without spaces, terms by that of their factors.
-
-The digest is the SHA-256 of that text in ASCII, so anyone who has ``formulas.json`` recomputes it::
+The canonical form is a value of JSON, the ``polynomial`` of an entry of ``formulas.json``; :data:`RULES` say how it is
+made. The digest is the SHA-256 of its text without spaces, in ASCII; anyone who has ``formulas.json`` recomputes it::
 
     text = json.dumps(entry["polynomial"], separators=(",", ":"))
     hashlib.sha256(text.encode("ascii")).hexdigest()
@@ -25,13 +16,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import sympy
 from attrs import field, frozen, validators
 
-from modelmeter.algebra.draft import Draft, Polynomial, draft_polynomials
+from modelmeter.algebra.draft import Call, Draft, Polynomial, draft_polynomials
 from modelmeter.algebra.polynomials import read_polynomials
 from modelmeter.algebra.simplify import flatten_brackets
 from modelmeter.core.functions import Size, Triangular
@@ -41,7 +33,22 @@ SHOWN_DIGITS: Final = 8
 """How many hexadecimal digits of a digest stand in an id."""
 
 CanonicalForm: TypeAlias = list[Any]
-"""A value of JSON: a list of quotients."""
+"""A value of JSON: factors and quotients."""
+
+RULES: Final = (
+    "The form is ``[factors, quotients]``. The formula is the largest of its quotients, rounded up; most have one.",
+    "A quotient is ``[terms, denominator]``, in lowest terms. Terms are added: each is ``[coefficient, powers]``, and "
+    "its powers ``[place, exponent]`` say which factors it has, by their place among the factors, and how often.",
+    "A factor is the name of a size, or a call ``[function, terms, ...]`` of an integer function, with the terms of "
+    "each of its arguments, which have places of earlier factors only.",
+    "Coefficients and denominators are integers, written as text; places and exponents are numbers, and exponents at "
+    "least 1. A term that is 0, and a factor that no term has, is not there.",
+    "Outside of calls ``Triangular(n)`` is ``n (n + 1) / 2``, multiplied out. A power of a bracket, which is 0 or 1, "
+    "is the bracket.",
+    "Factors are sorted by how deep calls are nested in them, then by their text with names for places; powers by "
+    "place; terms by their powers; quotients by their text, and equal ones are one.",
+)
+"""How the canonical form is made, with code in double backquotes."""
 
 _NAME = validators.matches_re(r"[a-z][a-z0-9_-]*")
 
@@ -88,24 +95,29 @@ class PublishedFormula:
     formula
         A sympy expression, the sizes of the architecture as symbols; of a peak, which is made for one architecture,
         as numbers.
+    polynomial
+        Its canonical form, which the digest is of.
     is_stage
         Whether it is of a stage, of a request or of a training step; else it is of a layer.
     """
 
     id: FormulaId
     formula: sympy.Expr
+    polynomial: CanonicalForm
     is_stage: bool
 
 
-def identify(model: str, subject: str, metric: str, formula: Size) -> FormulaId:
-    """Return the id of a formula.
+def publish(model: str, subject: str, metric: str, formula: Size, *, is_stage: bool) -> PublishedFormula:
+    """Return a formula with its id.
 
     Raises
     ------
     FormulaError
         If the formula has no canonical form.
     """
-    return FormulaId(model=model, subject=subject, metric=metric, digest=compute_digest(make_canonical(formula)))
+    polynomial = make_canonical(formula)
+    found = FormulaId(model=model, subject=subject, metric=metric, digest=compute_digest(polynomial))
+    return PublishedFormula(id=found, formula=sympy.sympify(formula), polynomial=polynomial, is_stage=is_stage)
 
 
 def compute_digest(form: CanonicalForm) -> str:
@@ -126,19 +138,20 @@ def make_canonical(formula: Size) -> CanonicalForm:
     FormulaError
         If the formula is made of anything else, or divides by a size.
     """
-    candidates = [_expand_loops(candidate) for candidate in _list_candidates(sympy.sympify(formula))]
+    candidates = [_expand_loops(candidate) for candidate in list_candidates(sympy.sympify(formula))]
     names = [str(number) for number in range(len(candidates))]
     draft = flatten_brackets(draft_polynomials(names, read_polynomials(candidates)))
     forms = _Forms(draft)
     quotients = [[forms.terms(numerator), str(denominator)] for numerator, denominator in draft.outputs.values()]
-    return _sort_once(quotients)
+    by_text = {_write(quotient): quotient for quotient in quotients}
+    return [forms.factors(), [by_text[text] for text in sorted(by_text)]]
 
 
-def _list_candidates(formula: sympy.Expr) -> list[sympy.Expr]:
+def list_candidates(formula: sympy.Expr) -> list[sympy.Expr]:
     """Return what a formula is the largest of."""
     if not isinstance(formula, sympy.Max):
         return [formula]
-    return [candidate for argument in formula.args for candidate in _list_candidates(argument)]
+    return [candidate for argument in formula.args for candidate in list_candidates(argument)]
 
 
 def _expand_loops(formula: sympy.Expr) -> sympy.Expr:
@@ -152,12 +165,6 @@ def _expand_loops(formula: sympy.Expr) -> sympy.Expr:
     return expanded
 
 
-def _sort_once(items: Iterable[Any]) -> list[Any]:
-    """Return values of JSON sorted by their texts, equal ones once."""
-    by_text = {_write(item): item for item in items}
-    return [by_text[text] for text in sorted(by_text)]
-
-
 def _write(form: Any) -> str:
     """Return the text of a value of JSON, without spaces."""
     return json.dumps(form, separators=(",", ":"))
@@ -168,23 +175,58 @@ class _Forms:
 
     def __init__(self, draft: Draft) -> None:
         self._unknowns = draft.unknowns
-        self._factors: dict[int, Any] = {}
+        self._texts: dict[int, tuple[int, str]] = {}
+        found = sorted(self._list_used(numerator for numerator, _ in draft.outputs.values()), key=self._rank)
+        self._places = {number: place for place, number in enumerate(found)}
+
+    def factors(self) -> list[Any]:
+        """Return the factors in their order."""
+        return [self._write_factor(self._unknowns[number], self.terms) for number in self._places]
 
     def terms(self, polynomial: Polynomial) -> list[Any]:
-        """Return the terms of a polynomial, sorted."""
+        """Return the terms of a polynomial in their order."""
         terms = []
         for monomial, coefficient in polynomial.items():
-            factors = [[self._factor(number), power] for number, power in Counter(monomial).items()]
-            terms.append([str(coefficient), sorted(factors, key=_write)])
-        return sorted(terms, key=lambda term: _write(term[1]))
+            powers = Counter(self._places[number] for number in monomial)
+            terms.append([str(coefficient), [[place, powers[place]] for place in sorted(powers)]])
+        return sorted(terms, key=itemgetter(1))
 
-    def _factor(self, number: int) -> Any:
-        """Return what an unknown stands for."""
-        if number not in self._factors:
-            unknown = self._unknowns[number]
-            if isinstance(unknown, dict):
-                raise FormulaError("a sum has a name in what is to be a canonical form", found=unknown)
-            self._factors[number] = (
-                unknown if isinstance(unknown, str) else [unknown.function, *map(self.terms, unknown.arguments)]
+    def _list_used(self, polynomials: Iterable[Polynomial]) -> set[int]:
+        """Return the unknowns in polynomials, and those in the arguments of these."""
+        used: set[int] = set()
+        pending = list(polynomials)
+        while pending:
+            new = {number for monomial in pending.pop() for number in monomial} - used
+            used |= new
+            pending.extend(
+                argument
+                for number in new
+                if isinstance(call := self._unknowns[number], Call)
+                for argument in call.arguments
             )
-        return self._factors[number]
+        return used
+
+    def _rank(self, number: int) -> tuple[int, str]:
+        """Return how deep calls are nested in an unknown, and its text with all names written out."""
+        if number not in self._texts:
+            unknown, depth = self._unknowns[number], 0
+            if isinstance(unknown, Call):
+                depth = 1 + max((self._rank(inner)[0] for inner in self._list_used(unknown.arguments)), default=0)
+            self._texts[number] = depth, _write(self._write_factor(unknown, self._write_out))
+        return self._texts[number]
+
+    def _write_out(self, polynomial: Polynomial) -> list[Any]:
+        """Return the terms of a polynomial with the texts of factors for their places."""
+        terms = []
+        for monomial, coefficient in polynomial.items():
+            powers = Counter(self._rank(number) for number in monomial)
+            terms.append([str(coefficient), [[rank[1], powers[rank]] for rank in sorted(powers)]])
+        return sorted(terms, key=itemgetter(1))
+
+    @staticmethod
+    def _write_factor(unknown: str | Call | Polynomial, write: Callable[[Polynomial], list[Any]]) -> Any:
+        if isinstance(unknown, str):
+            return unknown
+        if isinstance(unknown, Call):
+            return [unknown.function, *map(write, unknown.arguments)]
+        raise FormulaError("a sum has a name in what is to be a canonical form", found=unknown)

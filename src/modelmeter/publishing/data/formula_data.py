@@ -1,0 +1,251 @@
+"""The formulas as one JSON document that a stranger can evaluate; the schema beside this file describes it.
+
+Every number in a formula is an integer written as text, so that no reader turns one into a float.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Final
+
+import sympy
+from attrs import frozen
+
+from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Node, Output, Program, select
+from modelmeter.core.functions import (
+    CeilDiv,
+    Differs,
+    Equals,
+    Exceeds,
+    FloorDiv,
+    RoutedReads,
+    Triangular,
+)
+from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, PEAK
+from modelmeter.core.symbols import names_of
+from modelmeter.evaluators.evaluator import Evaluator
+from modelmeter.evaluators.package import EvaluatorPackage
+from modelmeter.evaluators.programs import make_parameters
+from modelmeter.evaluators.signature import Parameter
+from modelmeter.model.definition import Model
+from modelmeter.publishing.formula import Shown, arrange, is_bytes
+from modelmeter.publishing.identity import PublishedFormula, list_candidates
+from modelmeter.publishing.text import to_plain
+from modelmeter.support.errors import FormulaError
+
+FORMAT: Final = 1
+"""The version of the form of the document; a reader of another one must not read on."""
+
+SCHEMA_FILE: Final = "formulas.schema.json"
+
+FUNCTIONS: Final[Mapping[str, str]] = {
+    SUM: "the sum of the operands",
+    PRODUCT: "the product of the operands",
+    MAXIMUM: "the largest operand",
+    CeilDiv.__name__: "a / b, rounded up to an integer",
+    FloorDiv.__name__: "a / b, rounded down to an integer",
+    Differs.__name__: "1 if a and b differ, else 0",
+    Equals.__name__: "1 if a and b are equal, else 0",
+    Exceeds.__name__: "1 if a is more than b, else 0",
+    Triangular.__name__: "1 + 2 + ... + n = n (n + 1) / 2",
+    RoutedReads.__name__: "E W (1 - (1 - k/E)^N) of E, k, N, W, rounded to the nearest integer, halves up: the weights "
+    "that N tokens are expected to read from E experts of W weights each, if each token chooses k of them at random",
+}
+"""The functions of programs, polynomials and infix text, and what each is of its operands."""
+
+
+def read_schema() -> str:
+    """Return the JSON Schema of the document, as text."""
+    return (files("modelmeter.publishing.data") / SCHEMA_FILE).read_text(encoding="utf-8")
+
+
+def render_data(
+    definition: Model,
+    package: EvaluatorPackage,
+    formulas: Sequence[PublishedFormula],
+    evidence: Mapping[str, Sequence[str]],
+) -> str:
+    """Return the document as JSON text, a line for each subject and each formula.
+
+    Parameters
+    ----------
+    definition, package
+        The model, and its evaluators, whose programs the document has.
+    formulas
+        What is published.
+    evidence
+        By name of a layer or stage, how its formulas were checked.
+
+    Raises
+    ------
+    FormulaError
+        If a formula has no evaluator, or none that computes it.
+    """
+    spec = package.spec
+    subjects = {subject.name: subject for subject in _list_subjects(package)}
+    head = {
+        "$schema": SCHEMA_FILE,
+        "format": FORMAT,
+        "model": definition.name,
+        "title": spec.model,
+        "version": spec.provenance["modelmeter"],
+        "provenance": dict(spec.provenance),
+        "conventions": list(spec.conventions),
+        "functions": dict(FUNCTIONS),
+    }
+    described = {
+        subject.name: _describe_subject(subject, package, formulas, evidence.get(subject.name, ()))
+        for subject in subjects.values()
+    }
+    entries = [_describe_formula(entry, definition, subjects[entry.id.subject]) for entry in formulas]
+    parts = [
+        *(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()),
+        '"subjects": {\n'
+        + ",\n".join(f"{json.dumps(name)}: {_write(found)}" for name, found in described.items())
+        + "\n}",
+        '"formulas": [\n' + ",\n".join(map(_write, entries)) + "\n]",
+    ]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+@frozen(kw_only=True)
+class _Subject:
+    """What formulas are of: its name, and the evaluators of its metrics, one of which may be of several metrics."""
+
+    name: str
+    kind: str
+    meaning: str
+    evaluators: tuple[Evaluator, ...]
+
+    def find(self, metric: str) -> tuple[Evaluator, Output]:
+        """Return the evaluator of a metric, and its output."""
+        for evaluator in self.evaluators:
+            if metric in evaluator.result.outputs:
+                return evaluator, evaluator.output(evaluator.result.outputs[metric])
+        raise FormulaError("a published formula has no evaluator", place=f"{self.name}, {metric}")
+
+
+def _list_subjects(package: EvaluatorPackage) -> Iterator[_Subject]:
+    spec = package.spec
+    of_stages = {evaluator.name: evaluator for evaluator in (*package.general, *package.peaks)}
+    for name, words in spec.stage_words.items():
+        found = (of_stages.get(each) for each in (name, f"{name}_{FUSED_IO}", f"{name}_{PEAK}"))
+        yield _Subject(name=name, kind="stage", meaning=words, evaluators=tuple(filter(None, found)))
+    of_layers = {evaluator.name: evaluator for evaluator in package.layers}
+    for layer in spec.layers:
+        names = (layer.public_name, f"{layer.public_name}_{FUSED_IO}")
+        evaluators = tuple(of_layers[each] for each in names)
+        yield _Subject(name=layer.name, kind="layer", meaning=layer.doc, evaluators=evaluators)
+
+
+def _describe_subject(
+    subject: _Subject, package: EvaluatorPackage, formulas: Iterable[PublishedFormula], evidence: Sequence[str]
+) -> dict[str, Any]:
+    """Return what all formulas of a subject share: sizes, the domain, and how they were checked."""
+    spec, (main, *_) = package.spec, subject.evaluators
+    own = [entry.formula for entry in formulas if entry.id.subject == subject.name]
+    parameters = {each.name: each for evaluator in subject.evaluators for each in evaluator.signature.parameters}
+    # What is a number in every evaluator is still a symbol in the formulas.
+    fixed = {name for formula in own for name in names_of(formula)} - parameters.keys()
+    parameters |= {each.name: each for each in make_parameters(spec, fixed, spec.all_defaults, {})}
+    signatures = [evaluator.signature for evaluator in subject.evaluators]
+    rules = dict.fromkeys(
+        rule for signature in signatures for rule in signature.rules if rule.names <= _names(signature)
+    )
+    # Of a peak they have the architecture in them; so of others where these have them.
+    intermediates = {
+        name: evaluator for evaluator in reversed(subject.evaluators) for name in evaluator.signature.intermediates
+    }
+    is_layer = subject.kind == "layer"
+    return {
+        "kind": subject.kind,
+        "meaning": to_plain(subject.meaning),
+        "evaluator": f"{'layers' if is_layer else 'general'}.{main.name}",
+        "symbols": {
+            name: _describe_size(parameters[name], spec.dimensions.latex[name])
+            for name in spec.dimensions.sort(parameters)
+        },
+        "derived": {name: _write_program(select(evaluator.program, name)) for name, evaluator in intermediates.items()},
+        "domain": {
+            "rules": [[str(rule.a), rule.relation, rule.b] for rule in rules],
+            "not_negative": [
+                {"infix": text, "program": _write_program(select(main.program, name))}
+                for name, text in main.guards.items()
+            ],
+        },
+        "evidence": [to_plain(line) for line in evidence],
+    }
+
+
+def _names(signature: Any) -> set[str]:
+    return {*(parameter.name for parameter in signature.parameters), *signature.intermediates}
+
+
+def _describe_size(parameter: Parameter, latex: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "meaning": to_plain(parameter.dimension.meaning),
+        "unit": parameter.dimension.unit,
+        "kind": parameter.dimension.kind,
+        "minimum": str(parameter.minimum),
+        "default": str(parameter.default),
+        "latex": latex,
+    }
+    if parameter.derivation is not None:
+        found["follows"] = {
+            "infix": parameter.derivation.formula, "node": _write_node(parameter.derivation.node),
+        }  # fmt: skip
+    if parameter.target is not None:
+        found["only_for"] = parameter.target
+    return found
+
+
+def _describe_formula(entry: PublishedFormula, definition: Model, subject: _Subject) -> dict[str, Any]:
+    evaluator, output = subject.find(entry.id.metric)
+    program = select(evaluator.program, output.name)
+    names = names_of(entry.formula) | {*program.inputs}
+    return {
+        "id": str(entry.id),
+        "digest": entry.id.digest,
+        "subject": entry.id.subject,
+        "metric": entry.id.metric,
+        "unit": METRIC_RECORDS[entry.id.metric].unit,
+        "symbols": definition.dimensions.sort(names),
+        "infix": _write_infix(entry, definition),
+        "program": _write_program(program),
+        "polynomial": entry.polynomial,
+    }
+
+
+def _write_infix(entry: PublishedFormula, definition: Model) -> str:
+    """Return the formula as text with ``+ - * / **`` and calls of functions, factored for people."""
+    metric: Shown = entry.id.metric  # type: ignore[assignment]  # of a peak, too, the unit is what matters
+    arranged = [arrange(metric, candidate, definition) for candidate in list_candidates(entry.formula)]
+    # Of bytes the bits are arranged.
+    texts = [f"({each})/8" if is_bytes(metric) and each != 0 else str(each) for each in map(sympy.sympify, arranged)]
+    return texts[0] if len(texts) == 1 else f"max({', '.join(texts)})"
+
+
+def _write_program(program: Program) -> dict[str, Any]:
+    """Return a program with one output."""
+    (output,) = program.outputs
+    return {
+        "inputs": list(program.inputs),
+        "steps": [[name, _write_node(node)] for name, node in program.steps],
+        "numerator": _write_node(output.numerator),
+        "denominator": str(output.denominator),
+    }
+
+
+def _write_node(node: Node) -> Any:
+    """Return a node: an integer or a name as text, an operation as a list of its function and its operands."""
+    if isinstance(node, int | str):
+        return str(node)
+    if node.function not in FUNCTIONS:
+        raise FormulaError("a function has no words", expected=sorted(FUNCTIONS), found=node.function)
+    return [node.function, *map(_write_node, node.operands)]
+
+
+def _write(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -63,7 +63,7 @@ Conventions
 """
 
 from ._runtime import Cost, CostError
-from ._stages import Stages, decode, prefill, projector, request, stages, vision
+from ._stages import Stages, decode, prefill, projector, stages, vision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
         decode_tensor_core_flops, decode_weight_bytes, image_tokens, prefill_activation_bytes, prefill_cuda_core_flops,
         prefill_io_bytes, prefill_kv_cache_bytes, prefill_tensor_core_flops, prefill_weight_bytes,
         projector_activation_bytes, projector_cuda_core_flops, projector_io_bytes, projector_kv_cache_bytes,
-        projector_tensor_core_flops, projector_weight_bytes, request_activation_bytes, request_cuda_core_flops,
+        projector_tensor_core_flops, projector_weight_bytes, request, request_activation_bytes, request_cuda_core_flops,
         request_io_bytes, request_kv_cache_bytes, request_tensor_core_flops, request_weight_bytes,
         vision_activation_bytes, vision_cuda_core_flops, vision_io_bytes, vision_kv_cache_bytes,
         vision_tensor_core_flops, vision_weight_bytes,
@@ -139,10 +139,10 @@ _HELD = {
         "decode_tensor_core_flops", "decode_weight_bytes", "image_tokens", "prefill_activation_bytes",
         "prefill_cuda_core_flops", "prefill_io_bytes", "prefill_kv_cache_bytes", "prefill_tensor_core_flops",
         "prefill_weight_bytes", "projector_activation_bytes", "projector_cuda_core_flops", "projector_io_bytes",
-        "projector_kv_cache_bytes", "projector_tensor_core_flops", "projector_weight_bytes", "request_activation_bytes",
-        "request_cuda_core_flops", "request_io_bytes", "request_kv_cache_bytes", "request_tensor_core_flops",
-        "request_weight_bytes", "vision_activation_bytes", "vision_cuda_core_flops", "vision_io_bytes",
-        "vision_kv_cache_bytes", "vision_tensor_core_flops", "vision_weight_bytes",
+        "projector_kv_cache_bytes", "projector_tensor_core_flops", "projector_weight_bytes", "request",
+        "request_activation_bytes", "request_cuda_core_flops", "request_io_bytes", "request_kv_cache_bytes",
+        "request_tensor_core_flops", "request_weight_bytes", "vision_activation_bytes", "vision_cuda_core_flops",
+        "vision_io_bytes", "vision_kv_cache_bytes", "vision_tensor_core_flops", "vision_weight_bytes",
     ),
     "_peaks": (
         "decode_peak_activation_bytes", "prefill_peak_activation_bytes", "projector_peak_activation_bytes",

@@ -2,7 +2,7 @@
 """Which functions of the package are formulas of arrays and of frozen evaluators too."""
 
 HOLDERS: dict[str, tuple[str, ...]] = {
-    "_stages": ("vision", "projector", "prefill", "decode", "request", "stages"),
+    "_stages": ("vision", "projector", "prefill", "decode", "stages"),
     "_training": ("training_step",),
     "_peaks": (
         "vision_peak_activation_bytes",
@@ -11,7 +11,7 @@ HOLDERS: dict[str, tuple[str, ...]] = {
         "decode_peak_activation_bytes",
         "request_peak_activation_bytes",
     ),
-    "_metrics": ("image_tokens",),
+    "_metrics": ("request", "image_tokens"),
     "_traffic": (
         "vision_fused_io_bytes",
         "projector_fused_io_bytes",

@@ -9,16 +9,247 @@ The docstring of the package says what is counted; ``CONVENTIONS`` there is the 
 Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
 TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
 
-``expert_routing`` says which experts' weights are read: ``"uniform"`` is the expected number of distinct experts under
-uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
+Other functions have the checks of their sizes. What each of them needs of these steps is put behind its checks when it
+is first called, so that several of them share what is said once.
 """
 
-from ._runtime import Bits, check_again, check_routing, check_size, contradiction, no_multiple, too_large, too_small
+from ._runtime import Bits, check_again, check_size, contradiction, no_multiple, too_small
+from ._source import compute, cut_metric
+from ._stages import decode, prefill, stages
+
+TYPE_CHECKING = False
 
 __all__ = [
     "decode_peak_activation_bytes", "prefill_peak_activation_bytes", "projector_peak_activation_bytes",
     "request_peak_activation_bytes", "vision_peak_activation_bytes",
 ]
+
+
+def peaks(
+    *, images_per_prompt: int, num_width_tiles: int, num_height_tiles: int, image_size: int, base_size: int,
+    activation_bits: Bits, batch_size: int, seq_len: int, weight_bits: Bits, vision_batch_size: int, logits_tokens: int,
+    decode_steps: int,
+) -> dict[str, Bits]:
+    """Return the peaks of all stages."""
+    y1 = num_width_tiles * num_height_tiles
+    y2 = image_size // 16
+    y3 = -(-y2 // 4)
+    y4 = 1 if y1 > 1 else 0
+    y5 = y3 if y4 else 0
+    y6 = y3 * y5
+    y7 = y1 * y6
+    y8 = num_height_tiles * y5
+    y9 = base_size // 16
+    y10 = -(-y9 // 4)
+    y11 = y7 + y8 + y10 * (y10 + 1) + 1
+    y12 = seq_len * (1280 * activation_bits + 64)
+    y13 = base_size * base_size
+    y14 = image_size * image_size * y1
+    y15 = y13 + y14
+    y16 = 3 * images_per_prompt
+    y17 = y15 * y16
+    y18 = batch_size * (y12 + activation_bits * y17)
+    y19 = 1 if y2 != 64 else 0
+    y20 = 1 if weight_bits != 32 else 0
+    y21 = 100663296 if y20 else 0
+    y22 = y2 * y2
+    y23 = vision_batch_size * y1
+    y24 = y23 * y22
+    y25 = 768 * activation_bits
+    y26 = 1 if activation_bits != 32 else 0
+    y27 = y26 if y4 else 0
+    y28 = (y18 + (y21 + 24576 * y22 if y19 else 0) + y24 * y25) * y27
+    y29 = y19 + y23
+    y30 = (y18 + (y29 * y25 + (24576 if y19 else 0)) * y22) * y27
+    y31 = -(-y2 // 14)
+    y32 = y31 * y31
+    y33 = 1 if (y23 * y32) != 1 else 0
+    y34 = 1280 * seq_len
+    y35 = batch_size * (y17 + y34)
+    y36 = batch_size * seq_len
+    y37 = 64 * y36
+    y38 = (activation_bits * ((((451584 if y33 else 0) + 1430016) * y32 + 768 * y22) * y23 + y35) + y37) * y27
+    y39 = (y18 + 8448 * activation_bits * y24) * y27
+    y40 = 1 if y23 != 1 else 0
+    y41 = 2304 if y40 else 0
+    y42 = y37 + (260096 if y20 else 0) - 2048
+    y43 = activation_bits * (y35 + y2 * (y2 * ((y41 + 3840) * y23 + 64) + 128) - 64) + 4096 * y2 + y42
+    y44 = y43 * y27 if y19 else 0
+    y45 = (y37 + activation_bits * (y35 + (y41 + y2 * (12 * y2 + 24) + 5376) * y24)) * y27
+    y46 = y3 * y3
+    y47 = y37 + 8388608
+    y48 = (activation_bits * (y35 + (2048 * y46 + 1024) * y23 + 525312) + 32768 * y46 + y47) * y27 if y3 != 16 else 0
+    y49 = 2560 * y6
+    y50 = y1 * y49
+    y51 = y9 * y9
+    y52 = 768 * y51
+    y53 = y50 + y52
+    y54 = y13 + (y14 if y4 else 0)
+    y55 = y54 * y16
+    y56 = num_width_tiles * y3
+    y57 = ((y56 if num_width_tiles != 1 else 0) if y3 != 1 else 0) + 1
+    y58 = vision_batch_size * y8
+    y59 = batch_size * y55 + 1280 * (y36 + y57 * y58)
+    y60 = 1 if y9 != 64 else 0
+    y61 = 24576 * y51
+    y62 = y37 + activation_bits * (vision_batch_size * y53 + y59) + (y21 + y61 if y60 else 0) if y26 else 0
+    y63 = vision_batch_size + y60
+    y64 = y23 * y49 + y59
+    y65 = y37 + activation_bits * (y63 * y52 + y64) + (y61 if y60 else 0) if y26 else 0
+    y66 = -(-y9 // 14)
+    y67 = y66 * y66
+    y68 = 1 if (vision_batch_size * y67) != 1 else 0
+    y69 = y37 + activation_bits * (vision_batch_size * (((451584 if y68 else 0) + 1430016) * y67 + y53) + y59)
+    y70 = y69 if y26 else 0
+    y71 = y37 + activation_bits * (vision_batch_size * (y50 + 8448 * y51) + y59) if y26 else 0
+    y72 = 1 if vision_batch_size != 1 else 0
+    y73 = 2304 if y72 else 0
+    y74 = activation_bits * (y9 * (y9 * (vision_batch_size * (y73 + 3840) + 64) + 128) + y64 - 64) + 4096 * y9 + y42
+    y75 = (y74 if y60 else 0) if y26 else 0
+    y76 = y37 + activation_bits * (vision_batch_size * (y50 + (y73 + y9 * (12 * y9 + 24) + 5376) * y51) + y59)
+    y77 = y76 if y26 else 0
+    y78 = y10 * y10
+    y79 = y50 + 1024
+    y80 = activation_bits * (vision_batch_size * (2048 * y78 + y79) + y59 + 525312) + 32768 * y78 + y47
+    y81 = (y80 if y10 != 16 else 0) if y26 else 0
+    y82 = 12 * images_per_prompt
+    y83 = 5128 * seq_len
+    y84 = batch_size * (y15 * y82 + y83)
+    y85 = 3072 * y22
+    y86 = 12582912 if y20 else 0
+    y87 = 1 if activation_bits == 32 else 0
+    y88 = y87 if y4 else 0
+    y89 = (y84 + y29 * y85 + (y86 if y19 else 0)) * y88
+    y90 = (y84 + (((1806336 if y33 else 0) + 5720064) * y32 + y85) * y23) * y88
+    y91 = (y84 + 33792 * y24) * y88
+    y92 = 9216 if y40 else 0
+    y93 = (32512 if y20 else 0) - 256
+    y94 = (y84 + y2 * (y2 * ((y92 + 15360) * y23 + 256) + 512) + y93) * y88 if y19 else 0
+    y95 = (y84 + (y92 + y2 * (48 * y2 + 96) + 21504) * y24) * y88
+    y96 = batch_size * (y83 + y54 * y82)
+    y97 = 5120 * y57 + 10240 * y56
+    y98 = 3072 * y51
+    y99 = y96 + y97 * y58 + y63 * y98 + (y86 if y60 else 0) if y87 else 0
+    y100 = y97 * y8
+    y101 = y96 + vision_batch_size * (y100 + ((1806336 if y68 else 0) + 5720064) * y67 + y98) if y87 else 0
+    y102 = y96 + vision_batch_size * (y100 + 33792 * y51) if y87 else 0
+    y103 = 9216 if y72 else 0
+    y104 = y96 + vision_batch_size * (y100 + (y103 + 15360) * y51) + y9 * (256 * y9 + 512) + y93
+    y105 = (y104 if y87 else 0) if y60 else 0
+    y106 = y96 + vision_batch_size * (y100 + (y103 + y9 * (48 * y9 + 96) + 21504) * y51) if y87 else 0
+    y107 = (y37 + activation_bits * (y35 + (5376 * y46 + 1024) * y23)) * y27
+    y108 = y37 + activation_bits * (vision_batch_size * (5376 * y78 + y79) + y59) if y26 else 0
+    y109 = y7 + y78
+    y110 = y8 + y10
+    y111 = y37 + activation_bits * (vision_batch_size * (3840 * y109 + 2560 * y110 + 1280) + batch_size * (y34 + y55))
+    y112 = y111 if y26 else 0
+    y113 = batch_size * (y12 + activation_bits * y55) + y11 * (2560 * activation_bits * vision_batch_size + 64)
+    y114 = y113 if y26 else 0
+    y115 = (y84 + (21504 * y46 + 4096) * y23) * y88
+    y116 = y96 + vision_batch_size * (y100 + 21504 * y78 + 4096) if y87 else 0
+    y117 = y96 + vision_batch_size * (15360 * y109 + 10240 * y110 + 5120) if y87 else 0
+    y118 = y96 + y11 * (10240 * vision_batch_size + 8) if y87 else 0
+    y119 = 327680 if y20 else 0
+    y120 = seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + y119 if y26 else 0
+    y121 = seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512 if y26 else 0
+    y122 = seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512 if y26 else 0
+    y123 = 160 * activation_bits
+    y124 = 1 if batch_size != 1 else 0
+    y125 = (logits_tokens if y124 else 0) if logits_tokens != seq_len else 0
+    y126 = batch_size if y26 else 0
+    y127 = (seq_len * (y123 + 8) + y123 * y125) * y126
+    y128 = ((seq_len if logits_tokens == seq_len else 0) if y124 else 0) + (seq_len if batch_size == 1 else 0) + y125
+    y129 = 8 * seq_len
+    y130 = (logits_tokens * (16160 * activation_bits + 517120) + y128 * y123 + y129) * y126
+    y131 = y119 + seq_len * (20744 * batch_size + 8) if y87 else 0
+    y132 = seq_len * (149120 * batch_size + 8) + 512 if y87 else 0
+    y133 = batch_size if y87 else 0
+    y134 = (y83 + 5120 * y125) * y133
+    y135 = (y129 + 5120 * y128 + 517120 * logits_tokens) * y133
+    y136 = 1 if decode_steps > 0 else 0
+    y137 = (16320 * activation_bits + 517128) * y126 if y136 else 0
+    y138 = 522248 * y133 if y136 else 0
+    y139 = 8 * y89
+    y140 = 8 * y90
+    y141 = 8 * y91
+    y142 = 8 * y94
+    y143 = 8 * y95
+    y144 = 8 * y99
+    y145 = 8 * y101
+    y146 = 8 * y102
+    y147 = 8 * y105
+    y148 = 8 * y106
+    y149 = 8 * y115
+    y150 = 8 * y116
+    y151 = 8 * y117
+    y152 = 8 * y118
+    image_tokens = images_per_prompt * y11
+    vision_0 = -(-y28 // 8)
+    vision_1 = -(-y30 // 8)
+    vision_2 = -(-y38 // 8)
+    vision_3 = -(-y39 // 8)
+    vision_4 = -(-y44 // 8)
+    vision_5 = -(-y45 // 8)
+    vision_6 = -(-y48 // 8)
+    vision_7 = -(-y62 // 8)
+    vision_8 = -(-y65 // 8)
+    vision_9 = -(-y70 // 8)
+    vision_10 = -(-y71 // 8)
+    vision_11 = -(-y75 // 8)
+    vision_12 = -(-y77 // 8)
+    vision_13 = -(-y81 // 8)
+    vision_14 = y89
+    vision_15 = y90
+    vision_16 = y91
+    vision_17 = y94
+    vision_18 = y95
+    vision_19 = y99
+    vision_20 = y101
+    vision_21 = y102
+    vision_22 = y105
+    vision_23 = y106
+    projector_0 = -(-y107 // 8)
+    projector_1 = -(-y108 // 8)
+    projector_2 = -(-y112 // 8)
+    projector_3 = -(-y114 // 8)
+    projector_4 = y115
+    projector_5 = y116
+    projector_6 = y117
+    projector_7 = y118
+    prefill_0 = y120
+    prefill_1 = y121
+    prefill_2 = y122
+    prefill_3 = y127
+    prefill_4 = y130
+    prefill_5 = y131
+    prefill_6 = y132
+    prefill_7 = y134
+    prefill_8 = y135
+    decode_0 = y137
+    decode_1 = y138
+    y153 = max(y28, y30, y38, y39, y44, y45, y48, y62, y65, y70, y71, y75)
+    y154 = max(y153, y77, y81, y139, y140, y141, y142, y143, y144, y145, y146, y147, y148)
+    vision_peak_activation_bytes = -(-y154 // 8)
+    projector_peak_activation_bytes = -(-(max(y107, y108, y112, y114, y149, y150, y151, y152)) // 8)
+    prefill_peak_activation_bytes = max(y120, y121, y122, y127, y130, y131, y132, y134, y135)
+    decode_peak_activation_bytes = max(y137, y138)
+    y155 = 8 * y120
+    y156 = 8 * y121
+    y157 = 8 * y122
+    y158 = 8 * y127
+    y159 = 8 * y130
+    y160 = 8 * y131
+    y161 = 8 * y132
+    y162 = 8 * y134
+    y163 = 8 * y135
+    y164 = 8 * y137
+    y165 = 8 * y138
+    y166 = max(y28, y30, y38, y39, y44, y45, y48, y62, y65, y70)
+    y167 = max(y166, y71, y75, y77, y81, y139, y140, y141, y142, y143, y144, y145)
+    y168 = max(y167, y146, y147, y148, y107, y108, y112, y114, y149, y150, y151)
+    y169 = max(y168, y152, y155, y156, y157, y158, y159, y160, y161, y162, y163, y164, y165)
+    request_peak_activation_bytes = -(-y169 // 8)
+    return locals()
 
 
 def vision_peak_activation_bytes(
@@ -64,100 +295,7 @@ def vision_peak_activation_bytes(
             raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x10 = base_size * base_size
-    x11 = image_size * image_size * x1
-    x12 = x10 + x11
-    x13 = 3 * images_per_prompt
-    x14 = x12 * x13
-    x15 = batch_size * (seq_len * (1280 * activation_bits + 64) + activation_bits * x14)
-    x16 = 1 if x2 != 64 else 0
-    x17 = 1 if weight_bits != 32 else 0
-    x18 = 100663296 if x17 else 0
-    x19 = x2 * x2
-    x20 = vision_batch_size * x1
-    x21 = x20 * x19
-    x22 = 768 * activation_bits
-    x23 = 1 if activation_bits != 32 else 0
-    x24 = x23 if x4 else 0
-    x25 = x16 + x20
-    x26 = -(-x2 // 14)
-    x27 = x26 * x26
-    x28 = 1 if (x20 * x27) != 1 else 0
-    x29 = batch_size * (x14 + 1280 * seq_len)
-    x30 = batch_size * seq_len
-    x31 = 64 * x30
-    x32 = 1 if x20 != 1 else 0
-    x33 = 2304 if x32 else 0
-    x34 = x31 + (260096 if x17 else 0) - 2048
-    x35 = x3 * x3
-    x36 = x31 + 8388608
-    x37 = 2560 * x6
-    x38 = x1 * x37
-    x39 = x8 * x8
-    x40 = 768 * x39
-    x41 = x38 + x40
-    x42 = x10 + (x11 if x4 else 0)
-    x43 = num_width_tiles * x3
-    x44 = ((x43 if num_width_tiles != 1 else 0) if x3 != 1 else 0) + 1
-    x45 = vision_batch_size * x7
-    x46 = batch_size * x42 * x13 + 1280 * (x30 + x44 * x45)
-    x47 = 1 if x8 != 64 else 0
-    x48 = 24576 * x39
-    x49 = vision_batch_size + x47
-    x50 = x20 * x37 + x46
-    x51 = -(-x8 // 14)
-    x52 = x51 * x51
-    x53 = 1 if (vision_batch_size * x52) != 1 else 0
-    x54 = 1 if vision_batch_size != 1 else 0
-    x55 = 2304 if x54 else 0
-    x56 = x9 * x9
-    x57 = 12 * images_per_prompt
-    x58 = 5128 * seq_len
-    x59 = batch_size * (x12 * x57 + x58)
-    x60 = 3072 * x19
-    x61 = 12582912 if x17 else 0
-    x62 = 1 if activation_bits == 32 else 0
-    x63 = x62 if x4 else 0
-    x64 = 9216 if x32 else 0
-    x65 = (32512 if x17 else 0) - 256
-    x66 = batch_size * (x58 + x42 * x57)
-    x67 = 5120 * x44 + 10240 * x43
-    x68 = 3072 * x39
-    x69 = x67 * x7
-    x70 = 9216 if x54 else 0
-    x71 = activation_bits * (x8 * (x8 * (vision_batch_size * (x55 + 3840) + 64) + 128) + x50 - 64) + 4096 * x8 + x34
-    x72 = (x71 if x47 else 0) if x23 else 0
-    x73 = activation_bits * (vision_batch_size * (2048 * x56 + x38 + 1024) + x46 + 525312) + 32768 * x56 + x36
-    x74 = (x73 if x9 != 16 else 0) if x23 else 0
-    x75 = x66 + vision_batch_size * (x69 + (x70 + 15360) * x39) + x8 * (256 * x8 + 512) + x65
-    x76 = (8 * x75 if x62 else 0) if x47 else 0
-    x77 = activation_bits * (x29 + x2 * (x2 * ((x33 + 3840) * x20 + 64) + 128) - 64) + 4096 * x2 + x34
-    x78 = x77 * x24 if x16 else 0
-    x79 = x31 + activation_bits * (vision_batch_size * (((451584 if x53 else 0) + 1430016) * x52 + x41) + x46)
-    x80 = x79 if x23 else 0
-    x81 = x31 + activation_bits * (vision_batch_size * (x38 + (x55 + x8 * (12 * x8 + 24) + 5376) * x39) + x46)
-    x82 = x81 if x23 else 0
-    x83 = (activation_bits * (x29 + (2048 * x35 + 1024) * x20 + 525312) + 32768 * x35 + x36) * x24 if x3 != 16 else 0
-    x84 = 8 * (x66 + vision_batch_size * (x69 + ((1806336 if x53 else 0) + 5720064) * x52 + x68)) if x62 else 0
-    x85 = (activation_bits * ((((451584 if x28 else 0) + 1430016) * x27 + 768 * x19) * x20 + x29) + x31) * x24
-    x86 = x31 + activation_bits * (vision_batch_size * x41 + x46) + (x18 + x48 if x47 else 0) if x23 else 0
-    x87 = 8 * (x66 + vision_batch_size * (x69 + (x70 + x8 * (48 * x8 + 96) + 21504) * x39)) if x62 else 0
-    x88 = x31 + activation_bits * (vision_batch_size * (x38 + 8448 * x39) + x46) if x23 else 0
-    x89 = 8 * (x59 + x2 * (x2 * ((x64 + 15360) * x20 + 256) + 512) + x65) * x63 if x16 else 0
-    x90 = (x31 + activation_bits * (x29 + (x33 + x2 * (12 * x2 + 24) + 5376) * x21)) * x24
-    x91 = x31 + activation_bits * (x49 * x40 + x50) + (x48 if x47 else 0) if x23 else 0
-    x92 = 8 * (x59 + (((1806336 if x28 else 0) + 5720064) * x27 + x60) * x20) * x63
-    x93 = 8 * (x66 + x67 * x45 + x49 * x68 + (x61 if x47 else 0)) if x62 else 0
-    x94 = 8 * (x66 + vision_batch_size * (x69 + 33792 * x39)) if x62 else 0
-    x95 = (x15 + (x18 + 24576 * x19 if x16 else 0) + x21 * x22) * x24
-    x96 = 8 * (x59 + (x64 + x2 * (48 * x2 + 96) + 21504) * x21) * x63
-    x97 = (x15 + (x25 * x22 + (24576 if x16 else 0)) * x19) * x24
-    x98 = 8 * (x59 + x25 * x60 + (x61 if x16 else 0)) * x63
-    x99 = (x15 + 8448 * activation_bits * x21) * x24
-    x100 = 8 * (x59 + 33792 * x21) * x63
-    x101 = max(x95, x97, x85, x99, x78, x90, x83, x86, x91, x80, x88, x72)
-    x102 = max(x101, x82, x74, x98, x92, x100, x89, x96, x93, x84, x94, x76, x87)
-    return -(-x102 // 8)
+    return compute(vision_peak_activation_bytes, "_peaks", locals())
 
 
 def projector_peak_activation_bytes(
@@ -203,303 +341,26 @@ def projector_peak_activation_bytes(
             raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x10 = base_size * base_size
-    x11 = image_size * image_size * x1
-    x12 = x10 + x11
-    x13 = 3 * images_per_prompt
-    x14 = vision_batch_size * x1
-    x15 = 1 if activation_bits != 32 else 0
-    x16 = 1280 * seq_len
-    x17 = batch_size * seq_len
-    x18 = 64 * x17
-    x19 = x2 * x2
-    x20 = x10 + (x11 if x3 else 0)
-    x21 = x20 * x13
-    x22 = num_width_tiles * x2
-    x23 = ((x22 if num_width_tiles != 1 else 0) if x2 != 1 else 0) + 1
-    x24 = x8 * x8
-    x25 = 12 * images_per_prompt
-    x26 = 5128 * seq_len
-    x27 = 1 if activation_bits == 32 else 0
-    x28 = batch_size * (x26 + x20 * x25)
-    x29 = x6 + x24
-    x30 = x7 + x8
-    x31 = (
-        vision_batch_size * (5376 * x24 + 2560 * x1 * x5 + 1024) + batch_size * x21
-        + 1280 * (x17 + x23 * vision_batch_size * x7)
-    )
-    x32 = x18 + activation_bits * x31
-    x33 = x32 if x15 else 0
-    x34 = (
-        batch_size * (seq_len * (1280 * activation_bits + 64) + activation_bits * x21)
-        + x9 * (2560 * activation_bits * vision_batch_size + 64)
-    )
-    x35 = x34 if x15 else 0
-    x36 = x18 + activation_bits * (vision_batch_size * (3840 * x29 + 2560 * x30 + 1280) + batch_size * (x16 + x21))
-    x37 = x36 if x15 else 0
-    x38 = x18 + activation_bits * (batch_size * (x12 * x13 + x16) + (5376 * x19 + 1024) * x14)
-    x39 = (x38 if x15 else 0) if x3 else 0
-    x40 = 8 * (x28 + vision_batch_size * ((5120 * x23 + 10240 * x22) * x7 + 21504 * x24 + 4096)) if x27 else 0
-    x41 = (8 * (batch_size * (x12 * x25 + x26) + (21504 * x19 + 4096) * x14) if x27 else 0) if x3 else 0
-    x42 = 8 * (x28 + vision_batch_size * (15360 * x29 + 10240 * x30 + 5120)) if x27 else 0
-    x43 = max(x39, x33, x37, x35, x41, x40, x42, 8 * (x28 + x9 * (10240 * vision_batch_size + 8)) if x27 else 0)
-    return -(-x43 // 8)
+    return compute(projector_peak_activation_bytes, "_peaks", locals())
 
 
-def prefill_peak_activation_bytes(
-    *, batch_size: int = 1, seq_len: int = 913, logits_tokens: int | None = None, weight_bits: Bits = 16,
-    activation_bits: Bits = 16, kv_bits: Bits = 16, expert_routing: str = "uniform",
-) -> int:
-    """Return the largest bytes of activations that are alive together in ``prefill``. 79 operations."""
-    if not (
-        int is type(batch_size) is type(seq_len) is type(weight_bits) is type(activation_bits) is type(kv_bits) and
-        batch_size > 0 and seq_len > 0 and weight_bits > 0 and activation_bits > 0 and kv_bits > 0
-    ) and (found := check_again(prefill_peak_activation_bytes, locals())) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if logits_tokens is None:
-        logits_tokens = seq_len
-    elif not (type(logits_tokens) is int and logits_tokens > 0):
-        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if logits_tokens > seq_len:
-        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    x1 = 1 if activation_bits != 32 else 0
-    x2 = 1 if activation_bits == 32 else 0
-    x3 = 327680 if weight_bits != 32 else 0
-    x4 = 160 * activation_bits
-    x5 = 1 if batch_size != 1 else 0
-    x6 = (logits_tokens if x5 else 0) if logits_tokens != seq_len else 0
-    x7 = batch_size if x1 else 0
-    x8 = ((seq_len if logits_tokens == seq_len else 0) if x5 else 0) + (seq_len if batch_size == 1 else 0) + x6
-    x9 = 8 * seq_len
-    x10 = batch_size if x2 else 0
-    x11 = seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512 if x1 else 0
-    x12 = seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512 if x1 else 0
-    x13 = seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x3 if x1 else 0
-    x14 = (logits_tokens * (16160 * activation_bits + 517120) + x8 * x4 + x9) * x7
-    x15 = seq_len * (149120 * batch_size + 8) + 512 if x2 else 0
-    x16 = x3 + seq_len * (20744 * batch_size + 8) if x2 else 0
-    x17 = (x9 + 5120 * x8 + 517120 * logits_tokens) * x10
-    x18 = (seq_len * (x4 + 8) + x4 * x6) * x7
-    total = max(x13, x11, x12, x18, x14, x16, x15, (5128 * seq_len + 5120 * x6) * x10, x17)
-    return -(-total // 1)
+_LIKES = {
+    "prefill_peak_activation_bytes": prefill,
+    "decode_peak_activation_bytes": decode,
+    "request_peak_activation_bytes": stages,
+}
 
+if TYPE_CHECKING:
+    prefill_peak_activation_bytes = cut_metric(prefill, "", "")
+    decode_peak_activation_bytes = cut_metric(decode, "", "")
+    request_peak_activation_bytes = cut_metric(stages, "", "")
 
-def decode_peak_activation_bytes(
-    *, batch_size: int = 1, seq_len: int = 913, decode_steps: int = 1023, weight_bits: Bits = 16,
-    activation_bits: Bits = 16, kv_bits: Bits = 16, expert_routing: str = "uniform",
-) -> int:
-    """Return the largest bytes of activations that are alive together in ``decode``. 12 operations."""
-    if not (
-        int is type(batch_size) is type(seq_len) is type(decode_steps) is type(weight_bits) is type(activation_bits) is
-        type(kv_bits) and batch_size > 0 and seq_len > 0 and decode_steps >= 0 and weight_bits > 0 and activation_bits >
-        0 and kv_bits > 0
-    ) and (found := check_again(decode_peak_activation_bytes, locals(), decode_steps=0)) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    x1 = 1 if decode_steps > 0 else 0
-    x2 = ((16320 * activation_bits + 517128) * batch_size if activation_bits != 32 else 0) if x1 else 0
-    total = max(x2, (522248 * batch_size if activation_bits == 32 else 0) if x1 else 0)
-    return -(-total // 1)
+if not TYPE_CHECKING:
 
-
-def request_peak_activation_bytes(
-    *, batch_size: int = 1, images_per_prompt: int = 1, vision_batch_size: int = 1, base_size: int = 1024,
-    image_size: int = 640, num_width_tiles: int = 2, num_height_tiles: int = 3, prompt_tokens: int | None = None,
-    seq_len: int | None = None, logits_tokens: int | None = None, decode_steps: int | None = None,
-    max_new_tokens: int | None = None, weight_bits: Bits = 16, activation_bits: Bits = 16, kv_bits: Bits = 16,
-    expert_routing: str = "uniform",
-) -> int:
-    """Return the largest bytes of activations that are alive together in ``request``. 516 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) is type(kv_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0
-        and base_size > 0 and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and
-        activation_bits > 0 and kv_bits > 0 and (prompt_tokens is None or (type(prompt_tokens) is int and prompt_tokens
-        >= 0)) and (max_new_tokens is None or (type(max_new_tokens) is int and max_new_tokens > 0))
-    ) and (found := check_again(
-        request_peak_activation_bytes, locals(), num_width_tiles=0, num_height_tiles=0, prompt_tokens=0,
-        max_new_tokens=1
-    )) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // 16
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x3 * x5
-    x7 = x1 * x6
-    x8 = num_height_tiles * x5
-    x9 = base_size // 16
-    x10 = -(-x9 // 4)
-    x11 = x7 + x8 + x10 * (x10 + 1) + 1
-    image_tokens = images_per_prompt * x11
-    if seq_len is None:
-        if prompt_tokens is None:
-            prompt_tokens = 10
-        seq_len = image_tokens + prompt_tokens
-    else:
-        if not (type(seq_len) is int and seq_len > 0):
-            seq_len = check_size("seq_len", seq_len, 1)
-        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
-            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
-    if logits_tokens is None:
-        logits_tokens = seq_len
-    elif not (type(logits_tokens) is int and logits_tokens > 0):
-        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if decode_steps is None:
-        if max_new_tokens is None:
-            max_new_tokens = 1024
-        decode_steps = max_new_tokens - 1
-    else:
-        if not (type(decode_steps) is int and decode_steps >= 0):
-            decode_steps = check_size("decode_steps", decode_steps, 0)
-        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
-            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
-    if logits_tokens > seq_len:
-        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    if seq_len < image_tokens:
-        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x12 = seq_len * (1280 * activation_bits + 64)
-    x13 = base_size * base_size
-    x14 = image_size * image_size * x1
-    x15 = x13 + x14
-    x16 = 3 * images_per_prompt
-    x17 = x15 * x16
-    x18 = batch_size * (x12 + activation_bits * x17)
-    x19 = 1 if x2 != 64 else 0
-    x20 = 1 if weight_bits != 32 else 0
-    x21 = 100663296 if x20 else 0
-    x22 = x2 * x2
-    x23 = vision_batch_size * x1
-    x24 = x23 * x22
-    x25 = 768 * activation_bits
-    x26 = 1 if activation_bits != 32 else 0
-    x27 = x26 if x4 else 0
-    x28 = x19 + x23
-    x29 = -(-x2 // 14)
-    x30 = x29 * x29
-    x31 = 1 if (x23 * x30) != 1 else 0
-    x32 = 1280 * seq_len
-    x33 = batch_size * (x17 + x32)
-    x34 = batch_size * seq_len
-    x35 = 64 * x34
-    x36 = 1 if x23 != 1 else 0
-    x37 = 2304 if x36 else 0
-    x38 = x35 + (260096 if x20 else 0) - 2048
-    x39 = x3 * x3
-    x40 = x35 + 8388608
-    x41 = 2560 * x6
-    x42 = x1 * x41
-    x43 = x9 * x9
-    x44 = 768 * x43
-    x45 = x42 + x44
-    x46 = x13 + (x14 if x4 else 0)
-    x47 = x46 * x16
-    x48 = num_width_tiles * x3
-    x49 = ((x48 if num_width_tiles != 1 else 0) if x3 != 1 else 0) + 1
-    x50 = vision_batch_size * x8
-    x51 = batch_size * x47 + 1280 * (x34 + x49 * x50)
-    x52 = 1 if x9 != 64 else 0
-    x53 = 24576 * x43
-    x54 = vision_batch_size + x52
-    x55 = x23 * x41 + x51
-    x56 = -(-x9 // 14)
-    x57 = x56 * x56
-    x58 = 1 if (vision_batch_size * x57) != 1 else 0
-    x59 = 1 if vision_batch_size != 1 else 0
-    x60 = 2304 if x59 else 0
-    x61 = x10 * x10
-    x62 = x42 + 1024
-    x63 = 12 * images_per_prompt
-    x64 = 5128 * seq_len
-    x65 = batch_size * (x15 * x63 + x64)
-    x66 = 3072 * x22
-    x67 = 12582912 if x20 else 0
-    x68 = 1 if activation_bits == 32 else 0
-    x69 = x68 if x4 else 0
-    x70 = 9216 if x36 else 0
-    x71 = (32512 if x20 else 0) - 256
-    x72 = batch_size * (x64 + x46 * x63)
-    x73 = 5120 * x49 + 10240 * x48
-    x74 = 3072 * x43
-    x75 = x73 * x8
-    x76 = 9216 if x59 else 0
-    x77 = x7 + x61
-    x78 = x8 + x10
-    x79 = 327680 if x20 else 0
-    x80 = 160 * activation_bits
-    x81 = 1 if batch_size != 1 else 0
-    x82 = (logits_tokens if x81 else 0) if logits_tokens != seq_len else 0
-    x83 = batch_size if x26 else 0
-    x84 = ((seq_len if logits_tokens == seq_len else 0) if x81 else 0) + (seq_len if batch_size == 1 else 0) + x82
-    x85 = 8 * seq_len
-    x86 = batch_size if x68 else 0
-    x87 = 1 if decode_steps > 0 else 0
-    x88 = activation_bits * (x9 * (x9 * (vision_batch_size * (x60 + 3840) + 64) + 128) + x55 - 64) + 4096 * x9 + x38
-    x89 = (x88 if x52 else 0) if x26 else 0
-    x90 = activation_bits * (vision_batch_size * (2048 * x61 + x62) + x51 + 525312) + 32768 * x61 + x40
-    x91 = (x90 if x10 != 16 else 0) if x26 else 0
-    x92 = x72 + vision_batch_size * (x75 + (x76 + 15360) * x43) + x9 * (256 * x9 + 512) + x71
-    x93 = (8 * x92 if x68 else 0) if x52 else 0
-    x94 = x35 + activation_bits * (vision_batch_size * (3840 * x77 + 2560 * x78 + 1280) + batch_size * (x32 + x47))
-    x95 = x94 if x26 else 0
-    x96 = activation_bits * (x33 + x2 * (x2 * ((x37 + 3840) * x23 + 64) + 128) - 64) + 4096 * x2 + x38
-    x97 = x96 * x27 if x19 else 0
-    x98 = x35 + activation_bits * (vision_batch_size * (((451584 if x58 else 0) + 1430016) * x57 + x45) + x51)
-    x99 = x98 if x26 else 0
-    x100 = x35 + activation_bits * (vision_batch_size * (x42 + (x60 + x9 * (12 * x9 + 24) + 5376) * x43) + x51)
-    x101 = x100 if x26 else 0
-    x102 = batch_size * (x12 + activation_bits * x47) + x11 * (2560 * activation_bits * vision_batch_size + 64)
-    x103 = x102 if x26 else 0
-    x104 = (activation_bits * (x33 + (2048 * x39 + 1024) * x23 + 525312) + 32768 * x39 + x40) * x27 if x3 != 16 else 0
-    x105 = 8 * (x72 + vision_batch_size * (x75 + ((1806336 if x58 else 0) + 5720064) * x57 + x74)) if x68 else 0
-    x106 = (activation_bits * ((((451584 if x31 else 0) + 1430016) * x30 + 768 * x22) * x23 + x33) + x35) * x27
-    x107 = x35 + activation_bits * (vision_batch_size * x45 + x51) + (x21 + x53 if x52 else 0) if x26 else 0
-    x108 = 8 * (x72 + vision_batch_size * (x75 + (x76 + x9 * (48 * x9 + 96) + 21504) * x43)) if x68 else 0
-    x109 = 8 * (seq_len * (batch_size * (4480 * activation_bits + 36480) + 8) + 512) if x26 else 0
-    x110 = 8 * (seq_len * (batch_size * (4640 * activation_bits + 5760) + 8) + 512) if x26 else 0
-    x111 = 8 * (seq_len * (batch_size * (640 * activation_bits + 5384) + 8) + x79) if x26 else 0
-    x112 = x35 + activation_bits * (vision_batch_size * (x42 + 8448 * x43) + x51) if x26 else 0
-    x113 = x35 + activation_bits * (vision_batch_size * (5376 * x61 + x62) + x51) if x26 else 0
-    x114 = 8 * (x65 + x2 * (x2 * ((x70 + 15360) * x23 + 256) + 512) + x71) * x69 if x19 else 0
-    x115 = (x35 + activation_bits * (x33 + (x37 + x2 * (12 * x2 + 24) + 5376) * x24)) * x27
-    x116 = 8 * (x72 + vision_batch_size * (15360 * x77 + 10240 * x78 + 5120)) if x68 else 0
-    x117 = 8 * (logits_tokens * (16160 * activation_bits + 517120) + x84 * x80 + x85) * x83
-    x118 = x35 + activation_bits * (x54 * x44 + x55) + (x53 if x52 else 0) if x26 else 0
-    x119 = 8 * (x65 + (((1806336 if x31 else 0) + 5720064) * x30 + x66) * x23) * x69
-    x120 = 8 * (x72 + vision_batch_size * (x75 + 21504 * x61 + 4096)) if x68 else 0
-    x121 = 8 * (x72 + x73 * x50 + x54 * x74 + (x67 if x52 else 0)) if x68 else 0
-    x122 = 8 * (x72 + vision_batch_size * (x75 + 33792 * x43)) if x68 else 0
-    x123 = (x35 + activation_bits * (x33 + (5376 * x39 + 1024) * x23)) * x27
-    x124 = 8 * (x72 + x11 * (10240 * vision_batch_size + 8)) if x68 else 0
-    x125 = 8 * (seq_len * (149120 * batch_size + 8) + 512) if x68 else 0
-    x126 = 8 * (x79 + seq_len * (20744 * batch_size + 8)) if x68 else 0
-    x127 = (x18 + (x21 + 24576 * x22 if x19 else 0) + x24 * x25) * x27
-    x128 = 8 * (x65 + (x70 + x2 * (48 * x2 + 96) + 21504) * x24) * x69
-    x129 = 8 * (16320 * activation_bits + 517128) * x83 if x87 else 0
-    x130 = (x18 + (x28 * x25 + (24576 if x19 else 0)) * x22) * x27
-    x131 = 8 * (x85 + 5120 * x84 + 517120 * logits_tokens) * x86
-    x132 = 8 * (x65 + x28 * x66 + (x67 if x19 else 0)) * x69
-    x133 = 8 * (x65 + (21504 * x39 + 4096) * x23) * x69
-    x134 = 8 * (seq_len * (x80 + 8) + x80 * x82) * x83
-    x135 = (x18 + 8448 * activation_bits * x24) * x27
-    x136 = 8 * 522248 * x86 if x87 else 0
-    x137 = 8 * (x65 + 33792 * x24) * x69
-    x138 = 8 * (x64 + 5120 * x82) * x86
-    x139 = max(x127, x130, x106, x135, x97, x115, x104, x107, x118, x99)
-    x140 = max(x139, x112, x89, x101, x91, x132, x119, x137, x114, x128, x121, x105)
-    x141 = max(x140, x122, x93, x108, x123, x113, x95, x103, x133, x120, x116)
-    x142 = max(x141, x124, x111, x109, x110, x134, x117, x126, x125, x138, x131, x129, x136)
-    return -(-x142 // 8)
+    def __getattr__(name: str) -> object:
+        """Return the peak of a stage, made when it is first asked for."""
+        if name not in _LIKES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        stage = name.removesuffix("_peak_activation_bytes")
+        globals()[name] = cut_metric(_LIKES[name], "peak_activation_bytes", __name__, stage=stage, steps="_peaks")
+        return globals()[name]

@@ -3,28 +3,17 @@
 """The bytes that a stage moves with its operators fused, in exact integers.
 
 Matrix products, convolutions, attention and look-ups read and write them. All other operators are fused into their
-neighbours and move nothing.
+neighbours and move nothing. ``vision_fused_io_bytes`` and so on take what ``vision`` takes.
 
-The docstring of the package says what is counted; ``CONVENTIONS`` there is the same as data.
-
-Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
-TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
-
-``expert_routing`` says which experts' weights are read: ``"uniform"`` is the expected number of distinct experts under
-uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
+Other functions have the checks of their sizes. What each of them needs of these steps is put behind its checks when it
+is first called, so that several of them share what is said once.
 """
 
-from ._runtime import (
-    Bits,
-    check_again,
-    check_routing,
-    check_size,
-    contradiction,
-    no_multiple,
-    routed_reads,
-    too_large,
-    too_small,
-)
+from ._runtime import Bits, routed_reads
+from ._source import cut_metric
+from ._stages import decode, prefill, projector, stages, vision
+
+TYPE_CHECKING = False
 
 __all__ = [
     "decode_fused_io_bytes", "prefill_fused_io_bytes", "projector_fused_io_bytes", "request_fused_io_bytes",
@@ -32,240 +21,90 @@ __all__ = [
 ]
 
 
-def vision_fused_io_bytes(
-    *, batch_size: int = 1, images_per_prompt: int = 1, vision_batch_size: int = 1, base_size: int = 1024,
-    image_size: int = 640, num_width_tiles: int = 2, num_height_tiles: int = 3, weight_bits: Bits = 16,
-    activation_bits: Bits = 16,
-) -> int:
-    """Return ``fused_io_bytes`` of ``vision`` with the same arguments. 88 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0
-        and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and activation_bits >
-        0
-    ) and (found := check_again(vision_fused_io_bytes, locals(), num_width_tiles=0, num_height_tiles=0)) is not None:
-        return found
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_height_tiles * num_width_tiles
-    x2 = 1 if x1 > 1 else 0
-    x3 = image_size // 16
-    x4 = -(-x3 // 4)
-    x5 = base_size // 16
-    x6 = -(-x5 // 4)
-    x7 = -(-x3 // 14)
-    x8 = -(-x3 // 2)
-    x9 = x5 * x5
-    x10 = -(-x5 // 14)
-    x11 = -(-x5 // 2)
-    x12 = x3 * x3 if x2 else 0
-    x13 = x12 + x9
-    x14 = x2 + 1
-    x15 = (
-        x3 * x3 * (x3 * (48 * x3 + 96) + 131584) + 3 * image_size * image_size + 18665472 * x7 * x7 + 1024 * x8 * x8
+def traffic(
+    *, images_per_prompt: int, num_height_tiles: int, image_size: int, num_width_tiles: int, base_size: int,
+    batch_size: int, vision_batch_size: int, activation_bits: Bits, weight_bits: Bits, seq_len: int, kv_bits: Bits,
+    logits_tokens: int, decode_steps: int, expert_routing: str,
+) -> dict[str, Bits]:
+    """Return ``fused_io_bytes`` of all stages."""
+    y1 = num_height_tiles * num_width_tiles
+    y2 = 1 if y1 > 1 else 0
+    y3 = image_size // 16
+    y4 = -(-y3 // 4)
+    y5 = num_height_tiles * y4 if y2 else 0
+    y6 = base_size // 16
+    y7 = -(-y6 // 4)
+    y8 = y4 * num_width_tiles * y5 + y7 * y7
+    y9 = -(-y3 // 14)
+    y10 = -(-y3 // 2)
+    y11 = y6 * y6
+    y12 = -(-y6 // 14)
+    y13 = -(-y6 // 2)
+    y14 = y3 * y3 if y2 else 0
+    y15 = y14 + y11
+    y16 = y2 + 1
+    y17 = images_per_prompt * (batch_size // vision_batch_size)
+    y18 = (
+        y3 * y3 * (y3 * (48 * y3 + 96) + 131584) + 3 * image_size * image_size + 18665472 * y9 * y9 + 1024 * y10 * y10
         + 491520
     )
-    x16 = (
-        (x15 * x1 if x2 else 0) + (x5 * (48 * x5 + 96) + 131584) * x9 + 3 * base_size * base_size + 18665472 * x10 * x10
-        + 1024 * x11 * x11 + 492544 * ((x4 * num_width_tiles * num_height_tiles * x4 if x2 else 0) + x6 * x6) + 491520
+    y19 = (
+        (y18 * y1 if y2 else 0) + (y6 * (48 * y6 + 96) + 131584) * y11 + 3 * base_size * base_size
+        + 18665472 * y12 * y12 + 1024 * y13 * y13 + 492544 * y8 + 491520
     )
-    x17 = (
-        vision_batch_size * x16 + 1024 * x13 + 512 * ((x9 if x5 != 64 else 0) + (x12 if x3 != 64 else 0)) + 664576 * x14
+    y20 = (
+        vision_batch_size * y19 + 1024 * y15 + 512 * ((y11 if y6 != 64 else 0) + (y14 if y3 != 64 else 0))
+        + 664576 * y16
     )
-    x18 = (
-        activation_bits * x17
-        + weight_bits * (512 * ((x9 if x5 == 64 else 0) + (x12 if x3 == 64 else 0)) + 394967808 * x14) + 512 * x13
-        + 217152 * x14
+    y21 = (
+        activation_bits * y20
+        + weight_bits * (512 * ((y11 if y6 == 64 else 0) + (y14 if y3 == 64 else 0)) + 394967808 * y16) + 512 * y15
+        + 217152 * y16
     )
-    x19 = x18 * images_per_prompt * (batch_size // vision_batch_size)
-    return -(-x19 // 8)
+    y22 = y21 * y17
+    y23 = (416 * y8 * vision_batch_size * activation_bits + 327840 * y16 * weight_bits) * y17
+    y24 = 30720 * kv_bits
+    y25 = 1280 * weight_bits + 502336
+    y26 = batch_size * seq_len
+    y27 = 73400320 if y26 > 298 else routed_reads(64, 6, y26, 1146880, expert_routing)
+    y28 = 33 * y27 + 346112000
+    y29 = (
+        batch_size * (seq_len * (880448 * activation_bits + y24 + y25) + 130560 * activation_bits * logits_tokens)
+        + weight_bits * y28 + 28860416
+    )
+    y30 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + 346112000
+    y31 = batch_size * (seq_len * y24 + 1011008 * activation_bits + y25) + weight_bits * y30 + 28860416
+    y32 = decode_steps * y31 + batch_size * (decode_steps * (decode_steps + 1) // 2) * y24
+    image_tokens = images_per_prompt * (y5 + y7 + y8 + 1)
+    vision_fused_io_bytes = -(-y22 // 8)
+    projector_fused_io_bytes = y23
+    prefill_fused_io_bytes = -(-y29 // 8)
+    decode_fused_io_bytes = -(-y32 // 8)
+    request_fused_io_bytes = -(-(y22 + y29 + y32 + 8 * y23) // 8)
+    return locals()
 
 
-def projector_fused_io_bytes(
-    *, batch_size: int = 1, images_per_prompt: int = 1, vision_batch_size: int = 1, base_size: int = 1024,
-    image_size: int = 640, num_width_tiles: int = 2, num_height_tiles: int = 3, weight_bits: Bits = 16,
-    activation_bits: Bits = 16,
-) -> int:
-    """Return ``fused_io_bytes`` of ``projector`` with the same arguments. 22 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0
-        and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and activation_bits >
-        0
-    ) and (found := check_again(projector_fused_io_bytes, locals(), num_width_tiles=0, num_height_tiles=0)) is not None:
-        return found
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = 1 if (num_height_tiles * num_width_tiles) > 1 else 0
-    x2 = -(-(image_size // 16) // 4)
-    x3 = -(-(base_size // 16) // 4)
-    x4 = (x2 * num_width_tiles * num_height_tiles * x2 if x1 else 0) + x3 * x3
-    x5 = 416 * x4 * vision_batch_size * activation_bits + 327840 * (x1 + 1) * weight_bits
-    total = x5 * images_per_prompt * (batch_size // vision_batch_size)
-    return -(-total // 1)
+_LIKES = {
+    "vision": vision,
+    "projector": projector,
+    "prefill": prefill,
+    "decode": decode,
+    "request": stages,
+}
 
+if TYPE_CHECKING:
+    vision_fused_io_bytes = cut_metric(vision, "", "")
+    projector_fused_io_bytes = cut_metric(projector, "", "")
+    prefill_fused_io_bytes = cut_metric(prefill, "", "")
+    decode_fused_io_bytes = cut_metric(decode, "", "")
+    request_fused_io_bytes = cut_metric(stages, "", "")
 
-def prefill_fused_io_bytes(
-    *, batch_size: int = 1, seq_len: int = 913, logits_tokens: int | None = None, weight_bits: Bits = 16,
-    activation_bits: Bits = 16, kv_bits: Bits = 16, expert_routing: str = "uniform",
-) -> int:
-    """Return ``fused_io_bytes`` of ``prefill`` with the same arguments. 19 operations."""
-    if not (
-        int is type(batch_size) is type(seq_len) is type(weight_bits) is type(activation_bits) is type(kv_bits) and
-        batch_size > 0 and seq_len > 0 and weight_bits > 0 and activation_bits > 0 and kv_bits > 0
-    ) and (found := check_again(prefill_fused_io_bytes, locals())) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if logits_tokens is None:
-        logits_tokens = seq_len
-    elif not (type(logits_tokens) is int and logits_tokens > 0):
-        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if logits_tokens > seq_len:
-        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    x1 = (
-        seq_len * (880448 * activation_bits + 30720 * kv_bits + 1280 * weight_bits + 502336)
-        + 130560 * activation_bits * logits_tokens
-    )
-    x2 = batch_size * seq_len
-    x3 = 73400320 if x2 > 298 else routed_reads(64, 6, x2, 1146880, expert_routing)
-    x4 = 33 * x3 + 346112000
-    x5 = batch_size * x1 + weight_bits * x4 + 28860416
-    return -(-x5 // 8)
+if not TYPE_CHECKING:
 
-
-def decode_fused_io_bytes(
-    *, batch_size: int = 1, seq_len: int = 913, decode_steps: int = 1023, weight_bits: Bits = 16,
-    activation_bits: Bits = 16, kv_bits: Bits = 16, expert_routing: str = "uniform",
-) -> int:
-    """Return ``fused_io_bytes`` of ``decode`` with the same arguments. 20 operations."""
-    if not (
-        int is type(batch_size) is type(seq_len) is type(decode_steps) is type(weight_bits) is type(activation_bits) is
-        type(kv_bits) and batch_size > 0 and seq_len > 0 and decode_steps >= 0 and weight_bits > 0 and activation_bits >
-        0 and kv_bits > 0
-    ) and (found := check_again(decode_fused_io_bytes, locals(), decode_steps=0)) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    x1 = 30720 * kv_bits
-    x2 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + 346112000
-    x3 = (
-        batch_size * (seq_len * x1 + 1011008 * activation_bits + 1280 * weight_bits + 502336) + weight_bits * x2
-        + 28860416
-    )
-    x4 = decode_steps * x3 + batch_size * (decode_steps * (decode_steps + 1) // 2) * x1
-    return -(-x4 // 8)
-
-
-def request_fused_io_bytes(
-    *, batch_size: int = 1, images_per_prompt: int = 1, vision_batch_size: int = 1, base_size: int = 1024,
-    image_size: int = 640, num_width_tiles: int = 2, num_height_tiles: int = 3, prompt_tokens: int | None = None,
-    seq_len: int | None = None, logits_tokens: int | None = None, decode_steps: int | None = None,
-    max_new_tokens: int | None = None, weight_bits: Bits = 16, activation_bits: Bits = 16, kv_bits: Bits = 16,
-    expert_routing: str = "uniform",
-) -> int:
-    """Return ``fused_io_bytes`` of ``request`` with the same arguments. 137 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) is type(kv_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0
-        and base_size > 0 and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and
-        activation_bits > 0 and kv_bits > 0 and (prompt_tokens is None or (type(prompt_tokens) is int and prompt_tokens
-        >= 0)) and (max_new_tokens is None or (type(max_new_tokens) is int and max_new_tokens > 0))
-    ) and (found := check_again(
-        request_fused_io_bytes, locals(), num_width_tiles=0, num_height_tiles=0, prompt_tokens=0, max_new_tokens=1
-    )) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    x1 = num_height_tiles * num_width_tiles
-    x2 = 1 if x1 > 1 else 0
-    x3 = image_size // 16
-    x4 = -(-x3 // 4)
-    x5 = num_height_tiles * x4 if x2 else 0
-    x6 = base_size // 16
-    x7 = -(-x6 // 4)
-    x8 = x4 * num_width_tiles * x5 + x7 * x7
-    image_tokens = images_per_prompt * (x5 + x7 + x8 + 1)
-    if seq_len is None:
-        if prompt_tokens is None:
-            prompt_tokens = 10
-        seq_len = image_tokens + prompt_tokens
-    else:
-        if not (type(seq_len) is int and seq_len > 0):
-            seq_len = check_size("seq_len", seq_len, 1)
-        if prompt_tokens is not None and seq_len != image_tokens + prompt_tokens:
-            raise contradiction("seq_len", seq_len, "image_tokens + prompt_tokens", image_tokens + prompt_tokens)
-    if logits_tokens is None:
-        logits_tokens = seq_len
-    elif not (type(logits_tokens) is int and logits_tokens > 0):
-        logits_tokens = check_size("logits_tokens", logits_tokens, 1)
-    if decode_steps is None:
-        if max_new_tokens is None:
-            max_new_tokens = 1024
-        decode_steps = max_new_tokens - 1
-    else:
-        if not (type(decode_steps) is int and decode_steps >= 0):
-            decode_steps = check_size("decode_steps", decode_steps, 0)
-        if max_new_tokens is not None and decode_steps != max_new_tokens - 1:
-            raise contradiction("decode_steps", decode_steps, "max_new_tokens - 1", max_new_tokens - 1)
-    if logits_tokens > seq_len:
-        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    if seq_len < image_tokens:
-        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x9 = -(-x3 // 14)
-    x10 = -(-x3 // 2)
-    x11 = x6 * x6
-    x12 = -(-x6 // 14)
-    x13 = -(-x6 // 2)
-    x14 = x3 * x3 if x2 else 0
-    x15 = x14 + x11
-    x16 = x2 + 1
-    x17 = images_per_prompt * (batch_size // vision_batch_size)
-    x18 = 30720 * kv_bits
-    x19 = 1280 * weight_bits + 502336
-    x20 = (
-        x3 * x3 * (x3 * (48 * x3 + 96) + 131584) + 3 * image_size * image_size + 18665472 * x9 * x9 + 1024 * x10 * x10
-        + 491520
-    )
-    x21 = (
-        (x20 * x1 if x2 else 0) + (x6 * (48 * x6 + 96) + 131584) * x11 + 3 * base_size * base_size
-        + 18665472 * x12 * x12 + 1024 * x13 * x13 + 492544 * x8 + 491520
-    )
-    x22 = (
-        vision_batch_size * x21 + 1024 * x15 + 512 * ((x11 if x6 != 64 else 0) + (x14 if x3 != 64 else 0))
-        + 664576 * x16
-    )
-    x23 = (
-        activation_bits * x22
-        + weight_bits * (512 * ((x11 if x6 == 64 else 0) + (x14 if x3 == 64 else 0)) + 394967808 * x16) + 512 * x15
-        + 217152 * x16
-    )
-    x24 = batch_size * seq_len
-    x25 = 73400320 if x24 > 298 else routed_reads(64, 6, x24, 1146880, expert_routing)
-    x26 = 33 * x25 + 346112000
-    x27 = 33 * (73400320 if batch_size > 298 else routed_reads(64, 6, batch_size, 1146880, expert_routing)) + 346112000
-    x28 = batch_size * (seq_len * x18 + 1011008 * activation_bits + x19) + weight_bits * x27 + 28860416
-    x29 = (
-        x23 * x17
-        + batch_size * (seq_len * (880448 * activation_bits + x18 + x19) + 130560 * activation_bits * logits_tokens)
-        + weight_bits * x26 + decode_steps * x28 + batch_size * (decode_steps * (decode_steps + 1) // 2) * x18
-        + 8 * (416 * x8 * vision_batch_size * activation_bits + 327840 * x16 * weight_bits) * x17 + 28860416
-    )
-    return -(-x29 // 8)
+    def __getattr__(name: str) -> object:
+        """Return ``fused_io_bytes`` of a stage, made when it is first asked for."""
+        stage = name.removesuffix("_fused_io_bytes")
+        if stage == name or stage not in _LIKES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = cut_metric(_LIKES[stage], "fused_io_bytes", __name__, stage=stage, steps="_traffic")
+        return globals()[name]

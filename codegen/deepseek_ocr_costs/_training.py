@@ -225,23 +225,25 @@ def training_step(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-_COSTS = {"training_step": training_step}
+_LIKES = {
+    "training_step": training_step,
+}
 
 if TYPE_CHECKING:
-    training_step_tensor_core_flops = cut_metric(training_step, "tensor_core_flops", __name__)
-    training_step_cuda_core_flops = cut_metric(training_step, "cuda_core_flops", __name__)
-    training_step_io_bytes = cut_metric(training_step, "io_bytes", __name__)
-    training_step_weight_bytes = cut_metric(training_step, "weight_bytes", __name__)
-    training_step_activation_bytes = cut_metric(training_step, "activation_bytes", __name__)
-    training_step_kv_cache_bytes = cut_metric(training_step, "kv_cache_bytes", __name__)
+    training_step_tensor_core_flops = cut_metric(training_step, "", "")
+    training_step_cuda_core_flops = cut_metric(training_step, "", "")
+    training_step_io_bytes = cut_metric(training_step, "", "")
+    training_step_weight_bytes = cut_metric(training_step, "", "")
+    training_step_activation_bytes = cut_metric(training_step, "", "")
+    training_step_kv_cache_bytes = cut_metric(training_step, "", "")
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """Return a metric, cut out of the function of its cost when it is first asked for."""
         for metric in Cost._fields:
-            cost = _COSTS.get(name.removesuffix(f"_{metric}"))
-            if cost and name.endswith(f"_{metric}"):
-                globals()[name] = cut_metric(cost, metric, __name__)
+            stage = name.removesuffix(f"_{metric}")
+            if stage in _LIKES and stage != name:
+                globals()[name] = cut_metric(_LIKES[stage], metric, __name__, stage=stage)
                 return globals()[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

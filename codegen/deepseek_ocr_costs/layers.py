@@ -3,8 +3,8 @@
 """One forward of each layer class, in exact integers and in its own sizes, and its ``fused_io_bytes``.
 
 The docstring of the package says what is counted; ``CONVENTIONS`` there is the same as data.
-``fused_io_bytes`` are the bytes that matrix products, convolutions, attention and look-ups read and write: all other
-operators are fused into their neighbours and move nothing.
+``linear_fused_io_bytes`` and so on take what ``linear`` takes, and return the bytes that matrix products, convolutions,
+attention and look-ups read and write: all other operators are fused into their neighbours and move nothing.
 
 A size that is no integer is a TypeError; one that is out of range, or contradicts another, is a CostError. Widths,
 ``Bits``, may be fractions.
@@ -79,29 +79,7 @@ window_size
 """
 
 from ._runtime import Bits, Cost, CostError, check_again, check_routing, no_multiple, routed_reads, too_large, too_small
-
-__all__ = [
-    "attention", "attention_fused_io_bytes", "block", "block_fused_io_bytes", "clip_attention",
-    "clip_attention_fused_io_bytes", "clip_encoder", "clip_encoder_fused_io_bytes", "clip_encoder_layer",
-    "clip_encoder_layer_fused_io_bytes", "clip_mlp", "clip_mlp_fused_io_bytes", "clip_vision_embeddings",
-    "clip_vision_embeddings_fused_io_bytes", "clip_vision_model", "clip_vision_model_fused_io_bytes", "conv2d",
-    "conv2d_fused_io_bytes", "deepseek_ocr_for_causal_lm", "deepseek_ocr_for_causal_lm_fused_io_bytes",
-    "deepseek_ocr_model", "deepseek_ocr_model_fused_io_bytes", "deepseek_v2_decoder_layer",
-    "deepseek_v2_decoder_layer_fused_io_bytes", "deepseek_v2_mlp", "deepseek_v2_mlp_fused_io_bytes", "deepseek_v2_moe",
-    "deepseek_v2_moe_fused_io_bytes", "deepseek_v2_rms_norm", "deepseek_v2_rms_norm_fused_io_bytes", "embedding",
-    "embedding_fused_io_bytes", "gelu", "gelu_fused_io_bytes", "image_encoder_vit", "image_encoder_vit_fused_io_bytes",
-    "layer_norm", "layer_norm2d", "layer_norm2d_fused_io_bytes", "layer_norm_fused_io_bytes", "linear",
-    "linear_fused_io_bytes", "llama_flash_attention2", "llama_flash_attention2_fused_io_bytes",
-    "llama_rotary_embedding", "llama_rotary_embedding_fused_io_bytes", "lm_head", "lm_head_fused_io_bytes", "mlp_block",
-    "mlp_block_fused_io_bytes", "mlp_projector", "mlp_projector_fused_io_bytes", "moe_gate", "moe_gate_fused_io_bytes",
-    "notp_attention", "notp_attention_fused_io_bytes", "notp_feedforward", "notp_feedforward_fused_io_bytes",
-    "notp_transformer", "notp_transformer_block", "notp_transformer_block_fused_io_bytes",
-    "notp_transformer_fused_io_bytes", "patch_embed", "patch_embed_fused_io_bytes", "sam_attention",
-    "sam_attention_fused_io_bytes", "sam_block", "sam_block_fused_io_bytes", "sam_image_encoder",
-    "sam_image_encoder_fused_io_bytes", "sam_layer_norm2d", "sam_layer_norm2d_fused_io_bytes", "sam_mlp",
-    "sam_mlp_fused_io_bytes", "sam_patch_embed", "sam_patch_embed_fused_io_bytes", "silu", "silu_fused_io_bytes",
-    "vit_model", "vit_model_fused_io_bytes",
-]
+from ._source import compute, cut_metric
 
 CLASSES: dict[str, str] = {
     "deepseek_ocr_for_causal_lm": "DeepseekOCRForCausalLM",
@@ -153,7 +131,7 @@ def deepseek_ocr_for_causal_lm(
 ) -> Cost:
     """Return the cost of one forward of ``DeepseekOCRForCausalLM``.
 
-    The model and its LM head: logits (batch_size, logits_tokens, vocab_size), copied to float32. 917 operations.
+    The model and its LM head: logits (batch_size, logits_tokens, vocab_size), copied to float32. 958 operations.
     """
     if not (
         int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
@@ -208,480 +186,23 @@ def deepseek_ocr_for_causal_lm(
         raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = 1 if x1 > 1 else 0
-    x3 = image_size // sam_patch_size
-    x4 = base_size // sam_patch_size
-    x5 = -(-x3 // 4)
-    x6 = x5 if x2 else 0
-    x7 = x5 * x6
-    x8 = x1 * x7
-    x9 = -(-x4 // 4)
-    x10 = x9 * x9
-    x11 = x8 + x10
-    x12 = x9 + num_height_tiles * x6
-    x13 = x11 + x12
-    image_tokens = images_per_prompt * (x13 + 1)
-    if seq_len < image_tokens:
-        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x14 = sam_window_size * (sam_window_size + 1)
-    x15 = -(-x3 // sam_window_size)
-    x16 = x15 * x15 * x1
-    x17 = x16 if x2 else 0
-    x18 = -(-x4 // sam_window_size)
-    x19 = x18 * x18
-    x20 = x17 + x19
-    x21 = sam_window_size * sam_window_size
-    x22 = x20 * x21
-    x23 = x3 if x2 else 0
-    x24 = x3 * x23
-    x25 = x1 * x24
-    x26 = x3 * x25
-    x27 = x4 * x4
-    x28 = x3 * x26 + x27 * x27
-    x29 = x26 + x4 * x27
-    x30 = x25 + x27
-    x31 = sam_num_hidden_layers * sam_intermediate_size
-    x32 = sam_num_hidden_layers * x22
-    x33 = x32 + sam_num_global_layers * x30
-    x34 = x1 if x2 else 0
-    x35 = x34 + 1
-    x36 = x11 + x35
-    x37 = x35 + x5 * x5 * x8 + x10 * x10
-    x38 = -(-x3 // 2)
-    x39 = -(-x4 // 2)
-    x40 = sam_downsample_channels * (x38 * x38 * x34 + x39 * x39)
-    x41 = images_per_prompt * (batch_size // vision_batch_size)
-    x42 = vision_batch_size * x41
-    x43 = hidden_size // num_attention_heads
-    x44 = num_key_value_heads * x43
-    x45 = hidden_size + x44
-    x46 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x47 = first_k_dense_replace * intermediate_size + num_hidden_layers * x46
-    x48 = num_hidden_layers * x43
-    x49 = 2 * vocab_size
-    x50 = hidden_size * logits_tokens
-    x51 = 32 * sam_neck_channels
-    x52 = 32 * clip_hidden_size
-    x53 = sam_num_hidden_layers * x21
-    x54 = 6 * image_size * image_size * x34
-    x55 = sam_hidden_size // sam_num_attention_heads
-    x56 = sam_image_size // sam_patch_size
-    x57 = 1 if x4 != x56 else 0
-    x58 = 1 if x3 != x56 else 0
-    x59 = x57 + (x58 if x2 else 0)
-    x60 = (x4 if x57 else 0) + (x23 if x58 else 0)
-    x61 = x2 + 1
-    x62 = x61 * x14
-    x63 = x27 + x24
-    x64 = (
-        sam_num_global_layers * x63 + sam_num_global_layers * x4 + sam_num_hidden_layers * x62
-        + sam_num_global_layers * x23
-    )
-    x65 = (x27 if x57 else 0) + (x24 if x58 else 0)
-    x66 = sam_hidden_size * x65
-    x67 = clip_image_size // clip_patch_size
-    x68 = 1 if x9 != x67 else 0
-    x69 = 1 if x5 != x67 else 0
-    x70 = (x10 if x68 else 0) + (x7 if x69 else 0)
-    x71 = clip_hidden_size * x70
-    x72 = x66 + x71
-    x73 = hidden_size + x48
-    x74 = batch_size * seq_len
-    x75 = base_size * base_size
-    x76 = 1 if (sam_window_size * x15) != x3 else 0
-    x77 = 1 if (sam_window_size * x18) != x4 else 0
-    x78 = (x17 if x76 else 0) + (x19 if x77 else 0)
-    x79 = 1 if sam_num_attention_heads != 1 else 0
-    x80 = vision_batch_size * x16
-    x81 = vision_batch_size * x19
-    x82 = (x17 if x80 != 1 else 0) + (x19 if x81 != 1 else 0)
-    x83 = -6 * x82 if x79 else 0
-    x84 = x27 if x77 else 0
-    x85 = (x25 if x76 else 0) + x84
-    x86 = x30 * sam_num_hidden_layers
-    x87 = x33 + x86
-    x88 = clip_num_hidden_layers * x36
-    x89 = 3 * x75
-    x90 = clip_intermediate_size * x88
-    x91 = sam_window_size * sam_num_attention_heads
-    x92 = 1 if sam_window_size != 1 else 0
-    x93 = x21 if x92 else 0
-    x94 = sam_hidden_size if x79 else 0
-    x95 = x17 if x92 else 0
-    x96 = vision_batch_size * x1
-    x97 = sam_hidden_size * x25
-    x98 = (x17 if (sam_num_attention_heads + x80) != 2 else 0) + (x19 if (sam_num_attention_heads + x81) != 2 else 0)
-    x99 = (
-        (sam_hidden_size * x84 if (vision_batch_size + x4) != 2 else 0) + x98 * (sam_hidden_size + x91) * x93
-        + ((x94 * x95 if x80 == 1 else 0) + sam_num_attention_heads * x22) * x21 + (x94 * x19 * x93 if x81 == 1 else 0)
-        + ((x97 if (x3 + x96) != 2 else 0) if x76 else 0) + (x22 * x91 if x92 else 0)
-    )
-    x100 = -2 * sam_num_global_layers
-    x101 = 10 * x11 * hidden_size + x99 * x100
-    x102 = 1 if activation_bits != 32 else 0
-    x103 = x68 + (x69 if x2 else 0)
-    x104 = x67 * x67
-    x105 = vision_batch_size * sam_hidden_size
-    x106 = (
-        vision_batch_size * x20 * x91 + ((x19 * x105 if x18 != 1 else 0) if x92 else 0)
-        + (x105 * x95 if x15 != 1 else 0) + x55 * x61
-    )
-    x107 = -4 * x106 * x21
-    x108 = x102 + 1
-    x109 = sam_num_global_layers * x55
-    x110 = sam_hidden_size + x31
-    x111 = (
-        vision_batch_size * x40 + x63 * x109 + vision_batch_size * x30 * x110
-        + vision_batch_size * sam_num_global_layers * x29 * sam_num_attention_heads + x106 * x53
-    )
-    x112 = 4 * x111
-    x113 = 3 * sam_patch_size * sam_patch_size
-    x114 = x67 * clip_hidden_size * x67
-    x115 = clip_num_hidden_layers * clip_intermediate_size
-    x116 = sam_hidden_size * sam_num_hidden_layers
-    x117 = sam_neck_channels + clip_hidden_size
-    x118 = clip_hidden_size * clip_num_hidden_layers
-    x119 = (
-        sam_hidden_size * sam_neck_channels + x114 + x110 + x115
-        + 2 * (sam_intermediate_size * x116 + clip_hidden_size * (hidden_size + x115))
-        + 4 * (x117 + sam_hidden_size * x116 + clip_hidden_size * x118)
-        + 9 * (x116 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x117 + x118)
-    )
-    x120 = 1 if weight_bits != 32 else 0
-    x121 = 4 * x56
-    x122 = (x27 if x4 == x56 else 0) + (x24 if x3 == x56 else 0)
-    x123 = x120 + 1
-    x124 = vision_batch_size * (x86 + x88)
-    x125 = 192 if x102 else 0
-    x126 = 1 if kv_bits != activation_bits else 0
-    x127 = vocab_size if x102 else 0
-    x128 = -n_routed_experts
-    x129 = 3 * intermediate_size
-    x130 = 2 * (x45 + 1)
-    x131 = hidden_size * moe_intermediate_size
-    x132 = x56 * x56
-    x133 = hidden_size * num_hidden_layers
-    x134 = sam_hidden_size * x59 * x41 * x132 + n_routed_experts * x133
-    x135 = x134 if x120 else 0
-    x136 = (x41 if x2 else 0) + x61 * x41 * x114 + x78 * x21 * x42 * x116 + 1
-    x137 = clip_hidden_size * x41
-    x138 = sam_num_global_layers * x42
-    x139 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x140 = x27 * x138
-    x141 = x140 if x4 != 1 else 0
-    x142 = 1 if (sam_num_attention_heads + x96) != 2 else 0
-    x143 = x138 if x3 != 1 else 0
-    x144 = x25 * x94
-    x145 = hidden_size * x42
-    x146 = (
-        x103 * ((x104 if x67 != 1 else 0) + 1) * x137 + x61 * x137 + x28 * sam_num_attention_heads * x138
-        + x4 * sam_num_attention_heads * (x139 + 1) * x141 + sam_num_hidden_layers * x99 * x42
-        + (x94 * x141 if vision_batch_size == 1 else 0) + (sam_hidden_size * x141 if x139 else 0)
-        + sam_num_attention_heads * (x142 + 1) * x26 * x143 + (x143 * x144 if x96 == 1 else 0)
-        + ((x145 * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-        + ((batch_size * x50 if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
-        + (x143 * x97 if x142 else 0)
-    )
-    x147 = (
-        (x94 * x140 if vision_batch_size != 1 else 0) + x82 * x42 * x94 * x53 + x145 + (x74 * x133 if x102 else 0)
-        + (x138 * x144 if x96 != 1 else 0)
-    )
-    x148 = (
-        -8 * (first_k_dense_replace * x74 * x46 + sam_num_global_layers * x41 * x62) + 6 * x147
-        + 8 * (x64 * x41 + x47 * x74 + x12 * x145)
-    )
-    x149 = n_routed_experts * first_k_dense_replace
-    x150 = x36 * x42 + num_hidden_layers * n_routed_experts
-    x151 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x152 = (
-        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x14) * x22 + 4 * (x28 + x29))
-        + x30 * (4 * x31 + 6 * sam_patch_size * sam_patch_size + 2 * sam_neck_channels) + 4 * x14 * x32
-        + 8 * sam_hidden_size * x33
-    )
-    x153 = (
-        clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
-        + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
-    )
-    x154 = sam_hidden_size * x152 + clip_hidden_size * x153 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
-    x155 = (
-        num_hidden_layers * (4 * (seq_len + x45) + 2 * n_routed_experts)
-        + first_k_dense_replace * (-6 * x46 - 2 * n_routed_experts) + 6 * x47
-    )
-    x156 = hidden_size * x155 + x48
-    x157 = seq_len * x156 + x49 * x50
-    tensor_core_flops = x154 * x42 + batch_size * x157
-    x158 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x52)
-    x159 = (
-        x30 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 10 * x31 + x51 + 8) + clip_num_hidden_layers * x158
-        + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x21 * x22) + 16 * x22 * x53) + x54
-        + 16 * clip_hidden_size * x36
-    )
-    x160 = (
-        vision_batch_size * x159 + sam_num_global_layers * (x55 * (-12 * x59 + 24 * x60) - 8 * x62) + 8 * x64 + 62 * x72
-    )
-    x161 = (
-        hidden_size * (4 * num_experts_per_tok + 29) + 12 * (n_routed_experts + seq_len * num_attention_heads) + 7 * x44
-        + 2 * num_experts_per_tok + 8
-    )
-    x162 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
-    x163 = num_hidden_layers * x161 + first_k_dense_replace * x162 + 8 * x73 + 10 * x47 + 4
-    x164 = x160 * x41 + x163 * x74 + 6 * x75
-    cuda_core_flops = -(-x164 // 2)
-    x165 = sam_num_global_layers * ((-x78 + x83 - 12 * x20) * x21 - x85) + sam_num_hidden_layers * x85 + 12 * x87
-    x166 = (
-        x54 + sam_hidden_size * x165 + clip_hidden_size * (22 * x88 + 13 * x11 + 5 * x35) + x30 * (x51 + 18) + x89
-        + 9 * x90 + x101
-    )
-    x167 = (
-        vision_batch_size * x166 + clip_hidden_size * (x10 + (x70 + x103 * x104 if x102 else 0) + x7 + 2 * x70)
-        + sam_num_global_layers * (x55 * ((-2 * x59 + 4 * x60 if x102 else 0) + 2 * x65) + x107) + x108 * x66 + x112
-    )
-    x168 = (
-        x61 * (x55 * (x100 + 2 * sam_num_hidden_layers) * x21 + sam_hidden_size * x113 + x119)
-        + ((x59 * (x121 - 2) if x120 else 0) + 2 * x122) * x109 + hidden_size * ((2 if x2 else 0) + 3)
-        + sam_hidden_size * x122
-    )
-    x169 = x55 * (x59 * (-64 * (x102 + x120) + 128 * x56 * x123 - 128) + 128 * x60 * x108) - 256 * x62
-    x170 = (
-        activation_bits * x167 + weight_bits * x168 + sam_num_global_layers * x169
-        + (x103 * x108 * x52 + 64 * x61) * x104 + 32 * x72 * x108 + 64 * (x2 + x13) + 256 * x64 + 128 * (x124 + 1)
-    )
-    x171 = (
-        first_k_dense_replace * (num_experts_per_tok * ((-1 if x102 else 0) - 10) + (-2 if x102 else 0) - 3)
-        + num_hidden_layers * (num_experts_per_tok * (x102 + 10) + 34) + 3
-    )
-    x172 = (
-        weight_bits + activation_bits * x171
-        + num_hidden_layers * (num_experts_per_tok * ((32 if x102 else 0) + 96) + x125 + 384)
-        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x102 else 0) - 96) - 64 * x108) + 160
-    )
-    x173 = (
-        num_key_value_heads * (activation_bits * ((2 if x126 else 0) + 12) + 2 * kv_bits * (x126 + 1))
-        + 4 * activation_bits + 320
-    )
-    x174 = x43 * x173 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
-    x175 = (
-        hidden_size * x172 + num_hidden_layers * x174
-        + first_k_dense_replace * (-320 * n_routed_experts - 704 * num_experts_per_tok)
-        + (x73 * (2 * activation_bits + 64) if x102 else 0) + 256
-    )
-    x176 = seq_len * x175 + logits_tokens * (activation_bits * (hidden_size + vocab_size * x108) + 32 * x127)
-    x177 = vocab_size + first_k_dense_replace * ((x128 if x120 else 0) + x129) + num_hidden_layers * x130 + 1
-    x178 = n_shared_experts * x131 + routed_reads(n_routed_experts, num_experts_per_tok, x74, x131, expert_routing)
-    x179 = hidden_size * x177 + x178 * (-3 * first_k_dense_replace + 3 * num_hidden_layers) + x135
-    x180 = (
-        x170 * x41 + batch_size * x176 + weight_bits * x179 + activation_bits * (x89 + x136 + 2 * x146 + x148)
-        + num_hidden_layers * (64 * seq_len + 16 * x43) + (-32 * hidden_size * x123 - 64) * x149 + 32 * x123 * x134
-        + 64 * x150
-    )
-    io_bytes = -(-x180 // 8)
-    x181 = (
-        num_hidden_layers * (n_routed_experts + x130 + 3 * x151) + first_k_dense_replace * (x129 - 3 * x151 + x128)
-        + x49 + 4
-    )
-    x182 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x121 - 4 * sam_window_size)
-    x183 = (
-        hidden_size * x181 + x55 * x182 + sam_hidden_size * (x113 + x132)
-        + 3 * clip_hidden_size * clip_patch_size * clip_patch_size + x119
-    )
-    x184 = weight_bits * x183
-    weight_bytes = -(-x184 // 8)
-    x185 = (
-        sam_hidden_size * (sam_num_global_layers * (x83 - 2 * x78 - 10 * x20) * x21 + 10 * x87)
-        + clip_hidden_size * (6 * x35 + 20 * x88 + 12 * x11) + x30 * (28 * sam_neck_channels + 16) + 8 * x90 + x101
-    )
-    x186 = (
-        x112 + vision_batch_size * x185 + sam_num_global_layers * (x107 + (x55 * (8 * x60 - 4 * x59) if x102 else 0))
-        + 2 * (x108 * x71 + (x66 if x102 else 0))
-    )
-    x187 = (
-        num_hidden_layers * (8 * num_experts_per_tok + 27)
-        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x108) + (2 if x102 else 0) + 4
-    )
-    x188 = hidden_size * x187 + ((4 if x102 else 0) + 13 * num_key_value_heads) * x48
-    x189 = seq_len * x188 + logits_tokens * x49
-    x190 = x186 * x41 + batch_size * x189 + 2 * (x136 + x146) + x148
-    x191 = (
-        num_hidden_layers * (x125 + 64 * num_experts_per_tok * x108 + 320)
-        - 64 * first_k_dense_replace * x108 * (num_experts_per_tok + 1) + (64 if x102 else 0) + 128
-    )
-    x192 = (
-        hidden_size * x191 + num_hidden_layers * (256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x43 + 448)
-        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok) + 192
-    )
-    x193 = seq_len * x192 + 64 * logits_tokens * x127
-    x194 = x55 * (x59 * ((256 * x56 if x120 else 0) - 128 * x123) + 256 * x60) + 256 * x63 - 256 * x61 * x21
-    x195 = sam_num_global_layers * x194 + 64 * (x72 + (x103 * x114 if x102 else 0)) + 256 * (x124 + x61 * x53)
-    x196 = (
-        activation_bits * x190 + batch_size * x193 + x195 * x41 + ((-64 * hidden_size if x120 else 0) - 128) * x149
-        + 64 * x135 + 128 * x150
-    )
-    activation_bytes = -(-x196 // 16)
-    kv_cache_bytes = -(-(num_key_value_heads * kv_bits * x74 * x48) // 4)
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def deepseek_ocr_for_causal_lm_fused_io_bytes(
-    *, batch_size: int = 1, images_per_prompt: int = 1, vision_batch_size: int = 1, base_size: int = 1024,
-    image_size: int = 640, num_width_tiles: int = 2, num_height_tiles: int = 3, seq_len: int = 913,
-    logits_tokens: int = 913, weight_bits: Bits = 16, activation_bits: Bits = 16, kv_bits: Bits = 16,
-    hidden_size: int = 1280, intermediate_size: int = 6848, moe_intermediate_size: int = 896,
-    num_hidden_layers: int = 12, first_k_dense_replace: int = 1, num_attention_heads: int = 10,
-    num_key_value_heads: int = 10, n_routed_experts: int = 64, n_shared_experts: int = 2, num_experts_per_tok: int = 6,
-    vocab_size: int = 129280, sam_image_size: int = 1024, sam_patch_size: int = 16, sam_hidden_size: int = 768,
-    sam_num_hidden_layers: int = 12, sam_num_global_layers: int = 4, sam_num_attention_heads: int = 12,
-    sam_intermediate_size: int = 3072, sam_window_size: int = 14, sam_neck_channels: int = 256,
-    sam_downsample_channels: int = 512, clip_image_size: int = 224, clip_patch_size: int = 14,
-    clip_hidden_size: int = 1024, clip_num_hidden_layers: int = 24, clip_num_attention_heads: int = 16,
-    clip_intermediate_size: int = 4096, expert_routing: str = "uniform",
-) -> int:
-    """Return ``fused_io_bytes`` of ``DeepseekOCRForCausalLM`` with the same arguments. 254 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(seq_len) is type(logits_tokens) is
-        type(weight_bits) is type(activation_bits) is type(kv_bits) is type(hidden_size) is type(intermediate_size) is
-        type(moe_intermediate_size) is type(num_hidden_layers) is type(first_k_dense_replace) is
-        type(num_attention_heads) is type(num_key_value_heads) is type(n_routed_experts) is type(n_shared_experts) is
-        type(num_experts_per_tok) is type(vocab_size) is type(sam_image_size) is type(sam_patch_size) is
-        type(sam_hidden_size) is type(sam_num_hidden_layers) is type(sam_num_global_layers) is
-        type(sam_num_attention_heads) is type(sam_intermediate_size) is type(sam_window_size) is type(sam_neck_channels)
-        is type(sam_downsample_channels) is type(clip_image_size) is type(clip_patch_size) is type(clip_hidden_size) is
-        type(clip_num_hidden_layers) is type(clip_num_attention_heads) is type(clip_intermediate_size) and batch_size >
-        0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0 and image_size > 0 and num_width_tiles
-        >= 0 and num_height_tiles >= 0 and seq_len > 0 and logits_tokens > 0 and weight_bits > 0 and activation_bits > 0
-        and kv_bits > 0 and hidden_size > 0 and intermediate_size > 0 and moe_intermediate_size > 0 and
-        num_hidden_layers > 0 and first_k_dense_replace >= 0 and num_attention_heads > 0 and num_key_value_heads > 0 and
-        n_routed_experts > 0 and n_shared_experts > 0 and num_experts_per_tok > 0 and vocab_size > 0 and sam_image_size
-        > 0 and sam_patch_size > 0 and sam_hidden_size > 0 and sam_num_hidden_layers > 0 and sam_num_global_layers >= 0
-        and sam_num_attention_heads > 0 and sam_intermediate_size > 0 and sam_window_size > 0 and sam_neck_channels > 0
-        and sam_downsample_channels > 0 and clip_image_size > 0 and clip_patch_size > 0 and clip_hidden_size > 0 and
-        clip_num_hidden_layers > 0 and clip_num_attention_heads > 0 and clip_intermediate_size > 0
-    ) and (found := check_again(
-        deepseek_ocr_for_causal_lm_fused_io_bytes, locals(), num_width_tiles=0, num_height_tiles=0,
-        first_k_dense_replace=0, sam_num_global_layers=0
-    )) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if sam_patch_size > base_size:
-        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
-    if sam_patch_size > image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
-    if logits_tokens > seq_len:
-        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    if first_k_dense_replace > num_hidden_layers:
-        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if sam_num_global_layers > sam_num_hidden_layers:
-        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
-    if sam_hidden_size % sam_num_attention_heads:
-        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
-    if sam_patch_size > sam_image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
-    if clip_hidden_size % clip_num_attention_heads:
-        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
-    if clip_patch_size > clip_image_size:
-        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
     x1 = image_size // sam_patch_size
-    x2 = num_width_tiles * num_height_tiles
-    x3 = 1 if x2 > 1 else 0
-    x4 = base_size // sam_patch_size
-    x5 = x2 if x3 else 0
-    x6 = -(-x1 // 4)
-    x7 = -(-x4 // 4)
-    x8 = x6 * x6 * x5 + x7 * x7
-    x9 = x8 + 1
-    image_tokens = images_per_prompt * (x7 + x9 + (num_height_tiles * x6 if x3 else 0))
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // sam_patch_size
+    x7 = -(-x6 // 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
+    image_tokens = images_per_prompt * x13
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x10 = x1 * x1 if x3 else 0
-    x11 = x2 * x10
-    x12 = x4 * x4
-    x13 = sam_window_size * sam_window_size
-    x14 = -(-x1 // sam_window_size)
-    x15 = -(-x4 // sam_window_size)
-    x16 = x14 * x14 * x5 + x15 * x15
-    x17 = x16 * x13
-    x18 = x13 * x17
-    x19 = x11 + x12
-    x20 = -(-x1 // 2)
-    x21 = clip_num_hidden_layers * (x5 + x9)
-    x22 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
-    x23 = -(-x4 // 2)
-    x24 = sam_hidden_size // sam_num_attention_heads
-    x25 = sam_image_size // sam_patch_size
-    x26 = x3 + 1
-    x27 = x26 * x13
-    x28 = sam_num_global_layers * x12 + sam_num_hidden_layers * x27 + sam_num_global_layers * x10
-    x29 = hidden_size + clip_num_hidden_layers * clip_intermediate_size
-    x30 = (
-        vision_batch_size * activation_bits * sam_num_attention_heads * sam_window_size * x16 + x24 * x26 * weight_bits
-    )
-    x31 = clip_image_size // clip_patch_size
-    x32 = x26 * (x31 * x31 + 1)
-    x33 = images_per_prompt * (batch_size // vision_batch_size)
-    x34 = activation_bits * hidden_size
-    x35 = hidden_size // num_attention_heads
-    x36 = 2 * num_key_value_heads
-    x37 = batch_size * seq_len
-    x38 = activation_bits * x37
-    x39 = hidden_size * weight_bits
-    x40 = x38 + x39
-    x41 = hidden_size * moe_intermediate_size
-    x42 = routed_reads(n_routed_experts, num_experts_per_tok, x37, x41, expert_routing)
-    x43 = (
-        x40 * moe_intermediate_size * n_shared_experts + num_experts_per_tok * moe_intermediate_size * x38
-        + weight_bits * x42
-    )
-    x44 = hidden_size * x37
-    x45 = x44 + n_routed_experts * (hidden_size + x37)
-    x46 = x44 + clip_hidden_size * x33 * x32
-    x47 = (
-        sam_num_attention_heads * (x1 * (x1 + 2) * x11 + x4 * (x4 + 2) * x12 - x18)
-        + sam_hidden_size * (12 * x19 - 12 * x17)
-    )
-    x48 = (
-        sam_num_global_layers * x47
-        + sam_num_hidden_layers * (sam_hidden_size * (2 * x19 + 12 * x17) + sam_num_attention_heads * x18)
-        + (3 * image_size * image_size + 2 * sam_downsample_channels * x20 * x20) * x5
-        + clip_hidden_size * (3 * x8 + 12 * x21) + x19 * (2 * x22 + 4 * sam_neck_channels) + x8 * hidden_size
-        + 3 * base_size * base_size + 2 * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)
-    )
-    x49 = sam_num_global_layers * (2 * ((x12 if x4 != x25 else 0) + (x10 if x1 != x25 else 0)) - 4 * x27) + 4 * x28
-    x50 = vision_batch_size * x48 + x24 * x49
-    x51 = (
-        sam_neck_channels + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
-        + 3 * sam_patch_size * sam_patch_size
-    )
-    x52 = clip_num_hidden_layers * (4 * clip_hidden_size + 5) + 2 * x29 + 9 * sam_downsample_channels
-    x53 = (
-        x22 + sam_hidden_size * x51 + x29 + clip_hidden_size * x52
-        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
-    )
-    x54 = x26 * x53 + 2 * sam_num_global_layers * x24 * ((x12 if x4 == x25 else 0) + (x10 if x1 == x25 else 0))
-    x55 = (
-        activation_bits * x50 + weight_bits * x54
-        + (sam_num_global_layers * (-2 * x30 - 128 * x26) + 2 * sam_num_hidden_layers * x30) * x13 + 64 * x32
-        + 128 * x28
-    )
-    x56 = (5 * num_experts_per_tok + 11) * x34 + x35 * (kv_bits * x36 + 16) + 64 * num_experts_per_tok + 32
-    x57 = num_hidden_layers * x56 + num_experts_per_tok * first_k_dense_replace * (-5 * x34 - 64) + 64
-    x58 = seq_len * x57 + activation_bits * logits_tokens * (hidden_size + vocab_size)
-    x59 = (
-        x55 * x33 + batch_size * x58
-        + num_hidden_layers * (x35 * (x40 * x36 + 16) + 3 * x43 + 2 * hidden_size * x39 + 32 * x45)
-        + first_k_dense_replace * (3 * x40 * intermediate_size - 3 * x43 - 32 * x45)
-        + weight_bits * (hidden_size * vocab_size + x46) + activation_bits * x46
-    )
-    return -(-x59 // 8)
+    return compute(deepseek_ocr_for_causal_lm, "_whole_model", locals())
 
 
 def deepseek_ocr_model(
@@ -701,7 +222,7 @@ def deepseek_ocr_model(
     """Return the cost of one forward of ``DeepseekOCRModel``.
 
     A vision layer and a decoder layer, added up; any two layers will do. Their children, operators and parameters
-    become this module's own, since the torch module holds the parts of both as attributes. 888 operations.
+    become this module's own, since the torch module holds the parts of both as attributes. 988 operations.
     """
     if not (
         int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
@@ -754,470 +275,25 @@ def deepseek_ocr_model(
         raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
     if clip_patch_size > clip_image_size:
         raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
-    x1 = num_width_tiles * num_height_tiles
-    x2 = 1 if x1 > 1 else 0
-    x3 = image_size // sam_patch_size
-    x4 = base_size // sam_patch_size
-    x5 = -(-x3 // 4)
-    x6 = x5 if x2 else 0
-    x7 = x5 * x6
-    x8 = x1 * x7
-    x9 = -(-x4 // 4)
-    x10 = x9 * x9
-    x11 = x8 + x10
-    x12 = x9 + num_height_tiles * x6
-    x13 = x11 + x12
-    image_tokens = images_per_prompt * (x13 + 1)
-    if seq_len < image_tokens:
-        raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x14 = sam_window_size * (sam_window_size + 1)
-    x15 = -(-x3 // sam_window_size)
-    x16 = x15 * x15 * x1
-    x17 = x16 if x2 else 0
-    x18 = -(-x4 // sam_window_size)
-    x19 = x18 * x18
-    x20 = x17 + x19
-    x21 = sam_window_size * sam_window_size
-    x22 = x20 * x21
-    x23 = x3 if x2 else 0
-    x24 = x3 * x23
-    x25 = x1 * x24
-    x26 = x3 * x25
-    x27 = x4 * x4
-    x28 = x3 * x26 + x27 * x27
-    x29 = x26 + x4 * x27
-    x30 = x25 + x27
-    x31 = sam_num_hidden_layers * sam_intermediate_size
-    x32 = sam_num_hidden_layers * x22
-    x33 = x32 + sam_num_global_layers * x30
-    x34 = x1 if x2 else 0
-    x35 = x34 + 1
-    x36 = x11 + x35
-    x37 = x35 + x5 * x5 * x8 + x10 * x10
-    x38 = -(-x3 // 2)
-    x39 = -(-x4 // 2)
-    x40 = sam_downsample_channels * (x38 * x38 * x34 + x39 * x39)
-    x41 = images_per_prompt * (batch_size // vision_batch_size)
-    x42 = vision_batch_size * x41
-    x43 = hidden_size // num_attention_heads
-    x44 = num_key_value_heads * x43
-    x45 = hidden_size + x44
-    x46 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    x47 = first_k_dense_replace * intermediate_size + num_hidden_layers * x46
-    x48 = num_hidden_layers * x43
-    x49 = batch_size * seq_len
-    x50 = 32 * sam_neck_channels
-    x51 = 32 * clip_hidden_size
-    x52 = sam_num_hidden_layers * x21
-    x53 = 6 * image_size * image_size * x34
-    x54 = sam_hidden_size // sam_num_attention_heads
-    x55 = sam_image_size // sam_patch_size
-    x56 = 1 if x4 != x55 else 0
-    x57 = 1 if x3 != x55 else 0
-    x58 = x56 + (x57 if x2 else 0)
-    x59 = (x4 if x56 else 0) + (x23 if x57 else 0)
-    x60 = x2 + 1
-    x61 = x60 * x14
-    x62 = x27 + x24
-    x63 = (
-        sam_num_global_layers * x62 + sam_num_global_layers * x4 + sam_num_hidden_layers * x61
-        + sam_num_global_layers * x23
-    )
-    x64 = (x27 if x56 else 0) + (x24 if x57 else 0)
-    x65 = sam_hidden_size * x64
-    x66 = clip_image_size // clip_patch_size
-    x67 = 1 if x9 != x66 else 0
-    x68 = 1 if x5 != x66 else 0
-    x69 = (x10 if x67 else 0) + (x7 if x68 else 0)
-    x70 = clip_hidden_size * x69
-    x71 = x65 + x70
-    x72 = hidden_size + x48
-    x73 = base_size * base_size
-    x74 = 1 if (sam_window_size * x15) != x3 else 0
-    x75 = 1 if (sam_window_size * x18) != x4 else 0
-    x76 = (x17 if x74 else 0) + (x19 if x75 else 0)
-    x77 = 1 if sam_num_attention_heads != 1 else 0
-    x78 = vision_batch_size * x16
-    x79 = vision_batch_size * x19
-    x80 = (x17 if x78 != 1 else 0) + (x19 if x79 != 1 else 0) if x77 else 0
-    x81 = -6 * x80
-    x82 = x25 if x74 else 0
-    x83 = x27 if x75 else 0
-    x84 = x82 + x83
-    x85 = x30 * sam_num_hidden_layers
-    x86 = x33 + x85
-    x87 = clip_num_hidden_layers * x36
-    x88 = 10 * x11 * hidden_size
-    x89 = 3 * x73
-    x90 = clip_intermediate_size * x87
-    x91 = 1 if activation_bits != 32 else 0
-    x92 = x67 + (x68 if x2 else 0)
-    x93 = x66 * x66
-    x94 = vision_batch_size * sam_num_attention_heads
-    x95 = 1 if sam_window_size != 1 else 0
-    x96 = vision_batch_size * sam_hidden_size
-    x97 = x96 if x95 else 0
-    x98 = x54 * x60
-    x99 = sam_window_size * x20 * x94 + (x19 * x97 if x18 != 1 else 0) + (x17 * x97 if x15 != 1 else 0) + x98
-    x100 = -4 * x99 * x21
-    x101 = x91 + 1
-    x102 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    x103 = sam_num_global_layers * x94
-    x104 = x27 if x4 != 1 else 0
-    x105 = sam_num_global_layers * x96
-    x106 = vision_batch_size * x1
-    x107 = x105 if x77 else 0
-    x108 = 1 if x3 != 1 else 0
-    x109 = x25 if x108 else 0
-    x110 = 1 if (sam_num_attention_heads + x106) != 2 else 0
-    x111 = (
-        x4 * (x102 + 1) * x103 * x104 + (x105 * x104 if x102 else 0) + (x107 * x109 if x106 == 1 else 0)
-        + ((vision_batch_size * hidden_size * x8 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
-        + clip_hidden_size * x60 + x28 * x103 + (x107 * x104 if vision_batch_size == 1 else 0)
-        + ((x110 + 1) * x103 * x26 if x108 else 0) + (x105 * x109 if x110 else 0)
-        + clip_hidden_size * x92 * ((x93 if x66 != 1 else 0) + 1)
-    )
-    x112 = sam_num_global_layers * x54
-    x113 = sam_hidden_size + x31
-    x114 = 4 * (vision_batch_size * x40 + x62 * x112 + vision_batch_size * x30 * x113 + x29 * x103 + x99 * x52)
-    x115 = 3 * sam_patch_size * sam_patch_size
-    x116 = x66 * clip_hidden_size * x66
-    x117 = clip_num_hidden_layers * clip_intermediate_size
-    x118 = sam_hidden_size * sam_num_hidden_layers
-    x119 = sam_neck_channels + clip_hidden_size
-    x120 = clip_hidden_size * clip_num_hidden_layers
-    x121 = (
-        sam_hidden_size * sam_neck_channels + x116 + x113 + x117
-        + 2 * (sam_intermediate_size * x118 + clip_hidden_size * (hidden_size + x117))
-        + 4 * (x119 + sam_hidden_size * x118 + clip_hidden_size * x120)
-        + 9 * (x118 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x119 + x120)
-    )
-    x122 = 1 if weight_bits != 32 else 0
-    x123 = 4 * x55
-    x124 = (x27 if x4 == x55 else 0) + (x24 if x3 == x55 else 0)
-    x125 = x122 + 1
-    x126 = sam_window_size * sam_num_attention_heads
-    x127 = x21 if x95 else 0
-    x128 = sam_hidden_size if x77 else 0
-    x129 = (x17 if (sam_num_attention_heads + x78) != 2 else 0) + (x19 if (sam_num_attention_heads + x79) != 2 else 0)
-    x130 = (
-        (sam_hidden_size * x83 if (vision_batch_size + x4) != 2 else 0) + x129 * (sam_hidden_size + x126) * x127
-        + (((x17 * x128 if x78 == 1 else 0) if x95 else 0) + sam_num_attention_heads * x22) * x21
-        + (x19 * x128 * x127 if x79 == 1 else 0) + (sam_hidden_size * x82 if (x3 + x106) != 2 else 0)
-        + (x22 * x126 if x95 else 0)
-    )
-    x131 = vision_batch_size * activation_bits * x130 + weight_bits * x21 * x98
-    x132 = 2 * sam_num_hidden_layers
-    x133 = vision_batch_size * (x85 + x87)
-    x134 = 192 if x91 else 0
-    x135 = 1 if kv_bits != activation_bits else 0
-    x136 = -n_routed_experts
-    x137 = 3 * intermediate_size
-    x138 = 2 * (x45 + 1)
-    x139 = hidden_size * moe_intermediate_size
-    x140 = x55 * x55
-    x141 = hidden_size * num_hidden_layers
-    x142 = sam_hidden_size * x58 * x41 * x140 + n_routed_experts * x141
-    x143 = x142 if x122 else 0
-    x144 = x52 * x41 * x96
-    x145 = (x41 if x2 else 0) + x60 * x41 * x116 + x76 * x144 + 1
-    x146 = x41 * x107
-    x147 = hidden_size * x42
-    x148 = (
-        (x27 * x146 if vision_batch_size != 1 else 0) + x80 * x144 + x147 + (x49 * x141 if x91 else 0)
-        + (x25 * x146 if x106 != 1 else 0)
-    )
-    x149 = (
-        -8 * (first_k_dense_replace * x49 * x46 + sam_num_global_layers * x41 * x61) + 6 * x148
-        + 8 * (x63 * x41 + x47 * x49 + x12 * x147)
-    )
-    x150 = n_routed_experts * first_k_dense_replace
-    x151 = x36 * x42 + num_hidden_layers * n_routed_experts
-    x152 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
-    x153 = (
-        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * x14) * x22 + 4 * (x28 + x29))
-        + x30 * (4 * x31 + 6 * sam_patch_size * sam_patch_size + 2 * sam_neck_channels) + 4 * x14 * x32
-        + 8 * sam_hidden_size * x33
-    )
-    x154 = (
-        clip_num_hidden_layers * (x36 * (4 * clip_intermediate_size + 8 * clip_hidden_size) + 4 * x37 + 8 * x11)
-        + x11 * (4 * hidden_size + 18 * sam_downsample_channels)
-    )
-    x155 = sam_hidden_size * x153 + clip_hidden_size * x154 + 18 * sam_neck_channels * (x30 * sam_neck_channels + x40)
-    x156 = (
-        num_hidden_layers * (4 * (seq_len + x45) + 2 * n_routed_experts)
-        + first_k_dense_replace * (-6 * x46 - 2 * n_routed_experts) + 6 * x47
-    )
-    x157 = hidden_size * x156 + x48
-    tensor_core_flops = x155 * x42 + x157 * x49
-    x158 = clip_num_attention_heads * (12 * x37 + 24 * x11) + x36 * (12 * clip_intermediate_size + x51)
-    x159 = (
-        x30 * (sam_hidden_size * (32 * sam_num_hidden_layers + 2) + 10 * x31 + x50 + 8) + clip_num_hidden_layers * x158
-        + sam_num_attention_heads * (sam_num_global_layers * (16 * x28 - 16 * x21 * x22) + 16 * x22 * x52) + x53
-        + 16 * clip_hidden_size * x36
-    )
-    x160 = (
-        vision_batch_size * x159 + sam_num_global_layers * (x54 * (-12 * x58 + 24 * x59) - 8 * x61) + 8 * x63 + 62 * x71
-    )
-    x161 = (
-        hidden_size * (4 * num_experts_per_tok + 29) + 12 * (n_routed_experts + seq_len * num_attention_heads) + 7 * x44
-        + 2 * num_experts_per_tok + 8
-    )
-    x162 = hidden_size * (-4 * num_experts_per_tok - 2) - 2 * num_experts_per_tok - 10 * x46 - 12 * n_routed_experts
-    x163 = num_hidden_layers * x161 + first_k_dense_replace * x162 + 8 * x72 + 10 * x47 + 4
-    x164 = x160 * x41 + x163 * x49 + 6 * x73
-    cuda_core_flops = -(-x164 // 2)
-    x165 = sam_num_global_layers * ((-x76 + x81 - 12 * x20) * x21 - x84) + sam_num_hidden_layers * x84 + 12 * x86
-    x166 = (
-        x53 + sam_hidden_size * x165 + clip_hidden_size * (22 * x87 + 13 * x11 + 5 * x35) + x30 * (x50 + 18) + x88 + x89
-        + 9 * x90
-    )
-    x167 = (
-        vision_batch_size * x166 + clip_hidden_size * (x10 + (x69 + x92 * x93 if x91 else 0) + x7 + 2 * x69)
-        + sam_num_global_layers * (x54 * ((-2 * x58 + 4 * x59 if x91 else 0) + 2 * x64) + x100) + x101 * x65 + 2 * x111
-        + x114
-    )
-    x168 = (
-        x60 * (sam_hidden_size * x115 + x121) + ((x58 * (x123 - 2) if x122 else 0) + 2 * x124) * x112
-        + hidden_size * ((2 if x2 else 0) + 3) + sam_hidden_size * x124
-    )
-    x169 = x54 * (x58 * (-64 * (x91 + x122) + 128 * x55 * x125 - 128) + 128 * x59 * x101) - 2 * x131 - 256 * x61
-    x170 = (
-        activation_bits * x167 + weight_bits * x168 + sam_num_global_layers * x169 + (x92 * x101 * x51 + 64 * x60) * x93
-        + x131 * x132 + 32 * x71 * x101 + 64 * (x2 + x13) + 256 * x63 + 128 * (x133 + 1)
-    )
-    x171 = (
-        first_k_dense_replace * (num_experts_per_tok * ((-1 if x91 else 0) - 10) + (-2 if x91 else 0) - 3)
-        + num_hidden_layers * (num_experts_per_tok * (x91 + 10) + 34) + 3
-    )
-    x172 = (
-        weight_bits + activation_bits * x171
-        + num_hidden_layers * (num_experts_per_tok * ((32 if x91 else 0) + 96) + x134 + 384)
-        + first_k_dense_replace * (num_experts_per_tok * ((-32 if x91 else 0) - 96) - 64 * x101) + 160
-    )
-    x173 = (
-        num_key_value_heads * (activation_bits * ((2 if x135 else 0) + 12) + 2 * kv_bits * (x135 + 1))
-        + 4 * activation_bits + 320
-    )
-    x174 = x43 * x173 + 320 * n_routed_experts + 704 * num_experts_per_tok + 448
-    x175 = (
-        hidden_size * x172 + num_hidden_layers * x174
-        + first_k_dense_replace * (-320 * n_routed_experts - 704 * num_experts_per_tok)
-        + (x72 * (2 * activation_bits + 64) if x91 else 0) + 256
-    )
-    x176 = batch_size * x175 + 64 * num_hidden_layers
-    x177 = n_shared_experts * x139 + routed_reads(n_routed_experts, num_experts_per_tok, x49, x139, expert_routing)
-    x178 = (
-        hidden_size * (first_k_dense_replace * ((x136 if x122 else 0) + x137) + num_hidden_layers * x138 + 1)
-        + x177 * (-3 * first_k_dense_replace + 3 * num_hidden_layers) + x143
-    )
-    x179 = (
-        x170 * x41 + seq_len * x176 + weight_bits * x178 + activation_bits * (x89 + x145 + x149)
-        + (-32 * hidden_size * x125 - 64) * x150 + 32 * x125 * x142 + 64 * x151 + 16 * x48
-    )
-    io_bytes = -(-x179 // 8)
-    x180 = (
-        num_hidden_layers * (n_routed_experts + x138 + 3 * x152) + first_k_dense_replace * (x137 - 3 * x152 + x136)
-        + vocab_size + 4
-    )
-    x181 = sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (x123 - 4 * sam_window_size)
-    x182 = (
-        hidden_size * x180 + x54 * x181 + sam_hidden_size * (x115 + x140)
-        + 3 * clip_hidden_size * clip_patch_size * clip_patch_size + x121
-    )
-    x183 = weight_bits * x182
-    weight_bytes = -(-x183 // 8)
-    x184 = (
-        x88 + sam_hidden_size * (sam_num_global_layers * (x81 - 2 * x76 - 10 * x20) * x21 + 10 * x86)
-        + clip_hidden_size * (6 * x35 + 20 * x87 + 12 * x11) + x30 * (28 * sam_neck_channels + 16)
-        + x130 * (-2 * sam_num_global_layers + x132) + 8 * x90
-    )
-    x185 = (
-        x114 + vision_batch_size * x184 + sam_num_global_layers * (x100 + (x54 * (8 * x59 - 4 * x58) if x91 else 0))
-        + 2 * (x111 + x101 * x70 + (x65 if x91 else 0))
-    )
-    x186 = (
-        num_hidden_layers * (8 * num_experts_per_tok + 27)
-        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x101) + (2 if x91 else 0) + 4
-    )
-    x187 = hidden_size * x186 + ((4 if x91 else 0) + 13 * num_key_value_heads) * x48
-    x188 = x185 * x41 + x187 * x49 + 2 * x145 + x149
-    x189 = (
-        num_hidden_layers * (x134 + 64 * num_experts_per_tok * x101 + 320)
-        - 64 * first_k_dense_replace * x101 * (num_experts_per_tok + 1) + (64 if x91 else 0) + 128
-    )
-    x190 = (
-        hidden_size * x189 + num_hidden_layers * (256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x43 + 448)
-        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok) + 192
-    )
-    x191 = x54 * (x58 * ((256 * x55 if x122 else 0) - 128 * x125) + 256 * x59) + 256 * x62 - 256 * x60 * x21
-    x192 = sam_num_global_layers * x191 + 64 * (x71 + (x92 * x116 if x91 else 0)) + 256 * (x133 + x60 * x52)
-    x193 = (
-        activation_bits * x188 + x190 * x49 + x192 * x41 + ((-64 * hidden_size if x122 else 0) - 128) * x150 + 64 * x143
-        + 128 * x151
-    )
-    activation_bytes = -(-x193 // 16)
-    kv_cache_bytes = -(-(num_key_value_heads * kv_bits * x49 * x48) // 4)
-    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def deepseek_ocr_model_fused_io_bytes(
-    *, batch_size: int = 1, images_per_prompt: int = 1, vision_batch_size: int = 1, base_size: int = 1024,
-    image_size: int = 640, num_width_tiles: int = 2, num_height_tiles: int = 3, seq_len: int = 913,
-    weight_bits: Bits = 16, activation_bits: Bits = 16, kv_bits: Bits = 16, hidden_size: int = 1280,
-    intermediate_size: int = 6848, moe_intermediate_size: int = 896, num_hidden_layers: int = 12,
-    first_k_dense_replace: int = 1, num_attention_heads: int = 10, num_key_value_heads: int = 10,
-    n_routed_experts: int = 64, n_shared_experts: int = 2, num_experts_per_tok: int = 6, vocab_size: int = 129280,
-    sam_image_size: int = 1024, sam_patch_size: int = 16, sam_hidden_size: int = 768, sam_num_hidden_layers: int = 12,
-    sam_num_global_layers: int = 4, sam_num_attention_heads: int = 12, sam_intermediate_size: int = 3072,
-    sam_window_size: int = 14, sam_neck_channels: int = 256, sam_downsample_channels: int = 512,
-    clip_image_size: int = 224, clip_patch_size: int = 14, clip_hidden_size: int = 1024,
-    clip_num_hidden_layers: int = 24, clip_num_attention_heads: int = 16, clip_intermediate_size: int = 4096,
-    expert_routing: str = "uniform",
-) -> int:
-    """Return ``fused_io_bytes`` of ``DeepseekOCRModel`` with the same arguments. 246 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(seq_len) is type(weight_bits) is
-        type(activation_bits) is type(kv_bits) is type(hidden_size) is type(intermediate_size) is
-        type(moe_intermediate_size) is type(num_hidden_layers) is type(first_k_dense_replace) is
-        type(num_attention_heads) is type(num_key_value_heads) is type(n_routed_experts) is type(n_shared_experts) is
-        type(num_experts_per_tok) is type(vocab_size) is type(sam_image_size) is type(sam_patch_size) is
-        type(sam_hidden_size) is type(sam_num_hidden_layers) is type(sam_num_global_layers) is
-        type(sam_num_attention_heads) is type(sam_intermediate_size) is type(sam_window_size) is type(sam_neck_channels)
-        is type(sam_downsample_channels) is type(clip_image_size) is type(clip_patch_size) is type(clip_hidden_size) is
-        type(clip_num_hidden_layers) is type(clip_num_attention_heads) is type(clip_intermediate_size) and batch_size >
-        0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0 and image_size > 0 and num_width_tiles
-        >= 0 and num_height_tiles >= 0 and seq_len > 0 and weight_bits > 0 and activation_bits > 0 and kv_bits > 0 and
-        hidden_size > 0 and intermediate_size > 0 and moe_intermediate_size > 0 and num_hidden_layers > 0 and
-        first_k_dense_replace >= 0 and num_attention_heads > 0 and num_key_value_heads > 0 and n_routed_experts > 0 and
-        n_shared_experts > 0 and num_experts_per_tok > 0 and vocab_size > 0 and sam_image_size > 0 and sam_patch_size >
-        0 and sam_hidden_size > 0 and sam_num_hidden_layers > 0 and sam_num_global_layers >= 0 and
-        sam_num_attention_heads > 0 and sam_intermediate_size > 0 and sam_window_size > 0 and sam_neck_channels > 0 and
-        sam_downsample_channels > 0 and clip_image_size > 0 and clip_patch_size > 0 and clip_hidden_size > 0 and
-        clip_num_hidden_layers > 0 and clip_num_attention_heads > 0 and clip_intermediate_size > 0
-    ) and (found := check_again(
-        deepseek_ocr_model_fused_io_bytes, locals(), num_width_tiles=0, num_height_tiles=0, first_k_dense_replace=0,
-        sam_num_global_layers=0
-    )) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if sam_patch_size > base_size:
-        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
-    if sam_patch_size > image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
-    if first_k_dense_replace > num_hidden_layers:
-        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if sam_num_global_layers > sam_num_hidden_layers:
-        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
-    if sam_hidden_size % sam_num_attention_heads:
-        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
-    if sam_patch_size > sam_image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
-    if clip_hidden_size % clip_num_attention_heads:
-        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
-    if clip_patch_size > clip_image_size:
-        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
     x1 = image_size // sam_patch_size
-    x2 = num_width_tiles * num_height_tiles
-    x3 = 1 if x2 > 1 else 0
-    x4 = base_size // sam_patch_size
-    x5 = x2 if x3 else 0
-    x6 = -(-x1 // 4)
-    x7 = -(-x4 // 4)
-    x8 = x6 * x6 * x5 + x7 * x7
-    x9 = x8 + 1
-    image_tokens = images_per_prompt * (x7 + x9 + (num_height_tiles * x6 if x3 else 0))
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // sam_patch_size
+    x7 = -(-x6 // 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
+    image_tokens = images_per_prompt * x13
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    x10 = x1 * x1 if x3 else 0
-    x11 = x2 * x10
-    x12 = x4 * x4
-    x13 = sam_window_size * sam_window_size
-    x14 = -(-x1 // sam_window_size)
-    x15 = -(-x4 // sam_window_size)
-    x16 = x14 * x14 * x5 + x15 * x15
-    x17 = x16 * x13
-    x18 = x13 * x17
-    x19 = x11 + x12
-    x20 = -(-x1 // 2)
-    x21 = clip_num_hidden_layers * (x5 + x9)
-    x22 = sam_hidden_size + sam_num_hidden_layers * sam_intermediate_size
-    x23 = -(-x4 // 2)
-    x24 = sam_hidden_size // sam_num_attention_heads
-    x25 = sam_image_size // sam_patch_size
-    x26 = x3 + 1
-    x27 = x26 * x13
-    x28 = sam_num_global_layers * x12 + sam_num_hidden_layers * x27 + sam_num_global_layers * x10
-    x29 = hidden_size + clip_num_hidden_layers * clip_intermediate_size
-    x30 = (
-        vision_batch_size * activation_bits * sam_num_attention_heads * sam_window_size * x16 + x24 * x26 * weight_bits
-    )
-    x31 = clip_image_size // clip_patch_size
-    x32 = x26 * (x31 * x31 + 1)
-    x33 = images_per_prompt * (batch_size // vision_batch_size)
-    x34 = activation_bits * hidden_size
-    x35 = hidden_size // num_attention_heads
-    x36 = 2 * num_key_value_heads
-    x37 = batch_size * seq_len
-    x38 = activation_bits * x37
-    x39 = hidden_size * weight_bits
-    x40 = x38 + x39
-    x41 = hidden_size * moe_intermediate_size
-    x42 = routed_reads(n_routed_experts, num_experts_per_tok, x37, x41, expert_routing)
-    x43 = (
-        x40 * moe_intermediate_size * n_shared_experts + num_experts_per_tok * moe_intermediate_size * x38
-        + weight_bits * x42
-    )
-    x44 = hidden_size * x37
-    x45 = x44 + n_routed_experts * (hidden_size + x37)
-    x46 = (
-        sam_num_attention_heads * (x1 * (x1 + 2) * x11 + x4 * (x4 + 2) * x12 - x18)
-        + sam_hidden_size * (12 * x19 - 12 * x17)
-    )
-    x47 = (
-        sam_num_global_layers * x46
-        + sam_num_hidden_layers * (sam_hidden_size * (2 * x19 + 12 * x17) + sam_num_attention_heads * x18)
-        + (3 * image_size * image_size + 2 * sam_downsample_channels * x20 * x20) * x5
-        + clip_hidden_size * (3 * x8 + 12 * x21) + x19 * (2 * x22 + 4 * sam_neck_channels) + x8 * hidden_size
-        + 3 * base_size * base_size + 2 * (sam_downsample_channels * x23 * x23 + clip_intermediate_size * x21)
-    )
-    x48 = sam_num_global_layers * (2 * ((x12 if x4 != x25 else 0) + (x10 if x1 != x25 else 0)) - 4 * x27) + 4 * x28
-    x49 = vision_batch_size * x47 + x24 * x48
-    x50 = (
-        sam_neck_channels + sam_num_hidden_layers * (2 * sam_intermediate_size + 4 * sam_hidden_size + 5)
-        + 3 * sam_patch_size * sam_patch_size
-    )
-    x51 = clip_num_hidden_layers * (4 * clip_hidden_size + 5) + 2 * x29 + 9 * sam_downsample_channels
-    x52 = (
-        x22 + sam_hidden_size * x50 + x29 + clip_hidden_size * x51
-        + 9 * sam_neck_channels * (sam_downsample_channels + sam_neck_channels)
-    )
-    x53 = x26 * x52 + 2 * sam_num_global_layers * x24 * ((x12 if x4 == x25 else 0) + (x10 if x1 == x25 else 0))
-    x54 = (
-        activation_bits * x49 + weight_bits * x53
-        + (sam_num_global_layers * (-2 * x30 - 128 * x26) + 2 * sam_num_hidden_layers * x30) * x13 + 64 * x32
-        + 128 * x28
-    )
-    x55 = (
-        ((5 * num_experts_per_tok + 11) * x34 + x35 * (kv_bits * x36 + 16) + 64 * num_experts_per_tok + 32) * x37
-        + x35 * (x40 * x36 + 16) + 3 * x43 + 2 * hidden_size * x39 + 32 * x45
-    )
-    x56 = num_experts_per_tok * (-5 * x34 - 64) * x37 + 3 * x40 * intermediate_size - 3 * x43 - 32 * x45
-    x57 = (
-        x54 * x33 + num_hidden_layers * x55 + first_k_dense_replace * x56
-        + (x44 + clip_hidden_size * x33 * x32) * (activation_bits + weight_bits) + 64 * x37
-    )
-    return -(-x57 // 8)
+    # What depends on this cancels out.
+    logits_tokens = 1
+    return compute(deepseek_ocr_model, "_whole_model", locals())
 
 
 def embedding(
@@ -1242,20 +318,6 @@ def embedding(
     activation_bytes = -(-(num_tokens * embedding_dim * activation_bits) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def embedding_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, num_tokens: int = 913, num_embeddings: int = 129280,
-    embedding_dim: int = 1280,
-) -> int:
-    """Return ``fused_io_bytes`` of ``Embedding`` with the same arguments. 5 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_tokens) is type(num_embeddings) is
-        type(embedding_dim) and weight_bits > 0 and activation_bits > 0 and num_tokens > 0 and num_embeddings > 0 and
-        embedding_dim > 0
-    ) and (found := check_again(embedding_fused_io_bytes, locals())) is not None:
-        return found
-    return -(-(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)) // 8)
 
 
 def deepseek_v2_decoder_layer(
@@ -1341,52 +403,6 @@ def deepseek_v2_decoder_layer(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def deepseek_v2_decoder_layer_fused_io_bytes(
-    *, batch_size: int = 1, weight_bits: Bits = 16, activation_bits: Bits = 16, kv_bits: Bits = 16,
-    hidden_size: int = 1280, moe_intermediate_size: int = 896, num_attention_heads: int = 10,
-    num_key_value_heads: int = 10, n_routed_experts: int = 64, n_shared_experts: int = 2, num_experts_per_tok: int = 6,
-    num_queries: int = 913, num_keys: int = 913, expert_routing: str = "uniform",
-) -> int:
-    """Return ``fused_io_bytes`` of ``DeepseekV2DecoderLayer`` with the same arguments. 46 operations."""
-    if not (
-        int is type(batch_size) is type(weight_bits) is type(activation_bits) is type(kv_bits) is type(hidden_size) is
-        type(moe_intermediate_size) is type(num_attention_heads) is type(num_key_value_heads) is type(n_routed_experts)
-        is type(n_shared_experts) is type(num_experts_per_tok) is type(num_queries) is type(num_keys) and batch_size > 0
-        and weight_bits > 0 and activation_bits > 0 and kv_bits > 0 and hidden_size > 0 and moe_intermediate_size > 0
-        and num_attention_heads > 0 and num_key_value_heads > 0 and n_routed_experts > 0 and n_shared_experts > 0 and
-        num_experts_per_tok > 0 and num_queries > 0 and num_keys > 0
-    ) and (found := check_again(deepseek_v2_decoder_layer_fused_io_bytes, locals())) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if num_queries > num_keys:
-        raise too_large("num_queries", num_queries, "num_keys", num_keys)
-    x1 = 3 * moe_intermediate_size
-    x2 = hidden_size // num_attention_heads
-    x3 = 2 * num_key_value_heads
-    x4 = batch_size * num_queries
-    x5 = activation_bits * x4 + hidden_size * weight_bits
-    x6 = (
-        activation_bits * (hidden_size * (5 * num_experts_per_tok + 11) + num_experts_per_tok * x1)
-        + 32 * (hidden_size + n_routed_experts + 1) + 64 * num_experts_per_tok + 16 * x2
-    )
-    x7 = num_queries * x6 + x2 * kv_bits * num_keys * x3
-    x8 = hidden_size * moe_intermediate_size
-    x9 = routed_reads(n_routed_experts, num_experts_per_tok, x4, x8, expert_routing)
-    x10 = 3 * x9 + 2 * hidden_size * hidden_size
-    x11 = (
-        batch_size * x7 + weight_bits * x10 + x2 * (x5 * x3 + 16) + x5 * n_shared_experts * x1
-        + 32 * hidden_size * n_routed_experts
-    )
-    return -(-x11 // 8)
-
-
 def llama_flash_attention2(
     *, batch_size: int = 1, weight_bits: Bits = 16, activation_bits: Bits = 16, kv_bits: Bits = 16,
     hidden_size: int = 1280, num_attention_heads: int = 10, num_key_value_heads: int = 10, num_queries: int = 913,
@@ -1441,35 +457,6 @@ def llama_flash_attention2(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def llama_flash_attention2_fused_io_bytes(
-    *, batch_size: int = 1, weight_bits: Bits = 16, activation_bits: Bits = 16, kv_bits: Bits = 16,
-    hidden_size: int = 1280, num_attention_heads: int = 10, num_key_value_heads: int = 10, num_queries: int = 913,
-    num_keys: int = 913,
-) -> int:
-    """Return ``fused_io_bytes`` of ``LlamaFlashAttention2`` with the same arguments. 19 operations."""
-    if not (
-        int is type(batch_size) is type(weight_bits) is type(activation_bits) is type(kv_bits) is type(hidden_size) is
-        type(num_attention_heads) is type(num_key_value_heads) is type(num_queries) is type(num_keys) and batch_size > 0
-        and weight_bits > 0 and activation_bits > 0 and kv_bits > 0 and hidden_size > 0 and num_attention_heads > 0 and
-        num_key_value_heads > 0 and num_queries > 0 and num_keys > 0
-    ) and (found := check_again(llama_flash_attention2_fused_io_bytes, locals())) is not None:
-        return found
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if num_queries > num_keys:
-        raise too_large("num_queries", num_queries, "num_keys", num_keys)
-    x1 = hidden_size // num_attention_heads
-    x2 = 8 * x1
-    x3 = num_key_value_heads * x1
-    x4 = (
-        x2 + batch_size * (num_queries * (activation_bits * (4 * hidden_size + x3) + x2 + 16) + kv_bits * num_keys * x3)
-        + hidden_size * weight_bits * (hidden_size + x3)
-    )
-    return -(-x4 // 4)
-
-
 def linear(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, num_tokens: int = 10584, in_features: int = 768,
     out_features: int = 2304,
@@ -1494,20 +481,6 @@ def linear(
     activation_bytes = -(-(activation_bits * x1) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def linear_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, num_tokens: int = 10584, in_features: int = 768,
-    out_features: int = 2304,
-) -> int:
-    """Return ``fused_io_bytes`` of ``Linear`` with the same arguments. 8 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_tokens) is type(in_features) is type(out_features)
-        and weight_bits > 0 and activation_bits > 0 and num_tokens > 0 and in_features > 0 and out_features > 0
-    ) and (found := check_again(linear_fused_io_bytes, locals())) is not None:
-        return found
-    x1 = activation_bits * num_tokens
-    return -(-(out_features * (weight_bits * (in_features + 1) + x1) + in_features * x1) // 8)
 
 
 def llama_rotary_embedding(
@@ -1539,22 +512,6 @@ def llama_rotary_embedding(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def llama_rotary_embedding_fused_io_bytes(
-    *, batch_size: int = 1, activation_bits: Bits = 16, num_queries: int = 913, head_dim: int = 128,
-) -> int:
-    """Return ``fused_io_bytes`` of ``LlamaRotaryEmbedding`` with the same arguments. 5 operations."""
-    if not (
-        int is type(batch_size) is type(activation_bits) is type(num_queries) is type(head_dim) and batch_size > 0 and
-        activation_bits > 0 and num_queries > 0 and head_dim > 0
-    ) and (found := check_again(llama_rotary_embedding_fused_io_bytes, locals())) is not None:
-        return found
-    if head_dim % 2:
-        raise no_multiple("head_dim", head_dim, "2", 2)
-    x1 = 2 * head_dim
-    total = x1 + batch_size * num_queries * (x1 + 4)
-    return -(-total // 1)
-
-
 def deepseek_v2_mlp(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1280, intermediate_size: int = 6848,
     num_tokens: int = 913,
@@ -1582,24 +539,6 @@ def deepseek_v2_mlp(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def deepseek_v2_mlp_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1280, intermediate_size: int = 6848,
-    num_tokens: int = 913,
-) -> int:
-    """Return ``fused_io_bytes`` of ``DeepseekV2MLP`` with the same arguments. 9 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
-        num_tokens > 0
-    ) and (found := check_again(deepseek_v2_mlp_fused_io_bytes, locals())) is not None:
-        return found
-    x1 = (
-        3 * activation_bits * num_tokens * (hidden_size + intermediate_size)
-        + 3 * hidden_size * intermediate_size * weight_bits
-    )
-    return -(-x1 // 8)
-
-
 def silu(
     *, activation_bits: Bits = 16, hidden_size: int = 6848, num_tokens: int = 913,
 ) -> Cost:
@@ -1618,18 +557,6 @@ def silu(
     activation_bytes = -(-x2 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def silu_fused_io_bytes(
-    *, activation_bits: Bits = 16, hidden_size: int = 6848, num_tokens: int = 913,
-) -> int:
-    """Return ``fused_io_bytes`` of ``SiLU`` with the same arguments. 0 operations."""
-    if not (
-        int is type(activation_bits) is type(hidden_size) is type(num_tokens) and activation_bits > 0 and hidden_size >
-        0 and num_tokens > 0
-    ) and (found := check_again(silu_fused_io_bytes, locals())) is not None:
-        return found
-    return 0
 
 
 def deepseek_v2_rms_norm(
@@ -1655,18 +582,6 @@ def deepseek_v2_rms_norm(
     activation_bytes = -(-(num_tokens * (hidden_size * (x2 + (32 if x1 else 0) + 64) + 96)) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def deepseek_v2_rms_norm_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1280, num_tokens: int = 913,
-) -> int:
-    """Return ``fused_io_bytes`` of ``DeepseekV2RMSNorm`` with the same arguments. 0 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_tokens) and weight_bits > 0
-        and activation_bits > 0 and hidden_size > 0 and num_tokens > 0
-    ) and (found := check_again(deepseek_v2_rms_norm_fused_io_bytes, locals())) is not None:
-        return found
-    return 0
 
 
 def deepseek_v2_moe(
@@ -1728,34 +643,6 @@ def deepseek_v2_moe(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def deepseek_v2_moe_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1280, moe_intermediate_size: int = 896,
-    n_routed_experts: int = 64, n_shared_experts: int = 2, num_experts_per_tok: int = 6, num_tokens: int = 913,
-    expert_routing: str = "uniform",
-) -> int:
-    """Return ``fused_io_bytes`` of ``DeepseekV2MoE`` with the same arguments. 25 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(moe_intermediate_size) is
-        type(n_routed_experts) is type(n_shared_experts) is type(num_experts_per_tok) is type(num_tokens) and
-        weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and moe_intermediate_size > 0 and n_routed_experts >
-        0 and n_shared_experts > 0 and num_experts_per_tok > 0 and num_tokens > 0
-    ) and (found := check_again(deepseek_v2_moe_fused_io_bytes, locals())) is not None:
-        return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    x1 = hidden_size * moe_intermediate_size
-    x2 = (
-        hidden_size * (5 * num_experts_per_tok + 3)
-        + 3 * moe_intermediate_size * (num_experts_per_tok + n_shared_experts)
-    )
-    x3 = activation_bits * x2 + 32 * (hidden_size + n_routed_experts) + 64 * num_experts_per_tok
-    x4 = n_shared_experts * x1 + routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x1, expert_routing)
-    x5 = num_tokens * x3 + 3 * weight_bits * x4 + 32 * hidden_size * n_routed_experts
-    return -(-x5 // 8)
-
-
 def moe_gate(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1280, n_routed_experts: int = 64,
     num_experts_per_tok: int = 6, num_tokens: int = 913,
@@ -1790,23 +677,6 @@ def moe_gate(
     activation_bytes = num_tokens * (8 * n_routed_experts + 16 * num_experts_per_tok) + 4 * hidden_size * x4
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def moe_gate_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1280, n_routed_experts: int = 64,
-    num_experts_per_tok: int = 6, num_tokens: int = 913,
-) -> int:
-    """Return ``fused_io_bytes`` of ``MoEGate`` with the same arguments. 6 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(n_routed_experts) is
-        type(num_experts_per_tok) is type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0
-        and n_routed_experts > 0 and num_experts_per_tok > 0 and num_tokens > 0
-    ) and (found := check_again(moe_gate_fused_io_bytes, locals())) is not None:
-        return found
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    total = 4 * hidden_size * (n_routed_experts + num_tokens) + 4 * n_routed_experts * num_tokens
-    return -(-total // 1)
 
 
 def sam_image_encoder(
@@ -1960,66 +830,6 @@ def sam_image_encoder(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def sam_image_encoder_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
-    num_views: int = 6, view_size: int = 640, window_size: int = 14, pretrain_grid_size: int = 64, num_heads: int = 12,
-    out_channels: int = 1024, num_layers: int = 12, num_global_layers: int = 4, neck_channels: int = 256,
-    downsample_channels: int = 512, patch_size: int = 16, image_channels: int = 3,
-) -> int:
-    """Return ``fused_io_bytes`` of ``ImageEncoderViT`` with the same arguments. 102 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_views) is type(view_size) is type(window_size) is type(pretrain_grid_size) is type(num_heads) is
-        type(out_channels) is type(num_layers) is type(num_global_layers) is type(neck_channels) is
-        type(downsample_channels) is type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits >
-        0 and hidden_size > 0 and intermediate_size > 0 and num_views > 0 and view_size > 0 and window_size > 0 and
-        pretrain_grid_size > 0 and num_heads > 0 and out_channels > 0 and num_layers > 0 and num_global_layers >= 0 and
-        neck_channels > 0 and downsample_channels > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(sam_image_encoder_fused_io_bytes, locals(), num_global_layers=0)) is not None:
-        return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    if num_global_layers > num_layers:
-        raise too_large("num_global_layers", num_global_layers, "num_layers", num_layers)
-    if patch_size > view_size:
-        raise too_large("patch_size", patch_size, "view_size", view_size)
-    x1 = view_size // patch_size
-    x2 = hidden_size + num_layers * intermediate_size
-    x3 = x1 * x1
-    x4 = window_size * window_size
-    x5 = -(-x1 // window_size)
-    x6 = window_size * x5
-    x7 = -(-x1 // 2)
-    x8 = -(-x1 // 4)
-    x9 = hidden_size // num_heads
-    x10 = num_global_layers * x3
-    x11 = num_layers * x4 + x10
-    x12 = x9 * weight_bits + activation_bits * num_views * num_heads * x5 * x6
-    x13 = (
-        num_global_layers * (x1 * num_heads * (x1 + 2) + 12 * hidden_size) + 4 * neck_channels
-        + 2 * (hidden_size * num_layers + x2)
-    )
-    x14 = hidden_size * (12 * num_layers - 12 * num_global_layers) + num_heads * (num_layers - num_global_layers) * x4
-    x15 = (
-        x13 * x3 + x14 * x6 * x6 + 2 * downsample_channels * x7 * x7 + view_size * view_size * image_channels
-        + out_channels * x8 * x8
-    )
-    x16 = num_views * x15 + x9 * (num_global_layers * ((2 * x3 if x1 != pretrain_grid_size else 0) - 4 * x4) + 4 * x11)
-    x17 = (
-        neck_channels + num_layers * (4 * hidden_size + 2 * intermediate_size + 5)
-        + patch_size * patch_size * image_channels
-    )
-    x18 = (
-        x2 + hidden_size * x17 + 9 * neck_channels * (neck_channels + downsample_channels)
-        + (2 * x9 * x10 if x1 == pretrain_grid_size else 0) + 9 * downsample_channels * out_channels
-    )
-    x19 = (
-        activation_bits * x16 + weight_bits * x18 + (num_global_layers * (-2 * x12 - 128) + 2 * num_layers * x12) * x4
-        + 128 * x11
-    )
-    return -(-x19 // 8)
-
-
 def sam_patch_embed(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, num_views: int = 6,
     view_size: int = 640, patch_size: int = 16, image_channels: int = 3,
@@ -2049,28 +859,6 @@ def sam_patch_embed(
     activation_bytes = -(-(x2 * x4) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def sam_patch_embed_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, num_views: int = 6,
-    view_size: int = 640, patch_size: int = 16, image_channels: int = 3,
-) -> int:
-    """Return ``fused_io_bytes`` of ``PatchEmbed`` with the same arguments. 15 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_views) is type(view_size) is
-        type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and
-        num_views > 0 and view_size > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(sam_patch_embed_fused_io_bytes, locals())) is not None:
-        return found
-    if patch_size > view_size:
-        raise too_large("patch_size", patch_size, "view_size", view_size)
-    x1 = view_size // patch_size
-    x2 = activation_bits * num_views
-    x3 = (
-        hidden_size * (weight_bits * (patch_size * patch_size * image_channels + 1) + x1 * x1 * x2)
-        + image_channels * view_size * view_size * x2
-    )
-    return -(-x3 // 8)
 
 
 def conv2d(
@@ -2108,34 +896,6 @@ def conv2d(
     activation_bytes = -(-(x3 * x5) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def conv2d_fused_io_bytes(
-    *, batch_size: int = 6, weight_bits: Bits = 16, activation_bits: Bits = 16, in_channels: int = 3,
-    out_channels: int = 768, kernel_size: int = 16, stride: int = 16, padding: int = 0, height: int = 640,
-    width: int = 640,
-) -> int:
-    """Return ``fused_io_bytes`` of ``Conv2d`` with the same arguments. 24 operations."""
-    if not (
-        int is type(batch_size) is type(weight_bits) is type(activation_bits) is type(in_channels) is type(out_channels)
-        is type(kernel_size) is type(stride) is type(padding) is type(height) is type(width) and batch_size > 0 and
-        weight_bits > 0 and activation_bits > 0 and in_channels > 0 and out_channels > 0 and kernel_size > 0 and stride
-        > 0 and padding >= 0 and height > 0 and width > 0
-    ) and (found := check_again(conv2d_fused_io_bytes, locals(), padding=0)) is not None:
-        return found
-    x1 = -kernel_size + 2 * padding
-    if width + x1 < 0:
-        raise CostError("the sizes make -kernel_size + 2*padding + width negative")
-    if height + x1 < 0:
-        raise CostError("the sizes make height - kernel_size + 2*padding negative")
-    x2 = stride + x1
-    x3 = batch_size * activation_bits
-    x4 = (
-        weight_bits * (in_channels * kernel_size * kernel_size + 1)
-        + ((width + x2) // stride) * ((height + x2) // stride) * x3
-    )
-    x5 = out_channels * x4 + in_channels * width * height * x3
-    return -(-x5 // 8)
 
 
 def sam_block(
@@ -2223,36 +983,6 @@ def sam_block(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def sam_block_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
-    num_views: int = 6, grid_size: int = 40, window_size: int = 14, pretrain_grid_size: int = 14, num_heads: int = 12,
-) -> int:
-    """Return ``fused_io_bytes`` of ``Block`` with the same arguments. 39 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_views) is type(grid_size) is type(window_size) is type(pretrain_grid_size) is type(num_heads) and
-        weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and num_views > 0 and
-        grid_size > 0 and window_size > 0 and pretrain_grid_size > 0 and num_heads > 0
-    ) and (found := check_again(sam_block_fused_io_bytes, locals())) is not None:
-        return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    x1 = -(-grid_size // window_size)
-    x2 = window_size * window_size
-    x3 = (hidden_size // num_heads) * x2
-    x4 = (
-        x1 * x1 * (window_size * num_heads * (window_size + 2) + 12 * hidden_size) * x2
-        + 2 * grid_size * grid_size * (hidden_size + intermediate_size)
-    )
-    x5 = num_views * x4 + ((2 if window_size != pretrain_grid_size else 0) + 4) * x3
-    x6 = (
-        intermediate_size + hidden_size * (4 * hidden_size + 2 * intermediate_size + 5)
-        + (2 * x3 if window_size == pretrain_grid_size else 0)
-    )
-    x7 = activation_bits * x5 + weight_bits * x6 + 128 * x2
-    return -(-x7 // 8)
-
-
 def layer_norm(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, num_tokens: int = 9600,
 ) -> Cost:
@@ -2273,18 +1003,6 @@ def layer_norm(
     activation_bytes = -(-(num_tokens * (hidden_size * activation_bits + 64)) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def layer_norm_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, num_tokens: int = 9600,
-) -> int:
-    """Return ``fused_io_bytes`` of ``LayerNorm`` with the same arguments. 0 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_tokens) and weight_bits > 0
-        and activation_bits > 0 and hidden_size > 0 and num_tokens > 0
-    ) and (found := check_again(layer_norm_fused_io_bytes, locals())) is not None:
-        return found
-    return 0
 
 
 def sam_attention(
@@ -2352,29 +1070,6 @@ def sam_attention(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def sam_attention_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, num_windows: int = 54,
-    window_size: int = 14, pretrain_grid_size: int = 14, num_heads: int = 12,
-) -> int:
-    """Return ``fused_io_bytes`` of ``Attention`` with the same arguments. 27 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_windows) is type(window_size)
-        is type(pretrain_grid_size) is type(num_heads) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0
-        and num_windows > 0 and window_size > 0 and pretrain_grid_size > 0 and num_heads > 0
-    ) and (found := check_again(sam_attention_fused_io_bytes, locals())) is not None:
-        return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    x1 = hidden_size // num_heads
-    x2 = (
-        num_windows * (window_size * num_heads * (window_size + 2) + 12 * hidden_size)
-        + x1 * ((2 if window_size != pretrain_grid_size else 0) + 4)
-    )
-    x3 = activation_bits * x2 + (2 * x1 * weight_bits if window_size == pretrain_grid_size else 0) + 128
-    x4 = window_size * window_size * x3 + 4 * hidden_size * weight_bits * (hidden_size + 1)
-    return -(-x4 // 8)
-
-
 def sam_mlp(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
     num_tokens: int = 9600,
@@ -2401,21 +1096,6 @@ def sam_mlp(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def sam_mlp_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 768, intermediate_size: int = 3072,
-    num_tokens: int = 9600,
-) -> int:
-    """Return ``fused_io_bytes`` of ``MLPBlock`` with the same arguments. 10 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
-        num_tokens > 0
-    ) and (found := check_again(sam_mlp_fused_io_bytes, locals())) is not None:
-        return found
-    x1 = hidden_size + intermediate_size
-    return -(-(weight_bits * (2 * hidden_size * intermediate_size + x1) + 2 * x1 * activation_bits * num_tokens) // 8)
-
-
 def gelu(
     *, activation_bits: Bits = 16, hidden_size: int = 3072, num_tokens: int = 9600,
 ) -> Cost:
@@ -2437,18 +1117,6 @@ def gelu(
     activation_bytes = -(-x2 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def gelu_fused_io_bytes(
-    *, activation_bits: Bits = 16, hidden_size: int = 3072, num_tokens: int = 9600,
-) -> int:
-    """Return ``fused_io_bytes`` of ``GELU`` with the same arguments. 0 operations."""
-    if not (
-        int is type(activation_bits) is type(hidden_size) is type(num_tokens) and activation_bits > 0 and hidden_size >
-        0 and num_tokens > 0
-    ) and (found := check_again(gelu_fused_io_bytes, locals())) is not None:
-        return found
-    return 0
 
 
 def sam_layer_norm2d(
@@ -2474,19 +1142,6 @@ def sam_layer_norm2d(
     activation_bytes = -(-((3 * out_channels + 2) * x2) // 4)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def sam_layer_norm2d_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, num_views: int = 6, grid_size: int = 40,
-    out_channels: int = 256,
-) -> int:
-    """Return ``fused_io_bytes`` of ``LayerNorm2d`` with the same arguments. 0 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_views) is type(grid_size) is type(out_channels)
-        and weight_bits > 0 and activation_bits > 0 and num_views > 0 and grid_size > 0 and out_channels > 0
-    ) and (found := check_again(sam_layer_norm2d_fused_io_bytes, locals())) is not None:
-        return found
-    return 0
 
 
 def clip_vision_model(
@@ -2545,32 +1200,6 @@ def clip_vision_model(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def clip_vision_model_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
-    num_views: int = 6, grid_size: int = 10, pretrain_grid_size: int = 16, num_heads: int = 16, num_layers: int = 24,
-    patch_size: int = 14, image_channels: int = 3,
-) -> int:
-    """Return ``fused_io_bytes`` of ``VitModel`` with the same arguments. 27 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_views) is type(grid_size) is type(pretrain_grid_size) is type(num_heads) is type(num_layers) is
-        type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and
-        intermediate_size > 0 and num_views > 0 and grid_size > 0 and pretrain_grid_size > 0 and num_heads > 0 and
-        num_layers > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(clip_vision_model_fused_io_bytes, locals())) is not None:
-        return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    x1 = pretrain_grid_size * pretrain_grid_size + 1
-    x2 = num_views * (grid_size * grid_size + 1)
-    x3 = (
-        weight_bits * (num_layers * (4 * hidden_size + 2 * intermediate_size + 5) + x1)
-        + activation_bits * (x1 + 12 * num_layers * x2)
-    )
-    x4 = hidden_size * x3 + num_layers * intermediate_size * (weight_bits + 2 * activation_bits * x2) + 64 * x1
-    return -(-x4 // 8)
-
-
 def clip_vision_embeddings(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, num_views: int = 6,
     grid_size: int = 10, pretrain_grid_size: int = 16, patch_size: int = 14, image_channels: int = 3,
@@ -2617,22 +1246,6 @@ def clip_vision_embeddings(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def clip_vision_embeddings_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, num_views: int = 6,
-    grid_size: int = 10, pretrain_grid_size: int = 16, patch_size: int = 14, image_channels: int = 3,
-) -> int:
-    """Return ``fused_io_bytes`` of ``CLIPVisionEmbeddings`` with the same arguments. 7 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_views) is type(grid_size) is
-        type(pretrain_grid_size) is type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0
-        and hidden_size > 0 and num_views > 0 and grid_size > 0 and pretrain_grid_size > 0 and patch_size > 0 and
-        image_channels > 0
-    ) and (found := check_again(clip_vision_embeddings_fused_io_bytes, locals())) is not None:
-        return found
-    x1 = (pretrain_grid_size * pretrain_grid_size + 1) * (hidden_size * (weight_bits + activation_bits) + 64)
-    return -(-x1 // 8)
-
-
 def clip_encoder(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_queries: int = 101, num_views: int = 6, num_heads: int = 16, num_layers: int = 24,
@@ -2664,29 +1277,6 @@ def clip_encoder(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def clip_encoder_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
-    num_queries: int = 101, num_views: int = 6, num_heads: int = 16, num_layers: int = 24,
-) -> int:
-    """Return ``fused_io_bytes`` of ``NoTPTransformer`` with the same arguments. 15 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_queries) is type(num_views) is type(num_heads) is type(num_layers) and weight_bits > 0 and
-        activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and num_queries > 0 and num_views > 0 and
-        num_heads > 0 and num_layers > 0
-    ) and (found := check_again(clip_encoder_fused_io_bytes, locals())) is not None:
-        return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    x1 = 2 * intermediate_size
-    x2 = (
-        weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x1 + 5))
-        + activation_bits * num_queries * num_views * (x1 + 12 * hidden_size)
-    )
-    x3 = num_layers * x2
-    return -(-x3 // 8)
-
-
 def clip_encoder_layer(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_queries: int = 101, num_views: int = 6, num_heads: int = 16,
@@ -2713,27 +1303,6 @@ def clip_encoder_layer(
     activation_bytes = -(-((activation_bits * (x2 + 5 * hidden_size) + 64) * x1) // 4)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def clip_encoder_layer_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
-    num_queries: int = 101, num_views: int = 6, num_heads: int = 16,
-) -> int:
-    """Return ``fused_io_bytes`` of ``NoTPTransformerBlock`` with the same arguments. 14 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_queries) is type(num_views) is type(num_heads) and weight_bits > 0 and activation_bits > 0 and
-        hidden_size > 0 and intermediate_size > 0 and num_queries > 0 and num_views > 0 and num_heads > 0
-    ) and (found := check_again(clip_encoder_layer_fused_io_bytes, locals())) is not None:
-        return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    x1 = 2 * intermediate_size
-    x2 = (
-        weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x1 + 5))
-        + activation_bits * num_queries * num_views * (x1 + 12 * hidden_size)
-    )
-    return -(-x2 // 8)
 
 
 def clip_attention(
@@ -2765,23 +1334,6 @@ def clip_attention(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def clip_attention_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, num_queries: int = 101,
-    num_views: int = 6, num_heads: int = 16,
-) -> int:
-    """Return ``fused_io_bytes`` of ``NoTPAttention`` with the same arguments. 9 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_queries) is type(num_views)
-        is type(num_heads) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and num_queries > 0 and
-        num_views > 0 and num_heads > 0
-    ) and (found := check_again(clip_attention_fused_io_bytes, locals())) is not None:
-        return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    x1 = hidden_size * (2 * weight_bits * (hidden_size + 1) + 5 * activation_bits * num_queries * num_views)
-    return -(-x1 // 4)
-
-
 def clip_mlp(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
     num_tokens: int = 606,
@@ -2808,21 +1360,6 @@ def clip_mlp(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def clip_mlp_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, hidden_size: int = 1024, intermediate_size: int = 4096,
-    num_tokens: int = 606,
-) -> int:
-    """Return ``fused_io_bytes`` of ``NoTPFeedForward`` with the same arguments. 10 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
-        num_tokens > 0
-    ) and (found := check_again(clip_mlp_fused_io_bytes, locals())) is not None:
-        return found
-    x1 = hidden_size + intermediate_size
-    return -(-(weight_bits * (2 * hidden_size * intermediate_size + x1) + 2 * x1 * activation_bits * num_tokens) // 8)
-
-
 def mlp_projector(
     *, weight_bits: Bits = 16, activation_bits: Bits = 16, num_tokens: int = 600, in_features: int = 2048,
     out_features: int = 1280,
@@ -2845,20 +1382,6 @@ def mlp_projector(
     activation_bytes = -(-(activation_bits * x1) // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
-
-
-def mlp_projector_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, num_tokens: int = 600, in_features: int = 2048,
-    out_features: int = 1280,
-) -> int:
-    """Return ``fused_io_bytes`` of ``MlpProjector`` with the same arguments. 8 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_tokens) is type(in_features) is type(out_features)
-        and weight_bits > 0 and activation_bits > 0 and num_tokens > 0 and in_features > 0 and out_features > 0
-    ) and (found := check_again(mlp_projector_fused_io_bytes, locals())) is not None:
-        return found
-    x1 = activation_bits * num_tokens
-    return -(-(out_features * (weight_bits * (in_features + 1) + x1) + in_features * x1) // 8)
 
 
 def lm_head(
@@ -2886,40 +1409,85 @@ def lm_head(
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
-def lm_head_fused_io_bytes(
-    *, weight_bits: Bits = 16, activation_bits: Bits = 16, num_tokens: int = 913, in_features: int = 1280,
-    out_features: int = 129280,
-) -> int:
-    """Return ``fused_io_bytes`` of ``Linear`` with the same arguments. 7 operations."""
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_tokens) is type(in_features) is type(out_features)
-        and weight_bits > 0 and activation_bits > 0 and num_tokens > 0 and in_features > 0 and out_features > 0
-    ) and (found := check_again(lm_head_fused_io_bytes, locals())) is not None:
-        return found
-    x1 = activation_bits * num_tokens * (in_features + out_features) + in_features * out_features * weight_bits
-    return -(-x1 // 8)
-
-
 # The same by the names of the classes alone.
 image_encoder_vit = sam_image_encoder
-image_encoder_vit_fused_io_bytes = sam_image_encoder_fused_io_bytes
 patch_embed = sam_patch_embed
-patch_embed_fused_io_bytes = sam_patch_embed_fused_io_bytes
 block = sam_block
-block_fused_io_bytes = sam_block_fused_io_bytes
 attention = sam_attention
-attention_fused_io_bytes = sam_attention_fused_io_bytes
 mlp_block = sam_mlp
-mlp_block_fused_io_bytes = sam_mlp_fused_io_bytes
 layer_norm2d = sam_layer_norm2d
-layer_norm2d_fused_io_bytes = sam_layer_norm2d_fused_io_bytes
 vit_model = clip_vision_model
-vit_model_fused_io_bytes = clip_vision_model_fused_io_bytes
 notp_transformer = clip_encoder
-notp_transformer_fused_io_bytes = clip_encoder_fused_io_bytes
 notp_transformer_block = clip_encoder_layer
-notp_transformer_block_fused_io_bytes = clip_encoder_layer_fused_io_bytes
 notp_attention = clip_attention
-notp_attention_fused_io_bytes = clip_attention_fused_io_bytes
 notp_feedforward = clip_mlp
-notp_feedforward_fused_io_bytes = clip_mlp_fused_io_bytes
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    deepseek_ocr_for_causal_lm_fused_io_bytes = cut_metric(deepseek_ocr_for_causal_lm, "", "")
+    deepseek_ocr_model_fused_io_bytes = cut_metric(deepseek_ocr_model, "", "")
+    embedding_fused_io_bytes = cut_metric(embedding, "", "")
+    deepseek_v2_decoder_layer_fused_io_bytes = cut_metric(deepseek_v2_decoder_layer, "", "")
+    llama_flash_attention2_fused_io_bytes = cut_metric(llama_flash_attention2, "", "")
+    linear_fused_io_bytes = cut_metric(linear, "", "")
+    llama_rotary_embedding_fused_io_bytes = cut_metric(llama_rotary_embedding, "", "")
+    deepseek_v2_mlp_fused_io_bytes = cut_metric(deepseek_v2_mlp, "", "")
+    silu_fused_io_bytes = cut_metric(silu, "", "")
+    deepseek_v2_rms_norm_fused_io_bytes = cut_metric(deepseek_v2_rms_norm, "", "")
+    deepseek_v2_moe_fused_io_bytes = cut_metric(deepseek_v2_moe, "", "")
+    moe_gate_fused_io_bytes = cut_metric(moe_gate, "", "")
+    sam_image_encoder_fused_io_bytes = cut_metric(sam_image_encoder, "", "")
+    sam_patch_embed_fused_io_bytes = cut_metric(sam_patch_embed, "", "")
+    conv2d_fused_io_bytes = cut_metric(conv2d, "", "")
+    sam_block_fused_io_bytes = cut_metric(sam_block, "", "")
+    layer_norm_fused_io_bytes = cut_metric(layer_norm, "", "")
+    sam_attention_fused_io_bytes = cut_metric(sam_attention, "", "")
+    sam_mlp_fused_io_bytes = cut_metric(sam_mlp, "", "")
+    gelu_fused_io_bytes = cut_metric(gelu, "", "")
+    sam_layer_norm2d_fused_io_bytes = cut_metric(sam_layer_norm2d, "", "")
+    clip_vision_model_fused_io_bytes = cut_metric(clip_vision_model, "", "")
+    clip_vision_embeddings_fused_io_bytes = cut_metric(clip_vision_embeddings, "", "")
+    clip_encoder_fused_io_bytes = cut_metric(clip_encoder, "", "")
+    clip_encoder_layer_fused_io_bytes = cut_metric(clip_encoder_layer, "", "")
+    clip_attention_fused_io_bytes = cut_metric(clip_attention, "", "")
+    clip_mlp_fused_io_bytes = cut_metric(clip_mlp, "", "")
+    mlp_projector_fused_io_bytes = cut_metric(mlp_projector, "", "")
+    lm_head_fused_io_bytes = cut_metric(lm_head, "", "")
+    image_encoder_vit_fused_io_bytes = sam_image_encoder_fused_io_bytes
+    patch_embed_fused_io_bytes = sam_patch_embed_fused_io_bytes
+    block_fused_io_bytes = sam_block_fused_io_bytes
+    attention_fused_io_bytes = sam_attention_fused_io_bytes
+    mlp_block_fused_io_bytes = sam_mlp_fused_io_bytes
+    layer_norm2d_fused_io_bytes = sam_layer_norm2d_fused_io_bytes
+    vit_model_fused_io_bytes = clip_vision_model_fused_io_bytes
+    notp_transformer_fused_io_bytes = clip_encoder_fused_io_bytes
+    notp_transformer_block_fused_io_bytes = clip_encoder_layer_fused_io_bytes
+    notp_attention_fused_io_bytes = clip_attention_fused_io_bytes
+    notp_feedforward_fused_io_bytes = clip_mlp_fused_io_bytes
+
+__all__ = [f"{name}{part}" for name in CLASSES for part in ("", "_fused_io_bytes")]
+__all__ += [
+    "clip_attention", "clip_attention_fused_io_bytes", "clip_encoder", "clip_encoder_fused_io_bytes",
+    "clip_encoder_layer", "clip_encoder_layer_fused_io_bytes", "clip_mlp", "clip_mlp_fused_io_bytes",
+    "clip_vision_model", "clip_vision_model_fused_io_bytes", "sam_attention", "sam_attention_fused_io_bytes",
+    "sam_block", "sam_block_fused_io_bytes", "sam_image_encoder", "sam_image_encoder_fused_io_bytes",
+    "sam_layer_norm2d", "sam_layer_norm2d_fused_io_bytes", "sam_mlp", "sam_mlp_fused_io_bytes", "sam_patch_embed",
+    "sam_patch_embed_fused_io_bytes",
+]
+__all__.sort()
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Return ``fused_io_bytes`` of a function, made when it is first asked for."""
+        like = globals().get(name.removesuffix("_fused_io_bytes"))
+        if not (like and name in __all__):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name != f"{like.__name__}_fused_io_bytes":  # another name of it
+            return __getattr__(f"{like.__name__}_fused_io_bytes")
+        globals()[name] = cut_metric(like, "fused_io_bytes", __name__, steps="_layer_traffic")
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted(globals().keys() | set(__all__))

@@ -11,11 +11,13 @@ from small_package import ARCHITECTURE, DEFAULTS, make_spec
 from modelmeter.core.cost import Cost
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.metrics import METRICS
+from modelmeter.evaluators.programs import build_stages
 from modelmeter.evaluators.spec import LayerFormula
 from modelmeter.evaluators.whole_models import split_whole_model
 
 SPEC = make_spec()
 STAGES = ("vision", "projector", "prefill")
+STAGES_PROGRAM = build_stages(SPEC, {}).program
 SIZES = {
     name: size for name, size in {**DEFAULTS, **ARCHITECTURE}.items() if name not in ("decode_steps", "max_new_tokens")
 }
@@ -37,7 +39,7 @@ def make_whole(extra: int) -> LayerFormula:
 
 @pytest.mark.parametrize("extra", [0, 17])
 def test_the_stages_and_the_rest_are_the_layer(extra: int) -> None:
-    whole = split_whole_model(make_whole(extra), SPEC)
+    whole = split_whole_model(make_whole(extra), SPEC, STAGES_PROGRAM)
     assert whole is not None
     assert whole.stages == STAGES
     assert not whole.cancelled
@@ -52,7 +54,7 @@ def test_sizes_that_only_the_stages_have_cancel_out() -> None:
     without = {name: size for name, size in SIZES.items() if name != "logits_tokens"}
     logits = SPEC.dimensions.symbol("logits_tokens")
     cost = evolve(layer.cost, tensor_core_flops=layer.cost.tensor_core_flops.subs(logits, 0))
-    whole = split_whole_model(evolve(layer, cost=cost, sizes=without), SPEC)
+    whole = split_whole_model(evolve(layer, cost=cost, sizes=without), SPEC, STAGES_PROGRAM)
     assert whole is not None
     assert whole.cancelled == {"logits_tokens": 1}
     names = {"batch_size": 3, "hidden_size": 42, "vocab_size": 211, "logits_tokens": 1}
@@ -67,4 +69,5 @@ def test_sizes_that_only_the_stages_have_cancel_out() -> None:
 
 def test_what_is_mostly_something_else_is_no_sum() -> None:
     layer = make_whole(0)
-    assert split_whole_model(evolve(layer, cost=Cost(tensor_core_flops=layer.cost.tensor_core_flops)), SPEC) is None
+    layer = evolve(layer, cost=Cost(tensor_core_flops=layer.cost.tensor_core_flops))
+    assert split_whole_model(layer, SPEC, STAGES_PROGRAM) is None

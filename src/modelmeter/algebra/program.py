@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from attrs import frozen
@@ -162,4 +162,32 @@ def _substitute(node: Node, stand_ins: dict[str, Node]) -> Node:
         return stand_ins.get(node, node)
     if isinstance(node, Operation):
         return arrange(node.function, [_substitute(operand, stand_ins) for operand in node.operands])
+    return node
+
+
+def join_programs(one: Program, other: Program) -> Program:
+    """Return one program that has the outputs of two; steps of the same value are one step."""
+    steps = list(one.steps)
+    known = {node: name for name, node in steps}
+    names: dict[str, str] = {}
+    for name, node in other.steps:
+        renamed = rename(node, names)
+        if renamed not in known:
+            known[renamed] = f"x{len(steps) + 1}"
+            steps.append((known[renamed], renamed))
+        names[name] = known[renamed]
+    has = {output.name for output in one.outputs}
+    outputs = [
+        output._replace(numerator=rename(output.numerator, names)) for output in other.outputs if output.name not in has
+    ]
+    inputs = tuple(dict.fromkeys((*one.inputs, *other.inputs)))
+    return Program(inputs=inputs, steps=tuple(steps), outputs=(*one.outputs, *outputs))
+
+
+def rename(node: Node, names: Mapping[str, str]) -> Node:
+    """Return a node with some names in it replaced."""
+    if isinstance(node, str):
+        return names.get(node, node)
+    if isinstance(node, Operation):
+        return node._replace(operands=tuple(rename(operand, names) for operand in node.operands))
     return node

@@ -80,6 +80,11 @@ class Evaluator:
         What it returns.
     guards
         Outputs of the program that must not be negative, each with its formula for the error.
+    shared
+        The name of the steps that it shares with others, where its program is a part of theirs: see
+        :class:`~modelmeter.evaluators.package.EvaluatorPackage`.
+    cancelled
+        Inputs of the program that it does not depend on, and that are no parameters, each with a value.
     """
 
     name: str
@@ -89,6 +94,8 @@ class Evaluator:
     program: Program
     result: Result
     guards: Mapping[str, str] = field(factory=dict)
+    shared: str | None = None
+    cancelled: Mapping[str, int] = field(factory=dict)
 
     @property
     def operations(self) -> int:

@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from attrs import evolve
+
+from modelmeter.algebra.program import Program, join_programs, select
 from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue
-from modelmeter.evaluators.programs import build_layer
-from modelmeter.evaluators.spec import LayerFormula, PackageSpec
+from modelmeter.evaluators.programs import Layer
+from modelmeter.evaluators.spec import LayerFormula
 from modelmeter.evaluators.traffic import summarize_traffic
 
 
-def evaluate_layer(formula: LayerFormula, spec: PackageSpec) -> tuple[Evaluator, Evaluator]:
-    """Return the evaluators of a layer class, which take the same sizes."""
-    layer = build_layer(formula, spec)
+def evaluate_layer(formula: LayerFormula, layer: Layer, shared: str) -> tuple[Evaluator, Evaluator]:
+    """Return the evaluators of a layer class, which take the same sizes; ``shared`` are the steps of the second."""
+    return _evaluate(formula, layer, {metric: metric for metric in METRICS}, FUSED_IO, None, shared)
+
+
+def evaluate_whole_layer(
+    formula: LayerFormula, layer: Layer, cancelled: Mapping[str, int], shared: str
+) -> tuple[Evaluator, Evaluator]:
+    """Return the evaluators of a layer that is a whole model.
+
+    Parameters
+    ----------
+    cancelled
+        Inputs of its programs that are no sizes of it, as it does not depend on them, each with a value.
+    shared
+        The steps of both.
+    """
+    name = formula.public_name
+    outputs: dict[str, str] = {metric: f"{name}_{metric}" for metric in METRICS}
+    cost, traffic = _evaluate(formula, layer, outputs, f"{name}_{FUSED_IO}", shared, shared)
+    return evolve(cost, cancelled=cancelled), evolve(traffic, cancelled=cancelled)
+
+
+def _evaluate(
+    formula: LayerFormula, layer: Layer, outputs: dict[str, str], fused: str, shared: str | None, fused_shared: str
+) -> tuple[Evaluator, Evaluator]:
     cost = Evaluator(
         name=formula.public_name,
         summary=f"Return the cost of one forward of ``{formula.class_name}``.",
         notes=formula.doc,
         signature=layer.signature,
         program=layer.program,
-        result=OneCost({metric: metric for metric in METRICS}),
+        result=OneCost(outputs),
         guards=layer.guards,
+        shared=shared,
     )
     traffic = Evaluator(
         name=f"{formula.public_name}_{FUSED_IO}",
@@ -27,7 +56,20 @@ def evaluate_layer(formula: LayerFormula, spec: PackageSpec) -> tuple[Evaluator,
         notes="",
         signature=layer.signature,
         program=layer.fused_io,
-        result=OneValue(FUSED_IO, FUSED_IO),
+        result=OneValue(FUSED_IO, fused),
         guards=layer.guards,
+        shared=fused_shared,
     )
     return cost, traffic
+
+
+def join_traffic(evaluators: Sequence[Evaluator]) -> Program:
+    """Return one program of what evaluators return, whose outputs are named like them."""
+    joined = Program(inputs=(), steps=(), outputs=())
+    for evaluator in evaluators:
+        ((_, name),) = evaluator.result.outputs.items()
+        own = select(evaluator.program, name)
+        joined = join_programs(
+            joined, evolve(own, outputs=tuple(output._replace(name=evaluator.name) for output in own.outputs))
+        )
+    return joined

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from modelmeter.algebra.program import Program
 from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord, Table, evaluate_breakdown
 from modelmeter.evaluators.evaluator import Evaluator
-from modelmeter.evaluators.layers import evaluate_layer
-from modelmeter.evaluators.peaks import evaluate_peaks
-from modelmeter.evaluators.programs import build_stages, build_training_step, make_parameters
+from modelmeter.evaluators.layers import evaluate_layer, evaluate_whole_layer, join_traffic
+from modelmeter.evaluators.peaks import build_peaks, evaluate_peaks
+from modelmeter.evaluators.programs import build_layer, build_stages, build_training_step, make_parameters, take_layer
 from modelmeter.evaluators.server_steps import evaluate_server_steps
 from modelmeter.evaluators.signature import Parameter
-from modelmeter.evaluators.spec import PackageSpec
+from modelmeter.evaluators.spec import LayerFormula, PackageSpec
 from modelmeter.evaluators.stages import (
     evaluate_all_stages,
     evaluate_derived,
     evaluate_stages,
 )
-from modelmeter.evaluators.traffic import evaluate_traffic
-from modelmeter.evaluators.whole_models import WholeModel, split_whole_model
+from modelmeter.evaluators.traffic import build_traffic, evaluate_traffic
+from modelmeter.evaluators.whole_models import WholeModel, add_whole_models, split_whole_model
+
+WHOLE_MODEL = "whole_model"
+PEAKS = "peaks"
+TRAFFIC = "traffic"
+LAYER_TRAFFIC = "layer_traffic"
+"""What evaluators share their steps as: of stages with any architecture, of peaks, of fused traffic, of layers'."""
 
 
 @frozen(kw_only=True)
@@ -50,6 +57,9 @@ class EvaluatorPackage:
         Steps of a serving engine.
     modules, tables
         The modules of the breakdown, and its rows.
+    shared
+        The programs whose parts several evaluators are, by name. Outputs of one number are named like the evaluator,
+        those of a cost ``evaluator_metric``.
     """
 
     spec: PackageSpec
@@ -65,6 +75,7 @@ class EvaluatorPackage:
     server_steps: tuple[Evaluator, ...]
     modules: tuple[ModuleRecord, ...]
     tables: tuple[Table, ...]
+    shared: Mapping[str, Program]
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -101,26 +112,49 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
     general = build_stages(spec, fixed)
     general_training = build_training_step(spec, fixed)
+    general_traffic = build_traffic(general)
+    whole_models = {
+        layer.name: whole
+        for layer in spec.layers
+        if layer.holds_layers and (whole := split_whole_model(layer, spec, general.program)) is not None
+    }
+    shared = {
+        WHOLE_MODEL: add_whole_models(
+            general.program,
+            general_traffic,
+            {layer.public_name: whole_models[layer.name] for layer in spec.layers if layer.name in whole_models},
+        ),
+        PEAKS: build_peaks(stages),
+        TRAFFIC: build_traffic(stages),
+    }
+    layers = [_evaluate_layer(layer, spec, whole_models.get(layer.name), shared[WHOLE_MODEL]) for layer in spec.layers]
+    single = [traffic for _, traffic in layers if traffic.shared == LAYER_TRAFFIC]
+    shared[LAYER_TRAFFIC] = join_traffic(single)
     return EvaluatorPackage(
         spec=spec,
         stages=evaluate_stages(stages),
         all_stages=evaluate_all_stages(stages),
         derived=evaluate_derived(stages),
         training=() if training is None else evaluate_stages(training),
-        peaks=evaluate_peaks(stages),
-        traffic=evaluate_traffic(stages),
+        peaks=evaluate_peaks(stages, shared[PEAKS], PEAKS),
+        traffic=evaluate_traffic(stages, shared[TRAFFIC], TRAFFIC),
         general=(
-            *evaluate_stages(general),
-            *evaluate_traffic(general),
+            *(evolve(each, shared=WHOLE_MODEL) for each in evaluate_stages(general)),
+            *evaluate_traffic(general, general_traffic, WHOLE_MODEL),
             *(() if general_training is None else evaluate_stages(general_training)),
         ),
-        layers=tuple(evaluator for formula in spec.layers for evaluator in evaluate_layer(formula, spec)),
-        whole_models={
-            layer.name: whole
-            for layer in spec.layers
-            if layer.holds_layers and (whole := split_whole_model(layer, spec)) is not None
-        },
+        layers=tuple(evaluator for pair in layers for evaluator in pair),
+        whole_models=whole_models,
         server_steps=evaluate_server_steps(spec),
         modules=breakdown.modules,
         tables=evaluate_breakdown(spec, breakdown),
+        shared=shared,
     )
+
+
+def _evaluate_layer(
+    layer: LayerFormula, spec: PackageSpec, whole: WholeModel | None, program: Program
+) -> tuple[Evaluator, Evaluator]:
+    if whole is None:
+        return evaluate_layer(layer, build_layer(layer, spec), LAYER_TRAFFIC)
+    return evaluate_whole_layer(layer, take_layer(layer, spec, program), whole.cancelled, WHOLE_MODEL)

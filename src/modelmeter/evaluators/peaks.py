@@ -15,13 +15,12 @@ from modelmeter.model.request import fold_metric
 from modelmeter.model.stages import REQUEST
 
 
-def evaluate_peaks(stages: Stages) -> tuple[Evaluator, ...]:
-    """Return the evaluator of the peak of each stage, and of that of the request: the largest of them."""
-    program = _build_program(stages)
-    return tuple(_evaluate_peak(stages, program, stage) for stage in stages.names)
+def evaluate_peaks(stages: Stages, program: Program, shared: str) -> tuple[Evaluator, ...]:
+    """Return the evaluator of the peak of each stage and of the request: the largest of them; steps are ``shared``."""
+    return tuple(_evaluate_peak(stages, program, stage, shared) for stage in stages.names)
 
 
-def _build_program(stages: Stages) -> Program:
+def build_peaks(stages: Stages) -> Program:
     """Return one program for all peaks; its outputs are named like the evaluators."""
     spec = stages.spec
     outputs: dict[str, Size | Combination] = {**spec.derived_formulas}
@@ -36,7 +35,7 @@ def _build_program(stages: Stages) -> Program:
     return build_program(outputs, constants=stages.constants, dimensions=spec.dimensions)
 
 
-def _evaluate_peak(stages: Stages, program: Program, stage: str) -> Evaluator:
+def _evaluate_peak(stages: Stages, program: Program, stage: str, shared: str) -> Evaluator:
     name = f"{stage}_{PEAK}"
     signature = _make_signature(stages, stage, {*select(program, name).inputs})
     return Evaluator(
@@ -46,6 +45,7 @@ def _evaluate_peak(stages: Stages, program: Program, stage: str) -> Evaluator:
         signature=signature,
         program=select(program, *signature.intermediates, name),
         result=OneValue(PEAK, name),
+        shared=shared,
     )
 
 

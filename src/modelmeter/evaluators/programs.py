@@ -133,7 +133,35 @@ class Layer:
 
 
 def build_layer(layer: LayerFormula, spec: PackageSpec) -> Layer:
-    """Return the programs of a layer class, its sizes as parameters.
+    """Return the programs of a layer class, its sizes as parameters."""
+    formulas, beside, guards = _read_layer(layer, spec)
+    program = build_program({**formulas, **beside, **guards}, dimensions=spec.dimensions)
+    return Layer(
+        signature=_sign_layer(layer, spec, program.inputs, beside, has_routing=program.calls(RoutedReads.__name__)),
+        program=program,
+        fused_io=build_program({FUSED_IO: layer.fused_io_bytes, **beside, **guards}, dimensions=spec.dimensions),
+        guards={name: str(rest) for name, rest in guards.items()},
+    )
+
+
+def take_layer(layer: LayerFormula, spec: PackageSpec, program: Program) -> Layer:
+    """Return a layer class whose program is a part of another one, with outputs ``layer_metric``."""
+    formulas, beside, _ = _read_layer(layer, spec)
+    inputs = {name for formula in (*formulas.values(), *beside.values()) for name in names_of(formula)}
+    return Layer(
+        signature=_sign_layer(
+            layer, spec, inputs, beside, has_routing=any(formula.has(RoutedReads) for formula in formulas.values())
+        ),
+        program=select(program, *beside, *(f"{layer.public_name}_{metric}" for metric in METRICS)),
+        fused_io=select(program, *beside, f"{layer.public_name}_{FUSED_IO}"),
+        guards={},
+    )
+
+
+def _read_layer(
+    layer: LayerFormula, spec: PackageSpec
+) -> tuple[dict[str, sympy.Expr], dict[str, sympy.Expr], dict[str, sympy.Expr]]:
+    """Return the formulas of a layer class, those of derived sizes beside them, and what must not be negative.
 
     A layer that has all sizes of a derived one, and those that rules hold against it, works it out to check them: one
     that takes both a prompt and images, the image tokens that the prompt has to hold.
@@ -148,27 +176,22 @@ def build_layer(layer: LayerFormula, spec: PackageSpec) -> Layer:
         quotient for formula in (*formulas.values(), *beside.values()) for quotient in formula.atoms(FloorDiv, CeilDiv)
     }
     rests = [quotient.args[0] - quotient.args[1] for quotient in sorted(quotients, key=str) if _may_fail(quotient)]
-    guards = {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
+    return formulas, beside, {f"guard_{number}": rest for number, rest in enumerate(dict.fromkeys(rests))}
+
+
+def _sign_layer(
+    layer: LayerFormula, spec: PackageSpec, inputs: Iterable[str], beside: Iterable[str], *, has_routing: bool
+) -> Signature:
+    names = set(inputs)
     describe = spec.dimensions.describe_in_layer
-    program = build_program({**formulas, **beside, **guards}, dimensions=spec.dimensions)
-    signature = Signature(
+    return Signature(
         parameters=make_parameters(
-            spec,
-            program.inputs,
-            layer.sizes,
-            {},
-            {} if layer.holds_layers else {name: describe(name) for name in program.inputs},
+            spec, names, layer.sizes, {}, {} if layer.holds_layers else {name: describe(name) for name in names}
         ),
-        has_routing=program.calls(RoutedReads.__name__),
+        has_routing=has_routing,
         constants={},
         intermediates=tuple(beside),
         model_rules=spec.rules,
-    )
-    return Layer(
-        signature=signature,
-        program=program,
-        fused_io=build_program({FUSED_IO: layer.fused_io_bytes, **beside, **guards}, dimensions=spec.dimensions),
-        guards={name: str(rest) for name, rest in guards.items()},
     )
 
 

@@ -5,7 +5,7 @@ Their program is one of its own: a part of the operators shares little with all 
 
 from __future__ import annotations
 
-from modelmeter.algebra.program import select
+from modelmeter.algebra.program import Program, select
 from modelmeter.algebra.simplify import Combination, build_program
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO
@@ -14,24 +14,28 @@ from modelmeter.evaluators.programs import Stages, combine_stages
 from modelmeter.model.stages import REQUEST
 
 
-def evaluate_traffic(stages: Stages) -> tuple[Evaluator, ...]:
-    """Return the evaluator of each stage, with the constants of ``stages``, and of the request: their sum."""
+def build_traffic(stages: Stages) -> Program:
+    """Return the program of all stages, with the constants of ``stages``, and of the request: their sum."""
     spec = stages.spec
-    names = {stage: f"{stage}_{FUSED_IO}" for stage in stages.names}
     outputs: dict[str, Size | Combination] = {**spec.derived_formulas}
-    outputs |= {names[stage]: spec.fused_io[stage] for stage in spec.costs}
-    outputs[names[REQUEST]] = combine_stages(spec, FUSED_IO)
-    program = build_program(outputs, constants=stages.constants, dimensions=spec.dimensions)
+    outputs |= {f"{stage}_{FUSED_IO}": spec.fused_io[stage] for stage in spec.costs}
+    outputs[f"{REQUEST}_{FUSED_IO}"] = combine_stages(spec, FUSED_IO)
+    return build_program(outputs, constants=stages.constants, dimensions=spec.dimensions)
+
+
+def evaluate_traffic(stages: Stages, program: Program, shared: str) -> tuple[Evaluator, ...]:
+    """Return the evaluator of each stage and of the request; their steps are ``shared``."""
     return tuple(
         Evaluator(
-            name=name,
+            name=f"{stage}_{FUSED_IO}",
             summary=summarize_traffic(stage),
             notes="",
             signature=(signature := stages.signature(stage)),
-            program=select(program, *signature.intermediates, name),
-            result=OneValue(FUSED_IO, name),
+            program=select(program, *signature.intermediates, f"{stage}_{FUSED_IO}"),
+            result=OneValue(FUSED_IO, f"{stage}_{FUSED_IO}"),
+            shared=shared,
         )
-        for stage, name in names.items()
+        for stage in stages.names
     )
 
 

@@ -11,13 +11,12 @@ import pytest
 from javascript_process import JavaScriptPackage
 from small_package import make_parameter
 
-from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Operation, Output, Program
+from modelmeter.algebra.program import MAXIMUM, PRODUCT, SUM, Operation, Output, Program, join_programs
 from modelmeter.algebra.simplify import build_program
 from modelmeter.backends import javascript as javascript_backend
 from modelmeter.backends.javascript.program import (
     LINE_LENGTH,
     check_name,
-    join_programs,
     print_program,
     write_program,
     write_sizes,

@@ -72,7 +72,7 @@ def test_one_metric_is_that_of_the_cost(metric: str) -> None:
 
 def test_steps_of_other_metrics_are_left_out() -> None:
     text = _source.read_source(_stages.__name__, "bricks")
-    cut = _source._cut(text, "bricks", "bricks_activation_bytes", 4)
+    cut = _source._cut("bricks_activation_bytes", text, _stages.__name__, None)
     assert "x1 = " in cut
     assert "x2 = " not in cut
     assert "routed_reads" not in cut
@@ -80,5 +80,5 @@ def test_steps_of_other_metrics_are_left_out() -> None:
 
 
 def test_without_its_text_one_metric_is_taken_from_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_source, "read_source", lambda module, function: "")
+    monkeypatch.setattr(_source, "_read", lambda module, function: "")
     assert _source.cut_metric(_stages.gravel, "io_bytes", MODULE)(steps=13) == 39

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from modelmeter.algebra.program import join_programs
 from modelmeter.backends.javascript.program import (
     LINE_LENGTH,
     ProgramText,
     fill_words,
-    join_programs,
     print_program,
     write_program,
     write_sizes,

@@ -194,34 +194,6 @@ def _fill(words: Iterable[str], indent: str) -> list[str]:
     return lines
 
 
-def join_programs(one: Program, other: Program) -> Program:
-    """Return one program that has the outputs of two; steps of the same value are one step."""
-    steps = list(one.steps)
-    known = {node: name for name, node in steps}
-    names: dict[str, str] = {}
-    for name, node in other.steps:
-        renamed = rename(node, names)
-        if renamed not in known:
-            known[renamed] = f"x{len(steps) + 1}"
-            steps.append((known[renamed], renamed))
-        names[name] = known[renamed]
-    has = {output.name for output in one.outputs}
-    outputs = [
-        output._replace(numerator=rename(output.numerator, names)) for output in other.outputs if output.name not in has
-    ]
-    inputs = tuple(dict.fromkeys((*one.inputs, *other.inputs)))
-    return Program(inputs=inputs, steps=tuple(steps), outputs=(*one.outputs, *outputs))
-
-
-def rename(node: Node, names: Mapping[str, str]) -> Node:
-    """Return a node with some names in it replaced."""
-    if isinstance(node, str):
-        return names.get(node, node)
-    if isinstance(node, Operation):
-        return node._replace(operands=tuple(rename(operand, names) for operand in node.operands))
-    return node
-
-
 def write_sizes(sizes: Mapping[str, int]) -> str:
     """Return sizes by name as an object."""
     return f"{{ {', '.join(f'{name}: {size}n' for name, size in sizes.items())} }}" if sizes else "{}"

@@ -14,13 +14,12 @@ from typing import Any, Final
 from attrs import frozen
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modelmeter.algebra.program import Operation, select
+from modelmeter.algebra.program import Operation, join_programs, select
 from modelmeter.backends.javascript.layers import describe_layers
 from modelmeter.backends.javascript.program import (
     LINE_LENGTH,
     ProgramText,
     check_name,
-    join_programs,
     print_program,
     write_program,
     write_sizes,

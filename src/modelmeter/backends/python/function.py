@@ -6,13 +6,19 @@ import textwrap
 
 from attrs import frozen
 
+from modelmeter.algebra.program import Program
 from modelmeter.backends.python.checks import check_rule, check_sizes, derive
 from modelmeter.backends.python.parameters import write_argument
 from modelmeter.backends.python.printer import LINE_LENGTH, StatementPrinter, fill_lines
+from modelmeter.core.functions import RoutedReads
+from modelmeter.core.symbols import Dimensions
 from modelmeter.evaluators.breakdown import Table
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts, Values
 from modelmeter.evaluators.signature import ROUTING, Signature
 from modelmeter.support.errors import FormulaError
+
+SHARED_STEP = "y"
+"""What shared steps are named by, so that a function has room for steps of its own."""
 
 
 @frozen(kw_only=True)
@@ -54,6 +60,18 @@ def print_function(evaluator: Evaluator) -> Function:
     return _make_function(evaluator, *_print_body(evaluator))
 
 
+def print_steps(name: str, program: Program, dimensions: Dimensions, doc: str) -> str:
+    """Return a function of all steps that several functions share, which are cut out of its text for each of them."""
+    printer = StatementPrinter(SHARED_STEP)
+    printer.assign_steps(program.steps)
+    for output in program.outputs:
+        printer.assign(output.name, output.numerator, output.denominator)
+    arguments = [f"{size}: {'Bits' if size in dimensions.storage else 'int'}," for size in program.inputs]
+    routing = [f"{ROUTING}: str,"] if program.calls(RoutedReads.__name__) else []
+    header = [f"def {name}(", *fill_lines(["*,", *arguments, *routing], "    "), ") -> dict[str, Bits]:"]
+    return "\n".join([*header, f'    """{doc}"""', *printer.lines, "    return locals()"])
+
+
 def print_table(table: Table) -> Function:
     """Return the function of a table, which returns a record for each row: a line of numbers each."""
     evaluator = table.evaluator
@@ -89,6 +107,8 @@ def write_docstring(evaluator: Evaluator) -> list[str]:
 
 def _print_body(evaluator: Evaluator) -> tuple[list[str], str]:
     """Return the lines of a function, and the type of its result."""
+    if evaluator.shared is not None:
+        return _print_checks(evaluator)
     printer = _write_prologue(evaluator)
     match evaluator.result:
         case OneCost() as cost:
@@ -108,6 +128,16 @@ def _print_body(evaluator: Evaluator) -> tuple[list[str], str]:
             raise FormulaError("a function of several numbers is printed as a table", place=evaluator.name)
 
 
+def _print_checks(evaluator: Evaluator) -> tuple[list[str], str]:
+    """Return the lines of a function whose steps stand elsewhere."""
+    lines = _write_prologue(evaluator, has_steps=False).lines
+    if evaluator.cancelled:
+        lines += ["    # What depends on this cancels out."]
+        lines += [f"    {name} = {size}" for name, size in evaluator.cancelled.items()]
+    lines += [f'    return compute({evaluator.name}, "_{evaluator.shared}", locals())']
+    return lines, "Cost" if isinstance(evaluator.result, OneCost) else "int"
+
+
 def _print_cost(printer: StatementPrinter, evaluator: Evaluator, cost: OneCost, start: str) -> None:
     for metric, name in cost.outputs.items():
         output = evaluator.output(name)
@@ -118,8 +148,8 @@ def _print_cost(printer: StatementPrinter, evaluator: Evaluator, cost: OneCost, 
     printer.lines += [line] if fits else [f"    {start} Cost((", *fill_lines(names, " " * 8), "    ))"]
 
 
-def _write_prologue(evaluator: Evaluator) -> StatementPrinter:
-    """Print the checks and the steps of a function."""
+def _write_prologue(evaluator: Evaluator, *, has_steps: bool = True) -> StatementPrinter:
+    """Print the checks and the steps of a function; or of these only what the checks need."""
     printer = StatementPrinter()
     lines = printer.lines
     signature = evaluator.signature
@@ -140,5 +170,6 @@ def _write_prologue(evaluator: Evaluator) -> StatementPrinter:
             lines += derive(parameter, parameter.derivation, signature)
     for rule in signature.late_rules:
         lines += check_rule(rule, signature)
-    printer.assign_steps(rest)
+    if has_steps:
+        printer.assign_steps(rest)
     return printer

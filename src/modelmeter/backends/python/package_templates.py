@@ -22,6 +22,7 @@ from modelmeter.backends.python.records import (
     write_outline,
     write_row,
 )
+from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.package import list_sizes
 from modelmeter.evaluators.spec import PackageSpec
 from modelmeter.model.stages import TRAINING_STEP
@@ -86,26 +87,35 @@ class PackageTemplates:
             "freeze": "_freeze",
             **{name: module for module, names in functions.items() for name in names},
         }
-        eager = ("Cost", "CostError", "Stages", "stages", *self._stages)
+        eager = ["stages", *(name for name in self._stages if name not in lazy)]
         return self.render(
             "init.py.jinja",
             functions={module: sorted(names) for module, names in sorted(functions.items())},
             training=TRAINING_STEP,
-            exported=sorted({*eager, *lazy}, key=_order),
+            eager=eager,
+            exported=sorted({"Cost", "CostError", "Stages", *eager, *lazy}, key=_order),
             held={
                 module: sorted((name for name, holder in lazy.items() if holder == module), key=_order)
                 for module in dict.fromkeys(lazy.values())
             },
         )
 
-    def functions(self, path: str, functions: Sequence[Function], **values: object) -> str:
-        """Return a module of functions on integers."""
-        lines = "\n".join(line for function in functions for line in function.body)
+    def functions(self, path: str, functions: Sequence[Function], steps: str | None = None, **values: object) -> str:
+        """Return a module of functions on integers; ``steps`` is the text of a function of steps that they share."""
+        lines = "\n".join([*(line for function in functions for line in function.body), steps or ""])
         results = {function.result for function in functions} & {"Cost"}
-        if any(size.may_be_fraction for function in functions for size in function.signature.parameters):
+        if steps or any(size.may_be_fraction for function in functions for size in function.signature.parameters):
             results.add("Bits")
         used = results | {name for name in ("Cost", *_HELPERS) if re.search(rf"\b{name}\(", lines)}
-        return self.render(f"{path.lstrip('_')}.jinja", functions=functions, imports=sorted(used, key=_order), **values)
+        return self.render(
+            f"{path.lstrip('_')}.jinja",
+            functions=functions,
+            steps=steps,
+            imports=sorted(used, key=_order),
+            uses_compute="return compute(" in lines,
+            fused_names=[f"{stage}_{FUSED_IO}" for stage in self._stages],
+            **values,
+        )
 
     def facts(self, files: Mapping[str, str]) -> str:
         """Return the module of data about the package; its digest covers the text of ``files``."""

@@ -148,14 +148,21 @@ class _Expressions:
 
 
 class StatementPrinter:
-    """Prints assignments, one a line; an expression that is too long for a line is broken into several."""
+    """Prints assignments, one a line; an expression that is too long for a line is broken into several.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    step
+        The letter that steps are named by, with a number.
+    """
+
+    def __init__(self, step: str = "x") -> None:
         self.lines: list[str] = []
         self._expressions = _Expressions()
         # The steps of a program are renamed, so that the names stay in order whatever is broken up.
         self._names: dict[str, str] = {}
         self._count = 0
+        self._step = step
 
     def assign_steps(self, steps: Iterable[tuple[str, Node]]) -> None:
         """Print the steps of a program, in order."""
@@ -189,7 +196,7 @@ class StatementPrinter:
         """Print the assignment of ``node`` to the next free name, and return that name."""
         fitted = self._fit(node, _room("x999 = "))
         self._count += 1
-        name = f"x{self._count}"
+        name = f"{self._step}{self._count}"
         self._write(f"{name} = ", fitted)
         if self._expressions.is_bracket(fitted):
             self._expressions.brackets.add(name)

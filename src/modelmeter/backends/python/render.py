@@ -7,21 +7,31 @@ from collections.abc import Iterable
 from attrs import evolve, frozen
 
 from modelmeter.backends.python.array_function import print_array_function
-from modelmeter.backends.python.function import print_function, print_table
+from modelmeter.backends.python.function import print_function, print_steps, print_table
 from modelmeter.backends.python.package_templates import PackageTemplates
 from modelmeter.core.metrics import METRICS
-from modelmeter.evaluators.evaluator import Evaluator
-from modelmeter.evaluators.package import EvaluatorPackage
+from modelmeter.evaluators.evaluator import Evaluator, OneCost
+from modelmeter.evaluators.package import LAYER_TRAFFIC, PEAKS, TRAFFIC, WHOLE_MODEL, EvaluatorPackage
 from modelmeter.evaluators.server_steps import hide_step
 from modelmeter.evaluators.signature import Parameter
+from modelmeter.model.stages import REQUEST
 from modelmeter.support.errors import FormulaError
 
 _RUNTIME = (
     *("_runtime.py", "_bits.py", "_source.py", "_sizes.py", "_rules.py", "_polynomials.py", "_symbolic.py"),
     *("_reading.py", "_program.py", "_freeze.py", "_bounds.py", "_tape.py", "_operations.py", "_blocks.py"),
     *("_fused.py", "_plan.py", "_ahead.py", "_array_runtime.py", "_grid.py", "_rows.py", "_array_breakdown.py"),
+    "_array_layers.py",
 )
 """What all functions share, and what is behind arrays and frozen evaluators: it holds for any formulas."""
+
+_STEPS = {
+    WHOLE_MODEL: "Return all metrics of stages and of layers that are whole models, of any architecture.",
+    PEAKS: "Return the peaks of all stages.",
+    TRAFFIC: "Return ``fused_io_bytes`` of all stages.",
+    LAYER_TRAFFIC: "Return ``fused_io_bytes`` of all layers, each of its own sizes.",
+}
+"""What functions of shared steps return."""
 
 
 @frozen(kw_only=True)
@@ -58,40 +68,56 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         path: list(map(print_function, evaluators)) for path, evaluators in _list_modules(package).items() if evaluators
     }
     stages = [*package.stages, *package.training]
-    cut = {"_metrics": package.stage_names, "_training": _names_of(package.training)}
-    names = {
-        module: [
-            *(f"{cost}_{metric}" for cost in cut.get(module, ()) for metric in METRICS),
-            *(function.name for function in functions[f"{module}.py"]),
-        ]
-        for module in ("_metrics", "_peaks", "_traffic", "_training")
-        if f"{module}.py" in functions
+    steps = {
+        name: print_steps(name, program, spec.dimensions, _STEPS[name]) for name, program in package.shared.items()
     }
+    of_stages = {stage: _name_like(stage, package) for stage in package.stage_names}
+    likes = {
+        "_metrics": of_stages,
+        "_peaks": _find_likes(package.peaks, package),
+        "_traffic": of_stages,
+        "_training": {name: name for name in _names_of(package.training)},
+    }
+    names = {
+        "_metrics": [
+            REQUEST, *(f"{stage}_{metric}" for stage in package.stage_names for metric in METRICS),
+            *_names_of(package.derived),
+        ],
+        "_peaks": _names_of(package.peaks),
+        "_traffic": _names_of(package.traffic),
+        "_training": [
+            f"{name}{part}" for name in _names_of(package.training) for part in ("", *(f"_{each}" for each in METRICS))
+        ],
+    }  # fmt: skip
+    names = {module: listed for module, listed in names.items() if listed}
     templates = PackageTemplates(spec, package.stage_names)
     files = {
         f"{module}.py": templates.functions(
             f"{module}.py",
-            functions[f"{module}.py"],
+            functions.get(f"{module}.py", []),
             names=names.get(module),
-            costs=cut.get(module),
+            likes=likes.get(module),
+            steps=steps.get(module.strip("_")),
             metrics=METRICS,
             sizes=_list_layer_sizes(package),
             aliases=package.aliases,
         )
-        for module in (path.removesuffix(".py") for path in functions)
-    }
+        for module in (
+            *(path.removesuffix(".py") for path in functions), "_traffic", "_whole_model", "_layer_traffic",
+        )
+    }  # fmt: skip
     if package.server_steps:
-        steps = [print_function(hide_step(evaluator)) for evaluator in package.server_steps]
-        files["_server.py"] = templates.functions("_server.py", steps, defaults=spec.defaults)
+        server_steps = [print_function(hide_step(evaluator)) for evaluator in package.server_steps]
+        files["_server.py"] = templates.functions("_server.py", server_steps, defaults=spec.defaults)
     tables = package.tables
     files["breakdown.py"] = templates.functions(
         "breakdown.py", list(map(print_table, tables)), modules=package.modules, tables=tables
     )
     holders = {
-        "_stages": (*package.stage_names, package.all_stages.name),
+        "_stages": (*(name for name in package.stage_names if name != REQUEST), package.all_stages.name),
         **({"_training": _names_of(package.training)} if package.training else {}),
         "_peaks": _names_of(package.peaks),
-        "_metrics": _names_of(package.derived),
+        "_metrics": (REQUEST, *_names_of(package.derived)),
         "_traffic": _names_of(package.traffic),
     }
     files["_formulas.py"] = templates.render(
@@ -99,8 +125,6 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     )
     over_arrays = (*stages, package.all_stages, *package.peaks, *package.derived, *package.traffic)
     files["arrays.py"] = templates.render("arrays.py.jinja", functions=list(map(print_array_function, over_arrays)))
-    of_layers = list(map(print_array_function, package.layers))
-    files["_array_layers.py"] = templates.render("array_layers.py.jinja", functions=of_layers, aliases=package.aliases)
     files |= {path: templates.copy(path) for path in _RUNTIME}
     return {
         "__init__.py": templates.front(
@@ -119,14 +143,29 @@ def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]
         summary=package.all_stages.summary.replace("request.", "request, in less time than one by one."),
     )
     return {
-        "_stages.py": (*package.stages, at_once),
+        "_stages.py": (*(stage for stage in package.stages if stage.name != REQUEST), at_once),
         "_metrics.py": package.derived,
         **({"_training.py": package.training} if package.training else {}),
-        "general.py": package.general,
-        "layers.py": package.layers,
-        "_peaks.py": package.peaks,
-        "_traffic.py": package.traffic,
+        "general.py": tuple(each for each in package.general if isinstance(each.result, OneCost)),
+        "layers.py": tuple(each for each in package.layers if isinstance(each.result, OneCost)),
+        "_peaks.py": tuple(each for each in package.peaks if each.name not in _find_likes(package.peaks, package)),
     }
+
+
+def _find_likes(evaluators: Iterable[Evaluator], package: EvaluatorPackage) -> dict[str, str]:
+    """Return which evaluators have the sizes of a stage, each with the function of a cost that has these too."""
+    stages = {stage.name: stage.signature for stage in package.stages}
+    found = {}
+    for evaluator in evaluators:
+        stage = next(name for name in stages if evaluator.name.startswith(f"{name}_"))
+        if evaluator.signature == stages[stage]:
+            found[evaluator.name] = _name_like(stage, package)
+    return found
+
+
+def _name_like(stage: str, package: EvaluatorPackage) -> str:
+    """Return the function that the cost of a stage is cut out of, or is."""
+    return package.all_stages.name if stage == REQUEST else stage
 
 
 def _names_of(evaluators: Iterable[Evaluator]) -> tuple[str, ...]:

@@ -1,19 +1,124 @@
-"""The text of the functions of this package: one metric of a stage is cut out of the function of the stage."""
+"""The text of the functions of this package: what several of them compute stands once, and is cut out for each.
+
+A function is its checks, then its steps. Some have only checks, and a module that they share has the steps; others,
+such as one metric of a stage, have the checks of another one, and of the steps those that they need.
+"""
 
 import sys
 
-from ._runtime import Cost
+from ._runtime import Cost, CostError, routed_reads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import ParamSpec
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, ParamSpec, TypeVar
 
     Sizes = ParamSpec("Sizes")
+    Result = TypeVar("Result")
+
+_COMPUTE = "    return compute("
 
 
 def read_source(module: str, function: str) -> str:
     """Return the text of a function of a module of this package; it is empty where only bytecode was installed."""
+    found = getattr(sys.modules[module], function)
+    text: str = getattr(found, "source", "") or _read(found.__module__, found.__name__)
+    return _cut(found.__name__, text, found.__module__, None) if _COMPUTE in text else text
+
+
+def compute(function: "Callable[..., Result]", steps: str, sizes: "dict[str, Any]") -> "Result":
+    """Return what a function returns for sizes that were checked.
+
+    When it is first called, its steps are put into it, so that it does the same without this call from then on.
+
+    Parameters
+    ----------
+    steps
+        The module that has them.
+    """
+    name, module = function.__name__, function.__module__
+    given = {size: sizes[size] for size in function.__kwdefaults__ or ()}
+    text = read_source(module, name)
+    if text:
+        function.__globals__.update(Cost=Cost, routed_reads=routed_reads)
+        names = dict(function.__globals__)
+        exec(compile(text, f"<{name}>", "exec"), names)  # our own text
+        function.__code__ = names[name].__code__
+        return function(**given)
+    everything = getattr(_import(module, steps), steps.lstrip("_"))
+    sizes_of_all = [size for size in everything.__annotations__ if size != "return"]
+    # What is no size of the function is none of what it returns.
+    found = everything(**{size: sizes.get(size, 1) for size in sizes_of_all})
+    result: Any = found[name] if name in found else Cost([found[f"{name}_{metric}"] for metric in Cost._fields])
+    whole: Result = result
+    return whole
+
+
+def cut(
+    name: str, like: "Callable[Sizes, object]", module: str, *, steps: str | None = None, doc: str = ""
+) -> "Callable[Sizes, Any]":
+    """Return a function that takes and checks what another one does, and returns a part of what it computes.
+
+    Parameters
+    ----------
+    name
+        Of the function, and of what it returns: ``stages_metric`` of ``stages`` is one metric of its cost. Other names
+        are those of steps, or begin the names of the six that are the metrics of a cost.
+    module
+        The name of the module that it is for.
+    steps
+        A module that has its steps, where the other one does not compute what it returns.
+
+    Raises
+    ------
+    CostError
+        If the package was installed without its text, and the other function does not compute what this one returns.
+    """
+    text: str = getattr(like, "source", "") or _read(like.__module__, like.__name__)
+    names = {**vars(sys.modules[like.__module__]), "Cost": Cost, "routed_reads": routed_reads, "__name__": module}
+    if text:
+        text = _cut(name, text, like.__module__, steps)
+        exec(compile(text, f"<{name}>", "exec"), names)  # our own text
+    elif steps:
+        raise CostError(f"{name} is made of the text of {module}, which is not there")
+    else:
+        names[name] = _pick(name, like)
+    function: Callable[Sizes, Any] = names[name]
+    function.__doc__ = doc
+    vars(function)["source"] = text
+    return function
+
+
+def cut_cost(name: str, like: "Callable[Sizes, object]", module: str) -> "Callable[Sizes, Cost]":
+    """Return the function of a cost that another one computes among others."""
+    return cut(name, like, module, doc=f"Return the cost of ``{name}``, of the same arguments as ``{like.__name__}``.")
+
+
+def cut_metric(
+    like: "Callable[Sizes, object]", metric: str, module: str, *, stage: str = "", steps: str | None = None
+) -> "Callable[Sizes, int]":
+    """Return the function of one metric of ``like``, or of a ``stage`` with the same sizes."""
+    stage = stage or like.__name__
+    doc = f"Return ``{metric}`` of ``{stage}`` with the same arguments."
+    return cut(f"{stage}_{metric}", like, module, steps=steps, doc=doc)
+
+
+def _pick(name: str, whole: "Callable[..., Any]") -> "Callable[..., Any]":
+    """Return a function of a part of what another one returns."""
+    stage = whole.__name__ if name.startswith(f"{whole.__name__}_") else name.partition("_")[0]
+    metric = name.removeprefix(stage).removeprefix("_")
+
+    def pick(**sizes: "Any") -> "Any":
+        found = whole(**sizes)
+        cost = found if stage == whole.__name__ else getattr(found, stage)
+        return getattr(cost, metric) if metric else cost
+
+    pick.__name__ = pick.__qualname__ = name
+    return pick
+
+
+def _read(module: str, function: str) -> str:
+    """Return the text of a function as it stands in the file of its module."""
     spec = sys.modules[module].__spec__
     origin = (spec and spec.origin) or ""
     read = getattr(spec and spec.loader, "get_data", None)  # get_source would import a tokenizer
@@ -24,56 +129,73 @@ def read_source(module: str, function: str) -> str:
     return text[start : text.find("\n\n\n", start)].rstrip() if start else ""
 
 
-def cut_metric(function: "Callable[Sizes, Cost]", metric: str, module: str) -> "Callable[Sizes, int]":
-    """Return the function of one metric of ``function``, of the same sizes: without the steps of the others.
+def _import(module: str, steps: str) -> "Any":
+    """Return the module of steps beside another one."""
+    from importlib import import_module
 
-    Parameters
-    ----------
-    module
-        The name of the module that it is for.
-    """
-    name, place = f"{function.__name__}_{metric}", Cost._fields.index(metric)
-    text = read_source(function.__module__, function.__name__)
-    names = {**vars(sys.modules[function.__module__]), "__name__": module}
-    if text:
-        exec(compile(_cut(text, function.__name__, name, place), f"<{name}>", "exec"), names)  # our own text
+    return import_module(f"{module.rpartition('.')[0]}.{steps}")
+
+
+def _cut(name: str, text: str, module: str, steps: str | None) -> str:
+    """Return the text of a function that checks what another one does, and takes of its steps what it needs."""
+    head, _, body = text.partition(") -> ")
+    function = head[len("def ") : head.index("(")]
+    *statements, last = _split(body.partition(":\n")[2])
+    if last.startswith(_COMPUTE):
+        steps = last.split('"')[1]
+    own = [_read_step(statement) for statement in statements]
+    shared = _read_shared(module, steps, own) if steps else []
+    values = {target: value for target, value, _ in (*own, *shared)}
+    if f"{name}_{Cost._fields[0]}" in values:
+        result, returned = "Cost", f"Cost(({', '.join(f'{name}_{metric}' for metric in Cost._fields)}))"
+    elif name in values:
+        result, returned = "int", values[name]
     else:
-        whole: Callable[..., Cost] = function
-        names[name] = lambda **sizes: whole(**sizes)[place]
-        names[name].__name__ = names[name].__qualname__ = name
-    cut: Callable[Sizes, int] = names[name]
-    cut.__doc__ = f"Return ``{metric}`` of ``{function.__name__}`` with the same arguments."
-    return cut
-
-
-def _cut(text: str, function: str, name: str, place: int) -> str:
-    """Return the text of a function without what one of its results does not need."""
-    head, _, body = text.partition(") -> Cost:\n")
-    *statements, last = _split(body)
-    kept = last[last.index("((") + 2 : last.rindex("))")].split(",")[place].strip()
-    lines, needed = [f"    return {kept}\n"], {kept}
-    for statement in reversed(statements):
-        target, equals, value = statement.strip().partition(" = ")
-        if not (equals and target.isidentifier()):
-            needed |= _words(statement)
-        elif target in needed:
+        metrics = last[last.index("((") + 2 : last.rindex("))")].split(",")
+        result, returned = "int", metrics[Cost._fields.index(name.removeprefix(f"{function}_"))].strip()
+    lines, needed = [f"    return {returned}\n"], _words(returned)
+    for target, value, statement in reversed((*own, *shared)):
+        if not target or target in needed:
             needed |= _words(value)
-        else:
-            continue
-        lines.append(statement)
-    head = head.replace(f"def {function}(", f"def {name}(", 1)
-    text = "".join([head, ") -> int:\n", *reversed(lines)])
+            lines.append(statement)
+    header = f"def {name}{head[len('def ') + len(function) :]}) -> {result}:\n"
+    text = "".join([header, *reversed(lines)])
     for start in ("check_again(", "check_again(\n        "):  # itself, in one line or in several
         text = text.replace(f"{start}{function}, ", f"{start}{name}, ", 1)
     return text
 
 
+def _read_shared(module: str, steps: str, own: "Iterable[tuple[str, str, str]]") -> "list[tuple[str, str, str]]":
+    """Return the steps of a module; what a function computes itself has its name there."""
+    text = _read(_import(module, steps).__name__, steps.lstrip("_"))
+    *statements, _ = _split(text.partition(" -> dict[str, Bits]:\n")[2])
+    names = {value: target for target, value, _ in own if target}
+    known: dict[str, str] = {}
+    shared = []
+    for target, value, _ in map(_read_step, statements[1:]):  # behind the docstring
+        renamed = _rename(value, known)
+        first = names.setdefault(renamed, target)
+        if first != target and target[1:].isdecimal():  # a step, no result
+            known[target] = first
+        shared.append((target, renamed, f"    {target} = {renamed}\n"))
+    return shared
+
+
+def _read_step(statement: str) -> tuple[str, str, str]:
+    """Return what a statement assigns, and to which name; a check has none."""
+    target, equals, value = statement.strip().partition(" = ")
+    if equals and target.isidentifier():
+        return target, " ".join(value.split()), statement
+    return "", statement, statement
+
+
 def _split(body: str) -> list[str]:
-    """Return the statements of a function, each with all of its lines."""
+    """Return the statements of a function, each with all of its lines; the docstring is the first."""
     statements: list[str] = []
     for line in body.rstrip().splitlines(keepends=True):
         is_start = line[:4] == "    " and line[4] not in " )" and line[4:8] not in ("elif", "else")
-        if is_start:
+        in_docstring = len(statements) == 1 and statements[0].count('"""') == 1
+        if is_start and not in_docstring:
             statements.append(line)
         elif statements:
             statements[-1] += line
@@ -82,3 +204,11 @@ def _split(body: str) -> list[str]:
 
 def _words(text: str) -> set[str]:
     return set("".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split())
+
+
+def _rename(text: str, names: "Mapping[str, str]") -> str:
+    """Return text with other names in it."""
+    if not names.keys() & _words(text):
+        return text
+    marked = "".join(letter if letter.isalnum() or letter == "_" else f"\n{letter}\n" for letter in text)
+    return "".join(names.get(word, word) for word in marked.split("\n"))

@@ -35,6 +35,10 @@ _WITH_VALUE = frozenset(
         "--dtype",
         "--metric",
         "--layer",
+        "--card",
+        "--picture",
+        "--name",
+        "--engine",
     }
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from attrs import evolve
-from tests.fuzz import module_cases, question_cases, work_cases
+from tests.fuzz import measured_cases, module_cases, question_cases, work_cases
 from tests.fuzz.case import Case
 from tests.fuzz.values import Draw
 
@@ -16,6 +16,7 @@ _MAKERS: Final[tuple[tuple[float, Callable[[Draw], Case]], ...]] = (
     (15, work_cases.make_sweep),
     (4, question_cases.make_solve),
     (0.7, question_cases.make_study),
+    (1.5, measured_cases.make_calibrate),
     (13, module_cases.make_tree),
     (11, module_cases.make_coverage),
     (7, module_cases.make_compile),
@@ -41,6 +42,7 @@ _COMMANDS: Final = (
     "sweep",
     "solve",
     "study",
+    "calibrate",
     "models",
     "coverage",
     "verify",

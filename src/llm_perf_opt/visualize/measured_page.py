@@ -14,6 +14,12 @@ from llm_perf_opt.planning.measured.predict import find_condition_terms
 from llm_perf_opt.planning.measured.records import Condition, Measurement, read_conditions, read_measurements
 from llm_perf_opt.planning.time import Calibration, CalibrationPoint, list_calibrations, load_calibration
 from llm_perf_opt.planning.time.records import COEFFICIENTS
+from llm_perf_opt.visualize.calibration_tables import (
+    format_coefficient,
+    format_milliseconds,
+    format_ratio,
+    name_coefficient,
+)
 from llm_perf_opt.visualize.table import Table
 from modelmeter.support.markdown import escape_markdown
 
@@ -57,7 +63,11 @@ def render_measured_page() -> str:
                 for each in calibrations
             ],
             failures=[
-                {"id": row.measurement.id, "ratio": _ratio(row.point.relative_error), "why": row.condition.failure}
+                {
+                    "id": row.measurement.id,
+                    "ratio": format_ratio(row.point.relative_error),
+                    "why": row.condition.failure,
+                }
                 for row in everything
                 if row.condition.failure
             ],
@@ -89,7 +99,7 @@ def _list_rows(calibration: Calibration) -> Iterator[_Row]:
     points = {point.measurement_id: point for point in calibration.points}
     for measurement, condition in _pair():
         if condition.calibration == calibration.name:
-            terms = find_condition_terms(condition, calibration.coefficients.traffic)
+            terms = find_condition_terms(condition, calibration.coefficients.traffic, calibration.page_coefficients)
             yield _Row(
                 measurement=measurement,
                 condition=condition,
@@ -144,11 +154,11 @@ def _time_table(rows: Sequence[_Row]) -> Table:
                 row.measurement.id,
                 row.measurement.measured_what,
                 row.point.role,
-                _milliseconds(row.point.measured_seconds),
-                _milliseconds(row.point.predicted_seconds),
-                _ratio(row.point.relative_error),
-                "\u2013" if row.point.left_out_error is None else _ratio(row.point.left_out_error),
-                _milliseconds(row.bound_seconds),
+                format_milliseconds(row.point.measured_seconds),
+                format_milliseconds(row.point.predicted_seconds),
+                format_ratio(row.point.relative_error),
+                format_ratio(row.point.left_out_error),
+                format_milliseconds(row.bound_seconds),
             )
             for row in rows
         ),
@@ -182,8 +192,8 @@ def _coefficient_table(calibrations: Sequence[Calibration]) -> Table:
             ("traffic", *(each.coefficients.traffic for each in calibrations)),
             *(
                 (
-                    name.replace("_seconds", " (\u03bcs)").replace("_", " "),
-                    *(_number(each, name) for each in calibrations),
+                    name_coefficient(name),
+                    *(format_coefficient(each, name) for each in calibrations),
                 )
                 for name in COEFFICIENTS
             ),
@@ -224,19 +234,6 @@ def _source_table() -> Table:
         ),
         text_columns=6,
     )
-
-
-def _number(calibration: Calibration, name: str) -> str:
-    value: float = getattr(calibration.coefficients, name)
-    return f"{1e6 * value:,.4g}" if name.endswith("_seconds") else f"{value:.3f}"
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{1000 * seconds:.4g}"
-
-
-def _ratio(error: float) -> str:
-    return f"{1 + error:.2f}"
 
 
 def _percent(error: float | None) -> str:

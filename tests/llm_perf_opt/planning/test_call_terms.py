@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from attrs import evolve
 from predictions import make_hardware
 
 from llm_perf_opt.errors import RecordError
@@ -93,6 +94,18 @@ def test_an_estimate_has_its_bound_its_error_and_its_source_beside_it() -> None:
     assert estimate.bound_seconds == pytest.approx(12.5225, abs=1e-12)
     assert estimate.host_seconds == 15
     assert (estimate.provenance, estimate.relative_error, estimate.calibration) == ("calibrated", 0.25, "beads")
+
+
+def test_calls_that_look_at_pages_may_have_coefficients_of_their_own() -> None:
+    fused = make_coefficients(traffic="fused", page_host_seconds=3.0, step_seconds=1.0)
+    calibration = make_calibration(fused, page_coefficients=make_coefficients())
+    # 2.5 / 0.5 + 6.5 / 0.25 + 3.5225 / 0.125, as every operator runs alone; the host's 3 s for each of 5 pages stay.
+    estimate = estimate_seconds(calibration, make_hardware(), WORK)
+    assert estimate.seconds == pytest.approx(59.18, abs=1e-9)
+    assert (estimate.bound_seconds, estimate.host_seconds) == (pytest.approx(12.5225, abs=1e-12), 15)
+    # Without pages: 1 + 2.5 / 0.5 + 2.5 / 0.25 + 3.5 / 0.125.
+    estimate = estimate_seconds(calibration, make_hardware(), evolve(WORK, host_pages=0))
+    assert (estimate.seconds, estimate.bound_seconds, estimate.host_seconds) == (44, 8.5, 0)
 
 
 def test_without_a_calibration_there_is_the_bound_alone() -> None:

@@ -45,7 +45,7 @@ def test_the_points_of_a_calibration_are_what_its_coefficients_say(measurement_i
     assert condition.calibration is not None
     calibration = load_calibration(condition.calibration)
     point = {each.measurement_id: each for each in calibration.points}[measurement_id]
-    terms = find_condition_terms(condition, calibration.coefficients.traffic)
+    terms = find_condition_terms(condition, calibration.coefficients.traffic, calibration.page_coefficients)
     predicted = terms.predict_seconds(calibration.coefficients)
     assert predicted == pytest.approx(point.predicted_seconds, rel=1e-5)
     assert point.measured_seconds == pytest.approx(read_measurements()[measurement_id].value / 1000, rel=1e-5)

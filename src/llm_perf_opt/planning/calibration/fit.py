@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -88,14 +88,19 @@ class Fit:
     coefficients
         The numbers, those that were not free as they were.
     undetermined
-        Free coefficients that could be others without any predicted time being another.
+        Free coefficients whose relative standard error is above a half.
+    unseen
+        Those of them that could be others without any predicted time being another.
     """
 
     coefficients: Coefficients
-    undetermined: tuple[str, ...]
+    undetermined: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
-def fit_coefficients(points: Sequence[FitPoint], start: Coefficients, free: Sequence[Group]) -> Fit:
+def fit_coefficients(
+    points: Sequence[FitPoint], start: Coefficients, free: Sequence[Group], *, near: Coefficients | None = None
+) -> Fit:
     """Return the coefficients that come closest to measurements.
 
     The sum of the squares of the logarithms of predicted by measured times is least, with a loss that grows slowly
@@ -109,6 +114,8 @@ def fit_coefficients(points: Sequence[FitPoint], start: Coefficients, free: Sequ
         The coefficients that are not free.
     free
         Those that are, in groups that share a number.
+    near
+        Where to begin; else from a low and a high value of each of them, of which the best end counts.
 
     Raises
     ------
@@ -134,14 +141,23 @@ def fit_coefficients(points: Sequence[FitPoint], start: Coefficients, free: Sequ
 
     lower = [LEAST_EFFICIENCY if is_efficiency(group[0]) else 0.0 for group in free]
     upper = [1.0 if is_efficiency(group[0]) else math.inf for group in free]
-    starts = itertools.product(*(_EFFICIENCY_STARTS if is_efficiency(group[0]) else _TIME_STARTS for group in free))
+    starts: Iterable[tuple[float, ...]]
+    if near is None:
+        starts = itertools.product(*(_EFFICIENCY_STARTS if is_efficiency(group[0]) else _TIME_STARTS for group in free))
+    else:
+        starts = [tuple(getattr(near, group[0]) / scale for group, scale in zip(free, scales, strict=True))]
     found = [
         solve(residuals, list(values), bounds=(lower, upper), loss="cauchy", f_scale=_OUTLIER, xtol=1e-12, ftol=1e-12)
         for values in starts
     ]
     best = min(found, key=lambda each: (round(float(each.cost), 9), tuple(each.x)))
     coefficients = put([float(value) for value in best.x])
-    return Fit(coefficients=coefficients, undetermined=_find_undetermined(points, coefficients, free))
+    errors = _find_errors(points, coefficients, free)
+    return Fit(
+        coefficients=coefficients,
+        undetermined=tuple(name for name, error in errors.items() if error > _LARGEST_ERROR),
+        unseen=tuple(name for name, error in errors.items() if math.isinf(error)),
+    )
 
 
 def leave_one_out(points: Sequence[FitPoint], start: Coefficients, free: Sequence[Group]) -> list[float | None]:
@@ -151,10 +167,11 @@ def leave_one_out(points: Sequence[FitPoint], start: Coefficients, free: Sequenc
     """
     if len(points) <= len(free):
         return [None] * len(points)
+    whole = fit_coefficients(points, start, free).coefficients
     predicted: list[float | None] = []
     for index, point in enumerate(points):
-        fit = fit_coefficients([*points[:index], *points[index + 1 :]], start, free)
-        hangs = any(_hangs_on(point, fit.coefficients, group) for group in free if group[0] in fit.undetermined)
+        fit = fit_coefficients([*points[:index], *points[index + 1 :]], start, free, near=whole)
+        hangs = any(_hangs_on(point, fit.coefficients, group) for group in free if group[0] in fit.unseen)
         predicted.append(None if hangs else point.predict(fit.coefficients))
     return predicted
 
@@ -177,10 +194,11 @@ def round_coefficients(coefficients: Coefficients, digits: int = 4) -> Coefficie
     return coefficients.replace({name: float(f"{getattr(coefficients, name):.{digits}g}") for name in names})
 
 
-def _find_undetermined(
-    points: Sequence[FitPoint], coefficients: Coefficients, free: Sequence[Group]
-) -> tuple[str, ...]:
-    """Return the free coefficients whose relative standard error is large, by the Jacobian of relative times."""
+def _find_errors(points: Sequence[FitPoint], coefficients: Coefficients, free: Sequence[Group]) -> dict[str, float]:
+    """Return the relative standard error of each free coefficient, from the Jacobian of relative times.
+
+    It is infinite where a direction runs along the coefficient in which no predicted time changes.
+    """
     import numpy
 
     columns = []
@@ -200,12 +218,7 @@ def _find_undetermined(
         for place, part in enumerate(direction):
             if abs(float(part)) > _PART:
                 variances[place] += math.inf if seen < _UNSEEN else (float(part) * noise / seen) ** 2
-    return tuple(
-        name
-        for group, variance in zip(free, variances, strict=True)
-        for name in group
-        if math.sqrt(variance) > _LARGEST_ERROR
-    )
+    return {name: math.sqrt(variance) for group, variance in zip(free, variances, strict=True) for name in group}
 
 
 def _find_solver() -> Callable[..., Any]:

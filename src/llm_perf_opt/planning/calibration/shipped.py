@@ -48,6 +48,8 @@ class FitPlan:
         The coefficients that are fitted, in groups that share a number.
     taken
         Those that are another calibration's, by its name, after a point also another coefficient of it.
+    pages_as
+        The calibration, one before this, whose coefficients calls that look at pages have; None for the same.
     """
 
     name: str = field(validator=rules.IDENTIFIER)
@@ -61,6 +63,7 @@ class FitPlan:
         validator=rules.sequence(rules.sequence(rules.choice(*COEFFICIENTS))),
     )
     taken: Mapping[str, str] = field(validator=rules.mapping_of(rules.choice(*COEFFICIENTS), rules.IDENTIFIER))
+    pages_as: str | None = field(default=None, validator=rules.or_none(rules.IDENTIFIER))
     notes: str = field(validator=rules.TEXT)
 
 
@@ -94,15 +97,15 @@ def make_calibrations() -> tuple[Calibration, ...]:
     for plan in plans:
         # What is taken from a plan that comes later is of no measurement here: a wall time, or a page.
         start = _take(plan, fitted)
-        points = [point for _, point in _list_points(plan, "fitted")]
+        points = [point for _, point in _list_points(plan, fitted, "fitted")]
         free = list(plan.free)
-        fit = fit_coefficients(points, start, free) if free else Fit(coefficients=start, undetermined=())
+        fit = fit_coefficients(points, start, free) if free else Fit(coefficients=start)
         fitted[plan.name], undetermined[plan.name] = round_coefficients(fit.coefficients), fit.undetermined
-        points += [point for _, point in _list_points(plan, "checked")]
+        points += [point for _, point in _list_points(plan, fitted, "checked")]
         predictions = leave_one_out(points, start, free) if free else []
         left_out |= dict(zip((point.measurement_id for point in points), predictions, strict=True))
     whole = {plan.name: _take(plan, fitted, fitted[plan.name]) for plan in plans}
-    return tuple(_describe(plan, whole[plan.name], undetermined[plan.name], left_out) for plan in plans)
+    return tuple(_describe(plan, whole, undetermined[plan.name], left_out) for plan in plans)
 
 
 def render_calibrations() -> dict[str, str]:
@@ -123,12 +126,14 @@ def _take(plan: FitPlan, fitted: Mapping[str, Coefficients], base: Coefficients 
     return known.replace(changes)
 
 
-def _list_points(plan: FitPlan, role: Role) -> list[tuple[ConditionTerms, FitPoint]]:
+def _list_points(
+    plan: FitPlan, fitted: Mapping[str, Coefficients], role: Role
+) -> list[tuple[ConditionTerms, FitPoint]]:
     measurements = read_measurements()
     points = []
     for condition in read_conditions():
         if condition.calibration == plan.name and condition.role == role:
-            terms = find_condition_terms(condition, plan.traffic)
+            terms = find_condition_terms(condition, plan.traffic, fitted[plan.pages_as] if plan.pages_as else None)
             point = FitPoint(
                 measurement_id=condition.measurement_id,
                 measured_seconds=measurements[condition.measurement_id].seconds,
@@ -140,10 +145,14 @@ def _list_points(plan: FitPlan, role: Role) -> list[tuple[ConditionTerms, FitPoi
 
 
 def _describe(
-    plan: FitPlan, coefficients: Coefficients, undetermined: tuple[str, ...], left_out: Mapping[str, float | None]
+    plan: FitPlan,
+    whole: Mapping[str, Coefficients],
+    undetermined: tuple[str, ...],
+    left_out: Mapping[str, float | None],
 ) -> Calibration:
     roles: tuple[Role, ...] = get_args(Role)
-    points = {role: _list_points(plan, role) for role in roles}
+    points = {role: _list_points(plan, whole, role) for role in roles}
+    coefficients = whole[plan.name]
     return Calibration(
         name=plan.name,
         engine=plan.engine,
@@ -151,6 +160,7 @@ def _describe(
         cards=plan.cards,
         source=plan.source,
         coefficients=coefficients,
+        page_coefficients=whole[plan.pages_as] if plan.pages_as else None,
         origins=_list_origins(plan),
         undetermined=undetermined,
         fitted_range=_find_range([terms for terms, _ in points["fitted"]]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from attrs import frozen
 
 from llm_perf_opt.data.rationals import Rational
@@ -16,23 +18,36 @@ from llm_perf_opt.planning.work import OperatorWork, StageWork
 
 @frozen(kw_only=True)
 class ConditionTerms:
-    """The terms of the calls of a measured time, each with how many of them there are."""
+    """The terms of the calls of a measured time, each with how many of them there are.
+
+    Parameters
+    ----------
+    condition
+        What was measured.
+    calls
+        The terms of each call, and how many such calls there are.
+    page_coefficients
+        Those of calls that look at pages, where these are others.
+    """
 
     condition: Condition
     calls: tuple[tuple[CallTerms, Rational], ...]
+    page_coefficients: Coefficients | None = None
 
     def predict_seconds(self, coefficients: Coefficients) -> float:
-        """Return what coefficients make of the measured time."""
+        """Return what coefficients make of the measured time; calls that look at pages have theirs, if there are."""
+
+        def add_up(time: Callable[[CallTerms, Coefficients], float]) -> float:
+            return sum(time(call, self._choose(call, coefficients)) * float(count) for call, count in self.calls)
+
         quantity = self.condition.quantity
         if quantity == "time per launch":
-            seconds = sum(call.device_seconds(coefficients) * float(count) for call, count in self.calls)
-            return seconds / sum(call.launches * float(count) for call, count in self.calls)
+            return add_up(CallTerms.device_seconds) / self._count_launches()
         if quantity == "device time":
-            return sum(call.device_seconds(coefficients) * float(count) for call, count in self.calls)
-        seconds = sum(call.wall_seconds(coefficients) * float(count) for call, count in self.calls)
+            return add_up(CallTerms.device_seconds)
+        seconds = add_up(CallTerms.wall_seconds)
         if quantity == "latency":
-            pages = sum(call.host_pages for call, _ in self.calls)
-            seconds += coefficients.page_host_seconds * pages
+            seconds += coefficients.page_host_seconds * sum(call.host_pages for call, _ in self.calls)
             seconds += coefficients.request_host_seconds * self.condition.requests
         return seconds
 
@@ -40,13 +55,28 @@ class ConditionTerms:
     def bound_seconds(self) -> float:
         """The roofline of the measured calls."""
         seconds = sum(call.bound_seconds * float(count) for call, count in self.calls)
-        if self.condition.quantity == "time per launch":
-            return seconds / sum(call.launches * float(count) for call, count in self.calls)
-        return seconds
+        return seconds / self._count_launches() if self.condition.quantity == "time per launch" else seconds
+
+    def _choose(self, call: CallTerms, coefficients: Coefficients) -> Coefficients:
+        return coefficients if not call.host_pages or self.page_coefficients is None else self.page_coefficients
+
+    def _count_launches(self) -> float:
+        return sum(call.launches * float(count) for call, count in self.calls)
 
 
-def find_condition_terms(condition: Condition, traffic: Traffic) -> ConditionTerms:
+def find_condition_terms(
+    condition: Condition, traffic: Traffic, page_coefficients: Coefficients | None = None
+) -> ConditionTerms:
     """Return the terms of a measured time on its card.
+
+    Parameters
+    ----------
+    condition
+        What was measured.
+    traffic
+        Of the calls.
+    page_coefficients
+        Those of calls that look at pages, with their traffic, where these are others.
 
     Raises
     ------
@@ -55,17 +85,21 @@ def find_condition_terms(condition: Condition, traffic: Traffic) -> ConditionTer
     """
     if not condition.is_time or condition.card is None:
         raise RecordError("this is no time on a card", place=condition.measurement_id, found=condition.quantity)
-    card = find_hardware(condition.card)
+    card, served = find_hardware(condition.card), ServedModel(model=condition.model)
+
+    def find_part_terms(part: Part) -> CallTerms:
+        work = list_part_work(part, served)
+        used = page_coefficients.traffic if work.host_pages and page_coefficients is not None else traffic
+        return find_terms(work, card, used, dtype=condition.dtype)
+
     return ConditionTerms(
         condition=condition,
-        calls=tuple(
-            (find_terms(list_part_work(part, condition.model), card, traffic, dtype=condition.dtype), part.count)
-            for part in condition.parts
-        ),
+        calls=tuple((find_part_terms(part), part.count) for part in condition.parts),
+        page_coefficients=page_coefficients,
     )
 
 
-def list_part_work(part: Part, model: str) -> StageWork:
+def list_part_work(part: Part, served: ServedModel) -> StageWork:
     """Return the exact work of a part of a measurement, from the evaluators or as it is written.
 
     Raises
@@ -82,7 +116,17 @@ def list_part_work(part: Part, model: str) -> StageWork:
             for row in part.written
         )  # fmt: skip
         return StageWork(stage=part.stage, operators=operators)
-    served = ServedModel(model=model)
-    if part.stage == STEP:
-        return served.list_step_work(part.sizes["batch_size"], part.sizes["context_tokens"], modules=part.modules)
-    return served.list_stage_work(part.stage, modules=part.modules, **part.sizes)
+    return list_call_work(part.stage, part.sizes, served, modules=part.modules)
+
+
+def list_call_work(stage: str, sizes: Mapping[str, int], served: ServedModel, *, modules: str = "*") -> StageWork:
+    """Return the exact work of a call of a stage, or of a ``step`` of ``batch_size`` with ``context_tokens`` in all.
+
+    Raises
+    ------
+    WorkloadError
+        If the evaluators refuse a size.
+    """
+    if stage == STEP:
+        return served.list_step_work(sizes["batch_size"], sizes["context_tokens"], modules=modules)
+    return served.list_stage_work(stage, modules=modules, **sizes)

@@ -72,15 +72,16 @@ def estimate_seconds(
     RecordError
         If the card has no rate for the type.
     """
-    traffic: Traffic = "eager" if calibration is None else calibration.coefficients.traffic
+    used = None if calibration is None else calibration.find_coefficients(work.host_pages)
+    traffic: Traffic = "eager" if used is None else used.traffic
     terms = find_terms(work, card, traffic, dtype=dtype, float32_matmul_precision=float32_matmul_precision)
-    if calibration is None:
+    if calibration is None or used is None:
         return Estimate(
             seconds=terms.bound_seconds, bound_seconds=terms.bound_seconds, host_seconds=0.0, provenance="bound",
             relative_error=None, calibration=None,
         )  # fmt: skip
     return Estimate(
-        seconds=terms.wall_seconds(calibration.coefficients),
+        seconds=terms.wall_seconds(used),
         bound_seconds=terms.bound_seconds,
         host_seconds=calibration.coefficients.page_host_seconds * terms.host_pages,
         provenance="calibrated",

@@ -159,6 +159,9 @@ class Calibration:
         Where the measurements are from.
     coefficients
         The numbers.
+    page_coefficients
+        Those of calls that look at pages, where the engine runs these in another way; their times of the host are not
+        used. None where it does not.
     origins
         Of each coefficient, by name, how it is known: fitted, taken over from elsewhere, or not in the form.
     undetermined
@@ -187,6 +190,7 @@ class Calibration:
     dtype: str = field(default="bfloat16", validator=rules.IDENTIFIER)
     source: str = field(validator=rules.IDENTIFIER)
     coefficients: Coefficients = field(validator=rules.record(Coefficients))
+    page_coefficients: Coefficients | None = field(default=None, validator=rules.or_none(rules.record(Coefficients)))
     origins: Mapping[str, str] = field(validator=rules.mapping_of(rules.choice(*COEFFICIENTS), rules.IDENTIFIER))
     undetermined: tuple[str, ...] = field(
         default=(),
@@ -210,6 +214,10 @@ class Calibration:
                 "a coefficient does not say how it is known", place="origins", expected=", ".join(COEFFICIENTS),
                 found=f"none of {', '.join(missing)}",
             )  # fmt: skip
+
+    def find_coefficients(self, host_pages: int) -> Coefficients:
+        """Return the coefficients of a call, by how many pages the host prepares for it."""
+        return self.page_coefficients if host_pages and self.page_coefficients is not None else self.coefficients
 
     @property
     def checked(self) -> tuple[CalibrationPoint, ...]:

@@ -20,7 +20,6 @@ from modelmeter.core.functions import (
     Exceeds,
     FloorDiv,
     IntegerFunction,
-    RoutedReads,
     Size,
     Triangular,
     are_several,
@@ -236,18 +235,3 @@ def test_no_token_and_no_choice_read_nothing() -> None:
 def test_choosing_more_experts_than_there_are_is_refused() -> None:
     with pytest.raises(FormulaError, match="a token cannot choose more experts than there are"):
         expected_routed_reads(5, 6, 1, 7)
-
-
-# --- text --------------------------------------------------------------------------------------------------
-
-
-def test_the_latex_of_each_function() -> None:
-    assert sympy.latex(CeilDiv(x, 4)) == r"\left\lceil \frac{x}{4} \right\rceil"
-    assert sympy.latex(FloorDiv(x, y)) == r"\left\lfloor \frac{x}{y} \right\rfloor"
-    assert sympy.latex(Differs(x, y)) == r"\left[ x \ne y \right]"
-    assert sympy.latex(Equals(x, y)) == r"\left[ x = y \right]"
-    assert sympy.latex(Exceeds(x, 1)) == r"\left[ x > 1 \right]"
-    assert sympy.latex(Triangular(x)) == r"\frac{x \left(x + 1\right)}{2}"
-    assert sympy.latex(Triangular(x - 1)) == r"\frac{\left(x - 1\right) x}{2}"  # a sum has brackets, and n + 1 is x
-    assert sympy.latex(Triangular(x + 1)) == r"\frac{\left(x + 1\right) \left(x + 2\right)}{2}"
-    assert r"\left(1 - \frac{y}{x}\right)^{3}" in sympy.latex(RoutedReads(x, y, 3, 7))

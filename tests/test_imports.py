@@ -39,7 +39,7 @@ APPLICATION_FLOORS = (
     "data",
     "contracts utils library",
     "hardware profiles",
-    "terminal typeset defaults exit_codes",
+    "terminal defaults exit_codes",
     "arguments evaluators",
     "planning",
     "reporting sweep verification",

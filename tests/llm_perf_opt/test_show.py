@@ -26,7 +26,7 @@ class TestShow:
         result = run("show", "lm_head", "--metric", "tensor_core_flops")
         assert (result.code, result.err) == (0, "")
         assert f"tensor_core_flops = {2 * 1280 * 129280 * 913:,} FLOP" in result.out
-        assert "2 · in_features · num_tokens · out_features" in result.out
+        assert "2 · num_tokens · in_features · out_features" in result.out
         assert "io_bytes" not in result.out
         in_table = [line.split() for line in result.out.splitlines() if line.startswith(("in_", "out_", "num_"))]
         assert {words[0]: words[-1] for words in in_table} == {

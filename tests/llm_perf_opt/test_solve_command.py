@@ -58,11 +58,11 @@ def test_json_has_a_certificate_that_can_be_replayed(run: Run) -> None:
 @pytest.mark.parametrize(
     ("question", "latex"),
     [
-        (ATTENTION, r"\left\lceil{\tfrac{32\,224}{3}}\right\rceil"),
+        (ATTENTION, r"\left\lceil \tfrac{32\,224}{3} \right\rceil"),
         # 61,440 S^2 = 10^16 at S = 312,500 sqrt(15) / 3: 61,440 * 15 * 312,500^2 / 9 = 10^16.
         (
             "prefill.operator(scaled_dot_product_attention).tensor_core_flops >= 10 PFLOP",
-            r"\left\lceil{\tfrac{312\,500}{3} \, \sqrt{15}}\right\rceil",
+            r"\left\lceil \tfrac{312\,500}{3} \, \sqrt{15} \right\rceil",
         ),
         ("prefill.operator(mm).tensor_core_flops >= -1", "1"),
         ("prefill.weight_bytes <= 1 kB", r"\text{none}"),

@@ -9,6 +9,8 @@ from typing import Any
 from latex_reader import Number, Reader, split_equation
 
 from modelmeter.analysis.catalogue import LayerEntry
+from modelmeter.backends.latex.printer import print_display, print_latex
+from modelmeter.backends.presentation.tree import Display
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO
@@ -96,9 +98,9 @@ def formula_of_page(model: CompiledModel, page: str, metric: Shown) -> Size:
 
 def open_page(section: FormulaSection, sizes: Mapping[str, int]) -> Reader:
     """Return a reader that knows what the page says about itself, and the value of every size that it lists."""
-    reader = Reader({row.latex: sizes[row.name] for row in section.sizes})
+    reader = Reader({row.symbol.letter: sizes[row.name] for row in section.sizes})
     for part in section.parts:  # each may use the ones before it
-        reader.values[part.latex] = reader.read(part.definition)
+        reader.values[part.name.letter] = reader.read(print_latex(part.definition))
     return reader
 
 
@@ -108,13 +110,13 @@ def read_metric(section: FormulaSection, metric: Shown, sizes: Mapping[str, int]
     return read_blocks(section, metric, blocks, sizes)
 
 
-def read_blocks(section: FormulaSection, name: str, blocks: Sequence[str], sizes: Mapping[str, int]) -> Number:
+def read_blocks(section: FormulaSection, name: str, blocks: Sequence[Display], sizes: Mapping[str, int]) -> Number:
     """Return the value of what the first of ``blocks`` defines; the others are functions in it."""
     reader = open_page(section, sizes)
     for block in blocks[1:]:
-        left, right = split_equation(block)
+        left, right = split_equation(print_display(block))
         reader.values[left.partition("(")[0]] = _function(section, right, sizes)
-    left, right = split_equation(blocks[0])
+    left, right = split_equation(print_display(blocks[0]))
     assert left == rf"\mathtt{{{name.replace('_', chr(92) + '_')}}}"
     return reader.read(right)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import sympy
 
+from modelmeter.backends.latex.printer import print_latex
+from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.core.functions import ceil_div, floor_div, routed_reads
 from modelmeter.model.presentation import Abbreviation
 from modelmeter.models.deepseek_ocr.dimensions import symbol
@@ -12,7 +14,6 @@ from modelmeter.models.deepseek_ocr.latex_names import LATEX_NAMES
 from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.publishing.abbreviations import name_parts, used_abbreviations
 from modelmeter.publishing.formula import Formula, Part
-from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.support.errors import FormulaError
 
 N, E, k, d = (symbol(name) for name in ("num_tokens", "n_routed_experts", "num_experts_per_tok", "hidden_size"))
@@ -48,9 +49,9 @@ def test_the_grids_of_a_stage_differ_in_name() -> None:
 def test_a_definition_comes_after_those_that_it_uses() -> None:
     tokens = ceil_div(floor_div(symbol("view_size"), 16), 4)
     abbreviations = name_parts([], MODEL, PUBLISHED)
-    printer = FormulaPrinter({each.expression: each.latex for each in abbreviations}, names=LATEX_NAMES)
-    printer.print(tokens)
-    assert [(part.latex, text) for part, text in used_abbreviations(abbreviations, printer)] == [
+    reader = FormulaReader({each.expression: each.latex for each in abbreviations}, names=LATEX_NAMES)
+    reader.read(tokens)
+    assert [(part.latex, print_latex(text.inner)) for part, text in used_abbreviations(abbreviations, reader)] == [
         (r"g_{\mathrm{patch}}", r"\left\lfloor \frac{s}{16} \right\rfloor"),
         (r"g_{\mathrm{tok}}", r"\left\lceil \frac{g_{\mathrm{patch}}}{4} \right\rceil"),
     ]
@@ -73,7 +74,7 @@ def test_sizes_that_make_two_parts_one_or_plain_are_no_trouble() -> None:
 
 def test_two_parts_of_one_name_on_a_page_are_refused() -> None:
     parts = [Abbreviation(latex="x", meaning="", expression=floor_div(N, size)) for size in (2, 3)]
-    printer = FormulaPrinter({part.expression: part.latex for part in parts})
-    printer.print(parts[0].expression + parts[1].expression)
+    reader = FormulaReader({part.expression: part.latex for part in parts})
+    reader.read(parts[0].expression + parts[1].expression)
     with pytest.raises(FormulaError, match=r"one name.*x"):
-        used_abbreviations(parts, printer)
+        used_abbreviations(parts, reader)

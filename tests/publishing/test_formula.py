@@ -6,12 +6,13 @@ import pytest
 import sympy
 
 from modelmeter.algebra.polynomials import prove_equal
+from modelmeter.backends.latex.printer import print_display
+from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.core.functions import ceil_div, floor_div
 from modelmeter.models.deepseek_ocr.abbreviations import VIEWS
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.model import MODEL
 from modelmeter.publishing.formula import Formula, Part, arrange, arrange_part, typeset
-from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.support.errors import FormulaError
 
 N, d, w, a = (symbol(name) for name in ("num_tokens", "hidden_size", "weight_bits", "activation_bits"))
@@ -22,9 +23,9 @@ TILE_VIEWS = B * symbol("num_width_tiles") * symbol("num_height_tiles")
 
 def show(metric: str, source: sympy.Expr) -> tuple[str, ...]:
     part = arrange_part(metric, source, MODEL, label="vision", may_split_views=True)  # type: ignore[arg-type]  # a plain str
-    return typeset(
-        Formula(metric=metric, parts=(part,)), FormulaPrinter({TILES: r"\tau"}, names=MODEL.dimensions.latex)
-    )  # type: ignore[arg-type]
+    formula = Formula(metric=metric, parts=(part,))  # type: ignore[arg-type]
+    reader = FormulaReader({TILES: r"\tau"}, names=MODEL.dimensions.latex)
+    return tuple(map(print_display, typeset(formula, reader)))
 
 
 def view_cost(views: sympy.Expr, side: sympy.Expr) -> sympy.Expr:
@@ -91,20 +92,20 @@ def test_parts_are_labelled_with_their_stages() -> None:
     parts = tuple(
         Part(label=label, source=size * N, shown=size * N) for label, size in (("vision", d), ("prefill", 2 * d))
     )
-    printer = FormulaPrinter()
-    summed = typeset(Formula(metric="cuda_core_flops", parts=parts), printer)
-    assert summed == (
+    reader = FormulaReader()
+    (summed,) = typeset(Formula(metric="cuda_core_flops", parts=parts), reader)
+    assert print_display(summed) == (
         "\\begin{aligned}\n"
         "& \\mathtt{cuda\\_core\\_flops} = \\\\\n"
         "& \\quad N \\, d && \\text{(vision)} \\\\\n"
         "& \\quad {} + 2 \\, N \\, d && \\text{(prefill)}\n"
-        "\\end{aligned}",
+        "\\end{aligned}"
     )
-    largest = typeset(Formula(metric="cuda_core_flops", parts=parts, combination="max"), printer)
-    assert largest == (
+    (largest,) = typeset(Formula(metric="cuda_core_flops", parts=parts, combination="max"), reader)
+    assert print_display(largest) == (
         "\\begin{aligned}\n"
         "& \\mathtt{cuda\\_core\\_flops} = \\max\\bigl( \\\\\n"
         "& \\quad N \\, d, && \\text{(vision)} \\\\\n"
         "& \\quad 2 \\, N \\, d\\bigr) && \\text{(prefill)}\n"
-        "\\end{aligned}",
+        "\\end{aligned}"
     )

@@ -7,9 +7,10 @@ from math import ceil
 
 import pytest
 from attrs import evolve, fields
-from page_reader import WORKLOADS, build, entries, formula_of_layer, name_of, odd_sizes, open_page, read_metric
+from page_reader import WORKLOADS, build, entries, formula_of_layer, odd_sizes, open_page, read_metric
 
 from modelmeter.analysis.catalogue import LayerEntry
+from modelmeter.backends.latex.printer import print_latex
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
@@ -65,15 +66,17 @@ def test_operators_and_modules_inside_add_up_to_the_layer(compiled: CompiledMode
             continue
         reader = open_page(page.section, sizes)
         for metric in ("tensor_core_flops", "cuda_core_flops"):
-            own = sum((row.count * reader.read(getattr(row, metric)) for row in page.operators), start=Fraction(0))
+            own = sum(
+                (row.count * reader.read(print_latex(getattr(row, metric))) for row in page.operators),
+                start=Fraction(0),
+            )
             below = Fraction(0)
             for row in page.children:
                 # Sizes that are not listed are those of this layer, named parts included.
                 inner = {name: reader.values.get(LATEX_NAMES[name], size) for name, size in sizes.items()}
-                for size in row.sizes:
-                    latex, _, formula = size.partition(" = ")
-                    inner[name_of(latex)] = reader.read(formula)  # type: ignore[assignment]  # a share may be broken
-                calls = reader.read(row.count) * reader.read(row.times)
+                for symbol, formula in row.sizes:
+                    inner[symbol.name] = reader.read(print_latex(formula))  # type: ignore[assignment]  # a share may be broken
+                calls = reader.read(print_latex(row.count)) * reader.read(print_latex(row.times))
                 below += calls * read_metric(by_page[row.layer.page].section, metric, inner) if calls else 0
             assert own + below == read_metric(page.section, metric, sizes), (page.name, metric)
 
@@ -93,8 +96,8 @@ def test_the_elements_in_the_operator_table_are_the_layers_own(compiled: Compile
         for side in ("reads", "writes"):
             seen = dict.fromkeys(kinds.values(), Fraction(0))
             for row in page.operators:
-                for kind, latex in getattr(row, side):
-                    seen[kinds[kind]] += row.count * reader.read(latex)
+                for kind, elements in getattr(row, side):
+                    seen[kinds[kind]] += row.count * reader.read(print_latex(elements))
             expected = {
                 kind: sum(
                     (Fraction(evaluate(getattr(getattr(each, side), kind), sizes)) for each in layer.operators()),

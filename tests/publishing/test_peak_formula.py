@@ -6,10 +6,11 @@ import sympy
 
 from modelmeter.algebra.polynomials import prove_equal
 from modelmeter.analysis.peak import Candidate, Peak
+from modelmeter.backends.latex.printer import print_display
+from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.core.functions import Size, differs, equals, exceeds
 from modelmeter.models.deepseek_ocr.dimensions import symbol
 from modelmeter.models.deepseek_ocr.model import MODEL
-from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.publishing.peak_formula import PeakCase, PeakFormula, arrange_peak
 
 A, B, S, SIDE, TILE = map(symbol, ("activation_bits", "vision_batch_size", "seq_len", "base_size", "image_size"))
@@ -62,7 +63,7 @@ def test_operators_that_differ_between_the_kinds_are_listed() -> None:
         case = arrange_case(*sums)
         assert case.held is None
         assert [sympy.expand(row) for _, row in case.rows] == [sympy.expand(sum_) for sum_ in sums]
-        lines, functions = case.typeset("F", FormulaPrinter(names=MODEL.dimensions.latex))
+        lines, functions = case.typeset("F", FormulaReader(names=MODEL.dimensions.latex))
         assert (len(lines), functions) == (1 + len(sums), ())
 
 
@@ -71,7 +72,8 @@ def test_a_model_in_float32_is_a_case_of_its_own() -> None:
     found = arrange(11 * A * S, 32 * B * S, in_float32=(5 * 32 * S,))
     assert [case.condition for case in found.cases] == [CAST, IN_FLOAT32]
     assert [[layer for layer, _ in case.rows] for case in found.cases] == [["Layer0", "Layer1"], ["Layer2"]]
-    assert found.typeset(FormulaPrinter(names=MODEL.dimensions.latex)) == (
+    (text,) = map(print_display, found.typeset(FormulaReader(names=MODEL.dimensions.latex)))
+    assert text == (
         "\\begin{aligned}\n"
         "& \\mathtt{peak\\_activation\\_bytes} = "
         "\\tfrac{1}{8} \\, \\left[ b_{\\mathrm{a}} \\ne 32 \\right] \\, \\max\\bigl( \\\\\n"
@@ -79,7 +81,7 @@ def test_a_model_in_float32_is_a_case_of_its_own() -> None:
         "& \\quad 32 \\, B_{\\mathrm{vis}} \\, S\\bigr) && \\text{(Layer1)} \\\\\n"
         "& {} + \\tfrac{1}{8} \\, \\left[ b_{\\mathrm{a}} = 32 \\right] \\, "
         "\\bigl(160 \\, S\\bigr) && \\text{(Layer2)}\n"
-        "\\end{aligned}",
+        "\\end{aligned}"
     )
     assert {CAST, IN_FLOAT32} <= set(found.printed)
 
@@ -91,9 +93,8 @@ def test_the_functions_of_both_cases_come_after_the_peak_and_have_two_names() ->
             S + width * B * SIDE**2,
         )  # fmt: skip
 
-    peak, cast, in_float32 = arrange(*sums(A), in_float32=sums(32)).typeset(
-        FormulaPrinter(names=MODEL.dimensions.latex)
-    )
+    blocks = arrange(*sums(A), in_float32=sums(32)).typeset(FormulaReader(names=MODEL.dimensions.latex))
+    peak, cast, in_float32 = map(print_display, blocks)
     names = (r"F^{\mathrm{vision}}_{\mathrm{peak}}", r"F^{\mathrm{vision'}}_{\mathrm{peak}}")
     assert [peak.count(name) for name in names] == [2, 2]
     assert cast.startswith(f"\\begin{{aligned}}\n& {names[0]}(n, s) = \\max\\bigl(")
@@ -101,7 +102,7 @@ def test_the_functions_of_both_cases_come_after_the_peak_and_have_two_names() ->
 
 
 def test_a_peak_with_one_candidate_is_a_plain_formula() -> None:
-    (text,) = arrange(16 * A * B * S).typeset(FormulaPrinter(names=MODEL.dimensions.latex))
+    (text,) = map(print_display, arrange(16 * A * B * S).typeset(FormulaReader(names=MODEL.dimensions.latex)))
     assert text == (
         r"\mathtt{peak\_activation\_bytes} = \tfrac{1}{8} \, \left[ b_{\mathrm{a}} \ne 32 \right] \, "
         r"\bigl(16 \, b_{\mathrm{a}} \, B_{\mathrm{vis}} \, S\bigr)"

@@ -10,13 +10,13 @@ from page_reader import (
     WORKLOADS,
     build,
     formula_of_page,
-    name_of,
     odd_sizes,
     open_page,
     read_blocks,
     read_metric,
 )
 
+from modelmeter.backends.latex.printer import print_latex
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.metrics import FLOWS, FUSED_IO, METRICS, PEAK
@@ -135,7 +135,7 @@ def test_the_request_page_says_which_sizes_follow_from_others(compiled: Compiled
         sizes = {**odd_sizes(compiled, WORKLOADS[0]), **workload.dimension_values()}
         reader = open_page(page.section, sizes)
         for part in page.chained:
-            assert reader.read(part.definition) == sizes[name_of(part.latex)], part
+            assert reader.read(print_latex(part.definition)) == sizes[part.name.name], part
 
 
 def test_the_modules_of_a_stage_add_up_to_it(compiled: CompiledModel, pages: Pages) -> None:

@@ -56,7 +56,8 @@ def solve(
     """Answer a question about costs in closed form, with a proof."""
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.hardware import find_hardware
-    from modelmeter.publishing.latex import FormulaPrinter
+    from modelmeter.backends.latex.printer import print_latex
+    from modelmeter.backends.presentation.reader import FormulaReader
     from modelmeter.scaling import solve as answer
     from modelmeter.support.errors import WorkloadError
 
@@ -76,8 +77,8 @@ def solve(
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1))
     elif latex:
-        printer = FormulaPrinter(names=compiled.definition.dimensions.latex)
-        typer.echo(r"\text{none}" if found.formula is None else printer.print(found.formula))
+        reader = FormulaReader(names=compiled.definition.dimensions.latex)
+        typer.echo(r"\text{none}" if found.formula is None else print_latex(reader.read(found.formula)))
     else:
         typer.echo(describe(found, over, compiled))
 

@@ -7,9 +7,10 @@ from typing import Final
 
 import sympy
 
+from modelmeter.backends.latex.printer import print_latex
+from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.core.functions import BRACKETS, CeilDiv, FloorDiv, RoutedReads
 from modelmeter.core.symbols import Dimensions
-from modelmeter.publishing.latex import FormulaPrinter
 
 LONGEST: Final = 600
 """Characters of a formula that a page prints; a longer one is in the JSON only."""
@@ -17,27 +18,11 @@ LONGEST: Final = 600
 _MOST_PARTS: Final = 400
 
 
-class StatementPrinter(FormulaPrinter):
-    """Prints what statements have beside sizes: roundings of roots, and letters of their own."""
-
-    def _print_Symbol(self, expr: sympy.Symbol, style: str = "plain") -> str:  # noqa: N802 -- sympy's hook
-        return super()._print_Symbol(expr, style) if expr.name in self.names else str(expr.name)
-
-    def _print_floor(self, expr: sympy.Expr, exp: object = None) -> str:
-        return rf"\left\lfloor {self._print(expr.args[0])} \right\rfloor"
-
-    def _print_ceiling(self, expr: sympy.Expr, exp: object = None) -> str:
-        return rf"\left\lceil {self._print(expr.args[0])} \right\rceil"
-
-    def _print_Infinity(self, expr: sympy.Expr) -> str:  # noqa: N802 -- sympy's hook
-        return r"\infty"
-
-
 def to_latex(formula: sympy.Expr | None, dimensions: Dimensions) -> str | None:
     """Return a formula as LaTeX; None where there is none, or it is longer than a page has room for."""
     if formula is None or sum(1 for _ in sympy.preorder_traversal(formula)) > _MOST_PARTS:
         return None
-    text = StatementPrinter(names=dimensions.latex).print(formula)
+    text = print_latex(FormulaReader(names=dimensions.latex, has_letters=True).read(formula))
     return text if len(text) <= LONGEST else None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, TypeAlias
 
 import sympy
-from sympy.printing.latex import LatexPrinter
 
 from modelmeter.support.errors import FormulaError
 
@@ -20,15 +19,14 @@ Size: TypeAlias = int | sympy.Expr
 class IntegerFunction(sympy.Function):  # type: ignore[misc]  # sympy ships no types for Function
     """Base class: a function from integers to a non-negative integer, opaque to the algebra.
 
-    Subclasses give ``compute``, and ``latex_text`` with places for the arguments, which sympy's own printers read too.
-    What a function is in another language stands in the printer of that language, in one table.
+    Subclasses give ``compute``. What a function is in a language, of programs or of people, stands in the printer of
+    that language, in one table.
     """
 
     is_integer = True
     is_nonnegative = True
     is_commutative = True
     arity: ClassVar[int] = 2
-    latex_text: ClassVar[str]
 
     @classmethod
     def eval(cls, *arguments: sympy.Expr) -> sympy.Expr | None:
@@ -41,9 +39,6 @@ class IntegerFunction(sympy.Function):  # type: ignore[misc]  # sympy ships no t
     def compute(*arguments: int) -> int:
         """Return the value on Python integers, exactly."""
         raise NotImplementedError
-
-    def _latex(self, printer: LatexPrinter) -> str:
-        return self.latex_text.format(*(printer.doprint(argument) for argument in self.args))
 
 
 class _Rounded(IntegerFunction):
@@ -61,8 +56,6 @@ class _Rounded(IntegerFunction):
 class CeilDiv(_Rounded):
     """``ceil(a / b)`` for integers ``a >= 0`` and ``b > 0``."""
 
-    latex_text = r"\left\lceil \frac{{{0}}}{{{1}}} \right\rceil"
-
     @classmethod
     def eval(cls, a: sympy.Expr, b: sympy.Expr) -> sympy.Expr | None:
         if isinstance(a, CeilDiv) and b.is_Integer and a.args[1].is_Integer:
@@ -78,8 +71,6 @@ class CeilDiv(_Rounded):
 
 class FloorDiv(_Rounded):
     """``floor(a / b)`` for integers ``a >= 0`` and ``b > 0``."""
-
-    latex_text = r"\left\lfloor \frac{{{0}}}{{{1}}} \right\rfloor"
 
     @staticmethod
     def compute(*arguments: int) -> int:
@@ -118,7 +109,6 @@ class _Bracket(IntegerFunction):
 class Differs(_Bracket):
     """``[a != b]``: 1 where a resize, a padding or a copy is needed, else 0."""
 
-    latex_text = r"\left[ {0} \ne {1} \right]"
     holds_if_less = holds_if_more = True
 
 
@@ -127,14 +117,12 @@ class Equals(_Bracket):
     without negative terms every formula grows with its dimensions.
     """
 
-    latex_text = r"\left[ {0} = {1} \right]"
     holds_if_equal = True
 
 
 class Exceeds(_Bracket):
     """``[a > b]``: 1 where tiles are used, else 0."""
 
-    latex_text = r"\left[ {0} > {1} \right]"
     holds_if_more = True
 
 
@@ -165,14 +153,6 @@ class Triangular(IntegerFunction):
         (n,) = arguments
         return n * (n + 1) // 2
 
-    def _latex(self, printer: LatexPrinter) -> str:
-        (last,) = self.args
-        factors = (
-            rf"\left({printer.doprint(factor)}\right)" if factor.is_Add else printer.doprint(factor)
-            for factor in (last, last + 1)
-        )
-        return rf"\frac{{{' '.join(factors)}}}{{2}}"
-
 
 class RoutedReads(IntegerFunction):
     r"""Weight elements that ``N`` tokens read from ``E`` experts of ``W`` parameters, ``k`` experts a token.
@@ -183,10 +163,6 @@ class RoutedReads(IntegerFunction):
     """
 
     arity = 4
-    latex_text = (
-        r"\left\lfloor {0} \left(1 - \left(1 - \frac{{{1}}}{{{0}}}\right)^{{{2}}}\right)"
-        r" \cdot \left({3}\right) \right\rceil"
-    )
 
     @classmethod
     def eval(cls, *arguments: sympy.Expr) -> sympy.Expr | None:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 
 import sympy
 
+from modelmeter.backends.presentation.reader import FormulaReader
+from modelmeter.backends.presentation.tree import Named
 from modelmeter.core.functions import IntegerFunction, RoutedReads
 from modelmeter.core.symbols import symbol
 from modelmeter.layers.conv2d import convolved_size
 from modelmeter.model.definition import Model
 from modelmeter.model.presentation import Abbreviation
 from modelmeter.publishing.formula import Formula
-from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.support.errors import FormulaError
 
 
@@ -35,22 +36,25 @@ def name_parts(formulas: Iterable[Formula], model: Model, sizes: Mapping[str, in
 
 
 def used_abbreviations(
-    abbreviations: Iterable[Abbreviation], printer: FormulaPrinter
-) -> tuple[tuple[Abbreviation, str], ...]:
-    """Return the abbreviations that ``printer`` printed so far, each with the LaTeX of its definition.
+    abbreviations: Iterable[Abbreviation], reader: FormulaReader
+) -> tuple[tuple[Abbreviation, Named], ...]:
+    """Return the abbreviations that ``reader`` has read so far, each as it is shown.
 
     Raises
     ------
     FormulaError
         If two of them have one name.
     """
-    definitions: dict[str, tuple[Abbreviation, str]] = {}
+    definitions: dict[str, tuple[Abbreviation, Named]] = {}
     for abbreviation in reversed(tuple(abbreviations)):  # a definition uses the ones before it
-        if abbreviation.expression not in printer.used:
+        if abbreviation.expression not in reader.used:
             continue
         if abbreviation.latex in definitions:
             raise FormulaError("two parts of the formulas of a page have one name", found=abbreviation.latex)
-        definitions[abbreviation.latex] = (abbreviation, printer.define(abbreviation.expression))
+        definitions[abbreviation.latex] = (
+            abbreviation,
+            Named(abbreviation.latex, reader.define(abbreviation.expression)),
+        )
     return tuple(reversed(definitions.values()))
 
 

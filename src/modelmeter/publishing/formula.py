@@ -14,22 +14,35 @@ from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.polynomials import Polynomials, prove_equal, read_polynomials
 from modelmeter.algebra.readable import factor_polynomial
+from modelmeter.algebra.unevaluated import add, multiply, split_product
+from modelmeter.backends.presentation.layout import (
+    WIDTH,
+    Pieces,
+    bracket,
+    break_lines,
+    end,
+    equate,
+    indent,
+    join_term,
+    label_lines,
+)
+from modelmeter.backends.presentation.reader import FormulaReader
+from modelmeter.backends.presentation.tree import (
+    Application,
+    Display,
+    Fraction,
+    Line,
+    Number,
+    Piece,
+    Product,
+    Sign,
+    Word,
+)
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, FusedMetric, MetricName
 from modelmeter.core.symbols import STORAGE, symbol
 from modelmeter.model.definition import Model
 from modelmeter.model.presentation import Repetition
-from modelmeter.publishing.latex import (
-    WIDTH,
-    FormulaPrinter,
-    add,
-    align,
-    bracket,
-    break_lines,
-    multiply,
-    split_product,
-    visible_width,
-)
 from modelmeter.support.errors import FormulaError
 
 Shown = MetricName | FusedMetric
@@ -135,68 +148,68 @@ def is_flow(metric: Shown) -> bool:
     return METRIC_RECORDS[metric].is_flow
 
 
-def typeset(formula: Formula, printer: FormulaPrinter) -> tuple[str, ...]:
+def typeset(formula: Formula, reader: FormulaReader) -> tuple[Display, ...]:
     """Return the displayed formulas of a metric: the metric itself, then the functions that it uses."""
-    name = formula.metric.replace("_", r"\_")
-    blocks = [_join(rf"\mathtt{{{name}}}", formula, printer)]
+    blocks = [_join(Word(formula.metric), formula, reader)]
     for part in formula.parts:
         if part.per_view is not None and part.repetition is not None:
-            left = _write_call(formula.metric, part, part.repetition.parameters, printer)
-            blocks.append(_equate(left, _lines(formula.metric, part.per_view, printer)))
+            left = _write_call(formula.metric, part, part.repetition.parameters, reader)
+            blocks.append(equate(left, _lines(formula.metric, part.per_view, reader)))
     return tuple(blocks)
 
 
-def _join(name: str, formula: Formula, printer: FormulaPrinter) -> str:
+def _join(name: Word, formula: Formula, reader: FormulaReader) -> Display:
     if len(formula.parts) == 1:
-        return _equate(name, _part_lines(formula.metric, formula.parts[0], printer, WIDTH))
+        return equate(name, _part_lines(formula.metric, formula.parts[0], reader, WIDTH))
     is_sum = formula.combination == "sum"
-    lines = [f"{name} =" if is_sum else rf"{name} = \max\bigl("]
+    lines = [Line((name, Sign.EQUALS) if is_sum else (name, Sign.EQUALS, Sign.MAXIMUM, Sign.OPEN))]
     for index, part in enumerate(formula.parts):
-        first, *others = _part_lines(formula.metric, part, printer, WIDTH - len(part.label) - 4)
-        inner = [f"{{}} + {first}" if is_sum and index else first, *others]
-        if not is_sum:
-            inner[-1] += r"\bigr)" if index == len(formula.parts) - 1 else ","
-        inner[0] += rf" && \text{{({part.label})}}"
-        lines += [rf"\quad {line}" for line in inner]
-    return align(lines)
+        inner = _part_lines(formula.metric, part, reader, WIDTH - len(part.label) - 4)
+        if is_sum and index:
+            inner[0] = join_term(inner[0])
+        elif not is_sum:
+            inner = end(inner, Sign.CLOSE if index == len(formula.parts) - 1 else Sign.COMMA)
+        lines += label_lines(indent(inner), part.label)
+    return tuple(lines)
 
 
-def _part_lines(metric: Shown, part: Part, printer: FormulaPrinter, width: int) -> list[str]:
+def _part_lines(metric: Shown, part: Part, reader: FormulaReader, width: int) -> list[Pieces]:
     repetition = part.repetition
     if part.per_view is None or repetition is None:
-        return _lines(metric, part.shown, printer, width)
+        return _lines(metric, part.shown, reader, width)
     always, sometimes = (
-        _write_call(metric, part, view.sizes, printer) for view in (repetition.always, repetition.sometimes)
+        _write_call(metric, part, view.sizes, reader) for view in (repetition.always, repetition.sometimes)
     )
-    both = rf"{always} + {printer.print(repetition.condition)} \, {sometimes}"
-    factors = " ".join(rf"{printer.print(factor)} \," for factor in repetition.factors)
-    return [rf"{factors} \bigl({both}\bigr)"]
+    factors = (piece for factor in repetition.factors for piece in (reader.read(factor), Sign.TIMES))
+    both = (always, Sign.PLUS, reader.read(repetition.condition), Sign.TIMES, sometimes)
+    return bracket(tuple(factors), [both])
 
 
-def _lines(metric: Shown, shown: sympy.Expr, printer: FormulaPrinter, width: int = WIDTH) -> list[str]:
+EIGHTH: Final = Fraction(Number(1), Number(8), is_small=True)
+"""The bytes of one bit."""
+
+
+def _lines(metric: Shown, shown: sympy.Expr, reader: FormulaReader, width: int = WIDTH) -> list[Pieces]:
     """Return what a page shows in lines; bits as the bytes that they are."""
     if not is_bytes(metric) or shown == 0:
-        return break_lines(shown, printer, width)
-    eighth = sympy.Rational(1, 8)
+        return break_lines(reader.read(shown), width)
     if not shown.is_Add and not split_product(shown)[0].is_Integer:
-        return break_lines(multiply([eighth, shown]), printer, width)  # one fraction, not two side by side
-    lines = break_lines(shown, printer, width - 4)
+        # one fraction, not two side by side
+        return break_lines(reader.read(multiply([sympy.Rational(1, 8), shown])), width)
+    lines = break_lines(reader.read(shown), width - 4)
     if shown.is_Add:
-        return bracket(rf"{printer.print(eighth)} \, ", lines)
-    times = r"\cdot" if lines[0][0].isdigit() else r"\,"
-    return [f"{printer.print(eighth)} {times} {lines[0]}", *lines[1:]]
+        return bracket((EIGHTH, Sign.TIMES), lines)
+    return [(EIGHTH, Sign.DOT if _starts_with_digit(lines[0][0]) else Sign.TIMES, *lines[0]), *lines[1:]]
 
 
-def _equate(left: str, lines: Sequence[str]) -> str:
-    if len(lines) == 1 and visible_width(left + lines[0]) <= WIDTH:
-        return f"{left} = {lines[0]}"
-    return align([f"{left} =", *(rf"\quad {line}" for line in lines)])
+def _starts_with_digit(piece: Piece) -> bool:
+    """Tell whether what follows a fraction is a number, which would run into it."""
+    return isinstance(piece, Number) or (isinstance(piece, Product) and _starts_with_digit(piece.factors[0]))
 
 
-def _write_call(metric: Shown, part: Part, sizes: Sequence[sympy.Expr], printer: FormulaPrinter) -> str:
+def _write_call(metric: Shown, part: Part, sizes: Sequence[sympy.Expr], reader: FormulaReader) -> Application:
     """Return the function of a view at some sizes."""
-    function = rf"F^{{\mathrm{{{part.label}}}}}_{{\mathrm{{{METRIC_RECORDS[metric].short_name}}}}}"
-    return f"{function}({', '.join(map(printer.print, sizes))})"
+    return Application(part.label, METRIC_RECORDS[metric].short_name, tuple(map(reader.read, sizes)))
 
 
 def _find_view_cost(source: sympy.Expr, repetition: Repetition, model: Model) -> sympy.Expr | None:

@@ -11,6 +11,9 @@ from attrs import evolve
 from modelmeter.algebra.readable import factor_readably
 from modelmeter.analysis.bind import BoundCall
 from modelmeter.analysis.catalogue import LayerEntry, Occurrence
+from modelmeter.backends.latex.printer import print_latex
+from modelmeter.backends.presentation.reader import FormulaReader
+from modelmeter.backends.presentation.tree import Symbol, Tree
 from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
@@ -21,11 +24,10 @@ from modelmeter.layers.child import Child
 from modelmeter.layers.container import ModuleList, Sequential
 from modelmeter.publishing.conventions import describe_checks
 from modelmeter.publishing.formula import SHOWN, Formula, Shown, arrange_part
-from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.publishing.page_input import (
     PageInput,
     build_section,
-    make_printer,
+    make_reader,
     read_flags,
 )
 from modelmeter.publishing.page_spec import ChildRow, LayerPage, OccurrenceRow, PricedOperator, Share, ShareRow, Variant
@@ -44,8 +46,8 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[st
     calls = [call for bound in source.model.walk() for call in bound.calls if type(call.layer) is type(entry.layer)]
     values = {**source.defaults, **entry.sizes}
     formulas = _place_formulas(source, entry) if is_placed else _formulas(source, entry.layer)
-    printer, abbreviations = make_printer(formulas, source.definition, source.architecture if is_placed else {})
-    rows = _Rows(source, printer, fills=is_placed)
+    reader, abbreviations = make_reader(formulas, source.definition, source.architecture if is_placed else {})
+    rows = _Rows(source, reader, fills=is_placed)
     operators = rows.operators(entry.layer)
     children = tuple(rows.children(entry.layer, ""))
     stages = tuple(stage for stage in source.totals.by_stage if _takes_part(source, entry, stage))
@@ -58,7 +60,7 @@ def build_layer_page(source: PageInput, entry: LayerEntry, evidence: Sequence[st
         run=entry.occurrences[0].run,
         section=build_section(
             formulas,
-            printer,
+            reader,
             abbreviations,
             values,
             source.dimensions,
@@ -126,23 +128,23 @@ def _variants(source: PageInput, entry: LayerEntry, calls: list[BoundCall]) -> I
             for formula in _formulas(source, layer)
             if _size_of(layer, formula.metric) != _size_of(entry.layer, formula.metric)
         ]
-        printer, abbreviations = make_printer(formulas, source.definition, {})
+        reader, abbreviations = make_reader(formulas, source.definition, {})
         whole = {name: int(value) for name, value in values.items()}
         yield Variant(
             flags=tuple(flag for flag in flags if flag not in canonical),
             section=build_section(
-                formulas, printer, abbreviations, {**source.defaults, **whole}, source.dimensions, in_layer=True
+                formulas, reader, abbreviations, {**source.defaults, **whole}, source.dimensions, in_layer=True
             ),
         )
 
 
 class _Rows:
-    """Prints the operators and children of a layer, and remembers the formulas in them."""
+    """Reads the operators and children of a layer, and remembers the formulas in them."""
 
-    def __init__(self, source: PageInput, printer: FormulaPrinter, *, fills: bool) -> None:
+    def __init__(self, source: PageInput, reader: FormulaReader, *, fills: bool) -> None:
         self.printed: list[sympy.Expr] = []
         self._source = source
-        self._printer = printer
+        self._reader = reader
         self._fills = fills
 
     def operators(self, layer: BaseLayer) -> tuple[PricedOperator, ...]:
@@ -154,8 +156,8 @@ class _Rows:
             PricedOperator(
                 name=operator.name,
                 count=count,
-                tensor_core_flops=self._print(operator.tensor_core_flops),
-                cuda_core_flops=self._print(operator.cuda_core_flops),
+                tensor_core_flops=self._read(operator.tensor_core_flops),
+                cuda_core_flops=self._read(operator.cuda_core_flops),
                 reads=self._elements(operator.reads),
                 writes=self._elements(operator.writes),
             )
@@ -175,26 +177,26 @@ class _Rows:
     def _child_row(self, path: str, child: Child, called: BaseLayer, times: Size) -> ChildRow:
         entry = self._source.entries.get(type(called))
         latex = self._source.dimensions.latex
-        sizes = ((latex[name], self._print(size)) for name, size in called.own_sizes.items())
+        sizes = ((Symbol(name, latex[name]), self._read(size)) for name, size in called.own_sizes.items())
         return ChildRow(
             name=path,
             layer=self._source.link(called),
-            count=self._print(child.count),
+            count=self._read(child.count),
             repetition=REPETITIONS[child.repetition],
-            times=self._print(times),
-            sizes=tuple(f"{name} = {size}" for name, size in sizes if name != size),
+            times=self._read(times),
+            sizes=tuple((symbol, size) for symbol, size in sizes if print_latex(symbol) != print_latex(size)),
             flags=tuple(flag for flag in read_flags(called) if entry and flag not in read_flags(entry.layer)),
         )
 
-    def _elements(self, elements: Elements) -> tuple[tuple[str, str], ...]:
+    def _elements(self, elements: Elements) -> tuple[tuple[str, Tree], ...]:
         kinds = ((name, getattr(elements, kind)) for kind, name in _KINDS.items())
-        return tuple((name, self._print(count)) for name, count in kinds if count != 0)
+        return tuple((name, self._read(count)) for name, count in kinds if count != 0)
 
-    def _print(self, formula: Size) -> str:
+    def _read(self, formula: Size) -> Tree:
         expression = self._source.fill(formula) if self._fills else sympy.sympify(formula)
         shown = expression if expression.is_Atom else factor_readably(expression, self._source.dimensions)
         self.printed.append(shown)
-        return self._printer.print(shown)
+        return self._reader.read(shown)
 
 
 def _occurrence_row(
@@ -209,7 +211,10 @@ def _occurrence_row(
         path=occurrence.path,
         stage=occurrence.stage,
         times=times,
-        sizes=tuple((source.dimensions.latex[name], source.value(size)) for name, size in call.layer.own_sizes.items()),
+        sizes=tuple(
+            (Symbol(name, source.dimensions.latex[name]), source.value(size))
+            for name, size in call.layer.own_sizes.items()
+        ),
         flags=tuple(flag for flag in read_flags(call.layer) if flag not in canonical),
     )
 

@@ -14,6 +14,8 @@ from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.analysis.peak import Peak
 from modelmeter.analysis.totals import Totals
+from modelmeter.backends.presentation.reader import FormulaReader
+from modelmeter.backends.presentation.tree import Symbol
 from modelmeter.core.evaluate import Evaluator, evaluate
 from modelmeter.core.functions import RoutedReads, Size
 from modelmeter.core.metrics import FUSED_IO
@@ -24,7 +26,6 @@ from modelmeter.model.presentation import Abbreviation
 from modelmeter.model.request import fold_metric
 from modelmeter.publishing.abbreviations import name_parts, used_abbreviations
 from modelmeter.publishing.formula import Formula, Part, Shown, arrange_part, typeset
-from modelmeter.publishing.latex import FormulaPrinter
 from modelmeter.publishing.page_spec import FormulaSection, Link, MetricBlock, PartRow, SizeRow
 
 
@@ -140,18 +141,18 @@ class PageInput:
         return Link(title=type(layer).__name__, page=f"layers/{entry.name}.md" if entry else "")
 
 
-def make_printer(
+def make_reader(
     formulas: Sequence[Formula], model: Model, filled_in: Mapping[str, int]
-) -> tuple[FormulaPrinter, tuple[Abbreviation, ...]]:
-    """Return a printer that names the parts of ``formulas``, whose sizes are ``filled_in``, and these parts."""
+) -> tuple[FormulaReader, tuple[Abbreviation, ...]]:
+    """Return a reader that names the parts of ``formulas``, whose sizes are ``filled_in``, and these parts."""
     abbreviations = name_parts(formulas, model, filled_in)
     names = {abbreviation.expression: abbreviation.latex for abbreviation in abbreviations}
-    return FormulaPrinter(names, names=model.dimensions.latex), abbreviations
+    return FormulaReader(names, names=model.dimensions.latex), abbreviations
 
 
 def build_section(
     formulas: Sequence[Formula],
-    printer: FormulaPrinter,
+    reader: FormulaReader,
     abbreviations: Iterable[Abbreviation],
     values: Mapping[str, int],
     dimensions: Dimensions,
@@ -173,10 +174,10 @@ def build_section(
         Whether the sizes are those of one layer.
     """
     metrics = tuple(
-        MetricBlock(formula=formula, blocks=typeset(formula, printer), value=_value(formula, values))
+        MetricBlock(formula=formula, blocks=typeset(formula, reader), value=_value(formula, values))
         for formula in formulas
     )
-    parts = used_abbreviations(abbreviations, printer)
+    parts = used_abbreviations(abbreviations, reader)
     printed = [expression for block in metrics for expression in block.formula.printed]
     return FormulaSection(
         metrics=metrics,
@@ -185,8 +186,7 @@ def build_section(
             for name in dimensions.symbols_of(sympy.Tuple(*printed, *beside))
         ),
         parts=tuple(
-            PartRow(latex=abbreviation.latex, definition=definition, meaning=abbreviation.meaning)
-            for abbreviation, definition in parts
+            PartRow(name=named, definition=named.inner, meaning=abbreviation.meaning) for abbreviation, named in parts
         ),
         routes_experts=any(expression.has(RoutedReads) for expression in printed),
     )
@@ -196,8 +196,7 @@ def size_row(name: str, values: Mapping[str, int], dimensions: Dimensions, *, in
     """Return the row of a size of a model, or of one layer."""
     dimension = dimensions.describe_in_layer(name) if in_layer else dimensions.describe(name)
     return SizeRow(
-        latex=dimensions.latex[name],
-        name=name,
+        symbol=Symbol(name, dimensions.latex[name]),
         unit=dimension.unit,
         meaning=dimension.meaning,
         value=values.get(name),

@@ -1,6 +1,6 @@
-"""What the formula pages hold, before Markdown and LaTeX: records of formulas, numbers and plain text.
+"""What the formula pages hold, before any language: records of formulas, numbers and plain text.
 
-LaTeX in these records is of formulas only. All other text is plain, or as :mod:`modelmeter.publishing.text` reads it.
+Formulas are presentation trees. Text is plain, or as :mod:`modelmeter.publishing.text` reads it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from attrs import frozen
 
+from modelmeter.backends.presentation.tree import ONE, Display, Named, Number, Symbol, Tree
 from modelmeter.publishing.formula import Formula, Shown
 from modelmeter.publishing.peak_formula import PeakFormula
 
@@ -17,28 +18,32 @@ from modelmeter.publishing.peak_formula import PeakFormula
 class SizeRow:
     """A size: how it is written, what it is, and its value if it has one by default."""
 
-    latex: str
-    name: str
+    symbol: Symbol
     unit: str
     meaning: str
     value: int | None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.symbol.name
 
 
 @frozen(kw_only=True)
 class PartRow:
     """A part of the formulas that has a name: what it stands for."""
 
-    latex: str
-    definition: str
+    name: Named | Symbol
+    definition: Tree
     meaning: str
 
 
 @frozen(kw_only=True)
 class MetricBlock:
-    """A metric on a page: its formula, as displayed LaTeX, and its value."""
+    """A metric on a page: its formula, as it is displayed, and its value."""
 
     formula: Formula
-    blocks: tuple[str, ...]
+    blocks: tuple[Display, ...]
     value: int
 
     @property
@@ -49,13 +54,13 @@ class MetricBlock:
 
 @frozen(kw_only=True)
 class PeakBlock:
-    """The peak of the activations: its formula, also as displayed LaTeX, its value, and where it is by default.
+    """The peak of the activations: its formula, also as it is displayed, its value, and where it is by default.
 
     That of a request has no formula of its own: it is the largest of its stages.
     """
 
     formula: PeakFormula | None
-    blocks: tuple[str, ...]
+    blocks: tuple[Display, ...]
     value: int
     place: Link
 
@@ -95,37 +100,47 @@ class Link:
 
 @frozen(kw_only=True)
 class PricedOperator:
-    """An operator of a layer's own forward, as LaTeX; elements by what stores them."""
+    """An operator of a layer's own forward; elements by what stores them."""
 
     name: str
     count: int
-    tensor_core_flops: str
-    cuda_core_flops: str
-    reads: tuple[tuple[str, str], ...]
-    writes: tuple[tuple[str, str], ...]
+    tensor_core_flops: Tree
+    cuda_core_flops: Tree
+    reads: tuple[tuple[str, Tree], ...]
+    writes: tuple[tuple[str, Tree], ...]
 
 
 @frozen(kw_only=True)
 class ChildRow:
-    """A module inside a layer: attribute name, how many of it, how often called, and at which sizes, as LaTeX."""
+    """A module inside a layer: attribute name, how many of it, how often called, and at which sizes."""
 
     name: str
     layer: Link
-    count: str
+    count: Tree
     repetition: str
-    times: str
-    sizes: tuple[str, ...]
+    times: Tree
+    sizes: tuple[tuple[Symbol, Tree], ...]
     flags: tuple[str, ...]
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one of it."""
+        return self.count == ONE
+
+    @property
+    def is_called(self) -> bool:
+        """Whether it is called, not only stored."""
+        return self.times != Number(0)
 
 
 @frozen(kw_only=True)
 class OccurrenceRow:
-    """A call of a layer in the model: how often in a request, and its sizes by their LaTeX."""
+    """A call of a layer in the model: how often in a request, and its sizes."""
 
     path: str
     stage: str
     times: int
-    sizes: tuple[tuple[str, int | Fraction], ...]
+    sizes: tuple[tuple[Symbol, int | Fraction], ...]
     flags: tuple[str, ...]
 
 

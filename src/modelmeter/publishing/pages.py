@@ -12,6 +12,9 @@ from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.catalogue import LayerEntry
 from modelmeter.analysis.peak import Peak
 from modelmeter.analysis.totals import Totals
+from modelmeter.backends.latex import printer as latex
+from modelmeter.backends.markdown import printer as markdown
+from modelmeter.backends.presentation.tree import Sign
 from modelmeter.core.metrics import METRIC_RECORDS, METRICS, PEAK
 from modelmeter.core.operator_table import (
     FRESH_MEMORY,
@@ -141,14 +144,14 @@ def _render(pages: Pages, definition: Model, model: BoundModule, *, name: str, h
         "peak_checks": definition.checks.peaks,
         "training": TRAINING_STEP,
     }
-    markdown, latex = _markdown_environment(), _latex_environment()
-    texts = {"README.md": markdown.get_template("formula_index.md.jinja").render(**common)}
-    layer, stage = (markdown.get_template(f"{kind}_page.md.jinja") for kind in ("layer", "stage"))
+    of_markdown, of_latex = _markdown_environment(), _latex_environment()
+    texts = {"README.md": of_markdown.get_template("formula_index.md.jinja").render(**common)}
+    layer, stage = (of_markdown.get_template(f"{kind}_page.md.jinja") for kind in ("layer", "stage"))
     for page in pages.layers:
         texts[f"layers/{page.name}.md"] = layer.render(page=page, **common)
     for stage_page in pages.stages:
         texts[f"stages/{stage_page.name}.md"] = stage.render(page=stage_page, **common)
-    texts["formulas.tex"] = latex.get_template("formulas.tex.jinja").render(**common)
+    texts["formulas.tex"] = of_latex.get_template("formulas.tex.jinja").render(**common)
     return {path: _tidy(rendered) for path, rendered in texts.items()}
 
 
@@ -170,6 +173,7 @@ def _markdown_environment() -> Environment:
     )  # fmt: skip
     environment.filters.update(_number_filters(escape_markdown))
     environment.filters.update(markdown=text.to_markdown, plain=escape_markdown)
+    environment.globals.update(inline=markdown.print_inline, block=markdown.print_block, EQUALS=Sign.EQUALS)
     return environment
 
 
@@ -181,6 +185,7 @@ def _latex_environment() -> Environment:
     )  # fmt: skip
     environment.filters = {**environment.filters, **_number_filters(text.escape_latex)}
     environment.filters.update(latex=text.to_latex, plain=text.escape_latex)
+    environment.globals = {**environment.globals, "inline": latex.print_inline, "block": latex.print_block}
     return environment
 
 

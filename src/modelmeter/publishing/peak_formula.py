@@ -11,11 +11,23 @@ from operator import and_
 from typing import Final
 
 import sympy
-from attrs import frozen
+from attrs import evolve, frozen
 from sympy.polys.rings import PolyElement
 
 from modelmeter.algebra.polynomials import Polynomials, read_polynomials
+from modelmeter.algebra.unevaluated import multiply
 from modelmeter.analysis.peak import Candidate, Peak
+from modelmeter.backends.presentation.layout import (
+    WIDTH,
+    Pieces,
+    bracket,
+    break_lines,
+    end,
+    indent,
+    label_lines,
+)
+from modelmeter.backends.presentation.reader import FormulaReader
+from modelmeter.backends.presentation.tree import Application, Display, Line, Sign, Word
 from modelmeter.core.cost import FLOAT32_BITS
 from modelmeter.core.functions import BRACKETS, equals
 from modelmeter.core.metrics import PEAK
@@ -23,13 +35,7 @@ from modelmeter.core.symbols import symbol
 from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST
 from modelmeter.model.definition import Model
 from modelmeter.model.presentation import Repetition
-from modelmeter.publishing.formula import arrange_bits
-from modelmeter.publishing.latex import WIDTH, FormulaPrinter, align, bracket, break_lines, multiply
-
-EIGHTH: Final = sympy.Rational(1, 8)
-"""The bytes of one bit."""
-
-_NAME = rf"\mathtt{{{PEAK}}}".replace("_", r"\_")
+from modelmeter.publishing.formula import EIGHTH, arrange_bits
 
 _CASES: Final = (
     sympy.sympify(ACTIVATIONS_ARE_CAST),
@@ -70,25 +76,28 @@ class PeakCase:
             of_views = (*self.held, self.repetition.condition, *(size for kind in kinds for size in kind))
         return (self.condition, *(row for _, row in self.rows), *of_views)
 
-    def typeset(self, function: str, printer: FormulaPrinter) -> tuple[list[str], tuple[str, ...]]:
-        """Return the lines of the peak, and the displayed ``function`` of a kind of views that it uses, if any."""
-        head = rf"{printer.print(EIGHTH)} \, {printer.print(self.condition)} \, "
-        rows = [(layer, break_lines(row, printer, WIDTH - 24)) for layer, row in self.rows]
+    def typeset(self, of: str, reader: FormulaReader) -> tuple[list[Line], tuple[Display, ...]]:
+        """Return the lines of the peak, and the displayed function of a kind of views that it uses, if any.
+
+        ``of`` is what that function is of.
+        """
+        head = (EIGHTH, Sign.TIMES, reader.read(self.condition), Sign.TIMES)
+        rows = [(layer, break_lines(reader.read(row), WIDTH - 24)) for layer, row in self.rows]
         repetition = self.repetition
         if self.held is None or repetition is None:
             return _list_rows(head, rows), ()
         always, sometimes = repetition.always, repetition.sometimes
         of_always, of_sometimes, of_any = (
-            f"{function}({', '.join(map(printer.print, sizes))})"
+            Application(of, "peak", tuple(map(reader.read, sizes)))
             for sizes in (always.sizes, sometimes.sizes, repetition.parameters)
         )
-        beside_always, beside_sometimes = (break_lines(held, printer, WIDTH - 24) for held in self.held)
-        condition = rf"{printer.print(repetition.condition)} \, "
+        beside_always, beside_sometimes = (break_lines(reader.read(held), WIDTH - 24) for held in self.held)
+        condition = (reader.read(repetition.condition), Sign.TIMES)
         kinds = [
-            (always.name, _end(beside_always, f" + {of_always}")),
-            (sometimes.name, bracket(condition, _end(beside_sometimes, f" + {of_sometimes}"))),
+            (always.name, end(beside_always, Sign.PLUS, of_always)),
+            (sometimes.name, bracket(condition, end(beside_sometimes, Sign.PLUS, of_sometimes))),
         ]
-        return _list_rows(head, kinds), (align(_list_rows(f"{of_any} = ", rows)),)
+        return _list_rows(head, kinds), (tuple(_list_rows((of_any, Sign.EQUALS), rows)),)
 
 
 @frozen(kw_only=True)
@@ -101,19 +110,20 @@ class PeakFormula:
     @property
     def printed(self) -> tuple[sympy.Expr, ...]:
         """Every expression that the page prints."""
-        return (EIGHTH, *(expression for case in self.cases for expression in case.printed))
+        return tuple(expression for case in self.cases for expression in case.printed)
 
-    def typeset(self, printer: FormulaPrinter) -> tuple[str, ...]:
+    def typeset(self, reader: FormulaReader) -> tuple[Display, ...]:
         """Return the displayed formulas: the peak, then the functions of a kind of views that it uses."""
-        lines: list[str] = []
-        functions: list[str] = []
+        lines: list[Line] = []
+        functions: list[Display] = []
         for number, case in enumerate(self.cases):
-            function = rf"F^{{\mathrm{{{self.stage}{chr(39) * number}}}}}_{{\mathrm{{peak}}}}"
-            (first, *rest), used = case.typeset(function, printer)
-            lines += [f"{'{} +' if number else f'{_NAME} ='} {first}", *rest]
+            (first, *rest), used = case.typeset(f"{self.stage}{chr(39) * number}", reader)
+            start = (Sign.PLUS,) if number else (Word(PEAK), Sign.EQUALS)
+            lines += [evolve(first, pieces=(*start, *first.pieces)), *rest]
             functions += used
-        # A line alone has nothing to be aligned with.
-        return (align(lines) if len(lines) > 1 else lines[0].partition(" && ")[0], *functions)
+        if len(lines) == 1:
+            lines = [Line(lines[0].pieces)]  # a line alone has nothing to be told apart from
+        return (tuple(lines), *functions)
 
 
 def arrange_peak(stage: str, peak: Peak, model: Model) -> PeakFormula:
@@ -139,22 +149,16 @@ def _arrange_case(condition: sympy.Expr, operators: Sequence[Candidate], model: 
     )
 
 
-def _list_rows(head: str, rows: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
+def _list_rows(head: Pieces, rows: Sequence[tuple[str, Sequence[Pieces]]]) -> list[Line]:
     """Return the lines of a maximum after ``head``, of each row with its label; of one row, that row."""
     if len(rows) == 1:
         ((label, only),) = rows
-        first, *others = bracket(head, only)
-        return [rf"{first} && \text{{({label})}}", *others]
-    lines = [rf"{head}\max\bigl("]
-    for index, (label, (first, *others)) in enumerate(rows):
-        inner = _end([first, *others], r"\bigr)" if index == len(rows) - 1 else ",")
-        inner[0] += rf" && \text{{({label})}}"
-        lines += [rf"\quad {line}" for line in inner]
+        return label_lines(bracket(head, only), label)
+    lines = [Line((*head, Sign.MAXIMUM, Sign.OPEN))]
+    for index, (label, row) in enumerate(rows):
+        inner = end(row, Sign.CLOSE if index == len(rows) - 1 else Sign.COMMA)
+        lines += label_lines(indent(inner), label)
     return lines
-
-
-def _end(lines: Sequence[str], end: str) -> list[str]:
-    return [*lines[:-1], lines[-1] + end]
 
 
 def _split_views(

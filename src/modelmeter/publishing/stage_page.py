@@ -9,6 +9,7 @@ from math import ceil
 import sympy
 
 from modelmeter.analysis.bind import BoundModule
+from modelmeter.backends.presentation.tree import Display, Symbol
 from modelmeter.core.metrics import FLOWS, METRICS, MetricName
 from modelmeter.layers.container import ModuleList
 from modelmeter.model.definition import Derivation
@@ -17,7 +18,7 @@ from modelmeter.model.stages import REQUEST
 from modelmeter.publishing.conventions import REQUEST_CHECKS, REQUEST_MEANING, describe_stage_checks
 from modelmeter.publishing.formula import SHOWN, Formula, Shown, arrange_part
 from modelmeter.publishing.layer_page import outermost_paths
-from modelmeter.publishing.page_input import PageInput, build_section, make_printer
+from modelmeter.publishing.page_input import PageInput, build_section, make_reader
 from modelmeter.publishing.page_spec import Link, ModuleRow, PartRow, PeakBlock, Share, ShareRow, StagePage
 from modelmeter.publishing.peak_formula import PeakFormula, arrange_peak
 
@@ -27,15 +28,13 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
     root = source.model.node.path
     meanings = {each.name: each.meaning for each in source.definition.stages}
     formulas = [Formula(metric=metric, parts=(source.arrange_stage(root, stage, metric),)) for metric in SHOWN]
-    printer, abbreviations = make_printer(formulas, source.definition, source.architecture)
+    reader, abbreviations = make_reader(formulas, source.definition, source.architecture)
     peak = arrange_peak(stage, source.peaks[stage], source.definition)
-    peak_blocks = peak.typeset(printer)  # before the section, which explains all that was printed
+    peak_blocks = peak.typeset(reader)  # before the section, which explains all that was printed
     return StagePage(
         name=stage,
         description=meanings[stage],
-        section=build_section(
-            formulas, printer, abbreviations, source.defaults, source.dimensions, beside=peak.printed
-        ),
+        section=build_section(formulas, reader, abbreviations, source.defaults, source.dimensions, beside=peak.printed),
         peak=_build_peak(source, stage, peak, peak_blocks),
         chained=(),
         shares=tuple(
@@ -59,9 +58,13 @@ def build_request_page(source: PageInput) -> StagePage:
     """Return the page of all stages together, with the sizes that follow from others in a request."""
     formulas = [_request_formula(source, metric) for metric in SHOWN]
     chained = chain_sizes(source)
-    printer, abbreviations = make_printer(formulas, source.definition, source.architecture)
+    reader, abbreviations = make_reader(formulas, source.definition, source.architecture)
     rows = tuple(
-        PartRow(latex=source.dimensions.latex[size.name], definition=printer.print(formula), meaning=size.meaning)
+        PartRow(
+            name=Symbol(size.name, source.dimensions.latex[size.name]),
+            definition=reader.read(formula),
+            meaning=size.meaning,
+        )
         for size, formula in chained
     )
     return StagePage(
@@ -69,7 +72,7 @@ def build_request_page(source: PageInput) -> StagePage:
         description=REQUEST_MEANING,
         section=build_section(
             formulas,
-            printer,
+            reader,
             abbreviations,
             source.defaults,
             source.dimensions,
@@ -97,7 +100,7 @@ def build_request_page(source: PageInput) -> StagePage:
     )
 
 
-def _build_peak(source: PageInput, stage: str, formula: PeakFormula, blocks: tuple[str, ...]) -> PeakBlock:
+def _build_peak(source: PageInput, stage: str, formula: PeakFormula, blocks: tuple[Display, ...]) -> PeakBlock:
     largest = max(source.peaks[stage].operators, key=lambda operator: source.value(operator.bits))
     entry = next((entry for entry in source.catalogue if type(entry.layer).__name__ == largest.layer), None)
     return PeakBlock(

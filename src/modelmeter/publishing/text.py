@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from modelmeter.publishing.latex import group_digits
+from modelmeter.backends.latex.printer import group_digits
 from modelmeter.support.errors import FormulaError
 from modelmeter.support.markdown import escape_markdown
 

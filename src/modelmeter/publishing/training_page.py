@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from modelmeter.backends.presentation.tree import Symbol
 from modelmeter.core.cost import Cost, Precision
 from modelmeter.core.metrics import METRICS, MetricName
 from modelmeter.core.symbols import names_of
@@ -13,7 +14,7 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.model.stages import TRAINING_STEP, TrainingStep
 from modelmeter.publishing.conventions import describe_stage_checks
 from modelmeter.publishing.formula import Formula, arrange_part
-from modelmeter.publishing.page_input import PageInput, build_section, make_printer
+from modelmeter.publishing.page_input import PageInput, build_section, make_reader
 from modelmeter.publishing.page_spec import ModuleRow, PartRow, Share, StagePage
 from modelmeter.publishing.stage_page import chain_sizes
 
@@ -30,14 +31,14 @@ def build_training_page(source: PageInput, training: TrainingStep, evidence: Seq
     ]
     used = {name for metric in METRICS for name in names_of(cost[metric])}
     chained = [(size, formula) for size, formula in chain_sizes(source) if size.name in used]
-    printer, abbreviations = make_printer(formulas, model, source.architecture)
+    reader, abbreviations = make_reader(formulas, model, source.architecture)
     totals = _evaluate(source, whole.training_cost)
     return StagePage(
         name=TRAINING_STEP,
         description=training.meaning,
         section=build_section(
             formulas,
-            printer,
+            reader,
             abbreviations,
             source.defaults,
             source.dimensions,
@@ -45,7 +46,11 @@ def build_training_page(source: PageInput, training: TrainingStep, evidence: Seq
         ),
         peak=None,  # a training step keeps the activations for its backward
         chained=tuple(
-            PartRow(latex=source.dimensions.latex[size.name], definition=printer.print(formula), meaning=size.meaning)
+            PartRow(
+                name=Symbol(size.name, source.dimensions.latex[size.name]),
+                definition=reader.read(formula),
+                meaning=size.meaning,
+            )
             for size, formula in chained
         ),
         shares=(),

@@ -8,8 +8,9 @@ from typing import Any
 
 import sympy
 from attrs import frozen
-from sympy.printing.latex import latex
 
+from modelmeter.backends.latex.printer import print_latex
+from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.scaling import terms
 from modelmeter.scaling.certificate import Certificate
 from modelmeter.scaling.domain import Domain, number_to_json
@@ -105,7 +106,7 @@ class Statement:
     @property
     def latex(self) -> str:
         """The formula as LaTeX."""
-        return "" if self.formula is None else str(latex(self.formula))
+        return "" if self.formula is None else print_latex(FormulaReader(has_letters=True).read(self.formula))
 
     def at(self, **sizes: int) -> Number | None:
         """Return what the formula is at numbers for its free sizes; None where there is no answer.

@@ -11,12 +11,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sympy import prime
 
 from modelmeter.algebra.readable import factor_readably
+from modelmeter.backends.latex.printer import print_display, print_latex
+from modelmeter.backends.presentation.layout import Pieces, bracket, break_lines, end
+from modelmeter.backends.presentation.reader import FormulaReader
+from modelmeter.backends.presentation.tree import Group, Line, Sign
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, bounded_routed_reads
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.proofs.foreign_bytes.expert_causes import TAKING_PART
-from modelmeter.publishing.latex import FormulaPrinter, align, bracket, break_lines
 from modelmeter.publishing.text import format_number
 from modelmeter.support.markdown import escape_markdown
 from modelmeter.verify.foreign_bytes.causes import Cause
@@ -56,13 +59,13 @@ def render_page(sections: Sequence[Section], architecture: DeepSeekOCRArchitectu
     environment.filters.update(number=_number, ratio=_ratio)
     causes = {cause.name: cause for section in sections for cause, _ in section.traffic.causes}
     names = {name for cause in causes.values() for name in DIMENSIONS.symbols_of(cause.each_bytes * cause.times)}
-    printer = FormulaPrinter(names=DIMENSIONS.latex)
+    reader = FormulaReader(names=DIMENSIONS.latex)
     return environment.get_template("bytes.md.jinja").render(
         sections=sections,
         versions={package: version(package).partition("+")[0] for package in ("torch", "transformers")},
         formulas={name: typeset_cause(cause, architecture) for name, cause in causes.items()},
         sizes=[
-            (printer.print(symbol(name)), dimension)
+            (print_latex(reader.read(symbol(name))), dimension)
             for name in DIMENSIONS.sort(names)
             for dimension in (DIMENSIONS.describe(name),)
         ],
@@ -75,21 +78,21 @@ def typeset_cause(cause: Cause, architecture: DeepSeekOCRArchitecture) -> str:
     if len(lines) > MOST_LINES:
         numbers = {symbol(name): sympy.Integer(size) for name, size in architecture.dimension_values().items()}
         lines = _break(sympy.expand(cause.each_bytes.xreplace(numbers)), sympy.sympify(cause.times).xreplace(numbers))
-    return align(lines)
+    return print_display(tuple(map(Line, lines)))
 
 
-def _break(each: sympy.Expr, times: Size) -> list[str]:
+def _break(each: sympy.Expr, times: Size) -> list[Pieces]:
     """Return a formula in lines; one that takes bytes away, where its sizes are large, starts with its sign."""
-    printer = FormulaPrinter({TAKING_PART: r"E_{\mathrm{hit}}"}, names=DIMENSIONS.latex)
-    sign = "-" if _is_negative(each) else ""
+    reader = FormulaReader({TAKING_PART: r"E_{\mathrm{hit}}"}, names=DIMENSIONS.latex)
+    sign: Pieces = (Sign.NEGATION,) if _is_negative(each) else ()
     shown = factor_readably(-each if sign else each, DIMENSIONS)
-    lines = break_lines(shown, printer)
+    lines = break_lines(reader.read(shown))
     if times != 1:
-        factor = rf"\left({printer.print(times)}\right)"
+        factor = Group(reader.read(times))
         if shown.is_Add:
-            return bracket(rf"{sign}{factor} \, ", lines)
-        lines[-1] += rf" \, {factor}"
-    return bracket(sign, lines) if sign and shown.is_Add else [sign + lines[0], *lines[1:]]
+            return bracket((*sign, factor, Sign.TIMES), lines)
+        lines = end(lines, Sign.TIMES, factor)
+    return bracket(sign, lines) if sign and shown.is_Add else [(*sign, *lines[0]), *lines[1:]]
 
 
 def _is_negative(formula: sympy.Expr) -> bool:

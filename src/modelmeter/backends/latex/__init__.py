@@ -1,0 +1,1 @@
+"""LaTeX from presentation trees."""

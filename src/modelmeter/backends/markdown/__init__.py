@@ -1,0 +1,1 @@
+"""Markdown with formulas in it, from presentation trees."""

@@ -1,0 +1,1 @@
+"""MathML Core, from presentation trees and from LaTeX in prose."""

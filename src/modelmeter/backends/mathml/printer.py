@@ -1,0 +1,194 @@
+r"""Presentation trees as MathML Core: what browsers draw without a script.
+
+Brackets grow with what is inside them, as those of ``\left`` and ``\right`` do. A sign between terms is an ``mo``,
+so that a browser can set the space around it; a hint to a screen reader that factors are multiplied is U+2062.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from html import escape
+from typing import Final
+
+from modelmeter.backends.latex.printer import group_digits
+from modelmeter.backends.mathml.latex_reader import convert_latex
+from modelmeter.backends.presentation.tree import (
+    Application,
+    Call,
+    Cases,
+    Display,
+    Fraction,
+    Group,
+    Line,
+    Named,
+    Negative,
+    Number,
+    Piece,
+    Power,
+    Product,
+    Relation,
+    Root,
+    Sign,
+    Sum,
+    Symbol,
+    Tree,
+    Word,
+)
+from modelmeter.core.functions import CeilDiv, Differs, Equals, Exceeds, FloorDiv, RoutedReads
+from modelmeter.support.errors import FormulaError
+
+Form = Callable[..., str]
+"""From the printed arguments, each one element, to the printed call."""
+
+DIGIT_SPACE: Final = "\u202f"
+"""The no-break space between groups of digits."""
+
+_INVISIBLE_TIMES: Final = '<mo lspace="0.1em" rspace="0.1em">\u2062</mo>'
+
+
+def _row(*elements: str) -> str:
+    return f"<mrow>{''.join(elements)}</mrow>"
+
+
+def _operator(sign: str) -> str:
+    return f"<mo>{escape(sign)}</mo>"
+
+
+def _fence(left: str, inside: str, right: str) -> str:
+    return _row(f"<mo fence='true'>{left}</mo>", inside, f"<mo fence='true'>{right}</mo>").replace("'", '"')
+
+
+def _compare(sign: str) -> Form:
+    return lambda left, right: _fence("[", _row(left, _operator(sign), right), "]")
+
+
+def _fraction(above: str, below: str) -> str:
+    return f"<mfrac>{above}{below}</mfrac>"
+
+
+def _list_arguments(*arguments: str) -> str:
+    return _fence("(", _row(_operator(",").join(arguments)), ")")
+
+
+def _apply(name: str) -> Form:
+    return lambda *arguments: _row(f"<mi>{name}</mi>", "<mo>\u2061</mo>", _list_arguments(*arguments))
+
+
+def _expect_reads(experts: str, per_token: str, tokens: str, weights: str) -> str:
+    missed = _fence("(", _row("<mn>1</mn>", _operator("\u2212"), _fraction(per_token, experts)), ")")
+    hit = _fence("(", _row("<mn>1</mn>", _operator("\u2212"), f"<msup>{missed}{tokens}</msup>"), ")")
+    return _fence("⌊", _row(experts, _INVISIBLE_TIMES, hit, _operator("⋅"), _fence("(", weights, ")")), "⌉")
+
+
+FORMS: Final[Mapping[str, Form]] = {
+    CeilDiv.__name__: lambda a, b: _fence("⌈", _fraction(a, b), "⌉"),
+    FloorDiv.__name__: lambda a, b: _fence("⌊", _fraction(a, b), "⌋"),
+    Differs.__name__: _compare("≠"),
+    Equals.__name__: _compare("="),
+    Exceeds.__name__: _compare(">"),
+    RoutedReads.__name__: _expect_reads,
+    "max": _apply("max"),
+    "min": _apply("min"),
+    "floor": lambda inside: _fence("⌊", inside, "⌋"),
+    "ceiling": lambda inside: _fence("⌈", inside, "⌉"),
+}
+"""What each function is in MathML."""
+
+_COMPARISONS: Final[Mapping[str, str]] = {"<=": "≤", "<": "<", ">=": "≥", ">": ">"}
+
+_SIGNS: Final[Mapping[Sign, str]] = {
+    Sign.PLUS: '<mo form="infix">+</mo>',
+    Sign.MINUS: '<mo form="infix">\u2212</mo>',
+    Sign.NEGATION: '<mo form="prefix">\u2212</mo>',
+    Sign.TIMES: _INVISIBLE_TIMES,
+    Sign.DOT: _operator("⋅"),
+    Sign.EQUALS: _operator("="),
+    Sign.COMMA: _operator(","),
+    Sign.MAXIMUM: "<mi>max</mi><mo>\u2061</mo>",
+    Sign.OPEN: '<mo form="prefix" stretchy="false">(</mo>',
+    Sign.CLOSE: '<mo form="postfix" stretchy="false">)</mo>',
+    Sign.INDENT: '<mspace width="1.5em"/>',
+}
+
+
+@lru_cache(maxsize=2**16)  # pages show the same parts again and again
+def print_element(tree: Tree) -> str:
+    """Return a tree as one element.
+
+    Raises
+    ------
+    FormulaError
+        If the tree has a function that the table does not have, or a letter in LaTeX that is not known.
+    """
+    match tree:
+        case Number(value):
+            return f"<mn>{group_digits(value, DIGIT_SPACE)}</mn>"
+        case Symbol(_, letter) | Named(letter, _):
+            return convert_latex(letter)
+        case Product(factors):
+            return _row(_INVISIBLE_TIMES.join(map(print_element, factors)))
+        case Sum((first, *others)):
+            return _row(print_element(first), *map(_join, others))
+        case Negative(operand):
+            return _row('<mo form="prefix">\u2212</mo>', print_element(operand))
+        case Group(inner):
+            return _fence("(", print_element(inner), ")")
+        case Power(base, exponent):
+            return f"<msup>{print_element(base)}{print_element(exponent)}</msup>"
+        case Fraction(above, below, is_small):
+            fraction = _fraction(print_element(above), print_element(below))
+            # As \tfrac: as small as in a line of text.
+            return f'<mstyle displaystyle="false">{fraction}</mstyle>' if is_small else fraction
+        case Root(operand):
+            return f"<msqrt>{print_element(operand)}</msqrt>"
+        case Application(of, quantity, arguments):
+            words = f"<msubsup><mi>F</mi><mtext>{escape(quantity)}</mtext><mtext>{escape(of)}</mtext></msubsup>"
+            return _row(words, "<mo>\u2061</mo>", _list_arguments(*map(print_element, arguments)))
+        case Relation(left, comparison, right):
+            return _row(print_element(left), _operator(_COMPARISONS[comparison]), print_element(right))
+        case Cases(branches):
+            rows = "".join(map(_write_branch, branches))
+            return _row('<mo fence="true" form="prefix">{</mo>', f'<mtable class="cases">{rows}</mtable>')
+        case Word(text):
+            return f'<mtext class="name">{escape(text)}</mtext>'
+        case Call(function, arguments) if function in FORMS:
+            return FORMS[function](*map(print_element, arguments))
+    raise FormulaError("there is no MathML for this part of a formula", found=tree)
+
+
+def _write_branch(branch: tuple[Tree, Relation | None]) -> str:
+    value, condition = branch
+    words = "<mtext>otherwise</mtext>" if condition is None else f"<mtext>for\u00a0</mtext>{print_element(condition)}"
+    return f"<mtr><mtd>{print_element(value)}</mtd><mtd>{_row(words)}</mtd></mtr>"
+
+
+def _join(term: Tree) -> str:
+    if isinstance(term, Negative):
+        return _operator("\u2212") + print_element(term.operand)
+    return _operator("+") + print_element(term)
+
+
+def print_pieces(*pieces: Piece) -> str:
+    """Return trees and the signs between them as elements."""
+    return "".join(_SIGNS[piece] if isinstance(piece, Sign) else print_element(piece) for piece in pieces)
+
+
+def print_inline(*pieces: Piece) -> str:
+    """Return a formula in a line of text."""
+    return f"<math>{_row(print_pieces(*pieces))}</math>"
+
+
+def print_block(display: Display) -> str:
+    """Return a displayed formula: of several lines, a table with their labels in a second column."""
+    if len(display) == 1:
+        return f'<math display="block">{_row(print_pieces(*display[0].pieces))}</math>'
+    has_labels = any(line.label for line in display)
+    rows = "".join(_print_row(line, has_labels=has_labels) for line in display)
+    return f'<math display="block"><mtable class="lines" displaystyle="true">{rows}</mtable></math>'
+
+
+def _print_row(line: Line, *, has_labels: bool) -> str:
+    label = f"<mtext>({escape(line.label)})</mtext>" if line.label else ""
+    second = f"<mtd>{label}</mtd>" if has_labels else ""
+    return f"<mtr><mtd>{_row(print_pieces(*line.pieces))}</mtd>{second}</mtr>"

@@ -1,0 +1,142 @@
+"""Formulas as MathML: the elements that a browser draws."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+import sympy
+
+from modelmeter.backends.mathml.latex_reader import convert_latex
+from modelmeter.backends.mathml.printer import print_block, print_element, print_inline
+from modelmeter.backends.presentation.reader import FormulaReader
+from modelmeter.backends.presentation.tree import Application, Call, Line, Number, Sign, Symbol, Word
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.core.functions import Size, ceil_div, differs, routed_reads
+from modelmeter.core.symbols import symbol
+from modelmeter.support.errors import FormulaError
+
+N, d, b = symbol("num_tokens"), symbol("hidden_size"), symbol("weight_bits")
+TIMES = '<mo lspace="0.1em" rspace="0.1em">\u2062</mo>'
+OPEN, CLOSE = '<mo fence="true">(</mo>', '<mo fence="true">)</mo>'
+
+PRESENTATION = {
+    "math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "msub", "msup", "msubsup", "mtable", "mtr",
+    "mtd", "mstyle",
+}  # fmt: skip
+"""Elements of MathML Core."""
+
+
+def write(formula: Size) -> str:
+    return print_element(FormulaReader().read(formula))
+
+
+@pytest.mark.parametrize(
+    ("formula", "element"),
+    [
+        (12345, "<mn>12\u202f345</mn>"),
+        (N, "<mi>N</mi>"),
+        (b, "<msub><mi>b</mi><mtext>w</mtext></msub>"),
+        (2 * N, f"<mrow><mn>2</mn>{TIMES}<mi>N</mi></mrow>"),
+        (N + 1, "<mrow><mi>N</mi><mo>+</mo><mn>1</mn></mrow>"),
+        (N - 1, "<mrow><mi>N</mi><mo>\u2212</mo><mn>1</mn></mrow>"),
+        (-N, '<mrow><mo form="prefix">\u2212</mo><mi>N</mi></mrow>'),
+        (N**2, "<msup><mi>N</mi><mn>2</mn></msup>"),
+        (N / d, "<mfrac><mi>N</mi><mi>d</mi></mfrac>"),
+        (
+            N * (d + 1),
+            f"<mrow><mi>N</mi>{TIMES}<mrow>{OPEN}<mrow><mi>d</mi><mo>+</mo><mn>1</mn></mrow>{CLOSE}</mrow></mrow>",
+        ),
+        (
+            ceil_div(N, 16),
+            '<mrow><mo fence="true">⌈</mo><mfrac><mi>N</mi><mn>16</mn></mfrac><mo fence="true">⌉</mo></mrow>',
+        ),
+        (
+            differs(b, 32),
+            '<mrow><mo fence="true">[</mo><mrow><msub><mi>b</mi><mtext>w</mtext></msub><mo>≠</mo><mn>32</mn></mrow>'
+            '<mo fence="true">]</mo></mrow>',
+        ),
+    ],
+)
+def test_every_part_is_an_element(formula: Size, element: str) -> None:
+    assert write(formula) == element
+
+
+def test_expected_reads_are_rounded_to_the_nearest() -> None:
+    text = write(routed_reads(64, 6, N, d))
+    assert text.startswith('<mrow><mo fence="true">⌊</mo>')
+    assert text.endswith('<mo fence="true">⌉</mo></mrow>')
+    assert "<mfrac><mn>6</mn><mn>64</mn></mfrac>" in text
+
+
+def test_an_equation_in_lines_is_a_table_with_labels() -> None:
+    name = Word("io_bytes")
+    lines = (Line((name, Sign.EQUALS)), Line((Sign.INDENT, Number(7)), label="prefill"))
+    assert print_block(lines) == (
+        '<math display="block"><mtable class="lines" displaystyle="true">'
+        '<mtr><mtd><mrow><mtext class="name">io_bytes</mtext><mo>=</mo></mrow></mtd><mtd></mtd></mtr>'
+        '<mtr><mtd><mrow><mspace width="1.5em"/><mn>7</mn></mrow></mtd><mtd><mtext>(prefill)</mtext></mtd></mtr>'
+        "</mtable></math>"
+    )
+
+
+def test_the_function_of_a_page() -> None:
+    text = print_inline(Application("vision", "io", (Symbol("num_views", "n"), Number(3))))
+    assert "<msubsup><mi>F</mi><mtext>io</mtext><mtext>vision</mtext></msubsup>" in text
+    assert f"{OPEN}<mrow><mi>n</mi><mo>,</mo><mn>3</mn></mrow>{CLOSE}" in text
+
+
+def test_what_holds_up_to_a_size_is_a_table_of_cases() -> None:
+    tree = FormulaReader().read(sympy.Piecewise((N, N <= 25), (d, True)))
+    assert print_element(tree) == (
+        '<mrow><mo fence="true" form="prefix">{</mo><mtable class="cases">'
+        "<mtr><mtd><mi>N</mi></mtd><mtd><mrow><mtext>for\u00a0</mtext>"
+        "<mrow><mi>N</mi><mo>≤</mo><mn>25</mn></mrow></mrow></mtd></mtr>"
+        "<mtr><mtd><mi>d</mi></mtd><mtd><mrow><mtext>otherwise</mtext></mrow></mtd></mtr></mtable></mrow>"
+    )
+
+
+def test_a_function_without_a_form_is_refused() -> None:
+    with pytest.raises(FormulaError, match=r"no MathML.*mystery"):
+        print_element(Call("mystery", ()))
+
+
+def test_every_formula_of_the_model_is_well_formed_and_has_each_of_its_numbers_and_letters(
+    published: CompiledModel,
+) -> None:
+    names = published.definition.dimensions.latex
+    formulas = 0
+    for entry in published.catalogue:
+        for size in entry.cost.as_dict().values():
+            root = ElementTree.fromstring(print_inline(FormulaReader(names=names).read(size)))
+            assert {element.tag for element in root.iter()} <= PRESENTATION
+            shown = {"".join(element.itertext()) for element in root.iter() if element.tag in ("mi", "msub")}
+            for used in getattr(size, "free_symbols", ()):
+                letter = "".join(ElementTree.fromstring(convert_latex(names[used.name])).itertext())
+                assert letter in shown, (entry.name, used)
+            formulas += 1
+    assert formulas == 6 * len(published.catalogue) > 100
+
+
+@pytest.mark.parametrize(
+    ("latex", "element"),
+    [
+        ("B", "<mi>B</mi>"),
+        (r"d_{\mathrm{in}}", "<msub><mi>d</mi><mtext>in</mtext></msub>"),
+        (r"\tau", "<mi>τ</mi>"),
+        (r"1\,234\,567", "<mn>1\u202f234\u202f567</mn>"),
+        (r"N^{2}", "<msup><mi>N</mi><mn>2</mn></msup>"),
+        (r"(1 - k/E)^N", '<mrow><mo stretchy="false">(</mo><mn>1</mn><mo>\u2212</mo><mi>k</mi><mo>/</mo><mi>E</mi>'
+         '<msup><mo stretchy="false">)</mo><mi>N</mi></msup></mrow>'),
+        (r"\frac{1}{8}", "<mfrac><mn>1</mn><mn>8</mn></mfrac>"),
+        (r"\sqrt{N}", "<msqrt><mi>N</mi></msqrt>"),
+    ],
+)  # fmt: skip
+def test_latex_of_prose(latex: str, element: str) -> None:
+    assert convert_latex(latex) == element
+
+
+@pytest.mark.parametrize("latex", [r"\operatorname{x}", r"\frac{1}", r"d_{\mathrm{in}", "a_1_2", "a & b", r"\mathrm x"])
+def test_latex_that_is_not_known_is_refused(latex: str) -> None:
+    with pytest.raises(FormulaError):
+        convert_latex(latex)

@@ -59,7 +59,9 @@ WITH_TORCH = (
     "modelmeter.models.deepseek_ocr.trace_reference",
     "modelmeter.models.deepseek_ocr.reference*",
     "modelmeter.models.deepseek_ocr.proofs*",
+    "modelmeter.models.deepseek_ocr.measuring",
     "modelmeter.verify*",
+    "llm_perf_opt.runners.measure_stages",
 )
 
 

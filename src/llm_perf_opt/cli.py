@@ -57,6 +57,14 @@ def list_registered() -> None:
 
 @app.command("compile")
 def compile_model(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Any causal decoder of transformers: its config.json, the folder of one, or a model type, as llama, "
+            "for the defaults of it. Else a registered model.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where the files go; else codegen, if nothing there would change."),
@@ -87,6 +95,13 @@ def compile_model(
 
     with show_progress() as begin:
         begin("load the compiler")
+        from llm_perf_opt.commands import compile_traced
+
+        if source is not None and compile_traced.is_traced(source):
+            compile_traced.refuse_options({"--config": config, "--graph": graph, "--save-graph": save_graph}, model)
+            typer.echo(compile_traced.compile_source(source, out, begin, name=name, check=check, targets=target))
+            return
+        model, config = compile_traced.name_family(source, model, config)
         from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, IDS_FILE, compile_files, describe_files, save
         from llm_perf_opt.commands.verify import EVIDENCE_FILE
         from modelmeter.support.generated_files import StaleError, check_files

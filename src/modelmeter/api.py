@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import sympy
 
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import INTEGER_FUNCTIONS
+from modelmeter.frontend.sources import is_traced
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model, list_models
 from modelmeter.support.errors import ArchitectureError
-from modelmeter.support.extras import explain_missing_extra
+from modelmeter.support.extras import INSTALL_TRANSFORMERS, explain_missing_extra
 
 FUNCTIONS: Final[dict[str, Callable[..., int]]] = {
     function.__name__: function.compute for function in INTEGER_FUNCTIONS
@@ -74,27 +75,54 @@ def load(name: str = DEFAULT) -> CompiledModel:
     return CompiledModel.open(definition, ModuleGraph.read_shipped(definition.package))
 
 
-def compile(source: str | os.PathLike[str] = DEFAULT) -> CompiledModel:  # the name of what it does; see DESIGN
-    """Return a model from a checkpoint's ``config.json``, or a registered one by name; needs the extra ``trace``.
+def compile(  # the name of what it does; see DESIGN
+    source: str | os.PathLike[str] | Mapping[str, Any] = DEFAULT, *, name: str | None = None
+) -> CompiledModel:
+    """Return a model from a config, or a registered one by name; needs the extra ``trace``.
+
+    A config of a registered family goes to its layers. That of any other causal decoder of transformers, or one of its
+    model types, which stands for its default config, is traced; that needs the extra ``transformers``. The model is
+    then registered in this process.
+
+    Parameters
+    ----------
+    source
+        A ``config.json``, the folder of one, its fields, a registered name, or a model type of transformers.
+    name
+        What the model is called; else as its config says.
 
     Raises
     ------
     UnknownNameError
         If ``source`` is neither a file nor the name of a model.
     ArchitectureError
-        If the config is damaged, or describes no model that is registered.
+        If the config is damaged, contradicts itself, or describes no such model.
     TraceError
-        If torch or torchinfo is missing, or the modules cannot be traced.
+        If torch, torchinfo or transformers is missing, or the modules cannot be traced.
+    CountError
+        If a formula cannot be made exactly: the message names the operator, or the size that a trace pins.
+
+    Examples
+    --------
+    >>> model = compile({"model_type": "llama"}, name="Tiny")  # doctest: +SKIP
+    >>> model.evaluate("prefill", seq_len=913).kv_cache_bytes  # doctest: +SKIP
+    478674944
     """
     from modelmeter.compiler import compile_model
 
-    path = Path(source)
+    if is_traced(source):
+        with explain_missing_extra(
+            "tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS
+        ):
+            from modelmeter.frontend.compile import compile_config
+        return compile_config(source, name=name).compiled
+    path = Path(cast("str | os.PathLike[str]", source))
     is_file = path.suffix == ".json" or path.exists()
     definition = find_model(DEFAULT if is_file else str(source))
     if is_file and definition.read_config is None:
         raise ArchitectureError("this model reads no configs", place=definition.name, found=path)
     read = definition.read_config(path) if is_file and definition.read_config is not None else None
     architecture = definition.make_architecture() if read is None else read.architecture
-    name = definition.choose_name(architecture, () if read is None else read.names)
+    chosen = definition.choose_name(architecture, () if read is None else read.names, chosen=name)
     with explain_missing_extra():
-        return compile_model(architecture, name=name)
+        return compile_model(architecture, name=chosen)

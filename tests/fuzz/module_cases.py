@@ -60,6 +60,8 @@ def make_compile(draw: Draw) -> Case:
     """Return a case of ``compile``."""
     files: dict[str, Content] = {}
     arguments = ["compile"]
+    if draw.chance(0.15):
+        return _make_traced_compile(draw, files)
     kind = draw.random()
     if kind < 0.75:
         arguments += ["--config", _name_file(draw, files, "model.json", make_file(draw, _CONFIG, is_yaml=False))]
@@ -78,6 +80,24 @@ def make_compile(draw: Draw) -> Case:
         files["new/data/ids.json"] = make_file(draw, {"ids": [["a/b/c@0", "0", "1"]], "sha256": "0"}, is_yaml=False)
     if draw.chance(0.1):
         files["new/formulas/evidence.json"] = make_file(draw, {"versions": {}, "layers": {}}, is_yaml=False)
+    return Case(arguments=tuple(arguments), files=files)
+
+
+_TRACED: Final[dict[str, Any]] = {
+    "model_type": "llama", "hidden_size": 10**400, "num_hidden_layers": 1001, "num_attention_heads": 3,
+    "num_key_value_heads": 2, "auto_map": {"AutoConfig": "code.Config"}, "layer_types": [], "head_dim": "x",
+}  # fmt: skip
+"""A config of transformers that no model has, whatever is changed in it."""
+
+
+def _make_traced_compile(draw: Draw, files: dict[str, Content]) -> Case:
+    """Return a case of ``compile`` of a config or a name that transformers is asked for; none goes as far as torch."""
+    source = draw.text()
+    if draw.chance(0.6):
+        source = _name_file(draw, files, "model.json", make_file(draw, _TRACED, is_yaml=False))
+    arguments = ["compile", source, *(["--out", draw.choice(FOLDERS)] if draw.chance(0.8) else [])]
+    if draw.chance(0.1):
+        arguments += ["--graph", _GRAPH]
     return Case(arguments=tuple(arguments), files=files)
 
 

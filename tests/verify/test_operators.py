@@ -227,9 +227,9 @@ def test_a_padding_reads_what_it_pads_and_writes_all() -> None:
 
 
 def test_numbers_without_an_agreed_width_are_an_error() -> None:
-    mask = torch.ones(5, 5, dtype=torch.bool, device="meta")
-    model = Apply(lambda rows: functional.scaled_dot_product_attention(rows, rows, rows, attn_mask=mask))
-    with pytest.raises(CountError, match=r"without an agreed width; found torch\.bool"):
+    wide = torch.ones(5, 5, dtype=torch.float64, device="meta")
+    model = Apply(lambda rows: rows @ rows.transpose(-2, -1) + wide)
+    with pytest.raises(CountError, match=r"without an agreed width; found torch\.float64"):
         count(model, meta(1, 3, 5, 2))
     with pytest.raises(CountError, match=r"found torch\.float16"):
         count(Apply(lambda rows: rows.half()), meta(3, 5))

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from modelmeter.core.cost import Operator, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
-from modelmeter.graph.module_graph import ModuleGraph, ModuleNode
+from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, name_group
 from modelmeter.layers.base import BaseLayer
 from modelmeter.layers.child import Child, Routing
 from modelmeter.layers.container import ModuleList
@@ -181,7 +181,9 @@ class _Binder:
         remaining = dict(layer.children)
         is_list = isinstance(layer, ModuleList)
         for child_node in self.graph.children(node.path):
-            if is_list:
+            if layer.names_groups and name_group(child_node.members) in remaining:
+                name = name_group(child_node.members)
+            elif is_list:
                 name = self._find_group(child_node, remaining)
             else:
                 name = child_node.members[0]

@@ -97,7 +97,8 @@ def _make_entry(
 ) -> LayerEntry:
     first = calls[0][1].layer
     # A layer made of given layers has no sizes of its own: its formula is that of its place in the model.
-    layer, local = (first, {}) if first.holds_layers else _choose_call(layer_class.canonical(dimensions), calls, sizes)
+    is_placed = first.holds_layers or not first.has_own_sizes
+    layer, local = (first, {}) if is_placed else _choose_call(layer_class.canonical(dimensions), calls, sizes)
     cost = layer.cost
     needed = {name for metric in METRICS for name in names_of(cost[metric])}
     return LayerEntry(

@@ -38,7 +38,8 @@ class Precision:
 class Elements:
     """Numbers of elements by what stores them.
 
-    Activations, parameters, the KV cache, 64-bit indices, and float32 whatever the activations are.
+    Activations, parameters, the KV cache, 64-bit indices, and float32 whatever the activations are; and bytes, as of
+    booleans: a 32-bit integer is four.
     """
 
     activation: Size = 0
@@ -46,6 +47,7 @@ class Elements:
     kv: Size = 0
     index: Size = 0
     float32: Size = 0
+    byte: Size = 0
 
     def __add__(self, other: Elements) -> Elements:
         return Elements(
@@ -54,6 +56,7 @@ class Elements:
             kv=self.kv + other.kv,
             index=self.index + other.index,
             float32=self.float32 + other.float32,
+            byte=self.byte + other.byte,
         )
 
     @classmethod
@@ -66,6 +69,7 @@ class Elements:
             kv=add_sizes(part.kv for part in listed),
             index=add_sizes(part.index for part in listed),
             float32=add_sizes(part.float32 for part in listed),
+            byte=add_sizes(part.byte for part in listed),
         )
 
     def scale(self, factor: Size) -> Elements:
@@ -76,12 +80,13 @@ class Elements:
             kv=factor * self.kv,
             index=factor * self.index,
             float32=factor * self.float32,
+            byte=factor * self.byte,
         )
 
     @property
     def floats(self) -> Elements:
         """The floating-point numbers among them that a forward makes or learns: all but indices and the cache."""
-        return evolve(self, kv=0, index=0)
+        return evolve(self, kv=0, index=0, byte=0)
 
     def to_bits(self, precision: Precision) -> Size:
         """Return the bits of these elements."""
@@ -91,6 +96,7 @@ class Elements:
             + self.kv * precision.kv_bits
             + self.index * INDEX_BITS
             + self.float32 * FLOAT32_BITS
+            + self.byte * 8
         )
 
     def to_bytes(self, precision: Precision) -> Size:

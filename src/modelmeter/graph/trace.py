@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,7 +28,9 @@ from modelmeter.graph.module_graph import ModuleGraph, ModuleNode
 from modelmeter.support.errors import ModelMeterError, TraceError
 
 
-def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) -> ModuleGraph:
+def trace_modules(
+    model: nn.Module, runs: Mapping[str, Callable[[], object]], *, unlike: Mapping[str, Hashable] = MappingProxyType({})
+) -> ModuleGraph:
     """Trace every run of ``model`` into one graph, without gradients and in evaluation mode.
 
     Siblings with numbers for names collapse into one node if they are alike: same class, same shapes of
@@ -45,6 +48,8 @@ def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) ->
         On the meta device, or with real tensors.
     runs
         By name, what to trace: functions without arguments that call the model. They run in order.
+    unlike
+        By path, what else tells a module from alike siblings, such as what it costs.
 
     Raises
     ------
@@ -81,7 +86,8 @@ def trace_modules(model: nn.Module, runs: Mapping[str, Callable[[], object]]) ->
         lists={},
     )
     sequences = {path for module, path in paths.items() if isinstance(module, nn.Sequential)}
-    return merge_siblings(graph, details=_held_shapes(paths), sequences=sequences, depend=recorder.depend)
+    details = {path: (held, unlike.get(path)) for path, held in _held_shapes(paths).items()}
+    return merge_siblings(graph, details=details, sequences=sequences, depend=recorder.depend)
 
 
 class _Runs(nn.Module):

@@ -48,6 +48,12 @@ class BaseLayer(ABC):
     is_called: ClassVar[bool] = True
     """Whether the module has a forward, or only holds those that do."""
 
+    names_groups: ClassVar[bool] = False
+    """Whether children that are groups of alike siblings have the names of the module graph: ``0-4,6``."""
+
+    has_own_sizes: ClassVar[bool] = True
+    """Whether the sizes of its formulas are its own, or those of the model that it is in."""
+
     @classmethod
     def torch_class(cls) -> str:
         """Return the class name of the torch module that this layer models."""

@@ -91,6 +91,11 @@ class Tape:
         self._limit = Elements()
         self._factor: Size = 1
 
+    @property
+    def casts(self) -> bool:
+        """Whether the model computes with another type than float32."""
+        return self._casts
+
     def run(self, operator: Operator, *reads: Buffer) -> Buffer:
         """Record an operator that reads buffers, and return the buffer that it writes."""
         (output,) = self.run_all(operator, (evolve(operator.writes, weight=0, kv=0),), *reads)

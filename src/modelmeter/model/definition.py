@@ -136,6 +136,8 @@ class Model:
         What the model is made of, and what the default workload is: a part of a sentence each.
     alive_beside
         What else is alive while a stage runs, for the convention on peaks: a sentence.
+    conventions
+        Counting rules of this family alone: texts with code in double backquotes, by name.
     checks
         How the formulas were checked where no evidence says so.
     list_server_steps
@@ -147,6 +149,8 @@ class Model:
         not say what it is.
     aliases
         Names in configs that many models have, in small letters without dashes: the title, and others of the family.
+    model_types
+        What configs that ``read_config`` understands say as their ``model_type``.
     trace_artifacts
         Returns the files of a TorchInfo run of an architecture at sizes, by name, with a time or without; needs torch.
     list_proofs
@@ -178,11 +182,13 @@ class Model:
     description: str = ""
     workload_words: str = ""
     alive_beside: str = ""
+    conventions: Mapping[str, str] = field(factory=dict)
     checks: Checks = Checks()
     list_server_steps: Callable[[], dict[str, Cost]] = dict
     read_config: Callable[[Path], ConfigReading] | None = None
     layer_names: Mapping[str, str] = field(factory=dict)
     aliases: frozenset[str] = frozenset()
+    model_types: frozenset[str] = frozenset()
     trace_artifacts: Callable[[Any, Mapping[str, int], str | None], dict[str, str]] | None = None
     list_proofs: Callable[[Any, bool], Iterable[Callable[..., Any]]] | None = None
     list_studies: Callable[[], Iterable[Any]] = tuple

@@ -25,9 +25,27 @@ class RegistryError(ModelMeterError):
     """What is registered as a model is none, or two distributions register one name."""
 
 
+_DEFINED: dict[str, Model] = {}
+"""Models that no distribution registers: those that this process has compiled."""
+
+
 def list_models() -> tuple[str, ...]:
     """Return the names of the registered models."""
-    return tuple(sorted(_find_entries()))
+    return tuple(sorted({*_find_entries(), *_DEFINED}))
+
+
+def register_model(model: Model) -> None:
+    """Register a model for this process; one of the same name that it has registered before is replaced.
+
+    Raises
+    ------
+    RegistryError
+        If an installed distribution has a model of this name.
+    """
+    if model.name in _find_entries():
+        raise RegistryError("an installed model has this name", place=model.name, remedy="give the model another name")
+    _DEFINED[model.name] = model
+    find_model.cache_clear()
 
 
 @cache
@@ -43,9 +61,11 @@ def find_model(name: str = DEFAULT) -> Model:
     """
     from modelmeter.model.definition import Model
 
+    if name in _DEFINED:
+        return _DEFINED[name]
     entries = _find_entries()
     if name not in entries:
-        raise unknown_name("model", name, sorted(entries))
+        raise unknown_name("model", name, list_models())
     try:
         found = entries[name].load()
     except (ImportError, AttributeError) as error:
@@ -82,9 +102,11 @@ def find_beside(model: str, module: str, attribute: str) -> Any:
     RegistryError
         If the module cannot be imported, or has no such attribute.
     """
+    if model in _DEFINED:
+        return None
     entries = _find_entries()
     if model not in entries:
-        raise unknown_name("model", model, sorted(entries))
+        raise unknown_name("model", model, list_models())
     package = entries[model].module.rpartition(".")[0]
     name = f"{package}.{module}"
     if not package or find_spec(name) is None:

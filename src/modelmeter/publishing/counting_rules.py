@@ -92,6 +92,7 @@ def list_conventions(model: Model, *, routes_experts: bool) -> Iterator[Conventi
         yield _EXPERTS
     if model.training is not None:
         yield _TRAINING
+    yield from (Convention(name=name, text=text) for name, text in model.conventions.items())
     yield BRACKETS
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from modelmeter.support.errors import TraceError
 
 INSTALL_TRACE: Final = "pip install 'modelmeter[trace]'"
+INSTALL_TRANSFORMERS: Final = "pip install 'modelmeter[transformers]'"
 
 
 @contextmanager

@@ -95,7 +95,7 @@ class _Watcher(DispatchFollower):  # type: ignore[no-untyped-call]  # torch leav
             key = storage_key(tensor)
             if key in self._alive or key in self._buffers or self._kinds.find(tensor) in ("weight", "kv"):
                 continue
-            elements = Elements(**{self._kinds.find(tensor): storage.nbytes() // tensor.element_size()})
+            elements = self._kinds.measure(tensor, storage.nbytes() // tensor.element_size())
             self._alive[key] = _Storage(elements, weakref.ref(storage, partial(self._forget, key)))
 
     def note(self, operator: Dispatched) -> None:

@@ -23,7 +23,10 @@ from modelmeter.core.operator_table import (
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, DispatchFollower, next_node_number, storage_key
 
-Kind = Literal["activation", "weight", "kv", "index", "float32"]
+Kind = Literal["activation", "weight", "kv", "index", "float32", "byte"]
+
+SMALL_INTEGERS = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32})
+"""What counts by its bytes: booleans, and integers that are no indices."""
 
 Cache = Callable[[], Iterable[Tensor]]
 """Returns the tensors that are the KV cache now: a prefill makes them."""
@@ -112,7 +115,7 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
         inputs, outputs = operator.inputs, operator.outputs
         if operator.name in LOOK_UPS:
             table, *indices = inputs
-            rows = Elements(**{self._kinds.find(table): outputs[0].numel()})
+            rows = self._kinds.measure(table, outputs[0].numel())
             return rows + self._count(indices), rows if table.requires_grad else Elements()
         read = inputs[1:] if operator.name in OVERWRITING else inputs
         wanted = self._count_floats(tensor for tensor in read if tensor.requires_grad)
@@ -136,7 +139,7 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
         return self._count(tensors)
 
     def _count_floats(self, tensors: Iterable[Tensor]) -> Elements:
-        return evolve(self._count(tensors), index=0)
+        return evolve(self._count(tensors), index=0, byte=0)
 
     def _count(self, tensors: Iterable[Tensor]) -> Elements:
         """Return the elements of ``tensors`` by kind: equal views once, expanded dimensions once."""
@@ -144,7 +147,7 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
         views = {(storage_key(view), str((view.storage_offset(), view.shape, view.stride()))): view for view in tensors}
         total = Elements()
         for view in views.values():
-            total = total + Elements(**{self._kinds.find(view): count_stored(view)})
+            total = total + self._kinds.measure(view, count_stored(view))
         return total
 
 
@@ -165,6 +168,17 @@ class TensorKinds:
     def is_state(self, tensor: Tensor) -> bool:
         """Tell whether a tensor is a parameter, or part of the cache."""
         return self.find(tensor) in ("weight", "kv")
+
+    def measure(self, tensor: Tensor, elements: int) -> Elements:
+        """Return as many elements of a tensor by their kind; those of small integers by their bytes.
+
+        Raises
+        ------
+        CountError
+            If the type of the numbers has no agreed width.
+        """
+        kind = self.find(tensor)
+        return Elements(**{kind: elements * tensor.element_size() if kind == "byte" else elements})
 
     def find(self, tensor: Tensor) -> Kind:
         """Return the kind.
@@ -188,6 +202,8 @@ class TensorKinds:
             return "activation"
         if dtype == torch.float32:
             return "float32"
+        if dtype in SMALL_INTEGERS:
+            return "byte"
         raise CountError("a type of numbers without an agreed width", found=dtype)
 
 

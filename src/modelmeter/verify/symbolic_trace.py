@@ -183,8 +183,8 @@ def _trace(
     metrics: tuple[MetricName, ...],
 ) -> SymbolicTrace:
     started = time.perf_counter()
-    with _symbolic_mode(dtype) as environment:
-        sizes, names = _make_sizes(environment, symbols, assumed)
+    with symbolic_mode(dtype) as environment:
+        sizes, names = make_sizes(environment, symbols, assumed)
         counted = count(prepare(sizes))
         domain = read_domain(environment, names, assumed)
         costs = {path: _read_cost(module, names) for path, module in counted.modules.items()}
@@ -204,7 +204,7 @@ def _trace(
 
 
 @contextmanager
-def _symbolic_mode(dtype: torch.dtype) -> Iterator[ShapeEnv]:
+def symbolic_mode(dtype: torch.dtype) -> Iterator[ShapeEnv]:
     """Make new tensors fake ones on the meta device, of ``dtype``, with sizes that may be symbols."""
     environment = ShapeEnv()
     mode = FakeTensorMode(shape_env=environment, allow_non_fake_inputs=True)
@@ -217,7 +217,7 @@ def _symbolic_mode(dtype: torch.dtype) -> Iterator[ShapeEnv]:
         yield environment
 
 
-def _make_sizes(
+def make_sizes(
     environment: ShapeEnv, symbols: Sequence[sympy.Symbol], assumed: Assumed
 ) -> tuple[dict[str, TorchSize], dict[sympy.Symbol, sympy.Symbol]]:
     """Return a size for each symbol, and our symbol for each of torch's."""
@@ -243,15 +243,26 @@ def _choose_examples(symbols: Sequence[sympy.Symbol], assumed: Assumed) -> dict[
     return examples
 
 
+def read_size(size: Any, names: Mapping[sympy.Symbol, sympy.Symbol]) -> sympy.Expr:
+    """Return a size of torch as a polynomial in our symbols, multiplied out.
+
+    Raises
+    ------
+    CountError
+        If it is none.
+    """
+    expression = sympy.sympify(size.node.expr if isinstance(size, torch.SymInt) else size).xreplace(names)
+    unknown = expression.free_symbols.difference(names.values())
+    if unknown or not expression.is_polynomial():
+        raise CountError("a counted size is no polynomial in the symbolic sizes", found=expression)
+    return sympy.expand(expression)
+
+
 def _read_cost(counted: _Counted, names: Mapping[sympy.Symbol, sympy.Symbol]) -> Cost:
     """Return the metrics of a module as formulas in our symbols."""
 
     def read(size: Any) -> sympy.Expr:
-        expression = sympy.sympify(size.node.expr if isinstance(size, torch.SymInt) else size).xreplace(names)
-        unknown = expression.free_symbols.difference(names.values())
-        if unknown or not expression.is_polynomial():
-            raise CountError("a counted size is no polynomial in the symbolic sizes", found=expression)
-        return sympy.expand(expression)
+        return read_size(size, names)
 
     def read_elements(elements: Elements) -> Elements:
         return Elements(**{name: read(size) for name, size in asdict(elements).items()})

@@ -17,6 +17,7 @@ from modelmeter.models.deepseek_ocr.build import build_layers, list_inputs, symb
 from modelmeter.models.deepseek_ocr.checks import CHECKS
 from modelmeter.models.deepseek_ocr.dimensions import DIMENSIONS, symbol
 from modelmeter.models.deepseek_ocr.graph_sizes import read_architecture
+from modelmeter.models.deepseek_ocr.hf_layout import UNLIMITED
 from modelmeter.models.deepseek_ocr.model_rules import RULES
 from modelmeter.models.deepseek_ocr.package import PACKAGE
 from modelmeter.models.deepseek_ocr.server_steps import cost_chunk, cost_step, server_sizes
@@ -128,6 +129,7 @@ MODEL: Final = Model(
     read_config=_read_config,
     layer_names=LAYER_NAMES,
     aliases=frozenset({"deepseekvlv2"}),
+    model_types=frozenset({"deepseek_vl_v2", "DeepseekOCR", "deepseekocr", "deepseek_ocr", "deepseek-ocr", *UNLIMITED}),
     default_workload=lambda: Workload().dimension_values(),
     trace=_trace,
     trace_artifacts=_trace_artifacts,

@@ -1,0 +1,103 @@
+"""``modelmeter compile SOURCE``: from a config of transformers to the files of its evaluators, pages and evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+from llm_perf_opt.commands.compile import describe_files
+from modelmeter.frontend.sources import is_traced
+from modelmeter.model.registry import DEFAULT, list_models
+from modelmeter.support.errors import ModelMeterError
+from modelmeter.support.extras import INSTALL_TRANSFORMERS, explain_missing_extra
+from modelmeter.support.files import explain_failure
+from modelmeter.support.generated_files import GRAPH_FILE, check_files, refuse_foreign_files, write_files
+from modelmeter.support.suggestions import unknown_name
+
+__all__ = ["CHECKS_FILE", "compile_source", "is_traced", "name_family", "refuse_options"]
+
+CHECKS_FILE: Final = "checks.json"
+"""Beside the evaluators: what was compared, where, and how."""
+
+
+class SourceError(ModelMeterError):
+    """What is to be compiled is said twice, or not where it goes."""
+
+
+def refuse_options(options: Mapping[str, object], model: str) -> None:
+    """Refuse options that only a registered model has.
+
+    Raises
+    ------
+    SourceError
+        If one of them is given.
+    """
+    given = [name for name, value in options.items() if value is not None]
+    given += ["--model"] if model != DEFAULT else []
+    if given:
+        raise SourceError("a model that is traced has no such option", place=", ".join(given), remedy="leave it out")
+
+
+def name_family(source: str | None, model: str, config: Path | None) -> tuple[str, Path | None]:
+    """Return the registered model and its config that a source is.
+
+    Raises
+    ------
+    SourceError
+        If an option says something else.
+    """
+    if source is None:
+        return model, config
+    if source in list_models():
+        if model not in (DEFAULT, source):
+            raise SourceError("two models are named", place="--model", expected=source, found=model)
+        return source, config
+    if config is not None:
+        raise SourceError("two configs are named", place="--config", expected=source, found=config)
+    return model, Path(source)
+
+
+def compile_source(
+    source: str,
+    folder: Path | None,
+    begin: Callable[[str], None],
+    *,
+    name: str | None = None,
+    check: bool = False,
+    targets: Collection[str] | None = None,
+) -> str:
+    """Trace and compile a model, write its files or check them, and return what was done.
+
+    Raises
+    ------
+    SourceError
+        If no folder is named.
+    ModelMeterError
+        From the step that fails; nothing is written.
+    """
+    if folder is None:
+        raise SourceError("no folder to write to", place="--out", remedy="name one, as --out compiled")
+    begin("load transformers")
+    with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
+        from modelmeter.frontend.compile import compile_config
+    from modelmeter.compiler import emit_files, list_targets
+
+    for unknown in sorted({*(targets or ())}.difference(list_targets())):
+        raise unknown_name("target", unknown, list_targets())
+
+    compilation = compile_config(source, name=name, begin=begin)
+    begin("emit the evaluators and the pages")
+    package = compilation.compiled.definition.package
+    files = emit_files(compilation.compiled, targets=targets)
+    files[f"{package}/{GRAPH_FILE}"] = compilation.traced.graph.to_json()
+    files[f"{package}/{CHECKS_FILE}"] = json.dumps(compilation.to_record(), indent=1) + "\n"
+    begin("compare the files" if check else "write the files")
+    with explain_failure("a generated file", folder):
+        if check:
+            check_files(files, folder)
+        else:
+            refuse_foreign_files(files, folder)
+            write_files(files, folder)
+    return describe_files(files, folder, "current" if check else "written")

@@ -1,0 +1,206 @@
+"""From a config to a traced model: modules, traces of their stages, and the graph of all modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import sympy
+import torch
+from attrs import evolve
+from torch import nn
+from transformers import PreTrainedConfig
+
+from modelmeter.core.functions import differs, equals
+from modelmeter.frontend.cache import CachedShape, make_cache, read_shapes
+from modelmeter.frontend.definition import (
+    DECODE,
+    PREFILL,
+    TEXT_DIMENSIONS,
+    TEXT_STAGES,
+    default_text_workload,
+)
+from modelmeter.frontend.modules import Depth, build_modules, choose_depth
+from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, substitute_forward
+from modelmeter.frontend.regions import merge_alike
+from modelmeter.frontend.tracing import StageForward, prepare_decode, prepare_prefill, trace_forward
+from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, join_path, name_group
+from modelmeter.graph.trace import trace_modules
+from modelmeter.support.errors import CountError
+
+GRAPH_SIZES = {"batch_size": 3, "seq_len": 5, "decode_steps": 1, "max_new_tokens": 2}
+"""What the module graph is traced at."""
+
+Begin = Callable[[str], None]
+
+
+def trace_decoder(config: PreTrainedConfig, title: str, begin: Begin = lambda step: None) -> tuple[TracedModel, Depth]:
+    """Return the traces of a text decoder, and which of its layers they are of.
+
+    Raises
+    ------
+    ModelMeterError
+        If its modules cannot be built or traced.
+    """
+    begin("build the modules")
+    model = build_modules(config)
+    depth = choose_depth(config, model)
+    shapes = learn_cache(build_modules(depth.config))
+    runs: dict[str, TracedRun] = {}
+    for name, stage in list_stages(shapes).items():
+        begin(f"trace {name}")
+        runs[name] = TracedRun(stage=TEXT_STAGES[name], forwards=_trace_parts(depth, stage))
+    begin("read the module graph")
+    graph = trace_graph(model, depth)
+    traced = TracedModel(
+        title=title,
+        model_type=config.model_type,
+        class_name=type(model).__name__,
+        graph=graph,
+        traced_paths={node.path: tuple(_list_members(graph, node, depth)) for node in graph.walk()},
+        runs=runs,
+        dimensions=TEXT_DIMENSIONS,
+        default_workload=default_text_workload(),
+        checks="",
+    )
+    check_alike(traced)
+    return traced, depth
+
+
+def learn_cache(model: nn.Module) -> tuple[CachedShape | None, ...]:
+    """Return what each layer of a model keeps, from a prefill at small sizes."""
+    cache = make_cache(model)
+    tokens = torch.empty(2, 3, dtype=torch.int64, device="meta")
+    with torch.inference_mode():
+        model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return read_shapes(cache)
+
+
+def list_stages(shapes: Sequence[CachedShape | None]) -> dict[str, StageForward]:
+    """Return how the forward of each stage of a text decoder is made."""
+    symbol = TEXT_DIMENSIONS.symbol
+    return {
+        PREFILL: StageForward(
+            prepare=prepare_prefill, sizes={"batch_size": symbol("batch_size"), "seq_len": symbol("seq_len")}
+        ),
+        DECODE: StageForward(
+            prepare=prepare_decode(shapes), sizes={"batch_size": symbol("batch_size"), "cached": CACHED}
+        ),
+    }
+
+
+CACHED = sympy.Symbol("cached", integer=True, positive=True)
+"""Positions in the cache when a step begins: ``seq_len + decode_step - 1``."""
+
+
+def _trace_parts(depth: Depth, stage: StageForward) -> tuple[TracedForward, ...]:
+    """Return the traces for a batch of several and of one, or one trace where they say the same."""
+    batch_size = TEXT_DIMENSIONS.symbol("batch_size")
+
+    def build() -> nn.Module:
+        return build_modules(depth.config)
+
+    several = trace_forward(build, stage, condition=differs(batch_size, 1))
+    one = trace_forward(build, stage.at_one(batch_size), condition=equals(batch_size, 1))
+    steps = TEXT_DIMENSIONS.symbol("seq_len") + TEXT_DIMENSIONS.symbol("decode_step") - 1
+    return tuple(substitute_forward(forward, {CACHED: steps}) for forward in merge_alike((several, one)))
+
+
+def trace_graph(model: nn.Module, depth: Depth) -> ModuleGraph:
+    """Return the graph of all modules; a parameter that two modules share is the first one's.
+
+    TorchInfo sees the layers that are traced; the others are siblings of their kind.
+    """
+    shallow = build_modules(depth.config)
+    sizes = {**GRAPH_SIZES, "cached": GRAPH_SIZES["seq_len"]}
+    runs = {name: stage.prepare(shallow, sizes).run for name, stage in list_stages(learn_cache(shallow)).items()}
+    unlike: dict[str, Hashable] = {f"{depth.layers}.{index}": depth.kinds[index] for index in range(depth.traced)}
+    graph = trace_modules(shallow, runs, unlike=unlike)
+    return _count_shared_once(_deepen(graph, depth), model)
+
+
+def _deepen(graph: ModuleGraph, depth: Depth) -> ModuleGraph:
+    """Return the graph with all siblings of each kind of layer."""
+    renamed: dict[str, str] = {}
+    nodes = []
+    for node in graph.nodes:
+        parent, _, name = node.path.rpartition(".")
+        members = node.members
+        if parent == depth.layers:
+            kind = depth.kinds[int(members[0])]
+            members = tuple(str(index) for index, other in enumerate(depth.kinds) if other == kind)
+            name = name_group(members)
+        path = join_path(renamed.get(parent, parent), name) if node.path else ""
+        renamed[node.path] = path
+        nodes.append(evolve(node, path=path, members=members, repetition_count=len(members)))
+    return ModuleGraph(
+        nodes=tuple(nodes), call_order=tuple(renamed[path] for path in graph.call_order), workload=GRAPH_SIZES,
+        architecture={}, lists={},
+    )  # fmt: skip
+
+
+def _count_shared_once(graph: ModuleGraph, model: nn.Module) -> ModuleGraph:
+    seen: set[int] = set()
+    own: dict[str, int] = {}
+    for path, module in model.named_modules():
+        new = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in seen]
+        seen.update(map(id, new))
+        own[path] = sum(parameter.numel() for parameter in new)
+
+    held = dict.fromkeys(own, 0)
+    for path, elements in own.items():
+        names = path.split(".") if path else []
+        for depth in range(len(names) + 1):
+            held[".".join(names[:depth])] += elements
+
+    def count(node: ModuleNode) -> ModuleNode:
+        first = first_path(node.path)
+        return evolve(node, own_parameter_count=own[first], parameter_count=held[first])
+
+    return evolve(graph, nodes=tuple(map(count, graph.nodes)))
+
+
+def first_path(path: str) -> str:
+    """Return the path of the first member of every group in the path of a node."""
+    return ".".join(re.split(r"[-,]", name)[0] if re.fullmatch(r"[\d,-]+", name) else name for name in path.split("."))
+
+
+def _list_members(graph: ModuleGraph, node: ModuleNode, depth: Depth) -> list[str]:
+    """Return the paths of the modules that a node stands for and that were traced."""
+    parent = graph.parent(node.path)
+    if parent is None:
+        return [""]
+    members = node.members
+    if parent.path == depth.layers:
+        members = tuple(member for member in members if int(member) < depth.traced)
+    above = _list_members(graph, parent, depth)
+    return [f"{path}.{member}" if path else member for path in above for member in members]
+
+
+def check_alike(traced: TracedModel) -> None:
+    """Check that all modules that one node stands for do the same, as far as they were traced.
+
+    Raises
+    ------
+    CountError
+        If two do not.
+    """
+    for name, run in traced.runs.items():
+        for forward in run.forwards:
+            by_path: dict[str, list[Any]] = {}
+            for each in forward.operators:
+                by_path.setdefault(each.path, []).append(each.operator)
+            for path, members in traced.traced_paths.items():
+                first, *others = members
+                for other in others:
+                    if by_path.get(first) != by_path.get(other):
+                        raise CountError(
+                            "two modules look alike and do not do the same", place=f"{name} {path}", expected=first,
+                            found=other,
+                        )  # fmt: skip
+
+
+def describe_sizes(sizes: Mapping[str, int]) -> str:
+    """Return sizes as one line."""
+    return ", ".join(f"{name} = {size}" for name, size in sizes.items())

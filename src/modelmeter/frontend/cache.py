@@ -1,0 +1,156 @@
+"""A cache of keys and values that is appended to in place, as serving engines do, in the form that transformers calls.
+
+transformers' own cache makes new tensors at every step, and copies all that is cached into them; ``io_bytes`` does not
+have that traffic. Which layers keep what (all of a sequence, or a window of it) is what transformers says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+from modelmeter.support.errors import CountError
+
+
+@frozen(kw_only=True)
+class CachedShape:
+    """What one layer keeps for one sequence and position: heads and channels of keys, and of values."""
+
+    key_heads: int
+    key_channels: int
+    value_heads: int
+    value_channels: int
+
+
+class InPlaceLayer(DynamicLayer):  # type: ignore[misc]  # transformers ships no types
+    """Keeps every position: those of a prefill as they are, later ones behind what is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.length: Any = 0
+
+    def get_seq_length(self) -> Any:
+        """Return how many positions are cached."""
+        return self.length
+
+    def hold(self, keys: Tensor, values: Tensor, length: Any) -> None:
+        """Take buffers with room for more, in which ``length`` positions are cached."""
+        self.keys, self.values, self.length = keys, values, length
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Cache keys and values, and return all that are cached."""
+        start = self.length
+        self.length = start + key_states.shape[-2]
+        if not self.is_initialized:
+            self.keys, self.values, self.is_initialized = key_states, value_states, True
+            return self.keys, self.values
+        for buffer, states in ((self.keys, key_states), (self.values, value_states)):
+            buffer[:, :, start : self.length].copy_(states)
+        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+
+
+class InPlaceWindow(DynamicSlidingWindowLayer):  # type: ignore[misc]  # transformers ships no types
+    """Keeps the last positions: a window of them, in which the newest replaces the oldest."""
+
+    def __init__(self, sliding_window: int) -> None:
+        super().__init__(sliding_window)
+        self.is_full = False
+
+    def get_seq_length(self) -> Any:
+        """Return how many positions there were."""
+        return self.cumulative_length
+
+    def hold(self, keys: Tensor, values: Tensor, length: Any, *, is_full: bool) -> None:
+        """Take buffers of a window, or with room for more where it is not full, after ``length`` positions."""
+        self.keys, self.values, self.cumulative_length, self.is_full = keys, values, length, is_full
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Cache keys and values, and return those that the new positions may see."""
+        start = self.cumulative_length
+        self.cumulative_length = start + key_states.shape[-2]
+        if not self.is_initialized:
+            self.is_initialized = True
+            self.keys = key_states[:, :, -self.sliding_window :]
+            self.values = value_states[:, :, -self.sliding_window :]
+            return key_states, value_states
+        if self.is_full:
+            for buffer, states in ((self.keys, key_states), (self.values, value_states)):
+                buffer[:, :, :1].copy_(states)
+            return self.keys, self.values
+        stop = self.cumulative_length
+        for buffer, states in ((self.keys, key_states), (self.values, value_states)):
+            buffer[:, :, start:stop].copy_(states)
+        return self.keys[:, :, :stop], self.values[:, :, :stop]
+
+
+def make_cache(model: nn.Module) -> DynamicCache:
+    """Return an empty cache for ``model``.
+
+    Raises
+    ------
+    CountError
+        If a layer keeps anything but keys and values of all positions or of a window.
+    """
+    cache = DynamicCache(config=model.config)
+    cache.layers = [_replace(layer) for layer in cache.layers]
+    cache.layer_class_to_replicate = InPlaceLayer if cache.layer_class_to_replicate is not None else None
+    return cache
+
+
+def _replace(layer: Any) -> InPlaceLayer | InPlaceWindow:
+    if type(layer) is DynamicLayer:
+        return InPlaceLayer()
+    if type(layer) is DynamicSlidingWindowLayer:
+        return InPlaceWindow(layer.sliding_window)
+    raise CountError(
+        "a layer of the cache is neither keys and values of all positions nor of a window",
+        found=type(layer).__name__,
+    )
+
+
+def list_tensors(cache: DynamicCache) -> list[Tensor]:
+    """Return the tensors that hold keys and values now."""
+    return [tensor for layer in cache.layers if layer.is_initialized for tensor in (layer.keys, layer.values)]
+
+
+def read_shapes(cache: DynamicCache) -> tuple[CachedShape | None, ...]:
+    """Return what each layer keeps, after a prefill; None for one that keeps nothing of its own."""
+    return tuple(
+        CachedShape(
+            key_heads=layer.keys.shape[1], key_channels=layer.keys.shape[3],
+            value_heads=layer.values.shape[1], value_channels=layer.values.shape[3],
+        )
+        if layer.is_initialized
+        else None
+        for layer in cache.layers
+    )  # fmt: skip
+
+
+def fill_cache(
+    model: nn.Module, shapes: Sequence[CachedShape | None], *, batch_size: Any, length: Any, dtype: torch.dtype
+) -> DynamicCache:
+    """Return a cache with ``length`` positions of ``batch_size`` sequences in it, and room for one more."""
+    cache = make_cache(model)
+    while len(cache.layers) < len(shapes):
+        cache.layers.append(InPlaceLayer())
+    for layer, shape in zip(cache.layers, shapes, strict=True):
+        if shape is None:
+            continue
+        is_full = isinstance(layer, InPlaceWindow) and bool(length >= layer.sliding_window)
+        positions = layer.sliding_window if is_full else length + 1
+        keys, values = (
+            torch.empty(batch_size, heads, positions, channels, dtype=dtype, device="meta")
+            for heads, channels in ((shape.key_heads, shape.key_channels), (shape.value_heads, shape.value_channels))
+        )
+        if isinstance(layer, InPlaceWindow):
+            layer.hold(keys, values, length, is_full=is_full)
+        else:
+            layer.hold(keys, values, length)
+    return cache

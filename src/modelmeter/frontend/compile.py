@@ -1,0 +1,141 @@
+"""From a config of transformers to a compiled model, registered in this process, with evidence for its formulas."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from attrs import asdict, evolve, frozen
+from torch import nn
+
+from modelmeter.analysis.peak import Peak
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.frontend.assemble import learn_cache, list_stages, trace_decoder
+from modelmeter.frontend.config import ModelConfig, read_model_config
+from modelmeter.frontend.definition import define_model
+from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
+from modelmeter.frontend.modules import Depth, build_modules
+from modelmeter.frontend.records import TracedModel
+from modelmeter.frontend.tracing import DTYPE
+from modelmeter.model.registry import register_model
+from modelmeter.verify.symbolic_trace import Forward
+
+POINTS = 3
+"""At how many points each stage is counted without symbols, if nobody says how many."""
+
+Begin = Callable[[str], None]
+
+
+@frozen(kw_only=True)
+class TracedCompilation:
+    """A compiled model, its traces, and what was checked."""
+
+    compiled: CompiledModel
+    traced: TracedModel
+    checked: tuple[Checked, ...]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what was checked, as it stands beside the evaluators."""
+        return {
+            "model": self.traced.title,
+            "model_type": self.traced.model_type,
+            "class": self.traced.class_name,
+            "summary": self.traced.checks,
+            "checks": [{**asdict(each), "seconds": round(each.seconds, 2)} for each in self.checked],
+        }
+
+
+def compile_config(
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    name: str | None = None,
+    points: int = POINTS,
+    begin: Begin = lambda step: None,
+) -> TracedCompilation:
+    """Compile the causal decoder of a config, a mapping or a model type of transformers.
+
+    Parameters
+    ----------
+    source
+        A ``config.json`` or the folder of one, its fields, or a model type, which stands for its default config.
+    name
+        What the model is called.
+    points
+        At how many points each stage is counted without symbols.
+    begin
+        Is called with the name of each step as it begins.
+
+    Raises
+    ------
+    UnknownNameError, ArchitectureError
+        If the source is no such config.
+    CountError
+        If nothing accounts for an operator, a size cannot be a symbol, or a count differs from the formulas.
+    """
+    begin("read the config")
+    read = read_model_config(source, name=name)
+    traced, depth = trace_decoder(read.config, read.name, begin)
+    unchecked = _compile(traced)
+    begin("count the modules")
+    checked = _check(read, depth, traced, unchecked, points, begin)
+    traced = evolve(traced, checks=describe_checks(checked))
+    compiled = _compile(traced)
+    register_model(compiled.definition)
+    return TracedCompilation(compiled=compiled.make_all(), traced=traced, checked=tuple(checked))
+
+
+def _compile(traced: TracedModel) -> CompiledModel:
+    definition = define_model(traced)
+    return CompiledModel(
+        definition=definition, architecture=definition.make_architecture(), graph=traced.graph, name=traced.title
+    )
+
+
+def _check(
+    read: ModelConfig, depth: Depth, traced: TracedModel, compiled: CompiledModel, points: int, begin: Begin
+) -> list[Checked]:
+    """Count models of the traced depth at all points, the whole model at one, and one that computes in float32."""
+    if not points:
+        return []
+    chosen = choose_points(read.name, points)
+    return [
+        *_check_points(depth.config, DTYPE, traced, compiled, chosen, begin),
+        *_check_points(depth.config, torch.float32, traced, compiled, chosen[-1:], begin),
+        *_check_points(read.config, DTYPE, traced, compiled, chosen[-1:], begin),
+    ]
+
+
+def _check_points(
+    config: Any,
+    dtype: torch.dtype,
+    traced: TracedModel,
+    compiled: CompiledModel,
+    points: list[dict[str, int]],
+    begin: Begin,
+) -> list[Checked]:
+    model = build_modules(config, dtype=dtype)
+    stages, layers = list_stages(learn_cache(model)), config.get_text_config().num_hidden_layers
+
+    def make(module: nn.Module, stage: str, sizes: Mapping[str, int]) -> Forward:
+        return stages[stage].prepare(module, {**sizes, "cached": sizes["seq_len"] + sizes["decode_steps"] - 1})
+
+    peaks: Mapping[str, Peak] = compiled.peaks
+    checked = []
+    for sizes in points:
+        for stage in traced.runs:
+            begin(f"count {stage} at {', '.join(f'{name} = {size}' for name, size in sizes.items())}")
+            checked.append(
+                check_stage(
+                    stage,
+                    model,
+                    traced.graph,
+                    make,
+                    compiled.definition.build_layers,
+                    peaks[stage],
+                    sizes,
+                    layers=layers,
+                )
+            )
+    return checked

@@ -1,0 +1,153 @@
+"""The record of a traced model, as the registry and the compiler know models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import ClassVar, Final
+
+from attrs import frozen
+
+from modelmeter.core.cost import Elements
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import Dimensions, define_sizes
+from modelmeter.frontend.records import TracedModel
+from modelmeter.frontend.tree import LayerTrees
+from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.layers.base import BaseLayer
+from modelmeter.model.definition import Derivation, Model
+from modelmeter.model.loop import Loop
+from modelmeter.model.presentation import Checks
+from modelmeter.model.stages import Stage
+
+PREFILL, DECODE = "prefill", "decode"
+
+TEXT_DIMENSIONS = Dimensions(
+    workload=define_sizes(
+        "workload",
+        ("batch_size", "sequences", "sequences processed side by side"),
+        ("seq_len", "tokens", "prompt length", 2),
+        ("decode_steps", "steps", "decode steps of one token each", 0),
+        ("max_new_tokens", "tokens", "tokens to generate; the first comes from the prefill"),
+    ),
+    local=define_sizes("local", ("decode_step", "steps", "the step that is looked at, from 1")),
+    latex={
+        "batch_size": "B", "decode_steps": "T", "decode_step": "t", "max_new_tokens": r"T_{\mathrm{new}}",
+        "seq_len": "S",
+    },
+)  # fmt: skip
+"""The sizes of a text decoder."""
+
+TEXT_STAGES = {
+    PREFILL: Stage(
+        name=PREFILL,
+        words="the decoder over the prompt, and the LM head over its last position",
+        meaning="The decoder over the whole prompt, and the LM head over its last position.",
+    ),
+    DECODE: Stage(
+        name=DECODE,
+        words="all decode steps of one token each; step t sees seq_len + t keys",
+        meaning="All decode steps in closed form: each takes one token, and step ``decode_step`` sees "
+        "``seq_len`` + ``decode_step`` keys, or those of the window of a layer that has one.",
+        shares_parameters=True,
+    ),
+}
+"""The stages of a text decoder."""
+
+DEFAULT_PROMPT = 1024
+"""Tokens of the default workload: of the prompt, and as many that are generated."""
+
+
+CONVENTIONS: Final[Mapping[str, str]] = {
+    "Traced modules": "Every operator is one that the modules of transformers dispatch on the meta device, with "
+    "``scaled_dot_product_attention`` for the attention. Logits are those of the last position, as ``generate`` asks "
+    "for them.",
+    "Small integers": "Booleans take 8 bits each, and integers of 32 bits as many: they are masks and counts.",
+    "Cache": "Keys and values are appended to the cache in place, as serving engines and static caches do. "
+    "``DynamicCache`` of transformers makes new tensors at every step, and copies all that is cached into them: it "
+    "reads and writes ``kv_cache_bytes`` once more in each step.",
+}
+"""Counting rules of traced models."""
+
+
+def default_text_workload() -> dict[str, int]:
+    """Return the default sizes of a text decoder."""
+    return {
+        "batch_size": 1, "seq_len": DEFAULT_PROMPT, "decode_steps": DEFAULT_PROMPT - 1,
+        "max_new_tokens": DEFAULT_PROMPT, "weight_bits": 16, "activation_bits": 16, "kv_bits": 16,
+    }  # fmt: skip
+
+
+@frozen(kw_only=True)
+class TracedArchitecture:
+    """The sizes of a traced model: numbers in its formulas, none of which can be asked for."""
+
+    model: ClassVar[str] = ""
+
+    def dimension_values(self) -> dict[str, int]:
+        """Return nothing."""
+        return {}
+
+
+def name_model(title: str) -> str:
+    """Return the name in the registry: ``Qwen/Qwen3-0.6B`` is ``qwen3-0.6b``."""
+    return re.sub(r"[^a-z0-9.]+", "-", title.rpartition("/")[2].lower()).strip("-.") or "model"
+
+
+def name_package(title: str) -> str:
+    """Return the import name of the evaluators: ``qwen3_0_6b_costs``."""
+    name = re.sub(r"[^a-z0-9]+", "_", title.rpartition("/")[2].lower()).strip("_") or "model"
+    return f"{name}_costs" if name[0].isalpha() else f"model_{name}_costs"
+
+
+@cache
+def _make_architecture(name: str) -> type[TracedArchitecture]:
+    return frozen(kw_only=True)(type("TracedArchitecture", (TracedArchitecture,), {"model": name}))
+
+
+def define_model(traced: TracedModel) -> Model:
+    """Return the record of a traced model."""
+    name = name_model(traced.title)
+    architecture, trees = _make_architecture(name), LayerTrees(model=traced)
+    dimensions = traced.dimensions
+
+    def build_layers(sizes: Mapping[str, Size]) -> dict[str, BaseLayer]:
+        return trees.build(sizes)
+
+    def list_inputs(sizes: Mapping[str, Size]) -> dict[str, Elements]:
+        return {run: Elements() for run in traced.runs}  # the traces have them among their tensors
+
+    def read_architecture(graph: ModuleGraph) -> TracedArchitecture:
+        return architecture()
+
+    return Model(
+        name=name,
+        title=traced.title,
+        package=name_package(traced.title),
+        dimensions=dimensions,
+        stages=tuple(run.stage for run in traced.runs.values()),
+        stage_of=lambda run, path: run,
+        build_layers=build_layers,
+        list_inputs=list_inputs,
+        make_architecture=architecture,
+        read_architecture=read_architecture,
+        default_workload=lambda: dict(traced.default_workload),
+        trace=lambda sizes: traced.graph,
+        loop=Loop(stage=DECODE, index=dimensions.symbol("decode_step"), count=dimensions.symbol("decode_steps"))
+        if DECODE in traced.runs
+        else None,
+        derivations=(
+            Derivation(
+                name="decode_steps",
+                terms=("max_new_tokens", -1),
+                words="``max_new_tokens - 1``",
+                meaning="the prefill makes the first token",
+                replaces="max_new_tokens",
+            ),
+        ),
+        description=f"``{traced.class_name}`` of transformers",
+        workload_words=f"a prompt of {DEFAULT_PROMPT} tokens and as many new ones",
+        conventions=CONVENTIONS,
+        checks=Checks(layers=traced.checks, peaks=traced.checks),
+    )

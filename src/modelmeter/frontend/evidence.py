@@ -1,0 +1,184 @@
+"""Checks the formulas of a traced model against counts of its unmodified modules, without a symbol anywhere.
+
+The traces say what a forward costs as formulas. Here the same modules run at numbers for sizes, at full depth, under a
+dispatch count and under FlopCounterMode, and every module path must say the same, metric by metric.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from time import perf_counter
+
+import torch
+from attrs import asdict, frozen
+from torch import nn
+
+from modelmeter.analysis.peak import Peak
+from modelmeter.core.cost import Elements, Operator, Precision, Work
+from modelmeter.core.evaluate import evaluate
+from modelmeter.core.functions import Size
+from modelmeter.core.metrics import METRICS, PEAK
+from modelmeter.graph.module_graph import ModuleGraph, join_path
+from modelmeter.layers.base import BaseLayer
+from modelmeter.support.errors import CountError
+from modelmeter.verify.counting import count_forward
+from modelmeter.verify.live_storages import watch_storages
+from modelmeter.verify.matrix_products import count_matrix_products
+from modelmeter.verify.symbolic_trace import Forward
+
+BITS = Precision(weight_bits=7, activation_bits=13, kv_bits=11)
+"""Widths that tell the kinds of elements apart."""
+
+MakeForward = Callable[[nn.Module, str, Mapping[str, int]], Forward]
+"""Returns the forward of a stage at sizes."""
+
+BuildLayers = Callable[[Mapping[str, Size]], Mapping[str, BaseLayer]]
+
+
+@frozen(kw_only=True)
+class Checked:
+    """What was compared in one stage at one point, all with difference 0.
+
+    Parameters
+    ----------
+    stage
+        The stage.
+    sizes
+        The point.
+    layers, modules
+        How many decoder layers the modules had, and how many modules they were.
+    metrics
+        Which metrics.
+    dtype
+        What the modules computed with.
+    seconds
+        How long the counts took.
+    """
+
+    stage: str
+    sizes: Mapping[str, int]
+    layers: int
+    modules: int
+    metrics: tuple[str, ...]
+    dtype: str
+    seconds: float
+
+
+def choose_points(seed: str, count: int) -> list[dict[str, int]]:
+    """Return sizes to count at: a batch of one, the shortest prompt, and then such as chance has it."""
+    chance = random.Random(seed)
+    points = [
+        {"batch_size": 1, "seq_len": chance.randint(3, 700), "decode_steps": chance.randint(1, 300)},
+        {"batch_size": chance.randint(2, 7), "seq_len": 2, "decode_steps": 1},
+    ]
+    while len(points) < count:
+        points.append(
+            {
+                "batch_size": chance.randint(2, 7), "seq_len": chance.randint(3, 700),
+                "decode_steps": chance.randint(1, 300),
+            }
+        )  # fmt: skip
+    return points[:count]
+
+
+def check_stage(
+    stage: str,
+    model: nn.Module,
+    graph: ModuleGraph,
+    make: MakeForward,
+    build_layers: BuildLayers,
+    peak: Peak,
+    sizes: Mapping[str, int],
+    *,
+    layers: int,
+) -> Checked:
+    """Count one stage of ``model`` at ``sizes``, and compare every metric of every module with the formulas.
+
+    Raises
+    ------
+    CountError
+        If one differs; the message names the stage, the module and the metric.
+    """
+    started = perf_counter()
+    dtype = next(model.parameters()).dtype
+    widths = Precision(weight_bits=32, activation_bits=32, kv_bits=32) if dtype == torch.float32 else BITS
+    numbers = {**sizes, **asdict(widths), "decode_step": sizes["decode_steps"]}
+    paths = {path for path, _ in model.named_modules()}
+    tree = [pair for pair in list_modules(graph, build_layers(numbers)[stage]) if pair[0] in paths]
+    forward = make(model, stage, sizes)
+    counted = count_forward(model, forward.run, cache=forward.cache)
+    works: dict[str, list[Operator]] = {}
+    for operator in counted.operators:
+        works.setdefault(operator.path, []).append(operator)
+    forward = make(model, stage, sizes)
+    products = count_matrix_products(model, forward.run).by_path
+    for path, layer in tree:
+        ours, theirs = Work.of(layer.operators()), Work.of(works.get(path, ()))
+        below = sum(products[join_path(path, name)] for name, _ in model.get_submodule(path).named_children())
+        pairs = {
+            "tensor_core_flops": (ours.tensor_core_flops, theirs.tensor_core_flops),
+            "tensor_core_flops, as FlopCounterMode counts them,": (ours.tensor_core_flops, products[path] - below),
+            "cuda_core_flops": (ours.cuda_core_flops, theirs.cuda_core_flops),
+            "io_bytes": (_in_bits(ours.reads + ours.writes, widths), _in_bits(theirs.reads + theirs.writes, widths)),
+            "activation_bytes": (_in_bits(ours.writes, widths), _in_bits(theirs.writes, widths)),
+            "kv_cache_bytes": (layer.own_kv_elements, counted.cached_by_path.get(path, 0)),
+        }  # fmt: skip
+        for metric, (derived, measured) in pairs.items():
+            _expect(stage, path, metric, evaluate(derived, numbers), measured, sizes)
+    missed = sorted({*works, *counted.cached_by_path} - {path for path, _ in tree})
+    if missed:
+        raise CountError("modules do what no formula says", place=stage, found=missed[:3])
+    forward = make(model, stage, sizes)
+    watched = watch_storages(model, forward.run, cache=forward.cache)
+    alive = max(int(seen.alive.to_bits(widths)) for seen in watched)
+    _expect(stage, "", PEAK, evaluate(peak.formula * 8, numbers), alive, sizes)
+    return Checked(
+        stage=stage, layers=layers, sizes=dict(sizes), modules=len(tree), metrics=(*METRICS, PEAK),
+        dtype=str(dtype).removeprefix("torch."), seconds=perf_counter() - started,
+    )  # fmt: skip
+
+
+def list_modules(graph: ModuleGraph, root: BaseLayer) -> Iterator[tuple[str, BaseLayer]]:
+    """Yield the layer of every module of the whole model, by its path; alike siblings have the same one."""
+
+    def walk(node_path: str, paths: list[str], layer: BaseLayer) -> Iterator[tuple[str, BaseLayer]]:
+        yield from ((path, layer) for path in paths)
+        for child in graph.children(node_path):
+            name = child.path.rpartition(".")[2]
+            below = [join_path(path, member) for path in paths for member in child.members]
+            yield from walk(child.path, below, layer.children[name].layer)
+
+    yield from walk("", [""], root)
+
+
+def _in_bits(elements: Elements, widths: Precision) -> Size:
+    return elements.to_bits(widths)
+
+
+def _expect(stage: str, path: str, metric: str, derived: object, measured: object, sizes: Mapping[str, int]) -> None:
+    if derived != measured:
+        raise CountError(
+            f"{metric} of the traced formula is not what the unmodified modules were counted at",
+            place=f"{stage} {path}".strip(),
+            expected=f"{measured} at {', '.join(f'{name} = {size}' for name, size in sizes.items())}", found=derived,
+        )  # fmt: skip
+
+
+def describe_checks(checked: list[Checked]) -> str:
+    """Return what was checked, as sentences with code in double backquotes."""
+    if not checked:
+        return (
+            "Traced symbolically: the unmodified modules of transformers ran on the meta device with symbols for sizes."
+        )
+    points = {tuple(each.sizes.items()) for each in checked}
+    whole = max(checked, key=lambda each: each.layers)
+    wide = ", also computing in float32" if any(each.dtype == "float32" for each in checked) else ""
+    return (
+        "Traced symbolically: the unmodified modules of transformers ran on the meta device with symbols for the sizes "
+        "of the workload, a batch of one apart, and the formulas are what a dispatch mode counted. Layers of a kind "
+        "were traced at least twice where there are two, and did the same. Polynomial identity test: the modules were "
+        f"counted again without symbols at {len(points)} points drawn by chance{wide}, and with all {whole.layers} "
+        f"layers at one of them. All seven metrics, and the FLOPs of ``FlopCounterMode``, of all {whole.modules} "
+        "modules were equal."
+    )

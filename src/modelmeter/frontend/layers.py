@@ -1,0 +1,147 @@
+"""Layers that were traced, not written: one for each node of a module graph, with the operators of the trace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from attrs import field, frozen
+
+from modelmeter.core.cost import Operator
+from modelmeter.core.functions import Size
+from modelmeter.frontend.records import TracedForward, TracedOperator
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child
+from modelmeter.layers.container import ModuleList
+from modelmeter.layers.operators import ACTIVATIONS_ARE_CAST, WEIGHTS_ARE_CAST
+from modelmeter.layers.tape import Buffer, Tape
+
+
+@frozen(kw_only=True)
+class PlacedOperator:
+    """The place of an operator: the path and the layer of the module that calls it."""
+
+    path: str
+    layer: BaseLayer
+
+
+@frozen(kw_only=True, slots=False)
+class TracedLayer(BaseLayer):
+    """A module of a traced model, in one run.
+
+    Parameters
+    ----------
+    shape
+        Of its output.
+    called
+        The operators that its own forward calls.
+    below
+        The modules below it.
+    held_parameters, held_kv
+        Elements of the parameters that it holds itself, and of the cache that it keeps.
+    """
+
+    names_groups: ClassVar[bool] = True
+    has_own_sizes: ClassVar[bool] = False
+    class_name: ClassVar[str] = ""
+    evaluator_name: ClassVar[str] = ""
+
+    shape: Shape = ()
+    called: tuple[Operator, ...] = ()
+    below: Mapping[str, Child] = field(factory=dict)
+    held_parameters: int = 0
+    held_kv: Size = 0
+
+    @classmethod
+    def torch_class(cls) -> str:
+        return cls.class_name
+
+    @classmethod
+    def function_name(cls) -> str:
+        return cls.evaluator_name
+
+    @property
+    def flags(self) -> dict[str, bool]:
+        """None: a trace is of one form."""
+        return {}
+
+    @property
+    def own_sizes(self) -> dict[str, Size]:
+        """None: the sizes of a traced layer are those of the model."""
+        return {}
+
+    @property
+    def output_shape(self) -> Shape:
+        return self.shape
+
+    def build_children(self) -> Mapping[str, Child]:
+        return self.below
+
+    def operators(self) -> tuple[Operator, ...]:
+        return self.called
+
+    @property
+    def own_parameters(self) -> Size:
+        return self.held_parameters
+
+    @property
+    def own_kv_elements(self) -> Size:
+        return self.held_kv
+
+
+@frozen(kw_only=True, slots=False)
+class TracedRoot(TracedLayer):
+    """The outermost module: it replays the forwards of the trace, each where its condition holds."""
+
+    forwards: tuple[TracedForward, ...] = ()
+    places: Mapping[str, PlacedOperator] = field(factory=dict)
+
+    def replay(self, tape: Tape, *inputs: Buffer) -> tuple[Buffer, ...]:
+        for forward in self.forwards:
+            with tape.only_if(forward.condition):
+                self._replay(tape, forward)
+        return inputs
+
+    def _replay(self, tape: Tape, forward: TracedForward) -> None:
+        """Record each operator with all that is alive beside it. Where nothing is cast, a cast makes no tensor."""
+        skipped = set() if tape.casts else forward.list_casts()
+        lives = forward.lifetimes if tape.casts else forward.merge_casts()
+        buffers = [(life, Buffer(life.elements)) for life in lives]
+        for place, traced in enumerate(forward.operators):
+            if place in skipped:
+                continue
+            alive = [buffer for life, buffer in buffers if life.first <= place <= life.last]
+            placed = self.places[traced.path]
+            with tape.inside(placed.path, placed.layer):
+                tape.run_all(traced.operator, (), *alive)
+
+
+@frozen(kw_only=True, slots=False)
+class TracedList(ModuleList):
+    """A module that only holds others; groups of alike siblings have the names of the module graph."""
+
+    names_groups: ClassVar[bool] = True
+    held_class: ClassVar[str] = "ModuleList"
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def torch_class(cls) -> str:
+        return cls.held_class
+
+    def build_children(self) -> Mapping[str, Child]:
+        return MappingProxyType(dict(zip(self.names, self.groups, strict=True)))
+
+
+def scale_cast(traced: TracedOperator) -> Operator:
+    """Return an operator that runs only where something is cast, if it is a cast."""
+    if not traced.is_cast:
+        return traced.operator
+    return traced.operator.scale(WEIGHTS_ARE_CAST if traced.casts_weights else ACTIVATIONS_ARE_CAST)
+
+
+def name_evaluator(class_name: str) -> str:
+    """Return the name of a class in small letters: ``LlamaRMSNorm`` becomes ``llama_rms_norm``."""
+    parts = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", class_name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", parts).lower()

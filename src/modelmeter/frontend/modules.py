@@ -1,0 +1,153 @@
+"""The torch modules of a config on the meta device, and which of their layers are alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedConfig
+
+from modelmeter.graph.dtypes import default_dtype
+from modelmeter.support.errors import ArchitectureError
+
+_MOST_LAYERS_TRACED = 12
+_PLAIN = (bool, int, float, str, type(None))
+_NOT_OF_A_KIND = ("layer_idx", "layer_number", "layer_id", "training")
+"""Attributes that tell a layer from its siblings but not what it does."""
+
+
+def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+    """Return the causal decoder of ``config`` on the meta device, in evaluation mode.
+
+    Raises
+    ------
+    ArchitectureError
+        If transformers cannot build it.
+    """
+    try:
+        with torch.device("meta"), default_dtype(dtype):
+            model: nn.Module = AutoModelForCausalLM.from_config(
+                config, dtype=dtype, attn_implementation="sdpa", trust_remote_code=False
+            )
+    except Exception as error:  # whatever a config that contradicts itself makes of the modules
+        raise ArchitectureError(
+            "transformers builds no modules of this config", place=str(config.model_type),
+            found=_shorten(str(error)),
+        ) from error  # fmt: skip
+    return model.eval()
+
+
+def _shorten(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def find_layers(model: nn.Module, count: int) -> str:
+    """Return the path of the list of ``count`` decoder layers.
+
+    Raises
+    ------
+    ArchitectureError
+        If there is none.
+    """
+    lists = [path for path, module in model.named_modules() if isinstance(module, nn.ModuleList)]
+    fitting = [path for path in lists if len(model.get_submodule(path)) == count]  # type: ignore[arg-type]  # a list
+    if not fitting:
+        raise ArchitectureError("the modules have no list of as many layers", place="num_hidden_layers", found=count)
+    return str(min(fitting, key=lambda path: path.count(".")))
+
+
+def describe_kind(layer: nn.Module) -> Hashable:
+    """Return what tells what a layer does: its classes, the shapes of its parameters, and its plain attributes."""
+    return tuple(
+        (
+            path,
+            type(module).__qualname__,
+            tuple((name, tuple(tensor.shape)) for name, tensor in module.named_parameters(recurse=False)),
+            tuple((name, tuple(tensor.shape)) for name, tensor in module.named_buffers(recurse=False)),
+            tuple(_list_plain(vars(module))),
+        )
+        for path, module in layer.named_modules()
+    )
+
+
+def _list_plain(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Hashable]]:
+    for name, value in sorted(attributes.items()):
+        if name in _NOT_OF_A_KIND or name.startswith("_"):
+            continue
+        if isinstance(value, _PLAIN):
+            yield name, value
+        elif isinstance(value, list | tuple) and all(isinstance(each, _PLAIN) for each in value):
+            yield name, tuple(value)
+
+
+@frozen(kw_only=True)
+class Depth:
+    """Which layers are traced for all.
+
+    Parameters
+    ----------
+    config
+        Of a model of the first layers only.
+    layers
+        The path of the list of layers.
+    kinds
+        The number of the kind of each layer of the whole model.
+    traced
+        How many layers, from the first on, are traced.
+    """
+
+    config: PreTrainedConfig
+    layers: str
+    kinds: tuple[int, ...]
+    traced: int
+
+
+def choose_depth(config: PreTrainedConfig, model: nn.Module) -> Depth:
+    """Return how many of the first layers have each kind at least twice, where the model has two of it.
+
+    A model of the first layers must have the very kinds that the whole model begins with.
+
+    Raises
+    ------
+    ArchitectureError
+        If it has others.
+    """
+    count = config.get_text_config().num_hidden_layers
+    layers = find_layers(model, count)
+    numbers: dict[Hashable, int] = {}
+    described = [describe_kind(layer) for layer in model.get_submodule(layers).children()]
+    kinds = tuple(numbers.setdefault(kind, len(numbers)) for kind in described)
+    needed = [min(2, kinds.count(kind)) for kind in range(len(numbers))]
+    traced = next(
+        length
+        for length in range(1, count + 1)
+        if all(kinds[:length].count(kind) >= least for kind, least in enumerate(needed))
+    )
+    if traced > _MOST_LAYERS_TRACED or traced == count:
+        return Depth(config=config, layers=layers, kinds=kinds, traced=count)
+    shallow = cut_config(config, traced)
+    seen = [describe_kind(layer) for layer in build_modules(shallow).get_submodule(layers).children()]
+    if seen != described[:traced]:
+        return Depth(config=config, layers=layers, kinds=kinds, traced=count)
+    return Depth(config=shallow, layers=layers, kinds=kinds, traced=traced)
+
+
+def cut_config(config: PreTrainedConfig, depth: int) -> PreTrainedConfig:
+    """Return the config of a model of the first ``depth`` layers: lists of one entry for each layer are cut."""
+    fields = config.to_dict()
+    text = fields["text_config"] if isinstance(fields.get("text_config"), dict) else fields
+    count = text["num_hidden_layers"]
+    for name, value in text.items():
+        if isinstance(value, list) and len(value) == count:
+            text[name] = value[:depth]
+    text["num_hidden_layers"] = depth
+    return type(config).from_dict(fields)
+
+
+def name_member(path: str, layers: str, index: int) -> str:
+    """Return the path of the same module in the layer of another number."""
+    return re.sub(rf"^{re.escape(layers)}\.\d+", f"{layers}.{index}", path)

@@ -1,0 +1,153 @@
+"""Records one forward whole: each operator with its module, what it reads and writes, and how long tensors live."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from attrs import define, frozen
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from modelmeter.core.cost import Elements
+from modelmeter.support.errors import CountError
+from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
+from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder
+
+
+@define(eq=False)
+class Life:
+    """A storage: its elements by kind, and the first and the last operator beside which it is alive."""
+
+    elements: Elements
+    first: int
+    last: int | None = None
+
+
+@frozen(kw_only=True)
+class Recording:
+    """What a forward was seen to do, in torch's sizes.
+
+    Parameters
+    ----------
+    operators
+        In their order.
+    lives
+        The storages that are neither parameters, buffers nor cached.
+    cached_by_path
+        Elements of the cache by the module that touches them.
+    output_shapes
+        By path of a module, the shape of the first tensor of each of its calls.
+    copies
+        By place of an operator that copies one tensor, the lives of what it reads and of what it writes.
+    """
+
+    operators: tuple[CountedOperator, ...]
+    lives: tuple[Life, ...]
+    cached_by_path: dict[str, Any]
+    output_shapes: dict[str, list[tuple[Any, ...]]]
+    copies: dict[int, tuple[Life | None, Life | None]]
+
+
+class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
+    """Records operators as its base does, and with them the lives of the storages, as an allocator sees them."""
+
+    def __init__(self, model: nn.Module, cache: Cache, flops: FlopCounterMode) -> None:
+        super().__init__(model, cache, flops)
+        self.lives: list[Life] = []
+        self.copies: dict[int, tuple[Life | None, Life | None]] = {}
+        self._live_cache = cache
+        self._alive: dict[int, tuple[Life, weakref.ref[Any]]] = {}
+        self._buffers = {storage_key(buffer) for buffer in model.buffers()}
+
+    def reserve(self, outputs: list[Tensor]) -> None:
+        """Note storages from the next operator on, until they are gone."""
+        for tensor in outputs:
+            key = storage_key(tensor)
+            if key in self._alive or key in self._buffers or self._kinds.find(tensor) in ("weight", "kv"):
+                continue
+            storage = tensor.untyped_storage()
+            elements = self._kinds.measure(tensor, storage.nbytes() // tensor.element_size())
+            life = Life(elements, len(self.operators))
+            self.lives.append(life)
+            self._alive[key] = (life, weakref.ref(storage, partial(self._forget, key)))
+
+    def note(self, operator: Dispatched) -> None:
+        """Record an operator, and what is alive beside it."""
+        self._kinds.refresh()
+        for tensor in self._live_cache():
+            held = self._alive.pop(storage_key(tensor), None)
+            if held is not None:
+                self._end(held[0])  # what is handed to the cache is part of it from then on
+        self.reserve([*operator.inputs, *operator.outputs])
+        if operator.name == "_to_copy":
+            self.copies[len(self.operators)] = self._find_life(operator.inputs[0]), self._find_life(operator.outputs[0])
+        super().note(operator)
+
+    def _find_life(self, tensor: Tensor) -> Life | None:
+        held = self._alive.get(storage_key(tensor))
+        return None if held is None else held[0]
+
+    def _forget(self, key: int, reference: object) -> None:
+        held = self._alive.get(key)
+        if held is not None and held[1] is reference:
+            del self._alive[key]
+            self._end(held[0])
+
+    def _end(self, life: Life) -> None:
+        life.last = len(self.operators) - 1
+
+
+def record_forward(model: nn.Module, forward: Callable[[], object], *, cache: Cache = tuple) -> Recording:
+    """Run ``forward`` and record it.
+
+    Raises
+    ------
+    CountError
+        When the forward does something that nothing accounts for.
+    """
+    flops = FlopCounterMode(display=False)
+    recorder = ForwardRecorder(model, cache, flops)
+    shapes: dict[str, list[tuple[Any, ...]]] = {}
+    with (
+        torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), flops, recorder.modules.watch_modules(),
+        _watch_shapes(model, shapes), recorder,
+    ):  # fmt: skip
+        forward()
+    counted = sum(operator.tensor_core_flops for operator in recorder.operators)
+    if counted != flops.get_total_flops():
+        raise CountError(
+            "matrix products outside all operators", place=type(model).__name__,
+            expected=flops.get_total_flops(), found=counted,
+        )  # fmt: skip
+    last = len(recorder.operators) - 1
+    for life in recorder.lives:
+        life.last = last if life.last is None else life.last
+    return Recording(
+        operators=tuple(recorder.operators),
+        lives=tuple(life for life in recorder.lives if life.last is not None and life.last >= life.first),
+        cached_by_path=recorder.cached_by_path(),
+        output_shapes=shapes,
+        copies=recorder.copies,
+    )
+
+
+@contextmanager
+def _watch_shapes(model: nn.Module, shapes: dict[str, list[tuple[Any, ...]]]) -> Iterator[None]:
+    """Note the shape of the first tensor of each call of each module."""
+
+    def note(path: str, module: nn.Module, args: Any, output: object) -> None:
+        tensors = tensors_in(output)
+        if not tensors:
+            raise CountError("a module returns no tensor", place=path or type(module).__name__)
+        shapes.setdefault(path, []).append(tuple(tensors[0].shape))
+
+    with ExitStack() as hooks:
+        for path, module in model.named_modules():
+            hooks.callback(module.register_forward_hook(partial(note, path)).remove)
+        yield

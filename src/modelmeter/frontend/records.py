@@ -1,0 +1,182 @@
+"""What traces of a model say, as records: nothing here needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy
+from attrs import asdict, evolve, frozen
+
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size
+from modelmeter.core.symbols import Dimensions
+from modelmeter.graph.module_graph import ModuleGraph
+from modelmeter.layers.base import Shape
+from modelmeter.model.stages import Stage
+
+
+@frozen(kw_only=True)
+class TracedOperator:
+    """An operator of a forward, with the module whose forward calls it."""
+
+    path: str
+    operator: Operator
+
+    @property
+    def is_cast(self) -> bool:
+        """Whether it casts activations or parameters to float32 or back, and nothing else."""
+        reads, writes = self.operator.reads, self.operator.writes
+        if self.operator.name != "_to_copy" or reads.index != 0 or reads.kv != 0:
+            return False
+        return (reads.float32 == 0 and writes.float32 != 0) or (reads.float32 != 0 and writes.activation != 0)
+
+    @property
+    def casts_weights(self) -> bool:
+        """Whether what it casts is a parameter."""
+        return self.is_cast and self.operator.reads.weight != 0
+
+
+@frozen(kw_only=True)
+class Lifetime:
+    """A tensor, by its place among the operators: alive from beside the first to beside the last, both included."""
+
+    elements: Elements
+    first: int
+    last: int
+
+
+@frozen(kw_only=True)
+class TracedForward:
+    """A forward as formulas, for the sizes where ``condition`` is 1.
+
+    Parameters
+    ----------
+    condition
+        A product of brackets; those of all forwards of a run are 1 together.
+    at
+        The sizes that are numbers in it.
+    operators, lifetimes
+        What ran, and which tensors were alive beside it.
+    kv_elements
+        Elements of the cache by the module that keeps them.
+    output_shapes
+        By path of a module, the shape of the first tensor of each of its calls.
+    copies
+        By place of an operator that copies one tensor, the numbers of the lifetimes of what it reads and writes; None
+        for what is no activation.
+    """
+
+    condition: Size
+    at: Mapping[sympy.Symbol, sympy.Expr]
+    operators: tuple[TracedOperator, ...]
+    lifetimes: tuple[Lifetime, ...]
+    kv_elements: Mapping[str, Size]
+    output_shapes: Mapping[str, tuple[Shape, ...]]
+    copies: Mapping[int, tuple[int | None, int | None]]
+
+    def list_casts(self) -> set[int]:
+        """Return the places of the casts, which are no operators where nothing is cast."""
+        return {place for place, traced in enumerate(self.operators) if traced.is_cast}
+
+    def merge_casts(self) -> tuple[Lifetime, ...]:
+        """Return the lifetimes where nothing is cast: then a cast returns the tensor that it is given."""
+        lives: list[Lifetime | None] = list(self.lifetimes)
+        same: dict[int, int | None] = {}
+        for place in sorted(self.list_casts()):
+            read, written = self.copies.get(place, (None, None))
+            if written is None:
+                continue
+            source = same.get(read, read) if read is not None else None
+            same[written] = source
+            held, made = (None if source is None else lives[source]), lives[written]
+            if source is not None and held is not None and made is not None:
+                lives[source] = evolve(held, last=max(held.last, made.last))
+            lives[written] = None
+        return tuple(life for life in lives if life is not None)
+
+
+@frozen(kw_only=True)
+class TracedRun:
+    """A run of a stage: its forwards, each for a part of the sizes."""
+
+    stage: Stage
+    forwards: tuple[TracedForward, ...]
+
+
+@frozen(kw_only=True)
+class TracedModel:
+    """A model as it was traced.
+
+    Parameters
+    ----------
+    title
+        Its name.
+    model_type
+        That of transformers.
+    class_name
+        The class of its modules.
+    graph
+        All modules, alike siblings as one.
+    traced_paths
+        By path of a node of the graph, the paths of its members that were traced.
+    runs
+        By name of the stage.
+    dimensions
+        The sizes.
+    default_workload
+        A value for each size of the workload and of storage.
+    checks
+        How the formulas were checked: sentences with code in double backquotes.
+    """
+
+    title: str
+    model_type: str
+    class_name: str
+    graph: ModuleGraph
+    traced_paths: Mapping[str, tuple[str, ...]]
+    runs: Mapping[str, TracedRun]
+    dimensions: Dimensions
+    default_workload: Mapping[str, int]
+    checks: str
+
+
+def substitute(size: Size, values: Mapping[sympy.Symbol, sympy.Expr]) -> Size:
+    """Return a size with ``values`` for symbols, multiplied out; an int where it is one."""
+    if isinstance(size, int):
+        return size
+    found = sympy.expand(size.xreplace(values))
+    return int(found) if found.is_Integer else found
+
+
+def substitute_elements(elements: Elements, values: Mapping[sympy.Symbol, sympy.Expr]) -> Elements:
+    """Return elements with ``values`` for symbols."""
+    return Elements(**{name: substitute(size, values) for name, size in asdict(elements).items()})
+
+
+def substitute_operator(operator: Operator, values: Mapping[sympy.Symbol, sympy.Expr]) -> Operator:
+    """Return an operator with ``values`` for symbols."""
+    return Operator(
+        name=operator.name,
+        tensor_core_flops=substitute(operator.tensor_core_flops, values),
+        cuda_core_flops=substitute(operator.cuda_core_flops, values),
+        reads=substitute_elements(operator.reads, values),
+        writes=substitute_elements(operator.writes, values),
+    )
+
+
+def substitute_forward(forward: TracedForward, values: Mapping[sympy.Symbol, sympy.Expr]) -> TracedForward:
+    """Return a forward with ``values`` for symbols."""
+    return evolve(
+        forward,
+        operators=tuple(
+            evolve(traced, operator=substitute_operator(traced.operator, values)) for traced in forward.operators
+        ),
+        lifetimes=tuple(
+            evolve(life, elements=substitute_elements(life.elements, values)) for life in forward.lifetimes
+        ),
+        kv_elements={path: substitute(size, values) for path, size in forward.kv_elements.items()},
+        output_shapes={
+            path: tuple(tuple(substitute(size, values) for size in shape) for shape in shapes)
+            for path, shapes in forward.output_shapes.items()
+        },
+    )

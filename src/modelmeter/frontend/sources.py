@@ -1,0 +1,46 @@
+"""Which models are traced, and which have layers of their own; nothing heavy is imported to tell."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from modelmeter.model.registry import find_model, list_models
+from modelmeter.support.files import read_text
+from modelmeter.support.strict_json import parse_object
+
+
+def is_traced(source: str | os.PathLike[str] | Mapping[str, Any]) -> bool:
+    """Tell whether a source is to be traced: no registered model, and no config of a registered family.
+
+    Of a file that is no config of transformers, the answer is no: whoever reads configs says what is wrong.
+    """
+    if isinstance(source, Mapping):
+        return True
+    path = os.fspath(source)
+    if os.path.isfile(os.path.join(path, "config.json")):
+        path = os.path.join(path, "config.json")
+    if not path.endswith(".json") and not os.path.isfile(path):
+        return str(source) not in list_models()
+    try:
+        model_type = parse_object(read_text(path)).get("model_type")
+    except (OSError, ValueError):
+        return False
+    return isinstance(model_type, str) and has_modules(model_type) and not is_of_a_family(model_type)
+
+
+def has_modules(model_type: str) -> bool:
+    """Tell whether transformers has modules of this type."""
+    spec = find_spec("transformers")
+    if spec is None or not spec.submodule_search_locations or not re.fullmatch(r"[\w-]{1,100}", model_type):
+        return False
+    return (Path(spec.submodule_search_locations[0]) / "models" / model_type.replace("-", "_")).is_dir()
+
+
+def is_of_a_family(model_type: str) -> bool:
+    """Tell whether a registered model reads configs of this type."""
+    return any(model_type in find_model(name).model_types for name in list_models())

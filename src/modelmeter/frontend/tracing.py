@@ -1,0 +1,162 @@
+"""Traces the stages of a model with symbols for the sizes of its workload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sympy
+import torch
+from attrs import asdict, evolve, field, frozen
+from sympy.core.relational import Relational
+from torch import nn
+
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size
+from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache
+from modelmeter.frontend.recording import Recording, record_forward
+from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
+from modelmeter.support.errors import CountError
+from modelmeter.verify.guards import read_domain
+from modelmeter.verify.symbolic_trace import Forward, TorchSizes, make_sizes, read_size, symbolic_mode
+
+DTYPE = torch.bfloat16
+"""What models are traced with: unlike float32, it lets what is cast be told from what is not."""
+
+Build = Callable[[], nn.Module]
+Prepare = Callable[[nn.Module, TorchSizes], Forward]
+
+
+@frozen(kw_only=True)
+class StageForward:
+    """How the forward of a stage is made from sizes.
+
+    Parameters
+    ----------
+    prepare
+        Makes the forward of a model from sizes by name.
+    sizes
+        A symbol, or a number, for each.
+    at
+        The numbers among them by symbol.
+    """
+
+    prepare: Prepare
+    sizes: Mapping[str, Size]
+    at: Mapping[sympy.Symbol, int] = field(factory=dict)
+
+    def at_one(self, symbol: sympy.Symbol) -> StageForward:
+        """Return the forward where a size is 1, which torch takes for no symbol."""
+        sizes = {name: 1 if size == symbol else size for name, size in self.sizes.items()}
+        return evolve(self, sizes=sizes, at={**self.at, symbol: 1})
+
+
+def prepare_prefill(model: nn.Module, sizes: Mapping[str, Any]) -> Forward:
+    """Return the forward over a prompt with an empty cache, and logits of the last position."""
+    tokens = torch.empty(sizes["batch_size"], sizes["seq_len"], dtype=torch.int64, device="meta")
+    cache = make_cache(model)
+
+    def run() -> object:
+        return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+
+    return Forward(model=model, run=run, cache=lambda: list_tensors(cache))
+
+
+def prepare_decode(shapes: Sequence[CachedShape | None]) -> Prepare:
+    """Return how the forward of one token is made, with ``cached`` positions in the cache."""
+
+    def prepare(model: nn.Module, sizes: Mapping[str, Any]) -> Forward:
+        cache = fill_cache(model, shapes, batch_size=sizes["batch_size"], length=sizes["cached"], dtype=_dtype(model))
+        tokens = torch.empty(sizes["batch_size"], 1, dtype=torch.int64, device="meta")
+
+        def run() -> object:
+            return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+
+        return Forward(model=model, run=run, cache=lambda: list_tensors(cache))
+
+    return prepare
+
+
+def _dtype(model: nn.Module) -> torch.dtype:
+    found: torch.dtype = next(model.parameters()).dtype
+    return found
+
+
+def trace_forward(
+    build: Build, stage: StageForward, *, condition: Size = 1, assumed: Sequence[Relational] = ()
+) -> TracedForward:
+    """Trace a forward of a stage.
+
+    Raises
+    ------
+    CountError
+        If nothing accounts for an operator, a size is pinned to a number, or a guard leaves out sizes.
+    """
+    symbols = [size for size in stage.sizes.values() if isinstance(size, sympy.Symbol)]
+    with symbolic_mode(DTYPE) as environment:
+        made, names = make_sizes(environment, symbols, assumed)
+        values = {name: size if isinstance(size, int) else made[size.name] for name, size in stage.sizes.items()}
+        forward = stage.prepare(build(), values)
+        recording = record_forward(forward.model, forward.run, cache=forward.cache)
+        domain = read_domain(environment, names, assumed)
+        excluded = {symbol.name: sorted(points) for symbol, points in domain.excluded.items() if points}
+        if excluded:
+            raise CountError(
+                "a guard leaves out single sizes", found=excluded, remedy="find the code that compares a size"
+            )
+        at = {symbol: sympy.Integer(value) for symbol, value in stage.at.items()}
+        return _read(recording, names, condition, at)
+
+
+def _read(
+    recording: Recording,
+    names: Mapping[sympy.Symbol, sympy.Symbol],
+    condition: Size,
+    at: Mapping[sympy.Symbol, sympy.Expr],
+) -> TracedForward:
+    """Return a recording in our symbols."""
+    known: dict[Any, Size] = {}
+
+    def read(size: Any) -> Size:
+        if isinstance(size, int):
+            return size
+        key = size.node.expr
+        if key not in known:
+            found = read_size(size, names)
+            known[key] = int(found) if found.is_Integer else found
+        return known[key]
+
+    def read_elements(elements: Elements) -> Elements:
+        return Elements(**{name: read(size) for name, size in asdict(elements).items()})
+
+    numbers = {id(life): number for number, life in enumerate(recording.lives)}
+    return TracedForward(
+        condition=condition,
+        at=at,
+        operators=tuple(
+            TracedOperator(
+                path=seen.path,
+                operator=Operator(
+                    name=seen.name,
+                    tensor_core_flops=read(seen.tensor_core_flops),
+                    cuda_core_flops=read(seen.cuda_core_flops),
+                    reads=read_elements(seen.reads),
+                    writes=read_elements(seen.writes),
+                ),
+            )
+            for seen in recording.operators
+        ),
+        lifetimes=tuple(
+            Lifetime(elements=read_elements(life.elements), first=life.first, last=life.last or 0)
+            for life in recording.lives
+        ),
+        kv_elements={path: read(size) for path, size in recording.cached_by_path.items()},
+        output_shapes={
+            path: tuple(tuple(read(size) for size in shape) for shape in shapes)
+            for path, shapes in recording.output_shapes.items()
+        },
+        copies={
+            place: tuple(None if life is None else numbers.get(id(life)) for life in pair)  # type: ignore[misc]  # two
+            for place, pair in recording.copies.items()
+        },
+    )

@@ -1,0 +1,161 @@
+"""Layer trees of a traced model: one layer for each node of its module graph, in each run."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from functools import cached_property
+from typing import cast
+
+import sympy
+from attrs import evolve, frozen
+
+from modelmeter.core.cost import Operator
+from modelmeter.core.functions import Size
+from modelmeter.frontend.layers import (
+    PlacedOperator,
+    TracedLayer,
+    TracedList,
+    TracedRoot,
+    name_evaluator,
+    scale_cast,
+)
+from modelmeter.frontend.records import TracedModel, TracedRun, substitute, substitute_forward, substitute_operator
+from modelmeter.frontend.regions import Part, combine_operators, combine_sizes
+from modelmeter.graph.module_graph import ModuleNode, name_group
+from modelmeter.layers.base import BaseLayer, Shape
+from modelmeter.layers.child import Child
+
+
+@frozen(kw_only=True, slots=False)
+class LayerTrees:
+    """Makes the layers of a traced model.
+
+    Parameters
+    ----------
+    model
+        The traces.
+    """
+
+    model: TracedModel
+
+    @cached_property
+    def classes(self) -> dict[str, type[TracedLayer]]:
+        """A class of layers for each node that is called, by its path."""
+        nodes = list(self.model.graph.walk())
+        counts = Counter(node.class_name for node in nodes)
+        taken: set[str] = set()
+        return {node.path: self._make_class(node, counts, taken) for node in nodes}
+
+    def _make_class(self, node: ModuleNode, counts: Counter[str], taken: set[str]) -> type[TracedLayer]:
+        own, attribute = name_evaluator(node.class_name), node.path.rpartition(".")[2]
+        name = own if counts[node.class_name] == 1 else f"{own}_{''.join(c if c.isalnum() else '_' for c in attribute)}"
+        numbered = name
+        while numbered in taken:
+            number = numbered.removeprefix(name).strip("_") or "1"
+            numbered = f"{name}_{int(number) + 1}"
+        taken.add(numbered)
+        base = TracedLayer if node.path else TracedRoot
+        doc = f"``{node.path or node.class_name}``, as its forward was traced; its sizes are those of the model."
+        namespace = {"class_name": node.class_name, "evaluator_name": numbered, "__doc__": doc, "__module__": __name__}
+        return type(node.class_name, (base,), namespace)
+
+    @cached_property
+    def operators(self) -> dict[tuple[str, str], tuple[Operator, ...]]:
+        """The operators of each node in each run, over all parts of the sizes."""
+        found: dict[tuple[str, str], tuple[Operator, ...]] = {}
+        for name, run in self.model.runs.items():
+            by_path: list[defaultdict[str, list[Operator]]] = [defaultdict(list) for _ in run.forwards]
+            for place, forward in zip(by_path, run.forwards, strict=True):
+                for traced in forward.operators:
+                    place[traced.path].append(scale_cast(traced))
+            for path, members in self.model.traced_paths.items():
+                parts = [
+                    Part(forward=forward, operators=tuple(place[members[0]]))
+                    for place, forward in zip(by_path, run.forwards, strict=True)
+                ]
+                found[name, path] = combine_operators(parts)
+        return found
+
+    def build(self, sizes: Mapping[str, Size]) -> dict[str, BaseLayer]:
+        """Return the layer tree of each run at sizes."""
+        dimensions = self.model.dimensions
+        values = {
+            dimensions.symbol(name): sympy.sympify(size)
+            for name, size in sizes.items()
+            if dimensions.symbol(name) != size
+        }
+        return {
+            name: _RunTree(trees=self, name=name, run=run, values=values).build_root()
+            for name, run in self.model.runs.items()
+        }
+
+
+@frozen(kw_only=True)
+class _RunTree:
+    trees: LayerTrees
+    name: str
+    run: TracedRun
+    values: Mapping[sympy.Symbol, sympy.Expr]
+
+    def build_root(self) -> BaseLayer:
+        layer = cast(TracedRoot, self.build(self.trees.model.graph.root))
+        places: dict[str, PlacedOperator] = {}
+        for path, members in self.trees.model.traced_paths.items():
+            placed = PlacedOperator(path=path, layer=self.trees.classes[path]())
+            places.update(dict.fromkeys(members, placed))
+        forwards = tuple(
+            evolve(
+                substitute_forward(forward, self.values) if self.values else forward,
+                condition=substitute(forward.condition, self.values),
+            )
+            for forward in self.run.forwards
+        )
+        return evolve(layer, forwards=forwards, places=places)
+
+    def build(self, node: ModuleNode) -> BaseLayer:
+        graph = self.trees.model.graph
+        below = {name_group(child.members): self._enter(child) for child in graph.children(node.path)}
+        if not node.calls and below and node.class_name in ("ModuleList", "ModuleDict"):
+            held = type(node.class_name, (TracedList,), {"held_class": node.class_name, "__module__": __name__})
+            layer: BaseLayer = held(groups=tuple(below.values()), names=tuple(below))
+            return layer
+        operators = self.trees.operators[self.name, node.path]
+        if self.values:
+            operators = tuple(substitute_operator(operator, self.values) for operator in operators)
+        return self.trees.classes[node.path](
+            shape=self._find_shapes(node)[0] if self._find_shapes(node) else (),
+            called=operators,
+            below=below,
+            held_parameters=node.own_parameter_count,
+            held_kv=self._find_kv(node),
+        )
+
+    def _enter(self, node: ModuleNode) -> Child:
+        layer, shapes = self.build(node), self._find_shapes(node)
+        calls: tuple[tuple[BaseLayer, Size], ...]
+        if not isinstance(layer, TracedLayer):
+            calls = ((layer, 1),)
+        elif not shapes:
+            calls = ((layer, 0),)
+        else:
+            # What all calls do is put down to the first; the others have the shapes of their outputs.
+            others = [evolve(layer, called=(), shape=shape) for shape in shapes[1:]]
+            calls = ((layer, 1), *((other, 1) for other in others))
+        return Child(calls=calls, repetition=node.repetition, count=node.repetition_count)
+
+    def _find_shapes(self, node: ModuleNode) -> tuple[Shape, ...]:
+        first, *others = self.run.forwards
+        path = self.trees.model.traced_paths[node.path][0]
+        columns = [forward.output_shapes.get(path, ()) for forward in (first, *others)]
+        return tuple(
+            tuple(
+                substitute(combine_sizes(sizes, self.run.forwards), self.values) for sizes in zip(*shapes, strict=True)
+            )
+            for shapes in zip(*columns, strict=True)
+        )
+
+    def _find_kv(self, node: ModuleNode) -> Size:
+        path = self.trees.model.traced_paths[node.path][0]
+        sizes = [forward.kv_elements.get(path, 0) for forward in self.run.forwards]
+        return substitute(combine_sizes(sizes, self.run.forwards), self.values)

@@ -1,0 +1,39 @@
+"""A small text decoder of transformers, compiled once for all tests that look at it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TINY_LLAMA: dict[str, Any] = {
+    "model_type": "llama", "hidden_size": 39, "intermediate_size": 59, "num_hidden_layers": 5,
+    "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 14, "vocab_size": 101,
+    "tie_word_embeddings": False,
+}  # fmt: skip
+"""Sizes that are not alike. A head has 14 channels, which is even for the rotation of its halves."""
+
+
+@pytest.fixture(scope="session")
+def tiny_llama() -> Any:
+    """The compilation of the small decoder, with counts at two points of each stage."""
+    pytest.importorskip("transformers")
+    from modelmeter.frontend.compile import compile_config
+
+    return compile_config(TINY_LLAMA, name="Tiny-Llama", points=2)
+
+
+@pytest.fixture(scope="session")
+def tiny_costs(tiny_llama: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Its evaluators, imported from the generated files."""
+    from modelmeter.compiler import emit_files
+    from modelmeter.support.generated_files import write_files
+
+    folder: Path = tmp_path_factory.mktemp("compiled")
+    write_files(emit_files(tiny_llama.compiled), folder)
+    sys.path.insert(0, str(folder))
+    yield __import__("tiny_llama_costs")
+    sys.path.remove(str(folder))

@@ -1,0 +1,81 @@
+"""Configs that are hostile or broken end in one line, before anything is built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelmeter.frontend.sources import is_traced
+from modelmeter.support.errors import ArchitectureError, ModelMeterError
+from modelmeter.support.suggestions import UnknownNameError
+
+pytest.importorskip("transformers")
+from modelmeter.frontend.config import read_model_config
+from modelmeter.frontend.modules import build_modules
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "names no model type"),
+        ({"model_type": 7}, "names no model type"),
+        ({"model_type": "no_such_model"}, "transformers has no model of this type"),
+        ({"model_type": "no_such", "auto_map": {"AutoConfig": "code.Config"}}, "remote code is never run"),
+        ({"model_type": "clip"}, "no causal decoders"),
+        ({"model_type": "llama", "num_hidden_layers": 10**400}, "out of range.*a number of 1329 bits"),
+        ({"model_type": "llama", "num_hidden_layers": 1001}, "too many layers to build"),
+        ({"model_type": "llama", "num_hidden_layers": 0}, "no whole number of at least 1"),
+        ({"model_type": "llama", "hidden_size": "wide"}, "no whole number of at least 1"),
+        ({"model_type": "llama", "vocab_size": -5}, "no whole number of at least 1"),
+        ({"model_type": "llama", "num_attention_heads": 8, "num_key_value_heads": 3}, "contradict each other"),
+        ({"model_type": "llama", "hidden_size": 65, "num_attention_heads": 3}, "multiple|refuses"),
+    ],
+)
+def test_a_broken_config_ends_in_one_line(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message) as caught:
+        read_model_config(fields)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+def test_a_file_that_is_no_config_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    with pytest.raises(ArchitectureError, match="cannot be read"):
+        read_model_config(file)
+    file.write_text("[1, 2", encoding="utf-8")
+    with pytest.raises(ArchitectureError, match="no JSON object"):
+        read_model_config(file)
+
+
+def test_a_name_that_nobody_knows_has_near_ones() -> None:
+    with pytest.raises(UnknownNameError, match="llama"):
+        read_model_config("lama")
+
+
+def test_the_name_of_a_model_is_that_of_its_config_or_of_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "Small-1B"
+    folder.mkdir()
+    fields = {"model_type": "llama", "num_hidden_layers": 2}
+    (folder / "config.json").write_text(json.dumps(fields), encoding="utf-8")
+    assert read_model_config(folder).name == "Small-1B"
+    (folder / "config.json").write_text(json.dumps({**fields, "_name_or_path": "somebody/Other-2B"}), encoding="utf-8")
+    assert read_model_config(folder / "config.json").name == "somebody/Other-2B"
+    assert read_model_config(folder, name="Mine").name == "Mine"
+
+
+def test_sizes_that_only_the_modules_contradict_are_refused_by_them() -> None:
+    read = read_model_config({"model_type": "llama", "num_hidden_layers": 1, "pad_token_id": 99, "vocab_size": 7})
+    with pytest.raises(ModelMeterError, match="builds no modules"):
+        build_modules(read.config)
+
+
+def test_what_has_layers_of_its_own_is_not_traced(tmp_path: Path) -> None:
+    assert not is_traced("deepseek-ocr")
+    assert is_traced("llama")
+    for model_type, expected in (("deepseek_vl_v2", False), ("llama", True), ("unheard_of", False)):
+        file = tmp_path / "config.json"
+        file.write_text(json.dumps({"model_type": model_type}), encoding="utf-8")
+        assert is_traced(file) is expected

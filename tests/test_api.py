@@ -138,7 +138,7 @@ def test_what_is_wrong_is_refused_by_name(
 
 def test_a_config_that_is_damaged_or_of_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
-    (tmp_path / "other.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    (tmp_path / "other.json").write_text('{"model_type": "unheard_of"}', encoding="utf-8")
     for name in ("config.json", "other.json", "missing.json"):
         with pytest.raises(ArchitectureError):
             modelmeter.compile(tmp_path / name)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from modelmeter.model.registry import forget_model
+
 TINY_LLAMA: dict[str, Any] = {
     "model_type": "llama", "hidden_size": 39, "intermediate_size": 59, "num_hidden_layers": 5,
     "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 14, "vocab_size": 101,
@@ -17,16 +19,17 @@ TINY_LLAMA: dict[str, Any] = {
 """Sizes that are not alike. A head has 14 channels, which is even for the rotation of its halves."""
 
 
-@pytest.fixture(scope="session")
-def tiny_llama() -> Any:
+@pytest.fixture(scope="module")
+def tiny_llama() -> Iterator[Any]:
     """The compilation of the small decoder, with counts at two points of each stage."""
     pytest.importorskip("transformers")
     from modelmeter.frontend.compile import compile_config
 
-    return compile_config(TINY_LLAMA, name="Tiny-Llama", points=2)
+    yield compile_config(TINY_LLAMA, name="Tiny-Llama", points=2)
+    forget_model("tiny-llama")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny_costs(tiny_llama: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Its evaluators, imported from the generated files."""
     from modelmeter.compiler import emit_files

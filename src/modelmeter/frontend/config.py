@@ -11,6 +11,7 @@ from attrs import frozen
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from modelmeter.model.registry import list_models
 from modelmeter.support.errors import ArchitectureError
 from modelmeter.support.files import describe_failure, read_text
 from modelmeter.support.strict_json import parse_object
@@ -62,7 +63,7 @@ def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, nam
         return _make(fields, name or _find_name(fields) or Path(path).resolve().parent.name, place=path)
     model_type = path
     if model_type not in CONFIG_MAPPING:
-        raise unknown_name("model, config file or model type", model_type, sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES))
+        raise unknown_name("model", model_type, sorted({*list_models(), *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES}))
     return _make({"model_type": model_type}, name or model_type, place=model_type)
 
 

@@ -80,6 +80,12 @@ def find_model(name: str = DEFAULT) -> Model:
     return found
 
 
+def forget_model(name: str) -> None:
+    """Forget a model that this process has registered, if it has."""
+    if _DEFINED.pop(name, None) is not None:
+        find_model.cache_clear()
+
+
 def find_beside(model: str, module: str, attribute: str) -> Any:
     """Return what a module beside that of a registered model has, without importing the model, which takes sympy.
 

@@ -102,8 +102,12 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
             sizes=_list_layer_sizes(package),
             aliases=package.aliases,
         )
-        for module in (
-            *(path.removesuffix(".py") for path in functions), "_traffic", "_whole_model", "_layer_traffic",
+        # A model without sizes of its own that follow from others has no function there, but its metrics.
+        for module in dict.fromkeys(
+            (
+                *(path.removesuffix(".py") for path in functions), "_metrics", "_traffic", "_whole_model",
+                "_layer_traffic",
+            )
         )
     }  # fmt: skip
     if package.server_steps:

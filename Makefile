@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test fuzz check-studies bench check format codegen accuracy bytes calibrations measured clean
+.PHONY: help demo test fuzz check-studies check-sql bench check format codegen accuracy bytes calibrations measured clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,11 @@ POINTS ?= 1000000
 
 check-studies: $(STAMP)  ## Check all statements of all studies by brute force; takes some minutes
 	$(BIN)/python -m tests.check_studies --points $(POINTS)
+
+ROWS ?= 100000
+
+check-sql: $(STAMP)  ## Compare the SQL in DuckDB with the Python package at 100,000 rows
+	$(BIN)/python -m tests.check_sql --rows $(ROWS)
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(BIN)/python -m tests.benchmarks

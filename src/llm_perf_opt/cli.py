@@ -86,7 +86,7 @@ def compile_model(
         typer.Option(
             "--target",
             metavar="NAME",
-            help="Only this: python, javascript, json or formulas, the pages; may be given more than once.",
+            help="Only this: python, javascript, duckdb, spark, json, or formulas, the pages; repeat it for several.",
         ),
     ] = None,
 ) -> None:

@@ -11,6 +11,7 @@ from modelmeter.analysis.evidence import Evidence
 from modelmeter.backends.backend import Backend
 from modelmeter.backends.javascript.render import JavaScriptBackend
 from modelmeter.backends.python.render import PythonBackend
+from modelmeter.backends.sql.render import DuckDBBackend, SparkBackend
 from modelmeter.compiled_model import CompiledModel, without_collection
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.symbols import names_of
@@ -40,7 +41,10 @@ DATA = "json"
 
 def list_backends(package: str) -> tuple[Backend, ...]:
     """Return the languages that evaluators are printed in; ``package`` is what they are called there."""
-    return PythonBackend(package=package), JavaScriptBackend(package=package)
+    return (
+        PythonBackend(package=package), JavaScriptBackend(package=package), DuckDBBackend(package=package),
+        SparkBackend(package=package),
+    )  # fmt: skip
 
 
 def list_targets(package: str = "") -> tuple[str, ...]:

@@ -75,7 +75,14 @@ class TestCompile:
     def test_a_saved_graph_gives_the_files_of_the_project(self, compiled_folder: Path) -> None:
         """Byte for byte, and without torch."""
         generated = list_files(compiled_folder)
-        assert {path.partition(os.sep)[0] for path in generated} == {PACKAGE, "data", "formulas", "javascript"}
+        assert {path.partition(os.sep)[0] for path in generated} == {
+            PACKAGE,
+            "data",
+            "duckdb",
+            "formulas",
+            "javascript",
+            "spark",
+        }
         assert {path: (CODEGEN / path).read_bytes() for path in generated} == generated
 
     @pytest.mark.parametrize("seed", ["1", "2"])
@@ -94,7 +101,7 @@ class TestCompile:
         files = list_files(tmp_path)
         assert result.out.splitlines() == [
             f"{tmp_path / folder}: {sum(path.startswith(folder) for path in files)} files written"
-            for folder in ("data", PACKAGE, "formulas", "javascript")
+            for folder in ("data", PACKAGE, "duckdb", "formulas", "javascript", "spark")
         ]
 
     @pytest.mark.usefixtures("emitted")

@@ -1,0 +1,1 @@
+"""SQL: the evaluators of stages as queries over a table of workloads."""

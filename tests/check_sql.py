@@ -1,0 +1,58 @@
+"""The SQL for DuckDB against the Python package at many rows: ``python -m tests.check_sql --rows 100000``.
+
+Rows are of sizes up to a million, with products beyond 53 bits. It prints how many rows DuckDB computes in a second,
+and ends with exit code 1 if a number differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+
+import deepseek_ocr_costs as costs
+import duckdb
+
+ROOT = Path(__file__).parents[1]
+SIZES = {
+    "batch_size": 10**6, "base_size": 4096, "image_size": 2048, "num_width_tiles": 9, "num_height_tiles": 9,
+    "prompt_tokens": 100_000, "max_new_tokens": 100_000, "weight_bits": 64, "activation_bits": 64, "kv_bits": 64,
+}  # fmt: skip
+"""The largest value of each size of a request."""
+
+
+def main() -> int:
+    """Compare, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    draw = random.Random(arguments.seed)
+    rows = [[16 + draw.randrange(largest) for largest in SIZES.values()] for _ in range(arguments.rows)]
+    with duckdb.connect() as database:
+        database.execute((ROOT / "codegen/duckdb/deepseek_ocr_costs.sql").read_text(encoding="utf-8"))
+        columns = ", ".join(f"unnest(${place + 1}::BIGINT[]) AS {name}" for place, name in enumerate(SIZES))
+        database.execute(
+            f"CREATE TABLE pages AS SELECT unnest(range({len(rows)})) AS id, {columns}",
+            [*map(list, zip(*rows, strict=True))],
+        )
+        begin = time.perf_counter()
+        found = database.execute(
+            f"SELECT {', '.join(costs.Cost._fields)} FROM deepseek_ocr_costs.request('pages') ORDER BY id"
+        ).fetchall()
+        seconds = time.perf_counter() - begin
+    wrong = sum(
+        answer != tuple(costs.request(**dict(zip(SIZES, row, strict=True))))
+        for row, answer in zip(rows, found, strict=True)
+    )
+    exact = max(answer[0] for answer in found).bit_length()
+    print(
+        f"{len(rows):,} requests, up to {exact} bits: {wrong:,} differ; DuckDB {len(rows) / seconds:,.0f} rows a second"
+    )
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,7 +9,8 @@ from questions import QUESTIONS, N, costs, values
 
 from modelmeter.core.functions import RoutedReads, ceil_div
 from modelmeter.scaling import Quantity, univariate
-from modelmeter.scaling.cells import Cell, NotResolvedError, find_pieces
+from modelmeter.scaling.cell import Cell
+from modelmeter.scaling.cells import NotResolvedError, find_pieces
 from modelmeter.scaling.cover import check_cover
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.terms import from_sympy

@@ -11,7 +11,8 @@ from questions import QUESTIONS, N, costs
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import RoutedReads, ceil_div
 from modelmeter.scaling import Quantity, univariate
-from modelmeter.scaling.cells import Cell, read_together
+from modelmeter.scaling.cell import Cell
+from modelmeter.scaling.cells import read_together
 from modelmeter.scaling.columns import find_sign
 from modelmeter.scaling.program import compile_terms
 from modelmeter.scaling.terms import from_sympy

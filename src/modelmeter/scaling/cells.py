@@ -15,10 +15,11 @@ from math import gcd, lcm
 from attrs import frozen
 
 from modelmeter.scaling import univariate
-from modelmeter.scaling.columns import read_columns
+from modelmeter.scaling.cell import Cell
+from modelmeter.scaling.column_reader import read_columns
 from modelmeter.scaling.program import Instruction, Instructions, compile_terms
 from modelmeter.scaling.terms import BRACKETS, CHOICES, ROUNDINGS, Number, Term, apply
-from modelmeter.scaling.univariate import Coefficients, Run, find_signs
+from modelmeter.scaling.univariate import Coefficients, find_signs
 from modelmeter.support.errors import FormulaError
 
 MOST_CELLS = 20_000
@@ -27,47 +28,6 @@ MOST_CELLS = 20_000
 
 class NotResolvedError(FormulaError):
     """A formula has no pieces that are found: what is asked of it is checked instead of proved."""
-
-
-@frozen
-class Cell:
-    """The integers ``residue + modulus q`` for q from ``first`` to ``last`` (None: without end)."""
-
-    modulus: int
-    residue: int
-    first: int
-    last: int | None
-
-    def point(self, place: int) -> int:
-        """Return the integer of a q."""
-        return self.residue + self.modulus * place
-
-    @property
-    def start(self) -> int:
-        """The first integer."""
-        return self.point(self.first)
-
-    @property
-    def end(self) -> int | None:
-        """The last integer."""
-        return None if self.last is None else self.point(self.last)
-
-    @property
-    def points(self) -> Coefficients:
-        """The integers as a polynomial in q."""
-        return (self.residue, self.modulus)
-
-    def cut(self, runs: Sequence[Run]) -> list[Cell]:
-        """Return the parts of the cell that runs of q are."""
-        return [Cell(self.modulus, self.residue, run.first, run.last) for run in runs]
-
-    def refine(self, factor: int) -> Iterator[Cell]:
-        """Yield the residue classes of the cell by a multiple of its modulus."""
-        for offset in range(factor):
-            first = -((offset - self.first) // factor)
-            last = None if self.last is None else (self.last - offset) // factor
-            if last is None or first <= last:
-                yield Cell(self.modulus * factor, self.point(offset), first, last)
 
 
 @frozen

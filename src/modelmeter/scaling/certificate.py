@@ -9,8 +9,10 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from attrs import Factory, field, frozen
 
 from modelmeter.scaling import terms, univariate
-from modelmeter.scaling.cells import Cell, Piece, find_pieces
-from modelmeter.scaling.columns import find_signs_by_row, read_columns
+from modelmeter.scaling.cell import Cell
+from modelmeter.scaling.cells import Piece, find_pieces
+from modelmeter.scaling.column_reader import read_columns
+from modelmeter.scaling.columns import find_signs_by_row
 from modelmeter.scaling.cover import cell_to_json, cells_from_json, check_cover
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.program import Instructions, compile_terms

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import lcm
 from typing import Any
 
-from modelmeter.scaling.cells import Cell
+from modelmeter.scaling.cell import Cell
 from modelmeter.scaling.domain import Range
 from modelmeter.support.errors import CertificateError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from modelmeter.scaling.cells import Cell
+from modelmeter.scaling.cell import Cell
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import CertificateError, FormulaError
 from modelmeter.support.frozen_mapping import freeze_mapping

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
-from modelmeter.scaling.cells import Cell
+from modelmeter.scaling.cell import Cell
 from modelmeter.scaling.domain import Range
 
 Label = TypeVar("Label")

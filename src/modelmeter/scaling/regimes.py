@@ -9,7 +9,8 @@ import sympy
 from attrs import frozen
 
 from modelmeter.scaling import normal_form, terms, univariate
-from modelmeter.scaling.cells import Cell, find_pieces
+from modelmeter.scaling.cell import Cell
+from modelmeter.scaling.cells import find_pieces
 from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.labels import join_cells

@@ -9,7 +9,8 @@ import sympy
 from attrs import frozen
 
 from modelmeter.scaling import normal_form, terms, univariate
-from modelmeter.scaling.cells import Cell, NotResolvedError
+from modelmeter.scaling.cell import Cell
+from modelmeter.scaling.cells import NotResolvedError
 from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.domain import Range, number_to_json
 from modelmeter.scaling.normal_form import NormalForm

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import sympy
-from attrs import evolve
 from hypothesis import given, settings
 from questions import LAST, QUESTIONS, N, costs, values
 
@@ -88,4 +87,4 @@ def test_where_no_proof_is_found_the_checked_range_is_said() -> None:
         > expected_routed_reads(int(answer.value) + 2, 2, 7, 5)
     )
     with pytest.raises(CertificateError, match="has no certificate"):
-        evolve(answer, known="proved").check()
+        answer.remake(known="proved").check()

@@ -32,6 +32,10 @@ class Certificate(Protocol):
     kind: ClassVar[str]
 
     @property
+    def formula(self) -> Term:
+        """The formula that it is about, in normal form or as a product of such."""
+
+    @property
     def fingerprint(self) -> str:
         """What tells the formula that it is about from any other."""
 

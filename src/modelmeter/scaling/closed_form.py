@@ -14,8 +14,9 @@ from modelmeter.scaling.certificate import Certificate
 from modelmeter.scaling.domain import Domain
 from modelmeter.scaling.identity import Identity
 from modelmeter.scaling.normal_form import NormalForm
+from modelmeter.scaling.statement import Statement, symbols_of
 from modelmeter.scaling.terms import BRACKETS, CHOICES, Term
-from modelmeter.support.errors import FormulaError
+from modelmeter.support.errors import CertificateError, FormulaError
 
 Side = Literal["from", "up to", "always", "never"]
 
@@ -110,6 +111,57 @@ def solve_at_least_zero(form: NormalForm, over: str, domain: Domain, symbols: Ma
     if len(parts) == 2:
         return _linear(expressions, signs, known, over)
     return _quadratic(expressions, signs, known, over)
+
+
+def replay_closed_form(statement: Statement, over: str, *shown: sympy.Expr | None) -> ClosedForm:
+    """Return what the certificates of an answer with several free sizes say, from its multiplied out formula.
+
+    Parameters
+    ----------
+    statement
+        With the certificates, and the domain.
+    over
+        The size that is asked over.
+    shown
+        Formulas that have the symbols of sizes.
+
+    Raises
+    ------
+    CertificateError
+        If they are others than those of that formula.
+    FormulaError
+        If they prove nothing.
+    """
+    identities = [each for each in statement.certificates if isinstance(each, Identity)]
+    if len(identities) != 1 or over not in statement.domain.ranges:
+        raise CertificateError("a statement has other certificates", place=statement.question, expected="an identity")
+    form = normal_form.read(identities[0].formula)
+    found = solve_at_least_zero(form, over, statement.domain, symbols_of(statement.domain.ranges, *shown))
+    if statement.certificates[-len(found.certificates) :] != found.certificates:
+        raise CertificateError("a statement has other certificates", place=statement.question)
+    return found
+
+
+def replay_leading(statement: Statement, over: str, count: int) -> list[LeadingTerm]:
+    """Return the leading terms that the identities of an answer with several free sizes say.
+
+    Raises
+    ------
+    CertificateError
+        If there are not so many, or a certificate is of another formula.
+    FormulaError
+        If a formula has no leading term.
+    """
+    found: list[LeadingTerm] = []
+    for each in statement.certificates:
+        if isinstance(each, Identity) and over in statement.domain.ranges:
+            leading = read_leading(normal_form.read(each.formula), over, statement.domain)
+            if leading.certificates != (each,) or leading.domain != statement.domain:
+                raise CertificateError("a statement has other certificates", place=statement.question)
+            found.append(leading)
+    if len(found) != count:
+        raise CertificateError("a statement has other certificates", place=statement.question, expected=count)
+    return found
 
 
 class _Sign:

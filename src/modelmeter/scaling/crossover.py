@@ -8,15 +8,16 @@ from typing import Any, Literal
 import sympy
 from attrs import frozen
 
+from modelmeter.scaling import normal_form
 from modelmeter.scaling.certificate import SignTable
-from modelmeter.scaling.closed_form import leave_brackets, solve_at_least_zero
+from modelmeter.scaling.closed_form import ClosedForm, leave_brackets, replay_closed_form, solve_at_least_zero
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, of_one_unit
 from modelmeter.scaling.question import Bounds, Question, ask, read_sign_form, term_of
 from modelmeter.scaling.roots import find_root, round_root
-from modelmeter.scaling.signs import SignInterval, find_signs, read_signs
-from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge, put_numbers
+from modelmeter.scaling.signs import SignInterval, Signs, find_signs, read_signs
+from modelmeter.scaling.statement import Interval, Statement, expect_answer, expect_only, expect_range, hedge
 
 Outcome = Literal["always", "never", "from", "up to", "only", "by residue"]
 """``from``: from ``value`` on without end, and not just before. ``up to``: with free sizes, up to the formula.
@@ -52,14 +53,17 @@ class Crossover(Statement):
     condition: sympy.Expr | None = None
 
     def _check_answer(self) -> None:
-        """Check that outcome, value and intervals are those of the signs."""
-        for table in self.certificates:
-            if isinstance(table, SignTable):
-                signs = read_signs(table)
-                found = (*_read_outcome(signs.intervals, table.range), signs.where(0, 1))
-                expect_answer(self, found, (self.outcome, self.value, self.holds))
-                if self.formula is not None:
-                    expect_answer(self, put_numbers(self.formula, {}), self.value)
+        """Check that everything said is what the signs, or the closed form, say."""
+        if len(self.domain.ranges) > 1:
+            found = replay_closed_form(self, self.over, self.formula, self.threshold, self.condition)
+            expect_answer(self, **_read_closed_form(found), holds=(), value=None)
+            return
+        (table,) = expect_only(self, SignTable, 1)
+        expect_range(self, table.name, table.range)
+        form = normal_form.read(table.formula)
+        expect_answer(
+            self, over=table.name, condition=None, **_read_signs(read_signs(table), form, table.name, table.range)
+        )
 
     def details(self) -> Mapping[str, Any]:
         """Return what a crossover has beside the others, as JSON."""
@@ -111,27 +115,41 @@ def crossover(
     if len(question.names) > 1:
         return _with_free_sizes(one.name, other.name, question, form)
     signs = find_signs(term_of(form), over, question.range)
-    holds = signs.where(0, 1)
     domain = signs.narrow(question.domain, over)
-    outcome, value = _read_outcome(signs.intervals, domain.ranges[over])
-    text = f"{one.name} >= {other.name}"
-    threshold = find_root(form, over, value, sympy.ceiling, question.range) if outcome == "from" else None
+    found = _read_signs(signs, form, over, domain.ranges[over])
+    sentence = _say(one.name, other.name, over, found["outcome"], found["value"], found["holds"], domain.ranges[over])
     return Crossover(
-        question=f"{text} over {over}",
-        formula=_closed_form(outcome, value, threshold), value=value, domain=domain,
-        sentence=hedge(_say(one.name, other.name, over, outcome, value, holds, domain.ranges[over]), signs.known),
-        known=signs.known, certificates=signs.certificates,
-        over=over, outcome=outcome, holds=holds, threshold=threshold,
+        question=f"{one.name} >= {other.name} over {over}", domain=domain, sentence=hedge(sentence, signs.known),
+        known=signs.known, certificates=signs.certificates, over=over, **found,
     )  # fmt: skip
+
+
+def _read_signs(signs: Signs, form: NormalForm, over: str, range_: Range) -> dict[str, Any]:
+    """Return all that the signs of a difference say, by field."""
+    outcome, value = _read_outcome(signs.intervals, range_)
+    threshold = find_root(form, over, value, sympy.ceiling, range_) if outcome == "from" else None
+    return {
+        "outcome": outcome, "value": value, "holds": signs.where(0, 1), "threshold": threshold,
+        "formula": _closed_form(outcome, value, threshold),
+    }  # fmt: skip
+
+
+def _read_closed_form(found: ClosedForm) -> dict[str, Any]:
+    """Return all that a closed form says, by field."""
+    rounded = {"from": sympy.ceiling, "up to": sympy.floor}.get(found.side)
+    formula = None if found.root is None or rounded is None else rounded(found.root)
+    return {
+        "outcome": found.side, "formula": formula, "threshold": found.root if formula is not None else None,
+        "condition": found.condition,
+    }  # fmt: skip
 
 
 def _with_free_sizes(a: str, b: str, question: Question, form: NormalForm) -> Crossover:
     over = question.over
     domain = leave_brackets(form, over, question.domain)
     found = solve_at_least_zero(form, over, domain, question.symbols)
-    root, condition = found.root, found.condition
-    rounded = {"from": sympy.ceiling, "up to": sympy.floor}.get(found.side)
-    formula = None if root is None or rounded is None else rounded(root)
+    answer = _read_closed_form(found)
+    formula, condition = answer["formula"], answer["condition"]
     where = {
         "from": f"from {over} = {formula} on", "up to": f"up to {over} = {formula}", "always": f"at every {over}",
         "never": f"at no {over}",
@@ -139,9 +157,8 @@ def _with_free_sizes(a: str, b: str, question: Question, form: NormalForm) -> Cr
     elsewhere = "always" if found.side == "up to" else "never"
     only = "" if condition is None else f" where {condition} > 0, and {elsewhere} where it is not"
     return Crossover(
-        question=f"{a} >= {b} over {over}", formula=formula, value=None, domain=domain,
-        sentence=f"{a} is at least {b} {where}{only}.", certificates=found.certificates, over=over,
-        outcome=found.side, threshold=root if formula is not None else None, condition=condition,
+        question=f"{a} >= {b} over {over}", value=None, domain=domain,
+        sentence=f"{a} is at least {b} {where}{only}.", certificates=found.certificates, over=over, **answer,
     )  # fmt: skip
 
 

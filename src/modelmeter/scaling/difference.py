@@ -11,13 +11,13 @@ from attrs import frozen
 from modelmeter.scaling import normal_form, terms
 from modelmeter.scaling.domain import number_to_json
 from modelmeter.scaling.identity import Identity
-from modelmeter.scaling.monotony import find_box_signs
+from modelmeter.scaling.monotony import find_box_signs, replay_signs
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, as_quantity
-from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
-from modelmeter.scaling.statement import Statement, hedge
+from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
+from modelmeter.scaling.statement import Statement, expect_answer, hedge, symbols_of
 from modelmeter.scaling.terms import Number
-from modelmeter.support.errors import FormulaError
+from modelmeter.support.errors import CertificateError, FormulaError
 
 
 @frozen(kw_only=True)
@@ -64,6 +64,33 @@ class Difference(Statement):
     terms: tuple[DifferenceTerm, ...]
     signs: frozenset[int]
 
+    def _check_answer(self) -> None:
+        """Check that the terms are those of the two sums, and that the signs are proved."""
+        identity = self.certificates[0]
+        if not isinstance(identity, Identity):
+            raise CertificateError("a statement has other certificates", place=self.question, expected="an identity")
+        ours, theirs = _read_sides(identity)
+        total = normal_form.read(identity.formula)
+        names = terms.names_of(identity.formula) | terms.names_of(identity.other)
+        symbols = symbols_of(names, self.formula, *(each.difference for each in self.terms))
+        rows = [_list_products(ours[0], theirs[0])] if len(ours) == 1 else []
+        if len(self.terms) == len(ours):
+            parts = [each.name for each in self.terms]
+            if _are_named(parts, self.question):
+                rows.append(_list_parts(parts, ours, theirs, symbols))
+        if list(self.terms) not in rows:
+            raise CertificateError("an answer does not follow", place=f"terms of {self.question}", found=self.terms)
+        signs = frozenset({_sign_of(total)})
+        rest = self.remake(certificates=self.certificates[1:])
+        if self.over:
+            signs = replay_signs(rest, total, self.domain)
+        elif rest.certificates:
+            raise CertificateError("a statement has other certificates", place=self.question)
+        expect_answer(
+            self, over=tuple(self.domain.ranges), signs=signs, formula=_formula(total, symbols),
+            value=_number_of(total),
+        )  # fmt: skip
+
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
         return {"over": list(self.over), "terms": [each.to_json() for each in self.terms], "signs": sorted(self.signs)}
@@ -102,28 +129,20 @@ def difference(
     forms = [_read(formula) for formula in question.formulas]
     ours, theirs = forms[: len(names)], forms[len(names) :]
     total = normal_form.add(*ours, *(normal_form.scale(form, -1) for form in theirs))
-    if len(names) == 1 and names[0] == "":
-        rows = _list_products(ours[0], theirs[0], question)
-    else:
-        rows = [
-            DifferenceTerm(
-                name=name, first=_formula(one, question), second=_formula(other, question),
-                difference=_formula(normal_form.add(one, normal_form.scale(other, -1)), question),
-            )
-            for name, one, other in zip(names, ours, theirs, strict=True)
-        ]  # fmt: skip
+    is_product = names == [""]
+    rows = _list_products(ours[0], theirs[0]) if is_product else _list_parts(names, ours, theirs, question.symbols)
     identity = Identity(term_of(total), ("+", *map(term_of, ours), *(("*", -1, term_of(form)) for form in theirs)))
     signs, known, certificates, domain = (
         find_box_signs(total, question.names, question.domain)
         if question.names
         else (frozenset({_sign_of(total)}), "proved", (), question.domain)
     )
-    number = total.get(normal_form.ONE, 0) if normal_form.is_constant(total) else None
+    number = _number_of(total)
     titles = [_title(each) for each in (first, second)]
     return Difference(
-        question=f"{titles[0]} less {titles[1]}", formula=_formula(total, question), value=number, domain=domain,
-        sentence=hedge(_say(titles, signs, number), known), known=known, certificates=(identity, *certificates),
-        over=question.names, terms=tuple(rows), signs=signs,
+        question=f"{titles[0]} less {titles[1]}", formula=_formula(total, question.symbols), value=number,
+        domain=domain, sentence=hedge(_say(titles, signs, number), known), known=known,
+        certificates=(identity, *certificates), over=question.names, terms=tuple(rows), signs=signs,
     )  # fmt: skip
 
 
@@ -136,7 +155,44 @@ def _read(formula: sympy.Expr) -> NormalForm:
     return above
 
 
-def _list_products(one: NormalForm, other: NormalForm, question: Question) -> list[DifferenceTerm]:
+def _read_sides(identity: Identity) -> tuple[list[NormalForm], list[NormalForm]]:
+    """Return the costs that an identity adds, and those that it takes off.
+
+    Raises
+    ------
+    CertificateError
+        If it is none of a difference.
+    """
+    other = identity.other
+    parts = list(other[1:]) if isinstance(other, tuple) and other[0] == "+" else []
+    count = len(parts) // 2
+    taken = [each[2] for each in parts[count:] if isinstance(each, tuple) and each[:2] == ("*", -1) and len(each) == 3]
+    if not parts or len(taken) != count or len(parts) != 2 * count:
+        raise CertificateError("an identity is not of a difference", found=terms.to_text(other))
+    return [normal_form.read(each) for each in parts[:count]], [normal_form.read(each) for each in taken]
+
+
+def _are_named(parts: Sequence[str], question: str) -> bool:
+    """Tell whether a question is about parts of these names: those of the first cost, and then the others."""
+    firsts = [" + ".join(parts[:count]) for count in range(len(parts) + 1)]
+    return any(question.startswith(f"{first} less ") for first in firsts) and all(name in question for name in parts)
+
+
+def _list_parts(
+    names: Sequence[str], ours: Sequence[NormalForm], theirs: Sequence[NormalForm], symbols: Mapping[str, sympy.Symbol]
+) -> list[DifferenceTerm]:
+    """Return a term for each part, by its name."""
+    return [
+        DifferenceTerm(
+            name=name, first=_formula(one, symbols), second=_formula(other, symbols),
+            difference=_formula(normal_form.add(one, normal_form.scale(other, -1)), symbols),
+        )
+        for name, one, other in zip(names, ours, theirs, strict=True)
+    ]  # fmt: skip
+
+
+def _list_products(one: NormalForm, other: NormalForm) -> list[DifferenceTerm]:
+    """Return a term for each product of sizes."""
     rows = []
     for monomial in sorted({*one, *other}, key=lambda each: (-sum(times for _, times in each), str(each))):
         first, second = one.get(monomial, 0), other.get(monomial, 0)
@@ -151,8 +207,12 @@ def _number(value: Number) -> sympy.Expr:
     return sympy.Rational(value.numerator, value.denominator)
 
 
-def _formula(form: NormalForm, question: Question) -> sympy.Expr:
-    return terms.to_sympy(term_of(form), question.symbols)
+def _formula(form: NormalForm, symbols: Mapping[str, sympy.Symbol]) -> sympy.Expr:
+    return terms.to_sympy(term_of(form), symbols)
+
+
+def _number_of(total: NormalForm) -> Number | None:
+    return total.get(normal_form.ONE, 0) if normal_form.is_constant(total) else None
 
 
 def _sign_of(total: NormalForm) -> int:

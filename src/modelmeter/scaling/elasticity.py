@@ -9,14 +9,15 @@ import sympy
 from attrs import frozen
 
 from modelmeter.scaling import normal_form, univariate
-from modelmeter.scaling.domain import Domain
+from modelmeter.scaling.certificate import SignTable
+from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.pieces import Pieces
 from modelmeter.scaling.quantity import Operand, as_quantity
 from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
-from modelmeter.scaling.signs import find_signs
-from modelmeter.scaling.statement import Interval, Statement
-from modelmeter.scaling.terms import from_sympy
-from modelmeter.support.errors import FormulaError
+from modelmeter.scaling.signs import find_signs, read_signs
+from modelmeter.scaling.statement import Interval, Statement, expect_answer, expect_formula, expect_range, symbols_of
+from modelmeter.scaling.terms import Term
+from modelmeter.support.errors import CertificateError, FormulaError
 
 
 @frozen(kw_only=True)
@@ -36,6 +37,22 @@ class Elasticity(Statement):
     over: str
     at_least_one: tuple[Interval, ...]
     polynomial: sympy.Expr
+
+    def _check_answer(self) -> None:
+        """Check that it is of the polynomial that the cost is, and crosses 1 where the signs say."""
+        if len(self.certificates) != 2:
+            raise CertificateError("a statement has other certificates", place=self.question, expected=2)
+        pieces, table = self.certificates
+        if not isinstance(pieces, Pieces) or not isinstance(table, SignTable) or len(pieces.pieces) != 1:
+            raise CertificateError("a statement has other certificates", place=self.question, expected="one polynomial")
+        for each in (pieces, table):
+            expect_range(self, each.name, each.range)
+        (piece,) = pieces.pieces
+        polynomial = univariate.in_size(piece.polynomials[0], piece.cell.points)
+        expect_formula(self, table, _excess(polynomial, pieces.name))
+        symbol = symbols_of([pieces.name], self.polynomial)[pieces.name]
+        answer = _read(polynomial, symbol, pieces.range)
+        expect_answer(self, over=pieces.name, at_least_one=read_signs(table).where(0, 1), **answer)
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -84,19 +101,33 @@ def elasticity(of: Operand, over: str, *, bounds: Bounds | None = None) -> Elast
 def _make(
     name: str, over: str, polynomial: univariate.Coefficients, domain: Domain, pieces: Pieces, symbol: sympy.Symbol
 ) -> Elasticity:
-    cost = univariate.to_formula(polynomial, symbol)
-    moving = univariate.multiply((0, 1), univariate.derivative(polynomial))
-    formula = sympy.cancel(univariate.to_formula(moving, symbol) / cost)
-    excess = normal_form.read(from_sympy(univariate.to_formula(univariate.subtract(moving, polynomial), symbol)))
-    whole = normal_form.read(from_sympy(cost))
-    signs = find_signs(term_of(normal_form.multiply(excess, whole)), over, domain.ranges[over])
+    range_ = domain.ranges[over]
+    signs = find_signs(_excess(polynomial, over), over, range_)
     at_least_one = signs.where(0, 1)
-    end = domain.ranges[over].last
-    value = len(polynomial) - 1 if end is None else None
+    answer = _read(polynomial, symbol, range_)
+    formula = answer["formula"]
     where = " and ".join(str(each) for each in at_least_one[:3]) or "nowhere"
     return Elasticity(
-        question=f"elasticity of {name} over {over}", formula=formula, value=value, domain=domain,
+        question=f"elasticity of {name} over {over}", domain=domain,
         sentence=f"{name} grows by {formula} per cent where {over} grows by one; by at least one {where}.",
         known=signs.known, certificates=(pieces, *signs.certificates), over=over, at_least_one=at_least_one,
-        polynomial=cost,
+        **answer,
     )  # fmt: skip
+
+
+def _read(polynomial: univariate.Coefficients, symbol: sympy.Symbol, range_: Range) -> dict[str, Any]:
+    """Return all that a polynomial says, by field."""
+    cost = univariate.to_formula(polynomial, symbol)
+    moving = univariate.multiply((0, 1), univariate.derivative(polynomial))
+    return {
+        "polynomial": cost, "formula": sympy.cancel(univariate.to_formula(moving, symbol) / cost),
+        "value": len(polynomial) - 1 if range_.last is None else None,
+    }  # fmt: skip
+
+
+def _excess(polynomial: univariate.Coefficients, over: str) -> Term:
+    """Return what is at least 0 where the elasticity is at least 1: ``(x f' - f) f``."""
+    moving = univariate.multiply((0, 1), univariate.derivative(polynomial))
+    excess = univariate.multiply(univariate.subtract(moving, polynomial), polynomial)
+    monomials = {((over, power),) if power else normal_form.ONE: each for power, each in enumerate(excess) if each}
+    return term_of(monomials)

@@ -13,9 +13,9 @@ from modelmeter.scaling.certificate import SignTable
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.question import term_of
-from modelmeter.scaling.terms import Number, simplest
+from modelmeter.scaling.terms import Number, Term, simplest
 from modelmeter.scaling.univariate import Coefficients
-from modelmeter.support.errors import FormulaError
+from modelmeter.support.errors import CertificateError, FormulaError
 
 
 @frozen
@@ -70,8 +70,25 @@ def certify_bound(
     above: NormalForm, below: NormalForm, bound: Number, sign: int, over: str, range_: Range
 ) -> SignTable:
     """Return the certificate that ``above / below`` is at most a bound (``sign`` 1), or at least (-1)."""
-    rest = normal_form.add(normal_form.scale(below, bound * sign), normal_form.scale(above, -sign))
-    return SignTable.make(term_of(rest), over, range_)
+    return SignTable.make(rest_of_bound(above, below, bound, sign), over, range_)
+
+
+def rest_of_bound(above: NormalForm, below: NormalForm, bound: Number, sign: int) -> Term:
+    """Return what is at least 0 where ``above / below`` is at most a bound (``sign`` 1), or at least (-1)."""
+    return term_of(normal_form.add(normal_form.scale(below, bound * sign), normal_form.scale(above, -sign)))
+
+
+def find_zero(table: SignTable) -> int | None:
+    """Return the first integer at which a formula is 0, of one that is negative nowhere; None: nowhere.
+
+    Raises
+    ------
+    CertificateError
+        If it is negative somewhere.
+    """
+    if any(each.sign < 0 for each in table.cells):
+        raise CertificateError("a bound does not hold", place=table.name, expected="no negative sign")
+    return min((each.cell.start for each in table.cells if each.sign == 0), default=None)
 
 
 def _list_values(piece: Piece) -> Iterator[tuple[Number, int]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 import sympy
 from attrs import frozen
 
+from modelmeter.scaling import normal_form
 from modelmeter.scaling.certificate import SignTable
-from modelmeter.scaling.closed_form import leave_brackets, solve_at_least_zero
+from modelmeter.scaling.closed_form import ClosedForm, leave_brackets, replay_closed_form, solve_at_least_zero
 from modelmeter.scaling.crossover import compare
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
@@ -18,7 +19,7 @@ from modelmeter.scaling.quantity import Operand, Quantity, of_one_unit
 from modelmeter.scaling.question import Bounds, Question, ask, term_of
 from modelmeter.scaling.roots import find_root, round_root
 from modelmeter.scaling.signs import Signs, find_signs, read_signs
-from modelmeter.scaling.statement import Interval, Statement, expect_answer, hedge, put_numbers
+from modelmeter.scaling.statement import Interval, Statement, expect_answer, expect_only, expect_range, hedge
 from modelmeter.support.errors import FormulaError
 
 
@@ -46,15 +47,37 @@ class Largest(Statement):
     fits: tuple[Interval, ...] = ()
     condition: sympy.Expr | None = None
 
+    rounding: ClassVar[Any] = sympy.floor
+
     def _check_answer(self) -> None:
-        """Check that outcome, value and intervals are those of the signs."""
-        for table in self.certificates:
-            if isinstance(table, SignTable):
-                signs = read_signs(table)
-                fits = signs.where(0, 1)
-                expect_answer(self, (*self._read(signs), fits), (self.outcome, self.value, self.fits))
-                if self.formula is not None:
-                    expect_answer(self, put_numbers(self.formula, {}), self.value)
+        """Check that everything said is what the signs, or the closed form, say."""
+        if len(self.domain.ranges) > 1:
+            found = replay_closed_form(self, self.over, self.formula, self.condition)
+            answer = self._read_closed_form(found, self.domain.ranges[self.over])
+            expect_answer(self, **answer, value=None, fits=())
+            return
+        (table,) = expect_only(self, SignTable, 1)
+        expect_range(self, table.name, table.range)
+        form = normal_form.read(table.formula)
+        answer = self._read_signs(read_signs(table), form, table.name, table.range)
+        expect_answer(self, over=table.name, condition=None, **answer)
+
+    @classmethod
+    def _read_signs(cls, signs: Signs, form: NormalForm, over: str, range_: Range) -> dict[str, Any]:
+        """Return all that the signs of a difference say, by field."""
+        outcome, value = cls._read(signs)
+        formula = _closed_form(form, over, value, cls.rounding, range_)
+        return {"outcome": outcome, "value": value, "fits": signs.where(0, 1), "formula": formula}
+
+    @staticmethod
+    def _read_closed_form(found: ClosedForm, range_: Range) -> dict[str, Any]:
+        """Return all that a closed form says, by field."""
+        if found.side == "from":
+            raise FormulaError("a quantity falls as the size grows: there is no largest")
+        return {
+            "outcome": {"up to": "at", "always": "unbounded", "never": "never"}[found.side],
+            "formula": sympy.floor(found.root) if found.side == "up to" else None, "condition": found.condition,
+        }  # fmt: skip
 
     @staticmethod
     def _read(signs: Signs) -> tuple[str, int | None]:
@@ -81,6 +104,17 @@ class Largest(Statement):
 @frozen(kw_only=True)
 class Smallest(Largest):
     """The smallest integer at which a quantity reaches a target; ``fits`` are all that do."""
+
+    rounding: ClassVar[Any] = sympy.ceiling
+
+    @staticmethod
+    def _read_closed_form(found: ClosedForm, range_: Range) -> dict[str, Any]:
+        """Return all that a closed form says, by field."""
+        if found.side == "up to":
+            raise FormulaError("a quantity falls as the size grows: ask for the largest")
+        formula = sympy.Integer(range_.first) if found.side == "always" else None
+        formula = sympy.ceiling(found.root) if found.side == "from" else formula
+        return {"outcome": "never" if formula is None else "at", "formula": formula, "condition": found.condition}
 
     @staticmethod
     def _read(signs: Signs) -> tuple[str, int | None]:
@@ -125,10 +159,9 @@ def largest(
     if len(question.names) > 1:
         return _with_free_sizes(other.name, one.name, question, form)
     signs = find_signs(term_of(form), over, question.range)
-    fits = signs.where(0, 1)
-    outcome, value = Largest._read(signs)
     domain = signs.narrow(question.domain, over)
-    exact = _closed_form(form, over, value, sympy.floor, question.range)
+    found = Largest._read_signs(signs, form, over, domain.ranges[over])
+    outcome, value, fits = found["outcome"], found["value"], found["fits"]
     texts = {
         "at": f"{other.name} is at most {one.name} up to {over} = {value}, and exceeds it at every larger one.",
         "never": f"{other.name} is more than {one.name} at every {over} {domain.ranges[over]}.",
@@ -141,9 +174,9 @@ def largest(
             f"{other.name} is at most {one.name} at {over} = {value} and at no larger one, but not at all smaller ones."
         )
     return Largest(
-        question=f"largest {over} with {other.name} <= {one.name}", formula=exact, value=value, domain=domain,
-        sentence=hedge(texts[outcome], signs.known), known=signs.known, certificates=signs.certificates,
-        over=over, outcome=outcome, fits=fits,
+        question=f"largest {over} with {other.name} <= {one.name}", domain=domain,
+        sentence=hedge(texts[outcome], signs.known), known=signs.known, certificates=signs.certificates, over=over,
+        **found,
     )  # fmt: skip
 
 
@@ -153,16 +186,16 @@ def _with_free_sizes(cost: str, budget: str, question: Question, form: NormalFor
     found = solve_at_least_zero(form, over, domain, question.symbols)
     if found.side == "from":
         raise FormulaError("a quantity falls as the size grows: there is no largest", place=over, found=cost)
-    formula = sympy.floor(found.root) if found.side == "up to" else None
+    answer = Largest._read_closed_form(found, domain.ranges[over])
+    formula = answer["formula"]
     only = "" if found.condition is None else f" where {found.condition} > 0, and always where it is not"
     sentence = {
         "up to": f"{cost} is at most {budget} up to {over} = {formula}{only}.",
         "always": f"{cost} is at most {budget} at every {over}.", "never": f"{cost} is at most {budget} at no {over}.",
     }[found.side]  # fmt: skip
     return Largest(
-        question=f"largest {over} with {cost} <= {budget}", formula=formula, value=None, domain=domain,
-        sentence=sentence, certificates=found.certificates, over=over, condition=found.condition,
-        outcome={"up to": "at", "always": "unbounded", "never": "never"}[found.side],
+        question=f"largest {over} with {cost} <= {budget}", value=None, domain=domain, sentence=sentence,
+        certificates=found.certificates, over=over, **answer,
     )  # fmt: skip
 
 
@@ -186,18 +219,17 @@ def smallest(
     if len(question.names) > 1:
         return _smallest_with_free_sizes(one.name, other.name, question, form)
     signs = find_signs(term_of(form), over, question.range)
-    fits = signs.where(0, 1)
-    outcome, value = Smallest._read(signs)
     domain = signs.narrow(question.domain, over)
-    exact = _closed_form(form, over, value, sympy.ceiling, question.range)
+    found = Smallest._read_signs(signs, form, over, domain.ranges[over])
+    outcome, value = found["outcome"], found["value"]
     texts = {
         "at": f"{one.name} is at least {other.name} at {over} = {value}, and at no smaller one.",
         "never": f"{one.name} is less than {other.name} at every {over} {domain.ranges[over]}.",
     }
     return Smallest(
-        question=f"smallest {over} with {one.name} >= {other.name}", formula=exact, value=value,
-        domain=domain, sentence=hedge(texts[outcome], signs.known), known=signs.known,
-        certificates=signs.certificates, over=over, outcome=outcome, fits=fits,
+        question=f"smallest {over} with {one.name} >= {other.name}", domain=domain,
+        sentence=hedge(texts[outcome], signs.known), known=signs.known, certificates=signs.certificates, over=over,
+        **found,
     )  # fmt: skip
 
 
@@ -205,19 +237,15 @@ def _smallest_with_free_sizes(cost: str, target: str, question: Question, form: 
     over = question.over
     domain = leave_brackets(form, over, question.domain)
     found = solve_at_least_zero(form, over, domain, question.symbols)
-    first = domain.ranges[over].first
     if found.side == "up to":
         raise FormulaError("a quantity falls as the size grows: ask for the largest", place=over, found=cost)
-    formula = {
-        "from": None if found.root is None else sympy.ceiling(found.root), "always": sympy.Integer(first),
-        "never": None,
-    }[found.side]  # fmt: skip
+    answer = Smallest._read_closed_form(found, domain.ranges[over])
+    formula = answer["formula"]
     only = "" if found.condition is None else f" where {found.condition} > 0, and nowhere where it is not"
     where = "no" if formula is None else f"{over} = {formula} and at no smaller one"
     return Smallest(
-        question=f"smallest {over} with {cost} >= {target}", formula=formula, value=None, domain=domain,
-        sentence=f"{cost} is at least {target} at {where}{only}.", certificates=found.certificates, over=over,
-        condition=found.condition, outcome="never" if formula is None else "at",
+        question=f"smallest {over} with {cost} >= {target}", value=None, domain=domain,
+        sentence=f"{cost} is at least {target} at {where}{only}.", certificates=found.certificates, over=over, **answer,
     )  # fmt: skip
 
 

@@ -17,11 +17,11 @@ from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, as_quantity
 from modelmeter.scaling.question import Bounds, ask, read_fraction, read_sign_form, term_of
 from modelmeter.scaling.shift import shift
-from modelmeter.scaling.signs import CHECKED_POINTS, Signs, find_signs
-from modelmeter.scaling.statement import PROVED, Statement, expect_answer, hedge
+from modelmeter.scaling.signs import CHECKED_POINTS, Signs, find_signs, read_signs
+from modelmeter.scaling.statement import PROVED, Statement, expect_answer, expect_formula, expect_only, hedge
 from modelmeter.scaling.terms import Term
 from modelmeter.scaling.univariate import sign_of
-from modelmeter.support.errors import FormulaError
+from modelmeter.support.errors import CertificateError, FormulaError
 
 
 @frozen(kw_only=True)
@@ -40,10 +40,10 @@ class Sign(Statement):
     signs: frozenset[int]
 
     def _check_answer(self) -> None:
-        """Check that the signs are those of the certificate."""
-        for certificate in self.certificates:
-            if isinstance(certificate, SignTable):
-                expect_answer(self, frozenset(each.sign for each in certificate.cells), self.signs)
+        """Check that the signs are those of the certificates."""
+        form = read_sign_form(self.formula if self.formula is not None else sympy.Integer(0))
+        signs = replay_signs(self, form, self.domain)
+        expect_answer(self, signs=signs, value=_only(signs), over=tuple(self.domain.ranges))
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -69,13 +69,25 @@ class Monotone(Statement):
     turns: tuple[int, ...] = ()
 
     def _check_answer(self) -> None:
-        """Check that the direction is that of the certificate."""
-        for certificate in self.certificates:
-            if isinstance(certificate, Growth):
-                expect_answer(self, certificate.direction, self.direction)
-            if isinstance(certificate, SignTable):
-                found = {each.sign for each in certificate.cells}
-                expect_answer(self, None if found >= {-1, 1} else sum(found), self.direction)
+        """Check that the direction is that of the certificates, and the turns those of the signs."""
+        above, below = read_fraction(self.formula if self.formula is not None else sympy.Integer(0))
+        first = self.certificates[0]
+        if isinstance(first, Growth):
+            expect_only(self, Growth, 1)
+            expect_formula(self, first, term_of(above))
+            expect_answer(
+                self, over=first.name, direction=first.direction, value=first.direction, turns=(),
+                domain=Domain(first.ranges, self.domain.fixed),
+            )  # fmt: skip
+            if below != normal_form.constant(1):
+                raise CertificateError("a quotient may go another way than its numerator", place=self.question)
+            return
+        expect_answer(self, over=next(iter(self.domain.ranges), None))
+        steps = _list_steps(self.domain, self.over)
+        difference = _step_of(above, below, self.over, self.domain.ranges[self.over])
+        direction = _direction_of(replay_signs(self, difference, steps))
+        turns = _list_turns(read_signs(first)) if direction is None and isinstance(first, SignTable) else ()
+        expect_answer(self, direction=direction, value=direction, turns=turns)
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -114,18 +126,23 @@ def sign(of: Operand, over: str | Sequence[str], *, bounds: Bounds | None = None
     words = _SIGN_WORDS.get(found, "of both signs")
     return Sign(
         question=f"sign of {quantity.name} over {', '.join(question.names)}",
-        formula=question.formulas[0], value=next(iter(found)) if len(found) == 1 else None, domain=domain,
+        formula=question.formulas[0], value=_only(found), domain=domain,
         sentence=hedge(f"{quantity.name} is {words} on the whole domain.", known), known=known,
         certificates=certificates, over=question.names, signs=found,
     )  # fmt: skip
 
 
+def _only(signs: frozenset[int]) -> int | None:
+    return next(iter(signs)) if len(signs) == 1 else None
+
+
 def find_box_signs(
-    form: NormalForm, names: tuple[str, ...], domain: Domain
+    form: NormalForm | Term, names: tuple[str, ...], domain: Domain
 ) -> tuple[frozenset[int], str, tuple[Certificate, ...], Domain]:
     """Return the signs that a formula may have on a box, how that is known, why, and where."""
-    if len(names) == 1:
-        signs = find_signs(term_of(form), names[0], domain.ranges[names[0]])
+    if len(names) == 1 or not isinstance(form, dict):
+        term = term_of(form) if isinstance(form, dict) else form
+        signs = find_signs(term, names[0], domain.ranges[names[0]])
         return read_sign_set(signs), signs.known, signs.certificates, signs.narrow(domain, names[0])
     for factor in (1, -1):
         turned = normal_form.scale(form, factor)
@@ -136,12 +153,53 @@ def find_box_signs(
     points = list(box.list_points(domain.ranges, CHECKED_POINTS))
     found = frozenset(sign_of(terms.evaluate(term_of(form), point)) for point in points)
     if found >= {-1, 1}:
-        # Two points of different signs are proof enough that there are both.
-        return found, PROVED, _witnesses(form, points), domain
+        # Two points of different signs are proof enough that there are both; it may be 0 anywhere.
+        return frozenset({-1, 0, 1}), PROVED, _witnesses(form, points), domain
     checked = {
         name: Range(each.first, max(int(point[name]) for point in points)) for name, each in domain.ranges.items()
     }
     return found, _checked_text(checked), (), Domain(checked, domain.fixed)
+
+
+def replay_signs(statement: Statement, form: NormalForm | Term, domain: Domain) -> frozenset[int]:
+    """Return the signs that the certificates of a statement say a formula has on a domain.
+
+    Raises
+    ------
+    CertificateError
+        If they are of another formula, or of another domain.
+    """
+    first = statement.certificates[0] if statement.certificates else None
+    term = term_of(form) if isinstance(form, dict) else form
+    if isinstance(first, SignTable):
+        expect_only(statement, SignTable, 1)
+        expect_formula(statement, first, term)
+        if dict(domain.ranges) != {first.name: first.range}:
+            raise CertificateError("a certificate is of another domain", place=statement.question, found=first.range)
+        return frozenset(each.sign for each in first.cells)
+    read = form if isinstance(form, dict) else normal_form.read(form)
+    turned = {term_of(normal_form.scale(read, factor)): factor for factor in (-1, 1)}
+    boxes = expect_only(statement, BoxSign)
+    for each in boxes:
+        if each.formula not in turned:
+            expect_formula(statement, each, term)
+    if len(boxes) == 1:
+        (whole,) = boxes
+        if dict(whole.ranges) != dict(domain.ranges):
+            raise CertificateError("a certificate is of another domain", place=statement.question)
+        factor = turned[whole.formula]
+        return frozenset({factor} if whole.is_strict else {0, factor})
+    if any(each.ranges.keys() != domain.ranges.keys() for each in boxes):
+        raise CertificateError("a certificate is of another domain", place=statement.question)
+    for each in boxes:  # points of the domain, one for each sign
+        outside = [
+            name for name, at in each.ranges.items() if at.first != at.last or at.first not in domain.ranges[name]
+        ]
+        if outside or not each.is_strict:
+            raise CertificateError("a certificate is not of a point of the domain", place=statement.question)
+    if sorted(turned[each.formula] for each in boxes) != [-1, 1]:
+        raise CertificateError("a statement has not a certificate for each sign", place=statement.question)
+    return frozenset({-1, 0, 1})
 
 
 def _witnesses(form: NormalForm, points: Iterable[Mapping[str, terms.Number]]) -> tuple[Certificate, ...]:
@@ -188,36 +246,39 @@ def monotone(of: Operand, over: str, *, bounds: Bounds | None = None, free: Sequ
     if direction is not None:
         certificate = Growth(term_of(above), over, question.domain.ranges, direction)
         return _make(quantity.name, question.formulas[0], over, direction, (), question.domain, PROVED, (certificate,))
-    if len(question.names) > 1:
-        return _monotone_on_box(quantity.name, above, over, question.domain)
-    step = question.range.multiple_of
-    later = shift(above, over, step)
-    if is_quotient:  # f(n + 1) - f(n) has the sign of the numerators crossed, times both denominators
-        following = shift(below, over, step)
-        parts = [term_of(each) for each in (later, below, above, following)]
-        difference: Term = ("*", ("+", ("*", *parts[:2]), ("*", -1, *parts[2:])), parts[1], parts[3])
-    else:
-        difference = term_of(normal_form.add(later, normal_form.scale(above, -1)))
-    last = question.range.last
-    if last == question.range.first:
-        difference = 0
-    steps = question.range if last is None else question.range.intersect(maximum=max(last - step, question.range.first))
-    signs = find_signs(difference, over, steps)
-    found = read_sign_set(signs)
-    direction = None if found >= {-1, 1} else next((each for each in found if each), 0)
-    turns = () if direction is not None else _list_turns(signs)
-    domain = signs.narrow(question.domain, over)
-    return _make(quantity.name, question.formulas[0], over, direction, turns, domain, signs.known, signs.certificates)
+    difference = _step_of(above, below, over, question.domain.ranges[over])
+    steps = _list_steps(question.domain, over)
+    found, known, certificates, checked = find_box_signs(difference, question.names, steps)
+    direction = _direction_of(found)
+    table = next((each for each in certificates if isinstance(each, SignTable)), None)
+    turns = () if direction is not None or table is None else _list_turns(read_signs(table))
+    domain = question.domain if known == PROVED else checked
+    return _make(quantity.name, question.formulas[0], over, direction, turns, domain, known, certificates)
 
 
-def _monotone_on_box(name: str, form: NormalForm, over: str, domain: Domain) -> Monotone:
-    step = domain.ranges[over].multiple_of
-    difference = normal_form.add(shift(form, over, step), normal_form.scale(form, -1))
-    last = domain.ranges[over].last
-    steps = domain if last is None else domain.restrict(over, maximum=max(last - step, domain.ranges[over].first))
-    found, known, certificates, checked = find_box_signs(difference, tuple(domain.ranges), steps)
-    direction = None if found >= {-1, 1} else next((each for each in found if each), 0)
-    return _make(name, None, over, direction, (), checked, known, certificates)
+def _direction_of(signs: frozenset[int]) -> int | None:
+    return None if signs >= {-1, 1} else next((each for each in signs if each), 0)
+
+
+def _list_steps(domain: Domain, over: str) -> Domain:
+    """Return the domain of what a cost grows by to the next size: without the last size."""
+    range_ = domain.ranges[over]
+    if range_.last is None:
+        return domain
+    return domain.restrict(over, maximum=max(range_.last - range_.multiple_of, range_.first))
+
+
+def _step_of(above: NormalForm, below: NormalForm, over: str, range_: Range) -> NormalForm | Term:
+    """Return what has the sign of a cost at the next size less that at a size."""
+    if range_.last == range_.first:
+        return normal_form.constant(0)
+    later = shift(above, over, range_.multiple_of)
+    if below == normal_form.constant(1):
+        return normal_form.add(later, normal_form.scale(above, -1))
+    # f(n + 1) - f(n) has the sign of the numerators crossed, times both denominators
+    following = shift(below, over, range_.multiple_of)
+    parts = [term_of(each) for each in (later, below, above, following)]
+    return ("*", ("+", ("*", *parts[:2]), ("*", -1, *parts[2:])), parts[1], parts[3])
 
 
 def _list_turns(signs: Signs, most: int = 8) -> tuple[int, ...]:

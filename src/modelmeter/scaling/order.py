@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import sympy
 from attrs import frozen
 
 from modelmeter.scaling import normal_form, terms
-from modelmeter.scaling.closed_form import read_leading
+from modelmeter.scaling.certificate import SignTable
+from modelmeter.scaling.closed_form import read_leading, replay_leading
 from modelmeter.scaling.domain import Range, number_to_json
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.pieces import Pieces
 from modelmeter.scaling.quantity import Operand, as_quantity
 from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
-from modelmeter.scaling.signs import find_signs
-from modelmeter.scaling.statement import Statement, expect_answer, hedge
+from modelmeter.scaling.signs import Signs, find_signs, read_signs
+from modelmeter.scaling.statement import (
+    Statement,
+    expect_answer,
+    expect_formula,
+    expect_range,
+    expect_tail,
+    hedge,
+    symbols_of,
+)
 from modelmeter.scaling.terms import Number, Term
-from modelmeter.support.errors import FormulaError
+from modelmeter.support.errors import CertificateError, FormulaError
+
+SHARE: Final = Fraction(9, 10)
+"""What is most of a whole."""
 
 
 @frozen(kw_only=True)
@@ -35,7 +47,7 @@ class Order(Statement):
     coefficient
         What stands before it; None where it is a formula of free sizes.
     share
-        The part of the whole that was asked for.
+        The part of the whole that was asked for; of no account where other sizes are free.
     from_size
         The first integer from which on the leading term is more than this share of the whole; None: never.
     """
@@ -47,10 +59,31 @@ class Order(Statement):
     from_size: int | None
 
     def _check_answer(self) -> None:
-        """Check that the leading term is that of the tail."""
-        tails = [each for each in self.certificates if isinstance(each, Pieces)]
-        if tails:
-            expect_answer(self, [each.leading() for each in tails], [(self.degree, self.coefficient)])
+        """Check that the leading term is that of the tail, and that it is so much of the whole from there on."""
+        if len(self.domain.ranges) > 1:
+            (found,) = replay_leading(self, self.over, 1)
+            size = symbols_of([self.over], self.formula)[self.over]
+            leading = terms.to_sympy(term_of(found.coefficient), symbols_of(self.domain.ranges, self.formula))
+            expect_answer(
+                self, degree=found.degree, formula=leading * size**found.degree, value=None, coefficient=None,
+                from_size=None, share=SHARE,
+            )  # fmt: skip
+            return
+        if len(self.certificates) != 2:
+            raise CertificateError("a statement has other certificates", place=self.question, expected=2)
+        tail, table = self.certificates
+        if not isinstance(tail, Pieces) or not isinstance(table, SignTable) or tail.leading() is None:
+            raise CertificateError("a statement has other certificates", place=self.question, expected="a tail")
+        expect_tail(self, tail.name, tail.range)
+        expect_range(self, table.name, table.range)
+        degree, coefficient = tail.leading() or (0, 0)
+        rest = _less_share(normal_form.read(tail.formula), tail.name, degree, coefficient, self.share)
+        expect_formula(self, table, term_of(rest))
+        expect_answer(
+            self, over=tail.name, degree=degree, coefficient=coefficient, value=coefficient,
+            from_size=_read_start(read_signs(table)),
+            formula=_leading_formula(degree, coefficient, symbols_of([tail.name], self.formula)[tail.name]),
+        )  # fmt: skip
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -62,7 +95,7 @@ class Order(Statement):
 
 
 def order(
-    of: Operand, over: str, *, share: Fraction = Fraction(9, 10), bounds: Bounds | None = None, free: Sequence[str] = ()
+    of: Operand, over: str, *, share: Fraction = SHARE, bounds: Bounds | None = None, free: Sequence[str] = ()
 ) -> Order:
     """Return the leading term of a quantity, and from which size it is more than a share of the whole.
 
@@ -82,20 +115,16 @@ def order(
     if below != normal_form.constant(1):
         raise FormulaError("a quotient has no leading term", place=quantity.name, remedy="ask for its limit")
     if len(question.names) > 1:
-        return _with_free_sizes(quantity.name, form, question, share)
+        return _with_free_sizes(quantity.name, form, question)
     tail = find_tail(term_of(form), over, question.range)
     leading_term = tail.leading()
     if leading_term is None:
         raise FormulaError("residue classes grow differently", place=quantity.name, remedy="ask for its steps")
     degree, coefficient = leading_term
-    size = normal_form.generator(over)
-    leading = normal_form.scale(normal_form.power(size, degree), coefficient)
-    # More than the share of a positive whole: leading - share * whole > 0.
-    rest = normal_form.add(leading, normal_form.scale(form, -share))
+    rest = _less_share(form, over, degree, coefficient, share)
     signs = find_signs(term_of(rest), over, question.range)
-    last = signs.where(1)
-    from_size = last[-1].first if last and last[-1].last == signs.intervals[-1].last else None
-    formula = sympy.Rational(coefficient.numerator, coefficient.denominator) * question.symbols[over] ** degree
+    from_size = _read_start(signs)
+    formula = _leading_formula(degree, coefficient, question.symbols[over])
     most = f"{float(share):.0%}"
     where = f"never more than {most}" if from_size is None else f"more than {most} of it from {over} = {from_size} on"
     return Order(
@@ -107,7 +136,23 @@ def order(
     )  # fmt: skip
 
 
-def _with_free_sizes(name: str, form: NormalForm, question: Question, share: Fraction) -> Order:
+def _less_share(form: NormalForm, over: str, degree: int, coefficient: Number, share: Fraction) -> NormalForm:
+    """Return what is more than 0 where the leading term is more than the share of a positive whole."""
+    leading = normal_form.scale(normal_form.power(normal_form.generator(over), degree), coefficient)
+    return normal_form.add(leading, normal_form.scale(form, -share))
+
+
+def _read_start(signs: Signs) -> int | None:
+    """Return from where on a sign is 1 without end."""
+    last = signs.where(1)
+    return last[-1].first if last and last[-1].last == signs.intervals[-1].last else None
+
+
+def _leading_formula(degree: int, coefficient: Number, size: sympy.Symbol) -> sympy.Expr:
+    return sympy.Rational(coefficient.numerator, coefficient.denominator) * size**degree
+
+
+def _with_free_sizes(name: str, form: NormalForm, question: Question) -> Order:
     over = question.over
     found = read_leading(form, over, question.domain)
     coefficient = terms.to_sympy(term_of(found.coefficient), question.symbols)
@@ -115,7 +160,7 @@ def _with_free_sizes(name: str, form: NormalForm, question: Question, share: Fra
     return Order(
         question=f"order of {name} over {over}", formula=formula, value=None, domain=found.domain,
         sentence=f"{name} grows as {formula}.", certificates=found.certificates, over=over, degree=found.degree,
-        coefficient=None, share=share, from_size=None,
+        coefficient=None, share=SHARE, from_size=None,
     )  # fmt: skip
 
 

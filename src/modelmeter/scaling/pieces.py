@@ -84,6 +84,8 @@ class Pieces:
 
     def leading(self) -> tuple[int, Number] | None:
         """Return degree and coefficient of the leading term of a tail, where all classes have the same."""
+        if any(piece.cell.last is not None for piece in self.pieces):
+            return None
         found: set[tuple[int, Number]] = set()
         for piece in self.pieces:
             (polynomial,) = piece.polynomials

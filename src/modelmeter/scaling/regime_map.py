@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy
-from attrs import frozen
+from attrs import field, frozen
 
-from modelmeter.scaling.certificate import Certificate
-from modelmeter.scaling.crossover import crossover
+from modelmeter.scaling import normal_form
+from modelmeter.scaling.certificate import Certificate, SignTable
+from modelmeter.scaling.closed_form import ClosedForm, leave_brackets, solve_at_least_zero
+from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
-from modelmeter.scaling.question import Bounds, ask
-from modelmeter.scaling.regimes import Goal, Regimes, regimes
-from modelmeter.scaling.statement import Statement
-from modelmeter.support.errors import FormulaError
+from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
+from modelmeter.scaling.regimes import Goal, Regime, Regimes, over_one_denominator, regimes
+from modelmeter.scaling.shift import replace
+from modelmeter.scaling.statement import Statement, expect_answer, expect_only, symbols_of
+from modelmeter.scaling.terms import Term
+from modelmeter.support.errors import CertificateError, FormulaError
+from modelmeter.support.frozen_mapping import freeze_mapping
 
 MOST_ROWS = 512
 """The first size of a map has at most so many values."""
@@ -62,12 +67,15 @@ class RegimeMap(Statement):
     curves
         Borders in closed form, by the two costs they are between: the second size from which on the second cost is at
         least as much as the first, as a formula of the first size; only those that have one.
+    costs
+        By name, the numerator and the denominator of each over both sizes, in normal form.
     """
 
     over: tuple[str, str]
     goal: Goal
     rows: tuple[RegimeRows, ...]
     curves: Mapping[tuple[str, str], sympy.Expr]
+    costs: Mapping[str, tuple[Term, Term]] = field(converter=freeze_mapping, repr=False)
 
     def winner_at(self, first: int, second: int) -> str | None:
         """Return which cost it is at two sizes."""
@@ -77,6 +85,36 @@ class RegimeMap(Statement):
                 borders = row.borders[(first - row.first) // step]
                 return row.winners[sum(border <= second for border in borders)]
         raise FormulaError("a size is outside of the domain", place=self.over[0], found=first)
+
+    def _check_answer(self) -> None:
+        """Check each row with its certificates, and the borders in closed form."""
+        if tuple(self.domain.ranges) != self.over:
+            raise CertificateError("a statement is of other sizes", place=self.question, found=self.over)
+        across, along = self.over
+        tables = expect_only(self, SignTable)
+        values = list(self.domain.ranges[across].sample(MOST_ROWS))
+        rows = [(row, borders) for row in self.rows for borders in row.borders]
+        ends = [(row.first, row.last, len(row.borders)) for row in self.rows]
+        found: list[RegimeRows] = []
+        for value, (row, borders) in zip(values, rows, strict=False):
+            regimes_of_row = _read_row(row.winners, borders, self.domain.ranges[along])
+            count = sum(len(self.costs) - 1 for each in regimes_of_row if each.winner is not None)
+            statement = Regimes(
+                question=f"{self.question}, {across} = {value}", formula=None, value=None, sentence="",
+                domain=Domain({along: self.domain.ranges[along]}), certificates=tuple(tables[:count]), over=along,
+                goal=self.goal, regimes=regimes_of_row, costs=_costs_at(self.costs, across, value, along),
+            )  # fmt: skip
+            statement.check_tables(tables[:count])
+            del tables[:count]
+            _append(found, value, statement)
+        if tables or len(values) != len(rows) or ends != [(row.first, row.last, len(row.borders)) for row in found]:
+            raise CertificateError("the rows do not cover the domain", place=self.question)
+        symbols = symbols_of(self.over, *self.curves.values())
+        expect_answer(
+            self, value=None, formula=None,
+            question=f"{self.goal} of {', '.join(self.costs)} over {across} and {along}",
+            curves=_find_curves(self.costs, self.rows, self.over, self.domain, symbols),
+        )  # fmt: skip
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -116,6 +154,10 @@ def regime_map(
     values = list(range_.sample(MOST_ROWS + 1))
     if range_.last is None or len(values) > MOST_ROWS:
         raise FormulaError("a map needs an end of its first size", place=across, expected=f"at most {MOST_ROWS} values")
+    fractions = {
+        name: (term_of(above), term_of(below))
+        for name, (above, below) in zip(quantities, map(read_fraction, question.formulas), strict=True)
+    }
     rows: list[RegimeRows] = []
     certificates: list[Certificate] = []
     filled = {
@@ -130,8 +172,38 @@ def regime_map(
     return RegimeMap(
         question=f"{goal} of {', '.join(quantities)} over {across} and {along}", formula=None, value=None,
         domain=question.domain, sentence=_say(rows, over, goal), certificates=tuple(certificates), over=over, goal=goal,
-        rows=tuple(rows), curves=_find_curves(quantities, rows, over, bounds),
+        rows=tuple(rows), curves=_find_curves(fractions, rows, over, question.domain, question.symbols),
+        costs=fractions,
     )  # fmt: skip
+
+
+def _read_row(winners: Sequence[str | None], borders: Sequence[int], range_: Range) -> tuple[Regime, ...]:
+    """Return the regimes of one value of the first size.
+
+    Raises
+    ------
+    CertificateError
+        If there are not as many borders as there must be.
+    """
+    if len(winners) != len(borders) + 1:
+        raise CertificateError("a row has not as many borders as changes", found=borders)
+    starts = [range_.first, *borders]
+    ends = [*(border - range_.multiple_of for border in borders), range_.last]
+    return tuple(
+        Regime(first=first, last=last, winner=winner) for first, last, winner in zip(starts, ends, winners, strict=True)
+    )
+
+
+def _costs_at(costs: Mapping[str, tuple[Term, Term]], across: str, value: int, along: str) -> dict[str, Term]:
+    """Return the costs at a value of the first size."""
+    forms = over_one_denominator(
+        [
+            (normal_form.read(replace(above, {across: value})), normal_form.read(replace(below, {across: value})))
+            for above, below in costs.values()
+        ],
+        along,
+    )
+    return dict(zip(costs, map(term_of, forms), strict=True))
 
 
 def _append(rows: list[RegimeRows], value: int, row: Regimes) -> None:
@@ -144,20 +216,35 @@ def _append(rows: list[RegimeRows], value: int, row: Regimes) -> None:
 
 
 def _find_curves(
-    costs: Mapping[str, Any], rows: list[RegimeRows], over: tuple[str, str], bounds: Bounds
-) -> dict[tuple[str, str], sympy.Expr]:
+    costs: Mapping[str, tuple[Term, Term]], rows: Sequence[RegimeRows], over: tuple[str, str], domain: Domain,
+    symbols: Mapping[str, sympy.Symbol],
+) -> dict[tuple[str, str], sympy.Expr]:  # fmt: skip
     pairs = {pair: None for row in rows for pair in zip(row.winners, row.winners[1:], strict=False) if None not in pair}
     curves: dict[tuple[str, str], sympy.Expr] = {}
     for one, other in pairs:
         if one is None or other is None:
             continue
         try:
-            found = crossover(costs[other], costs[one], over[1], bounds=bounds, free=(over[0],))
+            found = _find_curve(costs[other], costs[one], over[1], domain, symbols)
         except FormulaError:  # no closed form: the borders of the rows say where it is
             continue
-        if found.threshold is not None:
-            curves[one, other] = found.threshold
+        if found.side in ("from", "up to") and found.root is not None:
+            curves[one, other] = found.root
     return curves
+
+
+def _find_curve(
+    one: tuple[Term, Term], other: tuple[Term, Term], along: str, domain: Domain, symbols: Mapping[str, sympy.Symbol]
+) -> ClosedForm:
+    """Return where one cost is at least another, both with two free sizes."""
+    (above, below), (theirs, under) = ([normal_form.read(each) for each in pair] for pair in (one, other))
+    crossed = normal_form.add(
+        normal_form.multiply(above, under), normal_form.scale(normal_form.multiply(theirs, below), -1)
+    )
+    if below != normal_form.constant(1) or under != normal_form.constant(1):
+        crossed = normal_form.multiply(crossed, normal_form.multiply(below, under))
+    ordered = Domain({name: domain.ranges[name] for name in (along, *domain.ranges)}, domain.fixed)
+    return solve_at_least_zero(crossed, along, leave_brackets(crossed, along, ordered), symbols)
 
 
 def _say(rows: list[RegimeRows], over: tuple[str, str], goal: Goal) -> str:

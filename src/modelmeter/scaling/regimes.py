@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import sympy
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.scaling import normal_form, terms, univariate
 from modelmeter.scaling.cell import Cell
@@ -17,9 +17,10 @@ from modelmeter.scaling.labels import join_cells
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, as_quantity
 from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
-from modelmeter.scaling.statement import Statement, expect_answer
+from modelmeter.scaling.statement import Statement, expect_answer, expect_formula, expect_only, symbols_of
 from modelmeter.scaling.terms import Term
-from modelmeter.support.errors import FormulaError
+from modelmeter.support.errors import CertificateError, FormulaError
+from modelmeter.support.frozen_mapping import freeze_mapping
 
 Goal = Literal["largest", "smallest"]
 
@@ -57,11 +58,14 @@ class Regimes(Statement):
         ``largest``, as of what binds, or ``smallest``, as of what is cheapest.
     regimes
         In order; they cover the domain.
+    costs
+        By name, in normal form and over one denominator.
     """
 
     over: str
     goal: Goal
     regimes: tuple[Regime, ...]
+    costs: Mapping[str, Term] = field(converter=freeze_mapping, repr=False)
 
     def winner_at(self, size: int) -> str | None:
         """Return which cost it is at a size."""
@@ -77,16 +81,43 @@ class Regimes(Statement):
 
     def _check_answer(self) -> None:
         """Check that the regimes cover the domain, and that each winner is at least as much as every other."""
-        range_ = self.domain.ranges[self.over]
-        ends = [range_.first - range_.multiple_of, *(each.last for each in self.regimes)]
-        starts = [
-            *(each.first for each in self.regimes),
-            None if range_.last is None else range_.last + range_.multiple_of,
-        ]
-        expect_answer(self, [None if end is None else end + range_.multiple_of for end in ends], starts)
-        for table in self.certificates:
-            if isinstance(table, SignTable):
-                expect_answer(self, min(each.sign for each in table.cells) >= 0, True)
+        tables = expect_only(self, SignTable)
+        self.check_tables(tables)
+        symbol = symbols_of([self.over], self.formula)[self.over]
+        question = f"{self.goal} of {', '.join(self.costs)} over {self.over}"
+        expect_answer(self, question=question, formula=_as_formula(self.regimes, symbol))
+
+    def check_tables(self, tables: Sequence[SignTable]) -> None:
+        """Check that the regimes cover the domain, and are what certificates say."""
+        range_ = self.domain.ranges.get(self.over)
+        if range_ is None or list(self.domain.ranges) != [self.over]:
+            raise CertificateError("a statement is of another size", place=self.question, found=self.over)
+        step = range_.multiple_of
+        ends = [range_.first - step, *(each.last for each in self.regimes)]
+        starts = [*(each.first for each in self.regimes), None if range_.last is None else range_.last + step]
+        if [None if end is None else end + step for end in ends] != starts:
+            raise CertificateError("regimes do not cover the domain", place=self.question, found=self.regimes)
+        forms = _turn({name: normal_form.read(term) for name, term in self.costs.items()}, self.goal)
+        left = list(tables)
+        for regime in self.regimes:
+            part = range_.intersect(minimum=regime.first, maximum=regime.last)
+            if regime.winner is None:
+                winners = find_winners([term_of(form) for form in forms.values()], self.over, part)
+                if [each.label for each in winners] != [None]:
+                    raise CertificateError("one cost wins where the residue is said to decide", place=self.question)
+                continue
+            if regime.winner not in forms:
+                raise CertificateError("a winner is none of the costs", place=self.question, found=regime.winner)
+            for rest, least in _list_rests(forms, regime.winner):
+                table = left.pop(0) if left else None
+                if table is None or (table.name, table.range) != (self.over, part):
+                    raise CertificateError("a regime has no certificate", place=self.question, found=regime)
+                expect_formula(self, table, rest)
+                if any(each.sign < least for each in table.cells):
+                    raise CertificateError("another cost is more", place=self.question, found=regime)
+        if left:
+            raise CertificateError("a statement has certificates of no regime", place=self.question)
+        expect_answer(self, value=None)
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -124,19 +155,34 @@ def regimes(
             expected="costs of one unit",
         )  # fmt: skip
     question = ask(listed, over, bounds=bounds)
-    forms = _over_one_denominator([read_fraction(formula) for formula in question.formulas], over)
-    if goal == "smallest":
-        forms = [normal_form.scale(form, -1) for form in forms]
+    forms = over_one_denominator([read_fraction(formula) for formula in question.formulas], over)
+    by_name = dict(zip(names, forms, strict=True))
+    turned = _turn(by_name, goal)
     found = [
         Regime(first=each.first, last=each.last, winner=None if each.label is None else names[each.label])
-        for each in find_winners([term_of(form) for form in forms], over, question.range)
+        for each in find_winners([term_of(form) for form in turned.values()], over, question.range)
     ]
-    certificates = _certify(dict(zip(names, forms, strict=True)), found, over, question.domain)
+    certificates = _certify(turned, found, over, question.domain)
     return Regimes(
         question=f"{goal} of {', '.join(names)} over {over}", formula=_as_formula(found, question.symbols[over]),
         value=None, domain=question.domain, sentence=_say(found, over, goal), certificates=certificates, over=over,
-        goal=goal, regimes=tuple(found),
+        goal=goal, regimes=tuple(found), costs={name: term_of(form) for name, form in by_name.items()},
     )  # fmt: skip
+
+
+def _turn(forms: Mapping[str, NormalForm], goal: Goal) -> dict[str, NormalForm]:
+    """Return costs of which the largest is asked for."""
+    return dict(forms) if goal == "largest" else {name: normal_form.scale(form, -1) for name, form in forms.items()}
+
+
+def _list_rests(forms: Mapping[str, NormalForm], winner: str) -> Iterator[tuple[Term, int]]:
+    """Yield what a winner is more than each other cost, and the least sign of it: of equal ones the first wins."""
+    least = 1
+    for name, form in forms.items():
+        if name == winner:
+            least = 0
+        else:
+            yield term_of(normal_form.add(forms[winner], normal_form.scale(form, -1))), least
 
 
 def find_winners(formulas: Sequence[Term], over: str, range_: Range) -> list[Any]:
@@ -174,7 +220,7 @@ def _find_winners_on(cell: Cell, polynomials: Sequence[univariate.Coefficients])
         first = min(ends)
 
 
-def _over_one_denominator(fractions: list[tuple[NormalForm, NormalForm]], over: str) -> list[NormalForm]:
+def over_one_denominator(fractions: list[tuple[NormalForm, NormalForm]], over: str) -> list[NormalForm]:
     """Return the numerators of quotients with one denominator, which must be a number."""
     if any(not normal_form.is_constant(below) for _, below in fractions):
         raise FormulaError("a cost divides by a size", place=over, remedy="compare products instead of quotients")
@@ -190,10 +236,8 @@ def _certify(
         if regime.winner is None:
             continue
         range_ = domain.restrict(over, minimum=regime.first, maximum=regime.last).ranges[over]
-        for name, form in forms.items():
-            if name != regime.winner:
-                rest = normal_form.add(forms[regime.winner], normal_form.scale(form, -1))
-                certificates.append(SignTable.make(term_of(rest), over, range_))
+        for rest, _ in _list_rests(forms, regime.winner):
+            certificates.append(SignTable.make(rest, over, range_))
     return tuple(certificates)
 
 

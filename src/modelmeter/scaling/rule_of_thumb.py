@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import product
 from typing import Any
 
 import sympy
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.scaling import box, normal_form, terms
 from modelmeter.scaling.box_sign import BoxSign
 from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.domain import number_to_json
-from modelmeter.scaling.extremes import certify_bound, find_extremes
+from modelmeter.scaling.extremes import certify_bound, find_extremes, find_zero, rest_of_bound
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, of_one_unit
 from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
-from modelmeter.scaling.statement import PROVED, Statement, expect_answer, hedge
-from modelmeter.scaling.terms import Number, simplest
-from modelmeter.support.errors import FormulaError
+from modelmeter.scaling.statement import (
+    PROVED,
+    Statement,
+    expect_answer,
+    expect_formula,
+    expect_only,
+    hedge,
+    symbols_of,
+)
+from modelmeter.scaling.terms import Number, Term, simplest
+from modelmeter.support.errors import CertificateError, FormulaError
 
 
 @frozen(kw_only=True)
@@ -35,6 +43,8 @@ class RuleOfThumb(Statement):
         The infimum and the supremum of the error on the domain; None: it has none.
     lowest_at, highest_at
         Where they are attained, by size; None: nowhere, they are only tended to.
+    above, below
+        The error as a quotient, each in normal form.
     """
 
     over: tuple[str, ...]
@@ -42,12 +52,56 @@ class RuleOfThumb(Statement):
     highest: Number | None
     lowest_at: Mapping[str, int] | None
     highest_at: Mapping[str, int] | None
+    above: Term = field(repr=False)
+    below: Term = field(repr=False)
 
     def _check_answer(self) -> None:
-        """Check that no sign is negative in the certificates of bounds."""
-        for table in self.certificates:
-            if isinstance(table, SignTable):
-                expect_answer(self, min(each.sign for each in table.cells) >= 0, True)
+        """Check that no error is beyond the bounds, and that they are attained, or tended to, where it is said."""
+        above, below = (normal_form.read(each) for each in (self.above, self.below))
+        bounds = ((-1, self.lowest, self.lowest_at), (1, self.highest, self.highest_at))
+        ranges = self.domain.ranges
+        expect_answer(self, over=tuple(ranges))
+        if len(ranges) != 1:
+            expected = [BoxSign(self.below, ranges, True)]
+            for sign, bound, at in bounds:
+                is_in = at is not None and at.keys() == ranges.keys() and all(at[name] in ranges[name] for name in at)
+                if bound is None or at is None or not is_in:
+                    raise CertificateError("an error has no bound in the domain", place=self.question, found=at)
+                expected.append(BoxSign(rest_of_bound(above, below, bound, sign), ranges, False))
+                if _quotient_at(above, below, at) != bound:
+                    raise CertificateError("an error is not what it is said to be", place=self.question, found=bound)
+            expect_answer(self, certificates=tuple(expected))
+        else:
+            self._check_line(above, below, bounds)
+        if self.formula is None:
+            raise CertificateError("an error has no formula", place=self.question)
+        one, other = read_fraction(self.formula)
+        crossed = normal_form.add(
+            normal_form.multiply(one, below), normal_form.scale(normal_form.multiply(above, other), -1)
+        )
+        if crossed and self.formula != _divide(self.above, self.below, symbols_of(ranges, self.formula)):
+            raise CertificateError("an error has another formula", place=self.question, found=self.formula)
+        expect_answer(self, value=_largest_of(self.lowest, self.highest))
+
+    def _check_line(self, above: NormalForm, below: NormalForm, bounds: Iterable[tuple[int, Any, Any]]) -> None:
+        """Check the bounds over one size."""
+        ((name, range_),) = self.domain.ranges.items()
+        tables = expect_only(self, SignTable)
+        extremes = dict(zip((-1, 1), find_extremes(above, below, name, range_), strict=True))
+        for sign, bound, at in bounds:
+            if (bound, at) != (extremes[sign].value, _place(name, extremes[sign].at)):
+                raise CertificateError(
+                    "an answer does not follow", place=self.question, expected=extremes[sign], found=(bound, at)
+                )
+            if bound is not None:
+                table = tables.pop(0) if tables else None
+                if table is None or (table.name, table.range) != (name, range_):
+                    raise CertificateError("a statement has other certificates", place=self.question)
+                expect_formula(self, table, rest_of_bound(above, below, bound, sign))
+                if _place(name, find_zero(table)) != at:
+                    raise CertificateError("an error is attained elsewhere", place=self.question, found=at)
+        if tables:
+            raise CertificateError("a statement has other certificates", place=self.question)
 
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
@@ -89,18 +143,29 @@ def rule_of_thumb(
     above = normal_form.add(normal_form.multiply(one[0], other[1]), normal_form.scale(below, -1))
     make: _Search = _over_one if len(question.names) == 1 else _over_box
     lowest, highest, known, certificates = make(above, below, question)
-    value: Number | None = None
-    if lowest[0] is not None and highest[0] is not None:
-        value = simplest(max(abs(Fraction(lowest[0])), abs(Fraction(highest[0]))))
-    formula = sympy.cancel(
-        terms.to_sympy(term_of(above), question.symbols) / terms.to_sympy(term_of(below), question.symbols)
-    )
+    value = _largest_of(lowest[0], highest[0])
+    formula = _divide(term_of(above), term_of(below), question.symbols)
     return RuleOfThumb(
         question=f"{said.name} for {so.name} over {', '.join(question.names)}", formula=formula, value=value,
         domain=question.domain, sentence=hedge(_say(said.name, so.name, lowest, highest), known), known=known,
         certificates=certificates, over=question.names, lowest=lowest[0], highest=highest[0], lowest_at=lowest[1],
-        highest_at=highest[1],
+        highest_at=highest[1], above=term_of(above), below=term_of(below),
     )  # fmt: skip
+
+
+def _divide(above: Term, below: Term, symbols: Mapping[str, sympy.Symbol]) -> sympy.Expr:
+    return sympy.cancel(terms.to_sympy(above, symbols) / terms.to_sympy(below, symbols))
+
+
+def _largest_of(lowest: Number | None, highest: Number | None) -> Number | None:
+    """Return the supremum of the absolute error, where there is one."""
+    if lowest is None or highest is None:
+        return None
+    return simplest(max(abs(Fraction(lowest)), abs(Fraction(highest))))
+
+
+def _place(name: str, at: int | None) -> dict[str, int] | None:
+    return None if at is None else {name: at}
 
 
 _Bound = tuple[Number | None, Mapping[str, int] | None]
@@ -116,7 +181,7 @@ def _over_one(
         for each, sign in zip(extremes, (-1, 1), strict=True)
         if each.value is not None
     )
-    lowest, highest = ((each.value, None if each.at is None else {question.over: each.at}) for each in extremes)
+    lowest, highest = ((each.value, _place(question.over, each.at)) for each in extremes)
     return lowest, highest, PROVED, certificates
 
 
@@ -140,9 +205,9 @@ def _over_box(
     known, found = PROVED, []
     for sign in (-1, 1):
         value, point = max(errors, key=lambda each: each[0] * sign)  # used at once
-        rest = normal_form.add(normal_form.scale(below, value * sign), normal_form.scale(above, -sign))
-        if box.proves(rest, ranges, strict=False):
-            certificates.append(BoxSign(term_of(rest), ranges, False))
+        rest = rest_of_bound(above, below, value, sign)
+        if box.proves(normal_form.read(rest), ranges, strict=False):
+            certificates.append(BoxSign(rest, ranges, False))
         else:
             points: list[Mapping[str, int]] = [
                 {name: int(each) for name, each in at.items()} for at in box.list_points(ranges, 2_000)

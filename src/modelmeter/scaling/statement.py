@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import sympy
-from attrs import frozen
+from attrs import Factory, field, fields, frozen
 
 from modelmeter.backends.latex.printer import print_latex
 from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.scaling import terms
-from modelmeter.scaling.certificate import Certificate
-from modelmeter.scaling.domain import Domain, number_to_json
-from modelmeter.scaling.terms import Number
+from modelmeter.scaling.certificate import Certificate, refusing_formulas
+from modelmeter.scaling.domain import Domain, Range, number_to_json
+from modelmeter.scaling.terms import Number, Term
 from modelmeter.support.errors import CertificateError, FormulaError
 
 PROVED = "proved"
@@ -56,6 +58,8 @@ class Statement:
         ``proved``, or ``checked on a..b``: then it was evaluated there, and nothing is claimed beyond.
     certificates
         Why it holds: all that was proved together. None where it was checked only.
+    digest
+        What tells texts, formula, value, domain and certificates from those of any other statement.
     """
 
     question: str
@@ -65,6 +69,7 @@ class Statement:
     sentence: str
     known: str = PROVED
     certificates: tuple[Certificate, ...] = ()
+    digest: str = field(default=Factory(lambda statement: statement._take_digest(), takes_self=True), repr=False)
 
     @property
     def kind(self) -> str:
@@ -82,21 +87,38 @@ class Statement:
         return self.certificates[0] if self.certificates else None
 
     def check(self) -> None:
-        """Replay the certificates.
+        """Replay the certificates, and read the answer from them again.
 
         Raises
         ------
         CertificateError
-            If one does not hold, or the statement says that it is proved and has none.
+            If one does not hold, the answer is another, or the statement says that it is proved and has none.
         """
+        if self.digest != self._take_digest():
+            raise CertificateError(
+                "a statement was changed after it was made", place=self.question, expected=self._take_digest(),
+                found=self.digest, remedy="ask again",
+            )  # fmt: skip
         if self.is_proved and not self.certificates:
             raise CertificateError("a statement is said to be proved, and has no certificate", place=self.question)
         for certificate in self.certificates:
             certificate.check()
-        self._check_answer()
+        if self.is_proved:
+            with refusing_formulas():
+                self._check_answer()
 
     def _check_answer(self) -> None:
-        """Check that the answer follows from the certificates; each kind says how."""
+        """Check that every part of the answer is what the certificates say; each kind says how."""
+
+    def remake(self, **changes: Any) -> Self:
+        """Return the statement with other fields, as one of its own."""
+        kept = {each.name: getattr(self, each.name) for each in fields(type(self)) if each.name != "digest"}
+        return type(self)(**{**kept, **changes})
+
+    def _take_digest(self) -> str:
+        said = (self.kind, self.question, self.formula, self.value, self.domain, self.sentence, self.known)
+        text = json.dumps([*map(str, said), self.fingerprint])
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
     def fingerprint(self) -> str:
@@ -143,16 +165,93 @@ class Statement:
         }
 
 
-def expect_answer(statement: Statement, found: object, claimed: object) -> None:
-    """Refuse an answer that does not follow from a certificate.
+def expect_answer(statement: Statement, **found: object) -> None:
+    """Refuse an answer any field of which is not what was found, by name.
 
     Raises
     ------
     CertificateError
-        If it does not.
+        If one is not.
     """
-    if found != claimed:
-        raise CertificateError("an answer does not follow", place=statement.question, expected=found, found=claimed)
+    for name, value in found.items():
+        claimed = getattr(statement, name)
+        if claimed != value:
+            raise CertificateError(
+                "an answer does not follow", place=f"{name} of {statement.question}", expected=value, found=claimed
+            )
+
+
+def expect_range(statement: Statement, name: str, range_: Range) -> None:
+    """Refuse a domain that has another range of a size than a certificate.
+
+    Raises
+    ------
+    CertificateError
+        If it has.
+    """
+    if statement.domain.ranges.get(name) != range_:
+        raise CertificateError(
+            "an answer does not follow", place=f"domain of {statement.question}", expected=f"{name} {range_}",
+            found=statement.domain,
+        )  # fmt: skip
+
+
+def expect_tail(statement: Statement, name: str, range_: Range) -> None:
+    """Refuse a certificate whose range is no end of that of a size.
+
+    Raises
+    ------
+    CertificateError
+        If it is none.
+    """
+    whole = statement.domain.ranges.get(name)
+    if whole is None or whole.maximum is not None or whole.intersect(minimum=range_.minimum) != range_:
+        raise CertificateError(
+            "an answer does not follow", place=f"domain of {statement.question}", expected=f"an end of {whole}",
+            found=range_,
+        )  # fmt: skip
+
+
+CertificateKind = TypeVar("CertificateKind", bound=Certificate)
+
+
+def expect_only(statement: Statement, kind: type[CertificateKind], count: int | None = None) -> list[CertificateKind]:
+    """Return the certificates of a statement that must all be of one kind, and so many.
+
+    Raises
+    ------
+    CertificateError
+        If they are not.
+    """
+    found = [each for each in statement.certificates if isinstance(each, kind)]
+    if len(found) != len(statement.certificates) or (count is not None and len(found) != count):
+        raise CertificateError(
+            "a statement has other certificates", place=statement.question,
+            expected=f"{'some' if count is None else count} of the kind {kind.__name__}",
+            found=", ".join(each.kind for each in statement.certificates) or "none",
+        )  # fmt: skip
+    return found
+
+
+def expect_formula(statement: Statement, certificate: Certificate, formula: Term) -> None:
+    """Refuse a certificate of another formula than the answer is about.
+
+    Raises
+    ------
+    CertificateError
+        If it is.
+    """
+    if certificate.formula != formula:
+        raise CertificateError(
+            "a certificate is of another formula than the answer", place=statement.question,
+            expected=terms.fingerprint(formula), found=certificate.fingerprint,
+        )  # fmt: skip
+
+
+def symbols_of(names: Iterable[str], *formulas: sympy.Expr | None) -> dict[str, sympy.Symbol]:
+    """Return the symbols of sizes, as formulas have them."""
+    known = {str(each.name): each for formula in formulas if formula is not None for each in formula.free_symbols}
+    return {name: known.get(name, sympy.Symbol(name, integer=True, positive=True)) for name in names}
 
 
 def hedge(sentence: str, known: str) -> str:

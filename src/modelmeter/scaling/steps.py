@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 import sympy
@@ -16,11 +17,11 @@ from modelmeter.scaling.domain import Range, number_to_json
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.pieces import Pieces
 from modelmeter.scaling.quantity import Operand, as_quantity
-from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
+from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
 from modelmeter.scaling.shift import shift
-from modelmeter.scaling.statement import Statement
+from modelmeter.scaling.statement import Statement, expect_answer, expect_formula, expect_tail, symbols_of
 from modelmeter.scaling.terms import ROUNDINGS, Number, Term
-from modelmeter.support.errors import FormulaError
+from modelmeter.support.errors import CertificateError, FormulaError
 
 
 @frozen(kw_only=True)
@@ -86,6 +87,25 @@ class Steps(Statement):
     between: sympy.Expr | None
     smooth: tuple[str, ...] = ()
 
+    def _check_answer(self) -> None:
+        """Read the steps from the tail and from the table of each rounding again."""
+        form, _ = read_fraction(self.formula if self.formula is not None else sympy.Integer(0))
+        tail, *tables = self.certificates
+        if not isinstance(tail, Pieces) or list(self.domain.ranges) != [self.over]:
+            raise CertificateError("a statement has other certificates", place=self.question, expected="a tail")
+        range_ = self.domain.ranges[self.over]
+        expect_tail(self, tail.name, tail.range)
+        expect_formula(self, tail, term_of(_growth(form, self.over, range_)))
+        roundings = list_roundings(form, self.over)
+        found: dict[Term, SignTable] = {}
+        for rounding, table in zip_longest(roundings, tables):
+            if not isinstance(table, SignTable) or (table.name, table.range) != (self.over, _after_first(range_)):
+                raise CertificateError("a rounding has no certificate", place=self.question)
+            expect_formula(self, table, term_of(_growth(normal_form.generator(rounding), self.over, range_)))
+            found[rounding] = table
+        answer = _read_steps(tail, found, range_, symbols_of([self.over], self.formula)[self.over])
+        expect_answer(self, over=tail.name, value=None, **answer)
+
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
         return {
@@ -109,37 +129,46 @@ def steps(of: Operand, over: str, *, bounds: Bounds | None = None) -> Steps:
     form, below = read_fraction(question.formulas[0])
     if below != normal_form.constant(1):
         raise FormulaError("a quotient has no steps", place=quantity.name, remedy="ask for those of its parts")
-    growth = _growth(form, question)
+    range_ = question.range
+    growth = _growth(form, over, range_)
     try:
-        tail = Pieces.make_tail(term_of(growth), over, _after_first(question.range))
+        tail = Pieces.make_tail(term_of(growth), over, _after_first(range_))
+        tables = {
+            rounding: SignTable.make(
+                term_of(_growth(normal_form.generator(rounding), over, range_)), over, _after_first(range_)
+            )
+            for rounding in list_roundings(form, over)
+        }
     except NotResolvedError as error:
         raise FormulaError("the pieces of a cost are not found", place=over, found=str(error)) from None
+    found = _read_steps(tail, tables, range_, question.symbols[over])
+    return Steps(
+        question=f"steps of {quantity.name} over {over}", formula=question.formulas[0], value=None,
+        domain=question.domain, sentence=_say(quantity.name, over, found["steps"]),
+        certificates=(tail, *tables.values()), over=over, **found,
+    )  # fmt: skip
+
+
+def _read_steps(tail: Pieces, tables: Mapping[Term, SignTable], range_: Range, symbol: sympy.Symbol) -> dict[str, Any]:
+    """Return all that the growth of a cost, and of each of its roundings, says, by field."""
     found: list[Step] = []
     smooth: list[str] = []
-    tables: list[SignTable] = []
     jumping: set[int] = set()
     modulus = max(piece.cell.modulus for piece in tail.pieces)
-    for rounding in list_roundings(form, over):
-        step, table = _find_step(rounding, growth, tail, question)
+    for rounding, table in tables.items():
+        step = _find_step(rounding, table, tail, range_, symbol)
         if step is None:
             smooth.append(terms.to_text(rounding))
             continue
         found.append(step)
-        tables.append(table)
-        jumping |= {
-            each for each in range(0, modulus, question.range.multiple_of) if each % step.modulus in step.residues
-        }
+        jumping |= {each for each in range(0, modulus, range_.multiple_of) if each % step.modulus in step.residues}
     between = {
-        _in_size(piece.polynomials[0], piece.cell, question)
+        _in_size(piece.polynomials[0], piece.cell, symbol)
         for piece in tail.pieces
         if not any(residue % piece.cell.modulus == piece.cell.residue % piece.cell.modulus for residue in jumping)
     }
     only = between.pop() if len(between) == 1 else None
-    return Steps(
-        question=f"steps of {quantity.name} over {over}", formula=question.formulas[0], value=None,
-        domain=question.domain, sentence=_say(quantity.name, over, found), certificates=(tail, *tables), over=over,
-        steps=tuple(found), between=only, smooth=tuple(smooth),
-    )  # fmt: skip
+    return {"steps": tuple(found), "between": only, "smooth": tuple(smooth)}
 
 
 def list_roundings(form: NormalForm, over: str) -> list[Term]:
@@ -155,9 +184,9 @@ def list_roundings(form: NormalForm, over: str) -> list[Term]:
     return list(dict.fromkeys(visit(term_of(form))))
 
 
-def _growth(form: NormalForm, question: Question) -> NormalForm:
+def _growth(form: NormalForm, over: str, range_: Range) -> NormalForm:
     """Return what a cost at a size is more than just before."""
-    before = shift(form, question.over, -question.range.multiple_of)
+    before = shift(form, over, -range_.multiple_of)
     return normal_form.add(form, normal_form.scale(before, -1))
 
 
@@ -165,9 +194,8 @@ def _after_first(range_: Range) -> Range:
     return Range(range_.first + range_.multiple_of, range_.maximum, range_.multiple_of)
 
 
-def _find_step(rounding: Term, growth: NormalForm, tail: Pieces, question: Question) -> tuple[Step | None, SignTable]:
-    own = _growth(normal_form.generator(rounding), question)
-    table = SignTable.make(term_of(own), question.over, _after_first(question.range))
+def _find_step(rounding: Term, table: SignTable, tail: Pieces, range_: Range, symbol: sympy.Symbol) -> Step | None:
+    """Return where a rounding jumps, from the signs of its growth; None where that is at every size, or at none."""
     ending = [each for each in table.cells if each.cell.last is None]
     modulus = max((each.cell.modulus for each in ending), default=1)
     residues = tuple(
@@ -176,10 +204,10 @@ def _find_step(rounding: Term, growth: NormalForm, tail: Pieces, question: Quest
         if any(each.sign and (residue - each.cell.residue) % each.cell.modulus == 0 for each in ending)
     )
     jumps = [each.cell.start for each in table.cells if each.sign]
-    if not jumps or not residues or len(residues) * question.range.multiple_of == modulus:
-        return None, table
+    if not jumps or not residues or len(residues) * range_.multiple_of == modulus:
+        return None
     costs = {
-        _in_size(piece.polynomials[0], piece.cell, question): None
+        _in_size(piece.polynomials[0], piece.cell, symbol): None
         for piece in tail.pieces
         if piece.cell.residue % modulus in residues
         or any((residue - piece.cell.residue) % piece.cell.modulus == 0 for residue in residues)
@@ -188,8 +216,8 @@ def _find_step(rounding: Term, growth: NormalForm, tail: Pieces, question: Quest
     return Step(
         rounding=terms.to_text(rounding), modulus=modulus, residues=residues, first=first,
         from_size=_find_start(table, modulus, residues), costs=tuple(costs),
-        first_cost=terms.evaluate(term_of(growth), {question.over: first}),
-    ), table  # fmt: skip
+        first_cost=terms.evaluate(tail.formula, {tail.name: first}),
+    )  # fmt: skip
 
 
 def _find_start(table: SignTable, modulus: int, residues: tuple[int, ...]) -> int:
@@ -206,8 +234,8 @@ def _find_start(table: SignTable, modulus: int, residues: tuple[int, ...]) -> in
     return start
 
 
-def _in_size(polynomial: univariate.Coefficients, cell: Cell, question: Question) -> sympy.Expr:
-    return univariate.to_formula(univariate.in_size(polynomial, cell.points), question.symbols[question.over])
+def _in_size(polynomial: univariate.Coefficients, cell: Cell, symbol: sympy.Symbol) -> sympy.Expr:
+    return univariate.to_formula(univariate.in_size(polynomial, cell.points), symbol)
 
 
 def _say(name: str, over: str, found: list[Step]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +13,7 @@ from modelmeter.core.evaluate import evaluate
 from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimension
 from modelmeter.scaling.domain import Range
-from modelmeter.scaling.substitution import put_sizes
+from modelmeter.scaling.substitution import names_in, put_sizes
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import FormulaError, WorkloadError
 from modelmeter.support.frozen_mapping import freeze_mapping
@@ -121,7 +121,7 @@ class Context:
         open_names = frozenset(free)
         replaced = self._replacements(values, open_names)
         found = put_sizes(formula, replaced)
-        rest = sorted({str(symbol.name) for symbol in found.free_symbols} - open_names)
+        rest = sorted(names_in(found) - open_names)
         missing = [name for name in rest if name not in self.defaults]
         if missing:
             raise FormulaError(
@@ -143,8 +143,8 @@ class Context:
     ) -> dict[str, Number]:
         """Return the numbers of the sizes of a formula that follow from others, where they follow from numbers."""
         known = {**self.defaults, **{name: int(value) for name, value in values.items() if value.is_Integer}}
-        used = {str(symbol.name) for symbol in formula.free_symbols} & (replaced.keys() - values.keys())
-        needed = {name: {str(symbol.name) for symbol in replaced[name].free_symbols} for name in used}
+        used = names_in(formula) & (replaced.keys() - values.keys())
+        needed = {name: names_in(replaced[name]) for name in used}
         return {
             name: Fraction(evaluate(replaced[name], known))
             for name in sorted(used)
@@ -161,7 +161,7 @@ class Context:
         for name, formula in self.derivations:
             if name in free or name in values:
                 continue
-            names = {str(symbol.name) for symbol in formula.free_symbols}
+            names = names_in(formula)
             if names & touched:
                 found[name] = put_sizes(formula, found)
                 touched.add(name)
@@ -190,7 +190,7 @@ class Context:
         architecture = {name for name, dimension in self.dimensions.items() if dimension.kind == "architecture"}
         present = set(used) | ranges.keys() | (architecture & known.keys())  # its rules hold whatever the formula has
         for name, formula in self.derived.items():
-            needed = {str(symbol.name) for symbol in formula.free_symbols}
+            needed = names_in(formula)
             if not needed & ranges.keys() and needed <= known.keys() and self._is_used(needed, present):
                 known[name] = _whole_value(formula, known)
                 present.add(name)
@@ -211,7 +211,7 @@ class Context:
                 ranges[str(rule.a)] = ranges[str(rule.a)].intersect(maximum=int(known[rule.b]))
         return ranges, tuple(between)
 
-    def _is_used(self, needed: set[str], present: set[str]) -> bool:
+    def _is_used(self, needed: Collection[str], present: Collection[str]) -> bool:
         """Tell whether all sizes that a workload has are in a formula; those of the architecture always are."""
         workload = {
             name for name in needed if name not in self.dimensions or self.dimensions[name].kind != "architecture"

@@ -10,6 +10,7 @@ import sympy
 from attrs import evolve, field, frozen
 
 from modelmeter.scaling.context import NO_CONTEXT, Context
+from modelmeter.scaling.substitution import names_in
 from modelmeter.scaling.units import divide_units, multiply_units
 from modelmeter.support.errors import FormulaError
 from modelmeter.support.frozen_mapping import freeze_mapping
@@ -85,7 +86,7 @@ class Quantity:
 
     @property
     def _names(self) -> frozenset[str]:
-        return frozenset(str(symbol.name) for symbol in self.formula.free_symbols)
+        return names_in(self.formula)
 
     @property
     def settled(self) -> sympy.Expr:

@@ -12,6 +12,7 @@ from modelmeter.scaling import normal_form, terms
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
+from modelmeter.scaling.substitution import names_in, symbols_in
 from modelmeter.scaling.terms import Number, Term
 from modelmeter.support.errors import FormulaError
 
@@ -80,8 +81,8 @@ def ask(
     names = tuple(dict.fromkeys((*asked, *free)))
     bounds = bounds or {}
     listed = tuple(map(as_quantity, quantities))
-    own = {str(symbol.name) for each in listed for symbol in each.formula.free_symbols}
-    own |= {str(symbol.name) for each in listed for value in each.values.values() for symbol in value.free_symbols}
+    own = {name for each in listed for name in names_in(each.formula)}
+    own |= {name for each in listed for value in each.values.values() for name in names_in(value)}
     formulas: list[sympy.Expr] = []
     fixed: dict[str, Number] = {}
     ranges: dict[str, Range] = {}
@@ -91,7 +92,7 @@ def ask(
         formula, numbers = each.context.fill(each.formula, each.values, names)
         formulas.append(formula)
         fixed |= numbers
-        used = {str(symbol.name) for symbol in each.formula.free_symbols} | set(names) & own
+        used = names_in(each.formula) | set(names) & own
         narrowed, rules = each.context.ranges_of(names, used, numbers)
         between += rules
         for name, found in narrowed.items():
@@ -104,7 +105,7 @@ def ask(
         else:
             ranges[name] = ranges[name].intersect(minimum=bound[0], maximum=bound[1])
     fixed = {name: value for name, value in fixed.items() if name not in names}
-    symbols = {str(symbol.name): symbol for formula in formulas for symbol in formula.free_symbols}
+    symbols = {str(symbol.name): symbol for formula in formulas for symbol in symbols_in(formula)}
     for name in names:
         symbols.setdefault(name, sympy.Symbol(name, integer=True, positive=True))
     return Question(

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import sympy
+
+
+@lru_cache(maxsize=4096)
+def symbols_in(formula: sympy.Expr) -> frozenset[sympy.Symbol]:
+    """Return the symbols of a formula; sympy walks through all of it every time."""
+    return frozenset(formula.free_symbols)
+
+
+@lru_cache(maxsize=4096)
+def names_in(formula: sympy.Expr) -> frozenset[str]:
+    """Return the names of the symbols of a formula."""
+    return frozenset(str(symbol.name) for symbol in symbols_in(formula))
 
 
 def put_sizes(formula: sympy.Expr, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
@@ -12,7 +25,7 @@ def put_sizes(formula: sympy.Expr, values: Mapping[str, sympy.Expr]) -> sympy.Ex
 
     Maxima are not compared again: that is what takes the time, for the candidates of a peak a minute.
     """
-    replaced = {symbol: values[symbol.name] for symbol in formula.free_symbols if symbol.name in values}
+    replaced = {symbol: values[symbol.name] for symbol in symbols_in(formula) if symbol.name in values}
     if not replaced:
         return formula
     if not formula.has(sympy.Max, sympy.Min):

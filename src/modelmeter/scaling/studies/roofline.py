@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 import sympy
+from attrs import frozen
 
 from modelmeter.core.functions import Size
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
@@ -48,8 +50,30 @@ def ask_compute_bound(
     )  # fmt: skip
 
 
-def stage_time(model: CompiledFormulas, card: Card, name: str, over: str, **sizes: int) -> Worded:
-    """Return how long a stage takes at least: over its operators, the sum of the larger of arithmetic and traffic.
+@frozen
+class StageWork:
+    """What the operators of a stage do, at numbers for all sizes but one.
+
+    Parameters
+    ----------
+    name
+        Of the stage.
+    operators
+        Of each, the FLOPs of matrix products, the other FLOPs, and the bytes that it moves.
+    fixed
+        The numbers.
+    context
+        What the sizes are.
+    """
+
+    name: str
+    operators: tuple[tuple[sympy.Expr, sympy.Expr, sympy.Expr], ...]
+    fixed: Mapping[str, Number]
+    context: Context
+
+
+def read_work(model: CompiledFormulas, name: str, over: str, **sizes: int) -> StageWork:
+    """Return what the operators of a stage do.
 
     Parameters
     ----------
@@ -65,22 +89,33 @@ def stage_time(model: CompiledFormulas, card: Card, name: str, over: str, **size
         fixed.update(numbers)
         return settled
 
+    operators = tuple(
+        (settle(row.cost.tensor_core_flops), settle(row.cost.cuda_core_flops), settle(row.cost.io_bytes))
+        for row in model.operators(name)
+    )
+    return StageWork(name, operators, fixed, context)
+
+
+def stage_time(work: StageWork, card: Card) -> Worded:
+    """Return how long a stage takes at least: over its operators, the sum of the larger of arithmetic and traffic.
+
+    The arithmetic of an operator is all of it: its matrix products at the rate of the tensor cores, and what else it
+    computes at that of the others. (:func:`modelmeter.scaling.roofline` has no rate of the others: it counts matrix
+    products only, so its times are never more than these.)
+    """
     matrix_rate, vector_rate, bandwidth = (
         _rational(rate)
         for rate in (card.tensor_flops_per_second, card.vector_flops_per_second, card.memory_bytes_per_second)
     )
     total = sympy.Add(
         *(
-            _later(
-                settle(row.cost.tensor_core_flops) / matrix_rate + settle(row.cost.cuda_core_flops) / vector_rate,
-                settle(row.cost.io_bytes) / bandwidth,
-            )
-            for row in model.operators(name)
+            _later(matrix / matrix_rate + other / vector_rate, moved / bandwidth)
+            for matrix, other, moved in work.operators
         )
     )
-    known = Context(dimensions=context.dimensions)  # numbers are in the formula; what sizes are is still to be said
-    quantity = Quantity(formula=total, name=f"time({name}, {card.id})", unit="s", context=known)
-    return Worded(quantity, f"the roofline time of {stage_words(name)} on {card.name}", fixed)
+    known = Context(dimensions=work.context.dimensions)  # numbers are in the formula; what sizes are is to be said
+    quantity = Quantity(formula=total, name=f"time({work.name}, {card.id})", unit="s", context=known)
+    return Worded(quantity, f"the roofline time of {stage_words(work.name)} on {card.name}", work.fixed)
 
 
 def _later(one: sympy.Expr, other: sympy.Expr) -> sympy.Expr:

@@ -18,7 +18,7 @@ from modelmeter.scaling.studies.parts import find_output_size, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, values_at
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, Study, StudyTable, Subject
-from modelmeter.scaling.studies.roofline import stage_time
+from modelmeter.scaling.studies.roofline import read_work, stage_time
 
 ID: Final = "what-to-optimise"
 
@@ -45,15 +45,19 @@ def _find(subject: Subject) -> Iterator[Finding]:
     rows: list[tuple[Cell, ...]] = []
     answers: list[Answer] = []
     pictures: list[Finding] = []
+    last = {**output, "logits_tokens": 1}
+    work = {name: read_work(model, name, "batch_size", **output) for name in names}
+    work_of_last = {name: read_work(model, name, "batch_size", **last) for name in names} if len(limits) > 1 else {}
+    work_over_output = {over: {name: read_work(model, name, over) for name in names} for over in output}
     for card in subject.cards:
-        times = {name: stage_time(model, card, name, "batch_size", **output) for name in names}
+        times = {name: stage_time(each, card) for name, each in work.items()}
         said = f"the largest roofline time on {card.name}"
         regimes = ask_regimes(f"{ID}/{card.id}-slowest-stage", times, "batch_size", said)
         yield regimes
         over_batch = dict(_compare(card, times, "batch_size"))
         over_output: dict[tuple[str, str], IdentifiedStatement] = {}
         for over in output:
-            outputs = {name: stage_time(model, card, name, over) for name in names}
+            outputs = {name: stage_time(each, card) for name, each in work_over_output[over].items()}
             over_output = dict(_compare(card, outputs, over))
             yield ask_regimes(f"{ID}/{card.id}-slowest-stage", outputs, over, said)
         yield from (*over_batch.values(), *over_output.values())
@@ -64,11 +68,10 @@ def _find(subject: Subject) -> Iterator[Finding]:
             slowest = max(seconds, key=seconds.__getitem__)
             rows.append((card.name, batch, *seconds.values(), slowest, _say_fits(batch, fits)))
         at_one = {name: values[0] for name, values in by_batch.items()}
-        last = {**output, "logits_tokens": 1}
         by_variant = {
             variant: times
             if variant == "default"
-            else {name: stage_time(model, card, name, "batch_size", **last) for name in names}
+            else {name: stage_time(each, card) for name, each in work_of_last.items()}
             for variant in fits
         }
         answers.append(make_answer(card, regimes.id, by_variant, at_one, over_batch, over_output, fits))

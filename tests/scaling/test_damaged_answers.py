@@ -12,6 +12,7 @@ import sympy
 
 from modelmeter import scaling
 from modelmeter.core.functions import ceil_div, exceeds
+from modelmeter.core.size_rules import Rule
 from modelmeter.scaling import Quantity, Statement
 from modelmeter.support.errors import CertificateError, ModelMeterError
 
@@ -106,6 +107,8 @@ def damage(value: Any, name: str = "") -> Iterator[Any]:
         yield None
     elif isinstance(value, frozenset):
         yield from (value ^ {each} for each in (-1, 0, 1))
+    elif name == "rules":
+        yield (Rule("n", "at_most", "m"),)
     elif isinstance(value, tuple):
         yield (*value, *value[:1]) if value else (7,)
         for place, each in enumerate(value):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from fractions import Fraction
 from typing import Any
 
@@ -211,7 +212,7 @@ class Context:
                 ranges[str(rule.a)] = ranges[str(rule.a)].intersect(maximum=int(known[rule.b]))
         return ranges, tuple(between)
 
-    def _is_used(self, needed: Collection[str], present: Collection[str]) -> bool:
+    def _is_used(self, needed: frozenset[str], present: AbstractSet[str]) -> bool:
         """Tell whether all sizes that a workload has are in a formula; those of the architecture always are."""
         workload = {
             name for name in needed if name not in self.dimensions or self.dimensions[name].kind != "architecture"

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from modelmeter.core.size_rules import Rule
 from modelmeter.scaling.cell import Cell
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import CertificateError, FormulaError
@@ -100,10 +101,19 @@ class Domain:
         Of each free size, by name.
     fixed
         The numbers that other sizes are.
+    rules
+        What also holds between free sizes. What is said of all sizes is proved without them, so also where they do
+        not hold; a point that is an example is one where they do.
     """
 
     ranges: Mapping[str, Range] = field(converter=freeze_mapping)
     fixed: Mapping[str, Number] = field(converter=freeze_mapping, factory=dict)
+    rules: tuple[Rule, ...] = ()
+
+    def allows(self, point: Mapping[str, Number]) -> bool:
+        """Tell whether what holds between free sizes does at a point."""
+        whole = {name: int(value) for name, value in point.items()}
+        return all(rule.holds(whole) for rule in self.rules)
 
     def restrict(self, name: str, *, minimum: int | None = None, maximum: int | None = None) -> Domain:
         """Return the domain with a bound on a free size."""
@@ -112,14 +122,23 @@ class Domain:
 
     def __str__(self) -> str:
         free = [f"{name} {each}" for name, each in self.ranges.items()]
-        return ", ".join([*free, *(f"{name} = {value}" for name, value in self.fixed.items())])
+        return ", ".join(
+            [*free, *map(write_rule, self.rules), *(f"{name} = {value}" for name, value in self.fixed.items())]
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the domain as JSON; a fraction is a text like ``"2/3"``."""
         return {
             "ranges": {name: each.to_json() for name, each in self.ranges.items()},
             "fixed": {name: number_to_json(value) for name, value in self.fixed.items()},
+            "rules": list(map(write_rule, self.rules)),
         }
+
+
+def write_rule(rule: Rule) -> str:
+    """Return what holds between two sizes, as people write it."""
+    words = {"at_most": "is at most", "divides": "divides", "divides_evenly": "divides half of"}
+    return f"{rule.a} {words[rule.relation]} {rule.b}"
 
 
 def number_to_json(value: Number) -> int | str:

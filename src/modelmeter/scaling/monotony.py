@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import sympy
-from attrs import frozen
+from attrs import evolve, frozen
 
 from modelmeter.scaling import box, growth, normal_form, terms
 from modelmeter.scaling.box_sign import BoxSign, Growth
@@ -77,7 +77,7 @@ class Monotone(Statement):
             expect_formula(self, first, term_of(above))
             expect_answer(
                 self, over=first.name, direction=first.direction, value=first.direction, turns=(),
-                domain=Domain(first.ranges, self.domain.fixed),
+                domain=evolve(self.domain, ranges=first.ranges),
             )  # fmt: skip
             if below != normal_form.constant(1):
                 raise CertificateError("a quotient may go another way than its numerator", place=self.question)
@@ -150,7 +150,7 @@ def find_box_signs(
             if box.proves(turned, domain.ranges, strict=strict):
                 certificate = BoxSign(term_of(turned), domain.ranges, strict)
                 return frozenset({factor} if strict else {0, factor}), PROVED, (certificate,), domain
-    points = list(box.list_points(domain.ranges, CHECKED_POINTS))
+    points = [each for each in box.list_points(domain.ranges, CHECKED_POINTS) if domain.allows(each)]
     found = frozenset(sign_of(terms.evaluate(term_of(form), point)) for point in points)
     if found >= {-1, 1}:
         # Two points of different signs are proof enough that there are both; it may be 0 anywhere.
@@ -158,7 +158,7 @@ def find_box_signs(
     checked = {
         name: Range(each.first, max(int(point[name]) for point in points)) for name, each in domain.ranges.items()
     }
-    return found, _checked_text(checked), (), Domain(checked, domain.fixed)
+    return found, _checked_text(checked), (), evolve(domain, ranges=checked)
 
 
 def replay_signs(statement: Statement, form: NormalForm | Term, domain: Domain) -> frozenset[int]:
@@ -192,10 +192,9 @@ def replay_signs(statement: Statement, form: NormalForm | Term, domain: Domain) 
     if any(each.ranges.keys() != domain.ranges.keys() for each in boxes):
         raise CertificateError("a certificate is of another domain", place=statement.question)
     for each in boxes:  # points of the domain, one for each sign
-        outside = [
-            name for name, at in each.ranges.items() if at.first != at.last or at.first not in domain.ranges[name]
-        ]
-        if outside or not each.is_strict:
+        is_point = all(at.first == at.last and at.first in domain.ranges[name] for name, at in each.ranges.items())
+        is_allowed = domain.allows({name: at.first for name, at in each.ranges.items()})
+        if not (is_point and is_allowed and each.is_strict):
             raise CertificateError("a certificate is not of a point of the domain", place=statement.question)
     if sorted(turned[each.formula] for each in boxes) != [-1, 1]:
         raise CertificateError("a statement has not a certificate for each sign", place=statement.question)

@@ -31,9 +31,7 @@ class Question:
     quantities
         What is asked about.
     domain
-        What the free sizes may be, and what the others are.
-    between
-        Rules between two free sizes.
+        What the free sizes may be, what holds between them, and what the others are.
     symbols
         The symbol of each free size.
     """
@@ -42,7 +40,6 @@ class Question:
     quantities: tuple[Quantity, ...]
     formulas: tuple[sympy.Expr, ...]
     domain: Domain
-    between: tuple[Rule, ...]
     symbols: Mapping[str, sympy.Symbol]
 
     @property
@@ -109,8 +106,8 @@ def ask(
     for name in names:
         symbols.setdefault(name, sympy.Symbol(name, integer=True, positive=True))
     return Question(
-        names=names, quantities=listed, formulas=tuple(formulas), domain=Domain(ranges, fixed),
-        between=tuple(dict.fromkeys(between)), symbols=symbols,
+        names=names, quantities=listed, formulas=tuple(formulas), symbols=symbols,
+        domain=Domain(ranges, fixed, tuple(rule for rule in dict.fromkeys(between) if rule.names <= ranges.keys())),
     )  # fmt: skip
 
 

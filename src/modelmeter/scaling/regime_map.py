@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from modelmeter.scaling import normal_form
 from modelmeter.scaling.certificate import Certificate, SignTable
@@ -243,7 +243,7 @@ def _find_curve(
     )
     if below != normal_form.constant(1) or under != normal_form.constant(1):
         crossed = normal_form.multiply(crossed, normal_form.multiply(below, under))
-    ordered = Domain({name: domain.ranges[name] for name in (along, *domain.ranges)}, domain.fixed)
+    ordered = evolve(domain, ranges={name: domain.ranges[name] for name in (along, *domain.ranges)})
     return solve_at_least_zero(crossed, along, leave_brackets(crossed, along, ordered), symbols)
 
 

@@ -13,7 +13,7 @@ from attrs import field, frozen
 from modelmeter.scaling import box, normal_form, terms
 from modelmeter.scaling.box_sign import BoxSign
 from modelmeter.scaling.certificate import Certificate, SignTable
-from modelmeter.scaling.domain import number_to_json
+from modelmeter.scaling.domain import Domain, number_to_json
 from modelmeter.scaling.extremes import certify_bound, find_extremes, find_zero, rest_of_bound
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, of_one_unit
@@ -64,7 +64,7 @@ class RuleOfThumb(Statement):
         if len(ranges) != 1:
             expected = [BoxSign(self.below, ranges, True)]
             for sign, bound, at in bounds:
-                is_in = at is not None and at.keys() == ranges.keys() and all(at[name] in ranges[name] for name in at)
+                is_in = at is not None and _is_in(at, self.domain)
                 if bound is None or at is None or not is_in:
                     raise CertificateError("an error has no bound in the domain", place=self.question, found=at)
                 expected.append(BoxSign(rest_of_bound(above, below, bound, sign), ranges, False))
@@ -153,6 +153,11 @@ def rule_of_thumb(
     )  # fmt: skip
 
 
+def _is_in(at: Mapping[str, int], domain: Domain) -> bool:
+    is_inside = at.keys() == domain.ranges.keys() and all(at[name] in domain.ranges[name] for name in at)
+    return is_inside and domain.allows(at)
+
+
 def _divide(above: Term, below: Term, symbols: Mapping[str, sympy.Symbol]) -> sympy.Expr:
     return sympy.cancel(terms.to_sympy(above, symbols) / terms.to_sympy(below, symbols))
 
@@ -201,7 +206,10 @@ def _over_box(
     errors: list[tuple[Number, Mapping[str, int]]] = []
     for values in product(*((each.first, each.last or 0) for each in ranges.values())):
         corner = dict(zip(ranges, values, strict=True))
-        errors.append((_quotient_at(above, below, corner), corner))
+        if question.domain.allows(corner):
+            errors.append((_quotient_at(above, below, corner), corner))
+    if not errors:
+        raise FormulaError("no corner of the box is a point of the domain", place=str(question.domain))
     known, found = PROVED, []
     for sign in (-1, 1):
         value, point = max(errors, key=lambda each: each[0] * sign)  # used at once
@@ -210,7 +218,9 @@ def _over_box(
             certificates.append(BoxSign(rest, ranges, False))
         else:
             points: list[Mapping[str, int]] = [
-                {name: int(each) for name, each in at.items()} for at in box.list_points(ranges, 2_000)
+                {name: int(each) for name, each in at.items()}
+                for at in box.list_points(ranges, 2_000)
+                if question.domain.allows(at)
             ]
             more = [(_quotient_at(above, below, at), at) for at in points] + errors
             value, point = max(more, key=lambda each: each[0] * sign)  # used at once

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, Final, TypeAlias, TypeVar
 
 import sympy
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.domain import Domain
@@ -257,10 +257,10 @@ class Study:
 
 def with_domain(statement: AnyStatement, fixed: Mapping[str, Number]) -> AnyStatement:
     """Return a statement whose domain also names numbers that were put in before it was asked."""
-    return statement.remake(domain=Domain(statement.domain.ranges, {**fixed, **statement.domain.fixed}))
+    return statement.remake(domain=evolve(statement.domain, fixed={**fixed, **statement.domain.fixed}))
 
 
 def without_sizes(statement: AnyStatement, names: frozenset[str]) -> AnyStatement:
     """Return a statement whose domain does not name sizes that its two sides have at different numbers."""
     fixed = {name: value for name, value in statement.domain.fixed.items() if name not in names}
-    return statement.remake(domain=Domain(statement.domain.ranges, fixed))
+    return statement.remake(domain=evolve(statement.domain, fixed=fixed))

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 from modelmeter.core.symbols import Dimension
-from modelmeter.scaling.domain import Domain, Range
+from modelmeter.scaling.domain import Domain, Range, write_rule
 from modelmeter.scaling.statement import Interval, Statement
 from modelmeter.scaling.terms import Number
 
@@ -61,7 +61,7 @@ def write_size(name: str, value: Number, sizes: Sizes) -> str:
 
 def write_domain(domain: Domain, sizes: Sizes) -> str:
     """Return where a statement holds: the free sizes, and the numbers of the workload and of storage."""
-    free = [f"{name} {write_range(each)}" for name, each in domain.ranges.items()]
+    free = [*(f"{name} {write_range(each)}" for name, each in domain.ranges.items()), *map(write_rule, domain.rules)]
     fixed = write_fixed(domain.fixed, sizes)
     return ", ".join(free) + (f"; {fixed}" if fixed else "")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, Final
 
 import sympy
@@ -204,7 +205,7 @@ def _describe_size(parameter: Parameter, latex: str) -> dict[str, Any]:
 def _describe_formula(entry: PublishedFormula, definition: Model, subject: _Subject) -> dict[str, Any]:
     evaluator, output = subject.find(entry.id.metric)
     program = select(evaluator.program, output.name)
-    names = names_of(entry.formula) | {*program.inputs}
+    names = (names_of(entry.formula) | {*program.inputs}) - evaluator.cancelled.keys()
     return {
         "id": str(entry.id),
         "digest": entry.id.digest,
@@ -213,7 +214,7 @@ def _describe_formula(entry: PublishedFormula, definition: Model, subject: _Subj
         "unit": METRIC_RECORDS[entry.id.metric].unit,
         "symbols": definition.dimensions.sort(names),
         "infix": _write_infix(entry, definition),
-        "program": _write_program(program),
+        "program": _write_program(program, evaluator.cancelled),
         "polynomial": entry.polynomial,
     }
 
@@ -227,24 +228,24 @@ def _write_infix(entry: PublishedFormula, definition: Model) -> str:
     return texts[0] if len(texts) == 1 else f"max({', '.join(texts)})"
 
 
-def _write_program(program: Program) -> dict[str, Any]:
-    """Return a program with one output."""
+def _write_program(program: Program, known: Mapping[str, int] = MappingProxyType({})) -> dict[str, Any]:
+    """Return a program with one output, with integers for the inputs that are ``known``."""
     (output,) = program.outputs
     return {
-        "inputs": list(program.inputs),
-        "steps": [[name, _write_node(node)] for name, node in program.steps],
-        "numerator": _write_node(output.numerator),
+        "inputs": [name for name in program.inputs if name not in known],
+        "steps": [[name, _write_node(node, known)] for name, node in program.steps],
+        "numerator": _write_node(output.numerator, known),
         "denominator": str(output.denominator),
     }
 
 
-def _write_node(node: Node) -> Any:
+def _write_node(node: Node, known: Mapping[str, int] = MappingProxyType({})) -> Any:
     """Return a node: an integer or a name as text, an operation as a list of its function and its operands."""
     if isinstance(node, int | str):
-        return str(node)
+        return str(known.get(node, node) if isinstance(node, str) else node)
     if node.function not in FUNCTIONS:
         raise FormulaError("a function has no words", expected=sorted(FUNCTIONS), found=node.function)
-    return [node.function, *map(_write_node, node.operands)]
+    return [node.function, *(_write_node(operand, known) for operand in node.operands)]
 
 
 def _write(value: Any) -> str:

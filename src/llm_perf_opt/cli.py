@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 # These bring their own options, and import late too.
-from llm_perf_opt.commands import calibrate, coverage, page_views, report, solve, study, sweep, trace, verify
+from llm_perf_opt.commands import calibrate, coverage, page_views, plan, report, solve, study, sweep, trace, verify
 from llm_perf_opt.commands.model_option import ModelOption
 from llm_perf_opt.exit_codes import print_error, print_warning, run_to_end
 from modelmeter.model.registry import DEFAULT, list_models
@@ -208,6 +208,7 @@ def evaluate(
 
 
 app.command("report", epilog=report.SAMPLES)(report.report)
+app.command("plan", epilog=plan.SAMPLES)(plan.plan)
 app.command("trace", epilog=report.WORKLOAD_SAMPLE)(trace.trace)
 app.command("sweep")(sweep.sweep)
 app.command("study")(study.study)

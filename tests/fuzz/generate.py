@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from attrs import evolve
-from tests.fuzz import measured_cases, module_cases, question_cases, work_cases
+from tests.fuzz import measured_cases, module_cases, plan_cases, question_cases, work_cases
 from tests.fuzz.case import Case
 from tests.fuzz.values import Draw
 
@@ -15,6 +15,7 @@ _MAKERS: Final[tuple[tuple[float, Callable[[Draw], Case]], ...]] = (
     (22, work_cases.make_report),
     (15, work_cases.make_sweep),
     (4, question_cases.make_solve),
+    (4, plan_cases.make_plan),
     (0.7, question_cases.make_study),
     (1.5, measured_cases.make_calibrate),
     (13, module_cases.make_tree),
@@ -38,6 +39,7 @@ _COMMANDS: Final = (
     "tree",
     "eval",
     "report",
+    "plan",
     "trace",
     "sweep",
     "solve",

@@ -31,6 +31,9 @@ class PageViews:
     keep_whole
         Returns the sizes of a page that is not cut, whatever its own, from the sizes of ``defaults`` and a program
         or None. Both raise a WorkloadError where the programs differ and none is named.
+    make_cut
+        Returns a function from the sides of a page to the values of ``tiles``, from the sizes of ``defaults`` and a
+        program: ``cut`` of millions of pages, without asking again for what they have in common.
     """
 
     defaults: Mapping[str, int]
@@ -38,6 +41,7 @@ class PageViews:
     preprocessings: tuple[str, ...]
     cut: Callable[[int, int, Mapping[str, int], str | None], dict[str, int]]
     keep_whole: Callable[[Mapping[str, int], str | None], dict[str, int]]
+    make_cut: Callable[[Mapping[str, int], str], Callable[[int, int], tuple[int, ...]]] | None = None
 
     def check_preprocessing(self, name: str) -> None:
         """Raise a WorkloadError unless ``name`` is one of the programs; it lists their names."""

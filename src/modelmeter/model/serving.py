@@ -56,6 +56,10 @@ class Serving:
 
     Parameters
     ----------
+    repository
+        The name that engines load the model by.
+    preprocessing
+        The program of the vendor that makes the views where nothing else is said.
     modes
         The published ways to look at pages, by name; the first one is the default.
     page_stages
@@ -76,6 +80,8 @@ class Serving:
         The modules of which a token takes some.
     """
 
+    repository: str
+    preprocessing: str | None
     modes: Mapping[str, ServingMode]
     page_stages: tuple[str, ...]
     prompt_stage: str

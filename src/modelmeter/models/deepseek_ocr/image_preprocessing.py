@@ -6,7 +6,9 @@ engine. They are told apart by name wherever pixels are turned into views. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
@@ -19,6 +21,9 @@ PreprocessingName = Literal["transformers", "serving"]
 
 MAX_TILES: Final = 9
 """The most tiles that the vendor cuts a page into."""
+
+MIN_TILES: Final = 2
+"""The fewest: a page of one tile is not cut."""
 
 UNTILED_PAGE_SIDE: Final = 640
 """A page whose sides are both at most this many pixels gets no tiles, in whatever mode."""
@@ -183,7 +188,7 @@ def choose_tile_grid(
     page_width: int,
     page_height: int,
     image_size: int = 640,
-    min_tiles: int = 2,
+    min_tiles: int = MIN_TILES,
     max_tiles: int | None = None,
     *,
     preprocessing: str = "serving",
@@ -216,22 +221,60 @@ def choose_tile_grid(
     """
     if max_tiles is None:
         max_tiles = find_preprocessing(preprocessing).max_tiles
-    for name, value in (("page_width", page_width), ("page_height", page_height), ("image_size", image_size)):
-        _check_range(name, value, 1, MAX_PAGE_SIDE)
+    return make_grid_chooser(image_size, min_tiles, max_tiles)(page_width, page_height)
+
+
+@cache
+def make_grid_chooser(image_size: int, min_tiles: int, max_tiles: int) -> Callable[[int, int], tuple[int, int]]:
+    """Return :func:`choose_tile_grid` of all pages at one size of a tile and limits: plans ask for millions of pages.
+
+    Raises
+    ------
+    WorkloadError
+        If a size is out of range; what is returned raises it for a side.
+    """
+    _check_range("image_size", image_size, 1, MAX_PAGE_SIDE)
     _check_range("max_tiles", max_tiles, 1, MAX_TILES)
     _check_range("min_tiles", min_tiles, 1, max_tiles)
-    if max(page_width, page_height) <= UNTILED_PAGE_SIDE:
-        return 1, 1
-
     counts = range(1, max_tiles + 1)
     grids = [(width, height) for width in counts for height in counts if min_tiles <= width * height <= max_tiles]
-    best, smallest = (1, 1), float("inf")
-    for width, height in sorted(grids, key=lambda grid: grid[0] * grid[1]):
-        difference = abs(page_width / page_height - width / height)
-        fills_half = 2 * page_width * page_height > image_size**2 * width * height
-        if difference < smallest or (difference == smallest and fills_half):
-            best, smallest = (width, height), difference
-    return best
+    ratios = sorted({width / height for width, height in grids})
+
+    def list_nearest(places: Iterable[int]) -> list[tuple[int, int]]:
+        near = {ratios[place] for place in places}
+        return sorted((grid for grid in grids if grid[0] / grid[1] in near), key=lambda grid: grid[0] * grid[1])
+
+    # Only the ratios on both sides of that of a page can be the closest: differences grow away from them.
+    alone = [list_nearest([place]) for place in range(len(ratios))]
+    both = [list_nearest([place, place + 1]) for place in range(len(ratios) - 1)]
+    last = len(ratios) - 1
+
+    def choose(page_width: int, page_height: int) -> tuple[int, int]:
+        if not (
+            int is type(page_width) is type(page_height)
+            and 0 < page_width <= MAX_PAGE_SIDE
+            and 0 < page_height <= MAX_PAGE_SIDE
+        ):
+            _check_range("page_width", page_width, 1, MAX_PAGE_SIDE)
+            _check_range("page_height", page_height, 1, MAX_PAGE_SIDE)
+        if page_width <= UNTILED_PAGE_SIDE and page_height <= UNTILED_PAGE_SIDE:
+            return 1, 1
+        aspect = page_width / page_height
+        place = bisect_left(ratios, aspect)
+        if place == 0:
+            near = alone[0]
+        elif place > last:
+            near = alone[last]
+        else:
+            below, above = abs(aspect - ratios[place - 1]), abs(aspect - ratios[place])
+            near = alone[place - 1] if below < above else alone[place] if above < below else both[place - 1]
+        best = near[0]
+        for grid in near[1:]:
+            if 2 * page_width * page_height > image_size**2 * grid[0] * grid[1]:
+                best = grid
+        return best
+
+    return choose
 
 
 def _check_range(name: str, value: int, least: int, most: int) -> None:

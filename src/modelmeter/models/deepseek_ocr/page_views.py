@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from modelmeter.model.page_views import PageViews
 from modelmeter.models.deepseek_ocr.image_preprocessing import (
+    MIN_TILES,
     MODES,
     PREPROCESSINGS,
+    find_preprocessing,
     find_tile_grid,
     find_untiled_side,
+    make_grid_chooser,
 )
 
 _TILES: Final = ("num_width_tiles", "num_height_tiles")
@@ -26,10 +29,16 @@ def _keep_whole(sizes: Mapping[str, int], preprocessing: str | None) -> dict[str
     return {"base_size": side, **dict.fromkeys(_TILES, 1)}
 
 
+def _make_cut(sizes: Mapping[str, int], preprocessing: str) -> Callable[[int, int], tuple[int, int]]:
+    max_tiles = find_preprocessing(preprocessing).max_tiles
+    return make_grid_chooser(sizes["image_size"], MIN_TILES, max_tiles)
+
+
 PAGE_VIEWS: Final = PageViews(
     defaults={"base_size": MODES["gundam"].base_size, "image_size": MODES["gundam"].image_size},
     tiles=_TILES,
     preprocessings=tuple(PREPROCESSINGS),
     cut=_cut,
     keep_whole=_keep_whole,
+    make_cut=_make_cut,
 )

@@ -11,6 +11,8 @@ _FIRST: Final = "gundam"
 """The vendor's own default."""
 
 SERVING: Final = Serving(
+    repository="deepseek-ai/DeepSeek-OCR",
+    preprocessing="serving",
     modes={
         name: ServingMode(
             name=name,

@@ -1,0 +1,168 @@
+"""A plan as plain data: every number says whether it is exact, a bound or calibrated, with the bound beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from llm_perf_opt.data.rationals import Rational
+from llm_perf_opt.planning.changes import Change
+from llm_perf_opt.planning.mix import PageMix
+from llm_perf_opt.planning.plan import Plan
+from llm_perf_opt.planning.search import BatchRow, CardPlan
+from llm_perf_opt.planning.setup import Setup
+from llm_perf_opt.planning.simulation import Simulation
+
+Document = dict[str, Any]
+
+
+def to_document(plan: Plan) -> Document:
+    """Return a plan as what JSON can hold."""
+    setup = plan.chosen.setup
+    return {
+        "model": setup.mix.model.model,
+        "pages": describe_mix(setup.mix, setup.mode),
+        "limits": {
+            "pages_per_second": setup.limits.pages_per_second,
+            "max_latency_seconds": setup.limits.max_latency_seconds,
+        },
+        "storage": {name: write_rational(bits) for name, bits in setup.mix.model.bits.items()},
+        "dtype": setup.dtype,
+        "chosen": {"card": setup.card.hardware_id, "mode": setup.mode},
+        "cards": [describe_card(card) for card in plan.cards],
+        "left_out": dict(plan.left_out),
+        "waits": {name: bound(part) for name, part in plan.waits.items()},
+        "changes": [_describe_change(change, setup) for change in plan.changes],
+        "memory": {
+            "terms": [{"words": term.words, "bytes": exact(term.num_bytes)} for term in plan.fit.terms],
+            "free_bytes": exact(plan.fit.free_bytes),
+            "cache_blocks": exact(plan.fit.blocks),
+            "cache_tokens": exact(plan.fit.cache_tokens),
+            "cache_tokens_at_start": exact(setup.memory.cache_tokens),
+        },
+        "settings": {each.engine: {"options": dict(each.options), "command": each.command} for each in plan.settings},
+        "simulation": None if plan.simulation is None else _describe_simulation(plan.simulation, setup),
+    }
+
+
+def exact(value: Rational) -> Document:
+    """Return a number that was counted."""
+    return {"value": write_rational(value), "provenance": "exact"}
+
+
+def bound(value: float) -> Document:
+    """Return a number that no card passes."""
+    return {"value": value, "provenance": "bound"}
+
+
+def write_rational(value: Rational) -> int | str:
+    """Return an integer, or a fraction as text."""
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def estimated(value: float | None, limit: float | None, setup: Setup) -> Document | None:
+    """Return a number that hangs on times, with its bound beside it; None where there is none."""
+    if value is None:
+        return None
+    timing = setup.timing
+    document: Document = {"value": value, "provenance": timing.provenance, "bound": limit}
+    if timing.calibration is not None:
+        document |= {"calibration": timing.calibration.name, "relative_error": timing.relative_error}
+    return document
+
+
+def describe_mix(mix: PageMix, mode: str) -> Document:
+    """Return how many pages there are, their work, and percentiles of a page."""
+    return {
+        "mode": mode,
+        "num_pages": exact(mix.num_pages),
+        "totals": {name: exact(value) for name, value in mix.totals.items()},
+        "of_a_page": {
+            name: {which: exact(value) for which, value in values.items()}
+            for name, values in mix.list_amounts().items()
+        },
+        "mean_context_of_a_step": exact(mix.mean_context),
+    }
+
+
+def describe_card(plan: CardPlan) -> Document:
+    """Return what one card does in one mode."""
+    setup, price = plan.setup, plan.setup.price
+    rows = [describe_row(row, setup) for row in plan.rows]
+    return {
+        "card": setup.card.hardware_id,
+        "name": setup.card.name,
+        "mode": setup.mode,
+        "largest_batch": exact(plan.largest_batch),
+        "binds": plan.binds,
+        "batch_size": None if plan.chosen is None else plan.chosen.batch_size,
+        "num_cards": None if plan.chosen is None else estimated(plan.num_cards, plan.bound_num_cards, setup),
+        "usd_per_day": estimated(plan.usd_per_day, _scale(price, 24 * plan.bound_num_cards), setup),
+        "usd_per_million_pages": estimated(plan.usd_per_million_pages, _bound_dollars(plan), setup),
+        "price": None
+        if price is None
+        else {"usd_per_hour": price.usd_per_hour, "source": price.source, "date": price.date},
+        "host_seconds_per_page": estimated(setup.steady_state.mean_host_seconds, 0.0, setup),
+        "batches": rows,
+    }
+
+
+def describe_row(row: BatchRow, setup: Setup) -> Document:
+    """Return a card at one number of pages in flight."""
+    state = row.state
+    return {
+        "batch_size": row.batch_size,
+        "memory_bytes": exact(row.memory_bytes),
+        "pages_per_second": estimated(state.pages_per_second, state.bound_pages_per_second, setup),
+        "step_seconds": estimated(state.step.seconds, state.step.bound_seconds, setup),
+        "page_seconds": estimated(state.page.seconds, state.page.bound_seconds, setup),
+        "latency_seconds": {
+            name: estimated(seconds, row.bound_latency[name], setup) for name, seconds in row.latency.items()
+        },
+        "usd_per_million_pages": estimated(row.usd_per_million_pages, row.bound_usd_per_million_pages, setup),
+    }
+
+
+def _scale(price: Any, factor: float) -> float | None:
+    return None if price is None else price.usd_per_hour * factor
+
+
+def _bound_dollars(plan: CardPlan) -> float | None:
+    price, load = plan.setup.price, plan.setup.limits.pages_per_second
+    if price is None or plan.chosen is None:
+        return None
+    if load is None:
+        return plan.chosen.bound_usd_per_million_pages
+    least: float = price.usd_per_hour * plan.bound_num_cards / 3600 / load * 10**6
+    return least
+
+
+def _describe_change(change: Change, setup: Setup) -> Document:
+    return {
+        "change": change.words,
+        "largest_batch": exact(change.largest_batch),
+        "gained_batch": exact(change.gained_batch),
+        "pages_per_second": estimated(change.pages_per_second, change.bound_pages_per_second, setup),
+        "gained_pages_per_second": change.gained_pages_per_second,
+        "num_cards": change.num_cards,
+    }
+
+
+def _describe_simulation(simulation: Simulation, setup: Setup) -> Document:
+    load, provenance = simulation.load, setup.timing.provenance
+
+    def mark(values: Mapping[str, float]) -> Document:
+        return {name: {"value": value, "provenance": provenance} for name, value in values.items()}
+
+    return {
+        "arrivals": {
+            "pages_per_second_of_a_card": load.pages_per_second, "burstiness": load.burstiness,
+            "num_pages": load.num_pages, "seed": load.seed,
+        },
+        "batch_size": simulation.batch_size,
+        "pages_per_second": {"value": simulation.pages_per_second, "provenance": provenance},
+        "mean_batch": {"value": simulation.mean_batch, "provenance": provenance},
+        "latency_seconds": mark(simulation.latency),
+        "waiting_seconds": mark(simulation.waiting),
+    }  # fmt: skip

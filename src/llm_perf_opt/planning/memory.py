@@ -1,0 +1,143 @@
+"""What fits on a card as a serving engine sees it: weights, a cache in blocks of tokens, and activations."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from fractions import Fraction
+from functools import cached_property
+from typing import Final
+
+from attrs import field, frozen
+
+from llm_perf_opt.data import HardwareSpec, rules
+from llm_perf_opt.data.hardware import COMMON_RESERVE, MemoryReserve
+from llm_perf_opt.planning.mix import PageMix
+
+UTILISATION: Final = 0.9
+"""The part of the visible memory that vLLM takes unless told otherwise."""
+
+BLOCK_TOKENS: Final = 16
+"""The tokens of a block of the cache in vLLM."""
+
+MOST_SEQUENCES: Final = 2**20
+"""Beyond any engine."""
+
+_PART = rules.FieldRule(
+    expected="a number above 0, at most 1",
+    accepts=lambda value: type(value) is float and 0 < value <= 1,
+    schema={"type": "number"},
+)
+
+
+@frozen(kw_only=True, eq=False)
+class EngineMemory:
+    """The memory of a card for a mix of pages.
+
+    Parameters
+    ----------
+    card
+        The card.
+    mix
+        The pages, on a model at some widths.
+    utilisation
+        The part of what the card shows that the engine takes.
+    reserve
+        What of that is for other things than weights, cache and activations.
+    block_tokens
+        How many tokens a block of the cache has.
+    """
+
+    card: HardwareSpec
+    mix: PageMix
+    utilisation: float = field(default=UTILISATION, converter=rules.as_float, validator=_PART)
+    reserve: MemoryReserve = COMMON_RESERVE
+    block_tokens: int = field(default=BLOCK_TOKENS, validator=rules.whole_number(1))
+
+    @cached_property
+    def taken_bytes(self) -> int:
+        """What the engine takes of the card, rounded down."""
+        return math.floor(Fraction(repr(self.utilisation)) * self.card.visible_bytes)
+
+    @property
+    def usable_bytes(self) -> int:
+        """What is left of that for the model; 0 where the reserve is more than all of it."""
+        return max(0, self.taken_bytes - self.reserve.reserve_bytes)
+
+    @cached_property
+    def weight_bytes(self) -> int:
+        """All parameters."""
+        weights: int = self.mix.model.evaluate("request").weight_bytes
+        return weights
+
+    @cached_property
+    def token_bytes(self) -> Fraction:
+        """What a token takes in the cache."""
+        names = self.mix.model.serving
+        block = self.mix.model.evaluate(
+            names.prompt_stage, **{names.seq_len: _CACHED_TOKENS, names.logits_tokens: 1}
+        ).kv_cache_bytes
+        return Fraction(block, _CACHED_TOKENS)
+
+    @property
+    def block_bytes(self) -> int:
+        """What a block takes, rounded up."""
+        return math.ceil(self.token_bytes * self.block_tokens)
+
+    @property
+    def page_blocks(self) -> int:
+        """The blocks of the page that has the most tokens in the cache."""
+        return -(-self.mix.most_cached_tokens // self.block_tokens)
+
+    @property
+    def cache_tokens(self) -> int:
+        """The tokens of the cache that an engine reports when it starts: all that weights and reserve leave.
+
+        Engines count the activations of their trial run in the reserve.
+        """
+        left = max(0, self.usable_bytes - self.weight_bytes)
+        return left // self.block_bytes * self.block_tokens
+
+    def count_step_tokens(self, batch_size: int) -> int:
+        """Return the most tokens of a step: a prompt of the longest page, beside a token of every other sequence."""
+        return self.mix.longest_prompt + batch_size - 1
+
+    @cached_property
+    def page_peak_bytes(self) -> int:
+        """The most bytes of activations of the stages that look at a page, over all views of the mix."""
+        model = self.mix.model
+        return max(
+            model.measure_peak(stage, **dict(views), **{model.serving.seq_len: seq_len})
+            for views, seq_len in self.mix.views.items()
+            for stage in model.serving.page_stages
+        )
+
+    def measure_peak(self, batch_size: int) -> int:
+        """Return the most bytes of activations alive at once, with so many sequences.
+
+        Of a page before its prompt, or of a step: a prompt with as many tokens as the longest page and all sequences
+        have together, with logits of all sequences and of what the page wants.
+        """
+        model, tokens = self.mix.model, self.count_step_tokens(batch_size)
+        names = model.serving
+        logits = self.mix.most_logits_tokens + batch_size - 1
+        step = model.measure_peak(
+            names.prompt_stage, **{names.seq_len: tokens, names.logits_tokens: min(logits, tokens)}
+        )
+        return max(self.page_peak_bytes, step)
+
+    def measure(self, batch_size: int) -> int:
+        """Return what so many sequences need, each of them as long as the longest page becomes."""
+        cache = batch_size * self.page_blocks * self.block_bytes
+        return self.weight_bytes + cache + self.measure_peak(batch_size)
+
+    @cached_property
+    def largest_batch(self) -> int:
+        """The most sequences that fit whichever pages come together; 0 if not even one does."""
+        # What they need grows with them, so that the first that does not fit is found by halving.
+        sizes = range(1, MOST_SEQUENCES + 1)
+        return bisect_left(sizes, True, key=lambda batch_size: self.measure(batch_size) > self.usable_bytes)
+
+
+_CACHED_TOKENS: Final = 8
+"""Eight tokens take whole bytes at any whole number of bits."""

@@ -1,0 +1,322 @@
+"""The exact work of a mix of pages: classes of pages that cost the same, their sums, and percentiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from itertools import accumulate
+from typing import Final
+
+from attrs import field, frozen
+
+from llm_perf_opt.errors import RecordError
+from llm_perf_opt.planning.evaluation import BITS_PER_BYTE, ServedModel, simplify
+from llm_perf_opt.planning.pages import PageClasses, ViewSizes
+
+PERCENTILES: Final = (50, 90, 95, 99, 100)
+"""The last one is the largest."""
+
+FLOWS: Final = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "fused_io_bytes")
+"""What adds up over pages."""
+
+_FEW_PAGES: Final = 4
+"""So many are evaluated one by one."""
+
+
+@frozen(kw_only=True)
+class PageClass:
+    """Pages that cost the same.
+
+    Parameters
+    ----------
+    views
+        The sizes of their views.
+    image_tokens
+        The tokens of the image.
+    seq_len
+        The prompt, with the tokens of the image.
+    logits_tokens
+        How many of its positions get logits.
+    output_tokens
+        What is written; the first token comes from the prompt, the others from steps.
+    count
+        How many pages there are.
+    """
+
+    views: ViewSizes
+    image_tokens: int
+    seq_len: int
+    logits_tokens: int
+    output_tokens: int
+    count: int
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of one token."""
+        return self.output_tokens - 1
+
+    @property
+    def cached_tokens(self) -> int:
+        """Positions in the cache at the end: the last token is written, not read."""
+        return self.seq_len + self.num_steps
+
+    @property
+    def step_contexts(self) -> int:
+        """The sum, over its steps, of the positions that are cached before the step."""
+        return self.num_steps * self.seq_len + self.num_steps * (self.num_steps - 1) // 2
+
+
+@frozen(kw_only=True)
+class PromptGroup:
+    """Pages that are alike up to their first token.
+
+    Parameters
+    ----------
+    page
+        One of them.
+    steps
+        Their numbers of steps, each once, in order.
+    cumulative
+        How many of the pages have at most so many steps.
+    """
+
+    page: PageClass
+    steps: tuple[int, ...]
+    cumulative: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.cumulative[-1]
+
+
+@frozen(kw_only=True, eq=False)
+class PageMix:
+    """Pages by class.
+
+    Parameters
+    ----------
+    model
+        The evaluators and the widths.
+    classes
+        At least one class.
+    """
+
+    model: ServedModel
+    classes: tuple[PageClass, ...] = field()
+
+    @classes.validator
+    def _check(self, _: object, classes: tuple[PageClass, ...]) -> None:
+        if not classes:
+            raise RecordError("there are no pages", place="pages", expected="at least one")
+
+    @cached_property
+    def num_pages(self) -> int:
+        """How many pages there are."""
+        return sum(each.count for each in self.classes)
+
+    @cached_property
+    def num_steps(self) -> int:
+        """The steps of all pages together, one sequence a step."""
+        return sum(each.count * each.num_steps for each in self.classes)
+
+    @property
+    def mean_steps(self) -> Fraction:
+        """Steps of a page."""
+        return Fraction(self.num_steps, self.num_pages)
+
+    @cached_property
+    def mean_context(self) -> Fraction:
+        """Cached positions of a sequence in a step, over all steps of all pages; the prompt where there are none."""
+        if not self.num_steps:
+            return Fraction(sum(each.count * each.seq_len for each in self.classes), self.num_pages)
+        return Fraction(sum(each.count * each.step_contexts for each in self.classes), self.num_steps)
+
+    @cached_property
+    def longest_prompt(self) -> int:
+        """The most positions of a prompt."""
+        return max(each.seq_len for each in self.classes)
+
+    @cached_property
+    def most_cached_tokens(self) -> int:
+        """The most positions that a page has in the cache."""
+        return max(each.cached_tokens for each in self.classes)
+
+    @cached_property
+    def most_logits_tokens(self) -> int:
+        """The most positions of a prompt that get logits."""
+        return max(each.logits_tokens for each in self.classes)
+
+    @cached_property
+    def prompts(self) -> tuple[PromptGroup, ...]:
+        """The pages by what they are before their first token."""
+        alike: dict[tuple[ViewSizes, int, int], dict[int, int]] = {}
+        pages: dict[tuple[ViewSizes, int, int], PageClass] = {}
+        for each in self.classes:
+            key = each.views, each.seq_len, each.logits_tokens
+            pages.setdefault(key, each)
+            counts = alike.setdefault(key, {})
+            counts[each.num_steps] = counts.get(each.num_steps, 0) + each.count
+        return tuple(
+            PromptGroup(
+                page=pages[key],
+                steps=tuple(sorted(counts)),
+                cumulative=tuple(accumulate(counts[steps] for steps in sorted(counts))),
+            )
+            for key, counts in alike.items()
+        )
+
+    @cached_property
+    def views(self) -> Mapping[ViewSizes, int]:
+        """The most tokens of a prompt by the sizes of its views."""
+        longest: dict[ViewSizes, int] = {}
+        for each in self.classes:
+            longest[each.views] = max(longest.get(each.views, 0), each.seq_len)
+        return longest
+
+    @cached_property
+    def _costs(self) -> tuple[Mapping[str, int], ...]:
+        """What a page of each class costs alone."""
+        alike: dict[tuple[ViewSizes, int, int], list[int]] = {}
+        for place, each in enumerate(self.classes):
+            alike.setdefault((each.views, each.seq_len, each.logits_tokens), []).append(place)
+        costs: list[Mapping[str, int]] = [{}] * len(self.classes)
+        for places in alike.values():
+            pages = [self.classes[place] for place in places]
+            for place, cost in zip(places, self._evaluate_alike(pages), strict=True):
+                costs[place] = cost
+        return tuple(costs)
+
+    def _evaluate_alike(self, pages: Sequence[PageClass]) -> Iterator[Mapping[str, int]]:
+        """Yield what pages cost that differ in their output only.
+
+        A step is linear in what is cached before it, so that flows are quadratic in the number of steps. Where every
+        width is whole bytes nothing is rounded, and three values give all others; a fourth one is held against them.
+        """
+        whole = all(not bits % BITS_PER_BYTE for bits in self.model.bits.values())
+        most = max(page.num_steps for page in pages)
+        if len(pages) <= _FEW_PAGES or not whole:
+            yield from (self._evaluate(page, page.num_steps) for page in pages)
+            return
+        first, second, third = (self._evaluate(pages[0], num_steps) for num_steps in (1, 2, 3))
+
+        def extend(num_steps: int) -> Mapping[str, int]:
+            after = num_steps - 1
+            return {
+                name: first[name]
+                + after * (second[name] - first[name])
+                + after * (after - 1) // 2 * (third[name] - 2 * second[name] + first[name])
+                for name in FLOWS
+            }
+
+        is_quadratic = extend(most) == self._evaluate(pages[0], most)
+        for page in pages:
+            # Without steps there is nothing that grows with them.
+            known = is_quadratic and page.num_steps > 0
+            yield extend(page.num_steps) if known else self._evaluate(page, page.num_steps)
+
+    def _evaluate(self, page: PageClass, num_steps: int) -> Mapping[str, int]:
+        names = self.model.serving
+        sizes = {
+            **dict(page.views), names.seq_len: page.seq_len, names.logits_tokens: page.logits_tokens,
+            names.steps: num_steps,
+        }  # fmt: skip
+        cost = self.model.evaluate("request", **sizes)
+        fused = self.model.evaluate("request_fused_io_bytes", **sizes)
+        return {**{name: getattr(cost, name) for name in FLOWS[:-1]}, FLOWS[-1]: fused}
+
+    @cached_property
+    def totals(self) -> Mapping[str, int]:
+        """The flows of all pages, each as it costs alone."""
+        return {
+            name: sum(each.count * cost[name] for each, cost in zip(self.classes, self._costs, strict=True))
+            for name in FLOWS
+        }
+
+    def list_amounts(self) -> Mapping[str, Mapping[str, int | Fraction]]:
+        """Return mean and percentiles, by what is counted of a page: its tokens and its flows."""
+        counted: dict[str, list[int]] = {
+            "image_tokens": [each.image_tokens for each in self.classes],
+            "prompt_tokens": [each.seq_len for each in self.classes],
+            "output_tokens": [each.output_tokens for each in self.classes],
+            "cached_tokens": [each.cached_tokens for each in self.classes],
+            **{name: [cost[name] for cost in self._costs] for name in FLOWS},
+        }
+        counts = [each.count for each in self.classes]
+        return {name: {"mean": _mean(values, counts), **_rank(values, counts)} for name, values in counted.items()}
+
+
+def make_mix(
+    model: ServedModel, classes: PageClasses, *, prompt_tokens: int | None = None, all_logits: bool = False
+) -> PageMix:
+    """Return the mix of pages that were grouped by their views and output.
+
+    Parameters
+    ----------
+    model
+        The evaluators and the widths.
+    classes
+        How many pages there are by views and output tokens.
+    prompt_tokens
+        The tokens of the prompt beside the image; as the model's published workloads have it, if left out.
+    all_logits
+        Whether all positions of a prompt get logits, as in the vendor's own code; engines take the last one.
+    """
+    serving = model.serving
+    beside = serving.prompt_tokens[1] if prompt_tokens is None else prompt_tokens
+    tokens: dict[ViewSizes, int] = {}
+    found = []
+    for (views, output_tokens), count in sorted(classes.items()):
+        if views not in tokens:
+            tokens[views] = model.evaluate(serving.image_tokens, **dict(views))
+        seq_len = tokens[views] + beside
+        found.append(
+            PageClass(
+                views=views,
+                image_tokens=tokens[views],
+                seq_len=seq_len,
+                logits_tokens=seq_len if all_logits else 1,
+                output_tokens=output_tokens,
+                count=count,
+            )
+        )
+    return PageMix(model=model, classes=tuple(found))
+
+
+def rank_value(values: Iterable[tuple[float, int]], percent: int) -> float:
+    """Return the least value that at least ``percent`` of the pages do not exceed; ``values`` have counts.
+
+    Raises
+    ------
+    RecordError
+        If there are none.
+    """
+    ordered = sorted(values)
+    needed, below = percent * sum(count for _, count in ordered), 0
+    for value, count in ordered:
+        below += 100 * count
+        if below >= needed:
+            return value
+    raise RecordError("there are no pages", place="pages", expected="at least one")
+
+
+def _mean(values: list[int], counts: list[int]) -> int | Fraction:
+    return simplify(Fraction(sum(value * count for value, count in zip(values, counts, strict=True)), sum(counts)))
+
+
+def _rank(values: list[int], counts: list[int]) -> dict[str, int]:
+    ordered = sorted(zip(values, counts, strict=True))
+    total, below, place = sum(counts), 0, 0
+    ranks = {}
+    for value, count in ordered:
+        below += 100 * count
+        while place < len(PERCENTILES) and below >= PERCENTILES[place] * total:
+            ranks[name_percentile(PERCENTILES[place])] = value
+            place += 1
+    return ranks
+
+
+def name_percentile(percent: int) -> str:
+    """Return what a percentile is called: ``p95``, and ``max`` for the last one."""
+    return "max" if percent == 100 else f"p{percent}"

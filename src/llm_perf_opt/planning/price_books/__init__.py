@@ -1,0 +1,1 @@
+"""Price books: YAML files of what cards cost by the hour."""

@@ -1,0 +1,238 @@
+"""What a user asks of a plan, and the plan of it: pages, cards, prices and calibrations are found here."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from attrs import field, frozen
+
+from llm_perf_opt.data import HardwareSpec, OCRWorkloadProfile, rules
+from llm_perf_opt.data.hardware import COMMON_RESERVE, DTYPE_BITS, PRECISION, Float32MatmulPrecision
+from llm_perf_opt.data.rationals import Rational, parse_bits
+from llm_perf_opt.errors import RecordError
+from llm_perf_opt.hardware import find_hardware, list_hardware
+from llm_perf_opt.planning.bound import Rates
+from llm_perf_opt.planning.evaluation import ServedModel
+from llm_perf_opt.planning.memory import UTILISATION
+from llm_perf_opt.planning.mix import PageClass, PageMix, make_mix
+from llm_perf_opt.planning.pages import Page, ViewRule, group_pages, read_pages
+from llm_perf_opt.planning.plan import Plan, make_plan
+from llm_perf_opt.planning.prices import find_prices
+from llm_perf_opt.planning.setup import Limits, Setup, reserve_gib
+from llm_perf_opt.planning.simulation import Load
+from llm_perf_opt.planning.time import choose_calibration
+from llm_perf_opt.profiles import find_profile
+from modelmeter.model.page_views import find_page_views
+from modelmeter.model.registry import DEFAULT
+from modelmeter.support.errors import WorkloadError
+
+SECONDS_PER_DAY = 86_400
+OUTPUT_TOKENS = 1024
+"""Of a page that is given by its sides alone."""
+
+DEFAULT_PAGE = Page(1191, 1684, OUTPUT_TOKENS)
+"""A4 at 144 pixels an inch."""
+
+ALL_MODES = "all"
+
+
+@frozen(kw_only=True)
+class PlanRequest:
+    """What is asked for; what is None was left out.
+
+    Parameters
+    ----------
+    model
+        The name of a registered model.
+    pages, workload, page
+        The CSV of the pages, the id or file of a workload, or the sides of a page: one of them; else an A4 page.
+    output_tokens, prompt_tokens
+        Of the page of ``page``, and of each prompt beside its image.
+    modes, preprocessing
+        The ways to look at pages, and the vendor's program that cuts them.
+    cards
+        Ids or files; all shipped ones that have the type if there are none.
+    pages_per_day, pages_per_second, max_latency_seconds, max_sequences
+        The limits.
+    prices
+        See :func:`~llm_perf_opt.planning.prices.find_prices`.
+    engine
+        What chooses a calibration; None for bounds.
+    dtype, bits, float32_matmul_precision
+        The type that is computed in, and as text the widths that are stored in where they are others.
+    logits
+        ``last`` or ``all`` positions of a prompt.
+    reserve_gib, utilisation
+        Of the memory.
+    burstiness, seed
+        Of arrivals, if they are to be simulated.
+    """
+
+    model: str = DEFAULT
+    pages: str | os.PathLike[str] | None = None
+    workload: str | None = None
+    page: tuple[int, int] | None = None
+    output_tokens: int | None = None
+    prompt_tokens: int | None = None
+    modes: tuple[str, ...] = ()
+    preprocessing: str | None = None
+    cards: tuple[str, ...] = ()
+    pages_per_day: float | None = None
+    pages_per_second: float | None = None
+    max_latency_seconds: float | None = None
+    max_sequences: int | None = None
+    prices: tuple[str, ...] = ()
+    engine: str | None = None
+    dtype: str = field(default="bfloat16", validator=rules.choice(*DTYPE_BITS))
+    bits: Mapping[str, str | None] = field(factory=dict)
+    float32_matmul_precision: Float32MatmulPrecision = field(default="highest", validator=PRECISION)
+    logits: str = field(default="last", validator=rules.choice("last", "all"))
+    reserve_gib: float | None = None
+    utilisation: float = UTILISATION
+    burstiness: float | None = None
+    seed: int = 1
+
+
+def plan_request(request: PlanRequest, begin: Callable[[str], object] = lambda _: None) -> Plan:
+    """Return the plan that is asked for.
+
+    Raises
+    ------
+    ModelMeterError
+        If something cannot be read or found, contradicts something else, or nothing meets the limits.
+    """
+    limits = _find_limits(request)
+    model = ServedModel(model=request.model, bits=_find_bits(request))
+    begin("read the pages")
+    mixes = _find_mixes(request, model)
+    cards, left_out = _find_cards(request)
+    prices = find_prices(request.prices, [card.hardware_id for card in cards])
+    reserve = COMMON_RESERVE if request.reserve_gib is None else reserve_gib(request.reserve_gib)
+    setups = [
+        Setup(
+            card=card,
+            mode=mode,
+            mix=mix,
+            dtype=request.dtype,
+            float32_matmul_precision=request.float32_matmul_precision,
+            calibration=None if request.engine is None else choose_calibration(card, request.engine),
+            utilisation=request.utilisation,
+            reserve=reserve,
+            price=prices.get(card.hardware_id),
+            limits=limits,
+        )
+        for card in cards
+        for mode, mix in mixes.items()
+    ]
+    load = None
+    if request.burstiness is not None:
+        load = Load(burstiness=request.burstiness, seed=request.seed)
+    return make_plan(setups, left_out=left_out, load=load, begin=begin)
+
+
+def _find_limits(request: PlanRequest) -> Limits:
+    if request.pages_per_day is not None and request.pages_per_second is not None:
+        raise WorkloadError("the load is given twice", place="--pages-per-day", found="--pages-per-second too")
+    rate = request.pages_per_second
+    if request.pages_per_day is not None:
+        _check_positive("--pages-per-day", request.pages_per_day)
+        rate = request.pages_per_day / SECONDS_PER_DAY
+    elif rate is not None:
+        _check_positive("--pages-per-second", rate)
+    if request.max_latency_seconds is not None:
+        _check_positive("--max-latency", request.max_latency_seconds)
+    limits = Limits(pages_per_second=rate, max_latency_seconds=request.max_latency_seconds)
+    return limits if request.max_sequences is None else Limits(
+        pages_per_second=rate, max_latency_seconds=request.max_latency_seconds, max_sequences=request.max_sequences
+    )  # fmt: skip
+
+
+def _check_positive(option: str, value: float) -> None:
+    if not 0 < value < 1e15:
+        raise WorkloadError("a limit is out of range", place=option, expected="a finite number above 0", found=value)
+
+
+def _find_bits(request: PlanRequest) -> dict[str, Rational]:
+    stored = DTYPE_BITS[request.dtype]
+    texts = {"weight_bits": None, "activation_bits": None, "kv_bits": None, **request.bits}
+    return {name: stored if text is None else parse_bits(name, text) for name, text in texts.items()}
+
+
+def _find_cards(request: PlanRequest) -> tuple[list[HardwareSpec], dict[str, str]]:
+    """Return the cards; of those that nobody named, the ones that have what is needed, and why others have not."""
+    if request.cards:
+        named = [find_hardware(name) for name in request.cards]
+        counts = Counter(card.hardware_id for card in named)
+        twice = [name for name, count in counts.items() if count > 1]
+        if twice:
+            raise WorkloadError("a card is named twice", place="--card", found=twice[0])
+        return named, {}
+    cards, left_out = [], {}
+    for card in map(find_hardware, list_hardware()):
+        try:
+            Rates(card=card, dtype=request.dtype, float32_matmul_precision=request.float32_matmul_precision)
+            if request.engine is not None:
+                choose_calibration(card, request.engine)
+        except RecordError as error:
+            left_out[card.hardware_id] = error.problem
+        else:
+            cards.append(card)
+    if not cards:
+        raise WorkloadError("no shipped card can be planned with", place="--card", found=next(iter(left_out.values())))
+    return cards, left_out
+
+
+def _find_mixes(request: PlanRequest, model: ServedModel) -> dict[str, PageMix]:
+    given = [
+        option
+        for option, value in (("--pages", request.pages), ("--workload", request.workload), ("--page", request.page))
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise WorkloadError("the pages are given twice", place=given[0], found=" and ".join(given))
+    if request.output_tokens is not None and given[:1] in (["--pages"], ["--workload"]):
+        raise WorkloadError("the output of the pages is known already", place="--output-tokens", found=given[0])
+    if request.workload is not None:
+        return _make_workload(request, model, request.workload)
+    serving, views = model.serving, find_page_views(request.model)
+    names = list(serving.modes) if ALL_MODES in request.modes else list(request.modes) or list(serving.modes)[:1]
+    program = request.preprocessing or serving.preprocessing
+    view_rules = [ViewRule(views=views, mode=serving.find_mode(name), preprocessing=program) for name in names]
+    if request.pages is not None:
+        groups = group_pages(read_pages(request.pages), view_rules)
+    else:
+        width, height = request.page or DEFAULT_PAGE[:2]
+        groups = group_pages([Page(width, height, request.output_tokens or OUTPUT_TOKENS)], view_rules)
+    return {
+        name: make_mix(model, group, prompt_tokens=request.prompt_tokens, all_logits=request.logits == "all")
+        for name, group in zip(names, groups, strict=True)
+    }
+
+
+def _make_workload(request: PlanRequest, model: ServedModel, workload: str) -> dict[str, PageMix]:
+    """Return the mix of a workload profile, which says itself how its pages are looked at."""
+    for option, value in (("--mode", request.modes), ("--preprocessing", request.preprocessing),
+                          ("--prompt-tokens", request.prompt_tokens)):  # fmt: skip
+        if value:
+            raise WorkloadError("the workload says that itself", place=option, found=f"--workload {workload}")
+    profile: OCRWorkloadProfile = find_profile(workload)
+    width, height = profile.tile_grid
+    sizes = {
+        "base_size": profile.view_size,
+        "image_size": profile.image_size,
+        "num_width_tiles": width,
+        "num_height_tiles": height,
+        "images_per_prompt": profile.images_per_prompt,
+    }
+    views = tuple(sorted(sizes.items()))
+    page = PageClass(
+        views=views,
+        image_tokens=model.evaluate(model.serving.image_tokens, **sizes),
+        seq_len=profile.seq_len,
+        logits_tokens=profile.seq_len if request.logits == "all" else 1,
+        output_tokens=profile.max_new_tokens,
+        count=profile.num_pages,
+    )
+    return {profile.profile_id: PageMix(model=model, classes=(page,))}

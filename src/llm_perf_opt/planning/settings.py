@@ -1,0 +1,171 @@
+"""The settings of serving engines that follow from a plan, and the arithmetic that shows that they fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from llm_perf_opt.planning.search import CardPlan
+from llm_perf_opt.planning.setup import Setup
+from modelmeter.support.errors import WorkloadError
+
+_EIGHT_BITS = 8
+_FRACTION_DIGITS = 3
+
+
+@frozen(kw_only=True)
+class Term:
+    """A line of the arithmetic: bytes that are taken, needed or left."""
+
+    words: str
+    num_bytes: int
+
+
+@frozen(kw_only=True)
+class EngineSettings:
+    """How an engine is started so that the plan holds.
+
+    Parameters
+    ----------
+    engine
+        Its name.
+    options
+        What it is given, in order.
+    command
+        The same as a line for a shell.
+    """
+
+    engine: str
+    options: tuple[tuple[str, str], ...]
+    command: str
+
+
+@frozen(kw_only=True)
+class Fit:
+    """The memory of a card with a plan's batch: the terms add up to what is free, which is not below 0.
+
+    Parameters
+    ----------
+    terms
+        From the memory that programs see to what is free.
+    blocks, block_tokens, cache_tokens
+        The cache that all pages in flight need at most: blocks, tokens in each, and tokens in all.
+    step_tokens
+        The most tokens of a step.
+    longest
+        The most tokens of a page, its output among them.
+    """
+
+    terms: tuple[Term, ...]
+    blocks: int
+    block_tokens: int
+    cache_tokens: int
+    step_tokens: int
+    longest: int
+
+    @property
+    def free_bytes(self) -> int:
+        """What no term needs."""
+        return sum(term.num_bytes for term in self.terms)
+
+
+def find_fit(plan: CardPlan) -> Fit:
+    """Return the arithmetic of the chosen batch of a plan.
+
+    Raises
+    ------
+    WorkloadError
+        If the plan has none.
+    """
+    memory, batch = plan.setup.memory, _find_batch(plan)
+    blocks = batch * memory.page_blocks
+    return Fit(
+        terms=(
+            Term(words="what programs see of the card", num_bytes=memory.card.visible_bytes),
+            Term(
+                words=f"not taken, at a utilisation of {memory.utilisation:g}",
+                num_bytes=memory.taken_bytes - memory.card.visible_bytes,
+            ),
+            Term(words="reserve for contexts, kernels and workspaces", num_bytes=-memory.reserve.reserve_bytes),
+            Term(words="weights", num_bytes=-memory.weight_bytes),
+            Term(
+                words=f"activations at their peak: a page, or a step of {memory.count_step_tokens(batch):,} tokens",
+                num_bytes=-memory.measure_peak(batch),
+            ),
+            Term(
+                words=f"cache of {batch:,} pages of {memory.page_blocks:,} blocks of {memory.block_tokens} tokens",
+                num_bytes=-blocks * memory.block_bytes,
+            ),
+        ),
+        blocks=blocks,
+        block_tokens=memory.block_tokens,
+        cache_tokens=blocks * memory.block_tokens,
+        step_tokens=memory.count_step_tokens(batch),
+        longest=memory.mix.most_cached_tokens + 1,
+    )
+
+
+def list_settings(plan: CardPlan) -> tuple[EngineSettings, ...]:
+    """Return the settings of vLLM and of SGLang for the chosen batch of a plan.
+
+    Raises
+    ------
+    WorkloadError
+        If the plan has none.
+    """
+    fit, batch, setup = find_fit(plan), _find_batch(plan), plan.setup
+    repository = setup.mix.model.serving.repository
+    vllm = tuple(_list_vllm(setup, fit, batch))
+    sglang = tuple(_list_sglang(setup, fit, batch))
+    return (
+        EngineSettings(engine="vLLM", options=vllm, command=_join(f"vllm serve {repository}", vllm)),
+        EngineSettings(
+            engine="SGLang",
+            options=sglang,
+            command=_join(f"python -m sglang.launch_server --model-path {repository}", sglang),
+        ),
+    )
+
+
+def _list_vllm(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]]:
+    yield "--dtype", setup.dtype
+    yield "--gpu-memory-utilization", f"{setup.utilisation:g}"
+    yield "--max-num-seqs", str(batch)
+    yield "--max-model-len", str(fit.longest)
+    yield "--max-num-batched-tokens", str(fit.step_tokens)
+    yield "--block-size", str(fit.block_tokens)
+    if setup.mix.model.bits["kv_bits"] == _EIGHT_BITS:
+        yield "--kv-cache-dtype", "fp8"
+    yield "--limit-mm-per-prompt", "'{\"image\": 1}'"
+    # Each page is another one: nothing of it is asked for again.
+    yield "--no-enable-prefix-caching", ""
+    yield "--mm-processor-cache-gb", "0"
+
+
+def _list_sglang(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]]:
+    memory = setup.memory
+    # Its static part is weights and cache; what is left beside it has to hold activations and the reserve.
+    static = memory.usable_bytes - memory.measure_peak(batch)
+    part = math.floor(static * 10**_FRACTION_DIGITS / memory.card.visible_bytes) / 10**_FRACTION_DIGITS
+    yield "--dtype", setup.dtype
+    yield "--mem-fraction-static", f"{part:.{_FRACTION_DIGITS}f}"
+    yield "--max-running-requests", str(batch)
+    yield "--context-length", str(fit.longest)
+    yield "--chunked-prefill-size", str(fit.step_tokens)
+    yield "--page-size", str(fit.block_tokens)
+    if setup.mix.model.bits["kv_bits"] == _EIGHT_BITS:
+        yield "--kv-cache-dtype", "fp8_e4m3"
+    yield "--disable-radix-cache", ""
+
+
+def _join(start: str, options: tuple[tuple[str, str], ...]) -> str:
+    return " \\\n  ".join([start, *(" ".join(filter(None, option)) for option in options)])
+
+
+def _find_batch(plan: CardPlan) -> int:
+    if plan.chosen is None:
+        raise WorkloadError("there is no batch to find settings for", place=plan.setup.card.hardware_id,
+                            expected="limits that are met")  # fmt: skip
+    return plan.chosen.batch_size

@@ -1,0 +1,266 @@
+"""Latency under load: continuous batching as a discrete-event simulation over exact step costs. Needs simpy.
+
+A server has at most B pages in flight. Between steps it takes the page that has waited longest, if there is room, and
+runs its prompt; else it runs a step, which gives a token to each page in flight. Pages arrive one by one.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Generator
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen, mutable
+from attrs.converters import optional
+
+from llm_perf_opt.data import rules
+from llm_perf_opt.planning.mix import PERCENTILES, PageClass, name_percentile, rank_value
+from llm_perf_opt.planning.steady_state import SteadyState
+from modelmeter.support.errors import OutputError
+
+if TYPE_CHECKING:
+    import simpy
+
+NUM_PAGES: Final = 2000
+SEED: Final = 1
+
+_RATE = rules.FieldRule(
+    expected="a finite number above 0",
+    accepts=lambda value: type(value) is float and 0 < value < 1e15,
+    schema={"type": "number", "exclusiveMinimum": 0},
+)
+_BURSTINESS = rules.FieldRule(
+    expected="a finite number of at least 0",
+    accepts=lambda value: type(value) is float and 0 <= value < 1e3,
+    schema={"type": "number", "minimum": 0},
+)
+
+
+@frozen(kw_only=True)
+class Load:
+    """How pages arrive.
+
+    Parameters
+    ----------
+    pages_per_second
+        The mean rate at one card; None where all of them wait from the start.
+    burstiness
+        The standard deviation of the time between two pages, in units of its mean: 0 for a clock, 1 for pages that
+        know nothing of each other, more for bursts.
+    num_pages
+        How many pages arrive.
+    seed
+        Of the random numbers: the same one gives the same pages at the same times.
+    """
+
+    pages_per_second: float | None = field(
+        default=None, converter=optional(rules.as_float), validator=rules.or_none(_RATE)
+    )
+    burstiness: float = field(default=1.0, converter=rules.as_float, validator=_BURSTINESS)
+    num_pages: int = field(default=NUM_PAGES, validator=rules.whole_number(1))
+    seed: int = field(default=SEED, validator=rules.whole_number())
+
+    def draw_gap(self, generator: random.Random) -> float:
+        """Return the seconds until the next page."""
+        if self.pages_per_second is None:
+            return 0.0
+        mean = 1 / self.pages_per_second
+        if not self.burstiness:
+            return mean
+        # A gamma distribution of this mean and deviation; with 1 it is the exponential one.
+        shape = self.burstiness**-2
+        return generator.gammavariate(shape, mean / shape)
+
+
+@frozen(kw_only=True)
+class Simulation:
+    """What a card does under a load.
+
+    Parameters
+    ----------
+    load
+        How pages arrived.
+    batch_size
+        The most pages in flight.
+    seconds
+        From the first arrival to the last finished page.
+    pages_per_second
+        Finished pages a second, while pages were waiting or in flight at all times where all arrive at once.
+    latency, waiting
+        Mean and percentiles of the seconds from the arrival of a page to its end, and to its start.
+    mean_batch
+        Pages in flight in a step, on average over steps.
+    """
+
+    load: Load
+    batch_size: int
+    seconds: float
+    pages_per_second: float
+    latency: dict[str, float]
+    waiting: dict[str, float]
+    mean_batch: float
+
+
+@mutable
+class _PageInFlight:
+    page: PageClass
+    arrival: float
+    steps_left: int
+    start: float = 0.0
+
+
+def simulate(steady_state: SteadyState, batch_size: int, load: Load) -> Simulation:
+    """Return what a card does with pages that arrive at random.
+
+    Parameters
+    ----------
+    steady_state
+        The pages, of which those that arrive are drawn by their counts, and the time of calls.
+    batch_size
+        The most pages in flight.
+    load
+        How pages arrive.
+
+    Raises
+    ------
+    OutputError
+        If simpy is missing.
+    """
+    try:
+        import simpy
+    except ImportError as error:
+        raise OutputError("simulations need simpy", found=str(error), remedy="pip install 'modelmeter[plan]'") from None
+    server = _Server(steady_state, batch_size, load, simpy.Environment())
+    server.run()
+    return server.summarize()
+
+
+class _Server:
+    """The state of a simulation. Steps between two events are taken together: their times add up in closed form."""
+
+    def __init__(self, steady_state: SteadyState, batch_size: int, load: Load, environment: simpy.Environment) -> None:
+        self._steady_state, self._batch_size, self._load = steady_state, batch_size, load
+        self._environment = environment
+        self._waiting: deque[_PageInFlight] = deque()
+        self._in_flight: list[_PageInFlight] = []
+        self._arrival = environment.event()
+        self._lines: dict[int, tuple[float, float]] = {}
+        self._finished: list[tuple[float, float]] = []
+        self._steps = self._sequences = 0
+        self._end = 0.0
+
+    def run(self) -> None:
+        """Run until all pages are finished."""
+        self._environment.process(self._arrive())
+        self._environment.run(self._environment.process(self._serve()))
+
+    def summarize(self) -> Simulation:
+        """Return what was seen."""
+        latency, waiting = zip(*self._finished, strict=True)
+        return Simulation(
+            load=self._load,
+            batch_size=self._batch_size,
+            seconds=self._end,
+            pages_per_second=len(self._finished) / self._end,
+            latency=_rank_all(latency),
+            waiting=_rank_all(waiting),
+            mean_batch=self._sequences / self._steps if self._steps else 0.0,
+        )
+
+    def _arrive(self) -> Generator[Any, Any, None]:
+        generator = random.Random(self._load.seed)
+        classes = self._steady_state.mix.classes
+        totals = list(accumulate(each.count for each in classes))
+        for number in range(self._load.num_pages):
+            if number:
+                gap = self._load.draw_gap(generator)
+                if gap:
+                    yield self._environment.timeout(gap)
+            # Exact, where random.choices would add up floats.
+            page = classes[bisect_left(totals, generator.randrange(totals[-1]) + 1)]
+            self._waiting.append(_PageInFlight(page, self._environment.now, page.num_steps))
+            if not self._arrival.triggered:
+                self._arrival.succeed()
+
+    def _serve(self) -> Generator[Any, Any, None]:
+        while len(self._finished) < self._load.num_pages:
+            if self._waiting and len(self._in_flight) < self._batch_size:
+                page = self._waiting.popleft()
+                page.start = self._environment.now
+                time = self._steady_state.find_page_time(page.page)
+                yield self._environment.timeout(time.card.seconds)
+                self._in_flight.append(page)
+                self._finish()
+            elif self._in_flight:
+                yield from self._run_steps()
+                self._finish()
+            else:
+                self._arrival = self._environment.event()
+                if not self._waiting:
+                    yield self._arrival
+
+    def _run_steps(self) -> Generator[Any, Any, None]:
+        """Run steps until a page is finished, or until one that may start has arrived and the step then ends."""
+        most = min(page.steps_left for page in self._in_flight)
+        began = self._environment.now
+        has_room = len(self._in_flight) < self._batch_size
+        end = self._environment.timeout(self._time_steps(most))
+        if not has_room:
+            yield end
+            done = most
+        else:
+            self._arrival = self._environment.event()
+            yield end | self._arrival
+            elapsed = self._environment.now - began
+            done = 1 + bisect_left(range(1, most + 1), elapsed, key=self._time_steps)
+            done = min(done, most)
+            rest = began + self._time_steps(done) - self._environment.now
+            if rest > 0:
+                yield self._environment.timeout(rest)
+        self._steps += done
+        self._sequences += done * len(self._in_flight)
+        for page in self._in_flight:
+            page.steps_left -= done
+
+    def _time_steps(self, num_steps: int) -> float:
+        """Return the seconds of so many steps with the pages in flight: contexts grow by one in each."""
+        batch = len(self._in_flight)
+        level, slope = self._find_line(batch)
+        contexts = sum(page.page.cached_tokens - page.steps_left for page in self._in_flight)
+        return num_steps * (level + slope * contexts) + slope * batch * (num_steps * (num_steps - 1) // 2)
+
+    def _find_line(self, batch: int) -> tuple[float, float]:
+        """Return the time of a step of so many pages as a line over the sum of what they have in the cache.
+
+        It is the chord between the shortest and the longest contexts of the mix; the work is linear, and the time where
+        no operator changes from one limit to another in between.
+        """
+        if batch not in self._lines:
+            mix = self._steady_state.mix
+            low = batch * min(each.seq_len for each in mix.classes)
+            high = batch * (mix.most_cached_tokens + 1)
+            times = [
+                self._steady_state.timing.time(mix.model.list_step_work(batch, contexts)).seconds
+                for contexts in (low, high)
+            ]
+            slope = (times[1] - times[0]) / (high - low)
+            self._lines[batch] = times[0] - slope * low, slope
+        return self._lines[batch]
+
+    def _finish(self) -> None:
+        now = self._environment.now
+        done = [page for page in self._in_flight if not page.steps_left]
+        for page in done:
+            host = self._steady_state.find_page_time(page.page).host_seconds
+            self._finished.append((now - page.arrival + host, page.start - page.arrival))
+            self._end = now
+        self._in_flight = [page for page in self._in_flight if page.steps_left]
+
+
+def _rank_all(values: tuple[float, ...]) -> dict[str, float]:
+    ordered = sorted((value, 1) for value in values)
+    mean = sum(values) / len(values)
+    return {"mean": mean, **{name_percentile(percent): rank_value(ordered, percent) for percent in PERCENTILES}}

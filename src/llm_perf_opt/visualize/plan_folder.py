@@ -1,0 +1,146 @@
+"""The files of a plan: a page, pictures, and its numbers as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from llm_perf_opt.planning.document import to_document
+from llm_perf_opt.planning.plan import Plan
+from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
+from llm_perf_opt.visualize import plan_tables
+from modelmeter.support.errors import OutputError
+
+PAGE: Final = "plan.md"
+PICTURES: Final = {
+    "throughput": "Throughput against latency, from one page in flight to the most that fit",
+    "cost": "Cost against pages in flight",
+}
+
+_STYLE: Final[Any] = {
+    "svg.hashsalt": "modelmeter", "svg.fonttype": "path", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3,
+    "figure.dpi": 100, "savefig.dpi": 200,
+}  # fmt: skip
+_MARKERS: Final = "osD^vx+*<>ph"
+
+
+def check_extras() -> None:
+    """Refuse to begin where the package for pictures is missing.
+
+    Raises
+    ------
+    OutputError
+        If it is.
+    """
+    try:
+        import matplotlib  # noqa: F401  # only whether it is there
+    except ModuleNotFoundError as error:
+        raise OutputError(
+            "the pictures of plans need matplotlib", found=str(error), remedy="pip install 'modelmeter[plot]'"
+        ) from None
+
+
+def render_files(plan: Plan) -> dict[str, str | bytes]:
+    """Return the page, the pictures and the numbers by path below a folder; the same bytes on every run."""
+    files: dict[str, str | bytes] = {
+        PAGE: render_page(plan),
+        "plan.json": json.dumps(to_document(plan), indent=1, ensure_ascii=False) + "\n",
+        "batches.csv": _write_batches(plan),
+    }
+    for name, content in _draw(plan):
+        files[name] = content
+    return files
+
+
+def render_page(plan: Plan) -> str:
+    """Return the plan as Markdown."""
+    mix = plan.chosen.setup.mix
+    parts = [
+        "# Plan",
+        plan_tables.describe_choice_of_card(plan),
+        plan_tables.describe_waits(plan),
+        plan_tables.describe_times(plan),
+        "## Pages",
+        f"{mix.num_pages:,} page{'s' if mix.num_pages > 1 else ''}, each as it costs alone:",
+        plan_tables.pages_table(plan).to_markdown(),
+        "## Cards",
+        plan_tables.cards_table(plan).to_markdown(),
+        *(f"{card} is left out: {reason}." for card, reason in plan.left_out.items()),
+        "## Pages in flight",
+        f"On the {plan.chosen.setup.card.name}:",
+        plan_tables.batches_table(plan.chosen).to_markdown(),
+        *(f"![{words}](pictures/{name}.svg)" for name, words in PICTURES.items() if _has_picture(plan, name)),
+        "## What would help",
+        plan_tables.changes_table(plan).to_markdown(),
+    ]
+    if (simulated := plan_tables.simulation_table(plan)) is not None:
+        parts += ["## Under load", simulated.to_markdown()]
+    parts += ["## Memory and settings", plan_tables.memory_table(plan).to_markdown()]
+    for each in plan.settings:
+        parts += [f"{each.engine}:", f"```bash\n{each.command}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _write_batches(plan: Plan) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(
+        ["card", "mode", "batch_size", "memory_bytes", "provenance", "pages_per_second", "bound_pages_per_second",
+         "step_seconds", "bound_step_seconds", f"{LATENCY_PERCENTILE}_seconds", f"bound_{LATENCY_PERCENTILE}_seconds",
+         "usd_per_million_pages", "bound_usd_per_million_pages", "is_chosen"]
+    )  # fmt: skip
+    for card in plan.cards:
+        for row in card.rows:
+            rows.writerow(
+                [card.setup.card.hardware_id, card.setup.mode, row.batch_size, row.memory_bytes,
+                 card.setup.timing.provenance, row.state.pages_per_second, row.state.bound_pages_per_second,
+                 row.state.step.seconds, row.state.step.bound_seconds, row.latency[LATENCY_PERCENTILE],
+                 row.bound_latency[LATENCY_PERCENTILE], row.usd_per_million_pages, row.bound_usd_per_million_pages,
+                 str(row is card.chosen).lower()]
+            )  # fmt: skip
+    return text.getvalue()
+
+
+def _has_picture(plan: Plan, name: str) -> bool:
+    return name != "cost" or any(card.setup.price is not None and card.rows for card in plan.cards)
+
+
+def _draw(plan: Plan) -> Iterator[tuple[str, bytes]]:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    for name, title in PICTURES.items():
+        if not _has_picture(plan, name):
+            continue
+        with matplotlib.rc_context(_STYLE):
+            figure = Figure(figsize=(6.3, 4.2), layout="constrained")
+            FigureCanvasAgg(figure)
+            axes = figure.subplots()
+            for place, card in enumerate(plan.cards):
+                points = [
+                    (row.latency[LATENCY_PERCENTILE], row.state.pages_per_second)
+                    if name == "throughput"
+                    else (row.batch_size, row.usd_per_million_pages)
+                    for row in card.rows
+                    if name == "throughput" or row.usd_per_million_pages is not None
+                ]
+                if points:
+                    axes.plot(
+                        *zip(*points, strict=True), label=f"{card.setup.card.hardware_id}, {card.setup.mode}",
+                        marker=_MARKERS[place % len(_MARKERS)], markersize=3.5, linewidth=1.2,
+                    )  # fmt: skip
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+            axes.set_xlabel(f"seconds of a page, {LATENCY_PERCENTILE}" if name == "throughput" else "pages in flight")
+            axes.set_ylabel("pages a second on one card" if name == "throughput" else "$ per million pages")
+            axes.set_title(title, fontsize=10)
+            figure.legend(loc="outside lower center", ncols=3, fontsize=7)
+            for suffix, metadata in (("svg", {"Date": None, "Creator": "modelmeter plan"}),
+                                     ("png", {"Software": "modelmeter plan"})):  # fmt: skip
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format=suffix, metadata=metadata)
+                yield f"pictures/{name}.{suffix}", buffer.getvalue()

@@ -1,0 +1,188 @@
+"""``modelmeter plan``: the answer for a load, in the terminal, as JSON and as files; bad input in one line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Run, assert_refused, list_files, run_apart
+from planned import draw_pages, make_pages_mix, write_csv
+
+from llm_perf_opt.planning.pages import Page
+
+LOAD = ("--card", "h100-sxm", "--card", "l4", "--pages-per-day", "200000", "--max-latency", "60")
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    return write_csv(tmp_path / "pages.csv", draw_pages(120, 41))
+
+
+def plan(run: Run, *arguments: object) -> Any:
+    """Return the plan as JSON."""
+    result = run("plan", *map(str, arguments), "--json")
+    assert (result.code, result.err) == (0, "")
+    return json.loads(result.out)
+
+
+def test_a_load_of_pages_has_cards_batch_latency_and_dollars(run: Run, pages: Path) -> None:
+    shown = run("plan", "--pages", str(pages), *LOAD, "--engine", "graphs")
+    assert (shown.code, shown.err) == (0, "")
+    for words in (
+        "pages in flight", "pages/s a card estimated", "at most", "$ a day", "$ per million pages", "at peak rates",
+        "1 TB/s of memory more", "vllm serve deepseek-ai/DeepSeek-OCR", "sglang.launch_server", "calibration graphs-",
+    ):  # fmt: skip
+        assert words in shown.out
+
+
+def test_json_says_of_every_number_what_it_is(run: Run, pages: Path) -> None:
+    found = plan(run, "--pages", pages, *LOAD, "--engine", "graphs", "--burstiness", "1")
+    mix = make_pages_mix(draw_pages(120, 41))
+    assert found["pages"]["num_pages"] == {"value": mix.num_pages, "provenance": "exact"}
+    totals = {name: each["value"] for name, each in found["pages"]["totals"].items()}
+    assert totals == dict(mix.totals)
+    card = next(each for each in found["cards"] if each["card"] == found["chosen"]["card"])
+    row = next(each for each in card["batches"] if each["batch_size"] == card["batch_size"])
+    for number in (row["pages_per_second"], row["latency_seconds"]["p95"], card["num_cards"], row["step_seconds"]):
+        assert number["provenance"] == "calibrated"
+        assert {"value", "bound", "calibration", "relative_error"} <= number.keys()
+    assert row["pages_per_second"]["value"] < row["pages_per_second"]["bound"]
+    assert row["latency_seconds"]["p95"]["value"] <= 60
+    load = 200_000 / 86_400
+    assert (card["num_cards"]["value"] - 1) * row["pages_per_second"]["value"] < load
+    assert load <= card["num_cards"]["value"] * row["pages_per_second"]["value"]
+    assert found["simulation"]["latency_seconds"]["p95"]["value"] > 0
+    terms = [term["bytes"]["value"] for term in found["memory"]["terms"]]
+    assert sum(terms) == found["memory"]["free_bytes"]["value"] >= 0
+
+
+def test_without_an_engine_times_are_bounds(run: Run) -> None:
+    found = plan(run, "--card", "l4")
+    row = found["cards"][0]["batches"][-1]
+    assert row["pages_per_second"]["provenance"] == "bound"
+    assert row["pages_per_second"]["value"] == row["pages_per_second"]["bound"]
+    assert "Times are bounds" in run("plan", "--card", "l4").out
+
+
+def test_all_shipped_cards_are_compared_and_those_left_out_are_named(run: Run) -> None:
+    found = plan(run, "--pages-per-second", "3", "--engine", "graphs")
+    assert {"l4", "h100-sxm", "mi300x"} <= {each["card"] for each in found["cards"]}
+    assert set(found["left_out"]) == {"apple-m1-max", "apple-m1-ultra"}
+    assert "apple-m1-max is left out: no calibration" in run("plan", "--engine", "graphs").out
+
+
+def test_modes_are_compared(run: Run, pages: Path) -> None:
+    found = plan(run, "--pages", pages, "--card", "l4", "--mode", "all", "--price", "0.8")
+    assert {each["mode"] for each in found["cards"]} == {"gundam", "gundam-m", "base", "large", "small", "tiny"}
+    assert found["chosen"]["mode"] == "tiny", "the fewest tokens are the cheapest"
+
+
+def test_a_workload_is_planned_as_its_page(run: Run) -> None:
+    of_workload = plan(run, "--card", "l4", "--workload", "gundam")
+    of_page = plan(run, "--card", "l4", "--page", "1191x1684")
+    assert of_workload["pages"]["totals"] == of_page["pages"]["totals"]
+    assert of_workload["cards"][0]["batches"] == of_page["cards"][0]["batches"]
+
+
+def test_fewer_bits_hold_more_pages(run: Run) -> None:
+    def largest(*options: str) -> int:
+        size: int = plan(run, "--card", "l4", *options)["cards"][0]["largest_batch"]["value"]
+        return size
+
+    assert largest() < largest("--kv-bits", "8") < largest("--kv-bits", "8", "--weight-bits", "4.5")
+    assert largest("--logits", "all") < largest()
+    assert largest("--reserve", "3") < largest("--gpu-memory-utilization", "0.95")
+    # FP32 has twice the bytes of everything.
+    assert largest("--dtype", "float32") < largest() / 2
+
+
+def test_a_plan_is_made_in_a_moment_without_numpy_or_sympy(pages: Path) -> None:
+    forbidden = ("sympy", "torch", "numpy", "matplotlib", "networkx")
+    begin = time.process_time()
+    done = run_apart("plan", "--pages", pages, *LOAD, "--engine", "graphs", forbidden=forbidden)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.process_time() - begin < 5
+
+
+def test_files_are_the_same_on_every_run(run: Run, pages: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    arguments = ("plan", "--pages", str(pages), *LOAD, "--engine", "graphs", "--burstiness", "1", "--out")
+    for name in ("one", "two"):
+        assert run(*arguments, str(tmp_path / name)).code == 0
+    files = list_files(tmp_path / "one")
+    assert files == list_files(tmp_path / "two")
+    assert {"plan.md", "plan.json", "batches.csv"} <= files.keys()
+    assert {f"pictures/{name}.{suffix}" for name in ("throughput", "cost") for suffix in ("svg", "png")} <= files.keys()
+    page = files["plan.md"].decode()
+    assert "## What would help" in page
+    assert "](pictures/throughput.svg)" in page
+    document, rows = json.loads(files["plan.json"]), list(csv.DictReader(io.StringIO(files["batches.csv"].decode())))
+    assert len(rows) == sum(len(card["batches"]) for card in document["cards"])
+    assert sum(row["is_chosen"] == "true" for row in rows) == len(document["cards"])
+
+
+def test_files_of_others_stay(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "plan.md").write_text("mine")
+    result = run("plan", "--card", "l4", "--out", str(tmp_path / "out"))
+    assert_refused(result, "plan.md")
+    assert (tmp_path / "out" / "plan.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--pages", "nowhere.csv"), ("nowhere.csv", "cannot be read")),
+        (("--card", "l4", "--max-latency", "0.001"), ("--max-latency", "at least", "l4", "one at a time")),
+        (("--card", "l4", "--gpu-memory-utilization", "0.3"), ("not even one page fits", "GiB", "l4")),
+        (("--card", "h100"), ("no card", "h100-sxm")),
+        (("--card", "l4", "--card", "l4"), ("a card is named twice",)),
+        (("--mode", "gundma"), ("mode", "gundam")),
+        (("--pages-per-day", "0"), ("--pages-per-day", "above 0")),
+        (("--pages-per-second", "nan"), ("--pages-per-second", "above 0")),
+        (("--max-latency", "-1"), ("--max-latency", "above 0")),
+        (("--pages-per-day", "5", "--pages-per-second", "5"), ("given twice",)),
+        (("--page", "1191x1684", "--workload", "gundam"), ("given twice",)),
+        (("--workload", "gundam", "--mode", "tiny"), ("the workload says that itself",)),
+        (("--workload", "gundam", "--output-tokens", "5"), ("--output-tokens",)),
+        (("--engine", "vllm"), ("vllm",)),
+        (("--card", "l4", "--dtype", "float8"), ("dtype", "bfloat16")),
+        (("--weight-bits", "0"), ("weight_bits", "number of bits")),
+        (("--reserve", "-1"), ("--reserve", "at least 0")),
+        (("--gpu-memory-utilization", "1.5"), ("utilisation", "at most 1")),
+        (("--logits", "some"), ("logits", "last, all")),
+        (("--price", "free"), ("free",)),
+        (("--card", "a100-sxm-80gb", "--dtype", "float8_e4m3fn"), ("a100-sxm-80gb", "no rate")),
+        (("--preprocessing", "mine"), ("preprocessing",)),
+        (("--burstiness", "-1"), ("burstiness",)),
+        (("--model", "nothing"), ("no model",)),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
+)
+def test_bad_input_ends_in_one_line(run: Run, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    assert_refused(run("plan", *arguments), *words)
+
+
+def test_a_card_file_without_bandwidth_is_refused_by_key(run: Run, tmp_path: Path) -> None:
+    card = tmp_path / "card.yaml"
+    card.write_text(
+        "hardware_id: x\nname: x\ntensor_flops_per_second: {bfloat16: 1e12}\nvector_flops_per_second: 1e12\n"
+        "memory_bytes: 17179869184\n"
+    )
+    assert_refused(run("plan", "--card", str(card)), "memory_bytes_per_second", str(card))
+
+
+def test_a_million_pages_take_seconds(run: Run, tmp_path: Path) -> None:
+    """A tenth of a million here, each with other sides and output; within what a tenth of ten seconds would be."""
+    many = [Page(300 + index % 3701, 300 + index * 7 % 5701, 1 + index * 13 % 3989) for index in range(100_000)]
+    path = write_csv(tmp_path / "many.csv", many)
+    begin = time.process_time()
+    found = plan(run, "--pages", path, "--card", "l4")
+    assert found["pages"]["num_pages"]["value"] == 100_000
+    assert time.process_time() - begin < 10

@@ -130,6 +130,7 @@ def test_what_is_proved_of_a_quotient_holds_where_the_rules_do(
         "at_most": least <= dividend,
         "divides": dividend % least == 0,
         "divides_evenly": dividend % (2 * least) == 0,
+        "zero_together": True,  # neither is
     }[relation]
     larger, smaller = times * floor_div(HEIGHT, step), ONE
     if keeps and is_at_least(larger, smaller, rule):

@@ -40,6 +40,8 @@ def test_the_names_of_a_rule_are_its_unknown_sizes() -> None:
             "b: .*an even multiple of a = 3",
             "a: .*a half of b = 9",
         ),
+        (Rule("a", "zero_together", "b"), (0, 0), (0, 7), "b: .*0 together with a = 0; found 7", "a: .*b = 7; found 0"),
+        (Rule("a", "zero_together", "b"), (3, 7), (3, 0), "b: .*0 together with a = 3; found 0", "a: .*b = 0; found 3"),
         (Rule("a", "divides", "b"), (3, 0), (5, 3), "b: .*a multiple of a = 5; found 3", "a: .*a divisor of b = 3"),
     ],
 )

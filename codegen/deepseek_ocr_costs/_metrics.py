@@ -10,7 +10,7 @@ Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is
 TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
 """
 
-from ._runtime import Cost, check_again, too_small
+from ._runtime import Cost, check_again, not_zero_together, too_small
 from ._source import cut_cost, cut_metric
 from ._stages import decode, prefill, projector, stages, vision
 
@@ -75,6 +75,8 @@ def image_tokens(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = -(-(image_size // 16) // 4)
     x2 = num_height_tiles * num_width_tiles
     x3 = x1 if x2 > 1 else 0

@@ -13,7 +13,7 @@ Other functions have the checks of their sizes. What each of them needs of these
 is first called, so that several of them share what is said once.
 """
 
-from ._runtime import Bits, check_again, check_size, contradiction, no_multiple, too_small
+from ._runtime import Bits, check_again, check_size, contradiction, no_multiple, not_zero_together, too_small
 from ._source import compute, cut_metric
 from ._stages import decode, prefill, stages
 
@@ -274,6 +274,8 @@ def vision_peak_activation_bytes(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = num_width_tiles * num_height_tiles
     x2 = image_size // 16
     x3 = -(-x2 // 4)
@@ -320,6 +322,8 @@ def projector_peak_activation_bytes(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = num_width_tiles * num_height_tiles
     x2 = -(-(image_size // 16) // 4)
     x3 = 1 if x1 > 1 else 0

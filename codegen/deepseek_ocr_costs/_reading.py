@@ -181,6 +181,7 @@ _NAMES: Mapping[str, object] = {
     "max": _symbolic.largest,
     "contradiction": _symbolic.agree,
     "no_multiple": _symbolic.multiple_of,
+    "not_zero_together": _symbolic.zero_together,
     "too_large": _symbolic.at_most,
     "too_small": lambda name, size, limit_name, limit: _symbolic.at_most(limit_name, limit, name, size),
     **dict.fromkeys(("Cost", "Stages"), lambda costs: costs),

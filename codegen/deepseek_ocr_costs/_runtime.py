@@ -174,6 +174,11 @@ def no_multiple(name: str, value: int, divisor_name: str, divisor: int) -> CostE
     return CostError(f"{name} must be a multiple of {divisor_name}: {show(value)} and {show(divisor)}")
 
 
+def not_zero_together(name: str, value: int, other_name: str, other: int) -> CostError:
+    """Return the error of two sizes of which only one is 0."""
+    return CostError(f"{name} and {other_name} must be 0 together: {show(value)} and {show(other)}")
+
+
 def routed_reads(experts: int, per_token: int, tokens: int, weights: int, expert_routing: str) -> int:
     """Return the weights that ``tokens`` tokens read of ``experts`` experts with ``weights`` parameters each.
 

@@ -19,6 +19,7 @@ from ._runtime import (
     check_size,
     contradiction,
     no_multiple,
+    not_zero_together,
     routed_reads,
     too_large,
     too_small,
@@ -91,6 +92,8 @@ def vision(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = image_size // 16
     x2 = -(-x1 // 4)
     x3 = num_height_tiles * num_width_tiles
@@ -225,6 +228,8 @@ def projector(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = -(-(image_size // 16) // 4)
     x2 = num_height_tiles * num_width_tiles
     x3 = 1 if x2 > 1 else 0
@@ -371,6 +376,8 @@ def stages(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = image_size // 16
     x2 = -(-x1 // 4)
     x3 = num_height_tiles * num_width_tiles

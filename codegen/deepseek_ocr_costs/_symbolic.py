@@ -174,6 +174,11 @@ def agree(name: str, size: Value, other_name: str, other: Value) -> None:
     enforce(Check("differs", name, size, other_name, other))
 
 
+def zero_together(name: str, size: Value, other_name: str, other: Value) -> None:
+    """Raise an error if only one of two sizes is 0; where that is not known, remember the rule."""
+    enforce(Check("differs_in_zero", name, size, other_name, other))
+
+
 def multiple_of(name: str, size: Value, divisor_name: str, divisor: Value) -> None:
     """Raise an error if a size is no multiple of another; where that is not known, remember the rule."""
     enforce(Check("leaves_rest", name, size, divisor_name, divisor))

@@ -16,6 +16,7 @@ from ._runtime import (
     check_size,
     contradiction,
     no_multiple,
+    not_zero_together,
     routed_reads,
     too_large,
     too_small,
@@ -61,6 +62,8 @@ def training_step(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = num_width_tiles * num_height_tiles
     x2 = 1 if x1 > 1 else 0
     x3 = x1 if x2 else 0

@@ -19,6 +19,7 @@ from ._runtime import (
     check_routing,
     check_size,
     no_multiple,
+    not_zero_together,
     routed_reads,
     show,
     too_large,
@@ -439,6 +440,8 @@ def vision_operators(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = num_width_tiles * num_height_tiles
     x2 = 1 if x1 > 1 else 0
     x3 = x2 + 1
@@ -757,6 +760,8 @@ def projector_operators(
         raise too_small("base_size", base_size, "sam_patch_size", 16)
     if image_size < 16:
         raise too_small("image_size", image_size, "sam_patch_size", 16)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = 1 if (num_width_tiles * num_height_tiles) > 1 else 0
     x2 = num_width_tiles if x1 else 0
     x3 = images_per_prompt * (batch_size // vision_batch_size)

@@ -20,6 +20,7 @@ from ._runtime import (
     check_size,
     contradiction,
     no_multiple,
+    not_zero_together,
     routed_reads,
     too_large,
     too_small,
@@ -69,6 +70,8 @@ def vision(
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
         raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     if sam_num_global_layers > sam_num_hidden_layers:
         raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
     if sam_hidden_size % sam_num_attention_heads:
@@ -103,6 +106,8 @@ def projector(
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
         raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     return compute(projector, "_whole_model", locals())
 
 
@@ -230,6 +235,8 @@ def request(
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
         raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     if first_k_dense_replace > num_hidden_layers:
         raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
     if num_experts_per_tok > n_routed_experts:
@@ -345,6 +352,8 @@ def training_step(
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
         raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     if first_k_dense_replace > num_hidden_layers:
         raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
     if num_experts_per_tok > n_routed_experts:

@@ -78,7 +78,18 @@ window_size
     Side of an attention window; the whole grid where attention is global (patches, at least 1).
 """
 
-from ._runtime import Bits, Cost, CostError, check_again, check_routing, no_multiple, routed_reads, too_large, too_small
+from ._runtime import (
+    Bits,
+    Cost,
+    CostError,
+    check_again,
+    check_routing,
+    no_multiple,
+    not_zero_together,
+    routed_reads,
+    too_large,
+    too_small,
+)
 from ._source import compute, cut_metric
 
 CLASSES: dict[str, str] = {
@@ -166,6 +177,8 @@ def deepseek_ocr_for_causal_lm(
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
         raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     if logits_tokens > seq_len:
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if first_k_dense_replace > num_hidden_layers:
@@ -257,6 +270,8 @@ def deepseek_ocr_model(
         raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
     if sam_patch_size > image_size:
         raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
+    if (num_width_tiles == 0) != (num_height_tiles == 0):
+        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     if first_k_dense_replace > num_hidden_layers:
         raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
     if num_experts_per_tok > n_routed_experts:

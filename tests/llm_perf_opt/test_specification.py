@@ -22,7 +22,7 @@ PAGE = {"num_width_tiles": None, "num_height_tiles": None, "page_width": 1920, "
         ({}, 483),
         ({"num_width_tiles": 1, "num_height_tiles": 2}, 273 + 20 * 11),
         ({"num_width_tiles": 1}, 273),
-        ({"num_width_tiles": 0, "num_height_tiles": 3}, 273),
+        ({"num_width_tiles": 0, "num_height_tiles": 0}, 273),
         # Without crop mode one program takes a view of base_size, the other one of image_size: 10 * 11 + 1.
         ({**UNCUT, "preprocessing": "serving"}, 273),
         ({**UNCUT, "preprocessing": "transformers"}, 111),

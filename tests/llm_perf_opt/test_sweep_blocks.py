@@ -21,8 +21,8 @@ from modelmeter.support.errors import ModelMeterError, WorkloadError
 from modelmeter.support.suggestions import UnknownNameError
 
 GRIDS: dict[str, dict[str, Iterable[int]]] = {
-    "vision": {"base_size": range(16, 2000, 331), "num_width_tiles": [0, 1, 3], "batch_size": [5, 2]},
-    "projector": {"image_size": [640, 17], "num_height_tiles": range(4), "weight_bits": [3, 16]},
+    "vision": {"base_size": range(16, 2000, 331), "num_width_tiles": [2, 1, 3], "batch_size": [5, 2]},
+    "projector": {"image_size": [640, 17], "num_height_tiles": range(1, 5), "weight_bits": [3, 16]},
     "prefill": {"seq_len": range(29, 900, 211), "batch_size": [7, 1, 3], "logits_tokens": [1, 29]},
     "decode": {"decode_steps": range(0, 99, 31), "kv_bits": [4, 11], "seq_len": [913, 2]},
     "request": {"num_width_tiles": [1, 2], "prompt_tokens": range(0, 50, 13), "max_new_tokens": [1, 101]},
@@ -85,7 +85,7 @@ def test_random_points_of_a_large_grid() -> None:
 def test_every_size_of_a_stage_may_vary(chained: dict[str, list[int]]) -> None:
     """The sizes that the scalar evaluator has, all at once: what others follow from, or those others."""
     sizes = {
-        "batch_size": [2, 3], "base_size": [64, 1025], "image_size": [65], "num_width_tiles": [0, 2],
+        "batch_size": [2, 3], "base_size": [64, 1025], "image_size": [65], "num_width_tiles": [1, 2],
         "num_height_tiles": [3], **chained, "logits_tokens": [5], "weight_bits": [9], "activation_bits": [11, 5],
         "kv_bits": [13],
     }  # fmt: skip
@@ -134,9 +134,10 @@ def test_exact_beyond_int64(block_size: int) -> None:
 def test_exact_where_only_the_middle_of_the_grid_is_beyond_int64() -> None:
     """The largest side is neither the first nor the last."""
     sides = [1984, 2016, 2000]
-    one, two = (costs.vision(base_size=2016, num_width_tiles=0, batch_size=n).activation_bytes for n in (1, 2))
+    untiled = {"num_width_tiles": 0, "num_height_tiles": 0}
+    one, two = (costs.vision(base_size=2016, **untiled, batch_size=n).activation_bytes for n in (1, 2))
     batch_size = 2**63 // (two - one) + 1
-    fixed = {"num_width_tiles": 0, "batch_size": batch_size}
+    fixed = {**untiled, "batch_size": batch_size}
     sweep = Sweep.over("vision", {"base_size": sides}, fixed=fixed, metrics=["activation_bytes"], overflow="exact")
     expected = [costs.vision(base_size=side, **fixed).activation_bytes for side in sides]
     assert expected[1] >= 2**63 > max(expected[0], expected[2])
@@ -255,7 +256,7 @@ def test_a_sweep_can_be_sent() -> None:
         ("prefill", {"weight_bits": [5]}, {"dtype": 8}, METRICS, ("did you mean weight_bits or activation_bits",)),
         # Only the points between the ends of one axis and of the other contradict themselves.
         ("prefill", {"seq_len": [9, 3, 8], "logits_tokens": [1, 7, 2]}, {}, METRICS, ("at most seq_len: 7 > 3",)),
-        ("request", {"num_width_tiles": range(9), "seq_len": [9000, 800]}, {}, METRICS, ("image_tokens", "800")),
+        ("request", {"num_width_tiles": range(1, 9), "seq_len": [9000, 800]}, {}, METRICS, ("image_tokens", "800")),
         ("prefill", {"seq_len": [1, 10**9]}, {}, METRICS, ("prefill", "more than int64 holds")),
         ("vision", {"batch_size": range(1, 2**62), "kv_bits": [1]}, {}, METRICS, ("size of vision", "kv_bits")),
         ("prefill", {"weight_bits": range(2**62), "kv_bits": range(8)}, {}, METRICS, ("more points", f"{2**65}")),

@@ -105,11 +105,12 @@ export const ARCHITECTURE = Object.freeze(
 export const METRICS = ["tensor_core_flops", "cuda_core_flops", "io_bytes", "weight_bytes", "activation_bytes", "kv_cache_bytes"];
 export const FOLDS = {"tensor_core_flops": ["sum", [0, 1, 2, 3]], "cuda_core_flops": ["sum", [0, 1, 2, 3]], "io_bytes": ["sum", [0, 1, 2, 3]], "weight_bytes": ["sum", [0, 1, 2]], "activation_bytes": ["largest", [0, 1, 2, 3]], "kv_cache_bytes": ["sum", [3]]};
 
-/** What holds between sizes: at_most is a <= b, divides that b is a multiple of a, divides_evenly of 2 a. */
+/** What holds between sizes: at_most is a <= b, divides that b is a multiple of a, divides_evenly of 2 a, zero_together both 0 or neither. */
 export const RULES = [
   ["vision_batch_size", "divides", "batch_size"],
   ["sam_patch_size", "at_most", "base_size"],
   ["sam_patch_size", "at_most", "image_size"],
+  ["num_width_tiles", "zero_together", "num_height_tiles"],
   ["logits_tokens", "at_most", "seq_len"],
   ["image_tokens", "at_most", "seq_len"],
   ["first_k_dense_replace", "at_most", "num_hidden_layers"],

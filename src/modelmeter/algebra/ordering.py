@@ -218,7 +218,7 @@ def _is_whole(generator: sympy.Expr, rules: Iterable[Rule]) -> bool:
 
 def _bounds_below(rule: Rule, size: sympy.Symbol, least: sympy.Expr) -> bool:
     """Tell whether a rule on ``size`` makes it at least ``least``."""
-    if rule.relation != "at_most" and not size.is_positive:
+    if rule.relation == "zero_together" or (rule.relation != "at_most" and not size.is_positive):
         return False  # 0 is a multiple of everything
     if isinstance(rule.a, int):
         return bool(least.is_Integer) and rule.a >= int(least)

@@ -9,15 +9,17 @@ from attrs import frozen
 
 from modelmeter.support.errors import ModelMeterError
 
-Relation = Literal["at_most", "divides", "divides_evenly"]
-"""``a <= b``; ``b`` is a multiple of ``a``; ``b`` is an even multiple of ``a``."""
+Relation = Literal["at_most", "divides", "divides_evenly", "zero_together"]
+"""``a <= b``; ``b`` is a multiple of ``a``, or an even multiple of it; ``a`` and ``b`` are both 0 or neither is."""
 
 
 _OF_B: Mapping[Relation, str] = {
     "at_most": "at least", "divides": "a multiple of", "divides_evenly": "an even multiple of",
+    "zero_together": "0 together with",
 }  # fmt: skip
 _OF_A: Mapping[Relation, str] = {
     "at_most": "at most", "divides": "a divisor of", "divides_evenly": "a divisor of a half of",
+    "zero_together": "0 together with",
 }  # fmt: skip
 """What one side has to be, as seen from the other."""
 
@@ -48,6 +50,8 @@ class Rule:
                 return second % first == 0
             case "divides_evenly":
                 return second % (2 * first) == 0
+            case "zero_together":
+                return (first == 0) == (second == 0)
 
     def check(self, sizes: Mapping[str, int], error: type[ModelMeterError], *, at: str | None = None) -> None:
         """Raise ``error`` unless the rule holds; its place is the size ``at``, by default ``b``."""

@@ -199,6 +199,9 @@ class Context:
         for rule in self.rules:
             if not rule.names <= present:
                 continue
+            if rule.relation == "zero_together":
+                _narrow_zeros(ranges, rule, known)
+                continue
             following = {name: replaced[name] for name in rule.names if name in replaced and name not in values}
             if any(following[name].free_symbols for name in following):
                 _narrow_following(ranges, rule, {**known, **following})
@@ -230,6 +233,14 @@ def _narrow(known: Range, rule: Rule, least: Number | None) -> Range:
     if rule.relation == "at_most":
         return known.intersect(minimum=int(least))
     return known.intersect(multiple_of=int(least) * (2 if rule.relation == "divides_evenly" else 1))
+
+
+def _narrow_zeros(ranges: dict[str, Range], rule: Rule, known: Mapping[str, Number]) -> None:
+    """Narrow the range of a free size that is 0 where another one is, and only there."""
+    for name, other in ((rule.a, rule.b), (rule.b, rule.a)):
+        if isinstance(name, str) and name in ranges and other not in ranges and other in known:
+            limit = {"maximum": 0} if known[str(other)] == 0 else {"minimum": 1}
+            ranges[name] = ranges[name].intersect(**limit)
 
 
 def _narrow_following(ranges: dict[str, Range], rule: Rule, values: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ TAKEN = {
 }
 STRIP = 128
 """Points that a loop with many rows computes together."""
-SMALLEST = {"base_size": 9, "image_size": 9, "num_width_tiles": 0, "num_height_tiles": 0, "decode_steps": 0}
+SMALLEST = {"base_size": 9, "image_size": 9, "decode_steps": 0}
 SMALLEST |= {"prompt_tokens": 0}
 
 

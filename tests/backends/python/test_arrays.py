@@ -37,7 +37,7 @@ def test_sizes_broadcast_and_every_element_is_exact(costs: ModuleType, stage: st
     columns = {
         "base_size": [9, 62, 63, 64, 170, 171, 179, 180, 1000],
         "seq_len": [1, 2, 17, 331, 1_000_003],
-        "num_width_tiles": [0, 1, 2, 5],
+        "num_width_tiles": [3, 1, 2, 5],
         "decode_steps": [0, 1, 28],
     }
     names = {"vision": ("base_size", "num_width_tiles"), "projector": ("base_size", "num_width_tiles"),
@@ -58,7 +58,7 @@ def test_sizes_broadcast_and_every_element_is_exact(costs: ModuleType, stage: st
     stage=st.sampled_from(STAGES),
     batch=st.lists(st.integers(1, 2**40), min_size=2, max_size=2),
     base=st.lists(st.integers(9, 2**20), min_size=2, max_size=2),
-    width=st.lists(st.integers(0, 2**12), min_size=2, max_size=2),
+    width=st.lists(st.integers(1, 2**12), min_size=2, max_size=2),
     steps=st.lists(st.integers(0, 2**20), min_size=2, max_size=2),
     routing=st.sampled_from(("uniform", "even")),
 )

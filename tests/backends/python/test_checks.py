@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from small_package import load_small_package, make_parameter
 
+import deepseek_ocr_costs
 from modelmeter.backends.python.checks import check_sizes, derive
 from modelmeter.evaluators.signature import Derivation, Parameter, Signature
 from modelmeter.models.deepseek_ocr.model import MODEL
@@ -191,3 +192,24 @@ def test_a_size_that_may_be_left_out_is_checked_where_it_is_given() -> None:
     _, condition, call, _ = check_sizes("cost", make_signature(size))
     assert condition.strip() == "(max_new_tokens is None or (type(max_new_tokens) is int and max_new_tokens > 0))"
     assert "locals(), max_new_tokens=1)" in call
+
+
+def test_two_sizes_that_are_zero_together_are_refused_alike_everywhere() -> None:
+    """The sweep of the widths meets 0 x 3 at its first point."""
+    problem = "num_width_tiles and num_height_tiles must be 0 together: 0 and 3"
+    costs = deepseek_ocr_costs
+    calls = [
+        lambda: costs.vision(num_width_tiles=0),
+        lambda: costs.general.request(num_width_tiles=0),
+        lambda: costs.layers.deepseek_ocr_model(num_width_tiles=0),
+        lambda: costs.vision_fused_io_bytes(num_width_tiles=0),
+        lambda: costs.image_tokens(num_width_tiles=0),
+        lambda: costs.breakdown.operators("vision", num_width_tiles=0),
+        lambda: costs.freeze("vision", free=["num_width_tiles"])(num_width_tiles=0),
+        lambda: costs.arrays.vision(num_width_tiles=[0, 1]),
+        lambda: costs.arrays.grid("request", num_width_tiles=[2, 0], num_height_tiles=[3]),
+    ]
+    for call in calls:
+        with pytest.raises(costs.CostError, match=f"^{problem}$"):
+            call()
+    assert costs.vision(num_width_tiles=0, num_height_tiles=0) == costs.vision(num_width_tiles=1, num_height_tiles=1)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from small_package import DEFAULTS, load_small_package
 
 STAGES = ("vision", "projector", "prefill", "decode", "request", "training_step")
-LEAST = {"base_size": 9, "image_size": 9, "num_width_tiles": 0, "num_height_tiles": 0, "decode_steps": 0}
+LEAST = {"base_size": 9, "image_size": 9, "decode_steps": 0}
 LEAST |= {"prompt_tokens": 0}
 DERIVED = ("seq_len", "logits_tokens", "decode_steps")
 

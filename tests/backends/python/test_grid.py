@@ -48,8 +48,8 @@ def test_every_point_costs_what_the_function_on_integers_says(
 ) -> None:
     axes: dict[str, Any] = {}
     for name in data.draw(st.lists(st.sampled_from(AXES[stage]), min_size=1, unique=True)):
-        side = st.integers(0, 4)
-        size = st.tuples(side, side) if name == "num_tiles" else st.integers(LEAST.get(name, 1), 700)
+        side = st.integers(1, 4)
+        size = st.just((0, 0)) | st.tuples(side, side) if name == "num_tiles" else st.integers(LEAST.get(name, 1), 700)
         axes[name] = data.draw(st.lists(size, min_size=1, max_size=4))
     check(costs, stage, axes)
 

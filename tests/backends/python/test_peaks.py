@@ -55,7 +55,7 @@ def test_the_peak_is_the_largest_candidate_and_that_of_a_request_the_largest_pea
 
 def test_before_the_decoder_the_prompt_follows_from_the_views(package: ModuleType) -> None:
     """As in a request: the default length would not hold the tokens of larger images."""
-    sizes = {"base_size": 9 * 4 * 31, "num_width_tiles": 0}
+    sizes = {"base_size": 9 * 4 * 31, "num_width_tiles": 0, "num_height_tiles": 0}
     tokens = 31 * 32 + 1
     assert package.image_tokens(**sizes) == tokens
     given = package.vision_peak_activation_bytes(**sizes, seq_len=tokens + 7)

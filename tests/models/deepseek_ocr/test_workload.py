@@ -49,8 +49,8 @@ def test_dimensions_come_in_the_order_of_the_documentation() -> None:
         {
             "base_size": st.integers(16, 2000),
             "image_size": st.integers(16, 2000),
-            "num_width_tiles": st.integers(0, 9),
-            "num_height_tiles": st.integers(0, 9),
+            "num_width_tiles": st.integers(1, 9),
+            "num_height_tiles": st.integers(1, 9),
             "images_per_prompt": st.integers(1, 9),
             "prompt_tokens": st.integers(0, 10**6),
             "max_new_tokens": st.integers(1, 10**6),
@@ -90,7 +90,6 @@ def test_what_is_given_stands() -> None:
     [
         ((1, 1), 0, 273),
         ((0, 0), 0, 273),
-        ((0, 7), 0, 273),
         ((1, 2), 2, 273 + 20 * 11),
         ((3, 1), 3, 273 + 10 * 31),
     ],
@@ -140,11 +139,20 @@ def test_a_size_that_is_no_whole_number_is_refused_by_name(name: str, value: Any
         Workload(**{name: value})
 
 
+@pytest.mark.parametrize("grid", [(0, 3), (2, 0)])
+def test_a_grid_has_no_tiles_in_both_directions_or_in_none(grid: tuple[int, int]) -> None:
+    """The vendor counts tiles across and down, and cuts a page where one of them is more than 1: no page has 0 x 3."""
+    with pytest.raises(WorkloadError, match=r"num_width_tiles: .*0 together with num_height_tiles = [03]; found [02]"):
+        Workload(num_width_tiles=grid[0], num_height_tiles=grid[1])
+
+
 @pytest.mark.parametrize("name", SIZES)
 def test_zero_is_accepted_only_where_it_has_a_meaning(name: str) -> None:
     if name in ("num_width_tiles", "num_height_tiles", "prompt_tokens", "decode_steps"):
         others = {"max_new_tokens": 1} if name == "decode_steps" else {}
-        assert Workload(**{name: 0, **others}).dimension_values()[name] == 0
+        if name.endswith("_tiles"):
+            others = {"num_width_tiles": 0, "num_height_tiles": 0}
+        assert Workload(**{**others, name: 0}).dimension_values()[name] == 0
     else:
         with pytest.raises(WorkloadError, match=f"^{name}: "):
             Workload(**{name: 0})

@@ -2,7 +2,7 @@
 
 import { DERIVATIONS, DIMENSIONS, FOLDS, LAYER_SIZES, METRICS, RULES } from "./facts.mjs";
 import {
-  ceilDiv, checkAgreement, checkBits, checkRouting, checkSize, noMultiple, tooLarge, tooSmall,
+  CostError, ceilDiv, checkAgreement, checkBits, checkRouting, checkSize, noMultiple, show, tooLarge, tooSmall,
 } from "./runtime.mjs";
 
 const ORDER = [...new Set([...Object.keys(DIMENSIONS), ...Object.keys(LAYER_SIZES)])];
@@ -52,6 +52,8 @@ export function define(name, specification) {
     const [one, other] = [a, b].map((size) => (typeof size === "string" ? values[size] : size));
     if (relation === "at_most") {
       if (one > other) throw known.has(a) ? tooLarge(a, one, b, other) : tooSmall(b, other, a, one);
+    } else if (relation === "zero_together") {
+      if (!one !== !other) throw new CostError(`${a} and ${b} must be 0 together: ${show(one)} and ${show(other)}`);
     } else {
       const [factor, text] = relation === "divides" ? [1n, a] : [2n, `2 * ${a}`];
       if (other % (factor * one) !== 0n) throw noMultiple(b, other, text, factor * one);
@@ -123,7 +125,7 @@ export const number = ([[value]]) => round(value);
 /** The largest of the one number of each program. */
 export const largestOf = (parts) => round(FOLD.largest(parts.map(([value]) => value)));
 
-/** The bytes that parts move with their operators fused: what a program has after the metrics. */
+/** The bytes that parts move with operators fused: what a program has after the metrics. */
 export const traffic = (parts) => round(FOLD.sum(parts.map((values) => values[METRICS.length])));
 
 /** The functions of a layer: of its cost, and of its fused_io_bytes. */
@@ -137,7 +139,7 @@ export function layer(name, evaluated, defaults) {
   return functions;
 }
 
-/** The functions of a layer that is the sum of stages and of a rest; what cancels out in it are constants. */
+/** The functions of a layer that is the sum of stages and a rest; what cancels out are constants. */
 export function wholeModel(name, parts, derived, constants) {
   const specification = { parts, derived, isLayer: true, constants };
   const addMetrics = (found) => toCost(METRICS.map((_, place) => FOLD.sum(found.map((values) => values[place]))));
@@ -158,7 +160,7 @@ export const stages = (names) => (parts) =>
     request: request(parts),
   });
 
-/** The functions of one metric each and of fused_io_bytes, of the specifications of costs by name. */
+/** The functions of one metric each and of fused_io_bytes, of specifications by name. */
 export function metricsOf(costs) {
   const found = {};
   for (const [name, specification] of Object.entries(costs)) {

@@ -43,7 +43,7 @@ function quote(text) {
 }
 
 /** A value for a message, shortened. */
-function show(value) {
+export function show(value) {
   if (typeof value === "bigint" && bitLength(value) > 1024n) return `an integer of ${bitLength(value)} bits`;
   const text = typeof value === "string" ? quote(value) : String(value);
   return text.length <= 80 ? text : `${text.slice(0, 77)}...`;

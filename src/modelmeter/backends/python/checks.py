@@ -80,6 +80,11 @@ def _be_in_range(parameter: Parameter) -> str:
 def check_rule(rule: Rule, signature: Signature) -> list[str]:
     """Return the check of a rule between sizes."""
     a, b = (str(signature.operand(size)) for size in (rule.a, rule.b))
+    if rule.relation == "zero_together":
+        return [
+            f"    if ({a} == 0) != ({b} == 0):",
+            f'        raise not_zero_together("{rule.a}", {a}, "{rule.b}", {b})',
+        ]
     if rule.relation != "at_most":
         divisor = a if rule.relation == "divides" else f"(2 * {a})"
         name = rule.a if rule.relation == "divides" else f"2 * {rule.a}"

@@ -32,6 +32,7 @@ _RUNTIME = Path(__file__).parent / "runtime"
 
 _HELPERS = (
     *("CostError", "check_again", "check_routing", "check_size", "contradiction", "no_multiple"),
+    "not_zero_together",
     *("routed_reads", "too_large", "too_small"),
 )
 

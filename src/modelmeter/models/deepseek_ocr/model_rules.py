@@ -10,6 +10,7 @@ RULES: Final = (
     Rule("vision_batch_size", "divides", "batch_size"),
     Rule("sam_patch_size", "at_most", "base_size"),
     Rule("sam_patch_size", "at_most", "image_size"),
+    Rule("num_width_tiles", "zero_together", "num_height_tiles"),  # 0 x 3 is neither a page in tiles nor one without
     Rule("logits_tokens", "at_most", "seq_len"),
     Rule("image_tokens", "at_most", "seq_len"),
     Rule("first_k_dense_replace", "at_most", "num_hidden_layers"),

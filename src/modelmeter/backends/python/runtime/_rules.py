@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from ._runtime import CostError, contradiction, no_multiple, too_large
+from ._runtime import CostError, contradiction, no_multiple, not_zero_together, too_large
 
 BROKEN = {
     "differs": "{} != {}",
+    "differs_in_zero": "(({}) == 0) != (({}) == 0)",
     "exceeds": "{} > {}",
     "is_negative": "{} < {}",
     "leaves_rest": "({}) % ({}) != 0",
@@ -30,6 +31,7 @@ def _negative(formula: str, *_: object) -> CostError:
 
 _CONDITIONS: dict[str, Callable[[Any, Any], Any]] = {
     "differs": lambda size, other: size != other,
+    "differs_in_zero": lambda size, other: (size == 0) != (other == 0),
     "exceeds": lambda size, limit: size > limit,
     "is_negative": lambda value, zero: value < zero,
     "leaves_rest": lambda size, divisor: size % divisor != 0,
@@ -37,6 +39,7 @@ _CONDITIONS: dict[str, Callable[[Any, Any], Any]] = {
 
 _ERRORS: dict[str, Callable[[str, int, str, int], CostError]] = {
     "differs": contradiction,
+    "differs_in_zero": not_zero_together,
     "exceeds": too_large,
     "is_negative": _negative,
     "leaves_rest": no_multiple,

@@ -99,6 +99,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN true THEN true END AS _is_valid
   FROM checked
 ), level_1 AS (
@@ -244,6 +245,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN true THEN true END AS _is_valid
   FROM checked
 ), level_1 AS (
@@ -498,6 +500,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN NOT logits_tokens <= seq_len THEN error('seq_len must be at least logits_tokens')
       WHEN NOT image_tokens <= seq_len THEN error('seq_len must be at least image_tokens')
       WHEN true THEN true END AS _is_valid
@@ -667,6 +670,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN true THEN true END AS _is_valid
   FROM checked
 ), level_1 AS (
@@ -743,6 +747,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN true THEN true END AS _is_valid
   FROM checked
 ), level_1 AS (
@@ -948,6 +953,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN NOT logits_tokens <= seq_len THEN error('seq_len must be at least logits_tokens')
       WHEN NOT image_tokens <= seq_len THEN error('seq_len must be at least image_tokens')
       WHEN true THEN true END AS _is_valid
@@ -1061,6 +1067,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN NOT image_tokens <= seq_len THEN error('seq_len must be at least image_tokens')
       WHEN true THEN true END AS _is_valid
   FROM followed_1
@@ -1229,6 +1236,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN NOT image_tokens <= seq_len THEN error('seq_len must be at least image_tokens')
       WHEN true THEN true END AS _is_valid
   FROM followed_1
@@ -1493,6 +1501,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN NOT logits_tokens <= seq_len THEN error('seq_len must be at least logits_tokens')
       WHEN NOT image_tokens <= seq_len THEN error('seq_len must be at least image_tokens')
       WHEN true THEN true END AS _is_valid
@@ -1691,6 +1700,7 @@ WITH given AS (
       WHEN NOT batch_size % vision_batch_size = 0 THEN error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN NOT logits_tokens <= seq_len THEN error('seq_len must be at least logits_tokens')
       WHEN NOT image_tokens <= seq_len THEN error('seq_len must be at least image_tokens')
       WHEN true THEN true END AS _is_valid
@@ -1825,6 +1835,7 @@ WITH given AS (
     CASE
       WHEN NOT 16 <= base_size THEN error('base_size must be at least sam_patch_size')
       WHEN NOT 16 <= image_size THEN error('image_size must be at least sam_patch_size')
+      WHEN NOT (num_width_tiles = 0) = (num_height_tiles = 0) THEN error('num_width_tiles and num_height_tiles must be 0 together')
       WHEN true THEN true END AS _is_valid
   FROM checked
 ), level_1 AS (

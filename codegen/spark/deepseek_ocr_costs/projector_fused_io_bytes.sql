@@ -100,6 +100,7 @@ WITH checked AS (
       WHEN NOT (batch_size % vision_batch_size = 0BD) THEN raise_error('batch_size must be a multiple of vision_batch_size')
       WHEN NOT (16BD <= base_size) THEN raise_error('base_size must be at least sam_patch_size')
       WHEN NOT (16BD <= image_size) THEN raise_error('image_size must be at least sam_patch_size')
+      WHEN NOT ((num_width_tiles = 0BD) = (num_height_tiles = 0BD)) THEN raise_error('num_width_tiles and num_height_tiles must be 0 together')
       ELSE true END AS _is_valid
   FROM checked
 ), level_1 AS (

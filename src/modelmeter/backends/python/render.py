@@ -105,8 +105,8 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         # A model without sizes of its own that follow from others has no function there, but its metrics.
         for module in dict.fromkeys(
             (
-                *(path.removesuffix(".py") for path in functions), "_metrics", "_traffic", "_whole_model",
-                "_layer_traffic",
+                *(path.removesuffix(".py") for path in functions), "_metrics", "_peaks", "_traffic",
+                "_whole_model", "_layer_traffic",
             )
         )
     }  # fmt: skip

@@ -146,3 +146,6 @@ def _write_rule(rule: Rule, signature: Signature, dialect: Dialect) -> tuple[str
         case "divides_evenly":
             twice = printer.print(Operation(PRODUCT, (2, a)))
             return f"{printer.print(b)} % ({twice}) = {zero}", f"{rule.b} must be an even multiple of {rule.a}"
+        case "zero_together":
+            one, other = (f"({printer.print(size)} = {zero})" for size in (a, b))
+            return f"{one} = {other}", f"{rule.a} and {rule.b} must be 0 together"

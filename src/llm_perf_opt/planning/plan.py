@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from llm_perf_opt.planning.changes import Change, describe_time, list_changes
 from llm_perf_opt.planning.search import CardPlan, choose_plan, plan_card
@@ -61,7 +61,7 @@ def make_plan(
     left_out
         Cards that were left out before, and why.
     load
-        How pages arrive at the chosen card, if that is to be simulated.
+        How pages arrive, if that is to be simulated; each of the chosen cards gets its part of the rate.
     begin
         Is told what is done next.
 
@@ -84,7 +84,9 @@ def make_plan(
     simulation = None
     if load is not None:
         begin("simulate the load")
-        simulation = simulate(chosen.setup.steady_state, row.batch_size, load)
+        rate = load.pages_per_second
+        part = load if rate is None else evolve(load, pages_per_second=rate / chosen.num_cards)
+        simulation = simulate(chosen.setup.steady_state, row.batch_size, part)
     return Plan(
         cards=tuple(cards),
         chosen=chosen,

@@ -104,6 +104,7 @@ def plan_request(request: PlanRequest, begin: Callable[[str], object] = lambda _
         If something cannot be read or found, contradicts something else, or nothing meets the limits.
     """
     limits = _find_limits(request)
+    load = _find_load(request, limits)
     model = ServedModel(model=request.model, bits=_find_bits(request))
     begin("read the pages")
     mixes = _find_mixes(request, model)
@@ -126,9 +127,6 @@ def plan_request(request: PlanRequest, begin: Callable[[str], object] = lambda _
         for card in cards
         for mode, mix in mixes.items()
     ]
-    load = None
-    if request.burstiness is not None:
-        load = Load(burstiness=request.burstiness, seed=request.seed)
     return make_plan(setups, left_out=left_out, load=load, begin=begin)
 
 
@@ -147,6 +145,16 @@ def _find_limits(request: PlanRequest) -> Limits:
     return limits if request.max_sequences is None else Limits(
         pages_per_second=rate, max_latency_seconds=request.max_latency_seconds, max_sequences=request.max_sequences
     )  # fmt: skip
+
+
+def _find_load(request: PlanRequest, limits: Limits) -> Load | None:
+    if request.burstiness is None:
+        return None
+    if limits.pages_per_second is None:
+        raise WorkloadError(
+            "there is no load to simulate", place="--burstiness", remedy="give --pages-per-day or --pages-per-second"
+        )
+    return Load(pages_per_second=limits.pages_per_second, burstiness=request.burstiness, seed=request.seed)
 
 
 def _check_positive(option: str, value: float) -> None:

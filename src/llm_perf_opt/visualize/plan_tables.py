@@ -137,7 +137,16 @@ def describe_waits(plan: Plan) -> str:
     }[plan.chosen.binds]
     limit = plan.chosen.largest_batch
     beside = "" if plan.chosen.binds == "memory" else f"; {limit:,} would fit"
-    return f"{batch}{beside}. Of the least time of a page: {shares}."
+    return f"{batch}{beside}. Of the least time of a page: {shares}.{describe_best_change(plan)}"
+
+
+def describe_best_change(plan: Plan) -> str:
+    """Return which change of the card, and which of what is stored, gains most: a sentence, or nothing."""
+    gains = [(change.gained_pages_per_second or 0.0, change.words) for change in plan.changes]
+    stored = [(gain, words) for gain, words in gains if "_bits" in words or words.startswith("logits")]
+    best = [max((pair for pair in gains if pair not in stored), default=None), max(stored, default=None)]
+    words = [f"{words} ({gain:+.3g} pages/s)" for gain, words in filter(None, best) if gain > 0]
+    return f" Most is gained by {', and without another card by '.join(words)}." if words else ""
 
 
 def describe_times(plan: Plan) -> str:

@@ -56,7 +56,9 @@ def test_json_says_of_every_number_what_it_is(run: Run, pages: Path) -> None:
     load = 200_000 / 86_400
     assert (card["num_cards"]["value"] - 1) * row["pages_per_second"]["value"] < load
     assert load <= card["num_cards"]["value"] * row["pages_per_second"]["value"]
-    assert found["simulation"]["latency_seconds"]["p95"]["value"] > 0
+    simulated = found["simulation"]
+    assert simulated["arrivals"]["pages_per_second_of_a_card"] == load / card["num_cards"]["value"]
+    assert simulated["latency_seconds"]["p95"]["value"] < row["latency_seconds"]["p95"]["value"], "it is not full"
     terms = [term["bytes"]["value"] for term in found["memory"]["terms"]]
     assert sum(terms) == found["memory"]["free_bytes"]["value"] >= 0
 
@@ -160,7 +162,8 @@ def test_files_of_others_stay(run: Run, tmp_path: Path) -> None:
         (("--price", "free"), ("free",)),
         (("--card", "a100-sxm-80gb", "--dtype", "float8_e4m3fn"), ("a100-sxm-80gb", "no rate")),
         (("--preprocessing", "mine"), ("preprocessing",)),
-        (("--burstiness", "-1"), ("burstiness",)),
+        (("--burstiness", "-1", "--pages-per-day", "5"), ("burstiness",)),
+        (("--burstiness", "1"), ("no load to simulate", "--pages-per-day")),
         (("--model", "nothing"), ("no model",)),
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",

@@ -122,11 +122,11 @@ def largest(*values: Value) -> Value:
         return kept[0]
     spaces = [value.space for value in kept if isinstance(value, Polynomial)]
     multiple = lcm(*(coefficient.denominator for value in kept for coefficient in terms_of(value).values()))
+    whole = tuple(collect(spaces[0], {m: int(multiple * c) for m, c in terms_of(value).items()}) for value in kept)
     if multiple == 1:
-        return spaces[0].unknown(Call("largest", tuple(kept)))
+        return spaces[0].unknown(Call("largest", whole))
     from fractions import Fraction  # known already where a width is one
 
-    whole = tuple(collect(spaces[0], {m: int(multiple * c) for m, c in terms_of(value).items()}) for value in kept)
     share: int = Fraction(1, multiple)  # type: ignore[assignment]  # see above
     return share * spaces[0].unknown(Call("largest", whole))
 

@@ -263,51 +263,10 @@ OPERATORS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("model.norm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
         ("lm_head", ("mm",)),
     ),
-    "decode": (
-        ("", ("clone", "_to_copy")),
-        ("model.embed_tokens", ("embedding",)),
-        ("model.layers.0", ("add",)),
-        ("model.layers.0.self_attn", ("mul", "neg", "cat", "add", "copy_", "scaled_dot_product_attention")),
-        ("model.layers.0.self_attn.q_proj", ("mm",)),
-        ("model.layers.0.self_attn.k_proj", ("mm",)),
-        ("model.layers.0.self_attn.v_proj", ("mm",)),
-        ("model.layers.0.self_attn.o_proj", ("mm",)),
-        ("model.layers.0.self_attn.rotary_emb", ("_to_copy", "bmm", "cat", "cos", "sin", "mul")),
-        ("model.layers.0.mlp", ("mul",)),
-        ("model.layers.0.mlp.gate_proj", ("mm",)),
-        ("model.layers.0.mlp.up_proj", ("mm",)),
-        ("model.layers.0.mlp.down_proj", ("mm",)),
-        ("model.layers.0.mlp.act_fn", ("silu",)),
-        ("model.layers.0.input_layernorm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("model.layers.0.post_attention_layernorm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("model.layers.1-11", ("add",)),
-        ("model.layers.1-11.self_attn", ("mul", "neg", "cat", "add", "copy_", "scaled_dot_product_attention")),
-        ("model.layers.1-11.self_attn.q_proj", ("mm",)),
-        ("model.layers.1-11.self_attn.k_proj", ("mm",)),
-        ("model.layers.1-11.self_attn.v_proj", ("mm",)),
-        ("model.layers.1-11.self_attn.o_proj", ("mm",)),
-        ("model.layers.1-11.self_attn.rotary_emb", ("_to_copy", "bmm", "cat", "cos", "sin", "mul")),
-        ("model.layers.1-11.mlp", (
-            "scatter_", "sum", "sort", "floor_divide", "index", "cat", "index_put_", "_to_copy", "mul_", "add"
-        )),
-        ("model.layers.1-11.mlp.experts.0-63", ("mul",)),
-        ("model.layers.1-11.mlp.experts.0-63.gate_proj", ("mm",)),
-        ("model.layers.1-11.mlp.experts.0-63.up_proj", ("mm",)),
-        ("model.layers.1-11.mlp.experts.0-63.down_proj", ("mm",)),
-        ("model.layers.1-11.mlp.experts.0-63.act_fn", ("silu",)),
-        ("model.layers.1-11.mlp.gate", ("_to_copy", "mm", "_softmax", "topk", "mul")),
-        ("model.layers.1-11.mlp.shared_experts", ("mul",)),
-        ("model.layers.1-11.mlp.shared_experts.gate_proj", ("mm",)),
-        ("model.layers.1-11.mlp.shared_experts.up_proj", ("mm",)),
-        ("model.layers.1-11.mlp.shared_experts.down_proj", ("mm",)),
-        ("model.layers.1-11.mlp.shared_experts.act_fn", ("silu",)),
-        ("model.layers.1-11.input_layernorm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("model.layers.1-11.post_attention_layernorm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("model.norm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("lm_head", ("mm",)),
-    ),
 }
 """The modules that do something in each stage, and their operators: the rows of a table, in this order."""
+
+OPERATORS["decode"] = OPERATORS["prefill"]
 
 STATES: dict[str, tuple[str, ...]] = {
     "vision": (
@@ -377,37 +336,10 @@ STATES: dict[str, tuple[str, ...]] = {
         "model.norm",
         "lm_head",
     ),
-    "decode": (
-        "model.embed_tokens",
-        "model.layers.0.self_attn",
-        "model.layers.0.self_attn.q_proj",
-        "model.layers.0.self_attn.k_proj",
-        "model.layers.0.self_attn.v_proj",
-        "model.layers.0.self_attn.o_proj",
-        "model.layers.0.mlp.gate_proj",
-        "model.layers.0.mlp.up_proj",
-        "model.layers.0.mlp.down_proj",
-        "model.layers.0.input_layernorm",
-        "model.layers.0.post_attention_layernorm",
-        "model.layers.1-11.self_attn",
-        "model.layers.1-11.self_attn.q_proj",
-        "model.layers.1-11.self_attn.k_proj",
-        "model.layers.1-11.self_attn.v_proj",
-        "model.layers.1-11.self_attn.o_proj",
-        "model.layers.1-11.mlp.experts.0-63.gate_proj",
-        "model.layers.1-11.mlp.experts.0-63.up_proj",
-        "model.layers.1-11.mlp.experts.0-63.down_proj",
-        "model.layers.1-11.mlp.gate",
-        "model.layers.1-11.mlp.shared_experts.gate_proj",
-        "model.layers.1-11.mlp.shared_experts.up_proj",
-        "model.layers.1-11.mlp.shared_experts.down_proj",
-        "model.layers.1-11.input_layernorm",
-        "model.layers.1-11.post_attention_layernorm",
-        "model.norm",
-        "lm_head",
-    ),
 }
 """The modules that hold something in each stage: the rows of a table, in this order."""
+
+STATES["decode"] = STATES["prefill"]
 
 
 def fill_operators(stage: str, values: tuple[Bits, ...]) -> tuple[OperatorCost, ...]:

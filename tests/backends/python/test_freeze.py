@@ -18,6 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_package import DEFAULTS, load_small_package
 
+import deepseek_ocr_costs
+
 STAGES = ("vision", "projector", "prefill", "decode", "request", "training_step")
 LEAST = {"base_size": 9, "image_size": 9, "decode_steps": 0}
 LEAST |= {"prompt_tokens": 0}
@@ -190,3 +192,12 @@ def test_what_cannot_be_frozen_is_named(
     with pytest.raises((TypeError, costs.CostError), match=message) as caught:
         costs.freeze(stage, **arguments)
     assert type(caught.value).__name__ == error
+
+
+def test_a_frozen_peak_of_fractions_that_make_whole_numbers_of_bytes() -> None:
+    """5.625 bits are 45 / 8: the widths of 1280 channels and of all 8 x 160 of them are whole numbers of bits."""
+    costs = deepseek_ocr_costs
+    width = Fraction(45, 8)
+    peak = costs.freeze("prefill", metric="peak_activation_bytes", free=["seq_len"], activation_bits=width)
+    for length in (907, 3001):
+        assert peak(length) == costs.prefill_peak_activation_bytes(seq_len=length, activation_bits=width)

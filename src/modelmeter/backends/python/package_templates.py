@@ -14,6 +14,7 @@ from modelmeter.backends.python.array_function import write_array_header
 from modelmeter.backends.python.function import Function
 from modelmeter.backends.python.printer import LINE_LENGTH
 from modelmeter.backends.python.records import (
+    find_alike,
     group_rows,
     list_classes,
     write_dimension,
@@ -62,6 +63,7 @@ class PackageTemplates:
             "tuple_of": _tuple_of, "items": write_items, "array_header": write_array_header,
             "dimension_record": write_dimension, "outline": write_outline, "classes": list_classes,
             "row_record": write_row, "grouped": group_rows,
+            "alike": find_alike,
         }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:

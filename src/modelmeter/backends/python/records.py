@@ -102,6 +102,11 @@ def group_rows(table: Table) -> list[tuple[str, list[str]]]:
     ]
 
 
+def find_alike(table: Table, tables: Iterable[Table]) -> str:
+    """Return the first stage whose table has the same rows: its own, or an earlier one."""
+    return next(other.stage for other in tables if (other.kind, other.keys) == (table.kind, table.keys))
+
+
 def _fill(start: str, items: Sequence[str], end: str, indent: int) -> str:
     """Return a call of several items, in one line where it fits."""
     line = f"{' ' * indent}{start}{', '.join(items)}{end}"

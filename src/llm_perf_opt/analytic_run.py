@@ -14,6 +14,7 @@ from llm_perf_opt.data import AnalyticModelReport, MemoryReserve
 from llm_perf_opt.data.hardware import Float32MatmulPrecision
 from llm_perf_opt.defaults import DTYPE, HARDWARE
 from llm_perf_opt.hardware import find_hardware
+from llm_perf_opt.planning.time import choose_calibration
 from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.build import ReportRequest, build_report
 from llm_perf_opt.reporting.evaluation import AS_COMPUTED, Storage, read_conventions, read_model_id
@@ -45,6 +46,7 @@ def analyze(
     storage: Storage = AS_COMPUTED,
     float32_matmul_precision: Float32MatmulPrecision = "highest",
     reserve: MemoryReserve | None = None,
+    engine: str | None = None,
     measured_total_time_ms: float | None = None,
     written_at: str | None = None,
     with_paths: bool = False,
@@ -73,6 +75,9 @@ def analyze(
         Of float32 only: ``highest`` as it is, ``high`` rounded to TF32.
     reserve
         What of the card's memory is not for the model; without it, what the card states.
+    engine
+        What starts the kernels, ``eager`` or ``graphs``, or the name or the file of a calibration; its times stand
+        beside the rooflines.
     measured_total_time_ms
         What the run took, to compare with.
     written_at
@@ -95,6 +100,11 @@ def analyze(
     """
     if request.model_id != (model_id := read_model_id()):
         raise WorkloadError("no evaluators of this model", place="model_id", expected=model_id, found=request.model_id)
+    if engine is not None and efficiency != 1:
+        raise WorkloadError(
+            "an engine has efficiencies of its own", place="efficiency", expected="1 with an engine", found=efficiency,
+            remedy="give either of the two",
+        )  # fmt: skip
     if preprocessing is not None:
         find_page_views().check_preprocessing(preprocessing)
     asked: dict[str, Any] = {
@@ -108,15 +118,17 @@ def analyze(
     if page is not None:
         found = evolve(found, preprocessing=asked.pop("preprocessing", found.preprocessing)).with_page(*page)
     profile = evolve(found, **asked)  # all at once, as they are checked against each other
+    card = find_hardware(hardware)
     report = build_report(
         ReportRequest(
             profile=profile,
-            hardware=find_hardware(hardware),
+            hardware=card,
             dtype=dtype,
             efficiency=efficiency,
             storage=storage,
             float32_matmul_precision=float32_matmul_precision,
             reserve=reserve,
+            calibration=None if engine is None else choose_calibration(card, engine),
             model_variant=request.model_variant,
             profile_run_id=request.profile_run_id,
             measured_total_time_ms=measured_total_time_ms,

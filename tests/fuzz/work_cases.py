@@ -101,6 +101,8 @@ def make_report(draw: Draw) -> Case:
     if draw.chance(0.15):
         arguments += ["--efficiency", draw.choice((*SIZES, "0.5", "1e-9", "1e-320", "-0.0", "1.0000001", "Infinity"))]
     if draw.chance(0.15):
+        arguments += ["--engine", draw.choice(("eager", "graphs", "graphs-gddr", "graph", "card.yaml", draw.text()))]
+    if draw.chance(0.15):
         arguments += ["--measured-ms", draw.choice((*SIZES, "0.5", "1e-320", "1e308", "1e400", "-0.0", "-Infinity"))]
     if draw.chance(0.3):
         arguments += ["--run-id", draw.choice(RUN_IDS) if draw.chance(0.8) else draw.text()]

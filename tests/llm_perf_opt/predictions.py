@@ -13,6 +13,7 @@ from llm_perf_opt.data import (
     Prediction,
     StageCost,
 )
+from llm_perf_opt.data.prediction import EngineEstimate, StageEstimate
 
 
 def make_hardware(**changes: Any) -> HardwareSpec:
@@ -95,4 +96,15 @@ def make_prediction(**changes: Any) -> Prediction:
             ),
         ],
     }  # fmt: skip
-    return Prediction(**(fields | changes))
+    return Prediction(**({"estimate": make_estimate()} | fields | changes))
+
+
+def make_estimate() -> EngineEstimate:
+    """A stage of 7 ms, of which 3 are the least, and 5 of the host before it."""
+    return EngineEstimate(
+        calibration="beads",
+        engine="eager",
+        relative_error=0.25,
+        description="counted on one abacus",
+        stages=(StageEstimate(stage="request", time_ms=7.0, bound_ms=3.0, host_ms=5.0),),
+    )

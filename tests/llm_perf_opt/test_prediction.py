@@ -30,6 +30,8 @@ WRONG: dict[type, list[Any]] = {
 OPTIONAL = {
     ("prediction", "reserve"),
     ("prediction", "last_logits"),
+    ("prediction", "estimate"),
+    ("prediction", "estimate", "relative_error"),
     *(("prediction", "hardware", key) for key in ("reserve", "memory_class", "visible_gib", "link_bytes_per_second")),
 }
 

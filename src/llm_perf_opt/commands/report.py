@@ -119,6 +119,14 @@ PathsOption = Annotated[
 EfficiencyOption = Annotated[
     float, typer.Option("--efficiency", metavar="PART", help="The part of the peak rates that is reached, at most 1.")
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", metavar="WORD|NAME|FILE",
+        help="Also estimate the times, from measurements: eager or graphs (CUDA graphs), by the memory of the card; or "
+        "the name or the file of a calibration.",
+    ),
+]  # fmt: skip
 RunIdOption = Annotated[str | None, typer.Option("--run-id", metavar="ID", help="The run that the report is for.")]
 MeasuredOption = Annotated[
     float | None, typer.Option("--measured-ms", metavar="MS", help="What that run took, to compare with.")
@@ -143,6 +151,7 @@ def report(
     kv_bits: KvBitsOption = None,
     float32_matmul_precision: PrecisionOption = "highest",
     efficiency: EfficiencyOption = 1.0,
+    engine: EngineOption = None,
     reserve: ReserveOption = None,
     run_id: RunIdOption = None,
     measured_ms: MeasuredOption = None,
@@ -182,6 +191,7 @@ def report(
         storage=Storage(**{name: parse_bits(name, text) for name, text in bits.items() if text is not None}),
         float32_matmul_precision=cast("Float32MatmulPrecision", float32_matmul_precision),  # a record checks it
         reserve=None if reserve is None else MemoryReserve(reserve_gib=reserve, reason="as asked for"),
+        engine=engine,
         measured_total_time_ms=measured_ms,
         written_at=read_clock() if timestamp else None,
         with_paths=with_paths,
@@ -223,6 +233,9 @@ def _print(run: AnalyticRun) -> None:
     # The paths of modules are long: with one more column they would be folded in a terminal.
     top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
     open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
+    if prediction.estimate is not None:
+        open_table_console().print("", report_tables.estimate_table(prediction.estimate).to_rich(), sep="\n")
+        print_lines(f"with {prediction.estimate.description}")
     card, calls = needs[0], run.report.workload.vision_batch_size
     print_lines(
         f"\nmemory: {gib(card.usable_bytes)} GiB usable ({gib(card.memory_bytes)} less a reserve of "

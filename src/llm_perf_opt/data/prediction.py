@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from attrs import field, frozen
+from attrs.converters import optional
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.data.hardware import (
@@ -122,6 +123,75 @@ class StageCost:
     share_of_model_time: float = field(converter=rules.as_float, validator=rules.SHARE)
 
 
+@frozen(kw_only=True)
+class StageEstimate:
+    """How long a stage takes with an engine, and at least.
+
+    Parameters
+    ----------
+    stage
+        A stage, or ``request`` for all of them in turn.
+    time_ms
+        As estimated, in milliseconds.
+    bound_ms
+        The roofline at peak rates with the traffic of the engine, in milliseconds.
+    host_ms
+        What the host takes before to decode, cut and resize pages; it is not in ``time_ms``.
+
+    Raises
+    ------
+    RecordError
+        If a field breaks its rule.
+    """
+
+    stage: CostedStage = field(validator=rules.choice(*get_args(CostedStage)))
+    time_ms: float = field(converter=rules.as_float, validator=rules.MILLISECONDS)
+    bound_ms: float = field(converter=rules.as_float, validator=rules.MILLISECONDS)
+    host_ms: float = field(converter=rules.as_float, validator=rules.MILLISECONDS)
+
+
+@frozen(kw_only=True)
+class EngineEstimate:
+    """What a calibration makes of the exact work: estimates, with their bounds and their error.
+
+    Parameters
+    ----------
+    calibration, engine
+        The name of the calibration, and how its engine starts kernels.
+    relative_error
+        The largest relative error of the calibration on measurements that it was not fitted on; None where none tells.
+    description
+        Which calibration this is, why it was taken, and how far it can be trusted: a sentence.
+    stages
+        The stages, and the request.
+
+    Raises
+    ------
+    RecordError
+        If a field breaks its rule, or a stage appears twice.
+    """
+
+    calibration: str = field(validator=rules.IDENTIFIER)
+    engine: str = field(validator=rules.IDENTIFIER)
+    relative_error: float | None = field(
+        converter=optional(rules.as_float), validator=rules.or_none(rules.number("part of the measured time"))
+    )
+    description: str = field(validator=rules.IDENTIFIER)
+    stages: tuple[StageEstimate, ...] = field(
+        converter=rules.as_tuple, validator=rules.sequence(rules.record(StageEstimate), key="stage")
+    )
+
+    def stage(self, name: CostedStage) -> StageEstimate:
+        """Return the estimate of a stage.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        return {stage.stage: stage for stage in self.stages}[name]
+
+
 def _as_sizes(sizes: Mapping[str, Rational]) -> Mapping[str, Rational]:
     """Return a copy with the fractions that texts mean; the rule of the field refuses what is no mapping."""
     return {name: as_rational(size) for name, size in sizes.items()} if isinstance(sizes, Mapping) else sizes
@@ -156,6 +226,8 @@ class Prediction:
     last_logits
         The request's activations if only the last position of each prompt gets logits, as in serving engines; None in
         reports of earlier versions.
+    estimate
+        The times with an engine, where one was asked for; those of stages and operators are rooflines.
 
     Raises
     ------
@@ -176,6 +248,7 @@ class Prediction:
     float32_matmul_precision: Float32MatmulPrecision = field(default="highest", validator=PRECISION)
     reserve: MemoryReserve | None = field(default=None, validator=rules.or_none(rules.record(MemoryReserve)))
     last_logits: ActivationMemory | None = field(default=None, validator=rules.or_none(rules.record(ActivationMemory)))
+    estimate: EngineEstimate | None = field(default=None, validator=rules.or_none(rules.record(EngineEstimate)))
 
     def __attrs_post_init__(self) -> None:
         self.hardware.matrix_peak(self.dtype, self.float32_matmul_precision)

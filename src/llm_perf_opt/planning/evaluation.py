@@ -95,6 +95,7 @@ class ServedModel:
             operators=self._describe(rows, numbers, tokens),
             host_pages=pages,
             sequences=known[names.batch_size],
+            looks_at_pages=stage in names.page_stages,
         )
 
     def list_step_work(self, batch_size: int, context_tokens: Rational, *, modules: str = "*") -> StageWork:

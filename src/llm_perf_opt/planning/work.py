@@ -68,12 +68,15 @@ class StageWork:
         look at pages.
     sequences
         How many sequences it is of: those of a step, or the prompts of a prefill.
+    looks_at_pages
+        Whether it runs once for each page, on its views.
     """
 
     stage: str
     operators: tuple[OperatorWork, ...]
     host_pages: int = 0
     sequences: int = 1
+    looks_at_pages: bool = False
 
     @property
     def tensor_core_flops(self) -> Rational:

@@ -12,7 +12,9 @@ from attrs import evolve, frozen
 from llm_perf_opt.data import AnalyticModelReport, DeepSeekOCRModelSpec, HardwareSpec, MemoryReserve, OCRWorkloadProfile
 from llm_perf_opt.data.hardware import Float32MatmulPrecision
 from llm_perf_opt.data.serialization import to_json
+from llm_perf_opt.planning.time import Calibration
 from llm_perf_opt.reporting.categories import REPORT_CATEGORIES
+from llm_perf_opt.reporting.engine import estimate_stages
 from llm_perf_opt.reporting.evaluation import (
     AS_COMPUTED,
     MODEL_ID,
@@ -51,6 +53,8 @@ class ReportRequest:
         Of float32 only: ``highest`` as it is, ``high`` rounded to TF32.
     reserve
         What of the card's memory is not for the model; without it, what the card states.
+    calibration
+        What an engine makes of the work; None for rooflines alone.
     model_variant
         What the caller calls the model.
     profile_run_id
@@ -70,6 +74,7 @@ class ReportRequest:
     storage: Storage = AS_COMPUTED
     float32_matmul_precision: Float32MatmulPrecision = "highest"
     reserve: MemoryReserve | None = None
+    calibration: Calibration | None = None
     model_variant: str = MODEL_VARIANT
     profile_run_id: str | None = None
     measured_total_time_ms: float | None = None
@@ -93,6 +98,9 @@ def build_report(request: ReportRequest) -> AnalyticModelReport:
     evaluation = evaluate_workload(request.profile, request.dtype, request.storage)
     # exact work, rates of the card -> time of every operator
     prediction = predict(evaluation, roofline, request.reserve or request.hardware.memory_reserve)
+    if request.calibration is not None:
+        # exact work, rates of the card, coefficients -> time of every stage with an engine
+        prediction = evolve(prediction, estimate=estimate_stages(evaluation, roofline, request.calibration))
     predicted, measured = prediction.stage("request").time_ms, request.measured_total_time_ms
     report = AnalyticModelReport(
         report_id="-",

@@ -91,6 +91,7 @@ class _Pages:
             hardware=self.prediction.hardware,
             pages="one page" if pages == 1 else f"a batch of {pages} pages",
             stages=tables.stage_table(self.prediction).to_markdown(),
+            estimates=self._render_estimates(),
             top=tables.top_table(
                 report, TOP_MODULES, link=lambda identity: f"[{identity}](layers/{page_name(identity)})"
             ).to_markdown(),
@@ -105,6 +106,10 @@ class _Pages:
             conventions=conventions,
             nodes=list(self._list_nodes()),
         )  # fmt: skip
+
+    def _render_estimates(self) -> str:
+        estimate = self.prediction.estimate
+        return "" if estimate is None else tables.estimate_table(estimate).to_markdown()
 
     def render_module(self, node: AnalyticModuleNode) -> str:
         """Return the page of one module."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from llm_perf_opt.data import AnalyticModelReport, OperatorCost, Prediction
 from llm_perf_opt.data.hardware import DTYPE_BITS
+from llm_perf_opt.data.prediction import EngineEstimate
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.reporting.memory import MemoryNeed
 from llm_perf_opt.reporting.work import total_time
@@ -39,6 +40,23 @@ def stage_table(prediction: Prediction) -> Table:
         )
     headers = ("stage", "time (ms)", "share", "tensor cores", "CUDA cores", "moved", "limit")
     return Table(headers=headers, rows=tuple(rows))
+
+
+def estimate_table(estimate: EngineEstimate) -> Table:
+    """Return the time of every stage with an engine, with its bound and what the host takes before it."""
+    return Table(
+        headers=("stage", "estimated (ms)", "bound (ms)", "bound / estimated", "host before it (ms)"),
+        rows=tuple(
+            (
+                stage.stage,
+                format_time(stage.time_ms),
+                format_time(stage.bound_ms),
+                f"{stage.bound_ms / stage.time_ms:.2f}" if stage.time_ms else "-",
+                format_time(stage.host_ms),
+            )
+            for stage in estimate.stages
+        ),
+    )
 
 
 def top_table(report: AnalyticModelReport, count: int, link: Link = str) -> Table:

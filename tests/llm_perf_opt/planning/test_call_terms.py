@@ -100,7 +100,7 @@ def test_calls_that_look_at_pages_may_have_coefficients_of_their_own() -> None:
     fused = make_coefficients(traffic="fused", page_host_seconds=3.0, step_seconds=1.0)
     calibration = make_calibration(fused, page_coefficients=make_coefficients())
     # 2.5 / 0.5 + 6.5 / 0.25 + 3.5225 / 0.125, as every operator runs alone; the host's 3 s for each of 5 pages stay.
-    estimate = estimate_seconds(calibration, make_hardware(), WORK)
+    estimate = estimate_seconds(calibration, make_hardware(), evolve(WORK, looks_at_pages=True))
     assert estimate.seconds == pytest.approx(59.18, abs=1e-9)
     assert (estimate.bound_seconds, estimate.host_seconds) == (pytest.approx(12.5225, abs=1e-12), 15)
     # Without pages: 1 + 2.5 / 0.5 + 2.5 / 0.25 + 3.5 / 0.125.

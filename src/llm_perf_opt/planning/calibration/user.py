@@ -107,7 +107,7 @@ def calibrate(request: CalibrationRequest, begin: Callable[[str], None] = lambda
     begin("count the exact work")
     base = _find_base(request)
     calls = [(call, _find_call_terms(call, request, base)) for call in request.calls]
-    sees_pages = any(terms.host_pages for _, terms in calls)
+    sees_pages = any(terms.looks_at_pages for _, terms in calls)
     points = [
         FitPoint(measurement_id=call.name, measured_seconds=call.seconds, predict=terms.wall_seconds)
         for call, terms in calls

@@ -58,7 +58,7 @@ class ConditionTerms:
         return seconds / self._count_launches() if self.condition.quantity == "time per launch" else seconds
 
     def _choose(self, call: CallTerms, coefficients: Coefficients) -> Coefficients:
-        return coefficients if not call.host_pages or self.page_coefficients is None else self.page_coefficients
+        return coefficients if not call.looks_at_pages or self.page_coefficients is None else self.page_coefficients
 
     def _count_launches(self) -> float:
         return sum(call.launches * float(count) for call, count in self.calls)
@@ -89,7 +89,7 @@ def find_condition_terms(
 
     def find_part_terms(part: Part) -> CallTerms:
         work = list_part_work(part, served)
-        used = page_coefficients.traffic if work.host_pages and page_coefficients is not None else traffic
+        used = page_coefficients.traffic if work.looks_at_pages and page_coefficients is not None else traffic
         return find_terms(work, card, used, dtype=condition.dtype)
 
     return ConditionTerms(

@@ -72,7 +72,7 @@ def estimate_seconds(
     RecordError
         If the card has no rate for the type.
     """
-    used = None if calibration is None else calibration.find_coefficients(work.host_pages)
+    used = None if calibration is None else calibration.find_coefficients(looks_at_pages=work.looks_at_pages)
     traffic: Traffic = "eager" if used is None else used.traffic
     terms = find_terms(work, card, traffic, dtype=dtype, float32_matmul_precision=float32_matmul_precision)
     if calibration is None or used is None:

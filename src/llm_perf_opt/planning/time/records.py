@@ -215,9 +215,9 @@ class Calibration:
                 found=f"none of {', '.join(missing)}",
             )  # fmt: skip
 
-    def find_coefficients(self, host_pages: int) -> Coefficients:
-        """Return the coefficients of a call, by how many pages the host prepares for it."""
-        return self.page_coefficients if host_pages and self.page_coefficients is not None else self.coefficients
+    def find_coefficients(self, *, looks_at_pages: bool) -> Coefficients:
+        """Return the coefficients of a call, by whether it looks at pages."""
+        return self.page_coefficients if looks_at_pages and self.page_coefficients is not None else self.coefficients
 
     @property
     def checked(self) -> tuple[CalibrationPoint, ...]:

@@ -23,7 +23,7 @@ class CallTerms:
         The rooflines of the operators of a kind at peak rates, one after the other.
     launches
         How many operators are started, as expected.
-    sequences, host_pages
+    sequences, host_pages, looks_at_pages
         As of the work.
     """
 
@@ -33,6 +33,7 @@ class CallTerms:
     launches: float
     sequences: int
     host_pages: int
+    looks_at_pages: bool = False
 
     @property
     def bound_seconds(self) -> float:
@@ -86,6 +87,7 @@ def find_terms(
         launches=_count_launches(run),
         sequences=work.sequences,
         host_pages=work.host_pages,
+        looks_at_pages=work.looks_at_pages,
     )
 
 

@@ -1,0 +1,89 @@
+"""The times of the stages with an engine: what a calibration makes of the exact work of a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+from llm_perf_opt.data.prediction import EngineEstimate, RunStage, StageEstimate
+from llm_perf_opt.data.rationals import Rational
+from llm_perf_opt.planning.evaluation import ServedModel
+from llm_perf_opt.planning.time import Calibration, describe_choice, estimate_seconds
+from llm_perf_opt.planning.work import StageWork
+from llm_perf_opt.reporting.evaluation import STAGES, Evaluation
+from llm_perf_opt.reporting.roofline import Roofline
+
+_BITS = ("weight_bits", "activation_bits", "kv_bits")
+
+
+def estimate_stages(evaluation: Evaluation, roofline: Roofline, calibration: Calibration) -> EngineEstimate:
+    """Return how long the stages of a workload take with an engine.
+
+    Parameters
+    ----------
+    evaluation
+        The workload; its pages are one batch.
+    roofline
+        The card, and the type that is computed in.
+    calibration
+        The coefficients of the engine.
+
+    Raises
+    ------
+    RecordError
+        If the card has no rate for the type.
+    WorkloadError
+        If the evaluators refuse a size.
+    """
+    stages = []
+    for stage, calls in _list_calls(evaluation.sizes):
+        estimates = [
+            (
+                count,
+                estimate_seconds(
+                    calibration, roofline.hardware, work, dtype=roofline.dtype,
+                    float32_matmul_precision=roofline.float32_matmul_precision,
+                ),
+            )
+            for work, count in calls
+        ]  # fmt: skip
+        stages.append(
+            StageEstimate(
+                stage=stage,
+                time_ms=1000 * sum(count * each.seconds for count, each in estimates),
+                bound_ms=1000 * sum(count * each.bound_seconds for count, each in estimates),
+                host_ms=1000 * sum(count * each.host_seconds for count, each in estimates),
+            )
+        )
+    request = StageEstimate(
+        stage="request",
+        time_ms=sum(each.time_ms for each in stages),
+        bound_ms=sum(each.bound_ms for each in stages),
+        host_ms=sum(each.host_ms for each in stages),
+    )
+    return EngineEstimate(
+        calibration=calibration.name,
+        engine=calibration.engine,
+        relative_error=calibration.worst_error,
+        description=describe_choice(calibration, roofline.hardware),
+        stages=(*stages, request),
+    )
+
+
+def _list_calls(sizes: Mapping[str, Rational]) -> Iterator[tuple[RunStage, list[tuple[StageWork, int]]]]:
+    """Yield the stages with the work of their calls, and how many such calls there are.
+
+    The steps of a batch are as many as its tokens. Their work is linear in the cached positions, so that the mean of
+    these is exact for the work; and for the time, where no operator changes what it waits for in between.
+    """
+    served = ServedModel(bits={name: sizes[name] for name in _BITS})
+    names = served.serving
+    for stage in STAGES:
+        if stage != names.step_stage:
+            given: dict[str, Any] = {name: size for name, size in sizes.items() if name not in _BITS}
+            yield stage, [(served.list_stage_work(stage, **given), 1)]
+            continue
+        steps, batch_size = int(sizes[names.steps]), int(sizes[names.batch_size])
+        mean = sizes[names.seq_len] + Fraction(steps - 1, 2)
+        yield stage, [(served.list_step_work(batch_size, batch_size * mean), steps)] if steps else []

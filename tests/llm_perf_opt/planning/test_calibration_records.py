@@ -82,6 +82,13 @@ def test_the_memory_of_a_card_chooses(card: str, engine: str) -> None:
     assert f"{chosen.name}, for cards with {hardware.memory_class}" in describe_choice(chosen, hardware)
 
 
+def test_the_choice_says_between_which_sizes_it_was_fitted() -> None:
+    """One sequence and 87 of them were measured on the H200, and none beyond."""
+    card = find_hardware("h200-sxm")
+    words = describe_choice(choose_calibration(card, "graphs"), card)
+    assert "measured on h200-sxm, fitted on calls of 1 to 87 sequences; error 11 % at the median and 17 %" in words
+
+
 def test_a_card_without_a_class_and_an_unknown_name_are_refused() -> None:
     with pytest.raises(RecordError, match="of this card; expected GDDR or HBM; found none"):
         choose_calibration(make_hardware(memory_class=None), "graphs")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from llm_perf_opt.data.hardware import COMMON_RESERVE, exact_rate
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.planning.evaluation import ServedModel
 from llm_perf_opt.planning.measured.records import Condition
+from llm_perf_opt.planning.memory import EngineMemory
+from llm_perf_opt.planning.mix import PageClass, PageMix
 
-BLOCK_TOKENS = 16
-"""Tokens of a block of the cache: what vLLM takes by default."""
+_ANY_PAGE = PageClass(views=(), image_tokens=0, seq_len=1, logits_tokens=1, output_tokens=1, count=1)
+"""The cache that an engine reports when it starts does not depend on the pages that come."""
 
 
 def predict_memory(condition: Condition) -> int:
@@ -23,13 +24,10 @@ def predict_memory(condition: Condition) -> int:
     RecordError
         If the condition is of no amount of memory, or lacks its card or its utilisation.
     """
-    served = ServedModel(model=condition.model)
-    weight_bytes: int = served.evaluate("request").weight_bytes
+    mix = PageMix(model=ServedModel(model=condition.model), classes=(_ANY_PAGE,))
     if condition.quantity == "weight bytes":
+        weight_bytes: int = mix.model.evaluate("request").weight_bytes
         return weight_bytes
     if condition.quantity != "cache tokens" or condition.card is None or condition.utilisation is None:
         raise RecordError("this is no amount of memory", place=condition.measurement_id, found=condition.quantity)
-    prompt = served.serving.prompt_stage
-    block_bytes: int = served.evaluate(prompt, **{served.serving.seq_len: BLOCK_TOKENS}).kv_cache_bytes
-    taken = int(exact_rate(condition.utilisation) * find_hardware(condition.card).visible_bytes)
-    return (taken - weight_bytes - COMMON_RESERVE.reserve_bytes) // block_bytes * BLOCK_TOKENS
+    return EngineMemory(card=find_hardware(condition.card), mix=mix, utilisation=condition.utilisation).cache_tokens

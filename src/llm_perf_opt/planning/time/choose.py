@@ -73,6 +73,9 @@ def fitting_name(shipped: list[Calibration], engine: str) -> str:
 def describe_choice(calibration: Calibration, card: HardwareSpec) -> str:
     """Return which calibration is used for a card, why, and how far it can be trusted: a sentence."""
     measured = f"measured on {', '.join(calibration.cards)}" if calibration.cards else "measured on no card"
+    sequences = {each.name: each for each in calibration.fitted_range}.get("sequences")
+    if sequences is not None and sequences.largest > sequences.smallest:
+        measured += f", fitted on calls of {sequences.smallest:g} to {sequences.largest:g} sequences"
     if calibration.memory_class is None:
         why = measured
     elif calibration.memory_class == card.memory_class:

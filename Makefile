@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test fuzz check-studies check-sql bench check format codegen accuracy bytes calibrations measured clean
+.PHONY: help site demo test fuzz check-studies check-sql bench check format codegen accuracy bytes calibrations measured clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,10 @@ calibrations: $(STAMP)  ## Fit the shipped calibrations on the public measuremen
 
 measured: $(STAMP)  ## Regenerate the page of predicted and measured times
 	$(BIN)/python -m llm_perf_opt.runners.write_measured_page --out codegen/formulas/measured.md
+
+site: $(STAMP)  ## Build the site of formulas and studies in build/site; the studies take minutes
+	$(BIN)/modelmeter study --out build/studies
+	$(BIN)/modelmeter publish --studies build/studies --out build/site
 
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -9,7 +9,19 @@ from typing import Annotated, NoReturn
 import typer
 
 # These bring their own options, and import late too.
-from llm_perf_opt.commands import calibrate, coverage, page_views, plan, report, solve, study, sweep, trace, verify
+from llm_perf_opt.commands import (
+    calibrate,
+    coverage,
+    page_views,
+    plan,
+    publish,
+    report,
+    solve,
+    study,
+    sweep,
+    trace,
+    verify,
+)
 from llm_perf_opt.commands.model_option import ModelOption
 from llm_perf_opt.exit_codes import print_error, print_warning, run_to_end
 from modelmeter.model.registry import DEFAULT, list_models
@@ -214,6 +226,7 @@ app.command("sweep")(sweep.sweep)
 app.command("study")(study.study)
 app.command("calibrate", epilog=calibrate.SAMPLE)(calibrate.calibrate)
 app.command("solve", epilog=solve.SAMPLES)(solve.solve)
+app.command("publish")(publish.publish)
 app.command("coverage")(coverage.coverage)
 app.command("verify")(verify.verify)
 

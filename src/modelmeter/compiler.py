@@ -121,7 +121,7 @@ def emit_files(
     wanted = set(list_targets() if targets is None else targets)
     for unknown in sorted(wanted.difference(list_targets())):
         raise unknown_name("target", unknown, list_targets())
-    checks = _find_evidence(compiled, evidence)
+    checks = find_evidence(compiled, evidence)
     emitted: dict[str, str] = {}
     if wanted != {PAGES}:
         # formulas -> small integer programs -> evaluators without a language -> the files of each language
@@ -148,7 +148,7 @@ def emit_files(
     return emitted
 
 
-def _find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[str, tuple[str, ...]]:
+def find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[str, tuple[str, ...]]:
     """Return how each layer and stage was checked; nothing for those whose formulas have changed since."""
     if evidence is None:
         return {}

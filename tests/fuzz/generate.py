@@ -24,6 +24,7 @@ _MAKERS: Final[tuple[tuple[float, Callable[[Draw], Case]], ...]] = (
     (2.5, module_cases.make_show),
     (2.5, module_cases.make_trace),
     (1.5, module_cases.make_verify),
+    (0.5, module_cases.make_publish),
     (1.5, lambda draw: _make_words(draw)),
 )
 """How often each kind of case is made, beside the others."""
@@ -45,6 +46,7 @@ _COMMANDS: Final = (
     "solve",
     "study",
     "calibrate",
+    "publish",
     "models",
     "coverage",
     "verify",

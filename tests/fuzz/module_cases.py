@@ -239,3 +239,13 @@ def _make_chain(depth: int) -> dict[str, Any]:
         "schema_version": 2, "workload": {"batch_size": 2}, "architecture": {"hidden_size": 3},
         "lists": {}, "call_order": paths, "nodes": nodes,
     }  # fmt: skip
+
+
+def make_publish(draw: Draw) -> Case:
+    """Return a case of ``publish``: nearly all are refused, as one that is not takes seconds."""
+    arguments = ["publish", "--check"] if draw.chance(0.3) else ["publish"]
+    wrong = draw.choice(("--graph", "--evidence", "--studies", "--model"))
+    arguments += [wrong, draw.text() if wrong == "--model" else draw.choice((*FILES, *FOLDERS, "nowhere.json"))]
+    if draw.chance(0.7):
+        arguments += ["--out", draw.choice(FOLDERS)]
+    return Case(arguments=tuple(arguments))

@@ -18,7 +18,7 @@ from modelmeter.support.errors import FormulaError
 
 N, d, b = symbol("num_tokens"), symbol("hidden_size"), symbol("weight_bits")
 TIMES = '<mo lspace="0.1em" rspace="0.1em">\u2062</mo>'
-OPEN, CLOSE = '<mo fence="true">(</mo>', '<mo fence="true">)</mo>'
+OPEN, CLOSE = '<mo stretchy="false">(</mo>', '<mo stretchy="false">)</mo>'
 
 PRESENTATION = {
     "math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "msub", "msup", "msubsup", "mtable", "mtr",
@@ -49,12 +49,12 @@ def write(formula: Size) -> str:
         ),
         (
             ceil_div(N, 16),
-            '<mrow><mo fence="true">⌈</mo><mfrac><mi>N</mi><mn>16</mn></mfrac><mo fence="true">⌉</mo></mrow>',
+            "<mrow><mo>⌈</mo><mfrac><mi>N</mi><mn>16</mn></mfrac><mo>⌉</mo></mrow>",
         ),
         (
             differs(b, 32),
-            '<mrow><mo fence="true">[</mo><mrow><msub><mi>b</mi><mtext>w</mtext></msub><mo>≠</mo><mn>32</mn></mrow>'
-            '<mo fence="true">]</mo></mrow>',
+            '<mrow><mo stretchy="false">[</mo><mrow><msub><mi>b</mi><mtext>w</mtext></msub><mo>≠</mo><mn>32</mn></mrow>'
+            '<mo stretchy="false">]</mo></mrow>',
         ),
     ],
 )
@@ -64,8 +64,8 @@ def test_every_part_is_an_element(formula: Size, element: str) -> None:
 
 def test_expected_reads_are_rounded_to_the_nearest() -> None:
     text = write(routed_reads(64, 6, N, d))
-    assert text.startswith('<mrow><mo fence="true">⌊</mo>')
-    assert text.endswith('<mo fence="true">⌉</mo></mrow>')
+    assert text.startswith("<mrow><mo>⌊</mo>")
+    assert text.endswith("<mo>⌉</mo></mrow>")
     assert "<mfrac><mn>6</mn><mn>64</mn></mfrac>" in text
 
 
@@ -129,6 +129,10 @@ def test_every_formula_of_the_model_is_well_formed_and_has_each_of_its_numbers_a
         (r"(1 - k/E)^N", '<mrow><mo stretchy="false">(</mo><mn>1</mn><mo>\u2212</mo><mi>k</mi><mo>/</mo><mi>E</mi>'
          '<msup><mo stretchy="false">)</mo><mi>N</mi></msup></mrow>'),
         (r"\frac{1}{8}", "<mfrac><mn>1</mn><mn>8</mn></mfrac>"),
+        (r"\begin{cases} N & \text{for}\ B \le 25 \\ 7 & \text{otherwise} \end{cases}",
+         '<mrow><mo form="prefix">{</mo><mtable class="cases"><mtr><mtd><mrow><mi>N</mi></mrow></mtd><mtd><mrow>'
+         '<mtext>for</mtext><mspace width="0.25em"/><mi>B</mi><mo>≤</mo><mn>25</mn></mrow></mtd></mtr>'
+         "<mtr><mtd><mrow><mn>7</mn></mrow></mtd><mtd><mrow><mtext>otherwise</mtext></mrow></mtd></mtr></mtable></mrow>"),
         (r"\sqrt{N}", "<msqrt><mi>N</mi></msqrt>"),
     ],
 )  # fmt: skip

@@ -92,6 +92,28 @@ class _Reader:
             return elements[0] if len(elements) == 1 else f"<mrow>{''.join(elements)}</mrow>"
         return self._read_atom()
 
+    def _read_cases(self) -> str:
+        """Return the rows of an environment, which has no other name than cases."""
+        if self._read_text() != "cases":
+            raise FormulaError("there is no MathML for this environment of LaTeX", found=self._latex)
+        rows: list[list[list[str]]] = [[[]]]
+        while (token := self._peek()) != r"\end":
+            if not token:
+                raise FormulaError("an environment of LaTeX is not closed", found=self._latex)
+            if token == "&":
+                rows[-1].append([])
+            elif token == r"\\":
+                rows.append([[]])
+            else:
+                rows[-1][-1].append(self._read_scripted())
+                continue
+            self._take()
+        self._take()
+        self._read_text()
+        cells = ("".join(f"<mtd><mrow>{''.join(cell)}</mrow></mtd>" for cell in row) for row in rows)
+        body = "".join(f"<mtr>{row}</mtr>" for row in cells)
+        return f'<mrow><mo form="prefix">{{</mo><mtable class="cases">{body}</mtable></mrow>'
+
     def _read_text(self) -> str:
         """Return what stands in braces as plain text."""
         if self._take() != "{":
@@ -128,6 +150,8 @@ class _Reader:
             return f"<mfrac>{self._read_argument()}{self._read_argument()}</mfrac>"
         if token == r"\sqrt":
             return f"<msqrt>{self._read_argument()}</msqrt>"
+        if token == r"\begin":
+            return self._read_cases()
         if token == "{":
             self._place -= 1
             return self._read_argument()

@@ -56,7 +56,9 @@ def _operator(sign: str) -> str:
 
 
 def _fence(left: str, inside: str, right: str) -> str:
-    return _row(f"<mo fence='true'>{left}</mo>", inside, f"<mo fence='true'>{right}</mo>").replace("'", '"')
+    """Return something in brackets; they stay small around what is no taller than a letter, as then they fit."""
+    grows = "" if "<mfrac>" in inside or "<mtable" in inside else ' stretchy="false"'
+    return _row(f"<mo{grows}>{left}</mo>", inside, f"<mo{grows}>{right}</mo>")
 
 
 def _compare(sign: str) -> Form:
@@ -78,7 +80,8 @@ def _apply(name: str) -> Form:
 def _expect_reads(experts: str, per_token: str, tokens: str, weights: str) -> str:
     missed = _fence("(", _row("<mn>1</mn>", _operator("\u2212"), _fraction(per_token, experts)), ")")
     hit = _fence("(", _row("<mn>1</mn>", _operator("\u2212"), f"<msup>{missed}{tokens}</msup>"), ")")
-    return _fence("⌊", _row(experts, _INVISIBLE_TIMES, hit, _operator("⋅"), _fence("(", weights, ")")), "⌉")
+    size = weights if weights.startswith("<mn>") else _fence("(", weights, ")")
+    return _fence("⌊", _row(experts, _INVISIBLE_TIMES, hit, _operator("⋅"), size), "⌉")
 
 
 FORMS: Final[Mapping[str, Form]] = {

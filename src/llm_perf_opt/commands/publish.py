@@ -1,0 +1,154 @@
+"""``modelmeter publish``: the formulas as a static site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from llm_perf_opt.commands.model_option import ModelOption
+from llm_perf_opt.evaluators import PEAK, load_costs
+from modelmeter.model.registry import DEFAULT
+from modelmeter.support.errors import OutputError
+
+if TYPE_CHECKING:  # it needs sympy
+    from modelmeter.compiled_model import CompiledModel
+
+FOLDER: Final = Path("build/site")
+EVIDENCE: Final = Path("codegen/formulas/evidence.json")
+INSTALL: Final = "pip install 'modelmeter[site]'"
+
+_SEPARATE: Final = (PEAK, "fused_io_bytes")
+
+
+def publish(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the site goes.")] = FOLDER,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if a file of the site in DIR would change.")
+    ] = False,
+    studies: Annotated[
+        Path | None,
+        typer.Option("--studies", metavar="DIR", help="Also publish these pages, of modelmeter study --out DIR."),
+    ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="FILE", help="How the formulas were checked; else that of codegen, if any."),
+    ] = None,
+    graph: Annotated[
+        Path | None, typer.Option("--graph", metavar="FILE", help="Publish the model of this saved module graph.")
+    ] = None,
+    model: ModelOption = DEFAULT,
+) -> None:
+    """Publish the formulas as a static site."""
+    from llm_perf_opt.commands.sources import compile_graph, read_graph
+    from llm_perf_opt.reporting.folder import check_folder, write_folder
+    from llm_perf_opt.terminal import print_lines, show_progress
+
+    if not check:
+        check_folder(out)
+    with show_progress() as begin:
+        begin("compile the formulas")
+        compiled = compile_graph(read_graph(graph, model), model)
+        begin("build the pages")
+        files = build_files(compiled, studies=studies, evidence=evidence, model=model)
+        if check:
+            begin("compare the files")
+            _compare(files, out)
+        else:
+            begin("write the files")
+            write_folder(out, files, command="publish")
+    size = sum(map(len, files.values()))
+    print_lines(f"{out}: {len(files)} files, {size / 1e6:.1f} MB, {'current' if check else 'written'}")
+
+
+def build_files(
+    compiled: CompiledModel, *, studies: Path | None = None, evidence: Path | None = None, model: str = DEFAULT
+) -> dict[str, bytes]:
+    """Return the files of the site by path.
+
+    Raises
+    ------
+    OutputError
+        If there are studies, and no package that reads Markdown, or they are no folder of studies.
+    FormulaError
+        If something on a page would be wrong.
+    """
+    from importlib.metadata import version
+
+    from modelmeter.analysis.evidence import Evidence
+    from modelmeter.compiler import find_evidence
+    from modelmeter.publishing.counting_rules import list_conventions
+    from modelmeter.publishing.pages import build_pages
+    from modelmeter.publishing.site.builder import SiteInput, build_site
+
+    chosen = evidence or (EVIDENCE if EVIDENCE.is_file() else None)
+    checks = find_evidence(compiled, None if chosen is None else Evidence.read(chosen))
+    definition = compiled.definition
+    return build_site(
+        SiteInput(
+            model=definition, title=compiled.name, version=version("modelmeter"),
+            pages=build_pages(
+                definition=definition, model=compiled.model, totals=compiled.totals, peaks=compiled.peaks,
+                catalogue=compiled.catalogue, defaults=compiled.defaults, evidence=checks,
+            ),
+            ids={(each.id.subject, each.id.metric): each.id for each in compiled.published_formulas()},
+            conventions=tuple(list_conventions(definition, routes_experts=compiled.model.routes_experts)),
+            evaluate=_make_evaluator(compiled, model), studies={} if studies is None else _read_studies(studies),
+            render_markdown=None if studies is None else _open_markdown(),
+        )
+    )  # fmt: skip
+
+
+def _make_evaluator(compiled: CompiledModel, model: str) -> Callable[[str, str], int]:
+    """Return what the generated package says of a metric of a stage or a layer."""
+    costs, names = load_costs(model), compiled.definition.layer_names
+
+    def evaluate(subject: str, metric: str) -> int:
+        place = costs if subject in compiled.stages else costs.layers
+        name = subject if subject in compiled.stages else names.get(subject, subject)
+        if metric in _SEPARATE:
+            return int(getattr(place, f"{name}_{metric}")())
+        return int(getattr(getattr(place, name)(), metric))
+
+    return evaluate
+
+
+def _open_markdown() -> Callable[[str], str]:
+    try:
+        from markdown_it import MarkdownIt
+    except ModuleNotFoundError as error:
+        raise OutputError("pages of studies need markdown-it-py", found=str(error), remedy=INSTALL) from None
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+    def render(text: str) -> str:
+        return str(reader.render(text))
+
+    return render
+
+
+def _read_studies(folder: Path) -> dict[str, bytes]:
+    from llm_perf_opt.reporting.manifest import MANIFEST
+    from llm_perf_opt.studies.pages import INDEX
+
+    if not (folder / INDEX).is_file():
+        raise OutputError("these are no studies", place=str(folder), expected=INDEX,
+                          remedy=f"write them with modelmeter study --out {folder}")  # fmt: skip
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def _compare(files: Mapping[str, bytes], folder: Path) -> None:
+    """Refuse a folder with another site than ``files``."""
+    changed = [path for path, content in files.items() if not _is_same(folder / path, content)]
+    if changed:
+        raise OutputError(
+            "the site is not the one that the formulas have", place=str(folder),
+            found=", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else ""),
+            remedy=f"run modelmeter publish --out {folder}",
+        )  # fmt: skip
+
+
+def _is_same(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content

@@ -1,0 +1,222 @@
+"""From the records of the pages to the files of the site. Nothing is read but the assets, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files
+from itertools import chain
+from typing import Any, Final
+
+from attrs import field, frozen
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from modelmeter.backends.mathml import printer as mathml
+from modelmeter.backends.presentation.tree import Display, Piece, Sign
+from modelmeter.core.metrics import METRIC_RECORDS, PEAK
+from modelmeter.core.operator_table import VECTOR_FLOPS
+from modelmeter.model.definition import Model
+from modelmeter.publishing.conventions import PEAK_MEANING
+from modelmeter.publishing.counting_rules import Convention
+from modelmeter.publishing.formula import SHOWN, is_flow
+from modelmeter.publishing.identity import RULES, FormulaId
+from modelmeter.publishing.page_spec import Pages, TreeRow
+from modelmeter.publishing.site.entries import Entry, EntryMaker, EvaluateEntry, to_html_path
+from modelmeter.publishing.site.links import check_links
+from modelmeter.publishing.site.prose import convert_markdown, to_html
+from modelmeter.publishing.text import format_magnitude, format_number, format_share
+from modelmeter.support.errors import FormulaError
+
+ASSETS: Final = ("site.css", "site.js", "modelmeter-math.woff", "GUST-FONT-LICENSE.txt", "FONT.md")
+SEARCH_FILE: Final = "assets/search.js"
+
+
+@frozen(kw_only=True)
+class SiteInput:
+    """What a site is made of.
+
+    Parameters
+    ----------
+    model, title, version
+        The family, the name of the model, and the version of the compiler.
+    pages
+        What the pages say.
+    ids
+        The permanent id of every formula.
+    conventions
+        The counting rules.
+    evaluate
+        What the generated evaluators say, to be held against every number of an entry.
+    studies
+        Files of studies by path, pages as Markdown; empty where there are none.
+    render_markdown
+        From Markdown to HTML; needed for studies only.
+    """
+
+    model: Model
+    title: str
+    version: str
+    pages: Pages
+    ids: Mapping[tuple[str, str], FormulaId]
+    conventions: tuple[Convention, ...]
+    evaluate: EvaluateEntry
+    studies: Mapping[str, bytes] = field(factory=dict)
+    render_markdown: Callable[[str], str] | None = None
+    calculator: Mapping[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class TreeItem:
+    """A module of the tree in the navigation, with those inside it."""
+
+    row: TreeRow
+    children: tuple[TreeItem, ...]
+
+
+def build_site(source: SiteInput) -> dict[str, bytes]:
+    """Return the files of the site by path: the same bytes for the same formulas.
+
+    Raises
+    ------
+    FormulaError
+        If a number on a page is not the evaluator's, parts do not add up, a link leads nowhere, a symbol has no
+        definition, or something cannot be written as MathML.
+    """
+    maker = EntryMaker(
+        model=source.model, title=source.title, version=source.version, ids=source.ids, evaluate=source.evaluate
+    )
+    stages = {page.name: maker.of_stage(page) for page in source.pages.stages}
+    layers = {page.name: maker.of_layer(page) for page in source.pages.layers}
+    _check_symbols(source, chain.from_iterable((*stages.values(), *layers.values())))
+    environment = _make_environment(source, stages, layers)
+    texts = {
+        "index.html": _render(environment, "index", "", stages=stages, layers=layers),
+        "formulas.html": _render(environment, "formulas", "", stages=stages, layers=layers),
+        "symbols.html": _render(environment, "symbols", ""),
+        "conventions.html": _render(environment, "conventions", ""),
+        "cite.html": _render(environment, "cite", "", example=next(iter(stages.values()))[2], form_rules=RULES),
+    }
+    for page in source.pages.stages:
+        path = f"stages/{page.name}.html"
+        texts[path] = _render(environment, "stage", "../", page=page, entries=stages[page.name], here=path)
+    for layer in source.pages.layers:
+        path = f"layers/{layer.name}.html"
+        texts[path] = _render(environment, "layer", "../", page=layer, entries=layers[layer.name], here=path)
+    if source.calculator:
+        texts["calculator.html"] = _render(environment, "calculator", "")
+    contents = {path: text.encode() for path, text in texts.items()}
+    contents |= dict(_convert_studies(source, environment))
+    contents |= {f"assets/{name}": text.encode() for name, text in source.calculator.items()}
+    contents |= {
+        f"assets/{name}": (files("modelmeter.publishing.site") / "assets" / name).read_bytes() for name in ASSETS
+    }
+    contents[SEARCH_FILE] = _write_search(source, stages, layers).encode()
+    check_links(contents)
+    return contents
+
+
+def _check_symbols(source: SiteInput, entries: Iterator[Entry]) -> None:
+    defined = {row.name for _, rows in source.pages.sizes for row in rows}
+    for entry in entries:
+        for row in entry.sizes:
+            if row.name not in defined:
+                raise FormulaError("a symbol has no definition in the site", place=str(entry.id), found=row.name)
+
+
+def _make_environment(
+    source: SiteInput, stages: Mapping[str, list[Entry]], layers: Mapping[str, list[Entry]]
+) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("modelmeter.publishing.site", "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+
+    def inline(*pieces: Piece) -> Markup:
+        return Markup(mathml.print_inline(*pieces))
+
+    def block(display: Display) -> Markup:
+        return Markup(mathml.print_block(display))
+
+    dimensions = source.model.dimensions
+    environment.filters.update(
+        prose=to_html, number=format_number, html_path=to_html_path,
+        share=lambda share: format_share(share.value, share.total),
+        magnitude=lambda value, unit: format_magnitude(value, "B" if unit == "bytes" else "FLOP"),
+    )  # fmt: skip
+    environment.globals.update(
+        inline=inline, block=block, EQUALS=Sign.EQUALS, model=source.model, title=source.title, version=source.version,
+        pages=source.pages, tree=_nest(source.pages.tree), conventions=source.conventions, vector_flops=VECTOR_FLOPS,
+        metrics={name: METRIC_RECORDS[name] for name in SHOWN}, flows=[name for name in SHOWN if is_flow(name)],
+        peak=PEAK, peak_meaning=PEAK_MEANING, studies=_list_studies(source), here="", minimum=lambda name: (
+            dimensions.describe(name).minimum
+        ), rules=source.model.rules, has_calculator=bool(source.calculator), anchors={
+            subject: {entry.id.metric for entry in entries} for subject, entries in {**stages, **layers}.items()
+        },
+    )  # fmt: skip
+    return environment
+
+
+def _render(environment: Environment, name: str, root: str, **variables: Any) -> str:
+    variables.setdefault("here", f"{name}.html")
+    return environment.get_template(f"{name}.html.jinja").render(root=root, **variables)
+
+
+def _nest(rows: tuple[TreeRow, ...]) -> tuple[TreeItem, ...]:
+    """Return the rows of a tree, which say how deep they are, as a tree."""
+
+    def take(place: int, depth: int) -> tuple[list[TreeItem], int]:
+        items: list[TreeItem] = []
+        while place < len(rows) and rows[place].depth == depth:
+            children, after = take(place + 1, depth + 1)
+            items.append(TreeItem(row=rows[place], children=tuple(children)))
+            place = after
+        return items, place
+
+    return tuple(take(0, 0)[0])
+
+
+def _list_studies(source: SiteInput) -> list[tuple[str, str]]:
+    """Return the path and the title of each study."""
+    found = []
+    for path, content in sorted(source.studies.items()):
+        if path.endswith(".md") and path != "README.md":
+            title = next(line[2:] for line in content.decode().splitlines() if line.startswith("# "))
+            found.append((f"studies/{path.removesuffix('.md')}.html", title))
+    return found
+
+
+def _convert_studies(source: SiteInput, environment: Environment) -> Iterator[tuple[str, bytes]]:
+    for path, content in source.studies.items():
+        if not path.endswith(".md"):
+            yield f"studies/{path}", content
+            continue
+        if source.render_markdown is None:
+            raise FormulaError("studies are pages in Markdown, and nothing reads it", found=path)
+        name = "index" if path == "README.md" else path.removesuffix(".md")
+        here = f"studies/{name}.html"
+        body = convert_markdown(content.decode(), source.render_markdown)
+        heading = next(line[2:] for line in content.decode().splitlines() if line.startswith("# "))
+        yield here, _render(environment, "study", "../", body=body, heading_text=heading, here=here).encode()
+
+
+def _write_search(source: SiteInput, stages: Mapping[str, list[Entry]], layers: Mapping[str, list[Entry]]) -> str:
+    """Return the index of the search as a script, since a page from a disk may not fetch a file."""
+    rows: list[tuple[str, str, str]] = []
+    for folder, subjects in (("stages", stages), ("layers", layers)):
+        for subject, entries in subjects.items():
+            rows.append((subject, f"{folder}/{subject}.html", folder[:-1]))
+            rows += [
+                (f"{subject} {entry.id.metric}", f"{folder}/{subject}.html#{entry.id.metric}", entry.id.short_digest)
+                for entry in entries
+            ]
+    for _, sizes in source.pages.sizes:
+        rows += [(row.name, f"symbols.html#{row.name}", f"{row.meaning}, {row.unit}") for row in sizes]
+    rows += [(rule.name, f"conventions.html#{_slug(rule.name)}", "convention") for rule in source.conventions]
+    rows += [(title, path, "study") for path, title in _list_studies(source)]
+    rows = list(dict.fromkeys(rows))
+    return f"window.MODELMETER_INDEX = {json.dumps(rows, ensure_ascii=False, separators=(',', ':'))};\n"
+
+
+def _slug(name: str) -> str:
+    return name.lower().replace(" ", "-")

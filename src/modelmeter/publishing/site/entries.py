@@ -1,0 +1,273 @@
+"""Every formula as an entry of the site: its id, its value, what is in it, what adds up to it, and copies of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import ceil
+from typing import Final
+
+from attrs import frozen
+
+from modelmeter.backends.latex.printer import print_block
+from modelmeter.backends.presentation.tree import Display, Named, Sign, Tree, walk
+from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, PEAK
+from modelmeter.core.symbols import names_of
+from modelmeter.model.definition import Model
+from modelmeter.publishing.citation import write_bibtex
+from modelmeter.publishing.formula import SHOWN, Formula, is_bytes
+from modelmeter.publishing.identity import FormulaId
+from modelmeter.publishing.page_spec import (
+    FormulaSection,
+    LayerPage,
+    MetricBlock,
+    ModuleRow,
+    PartRow,
+    SizeRow,
+    StagePage,
+)
+from modelmeter.publishing.peak_formula import PeakFormula
+from modelmeter.support.errors import FormulaError
+
+EvaluateEntry = Callable[[str, str], int]
+"""The value that the generated evaluators have for a metric of a stage or a layer, by their names, at the defaults."""
+
+
+@frozen(kw_only=True)
+class EntryPart:
+    """What adds up to a value, or is its largest part, and where its own formula is, if it has one."""
+
+    title: str
+    link: str
+    value: int
+
+
+@frozen(kw_only=True)
+class Entry:
+    """A formula of the site.
+
+    Parameters
+    ----------
+    id
+        Its permanent id.
+    displays, parts_named, sizes
+        The formula, the names in it that stand for a part, and its symbols.
+    value, unit
+        At the default sizes.
+    summands, is_complete
+        The parts that add up to the value, and whether they do.
+    copies
+        By language.
+    """
+
+    id: FormulaId
+    displays: tuple[Display, ...]
+    parts_named: tuple[PartRow, ...]
+    sizes: tuple[SizeRow, ...]
+    value: int
+    unit: str
+    meaning: str
+    summands: tuple[EntryPart, ...]
+    combination: str
+    copies: Mapping[str, str]
+
+    @property
+    def anchor(self) -> str:
+        """The fragment of its address."""
+        return f"{self.id.metric}@{self.id.short_digest}"
+
+
+@frozen(kw_only=True)
+class EntryMaker:
+    """Makes the entries of a model.
+
+    Parameters
+    ----------
+    model, title, version
+        The family, the name of the model, and the version of the compiler.
+    ids
+        Of all formulas, by what they are of and their metric.
+    evaluate
+        What the generated evaluators say.
+    """
+
+    model: Model
+    title: str
+    version: str
+    ids: Mapping[tuple[str, str], FormulaId]
+    evaluate: EvaluateEntry
+
+    def of_stage(self, page: StagePage) -> list[Entry]:
+        """Return the entries of the page of a stage, in the order of the page."""
+        call = f"{self.model.package}.{page.name}"
+        entries = [
+            self._make(page.name, block, page.section, _list_modules(page, block), call)
+            for block in page.section.metrics
+        ]
+        if page.peak is not None and page.peak.formula is not None:
+            entries.append(self._make_peak(page))
+        return entries
+
+    def of_layer(self, page: LayerPage) -> list[Entry]:
+        """Return the entries of the page of a layer class."""
+        public = self.model.layer_names.get(page.name, page.name)
+        call = f"{self.model.package}.layers.{public}"
+        return [self._make(page.name, block, page.section, [], call) for block in page.section.metrics]
+
+    def _make(
+        self, subject: str, block: MetricBlock, section: FormulaSection, summands: Sequence[EntryPart], call: str
+    ) -> Entry:
+        names = {name for part in block.formula.parts for shown in part.printed for name in names_of(shown)}
+        named = _list_named(block.blocks, section.parts)
+        names |= {name for row in named for name in _names_in(row.definition)}
+        combination = "sum" if METRIC_RECORDS[block.metric].is_flow else "parts"
+        return self._finish(
+            subject, block.metric, block.blocks, named, [row for row in section.sizes if row.name in names],
+            block.value, summands, combination, write_infix(block.formula), call,
+        )  # fmt: skip
+
+    def _make_peak(self, page: StagePage) -> Entry:
+        peak = page.peak
+        assert peak is not None
+        assert peak.formula is not None
+        names = {name for shown in peak.formula.printed for name in names_of(shown)}
+        return self._finish(
+            page.name, PEAK, peak.blocks, _list_named(peak.blocks, page.section.parts),
+            [row for row in page.section.sizes if row.name in names], peak.value,
+            [EntryPart(title=peak.place.title, link=to_html_path(peak.place.page), value=peak.value)], "largest",
+            write_peak_infix(peak.formula), f"{self.model.package}.{page.name}",
+        )  # fmt: skip
+
+    def _finish(
+        self,
+        subject: str,
+        metric: str,
+        displays: tuple[Display, ...],
+        named: Sequence[PartRow],
+        sizes: Sequence[SizeRow],
+        value: int,
+        summands: Sequence[EntryPart],
+        combination: str,
+        infix: str,
+        call: str,
+    ) -> Entry:
+        found = self.ids[subject, metric]
+        generated = self.evaluate(subject, metric)
+        if generated != value:
+            raise FormulaError(
+                "a number on the page is not the evaluator's", place=str(found), expected=generated, found=value,
+                remedy="run modelmeter compile --out there, and build the site again",
+            )  # fmt: skip
+        if combination == "sum" and summands and ceil(sum(part.value for part in summands)) != value:
+            raise FormulaError(
+                "the parts on the page do not add up", place=str(found), expected=value,
+                found=sum(part.value for part in summands),
+            )  # fmt: skip
+        return Entry(
+            id=found, displays=displays, parts_named=tuple(named), sizes=tuple(sizes), value=value,
+            unit="bytes" if metric.endswith("bytes") else "FLOPs", meaning=METRIC_RECORDS[metric].meaning
+            if metric in METRIC_RECORDS else "", summands=tuple(summands), combination=combination,
+            copies={
+                "LaTeX": "\n".join(map(print_block, displays)),
+                "Python": write_python(call, metric, sizes, value),
+                "JavaScript": write_javascript(call, metric, sizes, value),
+                "JSON": write_json(found, sizes, infix, value),
+                "BibTeX": write_bibtex(found, title=self.title, version=self.version),
+            },
+        )  # fmt: skip
+
+
+_SEPARATE: Final = (PEAK, FUSED_IO)
+"""What evaluators have as functions of their own, beside the costs."""
+
+
+def write_python(call: str, metric: str, sizes: Iterable[SizeRow], value: int) -> str:
+    """Return a program that computes the value with the generated package."""
+    package, *path = call.split(".")
+    *folders, name = path
+    given = ", ".join(f"{row.name}={row.value}" for row in sizes if row.value is not None)
+    target = ".".join(["costs", *folders])
+    expression = f"{target}.{name}_{metric}({given})" if metric in _SEPARATE else f"{target}.{name}({given}).{metric}"
+    return f"import {package} as costs\n\nassert {expression} == {value}"
+
+
+def write_javascript(call: str, metric: str, sizes: Iterable[SizeRow], value: int) -> str:
+    """Return a program that computes the value with the JavaScript package."""
+    package, *path = call.split(".")
+    *folders, name = path
+    arguments = ", ".join(f"{row.name}: {row.value}n" for row in sizes if row.value is not None)
+    called = f"{name}_{metric}" if metric in _SEPARATE else name
+    target = ".".join(["costs", *folders, f"{called}({{ {arguments} }})"])
+    result = target if metric in _SEPARATE else f"{target}.{metric}"
+    return f'import * as costs from "./{package}/index.mjs";\n\nconsole.assert({result} === {value}n);'
+
+
+def write_json(found: FormulaId, sizes: Iterable[SizeRow], infix: str, value: int) -> str:
+    """Return the formula as JSON; integers are texts, so that no reader makes them floats."""
+    record = {
+        "id": str(found),
+        "digest": found.digest,
+        "symbols": {row.name: None if row.value is None else str(row.value) for row in sizes},
+        "infix": infix,
+        "value": str(value),
+    }
+    return json.dumps(record, indent=1, ensure_ascii=False)
+
+
+def write_infix(formula: Formula) -> str:
+    """Return a formula in the syntax of Python, with the integer functions by their names."""
+    parts = [f"({part.shown})/8" if is_bytes(formula.metric) else f"({part.shown})" for part in formula.parts]
+    return " + ".join(parts) if formula.combination == "sum" else f"Max({', '.join(parts)})"
+
+
+def write_peak_infix(peak: PeakFormula) -> str:
+    """Return a peak in the same syntax, where no part of it is a function of views; else nothing."""
+    if any(case.held is not None for case in peak.cases):
+        return ""
+    cases = (f"{case.condition}*Max({', '.join(str(row) for _, row in case.rows)})/8" for case in peak.cases)
+    return " + ".join(cases)
+
+
+def to_html_path(page: str) -> str:
+    """Return where the page of a Markdown file is in the site."""
+    return f"{page.removesuffix('.md')}.html" if page else ""
+
+
+def _list_modules(page: StagePage, block: MetricBlock) -> list[EntryPart]:
+    """Return the modules, or stages, that a metric of a page adds up from."""
+    if block.metric not in _ORDER or not METRIC_RECORDS[block.metric].is_flow:
+        return []
+    place = _ORDER.index(block.metric)
+    exact = [(row, row.shares[place].value) for row in page.modules]
+    if any(value.denominator != 1 for _, value in exact):
+        return []
+    return [_part(row, block.metric, int(value)) for row, value in exact if value]
+
+
+def _part(row: ModuleRow, metric: str, value: int) -> EntryPart:
+    path = to_html_path(row.layer.page)
+    return EntryPart(title=row.title, link=f"{path}#{metric}" if path else "", value=value)
+
+
+_ORDER: Final = tuple(metric for metric in SHOWN if metric != FUSED_IO)
+
+
+def _list_named(displays: Iterable[Display], parts: Sequence[PartRow]) -> list[PartRow]:
+    """Return the names in a formula, and those in what they stand for, in the order of the page."""
+    letters: set[str] = set()
+    pending: list[Tree] = [
+        piece for display in displays for line in display for piece in line.pieces if not isinstance(piece, Sign)
+    ]
+    while pending:
+        for tree in walk(pending.pop()):
+            if isinstance(tree, Named) and tree.letter not in letters:
+                letters.add(tree.letter)
+                pending.append(tree.inner)
+    return [row for row in parts if row.name.letter in letters]
+
+
+def _names_in(tree: Tree) -> Iterator[str]:
+    for each in walk(tree):
+        name = getattr(each, "name", None)
+        if name is not None:
+            yield name

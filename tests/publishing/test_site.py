@@ -1,0 +1,189 @@
+"""The site: every number is the evaluator's, every link leads somewhere, the same bytes on every run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from html import unescape
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from attrs import evolve
+
+import deepseek_ocr_costs as costs
+from llm_perf_opt.commands.publish import build_files
+from modelmeter.compiled_model import CompiledModel
+from modelmeter.publishing.counting_rules import list_conventions
+from modelmeter.publishing.pages import build_pages
+from modelmeter.publishing.site.builder import SiteInput, build_site
+from modelmeter.publishing.site.links import check_links
+from modelmeter.publishing.site.prose import convert_markdown, to_html
+from modelmeter.support.errors import FormulaError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(published: CompiledModel) -> dict[str, bytes]:
+    return build_files(published)
+
+
+def page(site: Mapping[str, bytes], path: str) -> str:
+    return site[path].decode()
+
+
+def entry(site: Mapping[str, bytes], path: str, metric: str) -> str:
+    found = re.search(rf'<section class="entry" id="{metric}">.*?</section>', page(site, path), re.DOTALL)
+    assert found is not None, metric
+    return found[0]
+
+
+def make_input(model: CompiledModel) -> SiteInput:
+    return SiteInput(
+        model=model.definition, title=model.name, version="0",
+        pages=build_pages(
+            definition=model.definition, model=model.model, totals=model.totals, peaks=model.peaks,
+            catalogue=model.catalogue, defaults=model.defaults,
+        ),
+        ids={(each.id.subject, each.id.metric): each.id for each in model.published_formulas()},
+        conventions=tuple(list_conventions(model.definition, routes_experts=True)), evaluate=lambda *_: -1,
+    )  # fmt: skip
+
+
+def test_there_is_a_page_for_everything(site: dict[str, bytes], published: CompiledModel) -> None:
+    expected = {f"stages/{name}.html" for name in published.stages}
+    expected |= {f"layers/{name}.html" for name in published.layers}
+    expected |= {f"{name}.html" for name in ("index", "formulas", "symbols", "conventions", "cite")}
+    assert {path for path in site if path.endswith(".html")} == expected
+
+
+def test_every_published_formula_has_an_entry_under_its_id(site: dict[str, bytes], published: CompiledModel) -> None:
+    listed = page(site, "formulas.html")
+    for each in published.published_formulas():
+        folder = "stages" if each.is_stage else "layers"
+        if (each.id.subject, each.id.metric) == ("request", "peak_activation_bytes"):
+            continue  # the largest of the stages, which have the formulas
+        assert f'id="{each.id.metric}@{each.id.short_digest}"' in page(site, f"{folder}/{each.id.subject}.html")
+        assert str(each.id) in listed
+
+
+def test_an_entry_has_all_that_an_engineer_asks_for(site: dict[str, bytes]) -> None:
+    """Of each token 2 FLOPs for each weight that it meets, and the pairs of attention."""
+    found = entry(site, "stages/prefill.html", "tensor_core_flops")
+    value = costs.prefill_tensor_core_flops()
+    assert f"<strong>{value:,}</strong> FLOPs".replace(",", "\u202f") in found
+    assert '<a href="../symbols.html#seq_len">' in found
+    assert "<math display=" in found
+    assert '<a href="../layers/' in found
+    assert "How it was checked" in found
+    for language in ("LaTeX", "Python", "JavaScript", "JSON", "BibTeX"):
+        assert f'<p class="language">{language}</p>' in found
+    program = unescape(re.search(r'as Python">(.*?)</pre>', found, re.DOTALL)[1])  # type: ignore[index]
+    assert program == (
+        "import deepseek_ocr_costs as costs\n\n"
+        f"assert costs.prefill(batch_size=1, seq_len=913, logits_tokens=913).tensor_core_flops == {value}"
+    )
+
+
+@pytest.mark.parametrize("path", ["stages/vision.html", "stages/request.html", "layers/deepseek_v2_moe.html"])
+def test_the_copies_in_python_run(site: dict[str, bytes], path: str) -> None:
+    programs = [unescape(text) for text in re.findall(r'as Python">(.*?)</pre>', page(site, path), re.DOTALL)]
+    assert len(programs) >= 7
+    subprocess.run([sys.executable, "-c", "\n".join(programs)], check=True, timeout=60, cwd=ROOT)
+
+
+def test_mathml_is_well_formed_and_no_latex_is_left(site: dict[str, bytes]) -> None:
+    for path, content in site.items():
+        if path.endswith(".html"):
+            text = content.decode()
+            for formula in re.findall(r"<math.*?</math>", text, re.DOTALL):
+                ElementTree.fromstring(formula)
+            prose = re.sub(r"<pre.*?</pre>", "", text, flags=re.DOTALL)
+            assert not re.search(r"\\[a-zA-Z]+|\$", prose), path
+
+
+def test_nothing_is_asked_from_elsewhere(site: dict[str, bytes]) -> None:
+    for path, content in site.items():
+        if path.endswith((".html", ".css", ".js")):
+            loaded = re.findall(r'(?:src|<link[^>]*href)="([^"]+)"|url\(([^)]+)\)', content.decode())
+            assert all(not url.startswith(("http", "//")) for pair in loaded for url in pair), path
+
+
+def test_a_number_that_is_not_the_evaluators_fails_the_build(published: CompiledModel) -> None:
+    with pytest.raises(FormulaError, match=r"vision/tensor_core_flops@.*not the evaluator's; expected -1"):
+        build_site(make_input(published))
+
+
+def test_a_symbol_without_a_definition_fails_the_build(published: CompiledModel) -> None:
+    source = make_input(published)
+    sizes = {page.name: {block.metric: block.value for block in page.section.metrics} for page in source.pages.stages}
+    sizes |= {page.name: {block.metric: block.value for block in page.section.metrics} for page in source.pages.layers}
+    peaks = {page.name: page.peak.value for page in source.pages.stages if page.peak}
+    missing = tuple((title, tuple(row for row in rows if row.name != "seq_len")) for title, rows in source.pages.sizes)
+    source = evolve(
+        source, pages=evolve(source.pages, sizes=missing),
+        evaluate=lambda name, metric: peaks[name] if metric.startswith("peak") else sizes[name][metric],
+    )  # fmt: skip
+    with pytest.raises(FormulaError, match=r"no definition in the site; found seq_len"):
+        build_site(source)
+
+
+@pytest.mark.parametrize(
+    ("pages", "message"),
+    [
+        ({"a.html": b'<a href="b.html">b</a>'}, "no file"),
+        ({"a.html": b'<a href="#x">x</a>'}, "no place"),
+        ({"a.html": b'<a href="d/b.html#x">x</a>', "d/b.html": b"<p id='y'></p>"}, "no place"),
+        ({"a.html": b'<p id="x"></p><p id="x"></p>'}, "one name"),
+        ({"a.html": b'<img src="missing.svg">'}, "no file"),
+    ],
+)
+def test_a_link_that_leads_nowhere_fails_the_build(pages: dict[str, bytes], message: str) -> None:
+    with pytest.raises(FormulaError, match=message):
+        check_links(pages)
+
+
+def test_links_that_lead_somewhere_pass() -> None:
+    check_links({"d/a.html": b'<a href="../b.html#x">x</a><a href="https://x.org/">', "b.html": b'<p id="x"></p>'})
+
+
+def test_prose_is_escaped() -> None:
+    assert to_html("a < b & ``c<d>``, $N$, arXiv:2510.18234") == (
+        "a &lt; b &amp; <code>c&lt;d&gt;</code>, <math><mi>N</mi></math>, "
+        '<a href="https://arxiv.org/abs/2510.18234">arXiv:2510.18234</a>'
+    )
+
+
+def test_a_page_of_a_study_becomes_html() -> None:
+    text = "See [all](README.md) and [x](x.md#y).\n\n```math\nS = 2\n```\n\n$`N^{2}`$"
+    html = convert_markdown(text, lambda body: body.replace("[all](README.md)", '<a href="README.md">all</a>'))
+    assert '<a href="index.html">all</a>' in html
+    assert '<math display="block"><mrow><mi>S</mi><mo>=</mo><mn>2</mn></mrow></math></div>' in html
+    assert "<math><msup><mi>N</mi><mn>2</mn></msup></math>" in html
+
+
+def test_the_site_is_the_same_on_two_hash_seeds(tmp_path: Path) -> None:
+    digests = set()
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        subprocess.run(
+            [sys.executable, "-m", "llm_perf_opt.cli", "publish", "--out", str(folder)], cwd=ROOT, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed}, timeout=120, capture_output=True,
+        )  # fmt: skip
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        assert len(files) > 40
+        digests.add(hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest())
+    assert len(digests) == 1
+    changed = tmp_path / "1" / "index.html"
+    changed.write_bytes(changed.read_bytes().replace(b"exact", b"inexact"))
+    done = subprocess.run(
+        [sys.executable, "-m", "llm_perf_opt.cli", "publish", "--check", "--out", str(tmp_path / "1")], cwd=ROOT,
+        timeout=120, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "index.html" in done.stderr

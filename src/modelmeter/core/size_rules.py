@@ -36,6 +36,11 @@ class Rule:
     b: str
 
     @property
+    def words(self) -> str:
+        """What ``a`` has to be, before the name of ``b``."""
+        return _OF_A[self.relation]
+
+    @property
     def names(self) -> set[str]:
         """The sizes that are no numbers."""
         return {size for size in (self.a, self.b) if isinstance(size, str)}

@@ -63,13 +63,16 @@ Conventions
 """
 
 from ._runtime import Cost, CostError
-from ._stages import Stages, decode, prefill, projector, stages, vision
+from ._stages import decode, prefill, projector, vision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import arrays, breakdown, general, layers
     from ._facts import CONVENTIONS, DIMENSIONS, PROVENANCE, Dimension
     from ._freeze import freeze
+    from ._all_stages import (
+        Stages, stages,
+    )
     from ._metrics import (
         decode_activation_bytes, decode_cuda_core_flops, decode_io_bytes, decode_kv_cache_bytes,
         decode_tensor_core_flops, decode_weight_bytes, image_tokens, prefill_activation_bytes, prefill_cuda_core_flops,
@@ -133,6 +136,9 @@ _HELD = {
     ),
     "_freeze": (
         "freeze",
+    ),
+    "_all_stages": (
+        "Stages", "stages",
     ),
     "_metrics": (
         "decode_activation_bytes", "decode_cuda_core_flops", "decode_io_bytes", "decode_kv_cache_bytes",

@@ -2,7 +2,8 @@
 """Which functions of the package are formulas of arrays and of frozen evaluators too."""
 
 HOLDERS: dict[str, tuple[str, ...]] = {
-    "_stages": ("vision", "projector", "prefill", "decode", "stages"),
+    "_stages": ("vision", "projector", "prefill", "decode"),
+    "_all_stages": ("stages",),
     "_training": ("training_step",),
     "_peaks": (
         "vision_peak_activation_bytes",

@@ -10,9 +10,10 @@ Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is
 TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
 """
 
+from ._all_stages import stages
 from ._runtime import Cost, check_again, not_zero_together, too_small
 from ._source import cut_cost, cut_metric
-from ._stages import decode, prefill, projector, stages, vision
+from ._stages import decode, prefill, projector, vision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ Other functions have the checks of their sizes. What each of them needs of these
 is first called, so that several of them share what is said once.
 """
 
+from ._all_stages import stages
 from ._runtime import Bits, check_again, check_size, contradiction, no_multiple, not_zero_together, too_small
 from ._source import compute, cut_metric
-from ._stages import decode, prefill, stages
+from ._stages import decode, prefill
 
 TYPE_CHECKING = False
 

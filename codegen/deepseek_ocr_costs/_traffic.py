@@ -9,9 +9,10 @@ Other functions have the checks of their sizes. What each of them needs of these
 is first called, so that several of them share what is said once.
 """
 
+from ._all_stages import stages
 from ._runtime import Bits, routed_reads
 from ._source import cut_metric
-from ._stages import decode, prefill, projector, stages, vision
+from ._stages import decode, prefill, projector, vision
 
 TYPE_CHECKING = False
 

@@ -90,13 +90,13 @@ class PackageTemplates:
             "freeze": "_freeze",
             **{name: module for module, names in functions.items() for name in names},
         }
-        eager = ["stages", *(name for name in self._stages if name not in lazy)]
+        eager = [name for name in self._stages if name not in lazy]
         return self.render(
             "init.py.jinja",
             functions={module: sorted(names) for module, names in sorted(functions.items())},
             training=TRAINING_STEP,
             eager=eager,
-            exported=sorted({"Cost", "CostError", "Stages", *eager, *lazy}, key=_order),
+            exported=sorted({"Cost", "CostError", *eager, *lazy}, key=_order),
             held={
                 module: sorted((name for name, holder in lazy.items() if holder == module), key=_order)
                 for module in dict.fromkeys(lazy.values())

@@ -79,6 +79,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         "_training": {name: name for name in _names_of(package.training)},
     }
     names = {
+        "_all_stages": ["Stages", package.all_stages.name],
         "_metrics": [
             REQUEST, *(f"{stage}_{metric}" for stage in package.stage_names for metric in METRICS),
             *_names_of(package.derived),
@@ -118,7 +119,8 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         "breakdown.py", list(map(print_table, tables)), modules=package.modules, tables=tables
     )
     holders = {
-        "_stages": (*(name for name in package.stage_names if name != REQUEST), package.all_stages.name),
+        "_stages": tuple(name for name in package.stage_names if name != REQUEST),
+        "_all_stages": (package.all_stages.name,),
         **({"_training": _names_of(package.training)} if package.training else {}),
         "_peaks": _names_of(package.peaks),
         "_metrics": (REQUEST, *_names_of(package.derived)),
@@ -147,7 +149,8 @@ def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]
         summary=package.all_stages.summary.replace("request.", "request, in less time than one by one."),
     )
     return {
-        "_stages.py": (*(stage for stage in package.stages if stage.name != REQUEST), at_once),
+        "_stages.py": tuple(stage for stage in package.stages if stage.name != REQUEST),
+        "_all_stages.py": (at_once,),
         "_metrics.py": package.derived,
         **({"_training.py": package.training} if package.training else {}),
         "general.py": tuple(each for each in package.general if isinstance(each.result, OneCost)),

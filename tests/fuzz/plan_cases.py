@@ -57,7 +57,7 @@ def make_plan(draw: Draw) -> Case:
         ("--activation-bits", SIZES), ("--price", _PRICES), ("--mode", ("gundam", "tiny", "large", "gundma", "all")),
         ("--preprocessing", ("serving", "transformers", "other")), ("--engine", ("eager", "graphs", "vllm", "x.yaml")),
         ("--dtype", ("bfloat16", "float32", "int8", "fp8")), ("--logits", ("last", "all", "some")),
-        ("--burstiness", _NUMBERS), ("--seed", SIZES),
+        ("--tensor-parallel", SIZES), ("--expert-parallel", SIZES), ("--burstiness", _NUMBERS), ("--seed", SIZES),
     ):  # fmt: skip
         if draw.chance(0.12):
             arguments += [option, draw.choice(values) if draw.chance(0.9) else draw.text()]

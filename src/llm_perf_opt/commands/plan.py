@@ -92,6 +92,13 @@ UtilizationOption = Annotated[
 SequencesOption = Annotated[
     int | None, typer.Option("--max-num-seqs", metavar="N", min=1, help="The most pages that may be in flight.")
 ]
+TensorOption = Annotated[
+    int, typer.Option("--tensor-parallel", metavar="N", min=1, help="Cards that share a model; 1 if left out.")
+]
+ExpertOption = Annotated[
+    int,
+    typer.Option("--expert-parallel", metavar="N", min=1, help="Groups of these that its experts are divided into."),
+]
 LogitsOption = Annotated[
     str, typer.Option("--logits", metavar="WORD", help="Positions of a prompt that get logits: last, or all.")
 ]
@@ -132,6 +139,8 @@ def plan(
     reserve: ReserveOption = None,
     gpu_memory_utilization: UtilizationOption = 0.9,
     max_num_seqs: SequencesOption = None,
+    tensor_parallel: TensorOption = 1,
+    expert_parallel: ExpertOption = 1,
     burstiness: BurstinessOption = None,
     seed: SeedOption = 1,
     out: OutOption = None,
@@ -170,6 +179,8 @@ def plan(
         reserve_gib=reserve,
         utilisation=gpu_memory_utilization,
         max_sequences=max_num_seqs,
+        tensor_parallel=tensor_parallel,
+        expert_parallel=expert_parallel,
         burstiness=burstiness,
         seed=seed,
     )

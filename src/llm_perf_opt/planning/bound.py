@@ -10,8 +10,8 @@ from llm_perf_opt.data import HardwareSpec
 from llm_perf_opt.data.hardware import Float32MatmulPrecision
 from llm_perf_opt.planning.work import StageWork
 
-LIMITS: Final = ("matrix products", "other arithmetic", "memory")
-"""What an operator waits for."""
+LIMITS: Final = ("matrix products", "other arithmetic", "memory", "links")
+"""What an operator waits for; links only where several cards share a model."""
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.planning.changes import Change
+from llm_perf_opt.planning.evaluation import simplify
 from llm_perf_opt.planning.mix import PageMix
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.search import BatchRow, CardPlan
@@ -94,6 +95,17 @@ def describe_card(plan: CardPlan) -> Document:
         "card": setup.card.hardware_id,
         "name": setup.card.name,
         "mode": setup.mode,
+        "cards_per_model": setup.cards_per_model,
+        "weight_bytes_of_a_card": exact(setup.memory.weight_bytes),
+        "cache_bytes_of_a_token_on_a_card": exact(simplify(setup.memory.token_bytes)),
+        "sent_bytes_of_a_step": [
+            {
+                "batch_size": row.batch_size,
+                **exact(simplify(setup.steady_state.list_step_work(row.batch_size).sent_bytes)),
+            }
+            for row in plan.rows
+            if setup.cards_per_model > 1
+        ],
         "largest_batch": exact(plan.largest_batch),
         "binds": plan.binds,
         "batch_size": None if plan.chosen is None else plan.chosen.batch_size,

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.evaluators import PEAK, find_defaults, load_costs
+from llm_perf_opt.planning.parallel import Degrees, Partition
 from llm_perf_opt.planning.work import UNFUSED_OPERATORS, OperatorWork, StageWork, find_kind
 from modelmeter.model.registry import DEFAULT
 from modelmeter.model.serving import Serving, find_serving
@@ -34,6 +35,8 @@ class ServedModel:
         The name of a registered model.
     bits
         The storage widths: ``weight_bits``, ``activation_bits``, ``kv_bits``.
+    degrees
+        How many cards share the model; work and what is held are then those of the first one, which has the most.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class ServedModel:
 
     model: str = DEFAULT
     bits: Mapping[str, Rational] = field(factory=dict, converter=_as_bits)
+    degrees: Degrees = Degrees()
 
     @cached_property
     def serving(self) -> Serving:
@@ -55,6 +59,24 @@ class ServedModel:
     def costs(self) -> Any:
         """The generated package."""
         return load_costs(self.model)
+
+    @cached_property
+    def partition(self) -> Partition:
+        """The division among the cards that share the model."""
+        return Partition(costs=self.costs, serving=self.serving, degrees=self.degrees)
+
+    @cached_property
+    def weight_bytes(self) -> int:
+        """The parameters that a card holds."""
+        if self.degrees.tensor == 1:
+            whole: int = self.evaluate("request").weight_bytes
+            return whole
+        return self.partition.count_weight_bytes(0, **self.bits)
+
+    @cached_property
+    def cache_share(self) -> Fraction:
+        """Which part of the cache a card holds."""
+        return Fraction(1) if self.degrees.tensor == 1 else self.partition.find_cache_share(0)
 
     def evaluate(self, function: str, **sizes: Any) -> Any:
         """Return what an evaluator says; it gets those of the sizes and widths that it takes.
@@ -96,6 +118,7 @@ class ServedModel:
             host_pages=pages,
             sequences=known[names.batch_size],
             looks_at_pages=stage in names.page_stages,
+            sent_bytes=0 if stage in names.page_stages else self._count_sent(tokens, self._count_logits(known)),
         )
 
     def list_step_work(self, batch_size: int, context_tokens: Rational, *, modules: str = "*") -> StageWork:
@@ -132,7 +155,9 @@ class ServedModel:
             )
             for low, high in zip(first, second, strict=True)
         ]
-        work = StageWork(stage=stage, operators=self._describe(first, numbers, batch_size), sequences=batch_size)
+        work = StageWork(stage=stage, operators=self._describe(first, numbers, batch_size), sequences=batch_size,
+            sent_bytes=self._count_sent(batch_size, batch_size),
+        )  # fmt: skip
         if modules != "*":
             return work
         # Sequences of one length share what sequences of different lengths have each: positions, as indices.
@@ -144,6 +169,25 @@ class ServedModel:
             kind="other", tensor_core_flops=0, cuda_core_flops=0, io_bytes=apart, fused_io_bytes=0, launches=0
         )
         return evolve(work, operators=(*work.operators, positions))
+
+    def _count_logits(self, known: Mapping[str, Any]) -> int:
+        """Return how many positions get logits; all of a prompt, and one of each sequence of a step, unless given."""
+        names = self.serving
+        each: int | None = known.get(names.logits_tokens, 1)
+        length: int = known.get(names.seq_len, 1)
+        batch_size: int = known[names.batch_size]
+        return batch_size * (length if each is None else each)
+
+    def _count_sent(self, tokens: int, logits_tokens: int) -> Rational:
+        if self.degrees.tensor == 1:
+            return 0
+        transfers = self.partition.list_transfers(tokens, logits_tokens, self.bits.get("activation_bits", 16))
+        return sum((transfer.sent_bytes for transfer in transfers), Fraction(0))
+
+    @cached_property
+    def _shares(self) -> dict[str, Fraction]:
+        """Which part of the work of each module the first card has."""
+        return {module.path: self.partition.find_share(module.path, 0) for module in self.costs.breakdown.MODULES}
 
     def _list_rows(self, stage: str, sizes: Mapping[str, Any]) -> Sequence[Any]:
         rows: Sequence[Any] = self._call(self._find_rows(stage), sizes)
@@ -169,6 +213,9 @@ class ServedModel:
         for row, (tensor, vector, io_bits) in zip(rows, numbers, strict=True):
             if not (tensor or vector or io_bits):
                 continue  # never called with these sizes, or a padding of no rows
+            if self.degrees.tensor > 1:
+                share = self._shares[row.path]
+                tensor, vector, io_bits = share * tensor, share * vector, share * io_bits
             io_bytes = simplify(Fraction(io_bits) / BITS_PER_BYTE)
             work.append(
                 OperatorWork(

@@ -66,18 +66,17 @@ class EngineMemory:
 
     @cached_property
     def weight_bytes(self) -> int:
-        """All parameters."""
-        weights: int = self.mix.model.evaluate("request").weight_bytes
-        return weights
+        """The parameters; of a card, where several share the model."""
+        return self.mix.model.weight_bytes
 
     @cached_property
     def token_bytes(self) -> Fraction:
         """What a token takes in the cache."""
         names = self.mix.model.serving
-        block = self.mix.model.evaluate(
+        block: int = self.mix.model.evaluate(
             names.prompt_stage, **{names.seq_len: _CACHED_TOKENS, names.logits_tokens: 1}
         ).kv_cache_bytes
-        return Fraction(block, _CACHED_TOKENS)
+        return self.mix.model.cache_share * block / _CACHED_TOKENS
 
     @property
     def block_bytes(self) -> int:

@@ -85,7 +85,11 @@ def make_plan(
     if load is not None:
         begin("simulate the load")
         rate = load.pages_per_second
-        part = load if rate is None else evolve(load, pages_per_second=rate / chosen.num_cards)
+        part = (
+            load
+            if rate is None
+            else evolve(load, pages_per_second=rate * chosen.setup.cards_per_model / chosen.num_cards)
+        )
         simulation = simulate(chosen.setup.steady_state, row.batch_size, part)
     return Plan(
         cards=tuple(cards),

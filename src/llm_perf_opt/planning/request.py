@@ -18,6 +18,7 @@ from llm_perf_opt.planning.evaluation import ServedModel
 from llm_perf_opt.planning.memory import UTILISATION
 from llm_perf_opt.planning.mix import PageClass, PageMix, make_mix
 from llm_perf_opt.planning.pages import Page, ViewRule, group_pages, read_pages
+from llm_perf_opt.planning.parallel import Degrees
 from llm_perf_opt.planning.plan import Plan, make_plan
 from llm_perf_opt.planning.prices import find_prices
 from llm_perf_opt.planning.setup import Limits, Setup, reserve_gib
@@ -56,6 +57,8 @@ class PlanRequest:
         Ids or files; all shipped ones that have the type if there are none.
     pages_per_day, pages_per_second, max_latency_seconds, max_sequences
         The limits.
+    tensor_parallel, expert_parallel
+        How many cards share a model, and into how many groups of them its experts are divided.
     prices
         See :func:`~llm_perf_opt.planning.prices.find_prices`.
     engine
@@ -83,6 +86,8 @@ class PlanRequest:
     pages_per_second: float | None = None
     max_latency_seconds: float | None = None
     max_sequences: int | None = None
+    tensor_parallel: int = 1
+    expert_parallel: int = 1
     prices: tuple[str, ...] = ()
     engine: str | None = None
     dtype: str = field(default="bfloat16", validator=rules.choice(*DTYPE_BITS))
@@ -105,7 +110,7 @@ def plan_request(request: PlanRequest, begin: Callable[[str], object] = lambda _
     """
     limits = _find_limits(request)
     load = _find_load(request, limits)
-    model = ServedModel(model=request.model, bits=_find_bits(request))
+    model = ServedModel(model=request.model, bits=_find_bits(request), degrees=_find_degrees(request))
     begin("read the pages")
     mixes = _find_mixes(request, model)
     cards, left_out = _find_cards(request)
@@ -145,6 +150,10 @@ def _find_limits(request: PlanRequest) -> Limits:
     return limits if request.max_sequences is None else Limits(
         pages_per_second=rate, max_latency_seconds=request.max_latency_seconds, max_sequences=request.max_sequences
     )  # fmt: skip
+
+
+def _find_degrees(request: PlanRequest) -> Degrees:
+    return Degrees(tensor=request.tensor_parallel, expert=request.expert_parallel)
 
 
 def _find_load(request: PlanRequest, limits: Limits) -> Load | None:

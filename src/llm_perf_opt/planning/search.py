@@ -64,7 +64,7 @@ class CardPlan:
         What keeps the batch from being larger: ``memory``, ``latency`` or ``sequences``; or, where no batch is
         chosen, what is not met.
     num_cards, bound_num_cards
-        How many cards the load takes, as estimated and at least; 1 without a load.
+        How many cards the load takes, as estimated and at least; those that share a model without a load.
     """
 
     setup: Setup
@@ -127,10 +127,10 @@ def plan_card(setup: Setup) -> CardPlan:
         rows=rows,
         chosen=chosen,
         binds=binds,
-        num_cards=1 if chosen is None or load is None else _count_cards(load, chosen.state.pages_per_second),
-        bound_num_cards=1
-        if chosen is None or load is None
-        else _count_cards(load, chosen.state.bound_pages_per_second),
+        num_cards=setup.cards_per_model
+        * _count_groups(load, None if chosen is None else chosen.state.pages_per_second),
+        bound_num_cards=setup.cards_per_model
+        * _count_groups(load, None if chosen is None else chosen.state.bound_pages_per_second),
     )
 
 
@@ -199,7 +199,9 @@ def _is_quick(setup: Setup, batch_size: int) -> bool:
 def _measure(setup: Setup, batch_size: int) -> BatchRow:
     state = setup.steady_state.solve(batch_size)
     latency, bound_latency = setup.steady_state.list_latencies(batch_size)
-    dollars = None if setup.price is None else setup.price.usd_per_hour / SECONDS_PER_HOUR * MILLION
+    dollars = None
+    if setup.price is not None:
+        dollars = setup.cards_per_model * setup.price.usd_per_hour / SECONDS_PER_HOUR * MILLION
     return BatchRow(
         state=state,
         latency=latency,
@@ -210,5 +212,6 @@ def _measure(setup: Setup, batch_size: int) -> BatchRow:
     )
 
 
-def _count_cards(load: float, pages_per_second: float) -> int:
-    return max(1, math.ceil(load / pages_per_second))
+def _count_groups(load: float | None, pages_per_second: float | None) -> int:
+    """Return how many cards, or groups of cards that share a model, a load takes."""
+    return 1 if load is None or pages_per_second is None else max(1, math.ceil(load / pages_per_second))

@@ -135,6 +135,10 @@ def _list_vllm(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]]:
     yield "--max-num-seqs", str(batch)
     yield "--max-model-len", str(fit.longest)
     yield "--max-num-batched-tokens", str(fit.step_tokens)
+    if setup.cards_per_model > 1:
+        yield "--tensor-parallel-size", str(setup.cards_per_model)
+    if setup.mix.model.degrees.expert > 1:
+        yield "--enable-expert-parallel", ""
     yield "--block-size", str(fit.block_tokens)
     if setup.mix.model.bits["kv_bits"] == _EIGHT_BITS:
         yield "--kv-cache-dtype", "fp8"
@@ -154,6 +158,10 @@ def _list_sglang(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]
     yield "--max-running-requests", str(batch)
     yield "--context-length", str(fit.longest)
     yield "--chunked-prefill-size", str(fit.step_tokens)
+    if setup.cards_per_model > 1:
+        yield "--tp-size", str(setup.cards_per_model)
+    if setup.mix.model.degrees.expert > 1:
+        yield "--ep-size", str(setup.mix.model.degrees.expert)
     yield "--page-size", str(fit.block_tokens)
     if setup.mix.model.bits["kv_bits"] == _EIGHT_BITS:
         yield "--kv-cache-dtype", "fp8_e4m3"

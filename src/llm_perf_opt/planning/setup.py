@@ -112,6 +112,11 @@ class Setup:
         """Throughput and latency."""
         return SteadyState(mix=self.mix, timing=self.timing)
 
+    @property
+    def cards_per_model(self) -> int:
+        """How many cards share the model."""
+        return self.mix.model.degrees.tensor
+
     def with_width(self, name: str, bits: Rational) -> Setup:
         """Return the same with another width of storage; what is planned with is unchanged."""
         model = self.mix.model

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Protocol
 
 from attrs import frozen
 
+from llm_perf_opt.errors import RecordError
 from llm_perf_opt.planning.bound import LIMITS, Rates
 from llm_perf_opt.planning.time import Calibration, Estimate, estimate_seconds
 from llm_perf_opt.planning.time.estimate import Provenance
@@ -98,6 +100,10 @@ class CardTiming:
     def time(self, work: StageWork) -> CallTime:
         """Return the time of a call; the bound has the traffic of fused operators, which no engine goes below."""
         bound, bound_by = self.rates.bound(work)
+        sending = self._time_sending(work)
+        if sending > bound:  # engines may send beside other work, so that at least the longer of the two is waited for
+            bound_by = {**bound_by, "links": sending - bound}
+            bound = sending
         if self.calibration is None:
             return CallTime(seconds=bound, bound_seconds=bound, bound_by=bound_by)
         estimate: Estimate = estimate_seconds(
@@ -109,8 +115,19 @@ class CardTiming:
         )
         # A calibration of fused operators cannot be quicker than they are; rounding can.
         return CallTime(
-            seconds=max(bound, estimate.seconds),
+            seconds=max(bound, estimate.seconds + sending),
             bound_seconds=bound,
             bound_by=bound_by,
             host_seconds=estimate.host_seconds,
         )
+
+    def _time_sending(self, work: StageWork) -> float:
+        if not work.sent_bytes:
+            return 0.0
+        card = self.rates.card
+        if card.link_bytes_per_second is None:
+            raise RecordError(
+                "the card states no links to others", place=f"{card.hardware_id}: link_bytes_per_second",
+                expected="bytes a second in one direction", found="none", remedy="plan with one card for each model",
+            )  # fmt: skip
+        return float(work.sent_bytes / Fraction(repr(card.link_bytes_per_second)))

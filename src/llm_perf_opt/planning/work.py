@@ -70,6 +70,8 @@ class StageWork:
         How many sequences it is of: those of a step, or the prompts of a prefill.
     looks_at_pages
         Whether it runs once for each page, on its views.
+    sent_bytes
+        What the card sends to others that share the model.
     """
 
     stage: str
@@ -77,6 +79,7 @@ class StageWork:
     host_pages: int = 0
     sequences: int = 1
     looks_at_pages: bool = False
+    sent_bytes: Rational = 0
 
     @property
     def tensor_core_flops(self) -> Rational:

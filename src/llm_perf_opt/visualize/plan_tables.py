@@ -98,15 +98,19 @@ def describe_choice_of_card(plan: Plan) -> str:
     load, price = setup.limits.pages_per_second, setup.price
     kind = "estimated" if setup.calibration is not None else "at peak rates"
     many = f"{card.num_cards:,} x {setup.card.name}" if load is not None else setup.card.name
-    words = f"{many} in mode {setup.mode}, {row.batch_size:,} pages in flight" + (" each" if card.num_cards > 1 else "")
+    words = f"{many} in mode {setup.mode}, {row.batch_size:,} pages in flight"
+    shared = setup.cards_per_model
+    if card.num_cards > shared:
+        words += " each" if shared == 1 else f" in each group of {shared} that share a model"
+    whose = "a card" if shared == 1 else f"of {shared} cards that share a model"
     rate = (
-        f"{format_number(row.state.pages_per_second)} pages/s a card {kind} "
+        f"{format_number(row.state.pages_per_second)} pages/s {whose} {kind} "
         f"({format_number(row.state.pages_per_second * SECONDS_PER_DAY, 4)} a day), "
         f"{format_number(row.state.bound_pages_per_second)} at most"
     )
     sentences = [f"{words}: {rate}."]
     if load is not None:
-        used = load / (card.num_cards * row.state.pages_per_second)
+        used = load * shared / (card.num_cards * row.state.pages_per_second)
         sentences.append(
             f"The load of {format_number(load)} pages/s takes {card.num_cards:,} "
             f"card{'s' if card.num_cards > 1 else ''}, busy {100 * used:.0f} % of the time; at least "

@@ -51,6 +51,55 @@ class RoutedModules:
 
 
 @frozen(kw_only=True)
+class ShardRule:
+    """How modules are divided among the ranks of a tensor-parallel group.
+
+    Parameters
+    ----------
+    pattern
+        Of the path of a module, a colon, and the name of its class; the first rule that fits counts, and what none fits
+        is held by every rank as a whole.
+    size
+        The constructor parameter that says how many units there are to be divided; of the module itself, or of the
+        nearest one above that has it.
+    unit
+        What these are, as a plural.
+    may_differ
+        Whether ranks may have different numbers of them, the first ones one more; else they have to divide evenly.
+    is_replicated
+        Whether each unit is held by several ranks where there are fewer units than ranks; else that is refused.
+    """
+
+    pattern: str
+    size: str
+    unit: str
+    may_differ: bool = False
+    is_replicated: bool = False
+
+
+@frozen(kw_only=True)
+class CollectiveRule:
+    """What the ranks of a tensor-parallel group send each other after a module.
+
+    Parameters
+    ----------
+    pattern
+        As of a :class:`ShardRule`.
+    is_gathered
+        Whether each rank has a part of the result that all need (all-gather), else a term of a sum (all-reduce).
+    channels
+        The constructor parameter that says how wide the result is.
+    is_of_logits
+        Whether there is a row for each position that gets logits, instead of for each token.
+    """
+
+    pattern: str
+    channels: str
+    is_gathered: bool = False
+    is_of_logits: bool = False
+
+
+@frozen(kw_only=True)
 class Serving:
     """What a serving engine runs of a model, in the names of its evaluators.
 
@@ -78,6 +127,8 @@ class Serving:
         The sizes of how many pages are in flight, and of how many share a call of ``page_stages``.
     routed
         The modules of which a token takes some.
+    shards, collectives
+        How the model is divided among cards; nothing is where these are empty.
     """
 
     repository: str
@@ -94,6 +145,8 @@ class Serving:
     batch_size: str
     page_batch_size: str
     routed: tuple[RoutedModules, ...] = ()
+    shards: tuple[ShardRule, ...] = ()
+    collectives: tuple[CollectiveRule, ...] = ()
 
     def find_mode(self, name: str) -> ServingMode:
         """Return a mode by its name.

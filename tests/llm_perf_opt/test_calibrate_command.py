@@ -11,6 +11,7 @@ import pytest
 from command_line import Run, assert_refused, run_apart
 
 from llm_perf_opt.hardware import find_hardware
+from llm_perf_opt.planning.calibration.table import read_measured_calls
 from llm_perf_opt.planning.calibration.user import serve_in
 from llm_perf_opt.planning.time import estimate_seconds, load_calibration
 from llm_perf_opt.planning.time.records import COEFFICIENTS
@@ -71,6 +72,17 @@ def test_the_picture_and_the_json(run: Run, tmp_path: Path, measurements: Path) 
     written = out.read_bytes()
     assert run(*words, "--name", "card-7").code == 0
     assert (out.read_bytes(), picture.read_bytes()) == (written, drawn)
+
+
+def test_the_sample_in_the_help_is_read(run: Run, tmp_path: Path) -> None:
+    lines = [line.strip() for line in run("calibrate", "--help").out.splitlines()]
+    start = next(number for number, line in enumerate(lines) if line.startswith("stage,"))
+    path = tmp_path / "sample.csv"
+    path.write_text("\n".join(lines[start : start + 5]) + "\n", encoding="utf-8")
+    calls = read_measured_calls(path, serve_in("deepseek-ocr", "bfloat16"))
+    assert [(call.stage, call.seconds) for call in calls] == [
+        ("step", 0.00982), ("step", 0.0114), ("prefill", 0.0682), ("vision", 0.041)
+    ]  # fmt: skip
 
 
 def test_too_few_measurements_are_refused(run: Run, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +11,8 @@ from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.suggestions import unknown_name
 
 if TYPE_CHECKING:  # it needs sympy, which a list of names does without
+    from importlib.metadata import EntryPoint
+
     from modelmeter.model.definition import Model
 
 GROUP: Final = "modelmeter.models"
@@ -143,6 +144,8 @@ def find_package(name: str = DEFAULT) -> str:
 
 
 def _find_entries() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # it takes as long as a short command
+
     entries: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
         if entries.setdefault(entry.name, entry).value != entry.value:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -60,6 +59,8 @@ def replace_files(name: str, *, makes_folders: bool = False) -> Iterator[OpenFil
     OutputError
         If a file cannot be written, or something other than a file has its name.
     """
+    from secrets import token_hex  # it brings a cryptographic library, which commands that write nothing do not need
+
     unfinished: dict[Path, Path] = {}
     made: list[Path] = []
 
@@ -74,7 +75,7 @@ def replace_files(name: str, *, makes_folders: bool = False) -> Iterator[OpenFil
                 made.extend(reversed(missing))
                 target.parent.mkdir(parents=True, exist_ok=True)
             # Known before it exists, so that an interrupt between the two leaves nothing behind.
-            beside = unfinished[target] = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+            beside = unfinished[target] = target.with_name(f".{target.name}.{token_hex(4)}.tmp")
             with beside.open("xb") as file:
                 yield file
                 file.flush()

@@ -103,7 +103,7 @@ def compile_model(
         ),
     ] = None,
 ) -> None:
-    """Compile the evaluators, the formulas as data, and the formula pages."""
+    """Compile evaluators, formulas as data, and pages."""
     from llm_perf_opt.terminal import show_progress
 
     with show_progress() as begin:

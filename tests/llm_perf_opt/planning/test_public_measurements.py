@@ -84,7 +84,7 @@ def test_a_step_launches_the_experts_that_its_token_takes() -> None:
 
 
 def test_weights_and_cache_are_those_that_engines_report() -> None:
-    """Cache tokens within 1 %, weights within 0.3 %."""
+    """Cache tokens within 1 %, weights within 0.3 %, and of one of two ranks within 0.6 %."""
     measured = read_measurements()
     for condition in read_conditions():
         if condition.quantity == "cache tokens":
@@ -92,7 +92,9 @@ def test_weights_and_cache_are_those_that_engines_report() -> None:
             assert ratio == pytest.approx(1, abs=0.01), condition.measurement_id
         if condition.quantity == "weight bytes":
             ratio = predict_memory(condition) / measured[condition.measurement_id].value
-            assert ratio == pytest.approx(1, abs=0.003), condition.measurement_id
+            # Buffers that an engine adds to every rank are twice as much of a half.
+            tolerance = 0.003 if condition.tensor_parallel == 1 else 0.006
+            assert ratio == pytest.approx(1, abs=tolerance), condition.measurement_id
 
 
 def test_every_measurement_is_predicted_or_says_why_not() -> None:

@@ -167,6 +167,8 @@ class Condition:
         The calls that it is made of.
     requests
         How many requests it has of whose way through the server it is a part.
+    tensor_parallel
+        Of bytes of weights: how many cards share the model; the bytes are those of the first one.
     utilisation
         Of cache tokens: the part of the visible memory that the engine takes.
     failure
@@ -184,6 +186,7 @@ class Condition:
     dtype: str = field(default="bfloat16", validator=rules.IDENTIFIER)
     parts: tuple[Part, ...] = field(default=(), converter=rules.as_tuple, validator=rules.sequence(rules.record(Part)))
     requests: int = field(default=0, validator=rules.whole_number())
+    tensor_parallel: int = field(default=1, validator=rules.whole_number(1))
     utilisation: float | None = field(
         default=None, converter=optional(rules.as_float), validator=rules.or_none(rules.SHARE)
     )

@@ -17,17 +17,21 @@ from tests.check_studies import check_statement, holds_at
 from llm_perf_opt.studies import list_cards
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import evaluate
-from modelmeter.scaling import Crossover, Largest, Limit, Monotone, Order, SignTable, Smallest, certificate_from_json
+from modelmeter.scaling import (
+    Crossover,
+    Largest,
+    Limit,
+    Monotone,
+    Order,
+    SignTable,
+    Smallest,
+    certificate_from_json,
+)
 from modelmeter.scaling.studies import Book, IdentifiedStatement, write_book
 from modelmeter.support.errors import CertificateError, FormulaError
 from modelmeter.support.suggestions import UnknownNameError
 
 H100 = "h100-sxm"
-
-
-@pytest.fixture(scope="module")
-def book(published: CompiledModel) -> Book:
-    return write_book(published, list_cards())
 
 
 def value_of(book: Book, name: str) -> object:

@@ -18,7 +18,8 @@ _KINDS: Final = {
     "crossover": "Thresholds", "largest": "The largest that fits", "smallest": "The first that reaches",
     "order": "How it grows", "limit": "What it tends to", "monotone": "Which way it goes", "sign": "Signs",
     "regimes": "Which is the largest", "elasticity": "How fast it grows", "rule_of_thumb": "How wrong a rule is",
-    "steps": "Where it jumps",
+    "steps": "Where it jumps", "optimum": "Where it is best", "difference": "What another costs more",
+    "regime_map": "Which is the largest, over two sizes",
 }  # fmt: skip
 
 
@@ -146,7 +147,10 @@ def _render_index(book: Book, cards: tuple[Card, ...]) -> Iterator[str]:
     yield (
         "One multiply-accumulate is 2 FLOPs; each operator reads each of its inputs and weights once and writes its "
         "output once. A roofline time is a bound from below: for each operator the larger of its arithmetic and its "
-        "memory traffic at the peak rates of the card, added up over a stage. What a card holds is all weights, the "
+        "memory traffic at the peak rates of the card, added up over a stage; its arithmetic is its matrix products at "
+        "the rate for these, and all else that it computes at the other rate. Where a statement says *compute-bound*, "
+        "it is about matrix products alone, so that only the ratio r of the card counts. What a card holds is all "
+        "weights, the "
         "cache as it is after the last step, and the activations of the stage at its peak. What fits, fits by memory "
         "alone: how long a context a model was trained for, or how many tiles its preprocessing cuts, is not part of "
         "the formulas. A sentence ends with the "

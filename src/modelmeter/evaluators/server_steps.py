@@ -15,7 +15,8 @@ from modelmeter.evaluators.spec import PackageSpec
 CHUNK = "chunk"
 STEP = "step"
 
-_DEFAULTS = {"cached_tokens": 512, "context_tokens": 913}
+DEFAULTS = {"cached_tokens": 512, "context_tokens": 913}
+"""Of the sizes that only steps have."""
 
 _SUMMARIES = {
     CHUNK: "Return the cost of a chunk of each prompt, behind positions of it that are cached.",
@@ -49,7 +50,7 @@ def _evaluate_step(spec: PackageSpec, name: str) -> Evaluator:
         notes=_NOTES[name],
         signature=Signature(
             parameters=make_parameters(
-                spec, program.inputs, {**spec.all_defaults, **_DEFAULTS}, spec.free_derivations, without_head
+                spec, program.inputs, {**spec.all_defaults, **DEFAULTS}, spec.free_derivations, without_head
             ),
             has_routing=program.calls(RoutedReads.__name__),
             constants=spec.architecture,

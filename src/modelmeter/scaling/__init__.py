@@ -85,6 +85,7 @@ from modelmeter.scaling.quantity import Quantity, largest_of, smallest_of
 from modelmeter.scaling.regime_map import RegimeMap, RegimeRows, regime_map
 from modelmeter.scaling.regimes import Regime, Regimes, regimes
 from modelmeter.scaling.rule_of_thumb import RuleOfThumb, rule_of_thumb
+from modelmeter.scaling.server_source import ServerStep, server_step
 from modelmeter.scaling.solve import solve
 from modelmeter.scaling.sources import LayerSource, Source, layer, size, stage
 from modelmeter.scaling.statement import Interval, Statement
@@ -117,6 +118,7 @@ __all__ = [
     "RegimeRows",
     "Regimes",
     "RuleOfThumb",
+    "ServerStep",
     "Sign",
     "SignTable",
     "Smallest",
@@ -143,6 +145,7 @@ __all__ = [
     "roofline_bytes",
     "roofline_of",
     "rule_of_thumb",
+    "server_step",
     "sign",
     "size",
     "smallest",

@@ -40,6 +40,10 @@ def roofline(source: Source) -> Quantity:
 
     The sum over the operators of ``max(tensor_core_flops / peak_flops, io_bytes / memory_bandwidth)``, where each
     runs as often as the model calls it. The card's rates are symbols: give them with ``at``.
+
+    Of arithmetic only matrix products count: with one rate, the answer is a formula of the card's ratio, as for "from
+    which batch on is it compute-bound". The times of studies and of reports also count all other arithmetic, at the
+    card's rate for it, and so are never less.
     """
     computing, moving = PEAK_FLOPS.formula, MEMORY_BANDWIDTH.formula
     time = sympy.Add(

@@ -10,12 +10,13 @@ from attrs import frozen
 
 from modelmeter.scaling import normal_form
 from modelmeter.scaling.certificate import SignTable
-from modelmeter.scaling.closed_form import ClosedForm, leave_brackets, replay_closed_form, solve_at_least_zero
+from modelmeter.scaling.closed_form import ClosedForm, replay_closed_form, solve_at_least_zero
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, of_one_unit
 from modelmeter.scaling.question import Bounds, Question, ask, read_sign_form, term_of
 from modelmeter.scaling.roots import find_root, round_root
+from modelmeter.scaling.settle import leave_brackets
 from modelmeter.scaling.signs import SignInterval, Signs, find_signs, read_signs
 from modelmeter.scaling.statement import Interval, Statement, expect_answer, expect_only, expect_range, hedge
 

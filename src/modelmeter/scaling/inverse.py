@@ -11,13 +11,14 @@ from attrs import frozen
 
 from modelmeter.scaling import normal_form
 from modelmeter.scaling.certificate import SignTable
-from modelmeter.scaling.closed_form import ClosedForm, leave_brackets, replay_closed_form, solve_at_least_zero
+from modelmeter.scaling.closed_form import ClosedForm, replay_closed_form, solve_at_least_zero
 from modelmeter.scaling.crossover import compare
 from modelmeter.scaling.domain import Range
 from modelmeter.scaling.normal_form import NormalForm
 from modelmeter.scaling.quantity import Operand, Quantity, of_one_unit
 from modelmeter.scaling.question import Bounds, Question, ask, term_of
 from modelmeter.scaling.roots import find_root, round_root
+from modelmeter.scaling.settle import leave_brackets
 from modelmeter.scaling.signs import Signs, find_signs, read_signs
 from modelmeter.scaling.statement import Interval, Statement, expect_answer, expect_only, expect_range, hedge
 from modelmeter.support.errors import FormulaError

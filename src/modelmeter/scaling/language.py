@@ -15,6 +15,7 @@ from lark.visitors import Transformer_NonRecursive
 
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity, as_quantity, largest_of, of_one_unit, smallest_of
+from modelmeter.scaling.server_source import ServerStep, read_server_steps, server_step
 from modelmeter.scaling.sources import LayerSource, Source, layer, size, stage
 from modelmeter.support.errors import QuestionError
 from modelmeter.support.suggestions import unknown_name
@@ -90,7 +91,7 @@ class _Names:
 
 
 _Node: TypeAlias = Quantity | Fraction
-_Source: TypeAlias = Source | LayerSource | _Names
+_Source: TypeAlias = Source | LayerSource | ServerStep | _Names
 
 
 @v_args(inline=True)
@@ -154,10 +155,13 @@ class _Builder(Transformer_NonRecursive[Token, Any]):
             return _Names(name, self._own)
         if name in self._model.stages:
             return stage(self._model, name)
+        if name in read_server_steps(self._model):
+            return server_step(self._model, name)
         if name in self._model.defaults:
             return size(self._model, name)
         prefixes = dict.fromkeys(each.split(".")[0] for each in self._own)
-        raise unknown_name("stage or size", name, (*self._model.stages, *prefixes, *self._model.defaults))
+        known = (*self._model.stages, *read_server_steps(self._model), *prefixes, *self._model.defaults)
+        raise unknown_name("stage or size", name, known)
 
     def layer(self, name: Token) -> LayerSource:
         return layer(self._model, str(name))

@@ -10,11 +10,12 @@ from attrs import evolve, field, frozen
 
 from modelmeter.scaling import normal_form
 from modelmeter.scaling.certificate import Certificate, SignTable
-from modelmeter.scaling.closed_form import ClosedForm, leave_brackets, solve_at_least_zero
+from modelmeter.scaling.closed_form import ClosedForm, solve_at_least_zero
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
 from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
 from modelmeter.scaling.regimes import Goal, Regime, Regimes, over_one_denominator, regimes
+from modelmeter.scaling.settle import leave_brackets
 from modelmeter.scaling.shift import replace
 from modelmeter.scaling.statement import Statement, expect_answer, expect_only, symbols_of
 from modelmeter.scaling.terms import Term

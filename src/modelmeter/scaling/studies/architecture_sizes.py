@@ -10,11 +10,15 @@ from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.question import ask
 from modelmeter.scaling.studies.asking import Worded, ask_monotone, ask_order
+from modelmeter.scaling.studies.asking_choices import ask_difference
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
-from modelmeter.scaling.studies.pictures import values_at
+from modelmeter.scaling.studies.pictures import values_at, write_where
 from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, Study, StudyTable, Subject
+from modelmeter.scaling.studies.words import METRIC_WORDS
 
 ID: Final = "architecture"
+_BATCH: Final = "batch_size"
+_HELD: Final = ("weight_bytes", "kv_cache_bytes")
 _METRICS: Final = (
     (REQUEST, "weight_bytes"), (REQUEST, "kv_cache_bytes"), (REQUEST, "tensor_core_flops"), (REQUEST, "io_bytes"),
 )  # fmt: skip
@@ -23,6 +27,7 @@ _METRICS: Final = (
 def _find(subject: Subject) -> Iterator[Finding]:
     model = subject.model
     rows: list[tuple[Cell, ...]] = []
+    varied: list[Worded] = []
     for over in model.architecture.dimension_values():
         for stage, metric in _METRICS:
             worded = stage_metric(model, stage, metric)
@@ -30,13 +35,15 @@ def _find(subject: Subject) -> Iterator[Finding]:
                 continue
             yield _ask_growth(model, stage, metric, worded, over)
             rows += _vary(model, stage, metric, over)
+            varied.append(worded)
+        yield from _compare_half(model, over)
     yield StudyTable(
         name="half-and-double", title="What half or twice a size changes, all others as they are",
         columns=(
             Column(name="size"), Column(name="metric"), Column(name="value"), Column(name="cost"),
             Column(name="cost_of_this_model"), Column(name="ratio"),
         ),
-        rows=tuple(rows),
+        rows=tuple(rows), where=write_where(varied, ""),
     )  # fmt: skip
 
 
@@ -48,6 +55,23 @@ def _ask_growth(model: CompiledFormulas, stage: str, metric: str, worded: Worded
         return ask_order(name, worded, over)
     end = 2 * model.defaults[over] if allowed.last is None else allowed.last
     return ask_monotone(name, worded, over, bounds={over: (allowed.first, end)})
+
+
+def _compare_half(model: CompiledFormulas, over: str) -> Iterator[IdentifiedStatement]:
+    """Yield what half of a size changes, stage by stage, where the model allows it and the batch matters."""
+    half = model.defaults[over] // 2
+    if _BATCH not in model.defaults:
+        return
+    for metric in ("weight_bytes", "tensor_core_flops", "kv_cache_bytes"):
+        # What is held is held once, whatever the stages that use it.
+        names = (REQUEST,) if metric in _HELD else model.definition.stage_names
+        whole = {name: stage_metric(model, name, metric) for name in names}
+        moving = {name: each for name, each in whole.items() if depends_on(each.quantity, over)}
+        if not moving or half not in ask([each.quantity for each in moving.values()], over).range:
+            continue
+        less = {name: stage_metric(model, name, metric, **{over: half}) for name in moving}
+        said = (f"{METRIC_WORDS[metric]} of the model", f"that with {over} = {half:,}")
+        yield ask_difference(f"{ID}/half-{slug(over)}-{slug(metric)}", moving, less, _BATCH, said)
 
 
 def _vary(model: CompiledFormulas, stage: str, metric: str, over: str) -> Iterator[tuple[Cell, ...]]:

@@ -58,15 +58,15 @@ def ask_crossover(id_: str, a: Worded, b: Worded, over: str, *, bounds: Bounds |
     found = without_sizes(with_domain(found, {**a.fixed, **b.fixed}), _find_differing(a, b, over))
     claim = f"{a.words} is at least {b.words}"
     text = {
-        "always": f"at every {over}, {claim}",
-        "never": f"at every {over}, {a.words} is less than {b.words}",
+        "always": f"{claim} at every {over}",
+        "never": f"{a.words} is less than {b.words} at every {over}",
         "by residue": f"from some {over} on, {claim} on some residue classes of {over} only",
         "only": f"{claim} only {words.write_intervals(found.holds)} of {over}, and at no larger one",
     }.get(found.outcome)
     if text is None and found.value is not None:
         before = found.holds[:-1]
         earlier = f"before that only {words.write_intervals(before)}" if before else "not before"
-        text = f"from {words.write_size(over, found.value, sizes)} on, and {earlier}, {claim}"
+        text = f"{claim} from {words.write_size(over, found.value, sizes)} on, and {earlier}"
     is_open = found.outcome == "by residue"
     return IdentifiedStatement(
         id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(str(text), found, sizes),

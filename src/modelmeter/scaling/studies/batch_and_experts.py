@@ -7,10 +7,20 @@ from fractions import Fraction
 from typing import Final
 
 from modelmeter.model.stages import REQUEST
+from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies import growth, memory
 from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_limit, ask_smallest, budget
+from modelmeter.scaling.studies.asking_choices import ask_map
 from modelmeter.scaling.studies.experts import RoutedModule, list_routed, read_share
-from modelmeter.scaling.studies.parts import depends_on, list_products, row_metric, stage_metric, stage_words
+from modelmeter.scaling.studies.parts import (
+    depends_on,
+    find_output_size,
+    list_products,
+    row_metric,
+    slug,
+    stage_metric,
+    stage_words,
+)
 from modelmeter.scaling.studies.pictures import draw, log_range, tabulate
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import Finding, Mark, Study, Subject
@@ -19,6 +29,10 @@ from modelmeter.scaling.studies.words import write_percent, write_rounded
 
 ID: Final = "batch-and-experts"
 _OVER: Final = "batch_size"
+_MOST_ROWS: Final = 32
+_LARGEST: Final = {
+    "tensor_core_flops": "the most work of matrix products (FLOPs)", "io_bytes": "the most memory traffic (bytes)",
+}  # fmt: skip
 _SHARES: Final = (Fraction(1, 2), Fraction(9, 10), Fraction(99, 100), Fraction(999, 1000))
 """Not all of them: an expectation never reaches that, only its rounding does."""
 
@@ -28,6 +42,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
     yield from growth.list_closed_forms(model, _OVER, ("tensor_core_flops", "io_bytes", "kv_cache_bytes"))
     yield from growth.list_orders(ID, model, _OVER, ("io_bytes", "fused_io_bytes"))
     yield from growth.compare_stages(ID, model, _OVER, ("tensor_core_flops", "io_bytes"))
+    yield from _map_stages(model)
     cache, weights = (stage_metric(model, REQUEST, metric) for metric in ("kv_cache_bytes", "weight_bytes"))
     yield ask_crossover(f"{ID}/cache-over-weights", cache, weights, _OVER)
     for routed in list_routed(model):
@@ -65,6 +80,18 @@ def _find(subject: Subject) -> Iterator[Finding]:
         },
         _OVER, log_range(1, 1024),
     )  # fmt: skip
+
+
+def _map_stages(model: CompiledFormulas) -> Iterator[Finding]:
+    """Yield which stage costs most over batches and outputs together."""
+    along = find_output_size(model)
+    for metric in ("tensor_core_flops", "io_bytes"):
+        stages = {name: stage_metric(model, name, metric) for name in model.definition.stage_names}
+        moving = {name for name, each in stages.items() if along and depends_on(each.quantity, along)}
+        if along is None or not moving or len(stages) == 1:
+            continue
+        bounds = {_OVER: (1, _MOST_ROWS), along: (model.definition.dimensions.describe(along).minimum, None)}
+        yield ask_map(f"{ID}/stages-{slug(metric)}", stages, (_OVER, along), f"{_LARGEST[metric]}", bounds=bounds)
 
 
 def _ask_experts(subject: Subject, routed: RoutedModule) -> Iterator[Finding]:

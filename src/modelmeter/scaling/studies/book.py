@@ -10,6 +10,7 @@ from modelmeter.scaling.studies import (
     architecture_sizes,
     batch_and_experts,
     cards,
+    chunked_prefill,
     output_length,
     precision,
     prompt_length,
@@ -23,8 +24,8 @@ from modelmeter.scaling.studies.records import Study, Subject
 from modelmeter.support.suggestions import unknown_name
 
 GENERAL: Final[tuple[Study, ...]] = (
-    what_to_optimise.STUDY, prompt_length.STUDY, output_length.STUDY, batch_and_experts.STUDY, precision.STUDY,
-    cards.STUDY, training.STUDY, rules_of_thumb.STUDY, architecture_sizes.STUDY,
+    what_to_optimise.STUDY, prompt_length.STUDY, chunked_prefill.STUDY, output_length.STUDY, batch_and_experts.STUDY,
+    precision.STUDY, cards.STUDY, training.STUDY, rules_of_thumb.STUDY, architecture_sizes.STUDY,
 )  # fmt: skip
 """The studies of any model, in the order of a book."""
 

@@ -13,11 +13,22 @@ from modelmeter.scaling import stage
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth, ask_largest, ask_monotone
+from modelmeter.scaling.studies.asking_choices import ask_cheapest, ask_difference, ask_optimum
 from modelmeter.scaling.studies.asking_more import ask_steps
 from modelmeter.scaling.studies.memory import budget_of
 from modelmeter.scaling.studies.parts import slug, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, tabulate, values_at, write_where
-from modelmeter.scaling.studies.records import Cell, ClosedForm, Column, Finding, Study, StudyTable, Subject
+from modelmeter.scaling.studies.records import (
+    Cell,
+    ClosedForm,
+    Column,
+    Finding,
+    IdentifiedStatement,
+    Study,
+    StudyTable,
+    Subject,
+)
+from modelmeter.scaling.studies.words import METRIC_WORDS
 
 ID: Final = "resolution-and-modes"
 
@@ -44,6 +55,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
         for metric in ("tensor_core_flops", "io_bytes", "kv_cache_bytes", PEAK):
             dear, cheap = (_in_mode(model, REQUEST, metric, mode) for mode in (other, one))
             yield ask_crossover(f"{ID}/{other}-over-{one}-{slug(metric)}", dear, cheap, _TEXT)
+    yield from _compare_modes(model)
     for mode in MODES:
         for metric in ("tensor_core_flops", "io_bytes"):
             decode = _in_mode(model, "decode", metric, mode)
@@ -98,10 +110,37 @@ def _find_modes(model: CompiledFormulas) -> Iterator[Finding]:
             Column(name="decode_tensor_core_flops", unit="FLOPs"), Column(name="request_io_bytes", unit="bytes"),
             Column(name="request_kv_cache_bytes", unit="bytes"), Column(name=f"request_{PEAK}", unit="bytes"),
         ),
-        rows=tuple(rows),
+        rows=tuple(rows), where=write_where([_in_mode(model, REQUEST, "io_bytes", mode) for mode in MODES], _TEXT),
     )  # fmt: skip
     lines = {mode: _in_mode(model, REQUEST, "tensor_core_flops", mode) for mode in MODES}
     yield draw("modes", "Matrix products of a request in each mode", lines, _TEXT, "FLOPs", log_range(16, 2**14))
+
+
+def _compare_modes(model: CompiledFormulas) -> Iterator[Finding]:
+    """Yield what a mode costs more than the one before, stage by stage, and which costs least per image token."""
+    stages = model.definition.stage_names
+    for metric in ("tensor_core_flops", "io_bytes"):
+        for one, other in pairwise(MODES):
+            dear, cheap = ({name: _in_mode(model, name, metric, mode) for name in stages} for mode in (other, one))
+            said = (f"{METRIC_WORDS[metric]} of a request in mode {other}", f"that in mode {one}")
+            yield ask_difference(f"{ID}/{other}-less-{one}-{slug(metric)}", dear, cheap, _TEXT, said)
+        per_token = {mode: _per_token(model, REQUEST, metric, MODES[mode]) for mode in MODES}
+        said_of = f"{METRIC_WORDS[metric]} of a request per image token"
+        yield ask_cheapest(f"{ID}/per-token-{slug(metric)}", per_token, _TEXT, said_of.removeprefix("the "))
+
+
+def _per_token(model: CompiledFormulas, name: str, metric: str, sizes: Mapping[str, int]) -> Worded:
+    cost, tokens = stage_metric(model, name, metric, **sizes), tokens_of(model)
+    return Worded(cost.quantity / tokens.quantity.at(**sizes), f"{cost.words}, per image token,")
+
+
+def ask_best_side(
+    study: str, model: CompiledFormulas, over: str, bounds: tuple[int, int], parts: tuple[tuple[str, str], ...]
+) -> Iterator[IdentifiedStatement]:
+    """Yield at which size a stage costs least per image token."""
+    for name, metric in parts:
+        cost = _per_token(model, name, metric, {})
+        yield ask_optimum(f"{study}/{name}-{slug(metric)}-per-token", cost, over, bounds={over: bounds})
 
 
 def _find_sides(model: CompiledFormulas) -> Iterator[Finding]:
@@ -124,6 +163,8 @@ def _find_sides(model: CompiledFormulas) -> Iterator[Finding]:
         yield ask_monotone(
             f"{ID}/vision-work", stage_metric(model, "vision", "tensor_core_flops"), over, bounds={over: (16, 2048)}
         )
+        parts = (("vision", "tensor_core_flops"), ("vision", "io_bytes"), ("prefill", "io_bytes"))
+        yield from ask_best_side(ID, model, over, (256, 2048), parts)
         yield tabulate(
             f"over-{slug(over)}", f"Over {over}",
             {
@@ -142,7 +183,7 @@ STUDY: Final = Study(
     question="What does a sharper view of a page cost in each stage, and from which text length on does it not matter?",
     answers=(
         r"resolution-and-modes/(tiny|base|gundam)-decode-over-vision-tensor-core-flops/crossover/max_new_tokens",
-        r"resolution-and-modes/gundam-over-large-tensor-core-flops/crossover/max_new_tokens",
+        r"resolution-and-modes/per-token-tensor-core-flops/regimes/max_new_tokens",
     ),
     find=_find,
 )  # fmt: skip

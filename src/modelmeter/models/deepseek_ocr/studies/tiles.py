@@ -7,16 +7,19 @@ from typing import Final
 
 from modelmeter.core.metrics import PEAK
 from modelmeter.models.deepseek_ocr.image_preprocessing import MAX_TILES, PREPROCESSINGS
-from modelmeter.models.deepseek_ocr.studies.resolution import tokens_of
+from modelmeter.models.deepseek_ocr.studies.resolution import ask_best_side, tokens_of
 from modelmeter.scaling.studies import memory
 from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth, ask_which
 from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
-from modelmeter.scaling.studies.pictures import draw, values_at
+from modelmeter.scaling.studies.pictures import draw, values_at, write_where
 from modelmeter.scaling.studies.records import Cell, Column, Finding, Study, StudyTable, Subject
 
 ID: Final = "tiles"
 _SIDES: Final = ("num_width_tiles", "num_height_tiles")
 
+_PER_TOKEN: Final = (
+    ("vision", "tensor_core_flops"), ("vision", "io_bytes"), ("prefill", "io_bytes"), ("decode", "io_bytes"),
+)  # fmt: skip
 _STAGES: Final = ("vision", "projector", "prefill", "decode")
 
 
@@ -34,6 +37,8 @@ def _find(subject: Subject) -> Iterator[Finding]:
             first, second = (stage_metric(model, name, "tensor_core_flops") for name in (one, other))
             yield ask_which(f"{ID}/{one}-over-{other}", f"{ID}/{other}-over-{one}", first, second, over)
         yield from memory.list_largest(ID, subject, over)
+        most = MAX_TILES // max(model.defaults[side] for side in _SIDES if side != over)
+        yield from ask_best_side(ID, model, over, (1, most), _PER_TOKEN)
     rules = " and ".join(f"{program.max_tiles} (`{program.name}`)" for program in PREPROCESSINGS.values())
     yield f"The vendor's preprocessing cuts a page into at most {rules} tiles: what fits beyond is the formulas' alone."
     grids = [
@@ -79,7 +84,10 @@ def _tabulate(subject: Subject, tokens: Worded, grids: list[tuple[int, int]]) ->
         *(Column(name=side, unit="tiles") for side in _SIDES), Column(name="image_tokens", unit="tokens"),
         *(Column(name=f"{name}_tensor_core_flops", unit="FLOPs") for name in _STAGES),
     )  # fmt: skip
-    return StudyTable(name="grids", title="Grids of up to 9 tiles, 1,024 new tokens", columns=columns, rows=tuple(rows))
+    where = write_where([_in_grid(subject, "io_bytes", *grid) for grid in grids], "max_new_tokens")
+    return StudyTable(
+        name="grids", title="Grids of up to 9 tiles, 1,024 new tokens", columns=columns, rows=tuple(rows), where=where
+    )
 
 
 STUDY: Final = Study(

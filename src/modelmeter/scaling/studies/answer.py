@@ -105,8 +105,8 @@ def _name_cards(answers: Sequence[Answer], every: Sequence[Answer]) -> str:
     return ", ".join(each.card.name for each in answers)
 
 
-def say_time(model: CompiledFormulas, answers: Sequence[Answer], output: Mapping[str, int]) -> Iterator[str]:
-    """Yield which stage to optimise, cards of one answer together, and what changes that."""
+def say_time(model: CompiledFormulas, answers: Sequence[Answer], output: Mapping[str, int], also: str) -> Iterator[str]:
+    """Yield which stage to optimise, cards of one answer together, and what changes that; ``also``: other sizes."""
     groups: dict[tuple[str, tuple[str, ...], str], list[Answer]] = {}
     for each in answers:
         key = (each.first, tuple(stage for _, stage, _ in each.changes[:1]), each.before[1] if each.before else "")
@@ -116,7 +116,7 @@ def say_time(model: CompiledFormulas, answers: Sequence[Answer], output: Mapping
         text = (
             f"On {_name_cards(group, answers)}, at {_say_sizes(model, {'batch_size': 1, **output})}, optimise "
             f"**{first}**: it takes {write_span([each.share for each in group], write_share)} of the roofline time of "
-            f"{write_span([each.seconds for each in group], write_three_digits)} s. "
+            f"{write_span([each.seconds for each in group], write_three_digits)} s (with {also}). "
         )
         if then:
             text += (
@@ -149,7 +149,11 @@ def say_memory(model: CompiledFormulas, answers: Sequence[Answer], output: Mappi
             limits = [each.fits[variant] for each in group]
             fits = write_span([each.largest for each in limits], write_count)
             extra = {"logits_tokens": 1} if variant == "last-logits" else {}
-            verb = f"with `logits_tokens=1` {fits} do" if extra else f"{fits} {unit} fit"
+            verb = (
+                f"with logits of the last position only (`logits_tokens=1`) {fits} do"
+                if extra
+                else f"{fits} {unit} fit"
+            )
             stage = limits[0].binds.partition(",")[0]
             holder = ""
             if stage in model.peaks and limits[0].largest > 0:

@@ -133,14 +133,19 @@ def _find(subject: Subject) -> Iterator[Finding]:
 
 
 def _say_rows(rows: Sequence[tuple[Cell, ...]]) -> Iterator[str]:
-    """Yield the range of the table for each card, and how many layers never are bound by compute."""
-    for card in dict.fromkeys(row[0] for row in rows):
+    """Yield the range of the table, and how many layers never are bound by compute, cards of one answer together."""
+    groups: dict[tuple[int, int], list[tuple[str, list[int]]]] = {}
+    for card in dict.fromkeys(str(row[0]) for row in rows):
         found = [row[-1] for row in rows if row[0] == card]
         numbers = [each for each in found if isinstance(each, int)]
-        never = sum(each == "never" for each in found)
+        key = (len(found), sum(each == "never" for each in found))
+        groups.setdefault(key, []).append((card, numbers))
+    for (count, never), group in groups.items():
+        numbers = [each for _, listed in group for each in listed]
+        cards = ", ".join(card for card, _ in group) if len(groups) > 1 else f"each of the {len(group)} cards"
         if numbers:
-            text = f"On {card}, {len(numbers)} of {len(found)} linear layers are bound by compute from "
-            text += f"{min(numbers):,} to {max(numbers):,} rows on, by their channels"
+            text = f"On {cards}, {count - never} of {count} linear layers are bound by compute, from {min(numbers):,} "
+            text += f"to {max(numbers):,} rows on, by their channels and by the card"
             yield text + (f"; {never} never are." if never else ".")
 
 

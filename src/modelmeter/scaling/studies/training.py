@@ -17,6 +17,7 @@ from modelmeter.scaling.studies.words import METRIC_WORDS
 
 ID: Final = "training"
 _OVERS: Final = ("batch_size", "seq_len")
+_TIMES: Final = {2: "two", 3: "three", 4: "four"}
 _METRICS: Final = ("tensor_core_flops", "cuda_core_flops", "activation_bytes")
 
 
@@ -40,8 +41,8 @@ def _find(subject: Subject) -> Iterator[Finding]:
         for metric, worded in step.items():
             if depends_on(worded.quantity, over):
                 yield ask_growth(f"{ID}/{slug(metric)}", worded, over)
-        for times in (Fraction(2), Fraction(3), Fraction(4)):
-            several = Worded(forward.quantity * times, f"{times} times {forward.words}")
+        for times, word in _TIMES.items():
+            several = Worded(forward.quantity * Fraction(times), f"{word} times {forward.words}")
             yield ask_which(f"{ID}/step-over-{times}-forwards", f"{ID}/{times}-forwards-over-step", work, several, over)
         yield ask_crossover(f"{ID}/step-over-request", work, request, over)
     lines = {"training step": work, "forward": forward, "request": request}

@@ -19,6 +19,7 @@ from modelmeter.scaling.studies.pictures import draw, log_range, values_at
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, Study, StudyTable, Subject
 from modelmeter.scaling.studies.roofline import read_work, stage_time
+from modelmeter.scaling.studies.words import write_fixed
 
 ID: Final = "what-to-optimise"
 
@@ -79,7 +80,9 @@ def _find(subject: Subject) -> Iterator[Finding]:
             title = f"Roofline times of the stages on {card.name}, up to the largest batch that fits"
             largest = max((each.largest for each in fits.values()), default=0)
             pictures.append(draw("times", title, times, "batch_size", "s", log_range(1, max(2, largest))))
-    yield from answer.say_time(model, answers, output)
+    fixed = {size: value for each in work.values() for size, value in each.fixed.items() if size not in output}
+    also = write_fixed(fixed, model.definition.dimensions.settable)
+    yield from answer.say_time(model, answers, output, also)
     for name in dict.fromkeys(each.first for each in answers):
         yield from what_helps.list_helps(ID, model, subject.cards, name, output)
     yield from answer.say_memory(model, answers, output)

@@ -152,7 +152,8 @@ def test_someone_with_only_the_pages_knows_what_to_optimise(book: Book) -> None:
     assert re.search(r"`mlp.experts` \d+% \([\d,]+ bytes\)", short)
     assert re.search(r"weight_bits = 8 makes it 1\.\d+ times as fast", short)
     assert re.search(r"max_new_tokens = 1,200 tokens, \d+ to \d+ pages fit, where \*\*prefill\*\* binds", short)
-    assert re.search(r"with `logits_tokens=1` \d+ to \d+ do, where \*\*\w+\*\* binds, whose peak is at `", short)
+    only = r"with logits of the last position only \(`logits_tokens=1`\)"
+    assert re.search(only + r" \d+ to \d+ do, where \*\*\w+\*\* binds, whose peak is at `", short)
     assert short.count("Without that peak") == 1
     for card in ("NVIDIA H100 SXM5 80GB", "NVIDIA L40S 48GB"):
         (row,) = (line for line in index.splitlines() if line.startswith(f"| the {card} | decode"))

@@ -50,15 +50,15 @@ def _find(subject: Subject) -> Iterator[Finding]:
 
 def _rule(model: CompiledFormulas, formula: sympy.Expr, text: str, unit: str = "FLOPs") -> Worded:
     context = stage(model, REQUEST).metric("tensor_core_flops").context
-    return Worded(Quantity(formula=formula, name=text, unit=unit, context=context), text)
+    return Worded(Quantity(formula=formula, name=text, unit=unit, context=context), f"the rule of {text}")
 
 
 def _ask_errors(name: str, exact: Worded, rule: Worded, over: str) -> Iterator[Finding]:
     """Yield from where on the exact cost is more than the rule by so much."""
     yield ask_rule(f"{ID}/{name}-error", rule, exact, over, bounds={over: (1, _LONGEST)})
     for error in _ERRORS:
-        more = Worded(rule.quantity * (1 + error), f"{write_percent(1 + error)} of {rule.words}")
-        less = Worded(rule.quantity * (1 - error), f"{write_percent(1 - error)} of {rule.words}")
+        more = Worded(rule.quantity * (1 + error), f"{rule.words} x {write_percent(1 + error)}")
+        less = Worded(rule.quantity * (1 - error), f"{rule.words} x {write_percent(1 - error)}")
         low, high = (f"{ID}/{name}-{way}-by-{error.numerator}-of-{error.denominator}" for way in ("low", "high"))
         found = [ask_crossover(low, exact, more, over)]
         if error < 1:

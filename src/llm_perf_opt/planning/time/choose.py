@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final, get_args
 
 from llm_perf_opt.data import HardwareSpec
@@ -30,7 +31,15 @@ def load_calibration(name_or_path: str) -> Calibration:
     RecordError
         If the file cannot be read or holds no valid calibration.
     """
+    if name_or_path in list_calibrations():
+        return _load_shipped(name_or_path)
     return find_record(name_or_path, "calibration", _PACKAGE, Calibration)
+
+
+@cache
+def _load_shipped(name: str) -> Calibration:
+    """Return a shipped calibration; it is read once, as plans of many cards choose again and again."""
+    return find_record(name, "calibration", _PACKAGE, Calibration)
 
 
 def choose_calibration(card: HardwareSpec, engine: str) -> Calibration:

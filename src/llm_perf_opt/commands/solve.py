@@ -32,8 +32,8 @@ def solve(
         typer.Argument(
             metavar="QUESTION",
             help="A >= B: from where on; A <= B: up to where; A alone: how it grows. Write STAGE.METRIC, "
-            "STAGE.modules(PATTERN).METRIC, STAGE.operator(NAME).METRIC, layer(NAME).METRIC, sizes, numbers "
-            "(80GiB, 3e12 FLOP), + - * / ( ) max(,) min(,), and with --hardware card.NAME.",
+            "STAGE.modules(PATTERN).METRIC, STAGE.operator(NAME).METRIC, layer(NAME).METRIC, step.METRIC, sizes, "
+            "numbers (80GiB, 3e12 FLOP), + - * / ( ) max(,) min(,), and with --hardware card.NAME.",
         ),
     ],
     arguments: Annotated[
@@ -71,7 +71,7 @@ def solve(
         raise WorkloadError("the question is about a card", place="card", remedy="choose one: --hardware h100-sxm")
     found = answer(
         question, compiled, over, own=own, bounds=None if first is last is None else {over: (first, last)},
-        **read_sizes(arguments or [], compiled, with_layers="layer(" in question),
+        **read_sizes(arguments or [], compiled, question),
     )  # fmt: skip
     found.check()
     if as_json:
@@ -105,8 +105,8 @@ def list_numbers(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:
     return {f"card.{name}": Quantity(number, f"card.{name}", unit) for name, (number, unit) in numbers.items()}
 
 
-def read_sizes(assignments: list[str], model: CompiledModel, *, with_layers: bool) -> dict[str, int | Fraction]:
-    """Return sizes that are written ``key=value``: those of a workload, and of layer classes where one is asked about.
+def read_sizes(assignments: list[str], model: CompiledModel, question: str) -> dict[str, int | Fraction]:
+    """Return sizes that are written ``key=value``: of a workload, and of a layer or a step that is asked about.
 
     Raises
     ------
@@ -116,10 +116,14 @@ def read_sizes(assignments: list[str], model: CompiledModel, *, with_layers: boo
         If one is not written so, is given twice, or is no number.
     """
     from llm_perf_opt.arguments import parse_arguments
+    from modelmeter.evaluators.server_steps import DEFAULTS
+    from modelmeter.scaling.server_source import read_server_steps
 
     loop = model.definition.loop
     sizes = [name for name in model.defaults if loop is None or name != loop.index.name]
-    if with_layers:
+    if any(f"{name}." in question for name in read_server_steps(model)):
+        sizes += DEFAULTS
+    if "layer(" in question:
         sizes += [name for entry in model.catalogue for name in entry.sizes if name not in sizes]
     found = parse_arguments(assignments, dict.fromkeys(sizes), "size")
     return {name: value for name, value in found.items() if not isinstance(value, str)}

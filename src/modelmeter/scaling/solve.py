@@ -77,9 +77,17 @@ def _put(comparison: Comparison, sizes: Mapping[str, Any]) -> Comparison:
         return comparison
     if not left.context.defaults and (right is None or not right.context.defaults):
         raise QuestionError("sizes are given, but the question is not about a model", found=", ".join(sizes))
-    return Comparison(_at(left, sizes), comparison.relation, None if right is None else _at(right, sizes))
+    sides = [side for side in (left, right) if side is not None and side.context.defaults]
+    unknown = {name: value for name, value in sizes.items() if not any(side.has_size(name) for side in sides)}
+    return Comparison(
+        _at(left, sizes, unknown), comparison.relation, None if right is None else _at(right, sizes, unknown)
+    )
 
 
-def _at(side: Quantity, sizes: Mapping[str, Any]) -> Quantity:
-    """Return one side at sizes, under its own name: the domain of the answer says the sizes."""
-    return side.at(**sizes).named(side.name) if side.context.defaults else side
+def _at(side: Quantity, sizes: Mapping[str, Any], unknown: Mapping[str, Any]) -> Quantity:
+    """Return one side at the sizes that it has, under its own name: the domain of the answer says the sizes.
+
+    What no side has is asked for, too, so that the error says which names there are.
+    """
+    own = {name: value for name, value in sizes.items() if side.has_size(name)} | dict(unknown)
+    return side.at(**own).named(side.name) if side.context.defaults else side

@@ -48,7 +48,7 @@ def make_plan(draw: Draw) -> Case:
         arguments += ["--workload", make_workload(draw, files)]
     arguments += [
         "--card",
-        make_card(draw, files) if draw.chance(0.3) else draw.choice(("h100-sxm", "l4", "apple-m1-max")),
+        make_card(draw, files) if draw.chance(0.15) else draw.choice(("h100-sxm", "l4", "apple-m1-max")),
     ]
     for option, values in (
         ("--pages-per-day", _NUMBERS), ("--pages-per-second", _NUMBERS), ("--max-latency", _NUMBERS),
@@ -59,7 +59,7 @@ def make_plan(draw: Draw) -> Case:
         ("--dtype", ("bfloat16", "float32", "int8", "fp8")), ("--logits", ("last", "all", "some")),
         ("--tensor-parallel", SIZES), ("--expert-parallel", SIZES), ("--burstiness", _NUMBERS), ("--seed", SIZES),
     ):  # fmt: skip
-        if draw.chance(0.12):
+        if draw.chance(0.05):
             arguments += [option, draw.choice(values) if draw.chance(0.9) else draw.text()]
     if "prices.yaml" in arguments:
         files["prices.yaml"] = make_file(draw, _BOOK, is_yaml=True, share_valid=0.3)
@@ -76,7 +76,7 @@ def _make_pages(draw: Draw, files: dict[str, Content]) -> str:
     header = draw.choice(_HEADERS) if draw.chance(0.4) else _HEADERS[0]
     lines = [header]
     for _ in range(draw.choice((0, 1, 1, 2, 5))):
-        cells = [draw.choice(_SIDES) if draw.chance(0.9) else draw.choice(SIZES) for _ in range(header.count(",") + 1)]
+        cells = [draw.choice(_SIDES) if draw.chance(0.97) else draw.choice(SIZES) for _ in range(header.count(",") + 1)]
         lines.append(",".join(cells))
     text = draw.choice(("\n", "\n", "\r\n")).join(lines)
     files["pages.csv"] = (draw.scribble(text) if draw.chance(0.2) else text).encode("utf-8", "surrogateescape")

@@ -36,6 +36,7 @@ _LIMITS: Final = {
     "width": LARGEST_SIDE, "height": LARGEST_SIDE, "output_tokens": MOST_TOKENS, "count": LARGEST_COUNT,
 }  # fmt: skip
 _MOST_DIGITS: Final = 18
+_LONGEST_LINE: Final = 2**16
 _REMEMBERED: Final = 2**17
 """Pages whose views are remembered, so that memory is bounded whatever a file holds."""
 
@@ -139,7 +140,7 @@ def read_pages(path: str | os.PathLike[str]) -> Iterator[Page]:
         range; the message names the row, the first one being 1, and the column.
     """
     with _open_csv(path) as file:
-        rows = csv.reader(file)
+        rows = csv.reader(_read_lines(file, str(path)))
         header = next(rows, None)
         if not header:
             raise RecordError("there is no row that names the columns", place=str(path), expected=_expect_columns())
@@ -185,6 +186,17 @@ def _open_csv(path: str | os.PathLike[str]) -> Iterator[TextIO]:
         raise RecordError("the pages cannot be read", place=str(path), found=describe_failure(error)) from None
     except (UnicodeDecodeError, csv.Error, ValueError) as error:
         raise RecordError("this is no CSV", place=str(path), found=str(error)) from None
+
+
+def _read_lines(file: TextIO, path: str) -> Iterator[str]:
+    """Yield the lines of a file; a device without an end has one that is too long."""
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise RecordError(
+                "this is no CSV", place=path, expected=f"lines of less than {_LONGEST_LINE} characters",
+                found="a longer one",
+            )  # fmt: skip
+        yield line
 
 
 def _find_columns(header: list[str], path: str) -> dict[str, int]:

@@ -59,6 +59,7 @@ def test_columns_may_have_any_order_and_their_other_names(tmp_path: Path, text: 
         ("width,height,output_tokens\n67108865,5,1\n", "row 2: the value of width is wrong"),
         ("width,height,output_tokens,count\n7,5,1,\n", "row 2: the value of count is wrong"),
         ("width,height,output_tokens\n" + "7" * 5000 + ",5,1\n", "row 2: the value of width is wrong"),
+        ("\0" * 70_000, "this is no CSV; expected lines of less than 65536 characters"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_by_row_and_column(tmp_path: Path, text: str, message: str) -> None:

@@ -77,7 +77,7 @@ def test_everything_that_is_written_is_in_the_words_of_the_model(folder: Path) -
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".pyc", ".typed")]
     own = [path for path in files if not path.read_text(encoding="utf-8").splitlines()[0].startswith(SHARED)]
     kinds = {path.relative_to(folder).parts[0] for path in own}
-    assert kinds == {"formulas", "javascript", "tiny_speech_costs"}
+    assert kinds == {"data", "duckdb", "formulas", "javascript", "spark", "tiny_speech_costs"}
     found = {str(path.relative_to(folder)): list_foreign_words(path.read_text(encoding="utf-8")) for path in own}
     assert {path: words for path, words in found.items() if words} == {}
     front = (folder / "tiny_speech_costs" / "__init__.py").read_text(encoding="utf-8")
@@ -173,7 +173,7 @@ def test_the_slow_way_says_the_same_and_keeps_the_same_rules(costs: Any) -> None
 
 def test_every_command_shows_it(distribution: list[str], folder: Path) -> None:
     chosen = ("--model", NAME)
-    assert run(distribution, "compile", *chosen, "--check", "--out", str(folder)).count("current") == 3
+    assert run(distribution, "compile", *chosen, "--check", "--out", str(folder)).count("current") == 6
     evaluated = json.loads(run(distribution, "eval", "request", "num_frames=35", "num_words=2", *chosen, "--json"))
     assert evaluated["cost"]["tensor_core_flops"] == MATRICES // 3
     swept = run(distribution, "sweep", "text", *chosen, "--grid", "num_words=1:3", "--out", "-")

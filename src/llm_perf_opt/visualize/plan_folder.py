@@ -10,20 +10,22 @@ from typing import Any, Final
 
 from llm_perf_opt.planning.document import to_document
 from llm_perf_opt.planning.plan import Plan
+from llm_perf_opt.planning.search import CardPlan
 from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
 from llm_perf_opt.visualize import plan_tables
 from modelmeter.support.errors import OutputError
 
 PAGE: Final = "plan.md"
 PICTURES: Final = {
-    "throughput": "Throughput against latency, from one page in flight to the most that fit",
-    "cost": "Cost against pages in flight",
+    "throughput": "Throughput against latency; dotted: bounds",
+    "cost": "Cost against pages in flight; dotted: bounds",
 }
 
 _STYLE: Final[Any] = {
     "svg.hashsalt": "modelmeter", "svg.fonttype": "path", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3,
     "figure.dpi": 100, "savefig.dpi": 200,
 }  # fmt: skip
+_LINE: Final[Any] = {"markersize": 3.5, "linewidth": 1.2}
 _MARKERS: Final = "osD^vx+*<>ph"
 
 
@@ -108,10 +110,25 @@ def _has_picture(plan: Plan, name: str) -> bool:
     return name != "cost" or any(card.setup.price is not None and card.rows for card in plan.cards)
 
 
+def _list_points(card: CardPlan, name: str, *, is_bound: bool) -> list[tuple[float, float]]:
+    """Return the points of a card in a picture, as estimated or as bounds."""
+    points = []
+    for row in card.rows:
+        latency = row.bound_latency if is_bound else row.latency
+        rate = row.state.bound_pages_per_second if is_bound else row.state.pages_per_second
+        dollars = row.bound_usd_per_million_pages if is_bound else row.usd_per_million_pages
+        if name == "throughput":
+            points.append((latency[LATENCY_PERCENTILE], rate))
+        elif dollars is not None:
+            points.append((float(row.batch_size), dollars))
+    return points
+
+
 def _draw(plan: Plan) -> Iterator[tuple[str, bytes]]:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     for name, title in PICTURES.items():
         if not _has_picture(plan, name):
@@ -121,20 +138,18 @@ def _draw(plan: Plan) -> Iterator[tuple[str, bytes]]:
             FigureCanvasAgg(figure)
             axes = figure.subplots()
             for place, card in enumerate(plan.cards):
-                points = [
-                    (row.latency[LATENCY_PERCENTILE], row.state.pages_per_second)
-                    if name == "throughput"
-                    else (row.batch_size, row.usd_per_million_pages)
-                    for row in card.rows
-                    if name == "throughput" or row.usd_per_million_pages is not None
-                ]
+                colour, marker = f"C{place % 10}", _MARKERS[place % len(_MARKERS)]
+                points, bounds = (_list_points(card, name, is_bound=is_bound) for is_bound in (False, True))
                 if points:
-                    axes.plot(
-                        *zip(*points, strict=True), label=f"{card.setup.card.hardware_id}, {card.setup.mode}",
-                        marker=_MARKERS[place % len(_MARKERS)], markersize=3.5, linewidth=1.2,
-                    )  # fmt: skip
-            axes.set_xscale("log")
-            axes.set_yscale("log")
+                    label = f"{card.setup.card.hardware_id}, {card.setup.mode}"
+                    axes.plot(*zip(*points, strict=True), label=label, color=colour, marker=marker, **_LINE)
+                if points != bounds:
+                    axes.plot(*zip(*bounds, strict=True), color=colour, linestyle=":", linewidth=1)
+            for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
+                scale("log")
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_minor_formatter(NullFormatter())
             axes.set_xlabel(f"seconds of a page, {LATENCY_PERCENTILE}" if name == "throughput" else "pages in flight")
             axes.set_ylabel("pages a second on one card" if name == "throughput" else "$ per million pages")
             axes.set_title(title, fontsize=10)

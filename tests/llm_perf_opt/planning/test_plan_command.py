@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,18 @@ def test_a_million_pages_take_seconds(run: Run, tmp_path: Path) -> None:
     found = plan(run, "--pages", path, "--card", "l4")
     assert found["pages"]["num_pages"]["value"] == 100_000
     assert time.process_time() - begin < 10
+
+
+def test_the_plan_in_the_readme_is_what_it_prints(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its words in this order, but for what an ellipsis stands for."""
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    ((pages, command, shown),) = re.findall(
+        r"```csv\n(width,height.*?)```\n\n```console\n\$ modelmeter (plan .*?)\n(.*?)```", readme, re.DOTALL
+    )
+    (tmp_path / "pages.csv").write_text(pages, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    printed = " ".join(run(*command.split()).out.split())
+    place = 0
+    for part in " ".join(shown.split()).split(" ..."):
+        assert part.strip() in printed[place:]
+        place = printed.index(part.strip(), place) + len(part)

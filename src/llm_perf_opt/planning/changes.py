@@ -28,10 +28,10 @@ class Change:
         The most pages that fit then.
     pages_per_second, bound_pages_per_second
         Of one card then; None where the limits are not met any more.
-    gained_batch, gained_pages_per_second
+    gained_batch, gained_pages_per_second, bound_gained_pages_per_second
         How much more than before; below 0 where it is less.
-    num_cards
-        How many cards the load takes then.
+    num_cards, bound_num_cards
+        How many cards the load takes then, as estimated and at least.
     """
 
     words: str
@@ -40,7 +40,9 @@ class Change:
     bound_pages_per_second: float | None
     gained_batch: int
     gained_pages_per_second: float | None
+    bound_gained_pages_per_second: float | None
     num_cards: int
+    bound_num_cards: int
 
 
 def list_changes(plan: CardPlan) -> tuple[Change, ...]:
@@ -103,5 +105,9 @@ def _compare(plan: CardPlan, words: str, changed: CardPlan) -> Change:
         gained_pages_per_second=None
         if before is None or after is None
         else after.pages_per_second - before.pages_per_second,
+        bound_gained_pages_per_second=None
+        if before is None or after is None
+        else after.bound_pages_per_second - before.bound_pages_per_second,
         num_cards=changed.num_cards,
+        bound_num_cards=changed.bound_num_cards,
     )

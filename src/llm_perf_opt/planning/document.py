@@ -156,8 +156,10 @@ def _describe_change(change: Change, setup: Setup) -> Document:
         "largest_batch": exact(change.largest_batch),
         "gained_batch": exact(change.gained_batch),
         "pages_per_second": estimated(change.pages_per_second, change.bound_pages_per_second, setup),
-        "gained_pages_per_second": change.gained_pages_per_second,
-        "num_cards": change.num_cards,
+        "gained_pages_per_second": estimated(
+            change.gained_pages_per_second, change.bound_gained_pages_per_second, setup
+        ),
+        "num_cards": estimated(change.num_cards, change.bound_num_cards, setup),
     }
 
 

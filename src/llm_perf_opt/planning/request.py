@@ -235,6 +235,12 @@ def _make_workload(request: PlanRequest, model: ServedModel, workload: str) -> d
         if value:
             raise WorkloadError("the workload says that itself", place=option, found=f"--workload {workload}")
     profile: OCRWorkloadProfile = find_profile(workload)
+    if profile.vision_batch_size != 1:
+        raise WorkloadError(
+            "a server looks at one page at a time", place=f"{profile.profile_id}: vision_batch_size", expected=1,
+            found=profile.vision_batch_size,
+        )  # fmt: skip
+    stated = profile.seq_len if request.logits == "all" else profile.logits_tokens or 1
     width, height = profile.tile_grid
     sizes = {
         "base_size": profile.view_size,
@@ -248,7 +254,7 @@ def _make_workload(request: PlanRequest, model: ServedModel, workload: str) -> d
         views=views,
         image_tokens=model.evaluate(model.serving.image_tokens, **sizes),
         seq_len=profile.seq_len,
-        logits_tokens=profile.seq_len if request.logits == "all" else 1,
+        logits_tokens=stated,
         output_tokens=profile.max_new_tokens,
         count=profile.num_pages,
     )

@@ -53,7 +53,8 @@ class Fit:
     blocks, block_tokens, cache_tokens
         The cache that all pages in flight need at most: blocks, tokens in each, and tokens in all.
     step_tokens
-        The most tokens of a step.
+        The most tokens of a step. The image of a page is never more than its prompt, so that it is within the budget
+        of images too; engines run the towers page by page.
     longest
         The most tokens of a page, its output among them.
     """

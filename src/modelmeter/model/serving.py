@@ -123,8 +123,8 @@ class Serving:
         The size of the prompt beside the image, and its default.
     seq_len, logits_tokens, steps
         The sizes of a prompt, of the positions that get logits, and of the steps of ``step_stage``.
-    batch_size, page_batch_size
-        The sizes of how many pages are in flight, and of how many share a call of ``page_stages``.
+    batch_size
+        The size of how many pages are in flight.
     routed
         The modules of which a token takes some.
     shards, collectives
@@ -143,7 +143,6 @@ class Serving:
     logits_tokens: str
     steps: str
     batch_size: str
-    page_batch_size: str
     routed: tuple[RoutedModules, ...] = ()
     shards: tuple[ShardRule, ...] = ()
     collectives: tuple[CollectiveRule, ...] = ()

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import time
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,9 @@ def test_json_says_of_every_number_what_it_is(run: Run, pages: Path) -> None:
     simulated = found["simulation"]
     assert simulated["arrivals"]["pages_per_second_of_a_card"] == load / card["num_cards"]["value"]
     assert simulated["latency_seconds"]["p95"]["value"] < row["latency_seconds"]["p95"]["value"], "it is not full"
+    for change in found["changes"]:
+        assert change["num_cards"]["bound"] <= change["num_cards"]["value"]
+        assert change["gained_pages_per_second"]["provenance"] == "calibrated"
     terms = [term["bytes"]["value"] for term in found["memory"]["terms"]]
     assert sum(terms) == found["memory"]["free_bytes"]["value"] >= 0
 
@@ -90,6 +94,15 @@ def test_a_workload_is_planned_as_its_page(run: Run) -> None:
     of_page = plan(run, "--card", "l4", "--page", "1191x1684")
     assert of_workload["pages"]["totals"] == of_page["pages"]["totals"]
     assert of_workload["cards"][0]["batches"] == of_page["cards"][0]["batches"]
+
+
+def test_a_workload_says_what_gets_logits_and_that_pages_come_alone(run: Run, tmp_path: Path) -> None:
+    shipped = resources.files("llm_perf_opt.profiles").joinpath("gundam.yaml").read_text(encoding="utf-8")
+    (tmp_path / "logits.yaml").write_text(f"{shipped}logits_tokens: 913\n", encoding="utf-8")
+    stated = plan(run, "--card", "l4", "--workload", tmp_path / "logits.yaml")
+    assert stated["pages"]["totals"] == plan(run, "--card", "l4", "--logits", "all")["pages"]["totals"]
+    (tmp_path / "several.yaml").write_text(f"{shipped}vision_batch_size: 2\n".replace("num_pages: 1", "num_pages: 2"))
+    assert_refused(run("plan", "--workload", str(tmp_path / "several.yaml")), "vision_batch_size", "one page at a time")
 
 
 def test_fewer_bits_hold_more_pages(run: Run) -> None:

@@ -36,7 +36,6 @@ SERVING: Final = Serving(
     logits_tokens="logits_tokens",
     steps="decode_steps",
     batch_size="batch_size",
-    page_batch_size="vision_batch_size",
     routed=(RoutedModules(parent="experts", num_modules="n_routed_experts", num_chosen="num_experts_per_tok"),),
     # As serving engines divide a decoder; the vision towers, norms and routers are on every card.
     shards=(

@@ -58,7 +58,7 @@ def make_input(model: CompiledModel) -> SiteInput:
 def test_there_is_a_page_for_everything(site: dict[str, bytes], published: CompiledModel) -> None:
     expected = {f"stages/{name}.html" for name in published.stages}
     expected |= {f"layers/{name}.html" for name in published.layers}
-    expected |= {f"{name}.html" for name in ("index", "formulas", "symbols", "conventions", "cite")}
+    expected |= {f"{name}.html" for name in ("index", "formulas", "symbols", "conventions", "cite", "calculator")}
     assert {path for path in site if path.endswith(".html")} == expected
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -9,16 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from llm_perf_opt.commands.model_option import ModelOption
-from llm_perf_opt.evaluators import PEAK, load_costs
+from llm_perf_opt.evaluators import PEAK, list_defaults, load_costs
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import OutputError
 
 if TYPE_CHECKING:  # it needs sympy
     from modelmeter.compiled_model import CompiledModel
+    from modelmeter.publishing.site.calculator import Calculator
 
 FOLDER: Final = Path("build/site")
 EVIDENCE: Final = Path("codegen/formulas/evidence.json")
 INSTALL: Final = "pip install 'modelmeter[site]'"
+
+REQUEST: Final = "request"  # its name in modelmeter comes with sympy, which takes long to import
 
 _SEPARATE: Final = (PEAK, "fused_io_bytes")
 
@@ -96,8 +100,52 @@ def build_files(
             ids={(each.id.subject, each.id.metric): each.id for each in compiled.published_formulas()},
             conventions=tuple(list_conventions(definition, routes_experts=compiled.model.routes_experts)),
             evaluate=_make_evaluator(compiled, model), studies={} if studies is None else _read_studies(studies),
-            render_markdown=None if studies is None else _open_markdown(),
+            calculator=_make_calculator(compiled, model), render_markdown=None if studies is None else _open_markdown(),
         )
+    )  # fmt: skip
+
+
+def _make_calculator(compiled: CompiledModel, model: str) -> Calculator:
+    """Return what the page of the calculator has: the evaluators in JavaScript, the shipped workloads and cards."""
+    from attrs import asdict
+
+    from llm_perf_opt.profiles import find_profile, list_profiles
+    from llm_perf_opt.studies import list_cards
+    from modelmeter.compiler import emit_files
+    from modelmeter.publishing.site.calculator import MODULES, Calculator, CalculatorCard
+
+    definition, costs = compiled.definition, load_costs(model)
+    emitted = emit_files(compiled, targets=("javascript",))
+    follow = {each.name for each in definition.derivations}
+    arguments = {
+        name: None if name in follow else compiled.defaults[name]
+        for name in list_defaults(REQUEST, model)
+        if name in compiled.defaults
+    }
+    presets = {
+        name: {
+            size: value
+            for size, value in asdict(find_profile(name)).items()
+            if size in arguments and size not in follow and isinstance(value, int)
+        }
+        for name in (list_profiles() if model == DEFAULT else ())
+    }
+    return Calculator(
+        modules={name: emitted[f"javascript/{definition.package}/{name}.mjs"] for name in MODULES},
+        arguments=arguments,
+        derived={
+            each.name: tuple(inspect.signature(getattr(costs, each.name)).parameters) for each in definition.derived
+        },
+        presets=presets, package=definition.package,
+        cards=tuple(
+            CalculatorCard(
+                id=card.id, name=card.name.removeprefix("the "),
+                tensor_flops_per_second=int(card.tensor_flops_per_second),
+                vector_flops_per_second=int(card.vector_flops_per_second),
+                memory_bytes_per_second=int(card.memory_bytes_per_second), memory_bytes=card.memory_bytes,
+            )
+            for card in list_cards()
+        ),
     )  # fmt: skip
 
 

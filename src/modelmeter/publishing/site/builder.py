@@ -22,6 +22,7 @@ from modelmeter.publishing.counting_rules import Convention
 from modelmeter.publishing.formula import SHOWN, is_flow
 from modelmeter.publishing.identity import RULES, FormulaId
 from modelmeter.publishing.page_spec import Pages, TreeRow
+from modelmeter.publishing.site.calculator import MOST_BYTES, Calculator
 from modelmeter.publishing.site.entries import Entry, EntryMaker, EvaluateEntry, to_html_path
 from modelmeter.publishing.site.links import check_links
 from modelmeter.publishing.site.prose import convert_markdown, to_html
@@ -63,7 +64,7 @@ class SiteInput:
     evaluate: EvaluateEntry
     studies: Mapping[str, bytes] = field(factory=dict)
     render_markdown: Callable[[str], str] | None = None
-    calculator: Mapping[str, str] = field(factory=dict)
+    calculator: Calculator | None = None
 
 
 @frozen(kw_only=True)
@@ -103,17 +104,39 @@ def build_site(source: SiteInput) -> dict[str, bytes]:
     for layer in source.pages.layers:
         path = f"layers/{layer.name}.html"
         texts[path] = _render(environment, "layer", "../", page=layer, entries=layers[layer.name], here=path)
-    if source.calculator:
-        texts["calculator.html"] = _render(environment, "calculator", "")
+    if source.calculator is not None:
+        meanings = {row.name: f"{row.meaning}, {row.unit}" for _, rows in source.pages.sizes for row in rows}
+        texts["calculator.html"] = _render(
+            environment, "calculator", "", calculator=source.calculator, meanings=meanings
+        )
     contents = {path: text.encode() for path, text in texts.items()}
     contents |= dict(_convert_studies(source, environment))
-    contents |= {f"assets/{name}": text.encode() for name, text in source.calculator.items()}
     contents |= {
         f"assets/{name}": (files("modelmeter.publishing.site") / "assets" / name).read_bytes() for name in ASSETS
     }
+    if source.calculator is not None:
+        contents |= _write_scripts(source.calculator)
     contents[SEARCH_FILE] = _write_search(source, stages, layers).encode()
     check_links(contents)
     return contents
+
+
+def _write_scripts(calculator: Calculator) -> dict[str, bytes]:
+    """Return the scripts of the page of the calculator.
+
+    Raises
+    ------
+    FormulaError
+        If they are longer than a page should load.
+    """
+    scripts = {
+        "assets/evaluators.js": calculator.write_script().encode(),
+        "assets/calculator.js": (files("modelmeter.publishing.site") / "assets" / "calculator.js").read_bytes(),
+    }
+    size = sum(map(len, scripts.values()))
+    if size > MOST_BYTES:
+        raise FormulaError("the scripts of the calculator are too long", expected=f"{MOST_BYTES} bytes", found=size)
+    return scripts
 
 
 def _check_symbols(source: SiteInput, entries: Iterator[Entry]) -> None:
@@ -150,7 +173,7 @@ def _make_environment(
         metrics={name: METRIC_RECORDS[name] for name in SHOWN}, flows=[name for name in SHOWN if is_flow(name)],
         peak=PEAK, peak_meaning=PEAK_MEANING, studies=_list_studies(source), here="", minimum=lambda name: (
             dimensions.describe(name).minimum
-        ), rules=source.model.rules, has_calculator=bool(source.calculator), anchors={
+        ), rules=source.model.rules, has_calculator=source.calculator is not None, anchors={
             subject: {entry.id.metric for entry in entries} for subject, entries in {**stages, **layers}.items()
         },
     )  # fmt: skip

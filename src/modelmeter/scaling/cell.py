@@ -22,6 +22,10 @@ class Cell:
         """Return the integer of a q."""
         return self.residue + self.modulus * place
 
+    def __contains__(self, value: int) -> bool:
+        place, rest = divmod(value - self.residue, self.modulus)
+        return rest == 0 and self.first <= place and (self.last is None or place <= self.last)
+
     @property
     def start(self) -> int:
         """The first integer."""

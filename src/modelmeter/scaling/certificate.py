@@ -124,6 +124,10 @@ class SignTable:
         """Return the sign at an integer of the range."""
         return univariate.sign_of(terms.evaluate(self.formula, {self.name: point}))
 
+    def claimed_at(self, point: int) -> int:
+        """Return the sign that the cells claim at an integer of the range."""
+        return next(each.sign for each in self.cells if point in each.cell)
+
     def check(self, formula: Term | None = None) -> None:
         """Replay: the cells cover the range, and on each the formula has the sign that is claimed."""
         check_fingerprint(self.formula, self.fingerprint, formula)

@@ -82,7 +82,7 @@ def find_signs(formula: Term, name: str, range_: Range) -> Signs:
 
 def read_signs(table: SignTable) -> Signs:
     """Return the signs that a certificate has."""
-    found = join_cells([(each.cell, each.sign) for each in table.cells], table.range, table.sign_at)
+    found = join_cells([(each.cell, each.sign) for each in table.cells], table.range, table.claimed_at)
     return Signs(_to_intervals(found), PROVED, table)
 
 

@@ -110,8 +110,8 @@ MATRIX_OPERATORS: frozenset[str] = frozenset({"mm", "addmm", "bmm", "baddbmm", "
 VIEW_OPERATORS: frozenset[str] = frozenset(
     {
         "view", "_unsafe_view", "permute", "transpose", "t", "unsqueeze", "squeeze", "expand", "slice", "select",
-        "split", "split_with_sizes", "unbind", "detach", "alias", "as_strided", "_reshape_alias", "lift_fresh",
-        "unfold",
+        "split", "split_with_sizes", "unbind", "detach", "detach_", "alias", "as_strided", "_reshape_alias",
+        "lift_fresh", "unfold",
     }
 )  # fmt: skip
 """ATen operators that only give memory another shape: they cost nothing."""
@@ -129,6 +129,7 @@ MOVING_OPERATORS: frozenset[str] = frozenset(
     {
         # copies, and casts from one type to another
         "clone", "_to_copy", "copy_", "cat", "stack", "constant_pad_nd", "slice_backward", "select_backward",
+        "repeat", "repeat_interleave",
         # rows that indices choose
         "embedding", "index", "index_put_", "gather", "scatter", "scatter_",
         # rows, columns and elements that a condition chooses
@@ -137,7 +138,7 @@ MOVING_OPERATORS: frozenset[str] = frozenset(
         "sort", "floor_divide",
         # integer bookkeeping of masks
         "bitwise_and", "bitwise_or", "bitwise_not", "logical_and", "logical_or", "logical_not", "any", "all",
-        "remainder", "nonzero",
+        "remainder", "nonzero", "_assert_async", "_local_scalar_dense", "unique_consecutive", "prod",
     }
 )  # fmt: skip
 """ATen operators that move bytes without floating-point arithmetic. What is in none of the lists is an error."""
@@ -147,6 +148,9 @@ ATTENTION = "scaled_dot_product_attention"
 
 LOOK_UPS: frozenset[str] = frozenset({"embedding", "index", "gather"})
 """ATen operators that take rows out of a table."""
+
+ROW_UPDATES: frozenset[str] = frozenset({"index_add_", "index_copy_"})
+"""ATen operators that change rows of a table which indices choose: they read and write these rows alone."""
 
 UNFUSED_OPERATORS: frozenset[str] = MATRIX_OPERATORS | LOOK_UPS | {ATTENTION}
 """Operators whose traffic stays where a compiler or an engine fuses all others into their neighbours."""

@@ -21,8 +21,10 @@ from modelmeter.frontend.definition import (
     TEXT_STAGES,
     default_text_workload,
 )
+from modelmeter.frontend.experts import ExpertCosts, describe_experts, learn_experts
 from modelmeter.frontend.modules import Depth, build_modules, choose_depth
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, substitute_forward
+from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.regions import merge_alike
 from modelmeter.frontend.tracing import StageForward, prepare_decode, prepare_prefill, trace_forward
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, join_path, name_group
@@ -46,7 +48,7 @@ def trace_decoder(config: PreTrainedConfig, title: str, begin: Begin = lambda st
     begin("build the modules")
     model = build_modules(config)
     depth = choose_depth(config, model)
-    shapes = learn_cache(build_modules(depth.config))
+    shapes, learned = learn_stages(build_modules(depth.config))
     runs: dict[str, TracedRun] = {}
     for name, stage in list_stages(shapes).items():
         begin(f"trace {name}")
@@ -63,6 +65,7 @@ def trace_decoder(config: PreTrainedConfig, title: str, begin: Begin = lambda st
         dimensions=TEXT_DIMENSIONS,
         default_workload=default_text_workload(),
         checks="",
+        conventions=describe_experts(learned),
     )
     check_alike(traced)
     return traced, depth
@@ -70,11 +73,20 @@ def trace_decoder(config: PreTrainedConfig, title: str, begin: Begin = lambda st
 
 def learn_cache(model: nn.Module) -> tuple[CachedShape | None, ...]:
     """Return what each layer of a model keeps, from a prefill at small sizes."""
+    return learn_stages(model)[0]
+
+
+def learn_stages(model: nn.Module) -> tuple[tuple[CachedShape | None, ...], tuple[ExpertCosts, ...]]:
+    """Return what each layer keeps, and what loops over experts do, from a prefill at small sizes."""
     cache = make_cache(model)
     tokens = torch.empty(2, 3, dtype=torch.int64, device="meta")
-    with torch.inference_mode():
-        model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return read_shapes(cache)
+
+    def run() -> object:
+        return model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+
+    with name_line("a small prefill"):
+        learned = learn_experts(model, run)
+    return read_shapes(cache), learned
 
 
 def list_stages(shapes: Sequence[CachedShape | None]) -> dict[str, StageForward]:

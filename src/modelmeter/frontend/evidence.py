@@ -19,10 +19,12 @@ from modelmeter.core.cost import Elements, Operator, Precision, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, PEAK
+from modelmeter.frontend.recording import record_forward
+from modelmeter.frontend.records import TracedForward
+from modelmeter.frontend.tracing import read_recording
 from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.base import BaseLayer
 from modelmeter.support.errors import CountError
-from modelmeter.verify.counting import count_forward
 from modelmeter.verify.live_storages import watch_storages
 from modelmeter.verify.matrix_products import count_matrix_products
 from modelmeter.verify.symbolic_trace import Forward
@@ -107,10 +109,12 @@ def check_stage(
     paths = {path for path, _ in model.named_modules()}
     tree = [pair for pair in list_modules(graph, build_layers(numbers)[stage]) if pair[0] in paths]
     forward = make(model, stage, sizes)
-    counted = count_forward(model, forward.run, cache=forward.cache)
+    recording = record_forward(model, forward.run, cache=forward.cache)
+    noted = {insertion.path for insertion in recording.insertions}
+    counted = read_recording(recording, {})
     works: dict[str, list[Operator]] = {}
-    for operator in counted.operators:
-        works.setdefault(operator.path, []).append(operator)
+    for traced in counted.operators:
+        works.setdefault(traced.path, []).append(traced.operator)
     forward = make(model, stage, sizes)
     products = count_matrix_products(model, forward.run).by_path
     for path, layer in tree:
@@ -118,25 +122,38 @@ def check_stage(
         below = sum(products[join_path(path, name)] for name, _ in model.get_submodule(path).named_children())
         pairs = {
             "tensor_core_flops": (ours.tensor_core_flops, theirs.tensor_core_flops),
-            "tensor_core_flops, as FlopCounterMode counts them,": (ours.tensor_core_flops, products[path] - below),
+            "tensor_core_flops, as FlopCounterMode counts them,": (
+                ours.tensor_core_flops,
+                theirs.tensor_core_flops if path in noted else products[path] - below,
+            ),
             "cuda_core_flops": (ours.cuda_core_flops, theirs.cuda_core_flops),
             "io_bytes": (_in_bits(ours.reads + ours.writes, widths), _in_bits(theirs.reads + theirs.writes, widths)),
             "activation_bytes": (_in_bits(ours.writes, widths), _in_bits(theirs.writes, widths)),
-            "kv_cache_bytes": (layer.own_kv_elements, counted.cached_by_path.get(path, 0)),
+            "kv_cache_bytes": (layer.own_kv_elements, counted.kv_elements.get(path, 0)),
         }  # fmt: skip
         for metric, (derived, measured) in pairs.items():
             _expect(stage, path, metric, evaluate(derived, numbers), measured, sizes)
-    missed = sorted({*works, *counted.cached_by_path} - {path for path, _ in tree})
+    missed = sorted({*works, *counted.kv_elements} - {path for path, _ in tree})
     if missed:
         raise CountError("modules do what no formula says", place=stage, found=missed[:3])
-    forward = make(model, stage, sizes)
-    watched = watch_storages(model, forward.run, cache=forward.cache)
-    alive = max(int(seen.alive.to_bits(widths)) for seen in watched)
+    alive = _find_peak(counted, widths)
+    if not noted:
+        forward = make(model, stage, sizes)
+        watched = watch_storages(model, forward.run, cache=forward.cache)
+        alive = max(int(seen.alive.to_bits(widths)) for seen in watched)
     _expect(stage, "", PEAK, evaluate(peak.formula * 8, numbers), alive, sizes)
     return Checked(
         stage=stage, layers=layers, sizes=dict(sizes), modules=len(tree), metrics=(*METRICS, PEAK),
         dtype=str(dtype).removeprefix("torch."), seconds=perf_counter() - started,
     )  # fmt: skip
+
+
+def _find_peak(forward: TracedForward, widths: Precision) -> int:
+    bits = [0] * len(forward.operators)
+    for life in forward.lifetimes:
+        for place in range(life.first, life.last + 1):
+            bits[place] += int(life.elements.to_bits(widths))
+    return max(bits)
 
 
 def list_modules(graph: ModuleGraph, root: BaseLayer) -> Iterator[tuple[str, BaseLayer]]:

@@ -11,6 +11,7 @@ from attrs import frozen
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
+from modelmeter.frontend.experts import STAND_IN
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.support.errors import ArchitectureError
 
@@ -31,7 +32,7 @@ def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat
     try:
         with torch.device("meta"), default_dtype(dtype):
             model: nn.Module = AutoModelForCausalLM.from_config(
-                config, dtype=dtype, attn_implementation="sdpa", trust_remote_code=False
+                config, dtype=dtype, experts_implementation=STAND_IN, trust_remote_code=False
             )
     except Exception as error:  # whatever a config that contradicts itself makes of the modules
         raise ArchitectureError(
@@ -140,11 +141,12 @@ def cut_config(config: PreTrainedConfig, depth: int) -> PreTrainedConfig:
     """Return the config of a model of the first ``depth`` layers: lists of one entry for each layer are cut."""
     fields = config.to_dict()
     text = fields["text_config"] if isinstance(fields.get("text_config"), dict) else fields
-    count = text["num_hidden_layers"]
+    key = config.get_text_config().attribute_map.get("num_hidden_layers", "num_hidden_layers")
+    count = text[key]
     for name, value in text.items():
         if isinstance(value, list) and len(value) == count:
             text[name] = value[:depth]
-    text["num_hidden_layers"] = depth
+    text[key] = depth
     return type(config).from_dict(fields)
 
 

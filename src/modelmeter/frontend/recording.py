@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from attrs import define, frozen
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelmeter.core.cost import Elements
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
 from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder
@@ -27,6 +28,26 @@ class Life:
     elements: Elements
     first: int
     last: int | None = None
+
+
+class Noted(Protocol):
+    """What runs in place of modules whose work was learned apart, such as experts."""
+
+    def list_operators(self, tokens: Size) -> tuple[Operator, ...]:
+        """Return the operators for as many tokens."""
+
+    def list_alive(self, tokens: Size) -> tuple[Elements, ...]:
+        """Return what is alive inside, each beside one of them."""
+
+
+@frozen(kw_only=True)
+class Insertion:
+    """A place in a forward where something was noted: its first operator, its path, and its tokens in torch's sizes."""
+
+    place: int
+    path: str
+    noted: Noted
+    tokens: Any
 
 
 @frozen(kw_only=True)
@@ -45,6 +66,8 @@ class Recording:
         By path of a module, the shape of the first tensor of each of its calls.
     copies
         By place of an operator that copies one tensor, the lives of what it reads and of what it writes.
+    insertions
+        What was noted, with a mere name among the operators in its place.
     """
 
     operators: tuple[CountedOperator, ...]
@@ -52,18 +75,20 @@ class Recording:
     cached_by_path: dict[str, Any]
     output_shapes: dict[str, list[tuple[Any, ...]]]
     copies: dict[int, tuple[Life | None, Life | None]]
+    insertions: tuple[Insertion, ...]
 
 
 class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
     """Records operators as its base does, and with them the lives of the storages, as an allocator sees them."""
 
-    def __init__(self, model: nn.Module, cache: Cache, flops: FlopCounterMode) -> None:
+    def __init__(self, model: nn.Module, cache: Cache, flops: FlopCounterMode, given: Iterable[Tensor] = ()) -> None:
         super().__init__(model, cache, flops)
+        self.insertions: list[Insertion] = []
         self.lives: list[Life] = []
         self.copies: dict[int, tuple[Life | None, Life | None]] = {}
         self._live_cache = cache
         self._alive: dict[int, tuple[Life, weakref.ref[Any]]] = {}
-        self._buffers = {storage_key(buffer) for buffer in model.buffers()}
+        self._buffers = {storage_key(buffer) for buffer in (*model.buffers(), *given)}
 
     def reserve(self, outputs: list[Tensor]) -> None:
         """Note storages from the next operator on, until they are gone."""
@@ -89,6 +114,11 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
             self.copies[len(self.operators)] = self._find_life(operator.inputs[0]), self._find_life(operator.outputs[0])
         super().note(operator)
 
+    def insert(self, noted: Noted, tokens: Any) -> None:
+        """Take note of what runs here in the place of a module."""
+        self.insertions.append(Insertion(place=len(self.operators), path=self.modules.path, noted=noted, tokens=tokens))
+        self.operators.append(CountedOperator(path=self.modules.path, name="noted"))
+
     def _find_life(self, tensor: Tensor) -> Life | None:
         held = self._alive.get(storage_key(tensor))
         return None if held is None else held[0]
@@ -103,8 +133,14 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         life.last = len(self.operators) - 1
 
 
-def record_forward(model: nn.Module, forward: Callable[[], object], *, cache: Cache = tuple) -> Recording:
-    """Run ``forward`` and record it.
+NOTED: list[ForwardRecorder] = []
+"""The recorder that takes note of what stands in for experts."""
+
+
+def record_forward(
+    model: nn.Module, forward: Callable[[], object], *, cache: Cache = tuple, given: Iterable[Tensor] = ()
+) -> Recording:
+    """Run ``forward`` and record it; ``given`` are tensors of others, which are not among the live ones.
 
     Raises
     ------
@@ -112,13 +148,17 @@ def record_forward(model: nn.Module, forward: Callable[[], object], *, cache: Ca
         When the forward does something that nothing accounts for.
     """
     flops = FlopCounterMode(display=False)
-    recorder = ForwardRecorder(model, cache, flops)
+    recorder = ForwardRecorder(model, cache, flops, given)
+    NOTED.append(recorder)
     shapes: dict[str, list[tuple[Any, ...]]] = {}
     with (
         torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), flops, recorder.modules.watch_modules(),
         _watch_shapes(model, shapes), recorder,
     ):  # fmt: skip
-        forward()
+        try:
+            forward()
+        finally:
+            NOTED.pop()
     counted = sum(operator.tensor_core_flops for operator in recorder.operators)
     if counted != flops.get_total_flops():
         raise CountError(
@@ -134,6 +174,7 @@ def record_forward(model: nn.Module, forward: Callable[[], object], *, cache: Ca
         cached_by_path=recorder.cached_by_path(),
         output_shapes=shapes,
         copies=recorder.copies,
+        insertions=tuple(recorder.insertions),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import sympy
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve, field, frozen
 
 from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.functions import Size
@@ -125,6 +125,8 @@ class TracedModel:
         The sizes.
     default_workload
         A value for each size of the workload and of storage.
+    conventions
+        Counting rules of this model alone, by name.
     checks
         How the formulas were checked: sentences with code in double backquotes.
     """
@@ -138,6 +140,7 @@ class TracedModel:
     dimensions: Dimensions
     default_workload: Mapping[str, int]
     checks: str
+    conventions: Mapping[str, str] = field(factory=dict)
 
 
 def substitute(size: Size, values: Mapping[sympy.Symbol, sympy.Expr]) -> Size:

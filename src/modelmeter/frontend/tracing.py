@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sympy
@@ -14,8 +15,9 @@ from torch import nn
 from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.functions import Size
 from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache
-from modelmeter.frontend.recording import Recording, record_forward
+from modelmeter.frontend.recording import Noted, Recording, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
+from modelmeter.frontend.refusals import name_line
 from modelmeter.support.errors import CountError
 from modelmeter.verify.guards import read_domain
 from modelmeter.verify.symbolic_trace import Forward, TorchSizes, make_sizes, read_size, symbolic_mode
@@ -93,7 +95,7 @@ def trace_forward(
         If nothing accounts for an operator, a size is pinned to a number, or a guard leaves out sizes.
     """
     symbols = [size for size in stage.sizes.values() if isinstance(size, sympy.Symbol)]
-    with symbolic_mode(DTYPE) as environment:
+    with name_line("a forward with symbols for sizes"), symbolic_mode(DTYPE) as environment:
         made, names = make_sizes(environment, symbols, assumed)
         values = {name: size if isinstance(size, int) else made[size.name] for name, size in stage.sizes.items()}
         forward = stage.prepare(build(), values)
@@ -105,16 +107,16 @@ def trace_forward(
                 "a guard leaves out single sizes", found=excluded, remedy="find the code that compares a size"
             )
         at = {symbol: sympy.Integer(value) for symbol, value in stage.at.items()}
-        return _read(recording, names, condition, at)
+        return read_recording(recording, names, condition, at)
 
 
-def _read(
+def read_recording(
     recording: Recording,
     names: Mapping[sympy.Symbol, sympy.Symbol],
-    condition: Size,
-    at: Mapping[sympy.Symbol, sympy.Expr],
+    condition: Size = 1,
+    at: Mapping[sympy.Symbol, sympy.Expr] = MappingProxyType({}),
 ) -> TracedForward:
-    """Return a recording in our symbols."""
+    """Return a recording in our symbols, with what was noted in its place."""
     known: dict[Any, Size] = {}
 
     def read(size: Any) -> Size:
@@ -130,7 +132,7 @@ def _read(
         return Elements(**{name: read(size) for name, size in asdict(elements).items()})
 
     numbers = {id(life): number for number, life in enumerate(recording.lives)}
-    return TracedForward(
+    forward = TracedForward(
         condition=condition,
         at=at,
         operators=tuple(
@@ -159,4 +161,38 @@ def _read(
             place: tuple(None if life is None else numbers.get(id(life)) for life in pair)  # type: ignore[misc]  # two
             for place, pair in recording.copies.items()
         },
+    )
+    for insertion in reversed(recording.insertions):
+        forward = insert_noted(forward, insertion.place, insertion.path, insertion.noted, read(insertion.tokens))
+    return forward
+
+
+def insert_noted(forward: TracedForward, place: int, path: str, noted: Noted, tokens: Size) -> TracedForward:
+    """Return a forward with the operators of what was noted in place of its name."""
+    operators, alive = noted.list_operators(tokens), noted.list_alive(tokens)
+    # As many places as either needs: beside each, what may be the most.
+    more = max(len(operators), len(alive)) - 1
+    padded = [*operators, *(Operator(name=operators[-1].name) for _ in range(more + 1 - len(operators)))]
+
+    def move(at: int) -> int:
+        return at + more if at > place else at
+
+    inner = tuple(
+        Lifetime(elements=elements, first=place + step, last=place + step) for step, elements in enumerate(alive)
+    )
+    return evolve(
+        forward,
+        operators=(
+            *forward.operators[:place],
+            *(TracedOperator(path=path, operator=operator) for operator in padded),
+            *forward.operators[place + 1 :],
+        ),
+        lifetimes=(
+            *(
+                evolve(life, first=move(life.first), last=life.last + more if life.last >= place else life.last)
+                for life in forward.lifetimes
+            ),
+            *inner,
+        ),
+        copies={move(at): pair for at, pair in forward.copies.items()},
     )

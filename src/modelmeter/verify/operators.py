@@ -17,6 +17,7 @@ from modelmeter.core.operator_table import (
     LOOK_UPS,
     MATRIX_OPERATORS,
     OVERWRITING,
+    ROW_UPDATES,
     VECTOR_FLOPS,
     find_weight,
 )
@@ -100,7 +101,11 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
                 path=operator.path,
                 name=operator.name,
                 reads=reads,
-                writes=self._count_touched(operator, operator.outputs),
+                writes=(
+                    self._kinds.measure(operator.inputs[0], operator.inputs[-1].numel())
+                    if operator.name in ROW_UPDATES
+                    else self._count_touched(operator, operator.outputs)
+                ),
                 differentiated=self._count_floats(operator.outputs[:1]),
                 gradients=wanted if torch.is_grad_enabled() else None,
                 nodes=range(first, next_node_number()) if is_learned else range(0),
@@ -117,6 +122,9 @@ class OperatorRecorder(DispatchFollower):  # type: ignore[no-untyped-call]  # to
             table, *indices = inputs
             rows = self._kinds.measure(table, outputs[0].numel())
             return rows + self._count(indices), rows if table.requires_grad else Elements()
+        if operator.name in ROW_UPDATES:
+            table, *rest = inputs
+            return self._kinds.measure(table, rest[-1].numel()) + self._count(rest), self._count_floats(rest)
         read = inputs[1:] if operator.name in OVERWRITING else inputs
         wanted = self._count_floats(tensor for tensor in read if tensor.requires_grad)
         return self._count_touched(operator, read), wanted

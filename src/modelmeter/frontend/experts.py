@@ -1,0 +1,336 @@
+"""Experts of a mixture: what their loop costs, learned from the loop itself, and put in its place in a trace.
+
+Which experts the tokens choose depends on numbers that a trace does not have. The loop over experts of transformers is
+run apart, with chosen experts as real integers and all else on the meta device. What it does is bilinear in the tokens
+and in the distinct experts that they choose; four runs give the coefficients, and further runs with experts that are
+drawn by chance have to agree. In a trace the loop is replaced by one function that takes note of its place, through
+the interface that transformers has for other implementations of experts.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from attrs import asdict, frozen
+from torch import Tensor, nn
+from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
+
+from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.functions import Size, ceil_div, exceeds, routed_reads
+from modelmeter.frontend.real_integers import RealIntegers
+from modelmeter.frontend.recording import NOTED, Recording, record_forward
+from modelmeter.support.errors import CountError
+
+STAND_IN: Final = "modelmeter"
+"""The name of the implementation that takes note of its place and does nothing."""
+
+FRESH_POINTS: Final = 4
+"""At how many points with experts drawn by chance the loop is counted again."""
+
+
+@frozen(kw_only=True)
+class Bilinear:
+    """``constant + tokens N + experts D + both N D``."""
+
+    constant: int
+    tokens: int
+    experts: int
+    both: int
+
+    def at(self, tokens: int, experts: int) -> int:
+        """Return the value at numbers."""
+        return self.constant + self.tokens * tokens + self.experts * experts + self.both * tokens * experts
+
+    def expect(self, tokens: Size, choose: Callable[[Size], Size]) -> Size:
+        """Return the expected value; ``choose`` multiplies with the expected number of distinct experts."""
+        total = self.constant + self.tokens * tokens
+        if (self.experts, self.both) == (0, 0):
+            return total
+        return total + choose(self.experts + self.both * tokens)
+
+
+@frozen(kw_only=True)
+class ExpertCosts:
+    """What the loop over the experts of a module does.
+
+    Parameters
+    ----------
+    experts, per_token
+        How many there are, and how many a token chooses.
+    operators
+        The names of its operators, each with a formula for every number of an :class:`Operator`.
+    alive
+        For operators of which any may be the peak, elements that are alive inside the loop: in tokens (``tokens``), in
+        the tokens of one expert (``experts``), and in distinct experts (``both``).
+    points
+        At how many points with experts drawn by chance the loop was equal.
+    """
+
+    experts: int
+    per_token: int
+    operators: tuple[tuple[str, dict[str, Bilinear]], ...]
+    alive: tuple[dict[str, Bilinear], ...]
+    points: int
+
+    def list_operators(self, tokens: Size) -> tuple[Operator, ...]:
+        """Return the operators for ``tokens`` tokens, with the expected number of distinct experts."""
+
+        def choose(weight: Size) -> Size:
+            return routed_reads(self.experts, self.per_token, tokens, weight)
+
+        return tuple(
+            _unflatten(name, {key: formula.expect(tokens, choose) for key, formula in formulas.items()})
+            for name, formulas in self.operators
+        )
+
+    def list_alive(self, tokens: Size) -> tuple[Elements, ...]:
+        """Return the elements alive inside, with even shares of the tokens for the experts."""
+        chosen = self.per_token * tokens
+        share = ceil_div(chosen, self.experts)
+        distinct = chosen - exceeds(chosen, self.experts) * (chosen - self.experts)
+        return tuple(
+            Elements(
+                **{
+                    kind: each.constant + each.tokens * tokens + each.experts * share + each.both * distinct
+                    for kind, each in kinds.items()
+                }
+            )
+            for kinds in self.alive
+        )
+
+
+@frozen(kw_only=True)
+class _Call:
+    """What a module of experts is called with: shapes without the tokens, and types."""
+
+    hidden_shape: tuple[int, ...]
+    index_shape: tuple[int, ...]
+    hidden_type: torch.dtype
+    weight_type: torch.dtype
+
+
+_CALLS: dict[nn.Module, _Call] = {}
+_LEARNED: dict[Any, ExpertCosts] = {}
+
+
+def _stand_in(module: nn.Module, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+    if NOTED:
+        known = _LEARNED.get(_key(module, top_k_index.shape[-1]))
+        if known is None:
+            raise CountError("experts whose loop was not counted", place=type(module).__name__)
+        NOTED[-1].insert(known, hidden_states.shape[0])
+    else:
+        _CALLS[module] = _Call(
+            hidden_shape=tuple(hidden_states.shape[1:]), index_shape=tuple(top_k_index.shape[1:]),
+            hidden_type=hidden_states.dtype, weight_type=top_k_weights.dtype,
+        )  # fmt: skip
+    return torch.empty_like(hidden_states)
+
+
+ALL_EXPERTS_FUNCTIONS.register(STAND_IN, _stand_in)
+
+
+def _key(module: nn.Module, per_token: int) -> Any:
+    shapes = tuple((name, tuple(held.shape), held.dtype) for name, held in module.named_parameters())
+    return type(module).__qualname__, shapes, int(per_token)
+
+
+def learn_experts(model: nn.Module, run: Callable[[], object]) -> tuple[ExpertCosts, ...]:
+    """Count the loops over experts of all modules that ``run`` calls, so that they can be noted in traces.
+
+    Raises
+    ------
+    CountError
+        If a loop is not bilinear in the tokens and in the distinct experts that they choose.
+    """
+    _CALLS.clear()
+    with torch.inference_mode():
+        run()
+    found: dict[Any, ExpertCosts] = {}
+    for module, call in _CALLS.items():
+        key = _key(module, call.index_shape[-1])
+        if key not in _LEARNED:
+            _LEARNED[key] = _learn(module, call)
+        found[key] = _LEARNED[key]
+    _CALLS.clear()
+    return tuple(found.values())
+
+
+def describe_experts(learned: Sequence[ExpertCosts]) -> dict[str, str]:
+    """Return the counting rule for experts, where there are any."""
+    if not learned:
+        return {}
+    points = sum(each.points for each in learned)
+    return {
+        "Expert weights": "What the loop over experts does is bilinear in the tokens and in the distinct experts that "
+        f"they choose: it was counted apart, with chosen experts, and was equal at {points} points with experts drawn "
+        "by chance. With uniform routing, $N$ tokens that choose $k$ of $E$ experts each are expected to choose "
+        r"$E \left(1 - (1 - k/E)^N\right)$ distinct ones, of which the weights are read; with "
+        "``expert_routing='even'`` it is the upper bound $\\min(E, k N)$. FLOPs do not depend on this. For peaks, "
+        "experts take even shares of the tokens."
+    }
+
+
+def _learn(module: nn.Module, call: _Call) -> ExpertCosts:
+    per_token, experts = call.index_shape[-1], int(module.num_experts)  # type: ignore[arg-type]  # a number
+    if not 1 <= per_token <= experts:
+        raise CountError("a token cannot choose as many experts", place=type(module).__name__, found=per_token)
+
+    def count(tokens: int, distinct: int) -> Recording:
+        """Run the loop with tokens that choose ``distinct`` experts in turn."""
+        chosen = torch.arange(tokens * per_token).reshape(tokens, per_token) % distinct
+        return _run_loop(module, call, chosen)
+
+    least, most = max(per_token, 2), min(experts, max(per_token, 2) + 1)
+    if most == least:
+        least = most = experts
+    grid = [(5, least), (7, least), (5, most), (7, most)]
+    counts = [_sum_up(count(*point)) for point in grid]
+    owners = {key[0]: None for counted in counts for key in counted}
+    keys = {key: None for counted in counts for key in counted}
+    formulas = {key: _fit([counted.get(key, 0) for counted in counts], grid, module) for key in keys}
+    chance = random.Random(f"{type(module).__qualname__} {per_token} {experts}")
+    for _ in range(FRESH_POINTS):
+        tokens = chance.randint(2, 40)
+        drawn = [chance.sample(range(experts), per_token) for _ in range(tokens)]
+        seen = _sum_up(_run_loop(module, call, torch.tensor(drawn)))
+        distinct = len({each for row in drawn for each in row})
+        derived = {key: value for key, formula in formulas.items() if (value := formula.at(tokens, distinct))}
+        if derived != {key: value for key, value in seen.items() if value}:
+            raise CountError(
+                "the loop over experts is not bilinear in tokens and distinct experts",
+                place=type(module).__name__, found=f"{tokens} tokens, {distinct} experts",
+            )  # fmt: skip
+    return ExpertCosts(
+        experts=experts,
+        per_token=per_token,
+        operators=tuple(
+            (owner[0], {part: formula for (held, part), formula in formulas.items() if held == owner})
+            for owner in owners
+        ),
+        alive=_learn_alive(count, experts, per_token),
+        points=FRESH_POINTS,
+    )
+
+
+def _run_loop(module: nn.Module, call: _Call, chosen: Tensor) -> Recording:
+    tokens = chosen.shape[0]
+    hidden = torch.empty(tokens, *call.hidden_shape, dtype=call.hidden_type, device="meta")
+    weights = torch.empty(tokens, *call.index_shape, dtype=call.weight_type, device="meta")
+    config: Any = module.config
+    before, config._experts_implementation = config._experts_implementation, "eager"
+    try:
+        with RealIntegers():
+            return record_forward(module, lambda: module(hidden, chosen, weights), given=(hidden, chosen, weights))
+    finally:
+        config._experts_implementation = before
+
+
+Owner = tuple[str, tuple[str, ...]]
+"""The name of an operator, and the kinds of elements that it reads and writes: a cast is not merged with a copy."""
+
+Sums = dict[tuple[Owner, str], int]
+
+
+def _sum_up(recording: Recording) -> Sums:
+    """Return every number of all operators of a name, by name and number."""
+    sums: Sums = {}
+    for operator in recording.operators:
+        parts = {
+            "tensor_core_flops": operator.tensor_core_flops, "cuda_core_flops": operator.cuda_core_flops,
+            **{f"reads.{kind}": size for kind, size in asdict(operator.reads).items()},
+            **{f"writes.{kind}": size for kind, size in asdict(operator.writes).items()},
+        }  # fmt: skip
+        owner = operator.name, tuple(part for part, size in parts.items() if "." in part and size)
+        for part, size in parts.items():
+            if size:
+                sums[owner, part] = sums.get((owner, part), 0) + int(size)  # type: ignore[arg-type]
+    return sums
+
+
+def _fit(values: Sequence[int], grid: Sequence[tuple[int, int]], module: nn.Module) -> Bilinear:
+    (few, least), (many, _), (_, most), _ = grid
+    first, second, third, fourth = values
+    tokens = _divide(second - first, many - few, module)
+    if most == least:
+        return Bilinear(constant=first - tokens * few, tokens=tokens, experts=0, both=0)
+    both = _divide(fourth - third - second + first, (many - few) * (most - least), module)
+    tokens -= both * least
+    experts = _divide(third - first, most - least, module) - both * few
+    return Bilinear(
+        constant=first - tokens * few - experts * least - both * few * least, tokens=tokens, experts=experts, both=both
+    )
+
+
+def _divide(number: int, divisor: int, module: nn.Module | None = None) -> int:
+    quotient, rest = divmod(number, divisor)
+    if rest:
+        raise CountError(
+            "the loop over experts is not bilinear in tokens and distinct experts", place=type(module).__name__
+        )
+    return quotient
+
+
+def _learn_alive(
+    count: Callable[[int, int], Recording], experts: int, per_token: int
+) -> tuple[dict[str, Bilinear], ...]:
+    """Return what is alive inside beside each operator of the first turns of the loop, of even shares."""
+    distinct = max(per_token, 2)
+    has_more = 2 * distinct <= experts
+    distinct = distinct if has_more else experts
+    runs = [(distinct, distinct), (2 * distinct, distinct)]
+    if has_more:
+        runs += [(2 * distinct, 2 * distinct), (4 * distinct, 2 * distinct)]
+    seen = [count(*run) for run in runs]
+    alive = [_list_alive(recording) for recording in seen]
+    names = [[operator.name for operator in recording.operators] for recording in seen]
+    length = next(
+        (place for place, each in enumerate(zip(*names, strict=False)) if len(set(each)) > 1), min(map(len, names))
+    )
+    formulas: dict[tuple[tuple[str, Bilinear], ...], None] = {}
+    for place in range(length):
+        kinds = {
+            kind: _fit_alive([each[place][kind] for each in alive], distinct, per_token) for kind in asdict(Elements())
+        }
+        formulas[tuple(kinds.items())] = None
+    return tuple(map(dict, formulas))
+
+
+def _fit_alive(values: Sequence[int], distinct: int, per_token: int) -> Bilinear:
+    first, second, *others = values
+    if not others:
+        slope = _divide(second - first, distinct)
+        return Bilinear(constant=first - slope * distinct, tokens=slope, experts=0, both=0)
+    third, fourth = others
+    tokens = _divide(fourth - third - second + first, distinct)
+    share = _divide(second - first - tokens * distinct, per_token)
+    each = _divide(third - second + share * per_token, distinct)
+    constant = first - tokens * distinct - share * per_token - each * distinct
+    return Bilinear(constant=constant, tokens=tokens, experts=share, both=each)
+
+
+def _list_alive(recording: Recording) -> list[dict[str, int]]:
+    alive = [dict.fromkeys(asdict(Elements()), 0) for _ in recording.operators]
+    for life in recording.lives:
+        for place in range(life.first, (life.last or 0) + 1):
+            for kind, size in asdict(life.elements).items():
+                alive[place][kind] += int(size)
+    return alive
+
+
+def _unflatten(name: str, values: Mapping[str, Size]) -> Operator:
+    parts: dict[str, dict[str, Size]] = {"reads": {}, "writes": {}}
+    own: dict[str, Size] = {}
+    for key, value in values.items():
+        owner, _, kind = key.partition(".")
+        if kind:
+            parts[owner][kind] = value
+        else:
+            own[key] = value
+    return Operator(
+        name=name, reads=Elements(**parts["reads"]), writes=Elements(**parts["writes"]),
+        tensor_core_flops=own.get("tensor_core_flops", 0), cuda_core_flops=own.get("cuda_core_flops", 0),
+    )  # fmt: skip

@@ -1,0 +1,34 @@
+"""Turns what a forward fails with into an error that names the line of the code that is in the way."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from modelmeter.support.errors import CountError, ModelMeterError
+
+_PLACE = "site-packages/transformers/"
+
+
+@contextmanager
+def name_line(work: str) -> Iterator[None]:
+    """Turn any error of ``work`` into a CountError that names the last line of transformers that ran.
+
+    Raises
+    ------
+    CountError
+        If the work fails with anything but an error of ours.
+    """
+    try:
+        yield
+    except ModelMeterError:
+        raise
+    except Exception as error:  # whatever the code of a model fails with where a number is missing
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _PLACE in frame.filename]
+        where = ""
+        if frames:
+            last = frames[-1]
+            where = f"{last.filename.rpartition(_PLACE)[2]}:{last.lineno}: {last.line}"
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CountError(f"{work} fails", place=where, found=text[:200]) from error

@@ -105,6 +105,10 @@ class BoundModule:
         """Whether tokens choose among modules in it."""
         return any(call.routing is not None for bound in self.walk() for call in bound.calls)
 
+    def list_calls(self) -> list[BoundCall]:
+        """Return the calls that happen, and then those of runs in which it is stored only."""
+        return sorted(self.calls, key=lambda call: call.times == 0)
+
     def walk(self) -> Iterator[BoundModule]:
         """Yield this module and all below it, parents first."""
         yield self
@@ -231,6 +235,7 @@ class _Binder:
         expected = [
             (call.run, tuple(self._value(node, size) for size in call.layer.output_shape))
             for call in calls
+            if call.layer.is_called
             for _ in range(self._value(node, call.member_times))
         ]
         seen = [(call.run, call.output_shape) for call in node.calls]

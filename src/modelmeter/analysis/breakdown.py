@@ -80,7 +80,7 @@ def list_states(model: BoundModule, stage_of: StageRule, loop: Loop | None = Non
     precision = Precision()
     rows: dict[tuple[str, str], StateRow] = {}
     for bound in model.walk():
-        for call in bound.calls:
+        for call in bound.list_calls():
             layer = call.layer
             held = (bound.count * layer.own_parameters, bound.count * layer.own_kv_elements)
             key = (stage_of(call.run, bound.node.path), bound.node.path)

@@ -196,7 +196,7 @@ def _tally_modules(bound: BoundModule, stage_of: StageRule, tallies: dict[str, d
     inclusive: dict[str, _Tally] = {}
     tallies[path] = inclusive  # parents first, as people read
     for stage in dict.fromkeys(stage_of(call.run, path) for call in bound.calls):
-        calls = [call for call in bound.calls if stage_of(call.run, path) == stage]
+        calls = [call for call in bound.list_calls() if stage_of(call.run, path) == stage]
         own = _Tally(
             # Parameters and cache are states: they stand once, however many calls there are.
             parameters=bound.count * calls[0].layer.own_parameters,

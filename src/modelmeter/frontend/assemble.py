@@ -14,22 +14,31 @@ from transformers import PreTrainedConfig
 
 from modelmeter.core.functions import differs, equals
 from modelmeter.frontend.cache import CachedShape, make_cache, read_shapes
+from modelmeter.frontend.cards import NUM_IMAGES, Card
 from modelmeter.frontend.definition import (
     DECODE,
     PREFILL,
     TEXT_DIMENSIONS,
     TEXT_STAGES,
+    VISION,
+    VISION_STAGE,
     default_text_workload,
+    default_vision_workload,
+    make_vision_dimensions,
 )
 from modelmeter.frontend.experts import ExpertCosts, describe_experts, learn_experts
-from modelmeter.frontend.modules import Depth, build_modules, choose_depth
+from modelmeter.frontend.modules import Depth, add_tower, build_modules, choose_depth
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, substitute_forward
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.regions import merge_alike
-from modelmeter.frontend.tracing import StageForward, prepare_decode, prepare_prefill, trace_forward
+from modelmeter.frontend.tracing import DTYPE, StageForward, prepare_decode, prepare_prefill, trace_forward
+from modelmeter.frontend.vision import run_vision, trace_vision
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, join_path, name_group
 from modelmeter.graph.trace import trace_modules
 from modelmeter.support.errors import CountError
+
+VISION_GRAPH_SIZES = {"num_images": 2, "grid_height": 5, "grid_width": 7, "prompt_tokens": 1}
 
 GRAPH_SIZES = {"batch_size": 3, "seq_len": 5, "decode_steps": 1, "max_new_tokens": 2}
 """What the module graph is traced at."""
@@ -37,8 +46,10 @@ GRAPH_SIZES = {"batch_size": 3, "seq_len": 5, "decode_steps": 1, "max_new_tokens
 Begin = Callable[[str], None]
 
 
-def trace_decoder(config: PreTrainedConfig, title: str, begin: Begin = lambda step: None) -> tuple[TracedModel, Depth]:
-    """Return the traces of a text decoder, and which of its layers they are of.
+def trace_model(
+    config: PreTrainedConfig, title: str, begin: Begin = lambda step: None, *, card: Card | None = None
+) -> tuple[TracedModel, Depth]:
+    """Return the traces of a text decoder, or of a model with a card, and which of its layers they are of.
 
     Raises
     ------
@@ -46,15 +57,21 @@ def trace_decoder(config: PreTrainedConfig, title: str, begin: Begin = lambda st
         If its modules cannot be built or traced.
     """
     begin("build the modules")
-    model = build_modules(config)
-    depth = choose_depth(config, model)
-    shapes, learned = learn_stages(build_modules(depth.config))
+    class_name = card.class_name if card is not None else ""
+    model = build_modules(config, class_name=class_name)
+    depth = choose_depth(config, model, class_name=class_name)
     runs: dict[str, TracedRun] = {}
+    if card is not None:
+        depth = add_tower(depth, config, card)
+        with default_dtype(DTYPE), name_line("a run of the vision stage"):
+            forward = trace_vision(_build_shallow(depth), card, begin)
+        runs[VISION] = TracedRun(stage=VISION_STAGE, forwards=(forward,))
+    shapes, learned = learn_stages(_build_shallow(depth))
     for name, stage in list_stages(shapes).items():
         begin(f"trace {name}")
         runs[name] = TracedRun(stage=TEXT_STAGES[name], forwards=_trace_parts(depth, stage))
     begin("read the module graph")
-    graph = trace_graph(model, depth)
+    graph = trace_graph(model, depth, card)
     traced = TracedModel(
         title=title,
         model_type=config.model_type,
@@ -62,8 +79,9 @@ def trace_decoder(config: PreTrainedConfig, title: str, begin: Begin = lambda st
         graph=graph,
         traced_paths={node.path: tuple(_list_members(graph, node, depth)) for node in graph.walk()},
         runs=runs,
-        dimensions=TEXT_DIMENSIONS,
-        default_workload=default_text_workload(),
+        dimensions=TEXT_DIMENSIONS if card is None else make_vision_dimensions(card.least),
+        default_workload=default_text_workload() if card is None else default_vision_workload(card.image_tokens),
+        image_tokens=None if card is None else NUM_IMAGES * card.image_tokens,
         checks="",
         conventions=describe_experts(learned),
     )
@@ -111,7 +129,7 @@ def _trace_parts(depth: Depth, stage: StageForward) -> tuple[TracedForward, ...]
     batch_size = TEXT_DIMENSIONS.symbol("batch_size")
 
     def build() -> nn.Module:
-        return build_modules(depth.config)
+        return _build_shallow(depth)
 
     several = trace_forward(build, stage, condition=differs(batch_size, 1))
     one = trace_forward(build, stage.at_one(batch_size), condition=equals(batch_size, 1))
@@ -119,35 +137,47 @@ def _trace_parts(depth: Depth, stage: StageForward) -> tuple[TracedForward, ...]
     return tuple(substitute_forward(forward, {CACHED: steps}) for forward in merge_alike((several, one)))
 
 
-def trace_graph(model: nn.Module, depth: Depth) -> ModuleGraph:
+def _build_shallow(depth: Depth) -> nn.Module:
+    return build_modules(depth.config, class_name=depth.class_name)
+
+
+def trace_graph(model: nn.Module, depth: Depth, card: Card | None = None) -> ModuleGraph:
     """Return the graph of all modules; a parameter that two modules share is the first one's.
 
     TorchInfo sees the layers that are traced; the others are siblings of their kind.
     """
-    shallow = build_modules(depth.config)
-    sizes = {**GRAPH_SIZES, "cached": GRAPH_SIZES["seq_len"]}
-    runs = {name: stage.prepare(shallow, sizes).run for name, stage in list_stages(learn_cache(shallow)).items()}
-    unlike: dict[str, Hashable] = {f"{depth.layers}.{index}": depth.kinds[index] for index in range(depth.traced)}
+    shallow = _build_shallow(depth)
+    workload = GRAPH_SIZES if card is None else {**GRAPH_SIZES, **VISION_GRAPH_SIZES}
+    sizes = {**workload, "cached": GRAPH_SIZES["seq_len"]}
+    runs: dict[str, Callable[[], object]] = {}
+    if card is not None:
+        with default_dtype(DTYPE):
+            runs[VISION] = run_vision(shallow, card, sizes)
+    runs |= {name: stage.prepare(shallow, sizes).run for name, stage in list_stages(learn_cache(shallow)).items()}
+    unlike: dict[str, Hashable] = {
+        f"{stack.layers}.{index}": kind for stack in depth.stacks for index, kind in enumerate(stack.traced)
+    }
     graph = trace_modules(shallow, runs, unlike=unlike)
-    return _count_shared_once(_deepen(graph, depth), model)
+    return _count_shared_once(_deepen(graph, depth, workload), model)
 
 
-def _deepen(graph: ModuleGraph, depth: Depth) -> ModuleGraph:
+def _deepen(graph: ModuleGraph, depth: Depth, workload: Mapping[str, int]) -> ModuleGraph:
     """Return the graph with all siblings of each kind of layer."""
     renamed: dict[str, str] = {}
     nodes = []
     for node in graph.nodes:
         parent, _, name = node.path.rpartition(".")
         members = node.members
-        if parent == depth.layers:
-            kind = depth.kinds[int(members[0])]
-            members = tuple(str(index) for index, other in enumerate(depth.kinds) if other == kind)
+        stack = depth.find(parent)
+        if stack is not None:
+            kind = stack.traced[int(members[0])]
+            members = tuple(str(index) for index, other in enumerate(stack.kinds) if other == kind)
             name = name_group(members)
         path = join_path(renamed.get(parent, parent), name) if node.path else ""
         renamed[node.path] = path
         nodes.append(evolve(node, path=path, members=members, repetition_count=len(members)))
     return ModuleGraph(
-        nodes=tuple(nodes), call_order=tuple(renamed[path] for path in graph.call_order), workload=GRAPH_SIZES,
+        nodes=tuple(nodes), call_order=tuple(renamed[path] for path in graph.call_order), workload=workload,
         architecture={}, lists={},
     )  # fmt: skip
 
@@ -183,9 +213,10 @@ def _list_members(graph: ModuleGraph, node: ModuleNode, depth: Depth) -> list[st
     parent = graph.parent(node.path)
     if parent is None:
         return [""]
-    members = node.members
-    if parent.path == depth.layers:
-        members = tuple(member for member in members if int(member) < depth.traced)
+    members, stack = node.members, depth.find(parent.path)
+    if stack is not None:
+        kind = stack.kinds[int(members[0])]
+        members = tuple(str(index) for index, other in enumerate(stack.traced) if other == kind)
     above = _list_members(graph, parent, depth)
     return [f"{path}.{member}" if path else member for path in above for member in members]
 

@@ -12,13 +12,16 @@ from torch import nn
 
 from modelmeter.analysis.peak import Peak
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.frontend.assemble import learn_cache, list_stages, trace_decoder
-from modelmeter.frontend.config import ModelConfig, read_model_config
-from modelmeter.frontend.definition import define_model
+from modelmeter.frontend.assemble import learn_cache, list_stages, trace_model
+from modelmeter.frontend.cards import Card, find_card
+from modelmeter.frontend.config import ModelConfig, make_config, read_model_config
+from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
 from modelmeter.frontend.modules import Depth, build_modules
 from modelmeter.frontend.records import TracedModel
 from modelmeter.frontend.tracing import DTYPE
+from modelmeter.frontend.vision import run_vision
+from modelmeter.graph.dtypes import default_dtype
 from modelmeter.model.registry import register_model
 from modelmeter.verify.symbolic_trace import Forward
 
@@ -75,11 +78,18 @@ def compile_config(
         If nothing accounts for an operator, a size cannot be a symbol, or a count differs from the formulas.
     """
     begin("read the config")
-    read = read_model_config(source, name=name)
-    traced, depth = trace_decoder(read.config, read.name, begin)
+    card = find_card(source)
+    read = (
+        read_model_config(source, name=name)
+        if card is None
+        else make_config(
+            {**card.config, "model_type": card.model_type}, name or card.title, place=card.name, is_carded=True
+        )
+    )
+    traced, depth = trace_model(read.config, read.name, begin, card=card)
     unchecked = _compile(traced)
     begin("count the modules")
-    checked = _check(read, depth, traced, unchecked, points, begin)
+    checked = _check(read, depth, traced, unchecked, points, begin, card)
     traced = evolve(traced, checks=describe_checks(checked))
     compiled = _compile(traced)
     register_model(compiled.definition)
@@ -94,16 +104,22 @@ def _compile(traced: TracedModel) -> CompiledModel:
 
 
 def _check(
-    read: ModelConfig, depth: Depth, traced: TracedModel, compiled: CompiledModel, points: int, begin: Begin
+    read: ModelConfig,
+    depth: Depth,
+    traced: TracedModel,
+    compiled: CompiledModel,
+    points: int,
+    begin: Begin,
+    card: Card | None,
 ) -> list[Checked]:
     """Count models of the traced depth at all points, the whole model at one, and one that computes in float32."""
     if not points:
         return []
-    chosen = choose_points(read.name, points)
+    chosen = choose_points(read.name, points, sees=card is not None)
     return [
-        *_check_points(depth.config, DTYPE, traced, compiled, chosen, begin),
-        *_check_points(depth.config, torch.float32, traced, compiled, chosen[-1:], begin),
-        *_check_points(read.config, DTYPE, traced, compiled, chosen[-1:], begin),
+        *_check_points(depth.config, DTYPE, traced, compiled, chosen, begin, card),
+        *_check_points(depth.config, torch.float32, traced, compiled, chosen[-1:], begin, card),
+        *_check_points(read.config, DTYPE, traced, compiled, chosen[-1:], begin, card),
     ]
 
 
@@ -114,11 +130,15 @@ def _check_points(
     compiled: CompiledModel,
     points: list[dict[str, int]],
     begin: Begin,
+    card: Card | None,
 ) -> list[Checked]:
-    model = build_modules(config, dtype=dtype)
+    model = build_modules(config, dtype=dtype, class_name=card.class_name if card else "")
     stages, layers = list_stages(learn_cache(model)), config.get_text_config().num_hidden_layers
 
     def make(module: nn.Module, stage: str, sizes: Mapping[str, int]) -> Forward:
+        if card is not None and stage == VISION:
+            with default_dtype(dtype):
+                return Forward(model=module, run=run_vision(module, card, sizes))
         return stages[stage].prepare(module, {**sizes, "cached": sizes["seq_len"] + sizes["decode_steps"] - 1})
 
     peaks: Mapping[str, Peak] = compiled.peaks

@@ -54,17 +54,17 @@ def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, nam
         If the config is damaged, contradicts itself, or is of a model that is no causal decoder of transformers.
     """
     if isinstance(source, Mapping):
-        return _make(dict(source), name or "", place="config")
+        return make_config(dict(source), name or "", place="config")
     path = os.fspath(source)
     if os.path.isfile(os.path.join(path, "config.json")):
         path = os.path.join(path, "config.json")
     if path.endswith(".json") or os.path.isfile(path):
         fields = _read_file(path)
-        return _make(fields, name or _find_name(fields) or Path(path).resolve().parent.name, place=path)
+        return make_config(fields, name or _find_name(fields) or Path(path).resolve().parent.name, place=path)
     model_type = path
     if model_type not in CONFIG_MAPPING:
         raise unknown_name("model", model_type, sorted({*list_models(), *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES}))
-    return _make({"model_type": model_type}, name or model_type, place=model_type)
+    return make_config({"model_type": model_type}, name or model_type, place=model_type)
 
 
 def _read_file(path: str) -> dict[str, Any]:
@@ -83,7 +83,14 @@ def _find_name(fields: Mapping[str, Any]) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _make(fields: dict[str, Any], name: str, *, place: str) -> ModelConfig:
+def make_config(fields: dict[str, Any], name: str, *, place: str, is_carded: bool = False) -> ModelConfig:
+    """Return the config of these fields; ``is_carded`` says that its model needs to be no causal decoder.
+
+    Raises
+    ------
+    ArchitectureError
+        As :func:`read_model_config`.
+    """
     model_type = fields.get("model_type")
     if not isinstance(model_type, str):
         raise ArchitectureError("the config names no model type", place=place, expected="model_type", found=model_type)
@@ -93,7 +100,7 @@ def _make(fields: dict[str, Any], name: str, *, place: str) -> ModelConfig:
             "transformers has no model of this type", place=f"{place}: model_type", found=_clip(model_type),
             remedy=remedy,
         )  # fmt: skip
-    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not is_carded:
         raise ArchitectureError(
             "models of this type are no causal decoders", place=f"{place}: model_type", found=model_type,
             remedy="a model of other stages needs a card",

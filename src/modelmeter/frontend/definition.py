@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import ClassVar, Final
 
+import sympy
 from attrs import frozen
 
 from modelmeter.core.cost import Elements
+from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.symbols import Dimensions, define_sizes
-from modelmeter.frontend.records import TracedModel
+from modelmeter.frontend.records import TracedForward, TracedModel
 from modelmeter.frontend.tree import LayerTrees
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.layers.base import BaseLayer
-from modelmeter.model.definition import Derivation, Model
+from modelmeter.model.definition import Derivation, DerivedSize, Model
 from modelmeter.model.loop import Loop
 from modelmeter.model.presentation import Checks
 from modelmeter.model.stages import Stage
 
-PREFILL, DECODE = "prefill", "decode"
+VISION, PREFILL, DECODE = "vision", "prefill", "decode"
 
 TEXT_DIMENSIONS = Dimensions(
     workload=define_sizes(
@@ -54,6 +56,43 @@ TEXT_STAGES = {
     ),
 }
 """The stages of a text decoder."""
+
+VISION_STAGE = Stage(
+    name=VISION,
+    words="the vision tower and its merger, over all images",
+    meaning="The vision tower and its merger, over ``num_images`` images of ``grid_height`` x ``grid_width`` cells.",
+)
+"""The stage before the prefill of a model that sees."""
+
+
+def make_vision_dimensions(least: int) -> Dimensions:
+    """Return the sizes of a model that sees; ``least`` is the shortest side of an image in cells."""
+    return Dimensions(
+        workload={
+            **define_sizes(
+                "workload",
+                ("num_images", "images", "images in all prompts together"),
+                ("grid_height", "cells", "rows of cells of each image; a cell is a token", least),
+                ("grid_width", "cells", "cells of each row", least),
+                ("prompt_tokens", "tokens", "tokens of the prompt beside those of its images"),
+            ),
+            **TEXT_DIMENSIONS.workload,
+        },
+        local=TEXT_DIMENSIONS.local,
+        latex={
+            "num_images": "n", "batch_size": "B", "decode_steps": "T", "decode_step": "t",
+            "max_new_tokens": r"T_{\mathrm{new}}", "prompt_tokens": "P", "seq_len": "S", "grid_height": "h",
+            "grid_width": "w",
+        },
+    )  # fmt: skip
+
+
+def default_vision_workload(image_tokens: sympy.Expr) -> dict[str, int]:
+    """Return the default sizes of a model that sees: one image of 59 x 84 cells in a prompt of few words."""
+    grid = {"num_images": 1, "grid_height": 59, "grid_width": 42}
+    tokens = evaluate(image_tokens, grid)
+    return {**grid, "prompt_tokens": 10, **default_text_workload(), "seq_len": int(tokens) + 10}
+
 
 DEFAULT_PROMPT = 1024
 """Tokens of the default workload: of the prompt, and as many that are generated."""
@@ -101,6 +140,11 @@ def name_package(title: str) -> str:
     return f"{name}_costs" if name[0].isalpha() else f"model_{name}_costs"
 
 
+def _list_paths(forward: TracedForward) -> Iterator[str]:
+    yield from (traced.path for traced in forward.operators)
+    yield from forward.output_shapes
+
+
 @cache
 def _make_architecture(name: str) -> type[TracedArchitecture]:
     return frozen(kw_only=True)(type("TracedArchitecture", (TracedArchitecture,), {"model": name}))
@@ -121,13 +165,22 @@ def define_model(traced: TracedModel) -> Model:
     def read_architecture(graph: ModuleGraph) -> TracedArchitecture:
         return architecture()
 
+    seen = {
+        run: {trees.node_paths[path] for forward in each.forwards for path in _list_paths(forward)}
+        for run, each in traced.runs.items()
+    }
+
+    def stage_of(run: str, path: str) -> str:
+        """Return the run where a module does anything in it, and else the first in which it does."""
+        return run if path in seen[run] else next((other for other, paths in seen.items() if path in paths), run)
+
     return Model(
         name=name,
         title=traced.title,
         package=name_package(traced.title),
         dimensions=dimensions,
         stages=tuple(run.stage for run in traced.runs.values()),
-        stage_of=lambda run, path: run,
+        stage_of=stage_of,
         build_layers=build_layers,
         list_inputs=list_inputs,
         make_architecture=architecture,
@@ -138,6 +191,19 @@ def define_model(traced: TracedModel) -> Model:
         if DECODE in traced.runs
         else None,
         derivations=(
+            *(
+                ()
+                if traced.image_tokens is None
+                else (
+                    Derivation(
+                        name="seq_len",
+                        terms=("image_tokens", "prompt_tokens"),
+                        words="the image tokens and ``prompt_tokens``",
+                        meaning="tokens of the images, and the text",
+                        replaces="prompt_tokens",
+                    ),
+                )
+            ),
             Derivation(
                 name="decode_steps",
                 terms=("max_new_tokens", -1),
@@ -145,6 +211,11 @@ def define_model(traced: TracedModel) -> Model:
                 meaning="the prefill makes the first token",
                 replaces="max_new_tokens",
             ),
+        ),
+        derived=()
+        if traced.image_tokens is None
+        else (
+            DerivedSize(name="image_tokens", formula=traced.image_tokens, words="the tokens of the images of a prompt"),
         ),
         description=f"``{traced.class_name}`` of transformers",
         workload_words=f"a prompt of {DEFAULT_PROMPT} tokens and as many new ones",

@@ -67,8 +67,11 @@ class Checked:
     seconds: float
 
 
-def choose_points(seed: str, count: int) -> list[dict[str, int]]:
-    """Return sizes to count at: a batch of one, the shortest prompt, and then such as chance has it."""
+def choose_points(seed: str, count: int, *, sees: bool = False) -> list[dict[str, int]]:
+    """Return sizes to count at: a batch of one, the shortest prompt, and then such as chance has it.
+
+    ``sees`` says that there are images, too.
+    """
     chance = random.Random(seed)
     points = [
         {"batch_size": 1, "seq_len": chance.randint(3, 700), "decode_steps": chance.randint(1, 300)},
@@ -81,6 +84,12 @@ def choose_points(seed: str, count: int) -> list[dict[str, int]]:
                 "decode_steps": chance.randint(1, 300),
             }
         )  # fmt: skip
+    if sees:
+        for point in points:
+            point |= {
+                "num_images": chance.randint(1, 3), "grid_height": chance.randint(5, 30),
+                "grid_width": chance.randint(5, 30), "prompt_tokens": 1,
+            }  # fmt: skip
     return points[:count]
 
 

@@ -39,6 +39,8 @@ class TracedLayer(BaseLayer):
         The operators that its own forward calls.
     below
         The modules below it.
+    only_holds
+        Whether it is not called in this run, but holds modules that are.
     held_parameters, held_kv
         Elements of the parameters that it holds itself, and of the cache that it keeps.
     """
@@ -51,6 +53,7 @@ class TracedLayer(BaseLayer):
     shape: Shape = ()
     called: tuple[Operator, ...] = ()
     below: Mapping[str, Child] = field(factory=dict)
+    only_holds: bool = False
     held_parameters: int = 0
     held_kv: Size = 0
 
@@ -71,6 +74,11 @@ class TracedLayer(BaseLayer):
     def own_sizes(self) -> dict[str, Size]:
         """None: the sizes of a traced layer are those of the model."""
         return {}
+
+    @property
+    def is_called(self) -> bool:  # type: ignore[override]  # it depends on the run
+        """Whether it is called in this run, or not at all."""
+        return not self.only_holds
 
     @property
     def output_shape(self) -> Shape:

@@ -7,10 +7,12 @@ from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import torch
-from attrs import frozen
+import transformers
+from attrs import evolve, frozen
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
+from modelmeter.frontend.cards import Card
 from modelmeter.frontend.experts import STAND_IN
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.support.errors import ArchitectureError
@@ -21,8 +23,8 @@ _NOT_OF_A_KIND = ("layer_idx", "layer_number", "layer_id", "training")
 """Attributes that tell a layer from its siblings but not what it does."""
 
 
-def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
-    """Return the causal decoder of ``config`` on the meta device, in evaluation mode.
+def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat16, class_name: str = "") -> nn.Module:
+    """Return the model of ``config`` on the meta device, in evaluation mode: of a class, or the causal decoder.
 
     Raises
     ------
@@ -31,8 +33,12 @@ def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat
     """
     try:
         with torch.device("meta"), default_dtype(dtype):
-            model: nn.Module = AutoModelForCausalLM.from_config(
-                config, dtype=dtype, experts_implementation=STAND_IN, trust_remote_code=False
+            model: nn.Module = (
+                getattr(transformers, class_name)._from_config(config, dtype=dtype, experts_implementation=STAND_IN)
+                if class_name
+                else AutoModelForCausalLM.from_config(
+                    config, dtype=dtype, experts_implementation=STAND_IN, trust_remote_code=False
+                )
             )
     except Exception as error:  # whatever a config that contradicts itself makes of the modules
         raise ArchitectureError(
@@ -86,6 +92,25 @@ def _list_plain(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Hashable]]
 
 
 @frozen(kw_only=True)
+class Stack:
+    """Layers one after the other, of which the first are traced for all.
+
+    Parameters
+    ----------
+    layers
+        The path of the list of layers.
+    kinds
+        The number of the kind of each layer of the whole model.
+    traced
+        The kinds of those that are traced.
+    """
+
+    layers: str
+    kinds: tuple[int, ...]
+    traced: tuple[int, ...]
+
+
+@frozen(kw_only=True)
 class Depth:
     """Which layers are traced for all.
 
@@ -93,21 +118,22 @@ class Depth:
     ----------
     config
         Of a model of the first layers only.
-    layers
-        The path of the list of layers.
-    kinds
-        The number of the kind of each layer of the whole model.
-    traced
-        How many layers, from the first on, are traced.
+    class_name
+        The class of the modules, if it is not that of causal decoders.
+    stacks
+        The decoder, and a tower beside it.
     """
 
     config: PreTrainedConfig
-    layers: str
-    kinds: tuple[int, ...]
-    traced: int
+    stacks: tuple[Stack, ...]
+    class_name: str = ""
+
+    def find(self, path: str) -> Stack | None:
+        """Return the stack whose list is at ``path``."""
+        return next((stack for stack in self.stacks if stack.layers == path), None)
 
 
-def choose_depth(config: PreTrainedConfig, model: nn.Module) -> Depth:
+def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str = "") -> Depth:
     """Return how many of the first layers have each kind at least twice, where the model has two of it.
 
     A model of the first layers must have the very kinds that the whole model begins with.
@@ -128,13 +154,26 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module) -> Depth:
         for length in range(1, count + 1)
         if all(kinds[:length].count(kind) >= least for kind, least in enumerate(needed))
     )
+    whole = Depth(config=config, stacks=(Stack(layers=layers, kinds=kinds, traced=kinds),), class_name=class_name)
     if traced > _MOST_LAYERS_TRACED or traced == count:
-        return Depth(config=config, layers=layers, kinds=kinds, traced=count)
+        return whole
     shallow = cut_config(config, traced)
-    seen = [describe_kind(layer) for layer in build_modules(shallow).get_submodule(layers).children()]
+    built = build_modules(shallow, class_name=class_name)
+    seen = [describe_kind(layer) for layer in built.get_submodule(layers).children()]
     if seen != described[:traced]:
-        return Depth(config=config, layers=layers, kinds=kinds, traced=count)
-    return Depth(config=shallow, layers=layers, kinds=kinds, traced=traced)
+        return whole
+    stack = Stack(layers=layers, kinds=kinds, traced=kinds[:traced])
+    return Depth(config=shallow, stacks=(stack,), class_name=class_name)
+
+
+def add_tower(depth: Depth, config: PreTrainedConfig, card: Card) -> Depth:
+    """Return the depth of a model with a tower of few blocks, as its card says."""
+    fields = depth.config.to_dict()
+    for section, keys in card.shallow.items():
+        fields[section].update(keys)
+    shallow = type(depth.config).from_dict(fields)
+    kinds, traced = (card.list_kinds(each.vision_config) for each in (config, shallow))
+    return evolve(depth, config=shallow, stacks=(*depth.stacks, Stack(layers=card.blocks, kinds=kinds, traced=traced)))
 
 
 def cut_config(config: PreTrainedConfig, depth: int) -> PreTrainedConfig:

@@ -125,6 +125,8 @@ class TracedModel:
         The sizes.
     default_workload
         A value for each size of the workload and of storage.
+    image_tokens
+        The tokens of the images of a prompt, where it has any.
     conventions
         Counting rules of this model alone, by name.
     checks
@@ -140,6 +142,7 @@ class TracedModel:
     dimensions: Dimensions
     default_workload: Mapping[str, int]
     checks: str
+    image_tokens: sympy.Expr | None = None
     conventions: Mapping[str, str] = field(factory=dict)
 
 

@@ -40,6 +40,11 @@ class LayerTrees:
     model: TracedModel
 
     @cached_property
+    def node_paths(self) -> dict[str, str]:
+        """The path of the node that each traced module is of."""
+        return {member: path for path, members in self.model.traced_paths.items() for member in members}
+
+    @cached_property
     def classes(self) -> dict[str, type[TracedLayer]]:
         """A class of layers for each node that is called, by its path."""
         nodes = list(self.model.graph.walk())
@@ -91,7 +96,7 @@ class LayerTrees:
         }
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class _RunTree:
     trees: LayerTrees
     name: str
@@ -125,6 +130,7 @@ class _RunTree:
             operators = tuple(substitute_operator(operator, self.values) for operator in operators)
         return self.trees.classes[node.path](
             shape=self._find_shapes(node)[0] if self._find_shapes(node) else (),
+            only_holds=not self._find_shapes(node) and node.path in self._active,
             called=operators,
             below=below,
             held_parameters=node.own_parameter_count,
@@ -137,12 +143,22 @@ class _RunTree:
         if not isinstance(layer, TracedLayer):
             calls = ((layer, 1),)
         elif not shapes:
-            calls = ((layer, 0),)
+            calls = ((layer, int(layer.only_holds)),)
         else:
             # What all calls do is put down to the first; the others have the shapes of their outputs.
             others = [evolve(layer, called=(), shape=shape) for shape in shapes[1:]]
             calls = ((layer, 1), *((other, 1) for other in others))
         return Child(calls=calls, repetition=node.repetition, count=node.repetition_count)
+
+    @cached_property
+    def _active(self) -> set[str]:
+        """The paths of the nodes that anything is called in, in this run."""
+        found: set[str] = set()
+        for forward in self.run.forwards:
+            for path in (*forward.output_shapes, *(traced.path for traced in forward.operators)):
+                names = self.trees.node_paths[path].split(".")
+                found.update(".".join(names[:depth]) for depth in range(len(names) + 1))
+        return found
 
     def _find_shapes(self, node: ModuleNode) -> tuple[Shape, ...]:
         first, *others = self.run.forwards

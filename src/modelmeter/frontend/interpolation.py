@@ -1,0 +1,100 @@
+"""Exact formulas through counts: linear in given terms, solved in rational numbers, and checked at points beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import sympy
+
+from modelmeter.core.functions import Size
+from modelmeter.support.errors import CountError
+
+
+class Interpolation:
+    """Solves for the coefficients of ``terms`` from values at ``points``, of which there are more than terms.
+
+    Parameters
+    ----------
+    terms
+        Formulas in symbols.
+    points
+        A number for each symbol, by its name.
+
+    Raises
+    ------
+    CountError
+        If the points do not tell the terms apart.
+    """
+
+    def __init__(self, terms: Sequence[sympy.Expr], points: Sequence[Mapping[str, int]]) -> None:
+        self._terms = list(terms)
+        self._rows = [[_evaluate(term, point) for term in terms] for point in points]
+        self._chosen, self._inverse = _invert(self._rows)
+        self._known: dict[tuple[int, ...], Size] = {}
+
+    def fit(self, values: Sequence[int], place: str) -> Size:
+        """Return the formula with these values at the points.
+
+        Raises
+        ------
+        CountError
+            If no combination of the terms has all of them.
+        """
+        key = tuple(values)
+        if key not in self._known:
+            self._known[key] = self._solve(key, place)
+        return self._known[key]
+
+    def _solve(self, values: tuple[int, ...], place: str) -> Size:
+        if not any(values):
+            return 0
+        chosen = [values[row] for row in self._chosen]
+        solution = [sum(a * b for a, b in zip(row, chosen, strict=True)) for row in self._inverse]
+        for row, value in zip(self._rows, values, strict=True):
+            if sum(a * b for a, b in zip(row, solution, strict=True)) != value:
+                raise CountError("a count is no sum of the terms of its card", place=place, found=value)
+        total = sympy.Add(
+            *(sympy.Rational(a.numerator, a.denominator) * term for a, term in zip(solution, self._terms, strict=True))
+        )
+        return int(total) if total.is_Integer else sympy.expand(total)
+
+
+def _evaluate(term: sympy.Expr, point: Mapping[str, int]) -> Fraction:
+    value = term.xreplace({symbol: sympy.Integer(point[symbol.name]) for symbol in term.free_symbols})
+    return Fraction(int(value.p), int(value.q))
+
+
+def _invert(rows: Sequence[Sequence[Fraction]]) -> tuple[list[int], list[list[Fraction]]]:
+    """Return rows that are independent, as many as there are columns, and the inverse of their matrix."""
+    width = len(rows[0])
+    work = [list(row) for row in rows]
+    chosen: list[int] = []
+    for column in range(width):
+        pivot = next((i for i, row in enumerate(work) if row[column] and i not in chosen), None)
+        if pivot is None:
+            raise CountError("the points do not tell the terms of a card apart", found=f"term {column}")
+        chosen.append(pivot)
+        scale = work[pivot][column]
+        work[pivot] = [value / scale for value in work[pivot]]
+        for i, row in enumerate(work):
+            if i != pivot and row[column]:
+                factor = row[column]
+                work[i] = [a - factor * b for a, b in zip(row, work[pivot], strict=True)]
+    used = sorted(chosen)
+    return used, _invert_square([[*rows[index]] for index in used])
+
+
+def _invert_square(rows: list[list[Fraction]]) -> list[list[Fraction]]:
+    size = len(rows)
+    work = [[*row, *(Fraction(int(index == each)) for each in range(size))] for index, row in enumerate(rows)]
+    for column in range(size):
+        pivot = next(i for i in range(column, size) if work[i][column])
+        work[column], work[pivot] = work[pivot], work[column]
+        scale = work[column][column]
+        work[column] = [value / scale for value in work[column]]
+        for i in range(size):
+            if i != column and work[i][column]:
+                factor = work[i][column]
+                work[i] = [a - factor * b for a, b in zip(work[i], work[column], strict=True)]
+    return [row[size:] for row in work]

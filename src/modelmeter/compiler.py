@@ -14,6 +14,7 @@ from modelmeter.backends.python.render import PythonBackend
 from modelmeter.backends.sql.render import DuckDBBackend, SparkBackend
 from modelmeter.compiled_model import CompiledModel, without_collection
 from modelmeter.core.evaluate import evaluate
+from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import names_of
 from modelmeter.evaluators.breakdown import BreakdownSpec, list_modules
 from modelmeter.evaluators.package import build_evaluators
@@ -218,11 +219,16 @@ def _describe_package(compiled: CompiledModel) -> PackageSpec:
 
 
 def _find_fixed_sizes(compiled: CompiledModel) -> frozenset[str]:
-    """Return the sizes that decide about layers of which the traced model has none.
+    """Return the sizes that decide about layers of which the traced model has none, and those in no formula.
 
-    Formulas say nothing about such layers, so these sizes must not vary.
+    Formulas say nothing about such layers, nor about what is a limit only, so these sizes must not vary.
     """
     sizes = compiled.architecture.dimension_values()
+    costs = compiled.totals.by_stage.values()
+    used = {name for cost in costs for metric in METRICS for name in names_of(cost[metric])}
     lists = (bound.layer for bound in compiled.model.walk() if isinstance(bound.layer, ModuleList))
     absent = (group.count for layer in lists for group in layer.groups if names_of(group.count) <= sizes.keys())
-    return frozenset(name for count in absent if evaluate(count, sizes) == 0 for name in names_of(count))
+    unused = sizes.keys() - used
+    return frozenset(unused) | frozenset(
+        name for count in absent if evaluate(count, sizes) == 0 for name in names_of(count)
+    )

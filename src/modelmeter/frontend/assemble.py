@@ -9,6 +9,7 @@ from typing import Any
 import sympy
 import torch
 from attrs import evolve
+from sympy.core.relational import Relational
 from torch import nn
 from transformers import PreTrainedConfig
 
@@ -24,6 +25,7 @@ from modelmeter.frontend.definition import (
     VISION_STAGE,
     default_text_workload,
     default_vision_workload,
+    limit_context,
     make_vision_dimensions,
 )
 from modelmeter.frontend.experts import ExpertCosts, describe_experts, learn_experts
@@ -67,9 +69,11 @@ def trace_model(
             forward = trace_vision(_build_shallow(depth), card, begin)
         runs[VISION] = TracedRun(stage=VISION_STAGE, forwards=(forward,))
     shapes, learned = learn_stages(_build_shallow(depth))
+    longest = find_window(config)
     for name, stage in list_stages(shapes).items():
         begin(f"trace {name}")
-        runs[name] = TracedRun(stage=TEXT_STAGES[name], forwards=_trace_parts(depth, stage))
+        forwards = _trace_parts(depth, stage, assume_window(name, longest))
+        runs[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
     begin("read the module graph")
     graph = trace_graph(model, depth, card)
     traced = TracedModel(
@@ -79,11 +83,12 @@ def trace_model(
         graph=graph,
         traced_paths={node.path: tuple(_list_members(graph, node, depth)) for node in graph.walk()},
         runs=runs,
-        dimensions=TEXT_DIMENSIONS if card is None else make_vision_dimensions(card.least),
-        default_workload=default_text_workload() if card is None else default_vision_workload(card.image_tokens),
+        dimensions=limit_context(TEXT_DIMENSIONS if card is None else make_vision_dimensions(card.least), longest),
+        default_workload=default_text_workload(longest) if card is None else default_vision_workload(card.image_tokens),
         image_tokens=None if card is None else NUM_IMAGES * card.image_tokens,
         checks="",
-        conventions=describe_experts(learned),
+        longest_context=longest,
+        conventions={**describe_experts(learned), **describe_window(longest)},
     )
     check_alike(traced)
     return traced, depth
@@ -124,15 +129,48 @@ CACHED = sympy.Symbol("cached", integer=True, positive=True)
 """Positions in the cache when a step begins: ``seq_len + decode_step - 1``."""
 
 
-def _trace_parts(depth: Depth, stage: StageForward) -> tuple[TracedForward, ...]:
+def describe_window(longest: int | None) -> dict[str, str]:
+    """Return the counting rule for windows, where there are any."""
+    if longest is None:
+        return {}
+    return {
+        "Windows": f"The smallest window of attention leaves out no position up to {longest} of them. The formulas "
+        "hold up to there, and evaluators refuse more: a prompt has at most half of them, and what follows the rest."
+    }
+
+
+def find_window(config: PreTrainedConfig) -> int | None:
+    """Return how many positions the smallest window of attention holds without leaving any out, if there is one."""
+    text = config.get_text_config()
+    sizes = [getattr(text, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    found = [size - 1 for size in sizes if type(size) is int and size > 0]
+    return min(found) if found else None
+
+
+def assume_window(stage: str, longest: int | None) -> tuple[Relational, ...]:
+    """Return the sizes of a stage at which no window leaves out a position."""
+    if longest is None:
+        return ()
+    if longest < LEAST_WINDOW:
+        raise CountError("a window of attention is too short", expected=f"at least {LEAST_WINDOW}", found=longest + 1)
+    return (
+        sympy.Le(TEXT_DIMENSIONS.symbol("seq_len"), longest) if stage == PREFILL else sympy.Le(CACHED, longest - 1),
+    )
+
+
+LEAST_WINDOW = 80
+"""The examples of a trace are below it."""
+
+
+def _trace_parts(depth: Depth, stage: StageForward, assumed: Sequence[Relational]) -> tuple[TracedForward, ...]:
     """Return the traces for a batch of several and of one, or one trace where they say the same."""
     batch_size = TEXT_DIMENSIONS.symbol("batch_size")
 
     def build() -> nn.Module:
         return _build_shallow(depth)
 
-    several = trace_forward(build, stage, condition=differs(batch_size, 1))
-    one = trace_forward(build, stage.at_one(batch_size), condition=equals(batch_size, 1))
+    several = trace_forward(build, stage, condition=differs(batch_size, 1), assumed=assumed)
+    one = trace_forward(build, stage.at_one(batch_size), condition=equals(batch_size, 1), assumed=assumed)
     steps = TEXT_DIMENSIONS.symbol("seq_len") + TEXT_DIMENSIONS.symbol("decode_step") - 1
     return tuple(substitute_forward(forward, {CACHED: steps}) for forward in merge_alike((several, one)))
 

@@ -115,11 +115,11 @@ def _check(
     """Count models of the traced depth at all points, the whole model at one, and one that computes in float32."""
     if not points:
         return []
-    chosen = choose_points(read.name, points, sees=card is not None)
+    chosen = choose_points(read.name, points, sees=card is not None, longest=traced.longest_context)
     return [
-        *_check_points(depth.config, DTYPE, traced, compiled, chosen, begin, card),
-        *_check_points(depth.config, torch.float32, traced, compiled, chosen[-1:], begin, card),
-        *_check_points(read.config, DTYPE, traced, compiled, chosen[-1:], begin, card),
+        *_check_points(depth.config, DTYPE, traced, compiled, chosen, begin, card, is_shallow=True),
+        *_check_points(depth.config, torch.float32, traced, compiled, chosen[-1:], begin, card, is_shallow=True),
+        *_check_points(read.config, DTYPE, traced, compiled, chosen[-1:], begin, card, is_shallow=False),
     ]
 
 
@@ -131,6 +131,8 @@ def _check_points(
     points: list[dict[str, int]],
     begin: Begin,
     card: Card | None,
+    *,
+    is_shallow: bool,
 ) -> list[Checked]:
     model = build_modules(config, dtype=dtype, class_name=card.class_name if card else "")
     stages, layers = list_stages(learn_cache(model)), config.get_text_config().num_hidden_layers
@@ -156,6 +158,7 @@ def _check_points(
                     peaks[stage],
                     sizes,
                     layers=layers,
+                    traced=traced.traced_paths if is_shallow else None,
                 )
             )
     return checked

@@ -13,6 +13,7 @@ from attrs import frozen
 from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
+from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimensions, define_sizes
 from modelmeter.frontend.records import TracedForward, TracedModel
 from modelmeter.frontend.tree import LayerTrees
@@ -65,6 +66,26 @@ VISION_STAGE = Stage(
 """The stage before the prefill of a model that sees."""
 
 
+def limit_context(dimensions: Dimensions, longest: int | None) -> Dimensions:
+    """Return the sizes with the largest number of positions among them, if there is one."""
+    if longest is None:
+        return dimensions
+    return Dimensions(
+        workload=dimensions.workload,
+        architecture=define_sizes(
+            "architecture",
+            ("longest_prompt", "tokens", "prompt positions for which no window of attention leaves one out"),
+            ("longest_output", "tokens", "steps after them for which none does"),
+        ),
+        local=dimensions.local,
+        latex={
+            **{name: dimensions.latex[name] for name in (*dimensions.workload, *dimensions.local)},
+            "longest_prompt": r"S_{\max}",
+            "longest_output": r"T_{\max}",
+        },
+    )
+
+
 def make_vision_dimensions(least: int) -> Dimensions:
     """Return the sizes of a model that sees; ``least`` is the shortest side of an image in cells."""
     return Dimensions(
@@ -110,11 +131,12 @@ CONVENTIONS: Final[Mapping[str, str]] = {
 """Counting rules of traced models."""
 
 
-def default_text_workload() -> dict[str, int]:
-    """Return the default sizes of a text decoder."""
+def default_text_workload(longest: int | None = None) -> dict[str, int]:
+    """Return the default sizes of a text decoder, which keep within the ``longest`` context."""
+    tokens = DEFAULT_PROMPT if longest is None else min(DEFAULT_PROMPT, longest // 2)
     return {
-        "batch_size": 1, "seq_len": DEFAULT_PROMPT, "decode_steps": DEFAULT_PROMPT - 1,
-        "max_new_tokens": DEFAULT_PROMPT, "weight_bits": 16, "activation_bits": 16, "kv_bits": 16,
+        "batch_size": 1, "seq_len": tokens, "decode_steps": tokens - 1,
+        "max_new_tokens": tokens, "weight_bits": 16, "activation_bits": 16, "kv_bits": 16,
     }  # fmt: skip
 
 
@@ -123,10 +145,14 @@ class TracedArchitecture:
     """The sizes of a traced model: numbers in its formulas, none of which can be asked for."""
 
     model: ClassVar[str] = ""
+    longest_context: int | None = None
 
     def dimension_values(self) -> dict[str, int]:
-        """Return nothing."""
-        return {}
+        """Return the largest prompt and output that the windows of attention hold, if there are any."""
+        if self.longest_context is None:
+            return {}
+        prompt = self.longest_context // 2
+        return {"longest_prompt": prompt, "longest_output": self.longest_context - prompt}
 
 
 def name_model(title: str) -> str:
@@ -138,6 +164,13 @@ def name_package(title: str) -> str:
     """Return the import name of the evaluators: ``qwen3_0_6b_costs``."""
     name = re.sub(r"[^a-z0-9]+", "_", title.rpartition("/")[2].lower()).strip("_") or "model"
     return f"{name}_costs" if name[0].isalpha() else f"model_{name}_costs"
+
+
+def _list_derived(traced: TracedModel) -> Iterator[DerivedSize]:
+    if traced.image_tokens is not None:
+        yield DerivedSize(
+            name="image_tokens", formula=traced.image_tokens, words="the tokens of the images of a prompt"
+        )
 
 
 def _list_paths(forward: TracedForward) -> Iterator[str]:
@@ -162,8 +195,11 @@ def define_model(traced: TracedModel) -> Model:
     def list_inputs(sizes: Mapping[str, Size]) -> dict[str, Elements]:
         return {run: Elements() for run in traced.runs}  # the traces have them among their tensors
 
+    def make_architecture() -> TracedArchitecture:
+        return architecture(longest_context=traced.longest_context)
+
     def read_architecture(graph: ModuleGraph) -> TracedArchitecture:
-        return architecture()
+        return make_architecture()
 
     seen = {
         run: {trees.node_paths[path] for forward in each.forwards for path in _list_paths(forward)}
@@ -183,7 +219,7 @@ def define_model(traced: TracedModel) -> Model:
         stage_of=stage_of,
         build_layers=build_layers,
         list_inputs=list_inputs,
-        make_architecture=architecture,
+        make_architecture=make_architecture,
         read_architecture=read_architecture,
         default_workload=lambda: dict(traced.default_workload),
         trace=lambda sizes: traced.graph,
@@ -212,10 +248,12 @@ def define_model(traced: TracedModel) -> Model:
                 replaces="max_new_tokens",
             ),
         ),
-        derived=()
-        if traced.image_tokens is None
+        derived=tuple(_list_derived(traced)),
+        rules=()
+        if traced.longest_context is None
         else (
-            DerivedSize(name="image_tokens", formula=traced.image_tokens, words="the tokens of the images of a prompt"),
+            Rule("seq_len", "at_most", "longest_prompt"),
+            Rule("decode_steps", "at_most", "longest_output"),
         ),
         description=f"``{traced.class_name}`` of transformers",
         workload_words=f"a prompt of {DEFAULT_PROMPT} tokens and as many new ones",

@@ -7,7 +7,7 @@ dispatch count and under FlopCounterMode, and every module path must say the sam
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 
 import torch
@@ -67,10 +67,10 @@ class Checked:
     seconds: float
 
 
-def choose_points(seed: str, count: int, *, sees: bool = False) -> list[dict[str, int]]:
+def choose_points(seed: str, count: int, *, sees: bool = False, longest: int | None = None) -> list[dict[str, int]]:
     """Return sizes to count at: a batch of one, the shortest prompt, and then such as chance has it.
 
-    ``sees`` says that there are images, too.
+    ``sees`` says that there are images, too, and ``longest`` how many positions there may be.
     """
     chance = random.Random(seed)
     points = [
@@ -84,11 +84,15 @@ def choose_points(seed: str, count: int, *, sees: bool = False) -> list[dict[str
                 "decode_steps": chance.randint(1, 300),
             }
         )  # fmt: skip
+    if longest is not None:
+        for point in points:
+            point["seq_len"] = min(point["seq_len"], max(2, longest // 2))
+            point["decode_steps"] = min(point["decode_steps"], longest - point["seq_len"])
     if sees:
         for point in points:
             point |= {
-                "num_images": chance.randint(1, 3), "grid_height": chance.randint(5, 30),
-                "grid_width": chance.randint(5, 30), "prompt_tokens": 1,
+                "num_images": chance.randint(1, 3), "grid_height": chance.randint(5, 12),
+                "grid_width": chance.randint(5, 12), "prompt_tokens": 1,
             }  # fmt: skip
     return points[:count]
 
@@ -103,8 +107,11 @@ def check_stage(
     sizes: Mapping[str, int],
     *,
     layers: int,
+    traced: Mapping[str, Sequence[str]] | None = None,
 ) -> Checked:
     """Count one stage of ``model`` at ``sizes``, and compare every metric of every module with the formulas.
+
+    ``traced`` has the modules of each node of the graph where the model is one of few layers.
 
     Raises
     ------
@@ -115,15 +122,14 @@ def check_stage(
     dtype = next(model.parameters()).dtype
     widths = Precision(weight_bits=32, activation_bits=32, kv_bits=32) if dtype == torch.float32 else BITS
     numbers = {**sizes, **asdict(widths), "decode_step": sizes["decode_steps"]}
-    paths = {path for path, _ in model.named_modules()}
-    tree = [pair for pair in list_modules(graph, build_layers(numbers)[stage]) if pair[0] in paths]
+    tree = list(list_modules(graph, build_layers(numbers)[stage], traced))
     forward = make(model, stage, sizes)
     recording = record_forward(model, forward.run, cache=forward.cache)
     noted = {insertion.path for insertion in recording.insertions}
     counted = read_recording(recording, {})
     works: dict[str, list[Operator]] = {}
-    for traced in counted.operators:
-        works.setdefault(traced.path, []).append(traced.operator)
+    for each in counted.operators:
+        works.setdefault(each.path, []).append(each.operator)
     forward = make(model, stage, sizes)
     products = count_matrix_products(model, forward.run).by_path
     for path, layer in tree:
@@ -165,11 +171,16 @@ def _find_peak(forward: TracedForward, widths: Precision) -> int:
     return max(bits)
 
 
-def list_modules(graph: ModuleGraph, root: BaseLayer) -> Iterator[tuple[str, BaseLayer]]:
-    """Yield the layer of every module of the whole model, by its path; alike siblings have the same one."""
+def list_modules(
+    graph: ModuleGraph, root: BaseLayer, traced: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[tuple[str, BaseLayer]]:
+    """Yield the layer of every module by its path; alike siblings have the same one.
+
+    The modules are those of the whole model, or those of each node that are ``traced``.
+    """
 
     def walk(node_path: str, paths: list[str], layer: BaseLayer) -> Iterator[tuple[str, BaseLayer]]:
-        yield from ((path, layer) for path in paths)
+        yield from ((path, layer) for path in (paths if traced is None else traced[node_path]))
         for child in graph.children(node_path):
             name = child.path.rpartition(".")[2]
             below = [join_path(path, member) for path in paths for member in child.members]

@@ -247,7 +247,7 @@ def _sum_up(recording: Recording) -> Sums:
         owner = operator.name, tuple(part for part, size in parts.items() if "." in part and size)
         for part, size in parts.items():
             if size:
-                sums[owner, part] = sums.get((owner, part), 0) + int(size)  # type: ignore[arg-type]
+                sums[owner, part] = sums.get((owner, part), 0) + int(size)
     return sums
 
 

@@ -17,6 +17,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 class RealIntegers(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
     """Keeps new tensors of integers on the CPU, wherever they are asked for."""
 
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # the same
+
     def __torch_dispatch__(self, func: Any, types: object, args: Any = (), kwargs: Any = None) -> Any:
         """Run ``func`` where its tensors are."""
         kwargs = dict(kwargs or {})

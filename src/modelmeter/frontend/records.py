@@ -127,6 +127,8 @@ class TracedModel:
         A value for each size of the workload and of storage.
     image_tokens
         The tokens of the images of a prompt, where it has any.
+    longest_context
+        How many positions the windows of all layers hold, where any has one: the formulas hold up to there.
     conventions
         Counting rules of this model alone, by name.
     checks
@@ -143,6 +145,7 @@ class TracedModel:
     default_workload: Mapping[str, int]
     checks: str
     image_tokens: sympy.Expr | None = None
+    longest_context: int | None = None
     conventions: Mapping[str, str] = field(factory=dict)
 
 

@@ -59,6 +59,21 @@ def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol
     return evolve(domain, excluded=excluded)
 
 
+def _holds_between(condition: sympy.Basic, domain: Domain) -> bool:
+    """Tell whether a comparison that is linear in one symbol holds at its least value and at an assumed largest one."""
+    if not isinstance(condition, Relational) or len(condition.free_symbols) != 1 or isinstance(condition, sympy.Ne):
+        return False
+    (symbol,) = condition.free_symbols
+    largest = [each.rhs for each in domain.assumed if isinstance(each, sympy.Le) and each.lhs == symbol]
+    difference = condition.lhs - condition.rhs
+    if not largest or not difference.is_polynomial(symbol) or sympy.Poly(difference, symbol).degree() != 1:
+        return False
+    ends = (domain.least_of(symbol), min(largest))
+    return not isinstance(condition, sympy.Eq) and all(
+        condition.xreplace({symbol: sympy.Integer(end)}) == sympy.true for end in ends
+    )
+
+
 def _find_excluded(condition: sympy.Basic, domain: Domain) -> frozenset[int] | None:
     """Return the points of the domain where ``condition`` does not hold, or None where they are not known."""
     if condition in (sympy.true, sympy.false):
@@ -67,7 +82,7 @@ def _find_excluded(condition: sympy.Basic, domain: Domain) -> frozenset[int] | N
     condition = condition.replace(IntTrueDiv, lambda a, b: sympy.Integer(1) if a == b else IntTrueDiv(a, b))
     if condition == sympy.true:
         return frozenset()
-    if condition in domain.assumed:
+    if condition in domain.assumed or _holds_between(condition, domain):
         return frozenset()
     if isinstance(condition, sympy.And):
         parts = [_find_excluded(part, domain) for part in condition.args]

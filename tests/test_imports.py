@@ -58,12 +58,16 @@ WITH_TORCH = (
         for name in (
             "assemble",
             "cache",
+            "cards",
             "compile",
             "config",
             "evidence",
+            "experts",
             "modules",
+            "real_integers",
             "recording",
             "tracing",
+            "vision",
         )
     ),
     "modelmeter.graph.dtypes",

@@ -120,8 +120,11 @@ def render_pages(
     return _render(pages, definition, model, name=name, has_accuracy=has_accuracy)
 
 
-def _render(pages: Pages, definition: Model, model: BoundModule, *, name: str, has_accuracy: bool) -> dict[str, str]:
-    common = {
+def describe_common(
+    pages: Pages, definition: Model, model: BoundModule, *, name: str, has_accuracy: bool = False
+) -> dict[str, object]:
+    """Return what all templates of pages are given."""
+    return {
         "metrics": METRICS,
         "shown": SHOWN,
         "flows": [metric for metric in SHOWN if is_flow(metric)],
@@ -144,7 +147,11 @@ def _render(pages: Pages, definition: Model, model: BoundModule, *, name: str, h
         "peak_checks": definition.checks.peaks,
         "training": TRAINING_STEP,
     }
-    of_markdown, of_latex = _markdown_environment(), _latex_environment()
+
+
+def _render(pages: Pages, definition: Model, model: BoundModule, *, name: str, has_accuracy: bool) -> dict[str, str]:
+    common = describe_common(pages, definition, model, name=name, has_accuracy=has_accuracy)
+    of_markdown, of_latex = _markdown_environment(), open_latex_templates()
     texts = {"README.md": of_markdown.get_template("formula_index.md.jinja").render(**common)}
     layer, stage = (of_markdown.get_template(f"{kind}_page.md.jinja") for kind in ("layer", "stage"))
     for page in pages.layers:
@@ -152,7 +159,7 @@ def _render(pages: Pages, definition: Model, model: BoundModule, *, name: str, h
     for stage_page in pages.stages:
         texts[f"stages/{stage_page.name}.md"] = stage.render(page=stage_page, **common)
     texts["formulas.tex"] = of_latex.get_template("formulas.tex.jinja").render(**common)
-    return {path: _tidy(rendered) for path, rendered in texts.items()}
+    return {path: tidy(rendered) for path, rendered in texts.items()}
 
 
 def _describe_run(model: Model, run: str) -> str:
@@ -161,7 +168,7 @@ def _describe_run(model: Model, run: str) -> str:
     return f"in the {run} run at the default workload"
 
 
-def _tidy(rendered: str) -> str:
+def tidy(rendered: str) -> str:
     """Return a text with at most one empty line between paragraphs, and one newline at its end."""
     return re.sub(r"\n{3,}", "\n\n", rendered.strip()) + "\n"
 
@@ -177,7 +184,8 @@ def _markdown_environment() -> Environment:
     return environment
 
 
-def _latex_environment() -> Environment:
+def open_latex_templates() -> Environment:
+    """Return the templates of LaTeX, with what prints text, numbers and formulas in it."""
     # LaTeX is full of braces and percent signs, so the templates have other delimiters.
     environment = _markdown_environment().overlay(
         variable_start_string="<<", variable_end_string=">>", block_start_string="<%", block_end_string="%>",

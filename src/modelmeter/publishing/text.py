@@ -25,6 +25,7 @@ _SPECIAL_IN_LATEX: Final = {
     "|": r"\textbar{}", NARROW_SPACE: r"\,",
 }  # fmt: skip
 _INLINE = re.compile(r"``(?P<code>.+?)``|\$(?P<math>[^$]+)\$|\barXiv:(?P<arxiv>\d{4}\.\d{4,5})")
+_CODE = re.compile(r"``(.+?)``")
 _SECTION = re.compile(r"\n\n[A-Z][a-z]+\n-{3,}\n")
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 
@@ -102,6 +103,12 @@ def to_latex(text: str) -> str:
     """Return text with code, formulas and arXiv numbers as LaTeX."""
     arxiv = r"\href{{https://arxiv.org/abs/{0}}}{{arXiv:{0}}}"
     return _convert(text, escape_latex, code=r"\texttt{{{}}}", math="${}$", arxiv=arxiv)
+
+
+def to_latex_with(text: str, write_code: Callable[[str], str]) -> str:
+    """Return text as LaTeX with code as a function writes it, which escapes it too."""
+    pieces = _CODE.split(text)  # what is between two pieces of text is code
+    return "".join(write_code(piece) if place % 2 else to_latex(piece) for place, piece in enumerate(pieces))
 
 
 def to_plain(text: str) -> str:

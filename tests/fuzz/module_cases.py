@@ -248,4 +248,6 @@ def make_publish(draw: Draw) -> Case:
     arguments += [wrong, draw.text() if wrong == "--model" else draw.choice((*FILES, *FOLDERS, "nowhere.json"))]
     if draw.chance(0.7):
         arguments += ["--out", draw.choice(FOLDERS)]
+    if draw.chance(0.3):
+        arguments += ["--book", draw.choice((*FILES, *FOLDERS))]
     return Case(arguments=tuple(arguments))

@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from llm_perf_opt.cli import app
 from llm_perf_opt.commands import book
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiled_model import CompiledModel
@@ -50,6 +52,8 @@ A caption. [SVG](pictures/prompt-length-parts.svg), [PNG](pictures/prompt-length
 
 - Thousands of them.
 """
+
+TINY = "\\documentclass{article}\n\\pdftrailerid{}\n\\begin{document}\none\n\\end{document}\n"
 
 
 @pytest.fixture(scope="module")
@@ -141,15 +145,13 @@ class TestTypesetting:
     def test_the_book_of_the_model(self, published: CompiledModel, tmp_path: Path) -> None:
         """No line is too long and no reference open, or it would fail; the same bytes twice; no font is a bitmap."""
         needs_tex()
-        target = tmp_path / "book.pdf"
         evidence = Evidence.read(EVIDENCE)
-        size = book.write_book(target, published, evidence=evidence)
-        first = target.read_bytes()
+        first = book.make_book(published, evidence=evidence)
         assert first.startswith(b"%PDF-")
-        assert len(first) == size > 300_000
+        assert len(first) > 300_000
         assert b"/Type3" not in first
-        book.write_book(target, published, evidence=evidence)
-        assert target.read_bytes() == first
+        assert book.make_book(published, evidence=evidence) == first
+        (target := tmp_path / "book.pdf").write_bytes(first)
         if shutil.which("pdffonts"):
             fonts = subprocess.run(["pdffonts", target], capture_output=True, text=True, check=True).stdout
             rows = fonts.splitlines()[2:]
@@ -175,19 +177,39 @@ class TestTypesetting:
     def test_without_tex(self, published: CompiledModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(OutputError, match=r"a book needs TeX.*texlive-latex-recommended"):
-            book.write_book(tmp_path / "book.pdf", published)
+            book.make_book(published)
         assert not list(tmp_path.iterdir())
 
 
 class TestFiles:
     """What is read, and what is replaced."""
 
-    def test_a_file_of_others_is_refused(self, published: CompiledModel, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("check", [(), ("--check",)])
+    def test_a_file_of_others_is_refused(self, tmp_path: Path, check: tuple[str, ...]) -> None:
         needs_tex()
         (target := tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-        with pytest.raises(OutputError, match="would replace a file that is no PDF"):
-            book.write_book(target, published)
+        result = CliRunner().invoke(app, ["publish", "--book", str(target), *check])
+        assert isinstance(result.exception, OutputError)
+        assert "would replace a file that is no PDF" in str(result.exception)
         assert target.read_text(encoding="utf-8") == "mine"
+
+    def test_the_command_writes_it_once_and_checks_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        needs_tex()
+        monkeypatch.setattr(book, "_write_source", lambda *_: TINY)
+        target = tmp_path / "new/book.pdf"
+        checked = CliRunner().invoke(app, ["publish", "--book", str(target), "--check"])
+        assert "the book is not the one that the formulas have" in str(checked.exception)
+        assert not target.parent.exists()
+        written = CliRunner().invoke(app, ["publish", "--book", str(target)])
+        assert (written.exit_code, written.output) == (0, f"{target}: 0.0 MB, written\n")
+        content = target.read_bytes()
+        checked = CliRunner().invoke(app, ["publish", "--book", str(target), "--check"])
+        assert (checked.exit_code, checked.output) == (0, f"{target}: 0.0 MB, current\n")
+        assert target.read_bytes() == content
+        monkeypatch.setattr(book, "_write_source", lambda *_: TINY.replace("one", "two"))
+        checked = CliRunner().invoke(app, ["publish", "--book", str(target), "--check"])
+        assert "another book" in str(checked.exception)
+        assert target.read_bytes() == content
 
     @pytest.mark.parametrize("name", ["none", "empty", "file"])
     def test_what_is_no_folder_of_studies_is_an_error(self, tmp_path: Path, name: str) -> None:

@@ -18,15 +18,48 @@ if TYPE_CHECKING:  # it needs sympy
     from modelmeter.compiled_model import CompiledModel
 
 
-def write_book(
-    target: Path, compiled: CompiledModel, *, evidence: Evidence | None = None, studies: Path | None = None
-) -> int:
-    """Write the book of a model, whole or not at all, and return how many bytes it has.
+def publish_book(
+    target: Path, *, check: bool, studies: Path | None, evidence: Path | None, graph: Path | None, model: str
+) -> None:
+    """Write the book, or compare it with the file, and say so; the parameters are the options of the command.
+
+    Raises
+    ------
+    OutputError
+        As :func:`make_book`; if the file is in the way, or where it is compared, differs.
+    """
+    from llm_perf_opt.commands.compile import FOLDER
+    from llm_perf_opt.commands.sources import compile_graph, read_graph
+    from llm_perf_opt.commands.verify import EVIDENCE_FILE
+    from llm_perf_opt.terminal import print_lines, show_progress
+
+    check_engine()
+    before = _read_target(target)
+    shipped = FOLDER / EVIDENCE_FILE
+    chosen = evidence or (shipped if shipped.is_file() else None)
+    with show_progress() as begin:
+        begin("compile the formulas")
+        compiled = compile_graph(read_graph(graph, model), model)
+        begin("set the book")
+        content = make_book(compiled, evidence=None if chosen is None else Evidence.read(chosen), studies=studies)
+        if check and content != before:
+            raise OutputError(
+                "the book is not the one that the formulas have", place=str(target),
+                found="no file" if before is None else "another book",
+                remedy=f"run modelmeter publish --book {target}",
+            )  # fmt: skip
+        if not check:
+            begin("write the book")
+            with replace_files("the book", makes_folders=True) as open_file, open_file(target) as file:
+                file.write(content)
+    print_lines(f"{target}: {len(content) / 1e6:.1f} MB, {'current' if check else 'written'}")
+
+
+def make_book(compiled: CompiledModel, *, evidence: Evidence | None = None, studies: Path | None = None) -> bytes:
+    """Return the book of a model as a PDF: the same bytes for the same formulas, evidence, studies and TeX.
 
     Parameters
     ----------
-    target
-        The file; one that is there is replaced only if it is a PDF.
     evidence
         How the formulas were checked.
     studies
@@ -35,23 +68,24 @@ def write_book(
     Raises
     ------
     OutputError
-        If TeX is missing or fails, something does not fit, the folder is none of studies, or the file is in the way.
+        If TeX is missing or fails, something does not fit, or the folder is none of studies.
     """
-    check_engine()
-    _check_target(target)
+    check_engine()  # before seconds of work
     chapters, pictures = ((), {}) if studies is None else _read_studies(studies)
-    content = typeset(_write_source(compiled, evidence, chapters), pictures)
-    with replace_files("the book") as open_file, open_file(target) as file:
-        file.write(content)
-    return len(content)
+    return typeset(_write_source(compiled, evidence, chapters), pictures)
 
 
-def _check_target(target: Path) -> None:
+def _read_target(target: Path) -> bytes | None:
+    """Return what is in the file, or None where there is none; what is there and no PDF is refused."""
     try:
-        if target.exists() and not target.read_bytes()[:5] == b"%PDF-":
-            raise OutputError("the book would replace a file that is no PDF", place=str(target))
-    except OSError as error:
+        found = target.read_bytes()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
         raise OutputError("the book cannot be written", place=str(target), found=describe_failure(error)) from None
+    if not found.startswith(b"%PDF-"):
+        raise OutputError("the book would replace a file that is no PDF", place=str(target), remedy="name another file")
+    return found
 
 
 def _write_source(compiled: CompiledModel, evidence: Evidence | None, chapters: tuple[StudyChapter, ...]) -> str:
@@ -84,7 +118,7 @@ def _read_studies(folder: Path) -> tuple[tuple[StudyChapter, ...], dict[str, byt
             for chapter in chapters
             for picture in chapter.pictures
         }
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise OutputError(
             "the studies cannot be read", place=str(folder), found=describe_failure(error),
             remedy=f"write them with modelmeter study --out {folder}",

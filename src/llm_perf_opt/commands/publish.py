@@ -44,8 +44,16 @@ def publish(
         Path | None, typer.Option("--graph", metavar="FILE", help="Publish the model of this saved module graph.")
     ] = None,
     model: ModelOption = DEFAULT,
+    book: Annotated[
+        Path | None, typer.Option("--book", metavar="FILE", help="Write a book into this PDF, and no site; with TeX.")
+    ] = None,
 ) -> None:
-    """Publish the formulas as a static site."""
+    """Publish the formulas as a static site, or as a book."""
+    if book is not None:
+        from llm_perf_opt.commands.book import publish_book
+
+        publish_book(book, check=check, studies=studies, evidence=evidence, graph=graph, model=model)
+        return
     from llm_perf_opt.commands.sources import compile_graph, read_graph
     from llm_perf_opt.reporting.folder import check_folder, write_folder
     from llm_perf_opt.terminal import print_lines, show_progress

@@ -14,7 +14,7 @@ from llm_perf_opt.cli import app
 from llm_perf_opt.commands import book
 from modelmeter.analysis.evidence import Evidence
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.publishing.book.source import write_code, write_prose
+from modelmeter.publishing.book.prose import write_code, write_prose
 from modelmeter.publishing.book.study_pages import LONGEST_TABLE, list_studies, read_study
 from modelmeter.publishing.book.typesetting import ENGINE, typeset
 from modelmeter.support.errors import OutputError
@@ -102,6 +102,7 @@ class TestSource:
 
     def test_code_may_break_behind_underscores(self) -> None:
         assert write_code("a_b.py") == r"\texttt{a\_\allowbreak{}b.\allowbreak{}py}"
+        assert write_code("--full") == r"\texttt{-\allowbreak{}-\allowbreak{}full}", "and two hyphens are no dash"
         assert write_prose("100 % of ``x_y`` is $N$") == r"100 \% of \texttt{x\_\allowbreak{}y} is $N$"
 
 

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from modelmeter.backends.latex.printer import print_block, visible_width
 from modelmeter.backends.presentation.tree import Display
 from modelmeter.core.metrics import METRICS, PEAK
-from modelmeter.publishing import text
+from modelmeter.publishing.book.prose import write_code, write_prose
 from modelmeter.publishing.book.study_pages import StudyChapter
 from modelmeter.publishing.identity import FormulaId
 from modelmeter.publishing.page_spec import FormulaSection, Pages, SizeRow
@@ -78,17 +78,6 @@ def write_source(book: BookInput) -> str:
             }
         )
     )
-
-
-def write_code(code: str) -> str:
-    r"""Return a name in typewriter letters that may break behind an underscore or a point."""
-    escaped = text.escape_latex(code).replace(r"\_", r"\_\allowbreak{}").replace(".", r".\allowbreak{}")
-    return rf"\texttt{{{escaped}}}"
-
-
-def write_prose(plain: str) -> str:
-    """Return text with code and formulas as LaTeX that finds a place to break in long code."""
-    return text.to_latex_with(plain, write_code)
 
 
 def write_block(display: Display) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
+from modelmeter.publishing.book.prose import write_code
 from modelmeter.publishing.text import escape_latex
 from modelmeter.support.errors import OutputError
 
@@ -144,9 +145,7 @@ class _Writer:
         number = re.fullmatch(r"math(\d+)", content)
         if number:
             return f"${self._formulas[int(number[1])]}$"
-        escaped = escape_latex(content).replace(r"\_", r"\_\allowbreak{}").replace("/", r"/\allowbreak{}")
-        escaped = escaped.replace("-", r"-\allowbreak{}")
-        return rf"\texttt{{{escaped}}}"
+        return write_code(content)
 
     def _picture(self, source: str) -> str:
         found = _PICTURE.fullmatch(source)

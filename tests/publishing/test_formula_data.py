@@ -15,13 +15,14 @@ import subprocess
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 
 import deepseek_ocr_costs as costs
 from modelmeter.core.functions import INTEGER_FUNCTIONS
+from modelmeter.core.size_rules import Relation
 from modelmeter.publishing.data.formula_data import FUNCTIONS, SCHEMA_FILE
 
 DATA = Path(__file__).parents[2] / "codegen/data"
@@ -261,6 +262,13 @@ def test_infix_text_says_the_same(document: dict[str, Any], points: list[Any]) -
             assert found == find_evaluator(document, formula)(), formula["id"]
 
 
+def test_the_schema_knows_every_rule_and_function() -> None:
+    definitions = json.loads((DATA / SCHEMA_FILE).read_text(encoding="utf-8"))["$defs"]
+    rule = definitions["subject"]["properties"]["domain"]["properties"]["rules"]["items"]["prefixItems"][1]
+    assert {*rule["enum"]} == {*get_args(Relation)}
+    assert {*definitions["function"]["enum"]} == FUNCTIONS.keys()
+
+
 def test_every_function_has_words_and_every_symbol_a_place(document: dict[str, Any]) -> None:
     assert document["functions"] == FUNCTIONS
     assert {function.__name__ for function in INTEGER_FUNCTIONS} == FUNCTIONS.keys() - {"+", "*", "max"}
@@ -282,7 +290,16 @@ def test_what_follows_from_others_stands_behind_them(document: dict[str, Any]) -
 
 def holds(rule: list[str], sizes: Mapping[str, int]) -> bool:
     a, b = (sizes[size] if size in sizes else int(size) for size in (rule[0], rule[2]))
-    return {"at_most": a <= b, "divides": b % a == 0, "divides_evenly": b % (2 * a) == 0}[rule[1]]
+    match rule[1]:
+        case "at_most":
+            return a <= b
+        case "divides":
+            return b % a == 0
+        case "divides_evenly":
+            return b % (2 * a) == 0
+        case "zero_together":
+            return (a == 0) == (b == 0)
+    raise AssertionError(rule)
 
 
 def complete(reader: Mapping[str, Any], subject: Mapping[str, Any], given: Mapping[str, int]) -> dict[str, int]:

@@ -62,8 +62,18 @@ def take_options(
 
 
 @app.command("models")
-def list_registered() -> None:
+def list_registered(
+    cards: Annotated[
+        bool, typer.Option("--cards", help="List the models that `compile` has a card for, with their stages instead.")
+    ] = False,
+) -> None:
     """List the registered models."""
+    if cards:
+        from modelmeter.frontend.cards import CARDS
+
+        for card in CARDS.values():
+            typer.echo(f"{card.name}: {card.title}, {card.class_name}; vision, prefill, decode")
+        return
     for name in list_models():
         typer.echo(name)
 

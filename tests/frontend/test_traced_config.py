@@ -79,3 +79,13 @@ def test_what_has_layers_of_its_own_is_not_traced(tmp_path: Path) -> None:
         file = tmp_path / "config.json"
         file.write_text(json.dumps({"model_type": model_type}), encoding="utf-8")
         assert is_traced(file) is expected
+
+
+def test_the_cards_are_listed_with_their_stages() -> None:
+    from typer.testing import CliRunner
+
+    from llm_perf_opt.cli import app
+
+    printed = CliRunner().invoke(app, ["models", "--cards"])
+    assert printed.exit_code == 0
+    assert "qwen2.5-vl-3b: Qwen2.5-VL-3B, Qwen2_5_VLForConditionalGeneration; vision, prefill, decode" in printed.output

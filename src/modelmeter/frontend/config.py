@@ -11,6 +11,7 @@ from attrs import frozen
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from modelmeter.frontend.cards import CARDS
 from modelmeter.model.registry import list_models
 from modelmeter.support.errors import ArchitectureError
 from modelmeter.support.files import describe_failure, read_text
@@ -63,7 +64,7 @@ def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, nam
         return make_config(fields, name or _find_name(fields) or Path(path).resolve().parent.name, place=path)
     model_type = path
     if model_type not in CONFIG_MAPPING:
-        raise unknown_name("model", model_type, sorted({*list_models(), *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES}))
+        raise unknown_name("model", model_type, sorted({*list_models(), *CARDS, *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES}))
     return make_config({"model_type": model_type}, name or model_type, place=model_type)
 
 
@@ -113,7 +114,12 @@ def make_config(fields: dict[str, Any], name: str, *, place: str, is_carded: boo
         raise ArchitectureError(
             "transformers refuses the config", place=place, found=_clip(error)
         ) from error  # fmt: skip
-    _check_config(config, place)
+    try:
+        _check_config(config, place)
+    except ArchitectureError:
+        raise
+    except Exception as error:  # some classes refuse to say a size that differs from layer to layer
+        raise ArchitectureError("the config does not say a size", place=place, found=_clip(error)) from error
     return ModelConfig(config=config, name=name or model_type)
 
 

@@ -160,8 +160,9 @@ def test_prose_is_escaped() -> None:
 
 
 def test_a_page_of_a_study_becomes_html() -> None:
-    text = "See [all](README.md) and [x](x.md#y).\n\n```math\nS = 2\n```\n\n$`N^{2}`$"
+    text = "<!-- Written by a command. -->\nSee [all](README.md) and [x](x.md#y).\n\n```math\nS = 2\n```\n\n$`N^{2}`$"
     html = convert_markdown(text, lambda body: body.replace("[all](README.md)", '<a href="README.md">all</a>'))
+    assert "Written" not in html
     assert '<a href="index.html">all</a>' in html
     assert '<math display="block"><mrow><mi>S</mi><mo>=</mo><mn>2</mn></mrow></math></div>' in html
     assert "<math><msup><mi>N</mi><mn>2</mn></msup></math>" in html

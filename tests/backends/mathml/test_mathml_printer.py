@@ -42,6 +42,7 @@ def write(formula: Size) -> str:
         (N - 1, "<mrow><mi>N</mi><mo>\u2212</mo><mn>1</mn></mrow>"),
         (-N, '<mrow><mo form="prefix">\u2212</mo><mi>N</mi></mrow>'),
         (N**2, "<msup><mi>N</mi><mn>2</mn></msup>"),
+        (b**2, "<msubsup><mi>b</mi><mtext>w</mtext><mn>2</mn></msubsup>"),
         (N / d, "<mfrac><mi>N</mi><mi>d</mi></mfrac>"),
         (
             N * (d + 1),
@@ -111,6 +112,9 @@ def test_every_formula_of_the_model_is_well_formed_and_has_each_of_its_numbers_a
             root = ElementTree.fromstring(print_inline(FormulaReader(names=names).read(size)))
             assert {element.tag for element in root.iter()} <= PRESENTATION
             shown = {"".join(element.itertext()) for element in root.iter() if element.tag in ("mi", "msub")}
+            shown |= {
+                "".join(map("".join, (part.itertext() for part in element[:2]))) for element in root.iter("msubsup")
+            }
             for used in getattr(size, "free_symbols", ()):
                 letter = "".join(ElementTree.fromstring(convert_latex(names[used.name])).itertext())
                 assert letter in shown, (entry.name, used)

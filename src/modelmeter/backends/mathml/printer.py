@@ -138,7 +138,10 @@ def print_element(tree: Tree) -> str:
         case Group(inner):
             return _fence("(", print_element(inner), ")")
         case Power(base, exponent):
-            return f"<msup>{print_element(base)}{print_element(exponent)}</msup>"
+            below, above = print_element(base), print_element(exponent)
+            if below.startswith("<msub>"):  # both scripts beside the letter, not one after the other
+                return f"<msubsup>{below.removeprefix('<msub>').removesuffix('</msub>')}{above}</msubsup>"
+            return f"<msup>{below}{above}</msup>"
         case Fraction(above, below, is_small):
             fraction = _fraction(print_element(above), print_element(below))
             # As \tfrac: as small as in a line of text.

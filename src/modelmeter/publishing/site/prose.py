@@ -18,6 +18,7 @@ _LINK = re.compile(r'(href|src)="([^":#]+?)\.md(#[^"]*)?"')
 _HOLE: Final = "\ue000{}\ue001"
 """Stands for a formula while Markdown is read, which knows nothing of MathML."""
 _DISPLAYED: Final = ' display="block"'
+_COMMENT = re.compile(r"^<!--.*?-->\n", re.DOTALL | re.MULTILINE)
 _LONG: Final = 60
 """Characters of LaTeX that may be wider than a phone."""
 
@@ -65,7 +66,7 @@ def convert_markdown(text: str, render: Callable[[str], str]) -> Markup:
         formulas.append(_SCROLLED.format("div" if display else "span", formula) if is_long else formula)
         return _HOLE.format(len(formulas) - 1)
 
-    text = _BLOCK_MATH.sub(lambda match: f"\n{keep(match, _DISPLAYED)}\n", text)
+    text = _BLOCK_MATH.sub(lambda match: f"\n{keep(match, _DISPLAYED)}\n", _COMMENT.sub("", text))
     text = _INLINE_MATH.sub(lambda match: keep(match, ""), text)
     page = _FILLED_PARAGRAPH.sub(lambda match: formulas[int(match[1])], render(text))
     page = _FILLED.sub(lambda match: formulas[int(match[1])], page)

@@ -116,6 +116,7 @@ def describe_card(plan: CardPlan) -> Document:
         if price is None
         else {"usd_per_hour": price.usd_per_hour, "source": price.source, "date": price.date},
         "host_seconds_per_page": estimated(setup.steady_state.mean_host_seconds, 0.0, setup),
+        "host_seconds_per_request": estimated(setup.timing.request_host_seconds, 0.0, setup),
         "batches": rows,
     }
 
@@ -164,10 +165,10 @@ def _describe_change(change: Change, setup: Setup) -> Document:
 
 
 def _describe_simulation(simulation: Simulation, setup: Setup) -> Document:
-    load, provenance = simulation.load, setup.timing.provenance
+    load = simulation.load
 
-    def mark(values: Mapping[str, float]) -> Document:
-        return {name: {"value": value, "provenance": provenance} for name, value in values.items()}
+    def mark(values: Mapping[str, float], limits: Mapping[str, float]) -> Document:
+        return {name: estimated(value, limits[name], setup) for name, value in values.items()}
 
     return {
         "arrivals": {
@@ -175,8 +176,8 @@ def _describe_simulation(simulation: Simulation, setup: Setup) -> Document:
             "num_pages": load.num_pages, "seed": load.seed,
         },
         "batch_size": simulation.batch_size,
-        "pages_per_second": {"value": simulation.pages_per_second, "provenance": provenance},
-        "mean_batch": {"value": simulation.mean_batch, "provenance": provenance},
-        "latency_seconds": mark(simulation.latency),
-        "waiting_seconds": mark(simulation.waiting),
+        "pages_per_second": estimated(simulation.pages_per_second, simulation.bound_pages_per_second, setup),
+        "mean_batch": estimated(simulation.mean_batch, float(simulation.batch_size), setup),
+        "latency_seconds": mark(simulation.latency, simulation.bound_latency),
+        "waiting_seconds": mark(simulation.waiting, dict.fromkeys(simulation.waiting, 0.0)),
     }  # fmt: skip

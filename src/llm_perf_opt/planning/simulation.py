@@ -17,6 +17,7 @@ from attrs import field, frozen, mutable
 from attrs.converters import optional
 
 from llm_perf_opt.data import rules
+from llm_perf_opt.planning.least_times import LeastTimes
 from llm_perf_opt.planning.mix import PERCENTILES, PageClass, name_percentile, rank_value
 from llm_perf_opt.planning.steady_state import SteadyState
 from modelmeter.support.errors import OutputError
@@ -92,7 +93,10 @@ class Simulation:
     latency, waiting
         Mean and percentiles of the seconds from the arrival of a page to its end, and to its start.
     mean_batch
-        Pages in flight in a step, on average over steps.
+        Pages in flight in a step, on average over steps; at most ``batch_size``.
+    bound_pages_per_second, bound_latency
+        No card is quicker with these pages at these times: each page takes at least what it takes alone, and all of
+        them what they cost in full batches, at peak rates.
     """
 
     load: Load
@@ -102,6 +106,8 @@ class Simulation:
     latency: dict[str, float]
     waiting: dict[str, float]
     mean_batch: float
+    bound_pages_per_second: float
+    bound_latency: dict[str, float]
 
 
 @mutable
@@ -149,6 +155,7 @@ class _Server:
         self._arrival = environment.event()
         self._lines: dict[int, tuple[float, float]] = {}
         self._finished: list[tuple[float, float]] = []
+        self._bounds = LeastTimes(steady_state, batch_size)
         self._steps = self._sequences = 0
         self._end = 0.0
 
@@ -168,6 +175,8 @@ class _Server:
             latency=_rank_all(latency),
             waiting=_rank_all(waiting),
             mean_batch=self._sequences / self._steps if self._steps else 0.0,
+            bound_pages_per_second=len(self._finished) / self._bounds.seconds,
+            bound_latency=_rank_all(self._bounds.latency),
         )
 
     def _arrive(self) -> Generator[Any, Any, None]:
@@ -181,6 +190,7 @@ class _Server:
                     yield self._environment.timeout(gap)
             # Exact, where random.choices would add up floats.
             page = classes[bisect_left(totals, generator.randrange(totals[-1]) + 1)]
+            self._bounds.add(page, self._environment.now)
             self._waiting.append(_PageInFlight(page, self._environment.now, page.num_steps))
             if not self._arrival.triggered:
                 self._arrival.succeed()
@@ -254,7 +264,7 @@ class _Server:
         now = self._environment.now
         done = [page for page in self._in_flight if not page.steps_left]
         for page in done:
-            host = self._steady_state.find_page_time(page.page).host_seconds
+            host = self._steady_state.find_page_time(page.page).beside_seconds
             self._finished.append((now - page.arrival + host, page.start - page.arrival))
             self._end = now
         self._in_flight = [page for page in self._in_flight if page.steps_left]

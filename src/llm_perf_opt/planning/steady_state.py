@@ -33,11 +33,19 @@ class PageTime:
     card
         The time of the card: looking at the page, and its prompt.
     host_seconds
-        What the host takes before that; it does so beside the card's work on other pages.
+        What the host takes before that to prepare the page; it does so beside the card's work on other pages.
+    request_host_seconds
+        What the server takes of the request, before the first call and after the last one; beside the card, too.
     """
 
     card: CallTime
     host_seconds: float
+    request_host_seconds: float = 0.0
+
+    @property
+    def beside_seconds(self) -> float:
+        """What a page waits for beside the card."""
+        return self.host_seconds + self.request_host_seconds
 
 
 @frozen(kw_only=True)
@@ -113,7 +121,7 @@ class SteadyState:
 
     @cached_property
     def mean_host_seconds(self) -> float:
-        """The mean time of the host for a page."""
+        """The mean time of the host for the preparation of a page."""
         times = zip(self.mix.prompts, self.page_times, strict=True)
         return sum(group.count * time.host_seconds for group, time in times) / self.mix.num_pages
 
@@ -143,8 +151,8 @@ class SteadyState:
         """Return mean and percentiles of the seconds from the card's start on a page to its end, and at least.
 
         A page of T steps waits for its own prompt and its steps, and in between for the prompts of the others: B - 1
-        pages are prefilled in the time in which one of the mean number of steps is served. The time of the host is in
-        the first, as no page skips it.
+        pages are prefilled in the time in which one of the mean number of steps is served. The time of the host, of the
+        page and of its request, is in the first, as no page skips it.
         """
         estimated, least = self._find_spreads(batch_size)
         return estimated.summarize(), least.summarize()
@@ -161,7 +169,7 @@ class SteadyState:
             (
                 state.page.seconds,
                 state.step.seconds,
-                [time.host_seconds + time.card.seconds for time in self.page_times],
+                [time.beside_seconds + time.card.seconds for time in self.page_times],
             ),
             (state.page.bound_seconds, state.step.bound_seconds, [time.card.bound_seconds for time in self.page_times]),
         ):
@@ -182,4 +190,8 @@ class SteadyState:
         calls = [self.timing.time(model.list_stage_work(stage, **view_sizes)) for stage in names.page_stages]
         prompt: dict[str, Any] = {names.seq_len: page.seq_len, names.logits_tokens: page.logits_tokens}
         calls.append(self.timing.time(model.list_stage_work(names.prompt_stage, **prompt)))
-        return PageTime(card=CallTime.add(calls), host_seconds=sum(call.host_seconds for call in calls))
+        return PageTime(
+            card=CallTime.add(calls),
+            host_seconds=sum(call.host_seconds for call in calls),
+            request_host_seconds=self.timing.request_host_seconds,
+        )

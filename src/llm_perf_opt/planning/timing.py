@@ -68,6 +68,10 @@ class Timing(Protocol):
     def relative_error(self) -> float | None:
         """How far they were off where they were checked."""
 
+    @property
+    def request_host_seconds(self) -> float:
+        """What a server takes of a request before its prefill and after, beside its pages."""
+
     def time(self, work: StageWork) -> CallTime:
         """Return the time of a call."""
 
@@ -96,6 +100,11 @@ class CardTiming:
     def relative_error(self) -> float | None:
         """How far they were off where they were checked."""
         return None if self.calibration is None else self.calibration.worst_error
+
+    @property
+    def request_host_seconds(self) -> float:
+        """What a server takes of a request before its prefill and after, beside its pages; 0 in a bound."""
+        return 0.0 if self.calibration is None else self.calibration.coefficients.request_host_seconds
 
     def time(self, work: StageWork) -> CallTime:
         """Return the time of a call; the bound has the traffic of fused operators, which no engine goes below."""

@@ -86,7 +86,11 @@ def simulation_table(plan: Plan) -> Table | None:
     headers = (f"simulated ({_kind(plan.chosen)})", "mean", "p50", "p90", "p95", "p99", "max")
     rows = tuple(
         (words, *(format_number(values[name]) for name in headers[1:]))
-        for words, values in (("seconds of a page", found.latency), ("seconds until it starts", found.waiting))
+        for words, values in (
+            ("seconds of a page", found.latency),
+            ("at least, as it takes alone (bound)", found.bound_latency),
+            ("seconds until it starts, at least 0", found.waiting),
+        )
     )
     return Table(headers=headers, rows=rows)
 
@@ -170,6 +174,8 @@ def describe_times(plan: Plan) -> str:
             f" The host takes {format_number(host)} s for a page beside the card, which latency has: "
             f"{format_number(cores)} CPU cores a card."
         )
+    if request := setup.timing.request_host_seconds:
+        words += f" The server takes {format_number(request)} s of each request beside that, which latency has too."
     return words
 
 

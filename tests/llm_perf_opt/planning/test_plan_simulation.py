@@ -20,6 +20,9 @@ pytest.importorskip("simpy")
 ONE_KIND = make_pages_mix([Page(1191, 1684, 307)])
 MIXED = make_pages_mix([page for page in draw_pages(60, 29) if page.output_tokens < 1500])
 
+GRAPHS_ON_HBM = {"request_host_seconds": 0.01573}
+"""As the shipped calibration has it."""
+
 
 def serve(mix: PageMix) -> SteadyState:
     card = find_hardware("h200-sxm")
@@ -51,13 +54,37 @@ def test_one_page_after_the_other_by_hand() -> None:
     page = state.mean_page.seconds
     # Steps see 913 and 914 cached positions.
     steps = sum(state.timing.time(state.mix.model.list_step_work(1, length)).seconds for length in (913, 914))
+    beside = state.mean_host_seconds + GRAPHS_ON_HBM["request_host_seconds"]
     found = simulate(state, 1, Load(num_pages=2))
     assert found.seconds == pytest.approx(2 * (page + steps), rel=1e-9)
     assert found.waiting["max"] == pytest.approx(page + steps, rel=1e-9)
-    assert found.latency["max"] == pytest.approx(2 * (page + steps) + state.mean_host_seconds, rel=1e-9)
+    assert found.latency["max"] == pytest.approx(2 * (page + steps) + beside, rel=1e-9)
     together = simulate(state, 2, Load(num_pages=2))
     pair = sum(state.timing.time(state.mix.model.list_step_work(2, 2 * length)).seconds for length in (913, 914))
     assert together.seconds == pytest.approx(2 * page + pair, rel=1e-9)
+
+
+def test_simulated_numbers_have_their_bounds_beside_them() -> None:
+    state = serve(make_pages_mix([Page(1191, 1684, 3)]))
+    # Alone: the page, then steps that see 913 or more cached positions.
+    step = state.timing.time(state.mix.model.list_step_work(1, 913)).bound_seconds
+    page = state.mean_page.bound_seconds
+    found = simulate(state, 7, Load(num_pages=2))
+    assert found.bound_latency == dict.fromkeys(found.latency, pytest.approx(page + 2 * step, rel=1e-12))
+    # Both arrive at once: their prompts follow each other, and their steps are at best in batches of seven.
+    seven = state.timing.time(state.mix.model.list_step_work(7, 7 * 913)).bound_seconds
+    assert found.bound_pages_per_second == pytest.approx(2 / max(2 * (page + 2 * seven / 7), page + 2 * step))
+
+
+@pytest.mark.parametrize("engine", ["graphs", None])
+@pytest.mark.parametrize(("rate", "burstiness"), [(None, 1.0), (0.5, 3.0), (40.0, 0.0)])
+def test_no_simulation_is_beyond_its_bounds(engine: str | None, rate: float | None, burstiness: float) -> None:
+    card = find_hardware("h200-sxm")
+    calibration = None if engine is None else choose_calibration(card, engine)
+    state = make_setup("h200-sxm", mix=MIXED, calibration=calibration).steady_state
+    found = simulate(state, 5, Load(pages_per_second=rate, burstiness=burstiness, num_pages=200))
+    assert found.pages_per_second <= found.bound_pages_per_second
+    assert all(0 < found.bound_latency[name] <= found.latency[name] for name in found.latency)
 
 
 def test_a_page_that_arrives_during_steps_starts_after_the_step() -> None:

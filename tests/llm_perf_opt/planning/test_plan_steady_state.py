@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from attrs import evolve
 from planned import draw_pages, make_pages_mix, make_setup
 
 import deepseek_ocr_costs as costs
@@ -81,6 +82,18 @@ def test_an_estimate_has_its_bound_beside_it() -> None:
         latency, bound = setup.steady_state.list_latencies(batch)
         assert all(latency[name] > bound[name] for name in bound)
     assert setup.steady_state.mean_host_seconds > 0
+
+
+def test_latency_has_what_the_server_takes_of_a_request() -> None:
+    """0.01573 s in the shipped calibration of graphs on HBM: in every percentile, in no bound, and in no throughput."""
+    card = find_hardware("h200-sxm")
+    calibration = choose_calibration(card, "graphs")
+    free = evolve(calibration, coefficients=calibration.coefficients.replace({"request_host_seconds": 0.0}))
+    states = [make_setup("h200-sxm", calibration=each).steady_state for each in (calibration, free)]
+    (latency, bound), (without, same_bound) = (state.list_latencies(17) for state in states)
+    assert [latency[name] - without[name] for name in latency] == pytest.approx([0.01573] * len(latency), abs=1e-9)
+    assert bound == same_bound
+    assert states[0].solve(17) == states[1].solve(17)
 
 
 def test_pages_without_steps_take_their_prompt_only() -> None:

@@ -14,7 +14,7 @@ help:  ## Show this list
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check --editable '.[trace,arrays,fast,sweep,dask,plot,calibrate,plan]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group test --group check --editable '.[trace,arrays,fast,sweep,dask,plot,calibrate,plan,site]'
 	touch $@
 
 demo: $(STAMP)  ## Compile the formulas from the torch modules and show what a page costs

@@ -82,7 +82,7 @@ def build_catalogue(
     """
     calls: dict[type[BaseLayer], list[tuple[BoundModule, BoundCall]]] = {}
     for bound in model.walk():
-        for call in bound.calls:
+        for call in bound.list_calls():
             if not isinstance(call.layer, ModuleList | Sequential):
                 calls.setdefault(type(call.layer), []).append((bound, call))
     return tuple(_make_entry(layer_class, found, sizes, stage_of, dimensions) for layer_class, found in calls.items())

@@ -202,7 +202,8 @@ def write_sizes(sizes: Mapping[str, int]) -> str:
 def write_program(text: ProgramText) -> str:
     """Return the call that makes a program of its inputs and its function."""
     inputs = textwrap.wrap(" ".join(text.inputs), LINE_LENGTH - 8)
-    names = [json.dumps(f"{line} ") for line in inputs[:-1]] + [json.dumps(inputs[-1])]
+    # A program of no sizes has an empty text for its inputs.
+    names = [json.dumps(f"{line} ") for line in inputs[:-1]] + [json.dumps(inputs[-1] if inputs else "")]
     return "\n".join(["program(", "  " + " +\n  ".join(names) + ",", *text.lines[:-1], f"{text.lines[-1]})"])
 
 

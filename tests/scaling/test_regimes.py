@@ -11,7 +11,7 @@ from questions import LAST, QUESTIONS, N, costs, values
 
 import modelmeter
 from modelmeter import scaling
-from modelmeter.core.functions import floor_div
+from modelmeter.core.functions import ceil_div, floor_div
 from modelmeter.scaling import Quantity
 from modelmeter.support.errors import CertificateError, FormulaError
 
@@ -76,3 +76,11 @@ def test_costs_of_different_units_have_no_order() -> None:
     prefill = scaling.stage(modelmeter.load(), "prefill")
     with pytest.raises(FormulaError, match="different units"):
         scaling.regimes({"a": prefill.io_bytes, "b": prefill.tensor_core_flops}, "seq_len")
+
+
+def test_costs_that_the_residue_decides_between_replay() -> None:
+    """Of odd sizes the half rounded down is less; at even ones both are the same, and the first that is named wins."""
+    costs = {"up": Quantity(ceil_div(N, 2), "up"), "down": Quantity(floor_div(N, 2), "down")}
+    answer = scaling.regimes(costs, "n", goal="smallest")
+    answer.check()
+    assert answer.regimes[-1].winner is None

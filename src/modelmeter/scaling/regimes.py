@@ -98,13 +98,14 @@ class Regimes(Statement):
         if [None if end is None else end + step for end in ends] != starts:
             raise CertificateError("regimes do not cover the domain", place=self.question, found=self.regimes)
         forms = _turn({name: normal_form.read(term) for name, term in self.costs.items()}, self.goal)
+        if any(regime.winner is None for regime in self.regimes):  # no certificate is of residues: all is read again
+            found = _read_winners(forms, self.over, range_)
+            if found != self.regimes:
+                raise CertificateError("other costs win", place=self.question, expected=found, found=self.regimes)
         left = list(tables)
         for regime in self.regimes:
             part = range_.intersect(minimum=regime.first, maximum=regime.last)
             if regime.winner is None:
-                winners = find_winners([term_of(form) for form in forms.values()], self.over, part)
-                if [each.label for each in winners] != [None]:
-                    raise CertificateError("one cost wins where the residue is said to decide", place=self.question)
                 continue
             if regime.winner not in forms:
                 raise CertificateError("a winner is none of the costs", place=self.question, found=regime.winner)
@@ -158,16 +159,22 @@ def regimes(
     forms = over_one_denominator([read_fraction(formula) for formula in question.formulas], over)
     by_name = dict(zip(names, forms, strict=True))
     turned = _turn(by_name, goal)
-    found = [
-        Regime(first=each.first, last=each.last, winner=None if each.label is None else names[each.label])
-        for each in find_winners([term_of(form) for form in turned.values()], over, question.range)
-    ]
+    found = _read_winners(turned, over, question.range)
     certificates = _certify(turned, found, over, question.domain)
     return Regimes(
         question=f"{goal} of {', '.join(names)} over {over}", formula=_as_formula(found, question.symbols[over]),
         value=None, domain=question.domain, sentence=_say(found, over, goal), certificates=certificates, over=over,
-        goal=goal, regimes=tuple(found), costs={name: term_of(form) for name, form in by_name.items()},
+        goal=goal, regimes=found, costs={name: term_of(form) for name, form in by_name.items()},
     )  # fmt: skip
+
+
+def _read_winners(forms: Mapping[str, NormalForm], over: str, range_: Range) -> tuple[Regime, ...]:
+    """Return which of several costs is the largest, integer by integer of a range, by name."""
+    names = list(forms)
+    return tuple(
+        Regime(first=each.first, last=each.last, winner=None if each.label is None else names[each.label])
+        for each in find_winners([term_of(form) for form in forms.values()], over, range_)
+    )
 
 
 def _turn(forms: Mapping[str, NormalForm], goal: Goal) -> dict[str, NormalForm]:

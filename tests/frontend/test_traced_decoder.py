@@ -8,6 +8,7 @@ import pytest
 import sympy
 
 import modelmeter
+from modelmeter.frontend.definition import name_model
 from modelmeter.frontend.layers import name_evaluator
 from modelmeter.model.registry import list_models
 
@@ -74,6 +75,14 @@ def test_pages_say_how_it_was_checked(tiny_llama: Any) -> None:
     pages = tiny_llama.compiled.pages()
     assert "FlopCounterMode" in pages["layers/llama_attention.md"]
     assert "appended to the cache in place" in pages["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [("Qwen/Qwen3-0.6B", "qwen3-0-6b"), ("Llama-3.1-8B", "llama-3-1-8b"), ("7B", "model-7b"), ("...", "model")],
+)
+def test_models_are_named_as_ids_of_formulas_allow(title: str, expected: str) -> None:
+    assert name_model(title) == expected
 
 
 @pytest.mark.parametrize(

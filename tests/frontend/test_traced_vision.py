@@ -25,7 +25,7 @@ def qwen() -> Iterator[Any]:
     from modelmeter.frontend.compile import compile_config
 
     yield compile_config("qwen2.5-vl-3b", points=0).compiled
-    forget_model("qwen2.5-vl-3b")
+    forget_model("qwen2-5-vl-3b")
 
 
 def test_the_squares_of_windows_are_those_of_their_cells() -> None:

@@ -156,8 +156,9 @@ class TracedArchitecture:
 
 
 def name_model(title: str) -> str:
-    """Return the name in the registry: ``Qwen/Qwen3-0.6B`` is ``qwen3-0.6b``."""
-    return re.sub(r"[^a-z0-9.]+", "-", title.rpartition("/")[2].lower()).strip("-.") or "model"
+    """Return the name in the registry and in ids of formulas: ``Qwen/Qwen3-0.6B`` is ``qwen3-0-6b``."""
+    name = re.sub(r"[^a-z0-9]+", "-", title.rpartition("/")[2].lower()).strip("-") or "model"
+    return name if name[0].isalpha() else f"model-{name}"
 
 
 def name_package(title: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 from page_reader import render, sections
 
 from modelmeter.algebra.polynomials import prove_equal
-from modelmeter.backends.latex.printer import print_display, print_latex
+from modelmeter.backends.latex.printer import print_breakable_block, print_display, print_latex
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import compile_model
 from modelmeter.models.deepseek_ocr.architecture import DeepSeekOCRArchitecture
@@ -58,9 +58,9 @@ def test_every_formula_and_value_is_in_the_text(pages: Pages, texts: dict[str, s
         text = texts[f"{name.split()[0]}.md"]
         for block in section.metrics:
             assert not block.value or f" {format_number(block.value)} " in text
-            for latex in map(print_display, block.blocks):
-                assert f"```math\n{latex}\n```" in text
-                assert latex in texts["formulas.tex"]
+            for display in block.blocks:
+                assert f"```math\n{print_display(display)}\n```" in text
+                assert print_breakable_block(display) in texts["formulas.tex"]
         for part in section.parts:
             assert f"$`{part.name.letter} = {print_latex(part.definition)}`$" in text
         for row in section.sizes:

@@ -193,7 +193,7 @@ def open_latex_templates() -> Environment:
     )  # fmt: skip
     environment.filters = {**environment.filters, **_number_filters(text.escape_latex)}
     environment.filters.update(latex=text.to_latex, plain=text.escape_latex)
-    environment.globals = {**environment.globals, "inline": latex.print_inline, "block": latex.print_block}
+    environment.globals = {**environment.globals, "inline": latex.print_inline, "block": latex.print_breakable_block}
     return environment
 
 

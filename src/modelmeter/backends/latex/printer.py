@@ -68,6 +68,11 @@ _COMPARISONS: Final[Mapping[str, str]] = {"<=": r"\le", "<": "<", ">=": r"\ge", 
 
 _NEXT_ROW: Final = r" \\ "
 
+_END_OF_ROW: Final = "\\\\\n"
+
+_LABELLED_WIDTH: Final = 72
+"""Letters of a line and of the label beside it, with the space between them, that surely fit between the margins."""
+
 _SIGNS: Final[Mapping[Sign, str]] = {
     Sign.PLUS: " + ",
     Sign.MINUS: " - ",
@@ -179,6 +184,26 @@ def print_inline(*pieces: Piece) -> str:
 def print_block(display: Display) -> str:
     """Return a displayed formula, as lines of their own."""
     return f"\\[\n{print_display(display)}\n\\]"
+
+
+def print_breakable_block(display: Display) -> str:
+    """Return a displayed formula, as lines of their own, which may go on over a page.
+
+    What its lines are of stands beside them, or above them if one of them would be too wide with it.
+    """
+    if len(display) == 1:
+        return print_block(display)
+    is_beside = max(visible_width(print_line(line)) + len(line.label) for line in display) <= _LABELLED_WIDTH
+    rows: list[str] = []
+    for line in display:
+        body = f"& {print_line(line)}"
+        label = rf"\text{{({line.label})}}" if line.label else ""
+        if label and is_beside:
+            body += f" && {label}"
+        elif label:
+            rows.append(f"& {label} \\\\*\n")
+        rows.append(f"{body} {_END_OF_ROW}")
+    return f"\\begin{{align*}}\n{''.join(rows).removesuffix(f' {_END_OF_ROW}')}\n\\end{{align*}}"
 
 
 def measure(pieces: Iterable[Piece]) -> int:

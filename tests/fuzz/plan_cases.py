@@ -58,6 +58,7 @@ def make_plan(draw: Draw) -> Case:
         ("--preprocessing", ("serving", "transformers", "other")), ("--engine", ("eager", "graphs", "vllm", "x.yaml")),
         ("--dtype", ("bfloat16", "float32", "int8", "fp8")), ("--logits", ("last", "all", "some")),
         ("--tensor-parallel", SIZES), ("--expert-parallel", SIZES), ("--burstiness", _NUMBERS), ("--seed", SIZES),
+        ("--headroom", _NUMBERS),
     ):  # fmt: skip
         if draw.chance(0.05):
             arguments += [option, draw.choice(values) if draw.chance(0.9) else draw.text()]

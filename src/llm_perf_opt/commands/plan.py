@@ -92,6 +92,9 @@ UtilizationOption = Annotated[
 SequencesOption = Annotated[
     int | None, typer.Option("--max-num-seqs", metavar="N", min=1, help="The most pages that may be in flight.")
 ]
+HeadroomOption = Annotated[
+    float, typer.Option("--headroom", metavar="PART", help="The part of each card's rate that the load is not to use.")
+]
 TensorOption = Annotated[
     int, typer.Option("--tensor-parallel", metavar="N", min=1, help="Cards that share a model; 1 if left out.")
 ]
@@ -139,6 +142,7 @@ def plan(
     reserve: ReserveOption = None,
     gpu_memory_utilization: UtilizationOption = 0.9,
     max_num_seqs: SequencesOption = None,
+    headroom: HeadroomOption = 0.0,
     tensor_parallel: TensorOption = 1,
     expert_parallel: ExpertOption = 1,
     burstiness: BurstinessOption = None,
@@ -179,6 +183,7 @@ def plan(
         reserve_gib=reserve,
         utilisation=gpu_memory_utilization,
         max_sequences=max_num_seqs,
+        headroom=headroom,
         tensor_parallel=tensor_parallel,
         expert_parallel=expert_parallel,
         burstiness=burstiness,
@@ -198,13 +203,13 @@ def plan(
 
 def _print(found: Plan) -> None:
     from llm_perf_opt.terminal import open_table_console, print_lines
-    from llm_perf_opt.visualize import plan_tables
+    from llm_perf_opt.visualize import plan_sentences, plan_tables
 
     mix = found.chosen.setup.mix
     console = open_table_console()
     print_lines(
-        f"{mix.num_pages:,} page{'s' if mix.num_pages > 1 else ''}. {plan_tables.describe_choice_of_card(found)}\n\n"
-        f"{plan_tables.describe_waits(found)} {plan_tables.describe_times(found)}\n"
+        f"{mix.num_pages:,} page{'s' if mix.num_pages > 1 else ''}. {plan_sentences.describe_choice_of_card(found)}\n\n"
+        f"{plan_sentences.describe_waits(found)} {plan_sentences.describe_times(found)}\n"
     )
     console.print(plan_tables.pages_table(found).to_rich(), "", sep="\n")
     if len(found.cards) > 1:

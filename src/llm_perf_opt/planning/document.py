@@ -12,8 +12,8 @@ from llm_perf_opt.planning.evaluation import simplify
 from llm_perf_opt.planning.mix import PageMix
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.search import BatchRow, CardPlan
-from llm_perf_opt.planning.setup import Setup
-from llm_perf_opt.planning.simulation import Simulation
+from llm_perf_opt.planning.setup import LATENCY_PERCENTILE, Setup
+from llm_perf_opt.planning.under_load import LoadCheck
 
 Document = dict[str, Any]
 
@@ -27,6 +27,7 @@ def to_document(plan: Plan) -> Document:
         "limits": {
             "pages_per_second": setup.limits.pages_per_second,
             "max_latency_seconds": setup.limits.max_latency_seconds,
+            "headroom": setup.limits.headroom,
         },
         "storage": {name: write_rational(bits) for name, bits in setup.mix.model.bits.items()},
         "dtype": setup.dtype,
@@ -43,7 +44,15 @@ def to_document(plan: Plan) -> Document:
             "cache_tokens_at_start": exact(setup.memory.cache_tokens),
         },
         "settings": {each.engine: {"options": dict(each.options), "command": each.command} for each in plan.settings},
-        "simulation": None if plan.simulation is None else _describe_simulation(plan.simulation, setup),
+        "simulation": None if plan.under_load is None else _describe_simulation(plan.under_load, setup),
+        "margin": None
+        if plan.margin is None
+        else {
+            "times_longer": plan.margin.factor,
+            "num_cards": plan.margin.num_cards,
+            "batch_size": plan.margin.batch_size,
+            "p95_seconds_of_the_chosen_batch": plan.margin.p95_seconds,
+        },
     }
 
 
@@ -111,7 +120,9 @@ def describe_card(plan: CardPlan) -> Document:
         "batch_size": None if plan.chosen is None else plan.chosen.batch_size,
         "num_cards": None if plan.chosen is None else estimated(plan.num_cards, plan.bound_num_cards, setup),
         "usd_per_day": estimated(plan.usd_per_day, _scale(price, 24 * plan.bound_num_cards), setup),
-        "usd_per_million_pages": estimated(plan.usd_per_million_pages, _bound_dollars(plan), setup),
+        "usd_per_million_pages_at_the_load": None
+        if setup.limits.pages_per_second is None
+        else estimated(plan.usd_per_million_pages, _bound_dollars(plan), setup),
         "price": None
         if price is None
         else {"usd_per_hour": price.usd_per_hour, "source": price.source, "date": price.date},
@@ -133,7 +144,7 @@ def describe_row(row: BatchRow, setup: Setup) -> Document:
         "latency_seconds": {
             name: estimated(seconds, row.bound_latency[name], setup) for name, seconds in row.latency.items()
         },
-        "usd_per_million_pages": estimated(row.usd_per_million_pages, row.bound_usd_per_million_pages, setup),
+        "usd_per_million_pages_full": estimated(row.usd_per_million_pages, row.bound_usd_per_million_pages, setup),
     }
 
 
@@ -164,8 +175,8 @@ def _describe_change(change: Change, setup: Setup) -> Document:
     }
 
 
-def _describe_simulation(simulation: Simulation, setup: Setup) -> Document:
-    load = simulation.load
+def _describe_simulation(check: LoadCheck, setup: Setup) -> Document:
+    simulation, load = check.simulation, check.simulation.load
 
     def mark(values: Mapping[str, float], limits: Mapping[str, float]) -> Document:
         return {name: estimated(value, limits[name], setup) for name, value in values.items()}
@@ -179,5 +190,11 @@ def _describe_simulation(simulation: Simulation, setup: Setup) -> Document:
         "pages_per_second": estimated(simulation.pages_per_second, simulation.bound_pages_per_second, setup),
         "mean_batch": estimated(simulation.mean_batch, float(simulation.batch_size), setup),
         "latency_seconds": mark(simulation.latency, simulation.bound_latency),
+        "keeps_limit": check.keeps_limit,
+        "num_cards_that_keep_limit": check.num_cards_that_keep,
+        "p95_seconds_with_these": None if check.kept_by is None else estimated(
+            check.kept_by.latency[LATENCY_PERCENTILE], check.kept_by.bound_latency[LATENCY_PERCENTILE], setup
+        ),
+        "most_cards_tried": check.most_cards_tried,
         "waiting_seconds": mark(simulation.waiting, dict.fromkeys(simulation.waiting, 0.0)),
     }  # fmt: skip

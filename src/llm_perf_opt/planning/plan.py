@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from llm_perf_opt.planning.changes import Change, describe_time, list_changes
+from llm_perf_opt.planning.margin import Margin, find_margin
 from llm_perf_opt.planning.search import CardPlan, choose_plan, plan_card
 from llm_perf_opt.planning.settings import EngineSettings, Fit, find_fit, list_settings
-from llm_perf_opt.planning.setup import Setup
-from llm_perf_opt.planning.simulation import Load, Simulation, simulate
+from llm_perf_opt.planning.setup import LATENCY_PERCENTILE, Setup
+from llm_perf_opt.planning.simulation import Load
+from llm_perf_opt.planning.under_load import LoadCheck, check_load
 
 
 @frozen(kw_only=True, eq=False)
@@ -31,8 +33,10 @@ class Plan:
         The memory of the chosen batch, and how engines are started with it.
     left_out
         Cards that nobody named and that cannot be planned with, and why.
-    simulation
-        The chosen card under a random load, if that was asked for.
+    under_load
+        The chosen card under a random load, and whether it keeps the limit then, if that was asked for.
+    margin
+        What the chosen card takes if its times are as wrong as they can be by what was checked.
     """
 
     cards: tuple[CardPlan, ...]
@@ -42,7 +46,8 @@ class Plan:
     fit: Fit
     settings: tuple[EngineSettings, ...]
     left_out: Mapping[str, str] = field(factory=dict)
-    simulation: Simulation | None = None
+    under_load: LoadCheck | None = None
+    margin: Margin | None = None
 
 
 def make_plan(
@@ -81,16 +86,10 @@ def make_plan(
     assert row is not None, "choose_plan returns none without a batch"
     begin("what would help")
     changes = list_changes(chosen)
-    simulation = None
+    under_load = None
     if load is not None:
         begin("simulate the load")
-        rate = load.pages_per_second
-        part = (
-            load
-            if rate is None
-            else evolve(load, pages_per_second=rate * chosen.setup.cards_per_model / chosen.num_cards)
-        )
-        simulation = simulate(chosen.setup.steady_state, row.batch_size, part)
+        under_load = check_load(chosen, load)
     return Plan(
         cards=tuple(cards),
         chosen=chosen,
@@ -99,5 +98,6 @@ def make_plan(
         fit=find_fit(chosen),
         settings=list_settings(chosen),
         left_out=dict(left_out or {}),
-        simulation=simulation,
+        under_load=under_load,
+        margin=find_margin(chosen, row, LATENCY_PERCENTILE),
     )

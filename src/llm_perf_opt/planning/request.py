@@ -15,13 +15,13 @@ from llm_perf_opt.errors import RecordError
 from llm_perf_opt.hardware import find_hardware, list_hardware
 from llm_perf_opt.planning.bound import Rates
 from llm_perf_opt.planning.evaluation import ServedModel
-from llm_perf_opt.planning.memory import UTILISATION
+from llm_perf_opt.planning.memory import MOST_SEQUENCES, UTILISATION
 from llm_perf_opt.planning.mix import PageClass, PageMix, make_mix
 from llm_perf_opt.planning.pages import Page, ViewRule, group_pages, read_pages
 from llm_perf_opt.planning.parallel import Degrees
 from llm_perf_opt.planning.plan import Plan, make_plan
 from llm_perf_opt.planning.prices import find_prices
-from llm_perf_opt.planning.setup import Limits, Setup, reserve_gib
+from llm_perf_opt.planning.setup import HEADROOM, Limits, Setup, reserve_gib
 from llm_perf_opt.planning.simulation import Load
 from llm_perf_opt.planning.time import choose_calibration
 from llm_perf_opt.profiles import find_profile
@@ -37,6 +37,9 @@ DEFAULT_PAGE = Page(1191, 1684, OUTPUT_TOKENS)
 """A4 at 144 pixels an inch."""
 
 ALL_MODES = "all"
+
+_LEAST, _MOST = 1e-9, 1e12
+"""Of limits: what is planned with them, such as the same with longer times, stays far from the ends of floats."""
 
 
 @frozen(kw_only=True)
@@ -57,6 +60,8 @@ class PlanRequest:
         Ids or files; all shipped ones that have the type if there are none.
     pages_per_day, pages_per_second, max_latency_seconds, max_sequences
         The limits.
+    headroom
+        The part of the rate of each card that is kept free.
     tensor_parallel, expert_parallel
         How many cards share a model, and into how many groups of them its experts are divided.
     prices
@@ -86,6 +91,7 @@ class PlanRequest:
     pages_per_second: float | None = None
     max_latency_seconds: float | None = None
     max_sequences: int | None = None
+    headroom: float = 0.0
     tensor_parallel: int = 1
     expert_parallel: int = 1
     prices: tuple[str, ...] = ()
@@ -146,10 +152,13 @@ def _find_limits(request: PlanRequest) -> Limits:
         _check_positive("--pages-per-second", rate)
     if request.max_latency_seconds is not None:
         _check_positive("--max-latency", request.max_latency_seconds)
-    limits = Limits(pages_per_second=rate, max_latency_seconds=request.max_latency_seconds)
-    return limits if request.max_sequences is None else Limits(
-        pages_per_second=rate, max_latency_seconds=request.max_latency_seconds, max_sequences=request.max_sequences
-    )  # fmt: skip
+    HEADROOM.check(request.headroom, "--headroom")
+    return Limits(
+        pages_per_second=rate,
+        max_latency_seconds=request.max_latency_seconds,
+        max_sequences=MOST_SEQUENCES if request.max_sequences is None else request.max_sequences,
+        headroom=request.headroom,
+    )
 
 
 def _find_degrees(request: PlanRequest) -> Degrees:
@@ -167,8 +176,11 @@ def _find_load(request: PlanRequest, limits: Limits) -> Load | None:
 
 
 def _check_positive(option: str, value: float) -> None:
-    if not 0 < value < 1e15:
-        raise WorkloadError("a limit is out of range", place=option, expected="a finite number above 0", found=value)
+    if not _LEAST <= value <= _MOST:
+        raise WorkloadError(
+            "a limit is out of range", place=option, expected=f"a number above 0, from {_LEAST:g} to {_MOST:g}",
+            found=value,
+        )  # fmt: skip
 
 
 def _find_bits(request: PlanRequest) -> dict[str, Rational]:

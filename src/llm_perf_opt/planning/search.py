@@ -120,7 +120,7 @@ def plan_card(setup: Setup) -> CardPlan:
     rows = tuple(_measure(setup, batch) for batch in sizes)
     allowed = [row for row in rows if row.batch_size <= within]
     chosen = max(allowed, key=lambda row: row.state.pages_per_second, default=None)
-    load = limits.pages_per_second
+    load = limits.planned_pages_per_second
     return CardPlan(
         setup=setup,
         largest_batch=largest,

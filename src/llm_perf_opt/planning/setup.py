@@ -31,6 +31,13 @@ _RATE = rules.FieldRule(
 )
 
 
+HEADROOM = rules.FieldRule(
+    expected="a part of 1: at least 0, at most 0.9",
+    accepts=lambda value: type(value) is float and 0 <= value <= 0.9,
+    schema={"type": "number", "minimum": 0, "maximum": 0.9},
+)
+
+
 @frozen(kw_only=True)
 class Limits:
     """What a plan has to meet.
@@ -43,6 +50,8 @@ class Limits:
         The most that 95 of 100 pages may take; None for whatever gives the most throughput.
     max_sequences
         The most pages that an engine may have in flight.
+    headroom
+        The part of the rate of each card that the load is not to use.
     """
 
     pages_per_second: float | None = field(
@@ -52,6 +61,12 @@ class Limits:
         default=None, converter=optional(rules.as_float), validator=rules.or_none(_RATE)
     )
     max_sequences: int = field(default=MOST_SEQUENCES, validator=rules.whole_number(1))
+    headroom: float = field(default=0.0, converter=rules.as_float, validator=HEADROOM)
+
+    @property
+    def planned_pages_per_second(self) -> float | None:
+        """What the cards are to manage together: the load, and beside it the headroom."""
+        return None if self.pages_per_second is None else self.pages_per_second / (1 - self.headroom)
 
 
 @frozen(kw_only=True, eq=False)

@@ -12,7 +12,7 @@ from llm_perf_opt.planning.document import to_document
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.search import CardPlan
 from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
-from llm_perf_opt.visualize import plan_tables
+from llm_perf_opt.visualize import plan_sentences, plan_tables
 from modelmeter.support.errors import OutputError
 
 PAGE: Final = "plan.md"
@@ -62,9 +62,9 @@ def render_page(plan: Plan) -> str:
     mix = plan.chosen.setup.mix
     parts = [
         "# Plan",
-        plan_tables.describe_choice_of_card(plan),
-        plan_tables.describe_waits(plan),
-        plan_tables.describe_times(plan),
+        plan_sentences.describe_choice_of_card(plan),
+        plan_sentences.describe_waits(plan),
+        plan_sentences.describe_times(plan),
         "## Pages",
         f"{mix.num_pages:,} page{'s' if mix.num_pages > 1 else ''}, each as it costs alone:",
         plan_tables.pages_table(plan).to_markdown(),
@@ -92,7 +92,7 @@ def _write_batches(plan: Plan) -> str:
     rows.writerow(
         ["card", "mode", "batch_size", "memory_bytes", "provenance", "pages_per_second", "bound_pages_per_second",
          "step_seconds", "bound_step_seconds", f"{LATENCY_PERCENTILE}_seconds", f"bound_{LATENCY_PERCENTILE}_seconds",
-         "usd_per_million_pages", "bound_usd_per_million_pages", "is_chosen"]
+         "usd_per_million_pages_full", "bound_usd_per_million_pages_full", "is_chosen"]
     )  # fmt: skip
     for card in plan.cards:
         for row in card.rows:

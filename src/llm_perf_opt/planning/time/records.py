@@ -246,6 +246,14 @@ class Calibration:
         return statistics.median(self.errors) if self.errors else None
 
     @property
+    def largest_ratio(self) -> float | None:
+        """How many times longer, or shorter, what counts in :attr:`errors` took than was predicted; at least 1."""
+        checked = [point.predicted_seconds / point.measured_seconds for point in self.checked] or [
+            1 + point.left_out_error for point in self.points if point.left_out_error is not None
+        ]
+        return max((max(ratio, 1 / ratio) for ratio in checked), default=None)
+
+    @property
     def worst_error(self) -> float | None:
         """The largest of :attr:`errors`; None if nothing tells."""
         return max(self.errors, default=None)

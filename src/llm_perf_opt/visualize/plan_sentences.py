@@ -1,0 +1,169 @@
+"""The answer of a plan in sentences, for the terminal and for its page."""
+
+from __future__ import annotations
+
+from llm_perf_opt.planning.plan import Plan
+from llm_perf_opt.planning.search import BatchRow, CardPlan
+from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
+from llm_perf_opt.planning.time import describe_choice
+from llm_perf_opt.visualize.plan_tables import format_number
+
+SECONDS_PER_DAY = 86_400
+
+
+def describe_choice_of_card(plan: Plan) -> str:
+    """Return the answer in a few sentences."""
+    card, setup = plan.chosen, plan.chosen.setup
+    row = find_row(card)
+    load, is_estimated = setup.limits.pages_per_second, setup.calibration is not None
+    many = f"{card.num_cards:,} x {setup.card.name}" if load is not None else setup.card.name
+    words = f"{many} in mode {setup.mode}, {row.batch_size:,} pages in flight"
+    shared = setup.cards_per_model
+    if card.num_cards > shared:
+        words += " each" if shared == 1 else f" in each group of {shared} that share a model"
+    whose = "a card" if shared == 1 else f"of {shared} cards that share a model"
+    rate, bound_rate = row.state.pages_per_second, row.state.bound_pages_per_second
+    daily = f"({format_number(rate * SECONDS_PER_DAY, 4)} a day)"
+    if is_estimated:
+        words += f": {format_number(rate)} pages/s {whose} estimated {daily}, {format_number(bound_rate)} at most."
+    else:
+        words += f": no more than {format_number(rate)} pages/s {whose} at peak rates {daily}."
+    sentences = [words]
+    if load is not None:
+        sentences.append(_describe_load(card, load, is_estimated=is_estimated))
+    sentences.append(_describe_latency(card, row, is_estimated=is_estimated))
+    sentences += [_describe_simulated(plan), _describe_margin(plan), _describe_dollars(card, row)]
+    return " ".join(filter(None, sentences))
+
+
+def _describe_load(card: CardPlan, load: float, *, is_estimated: bool) -> str:
+    limits, rate = card.setup.limits, find_row(card).state.pages_per_second
+    used = load * card.setup.cards_per_model / (card.num_cards * rate)
+    cards = f"{card.num_cards:,} card{'s' if card.num_cards > 1 else ''}"
+    spare = f", with a headroom of {100 * limits.headroom:g} %" if limits.headroom else ""
+    words = f"The load of {format_number(load)} pages/s takes "
+    if is_estimated:
+        words += f"{cards}, busy {100 * used:.0f} % of the time{spare}"
+        least = card.bound_num_cards
+        return f"{words}; at least {least:,} at peak rates."
+    return f"{words}no less than {cards}{spare}, then busy at least {100 * used:.0f} % of the time."
+
+
+def _describe_latency(card: CardPlan, row: BatchRow, *, is_estimated: bool) -> str:
+    seconds, least = row.latency[LATENCY_PERCENTILE], row.bound_latency[LATENCY_PERCENTILE]
+    limit = card.setup.limits.max_latency_seconds
+    within = "" if limit is None else f"; the limit is {limit:g}"
+    if not is_estimated:
+        slowest = f"The slowest 5 of 100 pages take no less than {format_number(least)} s"
+        return f"{slowest} in a full batch at peak rates{within}."
+    return (
+        f"95 of 100 pages take at most {format_number(seconds)} s estimated, at least {format_number(least)}{within}."
+    )
+
+
+def _describe_simulated(plan: Plan) -> str:
+    """Return whether the limit is kept under the simulated load, and what keeps it: a sentence, or nothing."""
+    check, limit = plan.under_load, plan.chosen.setup.limits.max_latency_seconds
+    if check is None or limit is None:
+        return ""
+    seconds = format_number(check.simulation.latency[LATENCY_PERCENTILE])
+    under = f"with pages that arrive with a burstiness of {check.simulation.load.burstiness:g}, 95 of 100"
+    if check.keeps_limit:
+        return f"The limit holds in the simulation too: {under} take at most {seconds} s."
+    words = f"THE LIMIT OF {limit:g} s IS NOT KEPT in the simulation: {under} take {seconds} s."
+    if check.num_cards_that_keep is None or check.kept_by is None:
+        return f"{words} Not even {check.most_cards_tried:,} cards keep it; take a shorter batch, with --max-num-seqs."
+    kept = format_number(check.kept_by.latency[LATENCY_PERCENTILE])
+    dollars = plan.chosen.setup.price
+    cost = (
+        ""
+        if dollars is None
+        else f", for {format_number(24 * dollars.usd_per_hour * check.num_cards_that_keep, 4)} $ a day"
+    )
+    return f"{words} {check.num_cards_that_keep:,} cards keep it, with {kept} s{cost}."
+
+
+def _describe_margin(plan: Plan) -> str:
+    """Return what it takes if the times are as wrong as they were where they were checked: a sentence, or nothing."""
+    margin, limits = plan.margin, plan.chosen.setup.limits
+    if margin is None:
+        return ""
+    longer = f"If pages take {100 * (margin.factor - 1):.0f} % longer, the largest error of the calibration,"
+    if margin.num_cards is None:
+        return f"{longer} no batch keeps the limit."
+    if limits.pages_per_second is None:
+        return ""
+    cards = f"{margin.num_cards:,} card{'s' if margin.num_cards > 1 else ''}"
+    if limits.max_latency_seconds is None or margin.p95_seconds <= limits.max_latency_seconds:
+        return f"{longer} it takes {cards}."
+    return (
+        f"{longer} this batch takes {format_number(margin.p95_seconds)} s, beyond the limit, and it takes {cards} with "
+        f"{margin.batch_size:,} pages in flight."
+    )
+
+
+def _describe_dollars(card: CardPlan, row: BatchRow) -> str:
+    price, fleet, full = card.setup.price, card.usd_per_million_pages, row.usd_per_million_pages
+    if price is None or fleet is None or full is None:
+        return ""
+    least = "" if card.setup.calibration is not None else "no less than "
+    when = "" if price.date is None else f", {price.date}"
+    words = f"{least}{format_number(full, 4)} $ per million pages on cards that are always full"
+    if card.setup.limits.pages_per_second is not None:
+        words = (
+            f"{least}{format_number(card.usd_per_day or 0.0, 4)} $ a day, which is {format_number(fleet, 4)} $ per "
+            f"million pages at this load; {format_number(full, 4)} on cards that are always full"
+        )
+    words = words[0].upper() + words[1:]
+    return f"{words}. At {price.usd_per_hour:g} $ an hour ({price.source}{when})."
+
+
+def describe_waits(plan: Plan) -> str:
+    """Return what the time is spent on, and what keeps the batch from being larger."""
+    parts = sorted(plan.waits.items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{name} {100 * part:.1f} %" for name, part in parts if part >= 1e-3)
+    batch = {
+        "memory": "More pages do not fit",
+        "latency": "More pages would take longer than the limit",
+        "sequences": "More pages than the limit on pages in flight",
+    }[plan.chosen.binds]
+    limit = plan.chosen.largest_batch
+    beside = "" if plan.chosen.binds == "memory" else f"; {limit:,} would fit"
+    return f"{batch}{beside}. Of the least time of a page: {shares}.{describe_best_change(plan)}"
+
+
+def describe_best_change(plan: Plan) -> str:
+    """Return which change of the card, and which of what is stored, gains most: a sentence, or nothing."""
+    gains = [(change.gained_pages_per_second or 0.0, change.words) for change in plan.changes]
+    stored = [(gain, words) for gain, words in gains if "_bits" in words or words.startswith("logits")]
+    best = [max((pair for pair in gains if pair not in stored), default=None), max(stored, default=None)]
+    words = [f"{words} ({gain:+.3g} pages/s)" for gain, words in filter(None, best) if gain > 0]
+    return f" Most is gained by {', and without another card by '.join(words)}." if words else ""
+
+
+def describe_times(plan: Plan) -> str:
+    """Return what the times are."""
+    setup = plan.chosen.setup
+    if setup.calibration is None:
+        return (
+            "Times are bounds: every operator at the peak rates of the card, with the traffic of fused operators. Real "
+            "ones are longer; --engine takes what measurements say."
+        )
+    host = setup.steady_state.mean_host_seconds
+    row = find_row(plan.chosen)
+    cores = host * row.state.pages_per_second
+    words = f"Times are calibrated: {describe_choice(setup.calibration, setup.card)}."
+    if host:
+        words += (
+            f" The host takes {format_number(host)} s for a page beside the card, which latency has: "
+            f"{format_number(cores)} CPU cores a card."
+        )
+    if request := setup.timing.request_host_seconds:
+        words += f" The server takes {format_number(request)} s of each request beside that, which latency has too."
+    return words
+
+
+def find_row(card: CardPlan) -> BatchRow:
+    """Return the chosen batch of a card that has one."""
+    assert card.chosen is not None, "a plan is of a card with a batch"
+    return card.chosen

@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help site book demo test fuzz check-studies check-sql bench check format codegen accuracy bytes calibrations measured clean
+.PHONY: help site screenshots book demo test fuzz check-studies check-sql bench check format codegen accuracy bytes calibrations measured clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -73,6 +73,9 @@ measured: $(STAMP)  ## Regenerate the page of predicted and measured times
 site: $(STAMP)  ## Build the site of formulas and studies in build/site; the studies take minutes
 	$(BIN)/modelmeter study --out build/studies
 	$(BIN)/modelmeter publish --studies build/studies --out build/site
+
+screenshots: $(STAMP)  ## Take the pictures of the site that the README shows; with Chromium
+	$(BIN)/python -m tests.screenshots --out docs
 
 book: $(STAMP)  ## Set formulas, studies and evidence as a book, build/book.pdf; with TeX, and the studies take minutes
 	$(BIN)/modelmeter study --out build/studies

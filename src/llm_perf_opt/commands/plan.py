@@ -46,7 +46,12 @@ A price book:
   modelmeter plan --pages pages.csv --pages-per-day 200000 --max-latency 60 --engine graphs"""
 
 PagesOption = Annotated[
-    Path | None, typer.Option("--pages", metavar="FILE.csv", help="Pages: width, height, output_tokens[, count].")
+    Path | None,
+    typer.Option(
+        "--pages",
+        metavar="FILE.csv",
+        help="Pages: width, height, output_tokens[, count]; or the sizes of what the model is given, instead of sides.",
+    ),
 ]
 WorkloadOption = Annotated[
     str | None, typer.Option("--workload", metavar="ID|FILE", help="A page as `modelmeter report` takes it, instead.")
@@ -205,10 +210,11 @@ def _print(found: Plan) -> None:
     from llm_perf_opt.terminal import open_table_console, print_lines
     from llm_perf_opt.visualize import plan_sentences, plan_tables
 
-    mix = found.chosen.setup.mix
+    mix, names = found.chosen.setup.mix, found.chosen.setup.mix.model.serving
     console = open_table_console()
+    counted = f"{mix.num_pages:,} {names.items if mix.num_pages > 1 else names.item}"
     print_lines(
-        f"{mix.num_pages:,} page{'s' if mix.num_pages > 1 else ''}. {plan_sentences.describe_choice_of_card(found)}\n\n"
+        f"{counted}. {plan_sentences.describe_choice_of_card(found)}\n\n"
         f"{plan_sentences.describe_waits(found)} {plan_sentences.describe_times(found)}\n"
     )
     console.print(plan_tables.pages_table(found).to_rich(), "", sep="\n")

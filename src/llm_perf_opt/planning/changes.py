@@ -50,7 +50,7 @@ def list_changes(plan: CardPlan) -> tuple[Change, ...]:
     return tuple(_compare(plan, words, plan_card(setup)) for words, setup in _list_setups(plan.setup))
 
 
-def describe_time(row: BatchRow, mean_steps: float) -> dict[str, float]:
+def describe_time(row: BatchRow, mean_steps: float, items: str = "pages") -> dict[str, float]:
     """Return what a finished page waits for, as parts of 1: steps or what comes before, by what bounds each.
 
     The parts of the bound; what measurements add is in neither.
@@ -60,7 +60,7 @@ def describe_time(row: BatchRow, mean_steps: float) -> dict[str, float]:
     parts = {}
     for limit in LIMITS:
         parts[f"steps: {limit}"] = row.state.step.bound_by[limit] * steps / total
-        parts[f"pages: {limit}"] = row.state.page.bound_by[limit] / total
+        parts[f"{items}: {limit}"] = row.state.page.bound_by[limit] / total
     return {name: part for name, part in parts.items() if part > 0}
 
 
@@ -72,8 +72,10 @@ def _list_setups(setup: Setup) -> Iterator[tuple[str, Setup]]:
     yield f"1 PFLOP/s of {setup.dtype} more", evolve(setup, card=_add_rate(setup))
     for name in ("weight_bits", "kv_bits", "activation_bits"):
         bits = setup.mix.model.bits[name]
-        if bits > 1:
+        if bits > 1 and (name != "kv_bits" or setup.memory.block_bytes):
             yield f"{name} {bits - 1} instead of {bits}", setup.with_width(name, bits - 1)
+    if setup.mix.model.serving.prompt_stage is None:
+        return
     takes_all = any(each.logits_tokens > 1 for each in setup.mix.classes)
     words = "logits of the last position only" if takes_all else "logits of all positions"
     yield words, setup.with_logits(all_logits=not takes_all)

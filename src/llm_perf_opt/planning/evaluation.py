@@ -11,7 +11,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from llm_perf_opt.data.rationals import Rational
-from llm_perf_opt.evaluators import PEAK, find_defaults, load_costs
+from llm_perf_opt.evaluators import PEAK, SERVER_STEPS, find_defaults, load_costs
 from llm_perf_opt.planning.parallel import Degrees, Partition
 from llm_perf_opt.planning.work import UNFUSED_OPERATORS, OperatorWork, StageWork, find_kind
 from modelmeter.model.registry import DEFAULT
@@ -19,6 +19,9 @@ from modelmeter.model.serving import Serving, find_serving
 from modelmeter.support.errors import WorkloadError
 
 BITS_PER_BYTE = 8
+
+_COUNTED = ("calls", "tensor_core_flops", "cuda_core_flops", "io_bits")
+"""What a row of a breakdown has that adds up over steps."""
 
 
 def _as_bits(bits: Mapping[str, Rational]) -> dict[str, Rational]:
@@ -109,7 +112,7 @@ class ServedModel:
         rows = [row for row in self._list_rows(stage, sizes) if fnmatchcase(row.path, modules)]
         known = {**find_defaults(self._find_rows(stage)), **sizes}
         # Each step of a stage that runs in steps is one token of each sequence.
-        tokens = known[names.batch_size] * (1 if stage == names.step_stage else known.get(names.seq_len, 1))
+        tokens = known[names.batch_size] * (known.get(names.seq_len or "", 1) if stage == names.prompt_stage else 1)
         pages = known[names.batch_size] if stage in names.page_stages[:1] else 0
         numbers = [(row.tensor_core_flops, row.cuda_core_flops, row.io_bits) for row in rows]
         return StageWork(
@@ -137,12 +140,13 @@ class ServedModel:
         """
         names, stage = self.serving, self.serving.step_stage
 
-        def list_rows(length: int) -> Sequence[Any]:
-            rows = self._list_rows(stage, {names.batch_size: batch_size, names.seq_len: length, names.steps: 1})
-            return [row for row in rows if fnmatchcase(row.path, modules)]
-
-        first, second = list_rows(1), list_rows(2)
-        beyond = Fraction(context_tokens - batch_size) / batch_size
+        # Without a prompt nothing is cached before the first step.
+        fewest = 0 if names.prompt_stage is None else 1
+        first, second = (
+            [row for row in self._list_step_rows(batch_size, cached) if fnmatchcase(row.path, modules)]
+            for cached in (fewest, fewest + 1)
+        )
+        beyond = Fraction(context_tokens - fewest * batch_size) / batch_size
 
         def extend(low: Rational, high: Rational) -> Rational:
             return low if low == high else simplify(low + (high - low) * beyond)
@@ -158,11 +162,11 @@ class ServedModel:
         work = StageWork(stage=stage, operators=self._describe(first, numbers, batch_size), sequences=batch_size,
             sent_bytes=self._count_sent(batch_size, batch_size),
         )  # fmt: skip
-        if modules != "*":
+        if modules != "*" or SERVER_STEPS[0] not in self.costs.__all__:
             return work
         # Sequences of one length share what sequences of different lengths have each: positions, as indices.
         alike = -(-sum(row.io_bits for row in first) // BITS_PER_BYTE)
-        apart = self.evaluate("step", contexts=(1,) * batch_size).io_bytes - alike
+        apart = self.evaluate(SERVER_STEPS[0], contexts=(1,) * batch_size).io_bytes - alike
         if not apart:
             return work
         positions = OperatorWork(
@@ -170,11 +174,26 @@ class ServedModel:
         )
         return evolve(work, operators=(*work.operators, positions))
 
+    def _list_step_rows(self, batch_size: int, cached: int) -> Sequence[Any]:
+        """Return the rows of one step of sequences that each have so many cached positions before it."""
+        names, stage = self.serving, self.serving.step_stage
+        if names.prompt_stage is not None:
+            return self._list_rows(stage, names.name_sizes(batch_size=batch_size, seq_len=cached, steps=1))
+        # Of a stage that reads what its steps wrote: its steps up to this one, less those before.
+        after, before = (
+            self._list_rows(stage, names.name_sizes(batch_size=batch_size, steps=steps))
+            for steps in (cached + 1, cached)
+        )
+        return [
+            row._replace(**{name: getattr(row, name) - getattr(less, name) for name in _COUNTED})
+            for row, less in zip(after, before, strict=True)
+        ]
+
     def _count_logits(self, known: Mapping[str, Any]) -> int:
         """Return how many positions get logits; all of a prompt, and one of each sequence of a step, unless given."""
         names = self.serving
-        each: int | None = known.get(names.logits_tokens, 1)
-        length: int = known.get(names.seq_len, 1)
+        each: int | None = known.get(names.logits_tokens or "", 1)
+        length: int = known.get(names.seq_len or "", 1)
         batch_size: int = known[names.batch_size]
         return batch_size * (length if each is None else each)
 

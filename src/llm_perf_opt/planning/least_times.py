@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_perf_opt.planning.mix import PageClass
+from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.steady_state import SteadyState
 
 

@@ -73,8 +73,9 @@ class EngineMemory:
     def token_bytes(self) -> Fraction:
         """What a token takes in the cache."""
         names = self.mix.model.serving
+        sizes = {"steps": _CACHED_TOKENS} if names.prompt_stage is None else {"seq_len": _CACHED_TOKENS}
         block: int = self.mix.model.evaluate(
-            names.prompt_stage, **{names.seq_len: _CACHED_TOKENS, names.logits_tokens: 1}
+            names.prompt_stage or names.step_stage, **names.name_sizes(**sizes, logits_tokens=1)
         ).kv_cache_bytes
         return self.mix.model.cache_share * block / _CACHED_TOKENS
 
@@ -85,8 +86,8 @@ class EngineMemory:
 
     @property
     def page_blocks(self) -> int:
-        """The blocks of the page that has the most tokens in the cache."""
-        return -(-self.mix.most_cached_tokens // self.block_tokens)
+        """The blocks of the page that has the most tokens in the cache; 0 of a model that keeps none."""
+        return self.block_bytes and -(-self.mix.most_cached_tokens // self.block_tokens)
 
     @property
     def cache_tokens(self) -> int:
@@ -94,11 +95,15 @@ class EngineMemory:
 
         Engines count the activations of their trial run in the reserve.
         """
+        if not self.block_bytes:
+            return 0
         left = max(0, self.usable_bytes - self.weight_bytes)
         return left // self.block_bytes * self.block_tokens
 
     def count_step_tokens(self, batch_size: int) -> int:
         """Return the most tokens of a step: a prompt of the longest page, beside a token of every other sequence."""
+        if self.mix.model.serving.prompt_stage is None:
+            return batch_size
         return self.mix.longest_prompt + batch_size - 1
 
     @cached_property
@@ -106,7 +111,7 @@ class EngineMemory:
         """The most bytes of activations of the stages that look at a page, over all views of the mix."""
         model = self.mix.model
         return max(
-            model.measure_peak(stage, **dict(views), **{model.serving.seq_len: seq_len})
+            model.measure_peak(stage, **dict(views), **model.serving.name_sizes(seq_len=seq_len))
             for views, seq_len in self.mix.views.items()
             for stage in model.serving.page_stages
         )
@@ -115,14 +120,17 @@ class EngineMemory:
         """Return the most bytes of activations alive at once, with so many sequences.
 
         Of a page before its prompt, or of a step: a prompt with as many tokens as the longest page and all sequences
-        have together, with logits of all sequences and of what the page wants.
+        have together, with logits of all sequences and of what the page wants; without prompts, all sequences after as
+        many steps as the longest page has.
         """
         model, tokens = self.mix.model, self.count_step_tokens(batch_size)
         names = model.serving
-        logits = self.mix.most_logits_tokens + batch_size - 1
-        step = model.measure_peak(
-            names.prompt_stage, **{names.seq_len: tokens, names.logits_tokens: min(logits, tokens)}
-        )
+        if names.prompt_stage is None:
+            sizes = names.name_sizes(batch_size=batch_size, steps=self.mix.most_cached_tokens)
+        else:
+            logits = min(self.mix.most_logits_tokens + batch_size - 1, tokens)
+            sizes = names.name_sizes(seq_len=tokens, logits_tokens=logits)
+        step = model.measure_peak(names.prompt_stage or names.step_stage, **sizes)
         return max(self.page_peak_bytes, step)
 
     def measure(self, batch_size: int) -> int:

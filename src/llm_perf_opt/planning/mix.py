@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.planning.evaluation import BITS_PER_BYTE, ServedModel, simplify
+from llm_perf_opt.planning.page_classes import PageClass, PromptGroup
 from llm_perf_opt.planning.pages import PageClasses, ViewSizes
 
 PERCENTILES: Final = (50, 90, 95, 99, 100)
@@ -22,73 +23,6 @@ FLOWS: Final = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "fused_io_by
 
 _FEW_PAGES: Final = 4
 """So many are evaluated one by one."""
-
-
-@frozen(kw_only=True)
-class PageClass:
-    """Pages that cost the same.
-
-    Parameters
-    ----------
-    views
-        The sizes of their views.
-    image_tokens
-        The tokens of the image.
-    seq_len
-        The prompt, with the tokens of the image.
-    logits_tokens
-        How many of its positions get logits.
-    output_tokens
-        What is written; the first token comes from the prompt, the others from steps.
-    count
-        How many pages there are.
-    """
-
-    views: ViewSizes
-    image_tokens: int
-    seq_len: int
-    logits_tokens: int
-    output_tokens: int
-    count: int
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of one token."""
-        return self.output_tokens - 1
-
-    @property
-    def cached_tokens(self) -> int:
-        """Positions in the cache at the end: the last token is written, not read."""
-        return self.seq_len + self.num_steps
-
-    @property
-    def step_contexts(self) -> int:
-        """The sum, over its steps, of the positions that are cached before the step."""
-        return self.num_steps * self.seq_len + self.num_steps * (self.num_steps - 1) // 2
-
-
-@frozen(kw_only=True)
-class PromptGroup:
-    """Pages that are alike up to their first token.
-
-    Parameters
-    ----------
-    page
-        One of them.
-    steps
-        Their numbers of steps, each once, in order.
-    cumulative
-        How many of the pages have at most so many steps.
-    """
-
-    page: PageClass
-    steps: tuple[int, ...]
-    cumulative: tuple[int, ...]
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return self.cumulative[-1]
 
 
 @frozen(kw_only=True, eq=False)
@@ -167,6 +101,17 @@ class PageMix:
             for key, counts in alike.items()
         )
 
+    def check_sizes(self) -> None:
+        """Refuse what the evaluators refuse: of items with the same sizes before their first token, the longest one.
+
+        Raises
+        ------
+        WorkloadError
+            If sizes contradict each other.
+        """
+        for group in self.prompts:
+            self._evaluate(group.page, group.steps[-1])
+
     @cached_property
     def views(self) -> Mapping[ViewSizes, int]:
         """The most tokens of a prompt by the sizes of its views."""
@@ -218,10 +163,8 @@ class PageMix:
 
     def _evaluate(self, page: PageClass, num_steps: int) -> Mapping[str, int]:
         names = self.model.serving
-        sizes = {
-            **dict(page.views), names.seq_len: page.seq_len, names.logits_tokens: page.logits_tokens,
-            names.steps: num_steps,
-        }  # fmt: skip
+        named = names.name_sizes(seq_len=page.seq_len, logits_tokens=page.logits_tokens, steps=num_steps)
+        sizes = {**dict(page.views), **named}
         cost = self.model.evaluate("request", **sizes)
         fused = self.model.evaluate("request_fused_io_bytes", **sizes)
         return {**{name: getattr(cost, name) for name in FLOWS[:-1]}, FLOWS[-1]: fused}
@@ -236,13 +179,13 @@ class PageMix:
 
     def list_amounts(self) -> Mapping[str, Mapping[str, int | Fraction]]:
         """Return mean and percentiles, by what is counted of a page: its tokens and its flows."""
-        counted: dict[str, list[int]] = {
-            "image_tokens": [each.image_tokens for each in self.classes],
-            "prompt_tokens": [each.seq_len for each in self.classes],
-            "output_tokens": [each.output_tokens for each in self.classes],
-            "cached_tokens": [each.cached_tokens for each in self.classes],
-            **{name: [cost[name] for cost in self._costs] for name in FLOWS},
-        }
+        counted = {self.model.serving.image_tokens: [each.image_tokens for each in self.classes]}
+        if self.model.serving.prompt_stage is not None:
+            counted["prompt_tokens"] = [each.seq_len for each in self.classes]
+        counted["output_tokens"] = [each.output_tokens for each in self.classes]
+        if self.model.serving.prompt_stage is not None:
+            counted["cached_tokens"] = [each.cached_tokens for each in self.classes]
+        counted |= {name: [cost[name] for cost in self._costs] for name in FLOWS}
         counts = [each.count for each in self.classes]
         return {name: {"mean": _mean(values, counts), **_rank(values, counts)} for name, values in counted.items()}
 
@@ -264,13 +207,14 @@ def make_mix(
         Whether all positions of a prompt get logits, as in the vendor's own code; engines take the last one.
     """
     serving = model.serving
-    beside = serving.prompt_tokens[1] if prompt_tokens is None else prompt_tokens
+    has_prompt = serving.prompt_tokens is not None
+    beside = serving.prompt_tokens[1] if serving.prompt_tokens and prompt_tokens is None else prompt_tokens or 0
     tokens: dict[ViewSizes, int] = {}
     found = []
     for (views, output_tokens), count in sorted(classes.items()):
         if views not in tokens:
             tokens[views] = model.evaluate(serving.image_tokens, **dict(views))
-        seq_len = tokens[views] + beside
+        seq_len = tokens[views] + beside if has_prompt else 0
         found.append(
             PageClass(
                 views=views,
@@ -279,6 +223,7 @@ def make_mix(
                 logits_tokens=seq_len if all_logits else 1,
                 output_tokens=output_tokens,
                 count=count,
+                has_prompt=has_prompt,
             )
         )
     return PageMix(model=model, classes=tuple(found))

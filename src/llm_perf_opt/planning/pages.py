@@ -139,12 +139,12 @@ def read_pages(path: str | os.PathLike[str]) -> Iterator[Page]:
         If the file cannot be read, lacks a column or has one of another name, or a value is not a whole number in
         range; the message names the row, the first one being 1, and the column.
     """
-    with _open_csv(path) as file:
-        rows = csv.reader(_read_lines(file, str(path)))
+    with open_csv(path) as file:
+        rows = csv.reader(read_lines(file, str(path)))
         header = next(rows, None)
         if not header:
-            raise RecordError("there is no row that names the columns", place=str(path), expected=_expect_columns())
-        places = _find_columns(header, str(path))
+            raise RecordError("there is no row that names the columns", place=str(path), expected=expect_columns())
+        places = find_columns(header, str(path))
         width_at, height_at, output_at = (places[name] for name in ("width", "height", "output_tokens"))
         count_at = places.get("count")
         num_rows = 0
@@ -152,7 +152,7 @@ def read_pages(path: str | os.PathLike[str]) -> Iterator[Page]:
         known_width, known_height, known_output = known["width"], known["height"], known["output_tokens"]
 
         def parse(text: str, column: str, number: int) -> int:
-            value = _parse(text, column, f"{path}: row {number}")
+            value = parse_count(text, column, f"{path}: row {number}")
             if len(known[column]) < _REMEMBERED:
                 known[column][text] = value
             return value
@@ -177,7 +177,7 @@ def read_pages(path: str | os.PathLike[str]) -> Iterator[Page]:
 
 
 @contextmanager
-def _open_csv(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+def open_csv(path: str | os.PathLike[str]) -> Iterator[TextIO]:
     """Open a CSV, with errors of its reading as ours."""
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
@@ -188,7 +188,7 @@ def _open_csv(path: str | os.PathLike[str]) -> Iterator[TextIO]:
         raise RecordError("this is no CSV", place=str(path), found=str(error)) from None
 
 
-def _read_lines(file: TextIO, path: str) -> Iterator[str]:
+def read_lines(file: TextIO, path: str) -> Iterator[str]:
     """Yield the lines of a file; a device without an end has one that is too long."""
     while line := file.readline(_LONGEST_LINE):
         if len(line) == _LONGEST_LINE:
@@ -199,37 +199,53 @@ def _read_lines(file: TextIO, path: str) -> Iterator[str]:
         yield line
 
 
-def _find_columns(header: list[str], path: str) -> dict[str, int]:
+def find_columns(header: list[str], path: str, known: Mapping[str, tuple[str, ...]] = COLUMNS) -> dict[str, int]:
+    """Return the place of each column by its name; a count may be missing.
+
+    Raises
+    ------
+    RecordError
+        If another one is missing, there twice, or not known.
+    """
     names = [name.strip().lower().replace(" ", "_") for name in header]
     places: dict[str, int] = {}
     for place, name in enumerate(names):
-        column = next((column for column, known in COLUMNS.items() if name in known), None)
+        column = next((column for column, each in known.items() if name in each), None)
         if column is None or column in places:
             raise RecordError(
                 "a column has a name that means nothing here" if column is None else "a column is there twice",
-                place=f"{path}: row 1", expected=_expect_columns(), found=header[place],
+                place=f"{path}: row 1", expected=expect_columns(known), found=header[place],
             )  # fmt: skip
         places[column] = place
-    missing = [column for column in COLUMNS if column not in places and column != "count"]
+    missing = [column for column in known if column not in places and column != "count"]
     if missing:
         raise RecordError(
-            f"the column {missing[0]} is missing", place=f"{path}: row 1", expected=_expect_columns(),
+            f"the column {missing[0]} is missing", place=f"{path}: row 1", expected=expect_columns(known),
             found=", ".join(header),
         )  # fmt: skip
     return places
 
 
-def _expect_columns() -> str:
-    return "columns width, height, output_tokens and, if wanted, count"
+def expect_columns(known: Iterable[str] = COLUMNS) -> str:
+    """Return which columns a CSV has to have."""
+    return f"columns {', '.join(name for name in known if name != 'count')} and, if wanted, count"
 
 
-def _parse(text: str, column: str, place: str) -> int:
+def parse_count(text: str, column: str, place: str) -> int:
+    """Return the whole number of a field, in the range of its column.
+
+    Raises
+    ------
+    RecordError
+        If it is none.
+    """
     # Python's int reads 1_000 and other scripts' digits too, which no program that writes CSV means.
     value = int(text) if text.isdigit() and text.isascii() and len(text) <= _MOST_DIGITS else _parse_blanks(text)
-    if not 1 <= value <= _LIMITS[column]:
+    most = _LIMITS.get(column, MOST_TOKENS)
+    if not 1 <= value <= most:
         raise RecordError(
             f"the value of {column} is wrong", place=place,
-            expected=f"a whole number from 1 to {_LIMITS[column]}", found=text,
+            expected=f"a whole number from 1 to {most}", found=text,
         )  # fmt: skip
     return value
 

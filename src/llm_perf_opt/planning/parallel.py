@@ -102,6 +102,13 @@ class Partition:
     serving: Serving
     degrees: Degrees
 
+    def __attrs_post_init__(self) -> None:
+        if self.degrees.tensor > 1 and not self.serving.shards:
+            raise WorkloadError(
+                "this model does not say how it is divided among cards", place=self.costs.__name__,
+                expected="rules in its SERVING.shards", remedy="plan with one card for each model",
+            )  # fmt: skip
+
     @cached_property
     def _modules(self) -> Mapping[str, Any]:
         return {module.path: module for module in self.costs.breakdown.MODULES}
@@ -138,11 +145,11 @@ class Partition:
         """
         shares = {
             self.find_share(f"{row.path}.k_proj", rank)
-            for row in self._list_rows(self.serving.prompt_stage, {})
+            for row in self._list_rows(self.serving.stages[-1], {})
             if row.kv_cache_bits and f"{row.path}.k_proj" in self._modules
         }
         if len(shares) != 1:
-            raise WorkloadError("it is not known how the cache is divided", place=self.serving.repository)
+            raise WorkloadError("it is not known how the cache is divided", place=self.costs.__name__)
         return shares.pop()
 
     def list_replicated(self, **bits: Any) -> dict[str, Fraction]:
@@ -227,9 +234,11 @@ class Partition:
 
     def _list_states(self, bits: Mapping[str, Any]) -> dict[str, Any]:
         """Return the bits of parameters by module, over all stages."""
-        stages = (*self.serving.page_stages, self.serving.prompt_stage)
         return {
-            row.path: row.weight_bits for stage in stages for row in self._list_rows(stage, bits) if row.weight_bits
+            row.path: row.weight_bits
+            for stage in self.serving.stages
+            for row in self._list_rows(stage, bits)
+            if row.weight_bits
         }
 
     def _list_rows(self, stage: str, bits: Mapping[str, Any]) -> Any:

@@ -93,7 +93,7 @@ def make_plan(
     return Plan(
         cards=tuple(cards),
         chosen=chosen,
-        waits=describe_time(row, float(chosen.setup.mix.mean_steps)),
+        waits=describe_time(row, float(chosen.setup.mix.mean_steps), chosen.setup.mix.model.serving.items),
         changes=changes,
         fit=find_fit(chosen),
         settings=list_settings(chosen),

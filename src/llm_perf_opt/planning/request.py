@@ -15,9 +15,11 @@ from llm_perf_opt.errors import RecordError
 from llm_perf_opt.hardware import find_hardware, list_hardware
 from llm_perf_opt.planning.bound import Rates
 from llm_perf_opt.planning.evaluation import ServedModel
+from llm_perf_opt.planning.items import read_items
 from llm_perf_opt.planning.memory import MOST_SEQUENCES, UTILISATION
-from llm_perf_opt.planning.mix import PageClass, PageMix, make_mix
-from llm_perf_opt.planning.pages import Page, ViewRule, group_pages, read_pages
+from llm_perf_opt.planning.mix import PageMix, make_mix
+from llm_perf_opt.planning.page_classes import PageClass
+from llm_perf_opt.planning.pages import Page, PageClasses, ViewRule, group_pages, read_pages
 from llm_perf_opt.planning.parallel import Degrees
 from llm_perf_opt.planning.plan import Plan, make_plan
 from llm_perf_opt.planning.prices import find_prices
@@ -27,13 +29,11 @@ from llm_perf_opt.planning.time import choose_calibration
 from llm_perf_opt.profiles import find_profile
 from modelmeter.model.page_views import find_page_views
 from modelmeter.model.registry import DEFAULT
+from modelmeter.model.serving import Serving
 from modelmeter.support.errors import WorkloadError
 
 SECONDS_PER_DAY = 86_400
-OUTPUT_TOKENS = 1024
-"""Of a page that is given by its sides alone."""
-
-DEFAULT_PAGE = Page(1191, 1684, OUTPUT_TOKENS)
+DEFAULT_SIDES = (1191, 1684)
 """A4 at 144 pixels an inch."""
 
 ALL_MODES = "all"
@@ -223,21 +223,44 @@ def _find_mixes(request: PlanRequest, model: ServedModel) -> dict[str, PageMix]:
         raise WorkloadError("the pages are given twice", place=given[0], found=" and ".join(given))
     if request.output_tokens is not None and given[:1] in (["--pages"], ["--workload"]):
         raise WorkloadError("the output of the pages is known already", place="--output-tokens", found=given[0])
-    if request.workload is not None:
+    if request.workload is not None and not model.serving.item_sizes:
         return _make_workload(request, model, request.workload)
-    serving, views = model.serving, find_page_views(request.model)
+    serving = model.serving
+    output_tokens = request.output_tokens or serving.output_tokens
     names = list(serving.modes) if ALL_MODES in request.modes else list(request.modes) or list(serving.modes)[:1]
-    program = request.preprocessing or serving.preprocessing
+    if serving.item_sizes:
+        _refuse_pages(request, serving)
+        classes = (
+            PageClasses({(tuple(sorted(serving.item_sizes.items())), output_tokens): 1})
+            if request.pages is None
+            else read_items(request.pages, serving)
+        )
+        mix = make_mix(model, classes)
+        mix.check_sizes()
+        return {serving.find_mode(name).name: mix for name in names}
+    views, program = find_page_views(request.model), request.preprocessing or serving.preprocessing
     view_rules = [ViewRule(views=views, mode=serving.find_mode(name), preprocessing=program) for name in names]
     if request.pages is not None:
         groups = group_pages(read_pages(request.pages), view_rules)
     else:
-        width, height = request.page or DEFAULT_PAGE[:2]
-        groups = group_pages([Page(width, height, request.output_tokens or OUTPUT_TOKENS)], view_rules)
+        width, height = request.page or DEFAULT_SIDES
+        groups = group_pages([Page(width, height, output_tokens)], view_rules)
     return {
         name: make_mix(model, group, prompt_tokens=request.prompt_tokens, all_logits=request.logits == "all")
         for name, group in zip(names, groups, strict=True)
     }
+
+
+def _refuse_pages(request: PlanRequest, serving: Serving) -> None:
+    """Refuse what is said of pages, to a model that is given its sizes as they are."""
+    for option, value in (("--page", request.page), ("--workload", request.workload),
+                          ("--preprocessing", request.preprocessing), ("--prompt-tokens", request.prompt_tokens),
+                          ("--logits", request.logits == "all")):  # fmt: skip
+        if value:
+            raise WorkloadError(
+                "this model does not look at pages", place=option,
+                expected=f"--pages FILE.csv with {', '.join(serving.item_sizes)} and {serving.steps}",
+            )  # fmt: skip
 
 
 def _make_workload(request: PlanRequest, model: ServedModel, workload: str) -> dict[str, PageMix]:

@@ -159,12 +159,13 @@ def _rank(plan: CardPlan) -> tuple[float, int, float, str, str]:
 
 def _refuse(plans: list[CardPlan]) -> WorkloadError:
     """Return the error of limits that nothing meets, with the nearest that is possible."""
+    names = plans[0].setup.mix.model.serving
     fitting = [plan for plan in plans if plan.largest_batch]
     if not fitting:
         nearest = min(plans, key=lambda plan: plan.setup.memory.measure(1) - plan.setup.memory.usable_bytes)
         memory = nearest.setup.memory
         return WorkloadError(
-            "not even one page fits on any card", place="memory",
+            f"not even one {names.item} fits on any card", place="memory",
             expected=f"at least {_gib(memory.measure(1))} GiB",
             found=f"{_gib(memory.usable_bytes)} GiB usable on {nearest.setup.card.hardware_id} in mode "
             f"{nearest.setup.mode}, the nearest",
@@ -176,7 +177,7 @@ def _refuse(plans: list[CardPlan]) -> WorkloadError:
     return WorkloadError(
         "no card and mode is as quick", place="--max-latency",
         expected=f"at least {least:.4g} seconds, which {nearest.setup.card.hardware_id} in mode {nearest.setup.mode} "
-        f"takes for {LATENCY_PERCENTILE} of the pages, one at a time",
+        f"takes for {LATENCY_PERCENTILE} of the {names.items}, one at a time",
         found=f"{limit:g}",
     )  # fmt: skip
 

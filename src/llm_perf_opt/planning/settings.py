@@ -80,8 +80,12 @@ def find_fit(plan: CardPlan) -> Fit:
     WorkloadError
         If the plan has none.
     """
-    memory, batch = plan.setup.memory, _find_batch(plan)
+    memory, batch, names = plan.setup.memory, _find_batch(plan), plan.setup.mix.model.serving
     blocks = batch * memory.page_blocks
+    cache = Term(
+        words=f"cache of {batch:,} {names.items} of {memory.page_blocks:,} blocks of {memory.block_tokens} tokens",
+        num_bytes=-blocks * memory.block_bytes,
+    )
     return Fit(
         terms=(
             Term(words="what programs see of the card", num_bytes=memory.card.visible_bytes),
@@ -92,13 +96,11 @@ def find_fit(plan: CardPlan) -> Fit:
             Term(words="reserve for contexts, kernels and workspaces", num_bytes=-memory.reserve.reserve_bytes),
             Term(words="weights", num_bytes=-memory.weight_bytes),
             Term(
-                words=f"activations at their peak: a page, or a step of {memory.count_step_tokens(batch):,} tokens",
+                words=f"activations at their peak: a {names.item}, or a step of "
+                f"{memory.count_step_tokens(batch):,} tokens",
                 num_bytes=-memory.measure_peak(batch),
             ),
-            Term(
-                words=f"cache of {batch:,} pages of {memory.page_blocks:,} blocks of {memory.block_tokens} tokens",
-                num_bytes=-blocks * memory.block_bytes,
-            ),
+            *([cache] if memory.block_bytes else []),
         ),
         blocks=blocks,
         block_tokens=memory.block_tokens,
@@ -109,7 +111,7 @@ def find_fit(plan: CardPlan) -> Fit:
 
 
 def list_settings(plan: CardPlan) -> tuple[EngineSettings, ...]:
-    """Return the settings of vLLM and of SGLang for the chosen batch of a plan.
+    """Return the settings of vLLM and of SGLang for the chosen batch of a plan; none where they do not run the model.
 
     Raises
     ------
@@ -118,6 +120,8 @@ def list_settings(plan: CardPlan) -> tuple[EngineSettings, ...]:
     """
     fit, batch, setup = find_fit(plan), _find_batch(plan), plan.setup
     repository = setup.mix.model.serving.repository
+    if repository is None:
+        return ()
     vllm = tuple(_list_vllm(setup, fit, batch))
     sglang = tuple(_list_sglang(setup, fit, batch))
     return (

@@ -18,7 +18,8 @@ from attrs.converters import optional
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.planning.least_times import LeastTimes
-from llm_perf_opt.planning.mix import PERCENTILES, PageClass, name_percentile, rank_value
+from llm_perf_opt.planning.mix import PERCENTILES, name_percentile, rank_value
+from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.steady_state import SteadyState
 from modelmeter.support.errors import OutputError
 

@@ -8,7 +8,8 @@ from functools import partial
 
 from attrs import frozen
 
-from llm_perf_opt.planning.mix import PERCENTILES, PromptGroup, name_percentile
+from llm_perf_opt.planning.mix import PERCENTILES, name_percentile
+from llm_perf_opt.planning.page_classes import PromptGroup
 
 
 @frozen(kw_only=True)

@@ -17,7 +17,8 @@ from typing import Any
 
 from attrs import field, frozen
 
-from llm_perf_opt.planning.mix import PageClass, PageMix
+from llm_perf_opt.planning.mix import PageMix
+from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.pages import ViewSizes
 from llm_perf_opt.planning.spread import LatencySpread
 from llm_perf_opt.planning.timing import CallTime, Timing
@@ -188,8 +189,9 @@ class SteadyState:
         names = model.serving
         view_sizes: dict[str, Any] = dict(page.views)
         calls = [self.timing.time(model.list_stage_work(stage, **view_sizes)) for stage in names.page_stages]
-        prompt: dict[str, Any] = {names.seq_len: page.seq_len, names.logits_tokens: page.logits_tokens}
-        calls.append(self.timing.time(model.list_stage_work(names.prompt_stage, **prompt)))
+        if names.prompt_stage is not None:
+            prompt = names.name_sizes(seq_len=page.seq_len, logits_tokens=page.logits_tokens)
+            calls.append(self.timing.time(model.list_stage_work(names.prompt_stage, **prompt)))
         return PageTime(
             card=CallTime.add(calls),
             host_seconds=sum(call.host_seconds for call in calls),

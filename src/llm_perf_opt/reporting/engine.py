@@ -85,5 +85,6 @@ def _list_calls(sizes: Mapping[str, Rational]) -> Iterator[tuple[RunStage, list[
             yield stage, [(served.list_stage_work(stage, **given), 1)]
             continue
         steps, batch_size = int(sizes[names.steps]), int(sizes[names.batch_size])
-        mean = sizes[names.seq_len] + Fraction(steps - 1, 2)
+        prompt = 0 if names.seq_len is None else sizes[names.seq_len]
+        mean = prompt + Fraction(steps - 1, 2)
         yield stage, [(served.list_step_work(batch_size, batch_size * mean), steps)] if steps else []

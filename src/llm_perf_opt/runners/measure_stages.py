@@ -128,8 +128,9 @@ def list_usual_calls(serving: Serving) -> list[WantedCall]:
         for size in BATCH_SIZES
     ]
     prompts = [
-        WantedCall(stage=serving.prompt_stage, sizes={serving.batch_size: 1, serving.seq_len: length})
+        WantedCall(stage=serving.prompt_stage, sizes=serving.name_sizes(batch_size=1, seq_len=length))
         for length in PROMPTS
+        if serving.prompt_stage is not None
     ]
     return [*steps, *prompts, WantedCall(stage=serving.page_stages[0], sizes={serving.batch_size: 1})]
 

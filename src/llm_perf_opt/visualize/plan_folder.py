@@ -18,7 +18,7 @@ from modelmeter.support.errors import OutputError
 PAGE: Final = "plan.md"
 PICTURES: Final = {
     "throughput": "Throughput against latency; dotted: bounds",
-    "cost": "Cost against pages in flight; dotted: bounds",
+    "cost": "Cost against {items} in flight; dotted: bounds",
 }
 
 _STYLE: Final[Any] = {
@@ -59,28 +59,32 @@ def render_files(plan: Plan) -> dict[str, str | bytes]:
 
 def render_page(plan: Plan) -> str:
     """Return the plan as Markdown."""
-    mix = plan.chosen.setup.mix
+    mix, names = plan.chosen.setup.mix, plan.chosen.setup.mix.model.serving
     parts = [
         "# Plan",
         plan_sentences.describe_choice_of_card(plan),
         plan_sentences.describe_waits(plan),
         plan_sentences.describe_times(plan),
-        "## Pages",
-        f"{mix.num_pages:,} page{'s' if mix.num_pages > 1 else ''}, each as it costs alone:",
+        f"## {names.items.capitalize()}",
+        f"{mix.num_pages:,} {names.items if mix.num_pages > 1 else names.item}, each as it costs alone:",
         plan_tables.pages_table(plan).to_markdown(),
         "## Cards",
         plan_tables.cards_table(plan).to_markdown(),
         *(f"{card} is left out: {reason}." for card, reason in plan.left_out.items()),
-        "## Pages in flight",
+        f"## {names.items.capitalize()} in flight",
         f"On the {plan.chosen.setup.card.name}:",
         plan_tables.batches_table(plan.chosen).to_markdown(),
-        *(f"![{words}](pictures/{name}.svg)" for name, words in PICTURES.items() if _has_picture(plan, name)),
+        *(
+            f"![{words.format(items=names.items)}](pictures/{name}.svg)"
+            for name, words in PICTURES.items()
+            if _has_picture(plan, name)
+        ),
         "## What would help",
         plan_tables.changes_table(plan).to_markdown(),
     ]
     if (simulated := plan_tables.simulation_table(plan)) is not None:
         parts += ["## Under load", simulated.to_markdown()]
-    parts += ["## Memory and settings", plan_tables.memory_table(plan).to_markdown()]
+    parts += ["## Memory and settings" if plan.settings else "## Memory", plan_tables.memory_table(plan).to_markdown()]
     for each in plan.settings:
         parts += [f"{each.engine}:", f"```bash\n{each.command}\n```"]
     return "\n\n".join(parts) + "\n"
@@ -130,6 +134,7 @@ def _draw(plan: Plan) -> Iterator[tuple[str, bytes]]:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    names = plan.chosen.setup.mix.model.serving
     for name, title in PICTURES.items():
         if not _has_picture(plan, name):
             continue
@@ -150,9 +155,15 @@ def _draw(plan: Plan) -> Iterator[tuple[str, bytes]]:
                 axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 axis.set_minor_formatter(NullFormatter())
-            axes.set_xlabel(f"seconds of a page, {LATENCY_PERCENTILE}" if name == "throughput" else "pages in flight")
-            axes.set_ylabel("pages a second on one card" if name == "throughput" else "$ per million pages")
-            axes.set_title(title, fontsize=10)
+            axes.set_xlabel(
+                f"seconds of a {names.item}, {LATENCY_PERCENTILE}"
+                if name == "throughput"
+                else f"{names.items} in flight"
+            )
+            axes.set_ylabel(
+                f"{names.items} a second on one card" if name == "throughput" else f"$ per million {names.items}"
+            )
+            axes.set_title(title.format(items=names.items), fontsize=10)
             figure.legend(loc="outside lower center", ncols=3, fontsize=7)
             for suffix, metadata in (("svg", {"Date": None, "Creator": "modelmeter plan"}),
                                      ("png", {"Software": "modelmeter plan"})):  # fmt: skip

@@ -6,7 +6,7 @@ from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.search import BatchRow, CardPlan
 from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
 from llm_perf_opt.planning.time import describe_choice
-from llm_perf_opt.visualize.plan_tables import format_number
+from llm_perf_opt.visualize.plan_tables import find_names, format_number
 
 SECONDS_PER_DAY = 86_400
 
@@ -14,10 +14,10 @@ SECONDS_PER_DAY = 86_400
 def describe_choice_of_card(plan: Plan) -> str:
     """Return the answer in a few sentences."""
     card, setup = plan.chosen, plan.chosen.setup
-    row = find_row(card)
+    row, items = find_row(card), find_names(plan).items
     load, is_estimated = setup.limits.pages_per_second, setup.calibration is not None
     many = f"{card.num_cards:,} x {setup.card.name}" if load is not None else setup.card.name
-    words = f"{many} in mode {setup.mode}, {row.batch_size:,} pages in flight"
+    words = f"{many} in mode {setup.mode}, {row.batch_size:,} {items} in flight"
     shared = setup.cards_per_model
     if card.num_cards > shared:
         words += " each" if shared == 1 else f" in each group of {shared} that share a model"
@@ -25,9 +25,9 @@ def describe_choice_of_card(plan: Plan) -> str:
     rate, bound_rate = row.state.pages_per_second, row.state.bound_pages_per_second
     daily = f"({format_number(rate * SECONDS_PER_DAY, 4)} a day)"
     if is_estimated:
-        words += f": {format_number(rate)} pages/s {whose} estimated {daily}, {format_number(bound_rate)} at most."
+        words += f": {format_number(rate)} {items}/s {whose} estimated {daily}, {format_number(bound_rate)} at most."
     else:
-        words += f": no more than {format_number(rate)} pages/s {whose} at peak rates {daily}."
+        words += f": no more than {format_number(rate)} {items}/s {whose} at peak rates {daily}."
     sentences = [words]
     if load is not None:
         sentences.append(_describe_load(card, load, is_estimated=is_estimated))
@@ -37,11 +37,12 @@ def describe_choice_of_card(plan: Plan) -> str:
 
 
 def _describe_load(card: CardPlan, load: float, *, is_estimated: bool) -> str:
+    items = card.setup.mix.model.serving.items
     limits, rate = card.setup.limits, find_row(card).state.pages_per_second
     used = load * card.setup.cards_per_model / (card.num_cards * rate)
     cards = f"{card.num_cards:,} card{'s' if card.num_cards > 1 else ''}"
     spare = f", with a headroom of {100 * limits.headroom:g} %" if limits.headroom else ""
-    words = f"The load of {format_number(load)} pages/s takes "
+    words = f"The load of {format_number(load)} {items}/s takes "
     if is_estimated:
         words += f"{cards}, busy {100 * used:.0f} % of the time{spare}"
         least = card.bound_num_cards
@@ -51,13 +52,13 @@ def _describe_load(card: CardPlan, load: float, *, is_estimated: bool) -> str:
 
 def _describe_latency(card: CardPlan, row: BatchRow, *, is_estimated: bool) -> str:
     seconds, least = row.latency[LATENCY_PERCENTILE], row.bound_latency[LATENCY_PERCENTILE]
-    limit = card.setup.limits.max_latency_seconds
+    limit, items = card.setup.limits.max_latency_seconds, card.setup.mix.model.serving.items
     within = "" if limit is None else f"; the limit is {limit:g}"
     if not is_estimated:
-        slowest = f"The slowest 5 of 100 pages take no less than {format_number(least)} s"
+        slowest = f"The slowest 5 of 100 {items} take no less than {format_number(least)} s"
         return f"{slowest} in a full batch at peak rates{within}."
     return (
-        f"95 of 100 pages take at most {format_number(seconds)} s estimated, at least {format_number(least)}{within}."
+        f"95 of 100 {items} take at most {format_number(seconds)} s estimated, at least {format_number(least)}{within}."
     )
 
 
@@ -67,7 +68,8 @@ def _describe_simulated(plan: Plan) -> str:
     if check is None or limit is None:
         return ""
     seconds = format_number(check.simulation.latency[LATENCY_PERCENTILE])
-    under = f"with pages that arrive with a burstiness of {check.simulation.load.burstiness:g}, 95 of 100"
+    items = find_names(plan).items
+    under = f"with {items} that arrive with a burstiness of {check.simulation.load.burstiness:g}, 95 of 100"
     if check.keeps_limit:
         return f"The limit holds in the simulation too: {under} take at most {seconds} s."
     words = f"THE LIMIT OF {limit:g} s IS NOT KEPT in the simulation: {under} take {seconds} s."
@@ -88,7 +90,8 @@ def _describe_margin(plan: Plan) -> str:
     margin, limits = plan.margin, plan.chosen.setup.limits
     if margin is None:
         return ""
-    longer = f"If pages take {100 * (margin.factor - 1):.0f} % longer, the largest error of the calibration,"
+    items = find_names(plan).items
+    longer = f"If {items} take {100 * (margin.factor - 1):.0f} % longer, the largest error of the calibration,"
     if margin.num_cards is None:
         return f"{longer} no batch keeps the limit."
     if limits.pages_per_second is None:
@@ -98,7 +101,7 @@ def _describe_margin(plan: Plan) -> str:
         return f"{longer} it takes {cards}."
     return (
         f"{longer} this batch takes {format_number(margin.p95_seconds)} s, beyond the limit, and it takes {cards} with "
-        f"{margin.batch_size:,} pages in flight."
+        f"{margin.batch_size:,} {items} in flight."
     )
 
 
@@ -107,12 +110,13 @@ def _describe_dollars(card: CardPlan, row: BatchRow) -> str:
     if price is None or fleet is None or full is None:
         return ""
     least = "" if card.setup.calibration is not None else "no less than "
+    items = card.setup.mix.model.serving.items
     when = "" if price.date is None else f", {price.date}"
-    words = f"{least}{format_number(full, 4)} $ per million pages on cards that are always full"
+    words = f"{least}{format_number(full, 4)} $ per million {items} on cards that are always full"
     if card.setup.limits.pages_per_second is not None:
         words = (
             f"{least}{format_number(card.usd_per_day or 0.0, 4)} $ a day, which is {format_number(fleet, 4)} $ per "
-            f"million pages at this load; {format_number(full, 4)} on cards that are always full"
+            f"million {items} at this load; {format_number(full, 4)} on cards that are always full"
         )
     words = words[0].upper() + words[1:]
     return f"{words}. At {price.usd_per_hour:g} $ an hour ({price.source}{when})."
@@ -122,14 +126,15 @@ def describe_waits(plan: Plan) -> str:
     """Return what the time is spent on, and what keeps the batch from being larger."""
     parts = sorted(plan.waits.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{name} {100 * part:.1f} %" for name, part in parts if part >= 1e-3)
+    items = find_names(plan).items
     batch = {
-        "memory": "More pages do not fit",
-        "latency": "More pages would take longer than the limit",
-        "sequences": "More pages than the limit on pages in flight",
+        "memory": f"More {items} do not fit",
+        "latency": f"More {items} would take longer than the limit",
+        "sequences": f"More {items} than the limit on {items} in flight",
     }[plan.chosen.binds]
     limit = plan.chosen.largest_batch
     beside = "" if plan.chosen.binds == "memory" else f"; {limit:,} would fit"
-    return f"{batch}{beside}. Of the least time of a page: {shares}.{describe_best_change(plan)}"
+    return f"{batch}{beside}. Of the least time of a {find_names(plan).item}: {shares}.{describe_best_change(plan)}"
 
 
 def describe_best_change(plan: Plan) -> str:
@@ -137,7 +142,7 @@ def describe_best_change(plan: Plan) -> str:
     gains = [(change.gained_pages_per_second or 0.0, change.words) for change in plan.changes]
     stored = [(gain, words) for gain, words in gains if "_bits" in words or words.startswith("logits")]
     best = [max((pair for pair in gains if pair not in stored), default=None), max(stored, default=None)]
-    words = [f"{words} ({gain:+.3g} pages/s)" for gain, words in filter(None, best) if gain > 0]
+    words = [f"{words} ({gain:+.3g} {find_names(plan).items}/s)" for gain, words in filter(None, best) if gain > 0]
     return f" Most is gained by {', and without another card by '.join(words)}." if words else ""
 
 
@@ -155,8 +160,8 @@ def describe_times(plan: Plan) -> str:
     words = f"Times are calibrated: {describe_choice(setup.calibration, setup.card)}."
     if host:
         words += (
-            f" The host takes {format_number(host)} s for a page beside the card, which latency has: "
-            f"{format_number(cores)} CPU cores a card."
+            f" The host takes {format_number(host)} s for a {find_names(plan).item} beside the card, which latency "
+            f"has: {format_number(cores)} CPU cores a card."
         )
     if request := setup.timing.request_host_seconds:
         words += f" The server takes {format_number(request)} s of each request beside that, which latency has too."

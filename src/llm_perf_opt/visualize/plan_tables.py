@@ -9,6 +9,7 @@ from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.search import BatchRow, CardPlan
 from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
 from llm_perf_opt.visualize.table import Table
+from modelmeter.model.serving import Serving
 
 NOTHING = "–"  # noqa: RUF001  # as in print
 _SHOWN = ("mean", "p50", "p95", "max")
@@ -24,18 +25,20 @@ def pages_table(plan: Plan) -> Table:
     """Return the tokens and the work of a page: mean and percentiles, exact."""
     amounts = plan.chosen.setup.mix.list_amounts()
     rows = tuple(
-        (_LABELS[name], *(format_amount(values[which]) for which in _SHOWN)) for name, values in amounts.items()
+        (_LABELS.get(name, name.replace("_", " ")), *(format_amount(values[which]) for which in _SHOWN))
+        for name, values in amounts.items()
     )
-    return Table(headers=("of a page (exact)", *_SHOWN), rows=rows)
+    return Table(headers=(f"of a {find_names(plan).item} (exact)", *_SHOWN), rows=rows)
 
 
 def cards_table(plan: Plan) -> Table:
     """Return what each card does, the cheapest first; without an engine bounds only, each once."""
     has_load = plan.chosen.setup.limits.pages_per_second is not None
     is_estimated = plan.chosen.setup.calibration is not None
-    headers = ["card", "mode", "bound by", "pages in flight"]
-    headers += ["pages/s (calibrated)", "at most (bound)", f"{LATENCY_PERCENTILE} s"] if is_estimated else [
-        "pages/s at most (bound)", f"{LATENCY_PERCENTILE} s at least"
+    items = find_names(plan).items
+    headers = ["card", "mode", "bound by", f"{items} in flight"]
+    headers += [f"{items}/s (calibrated)", "at most (bound)", f"{LATENCY_PERCENTILE} s"] if is_estimated else [
+        f"{items}/s at most (bound)", f"{LATENCY_PERCENTILE} s at least"
     ]  # fmt: skip
     if has_load:
         headers += ["cards", "at least"] if is_estimated else ["cards at least"]
@@ -48,14 +51,15 @@ def cards_table(plan: Plan) -> Table:
 
 def batches_table(card: CardPlan) -> Table:
     """Return a card at several numbers of pages in flight; without an engine bounds only, each once."""
-    headers = ["pages in flight", "GiB (exact)"]
+    items = card.setup.mix.model.serving.items
+    headers = [f"{items} in flight", "GiB (exact)"]
     if card.setup.calibration is not None:
         headers += [
-            "step ms (calibrated)", "at least", "pages/s (calibrated)", "at most",
+            "step ms (calibrated)", "at least", f"{items}/s (calibrated)", "at most",
             f"{LATENCY_PERCENTILE} s (calibrated)", "at least ",
         ]  # fmt: skip
     else:
-        headers += ["step ms at least", "pages/s at most", f"{LATENCY_PERCENTILE} s at least"]
+        headers += ["step ms at least", f"{items}/s at most", f"{LATENCY_PERCENTILE} s at least"]
     headers += ["$ per million, full", ""]
     rows = tuple(_list_batch(card, row) for row in card.rows)
     return Table(headers=tuple(headers), rows=rows, text_columns=0)
@@ -75,7 +79,8 @@ def changes_table(plan: Plan) -> Table:
         )
         for change in plan.changes
     )
-    headers = ("with", "pages that fit", "more", f"pages/s ({_kind(plan.chosen)})", "more ", "cards")
+    items = find_names(plan).items
+    headers = ("with", f"{items} that fit", "more", f"{items}/s ({_kind(plan.chosen)})", "more ", "cards")
     return Table(headers=headers, rows=rows)
 
 
@@ -95,7 +100,7 @@ def simulation_table(plan: Plan) -> Table | None:
     rows = tuple(
         (words, *(format_number(values[name]) for name in headers[1:]))
         for words, values in (
-            ("seconds of a page", found.latency),
+            (f"seconds of a {find_names(plan).item}", found.latency),
             ("at least, as it takes alone (bound)", found.bound_latency),
             ("seconds until it starts, at least 0", found.waiting),
         )
@@ -133,6 +138,11 @@ def _list_batch(card: CardPlan, row: BatchRow) -> tuple[str, ...]:
 
 def _format_dollars(value: float | None) -> str:
     return NOTHING if value is None else format_number(value, 4)
+
+
+def find_names(plan: Plan) -> Serving:
+    """Return the words for what is served."""
+    return plan.chosen.setup.mix.model.serving
 
 
 def _kind(card: CardPlan) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from modelmeter.model.registry import DEFAULT, find_beside
 from modelmeter.support.errors import WorkloadError
@@ -105,47 +106,84 @@ class Serving:
 
     Parameters
     ----------
+    item, items
+        What is served, in singular and plural: a page, where a model does not say otherwise.
+    item_sizes
+        The sizes of an item and their defaults, of a model that is given them as they are; none of a model that looks
+        at pages, whose views follow from their pixels.
     repository
-        The name that engines load the model by.
+        The name that engines load the model by; None where they do not.
     preprocessing
         The program of the vendor that makes the views where nothing else is said.
     modes
-        The published ways to look at pages, by name; the first one is the default.
+        The published ways to look at items, by name; the first one is the default.
     page_stages
-        The stages that run once for each page, on its views.
+        The stages that run once for each item, on its views.
     prompt_stage
-        The stage that runs once over the prompt of a page, its image tokens among them.
+        The stage that runs once over the prompt of an item, its image tokens among them, and gives the first token;
+        None where all tokens come from steps.
     step_stage
         The stage that runs in steps of one token.
     image_tokens
-        The evaluator that returns the tokens of the image of a page from the sizes of its views.
+        The evaluator that returns the tokens of an item from the sizes of its views.
     prompt_tokens
         The size of the prompt beside the image, and its default.
     seq_len, logits_tokens, steps
-        The sizes of a prompt, of the positions that get logits, and of the steps of ``step_stage``.
+        The sizes of a prompt, of the positions that get logits, and of the steps of ``step_stage``; the first two are
+        None without a prompt, so that a step reads what the steps before it wrote.
     batch_size
-        The size of how many pages are in flight.
+        The size of how many items are in flight.
+    output_tokens
+        How many tokens are written for an item where nobody says.
     routed
         The modules of which a token takes some.
     shards, collectives
         How the model is divided among cards; nothing is where these are empty.
     """
 
-    repository: str
-    preprocessing: str | None
+    item: str = "page"
+    items: str = "pages"
+    item_sizes: Mapping[str, int] = field(factory=dict)
+    repository: str | None = None
+    preprocessing: str | None = None
     modes: Mapping[str, ServingMode]
     page_stages: tuple[str, ...]
-    prompt_stage: str
+    prompt_stage: str | None = None
     step_stage: str
     image_tokens: str
-    prompt_tokens: tuple[str, int]
-    seq_len: str
-    logits_tokens: str
+    prompt_tokens: tuple[str, int] | None = None
+    seq_len: str | None = None
+    logits_tokens: str | None = None
     steps: str
     batch_size: str
+    output_tokens: int = 1024
     routed: tuple[RoutedModules, ...] = ()
     shards: tuple[ShardRule, ...] = ()
     collectives: tuple[CollectiveRule, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        of_prompts = (self.prompt_stage, self.prompt_tokens, self.seq_len, self.logits_tokens)
+        if any(each is None for each in of_prompts) and any(each is not None for each in of_prompts):
+            raise WorkloadError(
+                "a model has a prompt or none", place="SERVING",
+                expected="all of prompt_stage, prompt_tokens, seq_len and logits_tokens, or none of them",
+            )  # fmt: skip
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that hold all parameters between them: those of items, and the first one that writes tokens."""
+        return (*self.page_stages, self.prompt_stage or self.step_stage)
+
+    def name_sizes(self, **values: Any) -> dict[str, Any]:
+        """Return values by the names that the evaluators have for them, less those that this model has not.
+
+        Parameters
+        ----------
+        values
+            By the names of the fields: ``seq_len``, ``logits_tokens``, ``steps``, ``batch_size``.
+        """
+        named = {field_name: getattr(self, field_name) for field_name in values}
+        return {named[name]: value for name, value in values.items() if named[name] is not None}
 
     def find_mode(self, name: str) -> ServingMode:
         """Return a mode by its name.

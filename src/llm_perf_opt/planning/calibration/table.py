@@ -120,7 +120,8 @@ def _read_rows(path: str | os.PathLike[str]) -> list[list[str]]:
 def list_measured_stages(served: ServedModel) -> tuple[str, ...]:
     """Return the stages that a row may be of: those that run once, and the step."""
     names = served.serving
-    return (*names.page_stages, names.prompt_stage, STEP)
+    prompts = () if names.prompt_stage is None else (names.prompt_stage,)
+    return (*names.page_stages, *prompts, STEP)
 
 
 def list_stage_sizes(stage: str, served: ServedModel) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.planning.evaluation import ServedModel
 from llm_perf_opt.planning.measured.records import Condition
 from llm_perf_opt.planning.memory import EngineMemory
-from llm_perf_opt.planning.mix import PageClass, PageMix
+from llm_perf_opt.planning.mix import PageMix
+from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.parallel import Degrees
 
 _ANY_PAGE = PageClass(views=(), image_tokens=0, seq_len=1, logits_tokens=1, output_tokens=1, count=1)

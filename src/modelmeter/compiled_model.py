@@ -15,6 +15,7 @@ from attrs import frozen
 from modelmeter.analysis.bind import BoundModule, bind
 from modelmeter.analysis.breakdown import OperatorRow, list_operators
 from modelmeter.analysis.catalogue import LayerEntry, build_catalogue
+from modelmeter.analysis.division import RankFormulas, make_rank_formulas
 from modelmeter.analysis.peak import Peak, find_peaks
 from modelmeter.analysis.totals import Totals, add_up
 from modelmeter.core.cost import Cost
@@ -27,6 +28,7 @@ from modelmeter.layers.base import BaseLayer
 from modelmeter.model.completion import complete_sizes
 from modelmeter.model.definition import Architecture, Model
 from modelmeter.model.request import fold_metric
+from modelmeter.model.serving import find_serving
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
 from modelmeter.support.errors import FormulaError
 from modelmeter.support.suggestions import unknown_name
@@ -206,6 +208,27 @@ class CompiledModel:
         if stage not in self.definition.stage_names:
             raise unknown_name("stage", stage, self.definition.stage_names)
         return tuple(row for row in self._operators if row.stage == stage)
+
+    def rank_formulas(self) -> RankFormulas:
+        """Return what a rank of a tensor- and expert-parallel group holds, writes and sends; both degrees are symbols.
+
+        The sizes of the architecture are symbols too. The rules are those of the model's ``SERVING``.
+
+        Raises
+        ------
+        WorkloadError
+            If the model does not say how it is served, or how it is divided.
+
+        Examples
+        --------
+        >>> import modelmeter
+        >>> model = modelmeter.load("deepseek-ocr")
+        >>> formulas = model.rank_formulas()
+        >>> modelmeter.evaluate(formulas.kv_cache_bytes, model.defaults | {"tensor_parallel_size": 2})
+        28047360
+        """
+        serving = find_serving(self.definition.name)
+        return make_rank_formulas(self.model, self.definition, serving, self._operators)
 
     def published_formulas(self) -> tuple[PublishedFormula, ...]:
         """Return every formula that :meth:`formula` knows, of stages and of layers, with its permanent id.

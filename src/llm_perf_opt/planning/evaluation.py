@@ -235,7 +235,7 @@ class ServedModel:
             if self.degrees.tensor > 1:
                 share = self._shares[row.path]
                 tensor, vector, io_bits = share * tensor, share * vector, share * io_bits
-            io_bytes = simplify(Fraction(io_bits) / BITS_PER_BYTE)
+            io_bytes = divide_bits(io_bits)
             work.append(
                 OperatorWork(
                     kind=find_kind(row.operator),
@@ -270,6 +270,13 @@ class ServedModel:
                         found.append((path, parameters[routed.num_modules], parameters[routed.num_chosen]))
                 above = parent
         return tuple(found)
+
+
+def divide_bits(bits: Rational) -> Rational:
+    """Return the bytes of so many bits: an integer where they are whole."""
+    if isinstance(bits, int) and not bits % BITS_PER_BYTE:
+        return bits // BITS_PER_BYTE
+    return simplify(Fraction(bits) / BITS_PER_BYTE)
 
 
 def simplify(number: Rational) -> Rational:

@@ -14,6 +14,7 @@ from llm_perf_opt.errors import RecordError
 from llm_perf_opt.planning.evaluation import BITS_PER_BYTE, ServedModel, simplify
 from llm_perf_opt.planning.page_classes import PageClass, PromptGroup
 from llm_perf_opt.planning.pages import PageClasses, ViewSizes
+from llm_perf_opt.planning.work import StageWork
 
 PERCENTILES: Final = (50, 90, 95, 99, 100)
 """The last one is the largest."""
@@ -39,6 +40,7 @@ class PageMix:
 
     model: ServedModel
     classes: tuple[PageClass, ...] = field()
+    _steps: dict[int, StageWork] = field(factory=dict, init=False, repr=False)
 
     @classes.validator
     def _check(self, _: object, classes: tuple[PageClass, ...]) -> None:
@@ -119,6 +121,12 @@ class PageMix:
         for each in self.classes:
             longest[each.views] = max(longest.get(each.views, 0), each.seq_len)
         return longest
+
+    def list_step_work(self, batch_size: int) -> StageWork:
+        """Return the exact work of the mean step of so many sequences; cards share what was counted before."""
+        if batch_size not in self._steps:
+            self._steps[batch_size] = self.model.list_step_work(batch_size, batch_size * self.mean_context)
+        return self._steps[batch_size]
 
     @cached_property
     def _costs(self) -> tuple[Mapping[str, int], ...]:

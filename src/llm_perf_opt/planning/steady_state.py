@@ -134,7 +134,7 @@ class SteadyState:
 
     def list_step_work(self, batch_size: int) -> StageWork:
         """Return the exact work of the mean step of so many sequences."""
-        return self.mix.model.list_step_work(batch_size, batch_size * self.mix.mean_context)
+        return self.mix.list_step_work(batch_size)
 
     def solve(self, batch_size: int) -> BatchState:
         """Return throughput with so many pages in flight."""

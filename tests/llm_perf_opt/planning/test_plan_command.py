@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+import resource
 import time
 from importlib import resources
 from pathlib import Path
@@ -188,10 +189,11 @@ def test_fewer_bits_hold_more_pages(run: Run) -> None:
 
 def test_a_plan_is_made_in_a_moment_without_numpy_or_sympy(pages: Path) -> None:
     forbidden = ("sympy", "torch", "numpy", "matplotlib", "networkx")
-    begin = time.process_time()
+    begin = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     done = run_apart("plan", "--pages", pages, *LOAD, "--engine", "graphs", forbidden=forbidden)
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.process_time() - begin < 5
+    # 0.8 s where nothing else runs, with the start of Python; other work slows caches and clocks.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - begin < 2
 
 
 def test_files_are_the_same_on_every_run(run: Run, pages: Path, tmp_path: Path) -> None:

@@ -151,10 +151,20 @@ def test_someone_with_only_the_pages_knows_what_to_optimise(book: Book) -> None:
     assert re.search(r"below max_new_tokens = \d+ to \d+ tokens it is vision", short)
     assert re.search(r"`mlp.experts` \d+% \([\d,]+ bytes\)", short)
     assert re.search(r"weight_bits = 8 makes it 1\.\d+ times as fast", short)
-    assert re.search(r"max_new_tokens = 1,200 tokens, \d+ to \d+ pages fit, where \*\*prefill\*\* binds", short)
+    assert re.search(
+        r"max_new_tokens = 1,200 tokens, \d+ to \d+ pages fit, where the peak of \*\*prefill\*\* fills the memory",
+        short,
+    )
     only = r"with logits of the last position only \(`logits_tokens=1`\)"
-    assert re.search(only + r" \d+ to \d+ do, where \*\*\w+\*\* binds, whose peak is at `", short)
+    assert re.search(only + r" \d+ to \d+ do, where the peak of \*\*\w+\*\* fills the memory first, at `", short)
     assert short.count("Without that peak") == 1
+    assert "optimise **decode**, at every batch: that does not change" in short
+    assert "It is bound by memory traffic, so by the bandwidth of the card" in short
+    assert re.search(r"At batch_size = \d+ pages, kv_bits = 8 makes it 1\.\d+ times as fast", short)
+    assert re.search(r"is at least vision from max_new_tokens = 26 by .*, from 23 by .*, from 2,693 by ", short)
+    assert "q x kv" in index
+    assert "| `logits_tokens` |" in index
+    assert "binds" not in index
     for card in ("NVIDIA H100 SXM5 80GB", "NVIDIA L40S 48GB"):
         (row,) = (line for line in index.splitlines() if line.startswith(f"| the {card} | decode"))
         assert row.count("| prefill |") == 2
@@ -191,14 +201,14 @@ def test_a_batch_beyond_the_memory_is_marked(book: Book) -> None:
     )  # fmt: skip
     (picture,) = (each for found in book.findings for each in found.pictures)
     # The picture is of the first card, an H100: 336 fit with logits of the last position.
-    assert max(x for line in picture.lines for x, _ in line.points) == 256
+    assert max(x for line in picture.lines for x, _ in line.points) == 512
     assert picture.y_label == "time (s)"
 
 
 def test_captions_and_closed_forms_say_their_sizes(run: Run, tmp_path: Path) -> None:
     assert run("study", "what-to-optimise", "batch-and-experts", "--hardware", "h100-sxm", "--out", tmp_path).code == 0
     helps, batch = ((tmp_path / f"{name}.md").read_text() for name in ("what-to-optimise", "batch-and-experts"))
-    largest = "**The largest batch_size that fits while each stage is at its peak, and the stage that binds (at"
+    largest = "**The largest batch_size that fits while each stage is at its peak, and the stage that fills the memory"
     (line, _) = (line for line in helps.splitlines() if line.startswith(largest))
     assert "max_new_tokens = 1,200" in line
     line = next(line for line in batch.splitlines() if line.startswith(largest))

@@ -113,6 +113,39 @@ def test_a_narrow_matrix_never_is_compute_bound(book: Book) -> None:
     assert statement.outcome == "never"
 
 
+def test_a_router_in_float32_is_a_linear_layer_too(book: Book) -> None:
+    """1280 x 64 at 4 bytes: 2 N 81920 FLOPs over 4 (1344 N + 81920) bytes tends to 30.48, of an H100 r is 295.3.
+
+    Of an M1 Max r is 26: 163840 N = 26 (5376 N + 327680), so N = 8519680 / 24064 = 354.04.
+    """
+    router = book.find(f"cards/{H100}-1280x64-float32/crossover/num_tokens").statement
+    assert isinstance(router, Crossover)
+    assert router.outcome == "never"
+    assert value_of(book, "cards/apple-m1-max-1280x64-float32/crossover/num_tokens") == 355
+    (cards,) = (found for found in book.findings if found.study.id == "cards")
+    assert sum("`mlp.gate` of 1,280 x 64 in float32" in text for text in cards.short) == 2
+    (picture,) = (each for each in cards.pictures if each.name == f"intensity-{H100}")
+    assert "lm_head (1,280 x 129,280)" in [line.label for line in picture.lines]
+    assert [mark.at for mark in picture.marks if mark.label.startswith("lm_head")] == [386]
+
+
+def test_half_of_the_attention_overtakes_the_mlps_at_twice_the_length(book: Book) -> None:
+    """S (S + 1) / 2 pairs of S x S: (S + 1) / 2 = 32224 / 3 at S = 21481.67."""
+    assert value_of(book, "prompt-length/prefill-causal-attention-products-over-mlp/crossover/seq_len") == 21482
+
+
+def test_what_equals_the_prompt_is_named_where_it_matters(book: Book) -> None:
+    every = book.find(f"prompt-length/{H100}-memory-in-prefill/largest/seq_len")
+    last = book.find(f"prompt-length/{H100}-memory-in-prefill-last-logits/largest/seq_len")
+    assert "at logits_tokens = seq_len" in every.sentence
+    assert "logits_tokens = 1" in last.sentence
+    assert every.value is not None
+    assert last.value is not None
+    assert every.value < last.value
+    head = book.find("prompt-length/prefill-attention-products-over-lm-head/crossover/seq_len")
+    assert (head.value, "lm_head in the prefill stage at logits_tokens = seq_len" in head.sentence) == (5387, True)
+
+
 def test_attention_overtakes_the_mlps(book: Book) -> None:
     """4 S^2 D L = 6 S D (I + 11 (I_moe (6 + 2)) + gate): S = 32224 / 3."""
     statement = book.find("prompt-length/prefill-attention-products-over-mlp/crossover/seq_len").statement

@@ -53,3 +53,22 @@ def test_the_cheapest_mode_is_the_cheapest(book: Book, published: CompiledModel)
             given |= {"seq_len": seen + 10, "logits_tokens": seen + 10}
             costs[mode] = Fraction(evaluate(formula, given)) / seen
         assert statement.winner_at(text) == min(costs, key=costs.__getitem__)
+
+
+def test_a_page_costs_least_in_the_smallest_mode(book: Book, published: CompiledModel) -> None:
+    """And the border at which another costs at most a tenth more is that of the formulas, evaluated on both sides."""
+    statement = book.find("resolution-and-modes/per-page-tensor-core-flops/regimes/max_new_tokens").statement
+    assert isinstance(statement, Regimes)
+    assert [each.winner for each in statement.regimes] == ["tiny"]
+    (tokens,) = (each.formula for each in published.definition.derived if each.name == "image_tokens")
+    formula = published.formula("request", "tensor_core_flops")
+
+    def cost(mode: str, text: int) -> Fraction:
+        given = {**published.defaults, **MODES[mode], "max_new_tokens": text, "decode_steps": text - 1}
+        seen = evaluate(tokens, given)
+        return Fraction(evaluate(formula, {**given, "seq_len": seen + 10, "logits_tokens": seen + 10}))
+
+    border = book.find("resolution-and-modes/gundam-near-tiny-tensor-core-flops/crossover/max_new_tokens").value
+    assert border is not None
+    assert 10 * cost("gundam", int(border)) <= 11 * cost("tiny", int(border))
+    assert 10 * cost("gundam", int(border) - 1) > 11 * cost("tiny", int(border) - 1)

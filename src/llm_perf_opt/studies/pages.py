@@ -88,6 +88,21 @@ def _render_table(found: Findings, table: StudyTable) -> Iterator[str]:
     yield from ("", f"**{table.caption}.** {', '.join(paths)}", "", to_markdown(table))
 
 
+_WORDS: Final = (
+    "seq_len", "logits_tokens", "max_new_tokens", "decode_steps", "batch_size", "vision_batch_size", "base_size",
+    "image_size", "num_width_tiles", "num_height_tiles", "weight_bits", "kv_bits",
+)  # fmt: skip
+"""Sizes that sentences name most, where a model has them."""
+
+
+def _list_words(dimensions: Dimensions) -> Iterator[str]:
+    """Yield what the sizes in sentences mean."""
+    listed = [dimensions.describe(name) for name in _WORDS if name in dimensions.settable]
+    if listed:
+        yield from ("", "## Words", "", "| size | unit | meaning |", "| --- | --- | --- |")
+        yield from (f"| `{each.name}` | {each.unit} | {each.meaning} |" for each in listed)
+
+
 _FORMATS: Final = (("CSV", "csv"), ("Parquet", "parquet"), ("LaTeX", "tex"))
 
 
@@ -129,12 +144,14 @@ def _render_index(book: Book, cards: tuple[Card, ...]) -> Iterator[str]:
     for found in book.findings:
         yield from ("", f"## {found.study.title}", "", found.study.question, "", *(f"- {each}" for each in found.short))
         yield from (line for table in found.tables if table.is_summary for line in _render_table(found, table))
+    yield from _list_words(book.dimensions)
     if cards:
         yield from (
             "",
             "## Cards",
             "",
-            "Peak rates at 16 bits without sparsity, and the memory that is there for a model.",
+            "Peak rates at 16 bits without sparsity. Usable bytes are the memory of the card without what its file "
+            "reserves for the driver and the program: what is there for weights, cache and activations.",
             "",
         )
         yield "| card | FLOP/s of matrix products | other FLOP/s | byte/s | r = FLOP/byte | usable bytes |"
@@ -145,7 +162,11 @@ def _render_index(book: Book, cards: tuple[Card, ...]) -> Iterator[str]:
         yield "| " + " | ".join(cells) + " |"
     yield from ("", "## How to read this", "")
     yield (
-        "One multiply-accumulate is 2 FLOPs; each operator reads each of its inputs and weights once and writes its "
+        "One multiply-accumulate is 2 FLOPs. Attention counts the full rectangle of queries and keys, q x kv: that is "
+        "the convention of PyTorch's FLOP counter. A causal kernel that skips what its mask hides does about half of "
+        "the prefill's, and attention then overtakes other parts at about twice the length; statements that say "
+        "*half of it skipped under a causal mask* have the exact numbers. Each operator reads each of its inputs and "
+        "weights once and writes its "
         "output once. A roofline time is a bound from below: for each operator the larger of its arithmetic and its "
         "memory traffic at the peak rates of the card, added up over a stage; its arithmetic is its matrix products at "
         "the rate for these, and all else that it computes at the other rate. Where a statement says *compute-bound*, "

@@ -26,12 +26,16 @@ def put_sizes(formula: sympy.Expr, values: Mapping[str, sympy.Expr]) -> sympy.Ex
     Maxima are not compared again: that is what takes the time, for the candidates of a peak a minute.
     """
     replaced = {symbol: values[symbol.name] for symbol in symbols_in(formula) if symbol.name in values}
-    if not replaced:
-        return formula
+    return _put_once(formula, frozenset(replaced.items())) if replaced else formula
+
+
+@lru_cache(maxsize=8192)
+def _put_once(formula: sympy.Expr, replaced: frozenset[tuple[sympy.Symbol, sympy.Expr]]) -> sympy.Expr:
+    """Return a formula with values for symbols; studies ask for the same again and again, for each card."""
     if not formula.has(sympy.Max, sympy.Min):
-        result: sympy.Expr = formula.xreplace(replaced)
+        result: sympy.Expr = formula.xreplace(dict(replaced))
         return result
-    return _put(formula, replaced, {})
+    return _put(formula, dict(replaced), {})
 
 
 def _put(

@@ -102,11 +102,11 @@ def _say_sizes(model: CompiledFormulas, sizes: Mapping[str, int]) -> str:
 def _name_cards(answers: Sequence[Answer], every: Sequence[Answer]) -> str:
     if len(every) > 1 and len(answers) == len(every):
         return f"each of the {len(every)} cards"
-    return ", ".join(each.card.name for each in answers)
+    return "; ".join(each.card.name for each in answers)
 
 
-def say_time(model: CompiledFormulas, answers: Sequence[Answer], output: Mapping[str, int], also: str) -> Iterator[str]:
-    """Yield which stage to optimise, cards of one answer together, and what changes that; ``also``: other sizes."""
+def say_time(model: CompiledFormulas, answers: Sequence[Answer], output: Mapping[str, int]) -> Iterator[str]:
+    """Yield which stage to optimise, cards of one answer together, and what changes that."""
     groups: dict[tuple[str, tuple[str, ...], str], list[Answer]] = {}
     for each in answers:
         key = (each.first, tuple(stage for _, stage, _ in each.changes[:1]), each.before[1] if each.before else "")
@@ -116,7 +116,7 @@ def say_time(model: CompiledFormulas, answers: Sequence[Answer], output: Mapping
         text = (
             f"On {_name_cards(group, answers)}, at {_say_sizes(model, {'batch_size': 1, **output})}, optimise "
             f"**{first}**: it takes {write_span([each.share for each in group], write_share)} of the roofline time of "
-            f"{write_span([each.seconds for each in group], write_three_digits)} s (with {also}). "
+            f"{write_span([each.seconds for each in group], write_three_digits)} s. "
         )
         if then:
             text += (
@@ -158,21 +158,23 @@ def say_memory(model: CompiledFormulas, answers: Sequence[Answer], output: Mappi
             holder = ""
             if stage in model.peaks and limits[0].largest > 0:
                 place, alive = find_peak_holder(model, stage, 1, {**output, **extra})
-                holder = f", whose peak is at `{place}` ({alive:,} bytes for one)"
-            steps.append(f"{verb}, where **{limits[0].binds}** binds{holder}")
+                holder = f", at `{place}` ({alive:,} bytes of activations for one)"
+            steps.append(f"{verb}, where the peak of **{limits[0].binds}** fills the memory first{holder}")
         last = [list(each.fits.values())[-1] for each in group]
         following = [each.next_limit for each in last]
         numbers = [each[1] for each in following if each is not None]
         text += "; ".join(steps) + "."
         if following[0] is not None and numbers:
-            text += f" Without that peak {write_span(numbers, write_count)} would fit, where {following[0][0]} binds."
+            fit = write_span(numbers, write_count)
+            text += f" Without that peak {fit} would fit, where that of {following[0][0]} does."
         yield text
         best = list(group[0].fits)[-1]
         if all(best in each.rates for each in group):
             gains = [each.rates[best] / each.rates["one"] for each in group]
             rates = [each.rates[best] for each in group]
+            at = f"at {_say_sizes(model, output)}, " if output else ""
             yield (
-                f"A larger batch buys most: as many {unit} at once as fit "
+                f"A larger batch buys most: {at}as many {unit} as fit "
                 f"({write_span([each.fits[best].largest for each in group], write_count)}) are "
                 f"{write_span(rates, write_three_digits)} a second at the peak rates, {write_span(gains, write_times)} "
                 f"times as many as one at a time."
@@ -199,7 +201,7 @@ def tabulate_answers(model: CompiledFormulas, answers: Sequence[Answer], output:
     for variant in variants:
         tail = "" if variant == "default" else "_with_last_logits"
         columns += [
-            Column(name=f"fits{tail}", unit=unit), Column(name=f"binds{tail}"),
+            Column(name=f"fits{tail}", unit=unit), Column(name=f"first_to_fill_it{tail}"),
             Column(name=f"rate_when_full{tail}", unit=f"{unit}/s"),
         ]  # fmt: skip
     return StudyTable(

@@ -70,7 +70,7 @@ def _compare_half(model: CompiledFormulas, over: str) -> Iterator[IdentifiedStat
         if not moving or half not in ask([each.quantity for each in moving.values()], over).range:
             continue
         less = {name: stage_metric(model, name, metric, **{over: half}) for name in moving}
-        said = (f"{METRIC_WORDS[metric]} of the model", f"that with {over} = {half:,}")
+        said = (f"{METRIC_WORDS[metric]} of the model", f"what it would be with half of {over}, {half:,}")
         yield ask_difference(f"{ID}/half-{slug(over)}-{slug(metric)}", moving, less, _BATCH, said)
 
 

@@ -96,12 +96,14 @@ def _say_difference(found: Difference, said: tuple[str, str]) -> str:
         frozenset({-1, 0}): "at most", frozenset({0}): "the same as",
     }.get(found.signs, "sometimes more and sometimes less than")  # fmt: skip
     said_parts = {each.name: _write_polynomial(each.difference, found.over) for each in found.terms}
-    parts = [f"{name} {text}" for name, text in said_parts.items() if text and text != "0"]
+    parts = [f"{text} in {name}" for name, text in said_parts.items() if text and text != "0"]
     moving = [name for name, text in said_parts.items() if text is None]
     same = [name for name, text in said_parts.items() if text == "0"]
     text = f"{said[0]} is {relation} {said[1]}"
+    if len(said_parts) == 1 and parts:  # a name of the only part says nothing
+        parts = [part for part in said_parts.values() if part is not None]
     if parts:
-        text += f"; the difference is, by part, {', '.join(parts)}"
+        text += f"; the difference is {', '.join(parts)}"
     if moving:
         text += f"; what it is for {' and '.join(moving)} depends on {' and '.join(found.over)}"
     return text + (f"; {' and '.join(same)} cost{'s' if len(same) == 1 else ''} the same" if same else "")

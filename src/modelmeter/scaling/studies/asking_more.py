@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 import sympy
 
@@ -76,10 +77,7 @@ def ask_rule(id_: str, rule: Worded, exact: Worded, over: str, *, bounds: Bounds
     question = ask((rule.quantity, exact.quantity), over, bounds=bounds)
     error = question.formulas[0] / question.formulas[1] - 1
     sizes = {**rule.sizes, **exact.sizes}
-    text = (
-        f"for {exact.words}, {rule.words} is wrong by a part between {_say_bound(found.lowest)} and "
-        f"{_say_bound(found.highest)} of it"
-    )
+    text = f"for {exact.words}, {rule.words} gives between {_say_error(found.lowest)} and {_say_error(found.highest)}"
     everywhere = (Interval(question.range.first, question.range.last),)
     return IdentifiedStatement(
         id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found, sizes),
@@ -91,11 +89,14 @@ def ask_rule(id_: str, rule: Worded, exact: Worded, over: str, *, bounds: Bounds
     )  # fmt: skip
 
 
-def _say_bound(value: Number | None) -> str:
+def _say_error(value: Number | None) -> str:
+    """Return an error as too little or too much; its exact number is the statement's."""
     if value is None:
         return "no bound"
-    exact = words.write_number(value)
-    return exact if value.denominator == 1 else f"{exact} (about {words.write_rounded(value)})"
+    if value == 0:
+        return "exactly it"
+    percent = words.write_percent(abs(Fraction(value)))
+    return f"{percent} too {'little' if value < 0 else 'much'}"
 
 
 def ask_steps(id_: str, of: Worded, over: str) -> IdentifiedStatement:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import sympy
-from attrs import frozen
 
-from modelmeter.core.metrics import MetricName
-from modelmeter.core.symbols import ANY_LAYER, symbol
-from modelmeter.layers.linear import Linear
-from modelmeter.scaling.compiled_formulas import CompiledFormulas
-from modelmeter.scaling.context import Context
 from modelmeter.scaling.crossover import Crossover
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
+from modelmeter.scaling.studies.card import Card
+from modelmeter.scaling.studies.linear_shapes import OVER, Shape, list_other_products, list_shapes
 from modelmeter.scaling.studies.parts import slug
 from modelmeter.scaling.studies.pictures import draw, log_range
 from modelmeter.scaling.studies.presence import needs_sizes
@@ -25,6 +21,8 @@ from modelmeter.scaling.studies.records import (
     Column,
     Finding,
     IdentifiedStatement,
+    Mark,
+    Picture,
     Study,
     StudyTable,
     Subject,
@@ -32,121 +30,115 @@ from modelmeter.scaling.studies.records import (
 from modelmeter.scaling.studies.roofline import compute_time, memory_time
 
 ID: Final = "cards"
-_OVER: Final = "num_tokens"
 
-
-@frozen
-class Shape:
-    """A linear layer of so many channels, and the modules that have it."""
-
-    in_features: int
-    out_features: int
-    bias: bool
-    modules: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        """In ids of statements."""
-        return f"{self.in_features}x{self.out_features}" + ("-bias" if self.bias else "")
-
-    @property
-    def words(self) -> str:
-        """For people: the channels, and a few of the modules."""
-        listed = ", ".join(self.modules[:3]) + (" and others" if len(self.modules) > 3 else "")
-        return f"a linear layer of {self.in_features:,} x {self.out_features:,} ({listed})"
-
-
-def list_shapes(model: CompiledFormulas) -> Iterator[Shape]:
-    """Yield the distinct linear layers of a model in the order of its modules; one turned round costs the same."""
-    sizes = {name: sympy.Integer(value) for name, value in model.architecture.dimension_values().items()}
-    found: dict[tuple[int, int, bool], list[tuple[int, int, str]]] = {}
-    for module in model.model.walk():
-        layer = module.layer
-        if not isinstance(layer, Linear) or not module.calls:
-            continue
-        sides = [
-            int(sympy.sympify(side).xreplace({each: sizes[each.name] for each in sympy.sympify(side).free_symbols}))
-            for side in (layer.in_features, layer.out_features)
-        ]
-        name = ".".join(part for part in module.node.path.split(".") if not part[0].isdigit())
-        # A bias has as many elements as there are output channels: with one, a layer turned round costs something else.
-        key = (sides[0], sides[1], True) if layer.bias else (min(sides), max(sides), False)
-        found.setdefault(key, []).append((sides[0], sides[1], ".".join(name.split(".")[-2:])))
-    for (_, _, bias), modules in found.items():
-        first = modules[0]
-        yield Shape(first[0], first[1], bias, tuple(dict.fromkeys(name for *_, name in modules)))
-
-
-def _cost(shape: Shape, metric: MetricName) -> Quantity:
-    rows = symbol(_OVER)
-    layer = Linear(
-        leading_shape=(rows,), in_features=shape.in_features, out_features=shape.out_features, bias=shape.bias
-    )
-    bits = {"weight_bits": 16, "activation_bits": 16}
-    sizes = {name: ANY_LAYER.describe(name) for name in (_OVER, *bits)}
-    context = Context(defaults={_OVER: 1, **bits}, dimensions=sizes)
-    return Quantity(
-        formula=sympy.sympify(layer.cost[metric]), name=f"linear({shape.id}).{metric}",
-        unit="FLOPs" if metric == "tensor_core_flops" else "bytes", context=context,
-    )  # fmt: skip
+_MOST_LINES: Final = 6
+"""Layers in a picture: each line has its own colour and dash."""
 
 
 def _find(subject: Subject) -> Iterator[Finding]:
     shapes = list(list_shapes(subject.model))
     rows: list[tuple[Cell, ...]] = []
+    answers: dict[str, dict[Shape, Cell]] = {}
     ratio, channels = sympy.Symbol("r", positive=True), sympy.Symbol("h", positive=True)
     yield ClosedForm(
         words="rows from which a linear layer without a bias of D x F channels at 16 bits is bound by compute, with "
-        "r = FLOP/s over byte/s of the card, h = D F / (D + F), and never where h <= r",
+        "r = FLOP/s over byte/s of the card, h = D F / (D + F), and never where h <= r; in float32, r counts twice",
         formula=ratio * channels / (channels - ratio), unit="rows",
     )  # fmt: skip
     for card in subject.cards:
         for shape in shapes:
-            flops, moved = _cost(shape, "tensor_core_flops"), _cost(shape, "io_bytes")
             found = ask_crossover(
                 f"{ID}/{card.id}-{shape.id}",
-                Worded(compute_time(card, flops, "arithmetic"), f"the arithmetic time of {shape.words} on {card.name}"),
-                Worded(memory_time(card, moved, "traffic"), "the time of its memory traffic"), _OVER,
+                Worded(
+                    compute_time(card, shape.cost("tensor_core_flops"), "arithmetic"),
+                    f"the arithmetic time of {shape.words} on {card.name}",
+                ),
+                Worded(memory_time(card, shape.cost("io_bytes"), "traffic"), "the time of its memory traffic"), OVER,
             )  # fmt: skip
             yield found
-            rows.append((card.name, card.flops_per_byte, shape.in_features, shape.out_features, _read(found)))
+            answer = _read(found)
+            answers.setdefault(card.name, {})[shape] = answer
+            rows.append(
+                (
+                    card.name, card.flops_per_byte, ", ".join(shape.modules), shape.in_features, shape.out_features,
+                    32 if shape.is_wide else 16, answer,
+                )
+            )  # fmt: skip
     yield StudyTable(
-        name="compute-bound", title="From how many rows on a linear layer is bound by compute, at 16 bits",
+        name="compute-bound", title="From how many rows on a linear layer is bound by compute",
         columns=(
-            Column(name="card"), Column(name="flops_per_byte", unit="FLOP/byte"),
+            Column(name="card"), Column(name="flops_per_byte", unit="FLOP/byte"), Column(name="modules"),
             Column(name="in_features", unit="channels"), Column(name="out_features", unit="channels"),
-            Column(name="rows", unit="rows"),
+            Column(name="width", unit="bits"), Column(name="rows", unit="rows"),
         ),
         rows=tuple(rows),
     )  # fmt: skip
-    yield from _say_rows(rows)
+    yield from _say_rows(answers)
+    others = ", ".join(f"`{name}`" for name in list_other_products(subject.model))
+    if others:
+        yield (
+            f"The other operators that multiply matrices ({others}) have no such number of rows: their channels are "
+            "not all that their intensity depends on."
+        )
     for card in subject.cards:
-        lines = {
-            shape.id: Worded(_cost(shape, "tensor_core_flops") / _cost(shape, "io_bytes"), shape.words)
-            for shape in shapes[:6]
-        }
-        ridge = Quantity(formula=card.flops_per_byte, name="r", unit="FLOPs/bytes")
-        yield draw(
-            f"intensity-{slug(card.id)}", f"FLOPs per byte of linear layers, and what {card.name} needs",
-            {**lines, f"r of {card.name}": Worded(ridge, "")}, _OVER, "FLOP/byte", log_range(16, 2**14),
-        )  # fmt: skip
+        yield _draw(card, answers[card.name])
 
 
-def _say_rows(rows: Sequence[tuple[Cell, ...]]) -> Iterator[str]:
-    """Yield the range of the table, and how many layers never are bound by compute, cards of one answer together."""
-    groups: dict[tuple[int, int], list[tuple[str, list[int]]]] = {}
-    for card in dict.fromkeys(str(row[0]) for row in rows):
-        found = [row[-1] for row in rows if row[0] == card]
-        numbers = [each for each in found if isinstance(each, int)]
-        key = (len(found), sum(each == "never" for each in found))
-        groups.setdefault(key, []).append((card, numbers))
-    for (count, never), group in groups.items():
-        numbers = [each for _, listed in group for each in listed]
-        cards = ", ".join(card for card, _ in group) if len(groups) > 1 else f"each of the {len(group)} cards"
-        if numbers:
-            text = f"On {cards}, {count - never} of {count} linear layers are bound by compute, from {min(numbers):,} "
-            text += f"to {max(numbers):,} rows on, by their channels and by the card"
-            yield text + (f"; {never} never are." if never else ".")
+def _say_rows(answers: Mapping[str, Mapping[Shape, Cell]]) -> Iterator[str]:
+    """Yield from how many rows on the layers are bound by compute, and which never are, cards of one answer together.
+
+    Those that never are, are named.
+    """
+    groups: dict[tuple[Shape, ...], list[str]] = {}
+    for card, found in answers.items():
+        groups.setdefault(tuple(shape for shape, answer in found.items() if answer == "never"), []).append(card)
+    for never, cards in groups.items():
+        rows = [answer for card in cards for answer in answers[card].values() if isinstance(answer, int)]
+        count = len(answers[cards[0]])
+        text = f"On {_name_cards(cards, list(answers))}, "
+        if rows:
+            text += f"{count - len(never)} of {count} linear layers are bound by compute from {min(rows):,} to "
+            text += f"{max(rows):,} rows on, by their channels and by the card"
+        if never:
+            listed = "; ".join(
+                f"`{', '.join(shape.modules)}` of {shape.in_features:,} x {shape.out_features:,}"
+                f"{' in float32' if shape.is_wide else ''}"
+                for shape in never
+            )
+            text += f"{', and ' if rows else ''}{len(never)} of {count} never, however many the rows: {listed}"
+        yield f"{text}."
+
+
+def _name_cards(cards: Sequence[str], every: Sequence[str]) -> str:
+    """Return cards by name; where most are meant, those that are not."""
+    if len(cards) == len(every) > 1:
+        return f"each of the {len(every)} cards"
+    others = [card for card in every if card not in cards]
+    if len(others) < len(cards):
+        return f"{len(cards)} of the {len(every)} cards (all but {'; '.join(others)})"
+    return "; ".join(cards)
+
+
+def _draw(card: Card, answers: Mapping[Shape, Cell]) -> Picture:
+    """Return the intensity of the layers over the rows, from the narrowest to the widest, with where each reaches r."""
+    by_channels = sorted(answers, key=lambda shape: (not shape.is_wide, shape.halved_harmonic_mean))
+    last = len(by_channels) - 1
+    places = dict.fromkeys(last * step // max(1, _MOST_LINES - 1) for step in range(_MOST_LINES))
+    shapes = [by_channels[place] for place in places]
+    lines = {
+        shape.label: Worded(shape.cost("tensor_core_flops") / shape.cost("io_bytes"), shape.words) for shape in shapes
+    }
+    points = log_range(16, 2**14)
+    rows = {shape: answer for shape in shapes if isinstance(answer := answers[shape], int)}
+    return draw(
+        f"intensity-{slug(card.id)}", f"FLOPs per byte of linear layers, and what {card.name} needs",
+        {**lines, f"r of {card.name}": _ridge(card)}, OVER, "FLOP/byte", points,
+        marks=tuple(Mark(label=f"{shape.modules[0]} reaches r", at=each) for shape, each in rows.items()),
+    )  # fmt: skip
+
+
+def _ridge(card: Card) -> Worded:
+    return Worded(Quantity(formula=card.flops_per_byte, name="r", unit="FLOPs/bytes"), "")
 
 
 def _read(found: IdentifiedStatement) -> Cell:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from modelmeter.core.symbols import Dimensions
+from modelmeter.scaling.order import Order
 from modelmeter.scaling.studies.records import (
     ClosedForm,
     IdentifiedStatement,
@@ -31,6 +32,7 @@ class Findings:
     tables: tuple[StudyTable, ...]
     pictures: tuple[Picture, ...]
     advice: tuple[str, ...]
+    defaults: Mapping[str, int] = field(converter=freeze_mapping, factory=dict, repr=False)
 
     @property
     def short(self) -> tuple[str, ...]:
@@ -48,6 +50,7 @@ class Findings:
         """
         found = list(study.find(subject))
         statements = tuple(each for each in found if isinstance(each, IdentifiedStatement))
+        dimensions = subject.model.definition.dimensions
         names = [each.id for each in statements]
         for name in names:
             if names.count(name) > 1 or not name.startswith(f"{study.id}/"):
@@ -58,6 +61,11 @@ class Findings:
             tables=tuple(each for each in found if isinstance(each, StudyTable)),
             pictures=tuple(each for each in found if isinstance(each, Picture)),
             advice=tuple(each for each in found if isinstance(each, str)),
+            defaults={
+                name: value
+                for name, value in subject.model.defaults.items()
+                if name in dimensions.ranks and dimensions.describe(name).kind != "workload"
+            },
         )  # fmt: skip
 
 
@@ -78,13 +86,29 @@ def choose_statements(found: Findings) -> tuple[IdentifiedStatement, ...]:
         each
         for pattern in found.study.answers
         for each in found.statements
-        if re.fullmatch(pattern, each.id) is not None
+        if re.fullmatch(pattern, each.id) is not None and not _is_far(each, found.defaults)
     ]
     if not named and not found.advice:
         for kind in _TELLING:
             telling = (each for each in found.statements if each.kind == kind and _says_more(each))
             named += [each for each in [next(telling, None)] if each is not None]
     return tuple({each.id: each for each in named[:room]}.values())
+
+
+_FAR: Final = 16
+"""Times the model's own size: what begins beyond is true, and of no model like this one."""
+
+
+def _is_far(each: IdentifiedStatement, defaults: Mapping[str, int]) -> bool:
+    """Tell whether a leading term is most of the whole only far from any size of the architecture or of storage."""
+    over = next(iter(each.domain.ranges))
+    return (
+        isinstance(each.statement, Order)
+        and over in defaults
+        and (each.statement.degree or 0) > 0
+        and each.statement.from_size is not None
+        and each.statement.from_size > _FAR * defaults[over]
+    )
 
 
 def _says_more(each: IdentifiedStatement) -> bool:

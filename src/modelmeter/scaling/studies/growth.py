@@ -11,7 +11,7 @@ from modelmeter.core.metrics import METRIC_RECORDS
 from modelmeter.model.stages import REQUEST
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies.asking import ask_crossover, ask_growth
-from modelmeter.scaling.studies.parts import depends_on, slug, stage_metric
+from modelmeter.scaling.studies.parts import depends_on, list_variants, name_following, slug, stage_metric
 from modelmeter.scaling.studies.pictures import write_where
 from modelmeter.scaling.studies.records import ClosedForm, IdentifiedStatement
 
@@ -27,8 +27,9 @@ def list_closed_forms(
             if not depends_on(quantity, over):
                 continue
             formula, _ = quantity.context.fill(quantity.formula, quantity.values, [over])
+            words = name_following(worded, over).words
             yield ClosedForm(
-                words=worded.words, formula=sympy.expand(formula), unit=METRIC_RECORDS[metric].unit,
+                words=words, formula=sympy.expand(formula), unit=METRIC_RECORDS[metric].unit,
                 where=write_where([worded], over),
             )  # fmt: skip
 
@@ -41,7 +42,8 @@ def list_orders(
         for metric in metrics:
             worded = stage_metric(model, name, metric)
             if depends_on(worded.quantity, over):
-                yield ask_growth(f"{study}/{name}-{slug(metric)}", worded, over)
+                for variant, each in list_variants(model, worded, over):
+                    yield ask_growth(f"{study}/{name}-{slug(metric)}{variant}", each, over)
 
 
 def compare_stages(
@@ -49,7 +51,9 @@ def compare_stages(
 ) -> Iterator[IdentifiedStatement]:
     """Yield where a stage costs at least as much as another, once for each two that depend on the size."""
     for metric in metrics:
-        stages = {name: stage_metric(model, name, metric) for name in model.definition.stage_names}
+        stages = {
+            name: name_following(stage_metric(model, name, metric), over) for name in model.definition.stage_names
+        }
         moving = {name for name, worded in stages.items() if depends_on(worded.quantity, over)}
         for one, other in permutations(stages, 2):
             if not {one, other} & moving:

@@ -14,7 +14,7 @@ from modelmeter.scaling.inverse import Largest
 from modelmeter.scaling.sources import stage
 from modelmeter.scaling.studies.asking import Worded, ask_largest, budget
 from modelmeter.scaling.studies.card import Card
-from modelmeter.scaling.studies.parts import depends_on, stage_words
+from modelmeter.scaling.studies.parts import depends_on, find_output_size, name_following, stage_words
 from modelmeter.scaling.studies.pictures import write_where
 from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, StudyTable, Subject
 
@@ -57,6 +57,10 @@ def list_largest(
     }
     for name in needed.keys() - changed:  # these are known without the sizes
         needed[name] = memory_of(model, name)
+    for name, each in needed.items():
+        needed[name] = name_following(each, over)
+        if needed[name] is not each:
+            title = needed[name].words.removeprefix(each.words)
     rows: list[tuple[Cell, ...]] = []
     for card in subject.cards:
         found = {
@@ -70,20 +74,27 @@ def list_largest(
         unit = model.definition.dimensions.describe(over).unit
         columns = (
             Column(name="card"), Column(name="usable_bytes", unit="bytes"),
-            *(Column(name=f"largest_{over}_in_{name}", unit=unit) for name in stages), Column(name="binds"),
+            *(Column(name=f"largest_{over}_in_{name}", unit=unit) for name in stages), Column(name="first_to_fill_it"),
         )  # fmt: skip
         table = StudyTable(
             name=f"largest-{over.replace('_', '-')}{variant}", rows=tuple(rows), columns=columns,
             where=write_where(needed.values(), over),
-            title=f"The largest {over} that fits while each stage is at its peak{title}, and the stage that binds",
+            title=f"The largest {over} that fits while each stage is at its peak{title}, and the stage that fills the "
+            "memory first",
         )  # fmt: skip
         yield table
-        if not variant:
-            yield from _say_largest(table, over, unit)
+        if not variant or over == "seq_len":
+            yield from _say_largest(table, over, unit, title + _say_output(model, over))
 
 
-def _say_largest(table: StudyTable, over: str, unit: str) -> Iterator[str]:
-    """Yield the range of the largest sizes, cards on which the same stage binds together."""
+def _say_output(model: CompiledFormulas, over: str) -> str:
+    """Return the default of how much is put out, where it matters and is not what is asked about."""
+    output = find_output_size(model)
+    return "" if output in (None, over) else f", at {output} = {model.defaults[str(output)]:,}"
+
+
+def _say_largest(table: StudyTable, over: str, unit: str, output: str) -> Iterator[str]:
+    """Yield the range of the largest sizes, cards on which the same stage fills the memory first together."""
     groups: dict[str, list[int]] = {}
     for limits in read_limits(table).values():
         if limits.by_stage:
@@ -92,7 +103,10 @@ def _say_largest(table: StudyTable, over: str, unit: str) -> Iterator[str]:
         span = f"{min(largest):,}" if min(largest) == max(largest) else f"{min(largest):,} to {max(largest):,}"
         cards = "one card" if len(largest) == 1 else f"{len(largest)} cards"
         at = f" (at {table.where})" if table.where else ""
-        yield f"By memory alone, the largest {over} that fits is {span} {unit} on {cards}, where **{binds}** binds{at}."
+        yield (
+            f"By memory alone{output}, the largest {over} that fits is {span} {unit} on {cards}, where the peak of "
+            f"**{binds}** fills the memory first{at}."
+        )
 
 
 def find_binding(found: Mapping[str, IdentifiedStatement]) -> str:

@@ -20,6 +20,11 @@ from modelmeter.scaling.studies.asking import Worded
 from modelmeter.scaling.studies.words import METRIC_WORDS
 
 ATTENTION: Final = "scaled_dot_product_attention"
+ATTENTION_PART: Final = "attention-products"
+"""The products of queries, keys and values, as a part of a stage."""
+
+LAST_LOGITS: Final[Mapping[str, int]] = {"logits_tokens": 1}
+"""What serving programs compute of a prompt: the logits of its last position only."""
 
 _MEMBERS: Final = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 """The component of a path that stands for alike siblings."""
@@ -41,6 +46,29 @@ def depends_on(quantity: Quantity, over: str) -> bool:
     """Tell whether a size is in a formula, or in what its sizes follow from."""
     formula, _ = quantity.context.fill(quantity.formula, quantity.values, [over])
     return any(symbol.name == over for symbol in formula.free_symbols)
+
+
+def name_following(worded: Worded, over: str) -> Worded:
+    """Return a quantity whose words name the sizes in it that equal another unless they are given.
+
+    Over the prompt, the logits are those of all its positions: ``logits_tokens = seq_len``.
+    """
+    quantity = worded.quantity
+    listed = [
+        f"{name} = {over}"
+        for name, formula in quantity.context.derivations
+        if name not in quantity.values and getattr(formula, "name", "") == over and depends_on(quantity, name)
+    ]
+    return Worded(quantity, f"{worded.words} at {', '.join(listed)}", worded.fixed) if listed else worded
+
+
+def list_variants(model: CompiledFormulas, worded: Worded, over: str) -> Iterator[tuple[str, Worded]]:
+    """Yield a quantity over a size by what ids add: as it is, and with logits of the last position only."""
+    named = name_following(worded, over)
+    yield "", named
+    if named is not worded and LAST_LOGITS.keys() <= model.defaults.keys():
+        last = f"{worded.words} with logits of the last position only"
+        yield "-last-logits", Worded(worded.quantity.at(**LAST_LOGITS), last, worded.fixed)
 
 
 def rounds(quantity: Quantity, over: str) -> bool:
@@ -139,7 +167,7 @@ def component_of(row: OperatorRow) -> str:
     The product of queries, keys and values is a part of its own.
     """
     if row.operator == ATTENTION:
-        return "attention-products"
+        return ATTENTION_PART
     names = row.path.split(".")
     for place, name in enumerate(names[:-1]):
         if _MEMBERS.fullmatch(name):
@@ -164,7 +192,7 @@ def component_words(component: str) -> str:
     """Return how sentences call a part: what is not the attention products has them not."""
     return (
         "the attention products"
-        if component == "attention-products"
+        if component == ATTENTION_PART
         else f"{component} (attention products apart)"
         if "attn" in component or "attention" in component
         else component

@@ -16,7 +16,7 @@ from modelmeter.scaling.sources import stage
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
 from modelmeter.scaling.studies.asking_more import ask_rule
 from modelmeter.scaling.studies.experts import count_active_parameters
-from modelmeter.scaling.studies.parts import stage_metric
+from modelmeter.scaling.studies.parts import name_following, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, write_where
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import ClosedForm, Finding, Study, Subject
@@ -70,7 +70,7 @@ def _ask_errors(name: str, exact: Worded, rule: Worded, over: str) -> Iterator[F
 def _ask_two_per_token(model: CompiledFormulas, name: str) -> Iterator[Finding]:
     size = model.definition.dimensions.symbol
     active = count_active_parameters(model, name)
-    exact = stage_metric(model, name, "tensor_core_flops")
+    exact = name_following(stage_metric(model, name, "tensor_core_flops"), "seq_len")
     formula = 2 * active * size("batch_size") * size("seq_len")
     rule = _rule(model, formula, f"2 FLOPs for each of {active:,} active parameters and each token")
     yield ClosedForm(words="the exact cost of the prefill over 2N a token, N being the active parameters",
@@ -98,7 +98,7 @@ def _ask_decode(model: CompiledFormulas, loop: Loop) -> Iterator[Finding]:
 def _ask_six_per_token(model: CompiledFormulas, name: str) -> Iterator[Finding]:
     size = model.definition.dimensions.symbol
     active = count_active_parameters(model, name)
-    exact = stage_metric(model, TRAINING_STEP, "tensor_core_flops")
+    exact = name_following(stage_metric(model, TRAINING_STEP, "tensor_core_flops"), "seq_len")
     formula = 6 * active * size("batch_size") * size("seq_len")
     rule = _rule(model, formula, f"6 FLOPs for each of {active:,} active parameters and each token")
     yield ClosedForm(words="the exact cost of a training step over 6ND, N being the active parameters of the decoder",

@@ -24,6 +24,9 @@ CHANGES: Final[Mapping[str, Mapping[str, int]]] = {
 }  # fmt: skip
 """Fewer bits in storage; the arithmetic stays at the rate of the card for 16 bits."""
 
+_NOTHING: Final = Fraction(1, 100)
+"""A gain that is as good as none."""
+
 _MOST: Final = 3
 """Modules that a sentence names."""
 
@@ -129,13 +132,20 @@ def list_helps(
         bought = "; ".join(
             f"{said} makes it {write_span(each, write_times)} times as fast" for said, each in gains.items()
         )
-        yield f"Fewer bits in storage, for a batch of one in **{name}**: {bought}."
-    numbers = {said: each.value for said, each in limits if each.value is not None}
-    if numbers:
-        tends = ", ".join(f"{write_times(Fraction(value))} ({said})" for said, value in numbers.items())
-        ids = ", ".join(f"`{each.id}`" for _, each in limits)
-        yield f"As the batch grows, they divide the memory traffic of **{name}** by what tends to {tends}; see {ids}."
+        text = f"Fewer bits in storage, for a batch of one in **{name}**: {bought}."
+        yield f"{text} {_say_limits(limits)}".rstrip()
     yield from (each for _, each in limits)
+
+
+def _say_limits(limits: Iterable[tuple[str, IdentifiedStatement]]) -> str:
+    """Return what fewer bits come to as the batch grows: what divides the traffic by 1 stops helping."""
+    parts: list[str] = []
+    for said, each in limits:
+        if each.value is not None and abs(Fraction(each.value) - 1) < _NOTHING:
+            parts.append(f"{said} stops helping: it saves less than {write_share(_NOTHING)} (`{each.id}`)")
+        elif each.value is not None:
+            parts.append(f"{said} divides the memory traffic by {write_times(Fraction(each.value))} (`{each.id}`)")
+    return f"In the end, as the batch grows, {', '.join(parts)}." if parts else ""
 
 
 def _ask_limits(

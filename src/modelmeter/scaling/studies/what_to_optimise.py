@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from modelmeter.core.metrics import PEAK
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
-from modelmeter.scaling.studies import answer, memory, what_helps
+from modelmeter.scaling.studies import answer, lead, memory, what_helps
 from modelmeter.scaling.studies.answer import Answer, make_answer
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
 from modelmeter.scaling.studies.asking_more import ask_regimes
@@ -17,7 +17,16 @@ from modelmeter.scaling.studies.memory import StageLimits, read_limits
 from modelmeter.scaling.studies.parts import find_output_size, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, values_at
 from modelmeter.scaling.studies.presence import needs_sizes
-from modelmeter.scaling.studies.records import Cell, Column, Finding, IdentifiedStatement, Study, StudyTable, Subject
+from modelmeter.scaling.studies.records import (
+    Cell,
+    Column,
+    Finding,
+    IdentifiedStatement,
+    Mark,
+    Study,
+    StudyTable,
+    Subject,
+)  # fmt: skip
 from modelmeter.scaling.studies.roofline import read_work, stage_time
 from modelmeter.scaling.studies.words import write_fixed
 
@@ -45,6 +54,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
     }
     rows: list[tuple[Cell, ...]] = []
     answers: list[Answer] = []
+    shown = lead.choose_card(subject.cards)
     pictures: list[Finding] = []
     last = {**output, "logits_tokens": 1}
     work = {name: read_work(model, name, "batch_size", **output) for name in names}
@@ -76,13 +86,14 @@ def _find(subject: Subject) -> Iterator[Finding]:
             for variant in fits
         }
         answers.append(make_answer(card, regimes.id, by_variant, at_one, over_batch, over_output, fits))
-        if not pictures:
-            title = f"Roofline times of the stages on {card.name}, up to the largest batch that fits"
-            largest = max((each.largest for each in fits.values()), default=0)
-            pictures.append(draw("times", title, times, "batch_size", "s", log_range(1, max(2, largest))))
+        if card is shown:
+            pictures.append(_draw(card, times, fits))
     fixed = {size: value for each in work.values() for size, value in each.fixed.items() if size not in output}
     also = write_fixed(fixed, model.definition.dimensions.settable)
-    yield from answer.say_time(model, answers, output, also)
+    leading = next(each for each in answers if each.card is shown)
+    yield from lead.say_lead(model, leading, output, also)
+    yield from lead.reconcile(ID, model, leading)
+    yield from answer.say_time(model, answers, output)
     for name in dict.fromkeys(each.first for each in answers):
         yield from what_helps.list_helps(ID, model, subject.cards, name, output)
     yield from answer.say_memory(model, answers, output)
@@ -98,6 +109,17 @@ def _find(subject: Subject) -> Iterator[Finding]:
     )  # fmt: skip
     yield from pictures
     yield from fitting
+
+
+def _draw(card: Card, times: Mapping[str, Worded], fits: Mapping[str, StageLimits]) -> Finding:
+    """Return the times of the stages over the batch, with what fits into the memory of the card."""
+    said = {"default": "the largest that fits", "last-logits": "the largest that fits with logits_tokens = 1"}
+    largest = {variant: limits.largest for variant, limits in fits.items() if limits.largest > 0}
+    return draw(
+        "times", f"Roofline times of the stages on {card.name}, and the largest batch that fits", times, "batch_size",
+        "s", log_range(1, 2 * max(largest.values(), default=1)),
+        marks=tuple(Mark(label=said[variant], at=each) for variant, each in largest.items()),
+    )  # fmt: skip
 
 
 def _say_fits(batch: int, limits: Mapping[str, StageLimits]) -> str:

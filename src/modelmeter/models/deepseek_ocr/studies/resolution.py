@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
@@ -12,6 +13,7 @@ from modelmeter.model.stages import REQUEST
 from modelmeter.scaling import stage
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
+from modelmeter.scaling.regimes import Regimes
 from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth, ask_largest, ask_monotone
 from modelmeter.scaling.studies.asking_choices import ask_cheapest, ask_difference, ask_optimum
 from modelmeter.scaling.studies.asking_more import ask_steps
@@ -28,7 +30,7 @@ from modelmeter.scaling.studies.records import (
     StudyTable,
     Subject,
 )
-from modelmeter.scaling.studies.words import METRIC_WORDS
+from modelmeter.scaling.studies.words import METRIC_WORDS, write_percent
 
 ID: Final = "resolution-and-modes"
 
@@ -43,6 +45,9 @@ MODES: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     }
 )
 """The vendor's modes, for an A4 page: the tiles of the last two are 2 x 3."""
+
+_NEAR: Final = Fraction(11, 10)
+"""Of the cheapest mode: another that costs no more is as good as it."""
 
 _TEXT: Final = "max_new_tokens"
 _SIDES: Final = ("base_size", "image_size")
@@ -100,11 +105,13 @@ def _find_modes(model: CompiledFormulas) -> Iterator[Finding]:
                 (REQUEST, "io_bytes"), (REQUEST, "kv_cache_bytes"), (REQUEST, PEAK),
             )
         ]  # fmt: skip
-        rows.append((mode, count, *costs))
+        rows.append((mode, *sizes.values(), count, *costs))
     yield StudyTable(
         name="modes", title="The modes, for an A4 page and 1,024 new tokens",
         columns=(
-            Column(name="mode"), Column(name="image_tokens", unit="tokens"),
+            Column(name="mode"), *(Column(name=side, unit="pixels") for side in _SIDES),
+            *(Column(name=side, unit="tiles") for side in ("num_width_tiles", "num_height_tiles")),
+            Column(name="image_tokens", unit="tokens"),
             Column(name="vision_tensor_core_flops", unit="FLOPs"),
             Column(name="prefill_tensor_core_flops", unit="FLOPs"),
             Column(name="decode_tensor_core_flops", unit="FLOPs"), Column(name="request_io_bytes", unit="bytes"),
@@ -112,8 +119,23 @@ def _find_modes(model: CompiledFormulas) -> Iterator[Finding]:
         ),
         rows=tuple(rows), where=write_where([_in_mode(model, REQUEST, "io_bytes", mode) for mode in MODES], _TEXT),
     )  # fmt: skip
+    yield from _say_default(model, tokens)
     lines = {mode: _in_mode(model, REQUEST, "tensor_core_flops", mode) for mode in MODES}
     yield draw("modes", "Matrix products of a request in each mode", lines, _TEXT, "FLOPs", log_range(16, 2**14))
+
+
+def _say_default(model: CompiledFormulas, tokens: Worded) -> Iterator[str]:
+    """Yield which mode the page of the other studies is in, and what its prompt is made of."""
+    for mode, sizes in MODES.items():
+        if all(model.defaults[name] == value for name, value in sizes.items()):
+            listed = ", ".join(f"{name} = {value:,}" for name, value in sizes.items())
+            (count,) = values_at(tokens.quantity, _TEXT, [1])
+            text, whole = model.defaults["prompt_tokens"], model.defaults["seq_len"]
+            yield (
+                f"The page of the other studies, of {sizes['num_width_tiles']} x {sizes['num_height_tiles']} tiles, is "
+                f"in mode **{mode}** ({listed}): its prompt of seq_len = {whole:,} tokens is {int(count):,} image "
+                f"tokens and {text:,} tokens of text."
+            )
 
 
 def _compare_modes(model: CompiledFormulas) -> Iterator[Finding]:
@@ -124,9 +146,40 @@ def _compare_modes(model: CompiledFormulas) -> Iterator[Finding]:
             dear, cheap = ({name: _in_mode(model, name, metric, mode) for name in stages} for mode in (other, one))
             said = (f"{METRIC_WORDS[metric]} of a request in mode {other}", f"that in mode {one}")
             yield ask_difference(f"{ID}/{other}-less-{one}-{slug(metric)}", dear, cheap, _TEXT, said)
+        per_page = {mode: _in_mode(model, REQUEST, metric, mode) for mode in MODES}
+        cheapest = ask_cheapest(
+            f"{ID}/per-page-{slug(metric)}", per_page, _TEXT,
+            f"{METRIC_WORDS[metric].removeprefix('the ')} of a request per page",
+        )  # fmt: skip
+        yield cheapest
+        yield from _say_per_page(metric, per_page, cheapest)
         per_token = {mode: _per_token(model, REQUEST, metric, MODES[mode]) for mode in MODES}
         said_of = f"{METRIC_WORDS[metric]} of a request per image token"
         yield ask_cheapest(f"{ID}/per-token-{slug(metric)}", per_token, _TEXT, said_of.removeprefix("the "))
+
+
+def _say_per_page(metric: str, per_page: Mapping[str, Worded], cheapest: IdentifiedStatement) -> Iterator[Finding]:
+    """Yield from which text length on each mode costs less than a tenth more than the one that is always cheapest."""
+    statement = cheapest.statement
+    assert isinstance(statement, Regimes)
+    winners = {each.winner for each in statement.regimes}
+    (least,) = winners if len(winners) == 1 else (None,)
+    if least is None:
+        return
+    found: dict[str, IdentifiedStatement] = {}
+    for mode, cost in per_page.items():
+        if mode != least:
+            bound = Worded(per_page[least].quantity * _NEAR, f"{write_percent(_NEAR)} of {per_page[least].words}")
+            found[mode] = ask_crossover(f"{ID}/{mode}-near-{least}-{slug(metric)}", bound, cost, _TEXT)
+    yield from found.values()
+    near = ", ".join(
+        f"{mode} from {int(each.value):,}" for mode, each in found.items() if each.value is not None
+    )  # fmt: skip
+    yield (
+        f"Per page, {least} is the cheapest at every text length by {METRIC_WORDS[metric]} of a request "
+        f"(`{cheapest.id}`). The others cost at most {write_percent(_NEAR - 1)} more only where {_TEXT} is large: "
+        f"{near} tokens on (`{next(iter(found.values())).id}` and alike)."
+    )
 
 
 def _per_token(model: CompiledFormulas, name: str, metric: str, sizes: Mapping[str, int]) -> Worded:
@@ -182,7 +235,6 @@ STUDY: Final = Study(
     id=ID, title="Resolution and modes",
     question="What does a sharper view of a page cost in each stage, and from which text length on does it not matter?",
     answers=(
-        r"resolution-and-modes/(tiny|base|gundam)-decode-over-vision-tensor-core-flops/crossover/max_new_tokens",
         r"resolution-and-modes/per-token-tensor-core-flops/regimes/max_new_tokens",
     ),
     find=_find,

@@ -169,7 +169,7 @@ def _say_per_page(metric: str, per_page: Mapping[str, Worded], cheapest: Identif
     found: dict[str, IdentifiedStatement] = {}
     for mode, cost in per_page.items():
         if mode != least:
-            bound = Worded(per_page[least].quantity * _NEAR, f"{write_percent(_NEAR)} of {per_page[least].words}")
+            bound = Worded(per_page[least].quantity * _NEAR, f"{per_page[least].words} x {write_percent(_NEAR)}")
             found[mode] = ask_crossover(f"{ID}/{mode}-near-{least}-{slug(metric)}", bound, cost, _TEXT)
     yield from found.values()
     near = ", ".join(

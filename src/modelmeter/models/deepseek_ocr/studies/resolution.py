@@ -167,9 +167,12 @@ def _say_per_page(metric: str, per_page: Mapping[str, Worded], cheapest: Identif
     if least is None:
         return
     found: dict[str, IdentifiedStatement] = {}
+    cheap = per_page[least]
+    # A product has the sizes of a mode in its formula: what they are, is to be told from those of the other mode.
+    _, fixed = cheap.quantity.context.fill(cheap.quantity.formula, cheap.quantity.values, [_TEXT])
     for mode, cost in per_page.items():
         if mode != least:
-            bound = Worded(per_page[least].quantity * _NEAR, f"{per_page[least].words} x {write_percent(_NEAR)}")
+            bound = Worded(cheap.quantity * _NEAR, f"{cheap.words} x {write_percent(_NEAR)}", fixed)
             found[mode] = ask_crossover(f"{ID}/{mode}-near-{least}-{slug(metric)}", bound, cost, _TEXT)
     yield from found.values()
     near = ", ".join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -18,9 +19,12 @@ from attrs import evolve
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.publish import build_files
 from modelmeter.compiled_model import CompiledModel
+from modelmeter.compiler import emit_files
 from modelmeter.publishing.counting_rules import list_conventions
+from modelmeter.publishing.data.id_registry import IdRegistry, PublishedId
 from modelmeter.publishing.pages import build_pages
 from modelmeter.publishing.site.builder import SiteInput, build_site
+from modelmeter.publishing.site.former_ids import list_ids
 from modelmeter.publishing.site.links import check_links
 from modelmeter.publishing.site.prose import convert_markdown, to_html
 from modelmeter.support.errors import FormulaError
@@ -58,7 +62,9 @@ def make_input(model: CompiledModel) -> SiteInput:
 def test_there_is_a_page_for_everything(site: dict[str, bytes], published: CompiledModel) -> None:
     expected = {f"stages/{name}.html" for name in published.stages}
     expected |= {f"layers/{name}.html" for name in published.layers}
-    expected |= {f"{name}.html" for name in ("index", "formulas", "symbols", "conventions", "cite", "calculator")}
+    expected |= {
+        f"{name}.html" for name in ("index", "formulas", "symbols", "conventions", "cite", "ids", "calculator")
+    }
     assert {path for path in site if path.endswith(".html")} == expected
 
 
@@ -81,7 +87,7 @@ def test_an_entry_has_all_that_an_engineer_asks_for(site: dict[str, bytes]) -> N
     assert "<math display=" in found
     assert '<a href="../layers/' in found
     assert "How it was checked" in found
-    for language in ("LaTeX", "Python", "JavaScript", "JSON", "BibTeX"):
+    for language in ("LaTeX", "Python", "JavaScript", "SQL", "JSON", "BibTeX"):
         assert f'<p class="language">{language}</p>' in found
     program = unescape(re.search(r'as Python">(.*?)</pre>', found, re.DOTALL)[1])  # type: ignore[index]
     assert program == (
@@ -95,6 +101,45 @@ def test_the_copies_in_python_run(site: dict[str, bytes], path: str) -> None:
     programs = [unescape(text) for text in re.findall(r'as Python">(.*?)</pre>', page(site, path), re.DOTALL)]
     assert len(programs) >= 7
     subprocess.run([sys.executable, "-c", "\n".join(programs)], check=True, timeout=60, cwd=ROOT)
+
+
+def test_the_copies_in_sql_run(site: dict[str, bytes], published: CompiledModel) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    macros = emit_files(published, targets=("duckdb",))["duckdb/deepseek_ocr_costs.sql"]
+    copies = [
+        unescape(text)
+        for stage in ("decode", "training_step")
+        for text in re.findall(r'as SQL">(.*?)</pre>', page(site, f"stages/{stage}.html"), re.DOTALL)
+    ]
+    assert len(copies) > 10
+    with duckdb.connect() as database:
+        database.execute(macros)
+        for copied in copies:
+            expected = int(copied.rpartition("-- ")[2])
+            assert database.execute(copied).fetchall() == [(expected,)], copied
+
+
+def test_a_former_id_keeps_its_address(published: CompiledModel) -> None:
+    """Of four ids one is of today, one was replaced, one is of a metric that nothing has now, one of another model."""
+    current = {(each.id.subject, each.id.metric): each.id for each in published.published_formulas()}
+    today = current["prefill", "io_bytes"]
+    kept = [str(today), f"{today.model}/prefill/io_bytes@00000000", f"{today.model}/prefill/joules@11111111"]
+    registry = IdRegistry(
+        tuple(PublishedId(id=found, digest="0" * 64, version="0.0.1") for found in (*kept, "other/prefill/x@22222222"))
+    )
+    listed = list_ids(registry, {("prefill", "io_bytes"): today}, {"prefill": ()}, {})
+    assert [(each.id, each.is_current, each.link) for each in listed] == [
+        (kept[0], True, "stages/prefill.html"), (kept[1], False, "stages/prefill.html"), (kept[2], False, ""),
+    ]  # fmt: skip
+
+
+def test_every_id_of_the_list_has_an_address(site: dict[str, bytes]) -> None:
+    listed = page(site, "ids.html")
+    rows = json.loads((ROOT / "codegen/data/ids.json").read_text(encoding="utf-8"))["ids"]
+    assert len(rows) > 200
+    for found, *_ in rows:
+        assert f'<tr id="{found}">' in listed
+    assert "no longer published" not in listed
 
 
 def test_mathml_is_well_formed_and_no_latex_is_left(site: dict[str, bytes]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # it needs sympy
     from modelmeter.publishing.site.calculator import Calculator
 
 FOLDER: Final = Path("build/site")
+IDS: Final = Path("codegen/data/ids.json")
 EVIDENCE: Final = Path("codegen/formulas/evidence.json")
 INSTALL: Final = "pip install 'modelmeter[site]'"
 
@@ -92,6 +93,7 @@ def build_files(
     from modelmeter.analysis.evidence import Evidence
     from modelmeter.compiler import find_evidence
     from modelmeter.publishing.counting_rules import list_conventions
+    from modelmeter.publishing.data.id_registry import IdRegistry
     from modelmeter.publishing.pages import build_pages
     from modelmeter.publishing.site.builder import SiteInput, build_site
 
@@ -108,7 +110,8 @@ def build_files(
             ids={(each.id.subject, each.id.metric): each.id for each in compiled.published_formulas()},
             conventions=tuple(list_conventions(definition, routes_experts=compiled.model.routes_experts)),
             evaluate=_make_evaluator(compiled, model), studies={} if studies is None else _read_studies(studies),
-            calculator=_make_calculator(compiled, model), render_markdown=None if studies is None else _open_markdown(),
+            calculator=_make_calculator(compiled, model), registry=IdRegistry.read(IDS),
+            render_markdown=None if studies is None else _open_markdown(),
         )
     )  # fmt: skip
 

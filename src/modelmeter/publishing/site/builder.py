@@ -19,11 +19,13 @@ from modelmeter.core.operator_table import VECTOR_FLOPS
 from modelmeter.model.definition import Model
 from modelmeter.publishing.conventions import PEAK_MEANING
 from modelmeter.publishing.counting_rules import Convention
+from modelmeter.publishing.data.id_registry import IdRegistry
 from modelmeter.publishing.formula import SHOWN, is_flow
 from modelmeter.publishing.identity import RULES, FormulaId
 from modelmeter.publishing.page_spec import Pages, TreeRow
 from modelmeter.publishing.site.calculator import MOST_BYTES, Calculator
 from modelmeter.publishing.site.entries import Entry, EntryMaker, EvaluateEntry, to_html_path
+from modelmeter.publishing.site.former_ids import list_ids
 from modelmeter.publishing.site.links import check_links
 from modelmeter.publishing.site.prose import convert_markdown, to_html
 from modelmeter.publishing.text import format_magnitude, format_number, format_share
@@ -53,6 +55,10 @@ class SiteInput:
         Files of studies by path, pages as Markdown; empty where there are none.
     render_markdown
         From Markdown to HTML; needed for studies only.
+    calculator
+        What the page of the calculator is made of, if there is one.
+    registry
+        The ids that were ever published; those of other models are left out.
     """
 
     model: Model
@@ -65,6 +71,7 @@ class SiteInput:
     studies: Mapping[str, bytes] = field(factory=dict)
     render_markdown: Callable[[str], str] | None = None
     calculator: Calculator | None = None
+    registry: IdRegistry = field(factory=IdRegistry)
 
 
 @frozen(kw_only=True)
@@ -96,6 +103,7 @@ def build_site(source: SiteInput) -> dict[str, bytes]:
         "formulas.html": _render(environment, "formulas", "", stages=stages, layers=layers),
         "symbols.html": _render(environment, "symbols", ""),
         "conventions.html": _render(environment, "conventions", ""),
+        "ids.html": _render(environment, "ids", "", listed=list_ids(source.registry, source.ids, stages, layers)),
         "cite.html": _render(environment, "cite", "", example=next(iter(stages.values()))[2], form_rules=RULES),
     }
     for page in source.pages.stages:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Final
@@ -27,6 +26,7 @@ from modelmeter.publishing.page_spec import (
     StagePage,
 )
 from modelmeter.publishing.peak_formula import PeakFormula
+from modelmeter.publishing.site.copies import write_javascript, write_json, write_python, write_sql
 from modelmeter.support.errors import FormulaError
 
 EvaluateEntry = Callable[[str, str], int]
@@ -151,7 +151,7 @@ class EntryMaker:
         infix: str,
         call: str,
     ) -> Entry:
-        found = self.ids[subject, metric]
+        found, is_stage = self.ids[subject, metric], ".layers." not in call
         generated = self.evaluate(subject, metric)
         if generated != value:
             raise FormulaError(
@@ -171,47 +171,11 @@ class EntryMaker:
                 "LaTeX": "\n".join(map(print_block, displays)),
                 "Python": write_python(call, metric, sizes, value),
                 "JavaScript": write_javascript(call, metric, sizes, value),
+                **({"SQL": write_sql(call, metric, sizes, value)} if is_stage else {}),
                 "JSON": write_json(found, sizes, infix, value),
                 "BibTeX": write_bibtex(found, title=self.title, version=self.version),
             },
         )  # fmt: skip
-
-
-_SEPARATE: Final = (PEAK, FUSED_IO)
-"""What evaluators have as functions of their own, beside the costs."""
-
-
-def write_python(call: str, metric: str, sizes: Iterable[SizeRow], value: int) -> str:
-    """Return a program that computes the value with the generated package."""
-    package, *path = call.split(".")
-    *folders, name = path
-    given = ", ".join(f"{row.name}={row.value}" for row in sizes if row.value is not None)
-    target = ".".join(["costs", *folders])
-    expression = f"{target}.{name}_{metric}({given})" if metric in _SEPARATE else f"{target}.{name}({given}).{metric}"
-    return f"import {package} as costs\n\nassert {expression} == {value}"
-
-
-def write_javascript(call: str, metric: str, sizes: Iterable[SizeRow], value: int) -> str:
-    """Return a program that computes the value with the JavaScript package."""
-    package, *path = call.split(".")
-    *folders, name = path
-    arguments = ", ".join(f"{row.name}: {row.value}n" for row in sizes if row.value is not None)
-    called = f"{name}_{metric}" if metric in _SEPARATE else name
-    target = ".".join(["costs", *folders, f"{called}({{ {arguments} }})"])
-    result = target if metric in _SEPARATE else f"{target}.{metric}"
-    return f'import * as costs from "./{package}/index.mjs";\n\nconsole.assert({result} === {value}n);'
-
-
-def write_json(found: FormulaId, sizes: Iterable[SizeRow], infix: str, value: int) -> str:
-    """Return the formula as JSON; integers are texts, so that no reader makes them floats."""
-    record = {
-        "id": str(found),
-        "digest": found.digest,
-        "symbols": {row.name: None if row.value is None else str(row.value) for row in sizes},
-        "infix": infix,
-        "value": str(value),
-    }
-    return json.dumps(record, indent=1, ensure_ascii=False)
 
 
 def write_infix(formula: Formula) -> str:

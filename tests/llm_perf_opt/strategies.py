@@ -79,8 +79,8 @@ def workload_profiles(draw: st.DrawFn) -> OCRWorkloadProfile:
     image tokens. A page has at most 9 tiles, and in a row or a column they are fewer tokens.
     """
     crop_mode = draw(st.booleans())
-    grid = st.integers(0, 3 if crop_mode else 1)
-    tiles = draw(st.just((None, None)) | st.tuples(grid, grid))
+    grid = st.integers(1, 3 if crop_mode else 1)
+    tiles = draw(st.sampled_from(((None, None), (0, 0))) | st.tuples(grid, grid))
     sides = st.integers(1, 5000)
     page = draw(st.tuples(sides, sides)) if tiles == (None, None) and draw(st.booleans()) else (None, None)
     images_per_prompt = draw(st.integers(1, 7))

@@ -68,7 +68,7 @@ def model(request: pytest.FixtureRequest) -> CompiledModel:
         ("other", page(16 * 19, 16 * 18 + 3, (2, 3), (3, 1, 1), 17, 11)),
         ("other", page(16 * 37, 16 * 27, (1, 3), (1, 1, 1), 13, 5)),
         ("other", page(31, 16 * 19, (3, 1), (7, 7, 1), 1, 1)),
-        ("other", page(16 * 9, 600, (0, 7), (5, 5, 1), 29, 23)),
+        ("other", page(16 * 9, 600, (0, 0), (5, 5, 1), 29, 23)),
         # Two prompts of three images, in three calls and in six.
         ("other", page(16 * 21, 16 * 5, (1, 2), (2, 2, 3), 19, 7)),
         ("other", page(16 * 21, 16 * 5, (1, 2), (2, 1, 3), 19, 7)),

@@ -15,7 +15,7 @@ _MODULE_OPERATORS: Final[Mapping[str, tuple[str, ...]]] = {
     "convolution": ("convolution",),
     "attention": ("scaled_dot_product_attention",),
     "normalization": ("native_layer_norm",),
-    "activation": ("_softmax", "gelu", "sigmoid", "silu"),
+    "activation": ("_softmax", "gelu", "relu", "sigmoid", "silu", "softplus", "tanh"),
     "embedding": ("embedding",),
     "moe_routing": ("floor_divide", "sort", "topk"),
 }
@@ -27,16 +27,21 @@ _FUNCTIONS: Final = (
         display_name="Elementwise",
         description="Functions of single elements, sums, means and resizing, in modules of no kind of their own.",
         match_classes=(
-            "_upsample_bicubic2d_aa", "add", "cos", "div", "mean", "mul", "neg", "pow", "rsqrt", "sin", "sqrt", "sub",
-            "sum", "upsample_linear1d",
+            "_upsample_bicubic2d_aa", "abs", "add", "amax", "argmax", "clamp", "clamp_max", "clamp_min", "cos",
+            "cumsum", "div", "eq", "exp", "ge", "gt", "index_add", "le", "linalg_vector_norm", "log", "lt", "max",
+            "maximum", "mean", "minimum", "mul", "ne", "neg", "pow", "prod", "reciprocal", "remainder", "round",
+            "rsqrt", "rsub", "sin", "sqrt", "sub", "sum", "upsample_linear1d",
         ),
     ),
     OperatorCategory(
         category_id="data_movement",
         display_name="Data movement",
-        description="Copies, casts to other types, and rows that indices choose, in modules of no kind of their own.",
+        description="Copies, casts, masks, and rows that indices choose, in modules of no kind of their own.",
         match_classes=(
-            "_to_copy", "cat", "clone", "constant_pad_nd", "copy_", "gather", "index", "index_put", "scatter", "stack",
+            "_assert_async", "_local_scalar_dense", "_to_copy", "all", "any", "bitwise_and", "bitwise_not",
+            "bitwise_or", "cat", "clone", "constant_pad_nd", "copy_", "flip", "gather", "index", "index_copy",
+            "index_put", "index_select", "logical_and", "logical_not", "logical_or", "masked_fill", "nonzero",
+            "repeat", "repeat_interleave", "roll", "scatter", "stack", "tril", "triu", "unique_consecutive", "where",
         ),
     ),
 )  # fmt: skip

@@ -107,7 +107,7 @@ def test_a_run_ahead_gives_what_a_checked_run_gives(
 
 
 def test_all_stages_at_once_cost_what_they_cost_on_integers(costs: ModuleType) -> None:
-    sizes = {"batch_size": [1, 3, 700], "num_width_tiles": [0, 1, 2], "decode_steps": [0, 5, 13]}
+    sizes = {"batch_size": [1, 3, 700], "num_width_tiles": [5, 1, 2], "decode_steps": [0, 5, 13]}
     found = costs.arrays.stages(**sizes)
     assert type(found)._fields == costs.Stages._fields
     for place in range(3):

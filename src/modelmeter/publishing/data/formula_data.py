@@ -86,6 +86,12 @@ def render_data(
     """
     spec = package.spec
     subjects = {subject.name: subject for subject in _list_subjects(package)}
+    described = {
+        subject.name: _describe_subject(subject, package, formulas, evidence.get(subject.name, ()))
+        for subject in subjects.values()
+    }
+    entries = [_describe_formula(entry, definition, subjects[entry.id.subject]) for entry in formulas]
+    called = {*_list_functions([list(described.values()), entries])}
     head = {
         "$schema": SCHEMA_FILE,
         "format": FORMAT,
@@ -94,13 +100,8 @@ def render_data(
         "version": spec.provenance["modelmeter"],
         "provenance": dict(spec.provenance),
         "conventions": list(spec.conventions),
-        "functions": dict(FUNCTIONS),
+        "functions": {name: words for name, words in FUNCTIONS.items() if name in called},
     }
-    described = {
-        subject.name: _describe_subject(subject, package, formulas, evidence.get(subject.name, ()))
-        for subject in subjects.values()
-    }
-    entries = [_describe_formula(entry, definition, subjects[entry.id.subject]) for entry in formulas]
     parts = [
         *(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()),
         '"subjects": {\n'
@@ -109,6 +110,17 @@ def render_data(
         '"formulas": [\n' + ",\n".join(map(_write, entries)) + "\n]",
     ]
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _list_functions(document: Any) -> Iterator[str]:
+    """Yield the functions that the nodes and factors of a part of the document call: lists that begin with one."""
+    if isinstance(document, Mapping):
+        document = list(document.values())
+    if isinstance(document, list | tuple):
+        if document and isinstance(document[0], str) and document[0] in FUNCTIONS:
+            yield document[0]
+        for part in document:
+            yield from _list_functions(part)
 
 
 @frozen(kw_only=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-
 KINDS = (
     "index.html", "formulas.html", "symbols.html", "conventions.html", "cite.html", "stages/request.html",
     "stages/prefill.html", "layers/deepseek_v2_moe.html", "studies/index.html", "studies/small.html",
-    "calculator.html",
+    "calculator.html", "ids.html",
 )  # fmt: skip
 """A page of each template."""
 
@@ -66,6 +69,13 @@ def list_pages(site: Path) -> list[Path]:
     return sorted(site.rglob("*.html"))
 
 
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder, and prints nothing."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Leave out the line for a request."""
+
+
 class Watch:
     """What a page asks for and complains about."""
 
@@ -107,6 +117,27 @@ def test_every_page_is_drawn_without_an_outside_request_and_fits(site: Path, bro
     watch.check(site)
     assert formulas > 1000
     page.close()
+
+
+def test_over_http_nothing_fails_and_the_search_and_the_calculator_work(site: Path, browser: Any) -> None:
+    handler = partial(QuietHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        page = browser.new_page()
+        watch = Watch(page)
+        for path in KINDS:
+            answer = page.goto(f"{address}/{path}")
+            assert answer.status == 200, path
+        page.fill("#query", "prefill io_bytes")
+        assert page.locator("#hits a").first.inner_text().startswith("prefill io_bytes")
+        page.goto(f"{address}/calculator.html")
+        page.fill("#field-prompt_tokens", "97")
+        assert page.locator("#costs tr").count() == 5, "four stages and the request"
+        assert not [url for url in watch.asked if not url.startswith((address, "data:"))]
+        assert not watch.complaints
+        page.close()
+        server.shutdown()
 
 
 def test_without_scripts_all_is_there(site: Path, browser: Any) -> None:

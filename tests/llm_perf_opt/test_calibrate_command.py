@@ -11,6 +11,7 @@ import pytest
 from command_line import Run, assert_refused, run_apart
 
 from llm_perf_opt.hardware import find_hardware
+from llm_perf_opt.planning.calibration.judge import find_worst_residual
 from llm_perf_opt.planning.calibration.table import read_measured_calls
 from llm_perf_opt.planning.calibration.user import serve_in
 from llm_perf_opt.planning.time import estimate_seconds, load_calibration
@@ -78,11 +79,33 @@ def test_the_sample_in_the_help_is_read(run: Run, tmp_path: Path) -> None:
     lines = [line.strip() for line in run("calibrate", "--help").out.splitlines()]
     start = next(number for number, line in enumerate(lines) if line.startswith("stage,"))
     path = tmp_path / "sample.csv"
-    path.write_text("\n".join(lines[start : start + 5]) + "\n", encoding="utf-8")
+    end = lines.index("", start)
+    path.write_text("\n".join(lines[start:end]) + "\n", encoding="utf-8")
     calls = read_measured_calls(path, serve_in("deepseek-ocr", "bfloat16"))
-    assert [(call.stage, call.seconds) for call in calls] == [
-        ("step", 0.00982), ("step", 0.0114), ("prefill", 0.0682), ("vision", 0.041)
-    ]  # fmt: skip
+    assert [call.stage for call in calls] == ["step"] * 4 + ["prefill"] * 3 + ["vision"]
+    assert calls[0].seconds == 0.0099
+    # It fits, on the card and engine that it is said to be of.
+    result = run("calibrate", path, "--card", "rtx-5090", "--engine", "eager", "--out", tmp_path / "mine.yaml")
+    assert result.code == 0, result.err
+    made = load_calibration(str(tmp_path / "mine.yaml"))
+    assert find_worst_residual(made) < 0.1
+    assert made.worst_error is not None
+    assert made.worst_error < 0.25
+    assert "the fit is off by" in result.out
+    assert "THE FIT IS BAD" not in result.out
+
+
+def test_a_bad_fit_says_so_and_names_the_engine_that_fits_better(run: Run, tmp_path: Path, measurements: Path) -> None:
+    """Steps of graphs, of a few hundred microseconds, fitted as if the host started every kernel."""
+    result = run("calibrate", measurements, "--card", CARD, "--engine", "eager", "--out", tmp_path / "mine.yaml")
+    assert result.code == 0, result.err
+    made = load_calibration(str(tmp_path / "mine.yaml"))
+    worst = max(abs(point.predicted_seconds / point.measured_seconds - 1) for point in made.points)
+    assert worst > 0.25
+    shown = " ".join(result.out.split())
+    assert f"{100 * worst:.0f} % at most on the 9 measurements" in shown
+    assert "THE FIT IS BAD" in shown
+    assert "--engine graphs fits them better: off by 0 % at most." in shown
 
 
 def test_too_few_measurements_are_refused(run: Run, tmp_path: Path) -> None:

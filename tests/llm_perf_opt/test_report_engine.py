@@ -19,6 +19,7 @@ from llm_perf_opt.profiles import find_profile
 from llm_perf_opt.reporting.engine import estimate_stages
 from llm_perf_opt.reporting.evaluation import evaluate_workload
 from llm_perf_opt.reporting.roofline import Roofline
+from llm_perf_opt.visualize.report_tables import format_time
 
 CARD = find_hardware("rtx-5090")
 ROOFLINE = Roofline(hardware=CARD, dtype="bfloat16")
@@ -72,6 +73,13 @@ def test_with_eager_traffic_the_bound_is_the_time_of_the_report(run: Run, tmp_pa
     assert "estimated (ms)" in result.out
     summary = (out / "summary.md").read_text(encoding="utf-8")
     assert "### With an engine" in summary
+    # The estimate leads, with its bound beside it.
+    request = prediction.estimate.stage("request")
+    assert f"{format_time(request.time_ms)} ms estimated with eager-gddr, at least" in result.out.splitlines()[0]
+    assert result.out.index("estimated (ms)") < result.out.index("The roofline, at peak rates:")
+    first = summary.split("\n\n")[1]
+    assert first.startswith(f"Estimated: **{format_time(request.time_ms)} ms** for one page with an engine, at least ")
+    assert f"at least {format_time(request.bound_ms)} ms" in first
     assert "| request | " in summary
 
 

@@ -24,14 +24,18 @@ PICTURE_MARK: Final = b"modelmeter calibrate"
 """What every format of a picture says of its maker."""
 
 SAMPLE: Final = """\b
-A file of measurements; an empty cell is a default, and rows of one call are one:
+A file of measurements, as of an rtx-5090 with --engine eager; an empty cell is a default, and rows of one call are one:
 
 \b
   stage,batch_size,seq_len,context_tokens,milliseconds
-  step,1,,945,9.82
-  step,16,,19584,11.4
-  prefill,1,913,,68.2
-  vision,1,,,41.0
+  step,1,,945,9.9
+  step,4,,3780,17.3
+  step,16,,19584,31.1
+  step,64,,90112,37.9
+  prefill,1,913,,37.1
+  prefill,4,913,,62.3
+  prefill,16,913,,178
+  vision,1,,,39.5
 
 \b
 A step is one token of each sequence of a batch; context_tokens are the cached positions of all of them together.
@@ -71,6 +75,7 @@ def calibrate(
     from llm_perf_opt.data.serialization import to_json, to_yaml
     from llm_perf_opt.errors import RecordError
     from llm_perf_opt.hardware import find_hardware
+    from llm_perf_opt.planning.calibration.judge import find_better_engine
     from llm_perf_opt.planning.calibration.table import read_measured_calls
     from llm_perf_opt.planning.calibration.user import CalibrationRequest, serve_in
     from llm_perf_opt.planning.calibration.user import calibrate as fit
@@ -98,19 +103,18 @@ def calibrate(
     with show_progress() as begin:
         begin("read the measurements")
         calls = read_measured_calls(measurements, served)
-        calibration = fit(
-            CalibrationRequest(
-                name=called,
-                calls=calls,
-                card=hardware,
-                engine=cast("Engine", engine),
-                served=served,
-                dtype=dtype,
-                float32_matmul_precision=cast("Float32MatmulPrecision", float32_matmul_precision),
-                source=f"own measurements of {model} on {hardware.name}",
-            ),
-            begin,
+        request = CalibrationRequest(
+            name=called,
+            calls=calls,
+            card=hardware,
+            engine=cast("Engine", engine),
+            served=served,
+            dtype=dtype,
+            float32_matmul_precision=cast("Float32MatmulPrecision", float32_matmul_precision),
+            source=f"own measurements of {model} on {hardware.name}",
         )
+        calibration = fit(request, begin)
+        better = find_better_engine(request, calibration)
         begin("write the files")
         with replace_files("the calibration") as open_file:
             with open_file(out) as file:
@@ -121,7 +125,7 @@ def calibrate(
     if as_json:
         typer.echo(to_json(calibration), nl=False)
     else:
-        _print(calibration, out, picture)
+        _print(calibration, better, out, picture)
 
 
 def _refuse_foreign(path: Path, mark: bytes, name: str) -> None:
@@ -146,7 +150,8 @@ def _refuse_foreign(path: Path, mark: bytes, name: str) -> None:
         )  # fmt: skip
 
 
-def _print(calibration: Calibration, out: Path, picture: Path | None) -> None:
+def _print(calibration: Calibration, better: tuple[Engine, float] | None, out: Path, picture: Path | None) -> None:
+    from llm_perf_opt.planning.calibration.judge import BAD_RESIDUAL, describe_residuals, find_worst_residual
     from llm_perf_opt.planning.time.choose import describe_errors
     from llm_perf_opt.terminal import open_table_console, print_lines
     from llm_perf_opt.visualize.calibration_tables import coefficient_table, point_table
@@ -154,6 +159,11 @@ def _print(calibration: Calibration, out: Path, picture: Path | None) -> None:
     console = open_table_console()
     console.print(point_table(calibration).to_rich(), "", coefficient_table(calibration).to_rich(), sep="\n")
     print_lines(f"\n{calibration.name}: {describe_errors(calibration)}")
+    print_lines(describe_residuals(calibration))
+    if find_worst_residual(calibration) > BAD_RESIDUAL:
+        print_lines("THE FIT IS BAD: the form of this engine does not describe these times on this card.")
+    if better is not None:
+        print_lines(f"--engine {better[0]} fits them better: off by {100 * better[1]:.0f} % at most.")
     if calibration.undetermined:
         print_lines(
             f"not determined: {', '.join(calibration.undetermined)}; other numbers would fit as well. Measure calls in "

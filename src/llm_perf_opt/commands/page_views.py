@@ -109,6 +109,11 @@ class PageViews:
             If no page is given, or it is written in another way.
         """
         found = _PAGE.fullmatch(self.page or "")
-        if found is None:
-            raise WorkloadError("this is no page", place="--page", expected="WxH, as 1191x1684", found=self.page)
+        if found is None or not int(found[1]) or not int(found[2]):
+            raise WorkloadError(
+                "this is no page",
+                place="--page",
+                expected="WxH in pixels, each at least 1, as 1191x1684",
+                found=self.page,
+            )
         return int(found[1]), int(found[2])

@@ -63,7 +63,12 @@ PromptTokensOption = Annotated[
     int | None, typer.Option("--prompt-tokens", metavar="N", min=1, help="Of each prompt, beside its image.")
 ]
 ModeOption = Annotated[
-    list[str] | None, typer.Option("--mode", metavar="MODE", help="How pages are looked at; repeat, or say all.")
+    list[str] | None,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="How pages are looked at: gundam (the default), tiny, small, base, large or gundam-m; repeat, or all.",
+    ),
 ]
 CardOption = Annotated[
     list[str] | None, typer.Option("--card", metavar="ID|FILE", help="A card; repeat it. All shipped ones if left out.")
@@ -125,6 +130,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the plan as JSON
 
 
 def plan(
+    context: typer.Context,
     pages: PagesOption = None,
     workload: WorkloadOption = None,
     page: page_views.PageOption = None,
@@ -158,6 +164,7 @@ def plan(
 ) -> None:
     """Plan cards, batch and cost of a load of pages. Says what would help, and the settings of engines."""
     from llm_perf_opt.planning.document import to_document
+    from llm_perf_opt.planning.memory import UTILISATION_RULE
     from llm_perf_opt.planning.request import PlanRequest, plan_request
     from llm_perf_opt.reporting.folder import check_folder, write_folder
     from llm_perf_opt.terminal import print_lines, show_progress
@@ -166,6 +173,7 @@ def plan(
     if out is not None:
         check_extras()
         check_folder(out)
+    UTILISATION_RULE.check(gpu_memory_utilization, "--gpu-memory-utilization")
     request = PlanRequest(
         model=model,
         pages=pages,
@@ -197,13 +205,25 @@ def plan(
     with show_progress() as begin:
         found = plan_request(request, begin)
         if out is not None:
-            write_folder(out, render_files(found), command="plan")
+            write_folder(out, render_files(found, _list_given(context)), command="plan")
     if as_json:
         typer.echo(json.dumps(to_document(found), indent=1))
     else:
         _print(found)
         if out is not None:
             print_lines(f"wrote: {out}")
+
+
+def _list_given(context: typer.Context) -> list[tuple[str, str]]:
+    """Return the options that the user gave and that the plan hangs on, as they were given."""
+    given = []
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source, value = context.get_parameter_source(name), context.params.get(name)
+        if source is not None and source.name == "COMMANDLINE" and name not in ("out", "as_json"):
+            values = value if isinstance(value, list | tuple) else (value,)
+            given += [(parameter.opts[0], str(each).removesuffix(".0")) for each in values]
+    return given
 
 
 def _print(found: Plan) -> None:
@@ -217,6 +237,8 @@ def _print(found: Plan) -> None:
         f"{counted}. {plan_sentences.describe_choice_of_card(found)}\n\n"
         f"{plan_sentences.describe_waits(found)} {plan_sentences.describe_times(found)}\n"
     )
+    notes = (plan_sentences.describe_cutting(found), plan_sentences.describe_modes(found))
+    print_lines("".join(f"{note}\n" for note in notes if note))
     console.print(plan_tables.pages_table(found).to_rich(), "", sep="\n")
     if len(found.cards) > 1:
         console.print(plan_tables.cards_table(found).to_rich(), "", sep="\n")
@@ -229,4 +251,4 @@ def _print(found: Plan) -> None:
     )  # fmt: skip
     if (simulated := plan_tables.simulation_table(found)) is not None:
         console.print(simulated.to_rich(), "", sep="\n")
-    print_lines("\n\n".join(each.command for each in found.settings))
+    print_lines("\n\n".join(each.snippet for each in found.settings))

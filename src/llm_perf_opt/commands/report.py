@@ -222,20 +222,30 @@ def _print(run: AnalyticRun) -> None:
     assert prediction is not None  # build_report always gives one
     needs, gib = measure_memory(prediction), report_tables.format_gibibytes
     predicted, pages = run.report.predicted_total_time_ms, run.report.workload.num_pages
+    estimate = prediction.estimate
+    # The estimate leads where there is one, with its bound beside it.
+    total = f"{report_tables.format_time(predicted)} ms"
+    if estimate is not None:
+        request = estimate.stage("request")
+        total = (
+            f"{report_tables.format_time(request.time_ms)} ms estimated with {estimate.calibration}, at least "
+            f"{report_tables.format_time(request.bound_ms)} ms"
+        )
+        predicted = request.time_ms
     each = f", {report_tables.format_time(predicted / pages)} ms a page" if pages > 1 else ""
     print_lines(
         f"{run.report.workload.profile_id}{f', {pages} pages,' if pages > 1 else ''} on {prediction.hardware.name}: "
-        f"{report_tables.format_time(predicted)} ms{each} "
+        f"{total}{each} "
         f"({report_tables.describe_types(prediction)}, efficiency {prediction.efficiency:g})"
         f"{'' if needs[0].fits else '; it does not fit into the memory'}\n"
     )
+    if estimate is not None:
+        open_table_console().print(report_tables.estimate_table(estimate).to_rich(), sep="\n")
+        print_lines(f"with {estimate.description}\n\nThe roofline, at peak rates:\n")
     stages = report_tables.stage_table(prediction).select("stage", "time (ms)", "share", "moved", "limit")
     # The paths of modules are long: with one more column they would be folded in a terminal.
     top = report_tables.top_table(run.report, TOP_MODULES).select("module", "time (ms)", "share")
     open_table_console().print(stages.to_rich(), "", top.to_rich(), sep="\n")
-    if prediction.estimate is not None:
-        open_table_console().print("", report_tables.estimate_table(prediction.estimate).to_rich(), sep="\n")
-        print_lines(f"with {prediction.estimate.description}")
     card, calls = needs[0], run.report.workload.vision_batch_size
     print_lines(
         f"\nmemory: {gib(card.usable_bytes)} GiB usable ({gib(card.memory_bytes)} less a reserve of "

@@ -132,7 +132,11 @@ def read_record(
         return parse(read_text(path, limit_bytes=limit_bytes), record_type, extra_keys=extra_keys)
     except OSError as error:
         raise RecordError(f"the file cannot be read: {error.strerror}", place=str(path)) from error
-    except ValueError as error:  # not UTF-8, or a NUL in the path
+    except UnicodeDecodeError as error:
+        raise RecordError(
+            "the file cannot be read", place=str(path), expected="text in UTF-8", found="other bytes"
+        ) from error
+    except ValueError as error:  # a NUL in the path
         raise RecordError(f"the file cannot be read: {error}", place=str(path)) from error
     except RecordError as error:
         raise moved(error, f"{path}: ") from error

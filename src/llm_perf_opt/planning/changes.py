@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Literal, get_args
 
 from attrs import evolve, frozen
 
 from llm_perf_opt.data import HardwareSpec
 from llm_perf_opt.planning.bound import LIMITS
+from llm_perf_opt.planning.mix import PageMix
+from llm_perf_opt.planning.page_classes import PageClass
+from llm_perf_opt.planning.pages import ViewRule
 from llm_perf_opt.planning.search import BatchRow, CardPlan, plan_card
 from llm_perf_opt.planning.setup import Setup
+from modelmeter.model.page_views import find_page_views
 
 GIB = 2**30
 TERABYTE = 10**12
 PETAFLOP = 10**15
+_TENTH = 10
+
+
+Kind = Literal["serving", "card", "bit"]
+_KINDS: Final = get_args(Kind)
+
+_NARROW_BITS: Final = 8
+"""A width that engines and tools for quantisation have."""
 
 
 @frozen(kw_only=True)
@@ -24,6 +38,9 @@ class Change:
     ----------
     words
         What changed.
+    kind
+        Whether it is something that can be done to how pages are served, another card, or the smallest step of a
+        width, which says how much each bit counts.
     largest_batch
         The most pages that fit then.
     pages_per_second, bound_pages_per_second
@@ -35,6 +52,7 @@ class Change:
     """
 
     words: str
+    kind: Kind
     largest_batch: int
     pages_per_second: float | None
     bound_pages_per_second: float | None
@@ -46,8 +64,16 @@ class Change:
 
 
 def list_changes(plan: CardPlan) -> tuple[Change, ...]:
-    """Return what each change buys."""
-    return tuple(_compare(plan, words, plan_card(setup)) for words, setup in _list_setups(plan.setup))
+    """Return what each change buys: what can be done first, of each kind what gains most first."""
+    listed: tuple[tuple[Kind, Callable[[Setup], Iterator[tuple[str, Setup]]]], ...] = (
+        ("serving", _list_servings), ("card", _list_cards), ("bit", _list_bits),
+    )  # fmt: skip
+    found = [
+        _compare(plan, kind, words, plan_card(setup))
+        for kind, list_setups in listed
+        for words, setup in list_setups(plan.setup)
+    ]
+    return tuple(sorted(found, key=lambda each: (_KINDS.index(each.kind), -(each.gained_pages_per_second or 0.0))))
 
 
 def describe_time(row: BatchRow, mean_steps: float, items: str = "pages") -> dict[str, float]:
@@ -64,21 +90,74 @@ def describe_time(row: BatchRow, mean_steps: float, items: str = "pages") -> dic
     return {name: part for name, part in parts.items() if part > 0}
 
 
-def _list_setups(setup: Setup) -> Iterator[tuple[str, Setup]]:
+def _list_servings(setup: Setup) -> Iterator[tuple[str, Setup]]:
+    for name in ("kv_bits", "weight_bits"):
+        bits = setup.mix.model.bits[name]
+        if bits > _NARROW_BITS and (name != "kv_bits" or setup.memory.block_bytes):
+            yield f"{name} {_NARROW_BITS} instead of {bits}", setup.with_width(name, _NARROW_BITS)
+    if setup.mix.model.serving.prompt_stage is not None:
+        takes_all = any(each.logits_tokens > 1 for each in setup.mix.classes)
+        words = "logits of the last position only" if takes_all else "logits of all positions"
+        yield words, setup.with_logits(all_logits=not takes_all)
+    if any(each.output_tokens >= _TENTH for each in setup.mix.classes):
+        yield "a tenth fewer output tokens", evolve(setup, mix=_shorten(setup.mix))
+    serving = setup.mix.model.serving
+    if setup.mode in serving.modes and setup.cutting is not None and not serving.item_sizes:
+        least = float(setup.mix.list_amounts()["image_tokens"]["mean"])
+        for name, mode in serving.modes.items():
+            if name != setup.mode and not mode.is_cut:
+                mix = _look_whole(setup, name)
+                if mix.classes[0].image_tokens < least:
+                    yield f"mode {name} instead of {setup.mode}", evolve(setup, mode=name, mix=mix)
+
+
+def _shorten(mix: PageMix) -> PageMix:
+    """Return a mix with a tenth fewer output tokens of each page, rounded up."""
+    classes = (evolve(each, output_tokens=each.output_tokens - each.output_tokens // _TENTH) for each in mix.classes)
+    return evolve(mix, classes=_join(classes))
+
+
+def _look_whole(setup: Setup, mode: str) -> PageMix:
+    """Return a mix with every page as the one view of a mode, which does not hang on the sides of the page."""
+    model, cutting = setup.mix.model, setup.cutting
+    program = None if cutting is None else cutting.preprocessing
+    rule = ViewRule(views=find_page_views(model.model), mode=model.serving.find_mode(mode), preprocessing=program)
+    views = rule.make_cut()(1, 1)
+    tokens: int = model.evaluate(model.serving.image_tokens, **dict(views))
+    classes = (
+        evolve(
+            each,
+            views=views,
+            image_tokens=tokens,
+            seq_len=each.seq_len - each.image_tokens + tokens,
+            logits_tokens=1 if each.logits_tokens == 1 else each.logits_tokens - each.image_tokens + tokens,
+        )
+        for each in setup.mix.classes
+    )
+    return evolve(setup.mix, classes=_join(classes))
+
+
+def _join(classes: Iterable[PageClass]) -> tuple[PageClass, ...]:
+    """Return classes with those that became alike as one."""
+    counts: Counter[PageClass] = Counter()
+    for each in classes:
+        counts[evolve(each, count=1)] += each.count
+    return tuple(evolve(each, count=count) for each, count in counts.items())
+
+
+def _list_cards(setup: Setup) -> Iterator[tuple[str, Setup]]:
     card = setup.card
     yield "1 GiB of memory more", evolve(setup, card=_add_memory(card))
     faster = evolve(card, memory_bytes_per_second=card.memory_bytes_per_second + TERABYTE)
     yield "1 TB/s of memory more", evolve(setup, card=faster)
     yield f"1 PFLOP/s of {setup.dtype} more", evolve(setup, card=_add_rate(setup))
+
+
+def _list_bits(setup: Setup) -> Iterator[tuple[str, Setup]]:
     for name in ("weight_bits", "kv_bits", "activation_bits"):
         bits = setup.mix.model.bits[name]
         if bits > 1 and (name != "kv_bits" or setup.memory.block_bytes):
             yield f"{name} {bits - 1} instead of {bits}", setup.with_width(name, bits - 1)
-    if setup.mix.model.serving.prompt_stage is None:
-        return
-    takes_all = any(each.logits_tokens > 1 for each in setup.mix.classes)
-    words = "logits of the last position only" if takes_all else "logits of all positions"
-    yield words, setup.with_logits(all_logits=not takes_all)
 
 
 def _add_memory(card: HardwareSpec) -> HardwareSpec:
@@ -95,11 +174,12 @@ def _add_rate(setup: Setup) -> HardwareSpec:
     return evolve(card, tensor_flops_per_second={**card.tensor_flops_per_second, name: peak + PETAFLOP})
 
 
-def _compare(plan: CardPlan, words: str, changed: CardPlan) -> Change:
+def _compare(plan: CardPlan, kind: Kind, words: str, changed: CardPlan) -> Change:
     before = None if plan.chosen is None else plan.chosen.state
     after = None if changed.chosen is None else changed.chosen.state
     return Change(
         words=words,
+        kind=kind,
         largest_batch=changed.largest_batch,
         pages_per_second=None if after is None else after.pages_per_second,
         bound_pages_per_second=None if after is None else after.bound_pages_per_second,

@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.planning.changes import Change
+from llm_perf_opt.planning.cutting import Cutting
 from llm_perf_opt.planning.evaluation import simplify
 from llm_perf_opt.planning.mix import PageMix
 from llm_perf_opt.planning.plan import Plan
@@ -23,7 +24,7 @@ def to_document(plan: Plan) -> Document:
     setup = plan.chosen.setup
     return {
         "model": setup.mix.model.model,
-        "pages": describe_mix(setup.mix, setup.mode),
+        "pages": describe_mix(setup.mix, setup.mode) | describe_cutting(setup.cutting),
         "limits": {
             "pages_per_second": setup.limits.pages_per_second,
             "max_latency_seconds": setup.limits.max_latency_seconds,
@@ -43,7 +44,10 @@ def to_document(plan: Plan) -> Document:
             "cache_tokens": exact(plan.fit.cache_tokens),
             "cache_tokens_at_start": exact(setup.memory.cache_tokens),
         },
-        "settings": {each.engine: {"options": dict(each.options), "command": each.command} for each in plan.settings},
+        "settings": {
+            each.engine: {"options": dict(each.options), "command": each.command, "notes": list(each.notes)}
+            for each in plan.settings
+        },
         "simulation": None if plan.under_load is None else _describe_simulation(plan.under_load, setup),
         "margin": None
         if plan.margin is None
@@ -93,6 +97,18 @@ def describe_mix(mix: PageMix, mode: str) -> Document:
             for name, values in mix.list_amounts().items()
         },
         "mean_context_of_a_step": exact(mix.mean_context),
+    }
+
+
+def describe_cutting(cutting: Cutting | None) -> Document:
+    """Return where the pages are from, and by which program they were cut."""
+    if cutting is None:
+        return {}
+    return {
+        "source": cutting.source,
+        "preprocessing": cutting.preprocessing,
+        "preprocessing_is_chosen": cutting.is_chosen,
+        "pages_cut_otherwise": {program: exact(count) for program, count in cutting.cut_otherwise.items()},
     }
 
 
@@ -165,6 +181,7 @@ def _bound_dollars(plan: CardPlan) -> float | None:
 def _describe_change(change: Change, setup: Setup) -> Document:
     return {
         "change": change.words,
+        "kind": change.kind,
         "largest_batch": exact(change.largest_batch),
         "gained_batch": exact(change.gained_batch),
         "pages_per_second": estimated(change.pages_per_second, change.bound_pages_per_second, setup),

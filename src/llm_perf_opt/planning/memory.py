@@ -23,7 +23,7 @@ BLOCK_TOKENS: Final = 16
 MOST_SEQUENCES: Final = 2**20
 """Beyond any engine."""
 
-_PART = rules.FieldRule(
+UTILISATION_RULE = rules.FieldRule(
     expected="a number above 0, at most 1",
     accepts=lambda value: type(value) is float and 0 < value <= 1,
     schema={"type": "number"},
@@ -50,7 +50,7 @@ class EngineMemory:
 
     card: HardwareSpec
     mix: PageMix
-    utilisation: float = field(default=UTILISATION, converter=rules.as_float, validator=_PART)
+    utilisation: float = field(default=UTILISATION, converter=rules.as_float, validator=UTILISATION_RULE)
     reserve: MemoryReserve = COMMON_RESERVE
     block_tokens: int = field(default=BLOCK_TOKENS, validator=rules.whole_number(1))
 

@@ -35,6 +35,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 _LIMITS: Final = {
     "width": LARGEST_SIDE, "height": LARGEST_SIDE, "output_tokens": MOST_TOKENS, "count": LARGEST_COUNT,
 }  # fmt: skip
+_OTHER_SEPARATORS: Final = ";\t|"
 _MOST_DIGITS: Final = 18
 _LONGEST_LINE: Final = 2**16
 _REMEMBERED: Final = 2**17
@@ -184,7 +185,9 @@ def open_csv(path: str | os.PathLike[str]) -> Iterator[TextIO]:
             yield file
     except OSError as error:
         raise RecordError("the pages cannot be read", place=str(path), found=describe_failure(error)) from None
-    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+    except UnicodeDecodeError:
+        raise RecordError("this is no CSV", place=str(path), expected="text in UTF-8", found="other bytes") from None
+    except (csv.Error, ValueError) as error:
         raise RecordError("this is no CSV", place=str(path), found=str(error)) from None
 
 
@@ -212,9 +215,11 @@ def find_columns(header: list[str], path: str, known: Mapping[str, tuple[str, ..
     for place, name in enumerate(names):
         column = next((column for column, each in known.items() if name in each), None)
         if column is None or column in places:
+            separators = [mark for mark in _OTHER_SEPARATORS if len(header) == 1 and mark in header[0]]
             raise RecordError(
                 "a column has a name that means nothing here" if column is None else "a column is there twice",
                 place=f"{path}: row 1", expected=expect_columns(known), found=header[place],
+                remedy="separate columns with commas" if separators else "",
             )  # fmt: skip
         places[column] = place
     missing = [column for column in known if column not in places and column != "count"]

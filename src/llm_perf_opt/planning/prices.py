@@ -12,6 +12,8 @@ from attrs import field, frozen
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.data.serialization import read_record
+from llm_perf_opt.errors import RecordError
+from llm_perf_opt.hardware import list_hardware
 from llm_perf_opt.library import LARGEST_RECORD_BYTES
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.suggestions import unknown_name
@@ -23,7 +25,7 @@ USD_PER_HOUR = rules.FieldRule(
 )
 _MOST: Final = 1e9
 
-_NAMED: Final = re.compile(r"(?P<card>[A-Za-z0-9][A-Za-z0-9._-]*)=(?P<price>[0-9.eE+-]+)")
+_NAMED: Final = re.compile(r"(?P<card>[A-Za-z0-9][A-Za-z0-9._-]*)=(?P<price>.*)")
 _PACKAGE: Final = "llm_perf_opt.planning.price_books"
 
 
@@ -78,6 +80,12 @@ class PriceBook:
         converter=rules.as_tuple, validator=rules.sequence(rules.record(CardPrice), key="card")
     )
 
+    def __attrs_post_init__(self) -> None:
+        if not self.prices:
+            raise RecordError(
+                "there are no prices", place="prices", expected="at least one price of a card", found="an empty list"
+            )
+
     def by_card(self) -> Mapping[str, CardPrice]:
         """Return the prices by the id of the card."""
         return {price.card: price for price in self.prices}
@@ -115,7 +123,7 @@ def find_prices(options: Iterable[str], cards: Iterable[str]) -> dict[str, CardP
     UnknownNameError
         If one names a card that is not among them.
     RecordError
-        As :func:`read_price_book`.
+        As :func:`read_price_book`, or if a book has a price of a card that is neither shipped nor planned with.
     """
     known = list(cards)
     options = list(options)
@@ -132,6 +140,10 @@ def find_prices(options: Iterable[str], cards: Iterable[str]) -> dict[str, CardP
             found |= {card: _state(card, option, option) for card in known}
         else:
             book = read_price_book(option).by_card()
+            for card in book:
+                if card not in known and card not in list_hardware():
+                    error = unknown_name("card", card, sorted({*known, *list_hardware()}))
+                    raise RecordError(error.problem, place=f"{option}: prices", found=card, remedy=error.remedy)
             found |= {card: price for card, price in book.items() if card in known}
     return found
 
@@ -143,7 +155,7 @@ def _state(card: str, text: str, option: str) -> CardPrice:
         dollars = 0.0
     if not USD_PER_HOUR.accepts(dollars):
         raise WorkloadError(
-            "this is no price", place="--price",
+            f"{text or 'nothing'} is no price", place="--price",
             expected="dollars an hour above 0, as 1.69, card=1.69, or the file of a price book", found=option,
         )  # fmt: skip
     return CardPrice(card=card, usd_per_hour=dollars, source="given with --price")

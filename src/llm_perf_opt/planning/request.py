@@ -2,60 +2,39 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
-from llm_perf_opt.data import HardwareSpec, OCRWorkloadProfile, rules
+from llm_perf_opt.data import HardwareSpec, rules
 from llm_perf_opt.data.hardware import COMMON_RESERVE, DTYPE_BITS, PRECISION, Float32MatmulPrecision
 from llm_perf_opt.data.rationals import Rational, parse_bits
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.hardware import find_hardware, list_hardware
 from llm_perf_opt.planning.bound import Rates
 from llm_perf_opt.planning.evaluation import ServedModel
-from llm_perf_opt.planning.items import read_items
 from llm_perf_opt.planning.memory import MOST_SEQUENCES, UTILISATION
-from llm_perf_opt.planning.mix import PageMix, make_mix
-from llm_perf_opt.planning.page_classes import PageClass
-from llm_perf_opt.planning.pages import Page, PageClasses, ViewRule, group_pages, read_pages
 from llm_perf_opt.planning.parallel import Degrees
 from llm_perf_opt.planning.plan import Plan, make_plan
 from llm_perf_opt.planning.prices import find_prices
+from llm_perf_opt.planning.requested_pages import PagesRequest, find_mixes
 from llm_perf_opt.planning.setup import HEADROOM, Limits, Setup, reserve_gib
 from llm_perf_opt.planning.simulation import Load
 from llm_perf_opt.planning.time import choose_calibration
-from llm_perf_opt.profiles import find_profile
-from modelmeter.model.page_views import find_page_views
-from modelmeter.model.registry import DEFAULT
-from modelmeter.model.serving import Serving
 from modelmeter.support.errors import WorkloadError
 
 SECONDS_PER_DAY = 86_400
-DEFAULT_SIDES = (1191, 1684)
-"""A4 at 144 pixels an inch."""
-
-ALL_MODES = "all"
-
 _LEAST, _MOST = 1e-9, 1e12
 """Of limits: what is planned with them, such as the same with longer times, stays far from the ends of floats."""
 
 
 @frozen(kw_only=True)
-class PlanRequest:
-    """What is asked for; what is None was left out.
+class PlanRequest(PagesRequest):
+    """What is asked for, beside the pages; what is None was left out.
 
     Parameters
     ----------
-    model
-        The name of a registered model.
-    pages, workload, page
-        The CSV of the pages, the id or file of a workload, or the sides of a page: one of them; else an A4 page.
-    output_tokens, prompt_tokens
-        Of the page of ``page``, and of each prompt beside its image.
-    modes, preprocessing
-        The ways to look at pages, and the vendor's program that cuts them.
     cards
         Ids or files; all shipped ones that have the type if there are none.
     pages_per_day, pages_per_second, max_latency_seconds, max_sequences
@@ -70,22 +49,12 @@ class PlanRequest:
         What chooses a calibration; None for bounds.
     dtype, bits, float32_matmul_precision
         The type that is computed in, and as text the widths that are stored in where they are others.
-    logits
-        ``last`` or ``all`` positions of a prompt.
     reserve_gib, utilisation
         Of the memory.
     burstiness, seed
         Of arrivals, if they are to be simulated.
     """
 
-    model: str = DEFAULT
-    pages: str | os.PathLike[str] | None = None
-    workload: str | None = None
-    page: tuple[int, int] | None = None
-    output_tokens: int | None = None
-    prompt_tokens: int | None = None
-    modes: tuple[str, ...] = ()
-    preprocessing: str | None = None
     cards: tuple[str, ...] = ()
     pages_per_day: float | None = None
     pages_per_second: float | None = None
@@ -99,7 +68,6 @@ class PlanRequest:
     dtype: str = field(default="bfloat16", validator=rules.choice(*DTYPE_BITS))
     bits: Mapping[str, str | None] = field(factory=dict)
     float32_matmul_precision: Float32MatmulPrecision = field(default="highest", validator=PRECISION)
-    logits: str = field(default="last", validator=rules.choice("last", "all"))
     reserve_gib: float | None = None
     utilisation: float = UTILISATION
     burstiness: float | None = None
@@ -118,7 +86,7 @@ def plan_request(request: PlanRequest, begin: Callable[[str], object] = lambda _
     load = _find_load(request, limits)
     model = ServedModel(model=request.model, bits=_find_bits(request), degrees=_find_degrees(request))
     begin("read the pages")
-    mixes = _find_mixes(request, model)
+    mixes = find_mixes(request, model)
     cards, left_out = _find_cards(request)
     prices = find_prices(request.prices, [card.hardware_id for card in cards])
     reserve = COMMON_RESERVE if request.reserve_gib is None else reserve_gib(request.reserve_gib)
@@ -134,9 +102,10 @@ def plan_request(request: PlanRequest, begin: Callable[[str], object] = lambda _
             reserve=reserve,
             price=prices.get(card.hardware_id),
             limits=limits,
+            cutting=cutting,
         )
         for card in cards
-        for mode, mix in mixes.items()
+        for mode, (mix, cutting) in mixes.items()
     ]
     return make_plan(setups, left_out=left_out, load=load, begin=begin)
 
@@ -211,86 +180,3 @@ def _find_cards(request: PlanRequest) -> tuple[list[HardwareSpec], dict[str, str
     if not cards:
         raise WorkloadError("no shipped card can be planned with", place="--card", found=next(iter(left_out.values())))
     return cards, left_out
-
-
-def _find_mixes(request: PlanRequest, model: ServedModel) -> dict[str, PageMix]:
-    given = [
-        option
-        for option, value in (("--pages", request.pages), ("--workload", request.workload), ("--page", request.page))
-        if value is not None
-    ]
-    if len(given) > 1:
-        raise WorkloadError("the pages are given twice", place=given[0], found=" and ".join(given))
-    if request.output_tokens is not None and given[:1] in (["--pages"], ["--workload"]):
-        raise WorkloadError("the output of the pages is known already", place="--output-tokens", found=given[0])
-    if request.workload is not None and not model.serving.item_sizes:
-        return _make_workload(request, model, request.workload)
-    serving = model.serving
-    output_tokens = request.output_tokens or serving.output_tokens
-    names = list(serving.modes) if ALL_MODES in request.modes else list(request.modes) or list(serving.modes)[:1]
-    if serving.item_sizes:
-        _refuse_pages(request, serving)
-        classes = (
-            PageClasses({(tuple(sorted(serving.item_sizes.items())), output_tokens): 1})
-            if request.pages is None
-            else read_items(request.pages, serving)
-        )
-        mix = make_mix(model, classes)
-        mix.check_sizes()
-        return {serving.find_mode(name).name: mix for name in names}
-    views, program = find_page_views(request.model), request.preprocessing or serving.preprocessing
-    view_rules = [ViewRule(views=views, mode=serving.find_mode(name), preprocessing=program) for name in names]
-    if request.pages is not None:
-        groups = group_pages(read_pages(request.pages), view_rules)
-    else:
-        width, height = request.page or DEFAULT_SIDES
-        groups = group_pages([Page(width, height, output_tokens)], view_rules)
-    return {
-        name: make_mix(model, group, prompt_tokens=request.prompt_tokens, all_logits=request.logits == "all")
-        for name, group in zip(names, groups, strict=True)
-    }
-
-
-def _refuse_pages(request: PlanRequest, serving: Serving) -> None:
-    """Refuse what is said of pages, to a model that is given its sizes as they are."""
-    for option, value in (("--page", request.page), ("--workload", request.workload),
-                          ("--preprocessing", request.preprocessing), ("--prompt-tokens", request.prompt_tokens),
-                          ("--logits", request.logits == "all")):  # fmt: skip
-        if value:
-            raise WorkloadError(
-                "this model does not look at pages", place=option,
-                expected=f"--pages FILE.csv with {', '.join(serving.item_sizes)} and {serving.steps}",
-            )  # fmt: skip
-
-
-def _make_workload(request: PlanRequest, model: ServedModel, workload: str) -> dict[str, PageMix]:
-    """Return the mix of a workload profile, which says itself how its pages are looked at."""
-    for option, value in (("--mode", request.modes), ("--preprocessing", request.preprocessing),
-                          ("--prompt-tokens", request.prompt_tokens)):  # fmt: skip
-        if value:
-            raise WorkloadError("the workload says that itself", place=option, found=f"--workload {workload}")
-    profile: OCRWorkloadProfile = find_profile(workload)
-    if profile.vision_batch_size != 1:
-        raise WorkloadError(
-            "a server looks at one page at a time", place=f"{profile.profile_id}: vision_batch_size", expected=1,
-            found=profile.vision_batch_size,
-        )  # fmt: skip
-    stated = profile.seq_len if request.logits == "all" else profile.logits_tokens or 1
-    width, height = profile.tile_grid
-    sizes = {
-        "base_size": profile.view_size,
-        "image_size": profile.image_size,
-        "num_width_tiles": width,
-        "num_height_tiles": height,
-        "images_per_prompt": profile.images_per_prompt,
-    }
-    views = tuple(sorted(sizes.items()))
-    page = PageClass(
-        views=views,
-        image_tokens=model.evaluate(model.serving.image_tokens, **sizes),
-        seq_len=profile.seq_len,
-        logits_tokens=stated,
-        output_tokens=profile.max_new_tokens,
-        count=profile.num_pages,
-    )
-    return {profile.profile_id: PageMix(model=model, classes=(page,))}

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
+from llm_perf_opt.data.hardware import DTYPE_BITS
+from llm_perf_opt.planning.engine_notes import CHECKPOINT, find_engine_dtype, holds_fp8_cache, list_notes
 from llm_perf_opt.planning.search import CardPlan
 from llm_perf_opt.planning.setup import Setup
 from modelmeter.support.errors import WorkloadError
 
-_EIGHT_BITS = 8
+_VLLM_CACHE, _SGLANG_CACHE = "fp8", "fp8_e4m3"
 _FRACTION_DIGITS = 3
 
 
@@ -35,11 +37,19 @@ class EngineSettings:
         What it is given, in order.
     command
         The same as a line for a shell.
+    notes
+        What the command does not say, and the plan holds only with.
     """
 
     engine: str
     options: tuple[tuple[str, str], ...]
     command: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def snippet(self) -> str:
+        """The notes as comments, and the command."""
+        return "\n".join([*(f"# {note}" for note in self.notes), self.command])
 
 
 @frozen(kw_only=True)
@@ -119,23 +129,32 @@ def list_settings(plan: CardPlan) -> tuple[EngineSettings, ...]:
         If the plan has none.
     """
     fit, batch, setup = find_fit(plan), _find_batch(plan), plan.setup
-    repository = setup.mix.model.serving.repository
-    if repository is None:
+    published = setup.mix.model.serving.repository
+    if published is None:
         return ()
+    is_published = setup.mix.model.bits["weight_bits"] == DTYPE_BITS[find_engine_dtype(setup.dtype)]
+    # What is planned is not what the published checkpoint is: the name of that would start something else.
+    repository = published if is_published else CHECKPOINT
     vllm = tuple(_list_vllm(setup, fit, batch))
     sglang = tuple(_list_sglang(setup, fit, batch))
     return (
-        EngineSettings(engine="vLLM", options=vllm, command=_join(f"vllm serve {repository}", vllm)),
+        EngineSettings(
+            engine="vLLM",
+            options=vllm,
+            command=_join(f"vllm serve {repository}", vllm),
+            notes=list_notes(setup, "vLLM", _VLLM_CACHE),
+        ),
         EngineSettings(
             engine="SGLang",
             options=sglang,
             command=_join(f"python -m sglang.launch_server --model-path {repository}", sglang),
+            notes=list_notes(setup, "SGLang", _SGLANG_CACHE),
         ),
     )
 
 
 def _list_vllm(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]]:
-    yield "--dtype", setup.dtype
+    yield "--dtype", find_engine_dtype(setup.dtype)
     yield "--gpu-memory-utilization", f"{setup.utilisation:g}"
     yield "--max-num-seqs", str(batch)
     yield "--max-model-len", str(fit.longest)
@@ -145,8 +164,8 @@ def _list_vllm(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]]:
     if setup.mix.model.degrees.expert > 1:
         yield "--enable-expert-parallel", ""
     yield "--block-size", str(fit.block_tokens)
-    if setup.mix.model.bits["kv_bits"] == _EIGHT_BITS:
-        yield "--kv-cache-dtype", "fp8"
+    if holds_fp8_cache(setup):
+        yield "--kv-cache-dtype", _VLLM_CACHE
     yield "--limit-mm-per-prompt", "'{\"image\": 1}'"
     # Each page is another one: nothing of it is asked for again.
     yield "--no-enable-prefix-caching", ""
@@ -158,7 +177,7 @@ def _list_sglang(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]
     # Its static part is weights and cache; what is left beside it has to hold activations and the reserve.
     static = memory.usable_bytes - memory.measure_peak(batch)
     part = math.floor(static * 10**_FRACTION_DIGITS / memory.card.visible_bytes) / 10**_FRACTION_DIGITS
-    yield "--dtype", setup.dtype
+    yield "--dtype", find_engine_dtype(setup.dtype)
     yield "--mem-fraction-static", f"{part:.{_FRACTION_DIGITS}f}"
     yield "--max-running-requests", str(batch)
     yield "--context-length", str(fit.longest)
@@ -168,8 +187,8 @@ def _list_sglang(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]
     if setup.mix.model.degrees.expert > 1:
         yield "--ep-size", str(setup.mix.model.degrees.expert)
     yield "--page-size", str(fit.block_tokens)
-    if setup.mix.model.bits["kv_bits"] == _EIGHT_BITS:
-        yield "--kv-cache-dtype", "fp8_e4m3"
+    if holds_fp8_cache(setup):
+        yield "--kv-cache-dtype", _SGLANG_CACHE
     yield "--disable-radix-cache", ""
 
 

@@ -12,6 +12,7 @@ from llm_perf_opt.data.hardware import COMMON_RESERVE, Float32MatmulPrecision
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.planning.bound import Rates
+from llm_perf_opt.planning.cutting import Cutting
 from llm_perf_opt.planning.memory import BLOCK_TOKENS, MOST_SEQUENCES, UTILISATION, EngineMemory
 from llm_perf_opt.planning.mix import PageMix, name_percentile
 from llm_perf_opt.planning.prices import CardPrice
@@ -91,6 +92,8 @@ class Setup:
         What the card costs; None if that is not known.
     limits
         What is to be met.
+    cutting
+        Where the pages are from, and how they were cut, if that is known.
     """
 
     card: HardwareSpec
@@ -104,6 +107,7 @@ class Setup:
     block_tokens: int = BLOCK_TOKENS
     price: CardPrice | None = None
     limits: Limits = Limits()
+    cutting: Cutting | None = None
 
     @cached_property
     def memory(self) -> EngineMemory:

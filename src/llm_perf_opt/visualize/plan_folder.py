@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from llm_perf_opt.planning.document import to_document
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.search import CardPlan
 from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
-from llm_perf_opt.visualize import plan_sentences, plan_tables
+from llm_perf_opt.visualize import plan_question, plan_sentences, plan_tables
 from modelmeter.support.errors import OutputError
 
 PAGE: Final = "plan.md"
@@ -26,7 +26,12 @@ _STYLE: Final[Any] = {
     "figure.dpi": 100, "savefig.dpi": 200,
 }  # fmt: skip
 _LINE: Final[Any] = {"markersize": 3.5, "linewidth": 1.2}
-_MARKERS: Final = "osD^vx+*<>ph"
+_COLOURS: Final = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
+"""Told apart by people who see colours differently, too (Okabe and Ito, 2008)."""
+
+_MARKERS: Final = "osD^vP"
+MOST_DRAWN: Final = len(_COLOURS)
+"""More lines than these are not told apart."""
 
 
 def check_extras() -> None:
@@ -45,10 +50,18 @@ def check_extras() -> None:
         ) from None
 
 
-def render_files(plan: Plan) -> dict[str, str | bytes]:
-    """Return the page, the pictures and the numbers by path below a folder; the same bytes on every run."""
+def render_files(plan: Plan, options: Sequence[tuple[str, str]] = ()) -> dict[str, str | bytes]:
+    """Return the page, the pictures and the numbers by path below a folder; the same bytes on every run.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    options
+        What was given on the command line, by name, for the page.
+    """
     files: dict[str, str | bytes] = {
-        PAGE: render_page(plan),
+        PAGE: render_page(plan, options),
         "plan.json": json.dumps(to_document(plan), indent=1, ensure_ascii=False) + "\n",
         "batches.csv": _write_batches(plan),
     }
@@ -57,20 +70,26 @@ def render_files(plan: Plan) -> dict[str, str | bytes]:
     return files
 
 
-def render_page(plan: Plan) -> str:
+def render_page(plan: Plan, options: Sequence[tuple[str, str]] = ()) -> str:
     """Return the plan as Markdown."""
     mix, names = plan.chosen.setup.mix, plan.chosen.setup.mix.model.serving
+    prices = plan_question.price_table(plan)
     parts = [
         "# Plan",
+        plan_question.answer_table(plan).to_markdown(),
         plan_sentences.describe_choice_of_card(plan),
         plan_sentences.describe_waits(plan),
         plan_sentences.describe_times(plan),
+        *filter(None, (plan_sentences.describe_cutting(plan), plan_sentences.describe_modes(plan))),
+        "## What was asked for",
+        plan_question.question_table(plan, options).to_markdown(),
         f"## {names.items.capitalize()}",
         f"{mix.num_pages:,} {names.items if mix.num_pages > 1 else names.item}, each as it costs alone:",
         plan_tables.pages_table(plan).to_markdown(),
         "## Cards",
         plan_tables.cards_table(plan).to_markdown(),
         *(f"{card} is left out: {reason}." for card, reason in plan.left_out.items()),
+        *(["Prices:", prices.to_markdown()] if prices.rows else []),
         f"## {names.items.capitalize()} in flight",
         f"On the {plan.chosen.setup.card.name}:",
         plan_tables.batches_table(plan.chosen).to_markdown(),
@@ -86,7 +105,7 @@ def render_page(plan: Plan) -> str:
         parts += ["## Under load", simulated.to_markdown()]
     parts += ["## Memory and settings" if plan.settings else "## Memory", plan_tables.memory_table(plan).to_markdown()]
     for each in plan.settings:
-        parts += [f"{each.engine}:", f"```bash\n{each.command}\n```"]
+        parts += [f"{each.engine}:", f"```bash\n{each.snippet}\n```"]
     return "\n\n".join(parts) + "\n"
 
 
@@ -128,6 +147,32 @@ def _list_points(card: CardPlan, name: str, *, is_bound: bool) -> list[tuple[flo
     return points
 
 
+def list_drawn(plan: Plan) -> list[CardPlan]:
+    """Return the chosen card and the cheapest others, as many as a picture tells apart."""
+    others = [card for card in plan.cards if card is not plan.chosen and card.chosen is not None]
+    others.sort(
+        key=lambda card: (card.usd_per_million_pages is None, card.usd_per_million_pages or 0.0, card.num_cards)
+    )
+    return [plan.chosen, *others[: MOST_DRAWN - 1]]
+
+
+def _mark_question(axes: Any, plan: Plan, name: str) -> None:
+    """Draw the limit, the load of a card, and the chosen point."""
+    setup, row = plan.chosen.setup, plan_sentences.find_row(plan.chosen)
+    limits, line = setup.limits, {"color": "#555555", "linewidth": 1, "linestyle": "--"}
+    if name == "throughput" and limits.max_latency_seconds is not None:
+        axes.axvline(limits.max_latency_seconds, label=f"limit: {limits.max_latency_seconds:g} s", **line)
+    if name == "throughput" and limits.pages_per_second is not None:
+        part = limits.pages_per_second * setup.cards_per_model / plan.chosen.num_cards
+        axes.axhline(part, label=f"load of each of {plan.chosen.num_cards:,} chosen", **{**line, "linestyle": "-."})
+    place = (row.latency[LATENCY_PERCENTILE], row.state.pages_per_second)
+    if name == "cost":
+        if row.usd_per_million_pages is None:
+            return
+        place = (float(row.batch_size), row.usd_per_million_pages)
+    axes.plot(*place, label="chosen", marker="*", markersize=13, color="#f0e442", markeredgecolor="black", linestyle="")
+
+
 def _draw(plan: Plan) -> Iterator[tuple[str, bytes]]:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -142,14 +187,15 @@ def _draw(plan: Plan) -> Iterator[tuple[str, bytes]]:
             figure = Figure(figsize=(6.3, 4.2), layout="constrained")
             FigureCanvasAgg(figure)
             axes = figure.subplots()
-            for place, card in enumerate(plan.cards):
-                colour, marker = f"C{place % 10}", _MARKERS[place % len(_MARKERS)]
+            for place, card in enumerate(list_drawn(plan)):
+                colour, marker = _COLOURS[place], _MARKERS[place]
                 points, bounds = (_list_points(card, name, is_bound=is_bound) for is_bound in (False, True))
                 if points:
                     label = f"{card.setup.card.hardware_id}, {card.setup.mode}"
                     axes.plot(*zip(*points, strict=True), label=label, color=colour, marker=marker, **_LINE)
                 if points != bounds:
                     axes.plot(*zip(*bounds, strict=True), color=colour, linestyle=":", linewidth=1)
+            _mark_question(axes, plan, name)
             for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
                 scale("log")
                 axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -161,7 +207,9 @@ def _draw(plan: Plan) -> Iterator[tuple[str, bytes]]:
                 else f"{names.items} in flight"
             )
             axes.set_ylabel(
-                f"{names.items} a second on one card" if name == "throughput" else f"$ per million {names.items}"
+                f"{names.items} a second on one card"
+                if name == "throughput"
+                else f"$ per million {names.items}, full cards"
             )
             axes.set_title(title.format(items=names.items), fontsize=10)
             figure.legend(loc="outside lower center", ncols=3, fontsize=7)

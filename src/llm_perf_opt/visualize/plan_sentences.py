@@ -9,6 +9,8 @@ from llm_perf_opt.planning.time import describe_choice
 from llm_perf_opt.visualize.plan_tables import find_names, format_number
 
 SECONDS_PER_DAY = 86_400
+MOST_CHANGES = 3
+"""That the answer names; the table has all."""
 
 
 def describe_choice_of_card(plan: Plan) -> str:
@@ -122,6 +124,35 @@ def _describe_dollars(card: CardPlan, row: BatchRow) -> str:
     return f"{words}. At {price.usd_per_hour:g} $ an hour ({price.source}{when})."
 
 
+def describe_cutting(plan: Plan) -> str:
+    """Return by which program pages were cut, and for how many of them it matters: a sentence, or nothing."""
+    cutting, total = plan.chosen.setup.cutting, plan.chosen.setup.mix.num_pages
+    if cutting is None or cutting.preprocessing is None:
+        return ""
+    words = f"Pages are cut by the vendor's program for {cutting.preprocessing}"
+    if cutting.is_chosen:
+        return f"{words}, as asked for."
+    matters = ", ".join(f"{program} cuts {count:,} of {total:,}" for program, count in cutting.cut_otherwise.items())
+    if not matters:
+        return f"{words}; no other one cuts any of them otherwise."
+    return f"{words}, as none is named; {matters} otherwise: say which one with --preprocessing."
+
+
+def describe_modes(plan: Plan) -> str:
+    """Return what fewer image tokens may cost, where modes were compared: a sentence, or nothing."""
+    looks_at_pages = not plan.chosen.setup.mix.model.serving.item_sizes
+    if not looks_at_pages or len({card.setup.mode for card in plan.cards}) < 2:
+        return ""
+    fewest = float(plan.chosen.setup.mix.list_amounts()["image_tokens"]["mean"])
+    most = max(float(card.setup.mix.list_amounts()["image_tokens"]["mean"]) for card in plan.cards)
+    if fewest == most:
+        return ""
+    return (
+        f"Mode {plan.chosen.setup.mode} is the cheapest with {fewest:,.0f} image tokens a page of up to {most:,.0f} in "
+        "other modes: small print may be illegible with fewer, and no accuracy is modelled here."
+    )
+
+
 def describe_waits(plan: Plan) -> str:
     """Return what the time is spent on, and what keeps the batch from being larger."""
     parts = sorted(plan.waits.items(), key=lambda item: -item[1])
@@ -138,12 +169,20 @@ def describe_waits(plan: Plan) -> str:
 
 
 def describe_best_change(plan: Plan) -> str:
-    """Return which change of the card, and which of what is stored, gains most: a sentence, or nothing."""
-    gains = [(change.gained_pages_per_second or 0.0, change.words) for change in plan.changes]
-    stored = [(gain, words) for gain, words in gains if "_bits" in words or words.startswith("logits")]
-    best = [max((pair for pair in gains if pair not in stored), default=None), max(stored, default=None)]
-    words = [f"{words} ({gain:+.3g} {find_names(plan).items}/s)" for gain, words in filter(None, best) if gain > 0]
-    return f" Most is gained by {', and without another card by '.join(words)}." if words else ""
+    """Return what gains most of what can be done, ranked, and which change of the card: a sentence, or nothing."""
+    gains = [(change.gained_pages_per_second or 0.0, change) for change in plan.changes]
+    best = [(gain, change) for gain, change in gains if gain > 0 and change.kind == "card"]
+    done = [(gain, change) for gain, change in gains if gain > 0 and change.kind == "serving"]
+    words = [f"{change.words} ({gain:+.3g} {find_names(plan).items}/s)" for gain, change in best[:1]]
+    modes = [pair for pair in done if pair[1].words.startswith("mode ")]
+    done = [pair for pair in done if pair not in modes[1:]]  # of modes the quickest; others are in the table
+    if done:
+        ranked = ", ".join(
+            f"{change.words} ({gain:+.3g}{', legibility not modelled' if change.words.startswith('mode ') else ''})"
+            for gain, change in done[:MOST_CHANGES]
+        )
+        words.append(f"without another card by {ranked}")
+    return f" Most is gained by {', and '.join(words)}." if words else ""
 
 
 def describe_times(plan: Plan) -> str:

@@ -18,6 +18,9 @@ from command_line import Run, assert_refused, list_files, run_apart
 from planned import draw_pages, make_pages_mix, write_csv
 
 from llm_perf_opt.planning.pages import Page
+from llm_perf_opt.planning.request import PlanRequest, plan_request
+from llm_perf_opt.visualize.plan_folder import MOST_DRAWN, list_drawn
+from modelmeter.model.serving import find_serving
 
 LOAD = ("--card", "h100-sxm", "--card", "l4", "--pages-per-day", "200000", "--max-latency", "60")
 
@@ -207,10 +210,32 @@ def test_files_are_the_same_on_every_run(run: Run, pages: Path, tmp_path: Path) 
     assert {f"pictures/{name}.{suffix}" for name in ("throughput", "cost") for suffix in ("svg", "png")} <= files.keys()
     page = files["plan.md"].decode()
     assert "## What would help" in page
+    # The answer before all else, then the question, with the options as they were typed.
+    head = page.partition("## Pages\n")[0]
+    for words in (
+        "| cards (estimated) | ", "| $ a day (estimated) | ", "| limit kept with full batches | yes |",
+        "| limit kept in the simulation | ", "| limit on latency | 60 s |",
+        f"of {pages} |", "| preprocessing | serving |",
+        "--card h100-sxm --card l4 --pages-per-day 200000", "--burstiness 1",
+    ):  # fmt: skip
+        assert words in head
+    assert "--out" not in head
+    assert re.search(r"\| l4 \| .* \| 2026-\d\d-\d\d \| 0\.7992 \|", page), "prices have their dates"
     assert "](pictures/throughput.svg)" in page
     document, rows = json.loads(files["plan.json"]), list(csv.DictReader(io.StringIO(files["batches.csv"].decode())))
     assert len(rows) == sum(len(card["batches"]) for card in document["cards"])
     assert sum(row["is_chosen"] == "true" for row in rows) == len(document["cards"])
+
+
+def test_pictures_are_of_the_cheapest_cards_and_few_enough_to_be_told_apart() -> None:
+    pytest.importorskip("matplotlib")
+    request = PlanRequest(pages_per_second=3.0, engine="graphs", max_latency_seconds=60.0)
+    found = plan_request(request)
+    drawn = list_drawn(found)
+    assert drawn[0] is found.chosen
+    assert len({card.setup.card.hardware_id for card in drawn}) == MOST_DRAWN < len(found.cards)
+    costs = [card.usd_per_million_pages for card in drawn]
+    assert costs == sorted(costs, key=lambda cost: (cost is None, cost))
 
 
 def test_files_of_others_stay(run: Run, tmp_path: Path) -> None:
@@ -243,7 +268,9 @@ def test_files_of_others_stay(run: Run, tmp_path: Path) -> None:
         (("--weight-bits", "0"), ("weight_bits", "number of bits")),
         (("--headroom", "1"), ("--headroom", "at most 0.9")),
         (("--reserve", "-1"), ("--reserve", "at least 0")),
-        (("--gpu-memory-utilization", "1.5"), ("utilisation", "at most 1")),
+        (("--gpu-memory-utilization", "1.5"), ("--gpu-memory-utilization", "at most 1")),
+        (("--page", "0x100"), ("--page", "at least 1", "0x100")),
+        (("--card", "l4", "--price", "l4=abc"), ("--price", "abc is no price")),
         (("--logits", "some"), ("logits", "last, all")),
         (("--price", "free"), ("free",)),
         (("--card", "a100-sxm-80gb", "--dtype", "float8_e4m3fn"), ("a100-sxm-80gb", "no rate")),
@@ -256,6 +283,45 @@ def test_files_of_others_stay(run: Run, tmp_path: Path) -> None:
 )
 def test_bad_input_ends_in_one_line(run: Run, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     assert_refused(run("plan", *arguments), *words)
+
+
+def test_files_of_another_kind_are_refused_in_words_of_ours(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "pages.csv").write_text("width;height;output_tokens\n1191;1684;7\n")
+    assert_refused(run("plan", "--pages", str(tmp_path / "pages.csv")), "separate columns with commas")
+    for name, option in (("mine.yaml", "--engine"), ("bytes.csv", "--pages")):
+        (tmp_path / name).write_bytes(b"width\xff\x00\xfe")
+        result = run("plan", "--card", "l4", option, str(tmp_path / name))
+        assert_refused(result, name, "expected text in UTF-8")
+        assert "codec" not in result.err
+
+
+def test_it_is_said_by_which_program_pages_are_cut_and_for_how_many_it_matters(run: Run, tmp_path: Path) -> None:
+    """A strip of 300 x 4000 is cut into 9 tiles by one program, and into 6 by the other; A4 into 6 by both."""
+    path = write_csv(tmp_path / "pages.csv", [Page(300, 4000, 7, 3), Page(1191, 1684, 11, 5)])
+    found = plan(run, "--card", "l4", "--pages", path)["pages"]
+    assert (found["preprocessing"], found["preprocessing_is_chosen"]) == ("serving", False)
+    assert found["pages_cut_otherwise"] == {"transformers": {"value": 3, "provenance": "exact"}}
+    assert found["source"] == str(path)
+    shown = " ".join(run("plan", "--card", "l4", "--pages", str(path)).out.split())
+    assert "program for serving, as none is named; transformers cuts 3 of 8 otherwise: say which" in shown
+    chosen = " ".join(run("plan", "--card", "l4", "--pages", str(path), "--preprocessing", "transformers").out.split())
+    assert "Pages are cut by the vendor's program for transformers, as asked for." in chosen
+    alike = " ".join(run("plan", "--card", "l4", "--page", "1191x1684").out.split())
+    assert "no other one cuts any of them otherwise" in alike
+
+
+def test_modes_that_are_compared_come_with_what_is_not_modelled(run: Run) -> None:
+    shown = " ".join(run("plan", "--card", "l4", "--mode", "all").out.split())
+    # Image tokens of one view of 512 pixels: 8 rows of 8 and a newline each, and a separator.
+    assert f"Mode tiny is the cheapest with {8 * 9 + 1} image tokens a page" in shown
+    assert "no accuracy is modelled" in shown
+    assert "no accuracy" not in run("plan", "--card", "l4").out
+
+
+def test_the_help_names_the_default_mode_and_all_others(run: Run) -> None:
+    words = " ".join(re.sub("[^a-z0-9().,:; -]", " ", run("plan", "--help").out).split())
+    modes = list(find_serving().modes)
+    assert f"{modes[0]} (the default), {', '.join(modes[1:-1])} or {modes[-1]}; repeat, or all." in words
 
 
 def test_a_card_file_without_bandwidth_is_refused_by_key(run: Run, tmp_path: Path) -> None:

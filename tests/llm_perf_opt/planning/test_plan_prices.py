@@ -15,7 +15,7 @@ from modelmeter.support.suggestions import UnknownNameError
 BOOK = """\
 prices:
   - {card: l4, usd_per_hour: 0.71, source: my contract, date: '2026-10-01'}
-  - {card: mine, usd_per_hour: 3, source: my contract}
+  - {card: h100-sxm, usd_per_hour: 3, source: my contract}
 """
 
 
@@ -38,10 +38,19 @@ def test_a_price_may_be_typed_for_all_cards_or_for_one(tmp_path: Path) -> None:
     assert (found["l4"].source, found["l4"].date) == ("my contract", "2026-10-01")
 
 
-@pytest.mark.parametrize("option", ["0", "-1", "1e999", "1.2.3", "l4=0", "l4=-", "e"])
+@pytest.mark.parametrize("option", ["0", "-1", "1e999", "1.2.3", "l4=0", "l4=-", "l4=abc", "l4=", "e"])
 def test_what_is_no_price_is_refused(option: str) -> None:
-    with pytest.raises((WorkloadError, RecordError), match=r"--price: this is no price|cannot be read"):
+    with pytest.raises((WorkloadError, RecordError), match=r"--price: .*is no price|cannot be read"):
         find_prices([option], ["l4"])
+
+
+def test_a_book_with_a_card_that_does_not_exist_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    book = tmp_path / "prices.yaml"
+    book.write_text("prices: [{card: h100-sxn, usd_per_hour: 3, source: x}]", encoding="utf-8")
+    with pytest.raises(RecordError, match=r"prices.yaml: prices: there is no card .* h100-sxn; did you mean h100-sxm"):
+        find_prices([str(book)], ["l4"])
+    # The same name is right for a card of the user's own that is planned with.
+    assert find_prices([str(book)], ["l4", "h100-sxn"])["h100-sxn"].usd_per_hour == 3
 
 
 def test_a_card_that_is_not_planned_with_has_no_price() -> None:
@@ -57,6 +66,7 @@ def test_a_card_that_is_not_planned_with_has_no_price() -> None:
         ("prices: [{card: l4, usd_per_hour: 1, source: x, date: '2026-13-01'}]", r"prices\[0\].date: wrong value"),
         ("prices: [{card: l4, usd_per_hour: 1, source: x}, {card: l4, usd_per_hour: 2, source: y}]", "the same as in"),
         ("price: []", "PriceBook"),
+        ("prices: []", "prices: there are no prices; expected at least one"),
     ],
 )
 def test_a_bad_book_is_refused_by_key(tmp_path: Path, text: str, message: str) -> None:

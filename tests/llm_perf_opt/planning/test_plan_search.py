@@ -10,6 +10,7 @@ from planned import draw_pages, make_pages_mix, make_setup
 
 from llm_perf_opt.hardware import find_hardware
 from llm_perf_opt.planning.changes import describe_time, list_changes
+from llm_perf_opt.planning.cutting import Cutting
 from llm_perf_opt.planning.pages import Page
 from llm_perf_opt.planning.prices import CardPrice
 from llm_perf_opt.planning.search import choose_plan, plan_card
@@ -161,3 +162,57 @@ def test_there_are_no_settings_without_a_batch() -> None:
     plan = plan_card(make_setup("l4", limits=Limits(max_latency_seconds=0.01)))
     with pytest.raises(WorkloadError, match="no batch to find settings for"):
         list_settings(plan)
+
+
+def find_snippet(card: str = "l4", *, mode: str = "gundam", dtype: str = "bfloat16", **bits: int) -> str:
+    mix = make_pages_mix([Page(1191, 1684, 7)], mode=mode, **bits)
+    return list_settings(plan_card(make_setup(card, mix=mix, mode=mode, dtype=dtype)))[0].snippet
+
+
+def test_settings_say_which_mode_they_hold_for_and_warn_where_it_is_not_that_of_the_engine() -> None:
+    default = find_snippet()
+    assert default.startswith("# Planned for mode gundam (base_size 1024, image_size 640, crop_mode true); ")
+    assert "WARNING" not in default
+    tiny = find_snippet(mode="tiny")
+    assert "mode tiny (base_size 512, image_size 512, crop_mode false); the numbers hold only for it" in tiny
+    assert "# WARNING: no option selects this mode. vLLM as it comes runs gundam" in tiny
+
+
+def test_settings_never_name_the_published_checkpoint_for_weights_that_it_does_not_have() -> None:
+    eight = find_snippet(weight_bits=8)
+    assert "vllm serve ./quantised-checkpoint \\\n  --dtype bfloat16" in eight
+    assert "# Planned with weights of 8 bits" in eight
+    fp8 = find_snippet(dtype="float8_e4m3fn", weight_bits=8, activation_bits=8, kv_bits=8)
+    assert "--dtype bfloat16" in fp8
+    assert "# Planned with matrix products in float8_e4m3fn, which --dtype does not take" in fp8
+    assert "# Planned with activations of 8 bits; vLLM holds them in bfloat16." in fp8
+    assert "vllm serve deepseek-ai/DeepSeek-OCR" in find_snippet()
+
+
+def test_a_cache_of_eight_bits_is_set_only_where_the_card_has_fp8_rates() -> None:
+    assert "--kv-cache-dtype fp8\n" in find_snippet("l4", kv_bits=8).replace(" \\", "")
+    command = find_snippet("a100-sxm-80gb", kv_bits=8)
+    assert "  --kv-cache-dtype" not in command
+    assert "has no FP8 rates: --kv-cache-dtype fp8 is left out" in command
+    assert "a cache of 5 bits, which vLLM does not have" in find_snippet("l4", kv_bits=5)
+
+
+def test_what_can_be_done_is_ranked_by_what_it_gains_before_what_only_counts_bits() -> None:
+    mix = make_pages_mix([Page(1191, 1684, 1024)])
+    setup = make_setup("l4", mix=mix, cutting=Cutting(source="a test", preprocessing="serving", is_chosen=True))
+    changes = list_changes(plan_card(setup))
+    served = [change for change in changes if change.kind == "serving"]
+    gains = [change.gained_pages_per_second or 0 for change in served]
+    assert gains == sorted(gains, reverse=True)
+    assert [change.kind for change in changes] == ["serving"] * len(served) + ["card"] * 3 + ["bit"] * 3
+    by_words = {change.words: change for change in served}
+    for words, other in (
+        ("mode base instead of gundam", make_setup("l4", mix=make_pages_mix([Page(1191, 1684, 1024)], mode="base"))),
+        # A tenth of 1,024 is 102, rounded down.
+        ("a tenth fewer output tokens", make_setup("l4", mix=make_pages_mix([Page(1191, 1684, 1024 - 102)]))),
+        ("kv_bits 8 instead of 16", make_setup("l4", mix=make_pages_mix([Page(1191, 1684, 1024)], kv_bits=8))),
+    ):
+        expected = plan_card(other)
+        assert expected.chosen is not None
+        assert by_words[words].pages_per_second == expected.chosen.state.pages_per_second
+        assert by_words[words].largest_batch == expected.largest_batch

@@ -64,7 +64,8 @@ def question_table(plan: Plan, options: Iterable[tuple[str, str]] = ()) -> Table
         dated = "" if price.date is None else f", {price.date}"
         rows.append(("price of the card", f"{price.usd_per_hour:g} $ an hour ({price.source}{dated})"))
     given = " ".join(f"{name} {value}".strip() for name, value in options)
-    if given:
+    # Options are named after pages; of a model of other items the rows above say the same in its own words.
+    if given and not setup.mix.model.serving.item_sizes:
         rows.append(("options", given))
     return Table(headers=("asked for", ""), rows=tuple(rows), text_columns=2)
 

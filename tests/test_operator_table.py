@@ -113,7 +113,8 @@ def test_in_place_operators_weigh_as_those_that_they_are() -> None:
     # What only moves has no weight, although one of the backward has its name without the mark.
     assert find_weight("index_put_") is None
     assert find_weight("index_put") == VECTOR_FLOPS["index_put"]
-    assert find_weight("tanh_") is None
+    assert find_weight("tanh_") == find_weight("tanh") == VECTOR_FLOPS["tanh"]
+    assert find_weight("copy_") is None
 
 
 def test_the_weight_is_by_element() -> None:
@@ -122,6 +123,6 @@ def test_the_weight_is_by_element() -> None:
 
 
 def test_an_operator_without_a_weight_is_an_error_and_not_free() -> None:
-    for name in ("tanh", "mm", "view", "clone", "index_put_"):
+    for name in ("frobnicate", "mm", "view", "clone", "index_put_"):
         with pytest.raises(FormulaError, match=f"no weight for this operator; found {name}"):
             vector_flops(name, 7)

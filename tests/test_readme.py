@@ -107,7 +107,7 @@ def test_every_make_target_exists() -> None:
 
 def test_the_formula_is_that_of_its_page() -> None:
     """The formula is on the layer's page, letter for letter."""
-    (formula,) = find_blocks("math")
+    *_, formula = find_blocks("math")  # after that of the throughput of a plan
     page = (ROOT / "codegen/formulas/layers/llama_flash_attention2.md").read_text(encoding="utf-8")
     assert formula.strip() in page
 

@@ -279,7 +279,7 @@ def test_a_file_is_read_by_its_suffix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(b"\xff", "utf-8"), (b"{", "JSON"), (b"{}", r"profile_id, .*: these keys are missing")]
+    ("content", "problem"), [(b"\xff", "UTF-8"), (b"{", "JSON"), (b"{}", r"profile_id, .*: these keys are missing")]
 )
 def test_a_broken_file_is_refused_by_name(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "broken.json"

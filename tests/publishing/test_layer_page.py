@@ -89,6 +89,7 @@ def test_the_elements_in_the_operator_table_are_the_layers_own(compiled: Compile
         "KV cache": "kv",
         "indices": "index",
         "in float32": "float32",
+        "of one byte": "byte",
     }
     assert set(kinds.values()) == {kind.name for kind in fields(Elements)}
     for page in pages.layers:

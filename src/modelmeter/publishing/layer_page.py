@@ -36,6 +36,7 @@ from modelmeter.support.errors import FormulaError
 
 _KINDS = {
     "activation": "activations", "weight": "weights", "kv": "KV cache", "index": "indices", "float32": "in float32",
+    "byte": "of one byte",
 }  # fmt: skip
 REPETITIONS = {"none": "", "for": "one after the other", "parfor": "side by side"}
 

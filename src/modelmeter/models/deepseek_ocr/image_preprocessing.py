@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
@@ -224,7 +224,8 @@ def choose_tile_grid(
     return make_grid_chooser(image_size, min_tiles, max_tiles)(page_width, page_height)
 
 
-@cache
+# 640.0 and True equal sizes that are right, but are none.
+@lru_cache(maxsize=None, typed=True)
 def make_grid_chooser(image_size: int, min_tiles: int, max_tiles: int) -> Callable[[int, int], tuple[int, int]]:
     """Return :func:`choose_tile_grid` of all pages at one size of a tile and limits: plans ask for millions of pages.
 

@@ -181,7 +181,8 @@ def _list_sglang(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]
     yield "--mem-fraction-static", f"{part:.{_FRACTION_DIGITS}f}"
     yield "--max-running-requests", str(batch)
     yield "--context-length", str(fit.longest)
-    yield "--chunked-prefill-size", str(fit.step_tokens)
+    # SGLang takes whole blocks only; rounded down, so that no step has more tokens than the arithmetic.
+    yield "--chunked-prefill-size", str(max(fit.step_tokens // fit.block_tokens, 1) * fit.block_tokens)
     if setup.cards_per_model > 1:
         yield "--tp-size", str(setup.cards_per_model)
     if setup.mix.model.degrees.expert > 1:

@@ -156,6 +156,10 @@ def test_settings_fit_by_their_own_arithmetic(card: str) -> None:
     weights = plan.setup.memory.weight_bytes
     assert static >= weights + fit.blocks * plan.setup.memory.block_bytes - 0.001 * visible
     assert static + plan.setup.memory.measure_peak(batch) + 1.25 * 2**30 <= 0.9 * visible
+    # SGLang refuses a chunk that is no whole number of its blocks of 16 tokens.
+    chunk, step = int(dict(sglang.options)["--chunked-prefill-size"]), int(options["--max-num-batched-tokens"])
+    assert chunk % 16 == 0
+    assert step - 16 < chunk <= step
 
 
 def test_there_are_no_settings_without_a_batch() -> None:

@@ -44,3 +44,16 @@ def test_a_bound_is_attained_where_it_holds(prefill: scaling.Source) -> None:
     answer = scaling.rule_of_thumb(part, whole, SIZES, bounds={"seq_len": (7, 31), "logits_tokens": (3, 19)})
     assert answer.highest_at is not None
     assert answer.domain.allows(answer.highest_at)
+
+
+def test_sizes_that_are_0_together_are_no_example_where_one_is(prefill: scaling.Source) -> None:
+    """Of 0 x 3 tiles there is no page: with the difference of both sides as a formula, -3 is none of its values."""
+    tiles = [scaling.size(modelmeter.load(), f"num_{side}_tiles") for side in ("width", "height")]
+    names = ("num_width_tiles", "num_height_tiles")
+    answer = scaling.sign(tiles[0] - tiles[1], names)
+    answer.check()
+    assert Rule(names[0], "zero_together", names[1]) in answer.domain.rules
+    assert "num_width_tiles is 0 together with num_height_tiles" in str(answer.domain)
+    for each in answer.certificates:
+        point = {name: at.first for name, at in each.ranges.items()}  # type: ignore[attr-defined]
+        assert (point[names[0]] == 0) == (point[names[1]] == 0)

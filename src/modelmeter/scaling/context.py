@@ -200,6 +200,8 @@ class Context:
             if not rule.names <= present:
                 continue
             if rule.relation == "zero_together":
+                if rule.names <= ranges.keys():
+                    between.append(rule)
                 _narrow_zeros(ranges, rule, known)
                 continue
             following = {name: replaced[name] for name in rule.names if name in replaced and name not in values}

@@ -137,8 +137,7 @@ class Domain:
 
 def write_rule(rule: Rule) -> str:
     """Return what holds between two sizes, as people write it."""
-    words = {"at_most": "is at most", "divides": "divides", "divides_evenly": "divides half of"}
-    return f"{rule.a} {words[rule.relation]} {rule.b}"
+    return f"{rule.a} is {rule.words} {rule.b}"
 
 
 def number_to_json(value: Number) -> int | str:

@@ -77,6 +77,7 @@ from modelmeter.scaling.domain import Domain, Range
 from modelmeter.scaling.elasticity import Elasticity, elasticity
 from modelmeter.scaling.inverse import Largest, Smallest, largest, smallest
 from modelmeter.scaling.language import Comparison, read_comparison
+from modelmeter.scaling.layer_source import LayerSource, layer
 from modelmeter.scaling.limit import Limit, limit
 from modelmeter.scaling.monotony import Monotone, Sign, monotone, sign
 from modelmeter.scaling.optimum import Optimum, optimum
@@ -87,7 +88,7 @@ from modelmeter.scaling.regimes import Regime, Regimes, regimes
 from modelmeter.scaling.rule_of_thumb import RuleOfThumb, rule_of_thumb
 from modelmeter.scaling.server_source import ServerStep, server_step
 from modelmeter.scaling.solve import solve
-from modelmeter.scaling.sources import LayerSource, Source, layer, size, stage
+from modelmeter.scaling.sources import Source, size, stage
 from modelmeter.scaling.statement import Interval, Statement
 from modelmeter.scaling.steps import Step, Steps, steps
 

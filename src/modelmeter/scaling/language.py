@@ -14,9 +14,10 @@ from lark.exceptions import VisitError
 from lark.visitors import Transformer_NonRecursive
 
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.layer_source import LayerSource, layer
 from modelmeter.scaling.quantity import Quantity, as_quantity, largest_of, of_one_unit, smallest_of
 from modelmeter.scaling.server_source import ServerStep, read_server_steps, server_step
-from modelmeter.scaling.sources import LayerSource, Source, layer, size, stage
+from modelmeter.scaling.sources import Source, size, stage
 from modelmeter.support.errors import QuestionError
 from modelmeter.support.suggestions import unknown_name
 

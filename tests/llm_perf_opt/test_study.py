@@ -149,7 +149,7 @@ def test_someone_with_only_the_pages_knows_what_to_optimise(book: Book) -> None:
     )
     assert "That does not change however large the batch is" in short
     assert re.search(r"below max_new_tokens = \d+ to \d+ tokens it is vision", short)
-    assert re.search(r"`mlp.experts` \d+% \([\d,]+ bytes\)", short)
+    assert re.search(r"`mlp.experts` \d+ % \([\d,]+ bytes\)", short)
     assert re.search(r"weight_bits = 8 makes it 1\.\d+ times as fast", short)
     assert re.search(
         r"max_new_tokens = 1,200 tokens, \d+ to \d+ pages fit, where the peak of \*\*prefill\*\* fills the memory",
@@ -161,7 +161,9 @@ def test_someone_with_only_the_pages_knows_what_to_optimise(book: Book) -> None:
     assert "optimise **decode**, at every batch: that does not change" in short
     assert "It is bound by memory traffic, so by the bandwidth of the card" in short
     assert re.search(r"At batch_size = \d+ pages, kv_bits = 8 makes it 1\.\d+ times as fast", short)
-    assert re.search(r"is at least vision from max_new_tokens = 26 by .*, from 23 by .*, from 2,693 by ", short)
+    assert re.search(
+        r"costs at least as much as vision from max_new_tokens = 26 by .*, from 23 by .*, from 2,693 by ", short
+    )
     assert "q x kv" in index
     assert "| `logits_tokens` |" in index
     assert "binds" not in index
@@ -272,3 +274,13 @@ def test_formulas_of_statements() -> None:
     assert to_latex(3 * length**2, sizes) == r"3 \, S^{2}"
     assert to_latex(sympy.oo, sizes) == r"\infty"
     assert to_latex(sympy.Add(*(length**power for power in range(2, 900)), evaluate=False), sizes) is None
+
+
+def test_one_study_of_one_card(run: Run, tmp_path: Path) -> None:
+    """Then no card is left out of all, and nothing is in the plural."""
+    result = run("study", "cards", "--hardware", "h100-sxm", "--out", tmp_path / "out")
+    assert result.out.endswith(" statements in 1 study\n")
+    page = (tmp_path / "out" / "cards.md").read_text()
+    assert "- On the NVIDIA H100 SXM5 80GB, 14 of 15 linear layers are bound by compute" in page
+    assert "all but" not in page
+    assert "by the card" not in page

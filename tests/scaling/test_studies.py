@@ -143,7 +143,7 @@ def test_what_equals_the_prompt_is_named_where_it_matters(book: Book) -> None:
     assert last.value is not None
     assert every.value < last.value
     head = book.find("prompt-length/prefill-attention-products-over-lm-head/crossover/seq_len")
-    assert (head.value, "lm-head in the prefill stage at logits_tokens = seq_len" in head.sentence) == (5387, True)
+    assert (head.value, "lm_head in the prefill stage at logits_tokens = seq_len" in head.sentence) == (5387, True)
 
 
 def test_attention_overtakes_the_mlps(book: Book) -> None:

@@ -63,7 +63,8 @@ def study(
     if as_json:
         typer.echo(json.dumps(book.to_json(), indent=1))
     elif out is not None:
-        print_lines(f"{out}: {len(book.statements):,} statements in {len(book.findings)} studies")
+        studies = "1 study" if len(book.findings) == 1 else f"{len(book.findings)} studies"
+        print_lines(f"{out}: {len(book.statements):,} statements in {studies}")
     else:
         for findings in book.findings:
             print_lines(

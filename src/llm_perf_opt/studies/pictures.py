@@ -54,7 +54,7 @@ def draw(picture: Picture) -> dict[str, bytes]:
             axes.annotate(
                 letter, (float(mark.at), 1.01), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom"
             )
-            axes.plot([], [], " ", label=f"{letter}: {mark.label}, from {float(mark.at):,.0f}")
+            axes.plot([], [], " ", label=f"{letter}: {mark.label}, at {float(mark.at):,.0f}")
         if picture.is_log_x:
             axes.set_xscale("log", base=2)
         if picture.is_log_y:

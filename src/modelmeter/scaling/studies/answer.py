@@ -10,8 +10,9 @@ from attrs import frozen
 
 from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies.asking import Worded
-from modelmeter.scaling.studies.card import Card
+from modelmeter.scaling.studies.card import Card, name_cards
 from modelmeter.scaling.studies.memory import StageLimits
+from modelmeter.scaling.studies.parts import LAST_LOGITS
 from modelmeter.scaling.studies.pictures import values_at
 from modelmeter.scaling.studies.records import Cell, Column, IdentifiedStatement, StudyTable
 from modelmeter.scaling.studies.what_helps import (
@@ -100,9 +101,7 @@ def _say_sizes(model: CompiledFormulas, sizes: Mapping[str, int]) -> str:
 
 
 def _name_cards(answers: Sequence[Answer], every: Sequence[Answer]) -> str:
-    if len(every) > 1 and len(answers) == len(every):
-        return f"each of the {len(every)} cards"
-    return "; ".join(each.card.name for each in answers)
+    return name_cards(*([each.card.name for each in listed] for listed in (answers, every)))
 
 
 def say_time(model: CompiledFormulas, answers: Sequence[Answer], output: Mapping[str, int]) -> Iterator[str]:
@@ -148,7 +147,7 @@ def say_memory(model: CompiledFormulas, answers: Sequence[Answer], output: Mappi
         for variant in group[0].fits:
             limits = [each.fits[variant] for each in group]
             fits = write_span([each.largest for each in limits], write_count)
-            extra = {"logits_tokens": 1} if variant == "last-logits" else {}
+            extra = LAST_LOGITS if variant == "last-logits" else {}
             verb = (
                 f"with logits of the last position only (`logits_tokens=1`) {fits} do"
                 if extra
@@ -166,7 +165,7 @@ def say_memory(model: CompiledFormulas, answers: Sequence[Answer], output: Mappi
         text += "; ".join(steps) + "."
         if following[0] is not None and numbers:
             fit = write_span(numbers, write_count)
-            text += f" Without that peak {fit} would fit, where that of {following[0][0]} does."
+            text += f" Without that peak {fit} would fit, where the peak of {following[0][0]} fills the memory."
         yield text
         best = list(group[0].fits)[-1]
         if all(best in each.rates for each in group):
@@ -174,10 +173,10 @@ def say_memory(model: CompiledFormulas, answers: Sequence[Answer], output: Mappi
             rates = [each.rates[best] for each in group]
             at = f"at {_say_sizes(model, output)}, " if output else ""
             yield (
-                f"A larger batch buys most: {at}as many {unit} as fit "
+                f"What a larger batch buys: {at}as many {unit} at once as fit "
                 f"({write_span([each.fits[best].largest for each in group], write_count)}) are "
-                f"{write_span(rates, write_three_digits)} a second at the peak rates, {write_span(gains, write_times)} "
-                f"times as many as one at a time."
+                f"{write_span(rates, write_three_digits)} {unit} a second at the peak rates, "
+                f"{write_span(gains, write_times)} times as many a second as one at a time."
             )
 
 

@@ -1,4 +1,4 @@
-"""Questions of choices: where a quantity is best, what another workload costs more, and who is largest in a plane."""
+"""Questions of choices: where a quantity is best, what another workload costs more, and which cost is the largest."""
 
 from __future__ import annotations
 
@@ -129,32 +129,34 @@ def _write_polynomial(formula: sympy.Expr, over: Sequence[str]) -> str | None:
     return " + ".join(products).replace("+ -", "- ")
 
 
-def ask_cheapest(
-    id_: str, costs: Mapping[str, Worded], over: str, said: str, *, bounds: Bounds | None = None
+def ask_regimes(
+    id_: str, costs: Mapping[str, Worded], over: str, said: str, *, bounds: Bounds | None = None, goal: Goal = "largest"
 ) -> IdentifiedStatement:
-    """Return which of several alternatives costs least, size by size; ``said`` is what they cost."""
+    """Return which of several costs is the largest or the smallest, size by size.
+
+    The sentence begins with ``said``, and a colon follows it.
+    """
     found = with_domain(
-        regimes({name: each.quantity for name, each in costs.items()}, over, bounds=bounds, goal="smallest"),
+        regimes({name: each.quantity for name, each in costs.items()}, over, bounds=bounds, goal=goal),
         {name: value for each in costs.values() for name, value in each.fixed.items()},
     )
     found = without_sizes(found, _find_different(costs, {}, over))
     sizes = {name: size for each in costs.values() for name, size in each.sizes.items()}
     listed = "; ".join(
-        f"{words.write_interval(Interval(each.first, each.last))}, that of {each.winner}" for each in found.regimes
+        f"{words.write_interval(Interval(each.first, each.last))}, {each.winner}" for each in found.regimes
     )
     question = ask([each.quantity for each in costs.values()], over, bounds=bounds)
-    formulas = dict(zip(costs, question.formulas, strict=True))
-    winner = found.regimes[0].winner
-    wins = tuple(Interval(each.first, each.last) for each in found.regimes if each.winner == winner)
+    sign = 1 if goal == "largest" else -1
+    formulas = {name: sign * formula for name, formula in zip(costs, question.formulas, strict=True)}
+    winner = next((name for name in costs if any(each.winner == name for each in found.regimes)), next(iter(costs)))
     others = [formula for name, formula in formulas.items() if name != winner]
-    is_open = any(each.winner is None for each in found.regimes)
+    wins = tuple(Interval(each.first, each.last) for each in found.regimes if each.winner == winner)
+    is_open = any(each.winner is None for each in found.regimes)  # a residue decides there
     return IdentifiedStatement(
         id=f"{id_}/{found.kind}/{over}", statement=found,
-        sentence=words.finish(f"the smallest {said} is, by {over}: {listed}", found, sizes),
-        where=words.write_domain(found.domain, sizes),
+        sentence=words.finish(f"{said}: {listed}", found, sizes), where=words.write_domain(found.domain, sizes),
         claim=Claim(
-            left=-formulas[winner or next(iter(formulas))], over=over,
-            right=sympy.Max(*(-other for other in others), evaluate=False),
+            left=formulas[winner], right=sympy.Max(*others, evaluate=False), over=over,
             intervals=None if is_open else wins,
         ),
     )  # fmt: skip

@@ -1,15 +1,13 @@
-"""More questions of studies: elasticities, regimes, errors of rules of thumb, and steps."""
+"""More questions of studies: elasticities, errors of rules of thumb, and steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 
 import sympy
 
 from modelmeter.scaling.elasticity import elasticity
 from modelmeter.scaling.question import Bounds, ask
-from modelmeter.scaling.regimes import Regimes, regimes
 from modelmeter.scaling.rule_of_thumb import rule_of_thumb
 from modelmeter.scaling.statement import Interval
 from modelmeter.scaling.steps import Step, steps
@@ -35,40 +33,6 @@ def ask_elasticity(id_: str, of: Worded, over: str) -> IdentifiedStatement:
             intervals=found.at_least_one,
         ),
     )  # fmt: skip
-
-
-def ask_regimes(
-    id_: str, costs: Mapping[str, Worded], over: str, said: str, *, bounds: Bounds | None = None
-) -> IdentifiedStatement:
-    """Return which of several quantities is the largest, size by size; ``said`` is what they are."""
-    first = next(iter(costs.values()))
-    fixed = {name: value for each in costs.values() for name, value in each.fixed.items()}
-    found = with_domain(regimes({name: each.quantity for name, each in costs.items()}, over, bounds=bounds), fixed)
-    sizes = {name: size for each in costs.values() for name, size in each.sizes.items()}
-    listed = "; ".join(
-        f"{words.write_interval(Interval(each.first, each.last))}, {each.winner}" for each in found.regimes
-    )
-    question = ask([each.quantity for each in costs.values()], over, bounds=bounds)
-    formulas = dict(zip(costs, question.formulas, strict=True))
-    winner = next(name for name in costs if any(each.winner == name for each in found.regimes))
-    others = [formula for name, formula in formulas.items() if name != winner]
-    assert first.quantity.unit
-    return IdentifiedStatement(
-        id=f"{id_}/{found.kind}/{over}", statement=found,
-        sentence=words.finish(f"{said} is that of these stages, by {over}: {listed}", found, sizes),
-        where=words.write_domain(found.domain, sizes),
-        claim=Claim(
-            left=formulas[winner], right=sympy.Max(*others, evaluate=False), over=over,
-            intervals=_where_wins(found, winner),
-        ),
-    )  # fmt: skip
-
-
-def _where_wins(found: Regimes, winner: str) -> tuple[Interval, ...] | None:
-    """Return where one wins; None where a residue decides anywhere."""
-    if any(each.winner is None for each in found.regimes):
-        return None
-    return tuple(Interval(each.first, each.last) for each in found.regimes if each.winner == winner)
 
 
 def ask_rule(id_: str, rule: Worded, exact: Worded, over: str, *, bounds: Bounds | None = None) -> IdentifiedStatement:

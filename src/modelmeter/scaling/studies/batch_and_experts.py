@@ -13,6 +13,7 @@ from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_limit, 
 from modelmeter.scaling.studies.asking_choices import ask_map
 from modelmeter.scaling.studies.experts import RoutedModule, list_routed, read_share
 from modelmeter.scaling.studies.parts import (
+    LAST_LOGITS,
     depends_on,
     find_output_size,
     list_products,
@@ -67,9 +68,9 @@ def _find(subject: Subject) -> Iterator[Finding]:
         for card in subject.cards:
             yield ask_compute_bound(ID, model, card, product, _OVER)
     yield from memory.list_largest(ID, subject, _OVER)
-    if "logits_tokens" in model.defaults:
+    if LAST_LOGITS.keys() <= model.defaults.keys():
         yield from memory.list_largest(
-            ID, subject, _OVER, variant="-last-logits", title=", with logits of the last position only", logits_tokens=1
+            ID, subject, _OVER, variant="-last-logits", title=", with logits of the last position only", **LAST_LOGITS
         )
     yield tabulate(
         "stages", "What grows with the batch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from attrs import frozen
@@ -38,3 +39,13 @@ class Card:
     def flops_per_byte(self) -> Number:
         """The ratio r of the roofline: FLOPs of matrix products in the time that a byte takes."""
         return simplest(Fraction(self.tensor_flops_per_second) / self.memory_bytes_per_second)
+
+
+def name_cards(chosen: Sequence[str], every: Sequence[str]) -> str:
+    """Return cards by name; where most of several are meant, those that are not."""
+    if len(chosen) == len(every) > 1:
+        return f"each of the {len(every)} cards"
+    others = [card for card in every if card not in chosen]
+    if 0 < len(others) < len(chosen):
+        return f"{len(chosen)} of the {len(every)} cards (all but {'; '.join(others)})"
+    return "; ".join(chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import sympy
@@ -10,7 +10,7 @@ import sympy
 from modelmeter.scaling.crossover import Crossover
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
-from modelmeter.scaling.studies.card import Card
+from modelmeter.scaling.studies.card import Card, name_cards
 from modelmeter.scaling.studies.linear_shapes import OVER, Shape, list_other_products, list_shapes
 from modelmeter.scaling.studies.parts import slug
 from modelmeter.scaling.studies.pictures import draw, log_range
@@ -95,10 +95,10 @@ def _say_rows(answers: Mapping[str, Mapping[Shape, Cell]]) -> Iterator[str]:
     for never, cards in groups.items():
         rows = [answer for card in cards for answer in answers[card].values() if isinstance(answer, int)]
         count = len(answers[cards[0]])
-        text = f"On {_name_cards(cards, list(answers))}, "
+        text = f"On {name_cards(cards, list(answers))}, "
         if rows:
             text += f"{count - len(never)} of {count} linear layers are bound by compute from {min(rows):,} to "
-            text += f"{max(rows):,} rows on, by their channels and by the card"
+            text += f"{max(rows):,} rows on, by their channels{' and by the card' if len(cards) > 1 else ''}"
         if never:
             listed = "; ".join(
                 f"`{', '.join(shape.modules)}` of {shape.in_features:,} x {shape.out_features:,}"
@@ -107,16 +107,6 @@ def _say_rows(answers: Mapping[str, Mapping[Shape, Cell]]) -> Iterator[str]:
             )
             text += f"{', and ' if rows else ''}{len(never)} of {count} never, however many the rows: {listed}"
         yield f"{text}."
-
-
-def _name_cards(cards: Sequence[str], every: Sequence[str]) -> str:
-    """Return cards by name; where most are meant, those that are not."""
-    if len(cards) == len(every) > 1:
-        return f"each of the {len(every)} cards"
-    others = [card for card in every if card not in cards]
-    if len(others) < len(cards):
-        return f"{len(cards)} of the {len(every)} cards (all but {'; '.join(others)})"
-    return "; ".join(cards)
 
 
 def _draw(card: Card, answers: Mapping[Shape, Cell]) -> Picture:

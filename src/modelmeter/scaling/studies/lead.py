@@ -47,7 +47,7 @@ def say_lead(model: CompiledFormulas, each: Answer, output: Mapping[str, int], a
     bound = "memory traffic, so by the bandwidth of the card" if waiting >= _HALF else "arithmetic"
     text = (
         f"On {each.card.name}, at {at} ({also}): optimise **{each.first}**, {change} (`{each.slowest}`). It "
-        f"is bound by {bound}: operators whose traffic takes longer than their arithmetic hold "
+        f"is bound by {bound}: operators whose traffic takes at least as long as their arithmetic hold "
         f"{_write_part(waiting)} of its roofline time for a batch of one"
     )
     variant, limits = list(each.fits.items())[-1] if each.fits else ("", None)
@@ -60,7 +60,8 @@ def say_lead(model: CompiledFormulas, each: Answer, output: Mapping[str, int], a
     held = write_size("batch_size", fits, sizes)
     text += f", and {_write_part(share_of_traffic(when_full, each.card))} at {held}, all that fit{last}. "
     times = write_times(each.rates[variant] / each.rates["one"])
-    text += f"What to do: a larger batch ({held} at once are {times} times as many a second as one at a time). "
+    unit = sizes["batch_size"].unit
+    text += f"What to do: a larger batch ({held} at once: {times} times as many {unit} a second as one at a time). "
     text += _say_gains("For a batch of one", find_gains(model, each, 1, output, at_one)) + " "
     yield text + _say_gains(f"At {held}", find_gains(model, each, fits, output, when_full))
 
@@ -75,7 +76,7 @@ def share_of_traffic(costs: Iterable[OperatorCost], card: Card) -> Fraction:
 def _write_part(share: Fraction) -> str:
     """Return a share in whole per cent that says 100 only of all."""
     written = write_share(share)
-    return "more than 99%" if written == "100%" and share < 1 else written
+    return "more than 99 %" if written == "100 %" and share < 1 else written
 
 
 def find_gains(
@@ -114,7 +115,7 @@ def reconcile(study: str, model: CompiledFormulas, each: Answer) -> Iterator[Fin
     ]
     if len(borders) > 1:
         yield (
-            f"For a batch of one, **{each.first}** is at least {other} from {', from '.join(borders)}: only the time "
-            "says what to optimise, and a stage that is bound by memory traffic takes time by its bytes, not by its "
-            "FLOPs."
+            f"For a batch of one, **{each.first}** costs at least as much as {other} from "
+            f"{', from '.join(borders)}: only the time says what to optimise, and a stage that is bound by memory "
+            "traffic takes time by its bytes, not by its FLOPs."
         )

@@ -171,8 +171,8 @@ def component_of(row: OperatorRow) -> str:
     names = row.path.split(".")
     for place, name in enumerate(names[:-1]):
         if _MEMBERS.fullmatch(name):
-            return slug(names[place + 1])
-    return slug(names[-1]) or "model"
+            return names[place + 1]
+    return names[-1] or "model"
 
 
 def module_of(row: OperatorRow) -> str:

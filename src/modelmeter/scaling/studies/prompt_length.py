@@ -51,7 +51,7 @@ def _find(subject: Subject) -> Iterator[Finding]:
         }
         marks: list[Mark] = []
         for one, other in permutations(parts, 2):
-            found = ask_crossover(f"{ID}/{stage}-{one}-over-{other}", parts[one], parts[other], _OVER)
+            found = ask_crossover(f"{ID}/{stage}-{slug(one)}-over-{slug(other)}", parts[one], parts[other], _OVER)
             if getattr(found.statement, "outcome", "") == "never":
                 continue  # the other way round it says the same
             yield found
@@ -88,7 +88,7 @@ def _compare_last(model: CompiledFormulas, stage: str, one: str, other: str) -> 
     if last == [None, None]:
         return
     first, second = (changed or each for changed, each in zip(last, metrics, strict=True))
-    yield ask_crossover(f"{ID}/{stage}-{one}-over-{other}-last-logits", first, second, _OVER)
+    yield ask_crossover(f"{ID}/{stage}-{slug(one)}-over-{slug(other)}-last-logits", first, second, _OVER)
 
 
 def _ask_causal(model: CompiledFormulas, stage: str, parts: Mapping[str, Worded]) -> Iterator[Finding]:
@@ -105,7 +105,7 @@ def _ask_causal(model: CompiledFormulas, stage: str, parts: Mapping[str, Worded]
     causal = Worded(whole.quantity * left, f"{whole.words}, half of it skipped under a causal mask,", whole.fixed)
     for other, worded in parts.items():
         if other != ATTENTION_PART:
-            found = ask_crossover(f"{ID}/{stage}-causal-{ATTENTION_PART}-over-{other}", causal, worded, _OVER)
+            found = ask_crossover(f"{ID}/{stage}-causal-{ATTENTION_PART}-over-{slug(other)}", causal, worded, _OVER)
             if getattr(found.statement, "outcome", "") != "never":
                 yield found
 

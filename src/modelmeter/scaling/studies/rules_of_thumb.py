@@ -57,8 +57,8 @@ def _ask_errors(name: str, exact: Worded, rule: Worded, over: str) -> Iterator[F
     """Yield from where on the exact cost is more than the rule by so much."""
     yield ask_rule(f"{ID}/{name}-error", rule, exact, over, bounds={over: (1, _LONGEST)})
     for error in _ERRORS:
-        more = Worded(rule.quantity * (1 + error), f"{rule.words} x {write_percent(1 + error)}")
-        less = Worded(rule.quantity * (1 - error), f"{rule.words} x {write_percent(1 - error)}")
+        more = Worded(rule.quantity * (1 + error), f"what {rule.words} gives, with {write_percent(error)} added,")
+        less = Worded(rule.quantity * (1 - error), f"what {rule.words} gives, with {write_percent(error)} taken off,")
         low, high = (f"{ID}/{name}-{way}-by-{error.numerator}-of-{error.denominator}" for way in ("low", "high"))
         found = [ask_crossover(low, exact, more, over)]
         if error < 1:

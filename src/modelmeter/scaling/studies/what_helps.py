@@ -191,7 +191,7 @@ def write_span(values: Iterable[Fraction | int], write: Callable[[Fraction], str
 
 def write_share(value: Fraction) -> str:
     """Return a share in whole per cent."""
-    return f"{float(value):.0%}"
+    return f"{float(100 * value):.0f} %"
 
 
 def write_times(value: Fraction) -> str:

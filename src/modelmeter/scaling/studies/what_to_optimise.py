@@ -11,10 +11,10 @@ from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.studies import answer, lead, memory, what_helps
 from modelmeter.scaling.studies.answer import Answer, make_answer
 from modelmeter.scaling.studies.asking import Worded, ask_crossover
-from modelmeter.scaling.studies.asking_more import ask_regimes
+from modelmeter.scaling.studies.asking_choices import ask_regimes
 from modelmeter.scaling.studies.card import Card
 from modelmeter.scaling.studies.memory import StageLimits, read_limits
-from modelmeter.scaling.studies.parts import find_output_size, stage_metric
+from modelmeter.scaling.studies.parts import LAST_LOGITS, find_output_size, stage_metric
 from modelmeter.scaling.studies.pictures import draw, log_range, values_at
 from modelmeter.scaling.studies.presence import needs_sizes
 from modelmeter.scaling.studies.records import (
@@ -56,21 +56,21 @@ def _find(subject: Subject) -> Iterator[Finding]:
     answers: list[Answer] = []
     shown = lead.choose_card(subject.cards)
     pictures: list[Finding] = []
-    last = {**output, "logits_tokens": 1}
+    last = {**output, **LAST_LOGITS}
     work = {name: read_work(model, name, "batch_size", **output) for name in names}
     work_of_last = {name: read_work(model, name, "batch_size", **last) for name in names} if len(limits) > 1 else {}
     work_over_output = {over: {name: read_work(model, name, over) for name in names} for over in output}
     for card in subject.cards:
         times = {name: stage_time(each, card) for name, each in work.items()}
-        said = f"the largest roofline time on {card.name}"
-        regimes = ask_regimes(f"{ID}/{card.id}-slowest-stage", times, "batch_size", said)
+        said = f"the largest roofline time on {card.name} is that of these stages, by"
+        regimes = ask_regimes(f"{ID}/{card.id}-slowest-stage", times, "batch_size", f"{said} batch_size")
         yield regimes
         over_batch = dict(_compare(card, times, "batch_size"))
         over_output: dict[tuple[str, str], IdentifiedStatement] = {}
         for over in output:
             outputs = {name: stage_time(each, card) for name, each in work_over_output[over].items()}
             over_output = dict(_compare(card, outputs, over))
-            yield ask_regimes(f"{ID}/{card.id}-slowest-stage", outputs, over, said)
+            yield ask_regimes(f"{ID}/{card.id}-slowest-stage", outputs, over, f"{said} {over}")
         yield from (*over_batch.values(), *over_output.values())
         by_batch = {name: values_at(worded.quantity, "batch_size", _BATCHES) for name, worded in times.items()}
         fits = {variant: each[card.name] for variant, each in limits.items() if card.name in each}
@@ -157,8 +157,8 @@ def _find_memory(subject: Subject) -> Iterator[Finding]:
             yield larger
     output = find_output(model)
     variants: dict[str, dict[str, int]] = {"default": output}
-    if "logits_tokens" in model.defaults:
-        variants["last-logits"] = {**output, "logits_tokens": 1}
+    if LAST_LOGITS.keys() <= model.defaults.keys():
+        variants["last-logits"] = {**output, **LAST_LOGITS}
     for variant, sizes in variants.items():
         yield from memory.list_largest(ID, subject, "batch_size", variant=f"-{variant}", title="", **sizes)
 

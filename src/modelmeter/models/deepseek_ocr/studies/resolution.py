@@ -15,7 +15,7 @@ from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.quantity import Quantity
 from modelmeter.scaling.regimes import Regimes
 from modelmeter.scaling.studies.asking import Worded, ask_crossover, ask_growth, ask_largest, ask_monotone
-from modelmeter.scaling.studies.asking_choices import ask_cheapest, ask_difference, ask_optimum
+from modelmeter.scaling.studies.asking_choices import ask_difference, ask_optimum, ask_regimes
 from modelmeter.scaling.studies.asking_more import ask_steps
 from modelmeter.scaling.studies.memory import budget_of
 from modelmeter.scaling.studies.parts import slug, stage_metric
@@ -132,8 +132,8 @@ def _say_default(model: CompiledFormulas, tokens: Worded) -> Iterator[str]:
             (count,) = values_at(tokens.quantity, _TEXT, [1])
             text, whole = model.defaults["prompt_tokens"], model.defaults["seq_len"]
             yield (
-                f"The page of the other studies, of {sizes['num_width_tiles']} x {sizes['num_height_tiles']} tiles, is "
-                f"in mode **{mode}** ({listed}): its prompt of seq_len = {whole:,} tokens is {int(count):,} image "
+                f"The other studies are of a page of {sizes['num_width_tiles']} x {sizes['num_height_tiles']} tiles in "
+                f"mode **{mode}** ({listed}): its prompt of seq_len = {whole:,} tokens is {int(count):,} image "
                 f"tokens and {text:,} tokens of text."
             )
 
@@ -146,16 +146,20 @@ def _compare_modes(model: CompiledFormulas) -> Iterator[Finding]:
             dear, cheap = ({name: _in_mode(model, name, metric, mode) for name in stages} for mode in (other, one))
             said = (f"{METRIC_WORDS[metric]} of a request in mode {other}", f"that in mode {one}")
             yield ask_difference(f"{ID}/{other}-less-{one}-{slug(metric)}", dear, cheap, _TEXT, said)
-        per_page = {mode: _in_mode(model, REQUEST, metric, mode) for mode in MODES}
-        cheapest = ask_cheapest(
-            f"{ID}/per-page-{slug(metric)}", per_page, _TEXT,
-            f"{METRIC_WORDS[metric].removeprefix('the ')} of a request per page",
-        )  # fmt: skip
-        yield cheapest
-        yield from _say_per_page(metric, per_page, cheapest)
-        per_token = {mode: _per_token(model, REQUEST, metric, MODES[mode]) for mode in MODES}
-        said_of = f"{METRIC_WORDS[metric]} of a request per image token"
-        yield ask_cheapest(f"{ID}/per-token-{slug(metric)}", per_token, _TEXT, said_of.removeprefix("the "))
+        costs = {
+            "page": {mode: _in_mode(model, REQUEST, metric, mode) for mode in MODES},
+            "image token": {mode: _per_token(model, REQUEST, metric, MODES[mode]) for mode in MODES},
+        }
+        cheapest = {
+            of: ask_regimes(
+                f"{ID}/per-{slug(of).removeprefix('image-')}-{slug(metric)}", by_mode, _TEXT,
+                f"{METRIC_WORDS[metric]} of a request per {of} is the smallest in these modes, by {_TEXT}",
+                goal="smallest",
+            )
+            for of, by_mode in costs.items()
+        }  # fmt: skip
+        yield from cheapest.values()
+        yield from _say_per_page(metric, costs["page"], cheapest["page"])
 
 
 def _say_per_page(metric: str, per_page: Mapping[str, Worded], cheapest: IdentifiedStatement) -> Iterator[Finding]:
@@ -172,7 +176,7 @@ def _say_per_page(metric: str, per_page: Mapping[str, Worded], cheapest: Identif
     _, fixed = cheap.quantity.context.fill(cheap.quantity.formula, cheap.quantity.values, [_TEXT])
     for mode, cost in per_page.items():
         if mode != least:
-            bound = Worded(cheap.quantity * _NEAR, f"{cheap.words} x {write_percent(_NEAR)}", fixed)
+            bound = Worded(cheap.quantity * _NEAR, f"{cheap.words}, with {write_percent(_NEAR - 1)} added,", fixed)
             found[mode] = ask_crossover(f"{ID}/{mode}-near-{least}-{slug(metric)}", bound, cost, _TEXT)
     yield from found.values()
     near = ", ".join(
@@ -180,8 +184,8 @@ def _say_per_page(metric: str, per_page: Mapping[str, Worded], cheapest: Identif
     )  # fmt: skip
     yield (
         f"Per page, {least} is the cheapest at every text length by {METRIC_WORDS[metric]} of a request "
-        f"(`{cheapest.id}`). The others cost at most {write_percent(_NEAR - 1)} more only where {_TEXT} is large: "
-        f"{near} tokens on (`{next(iter(found.values())).id}` and alike)."
+        f"(`{cheapest.id}`). Another costs at most {write_percent(_NEAR - 1)} more from this {_TEXT} on: "
+        f"{near} tokens (`{next(iter(found.values())).id}` and alike)."
     )
 
 

@@ -222,7 +222,10 @@ def _list_given(context: typer.Context) -> list[tuple[str, str]]:
         source, value = context.get_parameter_source(name), context.params.get(name)
         if source is not None and source.name == "COMMANDLINE" and name not in ("out", "as_json"):
             values = value if isinstance(value, list | tuple) else (value,)
-            given += [(parameter.opts[0], str(each).removesuffix(".0")) for each in values]
+            given += [
+                (parameter.opts[0], str(each).removesuffix(".0") if isinstance(each, float) else str(each))
+                for each in values
+            ]
     return given
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from attrs import field, frozen
 
@@ -21,7 +22,7 @@ from llm_perf_opt.planning.prices import find_prices
 from llm_perf_opt.planning.requested_pages import PagesRequest, find_mixes
 from llm_perf_opt.planning.setup import HEADROOM, Limits, Setup, reserve_gib
 from llm_perf_opt.planning.simulation import Load
-from llm_perf_opt.planning.time import choose_calibration
+from llm_perf_opt.planning.time import ENGINES, Calibration, choose_calibration, load_calibration
 from modelmeter.support.errors import WorkloadError
 
 SECONDS_PER_DAY = 86_400
@@ -85,9 +86,11 @@ def plan_request(request: PlanRequest, begin: Callable[[str], object] = lambda _
     limits = _find_limits(request)
     load = _find_load(request, limits)
     model = ServedModel(model=request.model, bits=_find_bits(request), degrees=_find_degrees(request))
+    choose = _make_chooser(request.engine)
     begin("read the pages")
     mixes = find_mixes(request, model)
-    cards, left_out = _find_cards(request)
+    cards, left_out = _find_cards(request, choose)
+    calibrations = {card.hardware_id: choose(card) for card in cards}
     prices = find_prices(request.prices, [card.hardware_id for card in cards])
     reserve = COMMON_RESERVE if request.reserve_gib is None else reserve_gib(request.reserve_gib)
     setups = [
@@ -97,7 +100,7 @@ def plan_request(request: PlanRequest, begin: Callable[[str], object] = lambda _
             mix=mix,
             dtype=request.dtype,
             float32_matmul_precision=request.float32_matmul_precision,
-            calibration=None if request.engine is None else choose_calibration(card, request.engine),
+            calibration=calibrations[card.hardware_id],
             utilisation=request.utilisation,
             reserve=reserve,
             price=prices.get(card.hardware_id),
@@ -158,7 +161,17 @@ def _find_bits(request: PlanRequest) -> dict[str, Rational]:
     return {name: stored if text is None else parse_bits(name, text) for name, text in texts.items()}
 
 
-def _find_cards(request: PlanRequest) -> tuple[list[HardwareSpec], dict[str, str]]:
+def _make_chooser(engine: str | None) -> Callable[[HardwareSpec], Calibration | None]:
+    """Return the function from a card to its calibration; one that has a name or a file is read once, and here."""
+    if engine in ENGINES:
+        return partial(choose_calibration, engine=engine)
+    named = None if engine is None else load_calibration(engine)
+    return lambda _: named
+
+
+def _find_cards(
+    request: PlanRequest, choose: Callable[[HardwareSpec], Calibration | None]
+) -> tuple[list[HardwareSpec], dict[str, str]]:
     """Return the cards; of those that nobody named, the ones that have what is needed, and why others have not."""
     if request.cards:
         named = [find_hardware(name) for name in request.cards]
@@ -171,8 +184,7 @@ def _find_cards(request: PlanRequest) -> tuple[list[HardwareSpec], dict[str, str
     for card in map(find_hardware, list_hardware()):
         try:
             Rates(card=card, dtype=request.dtype, float32_matmul_precision=request.float32_matmul_precision)
-            if request.engine is not None:
-                choose_calibration(card, request.engine)
+            choose(card)
         except RecordError as error:
             left_out[card.hardware_id] = error.problem
         else:

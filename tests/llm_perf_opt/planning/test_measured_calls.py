@@ -76,6 +76,13 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         read_measured_calls(path, SERVED)
 
 
+def test_a_byte_order_mark_before_the_first_column_is_none_of_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "measured.csv"
+    path.write_text("stage,milliseconds,seq_len\nprefill,31,911\n", encoding="utf-8-sig")
+    (call,) = read_measured_calls(path, SERVED)
+    assert (call.stage, call.sizes, call.seconds) == ("prefill", {"seq_len": 911}, 0.031)
+
+
 def test_more_calls_than_can_be_left_out_are_refused(tmp_path: Path) -> None:
     rows = [f"prefill,{length},1.5" for length in range(100, 101 + MOST_POINTS)]
     with pytest.raises(RecordError, match=f"too many different calls; expected at most {MOST_POINTS}; found 301"):

@@ -110,7 +110,8 @@ def read_measured_calls(path: str | os.PathLike[str], served: ServedModel) -> tu
 
 def _read_rows(path: str | os.PathLike[str]) -> list[list[str]]:
     try:
-        return list(csv.reader(io.StringIO(read_text(path), newline=""), strict=True))
+        # Spreadsheets write a byte order mark before the first name.
+        return list(csv.reader(io.StringIO(read_text(path).removeprefix("\ufeff"), newline=""), strict=True))
     except csv.Error as error:
         raise RecordError("the measurements cannot be read as CSV", place=str(path), found=str(error)) from None
     except (OSError, ValueError) as error:

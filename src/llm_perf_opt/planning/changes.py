@@ -103,7 +103,7 @@ def _list_servings(setup: Setup) -> Iterator[tuple[str, Setup]]:
         yield "a tenth fewer output tokens", evolve(setup, mix=_shorten(setup.mix))
     serving = setup.mix.model.serving
     if setup.mode in serving.modes and setup.cutting is not None and not serving.item_sizes:
-        least = float(setup.mix.list_amounts()["image_tokens"]["mean"])
+        least = setup.mix.mean_image_tokens
         for name, mode in serving.modes.items():
             if name != setup.mode and not mode.is_cut:
                 mix = _look_whole(setup, name)

@@ -22,7 +22,7 @@ class LeastTimes:
 
     def __init__(self, steady_state: SteadyState, batch_size: int) -> None:
         self._steady_state, self._batch_size = steady_state, batch_size
-        self._shortest = min(each.seq_len for each in steady_state.mix.classes)
+        self._shortest = steady_state.mix.shortest_prompt
         self._known: dict[tuple[int, int], float] = {}
         self._work = self._last = 0.0
         self._latency: list[float] = []

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import field, frozen
 
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.planning.evaluation import BITS_PER_BYTE, ServedModel, simplify
-from llm_perf_opt.planning.page_classes import PageClass, PromptGroup
+from llm_perf_opt.planning.page_classes import PageClass, Prompt, PromptGroup
 from llm_perf_opt.planning.pages import PageClasses, ViewSizes
 from llm_perf_opt.planning.work import StageWork
 
@@ -24,6 +25,8 @@ FLOWS: Final = ("tensor_core_flops", "cuda_core_flops", "io_bytes", "fused_io_by
 
 _FEW_PAGES: Final = 4
 """So many are evaluated one by one."""
+
+_Value = TypeVar("_Value", int, float)
 
 
 @frozen(kw_only=True, eq=False)
@@ -69,6 +72,16 @@ class PageMix:
             return Fraction(sum(each.count * each.seq_len for each in self.classes), self.num_pages)
         return Fraction(sum(each.count * each.step_contexts for each in self.classes), self.num_steps)
 
+    @property
+    def mean_image_tokens(self) -> Fraction:
+        """Tokens of the image of a page."""
+        return Fraction(sum(each.count * each.image_tokens for each in self.classes), self.num_pages)
+
+    @cached_property
+    def shortest_prompt(self) -> int:
+        """The fewest positions of a prompt."""
+        return min(each.seq_len for each in self.classes)
+
     @cached_property
     def longest_prompt(self) -> int:
         """The most positions of a prompt."""
@@ -87,20 +100,19 @@ class PageMix:
     @cached_property
     def prompts(self) -> tuple[PromptGroup, ...]:
         """The pages by what they are before their first token."""
-        alike: dict[tuple[ViewSizes, int, int], dict[int, int]] = {}
-        pages: dict[tuple[ViewSizes, int, int], PageClass] = {}
+        alike: dict[Prompt, dict[int, int]] = {}
+        pages: dict[Prompt, PageClass] = {}
         for each in self.classes:
-            key = each.views, each.seq_len, each.logits_tokens
-            pages.setdefault(key, each)
-            counts = alike.setdefault(key, {})
+            pages.setdefault(each.prompt, each)
+            counts = alike.setdefault(each.prompt, {})
             counts[each.num_steps] = counts.get(each.num_steps, 0) + each.count
         return tuple(
             PromptGroup(
-                page=pages[key],
+                page=pages[prompt],
                 steps=tuple(sorted(counts)),
                 cumulative=tuple(accumulate(counts[steps] for steps in sorted(counts))),
             )
-            for key, counts in alike.items()
+            for prompt, counts in alike.items()
         )
 
     def check_sizes(self) -> None:
@@ -131,9 +143,9 @@ class PageMix:
     @cached_property
     def _costs(self) -> tuple[Mapping[str, int], ...]:
         """What a page of each class costs alone."""
-        alike: dict[tuple[ViewSizes, int, int], list[int]] = {}
+        alike: dict[Prompt, list[int]] = {}
         for place, each in enumerate(self.classes):
-            alike.setdefault((each.views, each.seq_len, each.logits_tokens), []).append(place)
+            alike.setdefault(each.prompt, []).append(place)
         costs: list[Mapping[str, int]] = [{}] * len(self.classes)
         for places in alike.values():
             pages = [self.classes[place] for place in places]
@@ -195,7 +207,10 @@ class PageMix:
             counted["cached_tokens"] = [each.cached_tokens for each in self.classes]
         counted |= {name: [cost[name] for cost in self._costs] for name in FLOWS}
         counts = [each.count for each in self.classes]
-        return {name: {"mean": _mean(values, counts), **_rank(values, counts)} for name, values in counted.items()}
+        return {
+            name: {"mean": _mean(values, counts), **rank_values(zip(values, counts, strict=True))}
+            for name, values in counted.items()
+        }
 
 
 def make_mix(
@@ -237,37 +252,24 @@ def make_mix(
     return PageMix(model=model, classes=tuple(found))
 
 
-def rank_value(values: Iterable[tuple[float, int]], percent: int) -> float:
-    """Return the least value that at least ``percent`` of the pages do not exceed; ``values`` have counts.
+def rank_values(values: Iterable[tuple[_Value, int]]) -> dict[str, _Value]:
+    """Return, for each of :data:`PERCENTILES`, the least value that so many of the pages do not exceed.
 
-    Raises
-    ------
-    RecordError
-        If there are none.
+    Parameters
+    ----------
+    values
+        At least one, each with how many pages have it.
     """
     ordered = sorted(values)
-    needed, below = percent * sum(count for _, count in ordered), 0
-    for value, count in ordered:
-        below += 100 * count
-        if below >= needed:
-            return value
-    raise RecordError("there are no pages", place="pages", expected="at least one")
+    cumulative = list(accumulate(count for _, count in ordered))
+    return {
+        name_percentile(percent): ordered[bisect_left(cumulative, -(-percent * cumulative[-1] // 100))][0]
+        for percent in PERCENTILES
+    }
 
 
 def _mean(values: list[int], counts: list[int]) -> int | Fraction:
     return simplify(Fraction(sum(value * count for value, count in zip(values, counts, strict=True)), sum(counts)))
-
-
-def _rank(values: list[int], counts: list[int]) -> dict[str, int]:
-    ordered = sorted(zip(values, counts, strict=True))
-    total, below, place = sum(counts), 0, 0
-    ranks = {}
-    for value, count in ordered:
-        below += 100 * count
-        while place < len(PERCENTILES) and below >= PERCENTILES[place] * total:
-            ranks[name_percentile(PERCENTILES[place])] = value
-            place += 1
-    return ranks
 
 
 def name_percentile(percent: int) -> str:

@@ -6,6 +6,9 @@ from attrs import frozen
 
 from llm_perf_opt.planning.pages import ViewSizes
 
+Prompt = tuple[ViewSizes, int, int]
+"""What a page is before its first token: the sizes of its views, the prompt, and the positions that get logits."""
+
 
 @frozen(kw_only=True)
 class PageClass:
@@ -36,6 +39,11 @@ class PageClass:
     output_tokens: int
     count: int
     has_prompt: bool = True
+
+    @property
+    def prompt(self) -> Prompt:
+        """What they are before their first token."""
+        return self.views, self.seq_len, self.logits_tokens
 
     @property
     def num_steps(self) -> int:

@@ -18,7 +18,7 @@ from attrs.converters import optional
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.planning.least_times import LeastTimes
-from llm_perf_opt.planning.mix import PERCENTILES, name_percentile, rank_value
+from llm_perf_opt.planning.mix import rank_values
 from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.steady_state import SteadyState
 from modelmeter.support.errors import OutputError
@@ -251,7 +251,7 @@ class _Server:
         """
         if batch not in self._lines:
             mix = self._steady_state.mix
-            low = batch * min(each.seq_len for each in mix.classes)
+            low = batch * mix.shortest_prompt
             high = batch * (mix.most_cached_tokens + 1)
             times = [
                 self._steady_state.timing.time(mix.model.list_step_work(batch, contexts)).seconds
@@ -272,6 +272,4 @@ class _Server:
 
 
 def _rank_all(values: tuple[float, ...]) -> dict[str, float]:
-    ordered = sorted((value, 1) for value in values)
-    mean = sum(values) / len(values)
-    return {"mean": mean, **{name_percentile(percent): rank_value(ordered, percent) for percent in PERCENTILES}}
+    return {"mean": sum(values) / len(values), **rank_values((value, 1) for value in values)}

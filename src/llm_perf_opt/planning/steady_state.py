@@ -18,8 +18,7 @@ from typing import Any
 from attrs import field, frozen
 
 from llm_perf_opt.planning.mix import PageMix
-from llm_perf_opt.planning.page_classes import PageClass
-from llm_perf_opt.planning.pages import ViewSizes
+from llm_perf_opt.planning.page_classes import PageClass, Prompt
 from llm_perf_opt.planning.spread import LatencySpread
 from llm_perf_opt.planning.timing import CallTime, Timing
 from llm_perf_opt.planning.work import StageWork
@@ -104,15 +103,12 @@ class SteadyState:
         return tuple(self._time_page(group.page) for group in self.mix.prompts)
 
     @cached_property
-    def _times_by_prompt(self) -> Mapping[tuple[ViewSizes, int, int], PageTime]:
-        return {
-            (group.page.views, group.page.seq_len, group.page.logits_tokens): time
-            for group, time in zip(self.mix.prompts, self.page_times, strict=True)
-        }
+    def _times_by_prompt(self) -> Mapping[Prompt, PageTime]:
+        return {group.page.prompt: time for group, time in zip(self.mix.prompts, self.page_times, strict=True)}
 
     def find_page_time(self, page: PageClass) -> PageTime:
         """Return the time of a page of a class before its first token."""
-        return self._times_by_prompt[page.views, page.seq_len, page.logits_tokens]
+        return self._times_by_prompt[page.prompt]
 
     @cached_property
     def mean_page(self) -> CallTime:

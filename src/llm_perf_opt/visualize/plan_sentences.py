@@ -143,8 +143,8 @@ def describe_modes(plan: Plan) -> str:
     looks_at_pages = not plan.chosen.setup.mix.model.serving.item_sizes
     if not looks_at_pages or len({card.setup.mode for card in plan.cards}) < 2:
         return ""
-    fewest = float(plan.chosen.setup.mix.list_amounts()["image_tokens"]["mean"])
-    most = max(float(card.setup.mix.list_amounts()["image_tokens"]["mean"]) for card in plan.cards)
+    fewest = float(plan.chosen.setup.mix.mean_image_tokens)
+    most = float(max(card.setup.mix.mean_image_tokens for card in plan.cards))
     if fewest == most:
         return ""
     return (

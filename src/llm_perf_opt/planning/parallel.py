@@ -9,7 +9,6 @@ most of everything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -18,7 +17,7 @@ from attrs import field, frozen
 
 from llm_perf_opt.data import rules
 from llm_perf_opt.evaluators import find_defaults
-from modelmeter.model.serving import Serving, ShardRule
+from modelmeter.model.serving import Serving, ShardRule, find_rule
 from modelmeter.support.errors import WorkloadError
 
 BITS_PER_BYTE = 8
@@ -127,8 +126,7 @@ class Partition:
 
     def find_rule(self, path: str) -> ShardRule | None:
         """Return the rule that divides a module, if one does."""
-        label = self._label(path)
-        return next((rule for rule in self.serving.shards if fnmatchcase(label, rule.pattern)), None)
+        return find_rule(self.serving.shards, path, self._modules[path].class_name)
 
     def list_weight_bits(self, rank: int, **bits: Any) -> dict[str, Fraction]:
         """Return the bits of the parameters that a rank holds, by module."""
@@ -172,8 +170,7 @@ class Partition:
             return ()
         found = []
         for path, module in self._modules.items():
-            label = self._label(path)
-            rule = next((each for each in self.serving.collectives if fnmatchcase(label, each.pattern)), None)
+            rule = find_rule(self.serving.collectives, path, module.class_name)
             if rule is None:
                 continue
             rows = logits_tokens if rule.is_of_logits else num_tokens
@@ -228,9 +225,6 @@ class Partition:
                 count *= self._modules[above].repetition_count
             above = above.rpartition(".")[0]
         return count
-
-    def _label(self, path: str) -> str:
-        return f"{path}:{self._modules[path].class_name}"
 
     def _list_states(self, bits: Mapping[str, Any]) -> dict[str, Any]:
         """Return the bits of parameters by module, over all stages."""

@@ -7,8 +7,6 @@ adds up to ``U`` (Hermite's identity), so that what the ranks have together is t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
-from typing import TypeVar
 
 import sympy
 from attrs import frozen
@@ -20,7 +18,7 @@ from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size, ceil_div, floor_div
 from modelmeter.core.symbols import Dimension
 from modelmeter.model.definition import Model
-from modelmeter.model.serving import CollectiveRule, Serving, ShardRule
+from modelmeter.model.serving import Serving, ShardRule, find_rule
 from modelmeter.support.errors import FormulaError, WorkloadError
 
 TENSOR_PARALLEL_SIZE = Dimension(
@@ -33,8 +31,6 @@ EXPERT_PARALLEL_SIZE = Dimension(
 RANK = Dimension(
     name="rank", kind="workload", unit="", minimum=0, meaning="the number of a rank, from 0; the first has the most"
 )
-
-_Rule = TypeVar("_Rule", ShardRule, CollectiveRule)
 
 
 @frozen(kw_only=True)
@@ -181,7 +177,7 @@ class Division:
 
     def find_share(self, path: str) -> sympy.Expr:
         """Return which part of a module a rank has; 1 where each has all of it."""
-        rule = self._find_rule(path, self._serving.shards)
+        rule = find_rule(self._serving.shards, path, self._modules[path].node.class_name)
         if rule is None:
             return sympy.Integer(1)
         rank, ranks = RANK.symbol, TENSOR_PARALLEL_SIZE.symbol
@@ -218,16 +214,12 @@ class Division:
     def _list_sent(self, rows: Size, logits_rows: Size) -> Iterator[sympy.Expr]:
         ranks, bits = TENSOR_PARALLEL_SIZE.symbol, Precision().activation_bits
         for path, bound in self._modules.items():
-            rule = self._find_rule(path, self._serving.collectives)
+            rule = find_rule(self._serving.collectives, path, bound.node.class_name)
             if rule is None:
                 continue
             channels = getattr(bound.layer, rule.channels)
             sent = bits_to_bytes(bound.count * (logits_rows if rule.is_of_logits else rows) * channels * bits)
             yield (1 if rule.is_gathered else 2) * sent * (ranks - 1) / ranks
-
-    def _find_rule(self, path: str, rules: tuple[_Rule, ...]) -> _Rule | None:
-        label = f"{path}:{self._modules[path].node.class_name}"
-        return next((rule for rule in rules if fnmatchcase(label, rule.pattern)), None)
 
     def _find_size(self, path: str, name: str) -> Size:
         above = path

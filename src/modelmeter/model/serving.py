@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 
@@ -98,6 +99,15 @@ class CollectiveRule:
     channels: str
     is_gathered: bool = False
     is_of_logits: bool = False
+
+
+_Rule = TypeVar("_Rule", ShardRule, CollectiveRule)
+
+
+def find_rule(rules: Iterable[_Rule], path: str, class_name: str) -> _Rule | None:
+    """Return the first rule that fits a module, by its path and the name of its class; None if none does."""
+    label = f"{path}:{class_name}"
+    return next((rule for rule in rules if fnmatchcase(label, rule.pattern)), None)
 
 
 @frozen(kw_only=True)

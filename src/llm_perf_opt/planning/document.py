@@ -135,10 +135,10 @@ def describe_card(plan: CardPlan) -> Document:
         "binds": plan.binds,
         "batch_size": None if plan.chosen is None else plan.chosen.batch_size,
         "num_cards": None if plan.chosen is None else estimated(plan.num_cards, plan.bound_num_cards, setup),
-        "usd_per_day": estimated(plan.usd_per_day, _scale(price, 24 * plan.bound_num_cards), setup),
+        "usd_per_day": estimated(plan.usd_per_day, plan.bound_usd_per_day, setup),
         "usd_per_million_pages_at_the_load": None
         if setup.limits.pages_per_second is None
-        else estimated(plan.usd_per_million_pages, _bound_dollars(plan), setup),
+        else estimated(plan.usd_per_million_pages, plan.bound_usd_per_million_pages, setup),
         "price": None
         if price is None
         else {"usd_per_hour": price.usd_per_hour, "source": price.source, "date": price.date},
@@ -162,20 +162,6 @@ def describe_row(row: BatchRow, setup: Setup) -> Document:
         },
         "usd_per_million_pages_full": estimated(row.usd_per_million_pages, row.bound_usd_per_million_pages, setup),
     }
-
-
-def _scale(price: Any, factor: float) -> float | None:
-    return None if price is None else price.usd_per_hour * factor
-
-
-def _bound_dollars(plan: CardPlan) -> float | None:
-    price, load = plan.setup.price, plan.setup.limits.pages_per_second
-    if price is None or plan.chosen is None:
-        return None
-    if load is None:
-        return plan.chosen.bound_usd_per_million_pages
-    least: float = price.usd_per_hour * plan.bound_num_cards / 3600 / load * 10**6
-    return least
 
 
 def _describe_change(change: Change, setup: Setup) -> Document:

@@ -12,13 +12,11 @@ from attrs import evolve, field, frozen
 
 from llm_perf_opt.data.rationals import Rational
 from llm_perf_opt.evaluators import PEAK, SERVER_STEPS, find_defaults, load_costs
-from llm_perf_opt.planning.parallel import Degrees, Partition
+from llm_perf_opt.planning.parallel import BITS_PER_BYTE, Degrees, Partition
 from llm_perf_opt.planning.work import UNFUSED_OPERATORS, OperatorWork, StageWork, find_kind
 from modelmeter.model.registry import DEFAULT
 from modelmeter.model.serving import Serving, find_serving
 from modelmeter.support.errors import WorkloadError
-
-BITS_PER_BYTE = 8
 
 _COUNTED = ("calls", "tensor_core_flops", "cuda_core_flops", "io_bits")
 """What a row of a breakdown has that adds up over steps."""

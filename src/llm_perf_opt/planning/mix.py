@@ -12,9 +12,10 @@ from typing import Final, TypeVar
 from attrs import field, frozen
 
 from llm_perf_opt.errors import RecordError
-from llm_perf_opt.planning.evaluation import BITS_PER_BYTE, ServedModel, simplify
+from llm_perf_opt.planning.evaluation import ServedModel, simplify
 from llm_perf_opt.planning.page_classes import PageClass, Prompt, PromptGroup
 from llm_perf_opt.planning.pages import PageClasses, ViewSizes
+from llm_perf_opt.planning.parallel import BITS_PER_BYTE
 from llm_perf_opt.planning.work import StageWork
 
 PERCENTILES: Final = (50, 90, 95, 99, 100)

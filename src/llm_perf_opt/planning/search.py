@@ -76,25 +76,36 @@ class CardPlan:
     bound_num_cards: int
 
     @property
-    def usd_per_hour(self) -> float | None:
-        """What the cards cost; None without a price."""
-        price = self.setup.price
-        return None if price is None or self.chosen is None else price.usd_per_hour * self.num_cards
+    def usd_per_day(self) -> float | None:
+        """What the cards cost for a day; None without a price."""
+        return self._price_day(self.num_cards)
 
     @property
-    def usd_per_day(self) -> float | None:
-        """The same for a day."""
-        return None if self.usd_per_hour is None else self.usd_per_hour * HOURS_PER_DAY
+    def bound_usd_per_day(self) -> float | None:
+        """The same at least."""
+        return self._price_day(self.bound_num_cards)
 
     @property
     def usd_per_million_pages(self) -> float | None:
         """What a million pages cost with whole cards at the load, or on one busy card without a load."""
-        load = self.setup.limits.pages_per_second
-        if self.chosen is None or self.usd_per_hour is None:
-            return None
-        if load is None:
-            return self.chosen.usd_per_million_pages
-        return self.usd_per_hour / SECONDS_PER_HOUR / load * MILLION
+        return self._price_pages(self.num_cards, None if self.chosen is None else self.chosen.usd_per_million_pages)
+
+    @property
+    def bound_usd_per_million_pages(self) -> float | None:
+        """The same at least."""
+        full = None if self.chosen is None else self.chosen.bound_usd_per_million_pages
+        return self._price_pages(self.bound_num_cards, full)
+
+    def _price_day(self, num_cards: int) -> float | None:
+        price = self.setup.price
+        return None if price is None or self.chosen is None else price.usd_per_hour * num_cards * HOURS_PER_DAY
+
+    def _price_pages(self, num_cards: int, full: float | None) -> float | None:
+        """Return the dollars of a million pages, from those of cards that are always full."""
+        price, load = self.setup.price, self.setup.limits.pages_per_second
+        if price is None or load is None or full is None:
+            return full
+        return price.usd_per_hour * num_cards / SECONDS_PER_HOUR / load * MILLION
 
 
 def plan_card(setup: Setup) -> CardPlan:

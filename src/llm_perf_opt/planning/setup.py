@@ -25,7 +25,7 @@ LATENCY_PERCENT = 95
 
 LATENCY_PERCENTILE = name_percentile(LATENCY_PERCENT)
 
-_RATE = rules.FieldRule(
+RATE = rules.FieldRule(
     expected="a finite number above 0",
     accepts=lambda value: type(value) is float and 0 < value < 1e15,
     schema={"type": "number", "exclusiveMinimum": 0},
@@ -56,10 +56,10 @@ class Limits:
     """
 
     pages_per_second: float | None = field(
-        default=None, converter=optional(rules.as_float), validator=rules.or_none(_RATE)
+        default=None, converter=optional(rules.as_float), validator=rules.or_none(RATE)
     )
     max_latency_seconds: float | None = field(
-        default=None, converter=optional(rules.as_float), validator=rules.or_none(_RATE)
+        default=None, converter=optional(rules.as_float), validator=rules.or_none(RATE)
     )
     max_sequences: int = field(default=MOST_SEQUENCES, validator=rules.whole_number(1))
     headroom: float = field(default=0.0, converter=rules.as_float, validator=HEADROOM)

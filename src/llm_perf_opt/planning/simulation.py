@@ -20,6 +20,7 @@ from llm_perf_opt.data import rules
 from llm_perf_opt.planning.least_times import LeastTimes
 from llm_perf_opt.planning.mix import rank_values
 from llm_perf_opt.planning.page_classes import PageClass
+from llm_perf_opt.planning.setup import RATE
 from llm_perf_opt.planning.steady_state import SteadyState
 from modelmeter.support.errors import OutputError
 
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
 NUM_PAGES: Final = 2000
 SEED: Final = 1
 
-_RATE = rules.FieldRule(
-    expected="a finite number above 0",
-    accepts=lambda value: type(value) is float and 0 < value < 1e15,
-    schema={"type": "number", "exclusiveMinimum": 0},
-)
 _BURSTINESS = rules.FieldRule(
     expected="a finite number of at least 0",
     accepts=lambda value: type(value) is float and 0 <= value < 1e3,
@@ -59,7 +55,7 @@ class Load:
     """
 
     pages_per_second: float | None = field(
-        default=None, converter=optional(rules.as_float), validator=rules.or_none(_RATE)
+        default=None, converter=optional(rules.as_float), validator=rules.or_none(RATE)
     )
     burstiness: float = field(default=1.0, converter=rules.as_float, validator=_BURSTINESS)
     num_pages: int = field(default=NUM_PAGES, validator=rules.whole_number(1))

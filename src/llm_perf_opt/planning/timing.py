@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 from typing import Protocol
 
 from attrs import frozen
 
+from llm_perf_opt.data.hardware import exact_rate
 from llm_perf_opt.errors import RecordError
 from llm_perf_opt.planning.bound import LIMITS, Rates
-from llm_perf_opt.planning.time import Calibration, Estimate, estimate_seconds
+from llm_perf_opt.planning.time import Calibration, estimate_seconds
 from llm_perf_opt.planning.time.estimate import Provenance
 from llm_perf_opt.planning.work import StageWork
 
@@ -115,7 +115,7 @@ class CardTiming:
             bound = sending
         if self.calibration is None:
             return CallTime(seconds=bound, bound_seconds=bound, bound_by=bound_by)
-        estimate: Estimate = estimate_seconds(
+        estimate = estimate_seconds(
             self.calibration,
             self.rates.card,
             work,
@@ -139,4 +139,4 @@ class CardTiming:
                 "the card states no links to others", place=f"{card.hardware_id}: link_bytes_per_second",
                 expected="bytes a second in one direction", found="none", remedy="plan with one card for each model",
             )  # fmt: skip
-        return float(work.sent_bytes / Fraction(repr(card.link_bytes_per_second)))
+        return float(work.sent_bytes / exact_rate(card.link_bytes_per_second))

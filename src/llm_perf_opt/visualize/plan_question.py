@@ -19,7 +19,6 @@ def answer_table(plan: Plan) -> Table:
     limits, check = card.setup.limits, plan.under_load
     limit, has_load = limits.max_latency_seconds, limits.pages_per_second is not None
     seconds = row.latency[LATENCY_PERCENTILE]
-    simulated = None if check is None else check.simulation.latency[LATENCY_PERCENTILE]
     kind = "estimated" if card.setup.calibration is not None else "at least, at peak rates"
     rows = [
         ("card", f"{card.setup.card.name}, mode {card.setup.mode}, {row.batch_size:,} {items} in flight"),
@@ -32,11 +31,10 @@ def answer_table(plan: Plan) -> Table:
         ("limit in s", NOTHING if limit is None else f"{limit:g}"),
         ("limit kept with full batches", NOTHING if limit is None else "yes" if seconds <= limit else "no"),
     ]
-    if simulated is not None:
+    if check is not None:
+        simulated, kept = check.simulation.latency[LATENCY_PERCENTILE], check.keeps_limit
         rows.append((f"{LATENCY_PERCENTILE} in s, simulated", format_number(simulated)))
-        rows.append(
-            ("limit kept in the simulation", NOTHING if limit is None else "yes" if simulated <= limit else "NO")
-        )
+        rows.append(("limit kept in the simulation", NOTHING if kept is None else "yes" if kept else "NO"))
     return Table(headers=("answer", ""), rows=tuple(rows), text_columns=2)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm_perf_opt.planning.plan import Plan
-from llm_perf_opt.planning.search import BatchRow, CardPlan
+from llm_perf_opt.planning.search import HOURS_PER_DAY, BatchRow, CardPlan
 from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
 from llm_perf_opt.planning.time import describe_choice
 from llm_perf_opt.visualize.plan_tables import find_names, format_number
@@ -82,7 +82,7 @@ def _describe_simulated(plan: Plan) -> str:
     cost = (
         ""
         if dollars is None
-        else f", for {format_number(24 * dollars.usd_per_hour * check.num_cards_that_keep, 4)} $ a day"
+        else f", for {format_number(HOURS_PER_DAY * dollars.usd_per_hour * check.num_cards_that_keep, 4)} $ a day"
     )
     return f"{words} {check.num_cards_that_keep:,} cards keep it, with {kept} s{cost}."
 

@@ -33,13 +33,18 @@ def coefficient_table(calibration: Calibration) -> Table:
         rows=tuple(
             (
                 name_coefficient(name),
-                calibration.origins[name] + (", not determined" if name in calibration.undetermined else ""),
+                describe_origin(calibration, name),
                 format_coefficient(calibration, name),
             )
             for name in COEFFICIENTS
         ),
         text_columns=2,
     )
+
+
+def describe_origin(calibration: Calibration, name: str) -> str:
+    """Return how a coefficient is known, and whether the measurements do not determine it."""
+    return calibration.origins[name] + (", not determined" if name in calibration.undetermined else "")
 
 
 def name_coefficient(name: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from attrs import frozen
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from llm_perf_opt.planning.measured.memory import predict_memory
 from llm_perf_opt.planning.measured.predict import find_condition_terms
@@ -15,13 +14,14 @@ from llm_perf_opt.planning.measured.records import Condition, Measurement, read_
 from llm_perf_opt.planning.time import Calibration, CalibrationPoint, list_calibrations, load_calibration
 from llm_perf_opt.planning.time.records import COEFFICIENTS
 from llm_perf_opt.visualize.calibration_tables import (
+    describe_origin,
     format_coefficient,
     format_milliseconds,
     format_ratio,
     name_coefficient,
 )
+from llm_perf_opt.visualize.environment import make_environment
 from llm_perf_opt.visualize.table import Table
-from modelmeter.support.markdown import escape_markdown
 
 HEADER: Final = "<!-- Written by `python -m llm_perf_opt.runners.write_measured_page`; do not edit. -->\n"
 
@@ -46,7 +46,7 @@ def render_measured_page() -> str:
     rows = {each.name: list(_list_rows(each)) for each in calibrations}
     everything = [row for group in rows.values() for row in group]
     return (
-        _environment()
+        make_environment()
         .get_template("measured.md.jinja")
         .render(
             header=HEADER,
@@ -207,10 +207,7 @@ def _origin_table(calibrations: Sequence[Calibration]) -> Table:
         rows=tuple(
             (
                 name.removesuffix("_seconds").replace("_", " "),
-                *(
-                    each.origins[name] + (", not determined" if name in each.undetermined else "")
-                    for each in calibrations
-                ),
+                *(describe_origin(each, name) for each in calibrations),
             )
             for name in COEFFICIENTS
         ),
@@ -238,16 +235,3 @@ def _source_table() -> Table:
 
 def _percent(error: float | None) -> str:
     return "\u2013" if error is None else f"{100 * error:.1f} %"
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("llm_perf_opt.visualize"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown, not HTML
-    )
-    environment.filters["text"] = lambda text: escape_markdown(" ".join(text.split()))
-    return environment

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from attrs import frozen
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from llm_perf_opt.data import AnalyticModelReport, AnalyticModuleNode, OperatorCost, Prediction
 from llm_perf_opt.data.hardware import Unit
@@ -18,7 +18,7 @@ from llm_perf_opt.reporting.memory import measure_memory
 from llm_perf_opt.reporting.work import total_time
 from llm_perf_opt.terminal import format_integer, format_quantity
 from llm_perf_opt.visualize import report_tables as tables
-from modelmeter.support.markdown import escape_markdown
+from llm_perf_opt.visualize.environment import make_environment
 
 TOP_MODULES: Final = 10
 
@@ -179,16 +179,7 @@ def _format_rate(per_second: float) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("llm_perf_opt.visualize"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown, not HTML
-    )
-    environment.filters.update(
-        text=lambda text: escape_markdown(" ".join(text.split())),
+    return make_environment(
         time=tables.format_time,
         share=tables.format_share,
         quantity=lambda count, unit: f"{format_quantity(count, unit)} ({format_integer(count)})",
@@ -196,4 +187,3 @@ def _environment() -> Environment:
         rate=_format_rate,
         bits=tables.format_bits,
     )
-    return environment

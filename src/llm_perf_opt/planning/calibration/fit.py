@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from llm_perf_opt.planning.time.records import Coefficients
+from llm_perf_opt.planning.time.records import COEFFICIENTS, Coefficients
 from modelmeter.support.errors import ModelMeterError
 
 Group = tuple[str, ...]
@@ -188,10 +188,19 @@ def is_efficiency(name: str) -> bool:
     return name.endswith("_efficiency")
 
 
+def describe_free(free: Iterable[Group]) -> dict[str, str]:
+    """Return how the coefficients that are free are known, by name: fitted, and with which others as one number."""
+    return {
+        name: "fitted" + (f", as one number with {', '.join(others)}" if others else "")
+        for group in free
+        for name in group
+        for others in [[other for other in group if other != name]]
+    }
+
+
 def round_coefficients(coefficients: Coefficients, digits: int = 4) -> Coefficients:
     """Return coefficients with so many significant digits: more than are known, and the same on every machine."""
-    names = (*TYPICAL_SECONDS, "matrix_product_efficiency", "attention_efficiency", "other_efficiency")
-    return coefficients.replace({name: float(f"{getattr(coefficients, name):.{digits}g}") for name in names})
+    return coefficients.replace({name: float(f"{getattr(coefficients, name):.{digits}g}") for name in COEFFICIENTS})
 
 
 def _find_errors(points: Sequence[FitPoint], coefficients: Coefficients, free: Sequence[Group]) -> dict[str, float]:

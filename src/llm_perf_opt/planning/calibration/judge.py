@@ -46,9 +46,7 @@ def find_better_engine(request: CalibrationRequest, calibration: Calibration) ->
     if worst <= BAD_RESIDUAL:
         return None
     found: list[tuple[float, Engine]] = []
-    engines: tuple[Engine, ...] = ("eager", "graphs")
-    assert set(engines) == set(ENGINES), "an engine that is not tried"
-    for engine in engines:
+    for engine in ENGINES:
         if engine == request.engine:
             continue
         try:
@@ -57,4 +55,7 @@ def find_better_engine(request: CalibrationRequest, calibration: Calibration) ->
             continue  # it takes more measurements than there are
         if 2 * other < worst:
             found.append((other, engine))
-    return (min(found)[1], min(found)[0]) if found else None
+    if not found:
+        return None
+    least, engine = min(found)
+    return engine, least

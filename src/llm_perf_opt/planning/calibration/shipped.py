@@ -11,7 +11,14 @@ from attrs import field, frozen
 from llm_perf_opt.data import rules
 from llm_perf_opt.data.hardware import MemoryClass
 from llm_perf_opt.data.serialization import read_record, to_yaml
-from llm_perf_opt.planning.calibration.fit import Fit, FitPoint, fit_coefficients, leave_one_out, round_coefficients
+from llm_perf_opt.planning.calibration.fit import (
+    Fit,
+    FitPoint,
+    describe_free,
+    fit_coefficients,
+    leave_one_out,
+    round_coefficients,
+)
 from llm_perf_opt.planning.measured.predict import ConditionTerms, find_condition_terms
 from llm_perf_opt.planning.measured.records import read_conditions, read_measurements
 from llm_perf_opt.planning.time.records import (
@@ -180,18 +187,11 @@ def _describe(
 
 
 def _list_origins(plan: FitPlan) -> dict[str, str]:
-    free = {name: group for group in plan.free for name in group}
-    origins = {}
-    for name in COEFFICIENTS:
-        if name in free:
-            shared = [other for other in free[name] if other != name]
-            origins[name] = f"fitted, as one number with {', '.join(shared)}" if shared else "fitted"
-        elif name in plan.taken:
-            other, _, renamed = plan.taken[name].partition(".")
-            origins[name] = f"taken over from {other}" + (f", where it is {renamed}" if renamed else "")
-        else:
-            origins[name] = NOT_IN_FORM
-    return origins
+    origins = dict.fromkeys(COEFFICIENTS, NOT_IN_FORM)
+    for name, origin in plan.taken.items():
+        other, _, renamed = origin.partition(".")
+        origins[name] = f"taken over from {other}" + (f", where it is {renamed}" if renamed else "")
+    return origins | describe_free(plan.free)
 
 
 def _find_range(fitted: Sequence[ConditionTerms]) -> tuple[FittedRange, ...]:

@@ -15,6 +15,7 @@ from llm_perf_opt.planning.calibration.fit import (
     FitError,
     FitPoint,
     Group,
+    describe_free,
     fit_coefficients,
     leave_one_out,
     round_coefficients,
@@ -188,17 +189,8 @@ def _choose_form(
 
 
 def _list_origins(free: Iterable[Group], base: Calibration) -> dict[str, str]:
-    groups = {name: group for group in free for name in group}
-    origins = {}
-    for name in COEFFICIENTS:
-        shared = [other for other in groups.get(name, ()) if other != name]
-        if name in groups:
-            origins[name] = f"fitted, as one number with {', '.join(shared)}" if shared else "fitted"
-        elif getattr(base.coefficients, name):
-            origins[name] = f"taken over from {base.name}"
-        else:
-            origins[name] = base.origins[name]
-    return origins
+    taken = {name: f"taken over from {base.name}" for name in COEFFICIENTS if getattr(base.coefficients, name)}
+    return {**base.origins, **taken, **describe_free(free)}
 
 
 def _find_ranges(calls: Sequence[tuple[MeasuredCall, CallTerms]]) -> Iterable[FittedRange]:

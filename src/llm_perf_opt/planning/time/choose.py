@@ -10,7 +10,7 @@ from llm_perf_opt.errors import RecordError
 from llm_perf_opt.library import find_record, list_shipped
 from llm_perf_opt.planning.time.records import Calibration, Engine
 
-ENGINES: Final[tuple[str, ...]] = get_args(Engine)
+ENGINES: Final[tuple[Engine, ...]] = get_args(Engine)
 """The words that choose a calibration by the card."""
 
 _PACKAGE: Final = "llm_perf_opt.planning.calibrations"
@@ -61,22 +61,17 @@ def choose_calibration(card: HardwareSpec, engine: str) -> Calibration:
     """
     if engine not in ENGINES:
         return load_calibration(engine)
-    shipped = [load_calibration(name) for name in list_calibrations()]
-    fitting = [each for each in shipped if each.engine == engine and each.memory_class == card.memory_class]
+    shipped = [each for each in map(load_calibration, list_calibrations()) if each.engine == engine]
+    fitting = [each for each in shipped if each.memory_class == card.memory_class]
     if card.memory_class is None or not fitting:
-        classes = sorted({str(each.memory_class) for each in shipped if each.engine == engine})
+        classes = sorted({str(each.memory_class) for each in shipped})
         raise RecordError(
             "no calibration is shipped for the memory of this card", place=f"{card.hardware_id}: memory_class",
             expected=" or ".join(classes), found="none" if card.memory_class is None else card.memory_class,
-            remedy=f"name one yourself, as in --engine {fitting_name(shipped, engine)}, or measure and run "
+            remedy=f"name one yourself, as in --engine {shipped[0].name}, or measure and run "
             "modelmeter calibrate",
         )  # fmt: skip
     return fitting[0]
-
-
-def fitting_name(shipped: list[Calibration], engine: str) -> str:
-    """Return the name of a shipped calibration of an engine, for advice."""
-    return next(each.name for each in shipped if each.engine == engine)
 
 
 def describe_choice(calibration: Calibration, card: HardwareSpec) -> str:

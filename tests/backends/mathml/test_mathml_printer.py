@@ -138,13 +138,22 @@ def test_every_formula_of_the_model_is_well_formed_and_has_each_of_its_numbers_a
          '<mtext>for</mtext><mspace width="0.25em"/><mi>B</mi><mo>≤</mo><mn>25</mn></mrow></mtd></mtr>'
          "<mtr><mtd><mrow><mn>7</mn></mrow></mtd><mtd><mrow><mtext>otherwise</mtext></mrow></mtd></mtr></mtable></mrow>"),
         (r"\sqrt{N}", "<msqrt><mi>N</mi></msqrt>"),
+        (r"\text{for all} N", "<mrow><mtext>for\u00a0all</mtext><mi>N</mi></mrow>"),
+        (r"\mathrm{i n}", "<mtext>in</mtext>"),
+        (r"N^ 2", "<msup><mi>N</mi><mn>2</mn></msup>"),
     ],
 )  # fmt: skip
 def test_latex_of_prose(latex: str, element: str) -> None:
     assert convert_latex(latex) == element
 
 
-@pytest.mark.parametrize("latex", [r"\operatorname{x}", r"\frac{1}", r"d_{\mathrm{in}", "a_1_2", "a & b", r"\mathrm x"])
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"\operatorname{x}", r"\frac{1}", r"d_{\mathrm{in}", "a_1_2", "a & b", r"\mathrm x", r"\left. x \right.",
+        r"\left\{ x \right\}", r"\left", "x^23", r"\frac12", r"\sqrt[3]{x}", r"\text{\textbf{x}}", "x_", "}",
+    ],
+)  # fmt: skip
 def test_latex_that_is_not_known_is_refused(latex: str) -> None:
     with pytest.raises(FormulaError):
         convert_latex(latex)

@@ -24,6 +24,7 @@ _OPERATORS: Final[Mapping[str, str]] = {
     r"\lfloor": "⌊", r"\rfloor": "⌋", r"\lceil": "⌈", r"\rceil": "⌉", "(": "(", ")": ")", "[": "[", "]": "]", "|": "|",
 }  # fmt: skip
 _SPACES: Final[Mapping[str, str]] = {r"\,": "0.17em", r"\ ": "0.25em", r"\quad": "1em"}
+_NO_BREAK_SPACE: Final = "\u00a0"
 _STRETCHED: Final = {r"\left", r"\right", r"\bigl", r"\bigr"}
 
 
@@ -42,7 +43,7 @@ def convert_latex(latex: str) -> str:
 class _Reader:
     def __init__(self, latex: str) -> None:
         self._latex = latex
-        self._tokens = [token for token in _TOKEN.findall(latex) if not token.isspace()]
+        self._tokens = _TOKEN.findall(latex)
         self._place = 0
 
     def read(self) -> str:
@@ -59,7 +60,10 @@ class _Reader:
         return [element for element in elements if element]
 
     def _peek(self) -> str:
-        return self._tokens[self._place] if self._place < len(self._tokens) else ""
+        """Return the next token that is no space."""
+        while (token := self._tokens[self._place] if self._place < len(self._tokens) else "").isspace():
+            self._place += 1
+        return token
 
     def _take(self) -> str:
         token = self._peek()
@@ -90,6 +94,10 @@ class _Reader:
             self._take()
             elements = self._read_until("}")
             return elements[0] if len(elements) == 1 else f"<mrow>{''.join(elements)}</mrow>"
+        if self._peek() == "[" or (len(self._peek()) > 1 and self._peek()[0].isdigit()):
+            raise FormulaError(
+                "an argument of LaTeX without braces is one letter or digit", place=self._latex, found=self._peek()
+            )
         return self._read_atom()
 
     def _read_cases(self) -> str:
@@ -114,20 +122,20 @@ class _Reader:
         body = "".join(f"<mtr>{row}</mtr>" for row in cells)
         return f'<mrow><mo form="prefix">{{</mo><mtable class="cases">{body}</mtable></mrow>'
 
-    def _read_text(self) -> str:
-        """Return what stands in braces as plain text."""
+    def _read_text(self, space: str = "") -> str:
+        """Return what stands in braces as plain text, with ``space`` where spaces are."""
         if self._take() != "{":
             raise FormulaError("LaTeX text does not stand in braces", found=self._latex)
-        words: list[str] = []
-        while (token := self._take()) != "}":
-            if not token:
-                raise FormulaError("a brace of LaTeX is not closed", found=self._latex)
-            words.append(token.removeprefix("\\"))
-        return escape("".join(words))
+        if "}" not in self._tokens[self._place :]:
+            raise FormulaError("a brace of LaTeX is not closed", found=self._latex)
+        end = self._tokens.index("}", self._place)
+        words = [token.removeprefix("\\") for token in self._tokens[self._place : end]]
+        self._place = end + 1
+        return escape("".join(space if word.isspace() else word for word in words))
 
     def _read_atom(self) -> str:
         token = self._take()
-        if token in _STRETCHED:
+        if token in _STRETCHED and self._peek() in _OPERATORS:
             return f"<mo>{escape(_OPERATORS[self._take()])}</mo>"
         if token[:1].isdigit():
             return f"<mn>{re.sub(r'(?:,|[^0-9.])+', chr(0x202F), token)}</mn>"
@@ -142,7 +150,9 @@ class _Reader:
             return f"<mo{stretchy}>{escape(_OPERATORS[token])}</mo>"
         if token in _SPACES:
             return f'<mspace width="{_SPACES[token]}"/>'
-        if token in (r"\mathrm", r"\text"):
+        if token == r"\text":
+            return f"<mtext>{self._read_text(_NO_BREAK_SPACE)}</mtext>"
+        if token == r"\mathrm":
             return f"<mtext>{self._read_text()}</mtext>"
         if token == r"\mathtt":
             return f'<mtext class="name">{self._read_text()}</mtext>'

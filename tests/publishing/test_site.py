@@ -193,6 +193,13 @@ def test_a_link_that_leads_nowhere_fails_the_build(pages: dict[str, bytes], mess
         check_links(pages)
 
 
+def test_a_study_without_a_title_fails_the_build(published: CompiledModel, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Studies\n")
+    (tmp_path / "untitled.md").write_text("Only a sentence.\n")
+    with pytest.raises(FormulaError, match=r"untitled\.md: a page of the studies has no title"):
+        build_files(published, studies=tmp_path)
+
+
 def test_links_that_lead_somewhere_pass() -> None:
     check_links({"d/a.html": b'<a href="../b.html#x">x</a><a href="https://x.org/">', "b.html": b'<p id="x"></p>'})
 

@@ -212,9 +212,16 @@ def _list_studies(source: SiteInput) -> list[tuple[str, str]]:
     found = []
     for path, content in sorted(source.studies.items()):
         if path.endswith(".md") and path != "README.md":
-            title = next(line[2:] for line in content.decode().splitlines() if line.startswith("# "))
-            found.append((f"studies/{path.removesuffix('.md')}.html", title))
+            found.append((f"studies/{path.removesuffix('.md')}.html", _read_title(path, content.decode())))
     return found
+
+
+def _read_title(path: str, text: str) -> str:
+    """Return the heading of a page in Markdown."""
+    for line in text.splitlines():
+        if line.startswith("# "):
+            return line[2:]
+    raise FormulaError("a page of the studies has no title", place=path, expected="a line that begins with '# '")
 
 
 def _convert_studies(source: SiteInput, environment: Environment) -> Iterator[tuple[str, bytes]]:
@@ -226,9 +233,9 @@ def _convert_studies(source: SiteInput, environment: Environment) -> Iterator[tu
             raise FormulaError("studies are pages in Markdown, and nothing reads it", found=path)
         name = "index" if path == "README.md" else path.removesuffix(".md")
         here = f"studies/{name}.html"
-        body = convert_markdown(content.decode(), source.render_markdown)
-        heading = next(line[2:] for line in content.decode().splitlines() if line.startswith("# "))
-        yield here, _render(environment, "study", "../", body=body, heading_text=heading, here=here).encode()
+        text = content.decode()
+        body, title = convert_markdown(text, source.render_markdown), _read_title(path, text)
+        yield here, _render(environment, "study", "../", body=body, heading_text=title, here=here).encode()
 
 
 def _write_search(source: SiteInput, stages: Mapping[str, list[Entry]], layers: Mapping[str, list[Entry]]) -> str:

@@ -12,7 +12,7 @@ from modelmeter.backends.backend import Backend
 from modelmeter.backends.javascript.render import JavaScriptBackend
 from modelmeter.backends.python.render import PythonBackend
 from modelmeter.backends.sql.render import DuckDBBackend, SparkBackend
-from modelmeter.compiled_model import CompiledModel, without_collection
+from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import names_of
@@ -33,6 +33,7 @@ from modelmeter.publishing.data.id_registry import IdRegistry
 from modelmeter.publishing.page_input import read_flags
 from modelmeter.publishing.text import describe, to_plain
 from modelmeter.support.errors import BindError
+from modelmeter.support.garbage import without_collection
 from modelmeter.support.suggestions import unknown_name
 
 PAGES = "formulas"

@@ -185,11 +185,7 @@ class _Forms:
 
     def terms(self, polynomial: Polynomial) -> list[Any]:
         """Return the terms of a polynomial in their order."""
-        terms = []
-        for monomial, coefficient in polynomial.items():
-            powers = Counter(self._places[number] for number in monomial)
-            terms.append([str(coefficient), [[place, powers[place]] for place in sorted(powers)]])
-        return sorted(terms, key=itemgetter(1))
+        return _list_terms(polynomial, self._places.__getitem__, lambda place: place)
 
     def _list_used(self, polynomials: Iterable[Polynomial]) -> set[int]:
         """Return the unknowns in polynomials, and those in the arguments of these."""
@@ -217,11 +213,7 @@ class _Forms:
 
     def _write_out(self, polynomial: Polynomial) -> list[Any]:
         """Return the terms of a polynomial with the texts of factors for their places."""
-        terms = []
-        for monomial, coefficient in polynomial.items():
-            powers = Counter(self._rank(number) for number in monomial)
-            terms.append([str(coefficient), [[rank[1], powers[rank]] for rank in sorted(powers)]])
-        return sorted(terms, key=itemgetter(1))
+        return _list_terms(polynomial, self._rank, itemgetter(1))
 
     @staticmethod
     def _write_factor(unknown: str | Call | Polynomial, write: Callable[[Polynomial], list[Any]]) -> Any:
@@ -230,3 +222,12 @@ class _Forms:
         if isinstance(unknown, Call):
             return [unknown.function, *map(write, unknown.arguments)]
         raise FormulaError("a sum has a name in what is to be a canonical form", found=unknown)
+
+
+def _list_terms(polynomial: Polynomial, rank: Callable[[int], Any], show: Callable[[Any], Any]) -> list[Any]:
+    """Return the terms of a polynomial in their order, its factors in that of their ranks, of which each is shown."""
+    terms = []
+    for monomial, coefficient in polynomial.items():
+        powers = Counter(map(rank, monomial))
+        terms.append([str(coefficient), [[show(each), powers[each]] for each in sorted(powers)]])
+    return sorted(terms, key=itemgetter(1))

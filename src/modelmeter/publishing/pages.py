@@ -151,7 +151,7 @@ def describe_common(
 
 def _render(pages: Pages, definition: Model, model: BoundModule, *, name: str, has_accuracy: bool) -> dict[str, str]:
     common = describe_common(pages, definition, model, name=name, has_accuracy=has_accuracy)
-    of_markdown, of_latex = _markdown_environment(), open_latex_templates()
+    of_markdown, of_latex = open_markdown_templates(), open_latex_templates()
     texts = {"README.md": of_markdown.get_template("formula_index.md.jinja").render(**common)}
     layer, stage = (of_markdown.get_template(f"{kind}_page.md.jinja") for kind in ("layer", "stage"))
     for page in pages.layers:
@@ -173,7 +173,8 @@ def tidy(rendered: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", rendered.strip()) + "\n"
 
 
-def _markdown_environment() -> Environment:
+def open_markdown_templates() -> Environment:
+    """Return the templates of Markdown, with what prints text, numbers and formulas in it."""
     environment = Environment(
         loader=_TEMPLATES, autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -187,7 +188,7 @@ def _markdown_environment() -> Environment:
 def open_latex_templates() -> Environment:
     """Return the templates of LaTeX, with what prints text, numbers and formulas in it."""
     # LaTeX is full of braces and percent signs, so the templates have other delimiters.
-    environment = _markdown_environment().overlay(
+    environment = open_markdown_templates().overlay(
         variable_start_string="<<", variable_end_string=">>", block_start_string="<%", block_end_string="%>",
         comment_start_string="<#", comment_end_string="#>",
     )  # fmt: skip

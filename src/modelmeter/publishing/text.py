@@ -25,7 +25,6 @@ _SPECIAL_IN_LATEX: Final = {
     "|": r"\textbar{}", NARROW_SPACE: r"\,",
 }  # fmt: skip
 _INLINE = re.compile(r"``(?P<code>.+?)``|\$(?P<math>[^$]+)\$|\barXiv:(?P<arxiv>\d{4}\.\d{4,5})")
-_CODE = re.compile(r"``(.+?)``")
 _SECTION = re.compile(r"\n\n[A-Z][a-z]+\n-{3,}\n")
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 
@@ -96,19 +95,18 @@ def escape_latex(text: str) -> str:
 
 def to_markdown(text: str) -> str:
     """Return text with code, formulas and arXiv numbers as Markdown."""
-    return _convert(text, escape_markdown, code="`{}`", math="$`{}`$", arxiv="[arXiv:{0}](https://arxiv.org/abs/{0})")
+    arxiv = "[arXiv:{0}](https://arxiv.org/abs/{0})".format
+    return convert(text, escape_markdown, code="`{}`".format, math="$`{}`$".format, arxiv=arxiv)
 
 
-def to_latex(text: str) -> str:
-    """Return text with code, formulas and arXiv numbers as LaTeX."""
-    arxiv = r"\href{{https://arxiv.org/abs/{0}}}{{arXiv:{0}}}"
-    return _convert(text, escape_latex, code=r"\texttt{{{}}}", math="${}$", arxiv=arxiv)
+def to_latex(text: str, write_code: Callable[[str], str] | None = None) -> str:
+    """Return text with code, formulas and arXiv numbers as LaTeX; code as a function writes it, which escapes it."""
+    arxiv = r"\href{{https://arxiv.org/abs/{0}}}{{arXiv:{0}}}".format
+    return convert(text, escape_latex, code=write_code or _write_code, math="${}$".format, arxiv=arxiv)
 
 
-def to_latex_with(text: str, write_code: Callable[[str], str]) -> str:
-    """Return text as LaTeX with code as a function writes it, which escapes it too."""
-    pieces = _CODE.split(text)  # what is between two pieces of text is code
-    return "".join(write_code(piece) if place % 2 else to_latex(piece) for place, piece in enumerate(pieces))
+def _write_code(code: str) -> str:
+    return rf"\texttt{{{escape_latex(code)}}}"
 
 
 def to_plain(text: str) -> str:
@@ -119,12 +117,12 @@ def to_plain(text: str) -> str:
     return plain
 
 
-def _convert(text: str, escape: Callable[[str], str], **patterns: str) -> str:
+def convert(text: str, escape: Callable[[str], str], **writers: Callable[[str], str]) -> str:
+    """Return text in a language: ``code``, ``math`` and ``arxiv`` as their ``writers`` write them, all else escaped."""
     pieces, end = [], 0
     for match in _INLINE.finditer(text):
         pieces.append(escape(text[end : match.start()]))
         kind = str(match.lastgroup)
-        inner = match[kind]
-        pieces.append(patterns[kind].format(escape(inner) if kind == "code" and escape is escape_latex else inner))
+        pieces.append(writers[kind](match[kind]))
         end = match.end()
     return "".join([*pieces, escape(text[end:])])

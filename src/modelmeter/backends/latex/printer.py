@@ -161,12 +161,17 @@ def print_line(line: Line) -> str:
     return text.rstrip()
 
 
+def print_label(line: Line) -> str:
+    """Return what stands beside a line of a displayed formula; nothing if it has no label."""
+    return rf"\text{{({line.label})}}" if line.label else ""
+
+
 def print_display(display: Display) -> str:
     """Return the body of a displayed formula: one line as it is, more of them aligned on the left."""
     if len(display) == 1:
         return print_line(display[0])
     body = " \\\\\n".join(
-        f"& {print_line(line)}" + (rf" && \text{{({line.label})}}" if line.label else "") for line in display
+        f"& {print_line(line)}" + (f" && {print_label(line)}" if line.label else "") for line in display
     )
     return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 
@@ -197,7 +202,7 @@ def print_breakable_block(display: Display) -> str:
     rows: list[str] = []
     for line in display:
         body = f"& {print_line(line)}"
-        label = rf"\text{{({line.label})}}" if line.label else ""
+        label = print_label(line)
         if label and is_beside:
             body += f" && {label}"
         elif label:

@@ -72,13 +72,11 @@ class FormulaReader:
         if expression in self._abbreviations:
             self.used.add(expression)
             return Named(self._abbreviations[expression], self.define(expression))
-        if expression not in self._trees:  # sorting reads the same parts again and again
-            self._trees[expression] = self._read(expression)
-        return self._trees[expression]
+        return self.define(expression)
 
     def define(self, formula: sympy.Expr) -> Tree:
         """Return what an abbreviation stands for; the abbreviations inside it stay."""
-        if formula not in self._trees:
+        if formula not in self._trees:  # sorting reads the same parts again and again
             self._trees[formula] = self._read(formula)
         return self._trees[formula]
 
@@ -96,9 +94,7 @@ class FormulaReader:
         if isinstance(formula, Triangular):
             (last,) = formula.args
             return Fraction(Product((self._group(last), self._group(last + 1))), Number(2))
-        if isinstance(formula, IntegerFunction):
-            return Call(type(formula).__name__, tuple(map(self.read, formula.args)))
-        if isinstance(formula, sympy.floor | sympy.ceiling):
+        if isinstance(formula, IntegerFunction | sympy.floor | sympy.ceiling):
             return Call(type(formula).__name__, tuple(map(self.read, formula.args)))
         if isinstance(formula, sympy.Max | sympy.Min):
             # sympy keeps the arguments as a set

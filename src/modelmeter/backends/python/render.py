@@ -148,6 +148,7 @@ def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]
         package.all_stages,
         summary=package.all_stages.summary.replace("request.", "request, in less time than one by one."),
     )
+    like_costs = _find_likes(package.peaks, package)
     return {
         "_stages.py": tuple(stage for stage in package.stages if stage.name != REQUEST),
         "_all_stages.py": (at_once,),
@@ -155,7 +156,7 @@ def _list_modules(package: EvaluatorPackage) -> dict[str, tuple[Evaluator, ...]]
         **({"_training.py": package.training} if package.training else {}),
         "general.py": tuple(each for each in package.general if isinstance(each.result, OneCost)),
         "layers.py": tuple(each for each in package.layers if isinstance(each.result, OneCost)),
-        "_peaks.py": tuple(each for each in package.peaks if each.name not in _find_likes(package.peaks, package)),
+        "_peaks.py": tuple(each for each in package.peaks if each.name not in like_costs),
     }
 
 

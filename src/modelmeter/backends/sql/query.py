@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from modelmeter.algebra.program import PRODUCT, Node, Operation, Program, names_in, select
+from modelmeter.algebra.program import PRODUCT, Operation, Program, names_in, rename, select
 from modelmeter.backends.sql.dialects import Dialect
 from modelmeter.backends.sql.printer import ExpressionPrinter, step_name
 from modelmeter.core.size_rules import Rule
@@ -113,16 +113,10 @@ def _list_derived(program: Program, name: str, dialect: Dialect) -> Iterator[tup
 def _rename_steps(program: Program, prefix: str) -> Program:
     """Return a program with other names for its steps, so that they stand beside those of another one."""
     new = {name: f"{prefix}{name}" for name, _ in program.steps}
-
-    def rename(node: Node) -> Node:
-        if isinstance(node, str):
-            return new.get(node, node)
-        return node if isinstance(node, int) else Operation(node.function, tuple(map(rename, node.operands)))
-
     return Program(
         inputs=program.inputs,
-        steps=tuple((new[name], rename(node)) for name, node in program.steps),
-        outputs=tuple(output._replace(numerator=rename(output.numerator)) for output in program.outputs),
+        steps=tuple((new[name], rename(node, new)) for name, node in program.steps),
+        outputs=tuple(output._replace(numerator=rename(output.numerator, new)) for output in program.outputs),
     )
 
 

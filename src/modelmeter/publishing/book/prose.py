@@ -15,4 +15,4 @@ def write_code(code: str) -> str:
 
 def write_prose(plain: str) -> str:
     """Return text with code and formulas as LaTeX that finds a place to break in long code."""
-    return text.to_latex_with(plain, write_code)
+    return text.to_latex(plain, write_code)

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from modelmeter.backends.latex.printer import print_block, visible_width
+from modelmeter.backends.latex.printer import print_block, print_label, print_line, visible_width
 from modelmeter.backends.presentation.tree import Display
 from modelmeter.core.metrics import METRICS, PEAK
 from modelmeter.publishing.book.prose import write_code, write_prose
@@ -82,13 +82,11 @@ def write_source(book: BookInput) -> str:
 
 def write_block(display: Display) -> str:
     r"""Return a displayed formula that may go on over a page; what its lines are of stands above them if too wide."""
-    lines = print_block(display).splitlines()
-    if lines[1] != r"\begin{aligned}":
-        return "\n".join(lines)
-    rows = [line.removesuffix(r" \\").partition(r" && ") for line in lines[2:-2]]
-    widest = max(visible_width(body) for body, *_ in rows) + max(visible_width(note) for *_, note in rows)
-    is_beside = widest <= _WIDTH
-    texts = [_write_row(body, note, is_beside=is_beside) for body, _, note in rows]
+    if len(display) == 1:
+        return print_block(display)
+    rows = [(print_line(line), print_label(line)) for line in display]
+    widest = max(visible_width(body) for body, _ in rows) + max(visible_width(note) for _, note in rows)
+    texts = [_write_row(body, note, is_beside=widest <= _WIDTH) for body, note in rows]
     return "\n".join([r"\begin{align*}", rf" \\{_NEXT}".join(texts), r"\end{align*}"])
 
 
@@ -96,14 +94,12 @@ def _write_row(body: str, note: str, *, is_beside: bool) -> str:
     """Return a line of a formula, with what the lines from here on are of beside it or above it."""
     if not note:
         return _fit(body)
-    return f"{body} && {note}" if is_beside else rf"& \quad {note} \\*{_NEXT}{_fit(body)}"
+    return f"& {body} && {note}" if is_beside else rf"& \quad {note} \\*{_NEXT}{_fit(body)}"
 
 
 def _fit(body: str) -> str:
     r"""Return a line of a formula, in smaller letters if it is too wide for the page."""
-    if visible_width(body) <= _MOST_LETTERS:
-        return body
-    return rf"& \fitline{{{body.removeprefix('&').strip()}}}"
+    return f"& {body}" if visible_width(body) <= _MOST_LETTERS else rf"& \fitline{{{body}}}"
 
 
 def _index_symbols(pages: Pages, defined: set[str]) -> Iterator[tuple[SizeRow, list[str]]]:

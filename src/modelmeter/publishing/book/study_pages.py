@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
@@ -204,8 +204,3 @@ def list_studies(index: str) -> list[str]:
     """Return the names of the pages that the index of studies links to, in its order."""
     found = re.findall(r"^\| \[[^\]]*\]\(([a-z0-9-]+)\.md\)", index, re.MULTILINE)
     return list(dict.fromkeys(found))
-
-
-def read_studies(pages: Mapping[str, str], names: Sequence[str]) -> tuple[StudyChapter, ...]:
-    """Return the sections of pages by name, in an order."""
-    return tuple(read_study(name, pages[name]) for name in names)

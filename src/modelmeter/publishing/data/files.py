@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from modelmeter.core.evaluate import evaluate
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.model.definition import Model
@@ -15,8 +13,7 @@ from modelmeter.publishing.citation import write_bibtex
 from modelmeter.publishing.data.formula_data import SCHEMA_FILE, read_schema, render_data
 from modelmeter.publishing.data.id_registry import IdRegistry
 from modelmeter.publishing.identity import RULES, PublishedFormula
-from modelmeter.publishing.text import to_markdown
-from modelmeter.support.markdown import escape_markdown
+from modelmeter.publishing.pages import open_markdown_templates
 
 FOLDER: Final = "data"
 FORMULAS_FILE: Final = "formulas.json"
@@ -72,12 +69,7 @@ def _render_page(
     example: PublishedFormula,
     defaults: Mapping[str, int],
 ) -> str:
-    environment = Environment(
-        loader=PackageLoader("modelmeter.publishing", "templates"), undefined=StrictUndefined, trim_blocks=True,
-        keep_trailing_newline=True, autoescape=False,
-    )  # fmt: skip
-    environment.filters.update(markdown=to_markdown, plain=escape_markdown)
-    template = environment.get_template("data_readme.md.jinja")
+    template = open_markdown_templates().get_template("data_readme.md.jinja")
     return template.render(
         title=title, count=len(formulas), example=example, example_value=ceil(evaluate(example.formula, defaults)),
         form_rules=RULES, bibtex=write_bibtex(example.id, title=title, version=version),

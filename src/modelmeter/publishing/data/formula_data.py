@@ -29,7 +29,7 @@ from modelmeter.core.symbols import names_of
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.programs import make_parameters
-from modelmeter.evaluators.signature import Parameter
+from modelmeter.evaluators.signature import Parameter, Signature
 from modelmeter.model.definition import Model
 from modelmeter.publishing.formula import Shown, arrange, is_bytes
 from modelmeter.publishing.identity import PublishedFormula, list_candidates
@@ -192,7 +192,7 @@ def _describe_subject(
     }
 
 
-def _names(signature: Any) -> set[str]:
+def _names(signature: Signature) -> set[str]:
     return {*(parameter.name for parameter in signature.parameters), *signature.intermediates}
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import ceil
-from typing import Final
 
 from attrs import frozen
 
 from modelmeter.backends.latex.printer import print_block
 from modelmeter.backends.presentation.tree import Display, Named, Sign, Tree, walk
-from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, PEAK
+from modelmeter.core.metrics import FLOWS, METRIC_RECORDS, METRICS, PEAK
 from modelmeter.core.symbols import names_of
 from modelmeter.model.definition import Model
 from modelmeter.publishing.citation import write_bibtex
-from modelmeter.publishing.formula import SHOWN, Formula, is_bytes
+from modelmeter.publishing.formula import Formula, is_bytes
 from modelmeter.publishing.identity import FormulaId
 from modelmeter.publishing.page_spec import (
     FormulaSection,
@@ -54,8 +52,10 @@ class Entry:
         The formula, the names in it that stand for a part, and its symbols.
     value, unit
         At the default sizes.
-    summands, is_complete
-        The parts that add up to the value, and whether they do.
+    meaning
+        Of the metric.
+    summands, combination
+        The parts of the value, and how it is made of them: ``sum``, ``parts`` that do not add up, or ``largest``.
     copies
         By language.
     """
@@ -158,15 +158,15 @@ class EntryMaker:
                 "a number on the page is not the evaluator's", place=str(found), expected=generated, found=value,
                 remedy="run modelmeter compile --out there, and build the site again",
             )  # fmt: skip
-        if combination == "sum" and summands and ceil(sum(part.value for part in summands)) != value:
+        if combination == "sum" and summands and sum(part.value for part in summands) != value:
             raise FormulaError(
                 "the parts on the page do not add up", place=str(found), expected=value,
                 found=sum(part.value for part in summands),
             )  # fmt: skip
         return Entry(
             id=found, displays=displays, parts_named=tuple(named), sizes=tuple(sizes), value=value,
-            unit="bytes" if metric.endswith("bytes") else "FLOPs", meaning=METRIC_RECORDS[metric].meaning
-            if metric in METRIC_RECORDS else "", summands=tuple(summands), combination=combination,
+            unit=METRIC_RECORDS[metric].unit, meaning=METRIC_RECORDS[metric].meaning, summands=tuple(summands),
+            combination=combination,
             copies={
                 "LaTeX": "\n".join(map(print_block, displays)),
                 "Python": write_python(call, metric, sizes, value),
@@ -199,9 +199,9 @@ def to_html_path(page: str) -> str:
 
 def _list_modules(page: StagePage, block: MetricBlock) -> list[EntryPart]:
     """Return the modules, or stages, that a metric of a page adds up from."""
-    if block.metric not in _ORDER or not METRIC_RECORDS[block.metric].is_flow:
+    if block.metric not in FLOWS:
         return []
-    place = _ORDER.index(block.metric)
+    place = METRICS.index(block.metric)
     exact = [(row, row.shares[place].value) for row in page.modules]
     if any(value.denominator != 1 for _, value in exact):
         return []
@@ -211,9 +211,6 @@ def _list_modules(page: StagePage, block: MetricBlock) -> list[EntryPart]:
 def _part(row: ModuleRow, metric: str, value: int) -> EntryPart:
     path = to_html_path(row.layer.page)
     return EntryPart(title=row.title, link=f"{path}#{metric}" if path else "", value=value)
-
-
-_ORDER: Final = tuple(metric for metric in SHOWN if metric != FUSED_IO)
 
 
 def _list_named(displays: Iterable[Display], parts: Sequence[PartRow]) -> list[PartRow]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote
@@ -34,7 +35,7 @@ def check_links(contents: Mapping[str, bytes]) -> None:
 def _read(path: str, content: bytes) -> _Page:
     page = _Page()
     page.feed(content.decode())
-    twice = [place for place in page.places if page.listed.count(place) > 1]
+    twice = [place for place, count in page.places.items() if count > 1]
     if twice:
         raise FormulaError("two places of a page have one name", place=path, found=", ".join(sorted(twice)[:3]))
     return page
@@ -46,20 +47,14 @@ class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.links: list[str] = []
-        self.listed: list[str] = []
-        self.places: set[str] = set()
+        self.places: Counter[str] = Counter()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what an element is called, and where it leads."""
-        for name, value in _known(attrs):
+        for name, value in attrs:
+            if value is None:
+                continue
             if name == "id":
-                self.listed.append(value)
-                self.places.add(value)
+                self.places[value] += 1
             elif name in ("href", "src"):
                 self.links.append(value)
-
-
-def _known(attributes: list[tuple[str, str | None]]) -> Iterator[tuple[str, str]]:
-    for name, value in attributes:
-        if value is not None:
-            yield name, value

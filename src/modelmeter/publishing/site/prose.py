@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from html import escape
 from typing import Final
 
 from markupsafe import Markup
 
 from modelmeter.backends.mathml.latex_reader import convert_latex
+from modelmeter.publishing.text import convert
 
-_INLINE = re.compile(r"``(?P<code>.+?)``|\$(?P<math>[^$]+)\$|\barXiv:(?P<arxiv>\d{4}\.\d{4,5})")
 _BLOCK_MATH = re.compile(r"^```math\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 _INLINE_MATH = re.compile(r"\$`(.+?)`\$")
 _LINK = re.compile(r'(href|src)="([^":#]+?)\.md(#[^"]*)?"')
@@ -29,20 +30,16 @@ _FILLED = re.compile("\ue000(\\d+)\ue001")
 
 def to_html(text: str) -> Markup:
     """Return plain text with code in double backquotes and formulas in dollar signs as HTML."""
-    pieces, end = [], 0
-    for match in _INLINE.finditer(text):
-        pieces.append(escape(text[end : match.start()], quote=False))
-        pieces.append(_write(match))
-        end = match.end()
-    return Markup("".join([*pieces, escape(text[end:], quote=False)]))
-
-
-def _write(match: re.Match[str]) -> str:
-    if match["code"] is not None:
-        return f"<code>{escape(match['code'], quote=False)}</code>"
-    if match["math"] is not None:
-        return f"<math>{convert_latex(match['math'])}</math>"
-    return f'<a href="https://arxiv.org/abs/{match["arxiv"]}">arXiv:{match["arxiv"]}</a>'
+    escape_text = partial(escape, quote=False)
+    return Markup(
+        convert(
+            text,
+            escape_text,
+            code=lambda code: f"<code>{escape_text(code)}</code>",
+            math=lambda latex: f"<math>{convert_latex(latex)}</math>",
+            arxiv='<a href="https://arxiv.org/abs/{0}">arXiv:{0}</a>'.format,
+        )
+    )
 
 
 def convert_markdown(text: str, render: Callable[[str], str]) -> Markup:

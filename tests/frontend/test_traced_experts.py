@@ -54,7 +54,7 @@ def test_the_loop_was_counted_with_experts_drawn_by_chance(experts: Any) -> None
 
 def test_a_loop_that_is_not_bilinear_is_refused() -> None:
     pytest.importorskip("transformers")
-    from modelmeter.frontend.experts import Bilinear
+    from modelmeter.frontend.bilinear import Bilinear
 
     formula = Bilinear(constant=3, tokens=5, experts=7, both=11)
     assert formula.at(2, 13) == 3 + 5 * 2 + 7 * 13 + 11 * 2 * 13

@@ -10,18 +10,22 @@ the interface that transformers has for other implementations of experts.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
-from attrs import asdict, frozen
+from attrs import frozen
 from torch import Tensor, nn
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.functions import Size, ceil_div, exceeds, routed_reads
+from modelmeter.frontend.bilinear import Bilinear, fit_alive, fit_sums
+from modelmeter.frontend.operator_parts import KINDS, list_alive, list_moved, list_parts, make_operator
 from modelmeter.frontend.real_integers import RealIntegers
-from modelmeter.frontend.recording import NOTED, Recording, record_forward
+from modelmeter.frontend.recording import NOTED, record_forward
+from modelmeter.frontend.records import TracedForward
+from modelmeter.frontend.tracing import read_recording
 from modelmeter.support.errors import CountError
 
 STAND_IN: Final = "modelmeter"
@@ -29,27 +33,6 @@ STAND_IN: Final = "modelmeter"
 
 FRESH_POINTS: Final = 4
 """At how many points with experts drawn by chance the loop is counted again."""
-
-
-@frozen(kw_only=True)
-class Bilinear:
-    """``constant + tokens N + experts D + both N D``."""
-
-    constant: int
-    tokens: int
-    experts: int
-    both: int
-
-    def at(self, tokens: int, experts: int) -> int:
-        """Return the value at numbers."""
-        return self.constant + self.tokens * tokens + self.experts * experts + self.both * tokens * experts
-
-    def expect(self, tokens: Size, choose: Callable[[Size], Size]) -> Size:
-        """Return the expected value; ``choose`` multiplies with the expected number of distinct experts."""
-        total = self.constant + self.tokens * tokens
-        if (self.experts, self.both) == (0, 0):
-            return total
-        return total + choose(self.experts + self.both * tokens)
 
 
 @frozen(kw_only=True)
@@ -82,7 +65,7 @@ class ExpertCosts:
             return routed_reads(self.experts, self.per_token, tokens, weight)
 
         return tuple(
-            _unflatten(name, {key: formula.expect(tokens, choose) for key, formula in formulas.items()})
+            make_operator(name, {part: formula.expect(tokens, choose) for part, formula in formulas.items()})
             for name, formulas in self.operators
         )
 
@@ -176,10 +159,11 @@ def describe_experts(learned: Sequence[ExpertCosts]) -> dict[str, str]:
 
 def _learn(module: nn.Module, call: _Call) -> ExpertCosts:
     per_token, experts = call.index_shape[-1], int(module.num_experts)  # type: ignore[arg-type]  # a number
+    place = type(module).__name__
     if not 1 <= per_token <= experts:
-        raise CountError("a token cannot choose as many experts", place=type(module).__name__, found=per_token)
+        raise CountError("a token cannot choose as many experts", place=place, found=per_token)
 
-    def count(tokens: int, distinct: int) -> Recording:
+    def count(tokens: int, distinct: int) -> TracedForward:
         """Run the loop with tokens that choose ``distinct`` experts in turn."""
         chosen = torch.arange(tokens * per_token).reshape(tokens, per_token) % distinct
         return _run_loop(module, call, chosen)
@@ -191,7 +175,7 @@ def _learn(module: nn.Module, call: _Call) -> ExpertCosts:
     counts = [_sum_up(count(*point)) for point in grid]
     owners = {key[0]: None for counted in counts for key in counted}
     keys = {key: None for counted in counts for key in counted}
-    formulas = {key: _fit([counted.get(key, 0) for counted in counts], grid, module) for key in keys}
+    formulas = {key: fit_sums([counted.get(key, 0) for counted in counts], grid, place) for key in keys}
     chance = random.Random(f"{type(module).__qualname__} {per_token} {experts}")
     for _ in range(FRESH_POINTS):
         tokens = chance.randint(2, 40)
@@ -202,7 +186,7 @@ def _learn(module: nn.Module, call: _Call) -> ExpertCosts:
         if derived != {key: value for key, value in seen.items() if value}:
             raise CountError(
                 "the loop over experts is not bilinear in tokens and distinct experts",
-                place=type(module).__name__, found=f"{tokens} tokens, {distinct} experts",
+                place=place, found=f"{tokens} tokens, {distinct} experts",
             )  # fmt: skip
     return ExpertCosts(
         experts=experts,
@@ -211,12 +195,12 @@ def _learn(module: nn.Module, call: _Call) -> ExpertCosts:
             (owner[0], {part: formula for (held, part), formula in formulas.items() if held == owner})
             for owner in owners
         ),
-        alive=_learn_alive(count, experts, per_token),
+        alive=_learn_alive(count, experts, per_token, place),
         points=FRESH_POINTS,
     )
 
 
-def _run_loop(module: nn.Module, call: _Call, chosen: Tensor) -> Recording:
+def _run_loop(module: nn.Module, call: _Call, chosen: Tensor) -> TracedForward:
     tokens = chosen.shape[0]
     hidden = torch.empty(tokens, *call.hidden_shape, dtype=call.hidden_type, device="meta")
     weights = torch.empty(tokens, *call.index_shape, dtype=call.weight_type, device="meta")
@@ -224,9 +208,10 @@ def _run_loop(module: nn.Module, call: _Call, chosen: Tensor) -> Recording:
     before, config._experts_implementation = config._experts_implementation, "eager"
     try:
         with RealIntegers():
-            return record_forward(module, lambda: module(hidden, chosen, weights), given=(hidden, chosen, weights))
+            recording = record_forward(module, lambda: module(hidden, chosen, weights), given=(hidden, chosen, weights))
     finally:
         config._experts_implementation = before
+    return read_recording(recording, {})
 
 
 Owner = tuple[str, tuple[str, ...]]
@@ -235,47 +220,20 @@ Owner = tuple[str, tuple[str, ...]]
 Sums = dict[tuple[Owner, str], int]
 
 
-def _sum_up(recording: Recording) -> Sums:
+def _sum_up(forward: TracedForward) -> Sums:
     """Return every number of all operators of a name, by name and number."""
     sums: Sums = {}
-    for operator in recording.operators:
-        parts = {
-            "tensor_core_flops": operator.tensor_core_flops, "cuda_core_flops": operator.cuda_core_flops,
-            **{f"reads.{kind}": size for kind, size in asdict(operator.reads).items()},
-            **{f"writes.{kind}": size for kind, size in asdict(operator.writes).items()},
-        }  # fmt: skip
-        owner = operator.name, tuple(part for part, size in parts.items() if "." in part and size)
+    for traced in forward.operators:
+        parts = list_parts(traced.operator)
+        owner = traced.operator.name, list_moved(parts)
         for part, size in parts.items():
             if size:
                 sums[owner, part] = sums.get((owner, part), 0) + int(size)
     return sums
 
 
-def _fit(values: Sequence[int], grid: Sequence[tuple[int, int]], module: nn.Module) -> Bilinear:
-    (few, least), (many, _), (_, most), _ = grid
-    first, second, third, fourth = values
-    tokens = _divide(second - first, many - few, module)
-    if most == least:
-        return Bilinear(constant=first - tokens * few, tokens=tokens, experts=0, both=0)
-    both = _divide(fourth - third - second + first, (many - few) * (most - least), module)
-    tokens -= both * least
-    experts = _divide(third - first, most - least, module) - both * few
-    return Bilinear(
-        constant=first - tokens * few - experts * least - both * few * least, tokens=tokens, experts=experts, both=both
-    )
-
-
-def _divide(number: int, divisor: int, module: nn.Module | None = None) -> int:
-    quotient, rest = divmod(number, divisor)
-    if rest:
-        raise CountError(
-            "the loop over experts is not bilinear in tokens and distinct experts", place=type(module).__name__
-        )
-    return quotient
-
-
 def _learn_alive(
-    count: Callable[[int, int], Recording], experts: int, per_token: int
+    count: Callable[[int, int], TracedForward], experts: int, per_token: int, where: str
 ) -> tuple[dict[str, Bilinear], ...]:
     """Return what is alive inside beside each operator of the first turns of the loop, of even shares."""
     distinct = max(per_token, 2)
@@ -285,52 +243,13 @@ def _learn_alive(
     if has_more:
         runs += [(2 * distinct, 2 * distinct), (4 * distinct, 2 * distinct)]
     seen = [count(*run) for run in runs]
-    alive = [_list_alive(recording) for recording in seen]
-    names = [[operator.name for operator in recording.operators] for recording in seen]
+    alive = [list_alive(forward) for forward in seen]
+    names = [[traced.operator.name for traced in forward.operators] for forward in seen]
     length = next(
         (place for place, each in enumerate(zip(*names, strict=False)) if len(set(each)) > 1), min(map(len, names))
     )
     formulas: dict[tuple[tuple[str, Bilinear], ...], None] = {}
     for place in range(length):
-        kinds = {
-            kind: _fit_alive([each[place][kind] for each in alive], distinct, per_token) for kind in asdict(Elements())
-        }
+        kinds = {kind: fit_alive([each[place][kind] for each in alive], distinct, per_token, where) for kind in KINDS}
         formulas[tuple(kinds.items())] = None
     return tuple(map(dict, formulas))
-
-
-def _fit_alive(values: Sequence[int], distinct: int, per_token: int) -> Bilinear:
-    first, second, *others = values
-    if not others:
-        slope = _divide(second - first, distinct)
-        return Bilinear(constant=first - slope * distinct, tokens=slope, experts=0, both=0)
-    third, fourth = others
-    tokens = _divide(fourth - third - second + first, distinct)
-    share = _divide(second - first - tokens * distinct, per_token)
-    each = _divide(third - second + share * per_token, distinct)
-    constant = first - tokens * distinct - share * per_token - each * distinct
-    return Bilinear(constant=constant, tokens=tokens, experts=share, both=each)
-
-
-def _list_alive(recording: Recording) -> list[dict[str, int]]:
-    alive = [dict.fromkeys(asdict(Elements()), 0) for _ in recording.operators]
-    for life in recording.lives:
-        for place in range(life.first, (life.last or 0) + 1):
-            for kind, size in asdict(life.elements).items():
-                alive[place][kind] += int(size)
-    return alive
-
-
-def _unflatten(name: str, values: Mapping[str, Size]) -> Operator:
-    parts: dict[str, dict[str, Size]] = {"reads": {}, "writes": {}}
-    own: dict[str, Size] = {}
-    for key, value in values.items():
-        owner, _, kind = key.partition(".")
-        if kind:
-            parts[owner][kind] = value
-        else:
-            own[key] = value
-    return Operator(
-        name=name, reads=Elements(**parts["reads"]), writes=Elements(**parts["writes"]),
-        tensor_core_flops=own.get("tensor_core_flops", 0), cuda_core_flops=own.get("cuda_core_flops", 0),
-    )  # fmt: skip

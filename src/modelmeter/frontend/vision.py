@@ -6,13 +6,14 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import frozen
 from torch import nn
 
-from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.cost import Elements
 from modelmeter.core.functions import Size
 from modelmeter.frontend.cards import NUM_IMAGES, Card
 from modelmeter.frontend.interpolation import Interpolation
+from modelmeter.frontend.operator_parts import KINDS, PARTS, list_alive, list_moved, list_parts, make_operator
 from modelmeter.frontend.real_integers import RealIntegers
 from modelmeter.frontend.recording import record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
@@ -49,21 +50,12 @@ class VisionCount:
 def count_vision(model: nn.Module, card: Card, sizes: Mapping[str, int]) -> VisionCount:
     """Count one run of the vision stage."""
     forward = read_recording(record_forward(model, run_vision(model, card, sizes)), {})
-    live: list[dict[str, int]] = [dict.fromkeys(asdict(Elements()), 0) for _ in forward.operators]
-    for life in forward.lifetimes:
-        for kind, size in asdict(life.elements).items():
-            for place in range(life.first, life.last + 1) if size else ():
-                live[place][kind] += size
+    live = list_alive(forward)
     sums: dict[Key, dict[str, int]] = {}
     alive: dict[Key, dict[str, int]] = {}
     for place, traced in enumerate(forward.operators):
-        operator = traced.operator
-        parts = {
-            "tensor_core_flops": operator.tensor_core_flops, "cuda_core_flops": operator.cuda_core_flops,
-            **{f"reads.{kind}": size for kind, size in asdict(operator.reads).items()},
-            **{f"writes.{kind}": size for kind, size in asdict(operator.writes).items()},
-        }  # fmt: skip
-        key = traced.path, operator.name, tuple(part for part, size in parts.items() if "." in part and size != 0)
+        parts = list_parts(traced.operator)
+        key = traced.path, traced.operator.name, list_moved(parts)
         held = sums.setdefault(key, dict.fromkeys(parts, 0))
         for part, size in parts.items():
             held[part] += int(size)
@@ -100,14 +92,10 @@ def trace_vision(model: nn.Module, card: Card, begin: Callable[[str], None]) -> 
     operators, lifetimes = [], []
     for place, key in enumerate(keys):
         path, name, _ = key
-        reads = Elements(**{kind: fit("sums", key, f"reads.{kind}") for kind in asdict(Elements())})
-        writes = Elements(**{kind: fit("sums", key, f"writes.{kind}") for kind in asdict(Elements())})
-        operator = Operator(
-            name=name, tensor_core_flops=fit("sums", key, "tensor_core_flops"),
-            cuda_core_flops=fit("sums", key, "cuda_core_flops"), reads=reads, writes=writes,
-        )  # fmt: skip
-        operators.append(TracedOperator(path=path, operator=operator))
-        alive = Elements(**{kind: fit("alive", key, kind) for kind in asdict(Elements())})
+        operators.append(
+            TracedOperator(path=path, operator=make_operator(name, {part: fit("sums", key, part) for part in PARTS}))
+        )
+        alive = Elements(**{kind: fit("alive", key, kind) for kind in KINDS})
         lifetimes.append(Lifetime(elements=alive, first=place, last=place))
     paths = dict.fromkeys(path for count in counts for path in count.shapes)
     shapes = {

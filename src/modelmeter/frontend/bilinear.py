@@ -1,0 +1,82 @@
+"""Formulas that are bilinear in tokens and in experts, solved from counts on a grid of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from modelmeter.core.functions import Size
+from modelmeter.support.errors import CountError
+
+
+@frozen(kw_only=True)
+class Bilinear:
+    """``constant + tokens N + experts D + both N D``."""
+
+    constant: int
+    tokens: int
+    experts: int
+    both: int
+
+    def at(self, tokens: int, experts: int) -> int:
+        """Return the value at numbers."""
+        return self.constant + self.tokens * tokens + self.experts * experts + self.both * tokens * experts
+
+    def expect(self, tokens: Size, choose: Callable[[Size], Size]) -> Size:
+        """Return the expected value; ``choose`` multiplies with the expected number of distinct experts."""
+        total = self.constant + self.tokens * tokens
+        if (self.experts, self.both) == (0, 0):
+            return total
+        return total + choose(self.experts + self.both * tokens)
+
+
+def fit_sums(values: Sequence[int], grid: Sequence[tuple[int, int]], place: str) -> Bilinear:
+    """Return the formula with these values at the four points of a grid of tokens and distinct experts.
+
+    Raises
+    ------
+    CountError
+        If none with whole coefficients has them; it names the ``place``.
+    """
+    (few, least), (many, _), (_, most), _ = grid
+    first, second, third, fourth = values
+    tokens = _divide(second - first, many - few, place)
+    if most == least:
+        return Bilinear(constant=first - tokens * few, tokens=tokens, experts=0, both=0)
+    both = _divide(fourth - third - second + first, (many - few) * (most - least), place)
+    tokens -= both * least
+    experts = _divide(third - first, most - least, place) - both * few
+    return Bilinear(
+        constant=first - tokens * few - experts * least - both * few * least, tokens=tokens, experts=experts, both=both
+    )
+
+
+def fit_alive(values: Sequence[int], distinct: int, per_token: int, place: str) -> Bilinear:
+    """Return the formula in tokens, in the tokens of one expert, and in distinct experts, for even shares.
+
+    The values are those at ``distinct`` and twice as many tokens over ``distinct`` experts, and, where there are as
+    many, at twice and four times as many tokens over twice the experts.
+
+    Raises
+    ------
+    CountError
+        If none with whole coefficients has them; it names the ``place``.
+    """
+    first, second, *others = values
+    if not others:
+        slope = _divide(second - first, distinct, place)
+        return Bilinear(constant=first - slope * distinct, tokens=slope, experts=0, both=0)
+    third, fourth = others
+    tokens = _divide(fourth - third - second + first, distinct, place)
+    share = _divide(second - first - tokens * distinct, per_token, place)
+    each = _divide(third - second + share * per_token, distinct, place)
+    constant = first - tokens * distinct - share * per_token - each * distinct
+    return Bilinear(constant=constant, tokens=tokens, experts=share, both=each)
+
+
+def _divide(number: int, divisor: int, place: str) -> int:
+    quotient, rest = divmod(number, divisor)
+    if rest:
+        raise CountError("the loop over experts is not bilinear in tokens and distinct experts", place=place)
+    return quotient

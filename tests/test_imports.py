@@ -63,6 +63,7 @@ WITH_TORCH = (
             "config",
             "evidence",
             "experts",
+            "kinds",
             "modules",
             "real_integers",
             "recording",

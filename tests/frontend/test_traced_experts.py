@@ -59,3 +59,30 @@ def test_a_loop_that_is_not_bilinear_is_refused() -> None:
     formula = Bilinear(constant=3, tokens=5, experts=7, both=11)
     assert formula.at(2, 13) == 3 + 5 * 2 + 7 * 13 + 11 * 2 * 13
     assert formula.expect(2, lambda weight: 13 * weight) == formula.at(2, 13)
+
+
+def test_loops_of_equal_shapes_with_other_activations_are_told_apart() -> None:
+    pytest.importorskip("transformers")
+    from modelmeter.frontend.compile import compile_config
+
+    found = {}
+    for activation in ("silu", "relu"):
+        compiled = compile_config({**CONFIG, "hidden_act": activation}, name=f"Tiny-{activation}", points=0).compiled
+        found[activation] = compiled.formula("prefill", "cuda_core_flops")
+        batch, prompt = (compiled.symbol(name) for name in ("batch_size", "seq_len"))
+        forget_model(f"tiny-{activation}")
+    # SiLU is 4 FLOPs and ReLU 1, of 34 channels of 2 experts a token in each of 3 layers.
+    assert sympy.expand(found["silu"] - found["relu"] - 3 * batch * prompt * 3 * 2 * 34) == 0
+
+
+def test_one_expert_is_a_loop_of_one_turn() -> None:
+    pytest.importorskip("transformers")
+    from modelmeter.frontend.compile import compile_config
+
+    fields = {**CONFIG, "num_experts": 1, "num_experts_per_tok": 1}
+    compiled = compile_config(fields, name="Tiny-One", points=1).compiled
+    forget_model("tiny-one")
+    batch, prompt = (compiled.symbol(name) for name in ("batch_size", "seq_len"))
+    each = 2 * (ATTENTION + 46 + EXPERT)
+    expected = batch * (3 * (prompt * each + 4 * prompt**2 * 28) + 2 * 46 * 97)
+    assert sympy.expand(compiled.formula("prefill", "tensor_core_flops") - expected) == 0

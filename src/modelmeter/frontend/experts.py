@@ -21,6 +21,7 @@ from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.functions import Size, ceil_div, exceeds, routed_reads
 from modelmeter.frontend.bilinear import Bilinear, fit_alive, fit_sums
+from modelmeter.frontend.kinds import describe_kind
 from modelmeter.frontend.operator_parts import KINDS, list_alive, list_moved, list_parts, make_operator
 from modelmeter.frontend.real_integers import RealIntegers
 from modelmeter.frontend.recording import NOTED, record_forward
@@ -117,8 +118,8 @@ ALL_EXPERTS_FUNCTIONS.register(STAND_IN, _stand_in)
 
 
 def _key(module: nn.Module, per_token: int) -> Any:
-    shapes = tuple((name, tuple(held.shape), held.dtype) for name, held in module.named_parameters())
-    return type(module).__qualname__, shapes, int(per_token)
+    """Return what tells what the loop does: an activation of another kind has no parameters, and costs other FLOPs."""
+    return describe_kind(module), tuple(held.dtype for held in module.parameters()), int(per_token)
 
 
 def learn_experts(model: nn.Module, run: Callable[[], object]) -> tuple[ExpertCosts, ...]:
@@ -168,9 +169,8 @@ def _learn(module: nn.Module, call: _Call) -> ExpertCosts:
         chosen = torch.arange(tokens * per_token).reshape(tokens, per_token) % distinct
         return _run_loop(module, call, chosen)
 
-    least, most = max(per_token, 2), min(experts, max(per_token, 2) + 1)
-    if most == least:
-        least = most = experts
+    least = max(per_token, min(2, experts - 1))
+    most = min(experts, least + 1)
     grid = [(5, least), (7, least), (5, most), (7, most)]
     counts = [_sum_up(count(*point)) for point in grid]
     owners = {key[0]: None for counted in counts for key in counted}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Any
+from collections.abc import Hashable
 
 import torch
 import transformers
@@ -14,13 +12,11 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from modelmeter.frontend.cards import Card
 from modelmeter.frontend.experts import STAND_IN
+from modelmeter.frontend.kinds import describe_kind
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.support.errors import ArchitectureError
 
 _MOST_LAYERS_TRACED = 12
-_PLAIN = (bool, int, float, str, type(None))
-_NOT_OF_A_KIND = ("layer_idx", "layer_number", "layer_id", "training")
-"""Attributes that tell a layer from its siblings but not what it does."""
 
 
 def build_modules(config: PreTrainedConfig, *, dtype: torch.dtype = torch.bfloat16, class_name: str = "") -> nn.Module:
@@ -65,30 +61,6 @@ def find_layers(model: nn.Module, count: int) -> str:
     if not fitting:
         raise ArchitectureError("the modules have no list of as many layers", place="num_hidden_layers", found=count)
     return str(min(fitting, key=lambda path: path.count(".")))
-
-
-def describe_kind(layer: nn.Module) -> Hashable:
-    """Return what tells what a layer does: its classes, the shapes of its parameters, and its plain attributes."""
-    return tuple(
-        (
-            path,
-            type(module).__qualname__,
-            tuple((name, tuple(tensor.shape)) for name, tensor in module.named_parameters(recurse=False)),
-            tuple((name, tuple(tensor.shape)) for name, tensor in module.named_buffers(recurse=False)),
-            tuple(_list_plain(vars(module))),
-        )
-        for path, module in layer.named_modules()
-    )
-
-
-def _list_plain(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Hashable]]:
-    for name, value in sorted(attributes.items()):
-        if name in _NOT_OF_A_KIND or name.startswith("_"):
-            continue
-        if isinstance(value, _PLAIN):
-            yield name, value
-        elif isinstance(value, list | tuple) and all(isinstance(each, _PLAIN) for each in value):
-            yield name, tuple(value)
 
 
 @frozen(kw_only=True)
@@ -187,8 +159,3 @@ def cut_config(config: PreTrainedConfig, depth: int) -> PreTrainedConfig:
             text[name] = value[:depth]
     text[key] = depth
     return type(config).from_dict(fields)
-
-
-def name_member(path: str, layers: str, index: int) -> str:
-    """Return the path of the same module in the layer of another number."""
-    return re.sub(rf"^{re.escape(layers)}\.\d+", f"{layers}.{index}", path)

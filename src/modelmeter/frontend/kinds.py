@@ -1,0 +1,36 @@
+"""What tells modules apart that may do different things, such as layers of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+_PLAIN = (bool, int, float, str, type(None))
+_NOT_OF_A_KIND = ("layer_idx", "layer_number", "layer_id", "training")
+"""Attributes that tell a layer from its siblings but not what it does."""
+
+
+def describe_kind(layer: nn.Module) -> Hashable:
+    """Return what tells what a layer does: its classes, the shapes of its parameters, and its plain attributes."""
+    return tuple(
+        (
+            path,
+            type(module).__qualname__,
+            tuple((name, tuple(tensor.shape)) for name, tensor in module.named_parameters(recurse=False)),
+            tuple((name, tuple(tensor.shape)) for name, tensor in module.named_buffers(recurse=False)),
+            tuple(_list_plain(vars(module))),
+        )
+        for path, module in layer.named_modules()
+    )
+
+
+def _list_plain(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Hashable]]:
+    for name, value in sorted(attributes.items()):
+        if name in _NOT_OF_A_KIND or name.startswith("_"):
+            continue
+        if isinstance(value, _PLAIN):
+            yield name, value
+        elif isinstance(value, list | tuple) and all(isinstance(each, _PLAIN) for each in value):
+            yield name, tuple(value)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import sympy
+from sympy import QQ
+from sympy.polys.matrices import DomainMatrix
 
 from modelmeter.core.functions import Size
 from modelmeter.support.errors import CountError
@@ -68,33 +70,13 @@ def _evaluate(term: sympy.Expr, point: Mapping[str, int]) -> Fraction:
 def _invert(rows: Sequence[Sequence[Fraction]]) -> tuple[list[int], list[list[Fraction]]]:
     """Return rows that are independent, as many as there are columns, and the inverse of their matrix."""
     width = len(rows[0])
-    work = [list(row) for row in rows]
-    chosen: list[int] = []
-    for column in range(width):
-        pivot = next((i for i, row in enumerate(work) if row[column] and i not in chosen), None)
-        if pivot is None:
-            raise CountError("the points do not tell the terms of a card apart", found=f"term {column}")
-        chosen.append(pivot)
-        scale = work[pivot][column]
-        work[pivot] = [value / scale for value in work[pivot]]
-        for i, row in enumerate(work):
-            if i != pivot and row[column]:
-                factor = row[column]
-                work[i] = [a - factor * b for a, b in zip(row, work[pivot], strict=True)]
-    used = sorted(chosen)
-    return used, _invert_square([[*rows[index]] for index in used])
-
-
-def _invert_square(rows: list[list[Fraction]]) -> list[list[Fraction]]:
-    size = len(rows)
-    work = [[*row, *(Fraction(int(index == each)) for each in range(size))] for index, row in enumerate(rows)]
-    for column in range(size):
-        pivot = next(i for i in range(column, size) if work[i][column])
-        work[column], work[pivot] = work[pivot], work[column]
-        scale = work[column][column]
-        work[column] = [value / scale for value in work[column]]
-        for i in range(size):
-            if i != column and work[i][column]:
-                factor = work[i][column]
-                work[i] = [a - factor * b for a, b in zip(work[i], work[column], strict=True)]
-    return [row[size:] for row in work]
+    numbers = [[QQ(value.numerator, value.denominator) for value in row] for row in rows]
+    _, chosen = DomainMatrix(numbers, (len(rows), width), QQ).transpose().rref()
+    if len(chosen) < width:
+        raise CountError(
+            "the points do not tell the terms of a card apart", expected=f"{width} terms", found=len(chosen)
+        )
+    inverse = DomainMatrix([numbers[row] for row in chosen], (width, width), QQ).inv()
+    return list(chosen), [
+        [Fraction(int(value.numerator), int(value.denominator)) for value in row] for row in inverse.to_list()
+    ]

@@ -61,7 +61,11 @@ def read_domain(environment: ShapeEnv, names: Mapping[sympy.Symbol, sympy.Symbol
 
 def _holds_between(condition: sympy.Basic, domain: Domain) -> bool:
     """Tell whether a comparison that is linear in one symbol holds at its least value and at an assumed largest one."""
-    if not isinstance(condition, Relational) or len(condition.free_symbols) != 1 or isinstance(condition, sympy.Ne):
+    if (
+        not isinstance(condition, Relational)
+        or len(condition.free_symbols) != 1
+        or isinstance(condition, sympy.Eq | sympy.Ne)
+    ):
         return False
     (symbol,) = condition.free_symbols
     largest = [each.rhs for each in domain.assumed if isinstance(each, sympy.Le) and each.lhs == symbol]
@@ -69,9 +73,7 @@ def _holds_between(condition: sympy.Basic, domain: Domain) -> bool:
     if not largest or not difference.is_polynomial(symbol) or sympy.Poly(difference, symbol).degree() != 1:
         return False
     ends = (domain.least_of(symbol), min(largest))
-    return not isinstance(condition, sympy.Eq) and all(
-        condition.xreplace({symbol: sympy.Integer(end)}) == sympy.true for end in ends
-    )
+    return all(condition.xreplace({symbol: sympy.Integer(end)}) == sympy.true for end in ends)
 
 
 def _find_excluded(condition: sympy.Basic, domain: Domain) -> frozenset[int] | None:

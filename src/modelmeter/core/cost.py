@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import sympy
 from attrs import asdict, evolve, field, fields, frozen
@@ -50,38 +51,21 @@ class Elements:
     byte: Size = 0
 
     def __add__(self, other: Elements) -> Elements:
-        return Elements(
-            activation=self.activation + other.activation,
-            weight=self.weight + other.weight,
-            kv=self.kv + other.kv,
-            index=self.index + other.index,
-            float32=self.float32 + other.float32,
-            byte=self.byte + other.byte,
-        )
+        return Elements(**{kind: getattr(self, kind) + getattr(other, kind) for kind in KINDS})
 
     @classmethod
     def total(cls, parts: Iterable[Elements]) -> Elements:
         """Return the sum over ``parts``."""
         listed = list(parts)
-        return cls(
-            activation=add_sizes(part.activation for part in listed),
-            weight=add_sizes(part.weight for part in listed),
-            kv=add_sizes(part.kv for part in listed),
-            index=add_sizes(part.index for part in listed),
-            float32=add_sizes(part.float32 for part in listed),
-            byte=add_sizes(part.byte for part in listed),
-        )
+        return cls(**{kind: add_sizes(getattr(part, kind) for part in listed) for kind in KINDS})
+
+    def convert(self, change: Callable[[Any], Size]) -> Elements:
+        """Return elements of which each number is what ``change`` makes of it."""
+        return Elements(**{kind: change(getattr(self, kind)) for kind in KINDS})
 
     def scale(self, factor: Size) -> Elements:
         """Return these elements, ``factor`` times."""
-        return Elements(
-            activation=factor * self.activation,
-            weight=factor * self.weight,
-            kv=factor * self.kv,
-            index=factor * self.index,
-            float32=factor * self.float32,
-            byte=factor * self.byte,
-        )
+        return self.convert(lambda size: factor * size)
 
     @property
     def floats(self) -> Elements:
@@ -103,6 +87,9 @@ class Elements:
         """Return the bytes of these elements: an exact rational before the final rounding up."""
         return bits_to_bytes(self.to_bits(precision))
 
+
+KINDS: Final = tuple(field.name for field in fields(Elements))
+"""What elements are told apart by."""
 
 LINEAR_OPERATORS: frozenset[str] = frozenset(
     {
@@ -283,8 +270,7 @@ class Cost:
 
         Activations are what operators write, the cache apart: it is a state of its own.
         """
-        written = work.writes
-        activations = evolve(written, weight=0, kv=0)
+        activations = evolve(work.writes, weight=0, kv=0)
         return cls(
             tensor_core_flops=work.tensor_core_flops,
             cuda_core_flops=work.cuda_core_flops,

@@ -280,8 +280,3 @@ def check_alike(traced: TracedModel) -> None:
                             "two modules look alike and do not do the same", place=f"{name} {path}", expected=first,
                             found=other,
                         )  # fmt: skip
-
-
-def describe_sizes(sizes: Mapping[str, int]) -> str:
-    """Return sizes as one line."""
-    return ", ".join(f"{name} = {size}" for name, size in sizes.items())

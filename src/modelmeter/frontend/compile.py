@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,13 +12,13 @@ from torch import nn
 
 from modelmeter.analysis.peak import Peak
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.frontend.assemble import learn_cache, list_stages, trace_model
+from modelmeter.frontend.assemble import Begin, learn_cache, list_stages, trace_model
 from modelmeter.frontend.cards import Card, find_card
 from modelmeter.frontend.config import ModelConfig, make_config, read_model_config
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
 from modelmeter.frontend.modules import Depth, build_modules
-from modelmeter.frontend.records import TracedModel
+from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.vision import run_vision
 from modelmeter.graph.dtypes import default_dtype
@@ -27,8 +27,6 @@ from modelmeter.verify.symbolic_trace import Forward
 
 POINTS = 3
 """At how many points each stage is counted without symbols, if nobody says how many."""
-
-Begin = Callable[[str], None]
 
 
 @frozen(kw_only=True)
@@ -147,7 +145,7 @@ def _check_points(
     checked = []
     for sizes in points:
         for stage in traced.runs:
-            begin(f"count {stage} at {', '.join(f'{name} = {size}' for name, size in sizes.items())}")
+            begin(f"count {stage} at {describe_sizes(sizes)}")
             checked.append(
                 check_stage(
                     stage,

@@ -12,6 +12,7 @@ from transformers import CONFIG_MAPPING, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from modelmeter.frontend.cards import CARDS
+from modelmeter.frontend.sources import find_config
 from modelmeter.model.registry import list_models
 from modelmeter.support.errors import ArchitectureError
 from modelmeter.support.files import describe_failure, read_text
@@ -56,9 +57,7 @@ def read_model_config(source: str | os.PathLike[str] | Mapping[str, Any], *, nam
     """
     if isinstance(source, Mapping):
         return make_config(dict(source), name or "", place="config")
-    path = os.fspath(source)
-    if os.path.isfile(os.path.join(path, "config.json")):
-        path = os.path.join(path, "config.json")
+    path = find_config(source)
     if path.endswith(".json") or os.path.isfile(path):
         fields = _read_file(path)
         return make_config(fields, name or _find_name(fields) or Path(path).resolve().parent.name, place=path)

@@ -15,10 +15,9 @@ from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimensions, define_sizes
-from modelmeter.frontend.records import TracedForward, TracedModel
+from modelmeter.frontend.records import TracedModel
 from modelmeter.frontend.tree import LayerTrees
 from modelmeter.graph.module_graph import ModuleGraph
-from modelmeter.layers.base import BaseLayer
 from modelmeter.model.definition import Derivation, DerivedSize, Model
 from modelmeter.model.loop import Loop
 from modelmeter.model.presentation import Checks
@@ -163,8 +162,7 @@ def name_model(title: str) -> str:
 
 def name_package(title: str) -> str:
     """Return the import name of the evaluators: ``qwen3_0_6b_costs``."""
-    name = re.sub(r"[^a-z0-9]+", "_", title.rpartition("/")[2].lower()).strip("_") or "model"
-    return f"{name}_costs" if name[0].isalpha() else f"model_{name}_costs"
+    return f"{name_model(title).replace('-', '_')}_costs"
 
 
 def _list_derived(traced: TracedModel) -> Iterator[DerivedSize]:
@@ -172,11 +170,6 @@ def _list_derived(traced: TracedModel) -> Iterator[DerivedSize]:
         yield DerivedSize(
             name="image_tokens", formula=traced.image_tokens, words="the tokens of the images of a prompt"
         )
-
-
-def _list_paths(forward: TracedForward) -> Iterator[str]:
-    yield from (traced.path for traced in forward.operators)
-    yield from forward.output_shapes
 
 
 @cache
@@ -190,9 +183,6 @@ def define_model(traced: TracedModel) -> Model:
     architecture, trees = _make_architecture(name), LayerTrees(model=traced)
     dimensions = traced.dimensions
 
-    def build_layers(sizes: Mapping[str, Size]) -> dict[str, BaseLayer]:
-        return trees.build(sizes)
-
     def list_inputs(sizes: Mapping[str, Size]) -> dict[str, Elements]:
         return {run: Elements() for run in traced.runs}  # the traces have them among their tensors
 
@@ -203,7 +193,7 @@ def define_model(traced: TracedModel) -> Model:
         return make_architecture()
 
     seen = {
-        run: {trees.node_paths[path] for forward in each.forwards for path in _list_paths(forward)}
+        run: {trees.node_paths[path] for forward in each.forwards for path in forward.paths}
         for run, each in traced.runs.items()
     }
 
@@ -218,7 +208,7 @@ def define_model(traced: TracedModel) -> Model:
         dimensions=dimensions,
         stages=tuple(run.stage for run in traced.runs.values()),
         stage_of=stage_of,
-        build_layers=build_layers,
+        build_layers=trees.build,
         list_inputs=list_inputs,
         make_architecture=make_architecture,
         read_architecture=read_architecture,

@@ -15,12 +15,12 @@ from attrs import asdict, frozen
 from torch import nn
 
 from modelmeter.analysis.peak import Peak
-from modelmeter.core.cost import Elements, Operator, Precision, Work
+from modelmeter.core.cost import Operator, Precision, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, PEAK
 from modelmeter.frontend.recording import record_forward
-from modelmeter.frontend.records import TracedForward
+from modelmeter.frontend.records import TracedForward, describe_sizes
 from modelmeter.frontend.tracing import read_recording
 from modelmeter.graph.module_graph import ModuleGraph, join_path
 from modelmeter.layers.base import BaseLayer
@@ -142,8 +142,8 @@ def check_stage(
                 theirs.tensor_core_flops if path in noted else products[path] - below,
             ),
             "cuda_core_flops": (ours.cuda_core_flops, theirs.cuda_core_flops),
-            "io_bytes": (_in_bits(ours.reads + ours.writes, widths), _in_bits(theirs.reads + theirs.writes, widths)),
-            "activation_bytes": (_in_bits(ours.writes, widths), _in_bits(theirs.writes, widths)),
+            "io_bytes": ((ours.reads + ours.writes).to_bits(widths), (theirs.reads + theirs.writes).to_bits(widths)),
+            "activation_bytes": (ours.writes.to_bits(widths), theirs.writes.to_bits(widths)),
             "kv_cache_bytes": (layer.own_kv_elements, counted.kv_elements.get(path, 0)),
         }  # fmt: skip
         for metric, (derived, measured) in pairs.items():
@@ -189,16 +189,12 @@ def list_modules(
     yield from walk("", [""], root)
 
 
-def _in_bits(elements: Elements, widths: Precision) -> Size:
-    return elements.to_bits(widths)
-
-
 def _expect(stage: str, path: str, metric: str, derived: object, measured: object, sizes: Mapping[str, int]) -> None:
     if derived != measured:
         raise CountError(
             f"{metric} of the traced formula is not what the unmodified modules were counted at",
             place=f"{stage} {path}".strip(),
-            expected=f"{measured} at {', '.join(f'{name} = {size}' for name, size in sizes.items())}", found=derived,
+            expected=f"{measured} at {describe_sizes(sizes)}", found=derived,
         )  # fmt: skip
 
 

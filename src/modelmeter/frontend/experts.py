@@ -18,11 +18,11 @@ from attrs import frozen
 from torch import Tensor, nn
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.cost import KINDS, Elements, Operator
 from modelmeter.core.functions import Size, ceil_div, exceeds, routed_reads
 from modelmeter.frontend.bilinear import Bilinear, fit_alive, fit_sums
 from modelmeter.frontend.kinds import describe_kind
-from modelmeter.frontend.operator_parts import KINDS, list_alive, list_moved, list_parts, make_operator
+from modelmeter.frontend.operator_parts import list_alive, list_moved, list_parts, make_operator
 from modelmeter.frontend.real_integers import RealIntegers
 from modelmeter.frontend.recording import NOTED, record_forward
 from modelmeter.frontend.records import TracedForward

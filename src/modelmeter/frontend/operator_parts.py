@@ -7,12 +7,9 @@ from typing import Final
 
 from attrs import asdict
 
-from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.cost import KINDS, Elements, Operator
 from modelmeter.core.functions import Size
 from modelmeter.frontend.records import TracedForward
-
-KINDS: Final = tuple(asdict(Elements()))
-"""What elements are told apart by."""
 
 
 def list_parts(operator: Operator) -> dict[str, Size]:

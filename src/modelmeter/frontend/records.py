@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import sympy
-from attrs import asdict, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.functions import Size
@@ -73,6 +73,11 @@ class TracedForward:
     kv_elements: Mapping[str, Size]
     output_shapes: Mapping[str, tuple[Shape, ...]]
     copies: Mapping[int, tuple[int | None, int | None]]
+
+    @property
+    def paths(self) -> set[str]:
+        """The modules that do anything in it."""
+        return {*self.output_shapes, *(traced.path for traced in self.operators)}
 
     def list_casts(self) -> set[int]:
         """Return the places of the casts, which are no operators where nothing is cast."""
@@ -157,19 +162,14 @@ def substitute(size: Size, values: Mapping[sympy.Symbol, sympy.Expr]) -> Size:
     return int(found) if found.is_Integer else found
 
 
-def substitute_elements(elements: Elements, values: Mapping[sympy.Symbol, sympy.Expr]) -> Elements:
-    """Return elements with ``values`` for symbols."""
-    return Elements(**{name: substitute(size, values) for name, size in asdict(elements).items()})
-
-
 def substitute_operator(operator: Operator, values: Mapping[sympy.Symbol, sympy.Expr]) -> Operator:
     """Return an operator with ``values`` for symbols."""
     return Operator(
         name=operator.name,
         tensor_core_flops=substitute(operator.tensor_core_flops, values),
         cuda_core_flops=substitute(operator.cuda_core_flops, values),
-        reads=substitute_elements(operator.reads, values),
-        writes=substitute_elements(operator.writes, values),
+        reads=operator.reads.convert(lambda size: substitute(size, values)),
+        writes=operator.writes.convert(lambda size: substitute(size, values)),
     )
 
 
@@ -177,11 +177,13 @@ def substitute_forward(forward: TracedForward, values: Mapping[sympy.Symbol, sym
     """Return a forward with ``values`` for symbols."""
     return evolve(
         forward,
+        condition=substitute(forward.condition, values),
         operators=tuple(
             evolve(traced, operator=substitute_operator(traced.operator, values)) for traced in forward.operators
         ),
         lifetimes=tuple(
-            evolve(life, elements=substitute_elements(life.elements, values)) for life in forward.lifetimes
+            evolve(life, elements=life.elements.convert(lambda size: substitute(size, values)))
+            for life in forward.lifetimes
         ),
         kv_elements={path: substitute(size, values) for path, size in forward.kv_elements.items()},
         output_shapes={
@@ -189,3 +191,8 @@ def substitute_forward(forward: TracedForward, values: Mapping[sympy.Symbol, sym
             for path, shapes in forward.output_shapes.items()
         },
     )
+
+
+def describe_sizes(sizes: Mapping[str, int]) -> str:
+    """Return sizes as one line."""
+    return ", ".join(f"{name} = {size}" for name, size in sizes.items())

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 import sympy
-from attrs import asdict, evolve, fields, frozen
+from attrs import evolve, frozen
 
-from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.cost import KINDS, Elements, Operator
 from modelmeter.core.functions import Size
 from modelmeter.frontend.records import TracedForward, substitute, substitute_forward
 
@@ -76,8 +76,7 @@ def _combine(row: Sequence[Operator | None], parts: Sequence[Part]) -> Operator:
 
     def combine_elements(name: str) -> Elements:
         found = [Elements() if operator is None else getattr(operator, name) for operator in row]
-        columns = {field.name: [asdict(elements)[field.name] for elements in found] for field in fields(Elements)}
-        return Elements(**{kind: combine(*sizes) for kind, sizes in columns.items()})
+        return Elements(**{kind: combine(*(getattr(elements, kind) for elements in found)) for kind in KINDS})
 
     return Operator(
         name=present.name,

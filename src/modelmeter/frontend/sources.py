@@ -21,9 +21,7 @@ def is_traced(source: str | os.PathLike[str] | Mapping[str, Any]) -> bool:
     """
     if isinstance(source, Mapping):
         return True
-    path = os.fspath(source)
-    if os.path.isfile(os.path.join(path, "config.json")):
-        path = os.path.join(path, "config.json")
+    path = find_config(source)
     if not path.endswith(".json") and not os.path.isfile(path):
         return str(source) not in list_models()
     try:
@@ -31,6 +29,13 @@ def is_traced(source: str | os.PathLike[str] | Mapping[str, Any]) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(model_type, str) and has_modules(model_type) and not is_of_a_family(model_type)
+
+
+def find_config(source: str | os.PathLike[str]) -> str:
+    """Return the path of the ``config.json`` of a folder, and else the source as it is."""
+    path = os.fspath(source)
+    file = os.path.join(path, "config.json")
+    return file if os.path.isfile(file) else path
 
 
 def has_modules(model_type: str) -> bool:

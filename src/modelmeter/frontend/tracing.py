@@ -8,11 +8,11 @@ from typing import Any
 
 import sympy
 import torch
-from attrs import asdict, evolve, field, frozen
+from attrs import evolve, field, frozen
 from sympy.core.relational import Relational
 from torch import nn
 
-from modelmeter.core.cost import Elements, Operator
+from modelmeter.core.cost import Operator
 from modelmeter.core.functions import Size
 from modelmeter.frontend.cache import CachedShape, fill_cache, list_tensors, make_cache
 from modelmeter.frontend.recording import Noted, Recording, record_forward
@@ -128,9 +128,6 @@ def read_recording(
             known[key] = int(found) if found.is_Integer else found
         return known[key]
 
-    def read_elements(elements: Elements) -> Elements:
-        return Elements(**{name: read(size) for name, size in asdict(elements).items()})
-
     numbers = {id(life): number for number, life in enumerate(recording.lives)}
     forward = TracedForward(
         condition=condition,
@@ -142,14 +139,14 @@ def read_recording(
                     name=seen.name,
                     tensor_core_flops=read(seen.tensor_core_flops),
                     cuda_core_flops=read(seen.cuda_core_flops),
-                    reads=read_elements(seen.reads),
-                    writes=read_elements(seen.writes),
+                    reads=seen.reads.convert(read),
+                    writes=seen.writes.convert(read),
                 ),
             )
             for seen in recording.operators
         ),
         lifetimes=tuple(
-            Lifetime(elements=read_elements(life.elements), first=life.first, last=life.last or 0)
+            Lifetime(elements=life.elements.convert(read), first=life.first, last=life.last or 0)
             for life in recording.lives
         ),
         kv_elements={path: read(size) for path, size in recording.cached_by_path.items()},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import chain, count
 from typing import cast
 
 import sympy
@@ -55,10 +56,9 @@ class LayerTrees:
     def _make_class(self, node: ModuleNode, counts: Counter[str], taken: set[str]) -> type[TracedLayer]:
         own, attribute = name_evaluator(node.class_name), node.path.rpartition(".")[2]
         name = own if counts[node.class_name] == 1 else f"{own}_{''.join(c if c.isalnum() else '_' for c in attribute)}"
-        numbered = name
-        while numbered in taken:
-            number = numbered.removeprefix(name).strip("_") or "1"
-            numbered = f"{name}_{int(number) + 1}"
+        numbered = next(
+            each for each in chain([name], (f"{name}_{number}" for number in count(2))) if each not in taken
+        )
         taken.add(numbered)
         base = TracedLayer if node.path else TracedRoot
         doc = f"``{node.path or node.class_name}``, as its forward was traced; its sizes are those of the model."
@@ -109,17 +109,13 @@ class _RunTree:
         for path, members in self.trees.model.traced_paths.items():
             placed = PlacedOperator(path=path, layer=self.trees.classes[path]())
             places.update(dict.fromkeys(members, placed))
-        forwards = tuple(
-            evolve(
-                substitute_forward(forward, self.values) if self.values else forward,
-                condition=substitute(forward.condition, self.values),
-            )
-            for forward in self.run.forwards
-        )
+        forwards = self.run.forwards
+        if self.values:
+            forwards = tuple(substitute_forward(forward, self.values) for forward in forwards)
         return evolve(layer, forwards=forwards, places=places)
 
     def build(self, node: ModuleNode) -> BaseLayer:
-        graph = self.trees.model.graph
+        graph, shapes = self.trees.model.graph, self._shapes[node.path]
         below = {name_group(child.members): self._enter(child) for child in graph.children(node.path)}
         if not node.calls and below and node.class_name in ("ModuleList", "ModuleDict"):
             held = type(node.class_name, (TracedList,), {"held_class": node.class_name, "__module__": __name__})
@@ -129,8 +125,8 @@ class _RunTree:
         if self.values:
             operators = tuple(substitute_operator(operator, self.values) for operator in operators)
         return self.trees.classes[node.path](
-            shape=self._find_shapes(node)[0] if self._find_shapes(node) else (),
-            only_holds=not self._find_shapes(node) and node.path in self._active,
+            shape=shapes[0] if shapes else (),
+            only_holds=not shapes and node.path in self._active,
             called=operators,
             below=below,
             held_parameters=node.own_parameter_count,
@@ -138,7 +134,7 @@ class _RunTree:
         )
 
     def _enter(self, node: ModuleNode) -> Child:
-        layer, shapes = self.build(node), self._find_shapes(node)
+        layer, shapes = self.build(node), self._shapes[node.path]
         calls: tuple[tuple[BaseLayer, Size], ...]
         if not isinstance(layer, TracedLayer):
             calls = ((layer, 1),)
@@ -155,15 +151,18 @@ class _RunTree:
         """The paths of the nodes that anything is called in, in this run."""
         found: set[str] = set()
         for forward in self.run.forwards:
-            for path in (*forward.output_shapes, *(traced.path for traced in forward.operators)):
+            for path in forward.paths:
                 names = self.trees.node_paths[path].split(".")
                 found.update(".".join(names[:depth]) for depth in range(len(names) + 1))
         return found
 
-    def _find_shapes(self, node: ModuleNode) -> tuple[Shape, ...]:
-        first, *others = self.run.forwards
-        path = self.trees.model.traced_paths[node.path][0]
-        columns = [forward.output_shapes.get(path, ()) for forward in (first, *others)]
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[Shape, ...]]:
+        """The shapes of the outputs of all calls of each node, by its path."""
+        return {path: self._find_shapes(members[0]) for path, members in self.trees.model.traced_paths.items()}
+
+    def _find_shapes(self, path: str) -> tuple[Shape, ...]:
+        columns = [forward.output_shapes.get(path, ()) for forward in self.run.forwards]
         return tuple(
             tuple(
                 substitute(combine_sizes(sizes, self.run.forwards), self.values) for sizes in zip(*shapes, strict=True)

@@ -9,14 +9,14 @@ from typing import Any
 from attrs import frozen
 from torch import nn
 
-from modelmeter.core.cost import Elements
+from modelmeter.core.cost import KINDS, Elements
 from modelmeter.core.functions import Size
 from modelmeter.frontend.cards import NUM_IMAGES, Card
 from modelmeter.frontend.interpolation import Interpolation
-from modelmeter.frontend.operator_parts import KINDS, PARTS, list_alive, list_moved, list_parts, make_operator
+from modelmeter.frontend.operator_parts import PARTS, list_alive, list_moved, list_parts, make_operator
 from modelmeter.frontend.real_integers import RealIntegers
 from modelmeter.frontend.recording import record_forward
-from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator
+from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator, describe_sizes
 from modelmeter.frontend.tracing import read_recording
 
 _BESIDE = 4
@@ -81,7 +81,7 @@ def trace_vision(model: nn.Module, card: Card, begin: Callable[[str], None]) -> 
     interpolation = Interpolation(terms, points)
     counts = []
     for point in points:
-        begin(f"count vision at {', '.join(f'{name} = {size}' for name, size in point.items())}")
+        begin(f"count vision at {describe_sizes(point)}")
         counts.append(count_vision(model, card, point))
     keys = dict.fromkeys(key for count in counts for key in count.sums)
 

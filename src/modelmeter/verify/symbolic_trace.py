@@ -13,14 +13,14 @@ from typing import Any
 
 import sympy
 import torch
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 from torch import nn
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
-from modelmeter.core.cost import Cost, Elements, Precision, Work
+from modelmeter.core.cost import Cost, Precision, Work
 from modelmeter.core.metrics import METRICS, MetricName
 from modelmeter.core.operator_table import UNFUSED_OPERATORS
 from modelmeter.graph.dtypes import default_dtype
@@ -264,14 +264,11 @@ def _read_cost(counted: _Counted, names: Mapping[sympy.Symbol, sympy.Symbol]) ->
     def read(size: Any) -> sympy.Expr:
         return read_size(size, names)
 
-    def read_elements(elements: Elements) -> Elements:
-        return Elements(**{name: read(size) for name, size in asdict(elements).items()})
-
     work = Work(
         tensor_core_flops=read(counted.work.tensor_core_flops),
         cuda_core_flops=read(counted.work.cuda_core_flops),
-        reads=read_elements(counted.work.reads),
-        writes=read_elements(counted.work.writes),
+        reads=counted.work.reads.convert(read),
+        writes=counted.work.writes.convert(read),
     )
     return Cost.of(
         work=work,

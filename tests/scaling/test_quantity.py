@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
+from typing import Any
 
 import pytest
 import sympy
@@ -166,3 +168,31 @@ def test_maxima_of_quantities() -> None:
             make([])
         with pytest.raises(FormulaError, match="have no order"):
             make([one, Quantity(n, "flops", "FLOPs")])
+
+
+@pytest.mark.parametrize(
+    ("select", "stages"),
+    [
+        (lambda stage: stage("prefill").modules("*.attn"), "vision: ask of vision"),
+        (
+            lambda stage: stage("prefill").operator("scaled_dot_product_attention").modules("*.attn"),
+            "vision: ask of vision",
+        ),
+        (lambda stage: stage("vision").modules("*.q_proj"), "prefill and decode: ask of prefill or decode"),
+        (lambda stage: stage("vision").module_class("DeepseekOCRModel").modules("*.q_proj"), "prefill and decode"),
+        (lambda stage: stage("decode").module_class("Conv2d"), "vision"),
+    ],
+)
+def test_modules_that_run_in_another_stage_are_no_zero(model: CompiledModel, select: Any, stages: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"runs in this stage.* such modules run in {stages}"):
+        select(partial(scaling.stage, model))
+
+
+def test_modules_are_suggested_that_run_in_the_stage(model: CompiledModel) -> None:
+    """The vision tower has ``attn`` and ``proj``, the decoder ``self_attn`` and ``q_proj``."""
+    with pytest.raises(UnknownNameError, match="did you mean") as error:
+        scaling.stage(model, "prefill").modules("*.atn")
+    assert "*.self_attn" in error.value.remedy
+    assert "*.attn" not in error.value.remedy
+    with pytest.raises(UnknownNameError, match="no stage with operators"):
+        scaling.stage(model, "training_step").modules("*.mlp")

@@ -43,6 +43,14 @@ def proves(form: NormalForm, ranges: Mapping[str, Range], *, strict: bool) -> bo
     return True
 
 
+def proves_undivided(form: NormalForm, ranges: Mapping[str, Range], *, strict: bool) -> bool:
+    """Tell whether a formula is proved to have its sign on a box as a whole, without halves and without points.
+
+    Such a proof also holds between the integers of a size that no call in the formula rounds.
+    """
+    return _proves_box(form, ranges, strict=strict, depth=0)
+
+
 def _proves_points(form: NormalForm, box: Mapping[str, Range], *, strict: bool) -> bool:
     """Evaluate all points of a box, where there are few."""
     counts = [None if each.last is None else (each.last - each.first) // each.multiple_of + 1 for each in box.values()]

@@ -12,6 +12,7 @@ from modelmeter.analysis.breakdown import OperatorRow
 from modelmeter.analysis.peak import Peak
 from modelmeter.analysis.totals import Totals
 from modelmeter.model.definition import Model
+from modelmeter.scaling.context import Context
 
 
 class CompiledFormulas(Protocol):
@@ -65,3 +66,16 @@ class CompiledFormulas(Protocol):
 
     def find_layers(self, name: str) -> tuple[str, ...]:
         """Return the layers of this name or torch class."""
+
+
+def make_context(model: CompiledFormulas, *, settled: bool) -> Context:
+    """Return what is known of the sizes of a model; where those of its architecture are numbers, they are settled."""
+    definition = model.definition
+    return Context(
+        defaults=model.defaults,
+        derivations=tuple((each.name, each.formula(definition)) for each in definition.derivations),
+        derived={each.name: each.formula for each in definition.derived},
+        rules=definition.rules,
+        settled=frozenset(model.architecture.dimension_values()) if settled else frozenset(),
+        dimensions={name: definition.dimensions.describe(name) for name in definition.dimensions.ranks},
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from fractions import Fraction
+from numbers import Rational
 from typing import Any
 
 import sympy
@@ -83,9 +84,9 @@ class Context:
                 raise unknown_name("size", name, known)
             if name in self.settled:
                 raise _settled(name)
-            if isinstance(value, bool | float):
+            if not _is_exact(value):
                 raise WorkloadError("a size is not exact", place=name, expected="an integer or a fraction", found=value)
-            if isinstance(value, int | Fraction) and value < self.range_of(name).minimum:
+            if isinstance(value, Rational) and value < self.range_of(name).minimum:
                 raise WorkloadError("a size is out of range", place=name, expected=self.range_of(name), found=value)
 
     def check_free(self, names: Iterable[str], also: Iterable[str]) -> None:
@@ -281,6 +282,13 @@ def _numbers_of(values: Mapping[str, Any], ranges: Mapping[str, Range]) -> dict[
 
 def _whole_value(formula: sympy.Expr, known: Mapping[str, Number]) -> Number:
     return evaluate(formula, {name: int(value) for name, value in known.items() if value.denominator == 1})
+
+
+def _is_exact(value: object) -> bool:
+    """Tell whether a value is a number or a formula without floats; a text is neither, and is never read as one."""
+    if isinstance(value, sympy.Expr):
+        return not value.has(sympy.Float)
+    return isinstance(value, Rational) and not isinstance(value, bool)
 
 
 def _settled(name: str) -> FormulaError:

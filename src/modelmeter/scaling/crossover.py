@@ -19,6 +19,7 @@ from modelmeter.scaling.roots import find_root, round_root
 from modelmeter.scaling.settle import leave_brackets
 from modelmeter.scaling.signs import SignInterval, Signs, find_signs, read_signs
 from modelmeter.scaling.statement import Interval, Statement, expect_answer, expect_only, expect_range, hedge
+from modelmeter.scaling.terms import Number
 
 Outcome = Literal["always", "never", "from", "up to", "only", "by residue"]
 """``from``: from ``value`` on without end, and not just before. ``up to``: with free sizes, up to the formula.
@@ -65,6 +66,18 @@ class Crossover(Statement):
         expect_answer(
             self, over=table.name, condition=None, **_read_signs(read_signs(table), form, table.name, table.range)
         )
+
+    def _fit(self, value: Number | None) -> Number | None:
+        """Return the first size of the domain from a number on, or the last up to it, as the outcome says.
+
+        Where no number bounds it, ``a >= b`` holds never, or for ``always`` and ``up to`` everywhere.
+        """
+        range_ = self.domain.ranges[self.over]
+        if self.outcome == "up to":
+            return range_.last if value is None else range_.round_down(value)
+        if self.outcome == "always":
+            return range_.first
+        return None if value is None else range_.round_up(value)
 
     def details(self) -> Mapping[str, Any]:
         """Return what a crossover has beside the others, as JSON."""

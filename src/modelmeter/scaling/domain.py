@@ -61,6 +61,17 @@ class Range:
                 return
             yield value
 
+    def round_down(self, value: Number) -> int | None:
+        """Return the largest integer of the range that is at most a number; None: there is none."""
+        bound = int(value // self.multiple_of) * self.multiple_of
+        found = bound if self.last is None else min(bound, self.last)
+        return found if found >= self.first else None
+
+    def round_up(self, value: Number) -> int | None:
+        """Return the smallest integer of the range that is at least a number; None: there is none."""
+        found = max(-int(-value // self.multiple_of) * self.multiple_of, self.first)
+        return found if self.last is None or found <= self.last else None
+
     def intersect(self, *, minimum: int | None = None, maximum: int | None = None, multiple_of: int = 1) -> Range:
         """Return the part of the range between bounds that are multiples of a number, too."""
         least = self.minimum if minimum is None else max(self.minimum, minimum)

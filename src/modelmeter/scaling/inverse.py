@@ -21,6 +21,7 @@ from modelmeter.scaling.roots import find_root, round_root
 from modelmeter.scaling.settle import leave_brackets
 from modelmeter.scaling.signs import Signs, find_signs, read_signs
 from modelmeter.scaling.statement import Interval, Statement, expect_answer, expect_only, expect_range, hedge
+from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import FormulaError
 
 
@@ -95,6 +96,13 @@ class Largest(Statement):
             return "at", next(point for point in points if signs.table.sign_at(point) >= 0)
         return "never", None
 
+    def _fit(self, value: Number | None) -> Number | None:
+        """Return the largest size of the domain up to a number; None: no number bounds it."""
+        range_ = self.domain.ranges[self.over]
+        if self.outcome == "never":
+            return None
+        return range_.last if value is None else range_.round_down(value)
+
     def details(self) -> Mapping[str, Any]:
         """Return what this has beside the others, as JSON."""
         return {
@@ -107,6 +115,10 @@ class Smallest(Largest):
     """The smallest integer at which a quantity reaches a target; ``fits`` are all that do."""
 
     rounding: ClassVar[Any] = sympy.ceiling
+
+    def _fit(self, value: Number | None) -> Number | None:
+        """Return the smallest size of the domain from a number on; None: there is none."""
+        return None if value is None else self.domain.ranges[self.over].round_up(value)
 
     @staticmethod
     def _read_closed_form(found: ClosedForm, range_: Range) -> dict[str, Any]:

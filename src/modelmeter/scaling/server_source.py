@@ -11,10 +11,9 @@ from attrs import evolve, field, frozen
 from modelmeter.core.cost import Cost
 from modelmeter.core.metrics import METRIC_RECORDS, METRICS
 from modelmeter.evaluators.server_steps import DEFAULTS
-from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.compiled_formulas import CompiledFormulas, make_context
 from modelmeter.scaling.context import Context
 from modelmeter.scaling.quantity import Quantity
-from modelmeter.scaling.sources import make_context
 from modelmeter.support.suggestions import unknown_name
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,9 +13,10 @@ from modelmeter.analysis.bind import BoundModule
 from modelmeter.analysis.breakdown import OperatorRow, list_states
 from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, PEAK
 from modelmeter.model.stages import REQUEST, TRAINING_STEP
-from modelmeter.scaling.compiled_formulas import CompiledFormulas
+from modelmeter.scaling.compiled_formulas import CompiledFormulas, make_context
 from modelmeter.scaling.context import Context
 from modelmeter.scaling.quantity import Quantity
+from modelmeter.scaling.selection import list_stages, no_module, walk_fitting
 from modelmeter.support.suggestions import unknown_name
 
 _STATES = ("weight_bytes", "kv_cache_bytes")
@@ -53,13 +54,14 @@ class Source:
         Raises
         ------
         UnknownNameError
-            If no module of the stage fits.
+            If no module that runs in the stage fits; where those that do run elsewhere, it says in which stages.
         """
+        self._expect_operators()
         found = evolve(self, patterns=(*self.patterns, pattern))
-        if not found._paths():
+        if not found._has_any():
             paths = sorted(filter(None, self._paths()))
             ends = {f"*.{path.rpartition('.')[2]}" for path in paths if "." in path}  # for patterns that come close
-            raise unknown_name(f"module of {self.stage}", pattern, paths, ends)
+            raise no_module("module", self.stage, pattern, paths, ends, found._list_other_stages())
         return found
 
     def module_class(self, name: str) -> Source:
@@ -68,13 +70,14 @@ class Source:
         Raises
         ------
         UnknownNameError
-            If the stage has none.
+            If none runs in the stage; where some run elsewhere, it says in which stages.
         """
+        self._expect_operators()
         found = evolve(self, classes=(*self.classes, name))
-        if not found._paths():
+        if not found._has_any():
             paths = self._paths()
             nodes = {each.node.class_name for each in self.model.model.walk() if each.node.path in paths}
-            raise unknown_name(f"module class of {self.stage}", name, sorted(nodes))
+            raise no_module("module class", self.stage, name, sorted(nodes), (), found._list_other_stages())
         return found
 
     def operator(self, name: str) -> Source:
@@ -109,8 +112,7 @@ class Source:
 
     def rows(self) -> list[OperatorRow]:
         """Return the operators that count."""
-        if self.stage == TRAINING_STEP:
-            raise unknown_name("stage with operators", self.stage, (*self.model.definition.stage_names, REQUEST))
+        self._expect_operators()
         paths = self._paths()
         return [
             row
@@ -124,9 +126,26 @@ class Source:
         """The stages that operators are of: a request has those of all."""
         return self.model.definition.stage_names if self.stage == REQUEST else (self.stage,)
 
+    def _expect_operators(self) -> None:
+        if self.stage == TRAINING_STEP:
+            raise unknown_name("stage with operators", self.stage, (*self.model.definition.stage_names, REQUEST))
+
     def _paths(self) -> set[str]:
-        """Return the paths of the modules that count, those below others among them."""
-        return {path for _, path in _walk(self.model.model, self._fits)}
+        """Return the paths of the modules of the stage that count, those below others among them."""
+        stages = set(self._stages)
+        return {
+            each.node.path
+            for _, each in walk_fitting(self.model.model, self._fits)
+            if list_stages(self.model.definition, each) & stages
+        }
+
+    def _has_any(self) -> bool:
+        """Tell whether anything of the stage counts."""
+        return bool(self.rows() if self.operators else self._paths())
+
+    def _list_other_stages(self) -> list[str]:
+        """Return the stages that have what this stage lacks, in their order."""
+        return [name for name in self.model.definition.stage_names if evolve(self, stage=name)._has_any()]
 
     def _fits(self, above: Iterable[BoundModule]) -> bool:
         chain = [each.node for each in above]
@@ -174,7 +193,7 @@ class Source:
         return sympy.Add(*held.values())
 
     def _fused_io(self) -> sympy.Expr:
-        tops = {path for is_top, path in _walk(self.model.model, self._fits) if is_top}
+        tops = {each.node.path for is_top, each in walk_fitting(self.model.model, self._fits) if is_top}
         by_module = self.model.totals.fused_io_by_module
         return sympy.Add(*(by_module[path].get(stage, 0) for path in sorted(tops) for stage in self._stages))
 
@@ -223,27 +242,3 @@ def size(model: CompiledFormulas, name: str) -> Quantity:
     return Quantity(
         formula=model.definition.dimensions.symbol(name), name=name, context=make_context(model, settled=False)
     )
-
-
-def make_context(model: CompiledFormulas, *, settled: bool) -> Context:
-    """Return what is known of the sizes of a model; where those of its architecture are numbers, they are settled."""
-    definition = model.definition
-    return Context(
-        defaults=model.defaults,
-        derivations=tuple((each.name, each.formula(definition)) for each in definition.derivations),
-        derived={each.name: each.formula for each in definition.derived},
-        rules=definition.rules,
-        settled=frozenset(model.architecture.dimension_values()) if settled else frozenset(),
-        dimensions={name: definition.dimensions.describe(name) for name in definition.dimensions.ranks},
-    )
-
-
-def _walk(root: BoundModule, fits: Callable[[list[BoundModule]], bool]) -> Iterable[tuple[bool, str]]:
-    """Yield the path of each module that fits with those above it; and whether none above it does."""
-    pending = [([root], False)]
-    while pending:
-        chain, is_inside = pending.pop()
-        fitting = is_inside or fits(chain)
-        if fitting:
-            yield not is_inside, chain[-1].node.path
-        pending += [([*chain, child], fitting) for child in chain[-1].children]

@@ -16,6 +16,7 @@ from modelmeter.backends.presentation.reader import FormulaReader
 from modelmeter.scaling import terms
 from modelmeter.scaling.certificate import Certificate, refusing_formulas
 from modelmeter.scaling.domain import Domain, Range, number_to_json
+from modelmeter.scaling.given_sizes import read_sizes
 from modelmeter.scaling.terms import Number, Term
 from modelmeter.support.errors import CertificateError, FormulaError
 
@@ -130,21 +131,33 @@ class Statement:
         """The formula as LaTeX."""
         return "" if self.formula is None else print_latex(FormulaReader(has_letters=True).read(self.formula))
 
-    def at(self, **sizes: int) -> Number | None:
-        """Return what the formula is at numbers for its free sizes; None where there is no answer.
+    def at(self, **sizes: Number) -> Number | None:
+        """Return the answer at numbers for its free sizes; None where there is none, as where nothing fits.
+
+        A symbol of one's own, such as a card's ratio, may be a fraction where the proof does not need integers.
 
         Raises
         ------
+        UnknownNameError
+            If there is no such free size.
+        WorkloadError
+            If a number is not exact, is outside of the domain, or is a fraction where only integers are proved.
         FormulaError
             If a free size has no number, or the formula no exact value.
         """
-        if self.formula is None:
-            return None
         condition = getattr(self, "condition", None)
-        values = {name: sympy.Integer(value) for name, value in sizes.items()}
+        formulas = [each for each in (self.formula, condition) if each is not None]
+        over = getattr(self, "over", None)
+        values = read_sizes(
+            sizes, self.domain.ranges, formulas, self.certificates, over if isinstance(over, str) else None
+        )
         if condition is not None and put_numbers(condition, values) <= 0:
-            return None
-        return put_numbers(self.formula, values)
+            return self._fit(None)
+        return self._fit(None if self.formula is None else put_numbers(self.formula, values))
+
+    def _fit(self, value: Number | None) -> Number | None:
+        """Return the answer for what the formula is; None: it has no value. Each kind says how."""
+        return value
 
     def details(self) -> Mapping[str, Any]:
         """Return what this kind of statement has beside the others, as JSON."""

@@ -1,12 +1,32 @@
-"""The formula pages of two models, for all tests of the pages."""
+"""The formula pages of two models, for all tests of the pages; and the site, which is built once a session."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 from page_reader import build, render
+from site_browser import find_chromium
 
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.publishing.page_spec import Pages
+
+STUDY = """# A small study
+
+**What is it?** [All studies](README.md)
+
+| size | bytes |
+| --- | --- |
+| 7 | 1,001 |
+
+```math
+S = 7 \\, \\left(B + 1\\right)
+```
+
+- A formula: $`\\left\\lceil \\tfrac{32\\,224}{3} \\right\\rceil`$.
+"""
 
 
 @pytest.fixture(scope="session", params=["published", "other"])
@@ -26,3 +46,37 @@ def pages(compiled: CompiledModel) -> Pages:
 def texts(compiled: CompiledModel) -> dict[str, str]:
     """Its pages as text."""
     return render(compiled)
+
+
+@pytest.fixture(scope="session")
+def site(published: CompiledModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of the site of the published model by path, with a small study; not to be changed."""
+    from llm_perf_opt.commands.publish import build_files
+
+    studies = tmp_path_factory.mktemp("studies")
+    (studies / "README.md").write_text("# Studies\n\n- [small](small.md)\n", encoding="utf-8")
+    (studies / "small.md").write_text(STUDY, encoding="utf-8")
+    return build_files(published, studies=studies)
+
+
+@pytest.fixture(scope="session")
+def site_folder(site: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site on a disk; not to be changed."""
+    folder = tmp_path_factory.mktemp("site")
+    for path, content in site.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("no Chromium here; apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()

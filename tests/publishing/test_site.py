@@ -32,11 +32,6 @@ from modelmeter.support.errors import FormulaError
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def site(published: CompiledModel) -> dict[str, bytes]:
-    return build_files(published)
-
-
 def page(site: Mapping[str, bytes], path: str) -> str:
     return site[path].decode()
 
@@ -65,6 +60,7 @@ def test_there_is_a_page_for_everything(site: dict[str, bytes], published: Compi
     expected |= {
         f"{name}.html" for name in ("index", "formulas", "symbols", "conventions", "cite", "ids", "calculator")
     }
+    expected |= {"studies/index.html", "studies/small.html"}
     assert {path for path in site if path.endswith(".html")} == expected
 
 

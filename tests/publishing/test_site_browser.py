@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 from threading import Thread
 from typing import Any
 
 import pytest
+from site_browser import QuietHandler, Watch
 
 import deepseek_ocr_costs as costs
-from llm_perf_opt.commands.publish import build_files
-from modelmeter.compiled_model import CompiledModel
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; apt-get install chromium")
 
 KINDS = (
     "index.html", "formulas.html", "symbols.html", "conventions.html", "cite.html", "stages/request.html",
@@ -29,74 +21,16 @@ KINDS = (
 )  # fmt: skip
 """A page of each template."""
 
-STUDY = """# A small study
 
-**What is it?** [All studies](README.md)
-
-| size | bytes |
-| --- | --- |
-| 7 | 1,001 |
-
-```math
-S = 7 \\, \\left(B + 1\\right)
-```
-
-- A formula: $`\\left\\lceil \\tfrac{32\\,224}{3} \\right\\rceil`$.
-"""
+def list_pages(site_folder: Path) -> list[Path]:
+    return sorted(site_folder.rglob("*.html"))
 
 
-@pytest.fixture(scope="module")
-def site(published: CompiledModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    studies = tmp_path_factory.mktemp("studies")
-    (studies / "README.md").write_text("# Studies\n\n- [small](small.md)\n", encoding="utf-8")
-    (studies / "small.md").write_text(STUDY, encoding="utf-8")
-    for path, content in build_files(published, studies=studies).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def list_pages(site: Path) -> list[Path]:
-    return sorted(site.rglob("*.html"))
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves a folder, and prints nothing."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Leave out the line for a request."""
-
-
-class Watch:
-    """What a page asks for and complains about."""
-
-    def __init__(self, page: Any) -> None:
-        self.asked: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("requestfailed", lambda request: self.complaints.append(request.url))
-
-    def check(self, site: Path) -> None:
-        assert not [url for url in self.asked if not url.startswith((site.as_uri(), "data:"))]
-        assert not self.complaints
-
-
-def test_every_page_is_drawn_without_an_outside_request_and_fits(site: Path, browser: Any) -> None:
+def test_every_page_is_drawn_without_an_outside_request_and_fits(site_folder: Path, browser: Any) -> None:
     page = browser.new_page()
     watch = Watch(page)
     formulas = 0
-    for path in list_pages(site):
+    for path in list_pages(site_folder):
         for width in (1280, 390):
             page.set_viewport_size({"width": width, "height": 844})
             page.goto(path.as_uri())
@@ -114,13 +48,13 @@ def test_every_page_is_drawn_without_an_outside_request_and_fits(site: Path, bro
             assert found["empty"] == 0, path
             assert found["wide"] <= 0, (path, width)
             formulas += found["formulas"]
-    watch.check(site)
+    watch.check(site_folder)
     assert formulas > 1000
     page.close()
 
 
-def test_over_http_nothing_fails_and_the_search_and_the_calculator_work(site: Path, browser: Any) -> None:
-    handler = partial(QuietHandler, directory=str(site))
+def test_over_http_nothing_fails_and_the_search_and_the_calculator_work(site_folder: Path, browser: Any) -> None:
+    handler = partial(QuietHandler, directory=str(site_folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
@@ -140,11 +74,11 @@ def test_over_http_nothing_fails_and_the_search_and_the_calculator_work(site: Pa
         server.shutdown()
 
 
-def test_without_scripts_all_is_there(site: Path, browser: Any) -> None:
+def test_without_scripts_all_is_there(site_folder: Path, browser: Any) -> None:
     """What a script adds, the search and the copying, is not shown, and no text waits for one."""
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto((site / "stages/prefill.html").as_uri())
+    page.goto((site_folder / "stages/prefill.html").as_uri())
     assert page.locator("math").count() > 20
     assert "1\u202f099\u202f514\u202f009\u202f088" in page.locator("main").inner_text()
     assert not page.locator("#query").is_visible()
@@ -152,22 +86,22 @@ def test_without_scripts_all_is_there(site: Path, browser: Any) -> None:
     context.close()
 
 
-def test_the_search_finds_a_formula_by_keyboard(site: Path, browser: Any) -> None:
+def test_the_search_finds_a_formula_by_keyboard(site_folder: Path, browser: Any) -> None:
     page = browser.new_page()
     watch = Watch(page)
-    page.goto((site / "index.html").as_uri())
+    page.goto((site_folder / "index.html").as_uri())
     page.keyboard.press("/")
     page.keyboard.type("prefill io_bytes")
     assert page.locator("#hits a").first.inner_text().startswith("prefill io_bytes")
     page.keyboard.press("Enter")
     page.wait_for_url("**/stages/prefill.html#io_bytes")
-    watch.check(site)
+    watch.check(site_folder)
     page.close()
 
 
-def test_the_skip_link_leads_to_the_content(site: Path, browser: Any) -> None:
+def test_the_skip_link_leads_to_the_content(site_folder: Path, browser: Any) -> None:
     page = browser.new_page()
-    page.goto((site / "stages/vision.html").as_uri())
+    page.goto((site_folder / "stages/vision.html").as_uri())
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
@@ -175,9 +109,9 @@ def test_the_skip_link_leads_to_the_content(site: Path, browser: Any) -> None:
     page.close()
 
 
-def test_print_keeps_the_formulas(site: Path, browser: Any) -> None:
+def test_print_keeps_the_formulas(site_folder: Path, browser: Any) -> None:
     page = browser.new_page()
-    page.goto((site / "stages/prefill.html").as_uri())
+    page.goto((site_folder / "stages/prefill.html").as_uri())
     page.emulate_media(media="print")
     assert page.locator(".entry .formula math").first.is_visible()
     assert not page.locator("nav").is_visible()
@@ -216,10 +150,10 @@ def call_python(sizes: dict[str, int]) -> Any:
         return str(error)
 
 
-def test_the_calculator_says_what_python_says_and_keeps_no_stale_number(site: Path, browser: Any) -> None:
+def test_the_calculator_says_what_python_says_and_keeps_no_stale_number(site_folder: Path, browser: Any) -> None:
     page = browser.new_page()
     watch = Watch(page)
-    page.goto((site / "calculator.html").as_uri())
+    page.goto((site_folder / "calculator.html").as_uri())
     random, refusals = Random(7), 0
     for _ in range(60):
         sizes = draw_sizes(random)
@@ -236,13 +170,13 @@ def test_the_calculator_says_what_python_says_and_keeps_no_stale_number(site: Pa
         shown = {row.split("\t")[0]: [int(cell.replace("\u202f", "")) for cell in row.split("\t")[1:]] for row in rows}
         assert shown == {name: list(getattr(expected, name)) for name in expected._fields}, sizes
     assert 5 < refusals < 55, "both answers were seen"
-    watch.check(site)
+    watch.check(site_folder)
     page.close()
 
 
-def test_the_address_of_the_calculator_restores_it(site: Path, browser: Any) -> None:
+def test_the_address_of_the_calculator_restores_it(site_folder: Path, browser: Any) -> None:
     page = browser.new_page()
-    page.goto((site / "calculator.html").as_uri())
+    page.goto((site_folder / "calculator.html").as_uri())
     page.fill("#field-prompt_tokens", "97")
     before, address = page.locator("#costs").inner_text(), page.url
     other = browser.new_page()
@@ -256,9 +190,9 @@ def test_the_address_of_the_calculator_restores_it(site: Path, browser: Any) -> 
     other.close()
 
 
-def test_what_is_no_integer_is_refused(site: Path, browser: Any) -> None:
+def test_what_is_no_integer_is_refused(site_folder: Path, browser: Any) -> None:
     page = browser.new_page()
-    page.goto((site / "calculator.html").as_uri())
+    page.goto((site_folder / "calculator.html").as_uri())
     for text in ("1e3", "two", "1.5", ""):
         page.fill("#field-batch_size", text)
         assert page.locator("#refusal").inner_text().startswith("batch_size: expected an integer")
@@ -267,11 +201,11 @@ def test_what_is_no_integer_is_refused(site: Path, browser: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(site: Path, browser: Any, scheme: Any) -> None:
+def test_axe_finds_nothing(site_folder: Path, browser: Any, scheme: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     page = browser.new_page(color_scheme=scheme)
     for path in KINDS:
-        page.goto((site / path).as_uri())
+        page.goto((site_folder / path).as_uri())
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         results = axe.Axe().run(page)
         found = [(each["id"], each["nodes"][0]["html"][:200]) for each in results.response["violations"]]

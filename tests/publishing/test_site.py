@@ -148,6 +148,18 @@ def test_mathml_is_well_formed_and_no_latex_is_left(site: dict[str, bytes]) -> N
             assert not re.search(r"\\[a-zA-Z]+|\$", prose), path
 
 
+def test_every_letter_of_a_formula_is_a_link_to_its_definition(site: dict[str, bytes]) -> None:
+    """In every displayed formula, no letter is left without; that each link leads somewhere, the build checks."""
+    for path, content in site.items():
+        if not path.startswith(("stages/", "layers/")):
+            continue
+        for formula in re.findall(r'<math display="block">.*?</math>', content.decode(), re.DOTALL):
+            letters = ElementTree.fromstring(formula).iter("mi")
+            bare = [each.text for each in letters if not len(each)]
+            # F is a function that the lines of the same formula define, and max what it says.
+            assert {*bare} <= {"F", "max"}, (path, bare)
+
+
 def test_nothing_is_asked_from_elsewhere(site: dict[str, bytes]) -> None:
     for path, content in site.items():
         if path.endswith((".html", ".css", ".js")):

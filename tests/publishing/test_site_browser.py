@@ -99,6 +99,58 @@ def test_the_search_finds_a_formula_by_keyboard(site_folder: Path, browser: Any)
     page.close()
 
 
+def find_middle(page: Any, selector: str) -> tuple[float, float]:
+    """Return the middle of what is drawn of the first link that a selector finds inside an open part of the page."""
+    x, y = page.evaluate(
+        """(selector) => {
+          const drawn = document.createRange();
+          const link = document.querySelector(selector);
+          link.scrollIntoView({ block: "center" });
+          drawn.selectNodeContents(link);
+          const { x, y, width, height } = drawn.getBoundingClientRect();
+          return [x + width / 2, y + height / 2];
+        }""",
+        selector,
+    )
+    return x, y
+
+
+def test_a_letter_in_a_formula_leads_to_its_definition(site_folder: Path, browser: Any) -> None:
+    """A click where the letter is drawn: on that of a size, and on that of a part that has a name of its own."""
+    page = browser.new_page(viewport={"width": 1280, "height": 844})
+    page.goto((site_folder / "stages/vision.html").as_uri())
+    page.mouse.click(*find_middle(page, "#io_bytes .formula math a[href^='#io_bytes-names-']"))
+    place = page.evaluate("decodeURIComponent(location.hash.slice(1))")
+    assert place.startswith("io_bytes-names-")
+    assert page.evaluate("(place) => document.getElementById(place).tagName", place) == "LI"
+    page.mouse.click(*find_middle(page, "#tensor_core_flops .formula math a[href$='#vision_batch_size']"))
+    page.wait_for_url("**/symbols.html#vision_batch_size")
+    assert page.locator(":target").inner_text().split("\t")[1] == "vision_batch_size"
+    page.close()
+
+
+def test_letters_that_are_links_take_no_more_room(site_folder: Path, browser: Any) -> None:
+    """The same formulas with and without: as wide to a pixel, and no higher."""
+    page = browser.new_page(viewport={"width": 1280, "height": 844})
+    page.goto((site_folder / "stages/prefill.html").as_uri())
+    shown, plain = page.evaluate(
+        """() => {
+          const measure = () => [...document.querySelectorAll(".entry > .scroll math")].map((each) => {
+            const { width, height } = each.getBoundingClientRect();
+            return [width, height];
+          });
+          const shown = measure();
+          for (const link of document.querySelectorAll("math a")) link.replaceWith(link.textContent);
+          return [shown, measure()];
+        }"""
+    )
+    assert len(shown) == 10, "eight metrics, and names below two of them"
+    for (width, height), (plain_width, plain_height) in zip(shown, plain, strict=True):
+        assert abs(width - plain_width) < 1
+        assert height <= plain_height
+    page.close()
+
+
 def test_the_skip_link_leads_to_the_content(site_folder: Path, browser: Any) -> None:
     page = browser.new_page()
     page.goto((site_folder / "stages/vision.html").as_uri())

@@ -8,9 +8,9 @@ import pytest
 import sympy
 
 from modelmeter.backends.mathml.latex_reader import convert_latex
-from modelmeter.backends.mathml.printer import print_block, print_element, print_inline
+from modelmeter.backends.mathml.printer import Links, find_place, print_block, print_element, print_inline
 from modelmeter.backends.presentation.reader import FormulaReader
-from modelmeter.backends.presentation.tree import Application, Call, Line, Number, Sign, Symbol, Word
+from modelmeter.backends.presentation.tree import Application, Call, Line, Named, Number, Sign, Symbol, Word
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import Size, ceil_div, differs, routed_reads
 from modelmeter.core.symbols import symbol
@@ -157,3 +157,29 @@ def test_latex_of_prose(latex: str, element: str) -> None:
 def test_latex_that_is_not_known_is_refused(latex: str) -> None:
     with pytest.raises(FormulaError):
         convert_latex(latex)
+
+
+def test_letters_are_links_inside_their_tokens() -> None:
+    """The first token of a letter is the link; what is below it stays as it is."""
+    links = Links(symbols="../symbols.html#", names="#names-")
+    tree = FormulaReader({ceil_div(N, 16): r"g_{\mathrm{x}}"}).read(b**2 * ceil_div(N, 16))
+    letter = '<mi><a href="../symbols.html#weight_bits" tabindex="-1">b</a></mi>'
+    named = '<mi><a href="#names-g-x" tabindex="-1">g</a></mi>'
+    assert print_element(tree, links) == (
+        f"<mrow><msubsup>{letter}<mtext>w</mtext><mn>2</mn></msubsup>{TIMES}<msub>{named}<mtext>x</mtext></msub></mrow>"
+    )
+    assert "<a" not in print_element(tree)
+    assert print_inline(Symbol("x", "x"), links=Links(symbols="s#")) == (
+        '<math><mrow><mi><a href="s#x" tabindex="-1">x</a></mi></mrow></math>'
+    )
+    assert "<a" not in print_inline(Named("R", Number(3)), links=Links(symbols="s#"))
+
+
+def test_places_of_letters() -> None:
+    assert find_place(r"R_{\mathrm{decode,2}}") == "R-decode-2"
+    assert find_place("T'") == "T"
+
+
+def test_a_letter_that_is_no_token_cannot_be_a_link() -> None:
+    with pytest.raises(FormulaError, match="no token that could be a link"):
+        print_element(Symbol("x", "+"), Links(symbols="s#"))

@@ -2,14 +2,20 @@ r"""Presentation trees as MathML Core: what browsers draw without a script.
 
 Brackets grow with what is inside them, as those of ``\left`` and ``\right`` do. A sign between terms is an ``mo``,
 so that a browser can set the space around it; a hint to a screen reader that factors are multiplied is U+2062.
+
+Letters may be links to what defines them. MathML Core has no ``href``; but a token, such as ``mi``, may hold HTML, and
+so the letter in it may be an ``a``. It is no stop of the Tab key: the same link stands in the list of symbols.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from html import escape
 from typing import Final
+
+from attrs import frozen
 
 from modelmeter.backends.latex.printer import group_digits
 from modelmeter.backends.mathml.latex_reader import convert_latex
@@ -40,6 +46,47 @@ from modelmeter.support.errors import FormulaError
 
 Form = Callable[..., str]
 """From the printed arguments, each one element, to the printed call."""
+
+_FIRST_TOKEN = re.compile(r"(<m(?:i|text)[^>]*>)([^<]*)")
+
+
+@frozen(cache_hash=True)
+class Links:
+    """Where the letters of a formula lead; no letter is a link by default.
+
+    Parameters
+    ----------
+    symbols
+        What stands before the name of a size in an address: ``symbols.html#``.
+    names
+        What stands before the place of a part that has a name of its own, as :func:`find_place` has it.
+    """
+
+    symbols: str = ""
+    names: str = ""
+
+    def link(self, tree: Symbol | Named, element: str) -> str:
+        """Return the element of a letter with the link that it has."""
+        match tree:
+            case Symbol(name, _) if self.symbols:
+                address = f"{self.symbols}{name}"
+            case Named(letter, _) if self.names:
+                address = f"{self.names}{find_place(letter)}"
+            case _:
+                return element
+        linked, count = _FIRST_TOKEN.subn(rf'\1<a href="{escape(address)}" tabindex="-1">\2</a>', element, count=1)
+        if not count:
+            raise FormulaError("a letter has no token that could be a link", found=element)
+        return linked
+
+
+NO_LINKS: Final = Links()
+
+
+def find_place(letter: str) -> str:
+    """Return the name of the place in a page that says what a letter in LaTeX stands for."""
+    return re.sub(r"[^0-9A-Za-z]+", "-", letter.replace(r"\mathrm", "")).strip("-")
+
 
 DIGIT_SPACE: Final = "\u202f"
 """The no-break space between groups of digits."""
@@ -116,8 +163,8 @@ _SIGNS: Final[Mapping[Sign, str]] = {
 
 
 @lru_cache(maxsize=2**16)  # pages show the same parts again and again
-def print_element(tree: Tree) -> str:
-    """Return a tree as one element.
+def print_element(tree: Tree, links: Links = NO_LINKS) -> str:
+    """Return a tree as one element, its letters with ``links``.
 
     Raises
     ------
@@ -128,73 +175,77 @@ def print_element(tree: Tree) -> str:
         case Number(value):
             return f"<mn>{group_digits(value, DIGIT_SPACE)}</mn>"
         case Symbol(_, letter) | Named(letter, _):
-            return convert_latex(letter)
+            return links.link(tree, convert_latex(letter))
         case Product(factors):
-            return _row(_INVISIBLE_TIMES.join(map(print_element, factors)))
+            return _row(_INVISIBLE_TIMES.join(print_element(factor, links) for factor in factors))
         case Sum((first, *others)):
-            return _row(print_element(first), *map(_join, others))
+            return _row(print_element(first, links), *(_join(term, links) for term in others))
         case Negative(operand):
-            return _row('<mo form="prefix">\u2212</mo>', print_element(operand))
+            return _row('<mo form="prefix">\u2212</mo>', print_element(operand, links))
         case Group(inner):
-            return _fence("(", print_element(inner), ")")
+            return _fence("(", print_element(inner, links), ")")
         case Power(base, exponent):
-            below, above = print_element(base), print_element(exponent)
+            below, above = print_element(base, links), print_element(exponent, links)
             if below.startswith("<msub>"):  # both scripts beside the letter, not one after the other
                 return f"<msubsup>{below.removeprefix('<msub>').removesuffix('</msub>')}{above}</msubsup>"
             return f"<msup>{below}{above}</msup>"
         case Fraction(above, below, is_small):
-            fraction = _fraction(print_element(above), print_element(below))
+            fraction = _fraction(print_element(above, links), print_element(below, links))
             # As \tfrac: as small as in a line of text.
             return f'<mstyle displaystyle="false">{fraction}</mstyle>' if is_small else fraction
         case Root(operand):
-            return f"<msqrt>{print_element(operand)}</msqrt>"
+            return f"<msqrt>{print_element(operand, links)}</msqrt>"
         case Application(of, quantity, arguments):
             words = f"<msubsup><mi>F</mi><mtext>{escape(quantity)}</mtext><mtext>{escape(of)}</mtext></msubsup>"
-            return _row(words, "<mo>\u2061</mo>", _list_arguments(*map(print_element, arguments)))
+            listed = _list_arguments(*(print_element(argument, links) for argument in arguments))
+            return _row(words, "<mo>\u2061</mo>", listed)
         case Relation(left, comparison, right):
-            return _row(print_element(left), _operator(_COMPARISONS[comparison]), print_element(right))
+            sides = print_element(left, links), print_element(right, links)
+            return _row(sides[0], _operator(_COMPARISONS[comparison]), sides[1])
         case Cases(branches):
-            rows = "".join(map(_write_branch, branches))
+            rows = "".join(_write_branch(branch, links) for branch in branches)
             return _row('<mo fence="true" form="prefix">{</mo>', f'<mtable class="cases">{rows}</mtable>')
         case Word(text):
             return f'<mtext class="name">{escape(text)}</mtext>'
         case Call(function, arguments) if function in FORMS:
-            return FORMS[function](*map(print_element, arguments))
+            return FORMS[function](*(print_element(argument, links) for argument in arguments))
     raise FormulaError("there is no MathML for this part of a formula", found=tree)
 
 
-def _write_branch(branch: tuple[Tree, Relation | None]) -> str:
+def _write_branch(branch: tuple[Tree, Relation | None], links: Links) -> str:
     value, condition = branch
-    words = "<mtext>otherwise</mtext>" if condition is None else f"<mtext>for\u00a0</mtext>{print_element(condition)}"
-    return f"<mtr><mtd>{print_element(value)}</mtd><mtd>{_row(words)}</mtd></mtr>"
+    words = "<mtext>otherwise</mtext>"
+    if condition is not None:
+        words = f"<mtext>for\u00a0</mtext>{print_element(condition, links)}"
+    return f"<mtr><mtd>{print_element(value, links)}</mtd><mtd>{_row(words)}</mtd></mtr>"
 
 
-def _join(term: Tree) -> str:
+def _join(term: Tree, links: Links) -> str:
     if isinstance(term, Negative):
-        return _operator("\u2212") + print_element(term.operand)
-    return _operator("+") + print_element(term)
+        return _operator("\u2212") + print_element(term.operand, links)
+    return _operator("+") + print_element(term, links)
 
 
-def print_pieces(*pieces: Piece) -> str:
+def print_pieces(*pieces: Piece, links: Links = NO_LINKS) -> str:
     """Return trees and the signs between them as elements."""
-    return "".join(_SIGNS[piece] if isinstance(piece, Sign) else print_element(piece) for piece in pieces)
+    return "".join(_SIGNS[piece] if isinstance(piece, Sign) else print_element(piece, links) for piece in pieces)
 
 
-def print_inline(*pieces: Piece) -> str:
+def print_inline(*pieces: Piece, links: Links = NO_LINKS) -> str:
     """Return a formula in a line of text."""
-    return f"<math>{_row(print_pieces(*pieces))}</math>"
+    return f"<math>{_row(print_pieces(*pieces, links=links))}</math>"
 
 
-def print_block(display: Display) -> str:
+def print_block(display: Display, links: Links = NO_LINKS) -> str:
     """Return a displayed formula: of several lines, a table with their labels in a second column."""
     if len(display) == 1:
-        return f'<math display="block">{_row(print_pieces(*display[0].pieces))}</math>'
+        return f'<math display="block">{_row(print_pieces(*display[0].pieces, links=links))}</math>'
     has_labels = any(line.label for line in display)
-    rows = "".join(_print_row(line, has_labels=has_labels) for line in display)
+    rows = "".join(_print_row(line, links, has_labels=has_labels) for line in display)
     return f'<math display="block"><mtable class="lines" displaystyle="true">{rows}</mtable></math>'
 
 
-def _print_row(line: Line, *, has_labels: bool) -> str:
+def _print_row(line: Line, links: Links, *, has_labels: bool) -> str:
     label = f"<mtext>({escape(line.label)})</mtext>" if line.label else ""
     second = f"<mtd>{label}</mtd>" if has_labels else ""
-    return f"<mtr><mtd>{_row(print_pieces(*line.pieces))}</mtd>{second}</mtr>"
+    return f"<mtr><mtd>{_row(print_pieces(*line.pieces, links=links))}</mtd>{second}</mtr>"

@@ -6,29 +6,23 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 from attrs import field, frozen
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
-from modelmeter.backends.mathml import printer as mathml
-from modelmeter.backends.presentation.tree import Display, Piece, Sign
-from modelmeter.core.metrics import METRIC_RECORDS, PEAK
-from modelmeter.core.operator_table import VECTOR_FLOPS
+from modelmeter.backends.presentation.tree import Tree
 from modelmeter.model.definition import Model
-from modelmeter.publishing.conventions import PEAK_MEANING
 from modelmeter.publishing.counting_rules import Convention
 from modelmeter.publishing.data.id_registry import IdRegistry
-from modelmeter.publishing.formula import SHOWN, is_flow
 from modelmeter.publishing.identity import RULES, FormulaId
-from modelmeter.publishing.page_spec import Pages, TreeRow
+from modelmeter.publishing.page_spec import LayerPage, Pages
 from modelmeter.publishing.site.calculator import MOST_BYTES, Calculator
-from modelmeter.publishing.site.entries import Entry, EntryMaker, EvaluateEntry, to_html_path
+from modelmeter.publishing.site.entries import Entry, EntryMaker, EvaluateEntry, list_named
+from modelmeter.publishing.site.environment import nest, open_templates, render
 from modelmeter.publishing.site.former_ids import list_ids
 from modelmeter.publishing.site.links import check_links
-from modelmeter.publishing.site.prose import convert_markdown, to_html
-from modelmeter.publishing.text import format_magnitude, format_number, format_share
+from modelmeter.publishing.site.prose import convert_markdown
 from modelmeter.support.errors import FormulaError
 
 ASSETS: Final = ("site.css", "site.js", "modelmeter-math.woff", "GUST-FONT-LICENSE.txt", "FONT.md")
@@ -74,14 +68,6 @@ class SiteInput:
     registry: IdRegistry = field(factory=IdRegistry)
 
 
-@frozen(kw_only=True)
-class TreeItem:
-    """A module of the tree in the navigation, with those inside it."""
-
-    row: TreeRow
-    children: tuple[TreeItem, ...]
-
-
 def build_site(source: SiteInput) -> dict[str, bytes]:
     """Return the files of the site by path: the same bytes for the same formulas.
 
@@ -97,24 +83,33 @@ def build_site(source: SiteInput) -> dict[str, bytes]:
     stages = {page.name: maker.of_stage(page) for page in source.pages.stages}
     layers = {page.name: maker.of_layer(page) for page in source.pages.layers}
     _check_symbols(source, chain.from_iterable((*stages.values(), *layers.values())))
-    environment = _make_environment(source, stages, layers)
+    environment = open_templates(
+        source.model, title=source.title, version=source.version, pages=source.pages, tree=nest(source.pages.tree),
+        conventions=source.conventions, studies=_list_studies(source), has_calculator=source.calculator is not None,
+    )  # fmt: skip
     texts = {
-        "index.html": _render(environment, "index", "", stages=stages, layers=layers),
-        "formulas.html": _render(environment, "formulas", "", stages=stages, layers=layers),
-        "symbols.html": _render(environment, "symbols", ""),
-        "conventions.html": _render(environment, "conventions", ""),
-        "ids.html": _render(environment, "ids", "", listed=list_ids(source.registry, source.ids, stages, layers)),
-        "cite.html": _render(environment, "cite", "", example=next(iter(stages.values()))[2], form_rules=RULES),
+        "index.html": render(environment, "index", "", stages=stages, layers=layers),
+        "formulas.html": render(environment, "formulas", "", stages=stages, layers=layers),
+        "symbols.html": render(environment, "symbols", ""),
+        "conventions.html": render(environment, "conventions", ""),
+        "ids.html": render(environment, "ids", "", listed=list_ids(source.registry, source.ids, stages, layers)),
+        "cite.html": render(environment, "cite", "", example=next(iter(stages.values()))[2], form_rules=RULES),
     }
     for page in source.pages.stages:
         path = f"stages/{page.name}.html"
-        texts[path] = _render(environment, "stage", "../", page=page, entries=stages[page.name], here=path)
+        chained = (*page.chained, *list_named((row.definition for row in page.chained), page.section.parts))
+        texts[path] = render(
+            environment, "stage", "../", page=page, entries=stages[page.name], here=path, chained=chained
+        )
     for layer in source.pages.layers:
         path = f"layers/{layer.name}.html"
-        texts[path] = _render(environment, "layer", "../", page=layer, entries=layers[layer.name], here=path)
+        named = list_named(_list_tables(layer), layer.section.parts)
+        texts[path] = render(
+            environment, "layer", "../", page=layer, entries=layers[layer.name], here=path, table_names=named
+        )
     if source.calculator is not None:
         meanings = {row.name: f"{row.meaning}, {row.unit}" for _, rows in source.pages.sizes for row in rows}
-        texts["calculator.html"] = _render(
+        texts["calculator.html"] = render(
             environment, "calculator", "", calculator=source.calculator, meanings=meanings
         )
     contents = {path: text.encode() for path, text in texts.items()}
@@ -127,6 +122,15 @@ def build_site(source: SiteInput) -> dict[str, bytes]:
     contents[SEARCH_FILE] = _write_search(source, stages, layers).encode()
     check_links(contents)
     return contents
+
+
+def _list_tables(page: LayerPage) -> Iterator[Tree]:
+    """Yield the formulas in the tables of the page of a layer."""
+    for row in page.operators:
+        yield from (row.tensor_core_flops, row.cuda_core_flops)
+        yield from (count for _, count in (*row.reads, *row.writes))
+    for child in page.children:
+        yield from (child.count, child.times, *(size for _, size in child.sizes))
 
 
 def _write_scripts(calculator: Calculator) -> dict[str, bytes]:
@@ -153,58 +157,6 @@ def _check_symbols(source: SiteInput, entries: Iterator[Entry]) -> None:
         for row in entry.sizes:
             if row.name not in defined:
                 raise FormulaError("a symbol has no definition in the site", place=str(entry.id), found=row.name)
-
-
-def _make_environment(
-    source: SiteInput, stages: Mapping[str, list[Entry]], layers: Mapping[str, list[Entry]]
-) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("modelmeter.publishing.site", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-
-    def inline(*pieces: Piece) -> Markup:
-        return Markup(mathml.print_inline(*pieces))
-
-    def block(display: Display) -> Markup:
-        return Markup(mathml.print_block(display))
-
-    dimensions = source.model.dimensions
-    environment.filters.update(
-        prose=to_html, number=format_number, html_path=to_html_path,
-        share=lambda share: format_share(share.value, share.total),
-        magnitude=lambda value, unit: format_magnitude(value, "B" if unit == "bytes" else "FLOP"),
-    )  # fmt: skip
-    environment.globals.update(
-        inline=inline, block=block, EQUALS=Sign.EQUALS, model=source.model, title=source.title, version=source.version,
-        pages=source.pages, tree=_nest(source.pages.tree), conventions=source.conventions, vector_flops=VECTOR_FLOPS,
-        metrics={name: METRIC_RECORDS[name] for name in SHOWN}, flows=[name for name in SHOWN if is_flow(name)],
-        peak=PEAK, peak_meaning=PEAK_MEANING, studies=_list_studies(source), here="", minimum=lambda name: (
-            dimensions.describe(name).minimum
-        ), rules=source.model.rules, has_calculator=source.calculator is not None, anchors={
-            subject: {entry.id.metric for entry in entries} for subject, entries in {**stages, **layers}.items()
-        },
-    )  # fmt: skip
-    return environment
-
-
-def _render(environment: Environment, name: str, root: str, **variables: Any) -> str:
-    variables.setdefault("here", f"{name}.html")
-    return environment.get_template(f"{name}.html.jinja").render(root=root, **variables)
-
-
-def _nest(rows: tuple[TreeRow, ...]) -> tuple[TreeItem, ...]:
-    """Return the rows of a tree, which say how deep they are, as a tree."""
-
-    def take(place: int, depth: int) -> tuple[list[TreeItem], int]:
-        items: list[TreeItem] = []
-        while place < len(rows) and rows[place].depth == depth:
-            children, after = take(place + 1, depth + 1)
-            items.append(TreeItem(row=rows[place], children=tuple(children)))
-            place = after
-        return items, place
-
-    return tuple(take(0, 0)[0])
 
 
 def _list_studies(source: SiteInput) -> list[tuple[str, str]]:
@@ -235,7 +187,7 @@ def _convert_studies(source: SiteInput, environment: Environment) -> Iterator[tu
         here = f"studies/{name}.html"
         text = content.decode()
         body, title = convert_markdown(text, source.render_markdown), _read_title(path, text)
-        yield here, _render(environment, "study", "../", body=body, heading_text=title, here=here).encode()
+        yield here, render(environment, "study", "../", body=body, heading_text=title, here=here).encode()
 
 
 def _write_search(source: SiteInput, stages: Mapping[str, list[Entry]], layers: Mapping[str, list[Entry]]) -> str:

@@ -118,7 +118,7 @@ class EntryMaker:
         self, subject: str, block: MetricBlock, section: FormulaSection, summands: Sequence[EntryPart], call: str
     ) -> Entry:
         names = {name for part in block.formula.parts for shown in part.printed for name in names_of(shown)}
-        named = _list_named(block.blocks, section.parts)
+        named = list_named(list_trees(block.blocks), section.parts)
         names |= {name for row in named for name in _names_in(row.definition)}
         combination = "sum" if METRIC_RECORDS[block.metric].is_flow else "parts"
         return self._finish(
@@ -132,7 +132,7 @@ class EntryMaker:
         assert peak.formula is not None
         names = {name for shown in peak.formula.printed for name in names_of(shown)}
         return self._finish(
-            page.name, PEAK, peak.blocks, _list_named(peak.blocks, page.section.parts),
+            page.name, PEAK, peak.blocks, list_named(list_trees(peak.blocks), page.section.parts),
             [row for row in page.section.sizes if row.name in names], peak.value,
             [EntryPart(title=peak.place.title, link=to_html_path(peak.place.page), value=peak.value)], "largest",
             write_peak_infix(peak.formula), f"{self.model.package}.{page.name}",
@@ -213,18 +213,29 @@ def _part(row: ModuleRow, metric: str, value: int) -> EntryPart:
     return EntryPart(title=row.title, link=f"{path}#{metric}" if path else "", value=value)
 
 
-def _list_named(displays: Iterable[Display], parts: Sequence[PartRow]) -> list[PartRow]:
-    """Return the names in a formula, and those in what they stand for, in the order of the page."""
+def list_named(trees: Iterable[Tree], parts: Sequence[PartRow]) -> list[PartRow]:
+    """Return the names in formulas, and those in what they stand for, in the order of the page.
+
+    Raises
+    ------
+    FormulaError
+        If a name is not among ``parts``.
+    """
     letters: set[str] = set()
-    pending: list[Tree] = [
-        piece for display in displays for line in display for piece in line.pieces if not isinstance(piece, Sign)
-    ]
+    pending = list(trees)
     while pending:
         for tree in walk(pending.pop()):
             if isinstance(tree, Named) and tree.letter not in letters:
                 letters.add(tree.letter)
                 pending.append(tree.inner)
+    for missing in sorted(letters - {row.name.letter for row in parts}):
+        raise FormulaError("a name in a formula is not explained on its page", found=missing)
     return [row for row in parts if row.name.letter in letters]
+
+
+def list_trees(displays: Iterable[Display]) -> Iterator[Tree]:
+    """Yield the formulas of displays."""
+    return (piece for display in displays for line in display for piece in line.pieces if not isinstance(piece, Sign))
 
 
 def _names_in(tree: Tree) -> Iterator[str]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
-from html.parser import HTMLParser
+from html import unescape
 from posixpath import dirname, join, normpath
+from typing import Final
 from urllib.parse import unquote
 
+from attrs import frozen
+
 from modelmeter.support.errors import FormulaError
+
+_TAG: Final = re.compile(r"<[a-zA-Z][^<>]*>")
+"""A page writes no bracket into an attribute, nor any into text: both are escaped where text becomes HTML."""
+
+_ATTRIBUTE: Final = re.compile(r"""\s(id|href|src)=(?:"([^"]*)"|'([^']*)')""")
 
 
 def check_links(contents: Mapping[str, bytes]) -> None:
@@ -19,12 +28,12 @@ def check_links(contents: Mapping[str, bytes]) -> None:
     FormulaError
         If there is one, naming the page.
     """
-    pages = {path: _read(path, content) for path, content in contents.items() if path.endswith(".html")}
+    pages = {path: _read(path, content.decode()) for path, content in contents.items() if path.endswith(".html")}
     for path, page in pages.items():
         for link in page.links:
             if link.startswith(("https://", "http://", "mailto:", "data:")):
                 continue
-            file, _, place = unquote(link).partition("#")
+            file, _, place = unquote(unescape(link)).partition("#")
             target = normpath(join(dirname(path), file)) if file else path
             if target not in contents:
                 raise FormulaError("a link leads to no file of the site", place=path, found=link)
@@ -32,29 +41,20 @@ def check_links(contents: Mapping[str, bytes]) -> None:
                 raise FormulaError("a link leads to no place of its page", place=path, found=link)
 
 
-def _read(path: str, content: bytes) -> _Page:
-    page = _Page()
-    page.feed(content.decode())
-    twice = [place for place, count in page.places.items() if count > 1]
+@frozen
+class _Page:
+    """The links of a page, each once, and the places in it."""
+
+    links: tuple[str, ...]
+    places: frozenset[str]
+
+
+def _read(path: str, text: str) -> _Page:
+    found = [match for tag in _TAG.findall(text) for match in _ATTRIBUTE.findall(tag)]
+    places = Counter(unescape(one or other) for name, one, other in found if name == "id")
+    twice = [place for place, count in places.items() if count > 1]
     if twice:
         raise FormulaError("two places of a page have one name", place=path, found=", ".join(sorted(twice)[:3]))
-    return page
-
-
-class _Page(HTMLParser):
-    """The links of a page, and the places in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.places: Counter[str] = Counter()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note what an element is called, and where it leads."""
-        for name, value in attrs:
-            if value is None:
-                continue
-            if name == "id":
-                self.places[value] += 1
-            elif name in ("href", "src"):
-                self.links.append(value)
+    # In the order of their text, so that of several the same one is named.
+    links = sorted({one or other for name, one, other in found if name != "id"})
+    return _Page(links=tuple(links), places=frozenset(places))

@@ -11,6 +11,7 @@ import sympy
 
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.core.functions import INTEGER_FUNCTIONS
+from modelmeter.frontend.compiled_folder import is_folder, open_folder
 from modelmeter.frontend.sources import is_traced
 from modelmeter.graph.module_graph import ModuleGraph
 from modelmeter.model.registry import DEFAULT, find_model, list_models
@@ -56,13 +57,20 @@ def models() -> tuple[str, ...]:
     return list_models()
 
 
-def load(name: str = DEFAULT) -> CompiledModel:
+def load(name: str | os.PathLike[str] = DEFAULT) -> CompiledModel:
     """Return a model from the module graph that its evaluators were compiled from; that needs no torch.
+
+    Parameters
+    ----------
+    name
+        A registered name, or a folder that ``modelmeter compile`` wrote of any model.
 
     Raises
     ------
     UnknownNameError
         If no model of this name is registered.
+    FolderError
+        If the folder holds no compiled model.
     GraphError
         If its evaluators are not installed, or their module graph is damaged.
 
@@ -71,7 +79,8 @@ def load(name: str = DEFAULT) -> CompiledModel:
     >>> load("deepseek-ocr").stages
     ('vision', 'projector', 'prefill', 'decode', 'request', 'training_step')
     """
-    definition = find_model(name)
+    name = os.fspath(name)
+    definition = find_model(open_folder(name) if is_folder(name) else name)
     return CompiledModel.open(definition, ModuleGraph.read_shipped(definition.package))
 
 

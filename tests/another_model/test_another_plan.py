@@ -20,7 +20,7 @@ from llm_perf_opt.planning.evaluation import ServedModel
 from llm_perf_opt.planning.parallel import Degrees
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.request import PlanRequest, plan_request
-from modelmeter.model.registry import find_model, register_model
+from modelmeter.model.registry import find_model, forget_model, register_model
 from modelmeter.model.serving import find_serving
 from modelmeter.support.errors import ModelMeterError, WorkloadError
 
@@ -174,6 +174,7 @@ def test_a_model_that_does_not_say_how_it_is_served_is_refused(distribution: lis
     register_model(evolve(find_model(NAME), name="mute-speech"))
     with pytest.raises(WorkloadError, match="mute-speech: this model does not say how it is served; give it a module"):
         find_serving("mute-speech")
+    forget_model("mute-speech")
     described = tmp_path / "silent_speech-1.0.dist-info"
     (tmp_path / "silent_model").mkdir()
     described.mkdir()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from llm_perf_opt.commands.compile import describe_files
+from modelmeter.frontend.compiled_folder import MANIFEST_FILE, TRACED_FILE, write_manifest
 from modelmeter.frontend.sources import is_traced
 from modelmeter.model.registry import DEFAULT, list_models
 from modelmeter.support.errors import ModelMeterError
@@ -83,16 +84,24 @@ def compile_source(
     with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
         from modelmeter.frontend.compile import compile_config
     from modelmeter.compiler import emit_files, list_targets
+    from modelmeter.frontend.archive import write_traced
 
     for unknown in sorted({*(targets or ())}.difference(list_targets())):
         raise unknown_name("target", unknown, list_targets())
 
     compilation = compile_config(source, name=name, begin=begin)
     begin("emit the evaluators and the pages")
-    package = compilation.compiled.definition.package
+    definition, traced = compilation.compiled.definition, compilation.traced
+    package = definition.package
     files = emit_files(compilation.compiled, targets=targets)
-    files[f"{package}/{GRAPH_FILE}"] = compilation.traced.graph.to_json()
+    files[f"{package}/{GRAPH_FILE}"] = traced.graph.to_json()
     files[f"{package}/{CHECKS_FILE}"] = json.dumps(compilation.to_record(), indent=1) + "\n"
+    files[f"{package}/{TRACED_FILE}"] = write_traced(traced)
+    if f"{package}/__init__.py" in files:
+        files[f"{package}/{MANIFEST_FILE}"] = write_manifest(
+            files, name=definition.name, title=traced.title, package=package, stages=definition.stage_names,
+            workload=traced.default_workload,
+        )  # fmt: skip
     begin("compare the files" if check else "write the files")
     with explain_failure("a generated file", folder):
         if check:

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from llm_perf_opt.data import HardwareSpec
 from llm_perf_opt.planning.bound import LIMITS
-from llm_perf_opt.planning.mix import PageMix
+from llm_perf_opt.planning.mix import PageMix, count_image_tokens
 from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.pages import ViewRule
 from llm_perf_opt.planning.search import BatchRow, CardPlan, plan_card
@@ -95,7 +95,7 @@ def _list_servings(setup: Setup) -> Iterator[tuple[str, Setup]]:
         bits = setup.mix.model.bits[name]
         if bits > _NARROW_BITS and (name != "kv_bits" or setup.memory.block_bytes):
             yield f"{name} {_NARROW_BITS} instead of {bits}", setup.with_width(name, _NARROW_BITS)
-    if setup.mix.model.serving.prompt_stage is not None:
+    if setup.mix.model.serving.logits_tokens is not None:
         takes_all = any(each.logits_tokens > 1 for each in setup.mix.classes)
         words = "logits of the last position only" if takes_all else "logits of all positions"
         yield words, setup.with_logits(all_logits=not takes_all)
@@ -123,7 +123,7 @@ def _look_whole(setup: Setup, mode: str) -> PageMix:
     program = None if cutting is None else cutting.preprocessing
     rule = ViewRule(views=find_page_views(model.model), mode=model.serving.find_mode(mode), preprocessing=program)
     views = rule.make_cut()(1, 1)
-    tokens: int = model.evaluate(model.serving.image_tokens, **dict(views))
+    tokens = count_image_tokens(model, views)
     classes = (
         evolve(
             each,

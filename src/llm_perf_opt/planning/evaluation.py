@@ -110,14 +110,16 @@ class ServedModel:
         rows = [row for row in self._list_rows(stage, sizes) if fnmatchcase(row.path, modules)]
         known = {**find_defaults(self._find_rows(stage)), **sizes}
         # Each step of a stage that runs in steps is one token of each sequence.
-        tokens = known[names.batch_size] * (known.get(names.seq_len or "", 1) if stage == names.prompt_stage else 1)
-        pages = known[names.batch_size] if stage in names.page_stages[:1] else 0
+        # A stage over images may not know in how many sequences they stand.
+        sequences = known.get(names.batch_size, 1)
+        tokens = sequences * (known.get(names.seq_len or "", 1) if stage == names.prompt_stage else 1)
+        pages = sequences if stage in names.page_stages[:1] else 0
         numbers = [(row.tensor_core_flops, row.cuda_core_flops, row.io_bits) for row in rows]
         return StageWork(
             stage=stage,
             operators=self._describe(rows, numbers, tokens),
             host_pages=pages,
-            sequences=known[names.batch_size],
+            sequences=sequences,
             looks_at_pages=stage in names.page_stages,
             sent_bytes=0 if stage in names.page_stages else self._count_sent(tokens, self._count_logits(known)),
         )
@@ -138,8 +140,8 @@ class ServedModel:
         """
         names, stage = self.serving, self.serving.step_stage
 
-        # Without a prompt nothing is cached before the first step.
-        fewest = 0 if names.prompt_stage is None else 1
+        # Without a prompt nothing is cached before the first step; the shortest prompt is the model's.
+        fewest = 0 if names.seq_len is None else self.costs.DIMENSIONS[names.seq_len].minimum
         first, second = (
             [row for row in self._list_step_rows(batch_size, cached) if fnmatchcase(row.path, modules)]
             for cached in (fewest, fewest + 1)
@@ -192,7 +194,7 @@ class ServedModel:
         names = self.serving
         each: int | None = known.get(names.logits_tokens or "", 1)
         length: int = known.get(names.seq_len or "", 1)
-        batch_size: int = known[names.batch_size]
+        batch_size: int = known.get(names.batch_size, 1)
         return batch_size * (length if each is None else each)
 
     def _count_sent(self, tokens: int, logits_tokens: int) -> Rational:

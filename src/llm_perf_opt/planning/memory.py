@@ -111,9 +111,12 @@ class EngineMemory:
         """The most bytes of activations of the stages that look at a page, over all views of the mix."""
         model = self.mix.model
         return max(
-            model.measure_peak(stage, **dict(views), **model.serving.name_sizes(seq_len=seq_len))
-            for views, seq_len in self.mix.views.items()
-            for stage in model.serving.page_stages
+            (
+                model.measure_peak(stage, **{**dict(views), **model.serving.name_sizes(seq_len=seq_len)})
+                for views, seq_len in self.mix.views.items()
+                for stage in model.serving.page_stages
+            ),
+            default=0,
         )
 
     def measure_peak(self, batch_size: int) -> int:

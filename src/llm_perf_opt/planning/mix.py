@@ -200,7 +200,9 @@ class PageMix:
 
     def list_amounts(self) -> Mapping[str, Mapping[str, int | Fraction]]:
         """Return mean and percentiles, by what is counted of a page: its tokens and its flows."""
-        counted = {self.model.serving.image_tokens: [each.image_tokens for each in self.classes]}
+        counted: dict[str, list[int]] = {}
+        if self.model.serving.image_tokens is not None:
+            counted[self.model.serving.image_tokens] = [each.image_tokens for each in self.classes]
         if self.model.serving.prompt_stage is not None:
             counted["prompt_tokens"] = [each.seq_len for each in self.classes]
         counted["output_tokens"] = [each.output_tokens for each in self.classes]
@@ -231,14 +233,15 @@ def make_mix(
         Whether all positions of a prompt get logits, as in the vendor's own code; engines take the last one.
     """
     serving = model.serving
-    has_prompt = serving.prompt_tokens is not None
+    has_prompt = serving.prompt_stage is not None
     beside = serving.prompt_tokens[1] if serving.prompt_tokens and prompt_tokens is None else prompt_tokens or 0
     tokens: dict[ViewSizes, int] = {}
     found = []
     for (views, output_tokens), count in sorted(classes.items()):
         if views not in tokens:
-            tokens[views] = model.evaluate(serving.image_tokens, **dict(views))
-        seq_len = tokens[views] + beside if has_prompt else 0
+            tokens[views] = count_image_tokens(model, views)
+        # An item that is a prompt says itself how long it is.
+        seq_len = dict(views).get(serving.seq_len or "", tokens[views] + beside) if has_prompt else 0
         found.append(
             PageClass(
                 views=views,
@@ -251,6 +254,13 @@ def make_mix(
             )
         )
     return PageMix(model=model, classes=tuple(found))
+
+
+def count_image_tokens(model: ServedModel, views: ViewSizes) -> int:
+    """Return the tokens of an item with these views: 0 where it is text."""
+    name = model.serving.image_tokens
+    tokens: int = 0 if name is None else model.evaluate(name, **dict(views))
+    return tokens
 
 
 def rank_values(values: Iterable[tuple[_Value, int]]) -> dict[str, _Value]:

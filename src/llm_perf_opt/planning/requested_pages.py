@@ -12,7 +12,7 @@ from llm_perf_opt.data import OCRWorkloadProfile, rules
 from llm_perf_opt.planning.cutting import Cutting
 from llm_perf_opt.planning.evaluation import ServedModel
 from llm_perf_opt.planning.items import read_items
-from llm_perf_opt.planning.mix import PageMix, make_mix
+from llm_perf_opt.planning.mix import PageMix, count_image_tokens, make_mix
 from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.pages import Page, PageClasses, ViewRule, group_pages, read_pages
 from llm_perf_opt.profiles import find_profile
@@ -105,6 +105,8 @@ def find_mixes(request: PagesRequest, model: ServedModel) -> dict[str, tuple[Pag
     if request.workload is not None and not model.serving.item_sizes:
         return _make_workload(request, model, request.workload)
     serving = model.serving
+    if request.logits == "all" and serving.prompt_stage is not None and serving.logits_tokens is None:
+        raise WorkloadError("only the last position of a prompt gets logits in this model", place="--logits")
     output_tokens = request.output_tokens or serving.output_tokens
     names = list(serving.modes) if ALL_MODES in request.modes else list(request.modes) or list(serving.modes)[:1]
     if serving.item_sizes:
@@ -187,7 +189,7 @@ def _make_workload(request: PagesRequest, model: ServedModel, workload: str) -> 
     views = tuple(sorted(sizes.items()))
     page = PageClass(
         views=views,
-        image_tokens=model.evaluate(model.serving.image_tokens, **sizes),
+        image_tokens=count_image_tokens(model, views),
         seq_len=profile.seq_len,
         logits_tokens=stated,
         output_tokens=profile.max_new_tokens,

@@ -19,6 +19,7 @@ from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
 from modelmeter.frontend.modules import Depth, build_modules
 from modelmeter.frontend.records import TracedModel, describe_sizes
+from modelmeter.frontend.serving import make_serving
 from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.vision import run_vision
 from modelmeter.graph.dtypes import default_dtype
@@ -90,7 +91,8 @@ def compile_config(
     checked = _check(read, depth, traced, unchecked, points, begin, card)
     traced = evolve(traced, checks=describe_checks(checked))
     compiled = _compile(traced)
-    register_model(compiled.definition)
+    serving = make_serving(tuple(traced.runs), traced.default_workload)
+    register_model(compiled.definition, beside={"SERVING": serving})
     return TracedCompilation(compiled=compiled.make_all(), traced=traced, checked=tuple(checked))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
 
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.suggestions import unknown_name
@@ -26,8 +29,27 @@ class RegistryError(ModelMeterError):
     """What is registered as a model is none, or two distributions register one name."""
 
 
-_DEFINED: dict[str, Model] = {}
-"""Models that no distribution registers: those that this process has compiled."""
+@frozen(kw_only=True)
+class Registration:
+    """A model that no distribution registers.
+
+    Parameters
+    ----------
+    package
+        The import name of its evaluators.
+    load
+        Returns its record; it may take sympy.
+    beside
+        By name, what modules beside that of a model have: ``SERVING``, ``PAGE_VIEWS``.
+    """
+
+    package: str
+    load: Callable[[], Model]
+    beside: Mapping[str, Any] = field(factory=dict)
+
+
+_DEFINED: dict[str, Registration] = {}
+"""Models that no distribution registers: those that this process has compiled, or opened the folder of."""
 
 
 def list_models() -> tuple[str, ...]:
@@ -35,17 +57,35 @@ def list_models() -> tuple[str, ...]:
     return tuple(sorted({*_find_entries(), *_DEFINED}))
 
 
-def register_model(model: Model) -> None:
+def register_model(model: Model, beside: Mapping[str, Any] | None = None) -> None:
     """Register a model for this process; one of the same name that it has registered before is replaced.
+
+    Parameters
+    ----------
+    model
+        Its record.
+    beside
+        What modules beside it would have, as of a :class:`Registration`.
 
     Raises
     ------
     RegistryError
         If an installed distribution has a model of this name.
     """
-    if model.name in _find_entries():
-        raise RegistryError("an installed model has this name", place=model.name, remedy="give the model another name")
-    _DEFINED[model.name] = model
+    register_lazily(model.name, Registration(package=model.package, load=lambda: model, beside=beside or {}))
+
+
+def register_lazily(name: str, registration: Registration) -> None:
+    """Register a model for this process whose record is made when it is asked for; as :func:`register_model`.
+
+    Raises
+    ------
+    RegistryError
+        If an installed distribution has a model of this name.
+    """
+    if name in _find_entries():
+        raise RegistryError("an installed model has this name", place=name, remedy="give the model another name")
+    _DEFINED[name] = registration
     find_model.cache_clear()
 
 
@@ -63,7 +103,7 @@ def find_model(name: str = DEFAULT) -> Model:
     from modelmeter.model.definition import Model
 
     if name in _DEFINED:
-        return _DEFINED[name]
+        return _DEFINED[name].load()
     entries = _find_entries()
     if name not in entries:
         raise unknown_name("model", name, list_models())
@@ -110,7 +150,7 @@ def find_beside(model: str, module: str, attribute: str) -> Any:
         If the module cannot be imported, or has no such attribute.
     """
     if model in _DEFINED:
-        return None
+        return _DEFINED[model].beside.get(attribute)
     entries = _find_entries()
     if model not in entries:
         raise unknown_name("model", model, list_models())
@@ -139,6 +179,8 @@ def find_package(name: str = DEFAULT) -> str:
     RegistryError
         If what is registered cannot be imported or is no model.
     """
+    if name in _DEFINED:
+        return _DEFINED[name].package
     found = find_beside(name, "package", "PACKAGE")
     return found if isinstance(found, str) else find_model(name).package
 

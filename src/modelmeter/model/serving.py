@@ -135,12 +135,13 @@ class Serving:
     step_stage
         The stage that runs in steps of one token.
     image_tokens
-        The evaluator that returns the tokens of an item from the sizes of its views.
+        The evaluator that returns the tokens of an item from the sizes of its views; None where an item has none.
     prompt_tokens
-        The size of the prompt beside the image, and its default.
+        The size of the prompt beside the image, and its default; None where an item is its prompt.
     seq_len, logits_tokens, steps
         The sizes of a prompt, of the positions that get logits, and of the steps of ``step_stage``; the first two are
-        None without a prompt, so that a step reads what the steps before it wrote.
+        None without a prompt, so that a step reads what the steps before it wrote, and the second where the last
+        position gets them, and no other.
     batch_size
         The size of how many items are in flight.
     output_tokens
@@ -160,7 +161,7 @@ class Serving:
     page_stages: tuple[str, ...]
     prompt_stage: str | None = None
     step_stage: str
-    image_tokens: str
+    image_tokens: str | None = None
     prompt_tokens: tuple[str, int] | None = None
     seq_len: str | None = None
     logits_tokens: str | None = None
@@ -172,12 +173,18 @@ class Serving:
     collectives: tuple[CollectiveRule, ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        of_prompts = (self.prompt_stage, self.prompt_tokens, self.seq_len, self.logits_tokens)
-        if any(each is None for each in of_prompts) and any(each is not None for each in of_prompts):
+        sizes = (self.seq_len, self.prompt_tokens, self.logits_tokens)
+        if (self.prompt_stage is None) != (self.seq_len is None) or (
+            self.prompt_stage is None and any(each is not None for each in sizes)
+        ):
             raise WorkloadError(
                 "a model has a prompt or none", place="SERVING",
-                expected="all of prompt_stage, prompt_tokens, seq_len and logits_tokens, or none of them",
+                expected="prompt_stage and seq_len, or neither of them, nor prompt_tokens and logits_tokens",
             )  # fmt: skip
+        if self.prompt_stage is not None and self.prompt_tokens is None and self.seq_len not in self.item_sizes:
+            raise WorkloadError(
+                "a prompt has no length", place="SERVING", expected=f"prompt_tokens, or {self.seq_len} in item_sizes"
+            )
 
     @property
     def stages(self) -> tuple[str, ...]:

@@ -137,8 +137,15 @@ def _read(found: IdentifiedStatement) -> Cell:
     return statement.outcome if statement.value is None else int(statement.value)
 
 
+def _explain_absence(subject: Subject) -> str | None:
+    """Say that no card is given, or that no layer says how many channels it has, as of modules that were traced."""
+    if any(True for _ in list_shapes(subject.model)):
+        return needs_sizes(cards=True)(subject)
+    return "the model has no linear layers with channels of their own"
+
+
 STUDY: Final = Study(
     id=ID, title="Cards and matrix products",
     question="From how many rows on is each linear layer bound by compute on each card, and which never is?",
-    find=_find, explain_absence=needs_sizes(cards=True),
+    find=_find, explain_absence=_explain_absence,
 )  # fmt: skip

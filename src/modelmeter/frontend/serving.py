@@ -1,0 +1,46 @@
+"""How a traced model is served: what follows from its stages and sizes. Nothing here needs sympy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from modelmeter.model.serving import Serving, ServingMode
+
+VISION, PREFILL, DECODE = "vision", "prefill", "decode"
+"""The stages of a traced model."""
+
+IMAGE_TOKENS: Final = "image_tokens"
+
+_PAGE_MODE: Final = "page"
+_TEXT_MODE: Final = "text"
+
+
+def make_serving(stages: Collection[str], workload: Mapping[str, int]) -> Serving:
+    """Return how a model with these stages is served: pages, each an image, where it sees; else prompts of text."""
+    if VISION in stages:
+        return Serving(
+            modes={_PAGE_MODE: ServingMode(name=_PAGE_MODE, sizes={}, is_cut=True)},
+            page_stages=(VISION,),
+            prompt_stage=PREFILL,
+            step_stage=DECODE,
+            image_tokens=IMAGE_TOKENS,
+            prompt_tokens=("prompt_tokens", workload["prompt_tokens"]),
+            seq_len="seq_len",
+            steps="decode_steps",
+            batch_size="batch_size",
+            output_tokens=workload["max_new_tokens"],
+        )
+    return Serving(
+        item="request",
+        items="requests",
+        item_sizes={"seq_len": workload["seq_len"]},
+        modes={_TEXT_MODE: ServingMode(name=_TEXT_MODE, sizes={}, is_cut=False)},
+        page_stages=(),
+        prompt_stage=PREFILL,
+        step_stage=DECODE,
+        seq_len="seq_len",
+        steps="decode_steps",
+        batch_size="batch_size",
+        output_tokens=workload["max_new_tokens"],
+    )

@@ -1,0 +1,243 @@
+"""A compiled folder, and the commands on it; expected numbers are counted by hand from the config."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from typer.testing import CliRunner
+
+import modelmeter
+from llm_perf_opt.cli import app
+from llm_perf_opt.evaluators import load_costs
+from modelmeter.frontend.archive import read_traced, write_traced
+from modelmeter.frontend.compiled_folder import MANIFEST_FILE, TRACED_FILE, FolderError, open_folder
+from modelmeter.frontend.definition import define_model
+from modelmeter.model.registry import forget_model, list_models
+from modelmeter.support.checked_imports import CheckedFinder, DigestError
+from modelmeter.support.errors import GraphError, ModelMeterError
+from modelmeter.support.generated_files import GRAPH_FILE
+
+CONFIG: dict[str, Any] = {
+    "model_type": "llama", "hidden_size": 33, "intermediate_size": 53, "num_hidden_layers": 3,
+    "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 10, "vocab_size": 97, "tie_word_embeddings": False,
+    "_name_or_path": "acme/Folder-Llama",
+}  # fmt: skip
+
+NAME, PACKAGE = "folder-llama", "folder_llama_costs"
+
+PARAMETERS = (
+    97 * 33  # the table
+    + 3 * (33 * 30 + 2 * 33 * 10 + 30 * 33 + 3 * 33 * 53 + 2 * 33)  # q; k and v; o; the MLP; two norms
+    + 33  # the last norm
+    + 33 * 97  # the head
+)
+
+
+def count_prefill(tokens: int) -> int:
+    """FLOPs of the matrix products over a prompt: linear layers, full attention of 3 heads of 10, and one head row."""
+    linear = 2 * tokens * (33 * 30 + 2 * 33 * 10 + 30 * 33 + 3 * 33 * 53)
+    attention = 2 * 2 * 3 * 10 * tokens * tokens
+    return 3 * (linear + attention) + 2 * 33 * 97
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the command wrote the model."""
+    pytest.importorskip("transformers")
+    root = tmp_path_factory.mktemp("folder")
+    config = root / "config.json"
+    config.write_text(json.dumps(CONFIG), encoding="utf-8")
+    out = root / "compiled"
+    run("compile", str(config), "--out", str(out))
+    forget()
+    yield out
+    forget()
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder that a test may damage, as a process sees it that has opened no other."""
+    forget()
+    yield Path(shutil.copytree(folder, tmp_path / "copy"))
+    forget()
+
+
+def forget() -> None:
+    forget_model(NAME)
+    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, CheckedFinder)]
+    for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+        del sys.modules[name]
+    load_costs.cache_clear()
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refuse(*arguments: str) -> str:
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, ModelMeterError), result.output
+    return str(result.exception)
+
+
+def test_eval_is_what_is_counted_by_hand(folder: Path) -> None:
+    found = json.loads(run("eval", "request", "seq_len=37", "decode_steps=1", "--model", str(folder), "--json"))["cost"]
+    step = 2 * (33 * 30 + 2 * 33 * 10 + 30 * 33 + 3 * 33 * 53) + 4 * 3 * 10 * 38
+    assert found["tensor_core_flops"] == count_prefill(37) + 3 * step + 2 * 33 * 97
+    assert found["weight_bytes"] == 2 * PARAMETERS
+    assert found["kv_cache_bytes"] == 38 * 3 * 2 * 10 * 2
+
+
+def test_nothing_of_the_folder_gets_onto_a_path(folder: Path) -> None:
+    before = list(sys.path)
+    run("eval", "prefill", "--model", str(folder))
+    assert sys.path == before
+    assert not (folder / PACKAGE / "__pycache__").exists(), "bytecode would be run without being compared"
+
+
+def test_show_solve_and_load_have_the_same_formulas(folder: Path) -> None:
+    model = modelmeter.load(folder)
+    symbol = model.symbol("seq_len")
+    assert model.formula("prefill", "tensor_core_flops").xreplace({symbol: 41, model.symbol("batch_size"): 1}) == (
+        count_prefill(41)
+    )
+    shown = run("show", "prefill", "--metric", "kv_cache_bytes", "--latex", "--model", str(folder))
+    assert r"b_{\mathrm{kv}}" in shown
+    # 3 layers of 2 x 10 channels at 16 bits: 120 bytes a token; 1199 bytes hold 9 of them.
+    question = "prefill.kv_cache_bytes <= 1199"
+    solved = json.loads(run("solve", question, "--over", "seq_len", "--model", str(folder), "--json"))
+    assert solved["value"] == 9
+
+
+def test_sweep_and_tree(folder: Path) -> None:
+    chosen = ("--grid", "seq_len=3,7,19", "--metric", "tensor_core_flops", "--out", "-", "--model", str(folder))
+    if pytest.importorskip("numpy"):
+        rows = run("sweep", "prefill", *chosen).splitlines()[1:]
+        assert [int(row.split(",")[-1]) for row in rows] == [count_prefill(tokens) for tokens in (3, 7, 19)]
+    assert "LlamaDecoderLayer" in run("tree", "--model", str(folder))
+
+
+def test_a_plan_is_of_prompts_and_has_no_image(folder: Path, tmp_path: Path) -> None:
+    requests = tmp_path / "requests.csv"
+    requests.write_text("seq_len,output_tokens,count\n37,3,2\n11,2,5\n", encoding="utf-8")
+    document = json.loads(
+        run("plan", "--pages", str(requests), "--card", "l4", "--model", str(folder), "--json")
+    )  # fmt: skip
+    costs = modelmeter.load(folder)
+    whole = sum(
+        count * costs.evaluate("request", seq_len=tokens, max_new_tokens=output).tensor_core_flops
+        for tokens, output, count in ((37, 3, 2), (11, 2, 5))
+    )
+    assert document["pages"]["totals"]["tensor_core_flops"]["value"] == whole
+    assert document["pages"]["num_pages"]["value"] == 2 + 5
+    assert "image_tokens" not in document["pages"]["of_a_page"]
+    assert "only the last position" in refuse("plan", "--logits", "all", "--model", str(folder))
+    assert "does not look at pages" in refuse("plan", "--page", "601x803", "--model", str(folder))
+    assert "does not look at pages" in refuse("eval", "request", "--page", "601x803", "--model", str(folder))
+
+
+def test_studies_and_a_site_are_of_its_own_formulas(folder: Path, tmp_path: Path) -> None:
+    studied = run("study", "prompt-length", "--hardware", "l4", "--model", str(folder))
+    assert "NVIDIA L4 24GB up to seq_len = " in studied
+    assert "no linear layers with channels of their own" in run(
+        "study", "cards", "--hardware", "l4", "--model", str(folder)
+    )
+    assert "written" in run("publish", "--out", str(tmp_path / "site"), "--model", str(folder))
+    assert "Folder-Llama" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", ["__init__.py", GRAPH_FILE, TRACED_FILE])
+def test_a_file_that_was_changed_is_refused_by_name(copy: Path, file: str) -> None:
+    changed = copy / PACKAGE / file
+    changed.write_text(changed.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    commands = {"__init__.py": ("eval", "prefill"), GRAPH_FILE: ("show", "prefill"), TRACED_FILE: ("show", "prefill")}
+    message = refuse(*commands[file], "--model", str(copy))
+    assert file in message
+    assert "a generated file was changed" in message
+
+
+def test_a_file_that_was_not_written_is_not_imported(copy: Path) -> None:
+    added = copy / PACKAGE / "extra.py"
+    added.write_text("raise SystemExit('run')\n", encoding="utf-8")
+    open_folder(copy)
+    with pytest.raises(ModuleNotFoundError):
+        __import__(f"{PACKAGE}.extra")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": 7}, "another version wrote this compiled model; expected format 1; found 7"),
+        ({"name": "../x"}, "no model has the name"),
+        ({"package": "os"}, "no model has the name"),
+        ({"digests": {}}, "is not among the digests"),
+        ({"workload": {}}, "the manifest is damaged"),
+        ({"stages": 3}, "the manifest is damaged"),
+        ({"more": 1}, "the manifest is damaged"),
+    ],
+)
+def test_a_damaged_manifest_is_refused(copy: Path, change: dict[str, Any], message: str) -> None:
+    path = copy / PACKAGE / MANIFEST_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    with pytest.raises(FolderError, match=message):
+        open_folder(copy)
+
+
+def test_what_is_no_compiled_folder_is_refused(copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match="holds no compiled model; run modelmeter compile"):
+        open_folder(tmp_path / "nowhere")
+    shutil.copytree(copy / PACKAGE, copy / "other_costs")
+    with pytest.raises(FolderError, match="holds several compiled models"):
+        open_folder(copy)
+    with pytest.raises(FolderError, match="was renamed"):
+        open_folder(copy / "other_costs")
+    assert open_folder(copy / PACKAGE) == NAME, "the package itself may be named"
+    assert NAME in list_models()
+
+
+def test_traces_are_read_back_as_they_are(tiny_llama: Any) -> None:
+    traced = tiny_llama.traced
+    text = write_traced(traced)
+    read = read_traced(text, traced.graph)
+    assert evolve(read, dimensions=traced.dimensions) == traced
+    sizes = {"batch_size": 3, "seq_len": 17}
+    assert define_model(read).default_workload() == tiny_llama.compiled.definition.default_workload()
+    assert tiny_llama.compiled.evaluate("prefill", **sizes).kv_cache_bytes == 3 * 17 * 5 * 2 * 14 * 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"format_version":1', '"format_version":2', "no traced model that this version reads"),
+        ('["*",', '["system",', "no operation has this name"),
+        ('"batch_size"],', '"batch_sizes"],', "no dimension has this name|damaged"),
+        ('"title":', '"titles":', "damaged"),
+    ],
+)
+def test_damaged_traces_are_refused(tiny_llama: Any, old: str, new: str, message: str) -> None:
+    text = write_traced(tiny_llama.traced)
+    assert old in text
+    with pytest.raises(ModelMeterError, match=message):
+        read_traced(text.replace(old, new, 1), tiny_llama.traced.graph)
+
+
+def test_text_that_is_no_json_is_refused(tiny_llama: Any) -> None:
+    with pytest.raises(GraphError, match="this is no traced model"):
+        read_traced("[", tiny_llama.traced.graph)
+
+
+def test_an_installed_package_is_never_replaced(copy: Path) -> None:
+    path = copy / PACKAGE / MANIFEST_FILE
+    manifest = {**json.loads(path.read_text(encoding="utf-8")), "package": "deepseek_ocr_costs"}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(DigestError, match="another package has this name"):
+        open_folder((copy / PACKAGE).rename(copy / "deepseek_ocr_costs"))

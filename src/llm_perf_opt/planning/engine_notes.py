@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from llm_perf_opt.data.hardware import DTYPE_BITS
+from llm_perf_opt.planning.margin import Margin
 from llm_perf_opt.planning.setup import Setup
 
 ENGINE_DTYPES: Final = ("bfloat16", "float16", "float32")
@@ -41,6 +42,30 @@ def list_notes(setup: Setup, engine: str, fp8_cache: str) -> tuple[str, ...]:
         What its option for a cache of 8 bits takes.
     """
     return (*_list_mode_notes(setup, engine), *_list_width_notes(setup, engine, fp8_cache))
+
+
+def list_margin_notes(setup: Setup, batch: int, margin: Margin | None, option: str) -> tuple[str, ...]:
+    """Return a warning where the batch breaks the limit on latency once times are as wrong as the calibration was.
+
+    Parameters
+    ----------
+    setup, batch
+        What is planned with, and how much is in flight.
+    margin
+        What the plan takes then; None where nothing tells of errors.
+    option
+        How the engine calls the batch.
+    """
+    limit = setup.limits.max_latency_seconds
+    if margin is None or limit is None or margin.p95_seconds <= limit:
+        return ()
+    items = setup.mix.model.serving.items
+    instead = f"{option} {margin.batch_size} keeps it" if margin.batch_size else "no number of them keeps it"
+    cards = f", on {margin.num_cards:,} cards" if margin.num_cards else ""
+    return (
+        f"WARNING: if {items} take {margin.factor:.2f} times as long, as far as the calibration was off at most, "
+        f"{batch} in flight take {margin.p95_seconds:.3g} s, beyond the limit of {limit:g}: {instead}{cards}.",
+    )
 
 
 def _list_mode_notes(setup: Setup, engine: str) -> Iterator[str]:

@@ -84,6 +84,7 @@ def make_plan(
     chosen = choose_plan(cards)
     row = chosen.chosen
     assert row is not None, "choose_plan returns none without a batch"
+    margin = find_margin(chosen, row, LATENCY_PERCENTILE)
     begin("what would help")
     changes = list_changes(chosen)
     under_load = None
@@ -96,8 +97,8 @@ def make_plan(
         waits=describe_time(row, float(chosen.setup.mix.mean_steps), chosen.setup.mix.model.serving.items),
         changes=changes,
         fit=find_fit(chosen),
-        settings=list_settings(chosen),
+        settings=list_settings(chosen, margin),
         left_out=dict(left_out or {}),
         under_load=under_load,
-        margin=find_margin(chosen, row, LATENCY_PERCENTILE),
+        margin=margin,
     )

@@ -8,12 +8,20 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from llm_perf_opt.data.hardware import DTYPE_BITS
-from llm_perf_opt.planning.engine_notes import CHECKPOINT, find_engine_dtype, holds_fp8_cache, list_notes
+from llm_perf_opt.planning.engine_notes import (
+    CHECKPOINT,
+    find_engine_dtype,
+    holds_fp8_cache,
+    list_margin_notes,
+    list_notes,
+)
+from llm_perf_opt.planning.margin import Margin
 from llm_perf_opt.planning.search import CardPlan
 from llm_perf_opt.planning.setup import Setup
 from modelmeter.support.errors import WorkloadError
 
 _VLLM_CACHE, _SGLANG_CACHE = "fp8", "fp8_e4m3"
+_VLLM_BATCH, _SGLANG_BATCH = "--max-num-seqs", "--max-running-requests"
 _FRACTION_DIGITS = 3
 
 
@@ -120,8 +128,15 @@ def find_fit(plan: CardPlan) -> Fit:
     )
 
 
-def list_settings(plan: CardPlan) -> tuple[EngineSettings, ...]:
+def list_settings(plan: CardPlan, margin: Margin | None = None) -> tuple[EngineSettings, ...]:
     """Return the settings of vLLM and of SGLang for the chosen batch of a plan; none where they do not run the model.
+
+    Parameters
+    ----------
+    plan
+        Of a card.
+    margin
+        What it takes if its times are as wrong as the calibration: a note says where the batch breaks the limit then.
 
     Raises
     ------
@@ -142,13 +157,16 @@ def list_settings(plan: CardPlan) -> tuple[EngineSettings, ...]:
             engine="vLLM",
             options=vllm,
             command=_join(f"vllm serve {repository}", vllm),
-            notes=list_notes(setup, "vLLM", _VLLM_CACHE),
+            notes=list_notes(setup, "vLLM", _VLLM_CACHE) + list_margin_notes(setup, batch, margin, _VLLM_BATCH),
         ),
         EngineSettings(
             engine="SGLang",
             options=sglang,
             command=_join(f"python -m sglang.launch_server --model-path {repository}", sglang),
-            notes=list_notes(setup, "SGLang", _SGLANG_CACHE),
+            notes=(
+                *list_notes(setup, "SGLang", _SGLANG_CACHE),
+                *list_margin_notes(setup, batch, margin, _SGLANG_BATCH),
+            ),
         ),
     )
 
@@ -156,7 +174,7 @@ def list_settings(plan: CardPlan) -> tuple[EngineSettings, ...]:
 def _list_vllm(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]]:
     yield "--dtype", find_engine_dtype(setup.dtype)
     yield "--gpu-memory-utilization", f"{setup.utilisation:g}"
-    yield "--max-num-seqs", str(batch)
+    yield _VLLM_BATCH, str(batch)
     yield "--max-model-len", str(fit.longest)
     yield "--max-num-batched-tokens", str(fit.step_tokens)
     if setup.cards_per_model > 1:
@@ -179,7 +197,7 @@ def _list_sglang(setup: Setup, fit: Fit, batch: int) -> Iterator[tuple[str, str]
     part = math.floor(static * 10**_FRACTION_DIGITS / memory.card.visible_bytes) / 10**_FRACTION_DIGITS
     yield "--dtype", find_engine_dtype(setup.dtype)
     yield "--mem-fraction-static", f"{part:.{_FRACTION_DIGITS}f}"
-    yield "--max-running-requests", str(batch)
+    yield _SGLANG_BATCH, str(batch)
     yield "--context-length", str(fit.longest)
     # SGLang takes whole blocks only; rounded down, so that no step has more tokens than the arithmetic.
     yield "--chunked-prefill-size", str(max(fit.step_tokens // fit.block_tokens, 1) * fit.block_tokens)

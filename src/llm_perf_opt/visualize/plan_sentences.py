@@ -93,7 +93,7 @@ def _describe_margin(plan: Plan) -> str:
     if margin is None:
         return ""
     items = find_names(plan).items
-    longer = f"If {items} take {100 * (margin.factor - 1):.0f} % longer, the largest error of the calibration,"
+    longer = f"If {items} take {margin.factor:.2f} times as long, as far as the calibration was off at most,"
     if margin.num_cards is None:
         return f"{longer} no batch keeps the limit."
     if limits.pages_per_second is None:

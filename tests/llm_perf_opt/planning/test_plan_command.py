@@ -109,10 +109,34 @@ def test_the_error_of_the_calibration_is_turned_into_cards(run: Run) -> None:
     assert margin["times_longer"] == pytest.approx(240 / 200.038, rel=1e-5)
     assert margin["num_cards"] == math.ceil(30 * margin["times_longer"] / rate)
     shown = run("plan", "--card", "l4", "--pages-per-second", "30", "--engine", "graphs").out
-    assert f"If pages take 20 % longer, the largest error of the calibration, it takes {margin['num_cards']} cards" in (
-        " ".join(shown.split())
-    )
+    words = "If pages take 1.20 times as long, as far as the calibration was off at most, it takes"
+    assert f"{words} {margin['num_cards']} cards" in " ".join(shown.split())
+    # The same error as part of what was measured: 1 - 200.038 / 240 = 0.1665.
+    assert "17 % at most over 5 measurements checked, a factor of 1.20 at most" in " ".join(shown.split())
+    assert "WARNING" not in shown, "no limit is broken"
     assert plan(run, "--card", "l4", "--pages-per-second", "30")["margin"] is None, "a bound has no error"
+
+
+def test_settings_say_where_they_break_the_limit_if_times_are_as_wrong_as_the_calibration(run: Run) -> None:
+    """The batch of the plan then takes more than the limit, and the one that is named does not."""
+    options = ("--card", "l4", "--pages-per-second", "3", "--engine", "graphs", "--max-latency", "60")
+    found = plan(run, *options)
+    (card,), margin = found["cards"], found["margin"]
+    limit, planned, kept = 60, card["batch_size"], margin["batch_size"]
+    assert margin["p95_seconds_of_the_chosen_batch"] > limit
+    assert kept < planned
+    shown = run("plan", *options).out
+    warnings = [
+        line for line in shown.splitlines() if "beyond the limit of 60" in line and line.startswith("# WARNING")
+    ]
+    assert len(warnings) == 2
+    for option, line in zip(("--max-num-seqs", "--max-running-requests"), warnings, strict=True):
+        assert f"{option} {planned}" in shown
+        assert f"1.20 times as long, as far as the calibration was off at most, {planned} in flight take" in line
+        assert f"{option} {kept} keeps it" in line
+    # At the named batch even times that are longer by the factor keep the limit: planned for that limit alone, it fits.
+    harder = plan(run, *options[:-1], str(limit / margin["times_longer"]))
+    assert harder["cards"][0]["batch_size"] == kept
 
 
 def test_without_an_engine_only_the_bound_is_said_and_said_once(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +14,7 @@ import deepseek_ocr_costs as costs
 import modelmeter
 from card_pages import HEAD, TOWERS, count_pages
 from llm_perf_opt.cli import app
+from modelmeter.support.errors import CertificateError
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,6 +37,43 @@ def test_the_python_code_runs() -> None:
     for line in "".join(find_blocks("python")).splitlines():
         exec(line, names)  # our own README
     assert (names["costs"], names["modelmeter"]) == (costs, modelmeter)
+
+
+def test_the_certificates_of_an_answer_are_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three lines replay what ``solve --json`` prints, and refuse it once a sign of it is changed."""
+    (lines,) = find_blocks("py")
+    monkeypatch.chdir(tmp_path)
+    printed = CliRunner().invoke(app, ["solve", "prefill.io_bytes <= 1 TB", "--over", "batch_size", "--json"]).output
+    Path("answer.json").write_text(printed, encoding="utf-8")
+    exec(lines)  # our own README
+    answer = json.loads(printed)
+    answer["certificates"][0]["cells"][0][-1] *= -1
+    Path("answer.json").write_text(json.dumps(answer), encoding="utf-8")
+    with pytest.raises(CertificateError, match="another sign"):
+        exec(lines)
+
+
+def test_the_comments_behind_answers_are_so() -> None:
+    """What ``free`` leaves open: the formula, and the answer at the ratio of an H100."""
+    names: dict[str, object] = {"modelmeter": modelmeter}
+    (block,) = (each for each in find_blocks("python") if "scaling.RATIO" in each)
+    exec(block, names)  # our own README
+    formula, value = (eval(call, names) for call in ("answer.formula", "answer.at(ratio=Fraction(19788, 67))"))
+    assert f"answer.formula  # {formula}," in block
+    assert f"answer.at(ratio=Fraction(19788, 67))  # {value} on an H100" in block
+
+
+def test_the_largest_batches_of_questions() -> None:
+    """With the reserve or without it, with logits of all positions or of one."""
+    parts = ("request.weight_bytes", "request.kv_cache_bytes", "request.peak_activation_bytes")
+    shown = " ".join(README.split())
+    for memory, logits, words in (
+        ("usable", "913", "positions, and {} pages fit; with"), ("memory", "913", "takes off, {}. All three"),
+        ("usable", "1", "up to batch_size = {}, and exceeds it at every larger one. ..."),
+    ):  # fmt: skip
+        question = f"{' + '.join(parts)} <= card.{memory}_bytes"
+        arguments = [question, f"logits_tokens={logits}", "--over", "batch_size", "--hardware", "h100-sxm", "--json"]
+        assert words.format(json.loads(CliRunner().invoke(app, ["solve", *arguments]).output)["value"]) in shown
 
 
 @pytest.mark.parametrize(

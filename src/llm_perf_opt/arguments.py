@@ -20,7 +20,8 @@ _LONGEST: Final = 100
 
 _WIDTHS: Final = ("weight_bits", "activation_bits", "kv_bits")
 _MEANT: Final = {
-    "dtype": _WIDTHS, "torch_dtype": _WIDTHS, "precision": _WIDTHS, "bits": _WIDTHS, "kv_cache_dtype": ("kv_bits",),
+    "dtype": _WIDTHS, "torch_dtype": _WIDTHS, "precision": _WIDTHS, "bits": _WIDTHS,
+    "kv_cache_dtype": ("kv_bits",), "kv_dtype": ("kv_bits",), "kv_cache_bits": ("kv_bits",), "cache_bits": ("kv_bits",),
     "batch": ("batch_size",), "pages": ("batch_size",), "context_length": ("seq_len",),
     "tokens": ("seq_len", "num_tokens"), "max_tokens": ("max_new_tokens",), "output_tokens": ("max_new_tokens",),
 }  # fmt: skip

@@ -21,7 +21,9 @@ _PATTERNS: Final = (
 )  # fmt: skip
 _OPERATORS: Final = ("mm", "addmm", "scaled_dot_product_attention", "bmm", "nothing", "*", "clone")
 _LAYERS: Final = (*costs.layers.CLASSES, "Linear", "Attention", "liner", "*")
-_CARD_NAMES: Final = ("memory_bytes", "usable_bytes", "tensor_flops_per_second", "memory_bytes_per_second", "nothing")
+_CARD_NAMES: Final = (
+    "memory_bytes", "usable_bytes", "tensor_flops_per_second", "memory_bytes_per_second", "ratio", "nothing",
+)  # fmt: skip
 
 
 _WORKLOAD: Final = (

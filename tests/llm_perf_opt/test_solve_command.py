@@ -7,6 +7,7 @@ import json
 import pytest
 from command_line import Run, assert_refused, run_apart
 
+from llm_perf_opt.commands.solve import CARD_NAMES
 from modelmeter.scaling import SignTable
 
 ATTENTION = (
@@ -87,6 +88,11 @@ def test_bounds_of_the_size(run: Run) -> None:
         (("prefill.modules(*.lm_head).io_bytes", "--over", "seq_len"), ("did you mean lm_head",)),
         (("prefil.io_bytes", "--over", "seq_len"), ("did you mean prefill",)),
         (("prefill.io_bytes", "--over", "seqlen"), ("did you mean seq_len",)),
+        (("request.io_bytes", "kv=8", "--over", "seq_len"), ("did you mean kv_bits",)),
+        (("request.io_bytes", "kv_dtype=8", "--over", "seq_len"), ("did you mean kv_bits",)),
+        (("request.io_bytes", "--over", "kv"), ("did you mean kv_bits",)),
+        (("prefill.io_bytes >= card.ratios", "--over", "seq_len", "--hardware", "l4"), ("did you mean card.ratio",)),
+        (("prefill.modules(*.attn).io_bytes >= 1 GB", "--over", "seq_len"), ("prefill", "modules run in vision")),
         (("prefill.io_bytes", "seqlen=3", "--over", "seq_len"), ("did you mean seq_len",)),
         (("prefill.io_bytes", "batch_size=0", "--over", "seq_len"), ("batch_size", "out of range")),
         (("prefill.io_bytes >= card.memory_bytes", "--over", "seq_len"), ("--hardware",)),
@@ -100,9 +106,42 @@ def test_wrong_input_ends_in_one_line(run: Run, arguments: tuple[str, ...], word
 
 
 def test_the_size_that_grows_has_to_be_said(run: Run) -> None:
-    result = run("solve", "prefill.io_bytes >= 3")
-    assert result.code == 2
-    assert "--over seq_len" in result.err
+    assert_refused(run("solve", "prefill.io_bytes >= 3"), "which size grows", "--over seq_len")
+    assert_refused(run("solve", "asdf"), "no stage or size of this name", "found asdf")  # without --over, too
+
+
+def test_an_answer_names_its_card_and_the_numbers_of_the_question(run: Run) -> None:
+    """80 GiB are 80 * 1024^3 = 85,899,345,920 bytes; 989.4 TFLOP/s by 3.35 TB/s are 98940 / 335 = 19788 / 67."""
+    arguments = ("prefill.io_bytes <= card.memory_bytes", "--over", "batch_size", "--hardware", "h100-sxm")
+    line = "card     NVIDIA H100 SXM5 80GB (h100-sxm, bfloat16): card.memory_bytes = 85899345920 bytes"
+    assert run("solve", *arguments).out.splitlines()[-1] == line
+    card = json.loads(run("solve", *arguments, "--json").out)["card"]
+    assert (card["id"], card["name"], card["dtype"]) == ("h100-sxm", "NVIDIA H100 SXM5 80GB", "bfloat16")
+    assert (card["numbers"]["memory_bytes"], card["numbers"]["ratio"]) == (85_899_345_920, "19788/67")
+    assert set(card["numbers"]) == {name.removeprefix("card.") for name in CARD_NAMES}
+    unused = run("solve", "prefill.io_bytes", "--over", "batch_size", "--hardware", "l4").out
+    assert unused.splitlines()[-1] == "card     NVIDIA L4 24GB (l4, bfloat16): the question has no number of it"
+    assert "card" not in json.loads(run("solve", "prefill.io_bytes", "--over", "batch_size", "--json").out)
+
+
+def test_the_ratio_of_a_card(run: Run) -> None:
+    """A layer n -> n of n = 1280 computes B n / (2 B + n) FLOPs a byte: 19788 / 67 at B = 640 r / (640 - r) = 548.9."""
+    question = "layer(linear).tensor_core_flops / layer(linear).io_bytes >= card.ratio"
+    sizes = ("in_features=1280", "out_features=1280", "--over", "num_tokens")
+    out = run("solve", question, *sizes, "--hardware", "h100-sxm").out
+    assert "from num_tokens = 549 on, and not before" in out
+    assert "card.ratio = 19788/67 FLOP/byte" in out
+
+
+def test_the_help_lists_the_numbers_of_a_card(run: Run) -> None:
+    shown = " ".join(run("solve", "--help").out.split())
+    for name in CARD_NAMES:
+        assert name in shown
+
+
+def test_the_sizes_of_a_workload_are_listed_first(run: Run) -> None:
+    for arguments in (("prefill.io_bytes", "--over", "zzz"), ("prefill.io_bytes", "zzz=3", "--over", "seq_len")):
+        assert_refused(run("solve", *arguments), "batch_size", "seq_len", "weight_bits", "activation_bits", "kv_bits")
 
 
 def test_it_needs_no_torch() -> None:

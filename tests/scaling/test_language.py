@@ -42,6 +42,8 @@ CARD = {"card.memory_bytes": Quantity(formula=85_899_345_920, name="card.memory_
         ("5 TB/s", 5 * 10**12, "byte/s"),
         ("6 GFLOP / 3 GFLOP/s", 2, "s"),
         ("7 ms", Fraction(7, 1000), "s"),
+        ("3 * GiB - GiB * 2", 2**30, "bytes"),
+        ("3 * (TFLOP / s) + 2 TFLOP/s", 5 * 10**12, "FLOP/s"),
         ("max(3, 7, 5) + min(11, 13)", 18, ""),
     ],
 )  # fmt: skip
@@ -101,6 +103,14 @@ def test_what_is_no_question_is_refused(text: str, message: str) -> None:
 def test_a_wrong_name_gets_the_nearest_right_one(text: str, meant: str) -> None:
     with pytest.raises(UnknownNameError, match=f"did you mean .*{meant}"):
         read_comparison(text, MODEL, CARD)
+
+
+def test_products_of_units_commute() -> None:
+    one, other = "prefill.io_bytes * prefill.tensor_core_flops", "prefill.tensor_core_flops * prefill.io_bytes"
+    found = read_comparison(f"{one} >= {other}", MODEL)
+    assert found.right is not None
+    assert found.left.unit == found.right.unit == "FLOP·byte"
+    assert read_comparison(f"3 / GiB / s + 2 / s / GiB >= {0}", MODEL).left.unit == "1/byte·s"
 
 
 def test_quantities_of_different_units_do_not_compare() -> None:

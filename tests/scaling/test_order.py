@@ -74,3 +74,18 @@ def test_the_prompt_grows_with_its_square() -> None:
     answer = scaling.order(scaling.stage(modelmeter.load(), "prefill").tensor_core_flops, "seq_len")
     answer.check()
     assert answer.formula == 12 * 4 * 1280 * sympy.Symbol("seq_len", integer=True, positive=True) ** 2
+
+
+def test_what_does_not_depend_on_the_size_says_so() -> None:
+    cost, nothing = Quantity(sympy.Integer(7), "cost"), Quantity(sympy.Integer(0), "nothing")
+    assert scaling.order(cost, "n").sentence == "cost does not depend on n: it is 7."
+    assert scaling.order(nothing, "n").sentence == "nothing does not depend on n: it is 0."
+    assert scaling.limit(cost / 3, "n").sentence == "cost / 3 does not depend on n: it is 7/3."
+    # The decoder has 2,934,734,080 parameters, of 16 bits: 5,869,468,160 bytes, an eighth of the bits.
+    held = scaling.stage(modelmeter.load(), "prefill").weight_bytes
+    found = scaling.order(held, "seq_len", free=("weight_bits",))
+    assert found.sentence == "prefill.weight_bytes does not depend on seq_len: it is 366841760*weight_bits."
+    # min(n, 64) is 64 from there on only: it depends on n, and tends to 64; 10 * 64 > 9 min(n, 64) everywhere.
+    late = scaling.order(Quantity(sympy.Min(N, 64), "late"), "n")
+    assert (late.degree, late.from_size) == (0, 1)
+    assert late.sentence == "late tends to 64, which is more than 90% of it from n = 1 on."

@@ -63,3 +63,14 @@ def test_an_error_with_a_rounding() -> None:
     answer.check()
     assert (answer.lowest, answer.lowest_at) == (Fraction(1, 64) - 1, {"n": 1})
     assert (answer.highest, answer.highest_at) == (0, {"n": 64})
+
+
+def test_an_error_that_does_not_depend_on_the_size_says_so() -> None:
+    """2 (n^2 + n) for n^2 + n is twice as much, at every size; and 3 m n for m n three times."""
+    exact = Quantity(N**2 + N, "exact")
+    answer = scaling.rule_of_thumb(2 * exact, exact, "n")
+    answer.check()
+    assert answer.sentence == "2 * exact is wrong for exact by +100.00 %, which does not depend on n."
+    limits = {"n": (1, 5), "m": (1, 7)}
+    answer = scaling.rule_of_thumb(Quantity(3 * N * M, "rule"), Quantity(N * M, "exact"), ("n", "m"), bounds=limits)
+    assert answer.sentence == "rule is wrong for exact by +200.00 %, which does not depend on n or m."

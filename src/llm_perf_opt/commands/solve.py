@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -16,6 +18,12 @@ if TYPE_CHECKING:  # these come with sympy
     from llm_perf_opt.data import HardwareSpec
     from modelmeter.compiled_model import CompiledModel
     from modelmeter.scaling import Quantity, Statement
+
+CARD_NAMES: Final = (
+    "card.tensor_flops_per_second", "card.vector_flops_per_second", "card.memory_bytes_per_second",
+    "card.memory_bytes", "card.usable_bytes", "card.ratio",
+)  # fmt: skip
+"""The numbers of a card in questions. The ratio is what it computes in matrix products while it moves one byte."""
 
 SAMPLES = """\b
 Samples:
@@ -33,7 +41,8 @@ def solve(
             metavar="QUESTION",
             help="A >= B: from where on; A <= B: up to where; A alone: how it grows. Write STAGE.METRIC, "
             "STAGE.modules(PATTERN).METRIC, STAGE.operator(NAME).METRIC, layer(NAME).METRIC, step.METRIC, sizes, "
-            "numbers (80GiB, 3e12 FLOP), + - * / ( ) max(,) min(,), and with --hardware card.NAME.",
+            "numbers (80GiB, 3e12 FLOP, 2 * GiB), + - * / ( ) max(,) min(,), and with --hardware "
+            f"{', '.join(CARD_NAMES)}.",
         ),
     ],
     arguments: Annotated[
@@ -43,7 +52,10 @@ def solve(
     first: Annotated[int | None, typer.Option("--from", help="Its least value; else that of the model.")] = None,
     last: Annotated[int | None, typer.Option("--to", help="Its largest value; else it grows without end.")] = None,
     hardware: Annotated[
-        str | None, typer.Option("--hardware", metavar="ID|FILE", help="A card, whose numbers are then card.NAME.")
+        str | None,
+        typer.Option(
+            "--hardware", metavar="ID|FILE", help="A card, whose numbers are then names of the question, as card.ratio."
+        ),
     ] = None,
     dtype: Annotated[str, typer.Option("--dtype", metavar="DTYPE", help="Of the card's matrix products.")] = "bfloat16",
     graph: Annotated[
@@ -58,29 +70,33 @@ def solve(
     from llm_perf_opt.hardware import find_hardware
     from modelmeter.backends.latex.printer import print_latex
     from modelmeter.backends.presentation.reader import FormulaReader
+    from modelmeter.scaling import read_comparison
     from modelmeter.scaling import solve as answer
     from modelmeter.support.errors import WorkloadError
 
-    if not over:
-        raise typer.BadParameter("say which size grows: --over seq_len", param_hint="--over")
     if as_json and latex:
         raise typer.BadParameter("choose --json or --latex", param_hint="--latex")
     compiled = compile_graph(read_graph(graph, model), model)
-    own = {} if hardware is None else list_numbers(find_hardware(hardware), dtype)
-    if hardware is None and "card." in question:
+    card = None if hardware is None else find_hardware(hardware)
+    own = {} if card is None else list_numbers(card, dtype)
+    if card is None and "card." in question:
         raise WorkloadError("the question is about a card", place="card", remedy="choose one: --hardware h100-sxm")
+    if not over:
+        read_comparison(question, compiled, own)  # what cannot be read at all is said first
+        raise WorkloadError("it is not said which size grows", place="--over", remedy="for example: --over seq_len")
     found = answer(
         question, compiled, over, own=own, bounds=None if first is last is None else {over: (first, last)},
         **read_sizes(arguments or [], compiled, question),
     )  # fmt: skip
     found.check()
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=1))
+        document = found.to_json() | ({} if card is None else {"card": card_to_json(card, dtype, own)})
+        typer.echo(json.dumps(document, indent=1))
     elif latex:
         reader = FormulaReader(names=compiled.definition.dimensions.latex)
         typer.echo(r"\text{none}" if found.formula is None else print_latex(reader.read(found.formula)))
     else:
-        typer.echo(describe(found, over, compiled))
+        typer.echo("\n".join([describe(found, over, compiled), *describe_card(card, dtype, own, question)]))
 
 
 def list_numbers(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:
@@ -94,15 +110,38 @@ def list_numbers(card: HardwareSpec, dtype: str) -> dict[str, Quantity]:
     from llm_perf_opt.data.hardware import exact_rate
     from modelmeter.scaling import Quantity
 
-    rate, _ = card.matrix_peak(dtype)
-    numbers = {
-        "tensor_flops_per_second": (exact_rate(rate), "FLOP/s"),
-        "vector_flops_per_second": (exact_rate(card.vector_flops_per_second), "FLOP/s"),
-        "memory_bytes_per_second": (exact_rate(card.memory_bytes_per_second), "byte/s"),
-        "memory_bytes": (Fraction(card.memory_bytes), "bytes"),
-        "usable_bytes": (Fraction(card.usable_bytes), "bytes"),
-    }
-    return {f"card.{name}": Quantity(number, f"card.{name}", unit) for name, (number, unit) in numbers.items()}
+    rate, bandwidth = exact_rate(card.matrix_peak(dtype)[0]), exact_rate(card.memory_bytes_per_second)
+    numbers = (
+        (rate, "FLOP/s"), (exact_rate(card.vector_flops_per_second), "FLOP/s"), (bandwidth, "byte/s"),
+        (Fraction(card.memory_bytes), "bytes"), (Fraction(card.usable_bytes), "bytes"), (rate / bandwidth, "FLOP/byte"),
+    )  # fmt: skip
+    return {name: Quantity(number, name, unit) for name, (number, unit) in zip(CARD_NAMES, numbers, strict=True)}
+
+
+def card_to_json(card: HardwareSpec, dtype: str, numbers: Mapping[str, Quantity]) -> dict[str, Any]:
+    """Return a card as JSON: which it is, for which type, and its numbers; a fraction is a text like ``"2/3"``."""
+    return {
+        "id": card.hardware_id, "name": card.name, "dtype": dtype,
+        "numbers": {name.removeprefix("card."): _read_card_number(each) for name, each in numbers.items()},
+    }  # fmt: skip
+
+
+def describe_card(card: HardwareSpec | None, dtype: str, numbers: Mapping[str, Quantity], question: str) -> list[str]:
+    """Return a line that names a card, if one was chosen, and has those of its numbers that a question has."""
+    if card is None:
+        return []
+    asked = {f"card.{name}" for name in re.findall(r"\bcard\s*\.\s*(\w+)", question)}
+    used = [f"{name} = {_read_card_number(each)} {each.unit}" for name, each in numbers.items() if name in asked] or [
+        "the question has no number of it"
+    ]
+    return [f"card     {card.name} ({card.hardware_id}, {dtype}): {', '.join(used)}"]
+
+
+def _read_card_number(quantity: Quantity) -> int | str:
+    """Return a number of a card: an integer, or a text like ``"19788/67"``."""
+    from modelmeter.scaling.domain import number_to_json
+
+    return number_to_json(Fraction(int(quantity.formula.p), int(quantity.formula.q)))
 
 
 def read_sizes(assignments: list[str], model: CompiledModel, question: str) -> dict[str, int | Fraction]:
@@ -118,9 +157,11 @@ def read_sizes(assignments: list[str], model: CompiledModel, question: str) -> d
     from llm_perf_opt.arguments import parse_arguments
     from modelmeter.evaluators.server_steps import DEFAULTS
     from modelmeter.scaling.server_source import read_server_steps
+    from modelmeter.scaling.sizes import sort_sizes
 
     loop = model.definition.loop
-    sizes = [name for name in model.defaults if loop is None or name != loop.index.name]
+    names = sort_sizes(model.defaults, model.definition.dimensions.architecture)
+    sizes = [name for name in names if loop is None or name != loop.index.name]
     if any(f"{name}." in question for name in read_server_steps(model)):
         sizes += DEFAULTS
     if "layer(" in question:

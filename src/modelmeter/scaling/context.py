@@ -15,6 +15,7 @@ from modelmeter.core.evaluate import evaluate
 from modelmeter.core.size_rules import Rule
 from modelmeter.core.symbols import Dimension
 from modelmeter.scaling.domain import Range
+from modelmeter.scaling.sizes import is_exact, settled_size, sort_sizes
 from modelmeter.scaling.substitution import names_in, put_sizes
 from modelmeter.scaling.terms import Number
 from modelmeter.support.errors import FormulaError, WorkloadError
@@ -78,13 +79,13 @@ class Context:
 
     def check_values(self, values: Mapping[str, Any], also: Iterable[str] = ()) -> None:
         """Refuse names that are no sizes, and numbers out of range."""
-        known = [*dict.fromkeys((*self.defaults, *also))]
+        known = self._list_names(also)
         for name, value in values.items():
             if name not in known:
                 raise unknown_name("size", name, known)
             if name in self.settled:
-                raise _settled(name)
-            if not _is_exact(value):
+                raise settled_size(name)
+            if not is_exact(value):
                 raise WorkloadError("a size is not exact", place=name, expected="an integer or a fraction", found=value)
             if isinstance(value, Rational) and value < self.range_of(name).minimum:
                 raise WorkloadError("a size is out of range", place=name, expected=self.range_of(name), found=value)
@@ -94,12 +95,20 @@ class Context:
 
         Where no model is known, every name is one.
         """
-        known = [*dict.fromkeys((*self.defaults, *also))]
+        known = self._list_names(also)
         for name in names:
             if known and name not in known:
                 raise unknown_name("size", name, known)
             if name in self.settled:
-                raise _settled(name)
+                raise settled_size(name)
+
+    def _list_names(self, also: Iterable[str]) -> list[str]:
+        """Return all sizes that there are, those of a workload first: a message lists the first of many."""
+        return sort_sizes((*self.defaults, *also), self._architecture)
+
+    @property
+    def _architecture(self) -> frozenset[str]:
+        return frozenset(name for name, dimension in self.dimensions.items() if dimension.kind == "architecture")
 
     def range_of(self, name: str) -> Range:
         """Return the integers that a size may be: from its least value on; symbols of one's own, from 1 on."""
@@ -189,8 +198,9 @@ class Context:
         known: dict[str, Number] = {
             **{name: value for name, value in self.defaults.items() if name not in replaced}, **values
         }  # fmt: skip
-        architecture = {name for name, dimension in self.dimensions.items() if dimension.kind == "architecture"}
-        present = set(used) | ranges.keys() | (architecture & known.keys())  # its rules hold whatever the formula has
+        present = (
+            set(used) | ranges.keys() | (self._architecture & known.keys())
+        )  # its rules hold whatever the formula has
         for name, formula in self.derived.items():
             needed = names_in(formula)
             if not needed & ranges.keys() and needed <= known.keys() and self._is_used(needed, present):
@@ -282,17 +292,3 @@ def _numbers_of(values: Mapping[str, Any], ranges: Mapping[str, Range]) -> dict[
 
 def _whole_value(formula: sympy.Expr, known: Mapping[str, Number]) -> Number:
     return evaluate(formula, {name: int(value) for name, value in known.items() if value.denominator == 1})
-
-
-def _is_exact(value: object) -> bool:
-    """Tell whether a value is a number or a formula without floats; a text is neither, and is never read as one."""
-    if isinstance(value, sympy.Expr):
-        return not value.has(sympy.Float)
-    return isinstance(value, Rational) and not isinstance(value, bool)
-
-
-def _settled(name: str) -> FormulaError:
-    return FormulaError(
-        "the number of this size is in the formula already", place=name,
-        remedy="peaks are made with the sizes of the architecture put in: ask over another size",
-    )  # fmt: skip

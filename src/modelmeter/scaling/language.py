@@ -17,6 +17,7 @@ from modelmeter.scaling.compiled_formulas import CompiledFormulas
 from modelmeter.scaling.layer_source import LayerSource, layer
 from modelmeter.scaling.quantity import Quantity, as_quantity, largest_of, of_one_unit, smallest_of
 from modelmeter.scaling.server_source import ServerStep, read_server_steps, server_step
+from modelmeter.scaling.sizes import sort_sizes
 from modelmeter.scaling.sources import Source, size, stage
 from modelmeter.support.errors import QuestionError
 from modelmeter.support.suggestions import unknown_name
@@ -43,7 +44,7 @@ def read_comparison(text: str, model: CompiledFormulas, own: Mapping[str, Quanti
     The text has metrics of stages (``prefill.io_bytes``), of the modules whose path fits a pattern
     (``prefill.modules(*.mlp).io_bytes``), of an operator (``prefill.operator(mm).tensor_core_flops``) and of a layer
     class (``layer(linear).weight_bytes``); sizes of the model; numbers with or without a unit (``80GiB``); ``+ - * /``,
-    brackets, ``max`` and ``min``; and at most one of ``>=`` and ``<=``.
+    brackets, ``max`` and ``min``; and at most one of ``>=`` and ``<=``. A unit alone is one of it: ``2 * GiB``.
 
     Parameters
     ----------
@@ -160,9 +161,13 @@ class _Builder(Transformer_NonRecursive[Token, Any]):
             return server_step(self._model, name)
         if name in self._model.defaults:
             return size(self._model, name)
+        if (unit := _find_unit(name)) is not None:
+            return as_quantity(*unit).named(name)
         prefixes = dict.fromkeys(each.split(".")[0] for each in self._own)
-        known = (*self._model.stages, *read_server_steps(self._model), *prefixes, *self._model.defaults)
-        raise unknown_name("stage or size", name, known)
+        sizes = sort_sizes(self._model.defaults, self._model.definition.dimensions.architecture)
+        raise unknown_name(
+            "stage or size", name, (*self._model.stages, *read_server_steps(self._model), *prefixes, *sizes)
+        )
 
     def layer(self, name: Token) -> LayerSource:
         return layer(self._model, str(name))
@@ -224,14 +229,22 @@ _SECONDS: Final = {"s": Fraction(1), "ms": Fraction(1, 10**3), "us": Fraction(1,
 
 def _read_unit(text: str) -> tuple[Fraction, str]:
     """Return how many of the base unit one of a unit is, and the base unit."""
+    found = _find_unit(text)
+    if found is None:
+        raise unknown_name(
+            "unit", text, ("B", "kB", "MB", "GB", "KiB", "MiB", "GiB", "GFLOP", "TFLOP", "TFLOP/s", "TB/s", "ms")
+        )
+    return found
+
+
+def _find_unit(text: str) -> tuple[Fraction, str] | None:
+    """Return the same; None if there is no such unit."""
     if text in _SECONDS:
         return _SECONDS[text], "s"
     for end, base in _BASES.items():
         if text.endswith(end) and text.removesuffix(end) in _PREFIXES:
             return Fraction(_PREFIXES[text.removesuffix(end)]), base
-    raise unknown_name(
-        "unit", text, ("B", "kB", "MB", "GB", "KiB", "MiB", "GiB", "GFLOP", "TFLOP", "TFLOP/s", "TB/s", "ms")
-    )
+    return None
 
 
 # --- errors --------------------------------------------------------------------------------------------------

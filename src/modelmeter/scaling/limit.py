@@ -19,6 +19,7 @@ from modelmeter.scaling.quantity import Operand, as_quantity
 from modelmeter.scaling.question import Bounds, Question, ask, read_fraction, term_of
 from modelmeter.scaling.signs import Signs, find_signs, read_signs
 from modelmeter.scaling.statement import Statement, expect_answer, expect_formula, expect_range, expect_tail, symbols_of
+from modelmeter.scaling.substitution import names_in
 from modelmeter.scaling.terms import Number, Term, simplest
 from modelmeter.support.errors import CertificateError, FormulaError
 
@@ -95,9 +96,11 @@ def limit(of: Operand, over: str, *, bounds: Bounds | None = None, free: Sequenc
         "both": "from both sides", None: "",
     }[side]  # fmt: skip
     tends = "grows without end" if value is None else f"tends to {formula}, {words}"
+    is_constant = over not in names_in(question.formulas[0])
+    says = f"does not depend on {over}: it is {formula}" if is_constant else f"{tends}, as {over} grows"
     return Limit(
         question=f"limit of {quantity.name} over {over}", formula=formula, value=value, domain=question.domain,
-        sentence=f"{quantity.name} {tends}, as {over} grows.", certificates=certificates, over=over, side=side,
+        sentence=f"{quantity.name} {says}.", certificates=certificates, over=over, side=side,
     )  # fmt: skip
 
 

@@ -125,15 +125,28 @@ def order(
     signs = find_signs(term_of(rest), over, question.range)
     from_size = _read_start(signs)
     formula = _leading_formula(degree, coefficient, question.symbols[over])
-    most = f"{float(share):.0%}"
-    where = f"never more than {most}" if from_size is None else f"more than {most} of it from {over} = {from_size} on"
     return Order(
         question=f"order of {quantity.name} over {over}", formula=formula, value=coefficient,
         domain=signs.narrow(question.domain, over),
-        sentence=hedge(f"{quantity.name} grows as {formula}, which is {where}.", signs.known), known=signs.known,
+        sentence=hedge(f"{quantity.name} {_say(form, over, formula, share, from_size)}.", signs.known),
+        known=signs.known,
         certificates=(tail, *signs.certificates),
         over=over, degree=degree, coefficient=coefficient, share=share, from_size=from_size,
     )  # fmt: skip
+
+
+def is_constant(form: NormalForm, over: str) -> bool:
+    """Tell whether a formula in normal form does not depend on a size."""
+    return all(over not in terms.names_of(each) for monomial in form for each, _ in monomial)
+
+
+def _say(form: NormalForm, over: str, formula: sympy.Expr, share: Fraction, from_size: int | None) -> str:
+    if is_constant(form, over):
+        return f"does not depend on {over}: it is {formula}"
+    most = f"{float(share):.0%}"
+    where = f"never more than {most}" if from_size is None else f"more than {most} of it from {over} = {from_size} on"
+    way = "grows as" if formula.free_symbols else "tends to"
+    return f"{way} {formula}, which is {where}"
 
 
 def _less_share(form: NormalForm, over: str, degree: int, coefficient: Number, share: Fraction) -> NormalForm:
@@ -157,9 +170,10 @@ def _with_free_sizes(name: str, form: NormalForm, question: Question) -> Order:
     found = read_leading(form, over, question.domain)
     coefficient = terms.to_sympy(term_of(found.coefficient), question.symbols)
     formula = coefficient * question.symbols[over] ** found.degree
+    way = f"does not depend on {over}: it is" if is_constant(form, over) else "grows as" if found.degree else "tends to"
     return Order(
         question=f"order of {name} over {over}", formula=formula, value=None, domain=found.domain,
-        sentence=f"{name} grows as {formula}.", certificates=found.certificates, over=over, degree=found.degree,
+        sentence=f"{name} {way} {formula}.", certificates=found.certificates, over=over, degree=found.degree,
         coefficient=None, share=SHARE, from_size=None,
     )  # fmt: skip
 

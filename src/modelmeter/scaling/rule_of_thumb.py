@@ -145,9 +145,10 @@ def rule_of_thumb(
     lowest, highest, known, certificates = make(above, below, question)
     value = _largest_of(lowest[0], highest[0])
     formula = _divide(term_of(above), term_of(below), question.symbols)
+    sentence = hedge(_say(said.name, so.name, lowest, highest, formula, question.names), known)
     return RuleOfThumb(
         question=f"{said.name} for {so.name} over {', '.join(question.names)}", formula=formula, value=value,
-        domain=question.domain, sentence=hedge(_say(said.name, so.name, lowest, highest), known), known=known,
+        domain=question.domain, sentence=sentence, known=known,
         certificates=certificates, over=question.names, lowest=lowest[0], highest=highest[0], lowest_at=lowest[1],
         highest_at=highest[1], above=term_of(above), below=term_of(below),
     )  # fmt: skip
@@ -233,7 +234,11 @@ def _quotient_at(above: NormalForm, below: NormalForm, point: Mapping[str, int])
     return simplest(Fraction(terms.evaluate(term_of(above), point)) / terms.evaluate(term_of(below), point))
 
 
-def _say(rule: str, exact: str, lowest: _Bound, highest: _Bound) -> str:
+def _say(rule: str, exact: str, lowest: _Bound, highest: _Bound, formula: sympy.Expr, names: Sequence[str]) -> str:
+    if formula.is_Rational:
+        error = _per_cent(Fraction(int(formula.p), int(formula.q)))
+        return f"{rule} is wrong for {exact} by {error}, which does not depend on {' or '.join(names)}."
+
     def describe(bound: _Bound) -> str:
         value, at = bound
         if value is None:

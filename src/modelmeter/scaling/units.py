@@ -34,8 +34,9 @@ def _write(*parts: Counter[str]) -> str:
     for part in parts:
         for unit, times in part.items():
             powers[unit] += times
-    above = [unit for unit, times in powers.items() for _ in range(times)]
-    below = [unit for unit, times in powers.items() for _ in range(-times)]
+    ordered = sorted(powers.items())  # so that products commute
+    above = [unit for unit, times in ordered for _ in range(times)]
+    below = [unit for unit, times in ordered for _ in range(-times)]
     if not below:
         return _SINGULARS.get(above[0], above[0]) if len(above) == 1 else "·".join(above)
     return f"{'·'.join(above) or '1'}/{'·'.join(below)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
@@ -35,10 +36,15 @@ def unknown_name(
         Those of the names that this word stands for elsewhere.
     """
     names = list(names)
-    close = list(meant) or get_close_matches(name, [*names, *aliases])
+    close = list(meant) or get_close_matches(name, [*names, *aliases]) or _find_containing(name, names)
     hints = [f"did you mean {' or '.join(close)}"] if close else []
     if len(names) <= MOST_LISTED:
         hints.append(f"known are {', '.join(names)}")
     elif not close:
         hints.append(f"known are {', '.join(names[:MOST_LISTED])} and {len(names) - MOST_LISTED} more")
     return UnknownNameError(f"there is no {kind} of this name", found=name, remedy="; ".join(hints))
+
+
+def _find_containing(name: str, names: Iterable[str], most: int = 3) -> list[str]:
+    """Return the names one word of which was typed: ``kv`` of ``kv_bits``, the shortest ones first."""
+    return sorted((each for each in names if name and name in re.split(r"[._]", each)), key=len)[:most]

@@ -42,6 +42,8 @@ def ask_rule(id_: str, rule: Worded, exact: Worded, over: str, *, bounds: Bounds
     error = question.formulas[0] / question.formulas[1] - 1
     sizes = {**rule.sizes, **exact.sizes}
     text = f"for {exact.words}, {rule.words} gives between {_say_error(found.lowest)} and {_say_error(found.highest)}"
+    if found.lowest is not None and found.lowest == found.highest:
+        text = f"for {exact.words}, {rule.words} gives {_say_error(found.lowest)}, which does not depend on {over}"
     everywhere = (Interval(question.range.first, question.range.last),)
     return IdentifiedStatement(
         id=f"{id_}/{found.kind}/{over}", statement=found, sentence=words.finish(text, found, sizes),

@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help site screenshots book demo test fuzz check-studies check-sql bench check format codegen accuracy bytes calibrations measured clean
+.PHONY: help site screenshots book demo test fuzz check-studies check-sql check-pages bench check format codegen accuracy bytes calibrations measured clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,11 @@ ROWS ?= 100000
 
 check-sql: $(STAMP)  ## Compare the SQL in DuckDB with the Python package at 100,000 rows
 	$(BIN)/python -m tests.check_sql --rows $(ROWS)
+
+PAGES ?= 100000
+
+check-pages: $(STAMP)  ## Compare the cells of 100,000 pages with the image processors of transformers
+	$(BIN)/python -m tests.check_pages --sizes $(PAGES)
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(BIN)/python -m tests.benchmarks

@@ -100,7 +100,7 @@ def compile_source(
     if f"{package}/__init__.py" in files:
         files[f"{package}/{MANIFEST_FILE}"] = write_manifest(
             files, name=definition.name, title=traced.title, package=package, stages=definition.stage_names,
-            workload=traced.default_workload,
+            workload=traced.default_workload, page_rule=compilation.page_rule,
         )  # fmt: skip
     begin("compare the files" if check else "write the files")
     with explain_failure("a generated file", folder):

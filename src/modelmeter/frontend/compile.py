@@ -18,8 +18,9 @@ from modelmeter.frontend.config import ModelConfig, make_config, read_model_conf
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
 from modelmeter.frontend.modules import Depth, build_modules
+from modelmeter.frontend.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.records import TracedModel, describe_sizes
-from modelmeter.frontend.serving import make_serving
+from modelmeter.frontend.serving import list_beside, make_serving
 from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.vision import run_vision
 from modelmeter.graph.dtypes import default_dtype
@@ -32,11 +33,12 @@ POINTS = 3
 
 @frozen(kw_only=True)
 class TracedCompilation:
-    """A compiled model, its traces, and what was checked."""
+    """A compiled model, its traces, what was checked, and how it looks at pages if it does."""
 
     compiled: CompiledModel
     traced: TracedModel
     checked: tuple[Checked, ...]
+    page_rule: PageRule | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return what was checked, as it stands beside the evaluators."""
@@ -91,9 +93,10 @@ def compile_config(
     checked = _check(read, depth, traced, unchecked, points, begin, card)
     traced = evolve(traced, checks=describe_checks(checked))
     compiled = _compile(traced)
+    rule = None if card is None else PAGE_RULES.get(card.name)
     serving = make_serving(tuple(traced.runs), traced.default_workload)
-    register_model(compiled.definition, beside={"SERVING": serving})
-    return TracedCompilation(compiled=compiled.make_all(), traced=traced, checked=tuple(checked))
+    register_model(compiled.definition, beside=list_beside(serving, rule))
+    return TracedCompilation(compiled=compiled.make_all(), traced=traced, checked=tuple(checked), page_rule=rule)
 
 
 def _compile(traced: TracedModel) -> CompiledModel:

@@ -11,10 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import frozen
 from cattrs import ClassValidationError, transform_error
 
-from modelmeter.frontend.serving import make_serving
+from modelmeter.frontend.page_rules import PageRule
+from modelmeter.frontend.serving import list_beside, make_serving
 from modelmeter.model.registry import Registration, list_models, register_lazily
 from modelmeter.support.checked_imports import CheckedFinder, digest_text, install_finder, read_checked
 from modelmeter.support.errors import ModelMeterError
@@ -58,6 +59,8 @@ class Manifest:
         The names of its stages.
     workload
         Its default sizes.
+    page_rule
+        How it looks at pages, if it does.
     digests
         By name of a file in the package, SHA-256 in hexadecimal digits.
     """
@@ -69,7 +72,8 @@ class Manifest:
     package: str
     stages: tuple[str, ...]
     workload: Mapping[str, int]
-    digests: Mapping[str, str] = field()
+    page_rule: PageRule | None
+    digests: Mapping[str, str]
 
     def check(self) -> None:
         """Raise a ValueError unless all names can be what they are for."""
@@ -83,13 +87,14 @@ class Manifest:
 
 def write_manifest(
     files: Mapping[str, str], *, name: str, title: str, package: str, stages: tuple[str, ...],
-    workload: Mapping[str, int],
+    workload: Mapping[str, int], page_rule: PageRule | None = None,
 ) -> str:  # fmt: skip
     """Return the manifest of the files of a compiled model, by path from the folder that its package is in."""
     inside = {path.removeprefix(f"{package}/"): text for path, text in files.items() if path.startswith(f"{package}/")}
     manifest = Manifest(
         format_version=FORMAT, modelmeter=version("modelmeter"), name=name, title=title, package=package,
-        stages=stages, workload=workload, digests={file: digest_text(inside[file]) for file in sorted(inside)},
+        stages=stages, workload=workload, page_rule=page_rule,
+        digests={file: digest_text(inside[file]) for file in sorted(inside)},
     )  # fmt: skip
     return json.dumps(make_converter().unstructure(manifest), indent=1) + "\n"
 
@@ -131,7 +136,7 @@ def open_folder(folder: str | os.PathLike[str]) -> str:
     def load() -> Model:
         return _load_model(place, manifest)
 
-    beside = {"SERVING": make_serving(manifest.stages, manifest.workload)}
+    beside = list_beside(make_serving(manifest.stages, manifest.workload), manifest.page_rule)
     register_lazily(manifest.name, Registration(package=manifest.package, load=load, beside=beside))
     return manifest.name
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Any, Final
 
+from modelmeter.frontend.page_rules import PageRule, make_page_views
 from modelmeter.model.serving import Serving, ServingMode
 
 VISION, PREFILL, DECODE = "vision", "prefill", "decode"
@@ -44,3 +45,8 @@ def make_serving(stages: Collection[str], workload: Mapping[str, int]) -> Servin
         batch_size="batch_size",
         output_tokens=workload["max_new_tokens"],
     )
+
+
+def list_beside(serving: Serving, rule: PageRule | None) -> dict[str, Any]:
+    """Return what modules beside that of a model have, by name: how it is served, and how it looks at pages."""
+    return {"SERVING": serving, **({} if rule is None else {"PAGE_VIEWS": make_page_views(rule)})}

@@ -1,0 +1,62 @@
+"""Cells of pages, against the processors of transformers; `make check-pages` draws a hundred thousand sizes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.check_pages import check_rule, draw_sizes, find_oracle
+
+from modelmeter.frontend.page_rules import PAGE_RULES, make_page_views
+from modelmeter.support.errors import WorkloadError
+
+SIZES = 3000
+
+
+@pytest.mark.parametrize("name", PAGE_RULES)
+def test_cells_are_those_of_the_processor_at_random_sizes(name: str) -> None:
+    pytest.importorskip("transformers")
+    assert check_rule(name, SIZES) == SIZES
+
+
+def test_the_check_finds_a_rule_that_is_wrong_by_one_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers")
+    rule = PAGE_RULES["qwen2.5-vl-3b"]
+    oracle: Callable[[int, int], Any] = find_oracle("qwen2.5-vl-3b", rule)
+    monkeypatch.setattr("tests.check_pages.find_oracle", lambda name, rule: lambda w, h: (oracle(w, h)[0] + 1, 1))
+    with pytest.raises(AssertionError, match=r"qwen2\.5-vl-3b at"):
+        check_rule("qwen2.5-vl-3b", 3)
+
+
+def test_sizes_are_drawn_on_the_edges_of_cells_too() -> None:
+    drawn = list(draw_sizes("any", 28, 1000))
+    assert len(set(drawn)) > 900
+    assert any(width % 28 == 14 for width, _ in drawn), "a half, which Python rounds to the even side"
+    assert all(max(page) <= 200 * min(page) for page in drawn)
+
+
+def test_an_a4_page_by_hand() -> None:
+    """1654 / 28 = 59.07 and 2339 / 28 = 83.5..., 84 rows: 59 x 84 cells have fewer pixels than the most."""
+    assert PAGE_RULES["qwen2.5-vl-3b"].count_cells(1654, 2339) == (59, 84)
+    # 59 * 84 * 28 * 28 = 3,885,504 are more than 1536 * 1536 = 2,359,296: sqrt(1654 * 2339 / 2359296) = 1.2805..., and
+    # 1654 / 1.2805 / 28 = 46.13, 2339 / 1.2805 / 28 = 65.24.
+    assert PAGE_RULES["paddleocr-vl"].count_cells(1654, 2339) == (46, 65)
+
+
+def test_a_page_of_one_row_of_pixels_is_enlarged_or_refused() -> None:
+    with pytest.raises(WorkloadError, match="too long for its width; expected sides of which one is at most 200 times"):
+        PAGE_RULES["qwen2.5-vl-3b"].count_cells(1, random.Random(7).randint(201, 10**6))
+    # 28 rows and 5 * 28 columns of pixels are fewer than 147,456, so that both sides grow alike.
+    rows = PAGE_RULES["paddleocr-vl"].count_cells(5, 1)[1]
+    assert rows == -(-28 * (147456 / (28 * 140)) ** 0.5 // 28)
+
+
+def test_views_are_sizes_of_the_evaluators() -> None:
+    views = make_page_views(PAGE_RULES["qwen3-vl-4b"])
+    assert views.cut(1240, 1754, {}, None) == {"grid_height": round(1754 / 32), "grid_width": round(1240 / 32)}
+    with pytest.raises(WorkloadError, match="--no-crop"):
+        views.keep_whole({}, None)
+    with pytest.raises(WorkloadError, match="one program for all pages"):
+        views.cut(1240, 1754, {}, "serving")

@@ -58,11 +58,11 @@ WITH_TORCH = (
         for name in (
             "assemble",
             "cache",
-            "cards",
             "compile",
             "config",
             "evidence",
             "experts",
+            "grids",
             "kinds",
             "modules",
             "real_integers",

@@ -72,7 +72,7 @@ def list_registered(
         from modelmeter.frontend.cards import CARDS
 
         for card in CARDS.values():
-            typer.echo(f"{card.name}: {card.title}, {card.class_name}; vision, prefill, decode")
+            typer.echo("\n".join(card.describe()))
         return
     for name in list_models():
         typer.echo(name)

@@ -88,4 +88,9 @@ def test_the_cards_are_listed_with_their_stages() -> None:
 
     printed = CliRunner().invoke(app, ["models", "--cards"])
     assert printed.exit_code == 0
-    assert "qwen2.5-vl-3b: Qwen2.5-VL-3B, Qwen2_5_VLForConditionalGeneration; vision, prefill, decode" in printed.output
+    lines = printed.output.splitlines()
+    assert (
+        "qwen2.5-vl-3b: Qwen2.5-VL-3B, qwen2_5_vl, Qwen2_5_VLForConditionalGeneration; vision, prefill, decode" in lines
+    )
+    assert "llama-3.1-8b: Llama-3.1-8B, llama; prefill, decode" in lines
+    assert "  without the layer that predicts a second token, which transformers does not run" in lines

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import sympy
 
-from modelmeter.frontend.cards import CARDS, GRID_HEIGHT, GRID_WIDTH, count_in_window
+from modelmeter.core.functions import Differs, Equals
+from modelmeter.frontend.cards import CARDS
+from modelmeter.frontend.grids import GRID_HEIGHT, GRID_WIDTH, NUM_IMAGES, count_in_window, for_images
 from modelmeter.frontend.interpolation import Interpolation
 from modelmeter.model.registry import forget_model
 from modelmeter.support.errors import CountError
@@ -73,3 +75,18 @@ def test_interpolation_finds_the_formula_and_refuses_what_is_none() -> None:
 def test_cards_have_names_of_their_own() -> None:
     assert all(card.name == name for name, card in CARDS.items())
     assert "qwen2.5-vl-3b" in CARDS
+
+
+def test_what_is_alive_beside_a_second_image_is_no_line_through_one_and_two() -> None:
+    several = for_images(sympy.S.One)
+    points = [{"num_images": images} for images in (1, 2, 3, 5, 8)]
+    # Counted of an operator in the loop over images of 4 x 11 cells: 399 more for each image, but 56 less of one.
+    fitted = Interpolation(several, points).fit([591, 1046, 1445, 2243, 3440], "x")
+    assert (
+        sympy.expand(fitted - (248 + 399 * NUM_IMAGES - 56 * Equals(NUM_IMAGES, 1)))
+        .xreplace({Equals(NUM_IMAGES, 1): 1 - Differs(NUM_IMAGES, 1)})
+        .expand()
+        == 0
+    )
+    with pytest.raises(CountError, match="no sum of the terms of its card"):
+        Interpolation((sympy.S.One, NUM_IMAGES), points).fit([591, 1046, 1445, 2243, 3440], "x")

@@ -15,18 +15,18 @@ from transformers import PreTrainedConfig
 
 from modelmeter.core.functions import differs, equals
 from modelmeter.frontend.cache import CachedShape, make_cache, read_shapes
-from modelmeter.frontend.cards import NUM_IMAGES, Card
+from modelmeter.frontend.card import DEFAULT_CLASS, Card, Tower
 from modelmeter.frontend.definition import (
     DECODE,
     PREFILL,
     TEXT_DIMENSIONS,
     TEXT_STAGES,
     VISION,
-    VISION_STAGE,
     default_text_workload,
     default_vision_workload,
     limit_context,
     make_vision_dimensions,
+    make_vision_stage,
 )
 from modelmeter.frontend.experts import ExpertCosts, describe_experts, learn_experts
 from modelmeter.frontend.modules import Depth, add_tower, build_modules, choose_depth
@@ -39,8 +39,6 @@ from modelmeter.graph.dtypes import default_dtype
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, join_path, name_group
 from modelmeter.graph.trace import trace_modules
 from modelmeter.support.errors import CountError
-
-VISION_GRAPH_SIZES = {"num_images": 2, "grid_height": 5, "grid_width": 7, "prompt_tokens": 1}
 
 GRAPH_SIZES = {"batch_size": 3, "seq_len": 5, "decode_steps": 1, "max_new_tokens": 2}
 """What the module graph is traced at."""
@@ -59,15 +57,16 @@ def trace_model(
         If its modules cannot be built or traced.
     """
     begin("build the modules")
-    class_name = card.class_name if card is not None else ""
+    class_name = card.class_name if card is not None else DEFAULT_CLASS
+    tower = None if card is None else card.tower
     model = build_modules(config, class_name=class_name)
     depth = choose_depth(config, model, class_name=class_name)
     runs: dict[str, TracedRun] = {}
-    if card is not None:
-        depth = add_tower(depth, config, card)
+    if tower is not None:
+        depth = add_tower(depth, config, model, tower)
         with default_dtype(DTYPE), name_line("a run of the vision stage"):
-            forward = trace_vision(_build_shallow(depth), card, begin)
-        runs[VISION] = TracedRun(stage=VISION_STAGE, forwards=(forward,))
+            forward = trace_vision(_build_shallow(depth), tower, title, begin)
+        runs[VISION] = TracedRun(stage=make_vision_stage(tower), forwards=(forward,))
     shapes, learned = learn_stages(_build_shallow(depth))
     longest = find_window(config)
     for name, stage in list_stages(shapes).items():
@@ -75,7 +74,8 @@ def trace_model(
         forwards = _trace_parts(depth, stage, assume_window(name, longest))
         runs[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
     begin("read the module graph")
-    graph = trace_graph(model, depth, card)
+    graph = trace_graph(model, depth, tower)
+    image_tokens = None if card is None or tower is None else tower.sizes[0].symbol * card.image_tokens
     traced = TracedModel(
         title=title,
         model_type=config.model_type,
@@ -83,9 +83,11 @@ def trace_model(
         graph=graph,
         traced_paths={node.path: tuple(_list_members(graph, node, depth)) for node in graph.walk()},
         runs=runs,
-        dimensions=limit_context(TEXT_DIMENSIONS if card is None else make_vision_dimensions(card.least), longest),
-        default_workload=default_text_workload(longest) if card is None else default_vision_workload(card.image_tokens),
-        image_tokens=None if card is None else NUM_IMAGES * card.image_tokens,
+        dimensions=limit_context(TEXT_DIMENSIONS if tower is None else make_vision_dimensions(tower), longest),
+        default_workload=default_text_workload(longest)
+        if tower is None or image_tokens is None
+        else default_vision_workload(tower, image_tokens, longest),
+        image_tokens=image_tokens,
         checks="",
         longest_context=longest,
         conventions={**describe_experts(learned), **describe_window(longest)},
@@ -179,24 +181,30 @@ def _build_shallow(depth: Depth) -> nn.Module:
     return build_modules(depth.config, class_name=depth.class_name)
 
 
-def trace_graph(model: nn.Module, depth: Depth, card: Card | None = None) -> ModuleGraph:
+def trace_graph(model: nn.Module, depth: Depth, tower: Tower | None = None) -> ModuleGraph:
     """Return the graph of all modules; a parameter that two modules share is the first one's.
 
     TorchInfo sees the layers that are traced; the others are siblings of their kind.
     """
     shallow = _build_shallow(depth)
-    workload = GRAPH_SIZES if card is None else {**GRAPH_SIZES, **VISION_GRAPH_SIZES}
+    workload = GRAPH_SIZES if tower is None else {**GRAPH_SIZES, **_choose_graph_sizes(tower)}
     sizes = {**workload, "cached": GRAPH_SIZES["seq_len"]}
     runs: dict[str, Callable[[], object]] = {}
-    if card is not None:
+    if tower is not None:
         with default_dtype(DTYPE):
-            runs[VISION] = run_vision(shallow, card, sizes)
+            runs[VISION] = run_vision(shallow, tower, sizes)
     runs |= {name: stage.prepare(shallow, sizes).run for name, stage in list_stages(learn_cache(shallow)).items()}
     unlike: dict[str, Hashable] = {
         f"{stack.layers}.{index}": kind for stack in depth.stacks for index, kind in enumerate(stack.traced)
     }
     graph = trace_modules(shallow, runs, unlike=unlike)
     return _count_shared_once(_deepen(graph, depth, workload), model)
+
+
+def _choose_graph_sizes(tower: Tower) -> dict[str, int]:
+    """Return small sizes of images that are not alike."""
+    images = {size.name: min(size.most, size.least + 1 + place) for place, size in enumerate(tower.sizes)}
+    return {**images, "prompt_tokens": 1}
 
 
 def _deepen(graph: ModuleGraph, depth: Depth, workload: Mapping[str, int]) -> ModuleGraph:

@@ -13,7 +13,8 @@ from torch import nn
 from modelmeter.analysis.peak import Peak
 from modelmeter.compiled_model import CompiledModel
 from modelmeter.frontend.assemble import Begin, learn_cache, list_stages, trace_model
-from modelmeter.frontend.cards import Card, find_card
+from modelmeter.frontend.card import DEFAULT_CLASS, Card
+from modelmeter.frontend.cards import find_card
 from modelmeter.frontend.config import ModelConfig, make_config, read_model_config
 from modelmeter.frontend.definition import VISION, define_model
 from modelmeter.frontend.evidence import Checked, check_stage, choose_points, describe_checks
@@ -118,7 +119,10 @@ def _check(
     """Count models of the traced depth at all points, the whole model at one, and one that computes in float32."""
     if not points:
         return []
-    chosen = choose_points(read.name, points, sees=card is not None, longest=traced.longest_context)
+    chosen = choose_points(
+        read.name, points, images=() if card is None or card.tower is None else card.tower.sizes,
+        longest=traced.longest_context,
+    )  # fmt: skip
     return [
         *_check_points(depth.config, DTYPE, traced, compiled, chosen, begin, card, is_shallow=True),
         *_check_points(depth.config, torch.float32, traced, compiled, chosen[-1:], begin, card, is_shallow=True),
@@ -137,13 +141,14 @@ def _check_points(
     *,
     is_shallow: bool,
 ) -> list[Checked]:
-    model = build_modules(config, dtype=dtype, class_name=card.class_name if card else "")
+    model = build_modules(config, dtype=dtype, class_name=card.class_name if card else DEFAULT_CLASS)
+    tower = card.tower if card else None
     stages, layers = list_stages(learn_cache(model)), config.get_text_config().num_hidden_layers
 
     def make(module: nn.Module, stage: str, sizes: Mapping[str, int]) -> Forward:
-        if card is not None and stage == VISION:
+        if tower is not None and stage == VISION:
             with default_dtype(dtype):
-                return Forward(model=module, run=run_vision(module, card, sizes))
+                return Forward(model=module, run=run_vision(module, tower, sizes))
         return stages[stage].prepare(module, {**sizes, "cached": sizes["seq_len"] + sizes["decode_steps"] - 1})
 
     peaks: Mapping[str, Peak] = compiled.peaks

@@ -14,7 +14,8 @@ from modelmeter.core.cost import Elements
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.size_rules import Rule
-from modelmeter.core.symbols import Dimensions, define_sizes
+from modelmeter.core.symbols import Dimension, Dimensions, define_sizes
+from modelmeter.frontend.card import Tower
 from modelmeter.frontend.records import TracedModel
 from modelmeter.frontend.tree import LayerTrees
 from modelmeter.graph.module_graph import ModuleGraph
@@ -57,12 +58,12 @@ TEXT_STAGES = {
 }
 """The stages of a text decoder."""
 
-VISION_STAGE = Stage(
-    name=VISION,
-    words="the vision tower and its merger, over all images",
-    meaning="The vision tower and its merger, over ``num_images`` images of ``grid_height`` x ``grid_width`` cells.",
-)
-"""The stage before the prefill of a model that sees."""
+
+def make_vision_stage(tower: Tower) -> Stage:
+    """Return the stage before the prefill of a model that sees."""
+    sizes = ", ".join(f"``{size.name}``" for size in tower.sizes)
+    meaning = f"{tower.words[:1].upper()}{tower.words[1:]}: {sizes}."
+    return Stage(name=VISION, words=tower.words, meaning=meaning)
 
 
 def limit_context(dimensions: Dimensions, longest: int | None) -> Dimensions:
@@ -85,33 +86,32 @@ def limit_context(dimensions: Dimensions, longest: int | None) -> Dimensions:
     )
 
 
-def make_vision_dimensions(least: int) -> Dimensions:
-    """Return the sizes of a model that sees; ``least`` is the shortest side of an image in cells."""
+def make_vision_dimensions(tower: Tower) -> Dimensions:
+    """Return the sizes of a model that sees: those of its images before those of its text."""
+    first, *others = tower.sizes
+    workload: dict[str, Dimension] = {}
+    for size in tower.sizes:
+        workload |= size.make_dimensions()
     return Dimensions(
         workload={
-            **define_sizes(
-                "workload",
-                ("num_images", "images", "images in all prompts together"),
-                ("grid_height", "cells", "rows of cells of each image; a cell is a token", least),
-                ("grid_width", "cells", "cells of each row", least),
-                ("prompt_tokens", "tokens", "tokens of the prompt beside those of its images"),
-            ),
+            **workload,
+            **define_sizes("workload", ("prompt_tokens", "tokens", "tokens of the prompt beside those of its images")),
             **TEXT_DIMENSIONS.workload,
         },
         local=TEXT_DIMENSIONS.local,
         latex={
-            "num_images": "n", "batch_size": "B", "decode_steps": "T", "decode_step": "t",
-            "max_new_tokens": r"T_{\mathrm{new}}", "prompt_tokens": "P", "seq_len": "S", "grid_height": "h",
-            "grid_width": "w",
+            first.name: first.latex, "batch_size": "B", "decode_steps": "T", "decode_step": "t",
+            "max_new_tokens": r"T_{\mathrm{new}}", "prompt_tokens": "P", "seq_len": "S",
+            **{size.name: size.latex for size in others},
         },
     )  # fmt: skip
 
 
-def default_vision_workload(image_tokens: sympy.Expr) -> dict[str, int]:
-    """Return the default sizes of a model that sees: one image of 59 x 84 cells in a prompt of few words."""
-    grid = {"num_images": 1, "grid_height": 59, "grid_width": 42}
-    tokens = evaluate(image_tokens, grid)
-    return {**grid, "prompt_tokens": 10, **default_text_workload(), "seq_len": int(tokens) + 10}
+def default_vision_workload(tower: Tower, image_tokens: sympy.Expr, longest: int | None = None) -> dict[str, int]:
+    """Return the default sizes of a model that sees: the images of its card in a prompt of few words."""
+    images = {size.name: size.default for size in tower.sizes}
+    tokens = evaluate(image_tokens, images)
+    return {**images, "prompt_tokens": 10, **default_text_workload(longest), "seq_len": int(tokens) + 10}
 
 
 DEFAULT_PROMPT = 1024

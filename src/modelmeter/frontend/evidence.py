@@ -19,6 +19,7 @@ from modelmeter.core.cost import Operator, Precision, Work
 from modelmeter.core.evaluate import evaluate
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import METRICS, PEAK
+from modelmeter.frontend.card import ImageSize
 from modelmeter.frontend.recording import record_forward
 from modelmeter.frontend.records import TracedForward, describe_sizes
 from modelmeter.frontend.tracing import read_recording
@@ -67,10 +68,12 @@ class Checked:
     seconds: float
 
 
-def choose_points(seed: str, count: int, *, sees: bool = False, longest: int | None = None) -> list[dict[str, int]]:
+def choose_points(
+    seed: str, count: int, *, images: Sequence[ImageSize] = (), longest: int | None = None
+) -> list[dict[str, int]]:
     """Return sizes to count at: a batch of one, the shortest prompt, and then such as chance has it.
 
-    ``sees`` says that there are images, too, and ``longest`` how many positions there may be.
+    ``images`` are the sizes of images, if there are any, and ``longest`` says how many positions there may be.
     """
     chance = random.Random(seed)
     points = [
@@ -88,12 +91,10 @@ def choose_points(seed: str, count: int, *, sees: bool = False, longest: int | N
         for point in points:
             point["seq_len"] = min(point["seq_len"], max(2, longest // 2))
             point["decode_steps"] = min(point["decode_steps"], longest - point["seq_len"])
-    if sees:
+    if images:
         for point in points:
-            point |= {
-                "num_images": chance.randint(1, 3), "grid_height": chance.randint(5, 12),
-                "grid_width": chance.randint(5, 12), "prompt_tokens": 1,
-            }  # fmt: skip
+            point |= {size.name: chance.randint(size.least, size.most) for size in images}
+            point["prompt_tokens"] = 1
     return points[:count]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 import sympy
 from sympy import QQ
@@ -62,6 +63,12 @@ class Interpolation:
         return int(total) if total.is_Integer else sympy.expand(total)
 
 
+def count_independent(terms: Sequence[sympy.Expr], points: Sequence[Mapping[str, int]]) -> int:
+    """Return how many of ``terms`` the points tell apart."""
+    rows = [[_evaluate(term, point) for term in terms] for point in points]
+    return len(_choose_rows(rows)[1])
+
+
 def _evaluate(term: sympy.Expr, point: Mapping[str, int]) -> Fraction:
     value = term.xreplace({symbol: sympy.Integer(point[symbol.name]) for symbol in term.free_symbols})
     return Fraction(int(value.p), int(value.q))
@@ -70,8 +77,7 @@ def _evaluate(term: sympy.Expr, point: Mapping[str, int]) -> Fraction:
 def _invert(rows: Sequence[Sequence[Fraction]]) -> tuple[list[int], list[list[Fraction]]]:
     """Return rows that are independent, as many as there are columns, and the inverse of their matrix."""
     width = len(rows[0])
-    numbers = [[QQ(value.numerator, value.denominator) for value in row] for row in rows]
-    _, chosen = DomainMatrix(numbers, (len(rows), width), QQ).transpose().rref()
+    numbers, chosen = _choose_rows(rows)
     if len(chosen) < width:
         raise CountError(
             "the points do not tell the terms of a card apart", expected=f"{width} terms", found=len(chosen)
@@ -80,3 +86,10 @@ def _invert(rows: Sequence[Sequence[Fraction]]) -> tuple[list[int], list[list[Fr
     return list(chosen), [
         [Fraction(int(value.numerator), int(value.denominator)) for value in row] for row in inverse.to_list()
     ]
+
+
+def _choose_rows(rows: Sequence[Sequence[Fraction]]) -> tuple[list[list[Any]], tuple[int, ...]]:
+    """Return the rows as rational numbers of sympy, and which of them are independent."""
+    numbers = [[QQ(value.numerator, value.denominator) for value in row] for row in rows]
+    chosen: tuple[int, ...] = DomainMatrix(numbers, (len(rows), len(rows[0])), QQ).transpose().rref()[1]
+    return numbers, chosen

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import torch
 import transformers
@@ -10,7 +11,7 @@ from attrs import evolve, frozen
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
-from modelmeter.frontend.cards import Card
+from modelmeter.frontend.card import Blocks, Tower
 from modelmeter.frontend.experts import STAND_IN
 from modelmeter.frontend.kinds import describe_kind
 from modelmeter.graph.dtypes import default_dtype
@@ -138,14 +139,51 @@ def choose_depth(config: PreTrainedConfig, model: nn.Module, *, class_name: str 
     return Depth(config=shallow, stacks=(stack,), class_name=class_name)
 
 
-def add_tower(depth: Depth, config: PreTrainedConfig, card: Card) -> Depth:
-    """Return the depth of a model with a tower of few blocks, as its card says."""
+def add_tower(depth: Depth, config: PreTrainedConfig, model: nn.Module, tower: Tower) -> Depth:
+    """Return the depth of a model with a tower of few blocks, as its card says.
+
+    Raises
+    ------
+    ArchitectureError
+        If few blocks are not of the kinds of all.
+    """
     fields = depth.config.to_dict()
-    for section, keys in card.shallow.items():
-        fields[section].update(keys)
+    _update(fields, tower.shallow)
     shallow = type(depth.config).from_dict(fields)
-    kinds, traced = (card.list_kinds(each.vision_config) for each in (config, shallow))
-    return evolve(depth, config=shallow, stacks=(*depth.stacks, Stack(layers=card.blocks, kinds=kinds, traced=traced)))
+    built = build_modules(shallow, class_name=depth.class_name)
+    stacks = tuple(_find_stack(blocks, (config, model), (shallow, built)) for blocks in tower.blocks)
+    return evolve(depth, config=shallow, stacks=(*depth.stacks, *stacks))
+
+
+def _update(fields: dict[str, Any], keys: Mapping[str, Any]) -> None:
+    for key, value in keys.items():
+        if isinstance(value, Mapping):
+            _update(fields[key], value)
+        else:
+            fields[key] = value
+
+
+def _find_stack(
+    blocks: Blocks, whole: tuple[PreTrainedConfig, nn.Module], few: tuple[PreTrainedConfig, nn.Module]
+) -> Stack:
+    numbers: dict[Hashable, int] = {}
+    kinds, traced = (
+        tuple(
+            numbers.setdefault((kind, describe_kind(block)), len(numbers))
+            for kind, block in zip(
+                blocks.list_kinds(config) if blocks.list_kinds is not None else [0] * len(lists), lists, strict=True
+            )
+        )
+        for config, lists in (
+            (config, list(model.get_submodule(blocks.path).children())) for config, model in (whole, few)
+        )
+    )
+    if set(kinds) != set(traced):
+        raise ArchitectureError(
+            "a tower of few blocks has other kinds of them", place=blocks.path, expected=sorted(set(kinds)),
+            found=sorted(set(traced)),
+        )  # fmt: skip
+    return Stack(layers=blocks.path, kinds=kinds, traced=traced)
 
 
 def cut_config(config: PreTrainedConfig, depth: int) -> PreTrainedConfig:

@@ -16,9 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from modelmeter.core.cost import Elements, Operator
 from modelmeter.core.functions import Size
+from modelmeter.frontend.refusals import find_lines
 from modelmeter.support.errors import CountError
 from modelmeter.verify.dispatch import Dispatched, storage_key, tensors_in
 from modelmeter.verify.operators import Cache, CountedOperator, OperatorRecorder
+
+Lines = tuple[tuple[str, int], ...]
+"""Files and lines of code, the innermost first."""
 
 
 @define(eq=False)
@@ -68,6 +72,8 @@ class Recording:
         By place of an operator that copies one tensor, the lives of what it reads and of what it writes.
     insertions
         What was noted, with a mere name among the operators in its place.
+    lines
+        Of each operator, the lines of transformers that called it.
     """
 
     operators: tuple[CountedOperator, ...]
@@ -76,6 +82,7 @@ class Recording:
     output_shapes: dict[str, list[tuple[Any, ...]]]
     copies: dict[int, tuple[Life | None, Life | None]]
     insertions: tuple[Insertion, ...]
+    lines: tuple[Lines, ...]
 
 
 class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # torch leaves dispatch modes untyped
@@ -84,6 +91,7 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
     def __init__(self, model: nn.Module, cache: Cache, flops: FlopCounterMode, given: Iterable[Tensor] = ()) -> None:
         super().__init__(model, cache, flops)
         self.insertions: list[Insertion] = []
+        self.lines: list[Lines] = []
         self.lives: list[Life] = []
         self.copies: dict[int, tuple[Life | None, Life | None]] = {}
         self._live_cache = cache
@@ -112,11 +120,13 @@ class ForwardRecorder(OperatorRecorder):  # type: ignore[no-untyped-call]  # tor
         self.reserve([*operator.inputs, *operator.outputs])
         if operator.name == "_to_copy":
             self.copies[len(self.operators)] = self._find_life(operator.inputs[0]), self._find_life(operator.outputs[0])
+        self.lines.append(find_lines())
         super().note(operator)
 
     def insert(self, noted: Noted, tokens: Any) -> None:
         """Take note of what runs here in the place of a module."""
         self.insertions.append(Insertion(place=len(self.operators), path=self.modules.path, noted=noted, tokens=tokens))
+        self.lines.append(find_lines())
         self.operators.append(CountedOperator(path=self.modules.path, name="noted"))
 
     def _find_life(self, tensor: Tensor) -> Life | None:
@@ -175,6 +185,7 @@ def record_forward(
         output_shapes=shapes,
         copies=recorder.copies,
         insertions=tuple(recorder.insertions),
+        lines=tuple(recorder.lines),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,17 @@ from contextlib import contextmanager
 from modelmeter.support.errors import CountError, ModelMeterError
 
 _PLACE = "site-packages/transformers/"
+
+
+def find_lines() -> tuple[tuple[str, int], ...]:
+    """Return the files and lines of transformers that are being run, the innermost first."""
+    lines = []
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if _PLACE in frame.f_code.co_filename:
+            lines.append((frame.f_code.co_filename, frame.f_lineno))
+    return tuple(lines)
 
 
 @contextmanager

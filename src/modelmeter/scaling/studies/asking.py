@@ -185,6 +185,8 @@ def ask_limit(id_: str, of: Worded, over: str, *, bounds: Bounds | None = None) 
         about = "" if found.value.denominator == 1 else f" (about {words.write_rounded(found.value)})"
         text = f"{of.words} tends to {exact}{about} as {over} grows{side}"
     question = ask((of.quantity,), over, bounds=bounds)
+    if found.value is not None and not question.formulas[0].free_symbols:
+        text = f"{of.words} does not depend on {over}: it is {words.write_number(found.value)}"
     bound, formula = sympy.sympify(found.formula), question.formulas[0]
     everywhere = (Interval(question.range.first, question.range.last),)
     is_above = found.side == "above"

@@ -22,7 +22,9 @@ from modelmeter.compiled_model import CompiledModel
 from modelmeter.compiler import emit_files
 from modelmeter.publishing.counting_rules import list_conventions
 from modelmeter.publishing.data.id_registry import IdRegistry, PublishedId
-from modelmeter.publishing.pages import build_pages
+from modelmeter.publishing.derivation.derivation import DerivationMaker
+from modelmeter.publishing.page_input import PageInput
+from modelmeter.publishing.pages import build_pages_of
 from modelmeter.publishing.site.builder import SiteInput, build_site
 from modelmeter.publishing.site.former_ids import list_ids
 from modelmeter.publishing.site.links import check_links
@@ -43,12 +45,13 @@ def entry(site: Mapping[str, bytes], path: str, metric: str) -> str:
 
 
 def make_input(model: CompiledModel) -> SiteInput:
+    source = PageInput(
+        definition=model.definition, model=model.model, totals=model.totals, peaks=model.peaks,
+        catalogue=model.catalogue, defaults=model.defaults,
+    )  # fmt: skip
     return SiteInput(
-        model=model.definition, title=model.name, version="0",
-        pages=build_pages(
-            definition=model.definition, model=model.model, totals=model.totals, peaks=model.peaks,
-            catalogue=model.catalogue, defaults=model.defaults,
-        ),
+        model=model.definition, title=model.name, version="0", pages=build_pages_of(source),
+        derivations=DerivationMaker(source=source),
         ids={(each.id.subject, each.id.metric): each.id for each in model.published_formulas()},
         conventions=tuple(list_conventions(model.definition, routes_experts=True)), evaluate=lambda *_: -1,
     )  # fmt: skip
@@ -172,18 +175,34 @@ def test_a_number_that_is_not_the_evaluators_fails_the_build(published: Compiled
         build_site(make_input(published))
 
 
+def know_values(source: SiteInput) -> SiteInput:
+    """Return what a site is made of, with an evaluator that says what the pages say."""
+    found = {
+        (page.name, block.metric): block.value
+        for page in (*source.pages.stages, *source.pages.layers)
+        for block in page.section.metrics
+    }
+    found |= {(page.name, "peak_activation_bytes"): page.peak.value for page in source.pages.stages if page.peak}
+    return evolve(source, evaluate=lambda name, metric: found[name, metric])
+
+
 def test_a_symbol_without_a_definition_fails_the_build(published: CompiledModel) -> None:
-    source = make_input(published)
-    sizes = {page.name: {block.metric: block.value for block in page.section.metrics} for page in source.pages.stages}
-    sizes |= {page.name: {block.metric: block.value for block in page.section.metrics} for page in source.pages.layers}
-    peaks = {page.name: page.peak.value for page in source.pages.stages if page.peak}
+    source = know_values(make_input(published))
     missing = tuple((title, tuple(row for row in rows if row.name != "seq_len")) for title, rows in source.pages.sizes)
-    source = evolve(
-        source, pages=evolve(source.pages, sizes=missing),
-        evaluate=lambda name, metric: peaks[name] if metric.startswith("peak") else sizes[name][metric],
-    )  # fmt: skip
     with pytest.raises(FormulaError, match=r"no definition in the site; found seq_len"):
-        build_site(source)
+        build_site(evolve(source, pages=evolve(source.pages, sizes=missing)))
+
+
+def test_a_wrong_coefficient_in_a_layer_fails_the_build(published: CompiledModel) -> None:
+    """Of a linear layer, whose matrix product has 2 FLOPs for each of tokens, inputs and outputs."""
+    entry = next(each for each in published.catalogue if each.name == "linear")
+    flops = entry.cost.tensor_core_flops
+    wrong = evolve(entry, cost=evolve(entry.cost, tensor_core_flops=flops / 2 * 3))
+    catalogue = tuple(wrong if each is entry else each for each in published.catalogue)
+    source = know_values(make_input(published))
+    derivations = DerivationMaker(source=evolve(source.derivations.source, catalogue=catalogue))
+    with pytest.raises(FormulaError, match=r"the steps of a derivation do not add up to the formula"):
+        build_site(evolve(source, derivations=derivations))
 
 
 @pytest.mark.parametrize(

@@ -94,19 +94,22 @@ def build_files(
     from modelmeter.compiler import find_evidence
     from modelmeter.publishing.counting_rules import list_conventions
     from modelmeter.publishing.data.id_registry import IdRegistry
-    from modelmeter.publishing.pages import build_pages
+    from modelmeter.publishing.derivation.derivation import DerivationMaker
+    from modelmeter.publishing.page_input import PageInput
+    from modelmeter.publishing.pages import build_pages_of
     from modelmeter.publishing.site.builder import SiteInput, build_site
 
     chosen = evidence or (EVIDENCE if EVIDENCE.is_file() else None)
     checks = find_evidence(compiled, None if chosen is None else Evidence.read(chosen))
     definition = compiled.definition
+    source = PageInput(
+        definition=definition, model=compiled.model, totals=compiled.totals, peaks=compiled.peaks,
+        catalogue=compiled.catalogue, defaults=compiled.defaults,
+    )  # fmt: skip
     return build_site(
         SiteInput(
             model=definition, title=compiled.name, version=version("modelmeter"),
-            pages=build_pages(
-                definition=definition, model=compiled.model, totals=compiled.totals, peaks=compiled.peaks,
-                catalogue=compiled.catalogue, defaults=compiled.defaults, evidence=checks,
-            ),
+            pages=build_pages_of(source, checks), derivations=DerivationMaker(source=source),
             ids={(each.id.subject, each.id.metric): each.id for each in compiled.published_formulas()},
             conventions=tuple(list_conventions(definition, routes_experts=compiled.model.routes_experts)),
             evaluate=_make_evaluator(compiled, model), studies={} if studies is None else _read_studies(studies),

@@ -158,6 +158,11 @@ def typeset(formula: Formula, reader: FormulaReader) -> tuple[Display, ...]:
     return tuple(blocks)
 
 
+def display_shown(metric: Shown, shown: sympy.Expr, reader: FormulaReader) -> Display:
+    """Return an arranged formula without a name, as one of several parts; bits as the bytes that they are."""
+    return tuple(map(Line, _lines(metric, shown, reader)))
+
+
 def _join(name: Word, formula: Formula, reader: FormulaReader) -> Display:
     if len(formula.parts) == 1:
         return equate(name, _part_lines(formula.metric, formula.parts[0], reader, WIDTH))

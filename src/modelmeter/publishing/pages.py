@@ -52,8 +52,13 @@ def build_pages(
     source = PageInput(
         definition=definition, model=model, totals=totals, peaks=peaks, catalogue=catalogue, defaults=defaults
     )
-    checks = evidence or {}
-    dimensions = definition.dimensions
+    return build_pages_of(source, evidence)
+
+
+def build_pages_of(source: PageInput, evidence: Mapping[str, Sequence[str]] | None = None) -> Pages:
+    """Return what the pages of a model say; ``evidence`` is that of :func:`render_pages`."""
+    checks, catalogue, defaults = evidence or {}, source.catalogue, source.defaults
+    dimensions = source.dimensions
     groups = {
         "Workload": dimensions.workload, "Storage": dimensions.storage, "Architecture": dimensions.architecture,
     }  # fmt: skip
@@ -63,12 +68,12 @@ def build_pages(
         *((title, [size_row(name, defaults, dimensions) for name in group]) for title, group in groups.items()),
         ("One layer", [size_row(name, {}, dimensions) for name in local]),
     )
-    stages = [build_stage_page(source, stage, checks.get(stage, ())) for stage in totals.by_stage]
+    stages = [build_stage_page(source, stage, checks.get(stage, ())) for stage in source.totals.by_stage]
     return Pages(
         sizes=tuple((title, tuple(rows)) for title, rows in sizes if rows),
         layers=tuple(build_layer_page(source, entry, checks.get(entry.name, ())) for entry in catalogue),
         stages=(*stages, build_request_page(source), *_build_training_pages(source, checks.get(TRAINING_STEP, ()))),
-        tree=tuple(_tree_rows(source, model, 0)),
+        tree=tuple(_tree_rows(source, source.model, 0)),
     )
 
 

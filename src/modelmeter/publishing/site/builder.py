@@ -15,6 +15,7 @@ from modelmeter.backends.presentation.tree import Tree
 from modelmeter.model.definition import Model
 from modelmeter.publishing.counting_rules import Convention
 from modelmeter.publishing.data.id_registry import IdRegistry
+from modelmeter.publishing.derivation.derivation import DerivationMaker
 from modelmeter.publishing.identity import RULES, FormulaId
 from modelmeter.publishing.page_spec import LayerPage, Pages
 from modelmeter.publishing.site.calculator import MOST_BYTES, Calculator
@@ -45,6 +46,8 @@ class SiteInput:
         The counting rules.
     evaluate
         What the generated evaluators say, to be held against every number of an entry.
+    derivations
+        What makes the derivations of all formulas, and proves them.
     studies
         Files of studies by path, pages as Markdown; empty where there are none.
     render_markdown
@@ -62,6 +65,7 @@ class SiteInput:
     ids: Mapping[tuple[str, str], FormulaId]
     conventions: tuple[Convention, ...]
     evaluate: EvaluateEntry
+    derivations: DerivationMaker
     studies: Mapping[str, bytes] = field(factory=dict)
     render_markdown: Callable[[str], str] | None = None
     calculator: Calculator | None = None
@@ -74,12 +78,13 @@ def build_site(source: SiteInput) -> dict[str, bytes]:
     Raises
     ------
     FormulaError
-        If a number on a page is not the evaluator's, parts do not add up, a link leads nowhere, a symbol has no
-        definition, or something cannot be written as MathML.
+        If a number on a page is not the evaluator's, a step of a derivation is not an identity, a link leads nowhere,
+        a symbol has no definition, or something cannot be written as MathML.
     """
     maker = EntryMaker(
-        model=source.model, title=source.title, version=source.version, ids=source.ids, evaluate=source.evaluate
-    )
+        model=source.model, title=source.title, version=source.version, ids=source.ids, evaluate=source.evaluate,
+        derivations=source.derivations,
+    )  # fmt: skip
     stages = {page.name: maker.of_stage(page) for page in source.pages.stages}
     layers = {page.name: maker.of_layer(page) for page in source.pages.layers}
     _check_symbols(source, chain.from_iterable((*stages.values(), *layers.values())))

@@ -8,17 +8,18 @@ from attrs import frozen
 
 from modelmeter.backends.latex.printer import print_block
 from modelmeter.backends.presentation.tree import Display, Named, Sign, Tree, walk
-from modelmeter.core.metrics import FLOWS, METRIC_RECORDS, METRICS, PEAK
+from modelmeter.core.metrics import METRIC_RECORDS, PEAK
 from modelmeter.core.symbols import names_of
 from modelmeter.model.definition import Model
 from modelmeter.publishing.citation import write_bibtex
+from modelmeter.publishing.derivation.derivation import Derivation, DerivationMaker
 from modelmeter.publishing.formula import Formula, is_bytes
 from modelmeter.publishing.identity import FormulaId
 from modelmeter.publishing.page_spec import (
     FormulaSection,
     LayerPage,
+    Link,
     MetricBlock,
-    ModuleRow,
     PartRow,
     SizeRow,
     StagePage,
@@ -29,15 +30,6 @@ from modelmeter.support.errors import FormulaError
 
 EvaluateEntry = Callable[[str, str], int]
 """The value that the generated evaluators have for a metric of a stage or a layer, by their names, at the defaults."""
-
-
-@frozen(kw_only=True)
-class EntryPart:
-    """What adds up to a value, or is its largest part, and where its own formula is, if it has one."""
-
-    title: str
-    link: str
-    value: int
 
 
 @frozen(kw_only=True)
@@ -54,8 +46,10 @@ class Entry:
         At the default sizes.
     meaning
         Of the metric.
-    summands, combination
-        The parts of the value, and how it is made of them: ``sum``, ``parts`` that do not add up, or ``largest``.
+    derivation
+        What adds up to it; a peak has none.
+    reached
+        Of a peak, the layer in which it is reached, and its page.
     copies
         By language.
     """
@@ -67,8 +61,8 @@ class Entry:
     value: int
     unit: str
     meaning: str
-    summands: tuple[EntryPart, ...]
-    combination: str
+    derivation: Derivation | None
+    reached: Link | None
     copies: Mapping[str, str]
 
     @property
@@ -89,6 +83,8 @@ class EntryMaker:
         Of all formulas, by what they are of and their metric.
     evaluate
         What the generated evaluators say.
+    derivations
+        What makes the derivations, and proves them.
     """
 
     model: Model
@@ -96,13 +92,14 @@ class EntryMaker:
     version: str
     ids: Mapping[tuple[str, str], FormulaId]
     evaluate: EvaluateEntry
+    derivations: DerivationMaker
 
     def of_stage(self, page: StagePage) -> list[Entry]:
         """Return the entries of the page of a stage, in the order of the page."""
         call = f"{self.model.package}.{page.name}"
+        derived = self.derivations.of_stage(page)
         entries = [
-            self._make(page.name, block, page.section, _list_modules(page, block), call)
-            for block in page.section.metrics
+            self._make(page.name, block, page.section, derived[block.metric], call) for block in page.section.metrics
         ]
         if page.peak is not None and page.peak.formula is not None:
             entries.append(self._make_peak(page))
@@ -112,18 +109,20 @@ class EntryMaker:
         """Return the entries of the page of a layer class."""
         public = self.model.layer_names.get(page.name, page.name)
         call = f"{self.model.package}.layers.{public}"
-        return [self._make(page.name, block, page.section, [], call) for block in page.section.metrics]
+        derived = self.derivations.of_layer(page)
+        return [
+            self._make(page.name, block, page.section, derived[block.metric], call) for block in page.section.metrics
+        ]
 
     def _make(
-        self, subject: str, block: MetricBlock, section: FormulaSection, summands: Sequence[EntryPart], call: str
+        self, subject: str, block: MetricBlock, section: FormulaSection, derivation: Derivation, call: str
     ) -> Entry:
         names = {name for part in block.formula.parts for shown in part.printed for name in names_of(shown)}
         named = list_named(list_trees(block.blocks), section.parts)
         names |= {name for row in named for name in _names_in(row.definition)}
-        combination = "sum" if METRIC_RECORDS[block.metric].is_flow else "parts"
         return self._finish(
             subject, block.metric, block.blocks, named, [row for row in section.sizes if row.name in names],
-            block.value, summands, combination, write_infix(block.formula), call,
+            block.value, derivation, None, write_infix(block.formula), call,
         )  # fmt: skip
 
     def _make_peak(self, page: StagePage) -> Entry:
@@ -134,8 +133,7 @@ class EntryMaker:
         return self._finish(
             page.name, PEAK, peak.blocks, list_named(list_trees(peak.blocks), page.section.parts),
             [row for row in page.section.sizes if row.name in names], peak.value,
-            [EntryPart(title=peak.place.title, link=to_html_path(peak.place.page), value=peak.value)], "largest",
-            write_peak_infix(peak.formula), f"{self.model.package}.{page.name}",
+            None, peak.place, write_peak_infix(peak.formula), f"{self.model.package}.{page.name}",
         )  # fmt: skip
 
     def _finish(
@@ -146,8 +144,8 @@ class EntryMaker:
         named: Sequence[PartRow],
         sizes: Sequence[SizeRow],
         value: int,
-        summands: Sequence[EntryPart],
-        combination: str,
+        derivation: Derivation | None,
+        reached: Link | None,
         infix: str,
         call: str,
     ) -> Entry:
@@ -158,15 +156,14 @@ class EntryMaker:
                 "a number on the page is not the evaluator's", place=str(found), expected=generated, found=value,
                 remedy="run modelmeter compile --out there, and build the site again",
             )  # fmt: skip
-        if combination == "sum" and summands and sum(part.value for part in summands) != value:
+        if derivation is not None and derivation.value != value:
             raise FormulaError(
-                "the parts on the page do not add up", place=str(found), expected=value,
-                found=sum(part.value for part in summands),
-            )  # fmt: skip
+                "the parts on the page do not add up", place=str(found), expected=value, found=derivation.value
+            )
         return Entry(
             id=found, displays=displays, parts_named=tuple(named), sizes=tuple(sizes), value=value,
-            unit=METRIC_RECORDS[metric].unit, meaning=METRIC_RECORDS[metric].meaning, summands=tuple(summands),
-            combination=combination,
+            unit=METRIC_RECORDS[metric].unit, meaning=METRIC_RECORDS[metric].meaning, derivation=derivation,
+            reached=reached,
             copies={
                 "LaTeX": "\n".join(map(print_block, displays)),
                 "Python": write_python(call, metric, sizes, value),
@@ -195,22 +192,6 @@ def write_peak_infix(peak: PeakFormula) -> str:
 def to_html_path(page: str) -> str:
     """Return where the page of a Markdown file is in the site."""
     return f"{page.removesuffix('.md')}.html" if page else ""
-
-
-def _list_modules(page: StagePage, block: MetricBlock) -> list[EntryPart]:
-    """Return the modules, or stages, that a metric of a page adds up from."""
-    if block.metric not in FLOWS:
-        return []
-    place = METRICS.index(block.metric)
-    exact = [(row, row.shares[place].value) for row in page.modules]
-    if any(value.denominator != 1 for _, value in exact):
-        return []
-    return [_part(row, block.metric, int(value)) for row, value in exact if value]
-
-
-def _part(row: ModuleRow, metric: str, value: int) -> EntryPart:
-    path = to_html_path(row.layer.page)
-    return EntryPart(title=row.title, link=f"{path}#{metric}" if path else "", value=value)
 
 
 def list_named(trees: Iterable[Tree], parts: Sequence[PartRow]) -> list[PartRow]:

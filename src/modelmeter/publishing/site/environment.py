@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import chain
 from typing import Any, Final
 
 from attrs import frozen
@@ -14,9 +16,10 @@ from modelmeter.core.metrics import METRIC_RECORDS, PEAK
 from modelmeter.core.operator_table import VECTOR_FLOPS
 from modelmeter.model.definition import Model
 from modelmeter.publishing.conventions import PEAK_MEANING
+from modelmeter.publishing.derivation.derivation import Derivation
 from modelmeter.publishing.formula import SHOWN, is_flow
-from modelmeter.publishing.page_spec import TreeRow
-from modelmeter.publishing.site.entries import to_html_path
+from modelmeter.publishing.page_spec import PartRow, TreeRow
+from modelmeter.publishing.site.entries import list_named, list_trees, to_html_path
 from modelmeter.publishing.site.prose import to_html
 from modelmeter.publishing.text import format_magnitude, format_number, format_share
 
@@ -49,17 +52,36 @@ def open_templates(model: Model, **facts: Any) -> Environment:
         return _set_names(mathml.print_block(display, _link_letters(root, names)), names)
 
     environment.filters.update(
-        prose=to_html, number=format_number, html_path=to_html_path,
+        prose=to_html, number=format_number, exact=_write_exactly, html_path=to_html_path,
         share=lambda share: format_share(share.value, share.total),
         magnitude=lambda value, unit: format_magnitude(value, "B" if unit == "bytes" else "FLOP"),
     )  # fmt: skip
     environment.globals.update(
-        inline=inline, linked=linked, block=block, place_of=mathml.find_place, EQUALS=Sign.EQUALS, model=model,
-        vector_flops=VECTOR_FLOPS, minimum=lambda name: model.dimensions.describe(name).minimum, rules=model.rules,
+        inline=inline, linked=linked, block=block, place_of=mathml.find_place, names_in_steps=_list_names,
+        EQUALS=Sign.EQUALS, model=model, vector_flops=VECTOR_FLOPS,
+        minimum=lambda name: model.dimensions.describe(name).minimum, rules=model.rules,
         metrics={name: METRIC_RECORDS[name] for name in SHOWN}, flows=[name for name in SHOWN if is_flow(name)],
         peak=PEAK, peak_meaning=PEAK_MEANING, here="", **facts,
     )  # fmt: skip
     return environment
+
+
+def _write_exactly(value: int | Fraction) -> str:
+    """Return a number with all its digits; what is not whole as a fraction."""
+    if value.denominator == 1:
+        return format_number(int(value))
+    return f"{format_number(value.numerator)} / {format_number(value.denominator)}"
+
+
+def _list_names(derivation: Derivation) -> list[PartRow]:
+    """Return the names in the steps of a derivation."""
+    sizes = (
+        tree
+        for step in derivation.steps
+        for call in step.calls
+        for tree in (call.times, *(size for _, size in call.sizes))
+    )
+    return list_named(chain(sizes, list_trees(step.lines for step in derivation.steps)), derivation.names)
 
 
 def _link_letters(root: str, names: str) -> mathml.Links:

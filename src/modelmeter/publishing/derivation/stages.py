@@ -44,7 +44,7 @@ def list_stage_summands(source: PageInput, root: BoundModule, stage: str, formul
 def _list_summands(source: PageInput, bound: BoundModule, stage: str, formulas: LayerFormulas) -> Iterator[Summand]:
     path, stage_of = bound.node.path, source.definition.stage_of
     calls = [call for call in bound.list_calls() if stage_of(call.run, path) == stage]
-    if isinstance(bound.layer, ModuleList) or bound.layer.holds_layers:
+    if _is_taken_apart(bound):
         for child in bound.children:
             yield from _list_summands(source, child, stage, formulas)
         operators: list[Operator] = [operator for call in calls for operator in call.own_operators()]
@@ -64,6 +64,14 @@ def _list_summands(source: PageInput, bound: BoundModule, stage: str, formulas: 
         title=path, costs=add_costs([(bound.count, held), *done]),
         calls=tuple(Calls(layer=call.layer, times=call.times) for call in calls),
     )  # fmt: skip
+
+
+def _is_taken_apart(bound: BoundModule) -> bool:
+    """Tell whether a stage is derived from what is in a module, not from the formula of the module."""
+    if isinstance(bound.layer, ModuleList) or bound.layer.holds_layers:
+        return True
+    # A traced model: its layers have formulas of their place only, so what is inside the outermost two is shown.
+    return not bound.layer.has_own_sizes and bool(bound.children) and "." not in bound.node.path
 
 
 def _close(costs: Costs, loop: Loop) -> Costs:

@@ -77,20 +77,25 @@ class LayerFormulas:
 
     dimensions: Dimensions
     published: Mapping[tuple[type[BaseLayer], tuple[tuple[str, bool], ...]], Costs]
-    _made: dict[BaseLayer, Costs] = field(init=False, factory=dict, eq=False, repr=False)
+    _made: dict[int, tuple[BaseLayer, Costs]] = field(init=False, factory=dict, eq=False, repr=False)
+    """By the identity of a layer, which is kept with it: traced layers have no hash."""
 
     def of(self, layer: BaseLayer) -> Costs:
         """Return what one call costs."""
-        if layer not in self._made:
-            sizes = layer.own_sizes
-            replaced = {
-                self.dimensions.describe_in_layer(name).symbol: sympy.sympify(size) for name, size in sizes.items()
-            }
-            self._made[layer] = {
-                metric: round_up(sympy.sympify(formula).xreplace(replaced))
-                for metric, formula in self._find(layer).items()
-            }
-        return self._made[layer]
+        if id(layer) not in self._made:
+            self._made[id(layer)] = layer, self._make(layer)
+        return self._made[id(layer)][1]
+
+    def _make(self, layer: BaseLayer) -> Costs:
+        if not layer.has_own_sizes:  # its formula is that of its place in the model
+            return cost_of(layer)
+        sizes = {
+            self.dimensions.describe_in_layer(name).symbol: sympy.sympify(size)
+            for name, size in layer.own_sizes.items()
+        }
+        return {
+            metric: round_up(sympy.sympify(formula).xreplace(sizes)) for metric, formula in self._find(layer).items()
+        }
 
     def _find(self, layer: BaseLayer) -> Costs:
         published = self.published.get(key_of(layer))

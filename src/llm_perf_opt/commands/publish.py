@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from llm_perf_opt.arguments import ROUTING
 from llm_perf_opt.commands.model_option import ModelOption
-from llm_perf_opt.evaluators import PEAK, list_defaults, load_costs
-from modelmeter.model.registry import DEFAULT
+from llm_perf_opt.data.hardware import DTYPE_BITS, HardwareSpec
+from llm_perf_opt.defaults import HARDWARE
+from llm_perf_opt.evaluators import PEAK, list_defaults, list_stages, load_costs
+from llm_perf_opt.hardware import find_hardware, list_hardware
+from modelmeter.model import page_views
+from modelmeter.model import serving as serving_module
+from modelmeter.model.registry import DEFAULT, find_beside
 from modelmeter.support.errors import OutputError
 
 if TYPE_CHECKING:  # it needs sympy
     from modelmeter.compiled_model import CompiledModel
-    from modelmeter.publishing.site.calculator import Calculator
+    from modelmeter.publishing.site.calculator import Calculator, CalculatorCard, CalculatorViews
 
 FOLDER: Final = Path("build/site")
 IDS: Final = Path("codegen/data/ids.json")
@@ -24,6 +30,9 @@ EVIDENCE: Final = Path("codegen/formulas/evidence.json")
 INSTALL: Final = "pip install 'modelmeter[site]'"
 
 REQUEST: Final = "request"  # its name in modelmeter comes with sympy, which takes long to import
+
+ROUTINGS: Final = ("uniform", "even")
+"""What evaluators take as their ``expert_routing``."""
 
 _SEPARATE: Final = (PEAK, "fused_io_bytes")
 
@@ -120,47 +129,64 @@ def build_files(
 
 
 def _make_calculator(compiled: CompiledModel, model: str) -> Calculator:
-    """Return what the page of the calculator has: the evaluators in JavaScript, the shipped workloads and cards."""
-    from attrs import asdict
-
-    from llm_perf_opt.profiles import find_profile, list_profiles
-    from llm_perf_opt.studies import list_cards
+    """Return what the page of the calculator has: the evaluators in JavaScript, the published modes, shipped cards."""
     from modelmeter.compiler import emit_files
-    from modelmeter.publishing.site.calculator import MODULES, Calculator, CalculatorCard
+    from modelmeter.publishing.site.calculator import MODULES, Calculator
 
     definition, costs = compiled.definition, load_costs(model)
     emitted = emit_files(compiled, targets=("javascript",))
     follow = {each.name for each in definition.derivations}
-    arguments = {
-        name: None if name in follow else compiled.defaults[name]
-        for name in list_defaults(REQUEST, model)
-        if name in compiled.defaults
-    }
-    presets = {
-        name: {
-            size: value
-            for size, value in asdict(find_profile(name)).items()
-            if size in arguments and size not in follow and isinstance(value, int)
-        }
-        for name in (list_profiles() if model == DEFAULT else ())
-    }
+    taken = list_defaults(REQUEST, model)
+    sizes = [name for name in taken if name in compiled.defaults]
+    serving = find_beside(model, serving_module.MODULE, "SERVING")
     return Calculator(
         modules={name: emitted[f"javascript/{definition.package}/{name}.mjs"] for name in MODULES},
-        arguments=arguments,
-        derived={
-            each.name: tuple(inspect.signature(getattr(costs, each.name)).parameters) for each in definition.derived
-        },
-        presets=presets, package=definition.package,
-        cards=tuple(
-            CalculatorCard(
-                id=card.id, name=card.name.removeprefix("the "),
-                tensor_flops_per_second=int(card.tensor_flops_per_second),
-                vector_flops_per_second=int(card.vector_flops_per_second),
-                memory_bytes_per_second=int(card.memory_bytes_per_second), memory_bytes=card.memory_bytes,
-            )
-            for card in list_cards()
-        ),
+        arguments={name: None if name in follow else compiled.defaults[name] for name in sizes},
+        optional=tuple(name for name in sizes if taken[name] is None),
+        fractions=tuple(name for name in sizes if costs.DIMENSIONS[name].may_be_fraction),
+        routings=ROUTINGS if ROUTING in taken else (), derived=tuple(each.name for each in definition.derived),
+        batch=serving.batch_size if serving and serving.batch_size in sizes else None,
+        over=next(iter(sizes)), stages=tuple(name for name in list_stages(model) if name != REQUEST), request=REQUEST,
+        views=_describe_views(model, sizes), cards=tuple(map(_describe_card, map(find_hardware, list_hardware()))),
+        card=HARDWARE, dtypes=("bfloat16", *(name for name in DTYPE_BITS if name != "bfloat16")),
+        package=definition.package,
     )  # fmt: skip
+
+
+def _describe_views(model: str, sizes: Sequence[str]) -> CalculatorViews | None:
+    """Return how a model looks at pages; None of one that does not, or is served in no published mode."""
+    from modelmeter.publishing.site.calculator import CalculatorViews
+
+    views = find_beside(model, page_views.MODULE, "PAGE_VIEWS")
+    serving = find_beside(model, serving_module.MODULE, "SERVING")
+    if views is None or serving is None:
+        return None
+    modes = {name: (mode.sizes, mode.is_cut) for name, mode in serving.modes.items()}
+    return CalculatorViews(
+        modes=modes, mode=next(iter(modes), ""), sizes=tuple(name for name in views.defaults if name in sizes),
+        tiles=tuple(name for name in views.tiles if name in sizes), preprocessings=views.preprocessings,
+        script="" if views.script is None else views.script.read_text(encoding="utf-8"),
+    )  # fmt: skip
+
+
+def _describe_card(card: HardwareSpec) -> CalculatorCard:
+    """Return a card with its numbers as text, exactly."""
+    from modelmeter.publishing.site.calculator import CalculatorCard
+
+    return CalculatorCard(
+        id=card.hardware_id, name=card.name,
+        rates={dtype: write_rate(rate) for dtype, rate in card.tensor_flops_per_second.items()},
+        vector_flops_per_second=write_rate(card.vector_flops_per_second),
+        memory_bytes_per_second=write_rate(card.memory_bytes_per_second), memory_bytes=str(card.memory_bytes),
+        reserve_gib=f"{Decimal(repr(card.memory_reserve.reserve_gib)):f}",
+    )  # fmt: skip
+
+
+def write_rate(rate: float) -> str:
+    """Return a rate as a card file has it, with an exponent that is a multiple of three: ``989.4e12``."""
+    exact = Decimal(repr(rate))
+    exponent = max(0, exact.adjusted() // 3 * 3)
+    return f"{exact.scaleb(-exponent).normalize():f}e{exponent}"
 
 
 def _make_evaluator(compiled: CompiledModel, model: str) -> Callable[[str, str], int]:

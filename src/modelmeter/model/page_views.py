@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from attrs import frozen
 
@@ -34,6 +35,9 @@ class PageViews:
     make_cut
         Returns a function from the sides of a page to the values of ``tiles``, from the sizes of ``defaults`` and a
         program: ``cut`` of millions of pages, without asking again for what they have in common.
+    script
+        A file of JavaScript that defines ``PAGE_VIEWS``: from a function that refuses to ``cut`` and ``keepWhole``,
+        which do the same on BigInts. Without one, pages that compute in a browser ask for tiles.
     """
 
     defaults: Mapping[str, int]
@@ -42,6 +46,7 @@ class PageViews:
     cut: Callable[[int, int, Mapping[str, int], str | None], dict[str, int]]
     keep_whole: Callable[[Mapping[str, int], str | None], dict[str, int]]
     make_cut: Callable[[Mapping[str, int], str], Callable[[int, int], tuple[int, ...]]] | None = None
+    script: Path | None = None
 
     def check_preprocessing(self, name: str) -> None:
         """Raise a WorkloadError unless ``name`` is one of the programs; it lists their names."""

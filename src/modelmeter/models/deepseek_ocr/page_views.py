@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from modelmeter.model.page_views import PageViews
@@ -41,4 +42,5 @@ PAGE_VIEWS: Final = PageViews(
     cut=_cut,
     keep_whole=_keep_whole,
     make_cut=_make_cut,
+    script=Path(__file__).with_suffix(".js"),
 )

@@ -10,7 +10,9 @@ from typing import Final
 
 from attrs import field, frozen
 from jinja2 import Environment
+from markupsafe import Markup
 
+from modelmeter.backends.mathml import printer as mathml
 from modelmeter.backends.presentation.tree import Tree
 from modelmeter.model.definition import Model
 from modelmeter.publishing.counting_rules import Convention
@@ -18,7 +20,7 @@ from modelmeter.publishing.data.id_registry import IdRegistry
 from modelmeter.publishing.derivation.derivation import DerivationMaker
 from modelmeter.publishing.identity import RULES, FormulaId
 from modelmeter.publishing.page_spec import LayerPage, Pages
-from modelmeter.publishing.site.calculator import MOST_BYTES, Calculator
+from modelmeter.publishing.site.calculator import MOST_BYTES, Calculator, write_page_script
 from modelmeter.publishing.site.entries import Entry, EntryMaker, EvaluateEntry, list_named
 from modelmeter.publishing.site.environment import nest, open_templates, render
 from modelmeter.publishing.site.former_ids import list_ids
@@ -115,8 +117,14 @@ def build_site(source: SiteInput) -> dict[str, bytes]:
     if source.calculator is not None:
         meanings = {row.name: f"{row.meaning}, {row.unit}" for _, rows in source.pages.sizes for row in rows}
         texts["calculator.html"] = render(
-            environment, "calculator", "", calculator=source.calculator, meanings=meanings
-        )
+            environment, "calculator", "", calculator=source.calculator, meanings=meanings,
+            formulas=[
+                (stage, entry.id.metric, entry)
+                for stage in source.calculator.columns
+                for entry in stages.get(stage, ())
+            ],
+            print_formula=lambda display: Markup(mathml.print_block(display)),
+        )  # fmt: skip
     contents = {path: text.encode() for path, text in texts.items()}
     contents |= dict(_convert_studies(source, environment))
     contents |= {
@@ -147,8 +155,8 @@ def _write_scripts(calculator: Calculator) -> dict[str, bytes]:
         If they are longer than a page should load.
     """
     scripts = {
-        "assets/evaluators.js": calculator.write_script().encode(),
-        "assets/calculator.js": (files("modelmeter.publishing.site") / "assets" / "calculator.js").read_bytes(),
+        "assets/evaluators.js": calculator.write_evaluators().encode(),
+        "assets/calculator.js": write_page_script().encode(),
     }
     size = sum(map(len, scripts.values()))
     if size > MOST_BYTES:

@@ -43,7 +43,7 @@ APPLICATION_FLOORS = (
     "terminal defaults exit_codes",
     "arguments evaluators",
     "planning",
-    "reporting sweep verification",
+    "reporting sweep verification comparison",
     "studies visualize",
     "analytic_run",
     "commands",

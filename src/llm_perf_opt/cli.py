@@ -10,6 +10,7 @@ import typer
 # These bring their own options, and import late too.
 from llm_perf_opt.commands import (
     calibrate,
+    compare,
     coverage,
     page_views,
     plan,
@@ -232,6 +233,7 @@ def evaluate(
 
 app.command("report", epilog=report.SAMPLES)(report.report)
 app.command("plan", epilog=plan.SAMPLES)(plan.plan)
+app.command("compare", epilog=compare.SAMPLES)(compare.compare)
 app.command("trace", epilog=report.WORKLOAD_SAMPLE)(trace.trace)
 app.command("sweep")(sweep.sweep)
 app.command("study")(study.study)

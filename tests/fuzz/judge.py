@@ -21,7 +21,7 @@ LONGEST_MESSAGE: Final = 4_000
 _CHECKS: Final = frozenset({"coverage", "verify"})
 """Commands that exit with 1 where a check fails, beside ``compile --check``."""
 
-_WITH_JSON: Final = frozenset({"calibrate", "eval", "plan", "report", "solve", "study", "tree"})
+_WITH_JSON: Final = frozenset({"calibrate", "compare", "eval", "plan", "report", "solve", "study", "tree"})
 _LEFT_OVER: Final = re.compile(r"(^|/)\.[^/]*(\.tmp|\.[0-9a-z_]{8})(/|$)")
 _USAGE: Final = re.compile(r"(Usage: .*\nTry '.* --help' for help\.\n\n)?Error: (?P<message>.*)\n", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Cases of the command that plans."""
+"""Cases of the commands that plan and compare."""
 
 from __future__ import annotations
 
@@ -65,6 +65,39 @@ def make_plan(draw: Draw) -> Case:
     if "prices.yaml" in arguments:
         files["prices.yaml"] = make_file(draw, _BOOK, is_yaml=True, share_valid=0.3)
     if draw.chance(0.15):
+        arguments += ["--out", draw.choice(FOLDERS)]
+    if draw.chance(0.3):
+        arguments.append("--json")
+    return Case(arguments=tuple(arguments), files=files)
+
+
+_MODELS: Final = (
+    "deepseek-ocr", "deepseek-ocr@base", "deepseek-ocr@tiny", "deepseek-ocr@", "@tiny", "deepseek-ocr@huge", "qwen", "",
+    "./nowhere", "empty", "notes.txt", "/dev/null", "..", "deepseek-ocr@base@tiny",
+)  # fmt: skip
+
+
+def make_compare(draw: Draw) -> Case:
+    """Return a case of ``compare``; most name what is no model. Cards take a minute, so that none is named."""
+    files: dict[str, Content] = {}
+    arguments = ["compare"]
+    if draw.chance(0.5):
+        arguments += draw.sample(_MODELS[1:3], 2)
+    else:
+        arguments += [draw.choice(_MODELS) if draw.chance(0.9) else draw.text() for _ in range(draw.randrange(4))]
+    if draw.chance(0.7):
+        arguments += ["--page", draw.choice(("1191x1684", "1x1", "0x5", "x", "1x", "99999x99999", draw.text()))]
+    for option, values in (
+        ("--output-tokens", SIZES), ("--tokens-out", SIZES), ("--prompt-tokens", SIZES), ("--weight-bits", SIZES),
+        ("--kv-bits", SIZES), ("--activation-bits", SIZES), ("--price", _PRICES),
+        ("--engine", ("eager", "graphs", "x")), ("--dtype", ("bfloat16", "float32", "fp8")),
+        ("--card", ("l4", "h1000", "apple-m1-max")),
+    ):  # fmt: skip
+        if draw.chance(0.07):
+            arguments += [option, draw.choice(values) if draw.chance(0.9) else draw.text()]
+    if draw.chance(0.1):
+        arguments += ["--card", make_card(draw, files)]
+    if draw.chance(0.2):
         arguments += ["--out", draw.choice(FOLDERS)]
     if draw.chance(0.3):
         arguments.append("--json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from llm_perf_opt.commands.compile import describe_files
 from modelmeter.frontend.compiled_folder import MANIFEST_FILE, TRACED_FILE, write_manifest
@@ -17,7 +17,10 @@ from modelmeter.support.files import explain_failure
 from modelmeter.support.generated_files import GRAPH_FILE, check_files, refuse_foreign_files, write_files
 from modelmeter.support.suggestions import unknown_name
 
-__all__ = ["CHECKS_FILE", "compile_source", "is_traced", "name_family", "refuse_options"]
+if TYPE_CHECKING:  # it needs torch
+    from modelmeter.frontend.compile import TracedCompilation
+
+__all__ = ["CHECKS_FILE", "compile_source", "is_traced", "list_files", "name_family", "refuse_options"]
 
 CHECKS_FILE: Final = "checks.json"
 """Beside the evaluators: what was compared, where, and how."""
@@ -83,14 +86,29 @@ def compile_source(
     begin("load transformers")
     with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
         from modelmeter.frontend.compile import compile_config
-    from modelmeter.compiler import emit_files, list_targets
-    from modelmeter.frontend.archive import write_traced
+    from modelmeter.compiler import list_targets
 
     for unknown in sorted({*(targets or ())}.difference(list_targets())):
         raise unknown_name("target", unknown, list_targets())
 
     compilation = compile_config(source, name=name, begin=begin)
     begin("emit the evaluators and the pages")
+    files = list_files(compilation, targets)
+    begin("compare the files" if check else "write the files")
+    with explain_failure("a generated file", folder):
+        if check:
+            check_files(files, folder)
+        else:
+            refuse_foreign_files(files, folder)
+            write_files(files, folder)
+    return describe_files(files, folder, "current" if check else "written")
+
+
+def list_files(compilation: TracedCompilation, targets: Collection[str] | None = None) -> dict[str, str]:
+    """Return the files of a traced model by path; those of its evaluators make a folder that can be opened."""
+    from modelmeter.compiler import emit_files
+    from modelmeter.frontend.archive import write_traced
+
     definition, traced = compilation.compiled.definition, compilation.traced
     package = definition.package
     files = emit_files(compilation.compiled, targets=targets)
@@ -102,11 +120,4 @@ def compile_source(
             files, name=definition.name, title=traced.title, package=package, stages=definition.stage_names,
             workload=traced.default_workload, page_rule=compilation.page_rule,
         )  # fmt: skip
-    begin("compare the files" if check else "write the files")
-    with explain_failure("a generated file", folder):
-        if check:
-            check_files(files, folder)
-        else:
-            refuse_foreign_files(files, folder)
-            write_files(files, folder)
-    return describe_files(files, folder, "current" if check else "written")
+    return files

@@ -1,0 +1,168 @@
+"""``modelmeter compare``: models on the same pages, and from which output on one costs less than another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Final, cast
+
+import typer
+
+from llm_perf_opt.commands import page_views
+from llm_perf_opt.commands.report import (
+    ActivationBitsOption,
+    DtypeOption,
+    KvBitsOption,
+    PrecisionOption,
+    WeightBitsOption,
+)
+from llm_perf_opt.defaults import DTYPE, HARDWARE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llm_perf_opt.comparison.compare import Comparison
+    from llm_perf_opt.data.hardware import Float32MatmulPrecision
+
+SAMPLES: Final = """\b
+Samples:
+  modelmeter compare deepseek-ocr qwen2.5-vl-3b --page 1654x2339 --output-tokens 1000
+  modelmeter compare deepseek-ocr@base compiled/qwen --engine graphs --card l4"""
+
+A4 = ("1240x1754", "1654x2339", "2480x3508")
+"""A4 at 150, 200 and 300 pixels an inch."""
+
+ModelsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="Registered models, folders that `modelmeter compile` wrote, or names of cards, which are compiled first; "
+        "NAME@MODE for a mode of one.",
+    ),
+]
+PagesOption = Annotated[
+    list[str] | None,
+    typer.Option("--page", metavar="WxH", help="A page of W x H pixels; repeat it. A4 at 150, 200 and 300 dpi else."),
+]
+OutputTokensOption = Annotated[
+    int, typer.Option("--output-tokens", "--tokens-out", metavar="N", min=1, help="Text tokens written for each page.")
+]
+PromptTokensOption = Annotated[
+    int | None, typer.Option("--prompt-tokens", metavar="N", min=1, help="Of each prompt, beside its image.")
+]
+EngineOption = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="ENGINE", help="eager or graphs, or a calibration of your own. Else bounds only."),
+]
+PriceOption = Annotated[
+    list[str] | None,
+    typer.Option("--price", metavar="PRICE", help="Dollars an hour of the card, or a price book in YAML."),
+]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write a page and JSON here.")]
+
+
+def compare(
+    models: ModelsArgument,
+    pages: PagesOption = None,
+    output_tokens: OutputTokensOption = 1000,
+    prompt_tokens: PromptTokensOption = None,
+    card: Annotated[str, typer.Option("--card", metavar="ID|FILE", help="A card.")] = HARDWARE,
+    engine: EngineOption = None,
+    price: PriceOption = None,
+    dtype: DtypeOption = DTYPE,
+    weight_bits: WeightBitsOption = None,
+    activation_bits: ActivationBitsOption = None,
+    kv_bits: KvBitsOption = None,
+    float32_matmul_precision: PrecisionOption = "highest",
+    out: OutOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the certificates.")] = False,
+) -> None:
+    """Compare models on the same pages: work, bounds and dollars, and the exact frontier between any two."""
+    from llm_perf_opt.comparison.compare import ComparisonRequest, compare_models
+    from llm_perf_opt.comparison.document import to_document
+    from llm_perf_opt.planning.request import PlanRequest
+    from llm_perf_opt.reporting.folder import check_folder, write_folder
+    from llm_perf_opt.terminal import print_lines, show_progress
+    from llm_perf_opt.visualize.comparison_page import render_files
+
+    if out is not None:
+        check_folder(out)
+    plan = PlanRequest(
+        prompt_tokens=prompt_tokens,
+        cards=(card,),
+        prices=tuple(price or ()),
+        engine=engine,
+        dtype=dtype,
+        bits={"weight_bits": weight_bits, "activation_bits": activation_bits, "kv_bits": kv_bits},
+        float32_matmul_precision=cast("Float32MatmulPrecision", float32_matmul_precision),
+    )
+    sides = tuple(page_views.PageViews(page=page).sides for page in pages or A4)
+    with show_progress() as begin, open_models(models, begin) as labels:
+        request = ComparisonRequest(models=labels, pages=sides, output_tokens=output_tokens, plan=plan)
+        found = compare_models(request, begin)
+        if out is not None:
+            write_folder(out, render_files(found), command="compare")
+    if as_json:
+        typer.echo(json.dumps(to_document(found), indent=1))
+    else:
+        _print(found)
+        if out is not None:
+            print_lines(f"wrote: {out}")
+
+
+@contextmanager
+def open_models(names: Sequence[str], begin: Callable[[str], None]) -> Iterator[tuple[str, ...]]:
+    """Open folders, compile cards into a folder that is removed in the end, and give the registered names.
+
+    Raises
+    ------
+    UnknownNameError
+        If one is neither a registered model, nor a folder, nor a card; before anything is compiled.
+    """
+    from modelmeter.frontend.compiled_folder import is_folder, open_folder
+    from modelmeter.model.registry import list_models
+    from modelmeter.support.suggestions import unknown_name
+
+    known = list_models()
+    parts = [_split(name) for name in names]
+    cards = [name for name, _ in parts if name not in known and not is_folder(name)]
+    if cards:
+        from modelmeter.frontend.cards import CARDS
+
+        for name in cards:
+            if name not in CARDS:
+                raise unknown_name("model", name, sorted({*known, *CARDS}))
+    with TemporaryDirectory(prefix="modelmeter-") if cards else nullcontext("") as scratch:
+        yield tuple(
+            f"{name if name in known else open_folder(name if name not in cards else _compile(name, scratch, begin))}"
+            f"{mode}"
+            for name, mode in parts
+        )
+
+
+def _compile(name: str, scratch: str, begin: Callable[[str], None]) -> Path:
+    from llm_perf_opt.commands.compile_traced import compile_source
+
+    folder = Path(scratch) / name
+    compile_source(name, folder, lambda step: begin(f"{name}: {step}"), targets=("python",))
+    return folder
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return the name of a model, and its mode with the mark before it; a folder of this very name is one."""
+    head, mark, mode = name.rpartition("@")
+    return (head, mark + mode) if mark and head and not Path(name).is_dir() else (name, "")
+
+
+def _print(found: Comparison) -> None:
+    from llm_perf_opt.terminal import open_table_console, print_lines
+    from llm_perf_opt.visualize import comparison_page
+
+    console = open_table_console()
+    console.print(comparison_page.work_table(found).to_rich("of a page, exact"), "", sep="\n")
+    console.print(comparison_page.time_table(found).to_rich(), "", sep="\n")
+    print_lines(f"{comparison_page.describe_times(found)}\n")
+    print_lines("\n".join(comparison_page.list_frontiers(found)))

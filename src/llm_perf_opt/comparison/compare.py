@@ -1,0 +1,178 @@
+"""What models cost for the same pages on the same card: exact work, bounds and estimates, and exact frontiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from llm_perf_opt.comparison.frontier import Frontier, find_frontiers
+from llm_perf_opt.planning.mix import PageMix
+from llm_perf_opt.planning.page_classes import PageClass
+from llm_perf_opt.planning.plan import Plan
+from llm_perf_opt.planning.request import PlanRequest, plan_request
+from modelmeter.support.errors import WorkloadError
+
+FEWEST, MOST = 2, 16
+"""Models that are compared at once."""
+
+MODE_MARK = "@"
+"""Between the name of a model and a mode of it."""
+
+
+@frozen(kw_only=True)
+class ComparisonRequest:
+    """What is compared.
+
+    Parameters
+    ----------
+    models
+        Names of registered models, each maybe with a mode: ``deepseek-ocr@base``.
+    pages
+        The sides of the pages in pixels.
+    output_tokens
+        What is written for each.
+    plan
+        The card, the engine, the widths and the prompt; what it says of models and pages does not count.
+    """
+
+    models: tuple[str, ...]
+    pages: tuple[tuple[int, int], ...]
+    output_tokens: int
+    plan: PlanRequest
+
+
+@frozen(kw_only=True, eq=False)
+class ModelOnPage:
+    """A model on a page: the work of the page alone, and a card that serves such pages.
+
+    Parameters
+    ----------
+    label
+        The name of the model, and the mode where one was named.
+    page
+        The sides in pixels.
+    plan
+        The card.
+    peak_activation_bytes
+        The most that is alive at once, of the page alone.
+    cache_bytes
+        What is cached after the last step.
+    """
+
+    label: str
+    page: tuple[int, int]
+    plan: Plan
+    peak_activation_bytes: int
+    cache_bytes: int
+
+    @property
+    def mix(self) -> PageMix:
+        """The page."""
+        return self.plan.chosen.setup.mix
+
+    @property
+    def page_class(self) -> PageClass:
+        """Its tokens."""
+        return self.mix.classes[0]
+
+    @property
+    def work(self) -> dict[str, int]:
+        """What the page costs, exactly, and what is held while it does."""
+        return {
+            "image_tokens": self.page_class.image_tokens,
+            "prompt_tokens": self.page_class.seq_len,
+            **self.mix.totals,
+            "weight_bytes": self.plan.chosen.setup.memory.weight_bytes,
+            "kv_cache_bytes": self.cache_bytes,
+            "peak_activation_bytes": self.peak_activation_bytes,
+        }
+
+
+@frozen(kw_only=True, eq=False)
+class Comparison:
+    """Models beside each other.
+
+    Parameters
+    ----------
+    request
+        What was asked for.
+    rows
+        By page, then by model, in the order in which they were named.
+    frontiers
+        Where one costs less than another over the output, page by page and pair by pair.
+    """
+
+    request: ComparisonRequest
+    rows: tuple[ModelOnPage, ...]
+    frontiers: tuple[Frontier, ...] = field(factory=tuple)
+
+
+def compare_models(request: ComparisonRequest, begin: Callable[[str], object] = lambda _: None) -> Comparison:
+    """Return models on pages, and the frontiers between any two of them.
+
+    Raises
+    ------
+    ModelMeterError
+        If a model does not look at pages, a page cannot be seen, or nothing fits on the card.
+    """
+    _check(request)
+    rows: list[ModelOnPage] = []
+    frontiers: list[Frontier] = []
+    for page in request.pages:
+        here = []
+        for label in request.models:
+            begin(f"{label} on a page of {page[0]}x{page[1]} pixels")
+            here.append(_look(request, label, page))
+        begin("find the frontiers")
+        frontiers += find_frontiers(page, [(row.label, row.mix.model.model, list_page_sizes(row.mix)) for row in here])
+        rows += here
+    return Comparison(request=request, rows=tuple(rows), frontiers=tuple(frontiers))
+
+
+def _check(request: ComparisonRequest) -> None:
+    count = len(request.models)
+    if not FEWEST <= count <= MOST:
+        raise WorkloadError(
+            "this many models are not compared", place="MODEL", expected=f"from {FEWEST} to {MOST}", found=count
+        )
+    for words, listed in (("MODEL", request.models), ("--page", request.pages)):
+        twice = _find_twice(listed)
+        if twice is not None:
+            raise WorkloadError("the same is named twice", place=words, found=twice)
+
+
+def _find_twice(listed: Iterable[Any]) -> Any:
+    seen = set()
+    for each in listed:
+        if each in seen:
+            return "x".join(map(str, each)) if isinstance(each, tuple) else each
+        seen.add(each)
+    return None
+
+
+def _look(request: ComparisonRequest, label: str, page: tuple[int, int]) -> ModelOnPage:
+    name, _, mode = label.partition(MODE_MARK)
+    found = plan_request(
+        evolve(
+            request.plan, model=name, page=page, output_tokens=request.output_tokens, modes=(mode,) if mode else (),
+            pages=None, workload=None,
+        )
+    )  # fmt: skip
+    mix = found.chosen.setup.mix
+    sizes = list_page_sizes(mix) | mix.model.serving.name_sizes(steps=mix.classes[0].num_steps)
+    return ModelOnPage(
+        label=label,
+        page=page,
+        plan=found,
+        peak_activation_bytes=mix.model.measure_peak("request", **sizes),
+        cache_bytes=mix.model.evaluate("request", **sizes).kv_cache_bytes,
+    )
+
+
+def list_page_sizes(mix: PageMix) -> dict[str, Any]:
+    """Return the sizes of a page and its prompt, and the widths, by the names of the evaluators."""
+    page = mix.classes[0]
+    named = mix.model.serving.name_sizes(seq_len=page.seq_len, logits_tokens=page.logits_tokens, batch_size=1)
+    return {**dict(page.views), **named, **mix.model.bits}

@@ -1,0 +1,115 @@
+"""A comparison as tables and as a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from llm_perf_opt.comparison.compare import Comparison, ModelOnPage
+from llm_perf_opt.comparison.document import to_document
+from llm_perf_opt.planning.time import describe_choice
+from llm_perf_opt.visualize.plan_tables import NOTHING, format_number
+from llm_perf_opt.visualize.table import Table
+
+FIRST_LINE: Final = "<!-- Written by `modelmeter compare`; do not edit. -->"
+
+_WORK: Final = {
+    "image_tokens": "image tokens", "tensor_core_flops": "tensor-core FLOPs", "cuda_core_flops": "other FLOPs",
+    "io_bytes": "bytes moved", "weight_bytes": "bytes of weights", "kv_cache_bytes": "bytes of cache",
+    "peak_activation_bytes": "bytes of activations at the peak",
+}  # fmt: skip
+
+
+def work_table(found: Comparison) -> Table:
+    """Return what each model does for each page, exactly."""
+    rows = tuple((row.label, _write_page(row), *(f"{row.work[name]:,}" for name in _WORK)) for row in found.rows)
+    return Table(headers=("model", "page", *_WORK.values()), rows=rows, text_columns=2)
+
+
+def time_table(found: Comparison) -> Table:
+    """Return how long a page takes alone, and what a card serves: bounds, and estimates beside them."""
+    is_estimated = found.rows[0].plan.chosen.setup.calibration is not None
+    headers = ["model", "page", "s alone, at least"]
+    headers += ["estimated"] if is_estimated else []
+    headers += ["pages in flight", "pages/s at most"]
+    headers += ["estimated "] if is_estimated else []
+    headers += ["$ per million, at least"]
+    headers += ["estimated  "] if is_estimated else []
+    rows = tuple(tuple(_list_times(row, is_estimated=is_estimated)) for row in found.rows)
+    return Table(headers=tuple(headers), rows=rows, text_columns=2)
+
+
+def _list_times(row: ModelOnPage, *, is_estimated: bool) -> Iterator[str]:
+    chosen, alone = row.plan.chosen.chosen, row.plan.chosen.rows[0]
+    assert chosen is not None, "a plan has a batch"
+    yield row.label
+    yield _write_page(row)
+    yield format_number(alone.bound_latency["max"])
+    if is_estimated:
+        yield format_number(alone.latency["max"])
+    yield f"{chosen.batch_size:,}"
+    yield format_number(chosen.state.bound_pages_per_second)
+    if is_estimated:
+        yield format_number(chosen.state.pages_per_second)
+    for value in (chosen.bound_usd_per_million_pages, *([chosen.usd_per_million_pages] if is_estimated else [])):
+        yield NOTHING if value is None else format_number(value, 4)
+
+
+def _write_page(row: ModelOnPage) -> str:
+    return f"{row.page[0]}x{row.page[1]}"
+
+
+def describe_times(found: Comparison) -> str:
+    """Return what the times are, and how wrong they may be: sentences."""
+    setup = found.rows[0].plan.chosen.setup
+    words = (
+        f"Times are those of {setup.card.name} with {setup.dtype}. A bound takes every operator at the peak rates of "
+        "the card, with the traffic of fused operators; a page alone, or as many in flight as fit. "
+    )
+    if setup.calibration is None:
+        words += "There are no estimates: --engine takes what measurements say."
+    else:
+        words += f"Estimates are calibrated: {describe_choice(setup.calibration, setup.card)}. "
+        words += "The measurements are of DeepSeek-OCR: how wrong estimates of other models are, nobody has measured."
+    if setup.price is not None:
+        price = setup.price
+        date = "" if price.date is None else f", {price.date}"
+        words += f" Dollars are those of a card that is always full, at {price.usd_per_hour:g} an hour ({price.source}"
+        words += f"{date})."
+    return words
+
+
+def list_frontiers(found: Comparison) -> Iterator[str]:
+    """Yield the frontiers as sentences, page by page."""
+    for each in found.frontiers:
+        yield f"{each.page[0]}x{each.page[1]}: {each.sentence}"
+
+
+def render_page(found: Comparison) -> str:
+    """Return a comparison as a page of Markdown, with the formulas of its frontiers."""
+    return "\n".join([*_render_page(found), ""])
+
+
+def _render_page(found: Comparison) -> Iterator[str]:
+    pages = ", ".join(dict.fromkeys(map(_write_page, found.rows)))
+    models = ", ".join(found.request.models)
+    yield from (FIRST_LINE, "", "# Models on one page", "")
+    yield (
+        f"{models}, on pages of {pages} pixels with {found.request.output_tokens:,} text tokens written for each. "
+        "Tokens, FLOPs and bytes are exact, of one page alone; each model sees the page as its own processor cuts it. "
+        "Accuracy is no part of this: fewer tokens are cheaper, and may not be enough to read a page."
+    )
+    yield from ("", "## Work of a page", "", work_table(found).to_markdown())
+    yield from ("", "## Time and dollars", "", describe_times(found), "", time_table(found).to_markdown())
+    yield from ("", "## Frontiers", "", "Over the text tokens of a page, with everything else as above; each is proved")
+    yield from ("by a certificate in `comparison.json`, which was replayed.", "")
+    yield from (f"- {each}" for each in list_frontiers(found))
+
+
+def render_files(found: Comparison) -> dict[str, str | bytes]:
+    """Return the page and the numbers by path."""
+    return {
+        "README.md": render_page(found),
+        "comparison.json": json.dumps(to_document(found), indent=1) + "\n",
+    }

@@ -1,18 +1,31 @@
-"""Compares the cells of random pages with the image processors of transformers: ``python -m tests.check_pages``."""
+"""Compares what models see of random pages with the processors of transformers: ``python -m tests.check_pages``."""
 
 from __future__ import annotations
 
 import argparse
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from modelmeter.frontend.page_rules import LARGEST_RATIO, PAGE_RULES, PageRule
+from modelmeter.frontend.page_rules import LARGEST_RATIO, PAGE_RULES, GridRule, PageRule, SplitRule, TileRule
 
 LARGEST_SIDE = 6000
 
+Oracle = Callable[[int, int], tuple[int, ...]]
 
-def find_oracle(name: str, rule: PageRule) -> Callable[[int, int], tuple[int, int]]:
-    """Return the function of transformers from the sides of a page to its columns and rows."""
+
+def find_oracle(name: str, rule: PageRule) -> Oracle:
+    """Return the function of transformers from the sides of a page to the sizes that a model sees."""
+    if isinstance(rule, GridRule):
+        return _find_grid_oracle(name, rule)
+    if isinstance(rule, TileRule):
+        return _find_tile_oracle(rule)
+    if isinstance(rule, SplitRule):
+        return _find_split_oracle(rule)
+    return _find_view_oracle()
+
+
+def _find_grid_oracle(name: str, rule: GridRule) -> Oracle:
     from transformers.models.hunyuan_vl import image_processing_pil_hunyuan_vl as hunyuan
     from transformers.models.paddleocr_vl import image_processing_pil_paddleocr_vl as paddle
     from transformers.models.qwen2_vl import image_processing_pil_qwen2_vl as qwen
@@ -28,15 +41,81 @@ def find_oracle(name: str, rule: PageRule) -> Callable[[int, int], tuple[int, in
         size={"shortest_edge": rule.min_pixels, "longest_edge": rule.max_pixels}, patch_size=patch, merge_size=2
     )
 
-    def count(width: int, height: int) -> tuple[int, int]:
+    def count(width: int, height: int) -> tuple[int, ...]:
         resized = modules[name].smart_resize(height, width, rule.factor, rule.min_pixels, rule.max_pixels)
         rows, columns = (side // rule.factor for side in resized)
         patches = processor.get_number_of_image_patches(height, width)
         patches = patches[0] * patches[1] if isinstance(patches, tuple | list) else patches
         assert patches == 4 * rows * columns, "the processor and the function that it calls"
-        return columns, rows
+        return rows, columns
 
     return count
+
+
+def _find_tile_oracle(rule: TileRule) -> Oracle:
+    from transformers.models.deepseek_ocr2.image_processing_pil_deepseek_ocr2 import DeepseekOcr2ImageProcessorPil
+
+    class Counter(DeepseekOcr2ImageProcessorPil):  # type: ignore[misc]  # transformers has no types
+        def crop_image_to_patches(self, image: Any, **options: Any) -> list[Any]:
+            patches: list[Any] = super().crop_image_to_patches(image, **options)
+            counted.append(len(patches))
+            return []  # they are many pixels
+
+        def resize(self, image: Any, size: Any, **_: Any) -> Any:
+            return _make_page(size.width, size.height)
+
+        def pad_to_square(self, image: Any, background_color: Any = 0) -> Any:
+            return _make_page(1, 1)
+
+    processor, counted = Counter(), list[int]()
+
+    def count(width: int, height: int) -> tuple[int, ...]:
+        counted.clear()
+        processor._preprocess(
+            [_make_page(width, height)], size=processor.size, resample=None, do_rescale=False, rescale_factor=1,
+            do_normalize=False, image_mean=None, image_std=None, return_tensors=None, crop_to_patches=True,
+            min_patches=rule.min_tiles, max_patches=rule.max_tiles, tile_size=rule.tile_side,
+        )  # fmt: skip
+        return (sum(counted),)
+
+    return count
+
+
+def _find_split_oracle(rule: SplitRule) -> Oracle:
+    from transformers.image_utils import SizeDict
+    from transformers.models.smolvlm import image_processing_pil_smolvlm as smol
+
+    class Counter(smol.SmolVLMImageProcessorPil):  # type: ignore[misc]  # transformers has no types
+        def resize(self, image: Any, size: Any, **_: Any) -> Any:
+            if size.longest_edge:
+                height, width = smol.get_resize_output_image_size(image, resolution_max_side=size.longest_edge)
+                return _make_page(width, height)
+            return _make_page(size.width, size.height)
+
+    processor, side = Counter(), {"longest_edge": rule.tile_side}
+
+    def count(width: int, height: int) -> tuple[int, ...]:
+        page = processor.resize(_make_page(width, height), SizeDict(longest_edge=rule.longest_side))
+        page = processor.resize_for_vision_encoder(page, rule.tile_side)
+        frames, _, _ = processor.split_images(page, side)
+        return (len(frames),)
+
+    return count
+
+
+def _find_view_oracle() -> Oracle:
+    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+
+    processor = Gemma3ImageProcessorPil()
+    assert not processor.do_pan_and_scan, "each page is one image"
+    return lambda width, height: (1,)
+
+
+def _make_page(width: int, height: int) -> Any:
+    """Return a picture of so many pixels that takes the memory of one."""
+    import numpy as np
+
+    return np.broadcast_to(np.uint8(0), (3, height, width))
 
 
 def draw_sizes(seed: str, factor: int, count: int) -> Iterator[tuple[int, int]]:
@@ -57,8 +136,8 @@ def check_rule(name: str, count: int) -> int:
     rule = PAGE_RULES[name]
     oracle = find_oracle(name, rule)
     compared = 0
-    for width, height in draw_sizes(name, rule.factor, count):
-        found, expected = rule.count_cells(width, height), oracle(width, height)
+    for width, height in draw_sizes(name, rule.factor if isinstance(rule, GridRule) else 64, count):
+        found, expected = rule.find_sizes(width, height), oracle(width, height)
         assert found == expected, f"{name} at {width}x{height}: {found}, and {expected} by transformers"
         compared += 1
     return compared
@@ -70,7 +149,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, default=100_000, help="of pages of each model")
     sizes = parser.parse_args().sizes
     for name in PAGE_RULES:
-        print(f"{name}: {check_rule(name, sizes):,} pages have the cells that transformers gives them")
+        print(f"{name}: {check_rule(name, sizes):,} pages are seen as transformers sees them")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Cells of pages, against the processors of transformers; `make check-pages` draws a hundred thousand sizes."""
+"""What models see of pages, against the processors of transformers; `make check-pages` draws a hundred thousand."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from typing import Any
 import pytest
 from tests.check_pages import check_rule, draw_sizes, find_oracle
 
-from modelmeter.frontend.page_rules import PAGE_RULES, make_page_views
+from modelmeter.frontend.cards import CARDS
+from modelmeter.frontend.page_rules import PAGE_RULES, GridRule, PageRule, make_page_views
 from modelmeter.support.errors import WorkloadError
+from modelmeter.support.strict_json import make_converter
 
 SIZES = 3000
 
 
 @pytest.mark.parametrize("name", PAGE_RULES)
-def test_cells_are_those_of_the_processor_at_random_sizes(name: str) -> None:
+def test_sizes_are_those_of_the_processor_at_random_pages(name: str) -> None:
     pytest.importorskip("transformers")
+    pytest.importorskip("numpy")
     assert check_rule(name, SIZES) == SIZES
 
 
-def test_the_check_finds_a_rule_that_is_wrong_by_one_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["qwen2.5-vl-3b", "smolvlm2-2.2b", "deepseek-ocr-2"])
+def test_the_check_finds_a_rule_that_is_wrong_by_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")
-    rule = PAGE_RULES["qwen2.5-vl-3b"]
-    oracle: Callable[[int, int], Any] = find_oracle("qwen2.5-vl-3b", rule)
-    monkeypatch.setattr("tests.check_pages.find_oracle", lambda name, rule: lambda w, h: (oracle(w, h)[0] + 1, 1))
-    with pytest.raises(AssertionError, match=r"qwen2\.5-vl-3b at"):
-        check_rule("qwen2.5-vl-3b", 3)
+    oracle: Callable[[int, int], Any] = find_oracle(name, PAGE_RULES[name])
+    monkeypatch.setattr("tests.check_pages.find_oracle", lambda *_: lambda w, h: (oracle(w, h)[0] + 1,))
+    with pytest.raises(AssertionError, match=f"{name} at"):
+        check_rule(name, 3)
 
 
 def test_sizes_are_drawn_on_the_edges_of_cells_too() -> None:
@@ -39,17 +42,23 @@ def test_sizes_are_drawn_on_the_edges_of_cells_too() -> None:
 
 def test_an_a4_page_by_hand() -> None:
     """1654 / 28 = 59.07 and 2339 / 28 = 83.5..., 84 rows: 59 x 84 cells have fewer pixels than the most."""
-    assert PAGE_RULES["qwen2.5-vl-3b"].count_cells(1654, 2339) == (59, 84)
+    assert PAGE_RULES["qwen2.5-vl-3b"].find_sizes(1654, 2339) == (84, 59)
     # 59 * 84 * 28 * 28 = 3,885,504 are more than 1536 * 1536 = 2,359,296: sqrt(1654 * 2339 / 2359296) = 1.2805..., and
     # 1654 / 1.2805 / 28 = 46.13, 2339 / 1.2805 / 28 = 65.24.
-    assert PAGE_RULES["paddleocr-vl"].count_cells(1654, 2339) == (46, 65)
+    assert PAGE_RULES["paddleocr-vl"].find_sizes(1654, 2339) == (65, 46)
+    # 1536 rows, int(1536 * 0.7071) = 1086 columns: 4 x 3 tiles of 384, and the whole page.
+    assert PAGE_RULES["smolvlm2-2.2b"].find_sizes(1654, 2339) == (4 * 3 + 1,)
+    # 0.7071 is nearest to 2 / 3, of which 6 tiles are the only grid; a page within a tile has none.
+    assert PAGE_RULES["deepseek-ocr-2"].find_sizes(1654, 2339) == (6,)
+    assert PAGE_RULES["deepseek-ocr-2"].find_sizes(768, 761) == (0,)
+    assert PAGE_RULES["gemma-3-4b"].find_sizes(1654, 2339) == (1,)
 
 
 def test_a_page_of_one_row_of_pixels_is_enlarged_or_refused() -> None:
     with pytest.raises(WorkloadError, match="too long for its width; expected sides of which one is at most 200 times"):
-        PAGE_RULES["qwen2.5-vl-3b"].count_cells(1, random.Random(7).randint(201, 10**6))
+        PAGE_RULES["qwen2.5-vl-3b"].find_sizes(1, random.Random(7).randint(201, 10**6))
     # 28 rows and 5 * 28 columns of pixels are fewer than 147,456, so that both sides grow alike.
-    rows = PAGE_RULES["paddleocr-vl"].count_cells(5, 1)[1]
+    rows = PAGE_RULES["paddleocr-vl"].find_sizes(5, 1)[0]
     assert rows == -(-28 * (147456 / (28 * 140)) ** 0.5 // 28)
 
 
@@ -60,3 +69,17 @@ def test_views_are_sizes_of_the_evaluators() -> None:
         views.keep_whole({}, None)
     with pytest.raises(WorkloadError, match="one program for all pages"):
         views.cut(1240, 1754, {}, "serving")
+
+
+@pytest.mark.parametrize("name", [name for name in PAGE_RULES if name in CARDS])
+def test_a_rule_gives_sizes_of_the_tower_of_its_card(name: str) -> None:
+    tower = CARDS[name].tower
+    assert tower is not None
+    assert {*PAGE_RULES[name].sizes} <= {size.name for size in tower.sizes}
+
+
+@pytest.mark.parametrize("name", PAGE_RULES)
+def test_a_rule_is_read_back_from_a_manifest(name: str) -> None:
+    converter, rule = make_converter(), PAGE_RULES[name]
+    assert converter.structure(converter.unstructure(rule), PageRule) == rule  # type: ignore[arg-type]  # a union
+    assert isinstance(PAGE_RULES["qwen3-vl-4b"], GridRule)

@@ -1,7 +1,9 @@
-"""From the pixels of a page to the grid of cells that a model sees: the float operations of transformers, in order.
+"""From the pixels of a page to the sizes that a model sees: the float operations of transformers, in order.
 
-The rule is that of the image processor of each model, written anew with the same operations, so that it rounds as that
-does; a rule in integers would differ at some sizes. Tests compare the two. Nothing here needs torch or sympy.
+The rules are those of the image processors, written anew with the same operations, so that they round as those do; a
+rule in integers would differ at some sizes. Tests compare the two. Nothing here needs torch or sympy.
+
+The marks that processors put around images and between tiles are text, of which ``prompt_tokens`` are.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, NoReturn
+from typing import ClassVar, Final, NoReturn, TypeAlias
 
 from attrs import frozen
 
@@ -21,8 +23,8 @@ LARGEST_RATIO: Final = 200
 
 
 @frozen(kw_only=True)
-class PageRule:
-    """How a model makes the cells of a page.
+class GridRule:
+    """A page that is one image of cells, of which each becomes a token.
 
     Parameters
     ----------
@@ -34,13 +36,14 @@ class PageRule:
         Whether a side that is shorter than a cell is made one first, and the other with it.
     """
 
+    sizes: ClassVar = ("grid_height", "grid_width")
     factor: int
     min_pixels: int
     max_pixels: int
     enlarges: bool = False
 
-    def count_cells(self, width: int, height: int) -> tuple[int, int]:
-        """Return the columns and rows of cells of a page of so many pixels.
+    def find_sizes(self, width: int, height: int) -> tuple[int, int]:
+        """Return the rows and columns of cells of a page of so many pixels.
 
         Raises
         ------
@@ -66,27 +69,116 @@ class PageRule:
         elif pixels < self.min_pixels:
             grow = math.sqrt(self.min_pixels / (height * width))
             rows, columns = math.ceil(height * grow / factor), math.ceil(width * grow / factor)
-        return columns, rows
+        return rows, columns
 
+
+@frozen(kw_only=True)
+class TileRule:
+    """A view of the whole page, and tiles of it where a side is longer than a tile.
+
+    Parameters
+    ----------
+    tile_side
+        Pixels of the side of a tile.
+    min_tiles, max_tiles
+        How many a page may have.
+    """
+
+    sizes: ClassVar = ("num_tiles",)
+    tile_side: int
+    min_tiles: int
+    max_tiles: int
+
+    def find_sizes(self, width: int, height: int) -> tuple[int]:
+        """Return how many tiles a page has: the grid whose sides are most like those of the page.
+
+        Of grids that are alike in this, a larger one is taken where the page has more than half of its pixels.
+        """
+        if max(width, height) <= self.tile_side:
+            return (0,)
+        counts = range(1, self.max_tiles + 1)
+        grids = sorted(
+            ((columns, rows) for columns in counts for rows in counts
+             if self.min_tiles <= columns * rows <= self.max_tiles),
+            key=math.prod,
+        )  # fmt: skip
+        ratio, nearest, tiles = width / height, math.inf, 1
+        for columns, rows in grids:
+            distance = abs(ratio - columns / rows)
+            is_filled = 2 * width * height > self.tile_side**2 * columns * rows
+            if distance < nearest or (distance == nearest and is_filled):
+                nearest, tiles = distance, columns * rows
+        return (tiles,)
+
+
+@frozen(kw_only=True)
+class SplitRule:
+    """A page that is enlarged to tiles, each an image, with an image of the whole page behind them.
+
+    Parameters
+    ----------
+    longest_side
+        Pixels of the long side of the page before it is split.
+    tile_side
+        Pixels of the side of a tile.
+    """
+
+    sizes: ClassVar = ("num_images",)
+    longest_side: int
+    tile_side: int
+
+    def find_sizes(self, width: int, height: int) -> tuple[int]:
+        """Return how many images a page is."""
+        ratio = width / height
+        if width >= height:
+            width, height = self.longest_side, int(self.longest_side / ratio)
+            height = max(1, height + height % 2)
+        else:
+            width, height = int(self.longest_side * ratio), self.longest_side
+            width = max(1, width + width % 2)
+        side, ratio = self.tile_side, width / height
+        if width >= height:
+            width = math.ceil(width / side) * side
+            height = math.ceil(int(width / ratio) / side) * side
+        else:
+            height = math.ceil(height / side) * side
+            width = math.ceil(int(height * ratio) / side) * side
+        tiles = (width // side) * (height // side)
+        return (tiles + 1 if tiles > 1 else 1,)
+
+
+@frozen(kw_only=True)
+class ViewRule:
+    """A page that is one image, whatever its sides: the whole of it is resized to ``side`` x ``side`` pixels."""
+
+    sizes: ClassVar = ("num_images",)
+    side: int
+
+    def find_sizes(self, width: int, height: int) -> tuple[int]:
+        """Return how many images a page is."""
+        return (1,)
+
+
+PageRule: TypeAlias = GridRule | TileRule | SplitRule | ViewRule
 
 PAGE_RULES: Final[Mapping[str, PageRule]] = {
     # Patches of 14 or 16 pixels, of which 2 x 2 become a token. The pixels are those of the published processors of
     # Qwen, and of the others the defaults of their classes in transformers.
-    "qwen2.5-vl-3b": PageRule(factor=28, min_pixels=3136, max_pixels=12845056),
-    "qwen3-vl-4b": PageRule(factor=32, min_pixels=65536, max_pixels=16777216),
-    "paddleocr-vl": PageRule(factor=28, min_pixels=147456, max_pixels=2359296, enlarges=True),
-    "hunyuanocr": PageRule(factor=32, min_pixels=262144, max_pixels=4194304),
+    "qwen2.5-vl-3b": GridRule(factor=28, min_pixels=3136, max_pixels=12845056),
+    "qwen3-vl-4b": GridRule(factor=32, min_pixels=65536, max_pixels=16777216),
+    "paddleocr-vl": GridRule(factor=28, min_pixels=147456, max_pixels=2359296, enlarges=True),
+    "hunyuanocr": GridRule(factor=32, min_pixels=262144, max_pixels=4194304),
+    "gemma-3-4b": ViewRule(side=896),  # without pan and scan, as by default
+    "smolvlm2-2.2b": SplitRule(longest_side=4 * 384, tile_side=384),
+    "deepseek-ocr-2": TileRule(tile_side=768, min_tiles=2, max_tiles=6),
 }
 """By name of a card."""
 
-GRID: Final = ("grid_height", "grid_width")
-"""The sizes that a page is."""
-
 
 def make_page_views(rule: PageRule) -> PageViews:
-    """Return how a model with this rule looks at pages: each is one image, and nothing is cut."""
+    """Return how a model with this rule looks at pages."""
     return PageViews(
-        defaults={}, tiles=GRID, preprocessings=(), cut=partial(_cut, rule), keep_whole=_refuse_whole,
+        defaults={}, tiles=rule.sizes, preprocessings=(), cut=partial(_cut, rule), keep_whole=_refuse_whole,
         make_cut=partial(_make_cut, rule),
     )  # fmt: skip
 
@@ -96,18 +188,14 @@ def _cut(
 ) -> dict[str, int]:
     if preprocessing is not None:
         raise WorkloadError("this model has one program for all pages", place="--preprocessing", found=preprocessing)
-    columns, rows = rule.count_cells(page_width, page_height)
-    return dict(zip(GRID, (rows, columns), strict=True))
+    return dict(zip(rule.sizes, rule.find_sizes(page_width, page_height), strict=True))
 
 
 def _make_cut(rule: PageRule, sizes: Mapping[str, int], preprocessing: str) -> Callable[[int, int], tuple[int, ...]]:
-    def cut(page_width: int, page_height: int) -> tuple[int, ...]:
-        return rule.count_cells(page_width, page_height)[::-1]
-
-    return cut
+    return rule.find_sizes
 
 
 def _refuse_whole(sizes: Mapping[str, int], preprocessing: str | None) -> NoReturn:
     raise WorkloadError(
-        "this model never cuts pages, and what it sees hangs on their sides", place="--no-crop", remedy="give --page"
+        "this model has no option for pages that are not cut", place="--no-crop", remedy="give --page alone"
     )

@@ -17,8 +17,13 @@ _PAGE_MODE: Final = "page"
 _TEXT_MODE: Final = "text"
 
 
-def make_serving(stages: Collection[str], workload: Mapping[str, int]) -> Serving:
-    """Return how a model with these stages is served: pages, each an image, where it sees; else prompts of text."""
+def make_serving(stages: Collection[str], workload: Mapping[str, int]) -> Serving | None:
+    """Return how a model with these stages is served: pages where it sees, and else prompts of text.
+
+    None where a stage that writes tokens was refused: then it cannot be planned with.
+    """
+    if not {PREFILL, DECODE} <= {*stages}:
+        return None
     if VISION in stages:
         return Serving(
             modes={_PAGE_MODE: ServingMode(name=_PAGE_MODE, sizes={}, is_cut=True)},
@@ -47,6 +52,9 @@ def make_serving(stages: Collection[str], workload: Mapping[str, int]) -> Servin
     )
 
 
-def list_beside(serving: Serving, rule: PageRule | None) -> dict[str, Any]:
+def list_beside(serving: Serving | None, rule: PageRule | None) -> dict[str, Any]:
     """Return what modules beside that of a model have, by name: how it is served, and how it looks at pages."""
-    return {"SERVING": serving, **({} if rule is None else {"PAGE_VIEWS": make_page_views(rule)})}
+    return {
+        **({} if serving is None else {"SERVING": serving}),
+        **({} if rule is None else {"PAGE_VIEWS": make_page_views(rule)}),
+    }

@@ -14,8 +14,9 @@ is first called, so that several of them share what is said once.
 """
 
 from ._all_stages import stages
-from ._runtime import Bits, check_again, check_size, contradiction, no_multiple, not_zero_together, too_small
-from ._source import compute, cut_metric
+from ._limits import ARCHITECTURE
+from ._runtime import Bits, check_size, contradiction, too_small
+from ._source import check, compute, cut_metric
 from ._stages import decode, prefill
 
 TYPE_CHECKING = False
@@ -259,24 +260,8 @@ def vision_peak_activation_bytes(
     seq_len: int | None = None, weight_bits: Bits = 16, activation_bits: Bits = 16,
 ) -> int:
     """Return the largest bytes of activations that are alive together in ``vision``. 349 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0
-        and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and activation_bits >
-        0 and (prompt_tokens is None or (type(prompt_tokens) is int and prompt_tokens >= 0))
-    ) and (found := check_again(
-        vision_peak_activation_bytes, locals(), num_width_tiles=0, num_height_tiles=0, prompt_tokens=0
-    )) is not None:
+    if (found := check(vision_peak_activation_bytes, locals(), ARCHITECTURE)) is not None:
         return found
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = num_width_tiles * num_height_tiles
     x2 = image_size // 16
     x3 = -(-x2 // 4)
@@ -307,24 +292,8 @@ def projector_peak_activation_bytes(
     seq_len: int | None = None, weight_bits: Bits = 16, activation_bits: Bits = 16,
 ) -> int:
     """Return the largest bytes of activations that are alive together in ``projector``. 138 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0
-        and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and activation_bits >
-        0 and (prompt_tokens is None or (type(prompt_tokens) is int and prompt_tokens >= 0))
-    ) and (found := check_again(
-        projector_peak_activation_bytes, locals(), num_width_tiles=0, num_height_tiles=0, prompt_tokens=0
-    )) is not None:
+    if (found := check(projector_peak_activation_bytes, locals(), ARCHITECTURE)) is not None:
         return found
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = num_width_tiles * num_height_tiles
     x2 = -(-(image_size // 16) // 4)
     x3 = 1 if x1 > 1 else 0

@@ -8,20 +8,9 @@ Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is
 TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
 """
 
-from ._runtime import (
-    Bits,
-    Cost,
-    check_again,
-    check_routing,
-    check_size,
-    contradiction,
-    no_multiple,
-    not_zero_together,
-    routed_reads,
-    too_large,
-    too_small,
-)
-from ._source import cut_metric
+from ._limits import ARCHITECTURE
+from ._runtime import Bits, Cost, check_size, contradiction, routed_reads, too_large, too_small
+from ._source import check, cut_metric
 
 TYPE_CHECKING = False
 
@@ -44,26 +33,8 @@ def training_step(
     weight_bytes are the parameters without their gradients, activation_bytes all operator outputs of the forward, which
     are kept for the backward, and kv_cache_bytes is 0: training keeps no cache. 453 operations.
     """
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0
-        and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and activation_bits >
-        0 and (prompt_tokens is None or (type(prompt_tokens) is int and prompt_tokens >= 0))
-    ) and (found := check_again(
-        training_step, locals(), num_width_tiles=0, num_height_tiles=0, prompt_tokens=0
-    )) is not None:
+    if (found := check(training_step, locals(), ARCHITECTURE)) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = num_width_tiles * num_height_tiles
     x2 = 1 if x1 > 1 else 0
     x3 = x1 if x2 else 0

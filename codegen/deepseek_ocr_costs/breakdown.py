@@ -11,20 +11,10 @@ TypeError; one that is out of range, or contradicts another, is a CostError. Wid
 from collections.abc import Callable
 from typing import Any
 
+from ._limits import ARCHITECTURE
 from ._rows import Module, OperatorCost, StateCost, make_operators, make_states, read_modules
-from ._runtime import (
-    Bits,
-    CostError,
-    check_again,
-    check_routing,
-    check_size,
-    no_multiple,
-    not_zero_together,
-    routed_reads,
-    show,
-    too_large,
-    too_small,
-)
+from ._runtime import Bits, CostError, check_size, routed_reads, show, too_large
+from ._source import check
 
 __all__ = [
     "MODULES", "Module", "OperatorCost", "StateCost", "decode_operators", "decode_states", "prefill_operators",
@@ -358,22 +348,8 @@ def vision_operators(
     activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``vision`` does, over all calls. 559 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0
-        and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and activation_bits >
-        0
-    ) and (found := check_again(vision_operators, locals(), num_width_tiles=0, num_height_tiles=0)) is not None:
+    if (found := check(vision_operators, locals(), ARCHITECTURE)) is not None:
         return found
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = num_width_tiles * num_height_tiles
     x2 = 1 if x1 > 1 else 0
     x3 = x2 + 1
@@ -628,9 +604,7 @@ def vision_states(
     *, weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``vision``. 28 operations."""
-    if not (
-        int is type(weight_bits) and weight_bits > 0
-    ) and (found := check_again(vision_states, locals())) is not None:
+    if (found := check(vision_states, locals(), ARCHITECTURE)) is not None:
         return found
     x1 = 12288 * weight_bits
     x2 = 6144 * weight_bits
@@ -678,22 +652,8 @@ def projector_operators(
     activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``projector`` does, over all calls. 72 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0
-        and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and activation_bits >
-        0
-    ) and (found := check_again(projector_operators, locals(), num_width_tiles=0, num_height_tiles=0)) is not None:
+    if (found := check(projector_operators, locals(), ARCHITECTURE)) is not None:
         return found
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = 1 if (num_width_tiles * num_height_tiles) > 1 else 0
     x2 = num_width_tiles if x1 else 0
     x3 = images_per_prompt * (batch_size // vision_batch_size)
@@ -726,9 +686,7 @@ def projector_states(
     *, weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``projector``. 2 operations."""
-    if not (
-        int is type(weight_bits) and weight_bits > 0
-    ) and (found := check_again(projector_states, locals())) is not None:
+    if (found := check(projector_states, locals(), ARCHITECTURE)) is not None:
         return found
     return fill_states("projector", (
         2560 * weight_bits, 0,
@@ -741,13 +699,8 @@ def prefill_operators(
     activation_bits: Bits = 16, kv_bits: Bits = 16, expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``prefill`` does, over all calls. 198 operations."""
-    if not (
-        int is type(batch_size) is type(seq_len) is type(weight_bits) is type(activation_bits) is type(kv_bits) and
-        batch_size > 0 and seq_len > 0 and weight_bits > 0 and activation_bits > 0 and kv_bits > 0
-    ) and (found := check_again(prefill_operators, locals())) is not None:
+    if (found := check(prefill_operators, locals(), ARCHITECTURE)) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
@@ -937,10 +890,7 @@ def prefill_states(
     *, batch_size: int = 1, seq_len: int = 913, weight_bits: Bits = 16, kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``prefill``. 13 operations."""
-    if not (
-        int is type(batch_size) is type(seq_len) is type(weight_bits) is type(kv_bits) and batch_size > 0 and seq_len >
-        0 and weight_bits > 0 and kv_bits > 0
-    ) and (found := check_again(prefill_states, locals())) is not None:
+    if (found := check(prefill_states, locals(), ARCHITECTURE)) is not None:
         return found
     x1 = 165478400 * weight_bits
     x2 = kv_bits * batch_size * seq_len
@@ -987,14 +937,8 @@ def decode_operators(
     activation_bits: Bits = 16, kv_bits: Bits = 16, expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``decode`` does, over all calls. 238 operations."""
-    if not (
-        int is type(batch_size) is type(seq_len) is type(decode_steps) is type(weight_bits) is type(activation_bits) is
-        type(kv_bits) and batch_size > 0 and seq_len > 0 and decode_steps >= 0 and weight_bits > 0 and activation_bits >
-        0 and kv_bits > 0
-    ) and (found := check_again(decode_operators, locals(), decode_steps=0)) is not None:
+    if (found := check(decode_operators, locals(), ARCHITECTURE)) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
     x1 = 1 if activation_bits != 32 else 0
     x2 = decode_steps * batch_size
     x3 = x2 if x1 else 0
@@ -1183,10 +1127,7 @@ def decode_states(
     *, batch_size: int = 1, seq_len: int = 913, decode_steps: int = 1023, weight_bits: Bits = 16, kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``decode``. 14 operations."""
-    if not (
-        int is type(batch_size) is type(seq_len) is type(decode_steps) is type(weight_bits) is type(kv_bits) and
-        batch_size > 0 and seq_len > 0 and decode_steps >= 0 and weight_bits > 0 and kv_bits > 0
-    ) and (found := check_again(decode_states, locals(), decode_steps=0)) is not None:
+    if (found := check(decode_states, locals(), ARCHITECTURE)) is not None:
         return found
     x1 = 165478400 * weight_bits
     x2 = (seq_len + decode_steps) * batch_size * kv_bits

@@ -12,20 +12,8 @@ TypeError; one that is out of range, or contradicts another, is a CostError. Wid
 uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
 """
 
-from ._runtime import (
-    Bits,
-    Cost,
-    check_again,
-    check_routing,
-    check_size,
-    contradiction,
-    no_multiple,
-    not_zero_together,
-    routed_reads,
-    too_large,
-    too_small,
-)
-from ._source import compute, cut_metric
+from ._runtime import Bits, Cost, check_size, contradiction, routed_reads, too_large, too_small
+from ._source import check, compute, cut_metric
 
 TYPE_CHECKING = False
 
@@ -46,42 +34,8 @@ def vision(
     clip_intermediate_size: int = 4096,
 ) -> Cost:
     """Return the cost of SAM and CLIP, on the global view of each page and on its tiles. 597 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) is type(sam_image_size) is type(sam_patch_size) is type(sam_hidden_size) is
-        type(sam_num_hidden_layers) is type(sam_num_global_layers) is type(sam_num_attention_heads) is
-        type(sam_intermediate_size) is type(sam_window_size) is type(sam_neck_channels) is type(sam_downsample_channels)
-        is type(clip_image_size) is type(clip_patch_size) is type(clip_hidden_size) is type(clip_num_hidden_layers) is
-        type(clip_num_attention_heads) is type(clip_intermediate_size) and batch_size > 0 and images_per_prompt > 0 and
-        vision_batch_size > 0 and base_size > 0 and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0
-        and weight_bits > 0 and activation_bits > 0 and sam_image_size > 0 and sam_patch_size > 0 and sam_hidden_size >
-        0 and sam_num_hidden_layers > 0 and sam_num_global_layers >= 0 and sam_num_attention_heads > 0 and
-        sam_intermediate_size > 0 and sam_window_size > 0 and sam_neck_channels > 0 and sam_downsample_channels > 0 and
-        clip_image_size > 0 and clip_patch_size > 0 and clip_hidden_size > 0 and clip_num_hidden_layers > 0 and
-        clip_num_attention_heads > 0 and clip_intermediate_size > 0
-    ) and (found := check_again(
-        vision, locals(), num_width_tiles=0, num_height_tiles=0, sam_num_global_layers=0
-    )) is not None:
+    if (found := check(vision, locals())) is not None:
         return found
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if sam_patch_size > base_size:
-        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
-    if sam_patch_size > image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
-    if sam_num_global_layers > sam_num_hidden_layers:
-        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
-    if sam_hidden_size % sam_num_attention_heads:
-        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
-    if sam_patch_size > sam_image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
-    if clip_hidden_size % clip_num_attention_heads:
-        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
-    if clip_patch_size > clip_image_size:
-        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
     return compute(vision, "_whole_model", locals())
 
 
@@ -91,23 +45,8 @@ def projector(
     activation_bits: Bits = 16, hidden_size: int = 1280, sam_patch_size: int = 16, clip_hidden_size: int = 1024,
 ) -> Cost:
     """Return the cost of the projector, and of making the prompt of its output. 78 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) is type(hidden_size) is type(sam_patch_size) is type(clip_hidden_size) and batch_size > 0
-        and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0 and image_size > 0 and num_width_tiles >=
-        0 and num_height_tiles >= 0 and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and sam_patch_size >
-        0 and clip_hidden_size > 0
-    ) and (found := check_again(projector, locals(), num_width_tiles=0, num_height_tiles=0)) is not None:
+    if (found := check(projector, locals())) is not None:
         return found
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if sam_patch_size > base_size:
-        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
-    if sam_patch_size > image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     return compute(projector, "_whole_model", locals())
 
 
@@ -122,27 +61,8 @@ def prefill(
 
     299 operations.
     """
-    if not (
-        int is type(batch_size) is type(seq_len) is type(weight_bits) is type(activation_bits) is type(kv_bits) is
-        type(hidden_size) is type(intermediate_size) is type(moe_intermediate_size) is type(num_hidden_layers) is
-        type(first_k_dense_replace) is type(num_attention_heads) is type(num_key_value_heads) is type(n_routed_experts)
-        is type(n_shared_experts) is type(num_experts_per_tok) is type(vocab_size) and batch_size > 0 and seq_len > 0
-        and weight_bits > 0 and activation_bits > 0 and kv_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
-        moe_intermediate_size > 0 and num_hidden_layers > 0 and first_k_dense_replace >= 0 and num_attention_heads > 0
-        and num_key_value_heads > 0 and n_routed_experts > 0 and n_shared_experts > 0 and num_experts_per_tok > 0 and
-        vocab_size > 0
-    ) and (found := check_again(prefill, locals(), first_k_dense_replace=0)) is not None:
+    if (found := check(prefill, locals())) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if first_k_dense_replace > num_hidden_layers:
-        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
     if logits_tokens is None:
         logits_tokens = seq_len
     elif not (type(logits_tokens) is int and logits_tokens > 0):
@@ -160,27 +80,8 @@ def decode(
     num_experts_per_tok: int = 6, vocab_size: int = 129280, expert_routing: str = "uniform",
 ) -> Cost:
     """Return the cost of all decode steps of one token each; step t sees seq_len + t keys. 286 operations."""
-    if not (
-        int is type(batch_size) is type(seq_len) is type(decode_steps) is type(weight_bits) is type(activation_bits) is
-        type(kv_bits) is type(hidden_size) is type(intermediate_size) is type(moe_intermediate_size) is
-        type(num_hidden_layers) is type(first_k_dense_replace) is type(num_attention_heads) is type(num_key_value_heads)
-        is type(n_routed_experts) is type(n_shared_experts) is type(num_experts_per_tok) is type(vocab_size) and
-        batch_size > 0 and seq_len > 0 and decode_steps >= 0 and weight_bits > 0 and activation_bits > 0 and kv_bits > 0
-        and hidden_size > 0 and intermediate_size > 0 and moe_intermediate_size > 0 and num_hidden_layers > 0 and
-        first_k_dense_replace >= 0 and num_attention_heads > 0 and num_key_value_heads > 0 and n_routed_experts > 0 and
-        n_shared_experts > 0 and num_experts_per_tok > 0 and vocab_size > 0
-    ) and (found := check_again(decode, locals(), decode_steps=0, first_k_dense_replace=0)) is not None:
+    if (found := check(decode, locals())) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if first_k_dense_replace > num_hidden_layers:
-        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
     return compute(decode, "_whole_model", locals())
 
 
@@ -200,61 +101,8 @@ def request(
     clip_intermediate_size: int = 4096, expert_routing: str = "uniform",
 ) -> Cost:
     """Return the cost of all stages, one after the other. 1036 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) is type(kv_bits) is type(hidden_size) is type(intermediate_size) is
-        type(moe_intermediate_size) is type(num_hidden_layers) is type(first_k_dense_replace) is
-        type(num_attention_heads) is type(num_key_value_heads) is type(n_routed_experts) is type(n_shared_experts) is
-        type(num_experts_per_tok) is type(vocab_size) is type(sam_image_size) is type(sam_patch_size) is
-        type(sam_hidden_size) is type(sam_num_hidden_layers) is type(sam_num_global_layers) is
-        type(sam_num_attention_heads) is type(sam_intermediate_size) is type(sam_window_size) is type(sam_neck_channels)
-        is type(sam_downsample_channels) is type(clip_image_size) is type(clip_patch_size) is type(clip_hidden_size) is
-        type(clip_num_hidden_layers) is type(clip_num_attention_heads) is type(clip_intermediate_size) and batch_size >
-        0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0 and image_size > 0 and num_width_tiles
-        >= 0 and num_height_tiles >= 0 and weight_bits > 0 and activation_bits > 0 and kv_bits > 0 and hidden_size > 0
-        and intermediate_size > 0 and moe_intermediate_size > 0 and num_hidden_layers > 0 and first_k_dense_replace >= 0
-        and num_attention_heads > 0 and num_key_value_heads > 0 and n_routed_experts > 0 and n_shared_experts > 0 and
-        num_experts_per_tok > 0 and vocab_size > 0 and sam_image_size > 0 and sam_patch_size > 0 and sam_hidden_size > 0
-        and sam_num_hidden_layers > 0 and sam_num_global_layers >= 0 and sam_num_attention_heads > 0 and
-        sam_intermediate_size > 0 and sam_window_size > 0 and sam_neck_channels > 0 and sam_downsample_channels > 0 and
-        clip_image_size > 0 and clip_patch_size > 0 and clip_hidden_size > 0 and clip_num_hidden_layers > 0 and
-        clip_num_attention_heads > 0 and clip_intermediate_size > 0 and (prompt_tokens is None or (type(prompt_tokens)
-        is int and prompt_tokens >= 0)) and (max_new_tokens is None or (type(max_new_tokens) is int and max_new_tokens >
-        0))
-    ) and (found := check_again(
-        request, locals(), num_width_tiles=0, num_height_tiles=0, prompt_tokens=0, max_new_tokens=1,
-        first_k_dense_replace=0, sam_num_global_layers=0
-    )) is not None:
+    if (found := check(request, locals())) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if sam_patch_size > base_size:
-        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
-    if sam_patch_size > image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
-    if first_k_dense_replace > num_hidden_layers:
-        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if sam_num_global_layers > sam_num_hidden_layers:
-        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
-    if sam_hidden_size % sam_num_attention_heads:
-        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
-    if sam_patch_size > sam_image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
-    if clip_hidden_size % clip_num_attention_heads:
-        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
-    if clip_patch_size > clip_image_size:
-        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
     x1 = image_size // sam_patch_size
     x2 = -(-x1 // 4)
     x3 = num_height_tiles * num_width_tiles
@@ -319,59 +167,8 @@ def training_step(
     weight_bytes are the parameters without their gradients, activation_bytes all operator outputs of the forward, which
     are kept for the backward, and kv_cache_bytes is 0: training keeps no cache. 1080 operations.
     """
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) is type(hidden_size) is type(intermediate_size) is type(moe_intermediate_size) is
-        type(num_hidden_layers) is type(first_k_dense_replace) is type(num_attention_heads) is type(num_key_value_heads)
-        is type(n_routed_experts) is type(n_shared_experts) is type(num_experts_per_tok) is type(vocab_size) is
-        type(sam_image_size) is type(sam_patch_size) is type(sam_hidden_size) is type(sam_num_hidden_layers) is
-        type(sam_num_global_layers) is type(sam_num_attention_heads) is type(sam_intermediate_size) is
-        type(sam_window_size) is type(sam_neck_channels) is type(sam_downsample_channels) is type(clip_image_size) is
-        type(clip_patch_size) is type(clip_hidden_size) is type(clip_num_hidden_layers) is
-        type(clip_num_attention_heads) is type(clip_intermediate_size) and batch_size > 0 and images_per_prompt > 0 and
-        vision_batch_size > 0 and base_size > 0 and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0
-        and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
-        moe_intermediate_size > 0 and num_hidden_layers > 0 and first_k_dense_replace >= 0 and num_attention_heads > 0
-        and num_key_value_heads > 0 and n_routed_experts > 0 and n_shared_experts > 0 and num_experts_per_tok > 0 and
-        vocab_size > 0 and sam_image_size > 0 and sam_patch_size > 0 and sam_hidden_size > 0 and sam_num_hidden_layers >
-        0 and sam_num_global_layers >= 0 and sam_num_attention_heads > 0 and sam_intermediate_size > 0 and
-        sam_window_size > 0 and sam_neck_channels > 0 and sam_downsample_channels > 0 and clip_image_size > 0 and
-        clip_patch_size > 0 and clip_hidden_size > 0 and clip_num_hidden_layers > 0 and clip_num_attention_heads > 0 and
-        clip_intermediate_size > 0 and (prompt_tokens is None or (type(prompt_tokens) is int and prompt_tokens >= 0))
-    ) and (found := check_again(
-        training_step, locals(), num_width_tiles=0, num_height_tiles=0, prompt_tokens=0, first_k_dense_replace=0,
-        sam_num_global_layers=0
-    )) is not None:
+    if (found := check(training_step, locals())) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if sam_patch_size > base_size:
-        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
-    if sam_patch_size > image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
-    if first_k_dense_replace > num_hidden_layers:
-        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if sam_num_global_layers > sam_num_hidden_layers:
-        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
-    if sam_hidden_size % sam_num_attention_heads:
-        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
-    if sam_patch_size > sam_image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
-    if clip_hidden_size % clip_num_attention_heads:
-        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
-    if clip_patch_size > clip_image_size:
-        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
     x1 = num_width_tiles * num_height_tiles
     x2 = 1 if x1 > 1 else 0
     x3 = x1 if x2 else 0

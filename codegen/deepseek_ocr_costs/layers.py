@@ -78,19 +78,8 @@ window_size
     Side of an attention window; the whole grid where attention is global (patches, at least 1).
 """
 
-from ._runtime import (
-    Bits,
-    Cost,
-    CostError,
-    check_again,
-    check_routing,
-    no_multiple,
-    not_zero_together,
-    routed_reads,
-    too_large,
-    too_small,
-)
-from ._source import compute, cut_metric
+from ._runtime import Bits, Cost, CostError, routed_reads, too_small
+from ._source import check, compute, cut_metric
 
 CLASSES: dict[str, str] = {
     "deepseek_ocr_for_causal_lm": "DeepseekOCRForCausalLM",
@@ -144,61 +133,8 @@ def deepseek_ocr_for_causal_lm(
 
     The model and its LM head: logits (batch_size, logits_tokens, vocab_size), copied to float32. 958 operations.
     """
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(seq_len) is type(logits_tokens) is
-        type(weight_bits) is type(activation_bits) is type(kv_bits) is type(hidden_size) is type(intermediate_size) is
-        type(moe_intermediate_size) is type(num_hidden_layers) is type(first_k_dense_replace) is
-        type(num_attention_heads) is type(num_key_value_heads) is type(n_routed_experts) is type(n_shared_experts) is
-        type(num_experts_per_tok) is type(vocab_size) is type(sam_image_size) is type(sam_patch_size) is
-        type(sam_hidden_size) is type(sam_num_hidden_layers) is type(sam_num_global_layers) is
-        type(sam_num_attention_heads) is type(sam_intermediate_size) is type(sam_window_size) is type(sam_neck_channels)
-        is type(sam_downsample_channels) is type(clip_image_size) is type(clip_patch_size) is type(clip_hidden_size) is
-        type(clip_num_hidden_layers) is type(clip_num_attention_heads) is type(clip_intermediate_size) and batch_size >
-        0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0 and image_size > 0 and num_width_tiles
-        >= 0 and num_height_tiles >= 0 and seq_len > 0 and logits_tokens > 0 and weight_bits > 0 and activation_bits > 0
-        and kv_bits > 0 and hidden_size > 0 and intermediate_size > 0 and moe_intermediate_size > 0 and
-        num_hidden_layers > 0 and first_k_dense_replace >= 0 and num_attention_heads > 0 and num_key_value_heads > 0 and
-        n_routed_experts > 0 and n_shared_experts > 0 and num_experts_per_tok > 0 and vocab_size > 0 and sam_image_size
-        > 0 and sam_patch_size > 0 and sam_hidden_size > 0 and sam_num_hidden_layers > 0 and sam_num_global_layers >= 0
-        and sam_num_attention_heads > 0 and sam_intermediate_size > 0 and sam_window_size > 0 and sam_neck_channels > 0
-        and sam_downsample_channels > 0 and clip_image_size > 0 and clip_patch_size > 0 and clip_hidden_size > 0 and
-        clip_num_hidden_layers > 0 and clip_num_attention_heads > 0 and clip_intermediate_size > 0
-    ) and (found := check_again(
-        deepseek_ocr_for_causal_lm, locals(), num_width_tiles=0, num_height_tiles=0, first_k_dense_replace=0,
-        sam_num_global_layers=0
-    )) is not None:
+    if (found := check(deepseek_ocr_for_causal_lm, locals())) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if sam_patch_size > base_size:
-        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
-    if sam_patch_size > image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
-    if logits_tokens > seq_len:
-        raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
-    if first_k_dense_replace > num_hidden_layers:
-        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if sam_num_global_layers > sam_num_hidden_layers:
-        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
-    if sam_hidden_size % sam_num_attention_heads:
-        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
-    if sam_patch_size > sam_image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
-    if clip_hidden_size % clip_num_attention_heads:
-        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
-    if clip_patch_size > clip_image_size:
-        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
     x1 = image_size // sam_patch_size
     x2 = -(-x1 // 4)
     x3 = num_height_tiles * num_width_tiles
@@ -237,59 +173,8 @@ def deepseek_ocr_model(
     A vision layer and a decoder layer, added up; any two layers will do. Their children, operators and parameters
     become this module's own, since the torch module holds the parts of both as attributes. 988 operations.
     """
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(seq_len) is type(weight_bits) is
-        type(activation_bits) is type(kv_bits) is type(hidden_size) is type(intermediate_size) is
-        type(moe_intermediate_size) is type(num_hidden_layers) is type(first_k_dense_replace) is
-        type(num_attention_heads) is type(num_key_value_heads) is type(n_routed_experts) is type(n_shared_experts) is
-        type(num_experts_per_tok) is type(vocab_size) is type(sam_image_size) is type(sam_patch_size) is
-        type(sam_hidden_size) is type(sam_num_hidden_layers) is type(sam_num_global_layers) is
-        type(sam_num_attention_heads) is type(sam_intermediate_size) is type(sam_window_size) is type(sam_neck_channels)
-        is type(sam_downsample_channels) is type(clip_image_size) is type(clip_patch_size) is type(clip_hidden_size) is
-        type(clip_num_hidden_layers) is type(clip_num_attention_heads) is type(clip_intermediate_size) and batch_size >
-        0 and images_per_prompt > 0 and vision_batch_size > 0 and base_size > 0 and image_size > 0 and num_width_tiles
-        >= 0 and num_height_tiles >= 0 and seq_len > 0 and weight_bits > 0 and activation_bits > 0 and kv_bits > 0 and
-        hidden_size > 0 and intermediate_size > 0 and moe_intermediate_size > 0 and num_hidden_layers > 0 and
-        first_k_dense_replace >= 0 and num_attention_heads > 0 and num_key_value_heads > 0 and n_routed_experts > 0 and
-        n_shared_experts > 0 and num_experts_per_tok > 0 and vocab_size > 0 and sam_image_size > 0 and sam_patch_size >
-        0 and sam_hidden_size > 0 and sam_num_hidden_layers > 0 and sam_num_global_layers >= 0 and
-        sam_num_attention_heads > 0 and sam_intermediate_size > 0 and sam_window_size > 0 and sam_neck_channels > 0 and
-        sam_downsample_channels > 0 and clip_image_size > 0 and clip_patch_size > 0 and clip_hidden_size > 0 and
-        clip_num_hidden_layers > 0 and clip_num_attention_heads > 0 and clip_intermediate_size > 0
-    ) and (found := check_again(
-        deepseek_ocr_model, locals(), num_width_tiles=0, num_height_tiles=0, first_k_dense_replace=0,
-        sam_num_global_layers=0
-    )) is not None:
+    if (found := check(deepseek_ocr_model, locals())) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if sam_patch_size > base_size:
-        raise too_large("sam_patch_size", sam_patch_size, "base_size", base_size)
-    if sam_patch_size > image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "image_size", image_size)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
-    if first_k_dense_replace > num_hidden_layers:
-        raise too_large("first_k_dense_replace", first_k_dense_replace, "num_hidden_layers", num_hidden_layers)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if sam_num_global_layers > sam_num_hidden_layers:
-        raise too_large("sam_num_global_layers", sam_num_global_layers, "sam_num_hidden_layers", sam_num_hidden_layers)
-    if sam_hidden_size % sam_num_attention_heads:
-        raise no_multiple("sam_hidden_size", sam_hidden_size, "sam_num_attention_heads", sam_num_attention_heads)
-    if sam_patch_size > sam_image_size:
-        raise too_large("sam_patch_size", sam_patch_size, "sam_image_size", sam_image_size)
-    if clip_hidden_size % clip_num_attention_heads:
-        raise no_multiple("clip_hidden_size", clip_hidden_size, "clip_num_attention_heads", clip_num_attention_heads)
-    if clip_patch_size > clip_image_size:
-        raise too_large("clip_patch_size", clip_patch_size, "clip_image_size", clip_image_size)
     x1 = image_size // sam_patch_size
     x2 = -(-x1 // 4)
     x3 = num_height_tiles * num_width_tiles
@@ -320,11 +205,7 @@ def embedding(
     Table look-up (torch.nn.functional.embedding): reads the rows that it takes, not the table. Input: indices
     (*leading_shape); output (*leading_shape, embedding_dim). 11 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_tokens) is type(num_embeddings) is
-        type(embedding_dim) and weight_bits > 0 and activation_bits > 0 and num_tokens > 0 and num_embeddings > 0 and
-        embedding_dim > 0
-    ) and (found := check_again(embedding, locals())) is not None:
+    if (found := check(embedding, locals())) is not None:
         return found
     tensor_core_flops = 0
     cuda_core_flops = 0
@@ -346,25 +227,8 @@ def deepseek_v2_decoder_layer(
     Attention and MLP, each behind a norm and with a residual add; (batch_size, num_queries, hidden_size). is_sparse
     says whether the MLP is a mixture of experts or dense. Here with is_sparse=True. 148 operations.
     """
-    if not (
-        int is type(batch_size) is type(weight_bits) is type(activation_bits) is type(kv_bits) is type(hidden_size) is
-        type(moe_intermediate_size) is type(num_attention_heads) is type(num_key_value_heads) is type(n_routed_experts)
-        is type(n_shared_experts) is type(num_experts_per_tok) is type(num_queries) is type(num_keys) and batch_size > 0
-        and weight_bits > 0 and activation_bits > 0 and kv_bits > 0 and hidden_size > 0 and moe_intermediate_size > 0
-        and num_attention_heads > 0 and num_key_value_heads > 0 and n_routed_experts > 0 and n_shared_experts > 0 and
-        num_experts_per_tok > 0 and num_queries > 0 and num_keys > 0
-    ) and (found := check_again(deepseek_v2_decoder_layer, locals())) is not None:
+    if (found := check(deepseek_v2_decoder_layer, locals())) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if num_queries > num_keys:
-        raise too_large("num_queries", num_queries, "num_keys", num_keys)
     x1 = hidden_size // num_attention_heads
     x2 = num_key_value_heads * x1
     x3 = hidden_size + x2
@@ -429,19 +293,8 @@ def llama_flash_attention2(
     num_queries, hidden_size). FLOPs count the full num_queries x num_keys rectangle, without a causal discount. The
     keys and values of a prefill become the cache; those of later positions are appended in place. 66 operations.
     """
-    if not (
-        int is type(batch_size) is type(weight_bits) is type(activation_bits) is type(kv_bits) is type(hidden_size) is
-        type(num_attention_heads) is type(num_key_value_heads) is type(num_queries) is type(num_keys) and batch_size > 0
-        and weight_bits > 0 and activation_bits > 0 and kv_bits > 0 and hidden_size > 0 and num_attention_heads > 0 and
-        num_key_value_heads > 0 and num_queries > 0 and num_keys > 0
-    ) and (found := check_again(llama_flash_attention2, locals())) is not None:
+    if (found := check(llama_flash_attention2, locals())) is not None:
         return found
-    if hidden_size % (2 * num_attention_heads):
-        raise no_multiple("hidden_size", hidden_size, "2 * num_attention_heads", 2 * num_attention_heads)
-    if num_attention_heads % num_key_value_heads:
-        raise no_multiple("num_attention_heads", num_attention_heads, "num_key_value_heads", num_key_value_heads)
-    if num_queries > num_keys:
-        raise too_large("num_queries", num_queries, "num_keys", num_keys)
     x1 = hidden_size // num_attention_heads
     x2 = num_key_value_heads * x1
     x3 = hidden_size + x2
@@ -482,10 +335,7 @@ def linear(
     (*leading_shape, out_features). The bias is added inside the matrix operator and costs no FLOPs. Here with
     bias=True. 14 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_tokens) is type(in_features) is type(out_features)
-        and weight_bits > 0 and activation_bits > 0 and num_tokens > 0 and in_features > 0 and out_features > 0
-    ) and (found := check_again(linear, locals())) is not None:
+    if (found := check(linear, locals())) is not None:
         return found
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
@@ -507,13 +357,8 @@ def llama_rotary_embedding(
     tensors (batch_size, num_queries, head_dim). The angles are a matrix product of head_dim / 2 frequencies with the
     positions of each sequence, in every decoder layer. 21 operations.
     """
-    if not (
-        int is type(batch_size) is type(activation_bits) is type(num_queries) is type(head_dim) and batch_size > 0 and
-        activation_bits > 0 and num_queries > 0 and head_dim > 0
-    ) and (found := check_again(llama_rotary_embedding, locals())) is not None:
+    if (found := check(llama_rotary_embedding, locals())) is not None:
         return found
-    if head_dim % 2:
-        raise no_multiple("head_dim", head_dim, "2", 2)
     x1 = batch_size * num_queries
     x2 = head_dim * x1
     x3 = 1 if activation_bits != 32 else 0
@@ -536,11 +381,7 @@ def deepseek_v2_mlp(
     down(silu(gate(x)) up(x)) on (*leading_shape, hidden_size): a dense MLP, an expert, or the shared experts. 19
     operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
-        num_tokens > 0
-    ) and (found := check_again(deepseek_v2_mlp, locals())) is not None:
+    if (found := check(deepseek_v2_mlp, locals())) is not None:
         return found
     x1 = hidden_size * intermediate_size
     x2 = num_tokens * activation_bits
@@ -558,10 +399,7 @@ def silu(
     *, activation_bits: Bits = 16, hidden_size: int = 6848, num_tokens: int = 913,
 ) -> Cost:
     """Return the cost of one forward of ``SiLU``. x / (1 + exp(-x)) (torch.nn.functional.silu). 5 operations."""
-    if not (
-        int is type(activation_bits) is type(hidden_size) is type(num_tokens) and activation_bits > 0 and hidden_size >
-        0 and num_tokens > 0
-    ) and (found := check_again(silu, locals())) is not None:
+    if (found := check(silu, locals())) is not None:
         return found
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
@@ -582,10 +420,7 @@ def deepseek_v2_rms_norm(
     Root-mean-square norm (arXiv:1910.07467) over the last dimension of (*leading_shape, hidden_size), in float32. 25
     operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_tokens) and weight_bits > 0
-        and activation_bits > 0 and hidden_size > 0 and num_tokens > 0
-    ) and (found := check_again(deepseek_v2_rms_norm, locals())) is not None:
+    if (found := check(deepseek_v2_rms_norm, locals())) is not None:
         return found
     x1 = 1 if activation_bits != 32 else 0
     x2 = activation_bits * (x1 + 1)
@@ -610,17 +445,8 @@ def deepseek_v2_moe(
     (*leading_shape, hidden_size). FLOPs do not depend on the routing: N k assignments pass through the experts whoever
     takes them. The weights read do, through the number of distinct experts. 86 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(moe_intermediate_size) is
-        type(n_routed_experts) is type(n_shared_experts) is type(num_experts_per_tok) is type(num_tokens) and
-        weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and moe_intermediate_size > 0 and n_routed_experts >
-        0 and n_shared_experts > 0 and num_experts_per_tok > 0 and num_tokens > 0
-    ) and (found := check_again(deepseek_v2_moe, locals())) is not None:
+    if (found := check(deepseek_v2_moe, locals())) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
     x1 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
     x2 = 1 if activation_bits != 32 else 0
     x3 = x2 + 1
@@ -668,14 +494,8 @@ def moe_gate(
     (*leading_shape, hidden_size); output: weights and expert numbers, each (num_tokens, num_experts_per_tok). 36
     operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(n_routed_experts) is
-        type(num_experts_per_tok) is type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0
-        and n_routed_experts > 0 and num_experts_per_tok > 0 and num_tokens > 0
-    ) and (found := check_again(moe_gate, locals())) is not None:
+    if (found := check(moe_gate, locals())) is not None:
         return found
-    if num_experts_per_tok > n_routed_experts:
-        raise too_large("num_experts_per_tok", num_experts_per_tok, "n_routed_experts", n_routed_experts)
     x1 = hidden_size * n_routed_experts
     x2 = 1 if weight_bits != 32 else 0
     x3 = 1 if activation_bits != 32 else 0
@@ -705,22 +525,8 @@ def sam_image_encoder(
     Patches, blocks, a neck and two stride-2 convolutions. Input (num_views, image_channels, view_size, view_size);
     output (num_views, out_channels, s, s) with s = ceil(floor(view_size / patch_size) / 4). 351 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_views) is type(view_size) is type(window_size) is type(pretrain_grid_size) is type(num_heads) is
-        type(out_channels) is type(num_layers) is type(num_global_layers) is type(neck_channels) is
-        type(downsample_channels) is type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits >
-        0 and hidden_size > 0 and intermediate_size > 0 and num_views > 0 and view_size > 0 and window_size > 0 and
-        pretrain_grid_size > 0 and num_heads > 0 and out_channels > 0 and num_layers > 0 and num_global_layers >= 0 and
-        neck_channels > 0 and downsample_channels > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(sam_image_encoder, locals(), num_global_layers=0)) is not None:
+    if (found := check(sam_image_encoder, locals())) is not None:
         return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
-    if num_global_layers > num_layers:
-        raise too_large("num_global_layers", num_global_layers, "num_layers", num_layers)
-    if patch_size > view_size:
-        raise too_large("patch_size", patch_size, "view_size", view_size)
     x1 = 8 * num_layers - 8 * num_global_layers
     x2 = 4 * num_layers - 4 * num_global_layers
     x3 = window_size + 1
@@ -854,14 +660,8 @@ def sam_patch_embed(
     One embedding for each patch of a square view. Input (num_views, image_channels, view_size, view_size); output
     channels-last (num_views, g, g, hidden_size) with g = floor(view_size / patch_size). 21 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_views) is type(view_size) is
-        type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and
-        num_views > 0 and view_size > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(sam_patch_embed, locals())) is not None:
+    if (found := check(sam_patch_embed, locals())) is not None:
         return found
-    if patch_size > view_size:
-        raise too_large("patch_size", patch_size, "view_size", view_size)
     x1 = view_size // patch_size
     x2 = x1 * hidden_size * x1
     x3 = patch_size * patch_size * image_channels
@@ -887,12 +687,7 @@ def conv2d(
     height, width); output (batch_size, out_channels, h', w'). The bias is added inside the matrix operator and costs no
     FLOPs. Here with bias=True. 30 operations.
     """
-    if not (
-        int is type(batch_size) is type(weight_bits) is type(activation_bits) is type(in_channels) is type(out_channels)
-        is type(kernel_size) is type(stride) is type(padding) is type(height) is type(width) and batch_size > 0 and
-        weight_bits > 0 and activation_bits > 0 and in_channels > 0 and out_channels > 0 and kernel_size > 0 and stride
-        > 0 and padding >= 0 and height > 0 and width > 0
-    ) and (found := check_again(conv2d, locals(), padding=0)) is not None:
+    if (found := check(conv2d, locals())) is not None:
         return found
     x1 = -kernel_size + 2 * padding
     if width + x1 < 0:
@@ -924,15 +719,8 @@ def sam_block(
     global attention is the same with window_size = grid_size and the relative positions of the whole pretraining grid.
     165 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_views) is type(grid_size) is type(window_size) is type(pretrain_grid_size) is type(num_heads) and
-        weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and num_views > 0 and
-        grid_size > 0 and window_size > 0 and pretrain_grid_size > 0 and num_heads > 0
-    ) and (found := check_again(sam_block, locals())) is not None:
+    if (found := check(sam_block, locals())) is not None:
         return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = window_size + 1
     x2 = window_size * x1
     x3 = -(-grid_size // window_size)
@@ -1006,10 +794,7 @@ def layer_norm(
     Layer norm with weight and bias over the last dimension (torch.nn.functional.layer_norm). Input and output
     (*leading_shape, hidden_size). 14 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_tokens) and weight_bits > 0
-        and activation_bits > 0 and hidden_size > 0 and num_tokens > 0
-    ) and (found := check_again(layer_norm, locals())) is not None:
+    if (found := check(layer_norm, locals())) is not None:
         return found
     tensor_core_flops = 0
     cuda_core_flops = 7 * hidden_size * num_tokens
@@ -1032,14 +817,8 @@ def sam_attention(
     offsets, which are resized where the window has another side. Global attention is one window over the whole grid.
     121 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_windows) is type(window_size)
-        is type(pretrain_grid_size) is type(num_heads) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0
-        and num_windows > 0 and window_size > 0 and pretrain_grid_size > 0 and num_heads > 0
-    ) and (found := check_again(sam_attention, locals())) is not None:
+    if (found := check(sam_attention, locals())) is not None:
         return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = window_size + 1
     x2 = 4 * x1
     x3 = num_windows * window_size
@@ -1093,11 +872,7 @@ def sam_mlp(
 
     lin2(gelu(lin1(x))) on (*leading_shape, hidden_size). 21 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
-        num_tokens > 0
-    ) and (found := check_again(sam_mlp, locals())) is not None:
+    if (found := check(sam_mlp, locals())) is not None:
         return found
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
@@ -1118,10 +893,7 @@ def gelu(
 
     x Phi(x) with the error function (torch.nn.functional.gelu). 5 operations.
     """
-    if not (
-        int is type(activation_bits) is type(hidden_size) is type(num_tokens) and activation_bits > 0 and hidden_size >
-        0 and num_tokens > 0
-    ) and (found := check_again(gelu, locals())) is not None:
+    if (found := check(gelu, locals())) is not None:
         return found
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
@@ -1142,10 +914,7 @@ def sam_layer_norm2d(
 
     Layer norm over the channels of (num_views, out_channels, grid_size, grid_size). 18 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_views) is type(grid_size) is type(out_channels)
-        and weight_bits > 0 and activation_bits > 0 and num_views > 0 and grid_size > 0 and out_channels > 0
-    ) and (found := check_again(sam_layer_norm2d, locals())) is not None:
+    if (found := check(sam_layer_norm2d, locals())) is not None:
         return found
     x1 = grid_size * num_views * grid_size
     x2 = activation_bits * x1
@@ -1169,16 +938,8 @@ def clip_vision_model(
     Embeddings, a norm and the blocks, over SAM's features. Input: pixels, which are not used, and SAM's features
     (num_views, hidden_size, grid_size, grid_size); output (num_views, 1 + grid_size^2, hidden_size). 113 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_views) is type(grid_size) is type(pretrain_grid_size) is type(num_heads) is type(num_layers) is
-        type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and
-        intermediate_size > 0 and num_views > 0 and grid_size > 0 and pretrain_grid_size > 0 and num_heads > 0 and
-        num_layers > 0 and patch_size > 0 and image_channels > 0
-    ) and (found := check_again(clip_vision_model, locals())) is not None:
+    if (found := check(clip_vision_model, locals())) is not None:
         return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = grid_size * grid_size
     x2 = x1 + 1
     x3 = 8 * hidden_size
@@ -1225,12 +986,7 @@ def clip_vision_embeddings(
     features (num_views, hidden_size, grid_size, grid_size); output (num_views, 1 + grid_size^2, hidden_size). The
     checkpoint stores CLIP's own patch convolution, which is never called. 58 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_views) is type(grid_size) is
-        type(pretrain_grid_size) is type(patch_size) is type(image_channels) and weight_bits > 0 and activation_bits > 0
-        and hidden_size > 0 and num_views > 0 and grid_size > 0 and pretrain_grid_size > 0 and patch_size > 0 and
-        image_channels > 0
-    ) and (found := check_again(clip_vision_embeddings, locals())) is not None:
+    if (found := check(clip_vision_embeddings, locals())) is not None:
         return found
     x1 = grid_size * grid_size
     x2 = x1 + 1
@@ -1269,15 +1025,8 @@ def clip_encoder(
 
     num_layers blocks in turn; (num_views, num_queries, hidden_size). 38 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_queries) is type(num_views) is type(num_heads) is type(num_layers) and weight_bits > 0 and
-        activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and num_queries > 0 and num_views > 0 and
-        num_heads > 0 and num_layers > 0
-    ) and (found := check_again(clip_encoder, locals())) is not None:
+    if (found := check(clip_encoder, locals())) is not None:
         return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
     x2 = num_layers * x1
     x3 = 2 * intermediate_size
@@ -1300,14 +1049,8 @@ def clip_encoder_layer(
 
     Attention and MLP, each behind a norm and with a residual add; (num_views, num_queries, hidden_size). 35 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_queries) is type(num_views) is type(num_heads) and weight_bits > 0 and activation_bits > 0 and
-        hidden_size > 0 and intermediate_size > 0 and num_queries > 0 and num_views > 0 and num_heads > 0
-    ) and (found := check_again(clip_encoder_layer, locals())) is not None:
+    if (found := check(clip_encoder_layer, locals())) is not None:
         return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
     x2 = 2 * intermediate_size
     x3 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x2 + 9))
@@ -1328,14 +1071,8 @@ def clip_attention(
 
     Attention of all positions of a view with all others; (num_views, num_queries, hidden_size). 21 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(num_queries) is type(num_views)
-        is type(num_heads) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and num_queries > 0 and
-        num_views > 0 and num_heads > 0
-    ) and (found := check_again(clip_attention, locals())) is not None:
+    if (found := check(clip_attention, locals())) is not None:
         return found
-    if hidden_size % num_heads:
-        raise no_multiple("hidden_size", hidden_size, "num_heads", num_heads)
     x1 = num_queries * num_views
     x2 = hidden_size * x1
     x3 = weight_bits * (hidden_size + 1)
@@ -1357,11 +1094,7 @@ def clip_mlp(
 
     fc2(h sigmoid(1.702 h)) with h = fc1(x), on (*leading_shape, hidden_size). 21 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(hidden_size) is type(intermediate_size) is
-        type(num_tokens) and weight_bits > 0 and activation_bits > 0 and hidden_size > 0 and intermediate_size > 0 and
-        num_tokens > 0
-    ) and (found := check_again(clip_mlp, locals())) is not None:
+    if (found := check(clip_mlp, locals())) is not None:
         return found
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
@@ -1383,10 +1116,7 @@ def mlp_projector(
 
     One linear layer from the towers' features to decoder channels; (*leading_shape, in_features). 14 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_tokens) is type(in_features) is type(out_features)
-        and weight_bits > 0 and activation_bits > 0 and num_tokens > 0 and in_features > 0 and out_features > 0
-    ) and (found := check_again(mlp_projector, locals())) is not None:
+    if (found := check(mlp_projector, locals())) is not None:
         return found
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
@@ -1408,10 +1138,7 @@ def lm_head(
     Logits over the vocabulary: a linear layer without bias on (batch_size, logits_tokens, hidden_size). Here with
     bias=False. 13 operations.
     """
-    if not (
-        int is type(weight_bits) is type(activation_bits) is type(num_tokens) is type(in_features) is type(out_features)
-        and weight_bits > 0 and activation_bits > 0 and num_tokens > 0 and in_features > 0 and out_features > 0
-    ) and (found := check_again(lm_head, locals())) is not None:
+    if (found := check(lm_head, locals())) is not None:
         return found
     x1 = num_tokens * out_features
     x2 = in_features * out_features * weight_bits

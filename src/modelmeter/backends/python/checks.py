@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.printer import LINE_LENGTH, fill_lines, print_node
+from modelmeter.backends.python.runtime import _checks
 from modelmeter.core.size_rules import Rule
 from modelmeter.evaluators.signature import Derivation, Parameter, Signature
 
@@ -15,17 +17,9 @@ def check_sizes(function: str, signature: Signature) -> list[str]:
     sizes = [size for size in signature.parameters if size.derivation is None]
     if not sizes:
         return []
-    plain = [size for size in sizes if size.target is None]
-    kinds = " is ".join(f"type({size.name})" for size in plain)
-    conditions = [
-        *([f"int is {kinds}"] if plain else []),
-        *(_be_in_range(size) for size in plain),
-        *(
-            f"({size.name} is None or (type({size.name}) is int and {_be_in_range(size)}))"
-            for size in sizes
-            if size.target
-        ),
-    ]
+    plain = {size.name: size.minimum for size in sizes if size.target is None}
+    sources = {size.name: size.minimum for size in sizes if size.target is not None}
+    conditions = _checks.write_conditions(plain, sources)
     minima = [f"{size.name}={size.minimum}" for size in sizes if size.target or size.minimum != 1]
     arguments = [function, "locals()", *minima]
     call = f"check_again({', '.join(arguments)})"
@@ -47,7 +41,7 @@ def derive(parameter: Parameter, derivation: Derivation, signature: Signature) -
     size, code = parameter.name, print_node(derivation.node)
     lines = [f"    if {size} is None:", *_fill_source(derivation, signature), f"        {size} = {code}"]
     check = [
-        f"    if not (type({size}) is int and {_be_in_range(parameter)}):",
+        f"    if not (type({size}) is int and {_checks.write_range(size, parameter.minimum)}):",
         f'        {size} = check_size("{size}", {size}, {parameter.minimum})',
     ]
     if derivation.source is None:
@@ -71,27 +65,13 @@ def _fill_source(derivation: Derivation, signature: Signature) -> list[str]:
     ]
 
 
-def _be_in_range(parameter: Parameter) -> str:
-    """Return what holds for an integer in range."""
-    name, minimum = parameter.name, parameter.minimum
-    return f"{name} > {minimum - 1}" if minimum else f"{name} >= 0"
-
-
 def check_rule(rule: Rule, signature: Signature) -> list[str]:
     """Return the check of a rule between sizes."""
-    a, b = (str(signature.operand(size)) for size in (rule.a, rule.b))
-    if rule.relation == "zero_together":
-        return [
-            f"    if ({a} == 0) != ({b} == 0):",
-            f'        raise not_zero_together("{rule.a}", {a}, "{rule.b}", {b})',
-        ]
-    if rule.relation != "at_most":
-        divisor = a if rule.relation == "divides" else f"(2 * {a})"
-        name = rule.a if rule.relation == "divides" else f"2 * {rule.a}"
-        return [
-            f"    if {b} % {divisor}:",
-            f'        raise no_multiple("{rule.b}", {b}, "{name}", {divisor.strip("()")})',
-        ]
-    if rule.a in {parameter.name for parameter in signature.parameters}:
-        return [f"    if {a} > {b}:", f'        raise too_large("{rule.a}", {a}, "{rule.b}", {b})']
-    return [f"    if {b} < {a}:", f'        raise too_small("{rule.b}", {b}, "{rule.a}", {a})']
+    names = {parameter.name for parameter in signature.parameters}
+    return _checks.write_rule(rule.a, rule.relation, rule.b, names, signature.constants)
+
+
+def check_by_table(function: str, limits: Limits, signature: Signature) -> list[str]:
+    """Return what has the checks of the sizes that are given, and the rules between them, written into a function."""
+    arguments = [function, "locals()", *(["ARCHITECTURE"] if limits.find_constants(signature) else [])]
+    return [f"    if (found := check({', '.join(arguments)})) is not None:", "        return found"]

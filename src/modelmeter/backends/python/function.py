@@ -7,7 +7,8 @@ import textwrap
 from attrs import frozen
 
 from modelmeter.algebra.program import Program
-from modelmeter.backends.python.checks import check_rule, check_sizes, derive
+from modelmeter.backends.python.checks import check_by_table, check_rule, check_sizes, derive
+from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.parameters import write_argument
 from modelmeter.backends.python.printer import LINE_LENGTH, StatementPrinter, fill_lines
 from modelmeter.core.functions import RoutedReads
@@ -55,9 +56,9 @@ class Function:
         )
 
 
-def print_function(evaluator: Evaluator) -> Function:
-    """Return an evaluator as a function on integers."""
-    return _make_function(evaluator, *_print_body(evaluator))
+def print_function(evaluator: Evaluator, limits: Limits | None = None) -> Function:
+    """Return an evaluator as a function on integers; with ``limits`` its checks stand in a table where they can."""
+    return _make_function(evaluator, *_print_body(evaluator, limits))
 
 
 def print_steps(name: str, program: Program, dimensions: Dimensions, doc: str) -> str:
@@ -72,10 +73,10 @@ def print_steps(name: str, program: Program, dimensions: Dimensions, doc: str) -
     return "\n".join([*header, f'    """{doc}"""', *printer.lines, "    return locals()"])
 
 
-def print_table(table: Table) -> Function:
+def print_table(table: Table, limits: Limits) -> Function:
     """Return the function of a table, which returns a record for each row: a line of numbers each."""
     evaluator = table.evaluator
-    printer = _write_prologue(evaluator)
+    printer = _write_prologue(evaluator, limits)
     cells = [printer.print_cell(output.numerator, output.denominator) for output in evaluator.program.outputs]
     lines = [*printer.lines, f'    return fill_{table.kind}("{table.stage}", (']
     for place in range(len(table.keys)):
@@ -105,11 +106,11 @@ def write_docstring(evaluator: Evaluator) -> list[str]:
     return [f'    """{evaluator.summary}', "", *(f"    {line}" for line in lines), '    """']
 
 
-def _print_body(evaluator: Evaluator) -> tuple[list[str], str]:
+def _print_body(evaluator: Evaluator, limits: Limits | None) -> tuple[list[str], str]:
     """Return the lines of a function, and the type of its result."""
     if evaluator.shared is not None:
-        return _print_checks(evaluator)
-    printer = _write_prologue(evaluator)
+        return _print_checks(evaluator, limits)
+    printer = _write_prologue(evaluator, limits)
     match evaluator.result:
         case OneCost() as cost:
             _print_cost(printer, evaluator, cost, "return")
@@ -128,9 +129,9 @@ def _print_body(evaluator: Evaluator) -> tuple[list[str], str]:
             raise FormulaError("a function of several numbers is printed as a table", place=evaluator.name)
 
 
-def _print_checks(evaluator: Evaluator) -> tuple[list[str], str]:
+def _print_checks(evaluator: Evaluator, limits: Limits | None) -> tuple[list[str], str]:
     """Return the lines of a function whose steps stand elsewhere."""
-    lines = _write_prologue(evaluator, has_steps=False).lines
+    lines = _write_prologue(evaluator, limits, has_steps=False).lines
     if evaluator.cancelled:
         lines += ["    # What depends on this cancels out."]
         lines += [f"    {name} = {size}" for name, size in evaluator.cancelled.items()]
@@ -148,16 +149,19 @@ def _print_cost(printer: StatementPrinter, evaluator: Evaluator, cost: OneCost, 
     printer.lines += [line] if fits else [f"    {start} Cost((", *fill_lines(names, " " * 8), "    ))"]
 
 
-def _write_prologue(evaluator: Evaluator, *, has_steps: bool = True) -> StatementPrinter:
+def _write_prologue(evaluator: Evaluator, limits: Limits | None, *, has_steps: bool = True) -> StatementPrinter:
     """Print the checks and the steps of a function; or of these only what the checks need."""
     printer = StatementPrinter()
     lines = printer.lines
     signature = evaluator.signature
-    lines += check_sizes(evaluator.name, signature)
-    if signature.has_routing:
-        lines += [f'    if {ROUTING} != "uniform":', f"        check_routing({ROUTING})"]
-    for rule in signature.early_rules:
-        lines += check_rule(rule, signature)
+    if limits is not None and limits.cover(signature):
+        lines += check_by_table(evaluator.name, limits, signature)
+    else:
+        lines += check_sizes(evaluator.name, signature)
+        if signature.has_routing:
+            lines += [f'    if {ROUTING} != "uniform":', f"        check_routing({ROUTING})"]
+        for rule in signature.early_rules:
+            lines += check_rule(rule, signature)
     first, rest = evaluator.split_steps()
     printer.assign_steps(first)
     for guard, formula in evaluator.guards.items():

@@ -115,7 +115,8 @@ class PackageTemplates:
             functions=functions,
             steps=steps,
             imports=sorted(used, key=_order),
-            uses_compute="return compute(" in lines,
+            sources=[name for name in ("check", "compute") if f" {name}(" in lines],
+            uses_architecture=", ARCHITECTURE)" in lines,
             fused_names=[f"{stage}_{FUSED_IO}" for stage in self._stages],
             **values,
         )

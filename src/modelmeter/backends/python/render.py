@@ -8,6 +8,7 @@ from attrs import evolve, frozen
 
 from modelmeter.backends.python.array_function import print_array_function
 from modelmeter.backends.python.function import print_function, print_steps, print_table
+from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.package_templates import PackageTemplates
 from modelmeter.core.metrics import METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost
@@ -18,12 +19,24 @@ from modelmeter.model.stages import REQUEST
 from modelmeter.support.errors import FormulaError
 
 _RUNTIME = (
-    *("_runtime.py", "_bits.py", "_source.py", "_sizes.py", "_rules.py", "_polynomials.py", "_symbolic.py"),
-    *("_reading.py", "_program.py", "_freeze.py", "_bounds.py", "_tape.py", "_operations.py", "_blocks.py"),
+    *("_runtime.py", "_bits.py", "_checks.py", "_source.py", "_sizes.py", "_rules.py", "_polynomials.py"),
+    *(
+        "_symbolic.py",
+        "_reading.py",
+        "_program.py",
+        "_freeze.py",
+        "_bounds.py",
+        "_tape.py",
+        "_operations.py",
+        "_blocks.py",
+    ),
     *("_fused.py", "_plan.py", "_ahead.py", "_array_runtime.py", "_grid.py", "_rows.py", "_array_breakdown.py"),
     "_array_layers.py",
 )
 """What all functions share, and what is behind arrays and frozen evaluators: it holds for any formulas."""
+
+_BY_TABLE = ("_training.py", "general.py", "layers.py", "_peaks.py")
+"""The modules whose functions have their checks written into them when they are first called, as those of tables."""
 
 _STEPS = {
     WHOLE_MODEL: "Return all metrics of stages and of layers that are whole models, of any architecture.",
@@ -64,8 +77,11 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     for text in (spec.model, *spec.conventions, *(layer.doc for layer in spec.layers)):
         if not text.isprintable() or "\\" in text or '"""' in text:
             raise FormulaError("this text cannot stand in a docstring", found=text)
+    limits = Limits.of(package)
     functions = {
-        path: list(map(print_function, evaluators)) for path, evaluators in _list_modules(package).items() if evaluators
+        path: [print_function(each, limits if path in _BY_TABLE else None) for each in evaluators]
+        for path, evaluators in _list_modules(package).items()
+        if evaluators
     }
     stages = [*package.stages, *package.training]
     steps = {
@@ -116,7 +132,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         files["_server.py"] = templates.functions("_server.py", server_steps, defaults=spec.defaults)
     tables = package.tables
     files["breakdown.py"] = templates.functions(
-        "breakdown.py", list(map(print_table, tables)), modules=package.modules, tables=tables
+        "breakdown.py", [print_table(table, limits) for table in tables], modules=package.modules, tables=tables
     )
     holders = {
         "_stages": tuple(name for name in package.stage_names if name != REQUEST),
@@ -131,6 +147,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
     )
     over_arrays = (*stages, package.all_stages, *package.peaks, *package.derived, *package.traffic)
     files["arrays.py"] = templates.render("arrays.py.jinja", functions=list(map(print_array_function, over_arrays)))
+    files["_limits.py"] = templates.render("limits.py.jinja", limits=limits)
     files |= {path: templates.copy(path) for path in _RUNTIME}
     return {
         "__init__.py": templates.front(

@@ -1,12 +1,14 @@
 """The text of the functions of this package: what several of them compute stands once, and is cut out for each.
 
-A function is its checks, then its steps. Some have only checks, and a module that they share has the steps; others,
-such as one metric of a stage, have the checks of another one, and of the steps those that they need.
+A function is its checks, then its steps. Some have their checks in a table, and some their steps in a module that they
+share; others, such as one metric of a stage, have the checks of another one, and of the steps those that they need.
 """
 
 import sys
 
-from ._runtime import Cost, CostError, routed_reads
+from . import _runtime
+from ._checks import expand_checks, write_checks
+from ._runtime import Cost, CostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 _COMPUTE = "    return compute("
+_HELPERS = {
+    name: getattr(_runtime, name)
+    for name in (
+        *("Cost", "CostError", "check_again", "check_routing", "check_size", "contradiction", "no_multiple"),
+        *("not_zero_together", "routed_reads", "too_large", "too_small"),
+    )
+}
+"""What the text of functions calls."""
+
+_CHECKED: "dict[Any, Callable[..., Any]]" = {}
+"""The checks of functions without text, by function."""
 
 
 def read_source(module: str, function: str) -> str:
@@ -26,26 +39,46 @@ def read_source(module: str, function: str) -> str:
     return _cut(found.__name__, text, found.__module__, None) if _COMPUTE in text else text
 
 
-def compute(function: "Callable[..., Result]", steps: str, sizes: "dict[str, Any]") -> "Result":
-    """Return what a function returns for sizes that were checked.
+def check(
+    function: "Callable[..., Result]", sizes: "dict[str, Any]", constants: "Mapping[str, int] | None" = None
+) -> "Result | None":
+    """Return what a function returns for sizes that are checked first; None says that they are right as they are.
 
-    When it is first called, its steps are put into it, so that it does the same without this call from then on.
+    When it is first called, its checks are put into it, and its steps, so that it does the same without this call from
+    then on.
+
+    Parameters
+    ----------
+    constants
+        The sizes of the architecture, where they are numbers in the function.
+    """
+    name, module = function.__name__, function.__module__
+    text = read_source(module, name)
+    names = {**function.__globals__, **_HELPERS}
+    if text:
+        exec(compile(text, f"<{name}>", "exec"), names)  # our own text
+        function.__globals__.update(_HELPERS)
+        function.__code__ = names[name].__code__
+        return function(**sizes)
+    if function not in _CHECKED:  # where only bytecode was installed
+        defaults = function.__kwdefaults__ or {}
+        checks = f"def check({'*, ' if defaults else ''}{', '.join(defaults)}):\n    ...\n"
+        exec(checks + write_checks(name, defaults, constants or {}), names)  # our own text
+        _CHECKED[function] = names["check"]
+    found: Result | None = _CHECKED[function](**sizes)
+    return found
+
+
+def compute(function: "Callable[..., Result]", steps: str, sizes: "dict[str, Any]") -> "Result":
+    """Return what a function returns for sizes that were checked, where only bytecode was installed.
 
     Parameters
     ----------
     steps
         The module that has them.
     """
-    name, module = function.__name__, function.__module__
-    given = {size: sizes[size] for size in function.__kwdefaults__ or ()}
-    text = read_source(module, name)
-    if text:
-        function.__globals__.update(Cost=Cost, routed_reads=routed_reads)
-        names = dict(function.__globals__)
-        exec(compile(text, f"<{name}>", "exec"), names)  # our own text
-        function.__code__ = names[name].__code__
-        return function(**given)
-    everything = getattr(_import(module, steps), steps.lstrip("_"))
+    name = function.__name__
+    everything = getattr(_import(function.__module__, steps), steps.lstrip("_"))
     sizes_of_all = [size for size in everything.__annotations__ if size != "return"]
     # What is no size of the function is none of what it returns.
     found = everything(**{size: sizes.get(size, 1) for size in sizes_of_all})
@@ -75,7 +108,7 @@ def cut(
         If the package was installed without its text, and the other function does not compute what this one returns.
     """
     text: str = getattr(like, "source", "") or _read(like.__module__, like.__name__)
-    names = {**vars(sys.modules[like.__module__]), "Cost": Cost, "routed_reads": routed_reads, "__name__": module}
+    names = {**vars(sys.modules[like.__module__]), **_HELPERS, "__name__": module}
     if text:
         text = _cut(name, text, like.__module__, steps)
         exec(compile(text, f"<{name}>", "exec"), names)  # our own text
@@ -126,7 +159,8 @@ def _read(module: str, function: str) -> str:
         return ""
     text: str = read(origin).decode()
     start = text.find(f"\ndef {function}(") + 1
-    return text[start : text.find("\n\n\n", start)].rstrip() if start else ""
+    text = text[start : text.find("\n\n\n", start)].rstrip() if start else ""
+    return expand_checks(text, getattr(sys.modules[module], function).__kwdefaults__ or {})
 
 
 def _import(module: str, steps: str) -> "Any":

@@ -1,0 +1,119 @@
+"""The checks of sizes as text: what each size and each pair of them has to be stands once, in ``_limits``.
+
+A function that begins with ``check`` has these checks written into its text before it runs.
+"""
+
+from ._limits import ARCHITECTURE, MINIMA, RULES, SOURCES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    Rule = tuple[str | int, str, str]
+
+ROUTING = "expert_routing"
+_START = "    if (found := check("
+_END = "        return found\n"
+
+
+def expand_checks(text: str, defaults: "Mapping[str, object]") -> str:
+    """Return the text of a function with its checks written out; ``defaults`` are those of its arguments."""
+    start = text.find(_START)
+    if start < 0:
+        return text
+    end = text.index(_END, start) + len(_END)
+    name = text[start + len(_START) : text.index(",", start)]
+    constants = ARCHITECTURE if ", ARCHITECTURE)" in text[start:end] else {}
+    return f"{text[:start]}{write_checks(name, defaults, constants)}{text[end:]}"
+
+
+def write_checks(function: str, defaults: "Mapping[str, object]", constants: "Mapping[str, int]") -> str:
+    """Return the lines that check the arguments of a function; sizes that follow from others are checked later.
+
+    Parameters
+    ----------
+    defaults
+        Of all arguments.
+    constants
+        The sizes of the architecture that are numbers in the function.
+    """
+    open_sizes = {name for name, default in defaults.items() if default is None}
+    late = open_sizes - SOURCES
+    sizes = {name: MINIMA.get(name, 1) for name in defaults if name != ROUTING}
+    plain = {name: minimum for name, minimum in sizes.items() if name not in open_sizes}
+    sources = {name: minimum for name, minimum in sizes.items() if name in open_sizes - late}
+    lines = []
+    if plain or sources:
+        minima = [f"{name}={least}" for name, least in sizes.items() if name not in late and needs_minimum(name, sizes)]
+        conditions = " and ".join(write_conditions(plain, sources))
+        call = f"check_again({', '.join([function, 'locals()', *minima])})"
+        lines += [f"    if not ({conditions}) and (found := {call}) is not None:", "        return found"]
+    if ROUTING in defaults:
+        lines += [f'    if {ROUTING} != "uniform":', f"        check_routing({ROUTING})"]
+    names = {*sizes} - late
+    for a, relation, b in list_rules(RULES, names, late, constants):
+        lines += write_rule(a, relation, b, names, constants)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def needs_minimum(name: str, sizes: "Mapping[str, int]") -> bool:
+    """Tell whether the smallest value of a size has to be said: it may be left out, or is not 1."""
+    return name in SOURCES or sizes[name] != 1
+
+
+def write_conditions(plain: "Mapping[str, int]", sources: "Mapping[str, int]") -> list[str]:
+    """Return what holds where sizes are plain integers in range, by their smallest values.
+
+    Parameters
+    ----------
+    sources
+        Sizes that may be None, since another one can be given instead.
+    """
+    kinds = " is ".join(f"type({name})" for name in plain)
+    return [
+        *([f"int is {kinds}"] if plain else []),
+        *(write_range(name, minimum) for name, minimum in plain.items()),
+        *(
+            f"({name} is None or (type({name}) is int and {write_range(name, minimum)}))"
+            for name, minimum in sources.items()
+        ),
+    ]
+
+
+def write_range(name: str, minimum: int) -> str:
+    """Return what holds for an integer that is at least its smallest value."""
+    return f"{name} > {minimum - 1}" if minimum else f"{name} >= 0"
+
+
+def list_rules(
+    rules: "Iterable[Rule]", names: "Iterable[str]", late: "Iterable[str]", constants: "Mapping[str, int]"
+) -> "list[Rule]":
+    """Return the rules between sizes that are given, of which at least one is no constant."""
+    given, known = set(names), {*names, *constants} - {*late}
+    return [
+        (a, relation, b)
+        for a, relation, b in rules
+        if (isinstance(a, int) or a in known) and b in known and (a in given or b in given)
+    ]
+
+
+def write_rule(
+    a: "str | int", relation: str, b: str, names: "Collection[str | int]", constants: "Mapping[str, int]"
+) -> list[str]:
+    """Return the check of a rule between two sizes; ``names`` are those that are arguments."""
+    first, second = (str(constants.get(size, size)) if isinstance(size, str) else str(size) for size in (a, b))
+    if relation == "zero_together":
+        return [
+            f"    if ({first} == 0) != ({second} == 0):",
+            f'        raise not_zero_together("{a}", {first}, "{b}", {second})',
+        ]
+    if relation != "at_most":
+        divisor = first if relation == "divides" else f"(2 * {first})"
+        name = a if relation == "divides" else f"2 * {a}"
+        return [
+            f"    if {second} % {divisor}:",
+            f'        raise no_multiple("{b}", {second}, "{name}", {divisor.strip("()")})',
+        ]
+    if a in names:
+        return [f"    if {first} > {second}:", f'        raise too_large("{a}", {first}, "{b}", {second})']
+    return [f"    if {second} < {first}:", f'        raise too_small("{b}", {second}, "{a}", {first})']

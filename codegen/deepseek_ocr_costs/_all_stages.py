@@ -2,7 +2,7 @@
 # fmt: off
 """All stages and the request at once, in exact integers.
 
-The docstring of the package says what is counted; ``CONVENTIONS`` there is the same as data.
+``CONVENTIONS`` of the package says what is counted.
 
 Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
 TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
@@ -11,19 +11,8 @@ TypeError; one that is out of range, or contradicts another, is a CostError. Wid
 uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
 """
 
-from ._runtime import (
-    Bits,
-    Cost,
-    check_again,
-    check_routing,
-    check_size,
-    contradiction,
-    no_multiple,
-    not_zero_together,
-    routed_reads,
-    too_large,
-    too_small,
-)
+from ._runtime import Bits, Cost, check_size, contradiction, routed_reads, too_large, too_small
+from ._source import check
 
 __all__ = [
     "Stages", "stages",
@@ -80,27 +69,8 @@ def stages(
     expert_routing: str = "uniform",
 ) -> Stages:
     """Return the costs of each stage and of the request, in less time than one by one. 518 operations."""
-    if not (
-        int is type(batch_size) is type(images_per_prompt) is type(vision_batch_size) is type(base_size) is
-        type(image_size) is type(num_width_tiles) is type(num_height_tiles) is type(weight_bits) is
-        type(activation_bits) is type(kv_bits) and batch_size > 0 and images_per_prompt > 0 and vision_batch_size > 0
-        and base_size > 0 and image_size > 0 and num_width_tiles >= 0 and num_height_tiles >= 0 and weight_bits > 0 and
-        activation_bits > 0 and kv_bits > 0 and (prompt_tokens is None or (type(prompt_tokens) is int and prompt_tokens
-        >= 0)) and (max_new_tokens is None or (type(max_new_tokens) is int and max_new_tokens > 0))
-    ) and (found := check_again(
-        stages, locals(), num_width_tiles=0, num_height_tiles=0, prompt_tokens=0, max_new_tokens=1
-    )) is not None:
+    if (found := check(stages, locals())) is not None:
         return found
-    if expert_routing != "uniform":
-        check_routing(expert_routing)
-    if batch_size % vision_batch_size:
-        raise no_multiple("batch_size", batch_size, "vision_batch_size", vision_batch_size)
-    if base_size < 16:
-        raise too_small("base_size", base_size, "sam_patch_size", 16)
-    if image_size < 16:
-        raise too_small("image_size", image_size, "sam_patch_size", 16)
-    if (num_width_tiles == 0) != (num_height_tiles == 0):
-        raise not_zero_together("num_width_tiles", num_width_tiles, "num_height_tiles", num_height_tiles)
     x1 = image_size // 16
     x2 = -(-x1 // 4)
     x3 = num_height_tiles * num_width_tiles

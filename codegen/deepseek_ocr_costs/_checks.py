@@ -4,28 +4,31 @@
 A function that begins with ``check`` has these checks written into its text before it runs.
 """
 
-from collections.abc import Iterable, Mapping
-
 from ._limits import ARCHITECTURE, MINIMA, RULES, SOURCES
 
-Rule = tuple[str | int, str, str]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    Rule = tuple[str | int, str, str]
+
 ROUTING = "expert_routing"
 _START = "    if (found := check("
 _END = "        return found\n"
 
 
-def expand_checks(text: str, defaults: Mapping[str, object]) -> str:
+def expand_checks(text: str, defaults: "Mapping[str, object]") -> str:
     """Return the text of a function with its checks written out; ``defaults`` are those of its arguments."""
     start = text.find(_START)
     if start < 0:
         return text
     end = text.index(_END, start) + len(_END)
     name = text[start + len(_START) : text.index(",", start)]
-    constants = ARCHITECTURE if ", ARCHITECTURE)" in text[start:end] else {}
+    constants = {} if ", {})" in text[start:end] else ARCHITECTURE
     return f"{text[:start]}{write_checks(name, defaults, constants)}{text[end:]}"
 
 
-def write_checks(function: str, defaults: Mapping[str, object], constants: Mapping[str, int]) -> str:
+def write_checks(function: str, defaults: "Mapping[str, object]", constants: "Mapping[str, int]") -> str:
     """Return the lines that check the arguments of a function; sizes that follow from others are checked later.
 
     Parameters
@@ -48,18 +51,18 @@ def write_checks(function: str, defaults: Mapping[str, object], constants: Mappi
         lines += [f"    if not ({conditions}) and (found := {call}) is not None:", "        return found"]
     if ROUTING in defaults:
         lines += [f'    if {ROUTING} != "uniform":', f"        check_routing({ROUTING})"]
-    names = sizes.keys() - late
+    names = {*sizes} - late
     for a, relation, b in list_rules(RULES, names, late, constants):
         lines += write_rule(a, relation, b, names, constants)
     return "".join(f"{line}\n" for line in lines)
 
 
-def needs_minimum(name: str, sizes: Mapping[str, int]) -> bool:
+def needs_minimum(name: str, sizes: "Mapping[str, int]") -> bool:
     """Tell whether the smallest value of a size has to be said: it may be left out, or is not 1."""
     return name in SOURCES or sizes[name] != 1
 
 
-def write_conditions(plain: Mapping[str, int], sources: Mapping[str, int] = {}) -> list[str]:
+def write_conditions(plain: "Mapping[str, int]", sources: "Mapping[str, int]") -> list[str]:
     """Return what holds where sizes are plain integers in range, by their smallest values.
 
     Parameters
@@ -84,8 +87,8 @@ def write_range(name: str, minimum: int) -> str:
 
 
 def list_rules(
-    rules: Iterable[Rule], names: Iterable[str], late: Iterable[str], constants: Mapping[str, int]
-) -> list[Rule]:
+    rules: "Iterable[Rule]", names: "Iterable[str]", late: "Iterable[str]", constants: "Mapping[str, int]"
+) -> "list[Rule]":
     """Return the rules between sizes that are given, of which at least one is no constant."""
     given, known = set(names), {*names, *constants} - {*late}
     return [
@@ -96,7 +99,7 @@ def list_rules(
 
 
 def write_rule(
-    a: str | int, relation: str, b: str, names: Iterable[str], constants: Mapping[str, int]
+    a: "str | int", relation: str, b: str, names: "Collection[str | int]", constants: "Mapping[str, int]"
 ) -> list[str]:
     """Return the check of a rule between two sizes; ``names`` are those that are arguments."""
     first, second = (str(constants.get(size, size)) if isinstance(size, str) else str(size) for size in (a, b))

@@ -4,7 +4,7 @@
 
 ``vision_io_bytes`` is ``vision(...).io_bytes`` in less time.
 
-The docstring of the package says what is counted; ``CONVENTIONS`` there is the same as data.
+``CONVENTIONS`` of the package says what is counted.
 
 Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
 TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
@@ -48,17 +48,6 @@ if TYPE_CHECKING:
     request_weight_bytes = cut_metric(stages, "", "")
     request_activation_bytes = cut_metric(stages, "", "")
     request_kv_cache_bytes = cut_metric(stages, "", "")
-
-__all__ = [
-    "decode_activation_bytes", "decode_cuda_core_flops", "decode_io_bytes", "decode_kv_cache_bytes",
-    "decode_tensor_core_flops", "decode_weight_bytes", "image_tokens", "prefill_activation_bytes",
-    "prefill_cuda_core_flops", "prefill_io_bytes", "prefill_kv_cache_bytes", "prefill_tensor_core_flops",
-    "prefill_weight_bytes", "projector_activation_bytes", "projector_cuda_core_flops", "projector_io_bytes",
-    "projector_kv_cache_bytes", "projector_tensor_core_flops", "projector_weight_bytes", "request",
-    "request_activation_bytes", "request_cuda_core_flops", "request_io_bytes", "request_kv_cache_bytes",
-    "request_tensor_core_flops", "request_weight_bytes", "vision_activation_bytes", "vision_cuda_core_flops",
-    "vision_io_bytes", "vision_kv_cache_bytes", "vision_tensor_core_flops", "vision_weight_bytes",
-]
 
 
 def image_tokens(

@@ -4,7 +4,7 @@
 
 Without gradients, every buffer freed after its last use; experts take even shares of the tokens.
 
-The docstring of the package says what is counted; ``CONVENTIONS`` there is the same as data.
+``CONVENTIONS`` of the package says what is counted.
 
 Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
 TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
@@ -14,17 +14,11 @@ is first called, so that several of them share what is said once.
 """
 
 from ._all_stages import stages
-from ._limits import ARCHITECTURE
 from ._runtime import Bits, check_size, contradiction, too_small
 from ._source import check, compute, cut_metric
 from ._stages import decode, prefill
 
 TYPE_CHECKING = False
-
-__all__ = [
-    "decode_peak_activation_bytes", "prefill_peak_activation_bytes", "projector_peak_activation_bytes",
-    "request_peak_activation_bytes", "vision_peak_activation_bytes",
-]
 
 
 def peaks(
@@ -260,7 +254,7 @@ def vision_peak_activation_bytes(
     seq_len: int | None = None, weight_bits: Bits = 16, activation_bits: Bits = 16,
 ) -> int:
     """Return the largest bytes of activations that are alive together in ``vision``. 349 operations."""
-    if (found := check(vision_peak_activation_bytes, locals(), ARCHITECTURE)) is not None:
+    if (found := check(vision_peak_activation_bytes, locals())) is not None:
         return found
     x1 = num_width_tiles * num_height_tiles
     x2 = image_size // 16
@@ -292,7 +286,7 @@ def projector_peak_activation_bytes(
     seq_len: int | None = None, weight_bits: Bits = 16, activation_bits: Bits = 16,
 ) -> int:
     """Return the largest bytes of activations that are alive together in ``projector``. 138 operations."""
-    if (found := check(projector_peak_activation_bytes, locals(), ARCHITECTURE)) is not None:
+    if (found := check(projector_peak_activation_bytes, locals())) is not None:
         return found
     x1 = num_width_tiles * num_height_tiles
     x2 = -(-(image_size // 16) // 4)

@@ -16,11 +16,6 @@ from ._stages import decode, prefill, projector, vision
 
 TYPE_CHECKING = False
 
-__all__ = [
-    "decode_fused_io_bytes", "prefill_fused_io_bytes", "projector_fused_io_bytes", "request_fused_io_bytes",
-    "vision_fused_io_bytes",
-]
-
 
 def traffic(
     *, images_per_prompt: int, num_height_tiles: int, image_size: int, num_width_tiles: int, base_size: int,

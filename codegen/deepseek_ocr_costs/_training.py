@@ -2,22 +2,16 @@
 # fmt: off
 """A training step, in exact integers, and its metrics one by one.
 
-The docstring of the package says what is counted; ``CONVENTIONS`` there is the same as data.
+``CONVENTIONS`` of the package says what is counted.
 
 Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
 TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
 """
 
-from ._limits import ARCHITECTURE
 from ._runtime import Bits, Cost, check_size, contradiction, routed_reads, too_large, too_small
 from ._source import check, cut_metric
 
 TYPE_CHECKING = False
-
-__all__ = [
-    "training_step", "training_step_activation_bytes", "training_step_cuda_core_flops", "training_step_io_bytes",
-    "training_step_kv_cache_bytes", "training_step_tensor_core_flops", "training_step_weight_bytes",
-]
 
 
 def training_step(
@@ -33,7 +27,7 @@ def training_step(
     weight_bytes are the parameters without their gradients, activation_bytes all operator outputs of the forward, which
     are kept for the backward, and kv_cache_bytes is 0: training keeps no cache. 453 operations.
     """
-    if (found := check(training_step, locals(), ARCHITECTURE)) is not None:
+    if (found := check(training_step, locals())) is not None:
         return found
     x1 = num_width_tiles * num_height_tiles
     x2 = 1 if x1 > 1 else 0

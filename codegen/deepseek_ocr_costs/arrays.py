@@ -20,7 +20,7 @@ In a grid, ``num_tiles`` is an axis of pairs of ``num_width_tiles`` and ``num_he
 Metrics that vary along all axes share one block of memory. One that does not, or that is the same in two stages, is a
 view that cannot be written to.
 
-The docstring of the package says what is counted; ``CONVENTIONS`` there is the same as data.
+``CONVENTIONS`` of the package says what is counted.
 """
 
 from typing import TYPE_CHECKING, NamedTuple

@@ -2,7 +2,7 @@
 # fmt: off
 """Every operator of every module, in exact integers: what reports are made of.
 
-The docstring of the package says what is counted; ``CONVENTIONS`` there is the same as data.
+``CONVENTIONS`` of the package says what is counted.
 
 Sizes are keyword arguments; ``DIMENSIONS`` of the package says what each one is. A size that is no integer is a
 TypeError; one that is out of range, or contradicts another, is a CostError. Widths, ``Bits``, may be fractions.
@@ -11,8 +11,16 @@ TypeError; one that is out of range, or contradicts another, is a CostError. Wid
 from collections.abc import Callable
 from typing import Any
 
-from ._limits import ARCHITECTURE
-from ._rows import Module, OperatorCost, StateCost, make_operators, make_states, read_modules
+from ._rows import (
+    Module,
+    OperatorCost,
+    StateCost,
+    make_operators,
+    make_states,
+    read_holders,
+    read_modules,
+    read_operators,
+)
 from ._runtime import Bits, CostError, check_size, routed_reads, show, too_large
 from ._source import check
 
@@ -22,314 +30,153 @@ __all__ = [
 ]
 
 _CLASSES = {
-    "DeepseekOCRForCausalLM": "modelmeter.models.deepseek_ocr.reference.DeepseekOCRForCausalLM",
-    "DeepseekOCRModel": "modelmeter.models.deepseek_ocr.reference.DeepseekOCRModel",
-    "Embedding": "torch.nn.modules.sparse.Embedding",
-    "ModuleList": "torch.nn.modules.container.ModuleList",
-    "DeepseekV2DecoderLayer": "modelmeter.models.deepseek_ocr.reference_decoder.DeepseekV2DecoderLayer",
-    "LlamaFlashAttention2": "modelmeter.models.deepseek_ocr.reference_decoder.LlamaFlashAttention2",
-    "Linear": "torch.nn.modules.linear.Linear",
-    "LlamaRotaryEmbedding": "modelmeter.models.deepseek_ocr.reference_decoder.LlamaRotaryEmbedding",
-    "DeepseekV2MLP": "modelmeter.models.deepseek_ocr.reference_decoder.DeepseekV2MLP",
-    "SiLU": "torch.nn.modules.activation.SiLU",
-    "DeepseekV2RMSNorm": "modelmeter.models.deepseek_ocr.reference_decoder.DeepseekV2RMSNorm",
-    "DeepseekV2MoE": "modelmeter.models.deepseek_ocr.reference_decoder.DeepseekV2MoE",
-    "MoEGate": "modelmeter.models.deepseek_ocr.reference_decoder.MoEGate",
-    "ImageEncoderViT": "modelmeter.models.deepseek_ocr.reference_vision.ImageEncoderViT",
-    "PatchEmbed": "modelmeter.models.deepseek_ocr.reference_vision.PatchEmbed",
-    "Conv2d": "torch.nn.modules.conv.Conv2d",
-    "Block": "modelmeter.models.deepseek_ocr.reference_vision.Block",
-    "LayerNorm": "torch.nn.modules.normalization.LayerNorm",
-    "Attention": "modelmeter.models.deepseek_ocr.reference_vision.Attention",
-    "MLPBlock": "modelmeter.models.deepseek_ocr.reference_vision.MLPBlock",
-    "GELU": "torch.nn.modules.activation.GELU",
-    "Sequential": "torch.nn.modules.container.Sequential",
-    "LayerNorm2d": "modelmeter.models.deepseek_ocr.reference_vision.LayerNorm2d",
-    "VitModel": "modelmeter.models.deepseek_ocr.reference_vision.VitModel",
-    "CLIPVisionEmbeddings": "modelmeter.models.deepseek_ocr.reference_vision.CLIPVisionEmbeddings",
-    "NoTPTransformer": "modelmeter.models.deepseek_ocr.reference_vision.NoTPTransformer",
-    "NoTPTransformerBlock": "modelmeter.models.deepseek_ocr.reference_vision.NoTPTransformerBlock",
-    "NoTPAttention": "modelmeter.models.deepseek_ocr.reference_vision.NoTPAttention",
-    "NoTPFeedForward": "modelmeter.models.deepseek_ocr.reference_vision.NoTPFeedForward",
-    "MlpProjector": "modelmeter.models.deepseek_ocr.reference_vision.MlpProjector",
+    name: f"{module}.{name}"
+    for module, names in {
+        "modelmeter.models.deepseek_ocr.reference": "DeepseekOCRForCausalLM DeepseekOCRModel",
+        "torch.nn.modules.sparse": "Embedding",
+        "torch.nn.modules.container": "ModuleList Sequential",
+        "modelmeter.models.deepseek_ocr.reference_decoder": (
+        "DeepseekV2DecoderLayer LlamaFlashAttention2 LlamaRotaryEmbedding DeepseekV2MLP "
+        "DeepseekV2RMSNorm DeepseekV2MoE MoEGate"
+    ),
+        "torch.nn.modules.linear": "Linear",
+        "torch.nn.modules.activation": "SiLU GELU",
+        "modelmeter.models.deepseek_ocr.reference_vision": (
+        "ImageEncoderViT PatchEmbed Block Attention MLPBlock LayerNorm2d VitModel "
+        "CLIPVisionEmbeddings NoTPTransformer NoTPTransformerBlock NoTPAttention NoTPFeedForward "
+        "MlpProjector"
+    ),
+        "torch.nn.modules.conv": "Conv2d",
+        "torch.nn.modules.normalization": "LayerNorm",
+    }.items()
+    for name in names.split()
 }
 
-MODULES: tuple[Module, ...] = read_modules(_CLASSES, """
-. DeepseekOCRForCausalLM
- model DeepseekOCRModel
-  embed_tokens Embedding num_embeddings=129280 embedding_dim=1280
+_OUTLINE = """
+. DeepseekOCRForCausalLM : prefill+decode clone _to_copy
+ model DeepseekOCRModel : projector* sum cat clone index_put_
+  embed_tokens Embedding num_embeddings=129280 embedding_dim=1280 : prefill+decode* embedding
   layers ModuleList
    0 DeepseekV2DecoderLayer hidden_size=1280 intermediate_size=6848 moe_intermediate_size=896 num_attention_heads=10 \
-       num_key_value_heads=10 n_routed_experts=64 n_shared_experts=2 num_experts_per_tok=6 is_sparse=False
-    self_attn LlamaFlashAttention2 hidden_size=1280 num_attention_heads=10 num_key_value_heads=10
-     q_proj Linear in_features=1280 out_features=1280 bias=False
-     k_proj Linear in_features=1280 out_features=1280 bias=False
-     v_proj Linear in_features=1280 out_features=1280 bias=False
-     o_proj Linear in_features=1280 out_features=1280 bias=False
-     rotary_emb LlamaRotaryEmbedding head_dim=128
-    mlp DeepseekV2MLP hidden_size=1280 intermediate_size=6848
-     gate_proj Linear in_features=1280 out_features=6848 bias=False
-     up_proj Linear in_features=1280 out_features=6848 bias=False
-     down_proj Linear in_features=6848 out_features=1280 bias=False
-     act_fn SiLU
-    input_layernorm DeepseekV2RMSNorm hidden_size=1280
-    post_attention_layernorm DeepseekV2RMSNorm hidden_size=1280
+       num_key_value_heads=10 n_routed_experts=64 n_shared_experts=2 num_experts_per_tok=6 is_sparse=False : \
+       prefill+decode add
+    self_attn LlamaFlashAttention2 hidden_size=1280 num_attention_heads=10 num_key_value_heads=10 : prefill+decode* \
+        mul neg cat add copy_ scaled_dot_product_attention
+     q_proj Linear in_features=1280 out_features=1280 bias=False : prefill+decode* mm
+     k_proj Linear in_features=1280 out_features=1280 bias=False : prefill+decode* mm
+     v_proj Linear in_features=1280 out_features=1280 bias=False : prefill+decode* mm
+     o_proj Linear in_features=1280 out_features=1280 bias=False : prefill+decode* mm
+     rotary_emb LlamaRotaryEmbedding head_dim=128 : prefill+decode _to_copy bmm cat cos sin mul
+    mlp DeepseekV2MLP hidden_size=1280 intermediate_size=6848 : prefill+decode mul
+     gate_proj Linear in_features=1280 out_features=6848 bias=False : prefill+decode* mm
+     up_proj Linear in_features=1280 out_features=6848 bias=False : prefill+decode* mm
+     down_proj Linear in_features=6848 out_features=1280 bias=False : prefill+decode* mm
+     act_fn SiLU : prefill+decode silu
+    input_layernorm DeepseekV2RMSNorm hidden_size=1280 : prefill+decode* _to_copy pow mean add rsqrt mul
+    post_attention_layernorm DeepseekV2RMSNorm hidden_size=1280 : prefill+decode* _to_copy pow mean add rsqrt mul
    1-11 DeepseekV2DecoderLayer for:11 hidden_size=1280 intermediate_size=6848 moe_intermediate_size=896 \
        num_attention_heads=10 num_key_value_heads=10 n_routed_experts=64 n_shared_experts=2 num_experts_per_tok=6 \
-       is_sparse=True
-    self_attn LlamaFlashAttention2 hidden_size=1280 num_attention_heads=10 num_key_value_heads=10
-     q_proj Linear in_features=1280 out_features=1280 bias=False
-     k_proj Linear in_features=1280 out_features=1280 bias=False
-     v_proj Linear in_features=1280 out_features=1280 bias=False
-     o_proj Linear in_features=1280 out_features=1280 bias=False
-     rotary_emb LlamaRotaryEmbedding head_dim=128
+       is_sparse=True : prefill+decode add
+    self_attn LlamaFlashAttention2 hidden_size=1280 num_attention_heads=10 num_key_value_heads=10 : prefill+decode* \
+        mul neg cat add copy_ scaled_dot_product_attention
+     q_proj Linear in_features=1280 out_features=1280 bias=False : prefill+decode* mm
+     k_proj Linear in_features=1280 out_features=1280 bias=False : prefill+decode* mm
+     v_proj Linear in_features=1280 out_features=1280 bias=False : prefill+decode* mm
+     o_proj Linear in_features=1280 out_features=1280 bias=False : prefill+decode* mm
+     rotary_emb LlamaRotaryEmbedding head_dim=128 : prefill+decode _to_copy bmm cat cos sin mul
     mlp DeepseekV2MoE hidden_size=1280 moe_intermediate_size=896 n_routed_experts=64 n_shared_experts=2 \
-        num_experts_per_tok=6
+        num_experts_per_tok=6 : prefill+decode scatter_ sum sort floor_divide index cat index_put_ _to_copy mul_ add
      experts ModuleList
-      0-63 DeepseekV2MLP parfor:64 hidden_size=1280 intermediate_size=896
-       gate_proj Linear in_features=1280 out_features=896 bias=False
-       up_proj Linear in_features=1280 out_features=896 bias=False
-       down_proj Linear in_features=896 out_features=1280 bias=False
-       act_fn SiLU
-     gate MoEGate hidden_size=1280 n_routed_experts=64 num_experts_per_tok=6
-     shared_experts DeepseekV2MLP hidden_size=1280 intermediate_size=1792
-      gate_proj Linear in_features=1280 out_features=1792 bias=False
-      up_proj Linear in_features=1280 out_features=1792 bias=False
-      down_proj Linear in_features=1792 out_features=1280 bias=False
-      act_fn SiLU
-    input_layernorm DeepseekV2RMSNorm hidden_size=1280
-    post_attention_layernorm DeepseekV2RMSNorm hidden_size=1280
-  norm DeepseekV2RMSNorm hidden_size=1280
+      0-63 DeepseekV2MLP parfor:64 hidden_size=1280 intermediate_size=896 : prefill+decode mul
+       gate_proj Linear in_features=1280 out_features=896 bias=False : prefill+decode* mm
+       up_proj Linear in_features=1280 out_features=896 bias=False : prefill+decode* mm
+       down_proj Linear in_features=896 out_features=1280 bias=False : prefill+decode* mm
+       act_fn SiLU : prefill+decode silu
+     gate MoEGate hidden_size=1280 n_routed_experts=64 num_experts_per_tok=6 : prefill+decode* _to_copy mm _softmax \
+         topk mul
+     shared_experts DeepseekV2MLP hidden_size=1280 intermediate_size=1792 : prefill+decode mul
+      gate_proj Linear in_features=1280 out_features=1792 bias=False : prefill+decode* mm
+      up_proj Linear in_features=1280 out_features=1792 bias=False : prefill+decode* mm
+      down_proj Linear in_features=1792 out_features=1280 bias=False : prefill+decode* mm
+      act_fn SiLU : prefill+decode silu
+    input_layernorm DeepseekV2RMSNorm hidden_size=1280 : prefill+decode* _to_copy pow mean add rsqrt mul
+    post_attention_layernorm DeepseekV2RMSNorm hidden_size=1280 : prefill+decode* _to_copy pow mean add rsqrt mul
+  norm DeepseekV2RMSNorm hidden_size=1280 : prefill+decode* _to_copy pow mean add rsqrt mul
   sam_model ImageEncoderViT image_channels=3 patch_size=16 pretrain_grid_size=64 hidden_size=768 num_layers=12 \
       num_global_layers=4 num_heads=12 intermediate_size=3072 window_size=14 neck_channels=256 downsample_channels=512 \
-      out_channels=1024
+      out_channels=1024 : vision* _to_copy _upsample_bicubic2d_aa add clone
    patch_embed PatchEmbed patch_size=16 image_channels=3 hidden_size=768
-    proj Conv2d in_channels=3 out_channels=768 kernel_size=16 stride=16 padding=0 bias=True
+    proj Conv2d in_channels=3 out_channels=768 kernel_size=16 stride=16 padding=0 bias=True : vision* convolution
    blocks ModuleList
     0-1,3-4,6-7,9-10 Block for:8 window_size=14 pretrain_grid_size=14 hidden_size=768 num_heads=12 \
-        intermediate_size=3072
-     norm1 LayerNorm hidden_size=768
-     attn Attention window_size=14 pretrain_grid_size=14 hidden_size=768 num_heads=12
-      qkv Linear in_features=768 out_features=2304 bias=True
-      proj Linear in_features=768 out_features=768 bias=True
-     norm2 LayerNorm hidden_size=768
+        intermediate_size=3072 : vision constant_pad_nd clone add
+     norm1 LayerNorm hidden_size=768 : vision* native_layer_norm
+     attn Attention window_size=14 pretrain_grid_size=14 hidden_size=768 num_heads=12 : vision* clone _to_copy \
+         upsample_linear1d mul sub add index bmm scaled_dot_product_attention
+      qkv Linear in_features=768 out_features=2304 bias=True : vision* addmm
+      proj Linear in_features=768 out_features=768 bias=True : vision* addmm
+     norm2 LayerNorm hidden_size=768 : vision* native_layer_norm
      mlp MLPBlock hidden_size=768 intermediate_size=3072
-      lin1 Linear in_features=768 out_features=3072 bias=True
-      lin2 Linear in_features=3072 out_features=768 bias=True
-      act GELU
-    2,5,8,11 Block for:4 pretrain_grid_size=64 hidden_size=768 num_heads=12 intermediate_size=3072
-     norm1 LayerNorm hidden_size=768
-     attn Attention pretrain_grid_size=64 hidden_size=768 num_heads=12
-      qkv Linear in_features=768 out_features=2304 bias=True
-      proj Linear in_features=768 out_features=768 bias=True
-     norm2 LayerNorm hidden_size=768
+      lin1 Linear in_features=768 out_features=3072 bias=True : vision* addmm
+      lin2 Linear in_features=3072 out_features=768 bias=True : vision* addmm
+      act GELU : vision gelu
+    2,5,8,11 Block for:4 pretrain_grid_size=64 hidden_size=768 num_heads=12 intermediate_size=3072 : vision \
+        constant_pad_nd clone add
+     norm1 LayerNorm hidden_size=768 : vision* native_layer_norm
+     attn Attention pretrain_grid_size=64 hidden_size=768 num_heads=12 : vision* clone _to_copy upsample_linear1d mul \
+         sub add index bmm scaled_dot_product_attention
+      qkv Linear in_features=768 out_features=2304 bias=True : vision* addmm
+      proj Linear in_features=768 out_features=768 bias=True : vision* addmm
+     norm2 LayerNorm hidden_size=768 : vision* native_layer_norm
      mlp MLPBlock hidden_size=768 intermediate_size=3072
-      lin1 Linear in_features=768 out_features=3072 bias=True
-      lin2 Linear in_features=3072 out_features=768 bias=True
-      act GELU
+      lin1 Linear in_features=768 out_features=3072 bias=True : vision* addmm
+      lin2 Linear in_features=3072 out_features=768 bias=True : vision* addmm
+      act GELU : vision gelu
    neck Sequential
-    0 Conv2d in_channels=768 out_channels=256 kernel_size=1 stride=1 padding=0 bias=False
-    1 LayerNorm2d out_channels=256
-    2 Conv2d in_channels=256 out_channels=256 kernel_size=3 stride=1 padding=1 bias=False
-    3 LayerNorm2d out_channels=256
-   net_2 Conv2d in_channels=256 out_channels=512 kernel_size=3 stride=2 padding=1 bias=False
-   net_3 Conv2d in_channels=512 out_channels=1024 kernel_size=3 stride=2 padding=1 bias=False
+    0 Conv2d in_channels=768 out_channels=256 kernel_size=1 stride=1 padding=0 bias=False : vision* convolution
+    1 LayerNorm2d out_channels=256 : vision* mean sub pow add sqrt div mul
+    2 Conv2d in_channels=256 out_channels=256 kernel_size=3 stride=1 padding=1 bias=False : vision* convolution
+    3 LayerNorm2d out_channels=256 : vision* mean sub pow add sqrt div mul
+   net_2 Conv2d in_channels=256 out_channels=512 kernel_size=3 stride=2 padding=1 bias=False : vision* convolution
+   net_3 Conv2d in_channels=512 out_channels=1024 kernel_size=3 stride=2 padding=1 bias=False : vision* convolution
   vision_model VitModel pretrain_grid_size=16 num_layers=24 hidden_size=1024 num_heads=16 intermediate_size=4096 \
       patch_size=14 image_channels=3
-   embeddings CLIPVisionEmbeddings pretrain_grid_size=16 hidden_size=1024 patch_size=14 image_channels=3
+   embeddings CLIPVisionEmbeddings pretrain_grid_size=16 hidden_size=1024 patch_size=14 image_channels=3 : vision* cat \
+       clone _to_copy _upsample_bicubic2d_aa add
     patch_embedding Conv2d in_channels=3 out_channels=1024 height=224 width=224 kernel_size=14 stride=14 padding=0 \
-        bias=False
-    position_embedding Embedding num_embeddings=257 embedding_dim=1024
+        bias=False : vision* convolution
+    position_embedding Embedding num_embeddings=257 embedding_dim=1024 : vision* embedding
    transformer NoTPTransformer num_layers=24 hidden_size=1024 num_heads=16 intermediate_size=4096
     layers ModuleList
-     0-23 NoTPTransformerBlock for:24 hidden_size=1024 num_heads=16 intermediate_size=4096
-      self_attn NoTPAttention hidden_size=1024 num_heads=16
-       qkv_proj Linear in_features=1024 out_features=3072 bias=True
-       out_proj Linear in_features=1024 out_features=1024 bias=True
-      mlp NoTPFeedForward hidden_size=1024 intermediate_size=4096
-       fc1 Linear in_features=1024 out_features=4096 bias=True
-       fc2 Linear in_features=4096 out_features=1024 bias=True
-      layer_norm1 LayerNorm hidden_size=1024
-      layer_norm2 LayerNorm hidden_size=1024
-   pre_layrnorm LayerNorm hidden_size=1024
+     0-23 NoTPTransformerBlock for:24 hidden_size=1024 num_heads=16 intermediate_size=4096 : vision add
+      self_attn NoTPAttention hidden_size=1024 num_heads=16 : vision scaled_dot_product_attention
+       qkv_proj Linear in_features=1024 out_features=3072 bias=True : vision* addmm
+       out_proj Linear in_features=1024 out_features=1024 bias=True : vision* addmm
+      mlp NoTPFeedForward hidden_size=1024 intermediate_size=4096 : vision mul sigmoid
+       fc1 Linear in_features=1024 out_features=4096 bias=True : vision* addmm
+       fc2 Linear in_features=4096 out_features=1024 bias=True : vision* addmm
+      layer_norm1 LayerNorm hidden_size=1024 : vision* native_layer_norm
+      layer_norm2 LayerNorm hidden_size=1024 : vision* native_layer_norm
+   pre_layrnorm LayerNorm hidden_size=1024 : vision* native_layer_norm
   projector MlpProjector in_features=2048 out_features=1280
-   layers Linear in_features=2048 out_features=1280 bias=True
- lm_head Linear in_features=1280 out_features=129280 bias=False
-""")
+   layers Linear in_features=2048 out_features=1280 bias=True : projector* addmm
+ lm_head Linear in_features=1280 out_features=129280 bias=False : prefill+decode* mm
+"""
+"""The modules, parents first: place, class, repetition and sizes; then the stages and its operators there.
+
+A star behind a stage says that the module holds weights or a cache.
+"""
+
+_STAGES = ("vision", "projector", "prefill", "decode")
+
+MODULES: tuple[Module, ...] = read_modules(_CLASSES, _OUTLINE)
 """The modules, parents first."""
 
-OPERATORS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "vision": (
-        ("model.sam_model", ("_to_copy", "_upsample_bicubic2d_aa", "add", "clone")),
-        ("model.sam_model.patch_embed.proj", ("convolution",)),
-        ("model.sam_model.blocks.0-1,3-4,6-7,9-10", ("constant_pad_nd", "clone", "add")),
-        ("model.sam_model.blocks.0-1,3-4,6-7,9-10.norm1", ("native_layer_norm",)),
-        ("model.sam_model.blocks.0-1,3-4,6-7,9-10.attn", (
-            "clone", "_to_copy", "upsample_linear1d", "mul", "sub", "add", "index", "bmm",
-            "scaled_dot_product_attention"
-        )),
-        ("model.sam_model.blocks.0-1,3-4,6-7,9-10.attn.qkv", ("addmm",)),
-        ("model.sam_model.blocks.0-1,3-4,6-7,9-10.attn.proj", ("addmm",)),
-        ("model.sam_model.blocks.0-1,3-4,6-7,9-10.norm2", ("native_layer_norm",)),
-        ("model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.lin1", ("addmm",)),
-        ("model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.lin2", ("addmm",)),
-        ("model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.act", ("gelu",)),
-        ("model.sam_model.blocks.2,5,8,11", ("constant_pad_nd", "clone", "add")),
-        ("model.sam_model.blocks.2,5,8,11.norm1", ("native_layer_norm",)),
-        ("model.sam_model.blocks.2,5,8,11.attn", (
-            "clone", "_to_copy", "upsample_linear1d", "mul", "sub", "add", "index", "bmm",
-            "scaled_dot_product_attention"
-        )),
-        ("model.sam_model.blocks.2,5,8,11.attn.qkv", ("addmm",)),
-        ("model.sam_model.blocks.2,5,8,11.attn.proj", ("addmm",)),
-        ("model.sam_model.blocks.2,5,8,11.norm2", ("native_layer_norm",)),
-        ("model.sam_model.blocks.2,5,8,11.mlp.lin1", ("addmm",)),
-        ("model.sam_model.blocks.2,5,8,11.mlp.lin2", ("addmm",)),
-        ("model.sam_model.blocks.2,5,8,11.mlp.act", ("gelu",)),
-        ("model.sam_model.neck.0", ("convolution",)),
-        ("model.sam_model.neck.1", ("mean", "sub", "pow", "add", "sqrt", "div", "mul")),
-        ("model.sam_model.neck.2", ("convolution",)),
-        ("model.sam_model.neck.3", ("mean", "sub", "pow", "add", "sqrt", "div", "mul")),
-        ("model.sam_model.net_2", ("convolution",)),
-        ("model.sam_model.net_3", ("convolution",)),
-        ("model.vision_model.embeddings", ("cat", "clone", "_to_copy", "_upsample_bicubic2d_aa", "add")),
-        ("model.vision_model.embeddings.patch_embedding", ("convolution",)),
-        ("model.vision_model.embeddings.position_embedding", ("embedding",)),
-        ("model.vision_model.transformer.layers.0-23", ("add",)),
-        ("model.vision_model.transformer.layers.0-23.self_attn", ("scaled_dot_product_attention",)),
-        ("model.vision_model.transformer.layers.0-23.self_attn.qkv_proj", ("addmm",)),
-        ("model.vision_model.transformer.layers.0-23.self_attn.out_proj", ("addmm",)),
-        ("model.vision_model.transformer.layers.0-23.mlp", ("mul", "sigmoid")),
-        ("model.vision_model.transformer.layers.0-23.mlp.fc1", ("addmm",)),
-        ("model.vision_model.transformer.layers.0-23.mlp.fc2", ("addmm",)),
-        ("model.vision_model.transformer.layers.0-23.layer_norm1", ("native_layer_norm",)),
-        ("model.vision_model.transformer.layers.0-23.layer_norm2", ("native_layer_norm",)),
-        ("model.vision_model.pre_layrnorm", ("native_layer_norm",)),
-    ),
-    "projector": (
-        ("model", ("sum", "cat", "clone", "index_put_")),
-        ("model.projector.layers", ("addmm",)),
-    ),
-    "prefill": (
-        ("", ("clone", "_to_copy")),
-        ("model.embed_tokens", ("embedding",)),
-        ("model.layers.0", ("add",)),
-        ("model.layers.0.self_attn", ("mul", "neg", "cat", "add", "copy_", "scaled_dot_product_attention")),
-        ("model.layers.0.self_attn.q_proj", ("mm",)),
-        ("model.layers.0.self_attn.k_proj", ("mm",)),
-        ("model.layers.0.self_attn.v_proj", ("mm",)),
-        ("model.layers.0.self_attn.o_proj", ("mm",)),
-        ("model.layers.0.self_attn.rotary_emb", ("_to_copy", "bmm", "cat", "cos", "sin", "mul")),
-        ("model.layers.0.mlp", ("mul",)),
-        ("model.layers.0.mlp.gate_proj", ("mm",)),
-        ("model.layers.0.mlp.up_proj", ("mm",)),
-        ("model.layers.0.mlp.down_proj", ("mm",)),
-        ("model.layers.0.mlp.act_fn", ("silu",)),
-        ("model.layers.0.input_layernorm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("model.layers.0.post_attention_layernorm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("model.layers.1-11", ("add",)),
-        ("model.layers.1-11.self_attn", ("mul", "neg", "cat", "add", "copy_", "scaled_dot_product_attention")),
-        ("model.layers.1-11.self_attn.q_proj", ("mm",)),
-        ("model.layers.1-11.self_attn.k_proj", ("mm",)),
-        ("model.layers.1-11.self_attn.v_proj", ("mm",)),
-        ("model.layers.1-11.self_attn.o_proj", ("mm",)),
-        ("model.layers.1-11.self_attn.rotary_emb", ("_to_copy", "bmm", "cat", "cos", "sin", "mul")),
-        ("model.layers.1-11.mlp", (
-            "scatter_", "sum", "sort", "floor_divide", "index", "cat", "index_put_", "_to_copy", "mul_", "add"
-        )),
-        ("model.layers.1-11.mlp.experts.0-63", ("mul",)),
-        ("model.layers.1-11.mlp.experts.0-63.gate_proj", ("mm",)),
-        ("model.layers.1-11.mlp.experts.0-63.up_proj", ("mm",)),
-        ("model.layers.1-11.mlp.experts.0-63.down_proj", ("mm",)),
-        ("model.layers.1-11.mlp.experts.0-63.act_fn", ("silu",)),
-        ("model.layers.1-11.mlp.gate", ("_to_copy", "mm", "_softmax", "topk", "mul")),
-        ("model.layers.1-11.mlp.shared_experts", ("mul",)),
-        ("model.layers.1-11.mlp.shared_experts.gate_proj", ("mm",)),
-        ("model.layers.1-11.mlp.shared_experts.up_proj", ("mm",)),
-        ("model.layers.1-11.mlp.shared_experts.down_proj", ("mm",)),
-        ("model.layers.1-11.mlp.shared_experts.act_fn", ("silu",)),
-        ("model.layers.1-11.input_layernorm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("model.layers.1-11.post_attention_layernorm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("model.norm", ("_to_copy", "pow", "mean", "add", "rsqrt", "mul")),
-        ("lm_head", ("mm",)),
-    ),
-}
+OPERATORS = read_operators(_STAGES, _OUTLINE)
 """The modules that do something in each stage, and their operators: the rows of a table, in this order."""
 
-OPERATORS["decode"] = OPERATORS["prefill"]
-
-STATES: dict[str, tuple[str, ...]] = {
-    "vision": (
-        "model.sam_model",
-        "model.sam_model.patch_embed.proj",
-        "model.sam_model.blocks.0-1,3-4,6-7,9-10.norm1",
-        "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn",
-        "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn.qkv",
-        "model.sam_model.blocks.0-1,3-4,6-7,9-10.attn.proj",
-        "model.sam_model.blocks.0-1,3-4,6-7,9-10.norm2",
-        "model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.lin1",
-        "model.sam_model.blocks.0-1,3-4,6-7,9-10.mlp.lin2",
-        "model.sam_model.blocks.2,5,8,11.norm1",
-        "model.sam_model.blocks.2,5,8,11.attn",
-        "model.sam_model.blocks.2,5,8,11.attn.qkv",
-        "model.sam_model.blocks.2,5,8,11.attn.proj",
-        "model.sam_model.blocks.2,5,8,11.norm2",
-        "model.sam_model.blocks.2,5,8,11.mlp.lin1",
-        "model.sam_model.blocks.2,5,8,11.mlp.lin2",
-        "model.sam_model.neck.0",
-        "model.sam_model.neck.1",
-        "model.sam_model.neck.2",
-        "model.sam_model.neck.3",
-        "model.sam_model.net_2",
-        "model.sam_model.net_3",
-        "model.vision_model.embeddings",
-        "model.vision_model.embeddings.patch_embedding",
-        "model.vision_model.embeddings.position_embedding",
-        "model.vision_model.transformer.layers.0-23.self_attn.qkv_proj",
-        "model.vision_model.transformer.layers.0-23.self_attn.out_proj",
-        "model.vision_model.transformer.layers.0-23.mlp.fc1",
-        "model.vision_model.transformer.layers.0-23.mlp.fc2",
-        "model.vision_model.transformer.layers.0-23.layer_norm1",
-        "model.vision_model.transformer.layers.0-23.layer_norm2",
-        "model.vision_model.pre_layrnorm",
-    ),
-    "projector": (
-        "model",
-        "model.projector.layers",
-    ),
-    "prefill": (
-        "model.embed_tokens",
-        "model.layers.0.self_attn",
-        "model.layers.0.self_attn.q_proj",
-        "model.layers.0.self_attn.k_proj",
-        "model.layers.0.self_attn.v_proj",
-        "model.layers.0.self_attn.o_proj",
-        "model.layers.0.mlp.gate_proj",
-        "model.layers.0.mlp.up_proj",
-        "model.layers.0.mlp.down_proj",
-        "model.layers.0.input_layernorm",
-        "model.layers.0.post_attention_layernorm",
-        "model.layers.1-11.self_attn",
-        "model.layers.1-11.self_attn.q_proj",
-        "model.layers.1-11.self_attn.k_proj",
-        "model.layers.1-11.self_attn.v_proj",
-        "model.layers.1-11.self_attn.o_proj",
-        "model.layers.1-11.mlp.experts.0-63.gate_proj",
-        "model.layers.1-11.mlp.experts.0-63.up_proj",
-        "model.layers.1-11.mlp.experts.0-63.down_proj",
-        "model.layers.1-11.mlp.gate",
-        "model.layers.1-11.mlp.shared_experts.gate_proj",
-        "model.layers.1-11.mlp.shared_experts.up_proj",
-        "model.layers.1-11.mlp.shared_experts.down_proj",
-        "model.layers.1-11.input_layernorm",
-        "model.layers.1-11.post_attention_layernorm",
-        "model.norm",
-        "lm_head",
-    ),
-}
+STATES = read_holders(_STAGES, _OUTLINE)
 """The modules that hold something in each stage: the rows of a table, in this order."""
-
-STATES["decode"] = STATES["prefill"]
 
 
 def fill_operators(stage: str, values: tuple[Bits, ...]) -> tuple[OperatorCost, ...]:
@@ -348,7 +195,7 @@ def vision_operators(
     activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``vision`` does, over all calls. 559 operations."""
-    if (found := check(vision_operators, locals(), ARCHITECTURE)) is not None:
+    if (found := check(vision_operators, locals())) is not None:
         return found
     x1 = num_width_tiles * num_height_tiles
     x2 = 1 if x1 > 1 else 0
@@ -604,7 +451,7 @@ def vision_states(
     *, weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``vision``. 28 operations."""
-    if (found := check(vision_states, locals(), ARCHITECTURE)) is not None:
+    if (found := check(vision_states, locals())) is not None:
         return found
     x1 = 12288 * weight_bits
     x2 = 6144 * weight_bits
@@ -652,7 +499,7 @@ def projector_operators(
     activation_bits: Bits = 16,
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``projector`` does, over all calls. 72 operations."""
-    if (found := check(projector_operators, locals(), ARCHITECTURE)) is not None:
+    if (found := check(projector_operators, locals())) is not None:
         return found
     x1 = 1 if (num_width_tiles * num_height_tiles) > 1 else 0
     x2 = num_width_tiles if x1 else 0
@@ -686,7 +533,7 @@ def projector_states(
     *, weight_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``projector``. 2 operations."""
-    if (found := check(projector_states, locals(), ARCHITECTURE)) is not None:
+    if (found := check(projector_states, locals())) is not None:
         return found
     return fill_states("projector", (
         2560 * weight_bits, 0,
@@ -699,7 +546,7 @@ def prefill_operators(
     activation_bits: Bits = 16, kv_bits: Bits = 16, expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``prefill`` does, over all calls. 198 operations."""
-    if (found := check(prefill_operators, locals(), ARCHITECTURE)) is not None:
+    if (found := check(prefill_operators, locals())) is not None:
         return found
     if logits_tokens is None:
         logits_tokens = seq_len
@@ -890,7 +737,7 @@ def prefill_states(
     *, batch_size: int = 1, seq_len: int = 913, weight_bits: Bits = 16, kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``prefill``. 13 operations."""
-    if (found := check(prefill_states, locals(), ARCHITECTURE)) is not None:
+    if (found := check(prefill_states, locals())) is not None:
         return found
     x1 = 165478400 * weight_bits
     x2 = kv_bits * batch_size * seq_len
@@ -937,7 +784,7 @@ def decode_operators(
     activation_bits: Bits = 16, kv_bits: Bits = 16, expert_routing: str = "uniform",
 ) -> tuple[OperatorCost, ...]:
     """Return what each operator of ``decode`` does, over all calls. 238 operations."""
-    if (found := check(decode_operators, locals(), ARCHITECTURE)) is not None:
+    if (found := check(decode_operators, locals())) is not None:
         return found
     x1 = 1 if activation_bits != 32 else 0
     x2 = decode_steps * batch_size
@@ -1127,7 +974,7 @@ def decode_states(
     *, batch_size: int = 1, seq_len: int = 913, decode_steps: int = 1023, weight_bits: Bits = 16, kv_bits: Bits = 16,
 ) -> tuple[StateCost, ...]:
     """Return what each module holds itself in ``decode``. 14 operations."""
-    if (found := check(decode_states, locals(), ARCHITECTURE)) is not None:
+    if (found := check(decode_states, locals())) is not None:
         return found
     x1 = 165478400 * weight_bits
     x2 = (seq_len + decode_steps) * batch_size * kv_bits

@@ -2,7 +2,7 @@
 # fmt: off
 """One forward of each layer class, in exact integers and in its own sizes, and its ``fused_io_bytes``.
 
-The docstring of the package says what is counted; ``CONVENTIONS`` there is the same as data.
+``CONVENTIONS`` of the package says what is counted.
 ``linear_fused_io_bytes`` and so on take what ``linear`` takes, and return the bytes that matrix products, convolutions,
 attention and look-ups read and write: all other operators are fused into their neighbours and move nothing.
 
@@ -131,23 +131,23 @@ def deepseek_ocr_for_causal_lm(
 ) -> Cost:
     """Return the cost of one forward of ``DeepseekOCRForCausalLM``.
 
-    The model and its LM head: logits (batch_size, logits_tokens, vocab_size), copied to float32. 958 operations.
+    The model and its LM head: logits (batch_size, logits_tokens, vocab_size), copied to float32. 975 operations.
     """
-    if (found := check(deepseek_ocr_for_causal_lm, locals())) is not None:
+    if (found := check(deepseek_ocr_for_causal_lm, locals(), {})) is not None:
         return found
-    x1 = image_size // sam_patch_size
-    x2 = -(-x1 // 4)
-    x3 = num_height_tiles * num_width_tiles
-    x4 = 1 if x3 > 1 else 0
-    x5 = x2 if x4 else 0
-    x6 = base_size // sam_patch_size
-    x7 = -(-x6 // 4)
-    x8 = num_height_tiles * x5 + x7
-    x9 = x2 * x5
-    x10 = x3 * x9
-    x11 = x7 * x7
-    x12 = x10 + x11
-    x13 = x8 + x12 + 1
+    x1 = num_width_tiles * num_height_tiles
+    x2 = image_size // sam_patch_size
+    x3 = -(-x2 // 4)
+    x4 = 1 if x1 > 1 else 0
+    x5 = x3 if x4 else 0
+    x6 = x3 * x5
+    x7 = x1 * x6
+    x8 = base_size // sam_patch_size
+    x9 = -(-x8 // 4)
+    x10 = x9 * x9
+    x11 = x7 + x10
+    x12 = x9 + num_height_tiles * x5
+    x13 = x11 + x12 + 1
     image_tokens = images_per_prompt * x13
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
@@ -171,23 +171,23 @@ def deepseek_ocr_model(
     """Return the cost of one forward of ``DeepseekOCRModel``.
 
     A vision layer and a decoder layer, added up; any two layers will do. Their children, operators and parameters
-    become this module's own, since the torch module holds the parts of both as attributes. 988 operations.
+    become this module's own, since the torch module holds the parts of both as attributes. 1008 operations.
     """
-    if (found := check(deepseek_ocr_model, locals())) is not None:
+    if (found := check(deepseek_ocr_model, locals(), {})) is not None:
         return found
-    x1 = image_size // sam_patch_size
-    x2 = -(-x1 // 4)
-    x3 = num_height_tiles * num_width_tiles
-    x4 = 1 if x3 > 1 else 0
-    x5 = x2 if x4 else 0
-    x6 = base_size // sam_patch_size
-    x7 = -(-x6 // 4)
-    x8 = num_height_tiles * x5 + x7
-    x9 = x2 * x5
-    x10 = x3 * x9
-    x11 = x7 * x7
-    x12 = x10 + x11
-    x13 = x8 + x12 + 1
+    x1 = num_width_tiles * num_height_tiles
+    x2 = image_size // sam_patch_size
+    x3 = -(-x2 // 4)
+    x4 = 1 if x1 > 1 else 0
+    x5 = x3 if x4 else 0
+    x6 = x3 * x5
+    x7 = x1 * x6
+    x8 = base_size // sam_patch_size
+    x9 = -(-x8 // 4)
+    x10 = x9 * x9
+    x11 = x7 + x10
+    x12 = x9 + num_height_tiles * x5
+    x13 = x11 + x12 + 1
     image_tokens = images_per_prompt * x13
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
@@ -205,7 +205,7 @@ def embedding(
     Table look-up (torch.nn.functional.embedding): reads the rows that it takes, not the table. Input: indices
     (*leading_shape); output (*leading_shape, embedding_dim). 11 operations.
     """
-    if (found := check(embedding, locals())) is not None:
+    if (found := check(embedding, locals(), {})) is not None:
         return found
     tensor_core_flops = 0
     cuda_core_flops = 0
@@ -227,7 +227,7 @@ def deepseek_v2_decoder_layer(
     Attention and MLP, each behind a norm and with a residual add; (batch_size, num_queries, hidden_size). is_sparse
     says whether the MLP is a mixture of experts or dense. Here with is_sparse=True. 148 operations.
     """
-    if (found := check(deepseek_v2_decoder_layer, locals())) is not None:
+    if (found := check(deepseek_v2_decoder_layer, locals(), {})) is not None:
         return found
     x1 = hidden_size // num_attention_heads
     x2 = num_key_value_heads * x1
@@ -293,7 +293,7 @@ def llama_flash_attention2(
     num_queries, hidden_size). FLOPs count the full num_queries x num_keys rectangle, without a causal discount. The
     keys and values of a prefill become the cache; those of later positions are appended in place. 66 operations.
     """
-    if (found := check(llama_flash_attention2, locals())) is not None:
+    if (found := check(llama_flash_attention2, locals(), {})) is not None:
         return found
     x1 = hidden_size // num_attention_heads
     x2 = num_key_value_heads * x1
@@ -335,7 +335,7 @@ def linear(
     (*leading_shape, out_features). The bias is added inside the matrix operator and costs no FLOPs. Here with
     bias=True. 14 operations.
     """
-    if (found := check(linear, locals())) is not None:
+    if (found := check(linear, locals(), {})) is not None:
         return found
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
@@ -357,7 +357,7 @@ def llama_rotary_embedding(
     tensors (batch_size, num_queries, head_dim). The angles are a matrix product of head_dim / 2 frequencies with the
     positions of each sequence, in every decoder layer. 21 operations.
     """
-    if (found := check(llama_rotary_embedding, locals())) is not None:
+    if (found := check(llama_rotary_embedding, locals(), {})) is not None:
         return found
     x1 = batch_size * num_queries
     x2 = head_dim * x1
@@ -381,7 +381,7 @@ def deepseek_v2_mlp(
     down(silu(gate(x)) up(x)) on (*leading_shape, hidden_size): a dense MLP, an expert, or the shared experts. 19
     operations.
     """
-    if (found := check(deepseek_v2_mlp, locals())) is not None:
+    if (found := check(deepseek_v2_mlp, locals(), {})) is not None:
         return found
     x1 = hidden_size * intermediate_size
     x2 = num_tokens * activation_bits
@@ -399,7 +399,7 @@ def silu(
     *, activation_bits: Bits = 16, hidden_size: int = 6848, num_tokens: int = 913,
 ) -> Cost:
     """Return the cost of one forward of ``SiLU``. x / (1 + exp(-x)) (torch.nn.functional.silu). 5 operations."""
-    if (found := check(silu, locals())) is not None:
+    if (found := check(silu, locals(), {})) is not None:
         return found
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
@@ -420,7 +420,7 @@ def deepseek_v2_rms_norm(
     Root-mean-square norm (arXiv:1910.07467) over the last dimension of (*leading_shape, hidden_size), in float32. 25
     operations.
     """
-    if (found := check(deepseek_v2_rms_norm, locals())) is not None:
+    if (found := check(deepseek_v2_rms_norm, locals(), {})) is not None:
         return found
     x1 = 1 if activation_bits != 32 else 0
     x2 = activation_bits * (x1 + 1)
@@ -445,7 +445,7 @@ def deepseek_v2_moe(
     (*leading_shape, hidden_size). FLOPs do not depend on the routing: N k assignments pass through the experts whoever
     takes them. The weights read do, through the number of distinct experts. 86 operations.
     """
-    if (found := check(deepseek_v2_moe, locals())) is not None:
+    if (found := check(deepseek_v2_moe, locals(), {})) is not None:
         return found
     x1 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
     x2 = 1 if activation_bits != 32 else 0
@@ -494,7 +494,7 @@ def moe_gate(
     (*leading_shape, hidden_size); output: weights and expert numbers, each (num_tokens, num_experts_per_tok). 36
     operations.
     """
-    if (found := check(moe_gate, locals())) is not None:
+    if (found := check(moe_gate, locals(), {})) is not None:
         return found
     x1 = hidden_size * n_routed_experts
     x2 = 1 if weight_bits != 32 else 0
@@ -525,7 +525,7 @@ def sam_image_encoder(
     Patches, blocks, a neck and two stride-2 convolutions. Input (num_views, image_channels, view_size, view_size);
     output (num_views, out_channels, s, s) with s = ceil(floor(view_size / patch_size) / 4). 351 operations.
     """
-    if (found := check(sam_image_encoder, locals())) is not None:
+    if (found := check(sam_image_encoder, locals(), {})) is not None:
         return found
     x1 = 8 * num_layers - 8 * num_global_layers
     x2 = 4 * num_layers - 4 * num_global_layers
@@ -660,7 +660,7 @@ def sam_patch_embed(
     One embedding for each patch of a square view. Input (num_views, image_channels, view_size, view_size); output
     channels-last (num_views, g, g, hidden_size) with g = floor(view_size / patch_size). 21 operations.
     """
-    if (found := check(sam_patch_embed, locals())) is not None:
+    if (found := check(sam_patch_embed, locals(), {})) is not None:
         return found
     x1 = view_size // patch_size
     x2 = x1 * hidden_size * x1
@@ -687,7 +687,7 @@ def conv2d(
     height, width); output (batch_size, out_channels, h', w'). The bias is added inside the matrix operator and costs no
     FLOPs. Here with bias=True. 30 operations.
     """
-    if (found := check(conv2d, locals())) is not None:
+    if (found := check(conv2d, locals(), {})) is not None:
         return found
     x1 = -kernel_size + 2 * padding
     if width + x1 < 0:
@@ -719,7 +719,7 @@ def sam_block(
     global attention is the same with window_size = grid_size and the relative positions of the whole pretraining grid.
     165 operations.
     """
-    if (found := check(sam_block, locals())) is not None:
+    if (found := check(sam_block, locals(), {})) is not None:
         return found
     x1 = window_size + 1
     x2 = window_size * x1
@@ -794,7 +794,7 @@ def layer_norm(
     Layer norm with weight and bias over the last dimension (torch.nn.functional.layer_norm). Input and output
     (*leading_shape, hidden_size). 14 operations.
     """
-    if (found := check(layer_norm, locals())) is not None:
+    if (found := check(layer_norm, locals(), {})) is not None:
         return found
     tensor_core_flops = 0
     cuda_core_flops = 7 * hidden_size * num_tokens
@@ -817,7 +817,7 @@ def sam_attention(
     offsets, which are resized where the window has another side. Global attention is one window over the whole grid.
     121 operations.
     """
-    if (found := check(sam_attention, locals())) is not None:
+    if (found := check(sam_attention, locals(), {})) is not None:
         return found
     x1 = window_size + 1
     x2 = 4 * x1
@@ -872,7 +872,7 @@ def sam_mlp(
 
     lin2(gelu(lin1(x))) on (*leading_shape, hidden_size). 21 operations.
     """
-    if (found := check(sam_mlp, locals())) is not None:
+    if (found := check(sam_mlp, locals(), {})) is not None:
         return found
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
@@ -893,7 +893,7 @@ def gelu(
 
     x Phi(x) with the error function (torch.nn.functional.gelu). 5 operations.
     """
-    if (found := check(gelu, locals())) is not None:
+    if (found := check(gelu, locals(), {})) is not None:
         return found
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
@@ -914,7 +914,7 @@ def sam_layer_norm2d(
 
     Layer norm over the channels of (num_views, out_channels, grid_size, grid_size). 18 operations.
     """
-    if (found := check(sam_layer_norm2d, locals())) is not None:
+    if (found := check(sam_layer_norm2d, locals(), {})) is not None:
         return found
     x1 = grid_size * num_views * grid_size
     x2 = activation_bits * x1
@@ -938,7 +938,7 @@ def clip_vision_model(
     Embeddings, a norm and the blocks, over SAM's features. Input: pixels, which are not used, and SAM's features
     (num_views, hidden_size, grid_size, grid_size); output (num_views, 1 + grid_size^2, hidden_size). 113 operations.
     """
-    if (found := check(clip_vision_model, locals())) is not None:
+    if (found := check(clip_vision_model, locals(), {})) is not None:
         return found
     x1 = grid_size * grid_size
     x2 = x1 + 1
@@ -986,7 +986,7 @@ def clip_vision_embeddings(
     features (num_views, hidden_size, grid_size, grid_size); output (num_views, 1 + grid_size^2, hidden_size). The
     checkpoint stores CLIP's own patch convolution, which is never called. 58 operations.
     """
-    if (found := check(clip_vision_embeddings, locals())) is not None:
+    if (found := check(clip_vision_embeddings, locals(), {})) is not None:
         return found
     x1 = grid_size * grid_size
     x2 = x1 + 1
@@ -1025,7 +1025,7 @@ def clip_encoder(
 
     num_layers blocks in turn; (num_views, num_queries, hidden_size). 38 operations.
     """
-    if (found := check(clip_encoder, locals())) is not None:
+    if (found := check(clip_encoder, locals(), {})) is not None:
         return found
     x1 = num_queries * num_views
     x2 = num_layers * x1
@@ -1049,7 +1049,7 @@ def clip_encoder_layer(
 
     Attention and MLP, each behind a norm and with a residual add; (num_views, num_queries, hidden_size). 35 operations.
     """
-    if (found := check(clip_encoder_layer, locals())) is not None:
+    if (found := check(clip_encoder_layer, locals(), {})) is not None:
         return found
     x1 = num_queries * num_views
     x2 = 2 * intermediate_size
@@ -1071,7 +1071,7 @@ def clip_attention(
 
     Attention of all positions of a view with all others; (num_views, num_queries, hidden_size). 21 operations.
     """
-    if (found := check(clip_attention, locals())) is not None:
+    if (found := check(clip_attention, locals(), {})) is not None:
         return found
     x1 = num_queries * num_views
     x2 = hidden_size * x1
@@ -1094,7 +1094,7 @@ def clip_mlp(
 
     fc2(h sigmoid(1.702 h)) with h = fc1(x), on (*leading_shape, hidden_size). 21 operations.
     """
-    if (found := check(clip_mlp, locals())) is not None:
+    if (found := check(clip_mlp, locals(), {})) is not None:
         return found
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
@@ -1116,7 +1116,7 @@ def mlp_projector(
 
     One linear layer from the towers' features to decoder channels; (*leading_shape, in_features). 14 operations.
     """
-    if (found := check(mlp_projector, locals())) is not None:
+    if (found := check(mlp_projector, locals(), {})) is not None:
         return found
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
@@ -1138,7 +1138,7 @@ def lm_head(
     Logits over the vocabulary: a linear layer without bias on (batch_size, logits_tokens, hidden_size). Here with
     bias=False. 13 operations.
     """
-    if (found := check(lm_head, locals())) is not None:
+    if (found := check(lm_head, locals(), {})) is not None:
         return found
     x1 = num_tokens * out_features
     x2 = in_features * out_features * weight_bits

@@ -21,8 +21,13 @@ from modelmeter.evaluators.stages import (
     evaluate_derived,
     evaluate_stages,
 )
-from modelmeter.evaluators.traffic import build_traffic, evaluate_traffic
-from modelmeter.evaluators.whole_models import WholeModel, add_whole_models, split_whole_model
+from modelmeter.evaluators.traffic import build_traffic, evaluate_traffic, list_traffic
+from modelmeter.evaluators.whole_models import (
+    WholeModel,
+    add_whole_models,
+    split_training_step,
+    split_whole_model,
+)
 
 WHOLE_MODEL = "whole_model"
 PEAKS = "peaks"
@@ -110,9 +115,9 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
     stages = build_stages(spec, spec.architecture)
     training = build_training_step(spec, spec.architecture)
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
-    general = build_stages(spec, fixed)
     general_training = build_training_step(spec, fixed)
-    general_traffic = build_traffic(general)
+    training_rest = split_training_step(spec)
+    general = build_stages(spec, fixed, {**list_traffic(spec), **({} if training_rest is None else training_rest.rest)})
     whole_models = {
         layer.name: whole
         for layer in spec.layers
@@ -121,8 +126,8 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
     shared = {
         WHOLE_MODEL: add_whole_models(
             general.program,
-            general_traffic,
             {layer.public_name: whole_models[layer.name] for layer in spec.layers if layer.name in whole_models},
+            training_rest,
         ),
         PEAKS: build_peaks(stages),
         TRAFFIC: build_traffic(stages),
@@ -140,8 +145,11 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
         traffic=evaluate_traffic(stages, shared[TRAFFIC], TRAFFIC),
         general=(
             *(evolve(each, shared=WHOLE_MODEL) for each in evaluate_stages(general)),
-            *evaluate_traffic(general, general_traffic, WHOLE_MODEL),
-            *(() if general_training is None else evaluate_stages(general_training)),
+            *evaluate_traffic(general, general.program, WHOLE_MODEL),
+            *(
+                evolve(each, shared=WHOLE_MODEL)
+                for each in (() if general_training is None else evaluate_stages(general_training))
+            ),
         ),
         layers=tuple(evaluator for pair in layers for evaluator in pair),
         whole_models=whole_models,

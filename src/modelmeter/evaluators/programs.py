@@ -76,8 +76,16 @@ class Stages:
         )
 
 
-def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
-    """Return the program of all stages; sizes that are not in ``constants`` are parameters."""
+def build_stages(
+    spec: PackageSpec, constants: Mapping[str, int], beside: Mapping[str, Size | Combination] = MappingProxyType({})
+) -> Stages:
+    """Return the program of all stages; sizes that are not in ``constants`` are parameters.
+
+    Parameters
+    ----------
+    beside
+        More outputs, which share its steps.
+    """
     outputs: dict[str, Size | Combination] = {**spec.derived_formulas}
     for stage, cost in spec.costs.items():
         for metric in METRICS:
@@ -87,7 +95,7 @@ def build_stages(spec: PackageSpec, constants: Mapping[str, int]) -> Stages:
     return Stages(
         spec=spec,
         names=(*spec.costs, REQUEST),
-        program=build_program(outputs, constants=constants, dimensions=spec.dimensions),
+        program=build_program({**outputs, **beside}, constants=constants, dimensions=spec.dimensions),
         constants=constants,
     )
 

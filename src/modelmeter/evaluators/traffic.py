@@ -11,16 +11,21 @@ from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.evaluator import Evaluator, OneValue
 from modelmeter.evaluators.programs import Stages, combine_stages
+from modelmeter.evaluators.spec import PackageSpec
 from modelmeter.model.stages import REQUEST
 
 
 def build_traffic(stages: Stages) -> Program:
     """Return the program of all stages, with the constants of ``stages``, and of the request: their sum."""
     spec = stages.spec
-    outputs: dict[str, Size | Combination] = {**spec.derived_formulas}
-    outputs |= {f"{stage}_{FUSED_IO}": spec.fused_io[stage] for stage in spec.costs}
-    outputs[f"{REQUEST}_{FUSED_IO}"] = combine_stages(spec, FUSED_IO)
+    outputs = {**spec.derived_formulas, **list_traffic(spec)}
     return build_program(outputs, constants=stages.constants, dimensions=spec.dimensions)
+
+
+def list_traffic(spec: PackageSpec) -> dict[str, Size | Combination]:
+    """Return the outputs of all stages, and of the request."""
+    outputs: dict[str, Size | Combination] = {f"{stage}_{FUSED_IO}": spec.fused_io[stage] for stage in spec.costs}
+    return {**outputs, f"{REQUEST}_{FUSED_IO}": combine_stages(spec, FUSED_IO)}
 
 
 def evaluate_traffic(stages: Stages, program: Program, shared: str) -> tuple[Evaluator, ...]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import inspect
 import pickle
 import sys
+from collections.abc import Mapping
 from fractions import Fraction
+from math import prod
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from small_package import load_package, render_small_package
 
 import deepseek_ocr_costs
 from modelmeter.algebra.program import Operation, Output, Program, join_programs
-from modelmeter.evaluators.whole_models import WholeModel, add_whole_models
+from modelmeter.evaluators.whole_models import TrainingRest, WholeModel, add_whole_models
 
 
 @pytest.fixture
@@ -47,6 +50,53 @@ def test_without_text_all_steps_run(costs: ModuleType, monkeypatch: pytest.Monke
         _ = costs.vision_fused_io_bytes
 
 
+WRONG: tuple[tuple[str, dict[str, object]], ...] = (
+    ("general.vision", {"batch_size": 0}),
+    ("general.vision", {"batch_size": True}),
+    ("general.vision", {"base_size": 131.0}),
+    ("general.vision", {"batch_size": 7, "vision_batch_size": 3}),
+    ("general.vision", {"base_size": 5, "sam_patch_size": 7}),
+    ("general.vision", {"num_width_tiles": 0, "num_height_tiles": 5}),
+    ("general.prefill", {"weight_bits": Fraction(1, 2)}),
+    ("general.prefill", {"expert_routing": "odd"}),
+    ("general.prefill", {"num_experts_per_tok": 67, "n_routed_experts": 61}),
+    ("general.request", {"prompt_tokens": -1}),
+    ("general.training_step", {"hidden_size": 7, "num_attention_heads": 3}),
+    ("layers.deepseek_v2_decoder_layer", {"num_queries": 11, "num_keys": 7}),
+    ("layers.llama_rotary_embedding", {"head_dim": 7}),
+    ("layers.conv2d", {"padding": -1}),
+    ("breakdown.vision_operators", {"base_size": 15}),
+    ("breakdown.prefill_operators", {"logits_tokens": 3, "seq_len": 2}),
+    ("breakdown.vision_states", {"weight_bits": 0}),
+    ("training_step", {"image_size": 15}),
+    ("vision_peak_activation_bytes", {"vision_batch_size": 2}),
+    ("stages", {"max_new_tokens": 0}),
+)
+"""What is refused: one size that is out of range or of another kind, two that contradict each other."""
+
+
+@pytest.mark.parametrize(("name", "sizes"), WRONG)
+def test_sizes_are_refused_alike_with_text_and_without(
+    name: str, sizes: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(str(deepseek_ocr_costs.__file__)).parent
+    files = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
+    messages = []
+    for has_text in (True, False):
+        package = load_package(tmp_path, files, f"costs_{len(sys.modules)}")
+        function: Any = package
+        for part in name.split("."):
+            function = getattr(function, part)
+        if not has_text:
+            monkeypatch.setattr(f"{package.__name__}._source._read", lambda module, function: "")
+        for _ in range(2):  # as it stands, and with its checks written out
+            with pytest.raises((package.CostError, TypeError)) as caught:
+                function(**sizes)
+            messages.append((type(caught.value).__name__, str(caught.value)))
+    assert len(set(messages)) == 1
+    assert any(size in messages[0][1] for size in sizes)
+
+
 @pytest.mark.parametrize(
     "name", ["request", "request_io_bytes", "vision_fused_io_bytes", "prefill_peak_activation_bytes"]
 )
@@ -77,7 +127,7 @@ def test_a_whole_model_is_divided_once() -> None:
     rest = Program(inputs=(), steps=(), outputs=tuple(Output(metric, -1, 8) for metric in METRICS[:-1]))
     fused = Program(inputs=(), steps=(), outputs=(Output(METRICS[-1], -1, 8),))
     whole = WholeModel(stages=("one", "other"), rest=rest, fused_rest=fused, cancelled={})
-    program = add_whole_models(stages, Program(inputs=(), steps=(), outputs=()), {"model": whole})
+    program = add_whole_models(stages, {"model": whole})
     found = {output.name: output for output in program.outputs}
     steps = dict(program.steps)
     io_bytes = found["model_io_bytes"]
@@ -87,6 +137,35 @@ def test_a_whole_model_is_divided_once() -> None:
     (first,) = (operand for operand in io_bytes.numerator.operands if operand in steps)
     assert steps[first] == STAGES[0][1]
     assert {*io_bytes.numerator.operands} == {first, Operation("*", (2, "n")), -1}
+
+
+def test_a_training_step_is_three_forwards_of_products_and_one_of_the_rest() -> None:
+    """Of stages of (3 n + 5) / 8 and n / 4 and a rest of -1 / 8: 9 n + 15 + 6 n - 1, and 3 n + 5 + 2 n - 1 eighths."""
+    outputs = (
+        *(Output(f"{stage}_{metric}", value, divisor) for metric in METRICS[:-1] for stage, value, divisor in STAGES),
+        *(Output(f"training_step_{metric}_rest", -1, 8) for metric in METRICS[:-1]),
+    )
+    training = TrainingRest(stages=("one", "other"), rest={})
+    program = add_whole_models(Program(inputs=("n",), steps=(), outputs=outputs), {}, training)
+    steps = dict(program.steps)
+    for output in program.outputs[-len(METRICS) + 1 :]:
+        value = run(output.numerator, steps, n=13)
+        assert output.denominator == 8
+        expected = (
+            9 * 13 + 15 + 6 * 13 - 1 if output.name == "training_step_tensor_core_flops" else 3 * 13 + 5 + 2 * 13 - 1
+        )
+        assert value == expected, output.name
+
+
+def run(node: object, steps: Mapping[str, object], **sizes: int) -> int:
+    """Return the value of a node of sums and products."""
+    if isinstance(node, str):
+        return sizes[node] if node in sizes else run(steps[node], steps, **sizes)
+    if isinstance(node, Operation):
+        values = [run(operand, steps, **sizes) for operand in node.operands]
+        return sum(values) if node.function == "+" else prod(values)
+    assert isinstance(node, int)
+    return node
 
 
 METRICS = (

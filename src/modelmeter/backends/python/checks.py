@@ -73,5 +73,5 @@ def check_rule(rule: Rule, signature: Signature) -> list[str]:
 
 def check_by_table(function: str, limits: Limits, signature: Signature) -> list[str]:
     """Return what has the checks of the sizes that are given, and the rules between them, written into a function."""
-    arguments = [function, "locals()", *(["ARCHITECTURE"] if limits.find_constants(signature) else [])]
+    arguments = [function, "locals()", *([] if limits.has_architecture(signature) else ["{}"])]
     return [f"    if (found := check({', '.join(arguments)})) is not None:", "        return found"]

@@ -58,9 +58,9 @@ class Limits:
         names = {name for rule in self.rules for name in rule.names}
         return {name: size for name, size in self.constants.items() if name in names}
 
-    def find_constants(self, signature: Signature) -> Mapping[str, int]:
-        """Return the sizes of the architecture that are numbers in a function and that rules are about."""
-        return self.architecture if self.architecture.items() <= signature.constants.items() else {}
+    def has_architecture(self, signature: Signature) -> bool:
+        """Tell whether the sizes of the architecture that rules are about are numbers in a function."""
+        return self.architecture.items() <= signature.constants.items()
 
     def cover(self, signature: Signature) -> bool:
         """Tell whether these tables say what the arguments of a function have to be, and nothing else."""
@@ -68,7 +68,8 @@ class Limits:
         late = {size.name for size in sizes if size.derivation is not None}
         found = _checks.list_rules(
             [(rule.a, rule.relation, rule.b) for rule in self.rules],
-            {size.name for size in sizes} - late, late, self.find_constants(signature),
+            {size.name for size in sizes} - late, late,
+            self.architecture if self.has_architecture(signature) else {},
         )  # fmt: skip
         return (
             found == [(rule.a, rule.relation, rule.b) for rule in signature.early_rules]

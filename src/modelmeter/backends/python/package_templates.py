@@ -14,14 +14,11 @@ from modelmeter.backends.python.array_function import write_array_header
 from modelmeter.backends.python.function import Function
 from modelmeter.backends.python.printer import LINE_LENGTH
 from modelmeter.backends.python.records import (
-    find_alike,
-    group_rows,
     list_classes,
     write_dimension,
     write_items,
     write_literal,
     write_outline,
-    write_row,
 )
 from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.package import list_sizes
@@ -62,8 +59,6 @@ class PackageTemplates:
             "wrap": _wrap, "literal": write_literal, "long_literal": _long_literal, "import_from": _import_from,
             "tuple_of": _tuple_of, "items": write_items, "array_header": write_array_header,
             "dimension_record": write_dimension, "outline": write_outline, "classes": list_classes,
-            "row_record": write_row, "grouped": group_rows,
-            "alike": find_alike,
         }  # fmt: skip
 
     def render(self, template: str, **values: object) -> str:
@@ -85,7 +80,7 @@ class PackageTemplates:
     def front(self, functions: Mapping[str, Iterable[str]]) -> str:
         """Return the module that people import; ``functions`` are names by the module that has them."""
         lazy = {
-            **dict.fromkeys(("CONVENTIONS", "DIMENSIONS", "PROVENANCE", "Dimension"), "_facts"),
+            **dict.fromkeys(("DIMENSIONS", "PROVENANCE", "Dimension"), "_facts"),
             **{name: name for name in ("arrays", "breakdown", "general", "layers")},
             "freeze": "_freeze",
             **{name: module for module, names in functions.items() for name in names},
@@ -93,10 +88,8 @@ class PackageTemplates:
         eager = [name for name in self._stages if name not in lazy]
         return self.render(
             "init.py.jinja",
-            functions={module: sorted(names) for module, names in sorted(functions.items())},
             training=TRAINING_STEP,
             eager=eager,
-            exported=sorted({"Cost", "CostError", *eager, *lazy}, key=_order),
             held={
                 module: sorted((name for name, holder in lazy.items() if holder == module), key=_order)
                 for module in dict.fromkeys(lazy.values())
@@ -116,7 +109,6 @@ class PackageTemplates:
             steps=steps,
             imports=sorted(used, key=_order),
             sources=[name for name in ("check", "compute") if f" {name}(" in lines],
-            uses_architecture=", ARCHITECTURE)" in lines,
             fused_names=[f"{stage}_{FUSED_IO}" for stage in self._stages],
             **values,
         )

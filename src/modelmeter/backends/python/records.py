@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import TypeAlias
 
 from modelmeter.backends.python.printer import LINE_LENGTH, fill_lines
 from modelmeter.backends.python.runtime._rows import list_members
@@ -35,8 +36,8 @@ def write_dimension(size: Parameter) -> str:
     return _fill(start, [str(size.default), unit, meaning, str(size.minimum), *named], "),", 4)
 
 
-def list_classes(modules: Sequence[ModuleRecord]) -> list[tuple[str, str]]:
-    """Return the qualified name of each class, by its name.
+def list_classes(modules: Sequence[ModuleRecord]) -> list[tuple[str, list[str]]]:
+    """Return the names of classes by the module that has them.
 
     Raises
     ------
@@ -51,18 +52,27 @@ def list_classes(modules: Sequence[ModuleRecord]) -> list[tuple[str, str]]:
                 "two classes of modules have one name", place=module.path, expected=other,
                 found=module.qualified_class_name,
             )  # fmt: skip
-    return list(classes.items())
+    holders: dict[str, list[str]] = {}
+    for name, qualified in classes.items():
+        holders.setdefault(qualified.removesuffix(f".{name}"), []).append(name)
+    return list(holders.items())
 
 
-def write_outline(modules: Sequence[ModuleRecord]) -> str:
+def write_outline(modules: Sequence[ModuleRecord], tables: Sequence[Table]) -> str:
     """Return a line for each module, a space further in than that of its parent.
+
+    Behind the sizes of a module are the stages in which it is used, each with its operators there; a star says that it
+    holds something.
 
     Raises
     ------
     FormulaError
-        If a path is not that of the parent and a name, or a name has a space.
+        If a path is not that of the parent and a name, a name has a space, or the rows of a table are in another order
+        than the modules.
     """
     depths: dict[str | None, int] = {None: -1}
+    order = {module.path: number for number, module in enumerate(modules)}
+    uses = _list_uses(tables, order)
     lines = []
     for module in modules:
         depths[module.path] = depths[module.parent] + 1
@@ -76,6 +86,7 @@ def write_outline(modules: Sequence[ModuleRecord]) -> str:
         if (module.repetition, module.repetition_count) != ("none", 1):
             words.append(f"{module.repetition}:{module.repetition_count}")
         words += [f"{name}={value}" for name, value in module.constructor_params.items()]
+        words += [word for use, stages in uses.get(module.path, {}).items() for word in _write_use(use, stages)]
         indent = " " * depths[module.path]
         lines += fill_lines(words[:1], indent)
         for word in words[1:]:
@@ -87,12 +98,32 @@ def write_outline(modules: Sequence[ModuleRecord]) -> str:
     return "\n".join(lines)
 
 
-def write_row(row: tuple[str, Sequence[str]]) -> str:
-    """Return a module and its operators."""
-    path, operators = row
-    last = "" if len(operators) > 1 else ","
-    *others, end = map(write_literal, operators)
-    return _fill(f"({write_literal(path)}, (", [*others, end], f"{last})),", 8)
+Use: TypeAlias = tuple[bool, tuple[str, ...]]
+"""Whether a module holds something in a stage, and its operators there."""
+
+
+def _write_use(use: Use, stages: Sequence[str]) -> list[str]:
+    holds, operators = use
+    return [":", f"{'+'.join(stages)}{'*' if holds else ''}", *operators]
+
+
+def _list_uses(tables: Sequence[Table], order: Mapping[str, int]) -> dict[str, dict[Use, list[str]]]:
+    """Return how each module is used, and in which stages alike."""
+    rows: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {}
+    for table in tables:
+        groups = {path: tuple(names) for path, names in group_rows(table)}
+        if [*groups] != sorted(groups, key=lambda path: order[path]) or sum(map(len, groups.values())) != sum(
+            len(key) - 1 for key in table.keys
+        ):
+            raise FormulaError("the rows of a stage are in the order of its modules", place=table.stage)
+        rows.setdefault(table.stage, {})[table.kind] = groups
+    uses: dict[str, dict[Use, list[str]]] = {}
+    for stage, kinds in rows.items():
+        operators, holders = kinds.get("operators", {}), kinds.get("states", {})
+        for path in dict.fromkeys((*operators, *holders)):
+            use = (path in holders, operators.get(path, ()))
+            uses.setdefault(path, {}).setdefault(use, []).append(stage)
+    return uses
 
 
 def group_rows(table: Table) -> list[tuple[str, list[str]]]:
@@ -100,11 +131,6 @@ def group_rows(table: Table) -> list[tuple[str, list[str]]]:
     return [
         (path, [name for _, *names in keys for name in names]) for path, keys in groupby(table.keys, lambda key: key[0])
     ]
-
-
-def find_alike(table: Table, tables: Iterable[Table]) -> str:
-    """Return the first stage whose table has the same rows: its own, or an earlier one."""
-    return next(other.stage for other in tables if (other.kind, other.keys) == (table.kind, table.keys))
 
 
 def _fill(start: str, items: Sequence[str], end: str, indent: int) -> str:

@@ -35,7 +35,7 @@ _RUNTIME = (
 )
 """What all functions share, and what is behind arrays and frozen evaluators: it holds for any formulas."""
 
-_BY_TABLE = ("_training.py", "general.py", "layers.py", "_peaks.py")
+_BY_TABLE = ("_all_stages.py", "_training.py", "general.py", "layers.py", "_peaks.py")
 """The modules whose functions have their checks written into them when they are first called, as those of tables."""
 
 _STEPS = {

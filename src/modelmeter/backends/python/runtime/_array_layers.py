@@ -1,8 +1,7 @@
 """One forward of each layer class over arrays, and its ``fused_io_bytes``; see the modules ``arrays`` and ``layers``.
 
 The functions are those of ``layers``, whose sizes may be arrays here. Sizes that the reads of routed experts depend on,
-other than the tokens, are one number each. The docstring of the package says what is counted; ``CONVENTIONS`` there is
-the same as data.
+other than the tokens, are one number each. ``CONVENTIONS`` of the package says what is counted.
 """
 
 from collections.abc import Callable

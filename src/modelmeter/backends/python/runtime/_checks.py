@@ -23,7 +23,7 @@ def expand_checks(text: str, defaults: "Mapping[str, object]") -> str:
         return text
     end = text.index(_END, start) + len(_END)
     name = text[start + len(_START) : text.index(",", start)]
-    constants = ARCHITECTURE if ", ARCHITECTURE)" in text[start:end] else {}
+    constants = {} if ", {})" in text[start:end] else ARCHITECTURE
     return f"{text[:start]}{write_checks(name, defaults, constants)}{text[end:]}"
 
 

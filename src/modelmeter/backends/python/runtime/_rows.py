@@ -1,6 +1,6 @@
 """The records of a breakdown: of modules, and in exact integers of what they do and hold."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -68,19 +68,53 @@ def read_modules(classes: Mapping[str, str], outline: str) -> tuple[Module, ...]
         The qualified name of each class.
     """
     modules: list[Module] = []
-    parents: list[str] = []
-    for line in filter(None, outline.split("\n")):
-        name, class_name, *rest = line.split()
-        del parents[len(line) - len(line.lstrip()) :]
-        parent = parents[-1] if parents else None
-        name = name if name != "." else ""
-        path = f"{parent}.{name}" if parent else name
-        parents.append(path)
-        members = list_members(name)
+    for path, parent, words in _read_outline(outline):
+        name, class_name, *rest = words.partition(" : ")[0].split()
+        members = list_members(name if name != "." else "")
         repetition, count = rest.pop(0).split(":") if rest and ":" in rest[0] else ("none", "1")
         params = {key: value == "True" if value in ("True", "False") else int(value) for key, value in _split(rest)}
         modules.append(Module(path, members, class_name, classes[class_name], parent, repetition, int(count), params))
     return tuple(modules)
+
+
+def read_operators(stages: Iterable[str], outline: str) -> dict[str, tuple[tuple[str, tuple[str, ...]], ...]]:
+    """Return the modules that do something in each stage, and their operators."""
+    tables: dict[str, list[tuple[str, tuple[str, ...]]]] = {stage: [] for stage in stages}
+    for path, _, words in _read_outline(outline):
+        for used, operators in _read_uses(words):
+            for stage in used.rstrip("*").split("+") if operators else ():
+                tables[stage].append((path, operators))
+    return {stage: tuple(rows) for stage, rows in tables.items()}
+
+
+def read_holders(stages: Iterable[str], outline: str) -> dict[str, tuple[str, ...]]:
+    """Return the modules that hold something in each stage: a star marks them."""
+    tables: dict[str, list[str]] = {stage: [] for stage in stages}
+    for path, _, words in _read_outline(outline):
+        for used, _ in _read_uses(words):
+            for stage in used.rstrip("*").split("+") if used.endswith("*") else ():
+                tables[stage].append(path)
+    return {stage: tuple(paths) for stage, paths in tables.items()}
+
+
+def _read_uses(words: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the stages in which a module is used, and the operators that it has there."""
+    uses = [use.split() for use in words.split(" : ")[1:]]
+    return [(use[0], tuple(use[1:])) for use in uses]
+
+
+def _read_outline(outline: str) -> Iterator[tuple[str, str | None, str]]:
+    """Yield the path of each module, that of its parent, and its line: what is further in than a line is below it."""
+    parents: list[str] = []
+    for line in filter(None, outline.split("\n")):
+        words = line.lstrip()
+        name = words.split(" ", 1)[0]
+        del parents[len(line) - len(words) :]
+        parent = parents[-1] if parents else None
+        name = name if name != "." else ""
+        path = f"{parent}.{name}" if parent else name
+        parents.append(path)
+        yield path, parent, words
 
 
 def list_members(place: str) -> str:

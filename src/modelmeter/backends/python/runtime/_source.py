@@ -8,6 +8,7 @@ import sys
 
 from . import _runtime
 from ._checks import expand_checks, write_checks
+from ._limits import ARCHITECTURE
 from ._runtime import Cost, CostError
 
 TYPE_CHECKING = False
@@ -40,7 +41,7 @@ def read_source(module: str, function: str) -> str:
 
 
 def check(
-    function: "Callable[..., Result]", sizes: "dict[str, Any]", constants: "Mapping[str, int] | None" = None
+    function: "Callable[..., Result]", sizes: "dict[str, Any]", constants: "Mapping[str, int]" = ARCHITECTURE
 ) -> "Result | None":
     """Return what a function returns for sizes that are checked first; None says that they are right as they are.
 
@@ -50,7 +51,7 @@ def check(
     Parameters
     ----------
     constants
-        The sizes of the architecture, where they are numbers in the function.
+        The sizes of the architecture that are numbers in the function.
     """
     name, module = function.__name__, function.__module__
     text = read_source(module, name)
@@ -63,7 +64,7 @@ def check(
     if function not in _CHECKED:  # where only bytecode was installed
         defaults = function.__kwdefaults__ or {}
         checks = f"def check({'*, ' if defaults else ''}{', '.join(defaults)}):\n    ...\n"
-        exec(checks + write_checks(name, defaults, constants or {}), names)  # our own text
+        exec(checks + write_checks(name, defaults, constants), names)  # our own text
         _CHECKED[function] = names["check"]
     found: Result | None = _CHECKED[function](**sizes)
     return found

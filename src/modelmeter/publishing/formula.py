@@ -6,6 +6,7 @@ Nothing here changes a value. Every arranged formula is made of, and provably eq
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Literal
 
 import sympy
@@ -40,7 +41,7 @@ from modelmeter.backends.presentation.tree import (
 )
 from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, METRICS, FusedMetric, MetricName
-from modelmeter.core.symbols import STORAGE, symbol
+from modelmeter.core.symbols import STORAGE, Dimensions, symbol
 from modelmeter.model.definition import Model
 from modelmeter.model.presentation import Repetition
 from modelmeter.support.errors import FormulaError
@@ -119,23 +120,32 @@ def arrange_part(metric: Shown, source: Size, model: Model, *, label: str = "", 
 
 def arrange(metric: Shown, source: Size, model: Model) -> sympy.Expr:
     """Return ``source`` factored by meaning; of a byte metric the bits, by what stores them."""
-    read = read_polynomials((source,), dimensions=model.dimensions)
+    apart = None if model.repetition is None else model.repetition.condition
+    return _arrange(sympy.sympify(source), model.dimensions, apart, counts_bytes=is_bytes(metric))
+
+
+@lru_cache(maxsize=1024)  # pages, data and the site show the same formulas
+def _arrange(source: sympy.Expr, dimensions: Dimensions, apart: sympy.Expr | None, *, counts_bytes: bool) -> sympy.Expr:
+    read = read_polynomials((source,), dimensions=dimensions)
     (polynomial,) = read.outputs
-    return _by_storage(read, polynomial * 8, model) if is_bytes(metric) else _factor(read, polynomial, model)
+    if counts_bytes:
+        return _by_storage(read, polynomial * 8, dimensions, apart)
+    return _factor(read, polynomial, dimensions, apart)
 
 
 def arrange_bits(bits: Size, model: Model) -> sympy.Expr:
     """Return a number of bits by what stores them, factored by meaning."""
     read = read_polynomials((bits,), dimensions=model.dimensions)
-    return _by_storage(read, read.outputs[0], model)
+    apart = None if model.repetition is None else model.repetition.condition
+    return _by_storage(read, read.outputs[0], model.dimensions, apart)
 
 
-def _by_storage(read: Polynomials, bits: PolyElement, model: Model) -> sympy.Expr:
+def _by_storage(read: Polynomials, bits: PolyElement, dimensions: Dimensions, apart: sympy.Expr | None) -> sympy.Expr:
     terms: list[sympy.Expr] = []
     for name in STORAGE:
         elements, bits = _split(read, bits, symbol(name))
-        terms.append(multiply([symbol(name), _factor(read, elements, model)]))
-    return add([*terms, _factor(read, bits, model)])
+        terms.append(multiply([symbol(name), _factor(read, elements, dimensions, apart)]))
+    return add([*terms, _factor(read, bits, dimensions, apart)])
 
 
 def is_bytes(metric: Shown) -> bool:
@@ -239,16 +249,16 @@ def _over_views(per_view: sympy.Expr, repetition: Repetition) -> sympy.Expr:
     return multiply([*repetition.factors, add([always, multiply([repetition.condition, sometimes])])])
 
 
-def _factor(read: Polynomials, polynomial: PolyElement, model: Model) -> sympy.Expr:
-    """Return a polynomial factored by meaning, what only one kind of views costs apart."""
+def _factor(read: Polynomials, polynomial: PolyElement, dimensions: Dimensions, apart: sympy.Expr | None) -> sympy.Expr:
+    """Return a polynomial factored by meaning: first the terms without ``apart``, then its factor."""
 
     def factor(part: PolyElement) -> sympy.Expr:
-        return factor_polynomial(read.generators, part, model.dimensions) if part else sympy.S.Zero
+        return factor_polynomial(read.generators, part, dimensions) if part else sympy.S.Zero
 
-    if model.repetition is None:
+    if apart is None:
         return factor(polynomial)
-    apart, rest = _split(read, polynomial, model.repetition.condition)
-    return add([factor(rest), multiply([model.repetition.condition, factor(apart)])])
+    multiplied, rest = _split(read, polynomial, apart)
+    return add([factor(rest), multiply([apart, factor(multiplied)])])
 
 
 def _split(read: Polynomials, polynomial: PolyElement, generator: sympy.Expr) -> tuple[PolyElement, PolyElement]:

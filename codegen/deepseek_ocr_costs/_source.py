@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 _COMPUTE = "    return compute("
+_FUSED = "fused_io_bytes"
+"""What a function of a layer computes without returning it."""
+
 _HELPERS = {
     name: getattr(_runtime, name)
     for name in (
@@ -38,7 +41,8 @@ def read_source(module: str, function: str) -> str:
     """Return the text of a function of a module of this package; it is empty where only bytecode was installed."""
     found = getattr(sys.modules[module], function)
     text: str = getattr(found, "source", "") or _read(found.__module__, found.__name__)
-    return _cut(found.__name__, text, found.__module__, None) if _COMPUTE in text else text
+    has_more = _COMPUTE in text or f"\n    {_FUSED} = " in text
+    return _cut(found.__name__, text, found.__module__, None) if has_more else text
 
 
 def check(
@@ -186,6 +190,10 @@ def _cut(name: str, text: str, module: str, steps: str | None) -> str:
         result, returned = "Cost", f"Cost(({', '.join(f'{name}_{metric}' for metric in Cost._fields)}))"
     elif name in values:
         result, returned = "int", values[name]
+    elif name == function:
+        result, returned = "Cost", last.strip().removeprefix("return ")
+    elif name == f"{function}_{_FUSED}":
+        result, returned = "int", values[_FUSED]
     else:
         metrics = last[last.index("((") + 2 : last.rindex("))")].split(",")
         result, returned = "int", metrics[Cost._fields.index(name.removeprefix(f"{function}_"))].strip()

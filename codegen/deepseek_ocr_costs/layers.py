@@ -207,6 +207,7 @@ def embedding(
     """
     if (found := check(embedding, locals(), {})) is not None:
         return found
+    fused_io_bytes = -(-(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)) // 8)
     tensor_core_flops = 0
     cuda_core_flops = 0
     io_bytes = -(-(num_tokens * (embedding_dim * (weight_bits + activation_bits) + 64)) // 8)
@@ -242,42 +243,58 @@ def deepseek_v2_decoder_layer(
     x11 = n_routed_experts if weight_bits != 32 else 0
     x12 = 2 * (x3 + 1)
     x13 = x11 + (num_experts_per_tok * x5 if x6 else 0)
+    x14 = 3 * moe_intermediate_size
+    x15 = 2 * num_key_value_heads
+    x16 = activation_bits * x5 + hidden_size * weight_bits
+    x17 = (
+        activation_bits * (hidden_size * (5 * num_experts_per_tok + 11) + num_experts_per_tok * x14)
+        + 32 * (hidden_size + n_routed_experts + 1) + 64 * num_experts_per_tok + 16 * x1
+    )
+    x18 = num_queries * x17 + x1 * kv_bits * num_keys * x15
+    x19 = hidden_size * moe_intermediate_size
+    x20 = routed_reads(n_routed_experts, num_experts_per_tok, x5, x19, expert_routing)
+    x21 = 3 * x20 + 2 * hidden_size * hidden_size
+    x22 = (
+        batch_size * x18 + weight_bits * x21 + x1 * (x16 * x15 + 16) + x16 * n_shared_experts * x14
+        + 32 * hidden_size * n_routed_experts
+    )
+    fused_io_bytes = -(-x22 // 8)
     tensor_core_flops = (x1 + hidden_size * (4 * (num_keys + x3) + 6 * x4 + 2 * n_routed_experts)) * x5
-    x14 = (
+    x23 = (
         hidden_size * (4 * num_experts_per_tok + 29) + x1 * (7 * num_key_value_heads + 8) + 10 * x4
         + 12 * (n_routed_experts + num_keys * num_attention_heads) + 2 * num_experts_per_tok + 8
     )
-    x15 = x14 * x5
-    cuda_core_flops = -(-x15 // 2)
-    x16 = (
+    x24 = x23 * x5
+    cuda_core_flops = -(-x24 // 2)
+    x25 = (
         hidden_size * (num_experts_per_tok * (x6 + 10) + x7 + 34)
         + x1 * ((2 if x6 else 0) + 12 * num_key_value_heads + 4) + x8
     )
-    x17 = (
+    x26 = (
         ((1 if num_keys == num_queries else 0) if kv_bits != activation_bits else 0)
         + (1 if num_keys > num_queries else 0)
     )
-    x18 = 2 * num_key_value_heads * (activation_bits + kv_bits) * x17 + (64 if x6 else 0) + 320
-    x19 = (
-        activation_bits * x16 + x1 * x18 + hidden_size * (96 * num_experts_per_tok + x9 + 384) + 320 * n_routed_experts
+    x27 = 2 * num_key_value_heads * (activation_bits + kv_bits) * x26 + (64 if x6 else 0) + 320
+    x28 = (
+        activation_bits * x25 + x1 * x27 + hidden_size * (96 * num_experts_per_tok + x9 + 384) + 320 * n_routed_experts
         + 704 * num_experts_per_tok + 448
     )
-    x20 = num_queries * x19 + 2 * x10
-    x21 = weight_bits * (x11 + x12 + 3 * moe_intermediate_size * n_shared_experts) + 32 * (n_routed_experts + x13)
-    x22 = hidden_size * moe_intermediate_size
-    x23 = routed_reads(n_routed_experts, num_experts_per_tok, x5, x22, expert_routing)
-    x24 = batch_size * x20 + hidden_size * x21 + 64 * (num_queries + n_routed_experts) + 3 * weight_bits * x23 + 16 * x1
-    io_bytes = -(-x24 // 8)
-    x25 = n_routed_experts + x12 + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
-    x26 = hidden_size * weight_bits * x25
-    weight_bytes = -(-x26 // 8)
-    x27 = x8 + hidden_size * (x7 + 8 * num_experts_per_tok + 27) + x1 * (13 * num_key_value_heads + (4 if x6 else 0))
-    x28 = (
-        activation_bits * x27 + hidden_size * (x9 + 64 * num_experts_per_tok + 320) + 256 * n_routed_experts
+    x29 = num_queries * x28 + 2 * x10
+    x30 = weight_bits * (x11 + x12 + 3 * moe_intermediate_size * n_shared_experts) + 32 * (n_routed_experts + x13)
+    x31 = hidden_size * moe_intermediate_size
+    x32 = routed_reads(n_routed_experts, num_experts_per_tok, x5, x31, expert_routing)
+    x33 = batch_size * x29 + hidden_size * x30 + 64 * (num_queries + n_routed_experts) + 3 * weight_bits * x32 + 16 * x1
+    io_bytes = -(-x33 // 8)
+    x34 = n_routed_experts + x12 + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
+    x35 = hidden_size * weight_bits * x34
+    weight_bytes = -(-x35 // 8)
+    x36 = x8 + hidden_size * (x7 + 8 * num_experts_per_tok + 27) + x1 * (13 * num_key_value_heads + (4 if x6 else 0))
+    x37 = (
+        activation_bits * x36 + hidden_size * (x9 + 64 * num_experts_per_tok + 320) + 256 * n_routed_experts
         + 640 * num_experts_per_tok + 352 * x1 + 448
     )
-    x29 = x28 * x5 + 64 * hidden_size * x13 + 128 * n_routed_experts
-    activation_bytes = -(-x29 // 16)
+    x38 = x37 * x5 + 64 * hidden_size * x13 + 128 * n_routed_experts
+    activation_bytes = -(-x38 // 16)
     kv_cache_bytes = -(-(batch_size * x10) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -303,24 +320,29 @@ def llama_flash_attention2(
     x6 = 1 if activation_bits != 32 else 0
     x7 = x2 * num_keys * kv_bits
     x8 = hidden_size * x3 * weight_bits
+    x9 = (
+        x5 + batch_size * (num_queries * (activation_bits * (4 * hidden_size + x2) + x5 + 16) + kv_bits * num_keys * x2)
+        + hidden_size * weight_bits * (hidden_size + x2)
+    )
+    fused_io_bytes = -(-x9 // 4)
     tensor_core_flops = (x1 + 4 * hidden_size * (num_keys + x3)) * x4
     cuda_core_flops = -(-((7 * x3 + 12 * num_keys * num_attention_heads + x5) * x4) // 2)
-    x9 = (
+    x10 = (
         ((1 if num_keys == num_queries else 0) if kv_bits != activation_bits else 0)
         + (1 if num_keys > num_queries else 0)
     )
-    x10 = (
-        activation_bits * (x6 + 6 * num_key_value_heads + 2) + num_key_value_heads * (activation_bits + kv_bits) * x9
+    x11 = (
+        activation_bits * (x6 + 6 * num_key_value_heads + 2) + num_key_value_heads * (activation_bits + kv_bits) * x10
         + (32 if x6 else 0) + 160
     )
-    x11 = x1 * x10 + 9 * hidden_size * activation_bits + 32
-    x12 = num_queries * x11 + x7
-    x13 = x5 + batch_size * x12 + x8 + 32 * num_queries
-    io_bytes = -(-x13 // 4)
+    x12 = x1 * x11 + 9 * hidden_size * activation_bits + 32
+    x13 = num_queries * x12 + x7
+    x14 = x5 + batch_size * x13 + x8 + 32 * num_queries
+    io_bytes = -(-x14 // 4)
     weight_bytes = -(-x8 // 4)
-    x14 = activation_bits * (x1 * (13 * num_key_value_heads + (4 if x6 else 0)) + 15 * hidden_size) + 352 * x1 + 64
-    x15 = x14 * x4
-    activation_bytes = -(-x15 // 16)
+    x15 = activation_bits * (x1 * (13 * num_key_value_heads + (4 if x6 else 0)) + 15 * hidden_size) + 352 * x1 + 64
+    x16 = x15 * x4
+    activation_bytes = -(-x16 // 16)
     kv_cache_bytes = -(-(batch_size * x7) // 4)
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -339,6 +361,8 @@ def linear(
         return found
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
+    x3 = activation_bits * num_tokens
+    fused_io_bytes = -(-(out_features * (weight_bits * (in_features + 1) + x3) + in_features * x3) // 8)
     tensor_core_flops = 2 * in_features * x1
     cuda_core_flops = 0
     io_bytes = -(-(num_tokens * activation_bits * (in_features + out_features) + x2) // 8)
@@ -362,10 +386,12 @@ def llama_rotary_embedding(
     x1 = batch_size * num_queries
     x2 = head_dim * x1
     x3 = 1 if activation_bits != 32 else 0
+    x4 = 2 * head_dim
+    fused_io_bytes = x4 + batch_size * num_queries * (x4 + 4)
     tensor_core_flops = x2
     cuda_core_flops = 4 * x2
-    x4 = num_queries * (batch_size * (head_dim * ((activation_bits + 32 if x3 else 0) + 160) + 32) + 32) + 8 * head_dim
-    io_bytes = -(-x4 // 4)
+    x5 = num_queries * (batch_size * (head_dim * ((activation_bits + 32 if x3 else 0) + 160) + 32) + 32) + 8 * head_dim
+    io_bytes = -(-x5 // 4)
     weight_bytes = 0
     activation_bytes = -(-((head_dim * ((activation_bits if x3 else 0) + 88) + 16) * x1) // 4)
     kv_cache_bytes = 0
@@ -386,6 +412,11 @@ def deepseek_v2_mlp(
     x1 = hidden_size * intermediate_size
     x2 = num_tokens * activation_bits
     x3 = 3 * weight_bits * x1
+    x4 = (
+        3 * activation_bits * num_tokens * (hidden_size + intermediate_size)
+        + 3 * hidden_size * intermediate_size * weight_bits
+    )
+    fused_io_bytes = -(-x4 // 8)
     tensor_core_flops = 6 * num_tokens * x1
     cuda_core_flops = 5 * intermediate_size * num_tokens
     io_bytes = -(-((3 * hidden_size + 8 * intermediate_size) * x2 + x3) // 8)
@@ -403,6 +434,7 @@ def silu(
         return found
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
+    fused_io_bytes = 0
     tensor_core_flops = 0
     cuda_core_flops = 4 * x1
     io_bytes = -(-x2 // 4)
@@ -424,6 +456,7 @@ def deepseek_v2_rms_norm(
         return found
     x1 = 1 if activation_bits != 32 else 0
     x2 = activation_bits * (x1 + 1)
+    fused_io_bytes = 0
     tensor_core_flops = 0
     cuda_core_flops = num_tokens * (4 * hidden_size + 2)
     x3 = hidden_size * (num_tokens * (2 * x2 + (64 if x1 else 0) + 160) + weight_bits) + 192 * num_tokens
@@ -453,33 +486,42 @@ def deepseek_v2_moe(
     x4 = 1 if weight_bits != 32 else 0
     x5 = 3 * weight_bits
     x6 = activation_bits * x1
-    tensor_core_flops = hidden_size * num_tokens * (6 * x1 + 2 * n_routed_experts)
-    x7 = num_experts_per_tok + hidden_size * (2 * num_experts_per_tok + 1) + 5 * x1 + 6 * n_routed_experts
-    cuda_core_flops = num_tokens * x7
+    x7 = hidden_size * moe_intermediate_size
     x8 = (
+        hidden_size * (5 * num_experts_per_tok + 3)
+        + 3 * moe_intermediate_size * (num_experts_per_tok + n_shared_experts)
+    )
+    x9 = activation_bits * x8 + 32 * (hidden_size + n_routed_experts) + 64 * num_experts_per_tok
+    x10 = n_shared_experts * x7 + routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x7, expert_routing)
+    x11 = num_tokens * x9 + 3 * weight_bits * x10 + 32 * hidden_size * n_routed_experts
+    fused_io_bytes = -(-x11 // 8)
+    tensor_core_flops = hidden_size * num_tokens * (6 * x1 + 2 * n_routed_experts)
+    x12 = num_experts_per_tok + hidden_size * (2 * num_experts_per_tok + 1) + 5 * x1 + 6 * n_routed_experts
+    cuda_core_flops = num_tokens * x12
+    x13 = (
         activation_bits * (num_experts_per_tok * (x2 + 10) + (2 if x2 else 0) + 6)
         + num_experts_per_tok * ((32 if x2 else 0) + 96) + 64 * x3
     )
-    x9 = (
-        num_tokens * x8 + n_routed_experts * ((weight_bits + 32 if x4 else 0) + 32)
+    x14 = (
+        num_tokens * x13 + n_routed_experts * ((weight_bits + 32 if x4 else 0) + 32)
         + moe_intermediate_size * n_shared_experts * x5
     )
-    x10 = hidden_size * moe_intermediate_size
-    x11 = routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x10, expert_routing)
-    x12 = (
-        hidden_size * x9 + num_tokens * (8 * x6 + 320 * n_routed_experts + 704 * num_experts_per_tok) + x11 * x5
+    x15 = hidden_size * moe_intermediate_size
+    x16 = routed_reads(n_routed_experts, num_experts_per_tok, num_tokens, x15, expert_routing)
+    x17 = (
+        hidden_size * x14 + num_tokens * (8 * x6 + 320 * n_routed_experts + 704 * num_experts_per_tok) + x16 * x5
         + 64 * n_routed_experts
     )
-    io_bytes = -(-x12 // 8)
-    x13 = n_routed_experts + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
-    x14 = hidden_size * weight_bits * x13
-    weight_bytes = -(-x14 // 8)
-    x15 = (
+    io_bytes = -(-x17 // 8)
+    x18 = n_routed_experts + 3 * moe_intermediate_size * (n_shared_experts + n_routed_experts)
+    x19 = hidden_size * weight_bits * x18
+    weight_bytes = -(-x19 // 8)
+    x20 = (
         hidden_size * (activation_bits * (x2 + 4 * num_experts_per_tok + 2) + 32 * x3 * (num_experts_per_tok + 1))
         + 4 * x6 + 128 * n_routed_experts + 320 * num_experts_per_tok
     )
-    x16 = num_tokens * x15 + n_routed_experts * ((32 * hidden_size if x4 else 0) + 64)
-    activation_bytes = -(-x16 // 8)
+    x21 = num_tokens * x20 + n_routed_experts * ((32 * hidden_size if x4 else 0) + 64)
+    activation_bytes = -(-x21 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -500,6 +542,7 @@ def moe_gate(
     x2 = 1 if weight_bits != 32 else 0
     x3 = 1 if activation_bits != 32 else 0
     x4 = (n_routed_experts if x2 else 0) + (num_tokens if x3 else 0)
+    fused_io_bytes = 4 * hidden_size * (n_routed_experts + num_tokens) + 4 * n_routed_experts * num_tokens
     tensor_core_flops = 2 * num_tokens * x1
     cuda_core_flops = num_tokens * (6 * n_routed_experts + num_experts_per_tok)
     x5 = (
@@ -603,50 +646,78 @@ def sam_image_encoder(
         9 * (neck_channels * (neck_channels + downsample_channels) + x66 + downsample_channels * out_channels)
         + 4 * (neck_channels + hidden_size * x66) + x50 + hidden_size * x12
     )
-    x68 = (
+    x68 = hidden_size + num_layers * intermediate_size
+    x69 = num_layers * x19 + x18
+    x70 = x22 * weight_bits + activation_bits * num_views * num_heads * x6 * x7
+    x71 = (
+        num_global_layers * (x5 * num_heads * (x5 + 2) + 12 * hidden_size) + 4 * neck_channels
+        + 2 * (hidden_size * num_layers + x68)
+    )
+    x72 = hidden_size * (12 * num_layers - 12 * num_global_layers) + num_heads * (num_layers - num_global_layers) * x19
+    x73 = (
+        x71 * x13 + x72 * x7 * x7 + 2 * downsample_channels * x14 * x14 + view_size * view_size * image_channels
+        + out_channels * x16 * x16
+    )
+    x74 = (
+        num_views * x73 + x22 * (num_global_layers * ((2 * x13 if x5 != pretrain_grid_size else 0) - 4 * x19) + 4 * x69)
+    )
+    x75 = (
+        neck_channels + num_layers * (4 * hidden_size + 2 * intermediate_size + 5)
+        + patch_size * patch_size * image_channels
+    )
+    x76 = (
+        x68 + hidden_size * x75 + 9 * neck_channels * (neck_channels + downsample_channels)
+        + (2 * x22 * x18 if x5 == pretrain_grid_size else 0) + 9 * downsample_channels * out_channels
+    )
+    x77 = (
+        activation_bits * x74 + weight_bits * x76 + (num_global_layers * (-2 * x70 - 128) + 2 * num_layers * x70) * x19
+        + 128 * x69
+    )
+    fused_io_bytes = -(-x77 // 8)
+    x78 = (
         (hidden_size * x1 + x2 * x4) * x8 + (num_global_layers * (8 * hidden_size + x9 * x10) + 4 * x11 + 2 * x12) * x13
     )
-    x69 = hidden_size * x68 + 18 * neck_channels * (neck_channels * x13 + x15) + 18 * downsample_channels * x17
-    tensor_core_flops = num_views * x69
-    x70 = (
+    x79 = hidden_size * x78 + 18 * neck_channels * (neck_channels * x13 + x15) + 18 * downsample_channels * x17
+    tensor_core_flops = num_views * x79
+    x80 = (
         (hidden_size * (16 * num_layers + 1) + 16 * neck_channels + 5 * x11 + 8 * num_heads * x18 + 4) * x13
         + x1 * x8 * x20
     )
-    cuda_core_flops = num_views * x70 + num_global_layers * ((12 * x5 - 6) * x23 - 4 * x4) + 31 * x25 + x27
-    x71 = num_global_layers * ((-6 * x32 - 12) * x8 + (-x34 if x33 else 0)) + (x35 if x33 else 0) + 6 * x36 + 12 * x37
-    x72 = hidden_size * x71 + (2 * x43 + 32 * neck_channels + 18) * x13 + view_size * view_size * image_channels + x17
-    x73 = (
-        num_views * x72 + num_global_layers * ((x45 + x46) * x23 + window_size * (-4 * x49 - 8 * x3)) + 4 * x52
+    cuda_core_flops = num_views * x80 + num_global_layers * ((12 * x5 - 6) * x23 - 4 * x4) + 31 * x25 + x27
+    x81 = num_global_layers * ((-6 * x32 - 12) * x8 + (-x34 if x33 else 0)) + (x35 if x33 else 0) + 6 * x36 + 12 * x37
+    x82 = hidden_size * x81 + (2 * x43 + 32 * neck_channels + 18) * x13 + view_size * view_size * image_channels + x17
+    x83 = (
+        num_views * x82 + num_global_layers * ((x45 + x46) * x23 + window_size * (-4 * x49 - 8 * x3)) + 4 * x52
         + x53 * x25 + 8 * x26
     )
-    x74 = (weight_bits * (x55 - 2) - 64 if x54 else 0) + 128 * (x5 * x53 + x57) + (-64 if x44 else 0) - 128
-    x75 = (x74 if x21 else 0) + (weight_bits * x46 if x58 else 0)
-    x76 = x22 * x75 - 2 * x62 - 256 * x4
-    x77 = (
-        activation_bits * x73 + num_global_layers * x76
+    x84 = (weight_bits * (x55 - 2) - 64 if x54 else 0) + 128 * (x5 * x53 + x57) + (-64 if x44 else 0) - 128
+    x85 = (x84 if x21 else 0) + (weight_bits * x46 if x58 else 0)
+    x86 = x22 * x85 - 2 * x62 - 256 * x4
+    x87 = (
+        activation_bits * x83 + num_global_layers * x86
         + weight_bits * (hidden_size * (x63 + (x65 if x21 else 0) + (x13 if x58 else 0)) + x67)
         + 32 * (x53 * x13 + pretrain_grid_size * x57) * x24 + num_layers * (2 * x62 + 128 * x51) + 256 * x26
     )
-    io_bytes = -(-x77 // 8)
-    x78 = (
+    io_bytes = -(-x87 // 8)
+    x88 = (
         x22 * (window_size * x2 + num_global_layers * x55 - 2 * num_layers)
         + hidden_size * (x63 + pretrain_grid_size * pretrain_grid_size) + x67
     )
-    x79 = weight_bits * x78
-    weight_bytes = -(-x79 // 8)
-    x80 = (
+    x89 = weight_bits * x88
+    weight_bytes = -(-x89 // 8)
+    x90 = (
         x17 + hidden_size * (num_global_layers * (-3 * x32 - 5) * x8 + 3 * x36 + 5 * x37)
         + (x43 + 14 * neck_channels + 8) * x13 + (x61 + x8 * x59) * (num_layers - num_global_layers)
     )
-    x81 = (
-        x27 + num_views * x80 + num_global_layers * (window_size * (-2 * x49 - 4 * x3) + x23 * x45) + 2 * x52
+    x91 = (
+        x27 + num_views * x90 + num_global_layers * (window_size * (-2 * x49 - 4 * x3) + x23 * x45) + 2 * x52
         + (x25 if x44 else 0)
     )
-    x82 = (
-        activation_bits * x81 + num_global_layers * ((128 * (x5 + x64) - 64 * x56) * x23 + 128 * x13 - 128 * x19)
+    x92 = (
+        activation_bits * x91 + num_global_layers * ((128 * (x5 + x64) - 64 * x56) * x23 + 128 * x13 - 128 * x19)
         + 32 * (x13 + x65) * x24 + 128 * num_layers * (x51 + x19)
     )
-    activation_bytes = -(-x82 // 8)
+    activation_bytes = -(-x92 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -667,6 +738,12 @@ def sam_patch_embed(
     x3 = patch_size * patch_size * image_channels
     x4 = num_views * activation_bits
     x5 = hidden_size * weight_bits * (x3 + 1)
+    x6 = activation_bits * num_views
+    x7 = (
+        hidden_size * (weight_bits * (patch_size * patch_size * image_channels + 1) + x1 * x1 * x6)
+        + image_channels * view_size * view_size * x6
+    )
+    fused_io_bytes = -(-x7 // 8)
     tensor_core_flops = 2 * num_views * x2 * x3
     cuda_core_flops = 0
     io_bytes = -(-((x2 + image_channels * view_size * view_size) * x4 + x5) // 8)
@@ -699,6 +776,12 @@ def conv2d(
     x4 = kernel_size * in_channels * kernel_size
     x5 = batch_size * activation_bits
     x6 = out_channels * weight_bits * (x4 + 1)
+    x7 = (
+        weight_bits * (in_channels * kernel_size * kernel_size + 1)
+        + ((width + x2) // stride) * ((height + x2) // stride) * x5
+    )
+    x8 = out_channels * x7 + in_channels * width * height * x5
+    fused_io_bytes = -(-x8 // 8)
     tensor_core_flops = 2 * batch_size * x3 * x4
     cuda_core_flops = 0
     io_bytes = -(-((in_channels * width * height + x3) * x5 + x6) // 8)
@@ -759,29 +842,41 @@ def sam_block(
     x33 = intermediate_size + hidden_size * (4 * hidden_size + 2 * intermediate_size + 9)
     x34 = x31 + window_size * x12
     x35 = x12 if x13 else 0
+    x36 = (hidden_size // num_heads) * x16
+    x37 = (
+        x3 * x3 * (window_size * num_heads * (window_size + 2) + 12 * hidden_size) * x16
+        + 2 * grid_size * grid_size * (hidden_size + intermediate_size)
+    )
+    x38 = num_views * x37 + ((2 if window_size != pretrain_grid_size else 0) + 4) * x36
+    x39 = (
+        intermediate_size + hidden_size * (4 * hidden_size + 2 * intermediate_size + 5)
+        + (2 * x36 if window_size == pretrain_grid_size else 0)
+    )
+    x40 = activation_bits * x38 + weight_bits * x39 + 128 * x16
+    fused_io_bytes = -(-x40 // 8)
     tensor_core_flops = hidden_size * num_views * ((8 * hidden_size + 4 * x2) * x5 + 4 * intermediate_size * x6)
     cuda_core_flops = (
         num_views * ((16 * hidden_size + 5 * intermediate_size) * x6 + 8 * x9) + window_size * (4 * x1 + 12 * x12)
         - 6 * x12
     )
-    x36 = (
+    x41 = (
         (activation_bits * (4 * window_size - 2) + 128 * window_size - 64 if x13 else 0)
         + (weight_bits * x15 - 64 if x14 else 0) + activation_bits * x17 + x18 * x19 - 128
     )
-    x37 = (x36 if x10 else 0) + (weight_bits * x17 if window_size == pretrain_grid_size else 0)
-    x38 = (
-        x11 * x37
+    x42 = (x41 if x10 else 0) + (weight_bits * x17 if window_size == pretrain_grid_size else 0)
+    x43 = (
+        x11 * x42
         + activation_bits * (num_views * (hidden_size * (x20 * (x21 + 12) + 6 * x5 * x24) + 2 * x30) + 4 * x32 + 8 * x2)
         + weight_bits * x33 + 128 * x34 + 256 * x2
     )
-    io_bytes = -(-x38 // 8)
+    io_bytes = -(-x43 // 8)
     weight_bytes = -(-(weight_bits * (x11 * x15 + x33)) // 8)
-    x39 = (
+    x44 = (
         num_views * (x30 + hidden_size * ((x21 + 3 * x24) * x5 + 5 * x20)) + 4 * window_size * (x1 + x35) + 2 * x32
         - 2 * x35
     )
-    x40 = activation_bits * x39 + ((x19 if x14 else 0) - 64 * x18) * x12 + 128 * (x34 + x16)
-    activation_bytes = -(-x40 // 8)
+    x45 = activation_bits * x44 + ((x19 if x14 else 0) - 64 * x18) * x12 + 128 * (x34 + x16)
+    activation_bytes = -(-x45 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -796,6 +891,7 @@ def layer_norm(
     """
     if (found := check(layer_norm, locals(), {})) is not None:
         return found
+    fused_io_bytes = 0
     tensor_core_flops = 0
     cuda_core_flops = 7 * hidden_size * num_tokens
     io_bytes = -(-(hidden_size * (weight_bits + num_tokens * activation_bits) + 32 * num_tokens) // 4)
@@ -841,25 +937,32 @@ def sam_attention(
     )
     x18 = 2 * (x7 + num_windows * x4)
     x19 = 2 * (hidden_size + 1) * hidden_size
+    x20 = (
+        num_windows * (window_size * num_heads * (window_size + 2) + 12 * hidden_size)
+        + x7 * ((2 if window_size != pretrain_grid_size else 0) + 4)
+    )
+    x21 = activation_bits * x20 + (2 * x7 * weight_bits if window_size == pretrain_grid_size else 0) + 128
+    x22 = window_size * window_size * x21 + 4 * hidden_size * weight_bits * (hidden_size + 1)
+    fused_io_bytes = -(-x22 // 8)
     tensor_core_flops = hidden_size * window_size * (8 * hidden_size + window_size * x2) * x3
     cuda_core_flops = window_size * (8 * x3 * x5 + x2 + 12 * x8) - 6 * x8
-    x20 = (
+    x23 = (
         window_size * (activation_bits * (window_size + (2 if x9 else 0)) + 64 * (x9 + 1))
         + (weight_bits * x11 - 32 if x10 else 0) + (-activation_bits - 32 if x9 else 0) + 64 * pretrain_grid_size * x12
         - 64
     )
-    x21 = (x20 if x6 else 0) + (window_size * window_size * weight_bits if window_size == pretrain_grid_size else 0)
-    x22 = activation_bits * (x2 + window_size * (num_windows * (hidden_size * (x14 + 6) + x17) + x18)) + 128 * x1
-    x23 = x7 * x21 + window_size * x22 + weight_bits * x19
-    io_bytes = -(-x23 // 4)
+    x24 = (x23 if x6 else 0) + (window_size * window_size * weight_bits if window_size == pretrain_grid_size else 0)
+    x25 = activation_bits * (x2 + window_size * (num_windows * (hidden_size * (x14 + 6) + x17) + x18)) + 128 * x1
+    x26 = x7 * x24 + window_size * x25 + weight_bits * x19
+    io_bytes = -(-x26 // 4)
     weight_bytes = -(-(weight_bits * (x7 * x11 + x19)) // 4)
-    x24 = window_size * (x18 + num_windows * (x17 + hidden_size * (x14 + 5))) + 4 * (x1 + (x8 if x9 else 0))
-    x25 = activation_bits * x24 + 128 * (window_size + x8)
-    x26 = (
-        window_size * x25
+    x27 = window_size * (x18 + num_windows * (x17 + hidden_size * (x14 + 5))) + 4 * (x1 + (x8 if x9 else 0))
+    x28 = activation_bits * x27 + 128 * (window_size + x8)
+    x29 = (
+        window_size * x28
         + ((-2 * activation_bits if x9 else 0) + (128 * pretrain_grid_size if x10 else 0) - 64 * x12) * x8
     )
-    activation_bytes = -(-x26 // 8)
+    activation_bytes = -(-x29 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -877,6 +980,9 @@ def sam_mlp(
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
     x3 = num_tokens * activation_bits
+    x4 = hidden_size + intermediate_size
+    x5 = weight_bits * (2 * hidden_size * intermediate_size + x4) + 2 * x4 * activation_bits * num_tokens
+    fused_io_bytes = -(-x5 // 8)
     tensor_core_flops = 4 * num_tokens * x1
     cuda_core_flops = 5 * intermediate_size * num_tokens
     io_bytes = -(-(x2 + (2 * hidden_size + 4 * intermediate_size) * x3) // 8)
@@ -897,6 +1003,7 @@ def gelu(
         return found
     x1 = hidden_size * num_tokens
     x2 = activation_bits * x1
+    fused_io_bytes = 0
     tensor_core_flops = 0
     cuda_core_flops = 5 * x1
     io_bytes = -(-x2 // 4)
@@ -919,6 +1026,7 @@ def sam_layer_norm2d(
     x1 = grid_size * num_views * grid_size
     x2 = activation_bits * x1
     x3 = out_channels * weight_bits
+    fused_io_bytes = 0
     tensor_core_flops = 0
     cuda_core_flops = (8 * out_channels + 2) * x1
     io_bytes = -(-((14 * out_channels + 9) * x2 + 2 * x3) // 8)
@@ -955,23 +1063,31 @@ def clip_vision_model(
     x13 = num_views * x2
     x14 = hidden_size * x8 + num_layers * intermediate_size
     x15 = x8 + 1
+    x16 = pretrain_grid_size * pretrain_grid_size + 1
+    x17 = num_views * (grid_size * grid_size + 1)
+    x18 = (
+        weight_bits * (num_layers * (4 * hidden_size + 2 * intermediate_size + 5) + x16)
+        + activation_bits * (x16 + 12 * num_layers * x17)
+    )
+    x19 = hidden_size * x18 + num_layers * intermediate_size * (weight_bits + 2 * activation_bits * x17) + 64 * x16
+    fused_io_bytes = -(-x19 // 8)
     tensor_core_flops = num_views * (x2 * (x3 + x4) + 8 * x1 + 4 * x5) * x6
-    x16 = num_layers * (num_heads * (6 * x5 + 12 * x1) + x2 * (16 * hidden_size + 6 * intermediate_size)) + x2 * x3
-    cuda_core_flops = num_views * x16 + (31 * hidden_size * x1 if x7 else 0)
-    x17 = num_views * (22 * num_layers * x2 + 6 * x1 + 5) + x9 + (2 * x10 + (x9 if x11 else 0) if x7 else 0) + 2
-    x18 = activation_bits * x17 + weight_bits * x12 + (32 * x9 * (x11 + 1) if x7 else 0)
-    x19 = (
-        hidden_size * x18 + (num_layers * (9 * intermediate_size * activation_bits + 128) + 64) * x13
+    x20 = num_layers * (num_heads * (6 * x5 + 12 * x1) + x2 * (16 * hidden_size + 6 * intermediate_size)) + x2 * x3
+    cuda_core_flops = num_views * x20 + (31 * hidden_size * x1 if x7 else 0)
+    x21 = num_views * (22 * num_layers * x2 + 6 * x1 + 5) + x9 + (2 * x10 + (x9 if x11 else 0) if x7 else 0) + 2
+    x22 = activation_bits * x21 + weight_bits * x12 + (32 * x9 * (x11 + 1) if x7 else 0)
+    x23 = (
+        hidden_size * x22 + (num_layers * (9 * intermediate_size * activation_bits + 128) + 64) * x13
         + weight_bits * x14 + 64 * x15
     )
-    io_bytes = -(-x19 // 8)
+    io_bytes = -(-x23 // 8)
     weight_bytes = -(-(weight_bits * (x14 + hidden_size * (patch_size * patch_size * image_channels + x12))) // 8)
-    x20 = (
+    x24 = (
         activation_bits * (x15 + (10 * num_layers + 3) * x13 + (x10 + (x1 if x11 else 0) if x7 else 0))
         + (32 * (x1 + (x8 if x11 else 0)) if x7 else 0)
     )
-    x21 = hidden_size * x20 + (num_layers * (activation_bits * x4 + 128) + 64) * x13
-    activation_bytes = -(-x21 // 8)
+    x25 = hidden_size * x24 + (num_layers * (activation_bits * x4 + 128) + 64) * x13
+    activation_bytes = -(-x25 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -998,21 +1114,23 @@ def clip_vision_embeddings(
     x8 = x2 + (x5 if pretrain_grid_size != 1 else 0)
     x9 = x5 + 2
     x10 = x5 + 1
+    x11 = (pretrain_grid_size * pretrain_grid_size + 1) * (hidden_size * (weight_bits + activation_bits) + 64)
+    fused_io_bytes = -(-x11 // 8)
     tensor_core_flops = 0
     cuda_core_flops = hidden_size * (x3 + (31 * x1 if x4 else 0))
-    x11 = (
+    x12 = (
         activation_bits * (num_views * (4 * x1 + 3) + x6 + ((x6 if x7 else 0) + 2 * x8 if x4 else 0) + 2)
         + weight_bits * x9 + (32 * x6 * (x7 + 1) if x4 else 0)
     )
-    x12 = hidden_size * x11 + 64 * x10
-    io_bytes = -(-x12 // 8)
+    x13 = hidden_size * x12 + 64 * x10
+    io_bytes = -(-x13 // 8)
     weight_bytes = -(-(hidden_size * weight_bits * (patch_size * patch_size * image_channels + x9)) // 8)
-    x13 = (
+    x14 = (
         activation_bits * (x10 + (x8 + (x1 if x7 else 0) if x4 else 0) + 2 * x3)
         + (32 * (x1 + (x5 if x7 else 0)) if x4 else 0)
     )
-    x14 = hidden_size * x13
-    activation_bytes = -(-x14 // 8)
+    x15 = hidden_size * x14
+    activation_bytes = -(-x15 // 8)
     kv_cache_bytes = 0
     return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
@@ -1031,10 +1149,16 @@ def clip_encoder(
     x2 = num_layers * x1
     x3 = 2 * intermediate_size
     x4 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x3 + 9))
+    x5 = (
+        weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x3 + 5))
+        + activation_bits * num_queries * num_views * (x3 + 12 * hidden_size)
+    )
+    x6 = num_layers * x5
+    fused_io_bytes = -(-x6 // 8)
     tensor_core_flops = hidden_size * (8 * hidden_size + 4 * (num_queries + intermediate_size)) * x2
     cuda_core_flops = (16 * hidden_size + 6 * (intermediate_size + num_queries * num_heads)) * x2
-    x5 = num_layers * (x4 + (activation_bits * (9 * intermediate_size + 22 * hidden_size) + 128) * x1)
-    io_bytes = -(-x5 // 8)
+    x7 = num_layers * (x4 + (activation_bits * (9 * intermediate_size + 22 * hidden_size) + 128) * x1)
+    io_bytes = -(-x7 // 8)
     weight_bytes = -(-(num_layers * x4) // 8)
     activation_bytes = -(-((activation_bits * (x3 + 5 * hidden_size) + 64) * x2) // 4)
     kv_cache_bytes = 0
@@ -1054,6 +1178,11 @@ def clip_encoder_layer(
     x1 = num_queries * num_views
     x2 = 2 * intermediate_size
     x3 = weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x2 + 9))
+    x4 = (
+        weight_bits * (intermediate_size + hidden_size * (4 * hidden_size + x2 + 5))
+        + activation_bits * num_queries * num_views * (x2 + 12 * hidden_size)
+    )
+    fused_io_bytes = -(-x4 // 8)
     tensor_core_flops = hidden_size * (8 * hidden_size + 4 * (num_queries + intermediate_size)) * x1
     cuda_core_flops = (16 * hidden_size + 6 * (intermediate_size + num_queries * num_heads)) * x1
     io_bytes = -(-(x3 + (activation_bits * (9 * intermediate_size + 22 * hidden_size) + 128) * x1) // 8)
@@ -1077,6 +1206,8 @@ def clip_attention(
     x2 = hidden_size * x1
     x3 = weight_bits * (hidden_size + 1)
     x4 = 5 * activation_bits
+    x5 = hidden_size * (2 * weight_bits * (hidden_size + 1) + 5 * activation_bits * num_queries * num_views)
+    fused_io_bytes = -(-x5 // 4)
     tensor_core_flops = (8 * hidden_size + 4 * num_queries) * x2
     cuda_core_flops = 6 * num_queries * num_heads * x1
     io_bytes = -(-(hidden_size * (2 * x3 + x1 * x4)) // 4)
@@ -1099,6 +1230,9 @@ def clip_mlp(
     x1 = hidden_size * intermediate_size
     x2 = weight_bits * (2 * x1 + hidden_size + intermediate_size)
     x3 = num_tokens * activation_bits
+    x4 = hidden_size + intermediate_size
+    x5 = weight_bits * (2 * hidden_size * intermediate_size + x4) + 2 * x4 * activation_bits * num_tokens
+    fused_io_bytes = -(-x5 // 8)
     tensor_core_flops = 4 * num_tokens * x1
     cuda_core_flops = 6 * intermediate_size * num_tokens
     io_bytes = -(-(x2 + (2 * hidden_size + 9 * intermediate_size) * x3) // 8)
@@ -1120,6 +1254,8 @@ def mlp_projector(
         return found
     x1 = num_tokens * out_features
     x2 = out_features * weight_bits * (in_features + 1)
+    x3 = activation_bits * num_tokens
+    fused_io_bytes = -(-(out_features * (weight_bits * (in_features + 1) + x3) + in_features * x3) // 8)
     tensor_core_flops = 2 * in_features * x1
     cuda_core_flops = 0
     io_bytes = -(-(num_tokens * activation_bits * (in_features + out_features) + x2) // 8)
@@ -1142,6 +1278,8 @@ def lm_head(
         return found
     x1 = num_tokens * out_features
     x2 = in_features * out_features * weight_bits
+    x3 = activation_bits * num_tokens * (in_features + out_features) + in_features * out_features * weight_bits
+    fused_io_bytes = -(-x3 // 8)
     tensor_core_flops = 2 * in_features * x1
     cuda_core_flops = 0
     io_bytes = -(-(num_tokens * activation_bits * (in_features + out_features) + x2) // 8)
@@ -1228,7 +1366,7 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if name != f"{like.__name__}_fused_io_bytes":  # another name of it
             return __getattr__(f"{like.__name__}_fused_io_bytes")
-        globals()[name] = cut_metric(like, "fused_io_bytes", __name__, steps="_layer_traffic")
+        globals()[name] = cut_metric(like, "fused_io_bytes", __name__)
         return globals()[name]
 
     def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ from modelmeter import evaluators
 from modelmeter.backends.python.render import render_package
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue, StageCosts
 from modelmeter.evaluators.layers import evaluate_layer
-from modelmeter.evaluators.package import LAYER_TRAFFIC, EvaluatorPackage
+from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.programs import build_layer
 from modelmeter.support.errors import FormulaError
 
@@ -86,7 +86,7 @@ def test_a_layer_may_have_a_public_name_and_keeps_that_of_its_class() -> None:
     (layer,) = PACKAGE.spec.layers
     assert PACKAGE.aliases == {}
     spec = evolve(PACKAGE.spec, layers=(evolve(layer, public_name="ear_convolution"),))
-    evaluators = evaluate_layer(spec.layers[0], build_layer(spec.layers[0], spec), LAYER_TRAFFIC)
+    evaluators = evaluate_layer(spec.layers[0], build_layer(spec.layers[0], spec))
     package = evolve(PACKAGE, spec=spec, layers=evaluators)
     assert [evaluator.name for evaluator in package.layers] == ["ear_convolution", "ear_convolution_fused_io_bytes"]
     assert package.aliases == {

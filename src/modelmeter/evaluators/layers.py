@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from attrs import evolve
 
-from modelmeter.algebra.program import Program, join_programs, select
 from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue
 from modelmeter.evaluators.programs import Layer
@@ -14,9 +13,9 @@ from modelmeter.evaluators.spec import LayerFormula
 from modelmeter.evaluators.traffic import summarize_traffic
 
 
-def evaluate_layer(formula: LayerFormula, layer: Layer, shared: str) -> tuple[Evaluator, Evaluator]:
-    """Return the evaluators of a layer class, which take the same sizes; ``shared`` are the steps of the second."""
-    return _evaluate(formula, layer, {metric: metric for metric in METRICS}, FUSED_IO, None, shared)
+def evaluate_layer(formula: LayerFormula, layer: Layer) -> tuple[Evaluator, Evaluator]:
+    """Return the evaluators of a layer class, which take the same sizes."""
+    return _evaluate(formula, layer, {metric: metric for metric in METRICS}, FUSED_IO, None)
 
 
 def evaluate_whole_layer(
@@ -33,12 +32,12 @@ def evaluate_whole_layer(
     """
     name = formula.public_name
     outputs: dict[str, str] = {metric: f"{name}_{metric}" for metric in METRICS}
-    cost, traffic = _evaluate(formula, layer, outputs, f"{name}_{FUSED_IO}", shared, shared)
+    cost, traffic = _evaluate(formula, layer, outputs, f"{name}_{FUSED_IO}", shared)
     return evolve(cost, cancelled=cancelled), evolve(traffic, cancelled=cancelled)
 
 
 def _evaluate(
-    formula: LayerFormula, layer: Layer, outputs: dict[str, str], fused: str, shared: str | None, fused_shared: str
+    formula: LayerFormula, layer: Layer, outputs: dict[str, str], fused: str, shared: str | None
 ) -> tuple[Evaluator, Evaluator]:
     cost = Evaluator(
         name=formula.public_name,
@@ -58,18 +57,6 @@ def _evaluate(
         program=layer.fused_io,
         result=OneValue(FUSED_IO, fused),
         guards=layer.guards,
-        shared=fused_shared,
+        shared=shared,
     )
     return cost, traffic
-
-
-def join_traffic(evaluators: Sequence[Evaluator]) -> Program:
-    """Return one program of what evaluators return, whose outputs are named like them."""
-    joined = Program(inputs=(), steps=(), outputs=())
-    for evaluator in evaluators:
-        ((_, name),) = evaluator.result.outputs.items()
-        own = select(evaluator.program, name)
-        joined = join_programs(
-            joined, evolve(own, outputs=tuple(output._replace(name=evaluator.name) for output in own.outputs))
-        )
-    return joined

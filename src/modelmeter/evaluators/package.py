@@ -10,7 +10,7 @@ from modelmeter.algebra.program import Program
 from modelmeter.core.metrics import FUSED_IO
 from modelmeter.evaluators.breakdown import BreakdownSpec, ModuleRecord, Table, evaluate_breakdown
 from modelmeter.evaluators.evaluator import Evaluator
-from modelmeter.evaluators.layers import evaluate_layer, evaluate_whole_layer, join_traffic
+from modelmeter.evaluators.layers import evaluate_layer, evaluate_whole_layer
 from modelmeter.evaluators.peaks import build_peaks, evaluate_peaks
 from modelmeter.evaluators.programs import build_layer, build_stages, build_training_step, make_parameters, take_layer
 from modelmeter.evaluators.server_steps import evaluate_server_steps
@@ -32,8 +32,7 @@ from modelmeter.evaluators.whole_models import (
 WHOLE_MODEL = "whole_model"
 PEAKS = "peaks"
 TRAFFIC = "traffic"
-LAYER_TRAFFIC = "layer_traffic"
-"""What evaluators share their steps as: of stages with any architecture, of peaks, of fused traffic, of layers'."""
+"""What evaluators share their steps as: of stages with any architecture, of peaks, of fused traffic."""
 
 
 @frozen(kw_only=True)
@@ -133,8 +132,6 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
         TRAFFIC: build_traffic(stages),
     }
     layers = [_evaluate_layer(layer, spec, whole_models.get(layer.name), shared[WHOLE_MODEL]) for layer in spec.layers]
-    single = [traffic for _, traffic in layers if traffic.shared == LAYER_TRAFFIC]
-    shared[LAYER_TRAFFIC] = join_traffic(single)
     return EvaluatorPackage(
         spec=spec,
         stages=evaluate_stages(stages),
@@ -164,5 +161,5 @@ def _evaluate_layer(
     layer: LayerFormula, spec: PackageSpec, whole: WholeModel | None, program: Program
 ) -> tuple[Evaluator, Evaluator]:
     if whole is None:
-        return evaluate_layer(layer, build_layer(layer, spec), LAYER_TRAFFIC)
+        return evaluate_layer(layer, build_layer(layer, spec))
     return evaluate_whole_layer(layer, take_layer(layer, spec, program), whole.cancelled, WHOLE_MODEL)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from modelmeter.algebra.program import Program
+from modelmeter.algebra.program import Program, join_programs
 from modelmeter.backends.python.checks import check_by_table, check_rule, check_sizes, derive
 from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.parameters import write_argument
@@ -56,9 +57,21 @@ class Function:
         )
 
 
-def print_function(evaluator: Evaluator, limits: Limits | None = None) -> Function:
-    """Return an evaluator as a function on integers; with ``limits`` its checks stand in a table where they can."""
-    return _make_function(evaluator, *_print_body(evaluator, limits))
+def print_function(evaluator: Evaluator, limits: Limits | None = None, *, beside: Evaluator | None = None) -> Function:
+    """Return an evaluator as a function on integers.
+
+    Parameters
+    ----------
+    limits
+        With them its checks stand in a table where they can.
+    beside
+        Another one of the same sizes, of one metric: a function of it is cut out of the text of this one.
+    """
+    if beside is None:
+        return _make_function(evaluator, *_print_body(evaluator, limits))
+    joined = evolve(evaluator, program=join_programs(evaluator.program, beside.program))
+    lines, result = _print_body(joined, limits, [*beside.result.outputs])
+    return _make_function(evaluator, lines, result)
 
 
 def print_steps(name: str, program: Program, dimensions: Dimensions, doc: str) -> str:
@@ -106,11 +119,14 @@ def write_docstring(evaluator: Evaluator) -> list[str]:
     return [f'    """{evaluator.summary}', "", *(f"    {line}" for line in lines), '    """']
 
 
-def _print_body(evaluator: Evaluator, limits: Limits | None) -> tuple[list[str], str]:
-    """Return the lines of a function, and the type of its result."""
+def _print_body(evaluator: Evaluator, limits: Limits | None, beside: Sequence[str] = ()) -> tuple[list[str], str]:
+    """Return the lines of a function, and the type of its result; outputs ``beside`` are computed, but not returned."""
     if evaluator.shared is not None:
         return _print_checks(evaluator, limits)
     printer = _write_prologue(evaluator, limits)
+    for name in beside:
+        output = evaluator.output(name)
+        printer.assign(name, output.numerator, output.denominator)
     match evaluator.result:
         case OneCost() as cost:
             _print_cost(printer, evaluator, cost, "return")

@@ -10,9 +10,9 @@ from modelmeter.backends.python.array_function import print_array_function
 from modelmeter.backends.python.function import print_function, print_steps, print_table
 from modelmeter.backends.python.limits import Limits
 from modelmeter.backends.python.package_templates import PackageTemplates
-from modelmeter.core.metrics import METRICS
-from modelmeter.evaluators.evaluator import Evaluator, OneCost
-from modelmeter.evaluators.package import LAYER_TRAFFIC, PEAKS, TRAFFIC, WHOLE_MODEL, EvaluatorPackage
+from modelmeter.core.metrics import FUSED_IO, METRICS
+from modelmeter.evaluators.evaluator import Evaluator, OneCost, OneValue
+from modelmeter.evaluators.package import PEAKS, TRAFFIC, WHOLE_MODEL, EvaluatorPackage
 from modelmeter.evaluators.server_steps import hide_step
 from modelmeter.evaluators.signature import Parameter
 from modelmeter.model.stages import REQUEST
@@ -42,7 +42,6 @@ _STEPS = {
     WHOLE_MODEL: "Return all metrics of stages and of layers that are whole models, of any architecture.",
     PEAKS: "Return the peaks of all stages.",
     TRAFFIC: "Return ``fused_io_bytes`` of all stages.",
-    LAYER_TRAFFIC: "Return ``fused_io_bytes`` of all layers, each of its own sizes.",
 }
 """What functions of shared steps return."""
 
@@ -78,8 +77,12 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         if not text.isprintable() or "\\" in text or '"""' in text:
             raise FormulaError("this text cannot stand in a docstring", found=text)
     limits = Limits.of(package)
+    fused = {each.name: each for each in package.layers if isinstance(each.result, OneValue) and each.shared is None}
     functions = {
-        path: [print_function(each, limits if path in _BY_TABLE else None) for each in evaluators]
+        path: [
+            print_function(each, limits if path in _BY_TABLE else None, beside=fused.get(f"{each.name}_{FUSED_IO}"))
+            for each in evaluators
+        ]
         for path, evaluators in _list_modules(package).items()
         if evaluators
     }
@@ -123,7 +126,7 @@ def render_package(package: EvaluatorPackage) -> dict[str, str]:
         for module in dict.fromkeys(
             (
                 *(path.removesuffix(".py") for path in functions), "_metrics", "_peaks", "_traffic",
-                "_whole_model", "_layer_traffic",
+                "_whole_model",
             )
         )
     }  # fmt: skip

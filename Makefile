@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help site screenshots book demo test fuzz check-studies check-sql check-pages bench check format codegen accuracy bytes calibrations measured clean
+.PHONY: help site screenshots book demo test fuzz check-studies check-javascript check-sql check-pages bench check format codegen accuracy bytes calibrations measured clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ POINTS ?= 1000000
 
 check-studies: $(STAMP)  ## Check all statements of all studies by brute force; takes some minutes
 	$(BIN)/python -m tests.check_studies --points $(POINTS)
+
+check-javascript: $(STAMP)  ## Compare the JavaScript with the Python package at a million points; takes ten minutes, with Node
+	$(BIN)/python -m tests.benchmarks.compare_languages --calls $(POINTS)
 
 ROWS ?= 100000
 

@@ -1,6 +1,6 @@
 """Whether the JavaScript package returns what the Python package does, errors included, on random calls.
 
-Run it with node installed: ``python -m tests.benchmarks.compare_languages --calls 100000``.
+Run it with node installed: ``python -m tests.benchmarks.compare_languages --calls 1000000``, ``make check-javascript``.
 """
 
 from __future__ import annotations
@@ -8,8 +8,11 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import deepseek_ocr_costs as costs
 
@@ -24,17 +27,18 @@ MANY = 1000
 
 
 def main() -> int:
-    """Compare and print how many calls were the same."""
+    """Compare, print the first calls that differ and one line of what was compared, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--calls", type=int, default=100_000)
+    parser.add_argument("--calls", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     draw = random.Random(options.seed)
     functions = dict(list_functions(costs))
     names = sorted(functions)
     javascript = JavaScriptPackage(ROOT / "codegen" / "javascript" / "deepseek_ocr_costs")
-    kinds: Counter[str] = Counter()
-    differences = 0
+    kinds: Counter[bool] = Counter()
+    differences = bits = 0
+    begin = time.perf_counter()
     for start in range(0, options.calls, MANY):
         calls = [
             (name, draw_sizes(functions[name], draw))
@@ -42,16 +46,29 @@ def main() -> int:
         ]
         for (name, sizes), found in zip(calls, javascript.call_all(calls), strict=True):
             expected = answer(costs, functions[name], sizes)
-            kinds[expected.error if isinstance(expected, Refusal) else "result"] += 1
+            is_refused = isinstance(expected, Refusal)
+            kinds[is_refused] += 1
+            bits = bits if is_refused else max(bits, *(value.bit_length() for value in list_integers(expected)))
             if found != expected:
                 differences += 1
                 if differences < 10:
                     print(f"{name}({sizes})\n  Python:     {expected}\n  JavaScript: {found}")
+    seconds = time.perf_counter() - begin
     javascript.close()
-    for kind, count in sorted(kinds.items()):
-        print(f"{count:8} {kind}")
-    print(f"{differences} of {options.calls} calls of {len(names)} functions differ")
+    print(
+        f"{options.calls:,} points of {len(names)} functions, {kinds[False]:,} with integers of up to {bits} bits and "
+        f"{kinds[True]:,} refused: {differences:,} differ; {options.calls / seconds:,.0f} a second"
+    )
     return int(differences > 0)
+
+
+def list_integers(value: Any) -> Iterator[int]:
+    """Yield the integers of an answer."""
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from list_integers(each)
+    else:
+        yield value
 
 
 if __name__ == "__main__":

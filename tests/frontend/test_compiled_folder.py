@@ -153,6 +153,9 @@ def test_studies_and_a_site_are_of_its_own_formulas(folder: Path, tmp_path: Path
     )
     assert "written" in run("publish", "--out", str(tmp_path / "site"), "--model", str(folder))
     assert "Folder-Llama" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    calculator = (tmp_path / "site" / "calculator.html").read_text(encoding="utf-8")
+    assert 'data-cell="prefill.io_bytes"' in calculator
+    assert "page_width" not in calculator, "it does not look at pages"
 
 
 @pytest.mark.parametrize("file", ["__init__.py", GRAPH_FILE, TRACED_FILE])

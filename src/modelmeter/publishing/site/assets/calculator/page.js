@@ -37,7 +37,7 @@ const showSummary = (result) => {
   const most = TOGETHER.reduce((one, other) => (whole[other] > whole[one] ? other : one));
   const batch = findLargestBatch(result.sizes, card.usable);
   put("#tokens", entries(following).map(([name, value]) => `${name} ${group(value)}`).join(", "));
-  put("#least", `${shorten(bounds[REQUEST].time, TIME)} at least on ${card.name}; most of it in ${bounds[REQUEST].binds}.`);
+  put("#least", `${shorten(bounds[REQUEST].time, TIME)} at least on ${card.name}; most of it ${bounds[REQUEST].binds}.`);
   put("#fits", `${needed <= card.usable ? "It fits" : "It does not fit"}: ${round(needed, "B")} of ${round(card.usable, "B")}; most of it ${most}.`);
   put("#batch", batch === null ? "" : `With all else as it is, ${DATA.batch} ${group(batch)} is the largest that fits.`);
 };

@@ -64,8 +64,11 @@ def trace_model(
     runs: dict[str, TracedRun] = {}
     if tower is not None:
         depth = add_tower(depth, config, model, tower)
-        with default_dtype(DTYPE), name_line("a run of the vision stage"):
-            forward = trace_vision(_build_shallow(depth), tower, title, begin)
+        few = depth.config
+        with name_line("a run of the vision stage"):
+            forward = trace_vision(
+                lambda dtype: build_modules(few, dtype=dtype, class_name=class_name), tower, title, begin
+            )
         runs[VISION] = TracedRun(stage=make_vision_stage(tower), forwards=(forward,))
     shapes, learned = learn_stages(_build_shallow(depth))
     longest = find_window(config)

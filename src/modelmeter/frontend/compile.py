@@ -26,6 +26,7 @@ from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.vision import run_vision
 from modelmeter.graph.dtypes import default_dtype
 from modelmeter.model.registry import register_model
+from modelmeter.support.errors import CountError
 from modelmeter.verify.symbolic_trace import Forward
 
 POINTS = 3
@@ -79,15 +80,32 @@ def compile_config(
     CountError
         If nothing accounts for an operator, a size cannot be a symbol, or a count differs from the formulas.
     """
-    begin("read the config")
     card = find_card(source)
-    read = (
-        read_model_config(source, name=name)
-        if card is None
-        else make_config(
-            {**card.config, "model_type": card.model_type}, name or card.title, place=card.name, is_carded=True
-        )
-    )
+    if card is not None:
+        return compile_card(card, name=name, points=points, begin=begin)
+    begin("read the config")
+    return _compile_model(read_model_config(source, name=name), None, points, begin)
+
+
+def compile_card(
+    card: Card, *, name: str | None = None, points: int = POINTS, begin: Begin = lambda step: None
+) -> TracedCompilation:
+    """Compile the model of a card; see :func:`compile_config`.
+
+    Raises
+    ------
+    CountError
+        If the card says that a stage cannot be exact, or as of a config.
+    """
+    begin("read the config")
+    for stage, reason in card.refused.items():
+        raise CountError(f"{stage} of this model cannot be exact", place=card.name, found=reason)
+    fields = {**card.config, "model_type": card.model_type}
+    read = make_config(fields, name or card.title, place=card.name, is_carded=True)
+    return _compile_model(read, card, points, begin)
+
+
+def _compile_model(read: ModelConfig, card: Card | None, points: int, begin: Begin) -> TracedCompilation:
     traced, depth = trace_model(read.config, read.name, begin, card=card)
     unchecked = _compile(traced)
     begin("count the modules")

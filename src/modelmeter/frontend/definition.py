@@ -198,7 +198,12 @@ def define_model(traced: TracedModel) -> Model:
     }
 
     def stage_of(run: str, path: str) -> str:
-        """Return the run where a module does anything in it, and else the first in which it does."""
+        """Return the run where a module does anything in it, and else the first in which it does.
+
+        A module that is never called, such as an embedding whose table is read by others, is where those are.
+        """
+        while path and not any(path in paths for paths in seen.values()):
+            path = path.rpartition(".")[0]
         return run if path in seen[run] else next((other for other, paths in seen.items() if path in paths), run)
 
     return Model(

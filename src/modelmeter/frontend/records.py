@@ -64,6 +64,10 @@ class TracedForward:
     copies
         By place of an operator that copies one tensor, the numbers of the lifetimes of what it reads and writes; None
         for what is no activation.
+    call_counts
+        By path of a module, how often each of its calls in ``output_shapes`` happens, where that is not once each.
+    uncast_lifetimes
+        Which tensors are alive where nothing is cast, if ``copies`` does not tell.
     """
 
     condition: Size
@@ -73,6 +77,8 @@ class TracedForward:
     kv_elements: Mapping[str, Size]
     output_shapes: Mapping[str, tuple[Shape, ...]]
     copies: Mapping[int, tuple[int | None, int | None]]
+    uncast_lifetimes: tuple[Lifetime, ...] | None = None
+    call_counts: Mapping[str, tuple[Size, ...]] = field(factory=dict)
 
     @property
     def paths(self) -> set[str]:
@@ -85,6 +91,8 @@ class TracedForward:
 
     def merge_casts(self) -> tuple[Lifetime, ...]:
         """Return the lifetimes where nothing is cast: then a cast returns the tensor that it is given."""
+        if self.uncast_lifetimes is not None:
+            return self.uncast_lifetimes
         lives: list[Lifetime | None] = list(self.lifetimes)
         same: dict[int, int | None] = {}
         for place in sorted(self.list_casts()):
@@ -175,17 +183,25 @@ def substitute_operator(operator: Operator, values: Mapping[sympy.Symbol, sympy.
 
 def substitute_forward(forward: TracedForward, values: Mapping[sympy.Symbol, sympy.Expr]) -> TracedForward:
     """Return a forward with ``values`` for symbols."""
+
+    def put_in(lives: tuple[Lifetime, ...]) -> tuple[Lifetime, ...]:
+        return tuple(
+            evolve(life, elements=life.elements.convert(lambda size: substitute(size, values))) for life in lives
+        )
+
+    uncast = forward.uncast_lifetimes
     return evolve(
         forward,
         condition=substitute(forward.condition, values),
         operators=tuple(
             evolve(traced, operator=substitute_operator(traced.operator, values)) for traced in forward.operators
         ),
-        lifetimes=tuple(
-            evolve(life, elements=life.elements.convert(lambda size: substitute(size, values)))
-            for life in forward.lifetimes
-        ),
+        lifetimes=put_in(forward.lifetimes),
+        uncast_lifetimes=None if uncast is None else put_in(uncast),
         kv_elements={path: substitute(size, values) for path, size in forward.kv_elements.items()},
+        call_counts={
+            path: tuple(substitute(size, values) for size in sizes) for path, sizes in forward.call_counts.items()
+        },
         output_shapes={
             path: tuple(tuple(substitute(size, values) for size in shape) for shape in shapes)
             for path, shapes in forward.output_shapes.items()

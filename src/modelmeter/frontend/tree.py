@@ -142,8 +142,13 @@ class _RunTree:
             calls = ((layer, int(layer.only_holds)),)
         else:
             # What all calls do is put down to the first; the others have the shapes of their outputs.
-            others = [evolve(layer, called=(), shape=shape) for shape in shapes[1:]]
-            calls = ((layer, 1), *((other, 1) for other in others))
+            first, *counts = self._call_counts.get(node.path) or [1] * len(shapes)
+            silent = {name: _silence(child) for name, child in layer.below.items()}
+            others = [
+                (evolve(layer, called=(), below=silent, shape=shape), count)
+                for shape, count in zip(shapes[1:], counts, strict=True)
+            ]
+            calls = ((layer, first), *others)
         return Child(calls=calls, repetition=node.repetition, count=node.repetition_count)
 
     @cached_property
@@ -161,6 +166,16 @@ class _RunTree:
         """The shapes of the outputs of all calls of each node, by its path."""
         return {path: self._find_shapes(members[0]) for path, members in self.trees.model.traced_paths.items()}
 
+    @cached_property
+    def _call_counts(self) -> dict[str, list[Size]]:
+        """How often each call of a node happens, by its path, where that is not once each."""
+        found = {}
+        for path, members in self.trees.model.traced_paths.items():
+            counts = self.run.forwards[0].call_counts.get(members[0])
+            if counts is not None:
+                found[path] = [substitute(count, self.values) for count in counts]
+        return found
+
     def _find_shapes(self, path: str) -> tuple[Shape, ...]:
         columns = [forward.output_shapes.get(path, ()) for forward in self.run.forwards]
         return tuple(
@@ -174,3 +189,8 @@ class _RunTree:
         path = self.trees.model.traced_paths[node.path][0]
         sizes = [forward.kv_elements.get(path, 0) for forward in self.run.forwards]
         return substitute(combine_sizes(sizes, self.run.forwards), self.values)
+
+
+def _silence(child: Child) -> Child:
+    """Return a child that is not called: what it does in all calls is put down to the first of what is above it."""
+    return evolve(child, calls=((child.layer, 0),))

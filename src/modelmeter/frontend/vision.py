@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from attrs import frozen
 from torch import nn
 
@@ -17,7 +18,9 @@ from modelmeter.frontend.operator_parts import PARTS, list_alive, list_moved, li
 from modelmeter.frontend.real_integers import RealIntegers
 from modelmeter.frontend.recording import Lines, record_forward
 from modelmeter.frontend.records import Lifetime, TracedForward, TracedOperator, describe_sizes
-from modelmeter.frontend.tracing import read_recording
+from modelmeter.frontend.tracing import DTYPE, read_recording
+from modelmeter.graph.dtypes import default_dtype
+from modelmeter.layers.base import Shape
 from modelmeter.support.errors import CountError
 
 _BESIDE = 4
@@ -75,8 +78,13 @@ def count_vision(model: nn.Module, tower: Tower, sizes: Mapping[str, int]) -> Vi
     )  # fmt: skip
 
 
-def trace_vision(model: nn.Module, tower: Tower, seed: str, begin: Callable[[str], None]) -> TracedForward:
+def trace_vision(
+    build: Callable[[torch.dtype], nn.Module], tower: Tower, seed: str, begin: Callable[[str], None]
+) -> TracedForward:
     """Return the vision stage as formulas: sums of the terms of the card that have all counts.
+
+    ``build`` returns the modules that compute with a type. What is alive is counted with one that has casts, and with
+    one that has none.
 
     Raises
     ------
@@ -85,47 +93,90 @@ def trace_vision(model: nn.Module, tower: Tower, seed: str, begin: Callable[[str
     """
     points = choose_images(tower, seed)
     interpolation = Interpolation(tower.terms, points)
-    counts = []
-    for point in points:
-        begin(f"count vision at {describe_sizes(point)}")
-        counts.append(count_vision(model, tower, point))
+    counts: list[VisionCount] = []
+    uncast: list[VisionCount] = []
+    for dtype, counted in ((DTYPE, counts), (torch.float32, uncast)):
+        with default_dtype(dtype):
+            model = build(dtype)
+            for point in points:
+                begin(f"count vision in {str(dtype).removeprefix('torch.')} at {describe_sizes(point)}")
+                counted.append(count_vision(model, tower, point))
     keys = dict.fromkeys(key for count in counts for key in count.sums)
-    places = dict.fromkeys(place for count in counts for place in count.alive)
 
     def fit(tables: Sequence[Mapping[Any, Mapping[str, int]]], place: Any, key: Key, part: str) -> Size:
         values = [table.get(place, {}).get(part, 0) for table in tables]
         return interpolation.fit(values, f"vision {key[0]} {key[1]} {part}")
 
+    def fit_alive(counted: Sequence[VisionCount]) -> dict[Key, list[Elements]]:
+        """Return what is alive beside each operator, without what is alive beside another call of it."""
+        found: dict[Key, dict[Elements, None]] = {}
+        tables = [count.alive for count in counted]
+        for place in dict.fromkeys(place for table in tables for place in table):
+            elements = Elements(**{kind: fit(tables, place, place[0], kind) for kind in KINDS})
+            found.setdefault(place[0], {})[elements] = None
+        return {key: list(held) for key, held in found.items()}
+
     operators: list[TracedOperator] = []
-    lifetimes = []
-    for key in keys:
-        path, name, _ = key
-        parts = {part: fit([count.sums for count in counts], key, key, part) for part in PARTS}
-        alive = dict.fromkeys(
-            Elements(**{kind: fit([count.alive for count in counts], place, key, kind) for kind in KINDS})
-            for place in places
-            if place[0] == key
-        )
-        for number, elements in enumerate(alive):
-            # What all calls do is put down to the first; the others are there for what is alive beside them.
-            operator = make_operator(name, {} if number else parts)
-            lifetimes.append(Lifetime(elements=elements, first=len(operators), last=len(operators)))
-            operators.append(TracedOperator(path=path, operator=operator))
+
+    def place_alive(key: Key, alive: Sequence[Elements], parts: Mapping[str, Size]) -> Iterator[Lifetime]:
+        """Add an operator for all that it does, and others that do nothing for what is alive beside other calls."""
+        for elements in alive:
+            yield Lifetime(elements=elements, first=len(operators), last=len(operators))
+            operators.append(TracedOperator(path=key[0], operator=make_operator(key[1], parts)))
+            parts = {}
+
+    alive = fit_alive(counts)
+    sums = [count.sums for count in counts]
+    lifetimes = [
+        life
+        for key in keys
+        for life in place_alive(key, alive[key], {part: fit(sums, key, key, part) for part in PARTS})
+    ]
+    uncast_lifetimes = [life for key, held in fit_alive(uncast).items() for life in place_alive(key, held, {})]
     paths = dict.fromkeys(path for count in counts for path in count.shapes)
-    shapes = {
-        path: tuple(
-            tuple(
-                interpolation.fit([count.shapes[path][call][axis] for count in counts], f"vision {path}")
-                for axis in range(len(counts[0].shapes[path][call]))
-            )
-            for call in range(len(counts[0].shapes[path]))
-        )
-        for path in paths
-    }
+    calls = {path: _fit_calls(interpolation, [count.shapes.get(path, []) for count in counts], path) for path in paths}
     return TracedForward(
         condition=1, at={}, operators=tuple(operators), lifetimes=tuple(lifetimes), kv_elements={},
-        output_shapes=shapes, copies={},
+        output_shapes={path: shapes for path, (shapes, _) in calls.items()}, copies={},
+        call_counts={path: sizes for path, (_, sizes) in calls.items() if sizes != (1,) * len(sizes)},
+        uncast_lifetimes=tuple(uncast_lifetimes),
     )  # fmt: skip
+
+
+def _fit_calls(
+    interpolation: Interpolation, called: Sequence[Sequence[tuple[int, ...]]], path: str
+) -> tuple[tuple[Shape, ...], tuple[Size, ...]]:
+    """Return the shapes of the output of a module, and how often each happens, from those of its calls at each point.
+
+    A module is called as often at all points, or has a first call and any number of others of one shape.
+
+    Raises
+    ------
+    CountError
+        If it is called in another way.
+    """
+    place = f"vision {path}"
+    fewest, most = min(map(len, called)), max(map(len, called))
+
+    def fit_shape(shapes: Sequence[tuple[int, ...]]) -> Shape:
+        known = [shape for shape in shapes if shape]
+        axes = [[shape[axis] if shape else 0 for shape in shapes] for axis in range(len(known[0]))]
+        same = [{shape[axis] for shape in known} for axis in range(len(known[0]))]
+        return tuple(
+            min(values) if len(values) == 1 else interpolation.fit(sizes, place)
+            for values, sizes in zip(same, axes, strict=True)
+        )
+
+    if fewest == most:
+        return tuple(fit_shape([calls[number] for calls in called]) for number in range(most)), (1,) * most
+    if not fewest or any(len(set(calls[1:])) > 1 for calls in called):
+        raise CountError(
+            "a module is called as often as no formula says", place=place, found=f"{fewest} to {most} times"
+        )
+    first = fit_shape([calls[0] for calls in called])
+    is_same = all(set(calls) == {calls[0]} for calls in called)
+    other = first if is_same else fit_shape([calls[1] if len(calls) > 1 else () for calls in called])
+    return (first, other), (1, interpolation.fit([len(calls) - 1 for calls in called], place))
 
 
 def choose_images(tower: Tower, seed: str) -> list[dict[str, int]]:

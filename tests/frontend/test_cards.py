@@ -1,0 +1,94 @@
+"""Every card at few layers: all metrics of all modules against counts of the unmodified modules, and by hand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import sympy
+from attrs import evolve
+
+from modelmeter.core.evaluate import evaluate
+from modelmeter.frontend.card import Card
+from modelmeter.frontend.cards import CARDS
+from modelmeter.model.registry import forget_model
+from modelmeter.support.errors import CountError
+
+SEEING = [card for card in CARDS.values() if card.tower is not None and not card.refused]
+
+
+def make_few_layers(card: Card) -> Card:
+    """Return the card of a model with two decoder layers, and with as few blocks of its tower as are counted."""
+    assert card.tower is not None
+    config: dict[str, Any] = deepcopy(dict(card.config))
+    config.setdefault("text_config", {})["num_hidden_layers"] = 2
+    _update(config, card.tower.shallow)
+    return evolve(card, title=f"Few {card.title}", config=config)
+
+
+def _update(fields: dict[str, Any], keys: Mapping[str, Any]) -> None:
+    for key, value in keys.items():
+        if isinstance(value, Mapping):
+            _update(fields.setdefault(key, {}), value)
+        else:
+            fields[key] = value
+
+
+@pytest.fixture(scope="module", params=SEEING, ids=[card.name for card in SEEING])
+def few(request: pytest.FixtureRequest) -> Any:
+    """A compilation, which has counted every module at a point drawn by chance, in bfloat16 and float32."""
+    pytest.importorskip("transformers")
+    from modelmeter.frontend.compile import compile_card
+
+    card = make_few_layers(request.param)
+    found = compile_card(card, points=1)
+    yield found
+    forget_model(found.compiled.definition.name)
+
+
+def test_every_metric_of_every_module_is_what_was_counted(few: Any) -> None:
+    assert {(each.stage, each.dtype) for each in few.checked} == {
+        (stage, dtype) for stage in ("vision", "prefill", "decode") for dtype in ("bfloat16", "float32")
+    }
+    assert all("peak_activation_bytes" in each.metrics for each in few.checked)
+
+
+def test_the_tower_of_a_model_whose_text_is_refused_is_what_was_counted() -> None:
+    pytest.importorskip("transformers")
+    import torch
+
+    from modelmeter.frontend.config import make_config
+    from modelmeter.frontend.modules import build_modules
+    from modelmeter.frontend.tracing import DTYPE
+    from modelmeter.frontend.vision import run_vision, trace_vision
+    from modelmeter.graph.dtypes import default_dtype
+    from modelmeter.verify.matrix_products import count_matrix_products
+
+    for card in CARDS.values():
+        if card.tower is None or not card.refused:
+            continue
+        few = make_few_layers(card)
+        config = make_config({**few.config, "model_type": few.model_type}, "few", place="few", is_carded=True).config
+
+        def build(dtype: torch.dtype, config: Any = config, class_name: str = few.class_name) -> torch.nn.Module:
+            return build_modules(config, dtype=dtype, class_name=class_name)
+
+        forward = trace_vision(build, card.tower, card.name, lambda step: None)
+        formula = sympy.Add(*(traced.operator.tensor_core_flops for traced in forward.operators))
+        chance, model = random.Random(7), build(DTYPE)
+        for _ in range(3):
+            sizes = {size.name: chance.randint(size.least, 2 * size.most) for size in card.tower.sizes}
+            with default_dtype(DTYPE):
+                products = count_matrix_products(model, run_vision(model, card.tower, sizes)).by_path
+            assert evaluate(formula, sizes) == products[""]
+
+
+def test_a_refused_model_names_the_stage_the_operator_and_the_line() -> None:
+    pytest.importorskip("transformers")
+    from modelmeter.frontend.compile import compile_config
+
+    with pytest.raises(CountError, match=r"prefill of this model cannot be exact.*linalg_solve_triangular.*py:385"):
+        compile_config("minicpm-ocr")

@@ -58,6 +58,7 @@ WITH_TORCH = (
         for name in (
             "assemble",
             "cache",
+            "cards_of_views",
             "compile",
             "config",
             "evidence",
@@ -68,6 +69,7 @@ WITH_TORCH = (
             "real_integers",
             "recording",
             "tracing",
+            "views",
             "vision",
         )
     ),

@@ -64,7 +64,6 @@ def test_the_tower_of_a_model_whose_text_is_refused_is_what_was_counted() -> Non
     from modelmeter.frontend.modules import build_modules
     from modelmeter.frontend.tracing import DTYPE
     from modelmeter.frontend.vision import run_vision, trace_vision
-    from modelmeter.graph.dtypes import default_dtype
     from modelmeter.verify.matrix_products import count_matrix_products
 
     for card in CARDS.values():
@@ -81,8 +80,7 @@ def test_the_tower_of_a_model_whose_text_is_refused_is_what_was_counted() -> Non
         chance, model = random.Random(7), build(DTYPE)
         for _ in range(3):
             sizes = {size.name: chance.randint(size.least, 2 * size.most) for size in card.tower.sizes}
-            with default_dtype(DTYPE):
-                products = count_matrix_products(model, run_vision(model, card.tower, sizes)).by_path
+            products = count_matrix_products(model, run_vision(model, card.tower, sizes)).by_path
             assert evaluate(formula, sizes) == products[""]
 
 

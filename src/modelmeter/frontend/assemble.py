@@ -33,9 +33,8 @@ from modelmeter.frontend.modules import Depth, add_tower, build_modules, choose_
 from modelmeter.frontend.records import TracedForward, TracedModel, TracedRun, substitute_forward
 from modelmeter.frontend.refusals import name_line
 from modelmeter.frontend.regions import merge_alike
-from modelmeter.frontend.tracing import DTYPE, StageForward, prepare_decode, prepare_prefill, trace_forward
+from modelmeter.frontend.tracing import StageForward, prepare_decode, prepare_prefill, trace_forward
 from modelmeter.frontend.vision import run_vision, trace_vision
-from modelmeter.graph.dtypes import default_dtype
 from modelmeter.graph.module_graph import ModuleGraph, ModuleNode, join_path, name_group
 from modelmeter.graph.trace import trace_modules
 from modelmeter.support.errors import CountError
@@ -78,7 +77,9 @@ def trace_model(
         runs[name] = TracedRun(stage=TEXT_STAGES[name], forwards=forwards)
     begin("read the module graph")
     graph = trace_graph(model, depth, tower)
-    image_tokens = None if card is None or tower is None else tower.sizes[0].symbol * card.image_tokens
+    image_tokens = (
+        None if card is None or tower is None else tower.sizes[0].symbol * card.image_tokens + card.tile_tokens
+    )
     traced = TracedModel(
         title=title,
         model_type=config.model_type,
@@ -194,8 +195,7 @@ def trace_graph(model: nn.Module, depth: Depth, tower: Tower | None = None) -> M
     sizes = {**workload, "cached": GRAPH_SIZES["seq_len"]}
     runs: dict[str, Callable[[], object]] = {}
     if tower is not None:
-        with default_dtype(DTYPE):
-            runs[VISION] = run_vision(shallow, tower, sizes)
+        runs[VISION] = run_vision(shallow, tower, sizes)
     runs |= {name: stage.prepare(shallow, sizes).run for name, stage in list_stages(learn_cache(shallow)).items()}
     unlike: dict[str, Hashable] = {
         f"{stack.layers}.{index}": kind for stack in depth.stacks for index, kind in enumerate(stack.traced)

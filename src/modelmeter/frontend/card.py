@@ -117,6 +117,8 @@ class Card:
         How it sees, if it does.
     image_tokens
         The tokens of one image, if it sees.
+    tile_tokens
+        Those of all tiles beside them.
     refused
         Stages that cannot be exact, by name, with the operator and the line that are in the way.
     remarks
@@ -130,6 +132,7 @@ class Card:
     config: Mapping[str, Any] = field(factory=dict)
     tower: Tower | None = None
     image_tokens: sympy.Expr = sympy.S.Zero
+    tile_tokens: sympy.Expr = sympy.S.Zero
     refused: Mapping[str, str] = field(factory=dict)
     remarks: str = ""
 

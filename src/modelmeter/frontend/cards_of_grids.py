@@ -153,7 +153,7 @@ MINICPM_OCR: Final = Card(
     model_type="minicpm_ocr",
     class_name="MiniCPMOcrForConditionalGeneration",
     tower=Tower(
-        sizes=make_grid_sizes(),
+        sizes=make_grid_sizes(least=2),  # the merger does not copy rows of one cell
         look=look_at_features,
         make_inputs=pack_rows(16, merge=2),
         terms=GRID_TERMS,

@@ -24,7 +24,6 @@ from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.serving import list_beside, make_serving
 from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.vision import run_vision
-from modelmeter.graph.dtypes import default_dtype
 from modelmeter.model.registry import register_model
 from modelmeter.support.errors import CountError
 from modelmeter.verify.symbolic_trace import Forward
@@ -165,8 +164,7 @@ def _check_points(
 
     def make(module: nn.Module, stage: str, sizes: Mapping[str, int]) -> Forward:
         if tower is not None and stage == VISION:
-            with default_dtype(dtype):
-                return Forward(model=module, run=run_vision(module, tower, sizes))
+            return Forward(model=module, run=run_vision(module, tower, sizes))
         return stages[stage].prepare(module, {**sizes, "cached": sizes["seq_len"] + sizes["decode_steps"] - 1})
 
     peaks: Mapping[str, Peak] = compiled.peaks

@@ -24,6 +24,10 @@ class RealIntegers(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         """Run ``func`` where its tensors are."""
         kwargs = dict(kwargs or {})
         name: str = func._overloadpacket.__name__
+        if name == "to":  # one of its forms takes the device by its place
+            names = [argument.name for argument in func._schema.arguments]
+            place = names.index("device") if "device" in names else len(args)
+            args, kwargs = args[:place], {**dict(zip(names[place:], args[place:], strict=False)), **kwargs}
         devices = {leaf.device.type for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
         wanted = kwargs.get("device")
         is_to_meta = wanted is not None and torch.device(wanted).type == "meta"

@@ -37,7 +37,8 @@ Place = tuple[Key, Lines]
 
 def run_vision(model: nn.Module, tower: Tower, sizes: Mapping[str, int]) -> Callable[[], object]:
     """Return the forward of the vision stage, with integers that are real."""
-    inputs = tower.make_inputs(sizes)
+    with default_dtype(next(model.parameters()).dtype):
+        inputs = tower.make_inputs(sizes)
     inner: Any = model.get_submodule("model")
 
     def run() -> object:
@@ -96,11 +97,10 @@ def trace_vision(
     counts: list[VisionCount] = []
     uncast: list[VisionCount] = []
     for dtype, counted in ((DTYPE, counts), (torch.float32, uncast)):
-        with default_dtype(dtype):
-            model = build(dtype)
-            for point in points:
-                begin(f"count vision in {str(dtype).removeprefix('torch.')} at {describe_sizes(point)}")
-                counted.append(count_vision(model, tower, point))
+        model = build(dtype)
+        for point in points:
+            begin(f"count vision in {str(dtype).removeprefix('torch.')} at {describe_sizes(point)}")
+            counted.append(count_vision(model, tower, point))
     keys = dict.fromkeys(key for count in counts for key in count.sums)
 
     def fit(tables: Sequence[Mapping[Any, Mapping[str, int]]], place: Any, key: Key, part: str) -> Size:

@@ -17,7 +17,7 @@ from modelmeter.core.evaluate import evaluate
 from modelmeter.core.metrics import METRICS
 from modelmeter.core.symbols import names_of
 from modelmeter.evaluators.breakdown import BreakdownSpec, list_modules
-from modelmeter.evaluators.package import build_evaluators
+from modelmeter.evaluators.package import EvaluatorPackage, build_evaluators
 from modelmeter.evaluators.signature import Derivation as ArgumentDerivation
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
 from modelmeter.graph.module_graph import ModuleGraph
@@ -127,12 +127,7 @@ def emit_files(
     emitted: dict[str, str] = {}
     if wanted != {PAGES}:
         # formulas -> small integer programs -> evaluators without a language -> the files of each language
-        breakdown = BreakdownSpec(
-            modules=list_modules(compiled.model, compiled.architecture.dimension_values()),
-            operators=list_operators(compiled.model, definition.stage_of, definition.loop),
-            states=list_states(compiled.model, definition.stage_of, definition.loop),
-        )
-        evaluators = build_evaluators(_describe_package(compiled), breakdown)
+        evaluators = make_evaluators(compiled)
         for backend in list_backends(definition.package):
             if backend.name in wanted:
                 emitted |= backend.files(evaluators)
@@ -148,6 +143,26 @@ def emit_files(
         pages = compiled.pages(evidence=checks, has_accuracy=has_accuracy)
         emitted |= {f"{PAGES}/{path}": text for path, text in pages.items()}
     return emitted
+
+
+@without_collection()
+def make_evaluators(compiled: CompiledModel, *, has_breakdown: bool = True) -> EvaluatorPackage:
+    """Return the evaluators of a model, without a language; those of each operator only if it ``has_breakdown``.
+
+    Raises
+    ------
+    FormulaError
+        If a formula cannot be computed exactly.
+    """
+    definition = compiled.definition
+    breakdown = BreakdownSpec(modules=(), operators=(), states=())
+    if has_breakdown:
+        breakdown = BreakdownSpec(
+            modules=list_modules(compiled.model, compiled.architecture.dimension_values()),
+            operators=list_operators(compiled.model, definition.stage_of, definition.loop),
+            states=list_states(compiled.model, definition.stage_of, definition.loop),
+        )
+    return build_evaluators(_describe_package(compiled), breakdown)
 
 
 def find_evidence(compiled: CompiledModel, evidence: Evidence | None) -> dict[str, tuple[str, ...]]:

@@ -18,9 +18,11 @@ from attrs import evolve
 
 import deepseek_ocr_costs as costs
 from llm_perf_opt.commands.publish import build_files
+from modelmeter.backends.javascript.render import render_package
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.compiler import emit_files
+from modelmeter.compiler import make_evaluators
 from modelmeter.publishing.counting_rules import list_conventions
+from modelmeter.publishing.data.formula_data import describe_programs
 from modelmeter.publishing.data.id_registry import IdRegistry, PublishedId
 from modelmeter.publishing.derivation.derivation import DerivationMaker
 from modelmeter.publishing.page_input import PageInput
@@ -52,6 +54,7 @@ def make_input(model: CompiledModel) -> SiteInput:
     return SiteInput(
         model=model.definition, title=model.name, version="0", pages=build_pages_of(source),
         derivations=DerivationMaker(source=source),
+        programs=describe_programs(make_evaluators(model, has_breakdown=False), model.published_formulas()),
         ids={(each.id.subject, each.id.metric): each.id for each in model.published_formulas()},
         conventions=tuple(list_conventions(model.definition, routes_experts=True)), evaluate=lambda *_: -1,
     )  # fmt: skip
@@ -95,27 +98,13 @@ def test_an_entry_has_all_that_an_engineer_asks_for(site: dict[str, bytes]) -> N
     )
 
 
-@pytest.mark.parametrize("path", ["stages/vision.html", "stages/request.html", "layers/deepseek_v2_moe.html"])
-def test_the_copies_in_python_run(site: dict[str, bytes], path: str) -> None:
-    programs = [unescape(text) for text in re.findall(r'as Python">(.*?)</pre>', page(site, path), re.DOTALL)]
-    assert len(programs) >= 7
-    subprocess.run([sys.executable, "-c", "\n".join(programs)], check=True, timeout=60, cwd=ROOT)
-
-
-def test_the_copies_in_sql_run(site: dict[str, bytes], published: CompiledModel) -> None:
-    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
-    macros = emit_files(published, targets=("duckdb",))["duckdb/deepseek_ocr_costs.sql"]
-    copies = [
-        unescape(text)
-        for stage in ("decode", "training_step")
-        for text in re.findall(r'as SQL">(.*?)</pre>', page(site, f"stages/{stage}.html"), re.DOTALL)
-    ]
-    assert len(copies) > 10
-    with duckdb.connect() as database:
-        database.execute(macros)
-        for copied in copies:
-            expected = int(copied.rpartition("-- ")[2])
-            assert database.execute(copied).fetchall() == [(expected,)], copied
+def test_the_evaluators_of_the_site_are_those_of_the_package(published: CompiledModel) -> None:
+    """They are made without those of the breakdown, which changes no other one."""
+    folder = ROOT / "codegen/javascript/deepseek_ocr_costs"
+    rendered = render_package(make_evaluators(published, has_breakdown=False))
+    assert {*rendered} == {path.name for path in folder.glob("*.mjs")}
+    for name, text in rendered.items():
+        assert text == (folder / name).read_text(encoding="utf-8"), name
 
 
 def test_a_former_id_keeps_its_address(published: CompiledModel) -> None:

@@ -19,9 +19,11 @@ from modelmeter.model import page_views
 from modelmeter.model import serving as serving_module
 from modelmeter.model.registry import DEFAULT, find_beside
 from modelmeter.support.errors import OutputError
+from modelmeter.support.garbage import without_collection
 
 if TYPE_CHECKING:  # it needs sympy
     from modelmeter.compiled_model import CompiledModel
+    from modelmeter.evaluators.package import EvaluatorPackage
     from modelmeter.publishing.site.calculator import Calculator, CalculatorCard, CalculatorViews
 
 FOLDER: Final = Path("build/site")
@@ -85,6 +87,7 @@ def publish(
     print_lines(f"{out}: {len(files)} files, {size / 1e6:.1f} MB, {'current' if check else 'written'}")
 
 
+@without_collection()
 def build_files(
     compiled: CompiledModel, *, studies: Path | None = None, evidence: Path | None = None, model: str = DEFAULT
 ) -> dict[str, bytes]:
@@ -100,8 +103,9 @@ def build_files(
     from importlib.metadata import version
 
     from modelmeter.analysis.evidence import Evidence
-    from modelmeter.compiler import find_evidence
+    from modelmeter.compiler import find_evidence, make_evaluators
     from modelmeter.publishing.counting_rules import list_conventions
+    from modelmeter.publishing.data.formula_data import describe_programs
     from modelmeter.publishing.data.id_registry import IdRegistry
     from modelmeter.publishing.derivation.derivation import DerivationMaker
     from modelmeter.publishing.page_input import PageInput
@@ -115,32 +119,34 @@ def build_files(
         definition=definition, model=compiled.model, totals=compiled.totals, peaks=compiled.peaks,
         catalogue=compiled.catalogue, defaults=compiled.defaults,
     )  # fmt: skip
+    evaluators, formulas = make_evaluators(compiled, has_breakdown=False), compiled.published_formulas()
     return build_site(
         SiteInput(
             model=definition, title=compiled.name, version=version("modelmeter"),
             pages=build_pages_of(source, checks), derivations=DerivationMaker(source=source),
-            ids={(each.id.subject, each.id.metric): each.id for each in compiled.published_formulas()},
+            programs=describe_programs(evaluators, formulas),
+            ids={(each.id.subject, each.id.metric): each.id for each in formulas},
             conventions=tuple(list_conventions(definition, routes_experts=compiled.model.routes_experts)),
             evaluate=_make_evaluator(compiled, model), studies={} if studies is None else _read_studies(studies),
-            calculator=_make_calculator(compiled, model), registry=IdRegistry.read(IDS),
+            calculator=_make_calculator(compiled, evaluators, model), registry=IdRegistry.read(IDS),
             render_markdown=None if studies is None else _open_markdown(),
         )
     )  # fmt: skip
 
 
-def _make_calculator(compiled: CompiledModel, model: str) -> Calculator:
+def _make_calculator(compiled: CompiledModel, evaluators: EvaluatorPackage, model: str) -> Calculator:
     """Return what the page of the calculator has: the evaluators in JavaScript, the published modes, shipped cards."""
-    from modelmeter.compiler import emit_files
+    from modelmeter.backends.javascript.render import render_package
     from modelmeter.publishing.site.calculator import MODULES, Calculator
 
     definition, costs = compiled.definition, load_costs(model)
-    emitted = emit_files(compiled, targets=("javascript",))
+    emitted = render_package(evaluators)
     follow = {each.name for each in definition.derivations}
     taken = list_defaults(REQUEST, model)
     sizes = [name for name in taken if name in compiled.defaults]
     serving = find_beside(model, serving_module.MODULE, "SERVING")
     return Calculator(
-        modules={name: emitted[f"javascript/{definition.package}/{name}.mjs"] for name in MODULES},
+        modules={name: emitted[f"{name}.mjs"] for name in MODULES},
         arguments={name: None if name in follow else compiled.defaults[name] for name in sizes},
         optional=tuple(name for name in sizes if taken[name] is None),
         fractions=tuple(name for name in sizes if costs.DIMENSIONS[name].may_be_fraction),

@@ -84,9 +84,18 @@ class PageInput:
 
     def fill(self, formula: Size) -> sympy.Expr:
         """Return ``formula`` with the architecture's sizes filled in."""
-        numbers = {self.dimensions.symbol(name): sympy.Integer(value) for name, value in self.architecture.items()}
-        filled: sympy.Expr = sympy.sympify(formula).xreplace(numbers)
-        return filled
+        expression = sympy.sympify(formula)
+        if expression not in self._filled:
+            self._filled[expression] = expression.xreplace(self._numbers)
+        return self._filled[expression]
+
+    @cached_property
+    def _numbers(self) -> dict[sympy.Symbol, sympy.Integer]:
+        return {self.dimensions.symbol(name): sympy.Integer(value) for name, value in self.architecture.items()}
+
+    @cached_property
+    def _filled(self) -> dict[sympy.Expr, sympy.Expr]:
+        return {}
 
     def formula(self, path: str, stage: str, metric: Shown) -> Size:
         """Return what a module and everything below it cost in a stage in which it takes part."""

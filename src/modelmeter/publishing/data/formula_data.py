@@ -25,7 +25,7 @@ from modelmeter.core.functions import (
     Triangular,
 )
 from modelmeter.core.metrics import FUSED_IO, METRIC_RECORDS, PEAK
-from modelmeter.core.symbols import names_of
+from modelmeter.core.symbols import Dimensions, names_of
 from modelmeter.evaluators.evaluator import Evaluator
 from modelmeter.evaluators.package import EvaluatorPackage
 from modelmeter.evaluators.programs import make_parameters
@@ -112,6 +112,27 @@ def render_data(
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
+def describe_programs(package: EvaluatorPackage, formulas: Iterable[PublishedFormula]) -> dict[str, dict[str, Any]]:
+    """Return, by id, what else the document says of a formula than its id, its digest and its infix text.
+
+    Sizes that follow from others in all cases are ``derived``, by the programs that the document has for the subject.
+
+    Raises
+    ------
+    FormulaError
+        If a formula has no evaluator.
+    """
+    subjects = {subject.name: subject for subject in _list_subjects(package)}
+    found = {}
+    for entry in formulas:
+        subject = subjects[entry.id.subject]
+        described = _describe_program(entry, subject, package.spec.dimensions)
+        derived = subject.derive()
+        used = {name: derived[name] for name in described["symbols"] if name in derived}
+        found[str(entry.id)] = {**described, **({"derived": used} if used else {})}
+    return found
+
+
 def _list_functions(document: Any) -> Iterator[str]:
     """Yield the functions that the nodes and factors of a part of the document call: lists that begin with one."""
     if isinstance(document, Mapping):
@@ -138,6 +159,16 @@ class _Subject:
             if metric in evaluator.result.outputs:
                 return evaluator, evaluator.output(evaluator.result.outputs[metric])
         raise FormulaError("a published formula has no evaluator", place=f"{self.name}, {metric}")
+
+    def derive(self) -> dict[str, Any]:
+        """Return the programs of the sizes that follow from others in all cases.
+
+        Of a peak they have the architecture in them; so of others where these have them.
+        """
+        intermediates = {
+            name: evaluator for evaluator in reversed(self.evaluators) for name in evaluator.signature.intermediates
+        }
+        return {name: _write_program(select(evaluator.program, name)) for name, evaluator in intermediates.items()}
 
 
 def _list_subjects(package: EvaluatorPackage) -> Iterator[_Subject]:
@@ -167,10 +198,6 @@ def _describe_subject(
     rules = dict.fromkeys(
         rule for signature in signatures for rule in signature.rules if rule.names <= _names(signature)
     )
-    # Of a peak they have the architecture in them; so of others where these have them.
-    intermediates = {
-        name: evaluator for evaluator in reversed(subject.evaluators) for name in evaluator.signature.intermediates
-    }
     is_layer = subject.kind == "layer"
     return {
         "kind": subject.kind,
@@ -180,7 +207,7 @@ def _describe_subject(
             name: _describe_size(parameters[name], spec.dimensions.latex[name])
             for name in spec.dimensions.sort(parameters)
         },
-        "derived": {name: _write_program(select(evaluator.program, name)) for name, evaluator in intermediates.items()},
+        "derived": subject.derive(),
         "domain": {
             "rules": [[str(rule.a), rule.relation, rule.b] for rule in rules],
             "not_negative": [
@@ -215,17 +242,23 @@ def _describe_size(parameter: Parameter, latex: str) -> dict[str, Any]:
 
 
 def _describe_formula(entry: PublishedFormula, definition: Model, subject: _Subject) -> dict[str, Any]:
+    described = _describe_program(entry, subject, definition.dimensions)
+    polynomial, program, symbols = (described.pop(name) for name in ("polynomial", "program", "symbols"))
+    return {
+        "id": str(entry.id), "digest": entry.id.digest, **described, "symbols": symbols,
+        "infix": _write_infix(entry, definition), "program": program, "polynomial": polynomial,
+    }  # fmt: skip
+
+
+def _describe_program(entry: PublishedFormula, subject: _Subject, dimensions: Dimensions) -> dict[str, Any]:
     evaluator, output = subject.find(entry.id.metric)
     program = select(evaluator.program, output.name)
     names = (names_of(entry.formula) | {*program.inputs}) - evaluator.cancelled.keys()
     return {
-        "id": str(entry.id),
-        "digest": entry.id.digest,
         "subject": entry.id.subject,
         "metric": entry.id.metric,
         "unit": METRIC_RECORDS[entry.id.metric].unit,
-        "symbols": definition.dimensions.sort(names),
-        "infix": _write_infix(entry, definition),
+        "symbols": dimensions.sort(names),
         "program": _write_program(program, evaluator.cancelled),
         "polynomial": entry.polynomial,
     }

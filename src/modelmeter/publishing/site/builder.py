@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from attrs import field, frozen
 from jinja2 import Environment
@@ -50,6 +50,8 @@ class SiteInput:
         What the generated evaluators say, to be held against every number of an entry.
     derivations
         What makes the derivations of all formulas, and proves them.
+    programs
+        What ``formulas.json`` says of each formula, by its id.
     studies
         Files of studies by path, pages as Markdown; empty where there are none.
     render_markdown
@@ -68,6 +70,7 @@ class SiteInput:
     conventions: tuple[Convention, ...]
     evaluate: EvaluateEntry
     derivations: DerivationMaker
+    programs: Mapping[str, Mapping[str, Any]]
     studies: Mapping[str, bytes] = field(factory=dict)
     render_markdown: Callable[[str], str] | None = None
     calculator: Calculator | None = None
@@ -85,7 +88,7 @@ def build_site(source: SiteInput) -> dict[str, bytes]:
     """
     maker = EntryMaker(
         model=source.model, title=source.title, version=source.version, ids=source.ids, evaluate=source.evaluate,
-        derivations=source.derivations,
+        derivations=source.derivations, programs=source.programs,
     )  # fmt: skip
     stages = {page.name: maker.of_stage(page) for page in source.pages.stages}
     layers = {page.name: maker.of_layer(page) for page in source.pages.layers}

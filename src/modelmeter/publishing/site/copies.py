@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from modelmeter.core.metrics import FUSED_IO, PEAK
 from modelmeter.publishing.identity import FormulaId
@@ -35,16 +35,28 @@ def write_javascript(call: str, metric: str, sizes: Iterable[SizeRow], value: in
     return f'import * as costs from "./{package}/index.mjs";\n\nconsole.assert({result} === {value}n);'
 
 
-def write_json(found: FormulaId, sizes: Iterable[SizeRow], infix: str, value: int) -> str:
-    """Return the formula as JSON; integers are texts, so that no reader makes them floats."""
+def write_json(found: FormulaId, described: Mapping[str, Any], sizes: Mapping[str, int], infix: str, value: int) -> str:
+    """Return the formula as JSON, a line for each field; integers are texts, so that no reader makes them floats.
+
+    Parameters
+    ----------
+    described
+        What ``formulas.json`` says of it beside its id, digest and text.
+    sizes
+        Of its symbols, those of which ``value`` is the value.
+    infix
+        Its text, as the page shows it.
+    """
     record = {
         "id": str(found),
         "digest": found.digest,
-        "symbols": {row.name: None if row.value is None else str(row.value) for row in sizes},
+        **described,
+        "symbols": {name: str(sizes[name]) if name in sizes else None for name in described["symbols"]},
         "infix": infix,
         "value": str(value),
     }
-    return json.dumps(record, indent=1, ensure_ascii=False)
+    fields = (f"{json.dumps(key)}: {json.dumps(each, separators=(',', ':'))}" for key, each in record.items())
+    return "{\n" + ",\n".join(fields) + "\n}"
 
 
 def write_sql(call: str, metric: str, sizes: Iterable[SizeRow], value: int) -> str:

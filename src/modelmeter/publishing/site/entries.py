@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from attrs import frozen
+import sympy
+from attrs import field, frozen
+from sympy.printing.str import StrPrinter
 
 from modelmeter.backends.latex.printer import print_block
 from modelmeter.backends.presentation.tree import Display, Named, Sign, Tree, walk
@@ -85,6 +88,8 @@ class EntryMaker:
         What the generated evaluators say.
     derivations
         What makes the derivations, and proves them.
+    programs
+        What ``formulas.json`` says of each formula, by its id.
     """
 
     model: Model
@@ -93,6 +98,8 @@ class EntryMaker:
     ids: Mapping[tuple[str, str], FormulaId]
     evaluate: EvaluateEntry
     derivations: DerivationMaker
+    programs: Mapping[str, Mapping[str, Any]]
+    _printer: InfixPrinter = field(init=False, factory=lambda: InfixPrinter())
 
     def of_stage(self, page: StagePage) -> list[Entry]:
         """Return the entries of the page of a stage, in the order of the page."""
@@ -122,7 +129,7 @@ class EntryMaker:
         names |= {name for row in named for name in _names_in(row.definition)}
         return self._finish(
             subject, block.metric, block.blocks, named, [row for row in section.sizes if row.name in names],
-            block.value, derivation, None, write_infix(block.formula), call,
+            block.value, derivation, None, write_infix(block.formula, self._printer), call,
         )  # fmt: skip
 
     def _make_peak(self, page: StagePage) -> Entry:
@@ -133,7 +140,7 @@ class EntryMaker:
         return self._finish(
             page.name, PEAK, peak.blocks, list_named(list_trees(peak.blocks), page.section.parts),
             [row for row in page.section.sizes if row.name in names], peak.value,
-            None, peak.place, write_peak_infix(peak.formula), f"{self.model.package}.{page.name}",
+            None, peak.place, write_peak_infix(peak.formula, self._printer), f"{self.model.package}.{page.name}",
         )  # fmt: skip
 
     def _finish(
@@ -169,23 +176,48 @@ class EntryMaker:
                 "Python": write_python(call, metric, sizes, value),
                 "JavaScript": write_javascript(call, metric, sizes, value),
                 **({"SQL": write_sql(call, metric, sizes, value)} if is_stage else {}),
-                "JSON": write_json(found, sizes, infix, value),
+                "JSON": write_json(found, self.programs[str(found)], self._find_sizes(subject), infix, value),
                 "BibTeX": write_bibtex(found, title=self.title, version=self.version),
             },
         )  # fmt: skip
 
+    def _find_sizes(self, subject: str) -> dict[str, int]:
+        """Return the default sizes of a stage or a layer, whose own sizes are those of one of its calls."""
+        source = self.derivations.source
+        of_layer = next((entry.sizes for entry in source.catalogue if entry.name == subject), {})
+        return {**source.defaults, **of_layer}
 
-def write_infix(formula: Formula) -> str:
+
+class InfixPrinter(StrPrinter):  # type: ignore[misc]  # sympy ships no types for it
+    """Prints formulas as ``str`` does; what occurs in many of them is printed once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._printed: dict[sympy.Basic, str] = {}
+
+    def _print(self, expr: Any, **options: Any) -> str:
+        if not isinstance(expr, sympy.Basic):
+            return str(super()._print(expr, **options))
+        if expr not in self._printed:
+            self._printed[expr] = str(super()._print(expr, **options))
+        return self._printed[expr]
+
+
+def write_infix(formula: Formula, printer: InfixPrinter) -> str:
     """Return a formula in the syntax of Python, with the integer functions by their names."""
-    parts = [f"({part.shown})/8" if is_bytes(formula.metric) else f"({part.shown})" for part in formula.parts]
+    texts = (printer.doprint(part.shown) for part in formula.parts)
+    parts = [f"({text})/8" if is_bytes(formula.metric) else f"({text})" for text in texts]
     return " + ".join(parts) if formula.combination == "sum" else f"Max({', '.join(parts)})"
 
 
-def write_peak_infix(peak: PeakFormula) -> str:
+def write_peak_infix(peak: PeakFormula, printer: InfixPrinter) -> str:
     """Return a peak in the same syntax, where no part of it is a function of views; else nothing."""
     if any(case.held is not None for case in peak.cases):
         return ""
-    cases = (f"{case.condition}*Max({', '.join(str(row) for _, row in case.rows)})/8" for case in peak.cases)
+    cases = (
+        f"{printer.doprint(case.condition)}*Max({', '.join(printer.doprint(row) for _, row in case.rows)})/8"
+        for case in peak.cases
+    )
     return " + ".join(cases)
 
 

@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help site screenshots book demo test fuzz check-studies check-javascript check-sql check-pages bench check format codegen accuracy bytes calibrations measured clean
+.PHONY: help site screenshots book demo test fuzz check-studies check-javascript check-sql check-pages bench check format codegen accuracy bytes calibrations measured compared check-compared clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,12 @@ calibrations: $(STAMP)  ## Fit the shipped calibrations on the public measuremen
 
 measured: $(STAMP)  ## Regenerate the page of predicted and measured times
 	$(BIN)/python -m llm_perf_opt.runners.write_measured_page --out codegen/formulas/measured.md
+
+compared: $(STAMP)  ## Regenerate the page that compares the document models; their cards take minutes to compile
+	$(BIN)/python -m llm_perf_opt.runners.write_compared_page --out codegen/formulas
+
+check-compared: $(STAMP)  ## Check that this page is current
+	$(BIN)/python -m llm_perf_opt.runners.write_compared_page --out codegen/formulas --check
 
 site: $(STAMP)  ## Build the site of formulas and studies in build/site; the studies take minutes
 	$(BIN)/modelmeter study --out build/studies

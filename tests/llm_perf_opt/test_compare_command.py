@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 import deepseek_ocr_costs
 from llm_perf_opt.cli import app
 from llm_perf_opt.evaluators import load_costs
+from llm_perf_opt.runners import write_compared_page
 from modelmeter.model.registry import forget_model
 from modelmeter.support.checked_imports import CheckedFinder
 from modelmeter.support.errors import ModelMeterError
@@ -96,7 +98,18 @@ def test_the_smaller_view_is_always_cheaper() -> None:
     """More image tokens cost more of everything, whatever is written: stated from the side that is cheaper."""
     printed = run(BASE, SMALL, "--page", "601x803", "--output-tokens", "7")
     for verb in ("takes fewer FLOPs of matrix products", "moves fewer bytes", "caches fewer bytes"):
-        assert f"601x803: {SMALL} always {verb} than {BASE}." in printed
+        assert printed.count(f"601x803: {SMALL} always {verb} than {BASE}.") == 1
+    assert f"{BASE} never" not in printed, "one side of each pair says all"
+
+
+def test_frontiers_of_many_models_are_tables() -> None:
+    """Of more image tokens, a mode costs more of everything: by rows, what a larger one does less of is nothing."""
+    modes = [f"deepseek-ocr@{mode}" for mode in ("tiny", "small", "base", "large")]
+    printed = run(*modes, "--page", "601x803", "--output-tokens", "7")
+    (table,) = re.findall(r"a row moves fewer bytes than a column(.*?)\n\n", printed, re.DOTALL)
+    rows = [line.split() for line in table.splitlines() if line.startswith("deepseek")]
+    assert [row[1:] for row in rows] == [["always"] * 3, ["never", "always", "always"], ["never", "never", "always"],
+                                         ["never"] * 3]  # fmt: skip
 
 
 def test_estimates_say_that_they_are_and_what_they_are_made_of() -> None:
@@ -172,3 +185,23 @@ def test_what_cannot_be_compared_is_refused_in_one_line(arguments: tuple[str, ..
     found = refuse(*arguments)
     assert message in found
     assert "\n" not in found
+
+
+def test_the_shipped_page_is_written_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ("--out", str(tmp_path), "deepseek-ocr@tiny", "deepseek-ocr@small")
+    assert write_compared_page.main(out) == 0
+    assert write_compared_page.main(("--check", *out)) == 0
+    page = tmp_path / "compared.md"
+    assert page.read_text(encoding="utf-8").startswith("<!-- Written by `python -m llm_perf_opt.runners.")
+    page.write_text(page.read_text(encoding="utf-8").replace("never", "always", 1), encoding="utf-8")
+    assert write_compared_page.main(("--check", *out)) == 1
+    assert "is stale; run python -m llm_perf_opt.runners.write_compared_page" in capsys.readouterr().err
+
+
+def test_a_model_that_no_page_fits_is_left_out_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_compared_page, "OUTPUT_TOKENS", 3)
+    files = write_compared_page.render(("deepseek-ocr@tiny", "deepseek-ocr@small", "deepseek-ocr@huge"))
+    assert "deepseek-ocr@huge is left out: there is no mode of this name" in files["compared.md"]
+    assert {row["model"] for row in json.loads(files["compared.json"])["pages"]} == {
+        "deepseek-ocr@tiny", "deepseek-ocr@small"
+    }  # fmt: skip

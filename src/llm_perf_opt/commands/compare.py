@@ -35,6 +35,9 @@ Samples:
 A4 = ("1240x1754", "1654x2339", "2480x3508")
 """A4 at 150, 200 and 300 pixels an inch."""
 
+_MOST_IN_SENTENCES: Final = 3
+"""Models whose frontiers are sentences; of more they are tables."""
+
 ModelsArgument = Annotated[
     list[str],
     typer.Argument(
@@ -165,4 +168,8 @@ def _print(found: Comparison) -> None:
     console.print(comparison_page.work_table(found).to_rich("of a page, exact"), "", sep="\n")
     console.print(comparison_page.time_table(found).to_rich(), "", sep="\n")
     print_lines(f"{comparison_page.describe_times(found)}\n")
-    print_lines("\n".join(comparison_page.list_frontiers(found)))
+    if len(found.request.models) <= _MOST_IN_SENTENCES:
+        print_lines("\n".join(comparison_page.list_frontiers(found)))
+        return
+    for title, table in comparison_page.list_frontier_tables(found):
+        console.print(table.to_rich(title), "", sep="\n")

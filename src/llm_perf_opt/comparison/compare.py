@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -12,7 +12,7 @@ from llm_perf_opt.planning.mix import PageMix
 from llm_perf_opt.planning.page_classes import PageClass
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.request import PlanRequest, plan_request
-from modelmeter.support.errors import WorkloadError
+from modelmeter.support.errors import ModelMeterError, WorkloadError
 
 FEWEST, MOST = 2, 16
 """Models that are compared at once."""
@@ -41,6 +41,10 @@ class ComparisonRequest:
     pages: tuple[tuple[int, int], ...]
     output_tokens: int
     plan: PlanRequest
+
+    def without(self, labels: Collection[str]) -> ComparisonRequest:
+        """Return the same less some models."""
+        return evolve(self, models=tuple(label for label in self.models if label not in labels))
 
 
 @frozen(kw_only=True, eq=False)
@@ -129,6 +133,18 @@ def compare_models(request: ComparisonRequest, begin: Callable[[str], object] = 
         frontiers += find_frontiers(page, [(row.label, row.mix.model.model, list_page_sizes(row.mix)) for row in here])
         rows += here
     return Comparison(request=request, rows=tuple(rows), frontiers=tuple(frontiers))
+
+
+def find_refusals(request: ComparisonRequest) -> dict[str, str]:
+    """Return why models cannot be compared, by label: for one that can there is nothing."""
+    refused = {}
+    for label in request.models:
+        try:
+            for page in request.pages:
+                _look(request, label, page)
+        except ModelMeterError as error:
+            refused[label] = str(error)
+    return refused
 
 
 def _check(request: ComparisonRequest) -> None:

@@ -73,6 +73,16 @@ class Frontier:
         where = " or ".join(_describe(first, last, self.first, self.last) for first, last in self.intervals)
         return f"{self.cheaper} {words} than {self.other} if and only if {where}{within}."
 
+    @property
+    def condition(self) -> str:
+        """When the first costs less, in few words: ``always``, ``never``, or the text tokens."""
+        if not self.intervals:
+            return "never"
+        if self.intervals == ((self.first, self.last),):
+            return "always"
+        listed = (_describe(first, last, self.first, self.last) for first, last in self.intervals)
+        return " or ".join(each.replace("text tokens", "").strip() for each in listed)
+
 
 def _describe(first: int, last: int | None, least: int, most: int | None) -> str:
     if last == most:
@@ -83,7 +93,7 @@ def _describe(first: int, last: int | None, least: int, most: int | None) -> str
 
 
 def find_frontiers(page: tuple[int, int], models: Sequence[tuple[str, str, Sizes]]) -> Iterator[Frontier]:
-    """Yield the frontiers between any two models on a page.
+    """Yield the frontiers between any two models on a page, from both sides: they may cost the same somewhere.
 
     Parameters
     ----------
@@ -105,9 +115,8 @@ def find_frontiers(page: tuple[int, int], models: Sequence[tuple[str, str, Sizes
             left, left_range = _ask(compiled[name], metric, sizes, one)
             right, right_range = _ask(compiled[other_name], metric, other_sizes, other)
             both = _intersect(left_range, right_range, f"{one}, {other}")
-            found = _compare(page, metric, left, right, both)
-            # Where the first never costs less, the other direction says more.
-            yield found if found.intervals else _compare(page, metric, right, left, both)
+            yield _compare(page, metric, left, right, both)
+            yield _compare(page, metric, right, left, both)
 
 
 def _ask(model: CompiledModel, metric: str, sizes: Sizes, label: str) -> tuple[Quantity, Range]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from llm_perf_opt.comparison.compare import Comparison, ModelOnPage
 from llm_perf_opt.comparison.document import to_document
+from llm_perf_opt.comparison.frontier import METRICS
 from llm_perf_opt.planning.time import describe_choice
 from llm_perf_opt.visualize.plan_tables import NOTHING, format_number
 from llm_perf_opt.visualize.table import Table
@@ -81,9 +82,28 @@ def describe_times(found: Comparison) -> str:
 
 
 def list_frontiers(found: Comparison) -> Iterator[str]:
-    """Yield the frontiers as sentences, page by page."""
+    """Yield the frontiers as sentences, page by page: each pair from the side that says more."""
+    said: set[tuple[object, ...]] = set()
     for each in found.frontiers:
-        yield f"{each.page[0]}x{each.page[1]}: {each.sentence}"
+        pair = (each.page, each.metric, frozenset((each.cheaper, each.other)))
+        if each.intervals and pair not in said:
+            said.add(pair)
+            yield f"{each.page[0]}x{each.page[1]}: {each.sentence}"
+
+
+def list_frontier_tables(found: Comparison) -> Iterator[tuple[str, Table]]:
+    """Yield, page by page and metric by metric, a title and a table: when a row's model costs less than a column's."""
+    labels = [row.label for row in found.rows if row.page == found.request.pages[0]]
+    for page in found.request.pages:
+        for metric, words in METRICS.items():
+            conditions = {
+                (each.cheaper, each.other): each.condition
+                for each in found.frontiers
+                if (each.page, each.metric) == (page, metric)
+            }
+            rows = tuple((one, *(conditions.get((one, other), "") for other in labels)) for one in labels)
+            title = f"{page[0]}x{page[1]}: a row {words} than a column, by text tokens"
+            yield title, Table(headers=("", *labels), rows=rows, text_columns=1)
 
 
 def render_page(found: Comparison) -> str:
@@ -102,9 +122,13 @@ def _render_page(found: Comparison) -> Iterator[str]:
     )
     yield from ("", "## Work of a page", "", work_table(found).to_markdown())
     yield from ("", "## Time and dollars", "", describe_times(found), "", time_table(found).to_markdown())
-    yield from ("", "## Frontiers", "", "Over the text tokens of a page, with everything else as above; each is proved")
-    yield from ("by a certificate in `comparison.json`, which was replayed.", "")
-    yield from (f"- {each}" for each in list_frontiers(found))
+    yield from ("", "## Frontiers", "")
+    yield (
+        "The numbers of text tokens for which one model costs less than another, with everything else as above. Each "
+        "is proved by a certificate, which was replayed; `comparison.json` has them."
+    )
+    for title, table in list_frontier_tables(found):
+        yield from ("", f"**{title}.**", "", table.to_markdown())
 
 
 def render_files(found: Comparison) -> dict[str, str | bytes]:

@@ -21,7 +21,7 @@
 - ``freeze``: a stage with some sizes put in once, as a short function of the others.
 - ``breakdown``: the work of every operator of every module.
 - ``image_tokens``: the tokens of the image of one page: of its global view and of its tiles.
-- ``DIMENSIONS``, ``PROVENANCE``: the sizes, and where the formulas come from.
+- ``DIMENSIONS``, ``RULES``, ``PROVENANCE``: the sizes, what holds between them, and where the formulas come from.
 - ``CONVENTIONS``: what is counted, and how.
 """
 
@@ -32,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import arrays as arrays, breakdown as breakdown, general as general, layers as layers
     from ._facts import DIMENSIONS as DIMENSIONS, PROVENANCE as PROVENANCE, Dimension as Dimension
+    from ._limits import RULES as RULES
     from ._freeze import freeze as freeze
     from ._all_stages import Stages as Stages, stages as stages
     from ._metrics import *
@@ -106,6 +107,9 @@ CONVENTIONS: tuple[str, ...] = (
 _HELD = {
     "_facts": (
         "DIMENSIONS", "PROVENANCE", "Dimension",
+    ),
+    "_limits": (
+        "RULES",
     ),
     "arrays": (
         "arrays",

@@ -23,7 +23,7 @@ from llm_perf_opt.evaluators import (
     take_arguments,
 )
 from llm_perf_opt.sweep.axes import Axis
-from llm_perf_opt.sweep.calls import VISION_BATCH_SIZE, check_calls
+from llm_perf_opt.sweep.divisors import DIVIDES, DIVIDES_EVENLY, check_divisors
 from modelmeter.core.metrics import METRICS
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
@@ -121,7 +121,10 @@ class Sweep:
         _check_names(f"argument of {self.stage}", [*self.fixed, *(axis.name for axis in self.axes)], parameters)
         if self.num_points >= 2**63:
             raise WorkloadError("the grid has more points than anyone can count", found=self.num_points)
-        check_calls(*(self._ranges_of(name, parameters) for name in ("batch_size", VISION_BATCH_SIZE)))
+        for size, relation, other in load_costs(self.model).RULES:
+            if relation in (DIVIDES, DIVIDES_EVENLY) and isinstance(size, str):
+                divisors, multiples = (self._ranges_of(name, parameters) for name in (size, other))
+                check_divisors(size, divisors, other, multiples, 1 if relation == DIVIDES else 2)
         # All other limits between sizes grow with every size: where all corners are in order, every point is.
         bounds = np.ix_(*(np.array(axis.bounds) for axis in self.axes))
         corners = _evaluate(self, dict(zip((axis.name for axis in self.axes), bounds, strict=True)))

@@ -81,6 +81,7 @@ class PackageTemplates:
         """Return the module that people import; ``functions`` are names by the module that has them."""
         lazy = {
             **dict.fromkeys(("DIMENSIONS", "PROVENANCE", "Dimension"), "_facts"),
+            "RULES": "_limits",
             **{name: name for name in ("arrays", "breakdown", "general", "layers")},
             "freeze": "_freeze",
             **{name: module for module, names in functions.items() for name in names},

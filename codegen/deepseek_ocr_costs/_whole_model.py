@@ -12,619 +12,492 @@ __all__ = ["whole_model"]
 
 
 def whole_model(
-    *, images_per_prompt: int, num_width_tiles: int, num_height_tiles: int, image_size: int, sam_patch_size: int,
-    base_size: int, vision_batch_size: int, batch_size: int, sam_hidden_size: int, sam_num_hidden_layers: int,
-    sam_intermediate_size: int, sam_neck_channels: int, sam_window_size: int, sam_num_global_layers: int,
+    *, images_per_prompt: int, num_height_tiles: int, image_size: int, sam_patch_size: int, num_width_tiles: int,
+    base_size: int, vision_batch_size: int, batch_size: int, sam_hidden_size: int, sam_num_global_layers: int,
+    sam_window_size: int, sam_num_hidden_layers: int, sam_intermediate_size: int, sam_neck_channels: int,
     clip_hidden_size: int, clip_num_hidden_layers: int, clip_intermediate_size: int, sam_downsample_channels: int,
     clip_num_attention_heads: int, sam_num_attention_heads: int, sam_image_size: int, clip_image_size: int,
     clip_patch_size: int, activation_bits: Bits, weight_bits: Bits, hidden_size: int, seq_len: int,
+    num_hidden_layers: int, num_key_value_heads: int, num_attention_heads: int, n_routed_experts: int,
     first_k_dense_replace: int, moe_intermediate_size: int, n_shared_experts: int, num_experts_per_tok: int,
-    n_routed_experts: int, num_hidden_layers: int, num_key_value_heads: int, num_attention_heads: int,
     intermediate_size: int, logits_tokens: int, vocab_size: int, kv_bits: Bits, decode_steps: int, expert_routing: str,
 ) -> dict[str, Bits]:
     """Return all metrics of stages and of layers that are whole models, of any architecture."""
-    y1 = num_width_tiles * num_height_tiles
-    y2 = image_size // sam_patch_size
-    y3 = -(-y2 // 4)
-    y4 = 1 if y1 > 1 else 0
-    y5 = y3 if y4 else 0
-    y6 = y3 * y5
-    y7 = y1 * y6
-    y8 = base_size // sam_patch_size
-    y9 = -(-y8 // 4)
-    y10 = y9 * y9
-    y11 = y7 + y10
-    y12 = y9 + num_height_tiles * y5
-    y13 = y11 + y12
-    y14 = y13 + 1
-    y15 = y2 if y4 else 0
-    y16 = y2 * y15
-    y17 = y1 * y16
-    y18 = y8 * y8
-    y19 = y17 + y18
-    y20 = sam_patch_size * sam_patch_size
-    y21 = sam_num_hidden_layers * sam_intermediate_size
-    y22 = -(-y2 // sam_window_size)
-    y23 = y22 * y22 * y1
-    y24 = y23 if y4 else 0
-    y25 = -(-y8 // sam_window_size)
-    y26 = y25 * y25
-    y27 = y24 + y26
-    y28 = sam_window_size * sam_window_size
-    y29 = y27 * y28
-    y30 = sam_num_hidden_layers * y29 + y19 * sam_num_global_layers
-    y31 = -8 * sam_num_global_layers
-    y32 = sam_num_global_layers * y18
-    y33 = y2 * y17
-    y34 = y2 * y33
-    y35 = sam_num_hidden_layers * y28
-    y36 = y18 * y32 + sam_num_global_layers * y34 + y29 * y35
-    y37 = sam_num_hidden_layers * sam_window_size
-    y38 = y8 * y32 + sam_num_global_layers * y33 + y29 * y37
-    y39 = sam_window_size + 1
-    y40 = -4 * y39
-    y41 = sam_window_size * sam_num_global_layers
-    y42 = y29 * y41
-    y43 = y1 if y4 else 0
-    y44 = y43 + 1
-    y45 = y11 + y44
-    y46 = 8 * clip_hidden_size
-    y47 = y3 * y3
-    y48 = y44 + y7 * y47 + y10 * y10
-    y49 = y19 * sam_neck_channels
-    y50 = -(-y2 // 2)
-    y51 = -(-y8 // 2)
-    y52 = sam_downsample_channels * (y50 * y50 * y43 + y51 * y51)
-    y53 = images_per_prompt * (batch_size // vision_batch_size)
-    y54 = vision_batch_size * y53
-    y55 = (
-        y19 * (6 * y20 + 4 * y21 + 2 * sam_neck_channels) + sam_hidden_size * (8 * y30 + y29 * y31) + 4 * (y36 + y38)
-        + y40 * y42
+    y1 = image_size // sam_patch_size
+    y2 = -(-y1 // 4)
+    y3 = num_height_tiles * num_width_tiles
+    y4 = 1 if y3 > 1 else 0
+    y5 = y2 if y4 else 0
+    y6 = base_size // sam_patch_size
+    y7 = -(-y6 // 4)
+    y8 = num_height_tiles * y5 + y7
+    y9 = y2 * y5
+    y10 = y3 * y9
+    y11 = y7 * y7
+    y12 = y10 + y11
+    y13 = y8 + y12 + 1
+    y14 = sam_window_size + 1
+    y15 = sam_window_size * y14
+    y16 = -(-y1 // sam_window_size)
+    y17 = y16 * y16 * y3
+    y18 = y17 if y4 else 0
+    y19 = -(-y6 // sam_window_size)
+    y20 = y19 * y19
+    y21 = y18 + y20
+    y22 = sam_window_size * sam_window_size
+    y23 = y21 * y22
+    y24 = y1 if y4 else 0
+    y25 = y1 * y24
+    y26 = y3 * y25
+    y27 = y1 * y26
+    y28 = y6 * y6
+    y29 = y1 * y27 + y28 * y28
+    y30 = y27 + y6 * y28
+    y31 = y26 + y28
+    y32 = sam_patch_size * sam_patch_size
+    y33 = sam_num_hidden_layers * sam_intermediate_size
+    y34 = sam_num_hidden_layers * y23
+    y35 = y34 + sam_num_global_layers * y31
+    y36 = y3 if y4 else 0
+    y37 = y36 + 1
+    y38 = y12 + y37
+    y39 = 8 * clip_hidden_size
+    y40 = y37 + y2 * y2 * y10 + y11 * y11
+    y41 = y31 * sam_neck_channels
+    y42 = -(-y1 // 2)
+    y43 = -(-y6 // 2)
+    y44 = sam_downsample_channels * (y42 * y42 * y36 + y43 * y43)
+    y45 = images_per_prompt * (batch_size // vision_batch_size)
+    y46 = vision_batch_size * y45
+    y47 = (
+        sam_num_global_layers * ((-8 * sam_hidden_size - 4 * y15) * y23 + 4 * (y29 + y30))
+        + y31 * (6 * y32 + 4 * y33 + 2 * sam_neck_channels) + 8 * sam_hidden_size * y35 + 4 * y15 * y34
     )
-    y56 = (
-        clip_num_hidden_layers * (y45 * (y46 + 4 * clip_intermediate_size) + 8 * y11 + 4 * y48)
-        + 18 * y11 * sam_downsample_channels
+    y48 = (
+        clip_num_hidden_layers * (y38 * (y39 + 4 * clip_intermediate_size) + 8 * y12 + 4 * y40)
+        + 18 * y12 * sam_downsample_channels
     )
-    y57 = sam_hidden_size * y55 + clip_hidden_size * y56 + 18 * sam_neck_channels * (y49 + y52)
-    y58 = y57 * y54
-    y59 = sam_num_global_layers * y28
-    y60 = sam_hidden_size // sam_num_attention_heads
-    y61 = sam_image_size // sam_patch_size
-    y62 = 1 if y8 != y61 else 0
-    y63 = 1 if y2 != y61 else 0
-    y64 = (y8 if y62 else 0) + (y15 if y63 else 0)
-    y65 = y62 + (y63 if y4 else 0)
-    y66 = y4 + 1
-    y67 = y66 * y40
-    y68 = y32 + y66 * y35 + sam_num_global_layers * y16
-    y69 = y66 * y37 + sam_num_global_layers * y15 + y8 * sam_num_global_layers + y68
-    y70 = 4 * y69
-    y71 = (y18 if y62 else 0) + (y16 if y63 else 0)
-    y72 = sam_hidden_size * y71
-    y73 = clip_image_size // clip_patch_size
-    y74 = 1 if y9 != y73 else 0
-    y75 = 1 if y3 != y73 else 0
-    y76 = (y10 if y74 else 0) + (y6 if y75 else 0)
-    y77 = clip_hidden_size * y76
-    y78 = y72 + y77
-    y79 = clip_num_attention_heads * (6 * y48 + 12 * y11) + y45 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
-    y80 = (
-        y19 * (sam_hidden_size * (16 * sam_num_hidden_layers + 1) + 16 * sam_neck_channels + 5 * y21 + 4)
-        + clip_num_hidden_layers * y79 + sam_num_attention_heads * (8 * y36 - 8 * y29 * y59) + y45 * y46
+    y49 = sam_hidden_size * y47 + clip_hidden_size * y48 + 18 * sam_neck_channels * (y41 + y44)
+    y50 = y49 * y46
+    y51 = sam_num_hidden_layers * y22
+    y52 = y23 * y51 + sam_num_global_layers * y29
+    y53 = sam_num_global_layers * y22
+    y54 = y23 * y53
+    y55 = sam_hidden_size // sam_num_attention_heads
+    y56 = sam_image_size // sam_patch_size
+    y57 = 1 if y6 != y56 else 0
+    y58 = 1 if y1 != y56 else 0
+    y59 = (y6 if y57 else 0) + (y24 if y58 else 0)
+    y60 = y57 + (y58 if y4 else 0)
+    y61 = y4 + 1
+    y62 = -4 * y61
+    y63 = sam_num_global_layers * (y28 + y25)
+    y64 = y61 * y15
+    y65 = y63 + y6 * sam_num_global_layers + sam_num_hidden_layers * y64 + sam_num_global_layers * y24
+    y66 = 4 * y65
+    y67 = (y28 if y57 else 0) + (y25 if y58 else 0)
+    y68 = sam_hidden_size * y67
+    y69 = clip_image_size // clip_patch_size
+    y70 = 1 if y7 != y69 else 0
+    y71 = 1 if y2 != y69 else 0
+    y72 = (y11 if y70 else 0) + (y9 if y71 else 0)
+    y73 = y68 + clip_hidden_size * y72
+    y74 = clip_num_attention_heads * (6 * y40 + 12 * y12) + y38 * (16 * clip_hidden_size + 6 * clip_intermediate_size)
+    y75 = (
+        y31 * (sam_hidden_size * (16 * sam_num_hidden_layers + 1) + 16 * sam_neck_channels + 5 * y33 + 4)
+        + clip_num_hidden_layers * y74 + sam_num_attention_heads * (8 * y52 - 8 * y54) + y38 * y39
     )
-    y81 = (
-        vision_batch_size * y80 + sam_num_global_layers * (y60 * (12 * y64 - 6 * y65) + sam_window_size * y67) + y70
-        + 31 * y78
+    y76 = vision_batch_size * y75 + sam_num_global_layers * (y55 * (12 * y59 - 6 * y60) + y15 * y62) + y66 + 31 * y73
+    y77 = y76 * y45
+    y78 = 1 if sam_num_attention_heads != 1 else 0
+    y79 = vision_batch_size * y17
+    y80 = vision_batch_size * y20
+    y81 = (y18 if y79 != 1 else 0) + (y20 if y80 != 1 else 0)
+    y82 = y81 if y78 else 0
+    y83 = 1 if (sam_window_size * y19) != y6 else 0
+    y84 = y28 if y83 else 0
+    y85 = 1 if (sam_window_size * y16) != y1 else 0
+    y86 = ((y18 if y85 else 0) + (y20 if y83 else 0)) * y22
+    y87 = y84 + (y26 if y85 else 0) + y86
+    y88 = vision_batch_size * y3
+    y89 = (
+        (sam_num_global_layers * y28 if vision_batch_size != 1 else 0)
+        + (sam_num_global_layers * y26 if y88 != 1 else 0) + y81 * y51
     )
-    y82 = y81 * y53
-    y83 = 1 if sam_num_attention_heads != 1 else 0
-    y84 = vision_batch_size * y23
-    y85 = vision_batch_size * y26
-    y86 = (y24 if y84 != 1 else 0) + (y26 if y85 != 1 else 0)
-    y87 = y86 if y83 else 0
-    y88 = 1 if (sam_window_size * y25) != y8 else 0
-    y89 = y18 if y88 else 0
-    y90 = 1 if (sam_window_size * y22) != y2 else 0
-    y91 = y17 if y90 else 0
-    y92 = (y24 if y90 else 0) + (y26 if y88 else 0)
-    y93 = y89 + y91 + y92 * y28
-    y94 = -y93
-    y95 = vision_batch_size * y1
-    y96 = 1 if y95 != 1 else 0
-    y97 = 1 if vision_batch_size != 1 else 0
-    y98 = (y17 if y96 else 0) + (y18 if y97 else 0)
-    y99 = y86 * y35 + sam_num_global_layers * y98 if y83 else 0
-    y100 = y19 * sam_num_hidden_layers
-    y101 = y30 + y100
-    y102 = clip_num_hidden_layers * y45
-    y103 = sam_num_attention_heads * y29
-    y104 = 1 if sam_window_size != 1 else 0
-    y105 = y28 if y104 else 0
-    y106 = (y24 if (sam_num_attention_heads + y84) != 2 else 0) + (y26 if (sam_num_attention_heads + y85) != 2 else 0)
-    y107 = y106 * y105
-    y108 = sam_hidden_size if y83 else 0
-    y109 = sam_window_size * y27
-    y110 = (
-        sam_hidden_size * y107 + (y26 * y105 * y108 if y85 == 1 else 0)
-        + (sam_hidden_size * y91 if (y2 + y95) != 2 else 0) + sam_window_size * sam_num_attention_heads * y107
-        + (sam_hidden_size * y89 if (y8 + vision_batch_size) != 2 else 0)
-        + ((y24 * y108 if y84 == 1 else 0) + sam_num_attention_heads * y109) * y105
+    y90 = y89 if y78 else 0
+    y91 = y31 * sam_num_hidden_layers
+    y92 = y35 + y91
+    y93 = clip_num_hidden_layers * y38
+    y94 = clip_intermediate_size * y93
+    y95 = 1 if activation_bits != 32 else 0
+    y96 = y70 + (y71 if y4 else 0)
+    y97 = y69 * y69
+    y98 = 1 if sam_window_size != 1 else 0
+    y99 = sam_hidden_size if y98 else 0
+    y100 = sam_window_size * sam_num_attention_heads
+    y101 = y21 * y100
+    y102 = vision_batch_size * ((y20 * y99 if y19 != 1 else 0) + (y18 * y99 if y16 != 1 else 0) + y101)
+    y103 = y102 + y55 * y61
+    y104 = -4 * sam_window_size
+    y105 = y55 * (4 * y59 - 2 * y60) if y95 else 0
+    y106 = sam_hidden_size + y33
+    y107 = y31 * y106 + y44 + sam_num_global_layers * y30 * sam_num_attention_heads
+    y108 = y63 + y61 * y51
+    y109 = vision_batch_size * y107 + y51 * y102 + y55 * y108
+    y110 = vision_batch_size * sam_num_global_layers
+    y111 = sam_num_attention_heads * y110
+    y112 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    y113 = y28 if y6 != 1 else 0
+    y114 = sam_hidden_size if y78 else 0
+    y115 = y110 * y113
+    y116 = 1 if y1 != 1 else 0
+    y117 = 1 if (sam_num_attention_heads + y88) != 2 else 0
+    y118 = y110 if y116 else 0
+    y119 = sam_hidden_size * y26
+    y120 = clip_hidden_size * y96
+    y121 = (
+        y29 * y111 + y6 * (y112 + 1) * y111 * y113 + (y114 * y115 if vision_batch_size == 1 else 0)
+        + (sam_hidden_size * y115 if y112 else 0) + ((y117 + 1) * y27 * y111 if y116 else 0)
+        + (y26 * y114 * y118 if y88 == 1 else 0) + (y119 * y118 if y117 else 0) + ((y97 if y69 != 1 else 0) + 1) * y120
     )
-    y111 = sam_num_global_layers * (y28 * y103 + y110)
-    y112 = clip_intermediate_size * y102
-    y113 = vision_batch_size * sam_num_attention_heads
-    y114 = vision_batch_size * sam_hidden_size
-    y115 = y114 * ((y24 if y22 != 1 else 0) + (y26 if y25 != 1 else 0)) if y104 else 0
-    y116 = y60 * y66
-    y117 = sam_window_size * (y113 * y109 + y115 + y116)
-    y118 = 4 * y64
-    y119 = 1 if activation_bits != 32 else 0
-    y120 = y60 if y119 else 0
-    y121 = sam_hidden_size + y21
-    y122 = y19 * y121 + y52 + y38 * sam_num_attention_heads
-    y123 = vision_batch_size * y122 + y35 * y115 + y60 * y68
-    y124 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
-    y125 = 1 if y8 != 1 else 0
-    y126 = y32 if y125 else 0
-    y127 = y114 if y83 else 0
-    y128 = 1 if (sam_num_attention_heads + y95) != 2 else 0
-    y129 = 1 if y2 != 1 else 0
-    y130 = sam_num_global_layers if y129 else 0
-    y131 = y17 * y130
-    y132 = y74 + (y75 if y4 else 0)
-    y133 = y73 * y73
-    y134 = (
-        y8 * (y124 + 1) * y113 * y126 + vision_batch_size * sam_num_hidden_layers * y110
-        + (y126 * y127 if vision_batch_size == 1 else 0) + (y114 * y126 if y124 else 0) + (y128 + 1) * y33 * y113 * y130
-        + (y127 * y131 if y95 == 1 else 0) + (y114 * y131 if y128 else 0)
-        + clip_hidden_size * y132 * ((y133 if y73 != 1 else 0) + 1)
+    y122 = y95 + 1
+    y123 = 1 if weight_bits != 32 else 0
+    y124 = 4 * y56
+    y125 = y123 + 1
+    y126 = y56 * y125
+    y127 = 128 * y59
+    y128 = y22 if y98 else 0
+    y129 = (y18 if (sam_num_attention_heads + y79) != 2 else 0) + (y20 if (sam_num_attention_heads + y80) != 2 else 0)
+    y130 = (
+        (sam_hidden_size * y84 if (y6 + vision_batch_size) != 2 else 0) + y129 * (sam_hidden_size + y100) * y128
+        + (((y18 * y114 if y79 == 1 else 0) if y98 else 0) + sam_num_attention_heads * y23) * y22
+        + (y20 * y114 * y128 if y80 == 1 else 0) + ((y119 if (y1 + y88) != 2 else 0) if y85 else 0)
+        + (y23 * y100 if y98 else 0)
     )
-    y135 = y36 * y113
-    y136 = clip_hidden_size * y66
+    y131 = vision_batch_size * activation_bits
+    y132 = y61 * weight_bits
+    y133 = y55 * y132
+    y134 = y130 * y131 + y22 * y133
+    y135 = sam_hidden_size * sam_num_hidden_layers
+    y136 = clip_hidden_size * clip_num_hidden_layers
     y137 = y135 + y136
     y138 = sam_neck_channels + clip_hidden_size
-    y139 = sam_hidden_size * sam_num_hidden_layers
-    y140 = clip_hidden_size * clip_num_hidden_layers
-    y141 = sam_hidden_size * y139 + clip_hidden_size * y140
-    y142 = y73 * clip_hidden_size * y73
-    y143 = y121 + sam_hidden_size * sam_neck_channels + clip_num_hidden_layers * clip_intermediate_size
-    y144 = y139 + y140
-    y145 = sam_neck_channels * sam_neck_channels + sam_downsample_channels * y138
-    y146 = y144 + y145
-    y147 = 9 * y146
-    y148 = y133 + 1
-    y149 = 64 * y148
-    y150 = 1 if weight_bits != 32 else 0
-    y151 = weight_bits if y150 else 0
-    y152 = y61 * y151
-    y153 = -64 * (y119 + y150) - 128
-    y154 = y66 * weight_bits
-    y155 = activation_bits if y119 else 0
-    y156 = y150 + 1
-    y157 = y61 * y65
-    y158 = y156 * y157
-    y159 = y119 + 1
-    y160 = -2 * (y65 * y151 + y28 * y154 + y65 * y155) + 128 * (y158 + y64 * y159)
-    y161 = sam_num_global_layers * y60
-    y162 = vision_batch_size * (128 * (y100 + y102) + 64 * y45)
-    y163 = base_size * base_size
-    y164 = image_size * image_size * y43
-    y165 = y163 + y164
-    y166 = vision_batch_size * activation_bits
-    y167 = sam_patch_size * sam_patch_size * sam_hidden_size
-    y168 = sam_hidden_size * y21 + clip_intermediate_size * y140
-    y169 = weight_bits * ((y18 if y8 == y61 else 0) + (y16 if y2 == y61 else 0))
-    y170 = y60 * (sam_num_global_layers * y169 + y35 * y154 + sam_num_global_layers * y71 * activation_bits)
-    y171 = 3 * (y165 * y166 + y154 * y167) + 2 * (y168 * y154 + y170)
-    y172 = clip_hidden_size * activation_bits
-    y173 = y132 * y142
-    y174 = sam_hidden_size * y61
-    y175 = (
-        y155 * y77 + y6 * y172 + sam_hidden_size * (sam_num_hidden_layers * y93 * y166 + y157 * y152)
-        + y66 * activation_bits * y142 + y155 * y173 + activation_bits * y159 * y72 + sam_hidden_size * y169
-        + y10 * y172 + 32 * (y78 * y159 + y174 * y158 + y159 * y173)
+    y139 = sam_neck_channels * sam_neck_channels + sam_downsample_channels * y138
+    y140 = sam_hidden_size * y135 + clip_hidden_size * y136
+    y141 = y106 + sam_hidden_size * sam_neck_channels + clip_num_hidden_layers * clip_intermediate_size
+    y142 = 9 * (y137 + y139) + 4 * (y138 + y140) + y141
+    y143 = y56 * y60
+    y144 = y56 if y123 else 0
+    y145 = (y28 if y6 == y56 else 0) + (y25 if y1 == y56 else 0)
+    y146 = vision_batch_size * (128 * (y91 + y93) + 64 * y38)
+    y147 = activation_bits + weight_bits
+    y148 = image_size * image_size * y3 if y4 else 0
+    y149 = base_size * base_size
+    y150 = 3 * (y131 * y148 + y131 * y149 + sam_hidden_size * y132 * y32)
+    y151 = sam_num_global_layers * y55
+    y152 = sam_intermediate_size * y135 + clip_intermediate_size * y136
+    y153 = weight_bits * y145 * y151 + y152 * y132 + y67 * activation_bits * y151
+    y154 = sam_hidden_size * y143
+    y155 = y97 + 1
+    y156 = y61 * y155
+    y157 = (
+        sam_num_global_layers * ((-6 * y82 - 12 * y21) * y22 - y87) + 6 * y90 + sam_num_hidden_layers * y87 + 12 * y92
     )
-    y176 = (
-        sam_hidden_size * (sam_num_global_layers * ((-6 * y87 - 12 * y27) * y28 + y94) + 6 * y99 + 12 * y101)
-        + clip_hidden_size * (22 * y102 + 7 * y11 + 5 * y44) + y19 * (32 * sam_neck_channels + 18) - 2 * y111 + 9 * y112
+    y158 = (
+        sam_hidden_size * y157 + clip_hidden_size * (22 * y93 + 7 * y12 + 5 * y37) + y31 * (32 * sam_neck_channels + 18)
+        + 9 * y94
     )
-    y177 = (
-        vision_batch_size * y176 + sam_num_global_layers * (sam_window_size * (-4 * y117 - 8 * y39 * y66) + y118 * y120)
-        + 4 * y123 + 2 * (y77 + y134 + y137) + 8 * y69
+    y159 = (
+        vision_batch_size * y158 + clip_hidden_size * (y11 + (y72 + y96 * y97 if y95 else 0) + 2 * (y61 + y72) + y9)
+        + sam_num_global_layers * (sam_window_size * (y103 * y104 - 8 * y14 * y61) + y105) + 4 * y109 + 2 * y121
+        + y122 * y68 + 8 * y65
     )
-    y178 = (
-        activation_bits * y177 + y66 * (weight_bits * (4 * (y138 + y141) + y142 + y143 + y147) + y149 - 256 * y39 * y41)
-        + (y65 * (4 * y152 + y153) + y160) * y161 + y162 + 256 * y69 + y171 + y175
+    y160 = y60 * ((weight_bits * (y124 - 2) - 64 if y123 else 0) + 128 * y126 + (-64 if y95 else 0) - 128) + y122 * y127
+    y161 = y55 * y160 - 2 * y134 - 256 * y64
+    y162 = (
+        activation_bits * y159 + sam_num_global_layers * y161
+        + weight_bits * (y61 * y142 + sam_hidden_size * (y143 * y144 + y145)) + y146
+        + clip_hidden_size * (y61 * y147 + 32 * y96 * y122) * y97 + y150 + 2 * (sam_num_hidden_layers * y134 + y153)
+        + 32 * (y154 * y126 + y73 * y122) + 64 * y156 + 256 * y65
     )
-    y179 = y178 * y53
-    y180 = y60 * (y37 + sam_num_global_layers * y61)
-    y181 = y141 + y180
-    y182 = y138 + y181
-    y183 = y143 + y61 * y174
-    y184 = y142 + y183
-    y185 = (
-        y147 + y60 * (-2 * sam_num_hidden_layers - 4 * y41)
-        + 3 * (y167 + clip_hidden_size * clip_patch_size * clip_patch_size) + 4 * y182 + 2 * y168 + y184
+    y163 = y162 * y45
+    y164 = (
+        y55 * (sam_num_hidden_layers * (4 * sam_window_size - 2) + sam_num_global_layers * (y124 + y104))
+        + sam_hidden_size * (3 * y32 + y56 * y56) + clip_hidden_size * (y97 + 3 * clip_patch_size * clip_patch_size)
+        + 2 * y152 + y142
     )
-    y186 = weight_bits * y185
-    y187 = clip_hidden_size * y148
-    y188 = y135 + y66 * y187
-    y189 = -128 * y66 * y28
-    y190 = 128 * y68
-    y191 = y157 if y150 else 0
-    y192 = (sam_num_global_layers * (-y92 - 3 * y87 - 5 * y27) + sam_num_hidden_layers * y92) * y28 + 3 * y99 + 5 * y101
-    y193 = (
-        sam_hidden_size * y192 + clip_hidden_size * (3 * y44 + 10 * y102 + 4 * y11) + y19 * (14 * sam_neck_channels + 8)
-        - y111 + 4 * y112
+    y165 = weight_bits * y164
+    y166 = 128 * y108
+    y167 = (
+        sam_hidden_size * ((-3 * y82 - 5 * y21) * y53 + 3 * y90 + 5 * y92)
+        + clip_hidden_size * (3 * y37 + 10 * y93 + 4 * y12) + y31 * (14 * sam_neck_channels + 8)
+        + (y130 + sam_hidden_size * y86) * (sam_num_hidden_layers - sam_num_global_layers) + 4 * y94
     )
+    y168 = (
+        y66 + y121 + vision_batch_size * y167
+        + sam_num_global_layers * (y105 + sam_window_size * (-2 * sam_window_size * y103 + y14 * y62))
+        + clip_hidden_size * (y72 * y122 + y156) + 2 * y109 + (y68 if y95 else 0)
+    )
+    y169 = (
+        y146 + activation_bits * y168
+        + sam_num_global_layers * (y55 * (y60 * (128 * y144 - 64 * y125) + y127) - 128 * y61 * y22) + y166
+        + 32 * (y73 + y144 * y154 + (y97 * y120 if y95 else 0))
+    )
+    y170 = y169 * y45
+    y171 = y12 * clip_hidden_size
+    y172 = 4 * hidden_size * y171 * y46
+    y173 = 3 * (y46 * y148 + y149)
+    y174 = (y10 if num_width_tiles != 1 else 0) if y2 != 1 else 0
+    y175 = (y45 if y4 else 0) + 1
+    y176 = (2 * y174 + 10 * y12 + 8 * y8 + 6) * y131 + weight_bits * (2 * (y4 + clip_hidden_size * y61) + 3)
+    y177 = hidden_size * y176 + 6 * y131 * y171 + 64 * y13
+    y178 = y177 * y45 + activation_bits * (y173 + y175)
+    y179 = 2 * clip_hidden_size
+    y180 = weight_bits * hidden_size
+    y181 = (y179 + 3) * y180
+    y182 = 2 * y171
+    y183 = activation_bits * (y175 + (hidden_size * (y174 + 5 * y12 + 4 * y8 + 3) + y182) * y46)
+    y184 = hidden_size // num_attention_heads
+    y185 = num_key_value_heads * y184
+    y186 = hidden_size + y185
+    y187 = 2 * n_routed_experts
+    y188 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    y189 = first_k_dense_replace * intermediate_size
+    y190 = y189 + num_hidden_layers * y188
+    y191 = first_k_dense_replace * (-6 * y188 - 2 * n_routed_experts) + 6 * y190
+    y192 = num_hidden_layers * y184
+    y193 = 2 * hidden_size
     y194 = (
-        y70 + y134 + vision_batch_size * y193
-        + sam_num_global_layers * (sam_window_size * (-2 * y117 + y67) + (-2 * y65 + y118) * y120) + 2 * y123
-        + (y72 if y119 else 0) + y159 * y77 + y188
+        seq_len * (hidden_size * (num_hidden_layers * (4 * (seq_len + y186) + y187) + y191) + y192)
+        + logits_tokens * vocab_size * y193
     )
-    y195 = (
-        y162 + activation_bits * y194
-        + sam_num_global_layers * (y60 * (y65 * ((128 * y61 if y150 else 0) - 64 * y156) + 128 * y64) + y189) + y190
-        + 32 * (y78 + y174 * y191 + (y173 if y119 else 0))
+    y195 = batch_size * y194
+    y196 = 2 * num_experts_per_tok + 29 * hidden_size + 7 * y185
+    y197 = hidden_size * num_experts_per_tok
+    y198 = hidden_size * num_hidden_layers
+    y199 = num_experts_per_tok * y198
+    y200 = hidden_size + y192
+    y201 = -4 * y197 - 2 * (hidden_size + num_experts_per_tok) - 10 * y188 - 12 * n_routed_experts
+    y202 = first_k_dense_replace * y201 + 4 * (y199 + 1) + 8 * (num_hidden_layers + y200) + 10 * y190
+    y203 = batch_size * seq_len
+    y204 = (num_hidden_layers * (12 * (n_routed_experts + seq_len * num_attention_heads) + y196) + y202) * y203
+    y205 = 6 if y95 else 0
+    y206 = (
+        num_hidden_layers * (10 * num_experts_per_tok + y205 + 34)
+        + first_k_dense_replace * (-10 * num_experts_per_tok + (-2 if y95 else 0) - 3)
     )
-    y196 = y195 * y53
-    y197 = y11 * clip_hidden_size
-    y198 = 4 * hidden_size * y54 * y197
-    y199 = 3 * (y163 + y54 * y164)
-    y200 = (y7 if num_width_tiles != 1 else 0) if y3 != 1 else 0
-    y201 = 10 * y11
-    y202 = 8 * y12 + y201 + 6
-    y203 = (y53 if y4 else 0) + 1
-    y204 = hidden_size * ((2 * y200 + y202) * y166 + weight_bits * (2 * (y4 + y136) + 3)) + 6 * y166 * y197 + 64 * y14
-    y205 = y204 * y53 + activation_bits * (y199 + y203)
-    y206 = 2 * clip_hidden_size
-    y207 = weight_bits * hidden_size
-    y208 = (y206 + 3) * y207
-    y209 = 2 * y197
-    y210 = activation_bits * (y203 + (hidden_size * (y200 + 5 * y11 + 4 * y12 + 3) + y209) * y54)
-    y211 = hidden_size // num_attention_heads
-    y212 = num_key_value_heads * y211
-    y213 = hidden_size + y212
-    y214 = seq_len + y213
-    y215 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
-    y216 = first_k_dense_replace * intermediate_size
-    y217 = y216 + num_hidden_layers * y215
-    y218 = first_k_dense_replace * (-6 * y215 - 2 * n_routed_experts) + 6 * y217
-    y219 = num_hidden_layers * y211
-    y220 = n_routed_experts * num_hidden_layers
-    y221 = logits_tokens * vocab_size
-    y222 = hidden_size * (seq_len * y220 + y221)
-    y223 = batch_size * (seq_len * (hidden_size * (4 * num_hidden_layers * y214 + y218) + y219) + 2 * y222)
-    y224 = seq_len * num_attention_heads
-    y225 = 2 * num_experts_per_tok
-    y226 = y225 + 29 * hidden_size + 7 * y212
-    y227 = hidden_size * num_experts_per_tok
-    y228 = hidden_size * num_hidden_layers
-    y229 = num_experts_per_tok * y228
-    y230 = hidden_size + y219
-    y231 = -4 * y227 - 2 * (hidden_size + num_experts_per_tok) - 10 * y215 - 12 * n_routed_experts
-    y232 = first_k_dense_replace * y231 + 4 * (y229 + 1) + 8 * (num_hidden_layers + y230) + 10 * y217
-    y233 = batch_size * seq_len
-    y234 = (num_hidden_layers * (12 * (n_routed_experts + y224) + y226) + y232) * y233
-    y235 = 6 if y119 else 0
-    y236 = (
-        num_hidden_layers * (10 * num_experts_per_tok + y235 + 34)
-        + first_k_dense_replace * (-10 * num_experts_per_tok + (-2 if y119 else 0) - 3)
+    y207 = (
+        num_hidden_layers * (96 * num_experts_per_tok + (192 if y95 else 0) + 384)
+        + first_k_dense_replace * (-96 * num_experts_per_tok - 64 * y122) + 160
     )
-    y237 = (
-        num_hidden_layers * (96 * num_experts_per_tok + (192 if y119 else 0) + 384)
-        + first_k_dense_replace * (-96 * num_experts_per_tok - 64 * y159) + 160
-    )
-    y238 = 2 * (activation_bits + kv_bits)
-    y239 = 320 * (n_routed_experts + y211) + 704 * num_experts_per_tok + 448
-    y240 = activation_bits * y215
-    y241 = -320 * n_routed_experts - 704 * num_experts_per_tok
-    y242 = 8 * y217
-    y243 = 64 if y119 else 0
-    y244 = num_key_value_heads * y219
-    y245 = kv_bits * y244
-    y246 = 2 * (y230 * y155 + y245) + 256
-    y247 = 2 * activation_bits
-    y248 = (hidden_size if batch_size != 1 else 0) if logits_tokens != seq_len else 0
-    y249 = y247 * y248
-    y250 = 32 * vocab_size
-    y251 = y233 + 1
-    y252 = num_hidden_layers * (y213 + 1)
-    y253 = 2 * y252
-    y254 = num_experts_per_tok * y233
-    y255 = n_routed_experts * y151
-    y256 = y155 * y254 + y255
-    y257 = y156 * n_routed_experts
-    y258 = (y254 if y119 else 0) + y257
-    y259 = logits_tokens * batch_size * activation_bits
-    y260 = y259 + weight_bits * vocab_size
-    y261 = 32 * num_hidden_layers
-    y262 = 16 * y211
-    y263 = hidden_size * moe_intermediate_size
-    y264 = n_shared_experts * y263
-    y265 = routed_reads(n_routed_experts, num_experts_per_tok, y233, y263, expert_routing)
-    y266 = y264 + y265
-    y267 = -3 * first_k_dense_replace
-    y268 = y216 + moe_intermediate_size * n_shared_experts * num_hidden_layers
-    y269 = hidden_size * y268
-    y270 = y269 + num_hidden_layers * y265
-    y271 = weight_bits * (y266 * y267 + 3 * y270)
-    y272 = y159 * vocab_size
-    y273 = y272 * y259 + y256 * y228
-    y274 = -64 * first_k_dense_replace
-    y275 = n_routed_experts * y274
-    y276 = (
+    y208 = 2 * (activation_bits + kv_bits)
+    y209 = 320 * (y184 + n_routed_experts) + 704 * num_experts_per_tok + 448
+    y210 = -320 * n_routed_experts - 704 * num_experts_per_tok
+    y211 = 8 * y190
+    y212 = num_key_value_heads * y192
+    y213 = kv_bits * y212
+    y214 = 2 * ((activation_bits * y200 if y95 else 0) + y213) + 256
+    y215 = y122 * vocab_size
+    y216 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
+    y217 = vocab_size if y95 else 0
+    y218 = 32 * y217
+    y219 = batch_size if y95 else 0
+    y220 = num_experts_per_tok * y219
+    y221 = activation_bits * y220
+    y222 = weight_bits * n_routed_experts if y123 else 0
+    y223 = seq_len * y221 + y222
+    y224 = y186 + 1
+    y225 = 2 * weight_bits
+    y226 = y125 * n_routed_experts
+    y227 = seq_len * y220 + y226
+    y228 = y203 + 1
+    y229 = activation_bits * logits_tokens
+    y230 = batch_size * y229 + weight_bits * vocab_size
+    y231 = hidden_size * moe_intermediate_size
+    y232 = n_shared_experts * y231
+    y233 = routed_reads(n_routed_experts, num_experts_per_tok, y203, y231, expert_routing)
+    y234 = -3 * first_k_dense_replace
+    y235 = y189 + num_hidden_layers * moe_intermediate_size * n_shared_experts
+    y236 = hidden_size * y235
+    y237 = weight_bits * ((y232 + y233) * y234 + 3 * (y236 + num_hidden_layers * y233))
+    y238 = 64 * (num_hidden_layers + y200 * y219)
+    y239 = -64 * first_k_dense_replace
+    y240 = num_hidden_layers * (64 * n_routed_experts + 16 * y184) + n_routed_experts * y239
+    y241 = (
         activation_bits * (12 * num_key_value_heads + 4)
-        + (num_key_value_heads * y238 if kv_bits != activation_bits else 0)
+        + (num_key_value_heads * y208 if kv_bits != activation_bits else 0)
     )
-    y277 = y211 * y276 + y239
-    y278 = (
-        hidden_size * (activation_bits * (y236 + 3) + y237) + num_hidden_layers * y277
-        + first_k_dense_replace * (-8 * y240 + y241) + activation_bits * y242 + y230 * y243 + y246
+    y242 = y184 * y241 + y209
+    y243 = (
+        hidden_size * (activation_bits * (y206 + 3) + y207) + num_hidden_layers * y242
+        + first_k_dense_replace * (-8 * activation_bits * y188 + y210) + activation_bits * y211 + y214
     )
-    y279 = seq_len * y278 + logits_tokens * (y249 + (y250 if y119 else 0))
-    y280 = (
-        batch_size * y279
-        + hidden_size * (weight_bits * (y251 + y253) + first_k_dense_replace * (-y256 - 32 * y258) + y260 + y258 * y261)
-        + num_hidden_layers * (64 * (seq_len + n_routed_experts) + y262) + y271 + y273 + y275
+    y244 = seq_len * y243 + logits_tokens * (activation_bits * (y215 + y193 * y216) + y218)
+    y245 = (
+        num_hidden_layers * (y223 + y224 * y225 + 32 * y227) + first_k_dense_replace * (-y223 - 32 * y227)
+        + weight_bits * y228 + y230
     )
-    y281 = -3 * moe_intermediate_size * (n_shared_experts + n_routed_experts) - n_routed_experts
-    y282 = first_k_dense_replace * y281 + 2 * (vocab_size + y252) + 3 * (y268 + moe_intermediate_size * y220) + y220 + 1
-    y283 = y282 * y207
-    y284 = y235 + 27
-    y285 = 256 * n_routed_experts + 640 * num_experts_per_tok + 352 * y211 + 320 * hidden_size + 448
-    y286 = y227 + y215
-    y287 = -2 * y159
-    y288 = 8 * (y217 + y229) + 4 * (hidden_size + (y219 if y119 else 0))
-    y289 = (
-        first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
-        + 192 * ((y228 if y119 else 0) + 1)
+    y246 = batch_size * y244 + hidden_size * y245 + y237 + seq_len * y238 + y240
+    y247 = num_hidden_layers * n_routed_experts
+    y248 = -3 * moe_intermediate_size * (n_routed_experts + n_shared_experts) - n_routed_experts
+    y249 = (
+        first_k_dense_replace * y248 + 2 * (vocab_size + num_hidden_layers * y224)
+        + 3 * (y235 + moe_intermediate_size * y247) + y247 + 1
     )
-    y290 = hidden_size if y119 else 0
-    y291 = n_routed_experts if y150 else 0
-    y292 = y159 * y254 + y291
-    y293 = y221 + hidden_size * seq_len
-    y294 = hidden_size * y233
-    y295 = (
-        num_hidden_layers * (activation_bits * (hidden_size * y284 + 13 * y212) + y285)
-        + activation_bits * (first_k_dense_replace * (-8 * y286 + hidden_size * y287) + y288) + y289
+    y250 = y249 * y180
+    y251 = -8 * first_k_dense_replace
+    y252 = (
+        (y197 + y188) * y251 + 4 * (hidden_size + (y192 if y95 else 0)) + 13 * y212
+        + hidden_size * (num_hidden_layers * (y205 + 27) - 2 * y122 * first_k_dense_replace + (2 if y95 else 0))
+        + 8 * (y190 + y199)
     )
-    y296 = seq_len * y295 + (logits_tokens * y248 + y221 + seq_len * y290) * y247
-    y297 = (
-        batch_size * y296 + first_k_dense_replace * (-64 * hidden_size * (y159 * y233 + y292) - 128 * n_routed_experts)
-        + 64 * ((batch_size * y293 if y119 else 0) + y292 * y228) + 128 * (y220 + y294)
+    y253 = num_hidden_layers * num_experts_per_tok
+    y254 = 320 * hidden_size + 256 * n_routed_experts + 640 * num_experts_per_tok + 352 * y184 + 448
+    y255 = (
+        num_hidden_layers * y254
+        + hidden_size * (64 * (y95 + y122 * y253) + y122 * (num_experts_per_tok + 1) * y239 + 128)
+        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok)
+        + 192 * ((y198 if y95 else 0) + 1)
     )
-    y298 = 2 * vocab_size
-    y299 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
-    y300 = (
-        decode_steps * (y219 + hidden_size * (num_hidden_layers * (4 * y213 + 2 * n_routed_experts) + y298 + y218))
-        + 4 * y299 * y228
+    y256 = 64 * y217
+    y257 = (
+        (hidden_size * (64 * num_hidden_layers + y239) if y123 else 0) + 128 * num_hidden_layers
+        - 128 * first_k_dense_replace
     )
-    y301 = batch_size * y300
-    y302 = 12 * num_hidden_layers
-    y303 = (
-        decode_steps * (num_hidden_layers * (12 * n_routed_experts + y226) + y232) + num_attention_heads * y299 * y302
+    y258 = n_routed_experts * y257
+    y259 = (
+        seq_len * (activation_bits * y252 + y255)
+        + logits_tokens * (2 * activation_bits * (vocab_size + hidden_size * y216) + y256)
     )
-    y304 = batch_size * y303
-    y305 = -8 * first_k_dense_replace
-    y306 = batch_size + 1
-    y307 = batch_size * num_experts_per_tok
-    y308 = y255 + y155 * y307
-    y309 = y257 + (y307 if y119 else 0)
-    y310 = routed_reads(n_routed_experts, num_experts_per_tok, batch_size, y263, expert_routing)
-    y311 = (y264 + y310) * y267 + 3 * (y269 + num_hidden_layers * y310)
-    y312 = n_routed_experts + 1
-    y313 = batch_size * y245
-    y314 = 2 * y299 * y313
-    y315 = (
-        hidden_size * (activation_bits * y236 + y237)
-        + activation_bits * (y272 + 4 * y230 + y242 + y215 * y305 + 14 * y244) + num_hidden_layers * y239
-        + first_k_dense_replace * y241 + (y250 + 64 * y230 if y119 else 0) + y246
+    y260 = batch_size * y259 + y258
+    y261 = 2 * vocab_size
+    y262 = seq_len * decode_steps + (decode_steps * (decode_steps + 1) // 2)
+    y263 = decode_steps * (y192 + hidden_size * (num_hidden_layers * (y187 + 4 * y186) + y261 + y191)) + 4 * y262 * y198
+    y264 = batch_size * y263
+    y265 = (
+        decode_steps * (num_hidden_layers * (12 * n_routed_experts + y196) + y202)
+        + 12 * num_hidden_layers * num_attention_heads * y262
     )
-    y316 = (
-        weight_bits * (vocab_size + y253 + y306) + num_hidden_layers * (y308 + 32 * y309)
-        + first_k_dense_replace * (-y308 - 32 * y309)
+    y266 = batch_size * y265
+    y267 = 2 * num_hidden_layers
+    y268 = batch_size + 1
+    y269 = y222 + y221
+    y270 = y226 + y220
+    y271 = routed_reads(n_routed_experts, num_experts_per_tok, batch_size, y231, expert_routing)
+    y272 = (y232 + y271) * y234 + 3 * (y236 + num_hidden_layers * y271)
+    y273 = batch_size * y213
+    y274 = 2 * y262 * y273
+    y275 = (
+        y218 + hidden_size * (activation_bits * y206 + y207)
+        + activation_bits * (y215 + 4 * y200 + y211 + y188 * y251 + 14 * y212) + num_hidden_layers * y209
+        + first_k_dense_replace * y210 + y214
     )
-    y317 = y275 + batch_size * y315 + hidden_size * y316 + weight_bits * y311 + num_hidden_layers * (y262 + 64 * y312)
-    y318 = decode_steps * y317 + y314
-    y319 = 2 if y119 else 0
-    y320 = vocab_size * y243
-    y321 = (
-        y298 + hidden_size * (num_hidden_layers * y284 + first_k_dense_replace * y287 + y319) + y286 * y305 + 13 * y244
-        + y288
+    y276 = (
+        weight_bits * (vocab_size + y224 * y267 + y268) + num_hidden_layers * (y269 + 32 * y270)
+        + first_k_dense_replace * (-y269 - 32 * y270)
     )
-    y322 = activation_bits * y321 + num_hidden_layers * y285 + hidden_size * (y243 + y159 * y274 + 128) + y320 + y289
-    y323 = (
-        batch_size * y322 + hidden_size * (y291 + y159 * y307) * (64 * num_hidden_layers + y274)
-        + n_routed_experts * (128 * num_hidden_layers - 128 * first_k_dense_replace)
+    y277 = batch_size * y275 + hidden_size * y276 + weight_bits * y272 + y238 + y240
+    y278 = decode_steps * y277 + y274
+    y279 = y258 + batch_size * (y256 + activation_bits * (y261 + y252) + y255) if decode_steps > 0 else 0
+    y280 = (seq_len + decode_steps) * y273
+    y281 = (
+        sam_hidden_size * (12 * y35 + 2 * y91 - 12 * sam_num_global_layers * y23)
+        + sam_num_attention_heads * (y52 - y54) + clip_hidden_size * (y12 + 12 * y93) + 2 * (y107 + y94) + 4 * y41
     )
-    y324 = y323 if decode_steps > 0 else 0
-    y325 = (seq_len + decode_steps) * y313
-    y326 = y66 * y59
-    y327 = -2 * y60 * y59
-    y328 = (
-        sam_hidden_size * (12 * y30 + 2 * y100 - 12 * sam_num_global_layers * y29) + (-sam_window_size - 2) * y41 * y103
-        + clip_hidden_size * (y11 + 12 * y102) + 2 * (y122 + y112) + 4 * y49
+    y282 = vision_batch_size * y281 + y55 * (4 * y108 + y53 * y62)
+    y283 = weight_bits * (y141 + 4 * y140 + 5 * y137 + 9 * y139) + y155 * (clip_hidden_size * y147 + 64) - 128 * y53
+    y284 = (
+        y150 + y166 + activation_bits * y282 + y61 * y283
+        + (y131 * y101 + y133) * (2 * sam_num_hidden_layers - 2 * sam_num_global_layers) * y22 + 2 * y153
     )
-    y329 = y188 + vision_batch_size * y328 + y60 * (4 * y68 - 4 * y326)
-    y330 = (
-        y190 + activation_bits * y329
-        + y66 * (y149 + weight_bits * (y143 + y187 + y327 + 4 * y141 + 5 * y144 + 9 * y145) - 128 * y59) + y171
+    y285 = y284 * y45
+    y286 = (hidden_size * ((y179 + 1) * y132 + y12 * y131) + y131 * y182) * y45
+    y287 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * first_k_dense_replace * num_experts_per_tok
+    y288 = 3 * y190 + y188 * y234
+    y289 = hidden_size + n_routed_experts
+    y290 = y289 + 1
+    y291 = first_k_dense_replace * (-32 * y289 - 64 * num_experts_per_tok) + 64 * (y253 + 1)
+    y292 = -32 * first_k_dense_replace
+    y293 = 16 * y192
+    y294 = (
+        activation_bits * (hidden_size * y287 + y288) + num_hidden_layers * (y185 * y208 + 32 * y290)
+        + y147 * hidden_size + y291
     )
-    y331 = y330 * y53
-    y332 = (hidden_size * ((y206 + 1) * y154 + y11 * y166) + y166 * y209) * y53
-    y333 = num_hidden_layers * (5 * num_experts_per_tok + 11) - 5 * first_k_dense_replace * num_experts_per_tok
-    y334 = 3 * y217 + y215 * y267
-    y335 = (
-        64 * (num_experts_per_tok * num_hidden_layers + 1)
-        + first_k_dense_replace * (-32 * n_routed_experts - 64 * num_experts_per_tok) + y207
+    y295 = seq_len * y294 + vocab_size * y229
+    y296 = (
+        y237 + batch_size * y295
+        + hidden_size * (y230 + num_hidden_layers * (y186 * y225 + 32 * n_routed_experts) + n_routed_experts * y292)
+        + y228 * y293
     )
-    y336 = 2 * weight_bits
-    y337 = n_routed_experts + y233
-    y338 = -32 * first_k_dense_replace
-    y339 = 16 * y219
-    y340 = activation_bits * (hidden_size * y333 + y334) + num_hidden_layers * (y212 * y238 + 32 * y312) + y335
-    y341 = seq_len * y340 + activation_bits * y293
-    y342 = (
-        y271 + batch_size * y341 + hidden_size * (y260 + num_hidden_layers * (y213 * y336 + 32 * y337) + y337 * y338)
-        + y251 * y339
+    y297 = 32 * num_hidden_layers
+    y298 = activation_bits * (vocab_size + hidden_size * (y287 + 2) + 2 * y212 + y288) + y180 + y290 * y297 + y291
+    y299 = (
+        batch_size * y298 + weight_bits * (hidden_size * (vocab_size + y186 * y267) + y272)
+        + hidden_size * n_routed_experts * (y297 + y292) + y268 * y293
     )
-    y343 = activation_bits * (vocab_size + hidden_size * (y333 + 2) + 2 * y244 + y334) + y312 * y261 + y335
-    y344 = (
-        batch_size * y343 + weight_bits * (hidden_size * (vocab_size + 2 * num_hidden_layers * y213) + y311)
-        + hidden_size * (batch_size + n_routed_experts) * (y261 + y338) + y306 * y339
-    )
-    y345 = y314 + decode_steps * y344
-    y346 = y168 + clip_hidden_size * hidden_size
-    y347 = y294 + y64 * y53 * y161
-    y348 = y53 * y116
-    y349 = y346 + sam_num_hidden_layers * y348
-    y350 = y182 + y41 * y348
-    y351 = y254 * y290 + n_routed_experts * ((hidden_size if y150 else 0) + 1)
-    y352 = batch_size * logits_tokens
-    y353 = hidden_size * vocab_size
-    y354 = (1 if logits_tokens != seq_len else 0) if batch_size != 1 else 0
-    y355 = -32 * vocab_size if y119 else 0
-    y356 = -weight_bits * y353
-    y357 = y233 * y245
-    image_tokens = images_per_prompt * y14
-    vision_tensor_core_flops = y58
-    vision_cuda_core_flops = y82
-    vision_io_bytes = -(-y179 // 8)
-    vision_weight_bytes = -(-y186 // 8)
-    vision_activation_bytes = -(-y196 // 8)
+    y300 = y274 + decode_steps * y299
+    y301 = batch_size * logits_tokens
+    y302 = hidden_size * vocab_size
+    y303 = -32 * vocab_size if y95 else 0
+    y304 = -weight_bits * y302
+    y305 = y213 * y203
+    image_tokens = images_per_prompt * y13
+    vision_tensor_core_flops = y50
+    vision_cuda_core_flops = y77
+    vision_io_bytes = -(-y163 // 8)
+    vision_weight_bytes = -(-y165 // 8)
+    vision_activation_bytes = -(-y170 // 8)
     vision_kv_cache_bytes = 0
-    projector_tensor_core_flops = y198
-    projector_cuda_core_flops = y199
-    projector_io_bytes = -(-y205 // 8)
-    projector_weight_bytes = -(-y208 // 8)
-    projector_activation_bytes = -(-y210 // 8)
+    projector_tensor_core_flops = y172
+    projector_cuda_core_flops = y173
+    projector_io_bytes = -(-y178 // 8)
+    projector_weight_bytes = -(-y181 // 8)
+    projector_activation_bytes = -(-y183 // 8)
     projector_kv_cache_bytes = 0
-    prefill_tensor_core_flops = y223
-    prefill_cuda_core_flops = -(-y234 // 2)
-    prefill_io_bytes = -(-y280 // 8)
-    prefill_weight_bytes = -(-y283 // 8)
-    prefill_activation_bytes = -(-y297 // 16)
-    prefill_kv_cache_bytes = -(-y357 // 4)
-    decode_tensor_core_flops = y301
-    decode_cuda_core_flops = -(-y304 // 2)
-    decode_io_bytes = -(-y318 // 8)
-    decode_weight_bytes = -(-y283 // 8)
-    decode_activation_bytes = -(-y324 // 16)
-    decode_kv_cache_bytes = -(-y325 // 4)
-    request_tensor_core_flops = y58 + y198 + y223 + y301
-    request_cuda_core_flops = -(-(y234 + y304 + 2 * y82 + 2 * y199) // 2)
-    request_io_bytes = -(-(y179 + y205 + y280 + y318) // 8)
-    request_weight_bytes = -(-(y186 + y208 + y283) // 8)
-    request_activation_bytes = -(-(max(2 * y196, 2 * y210, y297, y324)) // 16)
-    request_kv_cache_bytes = -(-y325 // 4)
-    vision_fused_io_bytes = -(-y331 // 8)
-    projector_fused_io_bytes = -(-y332 // 8)
-    prefill_fused_io_bytes = -(-y342 // 8)
-    decode_fused_io_bytes = -(-y345 // 8)
-    request_fused_io_bytes = -(-(y331 + y332 + y342 + y345) // 8)
-    deepseek_ocr_for_causal_lm_tensor_core_flops = y58 + y198 + y223
-    deepseek_ocr_for_causal_lm_cuda_core_flops = -(-(2 * y82 + 2 * y199 + y234) // 2)
-    deepseek_ocr_for_causal_lm_io_bytes = -(-(y179 + y205 + y280) // 8)
-    deepseek_ocr_for_causal_lm_weight_bytes = -(-(y186 + y208 + y283) // 8)
-    deepseek_ocr_for_causal_lm_activation_bytes = -(-(2 * y196 + 2 * y210 + y297) // 16)
-    deepseek_ocr_for_causal_lm_kv_cache_bytes = -(-y357 // 4)
-    deepseek_ocr_for_causal_lm_fused_io_bytes = -(-(y331 + y332 + y342) // 8)
-    deepseek_ocr_model_tensor_core_flops = -2 * y352 * y353 + y58 + y198 + y223
-    deepseek_ocr_model_cuda_core_flops = -(-(2 * y82 + 2 * y199 + y234) // 2)
-    y358 = (
-        (activation_bits * (hidden_size * (-2 * y354 - 1) - vocab_size * (y119 + 1)) + y355) * y352 + y356 + y179 + y205
-        + y280
+    prefill_tensor_core_flops = y195
+    prefill_cuda_core_flops = -(-y204 // 2)
+    prefill_io_bytes = -(-y246 // 8)
+    prefill_weight_bytes = -(-y250 // 8)
+    prefill_activation_bytes = -(-y260 // 16)
+    prefill_kv_cache_bytes = -(-y305 // 4)
+    decode_tensor_core_flops = y264
+    decode_cuda_core_flops = -(-y266 // 2)
+    decode_io_bytes = -(-y278 // 8)
+    decode_weight_bytes = -(-y250 // 8)
+    decode_activation_bytes = -(-y279 // 16)
+    decode_kv_cache_bytes = -(-y280 // 4)
+    request_tensor_core_flops = y50 + y172 + y195 + y264
+    request_cuda_core_flops = -(-(y204 + y266 + 2 * y77 + 2 * y173) // 2)
+    request_io_bytes = -(-(y163 + y178 + y246 + y278) // 8)
+    request_weight_bytes = -(-(y165 + y181 + y250) // 8)
+    request_activation_bytes = -(-(max(2 * y170, 2 * y183, y260, y279)) // 16)
+    request_kv_cache_bytes = -(-y280 // 4)
+    vision_fused_io_bytes = -(-y285 // 8)
+    projector_fused_io_bytes = -(-y286 // 8)
+    prefill_fused_io_bytes = -(-y296 // 8)
+    decode_fused_io_bytes = -(-y300 // 8)
+    request_fused_io_bytes = -(-(y285 + y286 + y296 + y300) // 8)
+    deepseek_ocr_for_causal_lm_tensor_core_flops = y50 + y172 + y195
+    deepseek_ocr_for_causal_lm_cuda_core_flops = -(-(2 * y77 + 2 * y173 + y204) // 2)
+    deepseek_ocr_for_causal_lm_io_bytes = -(-(y163 + y178 + y246) // 8)
+    deepseek_ocr_for_causal_lm_weight_bytes = -(-(y165 + y181 + y250) // 8)
+    deepseek_ocr_for_causal_lm_activation_bytes = -(-(2 * y170 + 2 * y183 + y260) // 16)
+    deepseek_ocr_for_causal_lm_kv_cache_bytes = -(-y305 // 4)
+    deepseek_ocr_for_causal_lm_fused_io_bytes = -(-(y285 + y286 + y296) // 8)
+    deepseek_ocr_model_tensor_core_flops = -2 * y301 * y302 + y50 + y172 + y195
+    deepseek_ocr_model_cuda_core_flops = -(-(2 * y77 + 2 * y173 + y204) // 2)
+    y306 = (
+        (activation_bits * (hidden_size * (-2 * y216 - 1) - vocab_size * (y95 + 1)) + y303) * y301 + y304 + y163 + y178
+        + y246
     )
-    deepseek_ocr_model_io_bytes = -(-y358 // 8)
-    deepseek_ocr_model_weight_bytes = -(-(y356 + y186 + y208 + y283) // 8)
-    y359 = 2 * (y355 - activation_bits * (vocab_size + hidden_size * y354)) * y352 + 2 * y196 + 2 * y210 + y297
-    deepseek_ocr_model_activation_bytes = -(-y359 // 16)
-    deepseek_ocr_model_kv_cache_bytes = -(-y357 // 4)
-    y360 = (
+    deepseek_ocr_model_io_bytes = -(-y306 // 8)
+    deepseek_ocr_model_weight_bytes = -(-(y304 + y165 + y181 + y250) // 8)
+    y307 = 2 * (y303 - activation_bits * (vocab_size + hidden_size * y216)) * y301 + 2 * y170 + 2 * y183 + y260
+    deepseek_ocr_model_activation_bytes = -(-y307 // 16)
+    deepseek_ocr_model_kv_cache_bytes = -(-y305 // 4)
+    y308 = (
         -batch_size * logits_tokens * activation_bits * (hidden_size + vocab_size)
-        - hidden_size * vocab_size * weight_bits + y331 + y332 + y342
+        - hidden_size * vocab_size * weight_bits + y285 + y286 + y296
     )
-    deepseek_ocr_model_fused_io_bytes = -(-y360 // 8)
-    y361 = y219 + hidden_size * (first_k_dense_replace * (-18 * y215 - 6 * n_routed_experts) + y214 * y302 + 18 * y217)
-    y362 = seq_len * y361 + 6 * y222
-    training_step_tensor_core_flops = batch_size * y362 - 6 * y19 * y54 * y167 + 3 * y58 + 3 * y198
-    y363 = ((y47 + 1) * y43 if y96 else 0) + (y10 + 1 if y97 else 0) + y45 * (33 * clip_num_hidden_layers + 14)
-    y364 = (
-        sam_hidden_size * (29 * sam_num_hidden_layers + 1)
-        + sam_neck_channels * ((6 if sam_neck_channels != 1 else 0) + 36) + 12 * y21 + 6
-    )
-    y365 = ((-2 if y104 else 0) - 5) * y28 * y29 + 2 * ((y34 if y129 else 0) + (y18 * y18 if y125 else 0))
-    y366 = sam_num_attention_heads * y365 - 6 * sam_hidden_size * y29
-    y367 = (
-        clip_hidden_size * y363 + y19 * y364 + sam_num_global_layers * y366
-        + clip_num_hidden_layers * (clip_num_attention_heads * (y201 + 5 * y48) + 8 * y45 * clip_intermediate_size)
-        + sam_hidden_size * (y98 + 6 * y30) + 2 * ((y35 * y103 if y104 else 0) + y14 * hidden_size)
-    )
-    y368 = (
-        vision_batch_size * y367
-        + y66 * (y147 + y183 + y327 + 2 * (y142 + y346) + 4 * (sam_neck_channels + y181) + 3 * y167)
-        + hidden_size * ((2 if y4 else 0) + 3) + y60 * (2 * y68 + y65 * y31) + 5 * y137 + y132 * y187 + 32 * y78
-    )
-    y369 = (
-        y225 + hidden_size * (7 * num_experts_per_tok + 48) + y211 * (8 * num_key_value_heads + 4) + 11 * y224
-        + 10 * y312
-    )
-    y370 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * y215 - 10 * n_routed_experts - 2 * num_experts_per_tok
-    y371 = num_hidden_layers * y369 + first_k_dense_replace * y370 + 16 * y217 + 5
-    training_step_cuda_core_flops = (
-        y368 * y53 + y371 * y233 + y60 * (2 * sam_num_hidden_layers + 4 * y41) - 3 * (y167 + hidden_size) + 16 * y347
-        - 2 * y349 - 4 * y350 - 9 * y146 - y184 + y82 + y199
-    )
-    y372 = sam_num_global_layers * (y94 - 25 * y29) + y19 * (21 * sam_num_hidden_layers + 5) + 25 * y30
-    y373 = (
-        sam_hidden_size * y372 + sam_num_attention_heads * ((-3 * sam_window_size - 4) * y42 + 4 * y38 + 3 * y36)
-        + hidden_size * y202 + clip_hidden_size * (6 * y44 + 36 * y102 + 19 * y11)
-        + y19 * (6 * y21 + 52 * sam_neck_channels + 28) + 3 * (y52 + y165) + 16 * y112
-    )
-    y374 = (
-        vision_batch_size * y373 + clip_hidden_size * (y132 * (3 * y133 + 5) + 2 * (y66 + y76))
-        + y60 * (6 * y68 - 6 * y326)
-    )
-    y375 = (
-        sam_hidden_size * (3 * y61 * y61 + 15 * y20) + 12 * y180 + 4 * y142 + 20 * y141 + 10 * y346 + 5 * y143
-        + 45 * y146 + 18 * y138
-    )
-    y376 = y66 * y375 + hidden_size * ((9 if y4 else 0) + 13) + 4 * y161 * y191
-    y377 = (
-        activation_bits * y374 + weight_bits * y376 + sam_num_global_layers * (y189 + y60 * (y65 * y153 + y160))
-        + 2 * y170 + 64 * (y4 + y13 + y66 * y133) + 128 * (y68 + 1) + y175
-    )
-    y378 = (
-        num_hidden_layers * (24 * num_experts_per_tok + (12 if y119 else 0) + 106)
-        + first_k_dense_replace * (-24 * num_experts_per_tok + (-4 if y119 else 0) - 12) + 7
-    )
-    y379 = (
-        activation_bits * y378 + num_hidden_layers * (224 * num_experts_per_tok + (384 if y119 else 0) + 1120)
-        + first_k_dense_replace * (-224 * num_experts_per_tok + (-128 if y119 else 0) - 160) + y336
-        + (128 if y119 else 0) + 480
-    )
-    y380 = (
-        y211 * (y243 + activation_bits * (y319 + 38 * num_key_value_heads + 8) + 320) + 480 * n_routed_experts
-        + 992 * num_experts_per_tok + 960
-    )
-    y381 = (
-        hidden_size * y379 + num_hidden_layers * y380
-        + first_k_dense_replace * (-20 * y240 - 480 * n_routed_experts - 992 * num_experts_per_tok)
-        + 20 * activation_bits * y217 + 576
-    )
-    y382 = seq_len * y381 + logits_tokens * (y249 + y320)
-    y383 = (
-        hidden_size * (6 * y252 - 6) + y60 * (12 * y41 + 6 * sam_num_hidden_layers) - 12 * y350 - 3 * y184 + 9 * y270
-        - 6 * y349 - 9 * (y167 + first_k_dense_replace * y266) - 27 * y146
-    )
-    y384 = (
-        y377 * y53 + batch_size * y382 + weight_bits * y383
-        + hidden_size * (first_k_dense_replace * (-2 * y256 - 96 * n_routed_experts) + 3 * y260 + 96 * y220)
-        + num_hidden_layers * (y262 + 64 * (seq_len + y351)) + 2 * y273 + 4 * y347 * y155 + y351 * y274 + y179 + y205
-    )
-    training_step_io_bytes = -(-y384 // 8)
-    training_step_weight_bytes = -(-(y283 + y186 + y208) // 8)
-    training_step_activation_bytes = -(-(y297 + 2 * y196 + 2 * y210) // 16)
-    training_step_kv_cache_bytes = 0
+    deepseek_ocr_model_fused_io_bytes = -(-y308 // 8)
     return locals()

@@ -12,7 +12,7 @@ TypeError; one that is out of range, or contradicts another, is a CostError. Wid
 uniform routing, ``"even"`` the most that can be, ``min(E, k N)``.
 """
 
-from ._runtime import Bits, Cost, check_size, contradiction, too_large, too_small
+from ._runtime import Bits, Cost, check_size, contradiction, routed_reads, too_large, too_small
 from ._source import check, compute, cut_metric
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ def vision(
     clip_hidden_size: int = 1024, clip_num_hidden_layers: int = 24, clip_num_attention_heads: int = 16,
     clip_intermediate_size: int = 4096,
 ) -> Cost:
-    """Return the cost of SAM and CLIP, on the global view of each page and on its tiles. 616 operations."""
+    """Return the cost of SAM and CLIP, on the global view of each page and on its tiles. 601 operations."""
     if (found := check(vision, locals(), {})) is not None:
         return found
     return compute(vision, "_whole_model", locals())
@@ -59,7 +59,7 @@ def prefill(
 ) -> Cost:
     """Return the cost of the decoder over the prompt, and the LM head over the positions that get logits.
 
-    300 operations.
+    302 operations.
     """
     if (found := check(prefill, locals(), {})) is not None:
         return found
@@ -79,7 +79,7 @@ def decode(
     num_attention_heads: int = 10, num_key_value_heads: int = 10, n_routed_experts: int = 64, n_shared_experts: int = 2,
     num_experts_per_tok: int = 6, vocab_size: int = 129280, expert_routing: str = "uniform",
 ) -> Cost:
-    """Return the cost of all decode steps of one token each; step t sees seq_len + t keys. 281 operations."""
+    """Return the cost of all decode steps of one token each; step t sees seq_len + t keys. 285 operations."""
     if (found := check(decode, locals(), {})) is not None:
         return found
     return compute(decode, "_whole_model", locals())
@@ -100,22 +100,22 @@ def request(
     clip_hidden_size: int = 1024, clip_num_hidden_layers: int = 24, clip_num_attention_heads: int = 16,
     clip_intermediate_size: int = 4096, expert_routing: str = "uniform",
 ) -> Cost:
-    """Return the cost of all stages, one after the other. 1108 operations."""
+    """Return the cost of all stages, one after the other. 1058 operations."""
     if (found := check(request, locals(), {})) is not None:
         return found
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // sam_patch_size
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x3 * x5
-    x7 = x1 * x6
-    x8 = base_size // sam_patch_size
-    x9 = -(-x8 // 4)
-    x10 = x9 * x9
-    x11 = x7 + x10
-    x12 = x9 + num_height_tiles * x5
-    x13 = x11 + x12 + 1
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // sam_patch_size
+    x7 = -(-x6 // 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
     image_tokens = images_per_prompt * x13
     if seq_len is None:
         if prompt_tokens is None:
@@ -201,7 +201,350 @@ def training_step(
         raise too_large("logits_tokens", logits_tokens, "seq_len", seq_len)
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
-    return compute(training_step, "_whole_model", locals())
+    x15 = sam_window_size + 1
+    x16 = sam_window_size * x15
+    x17 = -(-x4 // sam_window_size)
+    x18 = x17 * x17 * x3
+    x19 = -(-x8 // sam_window_size)
+    x20 = x19 * x19
+    x21 = x18 + x20
+    x22 = sam_window_size * sam_window_size
+    x23 = x21 * x22
+    x24 = x4 if x2 else 0
+    x25 = x4 * x24
+    x26 = x1 * x25
+    x27 = x4 * x26
+    x28 = x4 * x27
+    x29 = x8 * x8
+    x30 = x28 + x29 * x29
+    x31 = x27 + x8 * x29
+    x32 = x26 + x29
+    x33 = sam_patch_size * sam_patch_size
+    x34 = sam_num_hidden_layers * sam_intermediate_size
+    x35 = sam_window_size * sam_num_hidden_layers
+    x36 = x15 * x35
+    x37 = sam_num_hidden_layers * x23 + sam_num_global_layers * x32
+    x38 = x3 + 1
+    x39 = x11 + x38
+    x40 = x38 + x6 * x7 + x10 * x10
+    x41 = 12 * hidden_size
+    x42 = -(-x4 // 2)
+    x43 = -(-x8 // 2)
+    x44 = sam_downsample_channels * (x42 * x42 * x3 + x43 * x43)
+    x45 = images_per_prompt * (batch_size // vision_batch_size)
+    x46 = vision_batch_size * x45
+    x47 = hidden_size // num_attention_heads
+    x48 = num_key_value_heads * x47
+    x49 = hidden_size + x48
+    x50 = moe_intermediate_size * (n_shared_experts + num_experts_per_tok)
+    x51 = first_k_dense_replace * intermediate_size
+    x52 = x51 + num_hidden_layers * x50
+    x53 = num_hidden_layers * x47
+    x54 = 6 * hidden_size
+    x55 = logits_tokens * vocab_size
+    x56 = 1 if sam_window_size != 1 else 0
+    x57 = 1 if x4 != 1 else 0
+    x58 = x29 if x8 != 1 else 0
+    x59 = sam_num_hidden_layers * x22
+    x60 = x23 * x59
+    x61 = x60 + sam_num_global_layers * x30
+    x62 = vision_batch_size * x1
+    x63 = 1 if x62 != 1 else 0
+    x64 = 1 if vision_batch_size != 1 else 0
+    x65 = (x26 if x63 else 0) + (x29 if x64 else 0)
+    x66 = image_size * image_size * x3
+    x67 = x2 + 1
+    x68 = sam_hidden_size // sam_num_attention_heads
+    x69 = sam_num_global_layers * sam_window_size
+    x70 = clip_image_size // clip_patch_size
+    x71 = x70 * x70
+    x72 = sam_image_size // sam_patch_size
+    x73 = x68 * (x35 + sam_num_global_layers * x72)
+    x74 = sam_hidden_size * sam_num_hidden_layers
+    x75 = clip_hidden_size * clip_num_hidden_layers
+    x76 = sam_hidden_size * x74 + clip_hidden_size * x75
+    x77 = x73 + x76
+    x78 = sam_patch_size * sam_patch_size * sam_hidden_size
+    x79 = sam_hidden_size * x72
+    x80 = sam_hidden_size + x34
+    x81 = clip_num_hidden_layers * clip_intermediate_size
+    x82 = x80 + x81 + sam_hidden_size * sam_neck_channels
+    x83 = x72 * x79 + x82
+    x84 = sam_intermediate_size * x74 + clip_hidden_size * (hidden_size + x81)
+    x85 = sam_neck_channels + clip_hidden_size
+    x86 = x74 + sam_neck_channels * sam_neck_channels + sam_downsample_channels * x85 + x75
+    x87 = 2 * x84 + 9 * x86
+    x88 = 1 if x8 != x72 else 0
+    x89 = 1 if x4 != x72 else 0
+    x90 = (x8 if x88 else 0) + (x24 if x89 else 0)
+    x91 = x88 + (x89 if x2 else 0)
+    x92 = sam_num_global_layers * (x29 + x25)
+    x93 = x67 * x59 + x92
+    x94 = x71 + 1
+    x95 = 1 if x9 != x70 else 0
+    x96 = (1 if x5 != x70 else 0) if x2 else 0
+    x97 = x95 + x96
+    x98 = clip_hidden_size * x97
+    x99 = (x29 if x88 else 0) + (x25 if x89 else 0)
+    x100 = sam_hidden_size * x99
+    x101 = (x10 if x95 else 0) + x6 * x96
+    x102 = x100 + clip_hidden_size * x101
+    x103 = batch_size * seq_len
+    x104 = x8 + x24
+    x105 = sam_num_global_layers * x104 + x92 + x67 * x36
+    x106 = x103 * x53 + x105 * x45
+    x107 = x67 * x68
+    x108 = x45 * x107
+    x109 = x84 + sam_num_hidden_layers * x108
+    x110 = base_size * base_size
+    x111 = 3 * x110
+    x112 = x77 + x85
+    x113 = x69 * x108 + x112
+    x114 = x70 * clip_hidden_size * x70
+    x115 = x83 + x114
+    x116 = 1 if sam_num_attention_heads != 1 else 0
+    x117 = x17 * x17 * x62
+    x118 = vision_batch_size * x20
+    x119 = (x18 if x117 != 1 else 0) + (x20 if x118 != 1 else 0)
+    x120 = -6 * x119 if x116 else 0
+    x121 = 1 if (sam_window_size * x17) != x4 else 0
+    x122 = 1 if (sam_window_size * x19) != x8 else 0
+    x123 = (x26 if x121 else 0) + (x29 if x122 else 0)
+    x124 = 6 * (x119 * x59 + sam_num_global_layers * x65) if x116 else 0
+    x125 = clip_num_hidden_layers * x39
+    x126 = (x18 if (sam_num_attention_heads + x117) != 2 else 0) + (x20 if (sam_num_attention_heads + x118) != 2 else 0)
+    x127 = sam_hidden_size if x56 else 0
+    x128 = sam_hidden_size if x122 else 0
+    x129 = x22 * x20
+    x130 = sam_hidden_size if x121 else 0
+    x131 = sam_window_size * sam_num_attention_heads
+    x132 = x21 * x131
+    x133 = (
+        x126 * x22 * x127 + x128 * x129 + ((x127 * x129 if x118 == 1 else 0) if x116 else 0)
+        + (x26 * x130 if (x4 + x62) != 2 else 0)
+        + ((((sam_hidden_size * x18 if x117 == 1 else 0) if x116 else 0) + x132) * x22 if x56 else 0)
+        + (x29 * x128 if (x8 + vision_batch_size) != 2 else 0) + (x18 * x130 + (x126 * x131 if x56 else 0)) * x22
+    )
+    x134 = -2 * x133
+    x135 = clip_intermediate_size * x125
+    x136 = 1 if activation_bits != 32 else 0
+    x137 = 2 if x136 else 0
+    x138 = 8 * x90
+    x139 = x67 * x22
+    x140 = -8 * x67 * x16
+    x141 = x136 + 1
+    x142 = x68 * x93
+    x143 = 1 if weight_bits != 32 else 0
+    x144 = (x29 if x8 == x72 else 0) + (x25 if x4 == x72 else 0)
+    x145 = sam_num_global_layers * x68
+    x146 = x72 * x91
+    x147 = x72 if x143 else 0
+    x148 = x143 + 1
+    x149 = 256 * x90
+    x150 = ((x18 if x17 != 1 else 0) + (x20 if x19 != 1 else 0)) * x127
+    x151 = vision_batch_size * activation_bits * x150 + weight_bits * x107
+    x152 = x32 * sam_num_hidden_layers + x125
+    x153 = x79 * x146
+    x154 = 4 if x136 else 0
+    x155 = 64 if x136 else 0
+    x156 = 2 * vocab_size
+    x157 = x49 + 1
+    x158 = hidden_size * moe_intermediate_size
+    x159 = x97 * x114
+    x160 = 1 if (vision_batch_size + sam_num_attention_heads) != 2 else 0
+    x161 = sam_num_global_layers * x46
+    x162 = sam_num_attention_heads * x161
+    x163 = sam_hidden_size * x161
+    x164 = x163 if x116 else 0
+    x165 = 1 if (sam_num_attention_heads + x62) != 2 else 0
+    x166 = x26 if x57 else 0
+    x167 = (
+        (x45 * x159 if x70 != 1 else 0) + x8 * (x160 + 1) * x58 * x162 + sam_num_hidden_layers * x133 * x46
+        + (x58 * x164 if vision_batch_size == 1 else 0) + (x58 * x163 if x160 else 0)
+        + ((x165 + 1) * x27 * x162 if x57 else 0) + (x166 * x164 if x62 == 1 else 0)
+        + ((hidden_size * x46 * x7 if num_width_tiles != 1 else 0) if x5 != 1 else 0)
+        + ((batch_size * hidden_size * logits_tokens if logits_tokens != seq_len else 0) if batch_size != 1 else 0)
+        + (x163 * x166 if x165 else 0)
+    )
+    x168 = (num_hidden_layers * x103 if x136 else 0) + x46
+    x169 = hidden_size * x103
+    x170 = first_k_dense_replace * x169 + x91 * x45 * x145 if x136 else 0
+    x171 = x169 + x46 * x44
+    x172 = (x45 if x2 else 0) + 1
+    x173 = num_experts_per_tok if x136 else 0
+    x174 = n_routed_experts if x143 else 0
+    x175 = activation_bits * x103 * x173 + weight_bits * x174
+    x176 = x169 * x173 + n_routed_experts * ((hidden_size if x143 else 0) + 1)
+    x177 = moe_intermediate_size * (n_routed_experts + n_shared_experts)
+    x178 = x132 + x150
+    x179 = -64 * first_k_dense_replace
+    x180 = (
+        sam_num_global_layers * ((-24 * sam_hidden_size - 12 * x16) * x23 + 12 * (x30 + x31))
+        + x32 * (12 * (x33 + x34) + 6 * sam_neck_channels) + 12 * x23 * x36 + 24 * sam_hidden_size * x37
+    )
+    x181 = (
+        clip_num_hidden_layers * (x39 * (12 * clip_intermediate_size + 24 * clip_hidden_size) + 12 * x40 + 24 * x11)
+        + x11 * (x41 + 54 * sam_downsample_channels)
+    )
+    x182 = sam_hidden_size * x180 + clip_hidden_size * x181 + 54 * sam_neck_channels * (x32 * sam_neck_channels + x44)
+    x183 = (
+        num_hidden_layers * (12 * (seq_len + x49) + 6 * n_routed_experts)
+        + first_k_dense_replace * (-18 * x50 - 6 * n_routed_experts) + 18 * x52
+    )
+    x184 = hidden_size * x183 + x53
+    x185 = seq_len * x184 + x54 * x55
+    tensor_core_flops = x182 * x46 + batch_size * x185
+    x186 = (
+        sam_num_global_layers * (((-2 if x56 else 0) - 13) * x22 * x23 + 2 * ((x28 if x57 else 0) + x29 * x58))
+        + (2 * x60 if x56 else 0) + 13 * x61
+    )
+    x187 = ((x6 + 1) * x3 if x63 else 0) + (x10 + 1 if x64 else 0) + x39 * (49 * clip_num_hidden_layers + 22)
+    x188 = (
+        sam_hidden_size * (45 * sam_num_hidden_layers + 2)
+        + sam_neck_channels * ((6 if sam_neck_channels != 1 else 0) + 52) + 17 * x34 + 10
+    )
+    x189 = clip_num_attention_heads * (11 * x40 + 22 * x11) + 14 * x39 * clip_intermediate_size
+    x190 = (
+        sam_num_attention_heads * x186 + clip_hidden_size * x187 + x32 * x188
+        + sam_hidden_size * (6 * x37 - 6 * sam_num_global_layers * x23 + x65) + clip_num_hidden_layers * x189
+        + 2 * x14 * hidden_size + 3 * x66
+    )
+    x191 = (
+        (-2 * sam_window_size * x68 - 4 * x15) * x69 + clip_hidden_size * (2 * x71 + 5) + 4 * (sam_neck_channels + x77)
+        + 3 * x78 + x83 + x87
+    )
+    x192 = (
+        vision_batch_size * x190 + x67 * x191 + x68 * (sam_num_global_layers * (28 * x90 - 14 * x91) + 2 * x93)
+        + hidden_size * ((2 if x2 else 0) + 3) + x94 * x98 + 63 * x102
+    )
+    x193 = (
+        hidden_size * (7 * num_experts_per_tok + 48) + 11 * seq_len * num_attention_heads + 8 * x48
+        + 10 * (n_routed_experts + 1) + 2 * num_experts_per_tok
+    )
+    x194 = hidden_size * (-7 * num_experts_per_tok - 3) - 16 * x50 - 10 * n_routed_experts - 2 * num_experts_per_tok
+    x195 = num_hidden_layers * x193 + first_k_dense_replace * x194 + 16 * (hidden_size + x52) + 5
+    cuda_core_flops = (
+        x192 * x45 + x195 * x103 + x68 * (2 * sam_num_hidden_layers + 4 * x69) - 3 * (hidden_size + x78) + 4 * x106
+        - 2 * x109 + x111 - 4 * x113 - 9 * x86 - x115
+    )
+    x196 = (
+        sam_num_global_layers * ((x120 - 37 * x21) * x22 - 2 * x123) + sam_num_hidden_layers * (2 * x123 + 33 * x32)
+        + x124 + 9 * x32 + 37 * x37
+    )
+    x197 = (
+        sam_num_global_layers * (sam_window_size * (-5 * sam_window_size - 8) * x23 + 8 * x31) + 8 * x23 * x35 + 5 * x61
+    )
+    x198 = (
+        sam_hidden_size * x196 + sam_num_attention_heads * x197 + clip_hidden_size * (58 * x125 + 32 * x11 + 11 * x38)
+        + x32 * (10 * x34 + 84 * sam_neck_channels + 46) + hidden_size * (20 * x11 + 16 * x12)
+        + sam_num_global_layers * x134 + 6 * x110 + 9 * x66 + 25 * x135
+    )
+    x199 = (x97 * (x137 + 3) + 2 * x67) * x71 + x101 * (x137 + 4) + 2 * (x10 + (x6 if x2 else 0)) + 4 * x67 + 7 * x97
+    x200 = (
+        vision_batch_size * x198 + clip_hidden_size * x199
+        + sam_num_global_layers * (x68 * (4 * x99 + (x138 if x136 else 0) - 10 * x139) + x140) + 2 * x141 * x100
+        + 10 * x142
+    )
+    x201 = (
+        sam_hidden_size * (3 * x72 * x72 + 18 * x33) + 24 * x76 + 12 * (x84 + x73) + 6 * x82 + 5 * x114 + 54 * x86
+        + 22 * x85
+    )
+    x202 = (
+        x67 * x201 + ((x91 * (8 * x72 - 4) if x143 else 0) + 4 * x144) * x145 + hidden_size * ((11 if x2 else 0) + 16)
+        + 2 * sam_hidden_size * (x144 + x146 * x147)
+    )
+    x203 = (
+        x68 * (x91 * ((-128 if x143 else 0) + 256 * x72 * x148 - 256) + x141 * x149)
+        + sam_window_size * (sam_window_size * (-4 * x151 - 384 * x67) - 256 * x67) + 256 * x104
+    )
+    x204 = (
+        activation_bits * x200 + weight_bits * x202 + sam_num_global_layers * x203
+        + vision_batch_size * (64 * x39 + 128 * x152) + (4 * sam_window_size * x151 + 256 * x67) * x35
+        + (64 * x141 * x98 + 128 * x67) * x71 + 64 * (x148 * x153 + x102 * x141) + 384 * x93 + 128 * (x2 + x13) + 256
+    )
+    x205 = (
+        num_hidden_layers * (24 * num_experts_per_tok + 106) + first_k_dense_replace * (-24 * num_experts_per_tok - 12)
+        + x154
+    )
+    x206 = (
+        activation_bits * x205 + num_hidden_layers * (224 * num_experts_per_tok + (384 if x136 else 0) + 1120)
+        + first_k_dense_replace * (-224 * num_experts_per_tok - 160) + 2 * weight_bits + (128 if x136 else 0) + 480
+    )
+    x207 = (
+        x47 * (activation_bits * (x137 + 38 * num_key_value_heads) + x155 + 320) + 480 * n_routed_experts
+        + 992 * num_experts_per_tok + 960
+    )
+    x208 = (
+        hidden_size * x206 + num_hidden_layers * x207
+        + first_k_dense_replace * (-20 * activation_bits * x50 - 480 * n_routed_experts - 992 * num_experts_per_tok)
+        + 20 * x52 * activation_bits + 576
+    )
+    x209 = seq_len * x208 + logits_tokens * (activation_bits * (x141 * x156 + 3 * hidden_size) + vocab_size * x155)
+    x210 = n_shared_experts * x158 + routed_reads(n_routed_experts, num_experts_per_tok, x103, x158, expert_routing)
+    x211 = (
+        hidden_size * (3 * vocab_size + 6 * num_hidden_layers * x157 + 9 * x51 - 6)
+        + x68 * (12 * x69 + 6 * sam_num_hidden_layers) + x210 * (9 * num_hidden_layers - 9 * first_k_dense_replace)
+        - 12 * x113 - 6 * x109 - 9 * x78 - 27 * x86 - 3 * x115
+    )
+    x212 = (
+        x204 * x45 + batch_size * x209 + weight_bits * x211
+        + activation_bits * (x111 + 2 * x167 + x168 * x41 - 4 * x170 + 7 * x171 + 8 * x106 + x172)
+        + num_hidden_layers * (hidden_size * (2 * x175 + 96 * n_routed_experts) + 64 * (seq_len + x176) + 16 * x47)
+        + first_k_dense_replace * (hidden_size * (-2 * x175 - 96 * n_routed_experts) - 64 * x176) - 128 * x170
+    )
+    io_bytes = -(-x212 // 8)
+    x213 = (
+        num_hidden_layers * (n_routed_experts + 2 * x157 + 3 * x177)
+        + first_k_dense_replace * (3 * intermediate_size - 3 * x177 - n_routed_experts) + x156 + 4
+    )
+    x214 = (
+        x115 + hidden_size * x213 + x68 * (-2 * sam_num_hidden_layers - 4 * x69)
+        + 3 * (x78 + clip_hidden_size * clip_patch_size * clip_patch_size) + 4 * x112 + x87
+    )
+    x215 = weight_bits * x214
+    weight_bytes = -(-x215 // 8)
+    x216 = (
+        (sam_hidden_size * (x120 - 10 * x21) - 2 * sam_num_attention_heads * x23 - 4 * x178) * x22 + x134
+        + 4 * x31 * sam_num_attention_heads
+    )
+    x217 = (
+        sam_num_global_layers * x216 + x32 * (4 * x80 + 10 * x74 + 28 * sam_neck_channels + 16)
+        + clip_hidden_size * (6 * x38 + 20 * x125 + 12 * x11) + hidden_size * (8 * x12 + 10 * x11)
+        + sam_hidden_size * (x124 + 10 * x37) + 8 * x135 + 2 * sam_num_attention_heads * x61 + 4 * x178 * x59
+    )
+    x218 = (
+        vision_batch_size * x217 + sam_num_global_layers * (x140 + x68 * ((x138 - 4 * x91 if x136 else 0) - 4 * x139))
+        + 2 * clip_hidden_size * (x97 + x101 * x141 + x67 * x94) + 8 * x105 + x100 * x137 + 4 * x142
+    )
+    x219 = (
+        x137 + num_hidden_layers * (8 * num_experts_per_tok + 27)
+        + first_k_dense_replace * (-8 * num_experts_per_tok - 2 * x141)
+    )
+    x220 = hidden_size * x219 + (x154 + 13 * num_key_value_heads) * x53 + 8 * x52 - 8 * first_k_dense_replace * x50
+    x221 = seq_len * x220 + logits_tokens * x156
+    x222 = x218 * x45 + batch_size * x221 + x168 * x54 + 2 * (x167 + x172) + 4 * x171
+    x223 = (
+        hidden_size * ((192 if x136 else 0) + 320) + 256 * n_routed_experts + 640 * num_experts_per_tok + 352 * x47
+        + 448
+    )
+    x224 = (
+        num_hidden_layers * x223 + hidden_size * (x155 + x141 * x179 + 128)
+        + first_k_dense_replace * (-256 * n_routed_experts - 640 * num_experts_per_tok) + 192
+    )
+    x225 = seq_len * x224 + x155 * x55
+    x226 = (
+        sam_num_global_layers * (x68 * (x91 * (256 * x147 - 128 * x148) + x149) - 256 * x139)
+        + vision_batch_size * (128 * x39 + 256 * x152) + 64 * (x102 + (x153 if x143 else 0) + (x159 if x136 else 0))
+        + 256 * x93
+    )
+    x227 = (
+        activation_bits * x222 + batch_size * x225 + x226 * x45
+        + hidden_size * (num_experts_per_tok * x141 * x103 + x174) * (64 * num_hidden_layers + x179)
+        + n_routed_experts * (128 * num_hidden_layers - 128 * first_k_dense_replace)
+    )
+    activation_bytes = -(-x227 // 16)
+    kv_cache_bytes = 0
+    return Cost((tensor_core_flops, cuda_core_flops, io_bytes, weight_bytes, activation_bytes, kv_cache_bytes))
 
 
 if TYPE_CHECKING:

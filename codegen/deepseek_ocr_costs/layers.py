@@ -131,23 +131,23 @@ def deepseek_ocr_for_causal_lm(
 ) -> Cost:
     """Return the cost of one forward of ``DeepseekOCRForCausalLM``.
 
-    The model and its LM head: logits (batch_size, logits_tokens, vocab_size), copied to float32. 975 operations.
+    The model and its LM head: logits (batch_size, logits_tokens, vocab_size), copied to float32. 965 operations.
     """
     if (found := check(deepseek_ocr_for_causal_lm, locals(), {})) is not None:
         return found
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // sam_patch_size
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x3 * x5
-    x7 = x1 * x6
-    x8 = base_size // sam_patch_size
-    x9 = -(-x8 // 4)
-    x10 = x9 * x9
-    x11 = x7 + x10
-    x12 = x9 + num_height_tiles * x5
-    x13 = x11 + x12 + 1
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // sam_patch_size
+    x7 = -(-x6 // 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
     image_tokens = images_per_prompt * x13
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)
@@ -171,23 +171,23 @@ def deepseek_ocr_model(
     """Return the cost of one forward of ``DeepseekOCRModel``.
 
     A vision layer and a decoder layer, added up; any two layers will do. Their children, operators and parameters
-    become this module's own, since the torch module holds the parts of both as attributes. 1008 operations.
+    become this module's own, since the torch module holds the parts of both as attributes. 995 operations.
     """
     if (found := check(deepseek_ocr_model, locals(), {})) is not None:
         return found
-    x1 = num_width_tiles * num_height_tiles
-    x2 = image_size // sam_patch_size
-    x3 = -(-x2 // 4)
-    x4 = 1 if x1 > 1 else 0
-    x5 = x3 if x4 else 0
-    x6 = x3 * x5
-    x7 = x1 * x6
-    x8 = base_size // sam_patch_size
-    x9 = -(-x8 // 4)
-    x10 = x9 * x9
-    x11 = x7 + x10
-    x12 = x9 + num_height_tiles * x5
-    x13 = x11 + x12 + 1
+    x1 = image_size // sam_patch_size
+    x2 = -(-x1 // 4)
+    x3 = num_height_tiles * num_width_tiles
+    x4 = 1 if x3 > 1 else 0
+    x5 = x2 if x4 else 0
+    x6 = base_size // sam_patch_size
+    x7 = -(-x6 // 4)
+    x8 = num_height_tiles * x5 + x7
+    x9 = x2 * x5
+    x10 = x3 * x9
+    x11 = x7 * x7
+    x12 = x10 + x11
+    x13 = x8 + x12 + 1
     image_tokens = images_per_prompt * x13
     if seq_len < image_tokens:
         raise too_small("seq_len", seq_len, "image_tokens", image_tokens)

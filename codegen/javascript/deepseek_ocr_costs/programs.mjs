@@ -5,176 +5,181 @@ import { ceilDiv, floorDiv, largest, routedReads, triangular } from "./runtime.m
 import { program } from "./model.mjs";
 
 export const image_tokens = program(
-  "images_per_prompt num_width_tiles num_height_tiles image_size sam_patch_size base_size",
-(ipp, nwt, nht, is, sps, bs) => {
-const x1 = nwt*nht, x2 = ceilDiv(floorDiv(is, sps), 4n), x3 = x1 > 1n ? x2 : 0n, x4 = ceilDiv(floorDiv(bs, sps), 4n);
-return [ipp*(x1*x2*x3 + x4*x4 + x4 + nht*x3 + 1n)];
+  "images_per_prompt num_height_tiles image_size sam_patch_size num_width_tiles base_size",
+(ipp, nht, is, sps, nwt, bs) => {
+const x1 = ceilDiv(floorDiv(is, sps), 4n), x2 = nht*nwt, x3 = x2 > 1n ? x1 : 0n, x4 = ceilDiv(floorDiv(bs, sps), 4n);
+return [ipp*(nht*x3 + x4 + x2*x1*x3 + x4*x4 + 1n)];
 });
 
 export const vision = program(
-  "images_per_prompt num_width_tiles num_height_tiles image_size sam_patch_size base_size vision_batch_size " +
-  "batch_size sam_hidden_size sam_num_hidden_layers sam_intermediate_size sam_neck_channels sam_window_size " +
-  "sam_num_global_layers clip_hidden_size clip_num_hidden_layers clip_intermediate_size sam_downsample_channels " +
+  "images_per_prompt num_height_tiles image_size sam_patch_size num_width_tiles base_size vision_batch_size " +
+  "batch_size sam_hidden_size sam_num_global_layers sam_window_size sam_num_hidden_layers sam_intermediate_size " +
+  "sam_neck_channels clip_hidden_size clip_num_hidden_layers clip_intermediate_size sam_downsample_channels " +
   "clip_num_attention_heads sam_num_attention_heads sam_image_size clip_image_size clip_patch_size activation_bits " +
   "weight_bits scale",
-(ipp, nwt, nht, is, sps, bs, vbs, bs2, shs, snhl, sis, snc, sws, sngl, chs, cnhl, cis, sdc, cnah, snah, sis2, cis2, cps,
+(ipp, nht, is, sps, nwt, bs, vbs, bs2, shs, sngl, sws, snhl, sis, snc, chs, cnhl, cis, sdc, cnah, snah, sis2, cis2, cps,
 ab, wb, s) => {
-const x1 = nwt*nht, x2 = floorDiv(is, sps), x3 = ceilDiv(x2, 4n), x4 = x1 > 1n, x5 = x4 ? x3*x3 : 0n, x6 = x1*x5,
-  x7 = floorDiv(bs, sps), x8 = ceilDiv(x7, 4n), x9 = x8*x8, x10 = x6 + x9, x11 = x4 ? x2 : 0n, x12 = x2*x11,
-  x13 = x1*x12, x14 = x7*x7, x15 = x13 + x14, x16 = snhl*sis, x17 = ceilDiv(x2, sws), x18 = x17*x17*x1,
-  x19 = x4 ? x18 : 0n, x20 = ceilDiv(x7, sws), x21 = x20*x20, x22 = x19 + x21, x23 = sws*sws, x24 = x22*x23,
-  x25 = snhl*x24 + x15*sngl, x26 = sngl*x14, x27 = x2*x13, x28 = snhl*x23, x29 = x14*x26 + sngl*x2*x27 + x24*x28,
-  x30 = snhl*sws, x31 = x7*x26 + sngl*x27 + x24*x30, x32 = sws + 1n, x33 = -4n*x32, x34 = sws*sngl,
-  x35 = x4 ? x1 : 0n, x36 = x35 + 1n, x37 = x10 + x36, x38 = 8n*chs, x39 = x36 + x6*x3*x3 + x9*x9,
-  x40 = ceilDiv(x2, 2n), x41 = ceilDiv(x7, 2n), x42 = sdc*(x40*x40*x35 + x41*x41), x43 = ipp*floorDiv(bs2, vbs),
-  x44 = floorDiv(shs, snah), x45 = floorDiv(sis2, sps), x46 = x7 !== x45, x47 = x2 !== x45,
-  x48 = (x46 ? x7 : 0n) + (x47 ? x11 : 0n), x49 = (x46 ? 1n : 0n) + (x4 ? (x47 ? 1n : 0n) : 0n),
-  x50 = (x4 ? 1n : 0n) + 1n, x51 = x50*x33, x52 = x26 + x50*x28 + sngl*x12, x53 = x50*x30 + sngl*x11 + x7*sngl + x52,
-  x54 = 4n*x53, x55 = (x46 ? x14 : 0n) + (x47 ? x12 : 0n), x56 = shs*x55, x57 = floorDiv(cis2, cps), x58 = x8 !== x57,
-  x59 = x3 !== x57, x60 = chs*((x58 ? x9 : 0n) + (x59 ? x5 : 0n)), x61 = x56 + x60, x62 = snah !== 1n, x63 = vbs*x18,
-  x64 = vbs*x21, x65 = (x63 !== 1n ? x19 : 0n) + (x64 !== 1n ? x21 : 0n), x66 = x62 ? x65 : 0n, x67 = sws*x20 !== x7,
-  x68 = x67 ? x14 : 0n, x69 = sws*x17 !== x2, x70 = x69 ? x13 : 0n, x71 = (x69 ? x19 : 0n) + (x67 ? x21 : 0n),
-  x72 = x68 + x70 + x71*x23, x73 = vbs*x1,
-  x74 = x62 ? x65*x28 + sngl*((x73 !== 1n ? x13 : 0n) + (vbs !== 1n ? x14 : 0n)) : 0n, x75 = x15*snhl,
-  x76 = x25 + x75, x77 = cnhl*x37, x78 = sws !== 1n, x79 = x78 ? x23 : 0n,
-  x80 = ((snah + x63 !== 2n ? x19 : 0n) + (snah + x64 !== 2n ? x21 : 0n))*x79, x81 = x62 ? shs : 0n, x82 = sws*x22,
-  x83 = shs*x80 + (x64 === 1n ? x21*x79*x81 : 0n) + (x2 + x73 !== 2n ? shs*x70 : 0n) + sws*snah*x80
-  + (x7 + vbs !== 2n ? shs*x68 : 0n) + ((x63 === 1n ? x19*x81 : 0n) + snah*x82)*x79, x84 = sngl*(x23*snah*x24 + x83),
-  x85 = cis*x77, x86 = vbs*snah, x87 = vbs*shs,
-  x88 = x78 ? x87*((x17 !== 1n ? x19 : 0n) + (x20 !== 1n ? x21 : 0n)) : 0n, x89 = sws*(x86*x82 + x88 + x44*x50),
-  x90 = 4n*x48, x91 = ab !== 32n*s, x92 = x91 ? x44 : 0n, x93 = shs + x16,
-  x94 = vbs*(x15*x93 + x42 + x31*snah) + x28*x88 + x44*x52, x95 = vbs + snah !== 2n, x96 = x7 !== 1n ? x26 : 0n,
-  x97 = x62 ? x87 : 0n, x98 = snah + x73 !== 2n, x99 = x2 !== 1n ? sngl : 0n, x100 = x13*x99,
-  x101 = (x58 ? 1n : 0n) + (x4 ? (x59 ? 1n : 0n) : 0n), x102 = x57*x57,
-  x103 = x7*((x95 ? 1n : 0n) + 1n)*x86*x96 + vbs*snhl*x83 + (vbs === 1n ? x96*x97 : 0n) + (x95 ? x87*x96 : 0n)
-  + ((x98 ? 1n : 0n) + 1n)*x27*x86*x99 + (x73 === 1n ? x97*x100 : 0n) + (x98 ? x87*x100 : 0n)
-  + chs*x101*((x57 !== 1n ? x102 : 0n) + 1n), x104 = x29*x86, x105 = snc + chs, x106 = shs*snhl, x107 = chs*cnhl,
-  x108 = shs*x106 + chs*x107, x109 = x57*chs*x57, x110 = x93 + shs*snc + cnhl*cis,
-  x111 = 9n*(x106 + x107 + snc*snc + sdc*x105), x112 = x102 + 1n, x113 = wb !== 32n*s, x114 = x113 ? wb : 0n,
-  x115 = x45*x114, x116 = x50*wb, x117 = x91 ? ab : 0n, x118 = (x113 ? 1n : 0n) + 1n, x119 = x45*x49,
-  x120 = x118*x119, x121 = (x91 ? 1n : 0n) + 1n, x122 = vbs*(128n*(x75 + x77) + 64n*x37), x123 = vbs*ab,
-  x124 = sps*sps*shs, x125 = shs*x16 + cis*x107, x126 = wb*((x7 === x45 ? x14 : 0n) + (x2 === x45 ? x12 : 0n)),
-  x127 = chs*ab, x128 = x101*x109, x129 = shs*x45, x130 = (x4 ? x1*x3*x3 : 0n) + x8*x8, x131 = x4 ? x2*x2 : 0n,
-  x132 = x1*x131, x133 = x132 + x14, x134 = ((x4 ? x17*x17*x1 : 0n) + x20*x20)*x23, x135 = x2*x132, x136 = sngl*x23,
-  x137 = x26 + x50*x28 + sngl*x131, x138 = cnhl*(x130 + x35 + 1n), x139 = x57*x57 + 1n, x140 = chs*x139,
-  y1 = shs*(x15*(6n*sps*sps + 4n*x16 + 2n*snc) + shs*(8n*x25 - 8n*x24*sngl) + 4n*(x29 + x31) + x33*x24*x34)
-  + chs*(cnhl*(x37*(x38 + 4n*cis) + 8n*x10 + 4n*x39) + 18n*x10*sdc) + 18n*snc*(x15*snc + x42),
-  y3 = x15*(shs*(16n*snhl + 1n) + 16n*snc + 5n*x16 + 4n) + cnhl*(cnah*(6n*x39 + 12n*x10) + x37*(16n*chs + 6n*cis))
-  + snah*(8n*x29 - 8n*x24*sngl*x23) + x37*x38, y2 = vbs*y3 + sngl*(x44*(12n*x48 - 6n*x49) + sws*x51) + x54 + 31n*x61,
-  y6 = shs*(sngl*((-6n*x66 - 12n*x22)*x23 - x72) + 6n*x74 + 12n*x76) + chs*(22n*x77 + 7n*x10 + 5n*x36)
-  + x15*(32n*snc + 18n) - 2n*x84 + 9n*x85,
-  y5 = vbs*y6 + sngl*(sws*(-4n*x89 - 8n*x32*x50) + x90*x92) + 4n*x94 + 2n*(x60 + x103 + x104 + chs*x50) + 8n*x53,
-  y7 = x49*(4n*x115 + (-64n*((x91 ? 1n : 0n) + (x113 ? 1n : 0n)) - 128n)*s) - 2n*(x49*x114 + x23*x116 + x49*x117)
-  + 128n*(x120 + x48*x121)*s,
-  y4 = ab*y5 + x50*(wb*(4n*(x105 + x108) + x109 + x110 + x111) + (64n*x112 - 256n*x32*x34)*s) + y7*sngl*x44
-  + 3n*((bs*bs + is*is*x35)*x123 + x116*x124) + 2n*(x125*x116 + x44*(sngl*x126 + x28*x116 + sngl*x55*ab)) + x117*x60
-  + x5*x127 + shs*(snhl*x72*x123 + x119*x115) + x50*ab*x109 + x117*x128 + ab*x121*x56 + shs*x126 + x9*x127
-  + (x122 + 256n*x53 + 32n*(x61*x121 + x129*x120 + x121*x128))*s,
-  y8 = x111 + x44*(-2n*snhl - 4n*x34) + 3n*(x124 + chs*cps*cps) + 4n*(x105 + x108 + x44*(x30 + sngl*x45)) + 2n*x125
-  + x109 + x110 + x45*x129,
-  y11 = shs*((sngl*(-x71 - 3n*x66 - 5n*x22) + snhl*x71)*x23 + 3n*x74 + 5n*x76) + chs*(3n*x36 + 10n*x77 + 4n*x10)
-  + x15*(14n*snc + 8n) - x84 + 4n*x85,
-  y10 = x54 + x103 + vbs*y11 + sngl*(sws*(-2n*x89 + x51) + (-2n*x49 + x90)*x92) + 2n*x94 + (x91 ? x56 : 0n) + x121*x60
-  + x104 + x50*chs*x112,
-  y12 = x122 + sngl*(x44*(x49*((x113 ? 128n*x45 : 0n) - 64n*x118) + 128n*x48) - 128n*x50*x23) + 128n*x52
-  + 32n*(x61 + (x113 ? x129*x119 : 0n) + (x91 ? x128 : 0n)), y9 = ab*y10 + y12*s,
-  y15 = shs*(12n*(snhl*x134 + x133*sngl) + 2n*x133*snhl - 12n*sngl*x134) + (-sws - 2n)*sws*sngl*snah*x134
-  + chs*(x130 + 12n*x138)
-  + 2n*(x133*x93 + sdc*(x40*x40*x35 + x41*x41) + (x7*x26 + sngl*x135 + x134*snhl*sws)*snah + cis*x138) + 4n*x133*snc,
-  y14 = (x14*x26 + sngl*x2*x135 + x134*x28)*vbs*snah + x50*x140 + vbs*y15 + x44*(4n*x137 - 4n*x50*x136),
-  y17 = x93 + shs*snc + cnhl*cis + x140 - 2n*x44*x136 + 4n*(shs*x106 + chs*x107) + 5n*(x106 + x107)
-  + 9n*(snc*snc + sdc*(snc + chs)), y16 = wb*y17 + (64n*x139 - 128n*x136)*s,
-  y19 = sngl*wb*((x7 === x45 ? x14 : 0n) + (x2 === x45 ? x131 : 0n)) + x28*x116
-  + sngl*((x7 !== x45 ? x14 : 0n) + (x2 !== x45 ? x131 : 0n))*ab, y18 = (shs*x16 + cis*x107)*x116 + x44*y19,
-  y13 = ab*y14 + x50*y16 + 3n*((bs*bs + is*is*x35)*vbs*ab + x116*sps*sps*shs) + 2n*y18 + 128n*x137*s;
-return [y1*vbs*x43, y2*x43, [y4*x43, 8n*s], [wb*y8, 8n*s], [y9*x43, 8n*s], 0n, [y13*ipp*floorDiv(bs2, vbs), 8n*s]];
+const x1 = floorDiv(is, sps), x2 = ceilDiv(x1, 4n), x3 = nht*nwt, x4 = x3 > 1n, x5 = floorDiv(bs, sps),
+  x6 = ceilDiv(x5, 4n), x7 = x4 ? x2*x2 : 0n, x8 = x3*x7, x9 = x6*x6, x10 = x8 + x9, x11 = sws + 1n, x12 = sws*x11,
+  x13 = ceilDiv(x1, sws), x14 = x13*x13*x3, x15 = x4 ? x14 : 0n, x16 = ceilDiv(x5, sws), x17 = x16*x16,
+  x18 = x15 + x17, x19 = sws*sws, x20 = x18*x19, x21 = x4 ? x1 : 0n, x22 = x1*x21, x23 = x3*x22, x24 = x1*x23,
+  x25 = x5*x5, x26 = x1*x24 + x25*x25, x27 = x24 + x5*x25, x28 = x23 + x25, x29 = sps*sps, x30 = snhl*sis,
+  x31 = snhl*x20, x32 = x31 + sngl*x28, x33 = x4 ? x3 : 0n, x34 = x33 + 1n, x35 = x10 + x34, x36 = 8n*chs,
+  x37 = x34 + x2*x2*x8 + x9*x9, x38 = ceilDiv(x1, 2n), x39 = ceilDiv(x5, 2n), x40 = sdc*(x38*x38*x33 + x39*x39),
+  x41 = ipp*floorDiv(bs2, vbs), x42 = snhl*x19, x43 = sngl*x19, x44 = floorDiv(shs, snah), x45 = floorDiv(sis2, sps),
+  x46 = x5 !== x45, x47 = x1 !== x45, x48 = (x46 ? x5 : 0n) + (x47 ? x21 : 0n),
+  x49 = (x46 ? 1n : 0n) + (x4 ? (x47 ? 1n : 0n) : 0n), x50 = (x4 ? 1n : 0n) + 1n, x51 = -4n*x50,
+  x52 = sngl*(x25 + x22), x53 = x50*x12, x54 = x52 + x5*sngl + snhl*x53 + sngl*x21, x55 = 4n*x54,
+  x56 = (x46 ? x25 : 0n) + (x47 ? x22 : 0n), x57 = shs*x56, x58 = floorDiv(cis2, cps), x59 = x6 !== x58,
+  x60 = x2 !== x58, x61 = (x59 ? x9 : 0n) + (x60 ? x7 : 0n), x62 = x57 + chs*x61, x63 = snah !== 1n, x64 = vbs*x14,
+  x65 = vbs*x17, x66 = (x64 !== 1n ? x15 : 0n) + (x65 !== 1n ? x17 : 0n), x67 = x63 ? x66 : 0n, x68 = sws*x16 !== x5,
+  x69 = x68 ? x25 : 0n, x70 = sws*x13 !== x1, x71 = ((x70 ? x15 : 0n) + (x68 ? x17 : 0n))*x19,
+  x72 = x69 + (x70 ? x23 : 0n) + x71, x73 = vbs*x3,
+  x74 = x63 ? (vbs !== 1n ? sngl*x25 : 0n) + (x73 !== 1n ? sngl*x23 : 0n) + x66*x42 : 0n, x75 = x28*snhl,
+  x76 = x32 + x75, x77 = cnhl*x35, x78 = cis*x77, x79 = ab !== 32n*s,
+  x80 = (x59 ? 1n : 0n) + (x4 ? (x60 ? 1n : 0n) : 0n), x81 = x58*x58, x82 = sws !== 1n, x83 = x82 ? shs : 0n,
+  x84 = sws*snah, x85 = vbs*((x16 !== 1n ? x17*x83 : 0n) + (x13 !== 1n ? x15*x83 : 0n) + x18*x84),
+  x86 = x85 + x44*x50, x87 = -4n*sws, x88 = x79 ? x44*(4n*x48 - 2n*x49) : 0n, x89 = shs + x30, x90 = x52 + x50*x42,
+  x91 = vbs*(x28*x89 + x40 + sngl*x27*snah) + x42*x85 + x44*x90, x92 = vbs*sngl, x93 = snah*x92,
+  x94 = vbs + snah !== 2n, x95 = x5 !== 1n ? x25 : 0n, x96 = x63 ? shs : 0n, x97 = x92*x95, x98 = x1 !== 1n,
+  x99 = snah + x73 !== 2n, x100 = x98 ? x92 : 0n, x101 = shs*x23, x102 = chs*x80,
+  x103 = x26*x93 + x5*((x94 ? 1n : 0n) + 1n)*x93*x95 + (vbs === 1n ? x96*x97 : 0n) + (x94 ? shs*x97 : 0n)
+  + (x98 ? ((x99 ? 1n : 0n) + 1n)*x24*x93 : 0n) + (x73 === 1n ? x23*x96*x100 : 0n) + (x99 ? x101*x100 : 0n)
+  + ((x58 !== 1n ? x81 : 0n) + 1n)*x102, x104 = (x79 ? 1n : 0n) + 1n, x105 = wb !== 32n*s, x106 = 4n*x45,
+  x107 = (x105 ? 1n : 0n) + 1n, x108 = x45*x107, x109 = 128n*x48, x110 = x82 ? x19 : 0n,
+  x111 = (x5 + vbs !== 2n ? shs*x69 : 0n)
+  + ((snah + x64 !== 2n ? x15 : 0n) + (snah + x65 !== 2n ? x17 : 0n))*(shs + x84)*x110
+  + ((x82 ? (x64 === 1n ? x15*x96 : 0n) : 0n) + snah*x20)*x19 + (x65 === 1n ? x17*x96*x110 : 0n)
+  + (x70 ? (x1 + x73 !== 2n ? x101 : 0n) : 0n) + (x82 ? x20*x84 : 0n), x112 = vbs*ab, x113 = x50*wb,
+  x114 = x111*x112 + x19*x44*x113, x115 = shs*snhl, x116 = chs*cnhl, x117 = snc + chs,
+  x118 = 9n*(x115 + x116 + snc*snc + sdc*x117) + 4n*(x117 + shs*x115 + chs*x116) + x89 + shs*snc + cnhl*cis,
+  x119 = x45*x49, x120 = x105 ? x45 : 0n, x121 = (x5 === x45 ? x25 : 0n) + (x1 === x45 ? x22 : 0n),
+  x122 = vbs*(128n*(x75 + x77) + 64n*x35), x123 = sngl*x44, x124 = sis*x115 + cis*x116, x125 = shs*x119,
+  x126 = x50*(x81 + 1n), x127 = (x4 ? x3*x2*x2 : 0n) + x6*x6, x128 = (x4 ? x13*x13*x3 : 0n) + x16*x16,
+  x129 = x128*x19, x130 = x4 ? x1*x1 : 0n, x131 = x3*x130, x132 = x1*x131, x133 = x131 + x25,
+  x134 = cnhl*(x127 + x33 + 1n), x135 = shs + snhl*sis, x136 = sngl*(x25 + x130) + x50*x42,
+  y2 = sngl*((-8n*shs - 4n*x12)*x20 + 4n*(x26 + x27)) + x28*(6n*x29 + 4n*x30 + 2n*snc) + 8n*shs*x32 + 4n*x12*x31,
+  y1 = shs*y2 + chs*(cnhl*(x35*(x36 + 4n*cis) + 8n*x10 + 4n*x37) + 18n*x10*sdc) + 18n*snc*(x28*snc + x40),
+  y4 = x28*(shs*(16n*snhl + 1n) + 16n*snc + 5n*x30 + 4n) + cnhl*(cnah*(6n*x37 + 12n*x10) + x35*(16n*chs + 6n*cis))
+  + snah*(8n*(x20*x42 + sngl*x26) - 8n*x20*x43) + x35*x36,
+  y3 = vbs*y4 + sngl*(x44*(12n*x48 - 6n*x49) + x12*x51) + x55 + 31n*x62,
+  y7 = shs*(sngl*((-6n*x67 - 12n*x18)*x19 - x72) + 6n*x74 + snhl*x72 + 12n*x76) + chs*(22n*x77 + 7n*x10 + 5n*x34)
+  + x28*(32n*snc + 18n) + 9n*x78,
+  y6 = vbs*y7 + chs*(x9 + (x79 ? x61 + x80*x81 : 0n) + 2n*(x50 + x61) + x7) + sngl*(sws*(x86*x87 - 8n*x11*x50) + x88)
+  + 4n*x91 + 2n*x103 + x104*x57 + 8n*x54,
+  y8 = x44*(x49*((x105 ? wb*(x106 - 2n) - 64n*s : 0n) + (128n*x108 + (x79 ? -64n : 0n) - 128n)*s) + x104*x109*s)
+  - 2n*x114 - 256n*x53*s,
+  y5 = ab*y6 + sngl*y8 + wb*(x50*x118 + shs*(x119*x120 + x121)) + chs*(x50*(ab + wb) + 32n*x80*x104*s)*x81
+  + 3n*((x4 ? x112*is*is*x3 : 0n) + x112*bs*bs + shs*x113*x29)
+  + 2n*(snhl*x114 + wb*x121*x123 + x124*x113 + x56*ab*x123)
+  + (x122 + 32n*(x125*x108 + x62*x104) + 64n*x126 + 256n*x54)*s,
+  y9 = x44*(snhl*(4n*sws - 2n) + sngl*(x106 + x87)) + shs*(3n*x29 + x45*x45) + chs*(x81 + 3n*cps*cps) + 2n*x124 + x118,
+  y12 = shs*((-3n*x67 - 5n*x18)*x43 + 3n*x74 + 5n*x76) + chs*(3n*x34 + 10n*x77 + 4n*x10) + x28*(14n*snc + 8n)
+  + (x111 + shs*x71)*(snhl - sngl) + 4n*x78,
+  y11 = x55 + x103 + vbs*y12 + sngl*(x88 + sws*(-2n*sws*x86 + x11*x51)) + chs*(x61*x104 + x126) + 2n*x91
+  + (x79 ? x57 : 0n),
+  y13 = x122 + sngl*(x44*(x49*(128n*x120 - 64n*x107) + x109) - 128n*x50*x19) + 128n*x90
+  + 32n*(x62 + x120*x125 + (x79 ? x81*x102 : 0n)), y10 = ab*y11 + y13*s,
+  y16 = shs*(12n*(snhl*x129 + sngl*x133) + 2n*x133*snhl - 12n*sngl*x129)
+  + snah*(x129*x42 + sngl*(x1*x132 + x25*x25) - x129*x43) + chs*(x127 + 12n*x134)
+  + 2n*(x133*x135 + sdc*(x38*x38*x33 + x39*x39) + sngl*(x132 + x5*x25)*snah + cis*x134) + 4n*x133*snc,
+  y15 = vbs*y16 + x44*(4n*x136 - 4n*x43*x50),
+  y18 = x135 + shs*snc + cnhl*cis + 4n*(shs*x115 + chs*x116) + 5n*(x115 + x116) + 9n*(snc*snc + sdc*(snc + chs)),
+  y17 = wb*y18 + (x58*x58 + 1n)*(chs*(ab + wb) + 64n*s) - 128n*x43*s,
+  y19 = wb*((x5 === x45 ? x25 : 0n) + (x1 === x45 ? x130 : 0n))*x123 + (sis*x115 + cis*x116)*x113
+  + ((x5 !== x45 ? x25 : 0n) + (x1 !== x45 ? x130 : 0n))*ab*x123,
+  y14 = 3n*((x4 ? x112*is*is*x3 : 0n) + x112*bs*bs + shs*x113*sps*sps) + ab*y15 + x50*y17
+  + (x112*x128*sws*snah + x44*x113)*(2n*snhl - 2n*sngl)*x19 + 2n*y19 + 128n*x136*s;
+return [y1*vbs*x41, y3*x41, [y5*x41, 8n*s], [wb*y9, 8n*s], [y10*x41, 8n*s], 0n, [y14*ipp*floorDiv(bs2, vbs), 8n*s]];
 });
 
 export const projector = program(
-  "images_per_prompt num_width_tiles num_height_tiles image_size sam_patch_size base_size vision_batch_size " +
+  "images_per_prompt num_height_tiles image_size sam_patch_size num_width_tiles base_size vision_batch_size " +
   "batch_size clip_hidden_size activation_bits weight_bits hidden_size scale",
-(ipp, nwt, nht, is, sps, bs, vbs, bs2, chs, ab, wb, hs, s) => {
-const x1 = nwt*nht, x2 = ceilDiv(floorDiv(is, sps), 4n), x3 = x1 > 1n, x4 = x3 ? x2 : 0n, x5 = x1*x2*x4,
-  x6 = ceilDiv(floorDiv(bs, sps), 4n), x7 = x5 + x6*x6, x8 = x6 + nht*x4, x9 = ipp*floorDiv(bs2, vbs), x10 = vbs*x9,
-  x11 = vbs*ab, x12 = x7*chs, x13 = 3n*(bs*bs + (x3 ? x10*is*is*x1 : 0n)),
-  x14 = x2 !== 1n ? (nwt !== 1n ? x5 : 0n) : 0n, x15 = (x3 ? x9 : 0n) + 1n, x16 = (x3 ? x1*x2*x2 : 0n) + x6*x6,
-  y2 = hs*((2n*x14 + 8n*x8 + 10n*x7 + 6n)*x11 + wb*(2n*((x3 ? 1n : 0n) + chs*((x3 ? 1n : 0n) + 1n)) + 3n))
-  + 6n*x11*x12 + 64n*(x7 + x8 + 1n)*s, y1 = y2*x9,
+(ipp, nht, is, sps, nwt, bs, vbs, bs2, chs, ab, wb, hs, s) => {
+const x1 = ceilDiv(floorDiv(is, sps), 4n), x2 = nht*nwt, x3 = x2 > 1n, x4 = x3 ? x1 : 0n,
+  x5 = ceilDiv(floorDiv(bs, sps), 4n), x6 = nht*x4 + x5, x7 = x2*x1*x4, x8 = x7 + x5*x5, x9 = ipp*floorDiv(bs2, vbs),
+  x10 = vbs*x9, x11 = vbs*ab, x12 = x8*chs, x13 = 3n*((x3 ? x10*is*is*x2 : 0n) + bs*bs),
+  x14 = x1 !== 1n ? (nwt !== 1n ? x7 : 0n) : 0n, x15 = (x3 ? x9 : 0n) + 1n, x16 = (x3 ? x2*x1*x1 : 0n) + x5*x5,
+  y2 = hs*((2n*x14 + 10n*x8 + 8n*x6 + 6n)*x11 + wb*(2n*((x3 ? 1n : 0n) + chs*((x3 ? 1n : 0n) + 1n)) + 3n))
+  + 6n*x11*x12 + 64n*(x6 + x8 + 1n)*s, y1 = y2*x9,
   y3 = hs*((2n*chs + 1n)*((x3 ? 1n : 0n) + 1n)*wb + x16*x11) + 2n*x11*x16*chs;
-return [4n*hs*x10*x12, x13, [y1 + ab*(x13 + x15), 8n*s], [(2n*chs + 3n)*wb*hs, 8n*s],
-  [ab*(x15 + (hs*(x14 + 5n*x7 + 4n*x8 + 3n) + 2n*x12)*x10), 8n*s], 0n, [y3*ipp*floorDiv(bs2, vbs), 8n*s]];
+return [4n*hs*x12*x10, x13, [y1 + ab*(x13 + x15), 8n*s], [(2n*chs + 3n)*wb*hs, 8n*s],
+  [ab*(x15 + (hs*(x14 + 5n*x8 + 4n*x6 + 3n) + 2n*x12)*x10), 8n*s], 0n, [y3*ipp*floorDiv(bs2, vbs), 8n*s]];
 });
 
 export const prefill = program(
-  "batch_size activation_bits weight_bits hidden_size seq_len first_k_dense_replace moe_intermediate_size " +
-  "n_shared_experts num_experts_per_tok n_routed_experts num_hidden_layers num_key_value_heads num_attention_heads " +
-  "intermediate_size logits_tokens vocab_size kv_bits scale expert_routing",
-(bs, ab, wb, hs, sl, fkdr, mis, nse, nept, nre, nhl, nkvh, nah, is, lt, vs, kb, s, er) => {
-const x1 = ab !== 32n*s, x2 = wb !== 32n*s, x3 = x1 ? ab : 0n, x4 = (x1 ? 1n : 0n) + 1n, x5 = floorDiv(hs, nah),
-  x6 = nkvh*x5, x7 = hs + x6, x8 = mis*(nse + nept), x9 = fkdr*is, x10 = x9 + nhl*x8, x11 = nhl*x5, x12 = nre*nhl,
-  x13 = lt*vs, x14 = hs*nept, x15 = hs*nhl, x16 = nept*x15, x17 = hs + x11, x18 = bs*sl, x19 = x1 ? 6n : 0n,
-  x20 = kb*nkvh*x11, x21 = 2n*ab, x22 = lt !== sl ? (bs !== 1n ? hs : 0n) : 0n, x23 = nhl*(x7 + 1n), x24 = nept*x18,
-  x25 = x3*x24 + (x2 ? nre*wb : 0n), x26 = (x1 ? x24 : 0n) + ((x2 ? 1n : 0n) + 1n)*nre, x27 = lt*bs*ab, x28 = hs*mis,
-  x29 = routedReads(nre, nept, x18, x28, er), x30 = x9 + mis*nse*nhl, x31 = x4*x24 + (x2 ? nre : 0n), x32 = -3n*fkdr,
-  x33 = nre + x18, y1 = sl*(hs*(4n*nhl*(sl + x7) + fkdr*(-6n*x8 - 2n*nre) + 6n*x10) + x11) + 2n*hs*(sl*x12 + x13),
-  y2 = nhl*(12n*(nre + sl*nah) + 2n*nept + 29n*hs + 7n*x6) + fkdr*(-4n*x14 - 2n*(hs + nept) - 10n*x8 - 12n*nre)
-  + 4n*(x16 + 1n) + 8n*(nhl + x17) + 10n*x10,
-  y6 = ab*(nhl*(10n*nept + x19 + 34n) + fkdr*(-10n*nept + (x1 ? -2n : 0n) - 3n) + 3n)
-  + (nhl*(96n*nept + (x1 ? 192n : 0n) + 384n) + fkdr*(-96n*nept - 64n*x4) + 160n)*s,
-  y7 = x5*(ab*(12n*nkvh + 4n) + (kb !== ab ? 2n*nkvh*(ab + kb) : 0n)) + (320n*(nre + x5) + 704n*nept + 448n)*s,
-  y5 = hs*y6 + nhl*y7 + fkdr*(-8n*ab*x8 + (-320n*nre - 704n*nept)*s) + 8n*ab*x10 + 2n*(x17*x3 + x20)
-  + ((x1 ? 64n*x17 : 0n) + 256n)*s, y4 = sl*y5 + lt*(x21*x22 + (x1 ? 32n*vs*s : 0n)), y3 = bs*y4,
-  y8 = hs*(wb*(x18 + 2n*x23 + 1n) + fkdr*(-x25 - 32n*x26*s) + x27 + wb*vs + 32n*x26*nhl*s),
-  y9 = wb*(-3n*(nse*x28 + x29)*fkdr + 3n*(hs*x30 + nhl*x29)), y10 = (nhl*(64n*(sl + nre) + 16n*x5) - 64n*nre*fkdr)*s,
-  y11 = fkdr*(-3n*mis*(nse + nre) - nre) + 2n*(vs + x23) + 3n*(x30 + mis*x12) + x12 + 1n,
-  y14 = nhl*(ab*(hs*(x19 + 27n) + 13n*x6) + (256n*nre + 640n*nept + 352n*x5 + 320n*hs + 448n)*s)
-  + ab*(fkdr*(-8n*(x14 + x8) - 2n*hs*x4) + 8n*(x10 + x16) + 4n*(hs + (x1 ? x11 : 0n)))
-  + (fkdr*(-256n*nre - 640n*nept) + 192n*((x1 ? x15 : 0n) + 1n))*s,
-  y13 = sl*y14 + (lt*x22 + x13 + (x1 ? sl*hs : 0n))*x21, y12 = bs*y13,
-  y16 = fkdr*(-64n*hs*(x4*x18 + x31) - 128n*nre) + 64n*((x1 ? bs*(x13 + hs*sl) : 0n) + x31*x15) + 128n*(x12 + hs*x18),
-  y15 = y16*s,
-  y19 = ab*(hs*(nhl*(5n*nept + 11n) - 5n*fkdr*nept) + 3n*(x9 + nhl*x8) + x8*x32)
-  + nhl*(2n*x6*(ab + kb) + 32n*(nre + 1n)*s) + wb*hs + (64n*(nept*nhl + 1n) + fkdr*(-32n*nre - 64n*nept))*s,
-  y18 = sl*y19 + ab*(lt*vs + hs*sl), y17 = bs*y18,
-  y20 = hs*(lt*bs*ab + wb*vs + nhl*(2n*(hs + x6)*wb + 32n*x33*s) - 32n*x33*fkdr*s),
-  y21 = wb*((nse*x28 + x29)*x32 + 3n*(hs*(x9 + mis*nse*nhl) + nhl*x29));
-return [bs*y1, [y2*x18, 2n], [y3 + y8 + y9 + x4*vs*x27 + x25*x15 + y10, 8n*s], [y11*wb*hs, 8n*s], [y12 + y15, 16n*s],
-  [x18*x20, 4n*s], [y21 + y17 + y20 + 16n*(x18 + 1n)*nhl*x5*s, 8n*s]];
+  "batch_size activation_bits weight_bits hidden_size seq_len num_hidden_layers num_key_value_heads " +
+  "num_attention_heads n_routed_experts first_k_dense_replace moe_intermediate_size n_shared_experts " +
+  "num_experts_per_tok intermediate_size logits_tokens vocab_size kv_bits scale expert_routing",
+(bs, ab, wb, hs, sl, nhl, nkvh, nah, nre, fkdr, mis, nse, nept, is, lt, vs, kb, s, er) => {
+const x1 = ab !== 32n*s, x2 = (x1 ? 1n : 0n) + 1n, x3 = wb !== 32n*s, x4 = floorDiv(hs, nah), x5 = nkvh*x4,
+  x6 = hs + x5, x7 = mis*(nse + nept), x8 = fkdr*is, x9 = x8 + nhl*x7, x10 = nhl*x4, x11 = 2n*hs, x12 = hs*nept,
+  x13 = hs*nhl, x14 = nept*x13, x15 = hs + x10, x16 = bs*sl, x17 = x1 ? 6n : 0n, x18 = nkvh*x10, x19 = kb*x18,
+  x20 = bs !== 1n ? (lt !== sl ? 1n : 0n) : 0n, x21 = x1 ? vs : 0n, x22 = x1 ? bs : 0n, x23 = nept*x22,
+  x24 = sl*ab*x23 + (x3 ? wb*nre : 0n), x25 = x6 + 1n, x26 = sl*x23 + ((x3 ? 1n : 0n) + 1n)*nre, x27 = hs*mis,
+  x28 = routedReads(nre, nept, x16, x27, er), x29 = x8 + nhl*mis*nse, x30 = -64n*fkdr, x31 = nhl*nre, x32 = ab*lt,
+  x33 = -3n*fkdr, x34 = hs + nre,
+  y1 = sl*(hs*(nhl*(4n*(sl + x6) + 2n*nre) + fkdr*(-6n*x7 - 2n*nre) + 6n*x9) + x10) + lt*vs*x11,
+  y2 = nhl*(12n*(nre + sl*nah) + 2n*nept + 29n*hs + 7n*x5) + fkdr*(-4n*x12 - 2n*(hs + nept) - 10n*x7 - 12n*nre)
+  + 4n*(x14 + 1n) + 8n*(nhl + x15) + 10n*x9,
+  y6 = ab*(nhl*(10n*nept + x17 + 34n) + fkdr*(-10n*nept + (x1 ? -2n : 0n) - 3n) + 3n)
+  + (nhl*(96n*nept + (x1 ? 192n : 0n) + 384n) + fkdr*(-96n*nept - 64n*x2) + 160n)*s,
+  y7 = x4*(ab*(12n*nkvh + 4n) + (kb !== ab ? 2n*nkvh*(ab + kb) : 0n)) + (320n*(x4 + nre) + 704n*nept + 448n)*s,
+  y5 = hs*y6 + nhl*y7 + fkdr*(-8n*ab*x7 + (-320n*nre - 704n*nept)*s) + 8n*ab*x9 + 2n*((x1 ? ab*x15 : 0n) + x19)
+  + 256n*s, y4 = sl*y5 + lt*(ab*(x2*vs + x11*x20) + 32n*x21*s), y3 = bs*y4,
+  y8 = hs*(nhl*(x24 + 2n*x25*wb + 32n*x26*s) + fkdr*(-x24 - 32n*x26*s) + wb*(x16 + 1n) + bs*ab*lt + wb*vs),
+  y9 = (64n*sl*(nhl + x15*x22) + nhl*(64n*nre + 16n*x4) + nre*x30)*s,
+  y10 = wb*(-3n*(nse*x27 + x28)*fkdr + 3n*(hs*x29 + nhl*x28)),
+  y11 = fkdr*(-3n*mis*(nre + nse) - nre) + 2n*(vs + nhl*x25) + 3n*(x29 + mis*x31) + x31 + 1n,
+  y15 = -8n*(x12 + x7)*fkdr + 4n*(hs + (x1 ? x10 : 0n)) + 13n*x18 + hs*(nhl*(x17 + 27n) - 2n*x2*fkdr + (x1 ? 2n : 0n))
+  + 8n*(x9 + x14),
+  y16 = nhl*(320n*hs + 256n*nre + 640n*nept + 352n*x4 + 448n)
+  + hs*(64n*((x1 ? 1n : 0n) + x2*nhl*nept) + x2*(nept + 1n)*x30 + 128n) + fkdr*(-256n*nre - 640n*nept)
+  + 192n*((x1 ? x13 : 0n) + 1n), y14 = ab*y15 + y16*s, y13 = sl*y14 + lt*(2n*ab*(vs + hs*x20) + 64n*x21*s),
+  y12 = bs*y13, y17 = nre*((x3 ? hs*(64n*nhl + x30) : 0n) + 128n*nhl - 128n*fkdr)*s,
+  y20 = ab*(hs*(nhl*(5n*nept + 11n) - 5n*fkdr*nept) + 3n*(x8 + nhl*x7) + x7*x33)
+  + nhl*(2n*x5*(ab + kb) + 32n*(x34 + 1n)*s) + (ab + wb)*hs + (fkdr*(-32n*x34 - 64n*nept) + 64n*(nhl*nept + 1n))*s,
+  y19 = sl*y20 + vs*x32, y18 = bs*y19, y21 = hs*(bs*x32 + wb*vs + nhl*(2n*(hs + x5)*wb + 32n*nre*s) - 32n*nre*fkdr*s),
+  y22 = wb*((nse*x27 + x28)*x33 + 3n*(hs*(x8 + nhl*mis*nse) + nhl*x28));
+return [bs*y1, [y2*x16, 2n], [y3 + y8 + y10 + y9, 8n*s], [y11*wb*hs, 8n*s], [y12 + y17, 16n*s], [x19*x16, 4n*s],
+  [y22 + y18 + y21 + 16n*(x16 + 1n)*nhl*x4*s, 8n*s]];
 });
 
 export const decode = program(
-  "batch_size activation_bits weight_bits hidden_size seq_len first_k_dense_replace moe_intermediate_size " +
-  "n_shared_experts num_experts_per_tok n_routed_experts num_hidden_layers num_key_value_heads num_attention_heads " +
-  "intermediate_size vocab_size kv_bits decode_steps scale expert_routing",
-(bs, ab, wb, hs, sl, fkdr, mis, nse, nept, nre, nhl, nkvh, nah, is, vs, kb, ds, s, er) => {
-const x1 = ab !== 32n*s, x2 = wb !== 32n*s, x3 = x1 ? ab : 0n, x4 = (x1 ? 1n : 0n) + 1n, x5 = floorDiv(hs, nah),
-  x6 = nkvh*x5, x7 = hs + x6, x8 = mis*(nse + nept), x9 = fkdr*is, x10 = x9 + nhl*x8, x11 = nhl*x5, x12 = nre*nhl,
-  x13 = hs*nept, x14 = hs*nhl, x15 = nept*x14, x16 = hs + x11, x17 = x1 ? 6n : 0n, x18 = x1 ? 64n : 0n,
-  x19 = nkvh*x11, x20 = kb*x19, x21 = nhl*(x7 + 1n), x22 = hs*mis, x23 = x9 + mis*nse*nhl, x24 = -64n*fkdr,
-  x25 = 2n*vs, x26 = sl*ds + triangular(ds), x27 = -8n*fkdr, x28 = bs*nept, x29 = (x2 ? nre*wb : 0n) + x3*x28,
-  x30 = ((x2 ? 1n : 0n) + 1n)*nre + (x1 ? x28 : 0n), x31 = routedReads(nre, nept, bs, x22, er), x32 = bs*x20,
-  x33 = 32n*nhl, x34 = -3n*fkdr,
-  y1 = ds*(x11 + hs*(nhl*(4n*x7 + 2n*nre) + x25 + fkdr*(-6n*x8 - 2n*nre) + 6n*x10)) + 4n*x26*x14,
-  y3 = nhl*(12n*nre + 2n*nept + 29n*hs + 7n*x6) + fkdr*(-4n*x13 - 2n*(hs + nept) - 10n*x8 - 12n*nre) + 4n*(x15 + 1n)
-  + 8n*(nhl + x16) + 10n*x10, y2 = ds*y3 + 12n*nah*x26*nhl,
-  y7 = ab*(nhl*(10n*nept + x17 + 34n) + fkdr*(-10n*nept + (x1 ? -2n : 0n) - 3n))
-  + (nhl*(96n*nept + (x1 ? 192n : 0n) + 384n) + fkdr*(-96n*nept - 64n*x4) + 160n)*s,
-  y8 = nhl*(320n*(nre + x5) + 704n*nept + 448n) + fkdr*(-320n*nre - 704n*nept) + (x1 ? 32n*vs + 64n*x16 : 0n) + 256n,
-  y6 = hs*y7 + ab*(x4*vs + 4n*x16 + 8n*x10 + x8*x27 + 14n*x19) + 2n*(x16*x3 + x20) + y8*s,
-  y5 = bs*y6 + hs*(wb*(vs + 2n*x21 + bs + 1n) + nhl*(x29 + 32n*x30*s) + fkdr*(-x29 - 32n*x30*s))
-  + wb*(-3n*(nse*x22 + x31)*fkdr + 3n*(hs*x23 + nhl*x31)) + (nre*x24 + nhl*(16n*x5 + 64n*(nre + 1n)))*s, y4 = ds*y5,
-  y9 = fkdr*(-3n*mis*(nse + nre) - nre) + 2n*(vs + x21) + 3n*(x23 + mis*x12) + x12 + 1n,
-  y12 = x25 + hs*(nhl*(x17 + 27n) - 2n*fkdr*x4 + (x1 ? 2n : 0n)) + (x13 + x8)*x27 + 13n*x19 + 8n*(x10 + x15)
-  + 4n*(hs + (x1 ? x11 : 0n)),
-  y13 = nhl*(256n*nre + 640n*nept + 352n*x5 + 320n*hs + 448n) + hs*(x18 + x4*x24 + 128n) + vs*x18
-  + fkdr*(-256n*nre - 640n*nept) + 192n*((x1 ? x14 : 0n) + 1n), y11 = ab*y12 + y13*s,
-  y10 = bs*y11 + (hs*((x2 ? nre : 0n) + x4*x28)*(64n*nhl + x24) + nre*(128n*nhl - 128n*fkdr))*s,
-  y16 = ab*(vs + hs*(nhl*(5n*nept + 11n) - 5n*fkdr*nept + 2n) + 2n*x19 + 3n*(x9 + nhl*x8) + x8*x34) + wb*hs
-  + ((nre + 1n)*x33 + 64n*(nept*nhl + 1n) + fkdr*(-32n*nre - 64n*nept))*s,
-  y15 = bs*y16 + wb*(hs*(vs + 2n*nhl*(hs + nkvh*x5)) + (nse*x22 + x31)*x34 + 3n*(hs*(x9 + mis*nse*nhl) + nhl*x31))
-  + (hs*(bs + nre)*(x33 - 32n*fkdr) + 16n*(bs + 1n)*x11)*s, y14 = ds*y15;
-return [bs*y1, [bs*y2, 2n], [y4 + 2n*x26*x32, 8n*s], [y9*wb*hs, 8n*s], [ds > 0n ? y10 : 0n, 16n*s],
-  [(sl + ds)*x32, 4n*s], [2n*(sl*ds + triangular(ds))*bs*kb*x19 + y14, 8n*s]];
+  "batch_size activation_bits weight_bits hidden_size seq_len num_hidden_layers num_key_value_heads " +
+  "num_attention_heads n_routed_experts first_k_dense_replace moe_intermediate_size n_shared_experts " +
+  "num_experts_per_tok intermediate_size vocab_size kv_bits decode_steps scale expert_routing",
+(bs, ab, wb, hs, sl, nhl, nkvh, nah, nre, fkdr, mis, nse, nept, is, vs, kb, ds, s, er) => {
+const x1 = ab !== 32n*s, x2 = (x1 ? 1n : 0n) + 1n, x3 = wb !== 32n*s, x4 = floorDiv(hs, nah), x5 = nkvh*x4,
+  x6 = hs + x5, x7 = mis*(nse + nept), x8 = fkdr*is, x9 = x8 + nhl*x7, x10 = nhl*x4, x11 = hs*nept, x12 = hs*nhl,
+  x13 = nept*x12, x14 = hs + x10, x15 = x1 ? 6n : 0n, x16 = nkvh*x10, x17 = kb*x16, x18 = x1 ? vs : 0n,
+  x19 = x1 ? bs : 0n, x20 = nept*x19, x21 = x6 + 1n, x22 = hs*mis, x23 = x8 + nhl*mis*nse, x24 = -64n*fkdr,
+  x25 = nhl*nre, x26 = -8n*fkdr, x27 = 2n*vs, x28 = sl*ds + triangular(ds), x29 = (x3 ? wb*nre : 0n) + ab*x20,
+  x30 = ((x3 ? 1n : 0n) + 1n)*nre + x20, x31 = routedReads(nre, nept, bs, x22, er), x32 = bs*x17, x33 = -3n*fkdr,
+  x34 = hs + nre, x35 = 32n*nhl,
+  y1 = ds*(x10 + hs*(nhl*(2n*nre + 4n*x6) + x27 + fkdr*(-6n*x7 - 2n*nre) + 6n*x9)) + 4n*x28*x12,
+  y3 = nhl*(12n*nre + 2n*nept + 29n*hs + 7n*x5) + fkdr*(-4n*x11 - 2n*(hs + nept) - 10n*x7 - 12n*nre) + 4n*(x13 + 1n)
+  + 8n*(nhl + x14) + 10n*x9, y2 = ds*y3 + 12n*nhl*nah*x28,
+  y7 = ab*(nhl*(10n*nept + x15 + 34n) + fkdr*(-10n*nept + (x1 ? -2n : 0n) - 3n))
+  + (nhl*(96n*nept + (x1 ? 192n : 0n) + 384n) + fkdr*(-96n*nept - 64n*x2) + 160n)*s,
+  y6 = hs*y7 + ab*(x2*vs + 4n*x14 + 8n*x9 + x7*x26 + 14n*x16) + 2n*((x1 ? ab*x14 : 0n) + x17)
+  + (32n*x18 + nhl*(320n*(x4 + nre) + 704n*nept + 448n) + fkdr*(-320n*nre - 704n*nept) + 256n)*s,
+  y5 = bs*y6 + hs*(wb*(vs + 2n*x21*nhl + bs + 1n) + nhl*(x29 + 32n*x30*s) + fkdr*(-x29 - 32n*x30*s))
+  + wb*(-3n*(nse*x22 + x31)*fkdr + 3n*(hs*x23 + nhl*x31)) + (64n*(nhl + x14*x19) + nhl*(64n*nre + 16n*x4) + nre*x24)*s,
+  y4 = ds*y5, y8 = fkdr*(-3n*mis*(nre + nse) - nre) + 2n*(vs + nhl*x21) + 3n*(x23 + mis*x25) + x25 + 1n,
+  y11 = x27 + (x11 + x7)*x26 + 4n*(hs + (x1 ? x10 : 0n)) + 13n*x16
+  + hs*(nhl*(x15 + 27n) - 2n*x2*fkdr + (x1 ? 2n : 0n)) + 8n*(x9 + x13),
+  y12 = 64n*x18 + nhl*(320n*hs + 256n*nre + 640n*nept + 352n*x4 + 448n)
+  + hs*(64n*((x1 ? 1n : 0n) + x2*nhl*nept) + x2*(nept + 1n)*x24 + 128n) + fkdr*(-256n*nre - 640n*nept)
+  + 192n*((x1 ? x12 : 0n) + 1n), y10 = ab*y11 + y12*s,
+  y9 = bs*y10 + nre*((x3 ? hs*(64n*nhl + x24) : 0n) + 128n*nhl - 128n*fkdr)*s,
+  y15 = ab*(vs + hs*(nhl*(5n*nept + 11n) - 5n*fkdr*nept + 2n) + 2n*x16 + 3n*(x8 + nhl*x7) + x7*x33) + wb*hs
+  + ((x34 + 1n)*x35 + fkdr*(-32n*x34 - 64n*nept) + 64n*(nhl*nept + 1n))*s,
+  y14 = bs*y15 + wb*(hs*(vs + 2n*(hs + nkvh*x4)*nhl) + (nse*x22 + x31)*x33 + 3n*(hs*(x8 + nhl*mis*nse) + nhl*x31))
+  + (hs*nre*(x35 - 32n*fkdr) + 16n*(bs + 1n)*x10)*s, y13 = ds*y14;
+return [bs*y1, [bs*y2, 2n], [y4 + 2n*x28*x32, 8n*s], [y8*wb*hs, 8n*s], [ds > 0n ? y9 : 0n, 16n*s],
+  [(sl + ds)*x32, 4n*s], [2n*(sl*ds + triangular(ds))*bs*kb*x16 + y13, 8n*s]];
 });
 
 export const training_step = program(

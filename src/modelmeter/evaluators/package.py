@@ -22,12 +22,7 @@ from modelmeter.evaluators.stages import (
     evaluate_stages,
 )
 from modelmeter.evaluators.traffic import build_traffic, evaluate_traffic, list_traffic
-from modelmeter.evaluators.whole_models import (
-    WholeModel,
-    add_whole_models,
-    split_training_step,
-    split_whole_model,
-)
+from modelmeter.evaluators.whole_models import WholeModel, add_whole_models, split_whole_model
 
 WHOLE_MODEL = "whole_model"
 PEAKS = "peaks"
@@ -115,8 +110,7 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
     training = build_training_step(spec, spec.architecture)
     fixed = {name: size for name, size in spec.architecture.items() if name in spec.fixed}
     general_training = build_training_step(spec, fixed)
-    training_rest = split_training_step(spec)
-    general = build_stages(spec, fixed, {**list_traffic(spec), **({} if training_rest is None else training_rest.rest)})
+    general = build_stages(spec, fixed, list_traffic(spec))
     whole_models = {
         layer.name: whole
         for layer in spec.layers
@@ -126,7 +120,6 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
         WHOLE_MODEL: add_whole_models(
             general.program,
             {layer.public_name: whole_models[layer.name] for layer in spec.layers if layer.name in whole_models},
-            training_rest,
         ),
         PEAKS: build_peaks(stages),
         TRAFFIC: build_traffic(stages),
@@ -143,10 +136,7 @@ def build_evaluators(spec: PackageSpec, breakdown: BreakdownSpec) -> EvaluatorPa
         general=(
             *(evolve(each, shared=WHOLE_MODEL) for each in evaluate_stages(general)),
             *evaluate_traffic(general, general.program, WHOLE_MODEL),
-            *(
-                evolve(each, shared=WHOLE_MODEL)
-                for each in (() if general_training is None else evaluate_stages(general_training))
-            ),
+            *(() if general_training is None else evaluate_stages(general_training)),
         ),
         layers=tuple(evaluator for pair in layers for evaluator in pair),
         whole_models=whole_models,

@@ -1,4 +1,4 @@
-"""Layers and training steps that are sums of stages, so that what they compute is said once: with a rest."""
+"""Layers that are the sum of stages, so that what they compute is said once: with the stages, and a rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from modelmeter.core.functions import Size
 from modelmeter.core.metrics import FUSED_IO, METRICS
 from modelmeter.core.symbols import names_of
 from modelmeter.evaluators.spec import LayerFormula, PackageSpec
-from modelmeter.model.stages import TRAINING_STEP
 
 
 @frozen(kw_only=True)
@@ -80,57 +79,13 @@ def split_whole_model(layer: LayerFormula, spec: PackageSpec, stages_program: Pr
     )
 
 
-@frozen(kw_only=True)
-class TrainingRest:
-    """What a training step takes beside the stages of its forward: the backward of them.
-
-    Parameters
-    ----------
-    stages
-        The stages of the forward.
-    rest
-        What is to be added to each metric, an output of the program of the stages: ``training_step_metric_rest``.
-    """
-
-    stages: tuple[str, ...]
-    rest: Mapping[str, Size]
-
-
-_OF_LAYERS = (*METRICS, FUSED_IO)
-
-_TIMES = {"tensor_core_flops": 3}
-"""How many forwards a metric of a training step is at least: the backward of a product is two products."""
-
-
-def split_training_step(spec: PackageSpec) -> TrainingRest | None:
-    """Return a training step as a sum of stages and a rest; None where there is none."""
-    if spec.training_step is None:
-        return None
-    stages = tuple(
-        name
-        for name, cost in spec.costs.items()
-        if _names_in(*cost.as_dict().values())
-        <= _names_in(*spec.training_step.as_dict().values()) | spec.free_derivations.keys()
-    )
-    rest: dict[str, Size] = {
-        f"{TRAINING_STEP}_{metric}_rest": sympy.Add(
-            spec.training_step[metric], *(-_TIMES.get(metric, 1) * spec.costs[stage][metric] for stage in stages)
-        )
-        for metric in METRICS
-    }
-    return TrainingRest(stages=stages, rest=rest)
-
-
-def add_whole_models(
-    program: Program, whole_models: Mapping[str, WholeModel], training: TrainingRest | None = None
-) -> Program:
+def add_whole_models(program: Program, whole_models: Mapping[str, WholeModel]) -> Program:
     """Return one program of all stages and whole models, whose outputs are ``layer_metric`` by the names of these.
 
     Parameters
     ----------
     program
-        All metrics of the stages, their ``fused_io_bytes``, and the rest of a training step, with the sizes of the
-        architecture as inputs.
+        All metrics of the stages and their ``fused_io_bytes``, with the sizes of the architecture as inputs.
     """
     for layer, whole in whole_models.items():
         for rest in (whole.rest, whole.fused_rest):
@@ -144,22 +99,23 @@ def add_whole_models(
             node = f"x{len(steps) + 1}"
             steps.append((node, output.numerator))
         values[output.name] = output._replace(numerator=node)
-    sums = {(layer, metric): (whole.stages, 1) for layer, whole in whole_models.items() for metric in _OF_LAYERS}
-    if training is not None:
-        sums |= {(TRAINING_STEP, metric): (training.stages, _TIMES.get(metric, 1)) for metric in METRICS}
-    for (name, metric), (stages, times) in sums.items():
-        parts = [(values[f"{stage}_{metric}"], times) for stage in stages]
-        whole_name = f"{name}_{metric}"
-        values[whole_name] = _add_up(whole_name, [(values.pop(f"{whole_name}_rest"), 1), *parts])
+    for layer, whole in whole_models.items():
+        for metric in (*METRICS, FUSED_IO):
+            parts = [values.pop(f"{layer}_{metric}_rest"), *(values[f"{stage}_{metric}"] for stage in whole.stages)]
+            values[f"{layer}_{metric}"] = _add_up(f"{layer}_{metric}", parts)
     return tidy(program.inputs, steps, list(values.values()))
 
 
-def _add_up(name: str, parts: list[tuple[Output, int]]) -> Output:
-    """Return the sum of outputs, each so many times, divided once."""
-    parts = [(part, times) for part, times in parts if part.numerator != 0]
-    denominator = lcm(*(part.denominator for part, _ in parts))
-    factors = [(part.numerator, times * denominator // part.denominator) for part, times in parts]
-    terms: list[Node] = [node if factor == 1 else arrange(PRODUCT, (factor, node)) for node, factor in factors]
+def _add_up(name: str, parts: list[Output]) -> Output:
+    """Return the sum of outputs, divided once."""
+    parts = [part for part in parts if part.numerator != 0]
+    denominator = lcm(*(part.denominator for part in parts))
+    terms: list[Node] = [
+        part.numerator
+        if part.denominator == denominator
+        else arrange(PRODUCT, (denominator // part.denominator, part.numerator))
+        for part in parts
+    ]
     return Output(name, arrange(SUM, terms) if len(terms) > 1 else terms[0] if terms else 0, denominator)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import sys
-from collections.abc import Mapping
 from fractions import Fraction
-from math import prod
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +15,7 @@ from small_package import load_package, render_small_package
 
 import deepseek_ocr_costs
 from modelmeter.algebra.program import Operation, Output, Program, join_programs
-from modelmeter.evaluators.whole_models import TrainingRest, WholeModel, add_whole_models
+from modelmeter.evaluators.whole_models import WholeModel, add_whole_models
 
 
 @pytest.fixture
@@ -137,35 +135,6 @@ def test_a_whole_model_is_divided_once() -> None:
     (first,) = (operand for operand in io_bytes.numerator.operands if operand in steps)
     assert steps[first] == STAGES[0][1]
     assert {*io_bytes.numerator.operands} == {first, Operation("*", (2, "n")), -1}
-
-
-def test_a_training_step_is_three_forwards_of_products_and_one_of_the_rest() -> None:
-    """Of stages of (3 n + 5) / 8 and n / 4 and a rest of -1 / 8: 9 n + 15 + 6 n - 1, and 3 n + 5 + 2 n - 1 eighths."""
-    outputs = (
-        *(Output(f"{stage}_{metric}", value, divisor) for metric in METRICS[:-1] for stage, value, divisor in STAGES),
-        *(Output(f"training_step_{metric}_rest", -1, 8) for metric in METRICS[:-1]),
-    )
-    training = TrainingRest(stages=("one", "other"), rest={})
-    program = add_whole_models(Program(inputs=("n",), steps=(), outputs=outputs), {}, training)
-    steps = dict(program.steps)
-    for output in program.outputs[-len(METRICS) + 1 :]:
-        value = run(output.numerator, steps, n=13)
-        assert output.denominator == 8
-        expected = (
-            9 * 13 + 15 + 6 * 13 - 1 if output.name == "training_step_tensor_core_flops" else 3 * 13 + 5 + 2 * 13 - 1
-        )
-        assert value == expected, output.name
-
-
-def run(node: object, steps: Mapping[str, object], **sizes: int) -> int:
-    """Return the value of a node of sums and products."""
-    if isinstance(node, str):
-        return sizes[node] if node in sizes else run(steps[node], steps, **sizes)
-    if isinstance(node, Operation):
-        values = [run(operand, steps, **sizes) for operand in node.operands]
-        return sum(values) if node.function == "+" else prod(values)
-    assert isinstance(node, int)
-    return node
 
 
 METRICS = (

@@ -123,5 +123,5 @@ DEEPSEEK_OCR_2: Final = Card(
     tile_tokens=12 * 12 * NUM_TILES,
 )  # fmt: skip
 
-CARDS: Final = (GEMMA_3_4B, SMOLVLM2_2B)
+CARDS: Final = (GEMMA_3_4B, SMOLVLM2_2B, DEEPSEEK_OCR_2)
 """In the order of their publication."""

@@ -1,0 +1,123 @@
+"""Tries every causal decoder of transformers with its default config at few layers: exact, or refused and why.
+
+Each model has a process of its own and limited time. ``python -m tests.check_models llama mamba`` tries some.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from modelmeter.support.errors import ModelMeterError
+
+LAYERS = 3
+"""Decoder layers that are left of the default config: a pattern of layers is seen twice in most."""
+
+EXACT, REFUSED, FAILED, SLOW = "exact", "refused", "failed", "too slow"
+
+
+def list_model_types() -> list[str]:
+    """Return the types of which transformers has a causal decoder."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    return sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+
+
+def try_model(model_type: str) -> tuple[str, str]:
+    """Return whether the default config of a type at few layers has exact formulas, and why not."""
+    from transformers import CONFIG_MAPPING
+
+    from modelmeter.frontend.compile import compile_config
+    from modelmeter.frontend.modules import cut_config
+
+    try:
+        config = CONFIG_MAPPING[model_type]()
+        fields = cut_config(config, LAYERS).to_dict()
+    except Exception as error:  # a class may have no defaults, or refuse to be cut
+        return REFUSED, f"the default config cannot be cut to {LAYERS} layers: {_shorten(error)}"
+    try:
+        compiled = compile_config({**fields, "model_type": model_type}, points=1)
+    except ModelMeterError as error:
+        return REFUSED, _shorten(error)
+    except Exception as error:  # a defect: what is refused is refused by an error of ours
+        return FAILED, f"{type(error).__name__}: {_shorten(error)}"
+    return EXACT, f"{max(each.modules for each in compiled.checked)} modules"
+
+
+def _shorten(error: object) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _work(model_type: str, connection: Connection) -> None:
+    warnings.simplefilter("ignore")
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        sys.stdout = sys.stderr = nowhere
+        connection.send(try_model(model_type))
+
+
+def run_limited(model_type: str, seconds: float) -> tuple[str, str]:
+    """Return what became of a model, in a process that is ended after some seconds."""
+    context = get_context("fork")  # what is imported once is there in all
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(model_type, theirs))
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(seconds):
+            return SLOW, f"not done after {seconds:.0f} s"
+        found: tuple[str, str] = ours.recv()
+    except EOFError:
+        return FAILED, "the process ended by itself"
+    finally:
+        process.kill()
+        process.join()
+    return found
+
+
+def list_results(
+    model_types: Sequence[str], jobs: int, run: Callable[[str], tuple[str, str]]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield each type with what became of it, in order."""
+    with ThreadPoolExecutor(jobs) as pool:
+        for model_type, (outcome, reason) in zip(model_types, pool.map(run, model_types), strict=True):
+            yield model_type, outcome, reason
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print each model and the counts; 1 if one failed with an error that is no refusal."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model_types", nargs="*", help="types of transformers; all of them if none is given")
+    parser.add_argument("--seconds", type=float, default=120, help="for each model")
+    parser.add_argument("--jobs", type=int, default=2, help="models at a time")
+    parser.add_argument("--out", type=Path, help="write the table here, too")
+    options = parser.parse_args(arguments)
+    import torch
+
+    import modelmeter.frontend.compile  # imported once, before the processes are made
+
+    assert modelmeter.frontend.compile
+    torch.set_num_threads(1)
+    counts: Counter[str] = Counter()
+    rows = []
+    for model_type, outcome, reason in list_results(
+        options.model_types or list_model_types(), options.jobs, lambda name: run_limited(name, options.seconds)
+    ):
+        counts[outcome] += 1
+        rows.append(f"{model_type:32} {outcome:9} {reason}")
+        print(rows[-1], flush=True)
+        if options.out:
+            options.out.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    print(", ".join(f"{count} {outcome}" for outcome, count in counts.most_common()))
+    return int(counts[FAILED] > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help site screenshots book demo test fuzz check-studies check-javascript check-sql check-pages bench check format codegen accuracy bytes calibrations measured compared check-compared clean
+.PHONY: help site screenshots book demo test fuzz check-studies check-javascript check-sql check-pages check-models check-cards bench check format codegen accuracy bytes calibrations measured compared check-compared clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,14 @@ PAGES ?= 100000
 
 check-pages: $(STAMP)  ## Compare the cells of 100,000 pages with the image processors of transformers
 	$(BIN)/python -m tests.check_pages --sizes $(PAGES)
+
+check-models: $(STAMP)  ## Try every causal decoder of transformers at few layers; takes hours
+	$(BIN)/python -m tests.check_models
+
+CARD_POINTS ?= 20
+
+check-cards: $(STAMP)  ## Compile every card at its published sizes, and count it at 20 points; takes an hour
+	$(BIN)/python -m tests.check_cards --points $(CARD_POINTS)
 
 bench: $(STAMP)  ## Run the benchmarks
 	$(BIN)/python -m tests.benchmarks

@@ -8,8 +8,22 @@ from typing import Any, Final
 import sympy
 
 from modelmeter.frontend.card import Blocks, Card, Tower, look_at_features
-from modelmeter.frontend.grids import IMAGES
-from modelmeter.frontend.views import NUM_TILES, TILES, VIEW_TERMS, make_pixels, make_tile_terms, make_tiled_pixels
+from modelmeter.frontend.grids import IMAGES, NUM_IMAGES
+from modelmeter.frontend.views import (
+    HAS_TILE_GRID,
+    NUM_HEIGHT_TILES,
+    NUM_TILES,
+    NUM_WIDTH_TILES,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    TILES,
+    VIEW_TERMS,
+    make_pixels,
+    make_tile_grid_terms,
+    make_tile_grids,
+    make_tile_terms,
+    make_tiled_pixels,
+)
 
 GEMMA_3_4B: Final = Card(
     name="gemma-3-4b",
@@ -123,5 +137,33 @@ DEEPSEEK_OCR_2: Final = Card(
     tile_tokens=12 * 12 * NUM_TILES,
 )  # fmt: skip
 
-CARDS: Final = (GEMMA_3_4B, SMOLVLM2_2B, DEEPSEEK_OCR_2)
+_REFERENCE_WINDOW = (
+    "UnlimitedOcrDynamicReferenceSlidingWindowLayer, a cache of the prompt and of a window after it, in "
+    "models/unlimited_ocr/modeling_unlimited_ocr.py:1297"
+)
+
+UNLIMITED_OCR: Final = Card(
+    name="unlimited-ocr",
+    title="Unlimited-OCR",
+    model_type="unlimited_ocr",
+    class_name="UnlimitedOcrForConditionalGeneration",
+    tower=Tower(
+        sizes=(IMAGES, TILE_COLUMNS, TILE_ROWS),
+        look=look_at_features,
+        make_inputs=make_tile_grids(1024, 640),
+        terms=make_tile_grid_terms(),
+        blocks=(
+            Blocks(path="model.vision_tower.sam_encoder.layers"),
+            Blocks(path="model.vision_tower.vision_encoder.encoder.layers"),
+        ),
+        shallow={"vision_config": {"sam_config": _SAM, "encoder_config": {"num_hidden_layers": 2}}},
+        words="SAM, CLIP and the projector, over a view of 1024 x 1024 pixels of each image and tiles of 640 x 640",
+    ),
+    image_tokens=sympy.Integer(16 * 17 + 1),
+    tile_tokens=NUM_IMAGES * HAS_TILE_GRID * 10 * NUM_HEIGHT_TILES * (10 * NUM_WIDTH_TILES + 1),
+    refused={"prefill": _REFERENCE_WINDOW, "decode": _REFERENCE_WINDOW},
+    remarks="the sizes are the defaults of its class",
+)  # fmt: skip
+
+CARDS: Final = (GEMMA_3_4B, SMOLVLM2_2B, DEEPSEEK_OCR_2, UNLIMITED_OCR)
 """In the order of their publication."""

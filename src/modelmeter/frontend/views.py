@@ -41,6 +41,17 @@ def make_tile_terms() -> tuple[sympy.Expr, ...]:
     return (*(first * second for first, second in product(tiled, whole)), NUM_TILES)
 
 
+HAS_TILE_GRID = Exceeds(NUM_WIDTH_TILES * NUM_HEIGHT_TILES, sympy.S.One)
+"""Whether images have tiles: one tile alone is none."""
+
+
+def make_tile_grid_terms() -> tuple[sympy.Expr, ...]:
+    """Return the terms of images of fixed pixels that all have the same grid of tiles, whose rows end in a token."""
+    whole = (sympy.S.One, NUM_IMAGES, Differs(NUM_IMAGES, sympy.S.One))
+    grid = (sympy.S.One, NUM_HEIGHT_TILES, NUM_WIDTH_TILES * NUM_HEIGHT_TILES)
+    return (*whole, *(HAS_TILE_GRID * first * second for first, second in product(whole, grid)))
+
+
 def make_pixels(side: int) -> Callable[[Mapping[str, int]], dict[str, Any]]:
     """Return how images of ``side`` x ``side`` pixels are given."""
 
@@ -60,6 +71,22 @@ def make_tiled_pixels(side: int, tile_side: int) -> Callable[[Mapping[str, int]]
             return inputs
         return {
             **inputs, "pixel_values_local": _make_views(tiles, tile_side), "num_local_patches": _share(tiles, images)
+        }  # fmt: skip
+
+    return make
+
+
+def make_tile_grids(side: int, tile_side: int) -> Callable[[Mapping[str, int]], dict[str, Any]]:
+    """Return how images are given with the same grid of tiles of ``tile_side`` each."""
+
+    def make(sizes: Mapping[str, int]) -> dict[str, Any]:
+        images, columns, rows = (sizes[size.name] for size in (IMAGES, TILE_COLUMNS, TILE_ROWS))
+        inputs = {"pixel_values": _make_views(images, side)}
+        if columns * rows == 1:
+            return inputs
+        return {
+            **inputs, "pixel_values_local": _make_views(images * columns * rows, tile_side),
+            "num_local_patches": [columns * rows] * images, "patches_grid": [[columns, rows]] * images,
         }  # fmt: skip
 
     return make

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,11 +21,34 @@ from site_browser import Watch
 import deepseek_ocr_costs as costs
 import modelmeter
 from modelmeter.models.deepseek_ocr.page_views import PAGE_VIEWS
+from modelmeter.publishing.site.calculator import shorten_script
 from modelmeter.support.errors import WorkloadError
 
 ROOT = Path(__file__).parents[2]
 WORKLOADS = 500
+USUAL = {
+    "batch_size": "15", "images_per_prompt": "1", "vision_batch_size": "3", "base_size": "1063", "image_size": "457",
+    "num_width_tiles": "5", "num_height_tiles": "7", "prompt_tokens": "997", "max_new_tokens": "31",
+    "weight_bits": "4.5", "activation_bits": "11", "kv_bits": "8",
+}  # fmt: skip
+"""A workload that is not refused."""
+
 MOST_BYTES = 60_000
+
+
+def test_scripts_are_shortened_to_what_they_mean() -> None:
+    """Space inside texts, and between signs that would become one, says something."""
+    script = """
+      // A line of its own.
+      const a = b - -c + +d, e = f++ + g, h = `x  ${ i }`;
+      /** More
+          lines. */
+      if (a !== "  //  ") return 'y  z'.at(- 1);
+      for (const k of l) delete m.n;
+    """
+    assert shorten_script(script) == (
+        "const a=b - -c + +d,e=f++ + g,h=`x  ${ i }`;if(a!==\"  //  \")return'y  z'.at(-1);for(const k of l)delete m.n;"
+    )
 
 
 @pytest.fixture
@@ -64,6 +88,31 @@ def test_the_numbers_and_refusals_are_those_of_python_and_none_is_stale(page: An
             digits = text.replace("\u202f", "").replace(".", "")  # microseconds are written as milliseconds
             assert int(digits) == int(expected[cell]), (cell, workload)
     assert WORKLOADS / 5 < refusals < WORKLOADS * 4 / 5, "both answers were seen"
+
+
+def test_one_coefficient_that_is_altered_is_seen(site_folder: Path, browser: Any, tmp_path: Path) -> None:
+    """Some factors of the programs of costs, each made larger by one, change a number of one of a few workloads."""
+    altered = shutil.copytree(site_folder, tmp_path / "altered")
+    script = altered / "assets/evaluators.js"
+    before, after = script.read_text(encoding="utf-8").split("M.programs", 1)
+    costs_only = after.partition("const peak_")[0]  # of a peak, a factor matters where it is the largest
+    factors = list(re.finditer(r"(?<!==)(?<!\w)(\d+)n\*", costs_only))[::12]
+    assert len(factors) > 5
+    draw, workloads = Random(17), []
+    while len(workloads) < 15:
+        workload = draw_workload(draw)
+        workloads += [] if isinstance(answer(workload), str) else [workload]
+    expected = [answer(workload) for workload in workloads]
+    page = browser.new_page()
+    for found in factors:
+        changed = f"{after[: found.start(1)]}{int(found[1]) + 1}{after[found.end(1) :]}"
+        script.write_text(f"{before}M.programs{changed}", encoding="utf-8")
+        page.goto((altered / "calculator.html").as_uri())
+        shown = page.evaluate(
+            f"(workloads) => workloads.map((each) => {{ ({TYPE})(each); return ({READ})(); }})", workloads
+        )
+        assert [each["values"] for each in shown] != expected, after[found.start() - 60 : found.end() + 60]
+    page.close()
 
 
 def test_pages_are_cut_as_python_cuts_them(page: Any) -> None:
@@ -215,10 +264,7 @@ def test_the_copies_in_python_reproduce_the_page(page: Any) -> None:
 
 
 def test_the_copies_in_csv_and_latex_are_the_table(page: Any) -> None:
-    workload = {**STANDARD, **dict.fromkeys(SIZES, ""), "batch_size": "15", "images_per_prompt": "1",
-                "weight_bits": "4.5", "activation_bits": "11", "kv_bits": "8",
-                "base_size": "1063", "image_size": "457", "num_width_tiles": "5", "num_height_tiles": "7",
-                "prompt_tokens": "997", "max_new_tokens": "31", "vision_batch_size": "3"}  # fmt: skip
+    workload = {**STANDARD, **dict.fromkeys(SIZES, ""), **USUAL}
     expected = answer(workload)
     assert not isinstance(expected, str)
     page.evaluate(TYPE, workload)

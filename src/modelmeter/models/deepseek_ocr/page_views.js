@@ -43,7 +43,8 @@ const PAGE_VIEWS = (refuse) => {
     if (new Set(answers.map(([, answer]) => write(answer))).size > 1) {
       refuse(`the vendor's programs differ in ${what}`, {
         place: "preprocessing", expected: Object.keys(PROGRAMS).join(" or "),
-        found: answers.map(([name, answer]) => `${name}: ${write(answer)}`).join(", "), remedy: "say which one is meant",
+        found: answers.map(([name, answer]) => `${name}: ${write(answer)}`).join(", "),
+        remedy: "say which one is meant",
       });
     }
     return answers[0][1];

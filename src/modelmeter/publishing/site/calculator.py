@@ -40,14 +40,14 @@ _UNUSED = (
     ),
     # What a size is, the page says itself.
     (re.compile(r'size\((\w+), "(?:\\.|[^"\\])*", "(?:\\.|[^"\\])*"'), r"size(\1, 0, 0"),
-    # A training step is no part of a request.
+    # Neither layers nor a training step are part of a request.
     (re.compile(r"^export function (?:layer|wholeModel|metricsOf)\(.*?^}\n", re.DOTALL | re.MULTILINE), ""),
     (re.compile(rf"^export const {TRAINING_STEP} = program\(.*?^\S*\);\n", re.DOTALL | re.MULTILINE), ""),
 )
 """What no request needs, and what is there instead."""
 
 _TEXT = r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`)"""
-_SPACE = re.compile(rf"\s*{_TEXT}\s*|\s*([{{}}()\[\],;:?=<>*&|!%]|(?<![+-])[+-](?![+-])|\+\+|--)\s*|\s+")
+_SPACE = re.compile(rf"\s*{_TEXT}\s*|\s*([{{}}()\[\],;:?=<>*&|!%]|(?<![+-])(?<![+-]\s)[+-](?!\s*[+-]))\s*|\s+")
 
 
 @frozen(kw_only=True)

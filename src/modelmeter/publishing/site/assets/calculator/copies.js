@@ -4,7 +4,10 @@ const writeFraction = (value) => {
   const { numerator, denominator } = value;
   return denominator === 1n ? String(numerator) : `Fraction(${numerator}, ${denominator})`;
 };
-const writeCell = (value) => (['"', ",", "\n"].some((mark) => value.includes(mark)) ? `"${value.replaceAll('"', '""')}"` : value);
+const writeCell = (value) => {
+  const isPlain = !['"', ",", "\n"].some((mark) => value.includes(mark));
+  return isPlain ? value : `"${value.replaceAll('"', '""')}"`;
+};
 const escapeLatex = (text) => text.replaceAll("_", "\\_");
 
 const list = (result) => entries(result.costs).map(([stage, cost]) => [stage, cost, result.bounds[stage]]);
@@ -21,14 +24,14 @@ const writeCsv = (result) => {
 const writeLatex = (result) => {
   const stages = list(result);
   const row = (head, values) => `${[head, ...values].join(" & ")} \\\\`;
-  const number = (value) => group(value).replaceAll("\u202f", "\\,");
+  const set = (text) => text.replaceAll("\u202f", "\\,");
   const sizes = entries(result.sizes).map(([name, value]) => `${name}=${value}`).join(", ");
   return [
     `% ${DATA.package}: ${sizes}`,
     `\\begin{tabular}{l${"r".repeat(stages.length)}}`, "\\hline",
     row("", stages.map(([stage]) => escapeLatex(stage))), "\\hline",
-    ...METRICS.map((metric) => row(escapeLatex(metric), stages.map(([, cost]) => number(cost[metric])))), "\\hline",
-    row(`ms at least, ${escapeLatex(result.card.name)}`, stages.map(([, , { time }]) => toMilliseconds(time).replaceAll("\u202f", "\\,"))),
+    ...METRICS.map((metric) => row(escapeLatex(metric), stages.map(([, cost]) => set(group(cost[metric]))))), "\\hline",
+    row(`ms at least, ${escapeLatex(result.card.name)}`, stages.map(([, , { time }]) => set(toMilliseconds(time)))),
     "\\hline", "\\end{tabular}", "",
   ].join("\n");
 };
@@ -71,5 +74,6 @@ const writePython = (result) => {
     `assert sum(least.values()) == ${bounds[REQUEST].time}`,
     'print(f"at least {sum(least.values()):,} microseconds", least)', "",
   ];
-  return `${lines.some((line) => line.includes("Fraction(")) ? "from fractions import Fraction\n\n" : ""}${lines.join("\n")}`;
+  const hasFractions = lines.some((line) => line.includes("Fraction("));
+  return `${hasFractions ? "from fractions import Fraction\n\n" : ""}${lines.join("\n")}`;
 };

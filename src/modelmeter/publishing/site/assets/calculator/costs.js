@@ -46,7 +46,8 @@ const bound = (costs, card, traffic) => {
   }
   const all = Object.values(found);
   const add = (values) => values.reduce((sum, value) => sum + value, 0n);
-  found[REQUEST] = { times: LIMITS.map((_, place) => add(all.map(({ times }) => times[place]))), time: add(all.map(({ time }) => time)) };
+  const times = LIMITS.map((_, place) => add(all.map((each) => each.times[place])));
+  found[REQUEST] = { times, time: add(all.map(({ time }) => time)) };
   const most = DATA.stages.reduce((one, other) => (found[other].time > found[one].time ? other : one));
   found[REQUEST].binds = `${most}: ${found[most].binds}`;
   return found;
@@ -93,7 +94,7 @@ const read = (result, cell) => {
 const findParts = (cell, traffic) => {
   const [stage, what] = cell.split(".");
   const stages = stage === REQUEST && [TIME, MEMORY, "peak_activation_bytes"].includes(what) ? DATA.stages : [stage];
-  const metrics = what === TIME ? ["tensor_core_flops", "cuda_core_flops", traffic] : what === MEMORY ? TOGETHER : [what];
+  const metrics = { [TIME]: ["tensor_core_flops", "cuda_core_flops", traffic], [MEMORY]: TOGETHER }[what] ?? [what];
   return stages.flatMap((name) => metrics.map((metric) => `${name}.${metric}`));
 };
 
@@ -118,7 +119,8 @@ const findMovers = (cell, result) => {
   if (what === TIME) ["card", "dtype", "traffic", ...CARD_FIELDS.slice(0, 3)].forEach((name) => movers.add(name));
   const isRouted = findParts(cell, result.traffic).some((part) => {
     const [name, metric] = part.split(".");
-    return metric.endsWith("io_bytes") && (name === REQUEST ? DATA.stages : [name]).some((stage) => PROGRAMS[stage].inputs.includes(ROUTING));
+    const stages = name === REQUEST ? DATA.stages : [name];
+    return metric.endsWith("io_bytes") && stages.some((stage) => PROGRAMS[stage].inputs.includes(ROUTING));
   });
   if (isRouted) movers.add(ROUTING);
   return listFields().map(({ name }) => name).filter((name) => movers.has(name));

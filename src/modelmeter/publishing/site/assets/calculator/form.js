@@ -27,7 +27,8 @@ const refuse = (problem, { place, expected, found, remedy }) => {
 
 /** A decimal or a ratio as a fraction, exactly. */
 const toFraction = (text) => {
-  const [, whole, decimals = "", exponent = "0", denominator = "1"] = /^(\d+)(?:\.(\d+))?(?:e\+?(\d+))?(?:\/(\d+))?$/i.exec(text);
+  const parts = /^(\d+)(?:\.(\d+))?(?:e\+?(\d+))?(?:\/(\d+))?$/i.exec(text);
+  const [, whole, decimals = "", exponent = "0", denominator = "1"] = parts;
   const places = 10n ** BigInt(decimals.length);
   return new RUNTIME.Fraction(BigInt(whole + decimals) * 10n ** BigInt(exponent), places * BigInt(denominator));
 };
@@ -75,7 +76,8 @@ const followPage = () => {
   const sides = PAGE_FIELDS.map((name) => (/^-?\d+$/.test(typed(name)) ? BigInt(typed(name)) : typed(name)));
   let found = {};
   try {
-    found = isWhole ? VIEWS.keepWhole(sizes, typed("preprocessing")) : VIEWS.cut(...sides, sizes, typed("preprocessing"));
+    const program = typed("preprocessing");
+    found = isWhole ? VIEWS.keepWhole(sizes, program) : VIEWS.cut(...sides, sizes, program);
   } finally {
     for (const name of DATA.views.tiles) field(name).value = found[name] ?? "";
   }

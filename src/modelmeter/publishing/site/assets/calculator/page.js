@@ -36,10 +36,13 @@ const showSummary = (result) => {
   const whole = costs[REQUEST];
   const most = TOGETHER.reduce((one, other) => (whole[other] > whole[one] ? other : one));
   const batch = findLargestBatch(result.sizes, card.usable);
+  const fits = needed <= card.usable ? "It fits" : "It does not fit";
   put("#tokens", entries(following).map(([name, value]) => `${name} ${group(value)}`).join(", "));
-  put("#least", `${shorten(bounds[REQUEST].time, TIME)} at least on ${card.name}; most of it ${bounds[REQUEST].binds}.`);
-  put("#fits", `${needed <= card.usable ? "It fits" : "It does not fit"}: ${round(needed, "B")} of ${round(card.usable, "B")}; most of it ${most}.`);
-  put("#batch", batch === null ? "" : `With all else as it is, ${DATA.batch} ${group(batch)} is the largest that fits.`);
+  const { time, binds } = bounds[REQUEST];
+  put("#least", `${shorten(time, TIME)} at least on ${card.name}; most of it ${binds}.`);
+  put("#fits", `${fits}: ${round(needed, "B")} of ${round(card.usable, "B")}; most of it ${most}.`);
+  const largest = batch === null ? "" : `${DATA.batch} ${group(batch)}`;
+  put("#batch", largest && `With all else as it is, ${largest} is the largest that fits.`);
 };
 
 const showDetail = (result) => {
@@ -73,7 +76,8 @@ const showChart = (result) => {
     draw(svg, points, what, name, isNumber ? [findSize(result, name), read(result, chosen)].map(Number) : null);
     svg.removeAttribute("hidden");
     const left = refused ? ` ${refused} of ${refused + points.length} values are refused: ${reason}.` : "";
-    put("#chart-title", `${describe(chosen)} over ${name}, from ${group(from)} to ${group(to)}, all else as it is. Each point is exact; the dot is the number above.${left}`);
+    const range = `${describe(chosen)} over ${name}, from ${group(from)} to ${group(to)}, all else as it is.`;
+    put("#chart-title", `${range} Each point is exact; the dot is the number above.${left}`);
     const head = `${name},${chosen}${what === TIME ? "_microseconds" : ""}`;
     put("#points", `${[head, ...points.map((point) => point.join(","))].join("\n")}\n`);
   } catch (error) {
@@ -154,7 +158,8 @@ const settle = ({ target: { name } }) => {
   if (name === "mode" && findMode()?.isCut && !PAGE_FIELDS.some((side) => typed(side))) {
     for (const tile of DATA.views.tiles) field(tile).value = DATA.arguments[tile];
   }
-  if (DATA.views && [...DATA.views.sizes, ...DATA.views.tiles].includes(name)) field("mode").value = "";
+  const mode = field("mode");
+  if (mode && [...DATA.views.sizes, ...DATA.views.tiles].includes(name)) mode.value = "";
   if (CARD_FIELDS.includes(name)) field("card").value = "";
   if (name === "over") for (const end of ["from", "to"]) field(end).value = "";
 };

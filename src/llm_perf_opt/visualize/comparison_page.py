@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from llm_perf_opt.comparison.compare import Comparison, ModelOnPage
 from llm_perf_opt.comparison.document import to_document
@@ -135,5 +135,16 @@ def render_files(found: Comparison) -> dict[str, str | bytes]:
     """Return the page and the numbers by path."""
     return {
         "README.md": render_page(found),
-        "comparison.json": json.dumps(to_document(found), indent=1) + "\n",
+        "comparison.json": _write_json(to_document(found)),
     }
+
+
+def _write_json(document: Mapping[str, Any]) -> str:
+    """Return a document with a line for each page and for each frontier, of which there are hundreds."""
+    lists = {name: value for name, value in document.items() if name in ("pages", "frontiers")}
+    head = json.dumps({name: value for name, value in document.items() if name not in lists}, indent=1)
+    parts = [
+        f' "{name}": [\n' + ",\n".join(f"  {json.dumps(each)}" for each in value) + "\n ]"
+        for name, value in lists.items()
+    ]
+    return head.removesuffix("\n}") + ",\n" + ",\n".join(parts) + "\n}\n"

@@ -115,6 +115,14 @@ def test_the_evaluators_say_what_a_count_by_hand_does(costs: Any) -> None:
     assert costs.text(batch_size=3, num_words=0).tensor_core_flops == 0
 
 
+def test_the_page_of_a_layer_shows_what_runs_in_its_forward(folder: Path) -> None:
+    """The writer is not called while the whole listens: of 6000 frames 1200 positions, 2 x 23 x 5 x 67 FLOPs each."""
+    page = (folder / "formulas" / "layers" / "transcriber.md").read_text(encoding="utf-8")
+    section = page.partition("### `tensor_core_flops`")[2].partition("###")[0]
+    assert f"{2 * 23 * 5 * 67 * 1200:,}".replace(",", " ") in section.replace("\u202f", " ").replace("\u00a0", " ")
+    assert "text" not in section
+
+
 def test_the_last_word_is_the_peak_of_the_loop(costs: Any) -> None:
     """Alive beside the scores of y words: the ids, what was read, the mix, the sum, and the scores."""
     words = 3 * 7

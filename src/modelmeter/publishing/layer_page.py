@@ -99,7 +99,7 @@ def _place_formulas(source: PageInput, entry: LayerEntry) -> list[Formula]:
         occurrence.stage
         for each in source.catalogue
         for occurrence in each.occurrences
-        if occurrence.run == place.run and is_inside(occurrence.path, place.path)
+        if occurrence.run == place.run and occurrence.times != 0 and is_inside(occurrence.path, place.path)
     }
     stages = [stage for stage in source.totals.by_stage if stage in inside]
     formulas = []

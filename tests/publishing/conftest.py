@@ -49,14 +49,20 @@ def texts(compiled: CompiledModel) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def site(published: CompiledModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The files of the site of the published model by path, with a small study; not to be changed."""
-    from llm_perf_opt.commands.publish import build_files
-
+def small_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one study."""
     studies = tmp_path_factory.mktemp("studies")
     (studies / "README.md").write_text("# Studies\n\n- [small](small.md)\n", encoding="utf-8")
     (studies / "small.md").write_text(STUDY, encoding="utf-8")
-    return build_files(published, studies=studies)
+    return studies
+
+
+@pytest.fixture(scope="session")
+def site(published: CompiledModel, small_studies: Path) -> dict[str, bytes]:
+    """The files of the site of the published model by path, with the small study; not to be changed."""
+    from llm_perf_opt.commands.publish import build_files
+
+    return build_files(published, studies=small_studies)
 
 
 @pytest.fixture(scope="session")

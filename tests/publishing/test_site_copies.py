@@ -123,3 +123,23 @@ def evaluate_infix(text: str, names: Mapping[str, Any]) -> Fraction:
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: add, ast.Sub: sub, ast.Mult: mul, ast.Div: truediv, ast.Pow: pow,
 }  # fmt: skip
+
+
+def test_a_digest_is_recomputed_as_the_page_says(
+    site: dict[str, bytes], published: CompiledModel, tmp_path: Path
+) -> None:
+    """By its words: the target json of ``compile`` writes formulas.json, and then its program runs beside the file."""
+    text = site["cite.html"].decode()
+    assert "<code>modelmeter compile --target json</code>" in text
+    (program,) = re.findall(r'aria-label="Python program">(.*?)</pre>', text, re.DOTALL)
+    command = [sys.executable, "-c", unescape(program)]
+    data = emit_files(published, targets=("json",))["data/formulas.json"]
+    (tmp_path / "formulas.json").write_text(data, encoding="utf-8")
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=60)
+    # One coefficient of one polynomial is another one.
+    document = json.loads(data)
+    coefficients = document["formulas"][-1]["polynomial"][1][0][0][0]
+    coefficients[0] = str(int(coefficients[0]) + 1)
+    (tmp_path / "formulas.json").write_text(json.dumps(document), encoding="utf-8")
+    done = subprocess.run(command, check=False, cwd=tmp_path, timeout=60, capture_output=True, text=True)
+    assert "AssertionError" in done.stderr

@@ -3,8 +3,9 @@ r"""Presentation trees as MathML Core: what browsers draw without a script.
 Brackets grow with what is inside them, as those of ``\left`` and ``\right`` do. A sign between terms is an ``mo``,
 so that a browser can set the space around it; a hint to a screen reader that factors are multiplied is U+2062.
 
-Letters may be links to what defines them. MathML Core has no ``href``; but a token, such as ``mi``, may hold HTML, and
-so the letter in it may be an ``a``. It is no stop of the Tab key: the same link stands in the list of symbols.
+Letters may say what defines them, in ``data-href``, for a script that follows it. MathML Core has no ``href``; a token
+may hold an ``a``, but whoever reads pages by ear is promised a formula without links inside. So nobody is left without
+them, the same links stand in the list of symbols below a formula.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ from modelmeter.support.errors import FormulaError
 Form = Callable[..., str]
 """From the printed arguments, each one element, to the printed call."""
 
-_FIRST_TOKEN = re.compile(r"(<m(?:i|text)[^>]*>)([^<]*)")
+_FIRST_TOKEN = re.compile(r"<m(?:i|text)\b")
 
 
 @frozen(cache_hash=True)
 class Links:
-    """Where the letters of a formula lead; no letter is a link by default.
+    """Where the letters of a formula lead; by default, nowhere.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ class Links:
     names: str = ""
 
     def link(self, tree: Symbol | Named, element: str) -> str:
-        """Return the element of a letter with the link that it has."""
+        """Return the element of a letter, its first token with the address that it leads to."""
         match tree:
             case Symbol(name, _) if self.symbols:
                 address = f"{self.symbols}{name}"
@@ -74,7 +75,7 @@ class Links:
                 address = f"{self.names}{find_place(letter)}"
             case _:
                 return element
-        linked, count = _FIRST_TOKEN.subn(rf'\1<a href="{escape(address)}" tabindex="-1">\2</a>', element, count=1)
+        linked, count = _FIRST_TOKEN.subn(rf'\g<0> data-href="{escape(address)}"', element, count=1)
         if not count:
             raise FormulaError("a letter has no token that could be a link", found=element)
         return linked

@@ -17,7 +17,7 @@ from modelmeter.support.errors import FormulaError
 _TAG: Final = re.compile(r"<[a-zA-Z][^<>]*>")
 """A page writes no bracket into an attribute, nor any into text: both are escaped where text becomes HTML."""
 
-_ATTRIBUTE: Final = re.compile(r"""\s(id|href|src)=(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE: Final = re.compile(r"""\s(id|href|src|data-href)=(?:"([^"]*)"|'([^']*)')""")
 
 
 def check_links(contents: Mapping[str, bytes]) -> None:

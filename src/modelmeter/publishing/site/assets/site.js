@@ -22,6 +22,20 @@
     show(theme);
   });
 
+  // --- a letter of a formula leads to its definition, and says what it is ---
+  document.documentElement.classList.add("script");
+  const meanings = new Map(window.MODELMETER_INDEX.map(([name, path, words]) => [path, `${name}: ${words}`]));
+  const letterOf = (event) => event.target.closest?.("math [data-href]");
+  document.addEventListener("click", (event) => {
+    const letter = letterOf(event);
+    if (letter && !event.target.closest("a")) location.href = letter.dataset.href;
+  });
+  document.addEventListener("mouseover", (event) => {
+    const letter = letterOf(event);
+    const words = letter && meanings.get(letter.dataset.href.replace(/^(\.\.\/)+/, ""));
+    if (words) letter.closest("math").parentElement.title = words;
+  });
+
   // --- the contents take no first screen of a phone ---
   const menu = find(".menu");
   if (menu && matchMedia("(max-width: 56rem)").matches) menu.open = false;

@@ -1,16 +1,19 @@
 """The SQL for DuckDB against the Python package at many rows: ``python -m tests.check_sql --rows 100000``.
 
 Rows are of sizes up to a million, with products beyond 53 bits. It prints how many rows DuckDB computes in a second,
-and ends with exit code 1 if a number differs.
+and ends with exit code 1 if a number differs. A hundredth as many rows are of each layer.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import deepseek_ocr_costs as costs
 import duckdb
@@ -43,6 +46,7 @@ def main() -> int:
             f"SELECT {', '.join(costs.Cost._fields)} FROM deepseek_ocr_costs.request('pages') ORDER BY id"
         ).fetchall()
         seconds = time.perf_counter() - begin
+        wrong_layers = check_layers(database, draw, max(arguments.rows // 100, 1))
     wrong = sum(
         answer != tuple(costs.request(**dict(zip(SIZES, row, strict=True))))
         for row, answer in zip(rows, found, strict=True)
@@ -51,7 +55,43 @@ def main() -> int:
     print(
         f"{len(rows):,} requests, up to {exact} bits: {wrong:,} differ; DuckDB {len(rows) / seconds:,.0f} rows a second"
     )
-    return int(wrong > 0)
+    return int(wrong > 0 or wrong_layers > 0)
+
+
+def check_layers(database: duckdb.DuckDBPyConnection, draw: random.Random, count: int) -> int:
+    """Compare random rows of each layer, and return how many differ. Sizes are small multiples of the defaults."""
+    database.execute((ROOT / "codegen/duckdb/deepseek_ocr_costs_layers.sql").read_text(encoding="utf-8"))
+    names = [path.stem for path in sorted((ROOT / "codegen/spark/deepseek_ocr_costs/layers").glob("*.sql"))]
+    wrong = 0
+    for name in names:
+        function = getattr(costs.layers, name)
+        defaults = {size: each.default for size, each in inspect.signature(function).parameters.items()}
+        rows = [
+            [default * draw.randrange(1, 50) + draw.randrange(2) * (size == "num_tokens")
+             for size, default in defaults.items()] for _ in range(count)
+        ]  # fmt: skip
+        answers = [(row, answer) for row in rows if (answer := call(function, dict(zip(defaults, row, strict=True))))]
+        columns = ", ".join(f"unnest(${place + 1}::BIGINT[]) AS {size}" for place, size in enumerate(defaults))
+        database.execute(
+            f"CREATE OR REPLACE TABLE layers AS SELECT unnest(range({len(answers)})) AS id, {columns}",
+            [*map(list, zip(*(row for row, _ in answers), strict=True))],
+        )
+        outputs = ", ".join(costs.Cost._fields if len(answers[0][1]) > 1 else ("fused_io_bytes",))
+        found = database.execute(
+            f"SELECT {outputs} FROM deepseek_ocr_costs_layers.{name}('layers') ORDER BY id"
+        ).fetchall()
+        wrong += sum(answer != expected for answer, (_, expected) in zip(found, answers, strict=True))
+    print(f"{len(names)} evaluators of layers, {count:,} rows each: {wrong:,} differ")
+    return wrong
+
+
+def call(function: Callable[..., Any], sizes: dict[str, int]) -> tuple[int, ...]:
+    """Return the numbers of an evaluator; nothing where it refuses the sizes."""
+    try:
+        answer = function(**sizes)
+    except costs.CostError:
+        return ()
+    return tuple(answer) if isinstance(answer, tuple) else (answer,)
 
 
 if __name__ == "__main__":

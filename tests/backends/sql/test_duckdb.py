@@ -9,13 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sql_workloads import EVALUATORS, Row, draw_answers, draw_refused, evaluate, list_sizes, name_outputs
+from sql_workloads import (
+    EVALUATORS,
+    LAYERS,
+    Row,
+    draw_answers,
+    draw_refused,
+    evaluate,
+    find_function,
+    list_sizes,
+    name_outputs,
+)
 
 import deepseek_ocr_costs as costs
 
 duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed: SQL cannot run")
 
 SCRIPT = Path(__file__).parents[3] / "codegen/duckdb/deepseek_ocr_costs.sql"
+LAYERS_SCRIPT = SCRIPT.with_name("deepseek_ocr_costs_layers.sql")
 ROWS = 60
 """Of each of the 17 evaluators: 1,020 points."""
 
@@ -24,6 +35,7 @@ ROWS = 60
 def database() -> Iterator[Any]:
     with duckdb.connect() as connection:
         connection.execute(SCRIPT.read_text(encoding="utf-8"))
+        connection.execute(LAYERS_SCRIPT.read_text(encoding="utf-8"))
         yield connection
 
 
@@ -45,9 +57,8 @@ def write(value: object) -> str:
 
 def ask(database: Any, evaluator: str) -> list[tuple[int, ...]]:
     columns = ", ".join(name_outputs(evaluator))
-    found: list[tuple[int, ...]] = database.execute(
-        f"SELECT {columns} FROM deepseek_ocr_costs.{evaluator}('pages') ORDER BY id"
-    ).fetchall()
+    macro = f"deepseek_ocr_costs.{evaluator}" if evaluator not in LAYERS else f"deepseek_ocr_costs_{evaluator}"
+    found: list[tuple[int, ...]] = database.execute(f"SELECT {columns} FROM {macro}('pages') ORDER BY id").fetchall()
     return found
 
 
@@ -56,6 +67,58 @@ def test_a_table_of_workloads_costs_what_python_says(database: Any, evaluator: s
     answers = draw_answers(evaluator, 1, count=ROWS)
     fill(database, list_sizes(evaluator), [row for row, _ in answers])
     assert ask(database, evaluator) == [expected for _, expected in answers]
+
+
+@pytest.mark.parametrize("evaluator", LAYERS)
+def test_layers_cost_what_python_says(database: Any, evaluator: str) -> None:
+    answers = draw_answers(evaluator, 1, count=ROWS)
+    fill(database, list_sizes(evaluator), [row for row, _ in answers])
+    assert ask(database, evaluator) == [expected for _, expected in answers]
+
+
+def test_every_layer_without_a_choice_of_experts_has_sql() -> None:
+    functions = {name for name in dir(costs.layers) if callable(getattr(costs.layers, name)) and name[0] != "_"}
+    taken = {f"layers.{name}" for name in functions if name in costs.layers.__all__}
+    routed = {name for name in taken if "expert_routing" in list_sizes(name)}
+    assert {name.partition("_fused")[0].partition(".")[2] for name in routed} >= {"deepseek_v2_moe"}
+    assert {*LAYERS} <= taken - routed
+    # An older name of a function is of one that has the new name.
+    names = {find_function(name).__name__ for name in taken - routed}
+    assert names == {find_function(name).__name__ for name in LAYERS}
+
+
+@pytest.mark.parametrize("evaluator", ["layers.conv2d", "layers.moe_gate", "layers.sam_attention", "layers.linear"])
+def test_what_a_layer_refuses_ends_the_query(database: Any, evaluator: str) -> None:
+    words = r"must be (at least|a multiple|an even multiple)|the sizes make .* negative"
+    for row in draw_refused(evaluator, 2, count=12):
+        fill(database, list_sizes(evaluator), [row])
+        with pytest.raises(duckdb.InvalidInputException, match=words):
+            ask(database, evaluator)
+
+
+def test_an_overflow_of_a_layer_ends_the_query(database: Any) -> None:
+    """2^122 FLOPs are a number, and 2^128 are none."""
+    sizes = {"num_tokens": 2**61, "in_features": 2**30, "out_features": 2**30}
+    fill(database, (*sizes, "activation_bits", "weight_bits"), [{**sizes, "activation_bits": 1, "weight_bits": 1}])
+    assert ask(database, "layers.linear")[0][0] == 2**122
+    fill(database, tuple(sizes), [{**sizes, "num_tokens": 2**67}])
+    with pytest.raises(duckdb.OutOfRangeException):
+        ask(database, "layers.linear")
+
+
+def test_an_altered_coefficient_of_a_layer_is_found(database: Any) -> None:
+    """A multiply-accumulate of 3 FLOPs in the linear layer."""
+    text = LAYERS_SCRIPT.read_text(encoding="utf-8")
+    begin = text.index("deepseek_ocr_costs_layers.linear(pages)")
+    place = re.compile(r"THEN (2)\*").search(text, begin)
+    assert place is not None
+    answers = draw_answers("layers.linear", 1, count=ROWS)
+    try:
+        database.execute(f"{text[: place.start(1)]}3{text[place.end(1) :]}")
+        fill(database, list_sizes("layers.linear"), [row for row, _ in answers])
+        assert ask(database, "layers.linear") != [expected for _, expected in answers]
+    finally:
+        database.execute(text)
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from spark_semantics import DigitsError, Number, Parser, Query, RaisedError
-from sql_workloads import EVALUATORS, draw_answers, draw_refused, evaluate, list_sizes, name_outputs
+from sql_workloads import EVALUATORS, LAYERS, draw_answers, draw_refused, evaluate, list_sizes, name_outputs
 
 from modelmeter.backends.sql.dialects import Spark
 
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[3] / "codegen/spark/deepseek_ocr_costs"
 
 @cache
 def read(evaluator: str, *, ansi: bool) -> Query:
-    return Query((FOLDER / f"{evaluator}.sql").read_text(encoding="utf-8"), ansi=ansi)
+    return Query((FOLDER / f"{evaluator.replace('.', '/')}.sql").read_text(encoding="utf-8"), ansi=ansi)
 
 
 @pytest.mark.parametrize("ansi", [True, False])
@@ -28,6 +28,13 @@ def test_rows_cost_what_python_says(evaluator: str, ansi: bool) -> None:
     for row, expected in draw_answers(evaluator, 3, count=12):
         assert tuple(query.run(row).values()) == expected
         assert tuple(query.run(row)) == name_outputs(evaluator)
+
+
+@pytest.mark.parametrize("evaluator", LAYERS)
+def test_layers_cost_what_python_says(evaluator: str) -> None:
+    query = read(evaluator, ansi=True)
+    for row, expected in draw_answers(evaluator, 3, count=6):
+        assert tuple(query.run(row).values()) == expected
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
@@ -83,7 +90,7 @@ def test_an_altered_coefficient_is_found() -> None:
 def test_no_query_has_what_spark_rounds_or_cuts() -> None:
     """No double, no ``div`` of 64 bits, no ``bigint``; every literal is a decimal but the places in arrays."""
     for evaluator in EVALUATORS:
-        code = re.sub(r"--.*|'[^']*'", "", (FOLDER / f"{evaluator}.sql").read_text(encoding="utf-8"))
+        code = re.sub(r"--.*|'[^']*'", "", (FOLDER / f"{evaluator.replace('.', '/')}.sql").read_text(encoding="utf-8"))
         assert not re.search(r"\b(div|double|float|bigint|round|floor|ceil)\b", code, re.IGNORECASE)
         assert not re.search(r"\d\.\d|\de\d", code)
         bare = re.findall(r"(?<![\w.])\d+\b(?!BD)", code)

@@ -1,1 +1,1 @@
-"""SQL: the evaluators of stages as queries over a table of workloads."""
+"""SQL: the evaluators of stages and of layers as queries over a table of workloads."""

@@ -59,10 +59,8 @@ def make_query(evaluator: Evaluator, dialect: Dialect) -> Query:
     Raises
     ------
     FormulaError
-        If the evaluator cannot be exact in this database, or has guards, which only those of layers have.
+        If the evaluator cannot be exact in this database.
     """
-    if evaluator.guards:
-        raise FormulaError("an evaluator with guards has no SQL", place=evaluator.name)
     signature = evaluator.signature
     derived = [
         level
@@ -79,7 +77,10 @@ def make_query(evaluator: Evaluator, dialect: Dialect) -> Query:
         has_routing=signature.has_routing,
         derived=tuple(derived),
         follows=tuple(_list_following(signature, dialect)),
-        rules=tuple(_write_rule(rule, signature, dialect) for rule in signature.rules),
+        rules=(
+            *(_write_rule(rule, signature, dialect) for rule in signature.rules),
+            *(_write_guard(evaluator, name, dialect) for name in evaluator.guards),
+        ),
         levels=_list_levels(program, printer),
         outputs=tuple(
             (metric, printer.print_quotient(by_output[output].numerator, by_output[output].denominator))
@@ -125,6 +126,16 @@ def _list_following(signature: Signature, dialect: Dialect) -> Iterator[tuple[Pa
     for parameter in signature.parameters:
         if parameter.derivation is not None:
             yield parameter, printer.print(parameter.derivation.node)
+
+
+def _write_guard(evaluator: Evaluator, name: str, dialect: Dialect) -> tuple[str, str]:
+    """Return the condition that a difference of sizes is not negative, and what is said where it is."""
+    program = select(evaluator.program, name)
+    if program.steps:
+        raise FormulaError("a guard that has steps has no SQL", place=evaluator.name, found=evaluator.guards[name])
+    (output,) = program.outputs
+    condition = f"({ExpressionPrinter(dialect).print(output.numerator)}) >= {dialect.write_literal(0)}"
+    return condition, f"the sizes make {evaluator.guards[name]} negative"
 
 
 def _write_rule(rule: Rule, signature: Signature, dialect: Dialect) -> tuple[str, str]:

@@ -1,9 +1,9 @@
-"""The SQL files: evaluators of stages in, ``{path: text}`` out, nothing read and nothing written."""
+"""The SQL files: evaluators of stages and of layers in, ``{path: text}`` out, nothing read and nothing written."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from attrs import frozen
@@ -18,19 +18,31 @@ from modelmeter.support.errors import FormulaError
 
 LINE_LENGTH: Final = 120
 
+LAYERS: Final = "layers"
+"""What the schema or folder of layers is called, after that of the package."""
+
 
 @frozen(kw_only=True)
 class DuckDBBackend:
-    """Table macros on HUGEINT, in a schema of the name of the package."""
+    """Table macros on HUGEINT, in a schema of the name of the package; those of layers in one of their own."""
 
     package: str
     name: str = "duckdb"
 
     def files(self, package: EvaluatorPackage) -> dict[str, str]:
-        """Return one file, in a folder of the database."""
-        queries = list(_list_queries(package, DuckDB(self.package)))
-        text = _open_template("duckdb").render(spec=package.spec, schema=self.package, queries=queries, routing=ROUTING)
-        return {f"{self.name}/{self.package}.sql": _tidy(text)}
+        """Return a file for each schema, in a folder of the database."""
+        schemas = {self.package: list_evaluators(package), f"{self.package}_{LAYERS}": list_layers(package)}
+        template = _open_template("duckdb")
+        return {
+            f"{self.name}/{schema}.sql": _tidy(
+                template.render(
+                    spec=package.spec, schema=schema, routing=ROUTING,
+                    queries=list(_list_queries(package, evaluators, DuckDB(schema))),
+                )
+            )
+            for schema, evaluators in schemas.items()
+            if evaluators
+        }  # fmt: skip
 
 
 @frozen(kw_only=True)
@@ -41,29 +53,36 @@ class SparkBackend:
     name: str = "spark"
 
     def files(self, package: EvaluatorPackage) -> dict[str, str]:
-        """Return a file for each evaluator, in a folder of the database."""
+        """Return a file for each evaluator, in a folder of the database; those of layers in one inside it."""
         template = _open_template("spark")
+        folders = {self.package: list_evaluators(package), f"{self.package}/{LAYERS}": list_layers(package)}
         return {
-            f"{self.name}/{self.package}/{query.evaluator.name}.sql": _tidy(
+            f"{self.name}/{folder}/{query.evaluator.name}.sql": _tidy(
                 template.render(spec=package.spec, query=query, routing=ROUTING, overflow=OVERFLOW)
             )
-            for query in _list_queries(package, Spark())
+            for folder, evaluators in folders.items()
+            for query in _list_queries(package, evaluators, Spark())
         }
 
 
 def list_evaluators(package: EvaluatorPackage) -> tuple[Evaluator, ...]:
-    """Return the evaluators that have SQL: those of stages, of a request, and of a training step.
-
-    Others take sizes of the architecture, for which the reads of experts are no table.
-    """
+    """Return the evaluators of stages, of a request, and of a training step; the architecture is numbers."""
     return (*package.stages, *package.traffic, *package.peaks, *package.training, *package.derived)
 
 
-def _list_queries(package: EvaluatorPackage, dialect: Dialect) -> Iterator[Query]:
+def list_layers(package: EvaluatorPackage) -> tuple[Evaluator, ...]:
+    """Return the evaluators of layers that have SQL: all but of those that tokens choose experts in.
+
+    What is read of experts is a table where their sizes are numbers; in a layer they are arguments.
+    """
+    return tuple(evaluator for evaluator in package.layers if not evaluator.signature.has_routing)
+
+
+def _list_queries(package: EvaluatorPackage, evaluators: Iterable[Evaluator], dialect: Dialect) -> Iterator[Query]:
     for text in (package.spec.model, *package.spec.conventions):
         if not text.isprintable():
             raise FormulaError("this text cannot stand in a comment", found=text)
-    for evaluator in list_evaluators(package):
+    for evaluator in evaluators:
         yield make_query(evaluator, dialect)
 
 

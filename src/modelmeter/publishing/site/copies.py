@@ -60,13 +60,14 @@ def write_json(found: FormulaId, described: Mapping[str, Any], sizes: Mapping[st
 
 
 def write_sql(call: str, metric: str, sizes: Iterable[SizeRow], value: int) -> str:
-    """Return statements for DuckDB that compute the value; stages only have macros."""
-    package, name = call.split(".")
+    """Return statements for DuckDB that compute the value; layers have a schema of their own."""
+    package, *folders, name = call.split(".")
+    schema = "_".join([package, *folders])
     given = ", ".join(f"{row.value} AS {row.name}" for row in sizes if row.value is not None)
     rows = given or "1 AS page"  # a metric that no size moves still has a row
     macro = f"{name}_{metric}" if metric in _SEPARATE else name
     return (
-        f"-- DuckDB, after .read {package}.sql\n"
+        f"-- DuckDB, after .read {schema}.sql\n"
         f"CREATE OR REPLACE TEMP VIEW pages AS SELECT {rows};\n"
-        f"SELECT {metric} FROM {package}.{macro}('pages');  -- {value}"
+        f"SELECT {metric} FROM {schema}.{macro}('pages');  -- {value}"
     )

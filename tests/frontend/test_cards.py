@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -12,8 +12,10 @@ import sympy
 from attrs import evolve
 
 from modelmeter.core.evaluate import evaluate
-from modelmeter.frontend.card import Card
+from modelmeter.frontend.card import Card, Tower
 from modelmeter.frontend.cards import CARDS
+from modelmeter.frontend.operator_parts import list_parts
+from modelmeter.frontend.records import TracedOperator
 from modelmeter.model.registry import forget_model
 from modelmeter.support.errors import CountError
 
@@ -85,6 +87,27 @@ def test_the_tower_of_a_model_whose_text_is_refused_is_what_was_counted() -> Non
             sizes = {size.name: chance.randint(size.least, size.most + 2) for size in card.tower.sizes}
             products = count_matrix_products(model, run_vision(model, card.tower, sizes)).by_path
             assert evaluate(formula, sizes) == products[""]
+            assert sum_up(forward.operators, sizes) == sum_up(record(model, card.tower, sizes), sizes)
+
+
+def record(model: Any, tower: Tower, sizes: Mapping[str, int]) -> Sequence[TracedOperator]:
+    """Return the operators of the tower at fresh sizes, as they were dispatched."""
+    from modelmeter.frontend.recording import record_forward
+    from modelmeter.frontend.tracing import read_recording
+    from modelmeter.frontend.vision import run_vision
+
+    return read_recording(record_forward(model, run_vision(model, tower, sizes)), {}).operators
+
+
+def sum_up(operators: Sequence[TracedOperator], sizes: Mapping[str, int]) -> dict[tuple[str, str], int]:
+    """Return the sum of each number of the operators of each module, without those that are 0."""
+    sums: dict[tuple[str, str], int] = {}
+    for traced in operators:
+        for part, size in list_parts(traced.operator).items():
+            value = int(evaluate(size, sizes))
+            if value:
+                sums[traced.path, part] = sums.get((traced.path, part), 0) + value
+    return sums
 
 
 def test_a_refused_model_names_the_stage_the_operator_and_the_line() -> None:

@@ -18,6 +18,7 @@ from modelmeter.frontend.views import (
     TILE_ROWS,
     TILES,
     VIEW_TERMS,
+    VIEWS,
     make_pixels,
     make_tile_grid_terms,
     make_tile_grids,
@@ -42,7 +43,7 @@ GEMMA_3_4B: Final = Card(
         "mm_tokens_per_image": 256,
     },
     tower=Tower(
-        sizes=(IMAGES,),
+        sizes=(VIEWS,),
         look=look_at_features,
         make_inputs=make_pixels(896),
         terms=VIEW_TERMS,
@@ -82,7 +83,7 @@ SMOLVLM2_2B: Final = Card(
         "scale_factor": 3,
     },
     tower=Tower(
-        sizes=(IMAGES,),
+        sizes=(VIEWS,),
         look=_look_at_real_images,
         make_inputs=make_pixels(384),
         terms=VIEW_TERMS,

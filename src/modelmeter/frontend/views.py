@@ -8,10 +8,14 @@ from itertools import product
 from typing import Any
 
 import sympy
+from attrs import evolve
 
 from modelmeter.core.functions import Differs, Exceeds
 from modelmeter.frontend.card import ImageSize
 from modelmeter.frontend.grids import IMAGES, NUM_IMAGES, for_images
+
+VIEWS = evolve(IMAGES, most=9)
+"""Images of fixed pixels, of which many are counted at little cost."""
 
 TILES = ImageSize(
     name="num_tiles", unit="tiles", words="tiles of all images together", latex=r"n_{\mathrm{tiles}}", least=0,
@@ -48,8 +52,10 @@ HAS_TILE_GRID = Exceeds(NUM_WIDTH_TILES * NUM_HEIGHT_TILES, sympy.S.One)
 def make_tile_grid_terms() -> tuple[sympy.Expr, ...]:
     """Return the terms of images of fixed pixels that all have the same grid of tiles, whose rows end in a token."""
     whole = (sympy.S.One, NUM_IMAGES, Differs(NUM_IMAGES, sympy.S.One))
-    grid = (sympy.S.One, NUM_HEIGHT_TILES, NUM_WIDTH_TILES * NUM_HEIGHT_TILES)
-    return (*whole, *(HAS_TILE_GRID * first * second for first, second in product(whole, grid)))
+    columns = Exceeds(NUM_WIDTH_TILES, sympy.S.One)  # tiles of one column are not copied
+    column = [HAS_TILE_GRID * factor for factor in (sympy.S.One, NUM_HEIGHT_TILES)]
+    several = [columns * factor for factor in (sympy.S.One, NUM_HEIGHT_TILES, NUM_WIDTH_TILES * NUM_HEIGHT_TILES)]
+    return (*whole, *(first * second for first, second in product(whole, (*column, *several))))
 
 
 def make_pixels(side: int) -> Callable[[Mapping[str, int]], dict[str, Any]]:

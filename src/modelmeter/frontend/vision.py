@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import torch
@@ -180,7 +181,9 @@ def _fit_calls(
 
 
 def choose_images(tower: Tower, seed: str) -> list[dict[str, int]]:
-    """Return sizes of images, drawn by chance, none twice: enough to tell the terms apart, and some beside.
+    """Return sizes of images, none twice: all corners, and others by chance, to tell the terms apart and some beside.
+
+    A corner has each size at its least or one more: there code is special, such as a copy that one row does not need.
 
     Raises
     ------
@@ -188,18 +191,15 @@ def choose_images(tower: Tower, seed: str) -> list[dict[str, int]]:
         If no sizes within the bounds of the card tell its terms apart.
     """
     chance = random.Random(seed)
-    drawn: dict[tuple[int, ...], dict[str, int]] = {}
-    left = _MOST_DRAWS
-    while True:
-        while len(drawn) < len(tower.terms) + _BESIDE and left:
-            left -= 1
-            point = {size.name: chance.randint(size.least, size.most) for size in tower.sizes}
-            drawn[tuple(point.values())] = point
-        points = list(drawn.values())
-        missing = len(tower.terms) - count_independent(tower.terms, points)
-        if not missing:
-            return points
-        if not left:
-            raise CountError("the sizes within the bounds of a card do not tell its terms apart", found=missing)
-        for key in list(drawn)[: missing + 1]:
-            del drawn[key]
+    names = [size.name for size in tower.sizes]
+    drawn = dict.fromkeys(product(*((size.least, size.least + 1) for size in tower.sizes)))
+    wanted = len(tower.terms) + _BESIDE
+    for _ in range(_MOST_DRAWS):
+        if len(drawn) >= wanted:
+            points = [dict(zip(names, point, strict=True)) for point in drawn]
+            missing = len(tower.terms) - count_independent(tower.terms, points)
+            if not missing:
+                return points
+            wanted = len(drawn) + missing
+        drawn[tuple(chance.randint(size.least, size.most) for size in tower.sizes)] = None
+    raise CountError("the sizes within the bounds of a card do not tell its terms apart", found=names)

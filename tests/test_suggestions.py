@@ -24,6 +24,11 @@ def test_an_unknown_name(name: str, names: list[str], remedy: str) -> None:
     assert str(unknown_name("thing", name, names)) == f"there is no thing of this name; found {name}; {remedy}"
 
 
+def test_a_name_that_comes_twice_is_offered_once() -> None:
+    message = str(unknown_name("size", "seqlen", ["seq_len", "batch_size", "seq_len"], aliases=["seq_len"]))
+    assert message.endswith("found seqlen; did you mean seq_len; known are seq_len, batch_size")
+
+
 def test_of_many_names_only_those_that_come_close_are_listed() -> None:
     message = str(unknown_name("thing", "layer_7x", MANY))
     assert "did you mean layer_7" in message

@@ -24,7 +24,7 @@ from llm_perf_opt.commands import (
 )
 from llm_perf_opt.commands.model_option import ModelOption
 from llm_perf_opt.exit_codes import print_error, print_warning, run_to_end
-from modelmeter.model.registry import DEFAULT, list_models
+from modelmeter.model.registry import DEFAULT, find_package, list_models
 
 app = typer.Typer(
     name="modelmeter",
@@ -128,9 +128,12 @@ def compile_model(
         model, config = compile_traced.name_family(source, model, config)
         from llm_perf_opt.commands.compile import ACCURACY_FILE, FOLDER, IDS_FILE, compile_files, describe_files, save
         from llm_perf_opt.commands.verify import EVIDENCE_FILE
+        from modelmeter.frontend.compiled_folder import refuse_other_models
         from modelmeter.support.generated_files import StaleError, check_files
 
         folder = FOLDER if out is None else out
+        if not check:
+            refuse_other_models(folder, find_package(model))
         compilation = compile_files(
             config,
             graph,

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import modelmeter
 from llm_perf_opt.cli import app
+from llm_perf_opt.commands.compile_traced import CHECKS_FILE
 from llm_perf_opt.evaluators import load_costs
 from modelmeter.frontend.archive import read_traced, write_traced
 from modelmeter.frontend.compiled_folder import MANIFEST_FILE, TRACED_FILE, FolderError, open_folder
@@ -158,14 +159,38 @@ def test_studies_and_a_site_are_of_its_own_formulas(folder: Path, tmp_path: Path
     assert "page_width" not in calculator, "it does not look at pages"
 
 
-@pytest.mark.parametrize("file", ["__init__.py", GRAPH_FILE, TRACED_FILE])
-def test_a_file_that_was_changed_is_refused_by_name(copy: Path, file: str) -> None:
+@pytest.mark.parametrize("file", ["__init__.py", GRAPH_FILE, TRACED_FILE, CHECKS_FILE])
+@pytest.mark.parametrize("command", [("eval", "prefill"), ("show", "prefill")])
+def test_a_file_that_was_changed_is_refused_by_name(copy: Path, file: str, command: tuple[str, ...]) -> None:
     changed = copy / PACKAGE / file
     changed.write_text(changed.read_text(encoding="utf-8") + " ", encoding="utf-8")
-    commands = {"__init__.py": ("eval", "prefill"), GRAPH_FILE: ("show", "prefill"), TRACED_FILE: ("show", "prefill")}
-    message = refuse(*commands[file], "--model", str(copy))
-    assert file in message
-    assert "a generated file was changed" in message
+    message = refuse(*command, "--model", str(copy))
+    assert f"{file}: a generated file was changed" in message
+
+
+@pytest.mark.parametrize("file", [GRAPH_FILE, CHECKS_FILE])
+def test_a_file_that_was_removed_is_missed(copy: Path, file: str) -> None:
+    (copy / PACKAGE / file).unlink()
+    assert f"{file}: a generated file cannot be read" in refuse("eval", "prefill", "--model", str(copy))
+
+
+def test_a_folder_takes_no_second_model(copy: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(CONFIG), encoding="utf-8")
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    registered = refuse("compile", "--out", str(copy))
+    renamed = refuse("compile", str(config), "--name", "Another", "--out", str(copy))
+    assert f"the folder holds another model; expected deepseek_ocr_costs or no model; found {PACKAGE}" in registered
+    assert f"the folder holds another model; expected another_costs or no model; found {PACKAGE}" in renamed
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+    assert "written" in run("compile", str(config), "--out", str(copy)), "the same model replaces itself"
+
+
+@pytest.mark.parametrize("name", ["weird/name", "..", "", "-x", "a\nb", "x" * 101])
+def test_what_is_no_name_is_refused(tmp_path: Path, name: str) -> None:
+    message = refuse("compile", "llama", "--name", name, "--out", str(tmp_path / "out"))
+    assert "no model can have this name" in message
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_was_not_written_is_not_imported(copy: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from llm_perf_opt.commands.compile import describe_files
-from modelmeter.frontend.compiled_folder import MANIFEST_FILE, TRACED_FILE, write_manifest
-from modelmeter.frontend.sources import is_traced
+from modelmeter.frontend.compiled_folder import MANIFEST_FILE, TRACED_FILE, refuse_other_models, write_manifest
+from modelmeter.frontend.sources import check_name, is_traced
 from modelmeter.model.registry import DEFAULT, list_models
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.extras import INSTALL_TRANSFORMERS, explain_missing_extra
@@ -78,11 +78,15 @@ def compile_source(
     ------
     SourceError
         If no folder is named.
+    FolderError
+        If the folder holds another model.
     ModelMeterError
         From the step that fails; nothing is written.
     """
     if folder is None:
         raise SourceError("no folder to write to", place="--out", remedy="name one, as --out compiled")
+    if name is not None:
+        check_name(name)
     begin("load transformers")
     with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
         from modelmeter.frontend.compile import compile_config
@@ -99,6 +103,7 @@ def compile_source(
         if check:
             check_files(files, folder)
         else:
+            refuse_other_models(folder, compilation.compiled.definition.package)
             refuse_foreign_files(files, folder)
             write_files(files, folder)
     return describe_files(files, folder, "current" if check else "written")

@@ -22,6 +22,7 @@ from modelmeter.frontend.modules import Depth, build_modules
 from modelmeter.frontend.page_rules import PAGE_RULES, PageRule
 from modelmeter.frontend.records import TracedModel, describe_sizes
 from modelmeter.frontend.serving import list_beside, make_serving
+from modelmeter.frontend.sources import check_name
 from modelmeter.frontend.tracing import DTYPE
 from modelmeter.frontend.vision import run_vision
 from modelmeter.model.registry import register_model
@@ -75,10 +76,12 @@ def compile_config(
     Raises
     ------
     UnknownNameError, ArchitectureError
-        If the source is no such config.
+        If the source is no such config, or the name is none.
     CountError
         If nothing accounts for an operator, a size cannot be a symbol, or a count differs from the formulas.
     """
+    if name is not None:
+        check_name(name)
     card = find_card(source)
     if card is not None:
         return compile_card(card, name=name, points=points, begin=begin)

@@ -121,7 +121,7 @@ def open_folder(folder: str | os.PathLike[str]) -> str:
     FolderError
         If it holds no compiled model, or several, or one of another version.
     RegistryError, DigestError
-        If an installed model or package has its name.
+        If an installed model or package has its name, or a file of the package is missing or was changed.
     """
     place = _find_package(Path(folder))
     manifest = _read_manifest(place / MANIFEST_FILE)
@@ -130,6 +130,8 @@ def open_folder(folder: str | os.PathLike[str]) -> str:
             "the package of a compiled model was renamed", place=str(place), expected=manifest.package,
             remedy="compile the model again",
         )  # fmt: skip
+    for file, digest in manifest.digests.items():  # also what no evaluator imports: counts, formulas, what was checked
+        read_checked(place / file, digest)
     install_finder(CheckedFinder(manifest.package, place.resolve(), manifest.digests))
 
     @cache
@@ -139,6 +141,26 @@ def open_folder(folder: str | os.PathLike[str]) -> str:
     beside = list_beside(make_serving(manifest.stages, manifest.workload), manifest.page_rule)
     register_lazily(manifest.name, Registration(package=manifest.package, load=load, beside=beside))
     return manifest.name
+
+
+def refuse_other_models(folder: Path, package: str) -> None:
+    """Refuse to compile a model into a folder that holds another one: their pages and data would be mixed.
+
+    Raises
+    ------
+    FolderError
+        If there is a package of another name in it.
+    """
+    try:
+        found = {path.parent.name for name in (MANIFEST_FILE, GRAPH_FILE) for path in folder.glob(f"*/{name}")}
+    except OSError as error:
+        raise FolderError("the folder cannot be read", place=str(folder), found=describe_failure(error)) from None
+    others = sorted(found - {package})
+    if others:
+        raise FolderError(
+            "the folder holds another model", place=str(folder), expected=f"{package} or no model",
+            found=", ".join(others), remedy="name another folder with --out, or remove what it holds",
+        )  # fmt: skip
 
 
 def _find_package(folder: Path) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelmeter.model.registry import find_model, list_models
+from modelmeter.support.errors import ArchitectureError
 from modelmeter.support.files import read_text
 from modelmeter.support.strict_json import parse_object
 
@@ -36,6 +37,21 @@ def find_config(source: str | os.PathLike[str]) -> str:
     path = os.fspath(source)
     file = os.path.join(path, "config.json")
     return file if os.path.isfile(file) else path
+
+
+def check_name(name: str) -> None:
+    """Check what someone wants to call a model.
+
+    Raises
+    ------
+    ArchitectureError
+        If it is no name: only letters, digits, spaces and ``-_.+()`` make one, and a letter or a digit comes first.
+    """
+    if not re.fullmatch(r"[^\W_][\w .+()-]{0,99}", name):
+        raise ArchitectureError(
+            "no model can have this name", place="name",
+            expected="at most 100 letters, digits, spaces and -_.+(), of which a letter or digit is first", found=name,
+        )  # fmt: skip
 
 
 def has_modules(model_type: str) -> bool:

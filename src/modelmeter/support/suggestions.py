@@ -35,8 +35,10 @@ def unknown_name(
     meant
         Those of the names that this word stands for elsewhere.
     """
-    names = list(names)
-    close = list(meant) or get_close_matches(name, [*names, *aliases]) or _find_containing(name, names)
+    names = list(dict.fromkeys(names))
+    close = (
+        list(meant) or get_close_matches(name, [*dict.fromkeys([*names, *aliases])]) or _find_containing(name, names)
+    )
     hints = [f"did you mean {' or '.join(close)}"] if close else []
     if len(names) <= MOST_LISTED:
         hints.append(f"known are {', '.join(names)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,12 @@ from typer.testing import CliRunner
 
 import deepseek_ocr_costs
 from llm_perf_opt.cli import app
+from llm_perf_opt.comparison.frontier import find_frontiers
 from llm_perf_opt.evaluators import load_costs
 from llm_perf_opt.runners import write_compared_page
 from modelmeter.model.registry import forget_model
 from modelmeter.support.checked_imports import CheckedFinder
-from modelmeter.support.errors import ModelMeterError
+from modelmeter.support.errors import ModelMeterError, WorkloadError
 
 BASE = "deepseek-ocr@base"
 SMALL = "deepseek-ocr@small"
@@ -68,11 +70,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("tiny")
     write_files(list_files(compile_config(TINY, points=0), ("python",)), folder)
     patch.undo()
-    forget_model(TINY)
+    forget_package()
     yield folder
-    forget_model(TINY)
-    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, CheckedFinder)]
-    load_costs.cache_clear()
+    forget_package()
 
 
 def test_work_of_a_page_is_what_the_evaluators_say() -> None:
@@ -205,3 +205,50 @@ def test_a_model_that_no_page_fits_is_left_out_with_its_reason(monkeypatch: pyte
     assert {row["model"] for row in json.loads(files["compared.json"])["pages"]} == {
         "deepseek-ocr@tiny", "deepseek-ocr@small"
     }  # fmt: skip
+
+
+def test_frontiers_are_of_sizes_that_the_evaluators_take() -> None:
+    sizes = {"base_size": 1024, "num_width_tiles": 2, "num_height_tiles": 3, "seq_len": 912, "logits_tokens": 1}
+    with pytest.raises(WorkloadError, match="deepseek-ocr: image_size must be at least 1, not 0"):
+        list(
+            find_frontiers(
+                (601, 803), [("a", "deepseek-ocr", {**sizes, "image_size": 0}), ("b", "deepseek-ocr", sizes)]
+            )
+        )
+
+
+def test_what_is_wrong_is_said_before_a_card_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr("llm_perf_opt.commands.compare._compile", fail)
+    for option, value in (("--card", "h1000"), ("--engine", "steam"), ("--page", "0x5")):
+        assert value in refuse("deepseek-ocr", "qwen2.5-vl-3b", option, value)
+
+
+def test_a_card_is_compiled_and_used_until_everything_is_printed(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that it was compiled into is gone in the end, and nothing is left of it."""
+    from modelmeter.frontend.cards import CARDS
+
+    made: list[Path] = []
+
+    def compile_card(name: str, scratch: str, begin: object) -> Path:
+        made.append(Path(shutil.copytree(tiny, Path(scratch) / name)))
+        return made[0]
+
+    forget_package()
+    monkeypatch.setattr("modelmeter.frontend.cards.CARDS", {**CARDS, TINY: None})
+    monkeypatch.setattr("llm_perf_opt.commands.compare._compile", compile_card)
+    found = json.loads(run("deepseek-ocr@tiny", TINY, "--page", "853x1201", "--output-tokens", "3", "--json"))
+    assert found["pages"][1]["work"]["image_tokens"]["value"] == 43 * 30
+    assert made
+    assert not made[0].exists()
+    forget_package()
+
+
+def forget_package() -> None:
+    forget_model(TINY)
+    sys.meta_path[:] = [each for each in sys.meta_path if not isinstance(each, CheckedFinder)]
+    for name in [name for name in sys.modules if name.split(".")[0] == "tiny_sight_costs"]:
+        del sys.modules[name]
+    load_costs.cache_clear()

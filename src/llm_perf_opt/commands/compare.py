@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Final, cast
@@ -84,9 +84,11 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the certificates.")] = False,
 ) -> None:
     """Compare models on the same pages: work, bounds and dollars, and the exact frontier between any two."""
-    from llm_perf_opt.comparison.compare import ComparisonRequest, compare_models
+    from llm_perf_opt.comparison.compare import ComparisonRequest, check_named, compare_models
     from llm_perf_opt.comparison.document import to_document
+    from llm_perf_opt.hardware import find_hardware
     from llm_perf_opt.planning.request import PlanRequest
+    from llm_perf_opt.planning.time import ENGINES, load_calibration
     from llm_perf_opt.reporting.folder import check_folder, write_folder
     from llm_perf_opt.terminal import print_lines, show_progress
     from llm_perf_opt.visualize.comparison_page import render_files
@@ -103,17 +105,24 @@ def compare(
         float32_matmul_precision=cast("Float32MatmulPrecision", float32_matmul_precision),
     )
     sides = tuple(page_views.PageViews(page=page).sides for page in pages or A4)
-    with show_progress() as begin, open_models(models, begin) as labels:
-        request = ComparisonRequest(models=labels, pages=sides, output_tokens=output_tokens, plan=plan)
-        found = compare_models(request, begin)
-        if out is not None:
-            write_folder(out, render_files(found), command="compare")
-    if as_json:
-        typer.echo(json.dumps(to_document(found), indent=1))
-    else:
-        _print(found)
-        if out is not None:
-            print_lines(f"wrote: {out}")
+    # What is wrong with these is said before a card is compiled, which takes a minute.
+    check_named(models, sides)
+    find_hardware(card)
+    if engine is not None and engine not in ENGINES:
+        load_calibration(engine)
+    with ExitStack() as stack:  # what was compiled is there until everything is printed
+        with show_progress() as begin:
+            labels = stack.enter_context(open_models(models, begin))
+            request = ComparisonRequest(models=labels, pages=sides, output_tokens=output_tokens, plan=plan)
+            found = compare_models(request, begin)
+            if out is not None:
+                write_folder(out, render_files(found), command="compare")
+        if as_json:
+            typer.echo(json.dumps(to_document(found), indent=1))
+        else:
+            _print(found)
+            if out is not None:
+                print_lines(f"wrote: {out}")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -121,7 +121,7 @@ def compare_models(request: ComparisonRequest, begin: Callable[[str], object] = 
     ModelMeterError
         If a model does not look at pages, a page cannot be seen, or nothing fits on the card.
     """
-    _check(request)
+    check_named(request.models, request.pages)
     rows: list[ModelOnPage] = []
     frontiers: list[Frontier] = []
     for page in request.pages:
@@ -147,13 +147,20 @@ def find_refusals(request: ComparisonRequest) -> dict[str, str]:
     return refused
 
 
-def _check(request: ComparisonRequest) -> None:
-    count = len(request.models)
+def check_named(models: Sequence[str], pages: Sequence[tuple[int, int]]) -> None:
+    """Refuse too few models or too many, and what is named twice.
+
+    Raises
+    ------
+    WorkloadError
+        If there are.
+    """
+    count = len(models)
     if not FEWEST <= count <= MOST:
         raise WorkloadError(
             "this many models are not compared", place="MODEL", expected=f"from {FEWEST} to {MOST}", found=count
         )
-    for words, listed in (("MODEL", request.models), ("--page", request.pages)):
+    for words, listed in (("MODEL", models), ("--page", pages)):
         twice = _find_twice(listed)
         if twice is not None:
             raise WorkloadError("the same is named twice", place=words, found=twice)

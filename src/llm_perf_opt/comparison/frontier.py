@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from llm_perf_opt.evaluators import load_costs, take_arguments
 from modelmeter.support.errors import FormulaError, WorkloadError
 
 if TYPE_CHECKING:  # formulas bring sympy, which exact work does without
@@ -109,6 +110,8 @@ def find_frontiers(page: tuple[int, int], models: Sequence[tuple[str, str, Sizes
     """
     from modelmeter.api import load
 
+    for _, name, sizes in models:
+        _check_sizes(name, sizes)
     compiled = {name: load(name) for _, name, _ in models}
     for (one, name, sizes), (other, other_name, other_sizes) in combinations(models, 2):
         for metric in METRICS:
@@ -117,6 +120,15 @@ def find_frontiers(page: tuple[int, int], models: Sequence[tuple[str, str, Sizes
             both = _intersect(left_range, right_range, f"{one}, {other}")
             yield _compare(page, metric, left, right, both)
             yield _compare(page, metric, right, left, both)
+
+
+def _check_sizes(name: str, sizes: Sizes) -> None:
+    """Refuse sizes that the evaluators of a model refuse."""
+    costs = load_costs(name)
+    try:
+        costs.request(**take_arguments(costs.request, {**sizes, OVER: 1}))
+    except costs.CostError as error:
+        raise WorkloadError(str(error), place=name) from None
 
 
 def _ask(model: CompiledModel, metric: str, sizes: Sizes, label: str) -> tuple[Quantity, Range]:

@@ -139,9 +139,15 @@ def find_mixes(request: PagesRequest, model: ServedModel) -> dict[str, tuple[Pag
     ]  # fmt: skip
     differences = Differences(view_rules, others)
     groups = group_pages(differences.watch(pages), view_rules)
+    mixes = [
+        make_mix(model, group, prompt_tokens=request.prompt_tokens, all_logits=request.logits == "all")
+        for group in groups
+    ]
+    for mix in mixes:
+        mix.check_sizes()
     return {
         name: (
-            make_mix(model, group, prompt_tokens=request.prompt_tokens, all_logits=request.logits == "all"),
+            mix,
             Cutting(
                 source=source,
                 preprocessing=program,
@@ -149,7 +155,7 @@ def find_mixes(request: PagesRequest, model: ServedModel) -> dict[str, tuple[Pag
                 cut_otherwise=differences.count(name),
             ),
         )
-        for name, group in zip(names, groups, strict=True)
+        for name, mix in zip(names, mixes, strict=True)
     }
 
 

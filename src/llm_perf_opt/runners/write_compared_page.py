@@ -51,7 +51,7 @@ def render(names: Sequence[str], begin: Callable[[str], None] = lambda step: Non
         )
         refused = find_refusals(request)
         found = compare_models(request.without(refused), begin)
-    files = {NAMES[name]: str(text) for name, text in render_files(found).items()}
+        files = {NAMES[name]: str(text) for name, text in render_files(found).items()}
     head = f"<!-- Written by `{COMMAND}`; do not edit. -->"
     left_out = "".join(f"\n{label} is left out: {reason}.\n" for label, reason in refused.items())
     page = files["compared.md"].replace(FIRST_LINE, head).replace("comparison.json", "compared.json")

@@ -211,3 +211,12 @@ def test_its_proofs_find_no_difference(distribution: list[str], folder: Path, tm
     assert {("stage", stage, "peak_activation_bytes") for stage in ("audio", "text")} <= proved
     assert {("stage", stage, metric) for stage in ("audio", "text") for metric in METRICS} <= proved
     assert list_foreign_words(printed) == []
+
+
+def test_its_site_is_published(distribution: list[str], folder: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    assert "written" in run(distribution, "publish", "--model", NAME, "--out", str(site))
+    pages = {path.relative_to(site).as_posix(): path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
+    assert {"index.html", "stages/audio.html", "stages/text.html", "symbols.html"} <= pages.keys()
+    assert "<mi>\u03c3</mi>" in pages["symbols.html"]
+    assert list_foreign_words("\n".join(pages.values())) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from xml.etree import ElementTree
 
 import pytest
@@ -183,3 +184,26 @@ def test_places_of_letters() -> None:
 def test_a_letter_that_is_no_token_cannot_be_a_link() -> None:
     with pytest.raises(FormulaError, match="no token that could be a link"):
         print_element(Symbol("x", "+"), Links(symbols="s#"))
+
+
+SMALL = "beta gamma delta zeta eta theta iota kappa mu nu xi pi rho sigma tau upsilon chi psi omega alpha"
+CAPITAL = "Gamma Delta Theta Xi Pi Sigma Upsilon Phi Psi Omega"
+OF_LATEX = {
+    # The letters that Unicode names otherwise, or that LaTeX has in two forms.
+    "lambda": "GREEK SMALL LETTER LAMDA", "varsigma": "GREEK SMALL LETTER FINAL SIGMA",
+    "epsilon": "GREEK LUNATE EPSILON SYMBOL", "varepsilon": "GREEK SMALL LETTER EPSILON",
+    "phi": "GREEK PHI SYMBOL", "varphi": "GREEK SMALL LETTER PHI", "vartheta": "GREEK THETA SYMBOL",
+    "varpi": "GREEK PI SYMBOL", "varrho": "GREEK RHO SYMBOL",
+    **{name: f"GREEK SMALL LETTER {name.upper()}" for name in SMALL.split()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "character"), OF_LATEX.items())
+def test_small_greek_letters_are_those_of_unicode(name: str, character: str) -> None:
+    assert convert_latex(rf"\{name}_0") == f"<msub><mi>{unicodedata.lookup(character)}</mi><mn>0</mn></msub>"
+
+
+@pytest.mark.parametrize("name", [*CAPITAL.split(), "Lambda"])
+def test_greek_capitals_stand_upright(name: str) -> None:
+    character = unicodedata.lookup(f"GREEK CAPITAL LETTER {name.upper().replace('LAMBDA', 'LAMDA')}")
+    assert convert_latex(rf"\{name}") == f'<mi mathvariant="normal">{character}</mi>'

@@ -16,7 +16,18 @@ from modelmeter.support.errors import FormulaError
 
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\d+(?:\.\d+)?(?:(?:\\,|,)\d{3}(?!\d))*|\s+|.")
 
-_LETTERS: Final[Mapping[str, str]] = {r"\tau": "τ", r"\ell": "\u2113", r"\infty": "∞"}
+GREEK: Final[Mapping[str, str]] = {
+    r"\alpha": "\u03b1", r"\beta": "β", r"\gamma": "\u03b3", r"\delta": "δ", r"\epsilon": "\u03f5", r"\varepsilon": "ε",
+    r"\zeta": "ζ", r"\eta": "η", r"\theta": "θ", r"\vartheta": "\u03d1", r"\iota": "\u03b9", r"\kappa": "κ",
+    r"\lambda": "λ", r"\mu": "μ", r"\nu": "\u03bd", r"\xi": "ξ", r"\pi": "π", r"\varpi": "\u03d6",
+    r"\rho": "\u03c1", r"\varrho": "\u03f1", r"\sigma": "\u03c3", r"\varsigma": "ς", r"\tau": "τ",
+    r"\upsilon": "\u03c5", r"\phi": "\u03d5", r"\varphi": "φ", r"\chi": "χ", r"\psi": "ψ", r"\omega": "ω",
+    r"\Gamma": "Γ", r"\Delta": "Δ", r"\Theta": "Θ", r"\Lambda": "Λ", r"\Xi": "Ξ", r"\Pi": "Π", r"\Sigma": "Σ",
+    r"\Upsilon": "\u03a5", r"\Phi": "Φ", r"\Psi": "Ψ", r"\Omega": "Ω",
+}  # fmt: skip
+"""All Greek letters that LaTeX has a command for; the others, such as omicron, look as Latin ones and have none."""
+
+_LETTERS: Final[Mapping[str, str]] = {**GREEK, r"\ell": "\u2113", r"\infty": "∞"}
 _NAMES: Final = {r"\min": "min", r"\max": "max"}
 _OPERATORS: Final[Mapping[str, str]] = {
     "+": "+", "-": "\u2212", "=": "=", "<": "<", ">": ">", ",": ",", "/": "/", ":": ":", ";": ";", "!": "!",
@@ -142,7 +153,9 @@ class _Reader:
         if len(token) == 1 and token.isalpha():
             return f"<mi>{token}</mi>"
         if token in _LETTERS:
-            return f"<mi>{_LETTERS[token]}</mi>"
+            # Browsers slant a single letter; LaTeX sets Greek capitals upright.
+            upright = ' mathvariant="normal"' if token in GREEK and token[1].isupper() else ""
+            return f"<mi{upright}>{_LETTERS[token]}</mi>"
         if token in _NAMES:
             return f"<mi>{_NAMES[token]}</mi>"
         if token in _OPERATORS:

@@ -175,7 +175,7 @@ def test_a_folder_of_a_comparison_has_a_page_and_the_numbers(tmp_path: Path) -> 
         ((BASE, SMALL, "--page", "3x5", "--page", "3x5"), "--page: the same is named twice; found 3x5"),
         ((BASE, "qwen2.5-vl-4b"), "there is no model of this name; found qwen2.5-vl-4b"),
         ((BASE, "deepseek-ocr@huge"), "no mode of this name; found huge"),
-        ((BASE, SMALL, "--page", "0x5"), "--page: this is no page"),
+        ((BASE, SMALL, "--page", "0x5"), "--page: the size of a page cannot be read"),
         ((BASE, "./nowhere"), "the folder holds no compiled model"),
         ((BASE, SMALL, "--card", "h1000"), "h1000"),
         ((BASE, SMALL, "--engine", "steam"), "steam"),

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from command_line import CODEGEN, GRAPH, OTHER_CONFIG, Run, add_evidence, assert_refused, list_files, run_apart
 
+from llm_perf_opt.commands.compile import describe_files
 from modelmeter.models.deepseek_ocr.package import PACKAGE
 from modelmeter.publishing.data.id_registry import IdRegistry
 from modelmeter.publishing.identity import FormulaId
@@ -145,6 +146,13 @@ class TestCompile:
         expected = {path: text for path, text in list_files(compiled_folder).items() if path.startswith("data/")}
         assert list_files(tmp_path) == expected
         assert run("compile", "--graph", GRAPH, "--out", tmp_path, "--target", "json", "--check").code == 0
+
+    def test_one_file_is_not_many(self, tmp_path: Path) -> None:
+        said = describe_files({"data/ids.json": "", "formulas/a.md": "", "formulas/b.md": ""}, tmp_path, "written")
+        assert said.splitlines() == [
+            f"{tmp_path / 'data'}: 1 file written",
+            f"{tmp_path / 'formulas'}: 2 files written",
+        ]
 
     def test_ids_of_before_stay_in_the_folder(self, run: Run, tmp_path: Path) -> None:
         """An id that no formula has any more is still listed; a list without one of its ids is refused."""

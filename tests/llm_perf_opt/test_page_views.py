@@ -61,11 +61,16 @@ def test_a_sweep_of_a_page(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("eval", "request", "--page", "1920x1920"), ("preprocessing", "(3, 3)", "(2, 2)", "say which one is meant")),
+        (
+            ("eval", "request", "--page", "1920x1920"),
+            ("preprocessing", "(3, 3)", "(2, 2)", "say which one is meant, with --preprocessing"),
+        ),
         (("eval", "request", "--no-crop"), ("preprocessing", "640", "1024", "say which one is meant")),
         (("eval", "request", "--page", "1920"), ("--page", "WxH")),
-        (("eval", "request", "--page", "0x7"), ("--page", "at least 1", "0x7")),
-        (("eval", "request", "--page", "999999999x7"), ("page_width",)),
+        (("eval", "request", "--page", "0x7"), ("--page", "size of a page", "each from 1 to", "0x7")),
+        (("eval", "request", "--page", "999999999x7"), ("--page", "each from 1 to 67108864", "999999999x7")),
+        (("eval", "request", "--page", "7x67108865"), ("--page", "each from 1 to 67108864", "7x67108865")),
+        (("eval", "request", "--page", "1x1000000000"), ("--page", "each from 1 to 67108864", "1x1000000000")),
         (("eval", "request", "--page", "7x7", "--preprocessing", "vllm"), ("transformers or serving", "vllm")),
         (("eval", "request", "--preprocessing", "serving"), ("--preprocessing", "--page or --no-crop")),
         (("eval", "request", "--page", "7x7", "--no-crop"), ("--page", "leave out")),

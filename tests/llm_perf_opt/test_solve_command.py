@@ -26,7 +26,15 @@ def test_where_one_cost_overtakes_another(run: Run) -> None:
     assert lines[0].endswith("from seq_len = 10742 on, and not before.")
     assert "formula  ceiling(32224/3)" in lines
     assert "domain   seq_len from 1 on" in lines
-    assert lines[-1].startswith("known    proved, by ")
+    assert lines[-1] == "known    proved, by brackets of integers between which the difference changes its sign"
+
+
+def test_each_technique_of_a_proof_is_said_once_after_by(run: Run) -> None:
+    """A quantity alone has the polynomial that it is, and signs that show how it grows."""
+    known = run("solve", "prefill.kv_cache_bytes", "--over", "batch_size").out.splitlines()[-1]
+    assert known.startswith("known    proved, by the polynomial that the formula is")
+    said = known.removeprefix("known    proved, by ").split(" and by ")
+    assert len(said) == len(set(said)) >= 1
 
 
 def test_the_largest_batch_of_a_card(run: Run) -> None:
@@ -36,6 +44,7 @@ def test_the_largest_batch_of_a_card(run: Run) -> None:
     assert (result.code, result.err) == (0, "")
     assert "is at most card.usable_bytes up to batch_size = 353, and exceeds it" in result.out
     assert "logits_tokens = 1, " in result.out
+    assert "decode_steps = 1023 (max_new_tokens = 1024)" in result.out  # the first token comes from the prompt
     assert "seq_len = 913, " in result.out  # which follows from the default page and prompt
     assert "the architecture of DeepSeek-OCR" in result.out
     assert "sam_window_size" not in result.out

@@ -159,4 +159,7 @@ def _refuse_changes(files: Mapping[str, str], folder: Path) -> None:
 def describe_files(files: Mapping[str, str], directory: Path, state: str) -> str:
     """Return a line for each folder in ``directory``: how many files it has and in which state they are."""
     counts = Counter(path.partition("/")[0] for path in files)
-    return "\n".join(f"{directory / folder}: {count} files {state}" for folder, count in sorted(counts.items()))
+    return "\n".join(
+        f"{directory / folder}: {count} file{'s' if count > 1 else ''} {state}"
+        for folder, count in sorted(counts.items())
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from attrs import frozen
 
-from modelmeter.model.page_views import find_page_views
+from modelmeter.model.page_views import MAX_PAGE_SIDE, find_page_views
 from modelmeter.model.registry import DEFAULT
 from modelmeter.support.errors import WorkloadError
 
@@ -24,8 +24,8 @@ PreprocessingOption = Annotated[
     typer.Option(
         "--preprocessing",
         metavar="PROGRAM",
-        help="The vendor's program that makes the views, needed where they differ: transformers (at most 9 tiles; "
-        "without crops a view of image_size) or serving (at most 6 tiles; a view of base_size).",
+        help="Which program of the model's authors makes the views, needed where they differ: transformers (at most 9 "
+        "tiles; without crops a view of image_size) or serving (at most 6 tiles; a view of base_size).",
     ),
 ]
 
@@ -106,14 +106,13 @@ class PageViews:
         Raises
         ------
         WorkloadError
-            If no page is given, or it is written in another way.
+            If no page is given, it is written in another way, or a side is out of range.
         """
         found = _PAGE.fullmatch(self.page or "")
-        if found is None or not int(found[1]) or not int(found[2]):
+        sides = (0, 0) if found is None else (int(found[1]), int(found[2]))
+        if not all(1 <= side <= MAX_PAGE_SIDE for side in sides):
             raise WorkloadError(
-                "this is no page",
-                place="--page",
-                expected="WxH in pixels, each at least 1, as 1191x1684",
-                found=self.page,
-            )
-        return int(found[1]), int(found[2])
+                "the size of a page cannot be read", place="--page",
+                expected=f"WxH in pixels, each from 1 to {MAX_PAGE_SIDE}, as 1191x1684", found=self.page,
+            )  # fmt: skip
+        return sides

@@ -240,7 +240,7 @@ def _print(found: Plan) -> None:
         f"{counted}. {plan_sentences.describe_choice_of_card(found)}\n\n"
         f"{plan_sentences.describe_waits(found)} {plan_sentences.describe_times(found)}\n"
     )
-    notes = (plan_sentences.describe_cutting(found), plan_sentences.describe_modes(found))
+    notes = (describe(found) for describe in plan_sentences.NOTES)
     print_lines("".join(f"{note}\n" for note in notes if note))
     console.print(plan_tables.pages_table(found).to_rich(), "", sep="\n")
     if len(found.cards) > 1:

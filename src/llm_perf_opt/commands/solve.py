@@ -17,6 +17,7 @@ from modelmeter.model.registry import DEFAULT
 if TYPE_CHECKING:  # these come with sympy
     from llm_perf_opt.data import HardwareSpec
     from modelmeter.compiled_model import CompiledModel
+    from modelmeter.model.definition import Model
     from modelmeter.scaling import Quantity, Statement
 
 CARD_NAMES: Final = (
@@ -170,6 +171,27 @@ def read_sizes(assignments: list[str], model: CompiledModel, question: str) -> d
     return {name: value for name, value in found.items() if not isinstance(value, str)}
 
 
+def list_replaced(definition: Model, values: Mapping[str, int | Fraction]) -> dict[str, str]:
+    """Return what sizes are in terms of those that they follow from: of ``decode_steps``, `` (max_new_tokens = 1024)``.
+
+    Only of sizes that are another size plus a number.
+    """
+    found = {}
+    for each in definition.derivations:
+        if each.name in values and each.replaces in each.terms:
+            others = [term for term in each.terms if term != each.replaces]
+            if all(isinstance(term, int) for term in others):
+                value = values[each.name] - sum(term for term in others if isinstance(term, int))
+                found[each.name] = f" ({each.replaces} = {value})"
+    return found
+
+
+def describe_knowledge(found: Statement) -> str:
+    """Return how an answer is known, with each technique of its proof once: ``proved, by brackets of integers ...``."""
+    techniques = dict.fromkeys(f"by {each.technique}" for each in found.certificates)
+    return ", ".join([found.known, " and ".join(techniques)]) if techniques else found.known
+
+
 def describe(found: Statement, over: str, model: CompiledModel) -> str:
     """Return an answer as lines: the sentence, its formula, where it holds, and how it is known.
 
@@ -177,7 +199,10 @@ def describe(found: Statement, over: str, model: CompiledModel) -> str:
     """
     own = model.architecture.dimension_values()
     kept = {name: value for name, value in found.domain.fixed.items() if own.get(name) != value}
-    fixed = [f"{name} = {kept[name]}" for name in sorted(kept, key=lambda name: (name in own, name))]
+    known_as = list_replaced(model.definition, kept)
+    fixed = [
+        f"{name} = {kept[name]}{known_as.get(name, '')}" for name in sorted(kept, key=lambda name: (name in own, name))
+    ]
     fixed += [f"the architecture of {model.name}"] if len(kept) < len(found.domain.fixed) else []
     lines = [
         found.sentence,
@@ -185,6 +210,6 @@ def describe(found: Statement, over: str, model: CompiledModel) -> str:
         f"formula  {'none in closed form' if found.formula is None else found.formula}",
         f"domain   {over} {found.domain.ranges[over]}",
         *([f"at       {', '.join(fixed)}"] if fixed else []),
-        f"known    {found.known}" + "".join(f", by {each.technique}" for each in found.certificates),
+        f"known    {describe_knowledge(found)}",
     ]
     return "\n".join(lines)

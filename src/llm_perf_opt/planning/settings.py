@@ -16,6 +16,7 @@ from llm_perf_opt.planning.engine_notes import (
     list_notes,
 )
 from llm_perf_opt.planning.margin import Margin
+from llm_perf_opt.planning.memory import EngineMemory
 from llm_perf_opt.planning.search import CardPlan
 from llm_perf_opt.planning.setup import Setup
 from modelmeter.support.errors import WorkloadError
@@ -114,8 +115,7 @@ def find_fit(plan: CardPlan) -> Fit:
             Term(words="reserve for contexts, kernels and workspaces", num_bytes=-memory.reserve.reserve_bytes),
             Term(words="weights", num_bytes=-memory.weight_bytes),
             Term(
-                words=f"activations at their peak: a {names.item}, or a step of "
-                f"{memory.count_step_tokens(batch):,} tokens",
+                words=_describe_peak(memory, batch),
                 num_bytes=-memory.measure_peak(batch),
             ),
             *([cache] if memory.block_bytes else []),
@@ -125,6 +125,22 @@ def find_fit(plan: CardPlan) -> Fit:
         cache_tokens=blocks * memory.block_tokens,
         step_tokens=memory.count_step_tokens(batch),
         longest=memory.mix.most_cached_tokens + 1,
+    )
+
+
+def _describe_peak(memory: EngineMemory, batch_size: int) -> str:
+    """Return what has the most activations alive: the stages before a prompt, or a step with the longest prompt."""
+    names = memory.mix.model.serving
+    before = f"{' and '.join(names.page_stages)} of a {names.item}, or " if names.page_stages else ""
+    tokens = memory.count_step_tokens(batch_size)
+    if names.prompt_stage is None:
+        held = f"one of each of {batch_size:,} {names.items}"
+    else:
+        held = f"the longest prompt of {tokens - batch_size + 1:,}, and one of each other {names.item}"
+    return (
+        f"activations at their peak, the larger of: {before}a step of {tokens:,} tokens ({held})"
+        if before
+        else (f"activations at their peak: a step of {tokens:,} tokens ({held})")
     )
 
 

@@ -51,7 +51,9 @@ def write_sweep(sweep: Sweep, path: str | os.PathLike[str], blocks: Iterable[Blo
     path = os.fspath(path)
     ending = Path(path).suffix.lower()
     if path != STDOUT and ending not in _WRITERS:
-        raise OutputError("the ending says nothing known", place=path, expected=" or ".join(_WRITERS), found=ending)
+        raise OutputError(
+            "a sweep is not written to files of this type", place=path, expected=" or ".join(_WRITERS), found=ending
+        )
     write = _write_csv if path == STDOUT else _WRITERS[ending]
     if write is _write_parquet and not _has_pyarrow():
         raise OutputError(

@@ -80,7 +80,7 @@ def render_page(plan: Plan, options: Sequence[tuple[str, str]] = ()) -> str:
         plan_sentences.describe_choice_of_card(plan),
         plan_sentences.describe_waits(plan),
         plan_sentences.describe_times(plan),
-        *filter(None, (plan_sentences.describe_cutting(plan), plan_sentences.describe_modes(plan))),
+        *filter(None, (each(plan) for each in plan_sentences.NOTES)),
         "## What was asked for",
         plan_question.question_table(plan, options).to_markdown(),
         f"## {names.items.capitalize()}",

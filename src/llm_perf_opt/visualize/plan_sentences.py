@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from llm_perf_opt.planning.plan import Plan
 from llm_perf_opt.planning.search import HOURS_PER_DAY, BatchRow, CardPlan
 from llm_perf_opt.planning.setup import LATENCY_PERCENTILE
@@ -19,7 +21,9 @@ def describe_choice_of_card(plan: Plan) -> str:
     row, items = find_row(card), find_names(plan).items
     load, is_estimated = setup.limits.pages_per_second, setup.calibration is not None
     many = f"{card.num_cards:,} x {setup.card.name}" if load is not None else setup.card.name
-    words = f"{many} in mode {setup.mode}, {row.batch_size:,} {items} in flight"
+    # Of a model with one mode only, what that is called says nothing.
+    mode = f" in mode {setup.mode}" if len(setup.mix.model.serving.modes) > 1 else ""
+    words = f"{many}{mode}, {row.batch_size:,} {items} in flight"
     shared = setup.cards_per_model
     if card.num_cards > shared:
         words += " each" if shared == 1 else f" in each group of {shared} that share a model"
@@ -138,6 +142,22 @@ def describe_cutting(plan: Plan) -> str:
     return f"{words}, as none is named; {matters} otherwise: say which one with --preprocessing."
 
 
+def describe_logits(plan: Plan) -> str:
+    """Return which positions of a prompt get logits, where that can be chosen: a sentence, or nothing.
+
+    Evaluators take all positions unless they are told otherwise, so that their peaks are larger than those of a plan.
+    """
+    serving, classes = plan.chosen.setup.mix.model.serving, plan.chosen.setup.mix.classes
+    if serving.logits_tokens is None:
+        return ""
+    if all(each.logits_tokens == 1 for each in classes):
+        return (
+            f"Only the last position of each prompt gets logits ({serving.logits_tokens}=1); --logits all takes all "
+            "positions, as `modelmeter eval` does by default."
+        )
+    return "All positions of a prompt get logits, or as many as the workload says; --logits last takes the last one."
+
+
 def describe_modes(plan: Plan) -> str:
     """Return what fewer image tokens may cost, where modes were compared: a sentence, or nothing."""
     looks_at_pages = not plan.chosen.setup.mix.model.serving.item_sizes
@@ -211,3 +231,7 @@ def find_row(card: CardPlan) -> BatchRow:
     """Return the chosen batch of a card that has one."""
     assert card.chosen is not None, "a plan is of a card with a batch"
     return card.chosen
+
+
+NOTES: Final = (describe_cutting, describe_logits, describe_modes)
+"""What is said of a plan after its answer: each a function of the plan, to a sentence or nothing."""

@@ -133,7 +133,7 @@ def _check_numbers(fields: Mapping[str, Any], place: str) -> None:
                 "a size is out of range", place=where, expected=f"at most {LARGEST_SIZE}", found=_clip(value)
             )
         elif key in _COUNTS and value is not None and (type(value) is not int or value < 1):
-            raise ArchitectureError("a size is no whole number of at least 1", place=where, found=_clip(value))
+            raise ArchitectureError("a size is not a whole number of at least 1", place=where, found=_clip(value))
 
 
 def _check_config(config: PreTrainedConfig, place: str) -> None:

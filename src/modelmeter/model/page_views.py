@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from attrs import frozen
 
 from modelmeter.model.registry import DEFAULT, find_beside
 from modelmeter.support.errors import WorkloadError
 from modelmeter.support.suggestions import unknown_name
+
+MAX_PAGE_SIDE: Final = 2**26
+"""Longest side of a page in pixels that is accepted: far above any scan, and safe to divide as a float."""
 
 MODULE = "page_views"
 """The module beside that of a :class:`~modelmeter.model.definition.Model` which has its ``PAGE_VIEWS``, if it has."""

@@ -88,7 +88,7 @@ class Growth:
     """
 
     kind: ClassVar[str] = "growth"
-    technique: ClassVar[str] = "every part goes one way: sums, products of what is not negative, roundings, brackets"
+    technique: ClassVar[str] = "parts that all go one way: sums, products of what is not negative, roundings, brackets"
 
     formula: Term
     name: str

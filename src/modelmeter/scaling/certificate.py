@@ -41,7 +41,7 @@ class Certificate(Protocol):
 
     @property
     def technique(self) -> str:
-        """How it proves, in words."""
+        """How it proves, as a noun after *by*."""
 
     def check(self, formula: Term | None = None) -> None:
         """Replay the proof; with a formula in normal form, refuse one of another formula.
@@ -112,7 +112,7 @@ class SignTable:
 
     @property
     def technique(self) -> str:
-        """How it proves, in words."""
+        """How it proves, as a noun after *by*."""
         modulus = max(each.cell.modulus for each in self.cells) // self.range.multiple_of
         if modulus > 1:
             return f"the sign of a polynomial on each of {modulus} residue classes"

@@ -28,7 +28,7 @@ class Identity:
     """
 
     kind: ClassVar[str] = "identity"
-    technique: ClassVar[str] = "the difference, multiplied out, is 0"
+    technique: ClassVar[str] = "a difference that is 0 when it is multiplied out"
 
     formula: Term
     other: Term

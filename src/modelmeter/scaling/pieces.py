@@ -78,9 +78,11 @@ class Pieces:
 
     @property
     def technique(self) -> str:
-        """How it proves, in words."""
+        """How it proves, as a noun after *by*."""
         modulus = max(piece.cell.modulus for piece in self.pieces) // self.range.multiple_of
-        return "multiplied out" if modulus == 1 else f"residue classes by {modulus}, multiplied out on each"
+        if modulus == 1:
+            return "the polynomial that the formula is, multiplied out"
+        return f"the polynomial that the formula is on each of {modulus} residue classes, multiplied out"
 
     def leading(self) -> tuple[int, Number] | None:
         """Return degree and coefficient of the leading term of a tail, where all classes have the same."""

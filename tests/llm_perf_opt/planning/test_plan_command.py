@@ -202,6 +202,17 @@ def test_a_workload_says_what_gets_logits_and_that_pages_come_alone(run: Run, tm
     assert_refused(run("plan", "--workload", str(tmp_path / "several.yaml")), "vision_batch_size", "one page at a time")
 
 
+def test_which_positions_get_logits_is_said_and_what_the_peak_is_of(run: Run) -> None:
+    """A prompt of 903 image tokens and 10 of text is the longest; each other page in flight adds a token to a step."""
+    shown = " ".join(run("plan", "--card", "l4", "--max-num-seqs", "7").out.split())
+    assert "NVIDIA L4 24GB in mode gundam, 7 pages in flight" in shown
+    assert "gets logits (logits_tokens=1); --logits all takes all positions, as `modelmeter eval` does" in shown
+    assert "a step of 919 tokens (the longest prompt of 913, and one of each other page)" in shown
+    every = run("plan", "--card", "l4", "--max-num-seqs", "7", "--logits", "all").out
+    assert "logits_tokens=1" not in every
+    assert "All positions of a prompt get logits" in " ".join(every.split())
+
+
 def test_fewer_bits_hold_more_pages(run: Run) -> None:
     def largest(*options: str) -> int:
         size: int = plan(run, "--card", "l4", *options)["cards"][0]["largest_batch"]["value"]
@@ -293,7 +304,7 @@ def test_files_of_others_stay(run: Run, tmp_path: Path) -> None:
         (("--headroom", "1"), ("--headroom", "at most 0.9")),
         (("--reserve", "-1"), ("--reserve", "at least 0")),
         (("--gpu-memory-utilization", "1.5"), ("--gpu-memory-utilization", "at most 1")),
-        (("--page", "0x100"), ("--page", "at least 1", "0x100")),
+        (("--page", "0x100"), ("--page", "each from 1 to", "0x100")),
         (("--card", "l4", "--price", "l4=abc"), ("--price", "abc is no price")),
         (("--logits", "some"), ("logits", "last, all")),
         (("--price", "free"), ("free",)),

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeVar
 
 from attrs import frozen
 
+from modelmeter.model.page_views import MAX_PAGE_SIDE
 from modelmeter.support.errors import WorkloadError
 
 T = TypeVar("T")
@@ -27,9 +28,6 @@ MIN_TILES: Final = 2
 
 UNTILED_PAGE_SIDE: Final = 640
 """A page whose sides are both at most this many pixels gets no tiles, in whatever mode."""
-
-MAX_PAGE_SIDE: Final = 2**26
-"""Longest page side in pixels that is accepted: far above any scan, and safe to divide as a float."""
 
 
 @frozen(kw_only=True)
@@ -179,7 +177,8 @@ def _agree(what: str, ask: Callable[[Preprocessing], T], preprocessing: str | No
     if any(other != first for other in others):
         raise WorkloadError(
             f"the vendor's programs differ in {what}", place="preprocessing", expected=" or ".join(PREPROCESSINGS),
-            found=", ".join(f"{name}: {answer}" for name, answer in answers.items()), remedy="say which one is meant",
+            found=", ".join(f"{name}: {answer}" for name, answer in answers.items()),
+            remedy="say which one is meant, with --preprocessing or in Python with preprocessing=",
         )  # fmt: skip
     return first
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,10 @@ from modelmeter.frontend.modules import build_modules
         ({}, "names no model type"),
         ({"model_type": 7}, "names no model type"),
         ({"model_type": "no_such_model"}, "transformers has no model of this type"),
+        (
+            {"model_type": "llamma"},
+            "model_type: transformers has no model of this type; found llamma; did you mean llama",
+        ),
         ({"model_type": "no_such", "auto_map": {"AutoConfig": "code.Config"}}, "remote code is never run"),
         ({"model_type": "clip"}, "no causal decoders"),
         ({"model_type": "llama", "num_hidden_layers": 10**400}, "out of range.*a number of 1329 bits"),
@@ -32,6 +38,7 @@ from modelmeter.frontend.modules import build_modules
         ({"model_type": "llama", "vocab_size": -5}, "not a whole number of at least 1"),
         ({"model_type": "llama", "num_attention_heads": 8, "num_key_value_heads": 3}, "contradict each other"),
         ({"model_type": "llama", "hidden_size": 65, "num_attention_heads": 3}, "multiple|refuses"),
+        ({"model_type": "llama", "num_attention_heads": 6}, "so that the defaults hold: hidden_size = 4096, "),
     ],
 )
 def test_a_broken_config_ends_in_one_line(fields: dict[str, Any], message: str) -> None:
@@ -50,6 +57,56 @@ def test_a_file_that_is_no_config_is_named(tmp_path: Path) -> None:
         read_model_config(file)
 
 
+@pytest.mark.parametrize(
+    "key", ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size"]
+)
+def test_a_file_without_a_size_of_its_own_is_refused(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "config.json"
+    # 16 heads divide the default hidden size, and 32, the default, divides 64: transformers takes each of these.
+    fields = {
+        "model_type": "llama", "num_hidden_layers": 3, "hidden_size": 64, "num_attention_heads": 16,
+        "intermediate_size": 101, "vocab_size": 97,
+    }  # fmt: skip
+    file.write_text(json.dumps({name: size for name, size in fields.items() if name != key}), encoding="utf-8")
+    with pytest.raises(ArchitectureError, match=f"lacks sizes that have no sensible default; expected {key}; add"):
+        read_model_config(file)
+    file.write_text(json.dumps(fields), encoding="utf-8")
+    # What the class of transformers says where a config does not: as many key heads, no biases, and a head of its own.
+    assert read_model_config(file).assumed == {
+        "num_key_value_heads": 16, "tie_word_embeddings": False, "attention_bias": False, "mlp_bias": False,
+    }  # fmt: skip
+
+
+def test_a_size_under_another_name_is_said() -> None:
+    read = read_model_config({"model_type": "gpt2", "n_embd": 66, "n_head": 3, "n_layer": 2})
+    assert read.assumed == {"vocab_size": 50257, "tie_word_embeddings": True}
+    assert read_model_config("llama").assumed == {}, "a model type stands for its defaults"
+
+
+def test_what_is_wrong_with_a_file_is_said_before_torch_is_imported(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    for fields, message in (
+        ({}, "the config names no model type; expected model_type"),
+        ({"model_type": "llama", "num_hidden_layers": 10**9}, "too many layers to build; expected at most 1000"),
+        ({"model_type": "llama", "num_hidden_layers": 0}, "not a whole number of at least 1"),
+        ({"model_type": "llama", "hidden_size": "big"}, "not a whole number of at least 1"),
+    ):
+        file.write_text(json.dumps(fields), encoding="utf-8")
+        program = (
+            "import sys\nfrom pathlib import Path\nfrom llm_perf_opt.commands.compile_traced import compile_source\n"
+            f"try:\n    compile_source({str(file)!r}, Path({str(tmp_path / 'out')!r}), print)\n"
+            "except Exception as error:\n    print(error, 'torch' in sys.modules, 'transformers' in sys.modules)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=100)
+        assert message in done.stdout
+        assert done.stdout.endswith("False False\n")
+
+
+def test_a_folder_without_a_config_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArchitectureError, match=r"the folder has no config\.json"):
+        read_model_config(tmp_path)
+
+
 def test_a_name_that_nobody_knows_has_near_ones() -> None:
     with pytest.raises(UnknownNameError, match="llama"):
         read_model_config("lama")
@@ -58,7 +115,10 @@ def test_a_name_that_nobody_knows_has_near_ones() -> None:
 def test_the_name_of_a_model_is_that_of_its_config_or_of_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "Small-1B"
     folder.mkdir()
-    fields = {"model_type": "llama", "num_hidden_layers": 2}
+    fields = {
+        "model_type": "llama", "num_hidden_layers": 2, "hidden_size": 66, "num_attention_heads": 3,
+        "intermediate_size": 101, "vocab_size": 97,
+    }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(fields), encoding="utf-8")
     assert read_model_config(folder).name == "Small-1B"
     (folder / "config.json").write_text(json.dumps({**fields, "_name_or_path": "somebody/Other-2B"}), encoding="utf-8")
@@ -75,7 +135,7 @@ def test_sizes_that_only_the_modules_contradict_are_refused_by_them() -> None:
 def test_what_has_layers_of_its_own_is_not_traced(tmp_path: Path) -> None:
     assert not is_traced("deepseek-ocr")
     assert is_traced("llama")
-    for model_type, expected in (("deepseek_vl_v2", False), ("llama", True), ("unheard_of", False)):
+    for model_type, expected in (("deepseek_vl_v2", False), ("llama", True), ("unheard_of", True)):
         file = tmp_path / "config.json"
         file.write_text(json.dumps({"model_type": model_type}), encoding="utf-8")
         assert is_traced(file) is expected

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from llm_perf_opt.commands.compile import describe_files
 from modelmeter.frontend.compiled_folder import MANIFEST_FILE, TRACED_FILE, refuse_other_models, write_manifest
-from modelmeter.frontend.sources import check_name, is_traced
+from modelmeter.frontend.config_fields import check_fields, read_fields
+from modelmeter.frontend.sources import check_name, find_config, is_traced
 from modelmeter.model.registry import DEFAULT, list_models
 from modelmeter.support.errors import ModelMeterError
 from modelmeter.support.extras import INSTALL_TRANSFORMERS, explain_missing_extra
@@ -87,8 +89,16 @@ def compile_source(
         raise SourceError("no folder to write to", place="--out", remedy="name one, as --out compiled")
     if name is not None:
         check_name(name)
+    path = find_config(source)
+    if os.path.isfile(path):
+        check_fields(read_fields(path), path)  # in a moment, and not after seconds of imports
     begin("load transformers")
     with explain_missing_extra("tracing any model", "torch, torchinfo and transformers", remedy=INSTALL_TRANSFORMERS):
+        from modelmeter.frontend.cards import find_card
+        from modelmeter.frontend.config import read_model_config
+
+        if find_card(source) is None:
+            read_model_config(source, name=name)
         from modelmeter.frontend.compile import compile_config
     from modelmeter.compiler import list_targets
 
@@ -106,7 +116,11 @@ def compile_source(
             refuse_other_models(folder, compilation.compiled.definition.package)
             refuse_foreign_files(files, folder)
             write_files(files, folder)
-    return describe_files(files, folder, "current" if check else "written")
+    lines = [describe_files(files, folder, "current" if check else "written")]
+    if compilation.assumed:
+        unsaid = ", ".join(f"{key} = {value}" for key, value in compilation.assumed.items())
+        lines.append(f"the config does not say, so that the defaults of {compilation.traced.model_type} hold: {unsaid}")
+    return "\n".join(lines)
 
 
 def list_files(compilation: TracedCompilation, targets: Collection[str] | None = None) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve, field, frozen
 from torch import nn
 
 from modelmeter.analysis.peak import Peak
@@ -35,12 +35,13 @@ POINTS = 3
 
 @frozen(kw_only=True)
 class TracedCompilation:
-    """A compiled model, its traces, what was checked, and how it looks at pages if it does."""
+    """A compiled model, its traces, what was checked, how it looks at pages if it does, and sizes that nobody said."""
 
     compiled: CompiledModel
     traced: TracedModel
     checked: tuple[Checked, ...]
     page_rule: PageRule | None = None
+    assumed: Mapping[str, Any] = field(factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """Return what was checked, as it stands beside the evaluators."""
@@ -48,6 +49,7 @@ class TracedCompilation:
             "model": self.traced.title,
             "model_type": self.traced.model_type,
             "class": self.traced.class_name,
+            "assumed": dict(self.assumed),
             "summary": self.traced.checks,
             "checks": [{**asdict(each), "seconds": round(each.seconds, 2)} for each in self.checked],
         }
@@ -117,7 +119,10 @@ def _compile_model(read: ModelConfig, card: Card | None, points: int, begin: Beg
     rule = None if card is None else PAGE_RULES.get(card.name)
     serving = make_serving(tuple(traced.runs), traced.default_workload)
     register_model(compiled.definition, beside=list_beside(serving, rule))
-    return TracedCompilation(compiled=compiled.make_all(), traced=traced, checked=tuple(checked), page_rule=rule)
+    return TracedCompilation(
+        compiled=compiled.make_all(), traced=traced, checked=tuple(checked), page_rule=rule,
+        assumed={} if card is not None else read.assumed,
+    )  # fmt: skip
 
 
 def _compile(traced: TracedModel) -> CompiledModel:

@@ -1,0 +1,53 @@
+"""What a config does not say: sizes that transformers then takes from the defaults of the config's class."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from inspect import Parameter, signature
+from typing import Any, Final
+
+from modelmeter.frontend.config_fields import COUNTS
+
+REQUIRED: Final = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+"""Sizes of which a default is that of one published model, and says nothing of any other."""
+
+_COSTLY: Final = (
+    *COUNTS, "tie_word_embeddings", "attention_bias", "mlp_bias", "use_bias", "use_sliding_window", "sliding_window",
+    "n_shared_experts", "first_k_dense_replace", "state_size", "conv_kernel", "expand",
+)  # fmt: skip
+"""Keys that formulas depend on."""
+
+_OF_OTHERS: Final = "num_key_value_heads"
+"""It follows from the number of heads where it has no default: then no head shares keys with another."""
+
+
+def list_missing(fields: Collection[str], config_class: type[Any]) -> dict[str, int]:
+    """Return the required sizes that are not among the fields, with the defaults that a class of configs has."""
+    return {key: default for key, default in _list_unsaid(fields, config_class, REQUIRED) if type(default) is int}
+
+
+def list_assumed(fields: Mapping[str, Any], config: Any) -> dict[str, Any]:
+    """Return what costs depend on and the fields do not say, with what the config has for it.
+
+    A size that transformers works out from others, as ``head_dim``, is none of them; neither is a default that turns
+    something off.
+    """
+    text = config.get_text_config()
+    section = next((value for key, value in fields.items() if getattr(config, key, None) is text), None)
+    said = fields if text is config else section
+    unsaid = dict(_list_unsaid(said if isinstance(said, Mapping) else (), type(text), _COSTLY))
+    found = {key: getattr(text, key, None) for key in unsaid}
+    return {
+        key: value
+        for key, value in found.items()
+        if value is not None and (value == unsaid[key] or (unsaid[key] is None and key == _OF_OTHERS))
+    }
+
+
+def _list_unsaid(fields: Collection[str], config_class: type[Any], keys: Collection[str]) -> Iterator[tuple[str, Any]]:
+    parameters = signature(config_class.__init__).parameters
+    for key in keys:
+        own = config_class.attribute_map.get(key, key)
+        if own in parameters and own not in fields and key not in fields:
+            default = parameters[own].default
+            yield own, None if default is Parameter.empty else default

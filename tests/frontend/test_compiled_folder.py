@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -153,7 +154,15 @@ def test_studies_and_a_site_are_of_its_own_formulas(folder: Path, tmp_path: Path
         "study", "cards", "--hardware", "l4", "--model", str(folder)
     )
     assert "written" in run("publish", "--out", str(tmp_path / "site"), "--model", str(folder))
-    assert "Folder-Llama" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    index = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "Folder-Llama" in index
+    assert "type the sizes of a request, read exact integers" in index
+    assert "it calls <code>silu</code>" in index, "a layer says what it does"
+    assert "it holds <code>q_proj</code>, <code>k_proj</code>, <code>v_proj</code>, <code>o_proj</code>" in index
+    stage = (tmp_path / "site" / "stages" / "decode.html").read_text(encoding="utf-8")
+    claims = set(re.findall(r'<p class="claim">(.*?)</p>', stage))
+    assert len(claims) == 1
+    assert claims.pop().startswith("Polynomial identity test: the modules were counted again without symbols at ")
     calculator = (tmp_path / "site" / "calculator.html").read_text(encoding="utf-8")
     assert 'data-cell="prefill.io_bytes"' in calculator
     assert "page_width" not in calculator, "it does not look at pages"

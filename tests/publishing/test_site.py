@@ -20,9 +20,11 @@ import deepseek_ocr_costs as costs
 from llm_perf_opt.cli import app
 from llm_perf_opt.commands.publish import build_files
 from llm_perf_opt.reporting.manifest import MANIFEST
+from modelmeter.analysis.evidence import Evidence
 from modelmeter.backends.javascript.render import render_package
 from modelmeter.compiled_model import CompiledModel
-from modelmeter.compiler import make_evaluators
+from modelmeter.compiler import find_evidence, make_evaluators
+from modelmeter.publishing.conventions import find_strongest
 from modelmeter.publishing.counting_rules import list_conventions
 from modelmeter.publishing.data.formula_data import describe_programs
 from modelmeter.publishing.data.id_registry import IdRegistry, PublishedId
@@ -98,6 +100,56 @@ def test_an_entry_has_all_that_an_engineer_asks_for(site: dict[str, bytes]) -> N
         "import deepseek_ocr_costs as costs\n\n"
         f"assert costs.prefill(batch_size=1, seq_len=913, logits_tokens=913).tensor_core_flops == {value}"
     )
+
+
+PROVED = (
+    "Proved symbolically (expanded difference is 0): {}, against the torch modules of the reference model; 3 domains."
+)
+TESTED = "Polynomial identity test, equal at all of 3 points drawn at random: {}, against another form of the formula."
+COUNTED = "Exact at 24 points: {}, against the torch modules of the reference model; 1 module, 24 domains."
+
+
+@pytest.mark.parametrize(
+    ("checks", "metric", "strongest"),
+    [
+        (("Matched by name.", COUNTED.format("all metrics"), PROVED.format("``io_bytes``")), "io_bytes", "Proved"),
+        (("Matched by name.", COUNTED.format("all metrics"), PROVED.format("``io_bytes``")), "weight_bytes", "Exact"),
+        ((COUNTED.format("``io_bytes``"), TESTED.format("all metrics")), "io_bytes", "Polynomial"),
+        ((PROVED.format("all metrics and ``fused_io_bytes``"),), "fused_io_bytes", "Proved"),
+        ((PROVED.format("all metrics"), COUNTED.format("``peak_activation_bytes``")), "peak_activation_bytes", "Exact"),
+        ((PROVED.format("all metrics"),), "fused_io_bytes", ""),
+        ((PROVED.format("``backward_tensor_core_flops``"),), "tensor_core_flops", ""),
+        (
+            ("Matched by name. Polynomial identity test: counted at 3 points. All were equal.",),
+            "io_bytes",
+            "Polynomial",
+        ),
+        (("Matched by name.",), "io_bytes", ""),
+    ],
+)
+def test_the_strongest_check_of_a_metric_is_taken(checks: tuple[str, ...], metric: str, strongest: str) -> None:
+    found = find_strongest(checks, metric)
+    assert found.startswith(strongest)
+    assert bool(found) == bool(strongest)
+    assert found in " ".join(checks)
+
+
+def test_the_strongest_check_stands_beside_a_formula(published: CompiledModel, site: dict[str, bytes]) -> None:
+    """Of the record of the repository; without one, nothing is claimed."""
+    evidence = Evidence.read(ROOT / "codegen/formulas/evidence.json")
+    checks = find_evidence(published, evidence)["decode"]
+    assert find_strongest(checks, "io_bytes").startswith("Proved symbolically (expanded difference is 0): all metrics")
+    assert find_strongest(checks, "peak_activation_bytes").startswith("Exact at ")
+    claim = entry(site, "stages/decode.html", "io_bytes").partition('<p class="claim">')[2].partition("</p>")[0]
+    assert claim.startswith("Proved symbolically (expanded difference is 0): all metrics"), claim
+    assert '<p class="claim">' not in page(site, "stages/request.html"), "its stages have the claims"
+
+
+def test_a_dash_on_the_front_page_has_its_reason(site: dict[str, bytes]) -> None:
+    front = page(site, "index.html")
+    assert front.count(">\u2013</td>") == 1
+    assert "there is no formula of <code>fused_io_bytes</code> of <code>training_step</code>, as it is not" in front
+    assert "type the sizes of a page" in front
 
 
 def test_the_evaluators_of_the_site_are_those_of_the_package(published: CompiledModel) -> None:

@@ -254,5 +254,5 @@ def define_model(traced: TracedModel) -> Model:
         description=f"``{traced.class_name}`` of transformers",
         workload_words=f"a prompt of {DEFAULT_PROMPT} tokens and as many new ones",
         conventions={**CONVENTIONS, **traced.conventions},
-        checks=Checks(layers=traced.checks, peaks=traced.checks),
+        checks=Checks(layers=traced.checks, stages=traced.checks, peaks=traced.checks),
     )

@@ -61,9 +61,23 @@ class LayerTrees:
         )
         taken.add(numbered)
         base = TracedLayer if node.path else TracedRoot
-        doc = f"``{node.path or node.class_name}``, as its forward was traced; its sizes are those of the model."
+        doc = (
+            f"``{node.path or node.class_name}``, as its forward was traced: {self._describe_work(node)}. "
+            "Its sizes are those of the model."
+        )
         namespace = {"class_name": node.class_name, "evaluator_name": numbered, "__doc__": doc, "__module__": __name__}
         return type(node.class_name, (base,), namespace)
+
+    def _describe_work(self, node: ModuleNode) -> str:
+        """Return what a module does itself and what it holds, as a clause with code in double backquotes."""
+        called = dict.fromkeys(each.name for run in self.model.runs for each in self.operators[run, node.path])
+        held = dict.fromkeys(child.path.rpartition(".")[2] for child in self.model.graph.children(node.path))
+        clauses = (
+            f"{verb} {', '.join(f'``{name}``' for name in names)}"
+            for verb, names in (("it calls", called), ("it holds", held))
+            if names
+        )
+        return "; ".join(clauses) or "it calls no operator that costs anything"
 
     @cached_property
     def operators(self) -> dict[tuple[str, str], tuple[Operator, ...]]:

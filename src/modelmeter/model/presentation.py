@@ -10,6 +10,11 @@ _BOUND = (
     "with theirs; ``modelmeter verify`` compares what they cost."
 )
 
+_STAGES = (
+    "Every module of the stage was matched by name and class with the traced torch modules, and its parameters and "
+    "output shapes with theirs. The stage is the sum of these modules; their pages say how each was checked."
+)
+
 
 @frozen(kw_only=True)
 class Abbreviation:
@@ -36,11 +41,12 @@ class Checks:
 
     Parameters
     ----------
-    layers, training, peaks
-        The formulas of layer classes, of the training step, and the peaks of stages.
+    layers, stages, training, peaks
+        The formulas of layer classes, of stages, of the training step, and the peaks of stages.
     """
 
     layers: str = _BOUND
+    stages: str = _STAGES
     training: str = _BOUND
     peaks: str = "Layers say in which order their operators run; that no other operator can be the peak is proved."
 

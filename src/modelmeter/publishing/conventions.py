@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 import sympy
 
 from modelmeter.core.functions import RoutedReads
+from modelmeter.core.metrics import METRICS
 from modelmeter.layers.base import BaseLayer
 from modelmeter.model.definition import Model
 
@@ -44,17 +46,37 @@ VERIFIED: Final = (
     "domain."
 )
 
-_STAGE_CHECKS: Final = (
-    "Every module of the stage was matched by name and class with the traced torch modules, and its parameters and "
-    "output shapes with theirs. The stage is the sum of these modules; their pages say how each was checked."
-)
-
 REQUEST_CHECKS: Final = (
     "The request is made of its stages: flows are added up, parameters count once, and the largest activations and "
     "the final cache stand. The pages of the stages say how each was checked."
 )
 
 
-def describe_stage_checks(found: Sequence[str], checks: str = _STAGE_CHECKS) -> tuple[str, ...]:
+def describe_stage_checks(found: Sequence[str], checks: str) -> tuple[str, ...]:
     """Return how a stage was checked: its own ``checks``, and what a verification ``found``."""
     return (f"{checks} {VERIFIED}", *found) if found else (checks,)
+
+
+_STRENGTHS: Final = ("Proved symbolically", "Polynomial identity test", "Exact at")
+"""How sentences about checks begin, the strongest first."""
+
+
+def find_strongest(checks: Sequence[str], metric: str) -> str:
+    """Return the sentence with the strongest check of a metric, as the record of the checks has it; or nothing."""
+    sentences = [sentence for line in checks for sentence in re.split(r"(?<=\.) ", line)]
+    found = [
+        (sentence, strength) for sentence in sentences if (strength := _find_strength(sentence, metric)) is not None
+    ]
+    return min(found, key=lambda each: each[1])[0] if found else ""
+
+
+def _find_strength(sentence: str, metric: str) -> int | None:
+    """Return the place of a sentence among the strengths; None if it is about other metrics, or no check."""
+    for strength, begin in enumerate(_STRENGTHS):
+        if sentence.startswith(begin):
+            about = sentence.partition(";")[0]
+            names = re.findall(r"``(\w+)``", about)
+            # A sentence that names none is about all that its model has, the peak as well.
+            meant = {*names, *METRICS} if "all metrics" in about else {*names, *([] if names else [metric])}
+            return strength if metric in meant else None
+    return None

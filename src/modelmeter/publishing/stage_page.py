@@ -50,7 +50,7 @@ def build_stage_page(source: PageInput, stage: str, evidence: Sequence[str]) -> 
         ),
         modules=tuple(_module_rows(source, stage)),
         classes=tuple(_class_rows(source, stage)),
-        evidence=describe_stage_checks(evidence),
+        evidence=describe_stage_checks(evidence, source.definition.checks.stages),
     )
 
 

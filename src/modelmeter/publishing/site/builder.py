@@ -96,6 +96,7 @@ def build_site(source: SiteInput) -> dict[str, bytes]:
     environment = open_templates(
         source.model, title=source.title, version=source.version, pages=source.pages, tree=nest(source.pages.tree),
         conventions=source.conventions, studies=_list_studies(source), has_calculator=source.calculator is not None,
+        looks_at_pages=source.calculator is not None and source.calculator.views is not None,
     )  # fmt: skip
     texts = {
         "index.html": render(environment, "index", "", stages=stages, layers=layers),

@@ -15,7 +15,7 @@ from modelmeter.backends.presentation.tree import Display, Piece, Sign
 from modelmeter.core.metrics import METRIC_RECORDS, PEAK
 from modelmeter.core.operator_table import VECTOR_FLOPS
 from modelmeter.model.definition import Model
-from modelmeter.publishing.conventions import PEAK_MEANING
+from modelmeter.publishing.conventions import PEAK_MEANING, find_strongest
 from modelmeter.publishing.derivation.derivation import Derivation
 from modelmeter.publishing.formula import SHOWN, is_flow
 from modelmeter.publishing.page_spec import PartRow, TreeRow
@@ -61,7 +61,7 @@ def open_templates(model: Model, **facts: Any) -> Environment:
         EQUALS=Sign.EQUALS, model=model, vector_flops=VECTOR_FLOPS,
         minimum=lambda name: model.dimensions.describe(name).minimum, rules=model.rules,
         metrics={name: METRIC_RECORDS[name] for name in SHOWN}, flows=[name for name in SHOWN if is_flow(name)],
-        peak=PEAK, peak_meaning=PEAK_MEANING, here="", **facts,
+        find_strongest=find_strongest, peak=PEAK, peak_meaning=PEAK_MEANING, here="", **facts,
     )  # fmt: skip
     return environment
 
